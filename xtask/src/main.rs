@@ -1,2 +1,55 @@
-//! xtask
-fn main() {}
+//! The project's own chores: `cargo xtask lint`, `test`, `simulate`.
+//!
+//! Everything a contributor or the continuous integration runs is one of these commands, so that
+//! both run the same thing. Nothing of this crate is part of the server.
+
+mod chores;
+mod run;
+mod seeds;
+mod suites;
+mod tidy;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "The project's own chores"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Format, tidy, clippy and documentation, without a warning.
+    Lint,
+    /// Only the house rules of `lint`: no compilation, takes well under a second.
+    Tidy,
+    /// Every test of the workspace, with the tools and the release binary they need.
+    Test(chores::test::Options),
+    /// Thousands of simulated crashes of the journal and of the embedded engine.
+    Simulate(chores::simulate::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().chore {
+        Chore::Lint => chores::lint::run(),
+        Chore::Tidy => chores::lint::tidy(),
+        Chore::Test(options) => chores::test::run(&options),
+        Chore::Simulate(options) => chores::simulate::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

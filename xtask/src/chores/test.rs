@@ -1,0 +1,113 @@
+//! `cargo xtask test`: every test, over the release binary and the real programs that tests start.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::EVERYTHING;
+use crate::run::{self, Steps};
+use crate::suites::Suites;
+use crate::tools;
+
+/// What the tests are told through the environment when they shall raise their counts.
+const LONG: [(&str, &str); 2] = [("LASTRO_LONG", "1"), ("LASTRO_SEEDS", "3000")];
+
+/// The options of `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Raise the counts: 100 kills instead of 10, 3000 seeds per simulated test.
+    #[arg(long)]
+    long: bool,
+}
+
+/// Runs every step and every test even when some fail; an error when anything did.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let mut steps = Steps::default();
+    let mut suites = None;
+    let result = steps_of_test(options, &mut steps, &mut suites);
+    if let Some(suites) = suites {
+        eprintln!("{suites}");
+    }
+    eprintln!("{}", steps.summary());
+    result
+}
+
+fn steps_of_test(options: &Options, steps: &mut Steps, suites: &mut Option<Suites>) -> Result<()> {
+    let path = steps.run("tools", tools::provide)?;
+    let binary = steps.run("release binary", release_binary)?;
+    steps.run("tests", || tests(options, path, binary, suites))
+}
+
+fn tests(
+    options: &Options,
+    path: OsString,
+    binary: PathBuf,
+    suites: &mut Option<Suites>,
+) -> Result<()> {
+    let mut command = run::cargo(["test", "--no-fail-fast"]);
+    command
+        .args(EVERYTHING)
+        .env("LASTRO_BIN", binary)
+        .env("PATH", path);
+    if options.long {
+        command.envs(LONG);
+    }
+    let watched = run::watch(&mut command, &mut std::io::stdout())?;
+    *suites = Some(Suites::read(&watched.text));
+    if !watched.success {
+        bail!("a test failed or did not build; the lines above say which");
+    }
+    Ok(())
+}
+
+/// Builds the server as it ships and returns its path, which tests of real processes start.
+fn release_binary() -> Result<PathBuf> {
+    let mut command = run::cargo(["build", "--release", "--package", "lastro"]);
+    command.arg("--message-format=json-render-diagnostics");
+    eprintln!("    {}", run::line(&command));
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .context("could not start cargo")?;
+    if !output.status.success() {
+        bail!("the release binary did not build");
+    }
+    executable(&String::from_utf8_lossy(&output.stdout), "lastro")
+        .context("cargo named no executable `lastro`")
+}
+
+/// The path of a binary in what cargo tells about a build, one JSON object per line.
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
+    let path = |line: &str| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let target = message.get("target")?;
+        let is_it = target.get("name")? == name && target.get("kind")?.get(0)? == "bin";
+        message
+            .get("executable")
+            .filter(|_| is_it)?
+            .as_str()
+            .map(PathBuf::from)
+    };
+    messages.lines().find_map(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_binary_is_found_among_cargos_messages() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"lastro"},"executable":null}
+{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"other"},"executable":"/t/other"}
+{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"lastro"},"executable":"/t/lastro"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(
+            executable(messages, "lastro"),
+            Some(PathBuf::from("/t/lastro"))
+        );
+        assert_eq!(executable(messages, "absent"), None);
+    }
+}

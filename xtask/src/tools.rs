@@ -1,0 +1,262 @@
+//! The programs outside of the Rust toolchain that the tests need, and how they get here.
+//!
+//! A new one is one more entry in [`TOOLS`]. Debian packages are installed with apt-get, by root or
+//! through sudo without a password; PyPI packages into a virtual environment in the target folder,
+//! which the tests find first in their `PATH`. Where neither is possible, the chore says what to
+//! install and stops.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{run, workspace};
+
+/// A program that some test starts.
+struct Tool {
+    /// The program's name.
+    program: &'static str,
+    /// The folders beside `PATH` where it may lie; a component `*` stands for any one folder.
+    folders: &'static [&'static str],
+    /// The Debian packages that bring it, or that its PyPI packages need.
+    debian: &'static [&'static str],
+    /// The PyPI packages that bring it, if Debian does not have it.
+    pypi: &'static [&'static str],
+    /// Why the tests need it.
+    reason: &'static str,
+}
+
+/// Everything the tests need beside the Rust toolchain.
+const TOOLS: &[Tool] = &[Tool {
+    program: "strace",
+    folders: &[],
+    debian: &["strace"],
+    pypi: &[],
+    reason: "a test traces the release binary's system calls",
+}];
+
+/// Makes sure that every tool is there, installing what is missing; returns the `PATH` the tests
+/// shall run with.
+pub(crate) fn provide() -> Result<OsString> {
+    let venv = workspace::root().join("target").join("tools");
+    let mut folders = vec![venv.join("bin")];
+    folders.extend(std::env::split_paths(
+        &std::env::var_os("PATH").unwrap_or_default(),
+    ));
+    let path =
+        std::env::join_paths(&folders).context("PATH holds a folder that cannot be in it")?;
+
+    let missing = missing(TOOLS, &folders);
+    for tool in &missing {
+        eprintln!("    {} is missing: {}", tool.program, tool.reason);
+    }
+    install_debian(&packages(&missing, |tool| tool.debian), &missing)?;
+    install_pypi(&packages(&missing, |tool| tool.pypi), &venv)?;
+    if let Some(tool) = self::missing(TOOLS, &folders).first() {
+        bail!(
+            "{} was installed and is still not found; {}",
+            tool.program,
+            advice(&missing)
+        );
+    }
+    Ok(path)
+}
+
+/// The tools that are in none of `folders` and in none of their own.
+fn missing<'a>(tools: &'a [Tool], folders: &[PathBuf]) -> Vec<&'a Tool> {
+    let absent = |tool: &&Tool| {
+        let own = tool
+            .folders
+            .iter()
+            .flat_map(|pattern| expand(Path::new(pattern)));
+        !folders
+            .iter()
+            .cloned()
+            .chain(own)
+            .any(|folder| is_program(&folder.join(tool.program)))
+    };
+    tools.iter().filter(absent).collect()
+}
+
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata()
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+/// The existing folders that a pattern stands for.
+fn expand(pattern: &Path) -> Vec<PathBuf> {
+    let mut found = vec![PathBuf::new()];
+    for component in pattern {
+        found = if component == "*" {
+            found
+                .iter()
+                .filter_map(|folder| folder.read_dir().ok())
+                .flatten()
+                .flatten()
+                .map(|entry| entry.path())
+                .collect()
+        } else {
+            found.iter().map(|folder| folder.join(component)).collect()
+        };
+    }
+    found.retain(|folder| folder.is_dir());
+    found
+}
+
+/// The packages of these tools, each once, in the table's order.
+fn packages(tools: &[&Tool], of: impl Fn(&Tool) -> &'static [&'static str]) -> Vec<&'static str> {
+    let mut all = Vec::new();
+    for package in tools.iter().flat_map(|tool| of(tool)) {
+        if !all.contains(package) {
+            all.push(*package);
+        }
+    }
+    all
+}
+
+/// What a person has to do for these tools.
+fn advice(tools: &[&Tool]) -> String {
+    let (debian, pypi) = (
+        packages(tools, |tool| tool.debian),
+        packages(tools, |tool| tool.pypi),
+    );
+    let mut ways = Vec::new();
+    if !debian.is_empty() {
+        ways.push(format!(
+            "on Debian or Ubuntu `apt-get install --no-install-recommends {}`",
+            debian.join(" ")
+        ));
+    }
+    if !pypi.is_empty() {
+        ways.push(format!("from PyPI `pip install {}`", pypi.join(" ")));
+    }
+    let programs: Vec<_> = tools.iter().map(|tool| tool.program).collect();
+    format!(
+        "install {} so that PATH leads to it: {}",
+        programs.join(", "),
+        ways.join(", then ")
+    )
+}
+
+fn install_debian(packages: &[&str], missing: &[&Tool]) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let Some(prefix) = privilege().filter(|_| succeeds("apt-get", &["--version"])) else {
+        bail!(
+            "apt-get or the right to use it is not here; {}",
+            advice(missing)
+        );
+    };
+    let apt_get = |arguments: &[&str]| {
+        let mut words = prefix.to_vec();
+        words.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        words.extend(arguments);
+        run::check(
+            Command::new(words[0])
+                .args(&words[1..])
+                .stdin(Stdio::null()),
+        )
+    };
+    // One unreachable package source fails the update as a whole; the installation tells whether it
+    // mattered.
+    if let Err(error) = apt_get(&["update"]) {
+        eprintln!("    going on with the package lists at hand: {error:#}");
+    }
+    let mut install = vec!["install", "-y", "--no-install-recommends"];
+    install.extend(packages);
+    apt_get(&install).with_context(|| advice(missing))
+}
+
+fn install_pypi(packages: &[&str], venv: &Path) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    run::check(
+        Command::new("python3")
+            .args(["-m", "venv"])
+            .arg(venv)
+            .stdin(Stdio::null()),
+    )?;
+    let mut pip = Command::new(venv.join("bin").join("pip"));
+    run::check(
+        pip.args(["install", "--disable-pip-version-check"])
+            .args(packages)
+            .stdin(Stdio::null()),
+    )
+}
+
+/// The words to put before a command for it to run as root; `None` when this user may not.
+fn privilege() -> Option<&'static [&'static str]> {
+    let user = Command::new("id").arg("-u").output().ok()?;
+    if user.stdout.trim_ascii() == b"0" {
+        return Some(&[]);
+    }
+    succeeds("sudo", &["-n", "true"]).then_some(&["sudo", "-n"])
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHELL: Tool = Tool {
+        program: "sh",
+        folders: &["/*"],
+        debian: &["dash"],
+        pypi: &[],
+        reason: "a test",
+    };
+    const NOWHERE: Tool = Tool {
+        program: "no-such-program",
+        folders: &["/no-such-folder/*/bin"],
+        debian: &["python3-venv", "dash"],
+        pypi: &["no-such-package"],
+        reason: "a test",
+    };
+
+    #[test]
+    fn the_table_says_of_each_tool_where_it_comes_from_and_why() {
+        for tool in TOOLS {
+            assert!(
+                !tool.debian.is_empty() || !tool.pypi.is_empty(),
+                "{}: no package",
+                tool.program
+            );
+            assert!(!tool.reason.is_empty(), "{}: no reason", tool.program);
+        }
+    }
+
+    #[test]
+    fn a_program_is_found_in_path_or_in_a_folder_of_its_own() {
+        let names = |found: Vec<&Tool>| found.iter().map(|tool| tool.program).collect::<Vec<_>>();
+        assert_eq!(names(missing(&[SHELL, NOWHERE], &[])), ["no-such-program"]);
+        let elsewhere = [Tool {
+            folders: &[],
+            ..SHELL
+        }];
+        assert_eq!(names(missing(&elsewhere, &["/nowhere".into()])), ["sh"]);
+        assert!(missing(&elsewhere, &["/nowhere".into(), "/bin".into()]).is_empty());
+    }
+
+    #[test]
+    fn the_advice_names_every_package_once() {
+        let text = advice(&[&SHELL, &NOWHERE]);
+        assert!(
+            text.contains("--no-install-recommends dash python3-venv`"),
+            "{text}"
+        );
+        assert!(text.contains("pip install no-such-package"), "{text}");
+    }
+}
