@@ -21,12 +21,18 @@ impl Suites {
     /// Reads the combined output, which must be in the order it was written.
     pub(crate) fn read(text: &str) -> Self {
         let mut suites: Vec<Suite> = Vec::new();
+        // Cargo names the crate of unit tests only, and runs them before the crate's other tests.
+        let mut last_crate = "";
         for line in text.lines() {
-            if let Some(name) = suite_name(line) {
-                suites.push(Suite {
-                    name,
-                    ..Suite::default()
-                });
+            if let Some(name) = line.trim().strip_prefix("Doc-tests ") {
+                suites.push(Suite::new(name, "documentation"));
+            } else if let Some((binary, source)) = running(line) {
+                if let Some(source) = source.strip_prefix("unittests ") {
+                    last_crate = binary;
+                    suites.push(Suite::new(binary, source));
+                } else {
+                    suites.push(Suite::new(last_crate, source));
+                }
             } else if let Some(suite) = suites.last_mut() {
                 suite.read(line);
             }
@@ -40,23 +46,26 @@ impl Suites {
     }
 }
 
-/// `Running unittests src/lib.rs (target/debug/deps/journal-0a1b)` is `journal src/lib.rs`.
-fn suite_name(line: &str) -> Option<String> {
-    let line = line.trim();
-    if let Some(name) = line.strip_prefix("Doc-tests ") {
-        return Some(format!("{name} documentation"));
-    }
-    let (source, binary) = line
-        .strip_prefix("Running ")?
-        .strip_suffix(')')?
-        .split_once(" (")?;
-    let source = source.strip_prefix("unittests ").unwrap_or(source);
+/// `Running unittests src/lib.rs (target/debug/deps/journal-0a1b)` is `journal` and
+/// `unittests src/lib.rs`.
+fn running(line: &str) -> Option<(&str, &str)> {
+    let named = line.trim().strip_prefix("Running ")?;
+    let (source, binary) = named.strip_suffix(')')?.split_once(" (")?;
     let binary = binary.rsplit('/').next()?;
-    let binary = binary.rsplit_once('-').map_or(binary, |(name, _hash)| name);
-    Some(format!("{binary} {source}"))
+    Some((
+        binary.rsplit_once('-').map_or(binary, |(name, _hash)| name),
+        source,
+    ))
 }
 
 impl Suite {
+    fn new(of_crate: &str, source: &str) -> Self {
+        Self {
+            name: format!("{of_crate} {source}").trim_start().to_owned(),
+            ..Self::default()
+        }
+    }
+
     fn read(&mut self, line: &str) {
         if let Some(name) = line
             .strip_prefix("test ")
@@ -161,7 +170,7 @@ test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
         assert_eq!(suites[0], first);
         assert_eq!(
             (suites[1].name.as_str(), &suites[1].took),
-            ("main tests/main.rs", &None)
+            ("engine_embedded tests/main.rs", &None)
         );
         assert!(suites[2].is_empty());
         assert_eq!(Suites(suites).count(), 2);
@@ -175,7 +184,7 @@ test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
             "{table}"
         );
         assert!(
-            table.contains("FAILED main tests/main.rs: it ended without a result"),
+            table.contains("FAILED engine_embedded tests/main.rs: it ended without a result"),
             "{table}"
         );
         assert!(!table.contains("documentation"), "{table}");
