@@ -1,1 +1,51 @@
-//! journal
+//! The durable log: an append-only chain of frames of opaque records.
+//!
+//! - One writer ([`Journal`]) gathers records into a frame, writes it with one write and syncs once.
+//! - Any number of readers ([`Reader`]) fetch one record by its [`Address`] with one small read.
+//! - Opening walks the chain, hands every record to a visitor, and cuts a torn end.
+//! - [`scan`] is the same walk without the lock and without changing a byte.
+//!
+//! | step | cost |
+//! |---|---|
+//! | `push` | the copy of the payload and its hardware CRC32C; no allocation once the buffer is warm |
+//! | `commit` | one BLAKE3 over the frame, one write, one sync ([`Durability::Disk`]) or none |
+//! | `begin` | nothing, or at the end of a segment: one rename, two small syncs |
+//! | `Reader::record` | one read of 512 bytes; two for a longer record |
+//!
+//! After a failed write or sync the journal writes nothing more, and never retries the sync: a
+//! second `fsync` may answer well although the pages of the first were dropped.
+//!
+//! The bytes are described in `docs/journal-format.md`.
+//!
+//! **Architecture Invariant:** the journal knows bytes, not money.
+
+mod address;
+mod cut;
+mod error;
+mod file_storage;
+mod format;
+mod journal;
+mod open;
+mod open_frame;
+mod options;
+mod reader;
+mod scan;
+mod segments;
+mod spare;
+mod storage;
+mod tail;
+mod walk;
+mod window;
+
+pub use address::Address;
+pub use error::{BeginError, CommitError, Failure, OpenError, ReadError};
+pub use file_storage::{FileLock, FileStorage};
+pub use format::{FORMAT_VERSION, FRAME_HEADER_BYTES, FrameInfo, Hash, JournalId};
+pub use format::{RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES};
+pub use journal::{Head, Journal};
+pub use open::{Cut, Opened};
+pub use options::{Durability, Options, UnknownDurability};
+pub use reader::Reader;
+pub use scan::{Scanned, Tail, scan};
+pub use storage::{LockAttempt, Storage, StorageFile};
+pub use walk::Visited;

@@ -1,0 +1,302 @@
+//! The writer: makes room, gathers a frame, seals it, answers for it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::address::Address;
+use crate::error::{BeginError, CommitError, Failure, OpenError};
+use crate::format::{
+    FRAME_HEADER_BYTES, FrameInfo, Hash, JournalId, SEGMENT_HEADER_BYTES, SegmentHeader,
+};
+use crate::open::{Opened, open};
+use crate::open_frame::{OpenFrame, grown};
+use crate::options::{Durability, Options};
+use crate::reader::Reader;
+use crate::segments::Segments;
+use crate::spare::{NoSpare, Spares};
+use crate::storage::{SPARE, Storage, StorageFile, is_full, segment_name};
+use crate::walk::Visited;
+
+/// The end of the chain: what a later reading must find again, or more was changed than a tear.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Sequence of the last committed frame; 0 if there is none.
+    pub sequence: u64,
+    /// Its hash; zeros if there is none.
+    pub hash: Hash,
+    /// Records committed in all.
+    pub records: u64,
+}
+
+/// The journal's one writer. Holds the directory's lock until dropped.
+///
+/// For each group of records: [`begin`](Self::begin) makes room, [`push`](Self::push) adds them to
+/// a frame in memory, [`commit`](Self::commit) writes it and answers for it.
+pub struct Journal<S: Storage> {
+    pub(crate) segments: Arc<Segments<S>>,
+    pub(crate) file: Arc<S::File>,
+    pub(crate) segment_number: u64,
+    /// Where the next frame goes in the segment.
+    pub(crate) offset: u64,
+    pub(crate) head: Head,
+    pub(crate) frame: OpenFrame,
+    pub(crate) options: Options,
+    pub(crate) failed: Option<Failure>,
+    // The helper stops before the lock is freed: fields are dropped in this order.
+    pub(crate) spares: Spares<S>,
+    pub(crate) _lock: S::Lock,
+}
+
+impl<S: Storage> fmt::Debug for Journal<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Journal")
+            .field("head", &self.head)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Storage> Journal<S> {
+    /// Opens the journal, or makes a new one where there is none.
+    ///
+    /// Takes the lock, checks the chain from the first segment to the last, calls `visit` for
+    /// every record of every whole frame in order, and cuts a torn end, whose bytes are kept as
+    /// `<segment>.cut`. Before it returns, all that was visited is on the disk, whatever the
+    /// durability: the last frame is written once more and synced, since a sync that failed before
+    /// may have left it in the page cache only.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`]. Valid data is never cut: any damage but a torn end stops the opening.
+    pub fn open<E>(
+        storage: S,
+        options: Options,
+        visit: impl FnMut(Visited<'_>) -> Result<(), E>,
+    ) -> Result<(Self, Opened), OpenError<E>> {
+        open(storage, options, visit)
+    }
+
+    /// Makes room, before anything is decided, for a frame of at most that many payload bytes in
+    /// that many records: moves on to the next segment if the current one has too little left.
+    /// Waits for that segment to be prepared for at most 2 s.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was written for the frame in any case. [`BeginError::Full`] and
+    /// [`BeginError::Late`] may be tried again; [`BeginError::Failed`] stays.
+    ///
+    /// # Panics
+    ///
+    /// If records were pushed since the last commit.
+    pub fn begin(
+        &mut self,
+        payload_bytes_max: usize,
+        records_max: usize,
+    ) -> Result<(), BeginError> {
+        assert_eq!(
+            self.frame.count(),
+            0,
+            "`commit` comes before the next `begin`"
+        );
+        if let Some(failure) = &self.failed {
+            return Err(BeginError::Failed(failure.clone()));
+        }
+        let bytes = grown(FRAME_HEADER_BYTES, payload_bytes_max, records_max);
+        let bytes_max = self.options.frame_bytes_max;
+        if bytes > bytes_max {
+            return Err(BeginError::TooLarge { bytes, bytes_max });
+        }
+        if bytes as u64 > self.segments.segment_bytes - self.offset {
+            self.roll()?;
+        }
+        self.frame.begin();
+        Ok(())
+    }
+
+    /// Whether the open frame can take that much more, within its segment and `frame_bytes_max`.
+    pub fn fits(&self, payload_bytes: usize, records: usize) -> bool {
+        self.frame.fits(payload_bytes, records)
+    }
+
+    /// The address that the next record will get; to be asked after [`begin`](Self::begin), which
+    /// may move on to another segment.
+    pub fn next_address(&self) -> Address {
+        self.frame.next_address()
+    }
+
+    /// Adds one record to the open frame, in memory. `write` appends the payload to the bytes it
+    /// is given and touches nothing else in them. Returns the record's address.
+    ///
+    /// # Panics
+    ///
+    /// If there was no [`begin`](Self::begin) since the last commit, if the record does not fit
+    /// (see [`fits`](Self::fits)), or if `write` takes bytes away.
+    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Address {
+        self.frame.push(&self.segments.seal, write)
+    }
+
+    /// The payload of a record of the open frame; `None` if none of its records is there.
+    /// The address must be one that [`push`](Self::push) returned.
+    pub fn pushed(&self, address: Address) -> Option<&[u8]> {
+        self.frame.pushed(address)
+    }
+
+    /// Records in the open frame.
+    pub fn open_frame_records(&self) -> usize {
+        self.frame.count() as usize
+    }
+
+    /// Length of the open frame in bytes, headers included.
+    pub fn open_frame_bytes(&self) -> usize {
+        self.frame.bytes().len()
+    }
+
+    /// Seals the open frame, writes it with one write, syncs once ([`Durability::Disk`]) and
+    /// returns its header. A frame without records is written too.
+    ///
+    /// `time_ns` is stored as it is given.
+    ///
+    /// # Errors
+    ///
+    /// After a failed write or sync it is unknown whether the frame is kept; this and every later
+    /// call answers [`CommitError::Failed`], and nothing more is written.
+    pub fn commit(&mut self, time_ns: u64) -> Result<FrameInfo, CommitError> {
+        if let Some(failure) = &self.failed {
+            return Err(CommitError::Failed(failure.clone()));
+        }
+        let mut info = FrameInfo {
+            sequence: self.head.sequence + 1,
+            address: self.frame.address(),
+            time_ns,
+            records_before: self.head.records,
+            count: self.frame.count(),
+            body_bytes: u32::try_from(self.frame.bytes().len() - FRAME_HEADER_BYTES)
+                .expect("frames are below 4 GiB"),
+            previous_hash: self.head.hash,
+            hash: Hash::default(),
+        };
+        info.seal(&self.segments.seal, self.frame.bytes_mut());
+        let mut written = self.file.write_at(self.frame.bytes(), self.offset);
+        let mut doing = "write";
+        if written.is_ok() && self.options.durability == Durability::Disk {
+            written = self.file.sync();
+            doing = "sync";
+        }
+        if let Err(error) = written {
+            let name = segment_name(self.segment_number);
+            return Err(CommitError::Failed(self.fail(doing, &name, &error)));
+        }
+        self.offset += info.frame_bytes();
+        self.head = Head {
+            sequence: info.sequence,
+            hash: info.hash,
+            records: info.records_before + u64::from(info.count),
+        };
+        self.move_frame();
+        Ok(info)
+    }
+
+    /// A reader of committed records, to be shared with other threads.
+    pub fn reader(&self) -> Reader<S> {
+        Reader::new(Arc::clone(&self.segments))
+    }
+
+    /// The last committed frame's sequence and hash, and the number of records so far.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// The journal's identity, drawn at its creation.
+    pub fn id(&self) -> JournalId {
+        self.segments.seal.id
+    }
+
+    /// Size of its segments in bytes, chosen at its creation.
+    pub fn segment_bytes(&self) -> u64 {
+        self.segments.segment_bytes
+    }
+
+    /// What `commit` waits for.
+    pub fn durability(&self) -> Durability {
+        self.options.durability
+    }
+
+    /// The write or sync that failed, if one did: the journal then takes nothing more.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failed.as_ref()
+    }
+
+    /// Seals the current segment and moves on to the next one.
+    fn roll(&mut self) -> Result<(), BeginError> {
+        let number = self.segment_number + 1;
+        let file = match self.spares.take() {
+            Ok(file) => file,
+            Err(NoSpare::Full) => return Err(BeginError::Full),
+            Err(NoSpare::Late) => return Err(BeginError::Late),
+            Err(NoSpare::Broken(failure)) => {
+                self.failed = Some(failure.clone());
+                return Err(BeginError::Failed(failure));
+            }
+        };
+        if self.options.durability == Durability::Os {
+            // Frames of a sealed segment are on the disk before any frame of the next one can be.
+            let name = segment_name(self.segment_number);
+            self.file
+                .sync()
+                .map_err(|error| self.begin_fail("sync", &name, &error))?;
+        }
+        let name = segment_name(number);
+        if let Err(error) = self.segments.storage.rename(SPARE, &name) {
+            if is_full(&error) {
+                self.spares.put_back(file);
+                return Err(BeginError::Full);
+            }
+            return Err(self.begin_fail("rename", SPARE, &error));
+        }
+        let header = self.header(number).encode();
+        let named = self.segments.storage.sync_directory();
+        named.map_err(|error| self.begin_fail("sync the name of", &name, &error))?;
+        file.write_at(&header, 0)
+            .map_err(|error| self.begin_fail("write", &name, &error))?;
+        file.sync()
+            .map_err(|error| self.begin_fail("sync", &name, &error))?;
+        self.file = Arc::new(file);
+        self.segments.insert(number, Arc::clone(&self.file));
+        self.segment_number = number;
+        self.offset = SEGMENT_HEADER_BYTES as u64;
+        self.move_frame();
+        self.spares.want();
+        Ok(())
+    }
+
+    fn header(&self, number: u64) -> SegmentHeader {
+        SegmentHeader {
+            number,
+            segment_bytes: self.segments.segment_bytes,
+            id: self.segments.seal.id,
+            first_sequence: self.head.sequence + 1,
+            records_before: self.head.records,
+            previous_hash: self.head.hash,
+        }
+    }
+
+    /// Empties the frame and puts it where the next one goes.
+    pub(crate) fn move_frame(&mut self) {
+        let start = self.segment_number * self.segments.segment_bytes + self.offset;
+        let left = self.segments.segment_bytes - self.offset;
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        self.frame
+            .reset(start, left.min(self.options.frame_bytes_max));
+    }
+
+    fn fail(&mut self, doing: &'static str, file: &str, cause: &impl ToString) -> Failure {
+        let failure = Failure::new(doing, file, cause);
+        self.failed = Some(failure.clone());
+        failure
+    }
+
+    fn begin_fail(&mut self, doing: &'static str, file: &str, cause: &impl ToString) -> BeginError {
+        BeginError::Failed(self.fail(doing, file, cause))
+    }
+}

@@ -1,0 +1,231 @@
+//! Opening: lock, walk, repair the end, make ready to append.
+
+use std::sync::Arc;
+
+use crate::cut;
+use crate::error::OpenError;
+use crate::format::{FrameInfo, JournalId, SEGMENT_HEADER_BYTES, Seal, SegmentHeader};
+use crate::journal::{Head, Journal};
+use crate::open_frame::OpenFrame;
+use crate::options::Options;
+use crate::segments::Segments;
+use crate::spare::{NoSpare, Spares};
+use crate::storage::{LockAttempt, SPARE, Storage, StorageFile, read_full, segment_name};
+use crate::walk::{Ending, Visited, Walked, walk};
+
+/// What was found when a journal was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Whether the journal was made just now.
+    pub created: bool,
+    /// Its identity.
+    pub id: JournalId,
+    /// The end of the chain.
+    pub head: Head,
+    /// The last whole frame; `None` if there is none.
+    pub last_frame: Option<FrameInfo>,
+    /// Number of segment files.
+    pub segments: u64,
+    /// Size of a segment in bytes.
+    pub segment_bytes: u64,
+    /// The torn end that was cut, if there was one.
+    pub cut: Option<Cut>,
+}
+
+/// A torn end: written when the machine stopped, never answered for (or damaged since, which
+/// cannot be told apart in the very last frame).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The segment file.
+    pub file: String,
+    /// Where the cut begins, in bytes.
+    pub offset: u64,
+    /// Length of what was cut, up to its last byte that was not zero.
+    pub bytes: u64,
+    /// The file that keeps those bytes.
+    pub saved_as: String,
+}
+
+pub(crate) fn open<S: Storage, E>(
+    storage: S,
+    options: Options,
+    visit: impl FnMut(Visited<'_>) -> Result<(), E>,
+) -> Result<(Journal<S>, Opened), OpenError<E>> {
+    options
+        .check(options.segment_bytes)
+        .map_err(OpenError::Options)?;
+    let place = storage.place();
+    let lock = match storage.try_lock().map_err(OpenError::io("lock", &place))? {
+        LockAttempt::Held(lock) => lock,
+        LockAttempt::Taken { pid } => return Err(OpenError::Locked { place, pid }),
+    };
+    let storage = Arc::new(storage);
+    let mut walked = walk(&*storage, false, visit)?;
+    let created = walked.seal.is_none();
+    let seal = match &walked.seal {
+        Some(seal) => seal.clone(),
+        None => Seal::new(JournalId(storage.draw_id())),
+    };
+    if created {
+        walked.segment_bytes = options.segment_bytes;
+    }
+    options
+        .check(walked.segment_bytes)
+        .map_err(OpenError::Options)?;
+    let (spares, cut) = if created {
+        (create(&storage, &seal, &mut walked)?, None)
+    } else {
+        let cut = repair(&*storage, &seal, &walked)?;
+        let spares = Spares::start(&storage, walked.segment_bytes);
+        (
+            spares.map_err(OpenError::io("start a thread for", &place))?,
+            cut,
+        )
+    };
+    let opened = Opened {
+        created,
+        id: seal.id,
+        head: walked.head,
+        last_frame: walked.last_frame,
+        segments: walked.segments,
+        segment_bytes: walked.segment_bytes,
+        cut,
+    };
+    let number = walked.last_segment();
+    let name = segment_name(number);
+    let file = Arc::new(storage.open(&name).map_err(OpenError::io("open", &name))?);
+    let segments = Arc::new(Segments::new(storage, walked.segment_bytes, seal));
+    segments.insert(number, Arc::clone(&file));
+    let mut journal = Journal {
+        segments,
+        file,
+        segment_number: number,
+        offset: walked.offset,
+        head: walked.head,
+        frame: OpenFrame::new(0, 0),
+        options,
+        failed: None,
+        spares,
+        _lock: lock,
+    };
+    journal.move_frame();
+    Ok((journal, opened))
+}
+
+/// Makes the first segment. One whose header was never durable is in the way and is removed.
+fn create<S: Storage, E>(
+    storage: &Arc<S>,
+    seal: &Seal,
+    walked: &mut Walked,
+) -> Result<Spares<S>, OpenError<E>> {
+    let place = storage.place();
+    let name = segment_name(0);
+    if walked.segments > 0 {
+        storage
+            .remove(&name)
+            .map_err(OpenError::io("remove", &name))?;
+        storage
+            .sync_directory()
+            .map_err(OpenError::io("sync", &place))?;
+    }
+    let spares = Spares::start(storage, walked.segment_bytes)
+        .map_err(OpenError::io("start a thread for", &place))?;
+    let file = spares.take().map_err(|none| OpenError::Io {
+        doing: "prepare",
+        file: name.clone(),
+        source: match none {
+            NoSpare::Full => std::io::ErrorKind::StorageFull.into(),
+            NoSpare::Late => std::io::ErrorKind::TimedOut.into(),
+            NoSpare::Broken(failure) => std::io::Error::other(failure),
+        },
+    })?;
+    storage
+        .rename(SPARE, &name)
+        .map_err(OpenError::io("rename", SPARE))?;
+    storage
+        .sync_directory()
+        .map_err(OpenError::io("sync", &place))?;
+    walked.segments = 1;
+    walked.offset = SEGMENT_HEADER_BYTES as u64;
+    write_header(&file, seal, walked).map_err(OpenError::io("write", &name))?;
+    spares.want();
+    Ok(spares)
+}
+
+/// Makes the last segment what the walk found: the torn end cut, the header there, all of it
+/// durable.
+fn repair<S: Storage, E>(
+    storage: &S,
+    seal: &Seal,
+    walked: &Walked,
+) -> Result<Option<Cut>, OpenError<E>> {
+    let name = segment_name(walked.last_segment());
+    let (offset, bytes) = match walked.ending {
+        Ending::Clean => (walked.offset, 0),
+        Ending::Torn(bytes) => (walked.offset, bytes),
+        Ending::NoHeader(bytes) => (0, bytes),
+    };
+    let mut report = None;
+    if bytes > 0 {
+        let saved_as =
+            cut::cut(storage, &name, offset, bytes).map_err(OpenError::io("cut", &name))?;
+        tracing::warn!(
+            file = name,
+            offset,
+            bytes,
+            saved_as,
+            "cut the torn end of the journal at byte {offset} of {name}; its bytes are kept in \
+             {saved_as}"
+        );
+        report = Some(Cut {
+            file: name.clone(),
+            offset,
+            bytes,
+            saved_as,
+        });
+    }
+    let file = storage.open(&name).map_err(OpenError::io("open", &name))?;
+    let rewritten = if matches!(walked.ending, Ending::NoHeader(_)) {
+        write_header(&file, seal, walked)
+    } else {
+        write_again(&file, walked)
+    };
+    rewritten.map_err(OpenError::io("write", &name))?;
+    let place = storage.place();
+    storage
+        .sync_directory()
+        .map_err(OpenError::io("sync", &place))?;
+    Ok(report)
+}
+
+fn write_header<F: StorageFile>(file: &F, seal: &Seal, walked: &Walked) -> std::io::Result<()> {
+    let header = SegmentHeader {
+        number: walked.last_segment(),
+        segment_bytes: walked.segment_bytes,
+        id: seal.id,
+        first_sequence: walked.head.sequence + 1,
+        records_before: walked.head.records,
+        previous_hash: walked.head.hash,
+    };
+    file.write_at(&header.encode(), 0)?;
+    file.sync()
+}
+
+/// Writes the header and the last frame over themselves and syncs: all that may be in the page
+/// cache only.
+fn write_again<F: StorageFile>(file: &F, walked: &Walked) -> std::io::Result<()> {
+    let header = (0, SEGMENT_HEADER_BYTES as u64);
+    let here = |frame: &FrameInfo| {
+        let (number, offset) = frame.address.split(walked.segment_bytes);
+        (number == walked.last_segment()).then_some((offset, frame.frame_bytes()))
+    };
+    let frame = walked.last_frame.as_ref().and_then(here);
+    for (offset, length) in std::iter::once(header).chain(frame) {
+        let mut bytes = vec![0; usize::try_from(length).map_err(std::io::Error::other)?];
+        if read_full(file, &mut bytes, offset)? != bytes.len() {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        file.write_at(&bytes, offset)?;
+    }
+    file.sync()
+}

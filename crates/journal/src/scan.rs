@@ -1,0 +1,77 @@
+//! The walk without the lock and without changing a byte.
+
+use crate::error::OpenError;
+use crate::format::{FrameInfo, JournalId};
+use crate::journal::Head;
+use crate::storage::{Storage, segment_name};
+use crate::walk::{Ending, Visited, walk};
+
+/// What lies after the last whole frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// Nothing: zeros.
+    Clean,
+    /// Bytes that look like a tear, or like a frame that a writer is just writing.
+    Torn {
+        /// The segment file.
+        file: String,
+        /// Where it begins, in bytes.
+        offset: u64,
+        /// Its length, up to the last byte that is not zero.
+        bytes: u64,
+    },
+}
+
+/// What a scan found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scanned {
+    /// The journal's identity; `None` if there is no journal here yet.
+    pub id: Option<JournalId>,
+    /// The end of the chain.
+    pub head: Head,
+    /// The last whole frame; `None` if there is none.
+    pub last_frame: Option<FrameInfo>,
+    /// Number of segment files.
+    pub segments: u64,
+    /// Size of a segment in bytes; 0 if there is no journal here yet.
+    pub segment_bytes: u64,
+    /// What comes after the head.
+    pub tail: Tail,
+}
+
+/// Checks the chain and visits every record of every whole frame in order, up to the last whole
+/// frame. Takes no lock and changes nothing; a writer may be appending meanwhile, and what it
+/// commits after the scan began may or may not be visited.
+///
+/// # Errors
+///
+/// As for [`Journal::open`](crate::Journal::open), but never [`OpenError::Locked`].
+pub fn scan<S: Storage, E>(
+    storage: &S,
+    visit: impl FnMut(Visited<'_>) -> Result<(), E>,
+) -> Result<Scanned, OpenError<E>> {
+    let walked = walk(storage, true, visit)?;
+    let (offset, bytes) = match walked.ending {
+        Ending::Clean => (0, 0),
+        Ending::Torn(bytes) => (walked.offset, bytes),
+        Ending::NoHeader(bytes) => (0, bytes),
+    };
+    let file = segment_name(walked.last_segment());
+    let tail = if bytes == 0 {
+        Tail::Clean
+    } else {
+        Tail::Torn {
+            file,
+            offset,
+            bytes,
+        }
+    };
+    Ok(Scanned {
+        id: walked.seal.map(|seal| seal.id),
+        head: walked.head,
+        last_frame: walked.last_frame,
+        segments: walked.segments,
+        segment_bytes: walked.segment_bytes,
+        tail,
+    })
+}

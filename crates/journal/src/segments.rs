@@ -1,0 +1,68 @@
+//! The segment files that readers and the writer share.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+
+use crate::format::Seal;
+use crate::storage::{Storage, segment_name};
+
+/// Files kept open at once: well below the usual limit of 1,024 per process.
+const OPEN_FILES_MAX: usize = 256;
+
+/// An open segment and when it was last asked for.
+struct Open<F> {
+    file: Arc<F>,
+    used: AtomicU64,
+}
+
+/// The journal's segments; opened when first read, the longest unused closed when there are many.
+pub(crate) struct Segments<S: Storage> {
+    pub(crate) storage: Arc<S>,
+    pub(crate) segment_bytes: u64,
+    pub(crate) seal: Seal,
+    files: RwLock<HashMap<u64, Open<S::File>>>,
+    clock: AtomicU64,
+}
+
+impl<S: Storage> Segments<S> {
+    pub(crate) fn new(storage: Arc<S>, segment_bytes: u64, seal: Seal) -> Self {
+        Self {
+            storage,
+            segment_bytes,
+            seal,
+            files: RwLock::default(),
+            clock: AtomicU64::new(0),
+        }
+    }
+
+    /// The segment's file, opened if it is not.
+    pub(crate) fn file(&self, number: u64) -> io::Result<Arc<S::File>> {
+        let now = self.clock.fetch_add(1, Ordering::Relaxed);
+        if let Some(open) = self.files.read().get(&number) {
+            open.used.store(now, Ordering::Relaxed);
+            return Ok(Arc::clone(&open.file));
+        }
+        let file = Arc::new(self.storage.open_read_only(&segment_name(number))?);
+        self.insert(number, Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Shares a file that is open already.
+    pub(crate) fn insert(&self, number: u64, file: Arc<S::File>) {
+        let used = AtomicU64::new(self.clock.fetch_add(1, Ordering::Relaxed));
+        let mut files = self.files.write();
+        if files.len() >= OPEN_FILES_MAX && !files.contains_key(&number) {
+            let oldest = files
+                .iter()
+                .min_by_key(|(_, open)| open.used.load(Ordering::Relaxed));
+            if let Some(oldest) = oldest.map(|(number, _)| *number) {
+                files.remove(&oldest);
+            }
+        }
+        files.insert(number, Open { file, used });
+    }
+}
