@@ -1,1 +1,56 @@
-//! ledger
+//! The rules of a ledger.
+//!
+//! [`decide`] turns a state and a [`Command`] into an [`Event`]; [`evolve`] brings a state to what
+//! an event says; replaying the events gives the same state, bit for bit. Everything above depends
+//! on the [`Engine`] port.
+//!
+//! **Architecture Invariant:** no I/O, no clock, no randomness, no thread, no HTTP. Time and ids
+//! are handed in.
+#![warn(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss
+)]
+
+mod account;
+mod batch;
+mod command;
+mod decide;
+mod engine;
+mod event;
+mod expiries;
+mod id;
+mod memory;
+mod money;
+mod outcome;
+mod payment;
+pub mod reference;
+mod state;
+mod text;
+mod time;
+mod transfer;
+
+pub use account::{Account, Movement};
+pub use batch::{
+    AtomicDecision, BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, Batch, BatchInvalid, decide_atomic,
+};
+pub use command::{AcceptPayment, Command, Field, MoveMoney, OpenAccount};
+pub use decide::{Decision, decide};
+pub use engine::{
+    Answer, BalanceAt, BoxFuture, Engine, ProcessorSummary, STATEMENT_PAGE_MAX, Statement,
+    StatementQuery, Unavailable,
+};
+pub use event::{BatchDecided, Digest, Event, MemberFailure};
+pub use expiries::Expiries;
+pub use id::{
+    ACCOUNT_ID_LENGTH_MAX, AccountId, BatchId, InvalidId, PROCESSOR_NAME_LENGTH_MAX, PaymentId,
+    ProcessorName, Reference, TransferId,
+};
+pub use memory::{Memory, UsedId};
+pub use money::{AMOUNT_MAX, Currency, InvalidCurrency, Limit};
+pub use outcome::{Outcome, Record, Refusal};
+pub use payment::{Payment, PaymentExpected, PaymentState, PaymentStateName, RefusedCode};
+pub use state::{State, StateMut, UsedBatch, UsedPayment, UsedTransfer, evolve};
+pub use text::{DESCRIPTION_LENGTH_MAX, is_description};
+pub use time::{Clock, Millis, Ticker, Timestamp};
+pub use transfer::{After, Entry, PendingState, Transfer, TransferKind};

@@ -1,0 +1,219 @@
+//! An account's totals and how a movement changes them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::money::{AMOUNT_MAX, Currency, Limit};
+use crate::time::Timestamp;
+
+/// An account's state. Its id is the key under which it is kept.
+///
+/// # Guarantees
+///
+/// - `available` of a limited account is never negative.
+/// - For a limited account neither `credits_posted + credits_pending + credit_limit` nor
+///   `debits_posted + debits_pending` passes [`AMOUNT_MAX`].
+/// - An unlimited account's totals are 64-bit, never refuse and wrap around.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// What the totals are counted in.
+    pub currency: Currency,
+    /// How far the balance may go below zero.
+    pub limit: Limit,
+    /// What has left the account, in minor units.
+    pub debits_posted: u64,
+    /// What has come into the account, in minor units.
+    pub credits_posted: u64,
+    /// What is reserved to leave the account, in minor units.
+    pub debits_pending: u64,
+    /// What is reserved to come into the account, in minor units.
+    pub credits_pending: u64,
+    /// How many entries the account's statement has; unlimited accounts keep no statement.
+    pub entry_count: u64,
+    /// Whether new debits and credits are refused.
+    pub closed: bool,
+    /// When the account was opened.
+    pub timestamp: Timestamp,
+}
+
+/// One account's part in an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Movement {
+    /// Posts a debit of this amount.
+    Debit(u64),
+    /// Posts a credit of this amount.
+    Credit(u64),
+    /// Reserves this amount to be debited.
+    ReserveDebit(u64),
+    /// Reserves this amount to be credited.
+    ReserveCredit(u64),
+    /// Ends a reservation of `reserved` and posts a debit of `amount`.
+    PostDebit {
+        /// The whole reservation.
+        reserved: u64,
+        /// The part of it that is posted.
+        amount: u64,
+    },
+    /// Ends a reservation of `reserved` and posts a credit of `amount`.
+    PostCredit {
+        /// The whole reservation.
+        reserved: u64,
+        /// The part of it that is posted.
+        amount: u64,
+    },
+    /// Ends a reservation of a debit.
+    ReleaseDebit(u64),
+    /// Ends a reservation of a credit.
+    ReleaseCredit(u64),
+}
+
+impl Account {
+    /// An account as it is when it has just been opened.
+    #[must_use]
+    pub const fn new(currency: Currency, limit: Limit, timestamp: Timestamp) -> Self {
+        Self {
+            currency,
+            limit,
+            debits_posted: 0,
+            credits_posted: 0,
+            debits_pending: 0,
+            credits_pending: 0,
+            entry_count: 0,
+            closed: false,
+            timestamp,
+        }
+    }
+
+    /// `credits_posted - debits_posted`, in minor units.
+    #[must_use]
+    pub const fn balance(&self) -> i64 {
+        self.credits_posted
+            .wrapping_sub(self.debits_posted)
+            .cast_signed()
+    }
+
+    /// What may still be debited, in minor units; `None` where there is no limit.
+    #[must_use]
+    pub const fn available(&self) -> Option<u64> {
+        match self.limit {
+            Limit::Credit(credit_limit) => {
+                Some(self.credits_posted + credit_limit - self.debits_posted - self.debits_pending)
+            }
+            Limit::Unlimited => None,
+        }
+    }
+
+    /// The credit limit in minor units; `None` where there is no limit.
+    #[must_use]
+    pub const fn credit_limit(&self) -> Option<u64> {
+        match self.limit {
+            Limit::Credit(credit_limit) => Some(credit_limit),
+            Limit::Unlimited => None,
+        }
+    }
+
+    /// Whether `amount` more may be credited without passing [`AMOUNT_MAX`].
+    pub(crate) const fn can_be_credited(&self, amount: u64) -> bool {
+        match self.limit {
+            Limit::Credit(credit_limit) => {
+                self.credits_posted + self.credits_pending + credit_limit + amount <= AMOUNT_MAX
+            }
+            Limit::Unlimited => true,
+        }
+    }
+
+    /// Applies a movement that was decided upon this account. It cannot be refused any more; on a
+    /// limited account an arithmetic overflow is a bug and panics.
+    pub fn apply(&mut self, movement: Movement) {
+        match movement {
+            Movement::Debit(amount) => {
+                self.debits_posted = self.plus(self.debits_posted, amount);
+                self.count_entry();
+            }
+            Movement::Credit(amount) => {
+                self.credits_posted = self.plus(self.credits_posted, amount);
+                self.count_entry();
+            }
+            Movement::ReserveDebit(amount) => {
+                self.debits_pending = self.plus(self.debits_pending, amount);
+            }
+            Movement::ReserveCredit(amount) => {
+                self.credits_pending = self.plus(self.credits_pending, amount);
+            }
+            Movement::PostDebit { reserved, amount } => {
+                self.apply(Movement::ReleaseDebit(reserved));
+                self.apply(Movement::Debit(amount));
+            }
+            Movement::PostCredit { reserved, amount } => {
+                self.apply(Movement::ReleaseCredit(reserved));
+                self.apply(Movement::Credit(amount));
+            }
+            Movement::ReleaseDebit(amount) => {
+                self.debits_pending = self.minus(self.debits_pending, amount);
+            }
+            Movement::ReleaseCredit(amount) => {
+                self.credits_pending = self.minus(self.credits_pending, amount);
+            }
+        }
+    }
+
+    const fn count_entry(&mut self) {
+        if matches!(self.limit, Limit::Credit(_)) {
+            self.entry_count += 1;
+        }
+    }
+
+    const fn plus(&self, total: u64, amount: u64) -> u64 {
+        match self.limit {
+            Limit::Credit(_) => total + amount,
+            Limit::Unlimited => total.wrapping_add(amount),
+        }
+    }
+
+    const fn minus(&self, total: u64, amount: u64) -> u64 {
+        match self.limit {
+            Limit::Credit(_) => total - amount,
+            Limit::Unlimited => total.wrapping_sub(amount),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(limit: Limit) -> Account {
+        Account::new(Currency::new("BRL").unwrap(), limit, Timestamp::default())
+    }
+
+    #[test]
+    fn a_reservation_is_not_available_twice() {
+        let mut account = account(Limit::Credit(100));
+        account.apply(Movement::ReserveDebit(60));
+        assert_eq!((account.available(), account.balance()), (Some(40), 0));
+        account.apply(Movement::PostDebit {
+            reserved: 60,
+            amount: 25,
+        });
+        assert_eq!((account.available(), account.balance()), (Some(75), -25));
+        assert_eq!((account.debits_pending, account.entry_count), (0, 1));
+    }
+
+    #[test]
+    fn a_pending_credit_is_not_available_yet() {
+        let mut account = account(Limit::Credit(0));
+        account.apply(Movement::ReserveCredit(10));
+        assert_eq!(account.available(), Some(0));
+        account.apply(Movement::ReleaseCredit(10));
+        account.apply(Movement::Credit(10));
+        assert_eq!((account.available(), account.balance()), (Some(10), 10));
+    }
+
+    #[test]
+    fn unlimited_totals_wrap_and_keep_no_entries() {
+        let mut account = account(Limit::Unlimited);
+        account.debits_posted = u64::MAX;
+        account.apply(Movement::Debit(2));
+        assert_eq!((account.debits_posted, account.entry_count), (1, 0));
+        assert_eq!((account.balance(), account.available()), (-1, None));
+    }
+}

@@ -1,0 +1,229 @@
+//! Batches: commands in order, each alone or all or nothing.
+
+use std::fmt;
+
+use crate::command::Command;
+use crate::decide::{Decision, decide};
+use crate::event::{BatchDecided, Digest, Event, MemberFailure};
+use crate::id::BatchId;
+use crate::memory::Overlay;
+use crate::outcome::{Outcome, Refusal};
+use crate::state::{State, evolve};
+use crate::time::{Ticker, Timestamp};
+
+/// The most commands a batch may have.
+pub const BATCH_COMMANDS_MAX: usize = 8_190;
+/// The most bytes the commands of a batch may have, by [`Command::size_bytes`].
+pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Commands in order: `1 ..= BATCH_COMMANDS_MAX` of them, no more than [`BATCH_BYTES_MAX`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    atomic: Option<BatchId>,
+    commands: Vec<Command>,
+}
+
+/// Why commands make no batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchInvalid {
+    /// There are none.
+    Empty,
+    /// There are more than [`BATCH_COMMANDS_MAX`], or they are larger than [`BATCH_BYTES_MAX`].
+    TooLarge,
+}
+
+impl fmt::Display for BatchInvalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("a batch has at least one command"),
+            Self::TooLarge => write!(
+                f,
+                "a batch has at most {BATCH_COMMANDS_MAX} commands and {BATCH_BYTES_MAX} bytes"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for BatchInvalid {}
+
+impl Batch {
+    /// A batch of which each command stands alone.
+    pub fn independent(commands: Vec<Command>) -> Result<Self, BatchInvalid> {
+        Self::new(None, commands)
+    }
+
+    /// A batch that is applied as a whole or not at all, remembered under `id`.
+    pub fn atomic(id: BatchId, commands: Vec<Command>) -> Result<Self, BatchInvalid> {
+        Self::new(Some(id), commands)
+    }
+
+    /// A batch of one command.
+    #[must_use]
+    pub fn one(command: Command) -> Self {
+        Self {
+            atomic: None,
+            commands: vec![command],
+        }
+    }
+
+    fn new(atomic: Option<BatchId>, commands: Vec<Command>) -> Result<Self, BatchInvalid> {
+        if commands.is_empty() {
+            return Err(BatchInvalid::Empty);
+        }
+        let size_bytes: usize = commands.iter().map(Command::size_bytes).sum();
+        if commands.len() > BATCH_COMMANDS_MAX || size_bytes > BATCH_BYTES_MAX {
+            return Err(BatchInvalid::TooLarge);
+        }
+        Ok(Self { atomic, commands })
+    }
+
+    /// The id of an atomic batch.
+    #[must_use]
+    pub const fn atomic_id(&self) -> Option<BatchId> {
+        self.atomic
+    }
+
+    /// The commands, in order.
+    #[must_use]
+    pub fn commands(&self) -> &[Command] {
+        &self.commands
+    }
+
+    /// The commands, in order.
+    #[must_use]
+    pub fn into_commands(self) -> Vec<Command> {
+        self.commands
+    }
+}
+
+impl Command {
+    /// An upper bound of what the command takes on a wire or in a journal, in bytes, without what
+    /// the ledger adds to it.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        const FIXED: usize = 96;
+        FIXED
+            + match self {
+                Self::Transfer(transfer) | Self::Pend { transfer, .. } => {
+                    transfer.debit_account_id.as_str().len()
+                        + transfer.credit_account_id.as_str().len()
+                        + transfer.description.len()
+                }
+                Self::OpenAccount(open) => open.id.as_str().len(),
+                Self::ChangeLimit { account_id, .. } | Self::CloseAccount { account_id } => {
+                    account_id.as_str().len()
+                }
+                Self::AcceptPayment(accept) => {
+                    accept.account_id.as_ref().map_or(0, |id| id.as_str().len())
+                        + accept.description.len()
+                }
+                Self::SendPayment { processor, .. } => processor.as_str().len(),
+                Self::Post { .. }
+                | Self::Void { .. }
+                | Self::Expire { .. }
+                | Self::SettlePayment { .. }
+                | Self::ReleasePayment { .. }
+                | Self::RefusePayment { .. }
+                | Self::PurgePayments => 0,
+            }
+    }
+}
+
+impl Digest {
+    /// The digest of a batch's members, in order.
+    #[must_use]
+    pub fn of(commands: &[Command]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("lastro 2026 atomic batch members");
+        for command in commands {
+            // Serializing plain data into memory cannot fail.
+            let bytes = postcard::to_allocvec(command).unwrap_or_default();
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(&bytes);
+        }
+        Self(*hasher.finalize().as_bytes())
+    }
+}
+
+/// What was decided about an atomic batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AtomicDecision {
+    /// New facts: the members' events, empty where the batch failed, and the batch's own.
+    Events(Vec<Event>, BatchDecided),
+    /// The id was used before: the first outcomes, or that the members differ.
+    Outcomes(Vec<Outcome>),
+}
+
+/// Decides an atomic batch upon the state. Timestamps are taken from `ticker` at `now`, one for
+/// each event; the caller has applied all due expiries.
+pub fn decide_atomic<S: State>(
+    state: &S,
+    id: BatchId,
+    commands: Vec<Command>,
+    ticker: &mut Ticker,
+    now: Timestamp,
+) -> AtomicDecision {
+    let digest = Digest::of(&commands);
+    let members_count = commands.len();
+    if let Some(used) = state.batch(id) {
+        return AtomicDecision::Outcomes(replay(
+            used.digest == digest,
+            used.outcomes,
+            members_count,
+        ));
+    }
+    let mut members_ticker = *ticker;
+    let mut overlay = Overlay::new(state);
+    let mut events = Vec::with_capacity(members_count);
+    let mut failure = None;
+    for (index, command) in (0..).zip(commands) {
+        match decide(&overlay, command, members_ticker.tick(now)) {
+            Decision::Event(Event::Refused { refusal, .. }) | Decision::Refused(refusal) => {
+                failure = Some(MemberFailure {
+                    index,
+                    outcome: Outcome::refused(refusal).into(),
+                });
+            }
+            Decision::Exists(outcome) => {
+                failure = Some(MemberFailure {
+                    index,
+                    outcome: outcome.into(),
+                });
+            }
+            Decision::Event(event) => {
+                evolve(&mut overlay, &event);
+                events.push(event);
+                continue;
+            }
+        }
+        break;
+    }
+    if failure.is_some() {
+        events.clear();
+    } else {
+        *ticker = members_ticker;
+    }
+    let members_count = u32::try_from(members_count).unwrap_or(u32::MAX);
+    let timestamp = ticker.tick(now);
+    AtomicDecision::Events(
+        events,
+        BatchDecided {
+            id,
+            digest,
+            members_count,
+            failure,
+            timestamp,
+        },
+    )
+}
+
+fn replay(same_members: bool, first: Vec<Outcome>, members_count: usize) -> Vec<Outcome> {
+    if same_members {
+        first
+            .into_iter()
+            .map(|outcome| Outcome::exists(outcome.result))
+            .collect()
+    } else {
+        let refusal = Refusal::ExistsWithDifferent(crate::command::Field::Members);
+        vec![Outcome::refused(refusal); members_count]
+    }
+}

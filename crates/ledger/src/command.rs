@@ -1,0 +1,269 @@
+//! What a caller may ask of the ledger.
+//!
+//! A command carries amounts and descriptions as they were given: [`crate::decide`] judges them.
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AccountId, PaymentId, ProcessorName, Reference, TransferId};
+use crate::money::Currency;
+use crate::payment::{PaymentExpected, RefusedCode};
+use crate::time::Millis;
+
+/// One command. Amounts are minor units.
+///
+/// The order of variants and fields is part of the journal's format and of an atomic batch's
+/// digest: new ones go to the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Opens a limited account.
+    OpenAccount(OpenAccount),
+    /// Sets an account's credit limit.
+    ChangeLimit {
+        /// The account to change.
+        account_id: AccountId,
+        /// The new limit, `0 ..= AMOUNT_MAX`.
+        credit_limit: u64,
+    },
+    /// Closes an account whose balance is 0 and that has nothing pending.
+    CloseAccount {
+        /// The account to close.
+        account_id: AccountId,
+    },
+    /// Moves money at once.
+    Transfer(MoveMoney),
+    /// Reserves money to be posted, voided or expired.
+    Pend {
+        /// What to reserve.
+        transfer: MoveMoney,
+        /// Seconds until the reservation expires; 0: never.
+        timeout_s: u32,
+    },
+    /// Posts a pending transfer, once.
+    Post {
+        /// The post's own id.
+        id: TransferId,
+        /// The pending transfer to post.
+        pending_id: TransferId,
+        /// How much of it; all of it when `None`. The rest is released.
+        amount: Option<u64>,
+    },
+    /// Releases a pending transfer.
+    Void {
+        /// The void's own id.
+        id: TransferId,
+        /// The pending transfer to release.
+        pending_id: TransferId,
+    },
+    /// Releases a pending transfer whose time is over. Engines give this command themselves.
+    Expire {
+        /// The pending transfer to release.
+        pending_id: TransferId,
+    },
+    /// Accepts a payment, and reserves its amount where it names an account.
+    AcceptPayment(AcceptPayment),
+    /// Records that a payment is about to be sent to a processor.
+    SendPayment {
+        /// The payment to send.
+        id: PaymentId,
+        /// The state and attempt it must be in.
+        expected: PaymentExpected,
+        /// Where it is sent.
+        processor: ProcessorName,
+        /// The time that the processor is told.
+        requested_at: Millis,
+    },
+    /// Records that a processor has the payment.
+    SettlePayment {
+        /// The payment that was recorded.
+        id: PaymentId,
+        /// The state and attempt it must be in.
+        expected: PaymentExpected,
+        /// The time under which the processor counts it.
+        requested_at: Millis,
+    },
+    /// Records that the last attempt was definitely not recorded: back to accepted.
+    ReleasePayment {
+        /// The payment to release.
+        id: PaymentId,
+        /// The state and attempt it must be in.
+        expected: PaymentExpected,
+    },
+    /// Gives a payment up and releases its reservation.
+    RefusePayment {
+        /// The payment to refuse.
+        id: PaymentId,
+        /// The state and attempt it must be in.
+        expected: PaymentExpected,
+        /// Why.
+        code: RefusedCode,
+    },
+    /// Refuses every accepted payment and starts the summaries anew.
+    PurgePayments,
+}
+
+/// The content of [`Command::OpenAccount`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenAccount {
+    /// The new account's id.
+    pub id: AccountId,
+    /// Its currency, for good.
+    pub currency: Currency,
+    /// Its credit limit in minor units, `0 ..= AMOUNT_MAX`.
+    pub credit_limit: u64,
+}
+
+/// The content of [`Command::Transfer`] and [`Command::Pend`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveMoney {
+    /// The transfer's id.
+    pub id: TransferId,
+    /// The account the money leaves.
+    pub debit_account_id: AccountId,
+    /// The account the money goes to.
+    pub credit_account_id: AccountId,
+    /// Minor units, `1 ..= AMOUNT_MAX`.
+    pub amount: u64,
+    /// What the statement says: 1–140 Unicode scalar values, no control characters.
+    pub description: CompactString,
+    /// What the transfer refers to in the caller's own books.
+    pub reference: Option<Reference>,
+}
+
+/// The content of [`Command::AcceptPayment`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptPayment {
+    /// The payment's id.
+    pub id: PaymentId,
+    /// Who pays; `world` when `None`.
+    pub account_id: Option<AccountId>,
+    /// The payment's currency.
+    pub currency: Currency,
+    /// Minor units, `1 ..= AMOUNT_MAX`.
+    pub amount: u64,
+    /// What the statement says: 1–140 Unicode scalar values, no control characters.
+    pub description: CompactString,
+}
+
+impl Command {
+    /// The first field in which `other` differs from this command under the same id.
+    #[must_use]
+    pub fn first_difference(&self, other: &Self) -> Option<Field> {
+        match (self, other) {
+            (Self::OpenAccount(a), Self::OpenAccount(b)) => first_of([
+                (a.currency != b.currency, Field::Currency),
+                (a.credit_limit != b.credit_limit, Field::CreditLimit),
+            ]),
+            (Self::Transfer(a), Self::Transfer(b)) => a.first_difference(b),
+            (
+                Self::Pend {
+                    transfer: a,
+                    timeout_s: timeout_a,
+                },
+                Self::Pend {
+                    transfer: b,
+                    timeout_s: timeout_b,
+                },
+            ) => a
+                .first_difference(b)
+                .or_else(|| first_of([(timeout_a != timeout_b, Field::TimeoutS)])),
+            (
+                Self::Post {
+                    pending_id: pending_a,
+                    amount: a,
+                    ..
+                },
+                Self::Post {
+                    pending_id: pending_b,
+                    amount: b,
+                    ..
+                },
+            ) => first_of([
+                (pending_a != pending_b, Field::PendingId),
+                (a != b, Field::Amount),
+            ]),
+            (Self::Void { pending_id: a, .. }, Self::Void { pending_id: b, .. }) => {
+                first_of([(a != b, Field::PendingId)])
+            }
+            (Self::AcceptPayment(a), Self::AcceptPayment(b)) => first_of([
+                (a.account_id != b.account_id, Field::AccountId),
+                (a.currency != b.currency, Field::Currency),
+                (a.amount != b.amount, Field::Amount),
+                (a.description != b.description, Field::Description),
+            ]),
+            (a, b) => first_of([(a != b, Field::Kind)]),
+        }
+    }
+}
+
+impl MoveMoney {
+    fn first_difference(&self, other: &Self) -> Option<Field> {
+        first_of([
+            (
+                self.debit_account_id != other.debit_account_id,
+                Field::DebitAccountId,
+            ),
+            (
+                self.credit_account_id != other.credit_account_id,
+                Field::CreditAccountId,
+            ),
+            (self.amount != other.amount, Field::Amount),
+            (self.description != other.description, Field::Description),
+            (self.reference != other.reference, Field::Reference),
+        ])
+    }
+}
+
+fn first_of<const N: usize>(differences: [(bool, Field); N]) -> Option<Field> {
+    differences
+        .into_iter()
+        .find(|(differs, _)| *differs)
+        .map(|(_, field)| field)
+}
+
+/// A field that a repeated id may differ in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Field {
+    /// The id was used by a command of another kind.
+    Kind,
+    /// `currency`
+    Currency,
+    /// `credit_limit`
+    CreditLimit,
+    /// `debit_account_id`
+    DebitAccountId,
+    /// `credit_account_id`
+    CreditAccountId,
+    /// `amount`
+    Amount,
+    /// `description`
+    Description,
+    /// `reference`
+    Reference,
+    /// `timeout_s`
+    TimeoutS,
+    /// `pending_id`
+    PendingId,
+    /// `account_id`
+    AccountId,
+    /// The members of an atomic batch.
+    Members,
+}
+
+impl Field {
+    /// Every field, in a stable order.
+    pub const ALL: [Self; 12] = [
+        Self::Kind,
+        Self::Currency,
+        Self::CreditLimit,
+        Self::DebitAccountId,
+        Self::CreditAccountId,
+        Self::Amount,
+        Self::Description,
+        Self::Reference,
+        Self::TimeoutS,
+        Self::PendingId,
+        Self::AccountId,
+        Self::Members,
+    ];
+}

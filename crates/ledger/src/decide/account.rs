@@ -1,0 +1,117 @@
+//! Opening, limiting and closing accounts.
+
+use crate::account::Account;
+use crate::command::{Command, OpenAccount};
+use crate::decide::{Decision, replay};
+use crate::event::Event;
+use crate::id::AccountId;
+use crate::money::{AMOUNT_MAX, Limit};
+use crate::outcome::{Record, Refusal};
+use crate::state::State;
+use crate::time::Timestamp;
+
+pub(super) fn open<S: State + ?Sized>(state: &S, open: OpenAccount, now: Timestamp) -> Decision {
+    let OpenAccount {
+        id,
+        currency,
+        credit_limit,
+    } = open;
+    if id.is_reserved() {
+        return Decision::Refused(Refusal::AccountReserved { account_id: id });
+    }
+    if credit_limit > AMOUNT_MAX {
+        return Decision::Refused(Refusal::AmountOutOfRange {
+            amount: credit_limit,
+        });
+    }
+    if let Some(first) = state.account_opened(&id) {
+        let first_command = Command::OpenAccount(OpenAccount {
+            id: id.clone(),
+            currency: first.currency,
+            credit_limit: first.credit_limit().unwrap_or(0),
+        });
+        let command = Command::OpenAccount(OpenAccount {
+            id: id.clone(),
+            currency,
+            credit_limit,
+        });
+        let record = Record::Account { id, account: first };
+        return replay(Some(first_command), &command, Ok(record));
+    }
+    let account = Account::new(currency, Limit::Credit(credit_limit), now);
+    Decision::Event(Event::AccountOpened { id, account })
+}
+
+pub(super) fn change_limit<S: State + ?Sized>(
+    state: &S,
+    id: AccountId,
+    credit_limit: u64,
+    now: Timestamp,
+) -> Decision {
+    if credit_limit > AMOUNT_MAX {
+        return Decision::Refused(Refusal::AmountOutOfRange {
+            amount: credit_limit,
+        });
+    }
+    let mut account = match limited_account(state, &id) {
+        Ok(account) => account,
+        Err(refusal) => return Decision::Refused(refusal),
+    };
+    let incoming = account.credits_posted + account.credits_pending;
+    if incoming + credit_limit > AMOUNT_MAX {
+        return Decision::Refused(Refusal::BalanceOverflow { account_id: id });
+    }
+    let outgoing = account.debits_posted + account.debits_pending;
+    if outgoing > account.credits_posted + credit_limit {
+        return Decision::Refused(Refusal::InsufficientFunds {
+            account_id: id,
+            available: account.available().unwrap_or(0),
+            required: outgoing - account.credits_posted,
+            credit_limit,
+        });
+    }
+    account.limit = Limit::Credit(credit_limit);
+    Decision::Event(Event::LimitChanged {
+        id,
+        account,
+        timestamp: now,
+    })
+}
+
+pub(super) fn close<S: State + ?Sized>(state: &S, id: AccountId, now: Timestamp) -> Decision {
+    let mut account = match limited_account(state, &id) {
+        Ok(account) => account,
+        Err(refusal) => return Decision::Refused(refusal),
+    };
+    if account.balance() != 0 || account.debits_pending != 0 || account.credits_pending != 0 {
+        return Decision::Refused(Refusal::AccountInUse {
+            account_id: id,
+            balance: account.balance(),
+            debits_pending: account.debits_pending,
+            credits_pending: account.credits_pending,
+        });
+    }
+    account.closed = true;
+    Decision::Event(Event::AccountClosed {
+        id,
+        account,
+        timestamp: now,
+    })
+}
+
+fn limited_account<S: State + ?Sized>(state: &S, id: &AccountId) -> Result<Account, Refusal> {
+    if id.is_reserved() {
+        return Err(Refusal::AccountReserved {
+            account_id: id.clone(),
+        });
+    }
+    match state.account(id) {
+        None => Err(Refusal::AccountNotFound {
+            account_id: id.clone(),
+        }),
+        Some(account) if account.closed => Err(Refusal::AccountClosed {
+            account_id: id.clone(),
+        }),
+        Some(account) => Ok(account),
+    }
+}

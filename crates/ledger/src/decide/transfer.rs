@@ -1,0 +1,182 @@
+//! Transfers that post at once, and transfers that pend.
+
+use crate::account::{Account, Movement};
+use crate::command::{Command, Field, MoveMoney};
+use crate::decide::{Decision, check_amount, check_description, remember, replay};
+use crate::event::Event;
+use crate::id::{AccountId, TransferId};
+use crate::outcome::{Record, Refusal};
+use crate::state::{State, UsedTransfer};
+use crate::time::Timestamp;
+use crate::transfer::{After, Transfer, TransferKind};
+
+pub(super) fn transfer<S: State + ?Sized>(
+    state: &S,
+    command: MoveMoney,
+    now: Timestamp,
+) -> Decision {
+    move_money(state, command, TransferKind::Transfer, now)
+}
+
+pub(super) fn pend<S: State + ?Sized>(
+    state: &S,
+    command: MoveMoney,
+    timeout_s: u32,
+    now: Timestamp,
+) -> Decision {
+    move_money(state, command, TransferKind::Pend { timeout_s }, now)
+}
+
+fn move_money<S: State + ?Sized>(
+    state: &S,
+    command: MoveMoney,
+    kind: TransferKind,
+    now: Timestamp,
+) -> Decision {
+    if let Err(refusal) = check_form(&command) {
+        return Decision::Refused(refusal);
+    }
+    if let Some(used) = state.transfer(command.id) {
+        return replay_transfer(used, &as_command(command, kind));
+    }
+    match check_accounts(state, &command) {
+        Ok((debit, credit)) => {
+            Decision::Event(Event::Transfer(record(command, kind, debit, credit, now)))
+        }
+        Err(refusal) => remember(as_command(command, kind), refusal, now),
+    }
+}
+
+fn check_form(command: &MoveMoney) -> Result<(), Refusal> {
+    check_amount(command.amount)?;
+    check_description(&command.description)?;
+    if command.debit_account_id == command.credit_account_id {
+        return Err(Refusal::AccountsMustDiffer);
+    }
+    for account_id in [&command.debit_account_id, &command.credit_account_id] {
+        if account_id.is_processor() {
+            return Err(Refusal::AccountReserved {
+                account_id: account_id.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn check_accounts<S: State + ?Sized>(
+    state: &S,
+    command: &MoveMoney,
+) -> Result<(Account, Account), Refusal> {
+    let debit = find(state, &command.debit_account_id)?;
+    let credit = find(state, &command.credit_account_id)?;
+    check_open(&debit, &command.debit_account_id)?;
+    check_open(&credit, &command.credit_account_id)?;
+    if debit.currency != credit.currency {
+        return Err(Refusal::CurrencyMismatch);
+    }
+    check_funds(&debit, &command.debit_account_id, command.amount)?;
+    // The debit side cannot overflow: what is available keeps its debits below its credits and
+    // limit, which are themselves bounded.
+    if !credit.can_be_credited(command.amount) {
+        return Err(Refusal::BalanceOverflow {
+            account_id: command.credit_account_id.clone(),
+        });
+    }
+    Ok((debit, credit))
+}
+
+pub(super) fn find<S: State + ?Sized>(state: &S, id: &AccountId) -> Result<Account, Refusal> {
+    state.account(id).ok_or_else(|| Refusal::AccountNotFound {
+        account_id: id.clone(),
+    })
+}
+
+pub(super) fn check_open(account: &Account, id: &AccountId) -> Result<(), Refusal> {
+    if account.closed {
+        return Err(Refusal::AccountClosed {
+            account_id: id.clone(),
+        });
+    }
+    Ok(())
+}
+
+pub(super) fn check_funds(account: &Account, id: &AccountId, amount: u64) -> Result<(), Refusal> {
+    match (account.available(), account.credit_limit()) {
+        (Some(available), Some(credit_limit)) if available < amount => {
+            Err(Refusal::InsufficientFunds {
+                account_id: id.clone(),
+                available,
+                required: amount,
+                credit_limit,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn as_command(transfer: MoveMoney, kind: TransferKind) -> Command {
+    match kind {
+        TransferKind::Pend { timeout_s } => Command::Pend {
+            transfer,
+            timeout_s,
+        },
+        _ => Command::Transfer(transfer),
+    }
+}
+
+fn record(
+    command: MoveMoney,
+    kind: TransferKind,
+    debit: Account,
+    credit: Account,
+    now: Timestamp,
+) -> Transfer {
+    let mut transfer = Transfer {
+        id: command.id,
+        kind,
+        debit_account_id: command.debit_account_id,
+        credit_account_id: command.credit_account_id,
+        amount: command.amount,
+        description: command.description,
+        reference: command.reference,
+        timestamp: now,
+        debit: None,
+        credit: None,
+    };
+    set_after(&mut transfer, debit, credit);
+    transfer
+}
+
+/// Fills in what the transfer's accounts are after it.
+pub(super) fn set_after(transfer: &mut Transfer, debit: Account, credit: Account) {
+    let (debit_movement, credit_movement) = transfer.movements();
+    transfer.debit = after(debit, debit_movement);
+    transfer.credit = after(credit, credit_movement);
+}
+
+fn after(mut account: Account, movement: Movement) -> Option<After> {
+    let credit_limit = account.credit_limit()?;
+    let entry_count = account.entry_count;
+    account.apply(movement);
+    (account.entry_count > entry_count).then(|| After {
+        entry_number: account.entry_count,
+        balance: account.balance(),
+        credit_limit,
+    })
+}
+
+/// The answer to a command whose transfer id was used.
+pub(super) fn replay_transfer(used: UsedTransfer, command: &Command) -> Decision {
+    match used {
+        UsedTransfer::Created(transfer, _) => {
+            replay(transfer.command(), command, Ok(Record::Transfer(transfer)))
+        }
+        UsedTransfer::Refused(first, refusal) => replay(Some(first), command, Err(refusal)),
+        UsedTransfer::Payment(_) => Decision::Refused(Refusal::ExistsWithDifferent(Field::Kind)),
+    }
+}
+
+/// Whether a transfer's id is still free.
+pub(super) fn is_free<S: State + ?Sized>(state: &S, id: TransferId) -> bool {
+    state.transfer(id).is_none()
+}

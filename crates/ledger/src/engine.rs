@@ -1,0 +1,178 @@
+//! The port that everything above depends on: one write entrance and a few reads.
+
+use std::fmt;
+use std::pin::Pin;
+use std::time::Instant;
+
+use crate::account::Account;
+use crate::batch::Batch;
+use crate::id::{AccountId, PaymentId, ProcessorName, TransferId};
+use crate::outcome::Outcome;
+use crate::payment::Payment;
+use crate::state::{UsedPayment, UsedTransfer};
+use crate::time::{Millis, Timestamp};
+use crate::transfer::Entry;
+
+/// The most entries a page of a statement may have.
+pub const STATEMENT_PAGE_MAX: usize = 1_000;
+
+/// A boxed future, so that engines can be held as `dyn Engine`.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What every call of the port answers with.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, Unavailable>>;
+
+/// A ledger, wherever it is kept.
+///
+/// # Guarantees
+///
+/// - An answered outcome survives what the engine's durability promises, and every later read on
+///   every node shows it.
+/// - Batches of one call are applied in order, and the same commands have the same outcomes on
+///   every engine.
+/// - No call outlives its deadline by much: then it is `Unavailable`.
+pub trait Engine: Send + Sync + 'static {
+    /// Applies batches in order and answers with each command's outcome, in the same shape.
+    fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>>;
+
+    /// The account as it is; `None` when there is none.
+    fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>>;
+
+    /// A page of an account's statement together with the account, from one instant; `None` when
+    /// there is no such account. Unlimited accounts keep no statement: their pages are empty.
+    fn statement(&self, query: StatementQuery, deadline: Instant) -> Answer<'_, Option<Statement>>;
+
+    /// A limited account's balance right after `at`, 0 before its first entry; `None` when there
+    /// is no such limited account.
+    fn balance_at(
+        &self,
+        id: AccountId,
+        at: Timestamp,
+        deadline: Instant,
+    ) -> Answer<'_, Option<BalanceAt>>;
+
+    /// How a transfer's id was used.
+    fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>>;
+
+    /// How a payment's id was used.
+    fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>>;
+
+    /// Settled payments per processor, those accepted since the last purge, by their
+    /// `requested_at` in `from ..= to`; ordered by the processor's name.
+    fn payments_summary(
+        &self,
+        from: Option<Millis>,
+        to: Option<Millis>,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<ProcessorSummary>>;
+
+    /// Payments that are accepted or sent, oldest first, no more than `limit`.
+    fn payments_due(&self, limit: usize, deadline: Instant) -> Answer<'_, Vec<Payment>>;
+}
+
+/// Which page of a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementQuery {
+    /// Whose statement.
+    pub account_id: AccountId,
+    /// Only entries with smaller numbers; the newest when `None`.
+    pub before: Option<u64>,
+    /// How many entries at most; engines give no more than [`STATEMENT_PAGE_MAX`].
+    pub limit: usize,
+}
+
+/// A page of a statement, with the account it belongs to as it was at the same instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The account.
+    pub account: Account,
+    /// Newest first.
+    pub entries: Vec<Entry>,
+}
+
+impl Statement {
+    /// What the next page has to come before; `None` when this is the last.
+    #[must_use]
+    pub fn next_before(&self) -> Option<u64> {
+        self.entries
+            .last()
+            .map(|entry| entry.number)
+            .filter(|number| *number > 1)
+    }
+}
+
+/// A balance at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BalanceAt {
+    /// In minor units.
+    pub balance: i64,
+    /// The newest entry by then; 0 when there was none.
+    pub entry_number: u64,
+}
+
+/// What a processor has settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessorSummary {
+    /// The processor.
+    pub processor: ProcessorName,
+    /// How many payments.
+    pub payments_count: u64,
+    /// Their exact sum, in minor units.
+    pub amount: u128,
+}
+
+/// Why the ledger did not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unavailable {
+    /// Nothing was done: a queue was full.
+    Overloaded,
+    /// Nothing was done: there is no space to write to. Reads go on.
+    StorageFull,
+    /// The outcome is unknown: the deadline passed. Ask again with the same id.
+    Timeout,
+    /// The outcome is unknown: a write or a sync failed. Nothing more is written.
+    StorageFailed,
+    /// The outcome is unknown: the ledger could not be reached, or it is stopping.
+    LedgerUnavailable,
+    /// What was to be read is damaged.
+    StorageDamaged,
+}
+
+impl Unavailable {
+    /// The name as the API and the metrics spell it.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Overloaded => "overloaded",
+            Self::StorageFull => "storage_full",
+            Self::Timeout => "timeout",
+            Self::StorageFailed => "storage_failed",
+            Self::LedgerUnavailable => "ledger_unavailable",
+            Self::StorageDamaged => "storage_damaged",
+        }
+    }
+
+    /// Whether it is certain that nothing was done.
+    #[must_use]
+    pub const fn nothing_done(self) -> bool {
+        match self {
+            Self::Overloaded | Self::StorageFull | Self::StorageDamaged => true,
+            Self::Timeout | Self::StorageFailed | Self::LedgerUnavailable => false,
+        }
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Overloaded => "too much is waiting already; nothing was done",
+            Self::StorageFull => "there is no space left to write to; nothing was done",
+            Self::Timeout => "the deadline passed; ask again with the same id",
+            Self::StorageFailed => "a write failed and nothing more is written; ask again later",
+            Self::LedgerUnavailable => "the ledger does not answer; ask again with the same id",
+            Self::StorageDamaged => "what was to be read is damaged",
+        })
+    }
+}
+
+impl std::error::Error for Unavailable {}

@@ -1,0 +1,210 @@
+//! What was decided. Replaying the events from the first gives the same state, bit for bit.
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::Account;
+use crate::command::Command;
+use crate::id::{AccountId, BatchId};
+use crate::outcome::{Outcome, Record, Refusal};
+use crate::payment::{Payment, PaymentState};
+use crate::time::Timestamp;
+use crate::transfer::Transfer;
+
+/// One decided fact. It holds all that its outcome says.
+///
+/// The order of variants and fields is part of the journal's format: new ones go to the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// A transfer of any kind.
+    Transfer(Transfer),
+    /// An account was opened.
+    AccountOpened {
+        /// Its id.
+        id: AccountId,
+        /// The account as opened.
+        account: Account,
+    },
+    /// An account's limit was set.
+    LimitChanged {
+        /// Its id.
+        id: AccountId,
+        /// The account afterwards.
+        account: Account,
+        /// When.
+        timestamp: Timestamp,
+    },
+    /// An account was closed.
+    AccountClosed {
+        /// Its id.
+        id: AccountId,
+        /// The account afterwards.
+        account: Account,
+        /// When.
+        timestamp: Timestamp,
+    },
+    /// A payment was accepted; it is given as it is afterwards, as in the following.
+    PaymentAccepted(Payment),
+    /// A payment was sent.
+    PaymentSent(Payment),
+    /// A payment's attempt was not recorded.
+    PaymentReleased(Payment),
+    /// A payment was settled.
+    PaymentSettled {
+        /// The payment afterwards.
+        payment: Payment,
+        /// The transfer that moved the money.
+        transfer: Transfer,
+    },
+    /// A payment was refused after its acceptance.
+    PaymentRefused(Payment),
+    /// The payments were purged.
+    PaymentsPurged {
+        /// How many accepted payments became refused.
+        payments_count: u64,
+        /// When.
+        timestamp: Timestamp,
+    },
+    /// A command was refused upon the state; its id stays used.
+    Refused {
+        /// The command, to tell a replay from other content.
+        command: Command,
+        /// Why.
+        refusal: Refusal,
+        /// When.
+        timestamp: Timestamp,
+    },
+    /// An atomic batch was decided. Where all its members were created, their events come right
+    /// before this one.
+    Batch(BatchDecided),
+}
+
+/// An atomic batch's outcome, remembered under its id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchDecided {
+    /// The batch's id.
+    pub id: BatchId,
+    /// What its members were.
+    pub digest: Digest,
+    /// How many members it has.
+    pub members_count: u32,
+    /// The first member that failed it; `None` when it was applied.
+    pub failure: Option<MemberFailure>,
+    /// When it was decided.
+    pub timestamp: Timestamp,
+}
+
+/// The member that failed an atomic batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberFailure {
+    /// Its place in the batch, from 0.
+    pub index: u32,
+    /// What it would have been answered: a refusal, or `exists`.
+    pub outcome: Box<Outcome>,
+}
+
+/// A BLAKE3 hash of an atomic batch's members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest(pub [u8; 32]);
+
+impl Event {
+    /// When it was decided; strictly increases from event to event.
+    #[must_use]
+    pub const fn timestamp(&self) -> Timestamp {
+        match self {
+            Self::Transfer(transfer) | Self::PaymentSettled { transfer, .. } => transfer.timestamp,
+            Self::AccountOpened { account, .. } => account.timestamp,
+            Self::PaymentAccepted(payment)
+            | Self::PaymentSent(payment)
+            | Self::PaymentReleased(payment)
+            | Self::PaymentRefused(payment) => payment.timestamp,
+            Self::LimitChanged { timestamp, .. }
+            | Self::AccountClosed { timestamp, .. }
+            | Self::PaymentsPurged { timestamp, .. }
+            | Self::Refused { timestamp, .. }
+            | Self::Batch(BatchDecided { timestamp, .. }) => *timestamp,
+        }
+    }
+
+    /// The outcome of the command it was decided from; `None` for a whole batch.
+    #[must_use]
+    pub fn into_outcome(self) -> Option<Outcome> {
+        Some(match self {
+            Self::Transfer(transfer) => Outcome::created(Record::Transfer(transfer)),
+            Self::AccountOpened { id, account }
+            | Self::LimitChanged { id, account, .. }
+            | Self::AccountClosed { id, account, .. } => {
+                Outcome::created(Record::Account { id, account })
+            }
+            Self::PaymentAccepted(payment)
+            | Self::PaymentSent(payment)
+            | Self::PaymentReleased(payment)
+            | Self::PaymentSettled { payment, .. }
+            | Self::PaymentRefused(payment) => Outcome::created(Record::Payment(payment)),
+            Self::PaymentsPurged {
+                payments_count,
+                timestamp,
+            } => Outcome::created(Record::Purge {
+                payments_count,
+                timestamp,
+            }),
+            Self::Refused { refusal, .. } => Outcome::refused(refusal),
+            Self::Batch(_) => return None,
+        })
+    }
+
+    /// The transfer it recorded, if it recorded one.
+    #[must_use]
+    pub const fn transfer(&self) -> Option<&Transfer> {
+        match self {
+            Self::Transfer(transfer) | Self::PaymentSettled { transfer, .. } => Some(transfer),
+            _ => None,
+        }
+    }
+
+    /// The payment it left as it is now, if it is about one.
+    #[must_use]
+    pub const fn payment(&self) -> Option<&Payment> {
+        match self {
+            Self::PaymentAccepted(payment)
+            | Self::PaymentSent(payment)
+            | Self::PaymentReleased(payment)
+            | Self::PaymentSettled { payment, .. }
+            | Self::PaymentRefused(payment) => Some(payment),
+            _ => None,
+        }
+    }
+
+    /// The system accounts that it needs; those that are not open yet are opened by it.
+    #[must_use]
+    pub fn system_accounts(&self) -> Vec<AccountId> {
+        match self {
+            Self::AccountOpened { account, .. } => vec![AccountId::world(account.currency)],
+            Self::PaymentAccepted(payment) => vec![AccountId::world(payment.currency)],
+            Self::PaymentSent(Payment {
+                state: PaymentState::Sent { processor, .. },
+                currency,
+                ..
+            }) => vec![AccountId::processor(processor, *currency)],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl BatchDecided {
+    /// The members' outcomes of a batch that failed; `None` when it was applied.
+    #[must_use]
+    pub fn failed_outcomes(&self) -> Option<Vec<Outcome>> {
+        let failure = self.failure.as_ref()?;
+        Some(
+            (0..self.members_count)
+                .map(|index| {
+                    if index == failure.index {
+                        (*failure.outcome).clone()
+                    } else {
+                        Outcome::refused(Refusal::BatchMemberFailed)
+                    }
+                })
+                .collect(),
+        )
+    }
+}

@@ -1,0 +1,236 @@
+//! State in plain maps: the whole of it (the reference), or what an atomic batch would change.
+
+use std::collections::HashMap;
+
+use crate::account::Account;
+use crate::event::Event;
+use crate::id::{AccountId, BatchId, PaymentId, TransferId};
+use crate::payment::{Payment, PaymentState};
+use crate::state::{State, StateMut, UsedBatch, UsedPayment, UsedTransfer};
+use crate::transfer::PendingState;
+
+/// Accounts and used ids in maps. It grows with history.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    pub(crate) accounts: HashMap<AccountId, Account>,
+    pub(crate) opened: HashMap<AccountId, Account>,
+    pub(crate) transfers: HashMap<TransferId, UsedTransfer>,
+    pub(crate) payments: HashMap<PaymentId, UsedPayment>,
+    pub(crate) batches: HashMap<BatchId, UsedBatch>,
+}
+
+impl Memory {
+    /// Remembers the ids an event used. `pending` is the pending transfer that it ended, and
+    /// `accepted` are the payments that were accepted before it.
+    fn remember(&mut self, event: &Event, pending: Option<UsedTransfer>, accepted: Vec<Payment>) {
+        if let Some(transfer) = event.transfer() {
+            match (transfer.ends(), pending) {
+                (Some((pending_id, end)), Some(UsedTransfer::Created(pending, _))) => {
+                    self.transfers
+                        .insert(pending_id, UsedTransfer::Created(pending, end));
+                    if pending_id != transfer.id {
+                        self.insert_transfer(transfer.id, transfer.clone());
+                    }
+                }
+                _ => self.insert_transfer(transfer.id, transfer.clone()),
+            }
+        }
+        if let Some(payment) = event.payment() {
+            self.payments
+                .insert(payment.id, UsedPayment::Accepted(payment.clone()));
+        }
+        match event {
+            Event::AccountOpened { id, account } => {
+                self.opened.insert(id.clone(), *account);
+            }
+            Event::PaymentAccepted(payment) => {
+                let transfer_id = TransferId::of_payment(payment.id);
+                self.transfers
+                    .insert(transfer_id, UsedTransfer::Payment(payment.id));
+            }
+            Event::PaymentsPurged { timestamp, .. } => {
+                for payment in accepted {
+                    let purged = UsedPayment::Accepted(payment.purged(*timestamp));
+                    if let UsedPayment::Accepted(payment) = &purged {
+                        self.payments.insert(payment.id, purged.clone());
+                    }
+                }
+            }
+            Event::Refused {
+                command, refusal, ..
+            } => match command.used_id() {
+                Some(UsedId::Transfer(id)) => {
+                    let used = UsedTransfer::Refused(command.clone(), refusal.clone());
+                    self.transfers.insert(id, used);
+                }
+                Some(UsedId::Payment(id)) => {
+                    let used = UsedPayment::Refused(command.clone(), refusal.clone());
+                    self.payments.insert(id, used);
+                }
+                None => {}
+            },
+            _ => {}
+        }
+    }
+
+    fn insert_transfer(&mut self, id: TransferId, transfer: crate::transfer::Transfer) {
+        self.transfers
+            .insert(id, UsedTransfer::Created(transfer, PendingState::Pending));
+    }
+}
+
+/// The id that a command takes when it is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UsedId {
+    /// In the space of transfers.
+    Transfer(TransferId),
+    /// In the space of payments.
+    Payment(PaymentId),
+}
+
+impl crate::command::Command {
+    /// The id that the command takes when it is decided, a refusal too.
+    #[must_use]
+    pub const fn used_id(&self) -> Option<UsedId> {
+        match self {
+            Self::Transfer(transfer) | Self::Pend { transfer, .. } => {
+                Some(UsedId::Transfer(transfer.id))
+            }
+            Self::Post { id, .. } | Self::Void { id, .. } => Some(UsedId::Transfer(*id)),
+            Self::AcceptPayment(accept) => Some(UsedId::Payment(accept.id)),
+            _ => None,
+        }
+    }
+}
+
+impl State for Memory {
+    fn account(&self, id: &AccountId) -> Option<Account> {
+        self.accounts.get(id).copied()
+    }
+
+    fn account_opened(&self, id: &AccountId) -> Option<Account> {
+        self.opened.get(id).copied()
+    }
+
+    fn transfer(&self, id: TransferId) -> Option<UsedTransfer> {
+        self.transfers.get(&id).cloned()
+    }
+
+    fn payment(&self, id: PaymentId) -> Option<UsedPayment> {
+        self.payments.get(&id).cloned()
+    }
+
+    fn batch(&self, id: BatchId) -> Option<UsedBatch> {
+        self.batches.get(&id).cloned()
+    }
+
+    fn payments_accepted(&self) -> Vec<Payment> {
+        let mut accepted: Vec<Payment> = self
+            .payments
+            .values()
+            .filter_map(accepted_payment)
+            .cloned()
+            .collect();
+        accepted.sort_by_key(|payment| payment.accepted_at);
+        accepted
+    }
+}
+
+fn accepted_payment(used: &UsedPayment) -> Option<&Payment> {
+    match used {
+        UsedPayment::Accepted(payment) if payment.state == PaymentState::Accepted => Some(payment),
+        _ => None,
+    }
+}
+
+impl StateMut for Memory {
+    fn account_mut(&mut self, id: &AccountId) -> Option<&mut Account> {
+        self.accounts.get_mut(id)
+    }
+
+    fn insert_account(&mut self, id: &AccountId, account: Account) {
+        self.accounts.insert(id.clone(), account);
+    }
+
+    fn remember(&mut self, event: &Event) {
+        let (pending, accepted) = asked_by(self, event);
+        Self::remember(self, event, pending, accepted);
+    }
+}
+
+/// What [`Memory::remember`] has to know from before the event.
+fn asked_by(state: &impl State, event: &Event) -> (Option<UsedTransfer>, Vec<Payment>) {
+    let ended = event.transfer().and_then(crate::transfer::Transfer::ends);
+    let pending = ended.and_then(|(pending_id, _)| state.transfer(pending_id));
+    let accepted = match event {
+        Event::PaymentsPurged { .. } => state.payments_accepted(),
+        _ => Vec::new(),
+    };
+    (pending, accepted)
+}
+
+/// What has changed above a state that stays as it is.
+pub(crate) struct Overlay<'a, S> {
+    base: &'a S,
+    changed: Memory,
+}
+
+impl<'a, S: State> Overlay<'a, S> {
+    pub(crate) fn new(base: &'a S) -> Self {
+        Self {
+            base,
+            changed: Memory::default(),
+        }
+    }
+}
+
+impl<S: State> State for Overlay<'_, S> {
+    fn account(&self, id: &AccountId) -> Option<Account> {
+        self.changed.account(id).or_else(|| self.base.account(id))
+    }
+
+    fn account_opened(&self, id: &AccountId) -> Option<Account> {
+        self.changed
+            .account_opened(id)
+            .or_else(|| self.base.account_opened(id))
+    }
+
+    fn transfer(&self, id: TransferId) -> Option<UsedTransfer> {
+        self.changed.transfer(id).or_else(|| self.base.transfer(id))
+    }
+
+    fn payment(&self, id: PaymentId) -> Option<UsedPayment> {
+        self.changed.payment(id).or_else(|| self.base.payment(id))
+    }
+
+    fn batch(&self, id: BatchId) -> Option<UsedBatch> {
+        self.base.batch(id)
+    }
+
+    fn payments_accepted(&self) -> Vec<Payment> {
+        let mut accepted = self.base.payments_accepted();
+        accepted.retain(|payment| !self.changed.payments.contains_key(&payment.id));
+        accepted.extend(self.changed.payments_accepted());
+        accepted.sort_by_key(|payment| payment.accepted_at);
+        accepted
+    }
+}
+
+impl<S: State> StateMut for Overlay<'_, S> {
+    fn account_mut(&mut self, id: &AccountId) -> Option<&mut Account> {
+        if !self.changed.accounts.contains_key(id) {
+            let account = self.base.account(id)?;
+            self.changed.accounts.insert(id.clone(), account);
+        }
+        self.changed.accounts.get_mut(id)
+    }
+
+    fn insert_account(&mut self, id: &AccountId, account: Account) {
+        self.changed.accounts.insert(id.clone(), account);
+    }
+
+    fn remember(&mut self, event: &Event) {
+        let (pending, accepted) = asked_by(self, event);
+        self.changed.remember(event, pending, accepted);
+    }
+}

@@ -1,0 +1,195 @@
+//! A payment and its life: `accepted → sent → settled | refused`.
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+use crate::command::{AcceptPayment, Command};
+use crate::id::{AccountId, PaymentId, ProcessorName};
+use crate::money::Currency;
+use crate::time::{Millis, Timestamp};
+
+/// A payment as it stands.
+///
+/// # Guarantees
+///
+/// - With an `account_id` its amount is in that account's `debits_pending` while the payment is
+///   accepted or sent, and a posted transfer once it is settled.
+/// - From `sent` on it stays with its processor until that attempt is settled, released or refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// The payment's id.
+    pub id: PaymentId,
+    /// Who pays; `world` when `None`.
+    pub account_id: Option<AccountId>,
+    /// The payment's currency.
+    pub currency: Currency,
+    /// Minor units.
+    pub amount: u64,
+    /// What the statement says.
+    pub description: CompactString,
+    /// Where it is in its life.
+    pub state: PaymentState,
+    /// How often it has been sent.
+    pub attempt: u32,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// When its state last changed.
+    pub timestamp: Timestamp,
+}
+
+/// Where a payment is in its life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PaymentState {
+    /// Waiting to be sent.
+    Accepted,
+    /// On its way; whether the processor has it is not known.
+    Sent {
+        /// Where it was sent.
+        processor: ProcessorName,
+        /// The time the processor was told.
+        requested_at: Millis,
+    },
+    /// Recorded by the processor; the money has moved.
+    Settled {
+        /// Who recorded it.
+        processor: ProcessorName,
+        /// The time under which the processor counts it.
+        requested_at: Millis,
+    },
+    /// Given up; a reservation is released.
+    Refused {
+        /// Why.
+        code: RefusedCode,
+    },
+}
+
+/// A payment state's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PaymentStateName {
+    /// `accepted`
+    Accepted,
+    /// `sent`
+    Sent,
+    /// `settled`
+    Settled,
+    /// `refused`
+    Refused,
+}
+
+/// The state and attempt in which a command expects its payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentExpected {
+    /// The state's name.
+    pub state: PaymentStateName,
+    /// How often the payment has been sent.
+    pub attempt: u32,
+}
+
+/// Why a payment was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RefusedCode {
+    /// Every processor refused it.
+    ProcessorRefused,
+    /// It was waiting when the payments were purged.
+    Purged,
+    /// An operator ended it.
+    OperatorRefused,
+}
+
+impl Payment {
+    /// The payment as its acceptance left it: the first outcome under its id.
+    #[must_use]
+    pub fn as_accepted(&self) -> Self {
+        Self {
+            state: PaymentState::Accepted,
+            attempt: 0,
+            timestamp: self.accepted_at,
+            ..self.clone()
+        }
+    }
+
+    /// The command that the payment was accepted by.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        Command::AcceptPayment(AcceptPayment {
+            id: self.id,
+            account_id: self.account_id.clone(),
+            currency: self.currency,
+            amount: self.amount,
+            description: self.description.clone(),
+        })
+    }
+
+    /// The account that pays.
+    #[must_use]
+    pub fn payer(&self) -> AccountId {
+        self.account_id
+            .clone()
+            .unwrap_or_else(|| AccountId::world(self.currency))
+    }
+
+    /// The state and attempt it is in.
+    #[must_use]
+    pub fn standing(&self) -> PaymentExpected {
+        PaymentExpected {
+            state: self.state.name(),
+            attempt: self.attempt,
+        }
+    }
+
+    /// The payment refused because it was purged.
+    #[must_use]
+    pub fn purged(self, timestamp: Timestamp) -> Self {
+        Self {
+            state: PaymentState::Refused {
+                code: RefusedCode::Purged,
+            },
+            timestamp,
+            ..self
+        }
+    }
+}
+
+impl PaymentState {
+    /// The state's name.
+    #[must_use]
+    pub const fn name(&self) -> PaymentStateName {
+        match self {
+            Self::Accepted => PaymentStateName::Accepted,
+            Self::Sent { .. } => PaymentStateName::Sent,
+            Self::Settled { .. } => PaymentStateName::Settled,
+            Self::Refused { .. } => PaymentStateName::Refused,
+        }
+    }
+
+    /// Whether the payment still has to be brought to an end.
+    #[must_use]
+    pub const fn is_due(&self) -> bool {
+        matches!(self, Self::Accepted | Self::Sent { .. })
+    }
+}
+
+impl PaymentStateName {
+    /// The name as the API and the metrics spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Sent => "sent",
+            Self::Settled => "settled",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl RefusedCode {
+    /// The name as the API and the metrics spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ProcessorRefused => "processor_refused",
+            Self::Purged => "purged",
+            Self::OperatorRefused => "operator_refused",
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! The reference engine: the rules over plain maps. For tests only: it forgets all on exit, and
+//! its reads walk the whole history.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::account::Account;
+use crate::batch::{AtomicDecision, Batch, decide_atomic};
+use crate::command::Command;
+use crate::decide::{Decision, decide};
+use crate::engine::{
+    Answer, BalanceAt, Engine, ProcessorSummary, STATEMENT_PAGE_MAX, Statement, StatementQuery,
+};
+use crate::event::{BatchDecided, Event};
+use crate::expiries::Expiries;
+use crate::id::{AccountId, PaymentId, TransferId};
+use crate::memory::Memory;
+use crate::money::Limit;
+use crate::outcome::Outcome;
+use crate::payment::{Payment, PaymentState};
+use crate::state::{State, UsedBatch, UsedPayment, UsedTransfer, evolve};
+use crate::time::{Clock, Millis, Ticker, Timestamp};
+use crate::transfer::Entry;
+
+/// The whole of a ledger's state and history, in memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Books {
+    memory: Memory,
+    events: Vec<Event>,
+    expiries: Expiries,
+}
+
+impl Books {
+    /// The state that the events lead to.
+    #[must_use]
+    pub fn replay(events: &[Event]) -> Self {
+        let mut books = Self::default();
+        for event in events {
+            books.record(event.clone());
+        }
+        books
+    }
+
+    /// Every event, in order.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Every account, in no order.
+    pub fn accounts(&self) -> impl Iterator<Item = (&AccountId, &Account)> {
+        self.memory.accounts.iter()
+    }
+
+    /// What the rules look up.
+    #[must_use]
+    pub const fn state(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Records a decided event.
+    pub fn record(&mut self, event: Event) {
+        if let Some(transfer) = event.transfer() {
+            let memory = &self.memory;
+            self.expiries.record(transfer, || {
+                let (pending_id, _) = transfer.ends()?;
+                match memory.transfer(pending_id) {
+                    Some(UsedTransfer::Created(pending, _)) => Some(pending),
+                    _ => None,
+                }
+            });
+        }
+        evolve(&mut self.memory, &event);
+        if let Event::Batch(batch) = &event {
+            let outcomes = batch
+                .failed_outcomes()
+                .unwrap_or_else(|| self.applied_outcomes(batch));
+            let used = UsedBatch {
+                digest: batch.digest,
+                outcomes,
+            };
+            self.memory.batches.insert(batch.id, used);
+        }
+        self.events.push(event);
+    }
+
+    fn applied_outcomes(&self, batch: &BatchDecided) -> Vec<Outcome> {
+        let first = self.events.len() - batch.members_count as usize;
+        self.events[first..]
+            .iter()
+            .cloned()
+            .filter_map(Event::into_outcome)
+            .collect()
+    }
+
+    /// Applies one batch at `now` and answers with its outcomes.
+    pub fn apply(&mut self, batch: Batch, ticker: &mut Ticker, now: Timestamp) -> Vec<Outcome> {
+        self.expire(ticker, now);
+        match batch.atomic_id() {
+            None => batch
+                .into_commands()
+                .into_iter()
+                .map(|command| self.apply_command(command, ticker, now))
+                .collect(),
+            Some(id) => match decide_atomic(&self.memory, id, batch.into_commands(), ticker, now) {
+                AtomicDecision::Outcomes(outcomes) => outcomes,
+                AtomicDecision::Events(events, batch) => self.apply_atomic(events, batch),
+            },
+        }
+    }
+
+    fn apply_atomic(&mut self, events: Vec<Event>, batch: BatchDecided) -> Vec<Outcome> {
+        for event in events {
+            self.record(event);
+        }
+        let outcomes = batch
+            .failed_outcomes()
+            .unwrap_or_else(|| self.applied_outcomes(&batch));
+        self.record(Event::Batch(batch));
+        outcomes
+    }
+
+    fn apply_command(&mut self, command: Command, ticker: &mut Ticker, now: Timestamp) -> Outcome {
+        self.expire(ticker, ticker.peek(now));
+        match decide(&self.memory, command, ticker.peek(now)) {
+            Decision::Event(event) => {
+                ticker.tick(now);
+                self.record(event.clone());
+                event
+                    .into_outcome()
+                    .unwrap_or_else(|| unreachable!("commands have outcomes"))
+            }
+            Decision::Exists(outcome) => outcome,
+            Decision::Refused(refusal) => Outcome::refused(refusal),
+        }
+    }
+
+    /// Applies the expiries that are due at `now`.
+    pub fn expire(&mut self, ticker: &mut Ticker, now: Timestamp) {
+        while let Some(pending_id) = self.expiries.due(now) {
+            match decide(
+                &self.memory,
+                Command::Expire { pending_id },
+                ticker.peek(now),
+            ) {
+                Decision::Event(event) => {
+                    ticker.tick(now);
+                    self.record(event);
+                }
+                other => unreachable!("a due pending transfer expires, not {other:?}"),
+            }
+        }
+    }
+
+    fn entries<'a>(&'a self, id: &'a AccountId) -> impl DoubleEndedIterator<Item = Entry> + 'a {
+        self.events
+            .iter()
+            .filter_map(Event::transfer)
+            .filter_map(|transfer| transfer.entry(id))
+    }
+
+    fn statement(&self, query: &StatementQuery) -> Option<Statement> {
+        let account = self.memory.account(&query.account_id)?;
+        let before = query.before.unwrap_or(u64::MAX);
+        let entries = self
+            .entries(&query.account_id)
+            .rev()
+            .filter(|entry| entry.number < before)
+            .take(query.limit.min(STATEMENT_PAGE_MAX))
+            .collect();
+        Some(Statement { account, entries })
+    }
+
+    fn balance_at(&self, id: &AccountId, at: Timestamp) -> Option<BalanceAt> {
+        let account = self.memory.account(id)?;
+        if account.limit == Limit::Unlimited {
+            return None;
+        }
+        let entry = self
+            .entries(id)
+            .take_while(|entry| entry.timestamp <= at)
+            .last();
+        Some(entry.map_or(
+            BalanceAt {
+                balance: 0,
+                entry_number: 0,
+            },
+            |entry| BalanceAt {
+                balance: entry.balance_after,
+                entry_number: entry.number,
+            },
+        ))
+    }
+
+    fn payments_summary(&self, from: Option<Millis>, to: Option<Millis>) -> Vec<ProcessorSummary> {
+        let purged_at = self.events.iter().rev().find_map(|event| match event {
+            Event::PaymentsPurged { timestamp, .. } => Some(*timestamp),
+            _ => None,
+        });
+        let mut summaries = BTreeMap::new();
+        for used in self.memory.payments.values() {
+            if let UsedPayment::Accepted(payment) = used
+                && let PaymentState::Settled {
+                    processor,
+                    requested_at,
+                } = &payment.state
+                && purged_at.is_none_or(|purged_at| payment.accepted_at > purged_at)
+                && from.is_none_or(|from| *requested_at >= from)
+                && to.is_none_or(|to| *requested_at <= to)
+            {
+                let sum: &mut (u64, u128) = summaries.entry(processor.clone()).or_default();
+                sum.0 += 1;
+                sum.1 += u128::from(payment.amount);
+            }
+        }
+        summaries
+            .into_iter()
+            .map(|(processor, (payments_count, amount))| ProcessorSummary {
+                processor,
+                payments_count,
+                amount,
+            })
+            .collect()
+    }
+
+    fn payments_due(&self, limit: usize) -> Vec<Payment> {
+        let mut due: Vec<Payment> = self
+            .memory
+            .payments
+            .values()
+            .filter_map(|used| match used {
+                UsedPayment::Accepted(payment) if payment.state.is_due() => Some(payment.clone()),
+                _ => None,
+            })
+            .collect();
+        due.sort_by_key(|payment| payment.accepted_at);
+        due.truncate(limit);
+        due
+    }
+}
+
+/// The reference engine over a clock.
+pub struct ReferenceEngine {
+    clock: Arc<dyn Clock>,
+    books: Mutex<(Books, Ticker)>,
+}
+
+impl ReferenceEngine {
+    /// An empty ledger.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            books: Mutex::default(),
+        }
+    }
+
+    /// Hands the books to `read`, with all due expiries applied.
+    pub fn read<T>(&self, read: impl FnOnce(&Books) -> T) -> T {
+        let (books, ticker) = &mut *self.books.lock();
+        books.expire(ticker, self.clock.now());
+        read(books)
+    }
+
+    fn answer<T: Send + 'static>(&self, read: impl FnOnce(&Books) -> T) -> Answer<'static, T> {
+        let answer = self.read(read);
+        Box::pin(async move { Ok(answer) })
+    }
+}
+
+impl Engine for ReferenceEngine {
+    fn submit(&self, batches: Vec<Batch>, _: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        let now = self.clock.now();
+        let (books, ticker) = &mut *self.books.lock();
+        let outcomes = batches
+            .into_iter()
+            .map(|batch| books.apply(batch, ticker, now))
+            .collect();
+        Box::pin(async move { Ok(outcomes) })
+    }
+
+    fn account(&self, id: AccountId, _: Instant) -> Answer<'_, Option<Account>> {
+        self.answer(|books| books.memory.account(&id))
+    }
+
+    fn statement(&self, query: StatementQuery, _: Instant) -> Answer<'_, Option<Statement>> {
+        self.answer(|books| books.statement(&query))
+    }
+
+    fn balance_at(
+        &self,
+        id: AccountId,
+        at: Timestamp,
+        _: Instant,
+    ) -> Answer<'_, Option<BalanceAt>> {
+        self.answer(|books| books.balance_at(&id, at))
+    }
+
+    fn transfer(&self, id: TransferId, _: Instant) -> Answer<'_, Option<UsedTransfer>> {
+        self.answer(|books| books.memory.transfer(id))
+    }
+
+    fn payment(&self, id: PaymentId, _: Instant) -> Answer<'_, Option<UsedPayment>> {
+        self.answer(|books| books.memory.payment(id))
+    }
+
+    fn payments_summary(
+        &self,
+        from: Option<Millis>,
+        to: Option<Millis>,
+        _: Instant,
+    ) -> Answer<'_, Vec<ProcessorSummary>> {
+        self.answer(|books| books.payments_summary(from, to))
+    }
+
+    fn payments_due(&self, limit: usize, _: Instant) -> Answer<'_, Vec<Payment>> {
+        self.answer(|books| books.payments_due(limit))
+    }
+}

@@ -1,0 +1,139 @@
+//! What the rules ask of a state, and what deciding changes in it.
+
+use crate::account::{Account, Movement};
+use crate::command::Command;
+use crate::event::{Digest, Event};
+use crate::id::{AccountId, BatchId, PaymentId, TransferId};
+use crate::money::Limit;
+use crate::outcome::{Outcome, Refusal};
+use crate::payment::Payment;
+use crate::transfer::{PendingState, Transfer};
+
+/// The look-ups that a decision is made upon.
+pub trait State {
+    /// The account as it is.
+    fn account(&self, id: &AccountId) -> Option<Account>;
+
+    /// The account as it was opened: the first outcome under its id. `None` for the system's own.
+    fn account_opened(&self, id: &AccountId) -> Option<Account>;
+
+    /// How a transfer's id was used.
+    fn transfer(&self, id: TransferId) -> Option<UsedTransfer>;
+
+    /// How a payment's id was used.
+    fn payment(&self, id: PaymentId) -> Option<UsedPayment>;
+
+    /// How an atomic batch's id was used.
+    fn batch(&self, id: BatchId) -> Option<UsedBatch>;
+
+    /// The payments that are accepted and not sent, oldest first.
+    fn payments_accepted(&self) -> Vec<Payment>;
+}
+
+/// How an id of the space of transfers was used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UsedTransfer {
+    /// By a transfer, with what became of it where it was pending.
+    Created(Transfer, PendingState),
+    /// By a refused command.
+    Refused(Command, Refusal),
+    /// By a payment, for the transfer that will settle it.
+    Payment(PaymentId),
+}
+
+/// How an id of the space of payments was used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UsedPayment {
+    /// By a payment, as it is now.
+    Accepted(Payment),
+    /// By a refused acceptance.
+    Refused(Command, Refusal),
+}
+
+/// How an id of the space of batches was used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedBatch {
+    /// What the batch's members were.
+    pub digest: Digest,
+    /// The first outcomes of its members.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// A state that events change.
+pub trait StateMut: State {
+    /// The account to change; `None` when it is not open.
+    fn account_mut(&mut self, id: &AccountId) -> Option<&mut Account>;
+
+    /// Keeps a new account.
+    fn insert_account(&mut self, id: &AccountId, account: Account);
+
+    /// Remembers the ids that the event used, and what it says about payments and pending
+    /// transfers. Called after the accounts were changed.
+    fn remember(&mut self, event: &Event);
+}
+
+/// Brings the state to what the event says. It cannot fail: everything was decided before.
+///
+/// # Panics
+///
+/// When the event was not decided upon this state: a bug, or a journal of other events.
+pub fn evolve(state: &mut impl StateMut, event: &Event) {
+    open_system_accounts(state, event);
+    match event {
+        Event::Transfer(transfer) | Event::PaymentSettled { transfer, .. } => {
+            let (debit, credit) = transfer.movements();
+            move_account(state, &transfer.debit_account_id, debit);
+            move_account(state, &transfer.credit_account_id, credit);
+        }
+        Event::AccountOpened { id, account } => state.insert_account(id, *account),
+        Event::LimitChanged { id, account, .. } => expect_account(state, id).limit = account.limit,
+        Event::AccountClosed { id, .. } => expect_account(state, id).closed = true,
+        Event::PaymentAccepted(payment) => {
+            if let Some(account_id) = &payment.account_id {
+                move_account(state, account_id, Movement::ReserveDebit(payment.amount));
+            }
+        }
+        Event::PaymentRefused(payment) => release_payment(state, payment),
+        Event::PaymentsPurged { .. } => {
+            for payment in state.payments_accepted() {
+                release_payment(state, &payment);
+            }
+        }
+        Event::PaymentSent(_)
+        | Event::PaymentReleased(_)
+        | Event::Refused { .. }
+        | Event::Batch(_) => {}
+    }
+    state.remember(event);
+}
+
+fn open_system_accounts(state: &mut impl StateMut, event: &Event) {
+    let currency = match event {
+        Event::AccountOpened { account, .. } => account.currency,
+        Event::PaymentAccepted(payment) | Event::PaymentSent(payment) => payment.currency,
+        _ => return,
+    };
+    for id in event.system_accounts() {
+        if state.account(&id).is_none() {
+            let account = Account::new(currency, Limit::Unlimited, event.timestamp());
+            state.insert_account(&id, account);
+        }
+    }
+}
+
+fn release_payment(state: &mut impl StateMut, payment: &Payment) {
+    if let Some(account_id) = &payment.account_id {
+        move_account(state, account_id, Movement::ReleaseDebit(payment.amount));
+    }
+}
+
+fn move_account(state: &mut impl StateMut, id: &AccountId, movement: Movement) {
+    expect_account(state, id).apply(movement);
+}
+
+fn expect_account<'a>(state: &'a mut impl StateMut, id: &AccountId) -> &'a mut Account {
+    match state.account_mut(id) {
+        Some(account) => account,
+        None => panic!("an event names account {id}, which is not open"),
+    }
+}

@@ -1,0 +1,276 @@
+//! A transfer as the ledger records it, and the statement entries it makes.
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+use crate::account::Movement;
+use crate::command::{Command, MoveMoney};
+use crate::id::{AccountId, PaymentId, Reference, TransferId};
+use crate::time::Timestamp;
+
+/// A recorded movement, reservation or end of a reservation.
+///
+/// # Guarantees
+///
+/// - Its id was never used before in the space of transfers (an expiry carries its pending
+///   transfer's id).
+/// - It debits and credits the same amount in one currency.
+/// - `debit` and `credit` are given where that side is limited and its balance changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// The transfer's id.
+    pub id: TransferId,
+    /// What it did.
+    pub kind: TransferKind,
+    /// The account the money leaves.
+    pub debit_account_id: AccountId,
+    /// The account the money goes to.
+    pub credit_account_id: AccountId,
+    /// Minor units moved, reserved or released.
+    pub amount: u64,
+    /// What the statement says.
+    pub description: CompactString,
+    /// What it refers to in the caller's own books.
+    pub reference: Option<Reference>,
+    /// When it was decided.
+    pub timestamp: Timestamp,
+    /// The debit account after it.
+    pub debit: Option<After>,
+    /// The credit account after it.
+    pub credit: Option<After>,
+}
+
+/// What a transfer did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TransferKind {
+    /// Moved money at once.
+    Transfer,
+    /// Reserved money.
+    Pend {
+        /// Seconds until it expires; 0: never.
+        timeout_s: u32,
+    },
+    /// Posted a pending transfer; what was not posted is released.
+    Post {
+        /// The pending transfer.
+        pending_id: TransferId,
+        /// What had been reserved.
+        pending_amount: u64,
+        /// Whether the command left the amount out.
+        in_full: bool,
+    },
+    /// Released a pending transfer on request.
+    Void {
+        /// The pending transfer.
+        pending_id: TransferId,
+    },
+    /// Released a pending transfer because its time was over.
+    Expire,
+    /// Settled a payment; `reserved` where the payer's funds had been reserved.
+    Settle {
+        /// The payment.
+        payment_id: PaymentId,
+        /// Whether the amount leaves a reservation.
+        reserved: bool,
+    },
+}
+
+/// A limited account right after a transfer that changed its balance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct After {
+    /// The number of the entry that the transfer made: 1, 2, 3 … without gaps.
+    pub entry_number: u64,
+    /// The balance, in minor units.
+    pub balance: i64,
+    /// The credit limit, in minor units.
+    pub credit_limit: u64,
+}
+
+/// How a pending transfer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PendingState {
+    /// Still reserved.
+    Pending,
+    /// Posted, in full or in part.
+    Posted,
+    /// Voided.
+    Voided,
+    /// Expired.
+    Expired,
+}
+
+/// One line of a limited account's statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The account's own 1, 2, 3 … without gaps.
+    pub number: u64,
+    /// The transfer that made it.
+    pub transfer_id: TransferId,
+    /// What that transfer did: `transfer`, `post` or `settle`.
+    pub kind: &'static str,
+    /// The account the money left.
+    pub debit_account_id: AccountId,
+    /// The account the money went to.
+    pub credit_account_id: AccountId,
+    /// Minor units.
+    pub amount: u64,
+    /// What the statement says.
+    pub description: CompactString,
+    /// The account's balance right after, in minor units.
+    pub balance_after: i64,
+    /// When it was decided.
+    pub timestamp: Timestamp,
+}
+
+impl TransferKind {
+    /// The kind's name, as the API and the metrics spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Transfer => "transfer",
+            Self::Pend { .. } => "pend",
+            Self::Post { .. } => "post",
+            Self::Void { .. } => "void",
+            Self::Expire => "expire",
+            Self::Settle { .. } => "settle",
+        }
+    }
+}
+
+impl PendingState {
+    /// The state's name, as the API spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Posted => "posted",
+            Self::Voided => "voided",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl Transfer {
+    /// What the transfer does to its debit and to its credit account.
+    #[must_use]
+    pub const fn movements(&self) -> (Movement, Movement) {
+        let amount = self.amount;
+        match self.kind {
+            TransferKind::Transfer
+            | TransferKind::Settle {
+                reserved: false, ..
+            } => (Movement::Debit(amount), Movement::Credit(amount)),
+            TransferKind::Pend { .. } => (
+                Movement::ReserveDebit(amount),
+                Movement::ReserveCredit(amount),
+            ),
+            TransferKind::Post {
+                pending_amount: reserved,
+                ..
+            } => (
+                Movement::PostDebit { reserved, amount },
+                Movement::PostCredit { reserved, amount },
+            ),
+            TransferKind::Void { .. } | TransferKind::Expire => (
+                Movement::ReleaseDebit(amount),
+                Movement::ReleaseCredit(amount),
+            ),
+            TransferKind::Settle { reserved: true, .. } => (
+                Movement::PostDebit {
+                    reserved: amount,
+                    amount,
+                },
+                Movement::Credit(amount),
+            ),
+        }
+    }
+
+    /// The entry that the transfer made in this account's statement, if it made one.
+    #[must_use]
+    pub fn entry(&self, account_id: &AccountId) -> Option<Entry> {
+        let after = self.after(account_id)?;
+        Some(Entry {
+            number: after.entry_number,
+            transfer_id: self.id,
+            kind: self.kind.as_str(),
+            debit_account_id: self.debit_account_id.clone(),
+            credit_account_id: self.credit_account_id.clone(),
+            amount: self.amount,
+            description: self.description.clone(),
+            balance_after: after.balance,
+            timestamp: self.timestamp,
+        })
+    }
+
+    /// This account right after the transfer, where it is limited and its balance changed.
+    #[must_use]
+    pub fn after(&self, account_id: &AccountId) -> Option<After> {
+        if *account_id == self.debit_account_id {
+            self.debit
+        } else if *account_id == self.credit_account_id {
+            self.credit
+        } else {
+            None
+        }
+    }
+
+    /// From when on a pending transfer is expired.
+    #[must_use]
+    pub const fn expires_at(&self) -> Option<Timestamp> {
+        match self.kind {
+            TransferKind::Pend { timeout_s: 0 } => None,
+            TransferKind::Pend { timeout_s } => Some(self.timestamp.plus_seconds(timeout_s)),
+            _ => None,
+        }
+    }
+
+    /// The pending transfer that this one ended, and how.
+    #[must_use]
+    pub const fn ends(&self) -> Option<(TransferId, PendingState)> {
+        match self.kind {
+            TransferKind::Post { pending_id, .. } => Some((pending_id, PendingState::Posted)),
+            TransferKind::Void { pending_id } => Some((pending_id, PendingState::Voided)),
+            TransferKind::Expire => Some((self.id, PendingState::Expired)),
+            TransferKind::Transfer | TransferKind::Pend { .. } | TransferKind::Settle { .. } => {
+                None
+            }
+        }
+    }
+
+    /// The command that the transfer was decided from; `None` for what the system did itself.
+    #[must_use]
+    pub fn command(&self) -> Option<Command> {
+        match self.kind {
+            TransferKind::Transfer => Some(Command::Transfer(self.move_money())),
+            TransferKind::Pend { timeout_s } => Some(Command::Pend {
+                transfer: self.move_money(),
+                timeout_s,
+            }),
+            TransferKind::Post {
+                pending_id,
+                in_full,
+                ..
+            } => Some(Command::Post {
+                id: self.id,
+                pending_id,
+                amount: (!in_full).then_some(self.amount),
+            }),
+            TransferKind::Void { pending_id } => Some(Command::Void {
+                id: self.id,
+                pending_id,
+            }),
+            TransferKind::Expire | TransferKind::Settle { .. } => None,
+        }
+    }
+
+    fn move_money(&self) -> MoveMoney {
+        MoveMoney {
+            id: self.id,
+            debit_account_id: self.debit_account_id.clone(),
+            credit_account_id: self.credit_account_id.clone(),
+            amount: self.amount,
+            description: self.description.clone(),
+            reference: self.reference,
+        }
+    }
+}
