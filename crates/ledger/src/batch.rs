@@ -21,6 +21,7 @@ pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub struct Batch {
     atomic: Option<BatchId>,
     commands: Vec<Command>,
+    size_bytes: usize,
 }
 
 /// Why commands make no batch.
@@ -62,6 +63,7 @@ impl Batch {
     pub fn one(command: Command) -> Self {
         Self {
             atomic: None,
+            size_bytes: command.size_bytes(),
             commands: vec![command],
         }
     }
@@ -74,13 +76,23 @@ impl Batch {
         if commands.len() > BATCH_COMMANDS_MAX || size_bytes > BATCH_BYTES_MAX {
             return Err(BatchInvalid::TooLarge);
         }
-        Ok(Self { atomic, commands })
+        Ok(Self {
+            atomic,
+            commands,
+            size_bytes,
+        })
     }
 
     /// The id of an atomic batch.
     #[must_use]
     pub const fn atomic_id(&self) -> Option<BatchId> {
         self.atomic
+    }
+
+    /// The size of its commands, by [`Command::size_bytes`].
+    #[must_use]
+    pub const fn size_bytes(&self) -> usize {
+        self.size_bytes
     }
 
     /// The commands, in order.

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use crate::account::Account;
+use crate::command::Command;
 use crate::event::Event;
 use crate::id::{AccountId, BatchId, PaymentId, TransferId};
 use crate::payment::{Payment, PaymentState};
 use crate::state::{State, StateMut, UsedBatch, UsedPayment, UsedTransfer};
-use crate::transfer::PendingState;
+use crate::transfer::{PendingState, Transfer, TransferKind};
 
 /// Accounts and used ids in maps. It grows with history.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl Memory {
             match (transfer.ends(), pending) {
                 (Some((pending_id, end)), Some(UsedTransfer::Created(pending, _))) => {
                     self.transfers
-                        .insert(pending_id, UsedTransfer::Created(pending, end));
+                        .insert(pending_id, UsedTransfer::Created(pending, Some(end)));
                     if pending_id != transfer.id {
                         self.insert_transfer(transfer.id, transfer.clone());
                     }
@@ -50,10 +51,8 @@ impl Memory {
             }
             Event::PaymentsPurged { timestamp, .. } => {
                 for payment in accepted {
-                    let purged = UsedPayment::Accepted(payment.purged(*timestamp));
-                    if let UsedPayment::Accepted(payment) = &purged {
-                        self.payments.insert(payment.id, purged.clone());
-                    }
+                    let purged = UsedPayment::Accepted(payment.clone().purged(*timestamp));
+                    self.payments.insert(payment.id, purged);
                 }
             }
             Event::Refused {
@@ -73,9 +72,11 @@ impl Memory {
         }
     }
 
-    fn insert_transfer(&mut self, id: TransferId, transfer: crate::transfer::Transfer) {
-        self.transfers
-            .insert(id, UsedTransfer::Created(transfer, PendingState::Pending));
+    fn insert_transfer(&mut self, id: TransferId, transfer: Transfer) {
+        let pending = matches!(transfer.kind, TransferKind::Pend { .. });
+        let pending_state = pending.then_some(PendingState::Pending);
+        let used = UsedTransfer::Created(transfer, pending_state);
+        self.transfers.insert(id, used);
     }
 }
 
@@ -88,7 +89,7 @@ pub enum UsedId {
     Payment(PaymentId),
 }
 
-impl crate::command::Command {
+impl Command {
     /// The id that the command takes when it is decided, a refusal too.
     #[must_use]
     pub const fn used_id(&self) -> Option<UsedId> {
@@ -160,7 +161,7 @@ impl StateMut for Memory {
 
 /// What [`Memory::remember`] has to know from before the event.
 fn asked_by(state: &impl State, event: &Event) -> (Option<UsedTransfer>, Vec<Payment>) {
-    let ended = event.transfer().and_then(crate::transfer::Transfer::ends);
+    let ended = event.transfer().and_then(Transfer::ends);
     let pending = ended.and_then(|(pending_id, _)| state.transfer(pending_id));
     let accepted = match event {
         Event::PaymentsPurged { .. } => state.payments_accepted(),

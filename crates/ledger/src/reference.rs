@@ -64,14 +64,7 @@ impl Books {
     /// Records a decided event.
     pub fn record(&mut self, event: Event) {
         if let Some(transfer) = event.transfer() {
-            let memory = &self.memory;
-            self.expiries.record(transfer, || {
-                let (pending_id, _) = transfer.ends()?;
-                match memory.transfer(pending_id) {
-                    Some(UsedTransfer::Created(pending, _)) => Some(pending),
-                    _ => None,
-                }
-            });
+            self.expiries.record(transfer);
         }
         evolve(&mut self.memory, &event);
         if let Event::Batch(batch) = &event {

@@ -33,8 +33,8 @@ pub trait State {
 /// How an id of the space of transfers was used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UsedTransfer {
-    /// By a transfer, with what became of it where it was pending.
-    Created(Transfer, PendingState),
+    /// By a transfer; where that is a pending one, with how it stands.
+    Created(Transfer, Option<PendingState>),
     /// By a refused command.
     Refused(Command, Refusal),
     /// By a payment, for the transfer that will settle it.

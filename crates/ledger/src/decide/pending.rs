@@ -91,7 +91,9 @@ pub(super) fn expire<S: State + ?Sized>(
     now: Timestamp,
 ) -> Decision {
     match state.transfer(pending_id) {
-        Some(UsedTransfer::Created(pending, PendingState::Pending)) if is_due(&pending, now) => {
+        Some(UsedTransfer::Created(pending, Some(PendingState::Pending)))
+            if is_due(&pending, now) =>
+        {
             end(
                 state,
                 Transfer {
@@ -115,20 +117,16 @@ fn find_pending<S: State + ?Sized>(
     now: Timestamp,
 ) -> Result<Transfer, Refusal> {
     match state.transfer(pending_id) {
-        Some(UsedTransfer::Created(transfer, pending_state))
-            if matches!(transfer.kind, TransferKind::Pend { .. }) =>
-        {
-            match pending_state {
-                PendingState::Posted => Err(Refusal::PendingAlreadyPosted { pending_id }),
-                PendingState::Voided => Err(Refusal::PendingAlreadyVoided { pending_id }),
-                PendingState::Expired => Err(Refusal::PendingExpired { pending_id }),
-                // Due in the very nanoseconds since the engine applied the expiries.
-                PendingState::Pending if is_due(&transfer, now) => {
-                    Err(Refusal::PendingExpired { pending_id })
-                }
-                PendingState::Pending => Ok(transfer),
+        Some(UsedTransfer::Created(transfer, Some(pending_state))) => match pending_state {
+            PendingState::Posted => Err(Refusal::PendingAlreadyPosted { pending_id }),
+            PendingState::Voided => Err(Refusal::PendingAlreadyVoided { pending_id }),
+            PendingState::Expired => Err(Refusal::PendingExpired { pending_id }),
+            // Due in the very nanoseconds since the engine applied the expiries.
+            PendingState::Pending if is_due(&transfer, now) => {
+                Err(Refusal::PendingExpired { pending_id })
             }
-        }
+            PendingState::Pending => Ok(transfer),
+        },
         _ => Err(Refusal::PendingNotFound { pending_id }),
     }
 }
