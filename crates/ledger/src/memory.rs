@@ -149,6 +149,10 @@ impl StateMut for Memory {
         self.accounts.get_mut(id)
     }
 
+    fn accepted(&self) -> Vec<Payment> {
+        self.payments_accepted()
+    }
+
     fn insert_account(&mut self, id: &AccountId, account: Account) {
         self.accounts.insert(id.clone(), account);
     }
@@ -224,6 +228,10 @@ impl<S: State> StateMut for Overlay<'_, S> {
             self.changed.accounts.insert(id.clone(), account);
         }
         self.changed.accounts.get_mut(id)
+    }
+
+    fn accepted(&self) -> Vec<Payment> {
+        self.payments_accepted()
     }
 
     fn insert_account(&mut self, id: &AccountId, account: Account) {

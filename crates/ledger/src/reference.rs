@@ -89,7 +89,7 @@ impl Books {
             .collect()
     }
 
-    /// Applies one batch at `now` and answers with its outcomes.
+    /// Applies the expiries that are due at `now`, then one batch, and answers with its outcomes.
     pub fn apply(&mut self, batch: Batch, ticker: &mut Ticker, now: Timestamp) -> Vec<Outcome> {
         self.expire(ticker, now);
         match batch.atomic_id() {
@@ -117,7 +117,6 @@ impl Books {
     }
 
     fn apply_command(&mut self, command: Command, ticker: &mut Ticker, now: Timestamp) -> Outcome {
-        self.expire(ticker, ticker.peek(now));
         match decide(&self.memory, command, ticker.peek(now)) {
             Decision::Event(event) => {
                 ticker.tick(now);

@@ -60,9 +60,12 @@ pub struct UsedBatch {
 }
 
 /// A state that events change.
-pub trait StateMut: State {
+pub trait StateMut {
     /// The account to change; `None` when it is not open.
     fn account_mut(&mut self, id: &AccountId) -> Option<&mut Account>;
+
+    /// The payments that are accepted and not sent.
+    fn accepted(&self) -> Vec<Payment>;
 
     /// Keeps a new account.
     fn insert_account(&mut self, id: &AccountId, account: Account);
@@ -95,7 +98,7 @@ pub fn evolve(state: &mut impl StateMut, event: &Event) {
         }
         Event::PaymentRefused(payment) => release_payment(state, payment),
         Event::PaymentsPurged { .. } => {
-            for payment in state.payments_accepted() {
+            for payment in state.accepted() {
                 release_payment(state, &payment);
             }
         }
@@ -114,7 +117,7 @@ fn open_system_accounts(state: &mut impl StateMut, event: &Event) {
         _ => return,
     };
     for id in event.system_accounts() {
-        if state.account(&id).is_none() {
+        if state.account_mut(&id).is_none() {
             let account = Account::new(currency, Limit::Unlimited, event.timestamp());
             state.insert_account(&id, account);
         }

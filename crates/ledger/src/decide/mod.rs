@@ -33,7 +33,8 @@ pub enum Decision {
 
 /// Decides one command upon the state, at `now`. `now` is later than every event before.
 ///
-/// The engine has applied all due expiries before.
+/// The engine has applied before what was due when it took the command's batch in hand; what comes
+/// due in the nanoseconds until `now` is refused here already and applied with the next batch.
 pub fn decide<S: State + ?Sized>(state: &S, command: Command, now: Timestamp) -> Decision {
     match command {
         Command::Transfer(transfer) => transfer::transfer(state, transfer, now),
