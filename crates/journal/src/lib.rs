@@ -22,6 +22,8 @@
 mod address;
 mod cut;
 mod error;
+#[cfg(any(test, feature = "testing"))]
+pub mod faulty;
 mod file_storage;
 mod format;
 mod journal;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::address::Address;
 use crate::error::ReadError;
-use crate::format::{RecordAt, SEGMENT_HEADER_BYTES, record_at};
+use crate::format::{RECORD_HEADER_BYTES, RecordAt, SEGMENT_HEADER_BYTES, record_at};
 use crate::segments::Segments;
 use crate::storage::{Storage, read_full, segment_name};
 
@@ -82,11 +82,9 @@ impl<S: Storage> Reader<S> {
             let filled = read_full(&*file, buffer, offset).map_err(io)?;
             let needed = match record_at(&self.segments.seal, address, &buffer[..filled]) {
                 RecordAt::Whole(payload) => {
-                    let (end, length) = (filled, payload.len());
-                    let start = crate::format::RECORD_HEADER_BYTES;
-                    debug_assert!(start + length <= end);
-                    buffer.truncate(start + length);
-                    buffer.drain(..start);
+                    let end = RECORD_HEADER_BYTES + payload.len();
+                    buffer.truncate(end);
+                    buffer.drain(..RECORD_HEADER_BYTES);
                     return Ok(());
                 }
                 RecordAt::Bad => return Err(damaged()),

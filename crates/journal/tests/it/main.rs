@@ -1,3 +1,10 @@
 //! The journal from the outside: real files, and the storage double that loses and tears.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod crashes;
+mod damage;
+mod faults;
 mod files;
+mod spares;
+mod workload;

@@ -1,0 +1,106 @@
+//! The next segment, prepared ahead: reused when whole, replaced when not.
+
+use journal::Storage;
+use journal::faulty::{FaultyStorage, OperationKind};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::workload::{History, append, for_seeds, open};
+
+fn created(storage: &FaultyStorage, name: &str) -> bool {
+    let log = storage.operation_log();
+    log.iter()
+        .any(|done| done.kind == OperationKind::Create && done.file == name)
+}
+
+fn closed() -> FaultyStorage {
+    let storage = FaultyStorage::new(5);
+    drop(open(&storage).unwrap());
+    assert!(
+        storage
+            .bytes("spare")
+            .unwrap()
+            .iter()
+            .all(|byte| *byte == 0)
+    );
+    storage.copy()
+}
+
+/// Fills some segments and finds them again.
+fn goes_on(storage: &FaultyStorage) {
+    let mut history = History::default();
+    let (mut journal, _, _) = open(storage).unwrap();
+    assert!(append(
+        &mut journal,
+        &mut StdRng::seed_from_u64(5),
+        40,
+        &mut history
+    ));
+    drop(journal);
+    assert_eq!(open(&storage.crash()).unwrap().2, history.answered);
+}
+
+#[test]
+fn a_whole_spare_is_used_again() {
+    let storage = closed();
+    drop(open(&storage).unwrap());
+    assert!(!created(&storage, "spare.partial"));
+    goes_on(&storage);
+}
+
+#[test]
+fn a_spare_that_is_not_whole_is_replaced() {
+    let short = closed();
+    short.alter("spare", |bytes| bytes.truncate(4000));
+    let written = closed();
+    written.flip_bit("spare", 4095 * 8);
+    for storage in [short, written] {
+        drop(open(&storage).unwrap());
+        assert!(created(&storage, "spare.partial"));
+        let spare = storage.bytes("spare").unwrap();
+        assert_eq!(spare, vec![0; 4096]);
+        goes_on(&storage);
+    }
+}
+
+#[test]
+fn a_half_filled_spare_is_removed() {
+    let storage = closed();
+    storage.create("spare.partial").unwrap();
+    drop(open(&storage).unwrap());
+    assert_eq!(storage.bytes("spare.partial"), None);
+    goes_on(&storage);
+}
+
+#[test]
+fn a_helper_thread_prepares_them_too() {
+    for_seeds(30, |seed| {
+        let storage = FaultyStorage::new(seed).with_helper_thread();
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut history = History::default();
+        let (mut journal, _, _) = open(&storage).unwrap();
+        storage.crash_after_operation(storage.operations() + seed * 7 % 150);
+        append(&mut journal, &mut random, 60, &mut history);
+        drop(journal);
+        let (_, _, found) = open(&storage.crash()).unwrap();
+        history.check(&found);
+    });
+}
+
+#[test]
+fn a_full_disk_is_waited_out_with_a_helper_thread_too() {
+    let storage = FaultyStorage::new(9).with_helper_thread();
+    let mut random = StdRng::seed_from_u64(9);
+    let mut history = History::default();
+    let (mut journal, _, _) = open(&storage).unwrap();
+    storage.set_capacity(Some(4096 * 3));
+    assert!(!append(&mut journal, &mut random, 1000, &mut history));
+    storage.set_capacity(None);
+    let start = std::time::Instant::now();
+    while !append(&mut journal, &mut random, 20, &mut history) {
+        assert!(start.elapsed().as_secs() < 10, "writes never went on");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    drop(journal);
+    assert_eq!(open(&storage.crash()).unwrap().2, history.answered);
+}

@@ -1,0 +1,184 @@
+//! A seeded workload over the faulty storage, and what must be found of it afterwards.
+
+use std::convert::Infallible;
+
+use journal::faulty::FaultyStorage;
+use journal::{Address, Durability, Journal, OpenError, Opened, Options};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+/// Small, so that a short workload fills several segments.
+pub(crate) const SEGMENT_BYTES: u64 = 4096;
+
+/// Frames that the workload commits, in two runs.
+const FRAMES: [usize; 2] = [24, 16];
+
+/// All of them.
+pub(crate) const FRAMES_ALL: usize = FRAMES[0] + FRAMES[1];
+
+pub(crate) fn options() -> Options {
+    Options {
+        segment_bytes: SEGMENT_BYTES,
+        frame_bytes_max: 2048,
+        durability: Durability::Disk,
+    }
+}
+
+/// The seeds to try: `LASTRO_SEED` alone, or as many as `LASTRO_SEEDS` says, or `count`.
+pub(crate) fn for_seeds(count: u64, test: impl Fn(u64)) {
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .map(|text| text.parse::<u64>().unwrap())
+    };
+    let seeds = match number("LASTRO_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("LASTRO_SEEDS").map_or(count, |long| long.max(count)),
+    };
+    for seed in seeds {
+        let _printed = PrintedOnPanic(seed);
+        test(seed);
+    }
+}
+
+struct PrintedOnPanic(u64);
+
+impl Drop for PrintedOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("this run again: LASTRO_SEED={}", self.0);
+        }
+    }
+}
+
+/// One frame as a reader found it or a writer had it answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) time_ns: u64,
+    pub(crate) records: Vec<(Address, Vec<u8>)>,
+}
+
+/// What was asked of the journal, and what it answered.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    pub(crate) answered: Vec<Frame>,
+    /// The frame whose commit failed, if one did.
+    pub(crate) unanswered: Option<Frame>,
+}
+
+impl History {
+    /// All that was answered is there, and of the unanswered frame all or nothing.
+    pub(crate) fn check(&mut self, found: &[Frame]) {
+        assert!(
+            found.len() >= self.answered.len(),
+            "an answered frame is lost"
+        );
+        let (answered, more) = found.split_at(self.answered.len());
+        assert_eq!(answered, self.answered);
+        if !more.is_empty() {
+            assert_eq!(
+                more,
+                [self.unanswered.clone().expect("a frame nobody wrote")]
+            );
+            self.answered.extend(self.unanswered.take());
+        }
+        self.unanswered = None;
+    }
+}
+
+pub(crate) type Reopened = (Journal<FaultyStorage>, Opened, Vec<Frame>);
+
+/// Opens the journal and gathers the frames it visits.
+pub(crate) fn open(storage: &FaultyStorage) -> Result<Reopened, OpenError<Infallible>> {
+    let mut frames: Vec<Frame> = Vec::new();
+    let (journal, opened) = Journal::open(storage.clone(), options(), |visited| {
+        if visited.index_in_frame == 0 {
+            frames.push(Frame {
+                time_ns: visited.frame.time_ns,
+                records: Vec::new(),
+            });
+        }
+        let frame = frames.last_mut().unwrap();
+        frame
+            .records
+            .push((visited.address, visited.payload.to_vec()));
+        assert_eq!(frame.records.len(), visited.index_in_frame as usize + 1);
+        assert_eq!(
+            visited.last_in_frame,
+            frame.records.len() == visited.frame.count as usize
+        );
+        assert_eq!(visited.frame.sequence, frames.len() as u64);
+        Ok(())
+    })?;
+    assert_eq!(opened.head.sequence, frames.len() as u64);
+    Ok((journal, opened, frames))
+}
+
+/// Commits `frames` random frames; stops at the first refusal and says whether there was one.
+pub(crate) fn append(
+    journal: &mut Journal<FaultyStorage>,
+    random: &mut StdRng,
+    frames: usize,
+    history: &mut History,
+) -> bool {
+    for _ in 0..frames {
+        let payloads = draw_payloads(random);
+        let bytes = payloads.iter().map(Vec::len).sum();
+        if journal.begin(bytes, payloads.len()).is_err() {
+            return false;
+        }
+        let time_ns = random.random();
+        let push = |payload: Vec<u8>| {
+            (
+                journal.push(|buffer| buffer.extend_from_slice(&payload)),
+                payload,
+            )
+        };
+        let frame = Frame {
+            time_ns,
+            records: payloads.into_iter().map(push).collect(),
+        };
+        if journal.commit(time_ns).is_err() {
+            history.unanswered = Some(frame);
+            return false;
+        }
+        history.answered.push(frame);
+    }
+    true
+}
+
+fn draw_payloads(random: &mut StdRng) -> Vec<Vec<u8>> {
+    let length_max = if random.random_ratio(1, 8) { 450 } else { 90 };
+    let count = random.random_range(1..=4);
+    (0..count)
+        .map(|_| {
+            let mut payload = vec![0; random.random_range(0..=length_max)];
+            random.fill(&mut payload[..]);
+            payload
+        })
+        .collect()
+}
+
+/// Opens, appends, closes and does so once more, as far as the storage lets it.
+pub(crate) fn run(storage: &FaultyStorage, seed: u64) -> History {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut history = History::default();
+    for frames in FRAMES {
+        let Ok((mut journal, opened, found)) = open(storage) else {
+            break;
+        };
+        assert_eq!(opened.cut, None);
+        assert_eq!(found, history.answered);
+        if !append(&mut journal, &mut random, frames, &mut history) {
+            break;
+        }
+    }
+    history
+}
+
+/// The number of operations of that workload when nothing fails.
+pub(crate) fn operations(seed: u64) -> u64 {
+    let storage = FaultyStorage::new(seed);
+    assert_eq!(run(&storage, seed).answered.len(), FRAMES_ALL);
+    storage.operations()
+}
