@@ -1,1 +1,43 @@
-//! engine-embedded
+//! The default engine: the rules in memory over the journal.
+//!
+//! - One writer thread decides, writes, syncs, publishes and answers, in this order.
+//! - Reads see what is published, which is what is durable; they never wait for a sync.
+//!
+//! | what | cost |
+//! |---|---|
+//! | an account | about 130 bytes of memory |
+//! | a used id | about 30 bytes of memory (the index moves to disk in a later round) |
+//! | a statement line | one small read |
+//! | an entry by its number | at most 1,024 small reads |
+//! | opening | one pass over the journal |
+//!
+//! **Architecture Invariant:** readers and the writer share published state only; what is decided
+//! and not durable lives in the writer's draft.
+#![warn(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss
+)]
+
+mod accounts;
+mod books;
+mod draft;
+mod engine;
+mod ids;
+mod lookup;
+mod metrics;
+mod open;
+mod queue;
+mod read;
+mod record;
+mod shared;
+mod summary;
+mod verify;
+mod working;
+mod writer;
+
+pub use engine::{EmbeddedEngine, Options};
+pub use open::{OpenError, Recovery, ReplayError};
+pub use record::RecordError;
+pub use shared::Status;
+pub use verify::{Audit, Finding, Verified, verify};

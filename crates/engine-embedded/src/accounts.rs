@@ -1,0 +1,129 @@
+//! The accounts, by slot: an account's place in the order of openings.
+//!
+//! About 130 bytes an account, and what its id takes above 24 characters.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use journal::Address;
+use ledger::{Account, AccountId};
+
+/// An account's place in the order of openings. Below 2^32 accounts.
+pub(crate) type Slot = u32;
+
+/// Slots are kept in chunks, so that a new account never moves the others.
+const CHUNK: usize = 1 << 14;
+
+/// What is kept of an account in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) account: Account,
+    /// Its newest entry.
+    pub(crate) last_entry: Option<Address>,
+    /// The record that opened it; `None` for the system's own.
+    pub(crate) opened: Option<Address>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Accounts {
+    chunks: Vec<Vec<(AccountId, Kept)>>,
+    slots: HashTable<Slot>,
+    hasher: DefaultHashBuilder,
+}
+
+impl Accounts {
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn slot(&self, id: &AccountId) -> Option<Slot> {
+        let hash = self.hasher.hash_one(id.as_str());
+        self.slots
+            .find(hash, |slot| self.at(*slot).0 == *id)
+            .copied()
+    }
+
+    pub(crate) fn get(&self, id: &AccountId) -> Option<&Kept> {
+        self.slot(id).map(|slot| self.kept(slot))
+    }
+
+    pub(crate) fn kept(&self, slot: Slot) -> &Kept {
+        &self.at(slot).1
+    }
+
+    pub(crate) fn set(&mut self, slot: Slot, kept: Kept) {
+        let slot = slot as usize;
+        self.chunks[slot / CHUNK][slot % CHUNK].1 = kept;
+    }
+
+    /// Adds an account in the next slot. Its id must be new.
+    pub(crate) fn push(&mut self, id: AccountId, kept: Kept) {
+        let slot = Slot::try_from(self.len()).unwrap_or_else(|_| panic!("2^32 accounts"));
+        let hash = self.hasher.hash_one(id.as_str());
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            // The first chunk grows as any vector does: a small ledger stays small.
+            let capacity = if self.chunks.is_empty() { 0 } else { CHUNK };
+            self.chunks.push(Vec::with_capacity(capacity));
+        }
+        if let Some(chunk) = self.chunks.last_mut() {
+            chunk.push((id, kept));
+        }
+        let Self {
+            chunks,
+            slots,
+            hasher,
+        } = self;
+        slots.insert_unique(hash, slot, |slot| {
+            let slot = *slot as usize;
+            hasher.hash_one(chunks[slot / CHUNK][slot % CHUNK].0.as_str())
+        });
+    }
+
+    fn at(&self, slot: Slot) -> &(AccountId, Kept) {
+        let slot = slot as usize;
+        &self.chunks[slot / CHUNK][slot % CHUNK]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::{Currency, Limit, Timestamp};
+
+    #[test]
+    fn an_account_takes_at_most_200_bytes() {
+        // A full hash table is 7/8 of its capacity; right after it has grown it is half of that.
+        let table_bytes_max = (size_of::<Slot>() + 1) * 8 / 7 * 2;
+        assert!(size_of::<(AccountId, Kept)>() + table_bytes_max <= 200);
+    }
+
+    #[test]
+    fn accounts_are_found_across_chunks() {
+        let mut accounts = Accounts::default();
+        let currency = Currency::new("BRL").unwrap();
+        let count = 2 * CHUNK + 3;
+        for number in 0..count {
+            let account =
+                Account::new(currency, Limit::Credit(number as u64), Timestamp::default());
+            let id = AccountId::new(&format!("users:{number}")).unwrap();
+            accounts.push(
+                id,
+                Kept {
+                    account,
+                    last_entry: None,
+                    opened: None,
+                },
+            );
+        }
+        for number in [0, 1, CHUNK - 1, CHUNK, count - 1] {
+            let id = AccountId::new(&format!("users:{number}")).unwrap();
+            assert_eq!(accounts.slot(&id), Some(Slot::try_from(number).unwrap()));
+            assert_eq!(
+                accounts.get(&id).unwrap().account.limit,
+                Limit::Credit(number as u64)
+            );
+        }
+        assert_eq!(accounts.len(), count);
+        assert!(accounts.get(&AccountId::new("users:x").unwrap()).is_none());
+    }
+}

@@ -1,0 +1,101 @@
+//! Published state: what readers see. It is what the synced frames lead to, never more.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
+
+use journal::Address;
+use ledger::{Payment, PaymentId, Timestamp};
+
+use crate::accounts::{Accounts, Slot};
+use crate::draft::{Draft, SummaryChange};
+use crate::ids::Ids;
+use crate::summary::Summary;
+
+/// Every so many entries of an account the place of one is kept, so that any entry is found in
+/// as many reads at the most.
+pub(crate) const CHECKPOINT_ENTRIES: u64 = 1_024;
+
+/// The state that reads are answered from.
+#[derive(Debug, Default)]
+pub(crate) struct Books {
+    pub(crate) accounts: Accounts,
+    /// Where the entries numbered 1024, 2048, … of an account are.
+    pub(crate) checkpoints: HashMap<Slot, Vec<Address>>,
+    pub(crate) payments: OpenPayments,
+    pub(crate) summary: Summary,
+    /// When the payments were purged.
+    pub(crate) purges: Vec<Timestamp>,
+}
+
+impl Books {
+    /// Takes in what was decided and is durable now. `draft` is empty afterwards.
+    pub(crate) fn publish(&mut self, draft: &mut Draft, ids: &Ids) {
+        for (id, address) in draft.transfers.drain() {
+            ids.transfers.insert(id, address);
+        }
+        for (id, address) in draft.payment_ids.drain() {
+            ids.payments.insert(id, address);
+        }
+        for (id, address) in draft.batches.drain() {
+            ids.batches.insert(id, address);
+        }
+        draft.accounts.publish(&mut self.accounts);
+        for (slot, address) in draft.checkpoints.drain(..) {
+            self.checkpoints.entry(slot).or_default().push(address);
+        }
+        for (_, payment) in draft.payments.drain() {
+            self.payments.set(payment);
+        }
+        for change in draft.summary.drain(..) {
+            match change {
+                SummaryChange::Settled {
+                    processor,
+                    requested_at,
+                    amount,
+                } => {
+                    self.summary.record(&processor, requested_at, amount);
+                }
+                SummaryChange::Purged => self.summary.clear(),
+            }
+        }
+        self.purges.append(&mut draft.purges);
+    }
+
+    /// Whether the summaries count a payment that was accepted then.
+    pub(crate) fn is_counted(&self, accepted_at: Timestamp) -> bool {
+        self.purges
+            .last()
+            .is_none_or(|purged_at| accepted_at > *purged_at)
+    }
+}
+
+/// The payments that are accepted or sent, in the order of their acceptance.
+#[derive(Debug, Default)]
+pub(crate) struct OpenPayments {
+    by_id: HashMap<PaymentId, Payment>,
+    by_acceptance: BTreeMap<Timestamp, PaymentId>,
+}
+
+impl OpenPayments {
+    pub(crate) fn get(&self, id: PaymentId) -> Option<&Payment> {
+        self.by_id.get(&id)
+    }
+
+    /// The payments, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Payment> {
+        self.by_acceptance
+            .values()
+            .filter_map(|id| self.by_id.get(id))
+    }
+
+    fn set(&mut self, payment: Payment) {
+        if payment.state.is_due() {
+            self.by_acceptance.insert(payment.accepted_at, payment.id);
+            self.by_id.insert(payment.id, payment);
+        } else {
+            self.by_acceptance.remove(&payment.accepted_at);
+            self.by_id.remove(&payment.id);
+        }
+    }
+}

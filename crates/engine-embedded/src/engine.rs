@@ -1,0 +1,205 @@
+//! The engine as callers hold it.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use journal::{FileStorage, Storage};
+use ledger::{
+    Account, AccountId, Answer, BalanceAt, Batch, Clock, Engine, Millis, Outcome, Payment,
+    PaymentId, ProcessorSummary, Statement, StatementQuery, Ticker, Timestamp, TransferId,
+    Unavailable, UsedPayment, UsedTransfer,
+};
+
+use crate::metrics::Metrics;
+use crate::open::{OpenError, Recovered, Recovery, recover};
+use crate::queue::{Queue, queue};
+use crate::shared::{Shared, Status};
+use crate::writer::Writer;
+
+/// How the engine is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How the journal is kept.
+    pub journal: journal::Options,
+    /// About how many bytes of commands may wait for the writer; more are `overloaded`.
+    pub queue_bytes_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let journal = journal::Options {
+            // An atomic batch is one frame: 8,190 records of 2 KiB at the most.
+            frame_bytes_max: 18 << 20,
+            ..journal::Options::default()
+        };
+        Self {
+            journal,
+            queue_bytes_max: 64 << 20,
+        }
+    }
+}
+
+/// The rules in memory over a journal, with one writer thread.
+///
+/// Its futures need a tokio runtime with time. Dropping it lets the writer finish what is queued.
+pub struct EmbeddedEngine<S: Storage = FileStorage> {
+    shared: Arc<Shared<S>>,
+    queue: Option<Queue>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl<S: Storage> EmbeddedEngine<S> {
+    /// Opens the journal in `storage`, replays it and starts the writer.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub fn open(
+        storage: S,
+        options: Options,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Recovery), OpenError> {
+        let Recovered {
+            journal,
+            books,
+            ids,
+            draft,
+            last,
+            recovery,
+        } = recover(storage, options.journal)?;
+        let shared = Arc::new(Shared::new(books, ids, journal.reader()));
+        let (queue, waiting) = queue(options.queue_bytes_max);
+        let writer = Writer {
+            journal,
+            shared: Arc::clone(&shared),
+            clock,
+            ticker: Ticker::after(last),
+            draft,
+            waiting,
+            metrics: Metrics::new(),
+            answers: Vec::new(),
+        };
+        let writer = std::thread::Builder::new()
+            .name("lastro-writer".to_owned())
+            .spawn(move || {
+                let _stop = StopOnPanic;
+                writer.run();
+            })
+            .map_err(OpenError::Thread)?;
+        Ok((
+            Self {
+                shared,
+                queue: Some(queue),
+                writer: Some(writer),
+            },
+            recovery,
+        ))
+    }
+
+    /// Whether it can take writes.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.shared.status()
+    }
+
+    /// How many accounts there are, the system's included.
+    #[must_use]
+    pub fn accounts_count(&self) -> usize {
+        self.shared.books.read().accounts.len()
+    }
+
+    /// How many ids of transfers were used, refused ones included.
+    #[must_use]
+    pub fn transfer_ids_count(&self) -> usize {
+        self.shared.ids.transfers.len()
+    }
+
+    async fn write(
+        &self,
+        batches: Vec<Batch>,
+        deadline: Instant,
+    ) -> Result<Vec<Vec<Outcome>>, Unavailable> {
+        if self.status() == Status::StorageFailed {
+            return Err(Unavailable::StorageFailed);
+        }
+        let queue = self.queue.as_ref().ok_or(Unavailable::LedgerUnavailable)?;
+        let answered = queue.push(batches, deadline)?;
+        match tokio::time::timeout_at(deadline.into(), answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Unavailable::LedgerUnavailable),
+            Err(_) => Err(Unavailable::Timeout),
+        }
+    }
+}
+
+impl<S: Storage> Drop for EmbeddedEngine<S> {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(writer) = self.writer.take() {
+            // A panic of the writer has stopped the process already.
+            let _ = writer.join();
+        }
+    }
+}
+
+/// After a panic of the writer nobody knows what is decided and what is durable: the process
+/// stops, and the next start replays what is.
+struct StopOnPanic;
+
+impl Drop for StopOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("the writer panicked; the process stops");
+            std::process::abort();
+        }
+    }
+}
+
+fn ready<T: Send + 'static>(answer: Result<T, Unavailable>) -> Answer<'static, T> {
+    Box::pin(std::future::ready(answer))
+}
+
+impl<S: Storage> Engine for EmbeddedEngine<S> {
+    fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        Box::pin(self.write(batches, deadline))
+    }
+
+    fn account(&self, id: AccountId, _: Instant) -> Answer<'_, Option<Account>> {
+        ready(Ok(self.shared.account(&id)))
+    }
+
+    fn statement(&self, query: StatementQuery, _: Instant) -> Answer<'_, Option<Statement>> {
+        ready(self.shared.statement(&query))
+    }
+
+    fn balance_at(
+        &self,
+        id: AccountId,
+        at: Timestamp,
+        _: Instant,
+    ) -> Answer<'_, Option<BalanceAt>> {
+        ready(self.shared.balance_at(&id, at))
+    }
+
+    fn transfer(&self, id: TransferId, _: Instant) -> Answer<'_, Option<UsedTransfer>> {
+        ready(self.shared.transfer(id))
+    }
+
+    fn payment(&self, id: PaymentId, _: Instant) -> Answer<'_, Option<UsedPayment>> {
+        ready(self.shared.payment(id))
+    }
+
+    fn payments_summary(
+        &self,
+        from: Option<Millis>,
+        to: Option<Millis>,
+        _: Instant,
+    ) -> Answer<'_, Vec<ProcessorSummary>> {
+        ready(Ok(self.shared.books.read().summary.between(from, to)))
+    }
+
+    fn payments_due(&self, limit: usize, _: Instant) -> Answer<'_, Vec<Payment>> {
+        ready(Ok(self.shared.payments_due(limit)))
+    }
+}

@@ -1,0 +1,129 @@
+//! Which ids have been used, and where the record is that says how.
+//!
+//! The index is a look-up from an id to the newest record about it, and can be made anew from the
+//! journal alone. It is held in memory for now, about 30 bytes an id; nothing outside this file
+//! knows that.
+//!
+//! It grows shard by shard, so that no insertion waits for the whole of it to be moved.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use journal::Address;
+use ledger::{BatchId, PaymentId, TransferId};
+use parking_lot::RwLock;
+
+const SHARDS: usize = 256;
+
+/// The ids of all spaces but the accounts'.
+#[derive(Debug, Default)]
+pub(crate) struct Ids {
+    pub(crate) transfers: IdIndex<TransferId>,
+    pub(crate) payments: IdIndex<PaymentId>,
+    pub(crate) batches: IdIndex<BatchId>,
+}
+
+/// One id space. Shared between the writer and readers.
+pub(crate) struct IdIndex<K> {
+    shards: Box<[Shard<K>]>,
+    hasher: DefaultHashBuilder,
+}
+
+type Shard<K> = RwLock<HashTable<(K, Address)>>;
+
+impl<K: Id> IdIndex<K> {
+    /// Where the newest record about this id is.
+    pub(crate) fn get(&self, id: K) -> Option<Address> {
+        let hash = self.hash(id);
+        let shard = self.shard(hash).read();
+        shard
+            .find(hash, |(key, _)| *key == id)
+            .map(|(_, address)| *address)
+    }
+
+    /// Says where the newest record about this id is.
+    pub(crate) fn insert(&self, id: K, address: Address) {
+        let hash = self.hash(id);
+        let mut shard = self.shard(hash).write();
+        match shard.find_mut(hash, |(key, _)| *key == id) {
+            Some((_, newest)) => *newest = address,
+            None => {
+                shard.insert_unique(hash, (id, address), |(key, _)| self.hash(*key));
+            }
+        }
+    }
+
+    /// How many ids there are.
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.read().len()).sum()
+    }
+
+    fn hash(&self, id: K) -> u64 {
+        self.hasher.hash_one(id.number())
+    }
+
+    fn shard(&self, hash: u64) -> &Shard<K> {
+        // The table itself takes the lowest and the highest bits.
+        &self.shards[(hash >> 32) as usize % SHARDS]
+    }
+}
+
+impl<K> Default for IdIndex<K> {
+    fn default() -> Self {
+        let shards = std::iter::repeat_with(RwLock::default)
+            .take(SHARDS)
+            .collect();
+        Self {
+            shards,
+            hasher: DefaultHashBuilder::default(),
+        }
+    }
+}
+
+impl<K: Id> std::fmt::Debug for IdIndex<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IdIndex").field("len", &self.len()).finish()
+    }
+}
+
+/// A 128-bit id.
+pub(crate) trait Id: Copy + Eq {
+    fn number(self) -> u128;
+}
+
+impl Id for TransferId {
+    fn number(self) -> u128 {
+        self.to_u128()
+    }
+}
+
+impl Id for PaymentId {
+    fn number(self) -> u128 {
+        self.to_u128()
+    }
+}
+
+impl Id for BatchId {
+    fn number(self) -> u128 {
+        self.to_u128()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_record_wins() {
+        let index = IdIndex::default();
+        let at = |position| Address::from_u64(position).unwrap();
+        for number in 0..10_000_u64 {
+            index.insert(TransferId::from_u128(number.into()), at(number + 1));
+        }
+        index.insert(TransferId::from_u128(7), at(70_000));
+        assert_eq!(index.get(TransferId::from_u128(7)), Some(at(70_000)));
+        assert_eq!(index.get(TransferId::from_u128(8)), Some(at(9)));
+        assert_eq!(index.get(TransferId::from_u128(10_000)), None);
+        assert_eq!(index.len(), 10_000);
+    }
+}

@@ -1,0 +1,152 @@
+//! From an id's newest record to how the id was used. The same for the writer and for readers.
+
+use journal::{Address, ReadError, Reader, Storage};
+use ledger::{
+    Event, Payment, PaymentState, PendingState, Timestamp, Transfer, TransferId, TransferKind,
+    UsedBatch, UsedPayment, UsedTransfer,
+};
+
+use crate::record::{RecordError, Recorded, decode, next_address};
+
+/// Why a record could not be read back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LookupError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("{0} at journal address {1}")]
+    Record(RecordError, u64),
+    #[error("the record at journal address {0} is not the one that was looked for")]
+    Mismatch(u64),
+}
+
+/// Where records are read from.
+pub(crate) trait Records {
+    /// Hands the record's bytes to `read`.
+    fn with<T>(
+        &self,
+        address: Address,
+        read: impl FnOnce(&[u8]) -> Result<T, LookupError>,
+    ) -> Result<T, LookupError>;
+
+    /// The record, and its length in bytes.
+    fn sized(&self, address: Address) -> Result<(Recorded, usize), LookupError> {
+        self.with(address, |bytes| {
+            let recorded =
+                decode(bytes).map_err(|error| LookupError::Record(error, address.to_u64()))?;
+            Ok((recorded, bytes.len()))
+        })
+    }
+
+    /// The record.
+    fn recorded(&self, address: Address) -> Result<Recorded, LookupError> {
+        Ok(self.sized(address)?.0)
+    }
+}
+
+impl<S: Storage> Records for Reader<S> {
+    fn with<T>(
+        &self,
+        address: Address,
+        read: impl FnOnce(&[u8]) -> Result<T, LookupError>,
+    ) -> Result<T, LookupError> {
+        let mut bytes = Vec::new();
+        self.record(address, &mut bytes)?;
+        read(&bytes)
+    }
+}
+
+/// How a transfer's id was used, by the newest record about it.
+pub(crate) fn transfer(
+    records: &impl Records,
+    id: TransferId,
+    newest: Address,
+) -> Result<UsedTransfer, LookupError> {
+    let mismatch = || LookupError::Mismatch(newest.to_u64());
+    let Recorded { links, event } = records.recorded(newest)?;
+    match event {
+        Event::Refused {
+            command, refusal, ..
+        } => Ok(UsedTransfer::Refused(command, refusal)),
+        Event::PaymentAccepted(payment) => Ok(UsedTransfer::Payment(payment.id)),
+        Event::PaymentSettled { transfer, .. } => Ok(UsedTransfer::Created(transfer, None)),
+        Event::Transfer(transfer) => match transfer.ends() {
+            Some((pending_id, end)) if pending_id == id => {
+                let origin = Address::from_u64(links.origin).ok_or_else(mismatch)?;
+                match records.recorded(origin)?.event {
+                    Event::Transfer(pending) if pending.id == id => {
+                        Ok(UsedTransfer::Created(pending, Some(end)))
+                    }
+                    _ => Err(mismatch()),
+                }
+            }
+            _ if transfer.id == id => Ok(created(transfer)),
+            _ => Err(mismatch()),
+        },
+        _ => Err(mismatch()),
+    }
+}
+
+fn created(transfer: Transfer) -> UsedTransfer {
+    let pending = matches!(transfer.kind, TransferKind::Pend { .. });
+    UsedTransfer::Created(transfer, pending.then_some(PendingState::Pending))
+}
+
+/// How a payment's id was used, by the newest record about a payment that is not open. `purges`
+/// are the times of the purges, in order: an accepted payment that is not open was purged.
+pub(crate) fn payment(
+    records: &impl Records,
+    newest: Address,
+    purges: &[Timestamp],
+) -> Result<UsedPayment, LookupError> {
+    let event = records.recorded(newest)?.event;
+    if let Event::Refused {
+        command, refusal, ..
+    } = event
+    {
+        return Ok(UsedPayment::Refused(command, refusal));
+    }
+    match event.payment() {
+        Some(payment) => Ok(UsedPayment::Accepted(after_purges(payment.clone(), purges))),
+        None => Err(LookupError::Mismatch(newest.to_u64())),
+    }
+}
+
+fn after_purges(payment: Payment, purges: &[Timestamp]) -> Payment {
+    if payment.state != PaymentState::Accepted {
+        return payment;
+    }
+    let next = purges.partition_point(|purged_at| *purged_at < payment.timestamp);
+    match purges.get(next) {
+        Some(purged_at) => payment.purged(*purged_at),
+        None => payment,
+    }
+}
+
+/// How an atomic batch's id was used. The members' records come one after the other.
+pub(crate) fn batch(records: &impl Records, newest: Address) -> Result<UsedBatch, LookupError> {
+    let mismatch = || LookupError::Mismatch(newest.to_u64());
+    let Recorded {
+        links,
+        event: Event::Batch(batch),
+    } = records.recorded(newest)?
+    else {
+        return Err(mismatch());
+    };
+    if let Some(outcomes) = batch.failed_outcomes() {
+        return Ok(UsedBatch {
+            digest: batch.digest,
+            outcomes,
+        });
+    }
+    let mut outcomes = Vec::with_capacity(batch.members_count as usize);
+    let mut address = Address::from_u64(links.origin).ok_or_else(mismatch)?;
+    for _ in 0..batch.members_count {
+        let (recorded, length) = records.sized(address)?;
+        outcomes.push(recorded.event.into_outcome().ok_or_else(mismatch)?);
+        address = next_address(address, length).ok_or_else(mismatch)?;
+    }
+    Ok(UsedBatch {
+        digest: batch.digest,
+        outcomes,
+    })
+}

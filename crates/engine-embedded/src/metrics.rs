@@ -1,0 +1,70 @@
+//! What the engine says of itself to Prometheus.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, gauge};
+use metrics::{Unit, describe_histogram, histogram};
+
+/// Handles that are looked up once.
+pub(crate) struct Metrics {
+    frames: Counter,
+    records: Counter,
+    bytes: Counter,
+    commit_seconds: Histogram,
+    frame_records: Histogram,
+    queue_bytes: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        describe_counter!("lastro_journal_frames_total", "Frames written and synced.");
+        describe_counter!(
+            "lastro_journal_records_total",
+            "Records written and synced."
+        );
+        describe_counter!(
+            "lastro_journal_bytes_total",
+            Unit::Bytes,
+            "Bytes written and synced."
+        );
+        describe_histogram!(
+            "lastro_journal_commit_duration_seconds",
+            Unit::Seconds,
+            "One write and one sync of a frame."
+        );
+        describe_histogram!("lastro_journal_frame_records", "Records in a frame.");
+        describe_gauge!(
+            "lastro_queue_bytes",
+            Unit::Bytes,
+            "What waits for the writer."
+        );
+        Self {
+            frames: counter!("lastro_journal_frames_total"),
+            records: counter!("lastro_journal_records_total"),
+            bytes: counter!("lastro_journal_bytes_total"),
+            commit_seconds: histogram!("lastro_journal_commit_duration_seconds"),
+            frame_records: histogram!("lastro_journal_frame_records"),
+            queue_bytes: gauge!("lastro_queue_bytes"),
+        }
+    }
+
+    pub(crate) fn frame(&self, records: usize, bytes: usize, elapsed: Duration) {
+        self.frames.increment(1);
+        self.records.increment(records as u64);
+        self.bytes.increment(bytes as u64);
+        self.commit_seconds.record(elapsed);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a frame has far fewer than 2^52 records"
+        )]
+        self.frame_records.record(records as f64);
+    }
+
+    pub(crate) fn queue_bytes(&self, bytes: usize) {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "the queue is bounded far below 2^52"
+        )]
+        self.queue_bytes.set(bytes as f64);
+    }
+}

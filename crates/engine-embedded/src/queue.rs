@@ -1,0 +1,94 @@
+//! The bounded way to the writer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use ledger::{Batch, Outcome, Unavailable};
+use tokio::sync::oneshot;
+
+/// What a caller is answered.
+pub(crate) type Answer = Result<Vec<Vec<Outcome>>, Unavailable>;
+
+/// Batches that wait for the writer.
+pub(crate) struct Request {
+    pub(crate) batches: Vec<Batch>,
+    /// Past it the request is not begun any more.
+    pub(crate) deadline: Instant,
+    pub(crate) answer: oneshot::Sender<Answer>,
+    size_bytes: usize,
+}
+
+/// The callers' end. The queue closes when it is dropped.
+pub(crate) struct Queue {
+    sender: Sender<Request>,
+    gauge: Arc<AtomicUsize>,
+    bytes_max: usize,
+}
+
+/// The writer's end.
+pub(crate) struct Waiting {
+    pub(crate) receiver: Receiver<Request>,
+    gauge: Arc<AtomicUsize>,
+}
+
+/// A queue that holds no more than about `bytes_max` of commands.
+pub(crate) fn queue(bytes_max: usize) -> (Queue, Waiting) {
+    let (sender, receiver) = unbounded();
+    let gauge = Arc::new(AtomicUsize::new(0));
+    (
+        Queue {
+            sender,
+            gauge: Arc::clone(&gauge),
+            bytes_max,
+        },
+        Waiting { receiver, gauge },
+    )
+}
+
+impl Queue {
+    /// Puts the batches in the queue, or says that it is full or closed.
+    pub(crate) fn push(
+        &self,
+        batches: Vec<Batch>,
+        deadline: Instant,
+    ) -> Result<oneshot::Receiver<Answer>, Unavailable> {
+        let size_bytes: usize = batches.iter().map(request_bytes).sum();
+        let waiting_bytes = self.gauge.fetch_add(size_bytes, Ordering::Relaxed);
+        // A single call that is larger than the whole queue may still go through alone.
+        if waiting_bytes > 0 && waiting_bytes + size_bytes > self.bytes_max {
+            self.gauge.fetch_sub(size_bytes, Ordering::Relaxed);
+            return Err(Unavailable::Overloaded);
+        }
+        let (answer, answered) = oneshot::channel();
+        let request = Request {
+            batches,
+            deadline,
+            answer,
+            size_bytes,
+        };
+        self.sender.send(request).map_err(|_| {
+            self.gauge.fetch_sub(size_bytes, Ordering::Relaxed);
+            Unavailable::LedgerUnavailable
+        })?;
+        Ok(answered)
+    }
+}
+
+/// What a batch takes in the queue, roughly.
+fn request_bytes(batch: &Batch) -> usize {
+    batch.size_bytes() + size_of_val(batch.commands())
+}
+
+impl Waiting {
+    /// The request has left the queue.
+    pub(crate) fn taken(&self, request: &Request) {
+        self.gauge.fetch_sub(request.size_bytes, Ordering::Relaxed);
+    }
+
+    /// How much waits, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.gauge.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,201 @@
+//! Reads of published state. They never wait for a sync; cold history may wait for a page.
+
+use journal::{Address, Storage};
+use ledger::{
+    Account, AccountId, BalanceAt, Entry, Limit, Payment, PaymentId, STATEMENT_PAGE_MAX, Statement,
+    StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+};
+
+use crate::accounts::Kept;
+use crate::books::{Books, CHECKPOINT_ENTRIES};
+use crate::lookup::{self, LookupError, Records};
+use crate::shared::Shared;
+
+impl<S: Storage> Shared<S> {
+    pub(crate) fn account(&self, id: &AccountId) -> Option<Account> {
+        self.books.read().accounts.get(id).map(|kept| kept.account)
+    }
+
+    pub(crate) fn statement(
+        &self,
+        query: &StatementQuery,
+    ) -> Result<Option<Statement>, Unavailable> {
+        let before = query.before.unwrap_or(u64::MAX);
+        let Some((kept, newest)) = self.kept_and_entry_before(&query.account_id, before) else {
+            return Ok(None);
+        };
+        let mut walk = Walk {
+            shared: self,
+            account_id: &query.account_id,
+            next: newest,
+        };
+        let mut entries = Vec::new();
+        let limit = query.limit.min(STATEMENT_PAGE_MAX);
+        while entries.len() < limit {
+            match walk.step().map_err(|error| damaged(&error))? {
+                Some(entry) if entry.number >= before => {}
+                Some(entry) => entries.push(entry),
+                None => break,
+            }
+        }
+        Ok(Some(Statement {
+            account: kept.account,
+            entries,
+        }))
+    }
+
+    pub(crate) fn balance_at(
+        &self,
+        id: &AccountId,
+        at: Timestamp,
+    ) -> Result<Option<BalanceAt>, Unavailable> {
+        let Some((kept, newest)) = self.kept_and_entry_at(id, at)? else {
+            return Ok(None);
+        };
+        if kept.account.limit == Limit::Unlimited {
+            return Ok(None);
+        }
+        let mut walk = Walk {
+            shared: self,
+            account_id: id,
+            next: newest,
+        };
+        while let Some(entry) = walk.step().map_err(|error| damaged(&error))? {
+            if entry.timestamp <= at {
+                let (balance, entry_number) = (entry.balance_after, entry.number);
+                return Ok(Some(BalanceAt {
+                    balance,
+                    entry_number,
+                }));
+            }
+        }
+        Ok(Some(BalanceAt {
+            balance: 0,
+            entry_number: 0,
+        }))
+    }
+
+    pub(crate) fn transfer(&self, id: TransferId) -> Result<Option<UsedTransfer>, Unavailable> {
+        let Some(newest) = self.ids.transfers.get(id) else {
+            return Ok(None);
+        };
+        lookup::transfer(&self.reader, id, newest)
+            .map(Some)
+            .map_err(|error| damaged(&error))
+    }
+
+    pub(crate) fn payment(&self, id: PaymentId) -> Result<Option<UsedPayment>, Unavailable> {
+        let (newest, purges) = {
+            let books = self.books.read();
+            if let Some(payment) = books.payments.get(id) {
+                return Ok(Some(UsedPayment::Accepted(payment.clone())));
+            }
+            let Some(newest) = self.ids.payments.get(id) else {
+                return Ok(None);
+            };
+            (newest, books.purges.clone())
+        };
+        lookup::payment(&self.reader, newest, &purges)
+            .map(Some)
+            .map_err(|error| damaged(&error))
+    }
+
+    pub(crate) fn payments_due(&self, limit: usize) -> Vec<Payment> {
+        self.books
+            .read()
+            .payments
+            .iter()
+            .take(limit)
+            .cloned()
+            .collect()
+    }
+
+    /// The account, and an entry to walk back from to those numbered below `before`, no more than
+    /// [`CHECKPOINT_ENTRIES`] away.
+    fn kept_and_entry_before(
+        &self,
+        id: &AccountId,
+        before: u64,
+    ) -> Option<(Kept, Option<Address>)> {
+        let books = self.books.read();
+        let slot = books.accounts.slot(id)?;
+        let kept = *books.accounts.kept(slot);
+        // The first checkpoint that is not below the entry looked for.
+        let checkpoint = before.saturating_sub(1).div_ceil(CHECKPOINT_ENTRIES);
+        let newest = nth_checkpoint(&books, slot, checkpoint).or(kept.last_entry);
+        Some((kept, newest))
+    }
+
+    /// The account, and an entry to walk back from to the newest one at `at` or earlier.
+    fn kept_and_entry_at(
+        &self,
+        id: &AccountId,
+        at: Timestamp,
+    ) -> Result<Option<(Kept, Option<Address>)>, Unavailable> {
+        let (kept, checkpoints) = {
+            let books = self.books.read();
+            let Some(slot) = books.accounts.slot(id) else {
+                return Ok(None);
+            };
+            let kept = *books.accounts.kept(slot);
+            (
+                kept,
+                books.checkpoints.get(&slot).cloned().unwrap_or_default(),
+            )
+        };
+        // The first checkpoint that is later than `at`, by bisection; each look is one read.
+        let (mut low, mut high) = (0, checkpoints.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let recorded = self
+                .reader
+                .recorded(checkpoints[middle])
+                .map_err(|error| damaged(&error))?;
+            if recorded.event.timestamp() <= at {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(Some((
+            kept,
+            checkpoints.get(low).copied().or(kept.last_entry),
+        )))
+    }
+}
+
+fn nth_checkpoint(books: &Books, slot: u32, number: u64) -> Option<Address> {
+    let place = usize::try_from(number.checked_sub(1)?).ok()?;
+    books.checkpoints.get(&slot)?.get(place).copied()
+}
+
+fn damaged(error: &LookupError) -> Unavailable {
+    tracing::error!(%error, "a record could not be read");
+    Unavailable::StorageDamaged
+}
+
+/// From an entry of an account to the one before, one small read each.
+struct Walk<'a, S: Storage> {
+    shared: &'a Shared<S>,
+    account_id: &'a AccountId,
+    next: Option<Address>,
+}
+
+impl<S: Storage> Walk<'_, S> {
+    fn step(&mut self) -> Result<Option<Entry>, LookupError> {
+        let Some(address) = self.next else {
+            return Ok(None);
+        };
+        let mismatch = || LookupError::Mismatch(address.to_u64());
+        let recorded = self.shared.reader.recorded(address)?;
+        let transfer = recorded.event.transfer().ok_or_else(mismatch)?;
+        let entry = transfer.entry(self.account_id).ok_or_else(mismatch)?;
+        let previous = if transfer.debit_account_id == *self.account_id {
+            recorded.links.debit_previous
+        } else {
+            recorded.links.credit_previous
+        };
+        self.next = Address::from_u64(previous);
+        Ok(Some(entry))
+    }
+}

@@ -1,0 +1,69 @@
+//! What the writer and the readers share.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use journal::{Reader, Storage};
+use parking_lot::RwLock;
+
+use crate::books::Books;
+use crate::ids::Ids;
+
+/// Published state and how the engine is.
+pub(crate) struct Shared<S: Storage> {
+    pub(crate) books: RwLock<Books>,
+    pub(crate) ids: Ids,
+    pub(crate) reader: Reader<S>,
+    status: AtomicU8,
+}
+
+/// Whether the engine can take writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It can.
+    Ready,
+    /// There is no space for the next segment. Reads go on, and so do writes once there is.
+    StorageFull,
+    /// A write or a sync failed: nothing more is written until a restart. Reads go on.
+    StorageFailed,
+}
+
+impl Status {
+    /// The name as the API and the metrics spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::StorageFull => "storage_full",
+            Self::StorageFailed => "storage_failed",
+        }
+    }
+}
+
+impl<S: Storage> Shared<S> {
+    pub(crate) fn new(books: Books, ids: Ids, reader: Reader<S>) -> Self {
+        Self {
+            books: RwLock::new(books),
+            ids,
+            reader,
+            status: AtomicU8::new(0),
+        }
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        match self.status.load(Ordering::Relaxed) {
+            0 => Status::Ready,
+            1 => Status::StorageFull,
+            _ => Status::StorageFailed,
+        }
+    }
+
+    /// Sets the status; a failed storage stays failed. Whether anything changed.
+    pub(crate) fn set_status(&self, status: Status) -> bool {
+        let before = self.status();
+        if before == status || before == Status::StorageFailed {
+            return false;
+        }
+        self.status.store(status as u8, Ordering::Relaxed);
+        true
+    }
+}

@@ -1,0 +1,145 @@
+//! What must hold of a payment's life.
+
+use ledger::{
+    Event, Movement, Payment, PaymentState, RefusedCode, Transfer, TransferId, TransferKind,
+};
+
+use crate::record::Links;
+use crate::verify::auditor::Auditor;
+
+impl Auditor {
+    pub(super) fn payment_event(&mut self, links: Links, event: &Event) {
+        match event {
+            Event::PaymentAccepted(payment) => self.payment_accepted(payment),
+            Event::PaymentSent(payment) => {
+                let Some(before) = self.before(payment) else {
+                    return;
+                };
+                let first = before.state == PaymentState::Accepted;
+                let pinned = first || before.state == payment.state;
+                let counted = payment.attempt == before.attempt + 1;
+                self.check(
+                    pinned && counted && matches!(payment.state, PaymentState::Sent { .. }),
+                    "a payment was sent elsewhere while it was on its way",
+                );
+                self.keep(payment);
+            }
+            Event::PaymentReleased(payment) => {
+                let Some(before) = self.before(payment) else {
+                    return;
+                };
+                let released = matches!(before.state, PaymentState::Sent { .. })
+                    && payment.state == PaymentState::Accepted
+                    && payment.attempt == before.attempt;
+                self.check(released, "a payment was released that was not sent");
+                self.keep(payment);
+            }
+            Event::PaymentRefused(payment) => {
+                let Some(before) = self.before(payment) else {
+                    return;
+                };
+                let refused = matches!(payment.state, PaymentState::Refused { .. });
+                self.check(
+                    before.state.is_due() && refused,
+                    "a payment was refused twice",
+                );
+                self.release(&before);
+                self.keep(payment);
+            }
+            Event::PaymentSettled { payment, transfer } => {
+                self.payment_settled(links, payment, transfer);
+            }
+            Event::PaymentsPurged {
+                payments_count,
+                timestamp,
+            } => {
+                let accepted: Vec<Payment> = self
+                    .payments
+                    .values()
+                    .filter(|payment| payment.state == PaymentState::Accepted)
+                    .cloned()
+                    .collect();
+                let counted = accepted.len() as u64 == *payments_count;
+                self.check(counted, "a purge miscounts its payments");
+                for payment in accepted {
+                    self.release(&payment);
+                    self.keep(&payment.purged(*timestamp));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn payment_accepted(&mut self, payment: &Payment) {
+        self.audit.payments_count += 1;
+        let new = !self.payments.contains_key(&payment.id)
+            && !self.refused_payment_ids.contains(&payment.id);
+        self.check(new, "a payment id was used before");
+        self.use_transfer_id(TransferId::of_payment(payment.id));
+        let fresh = payment.state == PaymentState::Accepted && payment.attempt == 0;
+        self.check(fresh, "a payment was accepted in another state");
+        if let Some(account_id) = &payment.account_id {
+            let reserved = self.apply(account_id, Movement::ReserveDebit(payment.amount));
+            if let Some(account) = reserved {
+                let fits = account.currency == payment.currency && !account.closed;
+                self.check(fits, "a payment is from an account that cannot pay it");
+            }
+        }
+        self.keep(payment);
+    }
+
+    fn payment_settled(&mut self, links: Links, payment: &Payment, transfer: &Transfer) {
+        let Some(before) = self.before(payment) else {
+            return;
+        };
+        let processors = (&before.state, &payment.state);
+        let same_processor = match processors {
+            (PaymentState::Sent { processor, .. }, PaymentState::Settled { processor: by, .. }) => {
+                processor == by
+            }
+            _ => false,
+        };
+        self.check(
+            same_processor,
+            "a payment was settled by a processor it was not sent to",
+        );
+        let reserved = payment.account_id.is_some();
+        let belongs = transfer.id == TransferId::of_payment(payment.id)
+            && transfer.kind
+                == TransferKind::Settle {
+                    payment_id: payment.id,
+                    reserved,
+                }
+            && transfer.amount == payment.amount
+            && transfer.debit_account_id == payment.payer()
+            && transfer.credit_account_id.is_processor();
+        self.check(belongs, "a settlement's transfer is not its payment's");
+        self.move_money(links, transfer);
+        self.keep(payment);
+    }
+
+    /// The payment before the event, where only what may change has changed.
+    fn before(&mut self, payment: &Payment) -> Option<Payment> {
+        let Some(before) = self.payments.get(&payment.id).cloned() else {
+            self.find("a payment that was not accepted");
+            return None;
+        };
+        let same = before.as_accepted() == payment.as_accepted();
+        self.check(same, "a payment's content has changed");
+        let purged = PaymentState::Refused {
+            code: RefusedCode::Purged,
+        };
+        self.check(before.state != purged, "a purged payment has changed");
+        Some(before)
+    }
+
+    fn keep(&mut self, payment: &Payment) {
+        self.payments.insert(payment.id, payment.clone());
+    }
+
+    fn release(&mut self, payment: &Payment) {
+        if let Some(account_id) = &payment.account_id {
+            self.apply(account_id, Movement::ReleaseDebit(payment.amount));
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The auditor finds what is wrong.

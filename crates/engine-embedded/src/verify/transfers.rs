@@ -1,0 +1,173 @@
+//! What must hold of a transfer.
+
+use ledger::{
+    AMOUNT_MAX, Account, AccountId, After, Limit, Movement, Transfer, TransferKind, is_description,
+};
+
+use crate::record::Links;
+use crate::verify::auditor::{Auditor, Open};
+
+impl Auditor {
+    pub(super) fn transfer(&mut self, links: Links, transfer: &Transfer) {
+        match transfer.kind {
+            TransferKind::Expire => {}
+            TransferKind::Settle { .. } => self.find("a settlement without its payment"),
+            _ => {
+                self.audit.transfers_count += 1;
+                self.use_transfer_id(transfer.id);
+            }
+        }
+        self.form(transfer);
+        self.pending(links, transfer);
+        self.move_money(links, transfer);
+    }
+
+    fn form(&mut self, transfer: &Transfer) {
+        let amount_fits = (1..=AMOUNT_MAX).contains(&transfer.amount);
+        self.check(amount_fits, "an amount is out of range");
+        self.check(
+            is_description(&transfer.description),
+            "a description is invalid",
+        );
+        let differ = transfer.debit_account_id != transfer.credit_account_id;
+        self.check(differ, "debit and credit account are the same");
+        let reserved =
+            transfer.debit_account_id.is_processor() || transfer.credit_account_id.is_processor();
+        self.check(!reserved, "a plain transfer moves a processor's account");
+    }
+
+    /// Checks a transfer's place in the life of a pending one.
+    fn pending(&mut self, links: Links, transfer: &Transfer) {
+        if let TransferKind::Pend { .. } = transfer.kind {
+            let open = Open {
+                address: self.address,
+                amount: transfer.amount,
+                debit_account_id: transfer.debit_account_id.clone(),
+                credit_account_id: transfer.credit_account_id.clone(),
+                expires_at: transfer.expires_at(),
+            };
+            self.open.insert(transfer.id, open);
+        }
+        let Some((pending_id, _)) = transfer.ends() else {
+            return;
+        };
+        let Some(open) = self.open.remove(&pending_id) else {
+            return self.find("a pending transfer was ended that is not pending");
+        };
+        let same_accounts = open.debit_account_id == transfer.debit_account_id
+            && open.credit_account_id == transfer.credit_account_id;
+        self.check(
+            same_accounts,
+            "a pending transfer was ended on other accounts",
+        );
+        self.check(
+            links.origin == open.address,
+            "an end leads to another pending transfer",
+        );
+        let due = open
+            .expires_at
+            .is_some_and(|expires_at| expires_at <= transfer.timestamp);
+        self.check(
+            due == (transfer.kind == TransferKind::Expire),
+            "a pending transfer was ended after its time, or expired before it",
+        );
+        let amounts_fit = match transfer.kind {
+            TransferKind::Post {
+                pending_amount,
+                in_full,
+                ..
+            } => {
+                pending_amount == open.amount
+                    && transfer.amount <= open.amount
+                    && (!in_full || transfer.amount == open.amount)
+            }
+            _ => transfer.amount == open.amount,
+        };
+        self.check(
+            amounts_fit,
+            "a pending transfer was ended with another amount",
+        );
+    }
+
+    /// Applies both sides and checks what the record says they are afterwards.
+    pub(super) fn move_money(&mut self, links: Links, transfer: &Transfer) {
+        let (debit, credit) = transfer.movements();
+        let debit_id = &transfer.debit_account_id;
+        let credit_id = &transfer.credit_account_id;
+        self.check_open(debit_id);
+        self.check_open(credit_id);
+        let debit_account = self.apply(debit_id, debit);
+        let credit_account = self.apply(credit_id, credit);
+        if let (Some(debit_account), Some(credit_account)) = (debit_account, credit_account) {
+            let same_currency = debit_account.currency == credit_account.currency;
+            self.check(same_currency, "the currencies differ");
+            self.entry(
+                debit_id,
+                debit,
+                &debit_account,
+                transfer.debit,
+                links.debit_previous,
+            );
+            self.entry(
+                credit_id,
+                credit,
+                &credit_account,
+                transfer.credit,
+                links.credit_previous,
+            );
+        }
+    }
+
+    fn check_open(&mut self, id: &AccountId) {
+        let closed = self
+            .accounts
+            .get(id)
+            .is_some_and(|audited| audited.account.closed);
+        self.check(!closed, "money moved on a closed account");
+    }
+
+    fn entry(
+        &mut self,
+        id: &AccountId,
+        movement: Movement,
+        account: &Account,
+        after: Option<After>,
+        previous: u64,
+    ) {
+        let posts = matches!(
+            movement,
+            Movement::Debit(_)
+                | Movement::Credit(_)
+                | Movement::PostDebit { .. }
+                | Movement::PostCredit { .. }
+        );
+        let expected = match account.limit {
+            Limit::Credit(credit_limit) if posts => Some(After {
+                entry_number: account.entry_count,
+                balance: account.balance(),
+                credit_limit,
+            }),
+            _ => None,
+        };
+        if after != expected {
+            self.find(format!(
+                "account {id} is {expected:?} after it, the record says {after:?}"
+            ));
+        }
+        let Some(audited) = self.accounts.get_mut(id) else {
+            return;
+        };
+        let last_entry = if expected.is_some() {
+            audited.last_entry
+        } else {
+            0
+        };
+        if expected.is_some() {
+            audited.last_entry = self.address;
+        }
+        self.check(
+            previous == last_entry,
+            "an entry does not lead to the one before",
+        );
+    }
+}

@@ -1,0 +1,208 @@
+//! The state that decisions are made upon: the published books with the draft above them.
+
+use std::cell::RefCell;
+
+use journal::{Address, Journal, Reader, Storage};
+use ledger::{
+    Account, AccountId, BatchId, Event, Payment, PaymentId, State, StateMut, TransferId, UsedBatch,
+    UsedPayment, UsedTransfer, evolve,
+};
+
+use crate::books::Books;
+use crate::draft::Draft;
+use crate::ids::Ids;
+use crate::lookup::{self, LookupError, Records};
+use crate::record::{Links, encode};
+
+/// The writer's view while it decides one batch.
+pub(crate) struct Working<'a, S: Storage> {
+    pub(crate) books: &'a Books,
+    pub(crate) ids: &'a Ids,
+    pub(crate) draft: &'a mut Draft,
+    pub(crate) journal: &'a mut Journal<S>,
+    pub(crate) reader: &'a Reader<S>,
+    /// A look-up that failed: what was decided upon it does not count.
+    failure: RefCell<Option<LookupError>>,
+}
+
+impl<'a, S: Storage> Working<'a, S> {
+    pub(crate) fn new(
+        books: &'a Books,
+        ids: &'a Ids,
+        draft: &'a mut Draft,
+        journal: &'a mut Journal<S>,
+        reader: &'a Reader<S>,
+    ) -> Self {
+        Self {
+            books,
+            ids,
+            draft,
+            journal,
+            reader,
+            failure: RefCell::new(None),
+        }
+    }
+
+    /// The look-up that failed since this was asked last.
+    pub(crate) fn take_failure(&mut self) -> Option<LookupError> {
+        self.failure.get_mut().take()
+    }
+
+    /// Brings the draft to what the event says and adds its record to the open frame. `origin` is
+    /// the first member's record for an applied atomic batch.
+    pub(crate) fn record(&mut self, event: &Event, origin: Option<Address>) -> Address {
+        let links = self.links(event, origin);
+        let address = self.journal.next_address();
+        self.draft.address = Some(address);
+        evolve(self, event);
+        self.journal.push(|bytes| encode(links, event, bytes));
+        address
+    }
+
+    fn links(&self, event: &Event, origin: Option<Address>) -> Links {
+        let mut links = Links {
+            origin: origin.map_or(0, Address::to_u64),
+            ..Links::default()
+        };
+        let Some(transfer) = event.transfer() else {
+            return links;
+        };
+        if transfer.debit.is_some() {
+            links.debit_previous = self.last_entry(&transfer.debit_account_id);
+        }
+        if transfer.credit.is_some() {
+            links.credit_previous = self.last_entry(&transfer.credit_account_id);
+        }
+        if let Some((pending_id, _)) = transfer.ends() {
+            links.origin = self.newest(pending_id).map_or(0, Address::to_u64);
+        }
+        links
+    }
+
+    fn last_entry(&self, id: &AccountId) -> u64 {
+        let kept = self.draft.accounts.get(&self.books.accounts, id);
+        kept.and_then(|kept| kept.last_entry)
+            .map_or(0, Address::to_u64)
+    }
+
+    fn newest(&self, id: TransferId) -> Option<Address> {
+        self.draft
+            .transfers
+            .get(&id)
+            .copied()
+            .or_else(|| self.ids.transfers.get(id))
+    }
+
+    fn looked_up<T>(&self, result: Result<T, LookupError>) -> Option<T> {
+        result
+            .map_err(|error| *self.failure.borrow_mut() = Some(error))
+            .ok()
+    }
+}
+
+impl<S: Storage> Records for Working<'_, S> {
+    fn with<T>(
+        &self,
+        address: Address,
+        read: impl FnOnce(&[u8]) -> Result<T, LookupError>,
+    ) -> Result<T, LookupError> {
+        match self.journal.pushed(address) {
+            Some(bytes) => read(bytes),
+            None => self.reader.with(address, read),
+        }
+    }
+}
+
+impl<S: Storage> State for Working<'_, S> {
+    fn account(&self, id: &AccountId) -> Option<Account> {
+        self.draft
+            .accounts
+            .get(&self.books.accounts, id)
+            .map(|kept| kept.account)
+    }
+
+    fn account_opened(&self, id: &AccountId) -> Option<Account> {
+        let opened = self.draft.accounts.get(&self.books.accounts, id)?.opened?;
+        match self.looked_up(self.recorded(opened))?.event {
+            Event::AccountOpened { account, .. } => Some(account),
+            _ => self.looked_up(Err(LookupError::Mismatch(opened.to_u64()))),
+        }
+    }
+
+    fn transfer(&self, id: TransferId) -> Option<UsedTransfer> {
+        let newest = self.newest(id)?;
+        self.looked_up(lookup::transfer(self, id, newest))
+    }
+
+    fn payment(&self, id: PaymentId) -> Option<UsedPayment> {
+        if let Some(payment) = self.draft.payments.get(&id) {
+            return Some(UsedPayment::Accepted(payment.clone()));
+        }
+        if let Some(payment) = self.books.payments.get(id) {
+            return Some(UsedPayment::Accepted(payment.clone()));
+        }
+        let newest = self.draft.payment_ids.get(&id).copied();
+        let newest = newest.or_else(|| self.ids.payments.get(id))?;
+        self.looked_up(lookup::payment(self, newest, &self.books.purges))
+    }
+
+    fn batch(&self, id: BatchId) -> Option<UsedBatch> {
+        let newest = self.draft.batches.get(&id).copied();
+        let newest = newest.or_else(|| self.ids.batches.get(id))?;
+        self.looked_up(lookup::batch(self, newest))
+    }
+
+    fn payments_accepted(&self) -> Vec<Payment> {
+        self.draft.payments_accepted(self.books)
+    }
+}
+
+impl<S: Storage> StateMut for Working<'_, S> {
+    fn account_mut(&mut self, id: &AccountId) -> Option<&mut Account> {
+        self.draft.account_mut(self.books, id)
+    }
+
+    fn accepted(&self) -> Vec<Payment> {
+        self.draft.payments_accepted(self.books)
+    }
+
+    fn insert_account(&mut self, id: &AccountId, account: Account) {
+        self.draft.insert_account(self.books, id, account);
+    }
+
+    fn remember(&mut self, event: &Event) {
+        self.draft.remember(self.books, event);
+    }
+}
+
+/// The same without a journal: events that were recorded before are taken in again.
+pub(crate) struct Replaying<'a> {
+    pub(crate) books: &'a Books,
+    pub(crate) draft: &'a mut Draft,
+}
+
+impl Replaying<'_> {
+    /// Brings the draft to what the event says, whose record is at `address`.
+    pub(crate) fn take_in(&mut self, event: &Event, address: Address) {
+        self.draft.address = Some(address);
+        evolve(self, event);
+    }
+}
+
+impl StateMut for Replaying<'_> {
+    fn account_mut(&mut self, id: &AccountId) -> Option<&mut Account> {
+        self.draft.account_mut(self.books, id)
+    }
+
+    fn accepted(&self) -> Vec<Payment> {
+        self.draft.payments_accepted(self.books)
+    }
+
+    fn insert_account(&mut self, id: &AccountId, account: Account) {
+        self.draft.insert_account(self.books, id, account);
+    }
+
+    fn remember(&mut self, event: &Event) {
+        self.draft.remember(self.books, event);
+    }
+}

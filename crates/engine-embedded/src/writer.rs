@@ -1,0 +1,312 @@
+//! The one writer thread: decide, write, sync, publish, answer — in this order.
+//!
+//! A round takes what has arrived, up to [`ROUND_BYTES`] of records, as one frame with one write
+//! and one sync. Every outcome of the round, `exists` and refusals too, waits for that sync; what
+//! it was decided upon is either in this frame or was synced in an earlier one.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::RecvTimeoutError;
+use journal::{Address, BeginError, Journal, Storage};
+use ledger::{
+    AtomicDecision, Batch, BatchId, Clock, Command, Decision, Event, Outcome, Ticker, Timestamp,
+    Unavailable, decide, decide_atomic,
+};
+use tokio::sync::oneshot;
+
+use crate::draft::Draft;
+use crate::lookup::LookupError;
+use crate::metrics::Metrics;
+use crate::queue::{Answer, Request, Waiting};
+use crate::record::{RECORD_BYTES_MAX, record_bytes_max};
+use crate::shared::{Shared, Status};
+use crate::working::Working;
+
+/// A frame is closed once it has this many bytes: what waits is answered in a few milliseconds
+/// even when much more has arrived.
+const ROUND_BYTES: usize = 1 << 20;
+/// How often due expiries are looked for when nothing arrives.
+const EXPIRY_INTERVAL: Duration = Duration::from_millis(250);
+
+/// What the writer thread owns.
+pub(crate) struct Writer<S: Storage> {
+    pub(crate) journal: Journal<S>,
+    pub(crate) shared: Arc<Shared<S>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ticker: Ticker,
+    pub(crate) draft: Draft,
+    pub(crate) waiting: Waiting,
+    pub(crate) metrics: Metrics,
+    pub(crate) answers: Vec<(oneshot::Sender<Answer>, Answer)>,
+}
+
+impl<S: Storage> Writer<S> {
+    /// Works until the queue is closed and empty.
+    pub(crate) fn run(mut self) {
+        loop {
+            match self.next_request() {
+                Ok(request) => self.round(request),
+                Err(RecvTimeoutError::Timeout) => self.expire_idle(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn next_request(&self) -> Result<Request, RecvTimeoutError> {
+        if self.draft.expiries.is_empty() {
+            self.waiting
+                .receiver
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            self.waiting.receiver.recv_timeout(EXPIRY_INTERVAL)
+        }
+    }
+
+    fn round(&mut self, first: Request) {
+        let now = Instant::now();
+        let mut next = Some(first);
+        while let Some(request) = next {
+            self.waiting.taken(&request);
+            self.take(request, now);
+            next = if self.journal.open_frame_bytes() < ROUND_BYTES {
+                self.waiting.receiver.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        self.metrics.queue_bytes(self.waiting.bytes());
+        self.flush();
+    }
+
+    /// Decides a request's batches and keeps its answer until the flush.
+    fn take(&mut self, request: Request, now: Instant) {
+        let Request {
+            batches,
+            deadline,
+            answer,
+            ..
+        } = request;
+        let result = if deadline <= now {
+            Err(Unavailable::Overloaded)
+        } else {
+            self.decide_all(batches)
+        };
+        self.answers.push((answer, result));
+    }
+
+    fn decide_all(&mut self, batches: Vec<Batch>) -> Answer {
+        let mut outcomes = Vec::with_capacity(batches.len());
+        for batch in batches {
+            match self.decide_batch(batch) {
+                Ok(decided) => outcomes.push(decided),
+                // What came before in the same call may be durable by now.
+                Err(unavailable) if unavailable.nothing_done() && !outcomes.is_empty() => {
+                    return Err(Unavailable::LedgerUnavailable);
+                }
+                Err(unavailable) => return Err(unavailable),
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn decide_batch(&mut self, batch: Batch) -> Result<Vec<Outcome>, Unavailable> {
+        let now = self.clock.now();
+        self.expire(now)?;
+        let bytes: usize = batch.commands().iter().map(record_bytes_max).sum();
+        self.make_room(bytes + RECORD_BYTES_MAX, batch.commands().len() + 1)?;
+        let atomic_id = batch.atomic_id();
+        let commands = batch.into_commands();
+        let decided = self.work(|working, ticker| match atomic_id {
+            None => independent(working, commands, ticker, now),
+            Some(id) => atomic(working, id, commands, ticker, now),
+        });
+        decided.map_err(|error| {
+            tracing::error!(%error, "a record could not be read back; the call is refused");
+            Unavailable::StorageDamaged
+        })
+    }
+
+    /// Applies what is due at `now`, in frames of its own where it is much.
+    fn expire(&mut self, now: Timestamp) -> Result<(), Unavailable> {
+        while let Some(pending_id) = self.draft.expiries.due(now) {
+            self.make_room(RECORD_BYTES_MAX, 1)?;
+            let expired = self.work(|working, ticker| {
+                let command = Command::Expire { pending_id };
+                decide_command(working, command, ticker, now)
+            });
+            match expired {
+                Ok(Outcome {
+                    result: Ok(_),
+                    replayed: false,
+                }) => {}
+                Ok(outcome) => unreachable!("a due pending transfer expires: {outcome:?}"),
+                Err(error) => {
+                    tracing::error!(%error, %pending_id, "a pending transfer could not be read");
+                    return Err(Unavailable::StorageDamaged);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn expire_idle(&mut self) {
+        let now = self.clock.now();
+        if let Err(unavailable) = self.expire(now) {
+            tracing::warn!(code = unavailable.code(), "due expiries wait");
+        }
+        self.flush();
+    }
+
+    /// Runs `work` on the state that decisions are made upon.
+    fn work<T>(&mut self, work: impl FnOnce(&mut Working<'_, S>, &mut Ticker) -> T) -> T {
+        let Self {
+            journal,
+            shared,
+            ticker,
+            draft,
+            ..
+        } = self;
+        let books = shared.books.read();
+        let mut working = Working::new(&books, &shared.ids, draft, journal, &shared.reader);
+        work(&mut working, ticker)
+    }
+
+    /// Makes sure that the open frame can take so much more. Nothing is decided before.
+    fn make_room(&mut self, bytes: usize, records: usize) -> Result<(), Unavailable> {
+        if self.journal.open_frame_records() > 0 {
+            if self.journal.fits(bytes, records) {
+                return Ok(());
+            }
+            self.flush();
+        }
+        match self.journal.begin(bytes, records) {
+            Ok(()) => {
+                self.shared.set_status(Status::Ready);
+                Ok(())
+            }
+            Err(BeginError::Full) => {
+                self.shared.set_status(Status::StorageFull);
+                Err(Unavailable::StorageFull)
+            }
+            Err(BeginError::Failed(failure)) => {
+                self.fail(&failure);
+                Err(Unavailable::StorageFailed)
+            }
+            Err(error @ (BeginError::Late | BeginError::TooLarge { .. })) => {
+                tracing::warn!(%error, "no room for a frame");
+                Err(Unavailable::Overloaded)
+            }
+        }
+    }
+
+    /// Writes and syncs the open frame, publishes it, and answers everybody who waits for it.
+    fn flush(&mut self) {
+        let committed = self.journal.open_frame_records() == 0 || self.commit();
+        if !committed {
+            for (_, answer) in &mut self.answers {
+                *answer = Err(Unavailable::StorageFailed);
+            }
+        }
+        for (sender, answer) in self.answers.drain(..) {
+            // A caller that has gone asks again with the same id.
+            let _ = sender.send(answer);
+        }
+    }
+
+    fn commit(&mut self) -> bool {
+        let started = Instant::now();
+        let (records, bytes) = (
+            self.journal.open_frame_records(),
+            self.journal.open_frame_bytes(),
+        );
+        match self.journal.commit(self.ticker.last().as_nanos()) {
+            Ok(_) => {
+                self.metrics.frame(records, bytes, started.elapsed());
+                self.shared
+                    .books
+                    .write()
+                    .publish(&mut self.draft, &self.shared.ids);
+                true
+            }
+            Err(journal::CommitError::Failed(failure)) => {
+                self.fail(&failure);
+                false
+            }
+        }
+    }
+
+    fn fail(&self, failure: &journal::Failure) {
+        if self.shared.set_status(Status::StorageFailed) {
+            tracing::error!(%failure, "nothing more is written; restart once the storage is well");
+        }
+    }
+}
+
+fn independent<S: Storage>(
+    working: &mut Working<'_, S>,
+    commands: Vec<Command>,
+    ticker: &mut Ticker,
+    now: Timestamp,
+) -> Result<Vec<Outcome>, LookupError> {
+    commands
+        .into_iter()
+        .map(|command| decide_command(working, command, ticker, now))
+        .collect()
+}
+
+fn decide_command<S: Storage>(
+    working: &mut Working<'_, S>,
+    command: Command,
+    ticker: &mut Ticker,
+    now: Timestamp,
+) -> Result<Outcome, LookupError> {
+    let decision = decide(working, command, ticker.peek(now));
+    if let Some(failure) = working.take_failure() {
+        return Err(failure);
+    }
+    Ok(match decision {
+        Decision::Event(event) => {
+            ticker.tick(now);
+            working.record(&event, None);
+            outcome_of(event)
+        }
+        Decision::Exists(outcome) => outcome,
+        Decision::Refused(refusal) => Outcome::refused(refusal),
+    })
+}
+
+fn atomic<S: Storage>(
+    working: &mut Working<'_, S>,
+    id: BatchId,
+    commands: Vec<Command>,
+    ticker: &mut Ticker,
+    now: Timestamp,
+) -> Result<Vec<Outcome>, LookupError> {
+    let before = *ticker;
+    let decision = decide_atomic(working, id, commands, ticker, now);
+    if let Some(failure) = working.take_failure() {
+        *ticker = before;
+        return Err(failure);
+    }
+    let (events, batch) = match decision {
+        AtomicDecision::Outcomes(outcomes) => return Ok(outcomes),
+        AtomicDecision::Events(events, batch) => (events, batch),
+    };
+    let mut first: Option<Address> = None;
+    for event in &events {
+        let address = working.record(event, None);
+        first.get_or_insert(address);
+    }
+    let failed = batch.failed_outcomes();
+    working.record(&Event::Batch(batch), first);
+    Ok(failed.unwrap_or_else(|| events.into_iter().map(outcome_of).collect()))
+}
+
+fn outcome_of(event: Event) -> Outcome {
+    match event.into_outcome() {
+        Some(outcome) => outcome,
+        None => unreachable!("the event of a command has an outcome"),
+    }
+}
