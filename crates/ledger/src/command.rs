@@ -146,6 +146,60 @@ pub struct AcceptPayment {
 }
 
 impl Command {
+    /// Every command's name, in the order of the variants.
+    pub const NAMES: [&'static str; 14] = [
+        "open_account",
+        "change_limit",
+        "close_account",
+        "transfer",
+        "pend",
+        "post",
+        "void",
+        "expire",
+        "accept_payment",
+        "send_payment",
+        "settle_payment",
+        "release_payment",
+        "refuse_payment",
+        "purge_payments",
+    ];
+
+    /// The command's name: what logs and metric labels say.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        let [
+            open,
+            limit,
+            close,
+            transfer,
+            pend,
+            post,
+            void,
+            expire,
+            accept,
+            send,
+            settle,
+            ..,
+        ] = Self::NAMES;
+        let [.., release, refuse, purge] = Self::NAMES;
+        match self {
+            Self::OpenAccount(_) => open,
+            Self::ChangeLimit { .. } => limit,
+            Self::CloseAccount { .. } => close,
+            Self::Transfer(_) => transfer,
+            Self::Pend { .. } => pend,
+            Self::Post { .. } => post,
+            Self::Void { .. } => void,
+            Self::Expire { .. } => expire,
+            Self::AcceptPayment(_) => accept,
+            Self::SendPayment { .. } => send,
+            Self::SettlePayment { .. } => settle,
+            Self::ReleasePayment { .. } => release,
+            Self::RefusePayment { .. } => refuse,
+            Self::PurgePayments => purge,
+        }
+    }
+
     /// The first field in which `other` differs from this command under the same id.
     #[must_use]
     pub fn first_difference(&self, other: &Self) -> Option<Field> {

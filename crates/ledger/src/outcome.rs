@@ -186,6 +186,40 @@ impl Outcome {
 }
 
 impl Refusal {
+    /// Every refusal's name: the closed list.
+    pub const CODES: [&'static str; 30] = [
+        Field::Kind.exists_with_different(),
+        Field::Currency.exists_with_different(),
+        Field::CreditLimit.exists_with_different(),
+        Field::DebitAccountId.exists_with_different(),
+        Field::CreditAccountId.exists_with_different(),
+        Field::Amount.exists_with_different(),
+        Field::Description.exists_with_different(),
+        Field::Reference.exists_with_different(),
+        Field::TimeoutS.exists_with_different(),
+        Field::PendingId.exists_with_different(),
+        Field::AccountId.exists_with_different(),
+        Field::Members.exists_with_different(),
+        "account_not_found",
+        "account_closed",
+        "account_in_use",
+        "account_reserved",
+        "insufficient_funds",
+        "currency_mismatch",
+        "accounts_must_differ",
+        "amount_out_of_range",
+        "description_invalid",
+        "pending_not_found",
+        "pending_already_posted",
+        "pending_already_voided",
+        "pending_expired",
+        "amount_exceeds_pending",
+        "batch_member_failed",
+        "balance_overflow",
+        "payment_not_found",
+        "payment_in_other_state",
+    ];
+
     /// The refusal's name, stable for good.
     #[must_use]
     pub const fn code(&self) -> &'static str {
