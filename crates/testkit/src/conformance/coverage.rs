@@ -1,0 +1,140 @@
+//! What a run has covered, and what it has to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use ledger::{Batch, Command, Field, Outcome, Refusal};
+
+/// How often each outcome, each refusal and each situation has occurred.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coverage(BTreeMap<String, u64>);
+
+/// What occurs beside the closed list of refusals.
+const OUTCOMES: [&str; 3] = ["created", "exists", "exists of a refusal"];
+const BATCHES: [&str; 4] = [
+    "atomic batch applied",
+    "atomic batch failed",
+    "applied atomic batch repeated",
+    "failed atomic batch repeated",
+];
+/// What only payments can be answered with.
+const OF_PAYMENTS: [&str; 3] = [
+    Field::AccountId.exists_with_different(),
+    "payment_not_found",
+    "payment_in_other_state",
+];
+
+impl Coverage {
+    /// How often it occurred.
+    #[must_use]
+    pub fn count(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or(0)
+    }
+
+    /// Counts one occurrence.
+    pub(super) fn note(&mut self, name: impl Into<String>) {
+        *self.0.entry(name.into()).or_default() += 1;
+    }
+
+    /// Counts a batch's outcomes.
+    pub(super) fn note_batch(&mut self, batch: &Batch, outcomes: &[Outcome]) {
+        for (command, outcome) in batch.commands().iter().zip(outcomes) {
+            self.note_outcome(command, outcome);
+        }
+        if batch.atomic_id().is_some() {
+            self.note(match outcomes.iter().map(Kind::of).max() {
+                Some(Kind::Created) => BATCHES[0],
+                Some(Kind::Failed) => BATCHES[1],
+                Some(Kind::Repeated) if outcomes.iter().all(|o| o.result.is_ok()) => BATCHES[2],
+                Some(Kind::Repeated) => BATCHES[3],
+                Some(Kind::OtherMembers) | None => return,
+            });
+        }
+    }
+
+    fn note_outcome(&mut self, command: &Command, outcome: &Outcome) {
+        let result = match (&outcome.result, outcome.replayed) {
+            (Ok(_), false) => "created",
+            (Err(_), false) => "refused",
+            (_, true) => "exists",
+        };
+        self.note(format!("{}: {result}", command.name()));
+        self.note(match (&outcome.result, outcome.replayed) {
+            (Err(_), true) => OUTCOMES[2],
+            _ => outcome.code(),
+        });
+    }
+
+    /// What occurred less often than it has to, with its count.
+    pub(super) fn missing(&self, occurrences_min: u64, has_payments: bool) -> Vec<(String, u64)> {
+        required(has_payments)
+            .into_iter()
+            .map(|name| {
+                let count = self.count(&name);
+                (name, count)
+            })
+            .filter(|(_, count)| *count < occurrences_min)
+            .collect()
+    }
+
+    /// Adds another run's counts.
+    pub(super) fn add(&mut self, other: &Self) {
+        for (name, count) in &other.0 {
+            *self.0.entry(name.clone()).or_default() += count;
+        }
+    }
+}
+
+/// What became of an atomic batch, as its members' outcomes tell.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Created,
+    Repeated,
+    OtherMembers,
+    Failed,
+}
+
+impl Kind {
+    fn of(outcome: &Outcome) -> Self {
+        match (&outcome.result, outcome.replayed) {
+            (Err(Refusal::ExistsWithDifferent(Field::Members)), false) => Self::OtherMembers,
+            (Err(_), false) => Self::Failed,
+            (Ok(_), false) => Self::Created,
+            (_, true) => Self::Repeated,
+        }
+    }
+}
+
+/// All that has to occur in a run.
+fn required(has_payments: bool) -> Vec<String> {
+    let is_asked = |name: &str| has_payments || !OF_PAYMENTS.contains(&name);
+    let mut names: Vec<String> = OUTCOMES
+        .iter()
+        .chain(&BATCHES)
+        .chain(Refusal::CODES.iter().filter(|code| is_asked(code)))
+        .map(|name| (*name).to_owned())
+        .collect();
+    for command in Command::NAMES {
+        if !has_payments && command.contains("payment") {
+            continue;
+        }
+        // What is due has expired before anyone can ask for it.
+        if command != "expire" {
+            names.push(format!("{command}: created"));
+        }
+        if command != "purge_payments" {
+            names.push(format!("{command}: refused"));
+        }
+    }
+    names
+}
+
+/// One line for each name, with its count.
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, count) in &self.0 {
+            writeln!(f, "{count:>8}  {name}")?;
+        }
+        Ok(())
+    }
+}

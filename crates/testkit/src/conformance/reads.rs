@@ -1,0 +1,249 @@
+//! All reads compared: statements paged in every way, balances at a time, ids, payments, summaries.
+
+use std::collections::HashSet;
+
+use ledger::{
+    AccountId, Answer, Engine, Entry, Event, Millis, PaymentId, STATEMENT_PAGE_MAX, Statement,
+    StatementQuery, Timestamp, TransferId,
+};
+use rand::Rng;
+use rand::seq::IndexedRandom;
+
+use super::audit::unavailable;
+use super::compare::Stamped;
+use super::run::{Run, difference};
+
+/// How many accounts' statements are read.
+const ACCOUNTS_SAMPLED: usize = 16;
+/// How many pages of one size are walked.
+const PAGES_MAX: usize = 8;
+/// How many ids are looked up.
+const IDS_SAMPLED: usize = 60;
+
+impl Run<'_> {
+    /// Compares all reads.
+    pub(super) async fn compare_reads(&mut self) -> Result<(), String> {
+        let accounts = self.generator.accounts();
+        let sample: Vec<_> = accounts
+            .choose_multiple(&mut self.rng, ACCOUNTS_SAMPLED)
+            .collect();
+        for id in sample {
+            let id = id.clone();
+            self.compare_statements(&id).await?;
+            self.compare_balances(&id).await?;
+        }
+        self.compare_transfers().await?;
+        if self.generator.has_payments() {
+            self.compare_payments().await?;
+            self.compare_summaries().await?;
+        }
+        Ok(())
+    }
+
+    /// Asks both engines, and gives what both answered.
+    async fn ask<T: Stamped + Clone + PartialEq + std::fmt::Debug>(
+        &mut self,
+        what: impl Fn() -> String,
+        read: impl for<'e> Fn(&'e dyn Engine) -> Answer<'e, T>,
+    ) -> Result<T, String> {
+        let expected = read(&*self.reference).await;
+        let expected = expected.map_err(|e| unavailable("read of the reference", e))?;
+        let got = read(&*self.engine)
+            .await
+            .map_err(|e| unavailable(&what(), e))?;
+        if self.times.are_same(&expected, &got) {
+            Ok(expected)
+        } else {
+            Err(format!("{}:\n{}", what(), difference(&expected, &got)))
+        }
+    }
+
+    async fn statement(
+        &mut self,
+        id: &AccountId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Option<Statement>, String> {
+        let deadline = self.deadline();
+        self.ask(
+            || format!("statement of {id}, before {before:?}, limit {limit}"),
+            |engine| {
+                let account_id = id.clone();
+                let query = StatementQuery {
+                    account_id,
+                    before,
+                    limit,
+                };
+                engine.statement(query, deadline)
+            },
+        )
+        .await
+    }
+
+    async fn compare_statements(&mut self, id: &AccountId) -> Result<(), String> {
+        let Some(newest) = self.statement(id, None, 0).await? else {
+            return Ok(());
+        };
+        let entry_count = newest.account.entry_count;
+        for limit in [1, 2, 3, 7, 50, STATEMENT_PAGE_MAX] {
+            let starts = [None, Some(self.rng.random_range(0..=entry_count + 2))];
+            for mut before in starts {
+                for _ in 0..PAGES_MAX {
+                    let statement = self.statement(id, before, limit).await?;
+                    before = statement.and_then(|statement| statement.next_before());
+                    if before.is_none() {
+                        break;
+                    }
+                }
+            }
+        }
+        self.statement(id, Some(0), 5).await?;
+        self.statement(id, Some(u64::MAX), STATEMENT_PAGE_MAX + 1)
+            .await?;
+        Ok(())
+    }
+
+    async fn compare_balances(&mut self, id: &AccountId) -> Result<(), String> {
+        let statement = self.statement(id, None, STATEMENT_PAGE_MAX).await?;
+        let entries = statement
+            .map(|statement| statement.entries)
+            .unwrap_or_default();
+        let mut moments = vec![Timestamp::default(), Timestamp::from_nanos(u64::MAX)];
+        for _ in 0..8 {
+            moments.extend(self.moments_at(&entries));
+        }
+        for at in moments {
+            self.balance_at(id, at).await?;
+        }
+        Ok(())
+    }
+
+    /// The moment of an entry, and the one before.
+    fn moments_at(&mut self, entries: &[Entry]) -> Vec<Timestamp> {
+        match entries.choose(&mut self.rng) {
+            Some(Entry { timestamp, .. }) => {
+                vec![*timestamp, Timestamp::from_nanos(timestamp.as_nanos() - 1)]
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Compares the balance at a moment of the reference's clock: of an entry, or right before one.
+    async fn balance_at(&mut self, id: &AccountId, at: Timestamp) -> Result<(), String> {
+        let deadline = self.deadline();
+        let engines_at = self.engines_moment(at);
+        let expected = self.reference.balance_at(id.clone(), at, deadline).await;
+        let got = self
+            .engine
+            .balance_at(id.clone(), engines_at, deadline)
+            .await;
+        if expected == got {
+            Ok(())
+        } else {
+            let difference = difference(&expected, &got);
+            Err(format!("balance of {id} at {engines_at}:\n{difference}"))
+        }
+    }
+
+    fn engines_moment(&self, at: Timestamp) -> Timestamp {
+        match (self.times.known(at), self.times.known(at.next_or_same())) {
+            (Some(known), _) => known,
+            (None, Some(next)) => Timestamp::from_nanos(next.as_nanos() - 1),
+            (None, None) => at,
+        }
+    }
+
+    async fn compare_transfers(&mut self) -> Result<(), String> {
+        let ids: HashSet<TransferId> = self.reference.read(|books| {
+            let of_event = |event: &Event| match event {
+                Event::Refused { command, .. } => match command.used_id() {
+                    Some(ledger::UsedId::Transfer(id)) => Some(id),
+                    Some(ledger::UsedId::Payment(id)) => Some(TransferId::of_payment(id)),
+                    None => None,
+                },
+                Event::PaymentAccepted(payment) => Some(TransferId::of_payment(payment.id)),
+                event => event.transfer().map(|transfer| transfer.id),
+            };
+            books.events().iter().filter_map(of_event).collect()
+        });
+        for id in self.sample(ids, TransferId::from_u128) {
+            let deadline = self.deadline();
+            self.ask(
+                || format!("transfer {id}"),
+                |engine| engine.transfer(id, deadline),
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn compare_payments(&mut self) -> Result<(), String> {
+        let ids: HashSet<PaymentId> = self.reference.read(|books| {
+            let of_event = |event: &Event| match event {
+                Event::Refused { command, .. } => match command.used_id() {
+                    Some(ledger::UsedId::Payment(id)) => Some(id),
+                    _ => None,
+                },
+                event => event.payment().map(|payment| payment.id),
+            };
+            books.events().iter().filter_map(of_event).collect()
+        });
+        for id in self.sample(ids, PaymentId::from_u128) {
+            let deadline = self.deadline();
+            self.ask(
+                || format!("payment {id}"),
+                |engine| engine.payment(id, deadline),
+            )
+            .await?;
+        }
+        for limit in [0, 1, 3, 10_000] {
+            let deadline = self.deadline();
+            let what = || format!("payments due, limit {limit}");
+            self.ask(what, |engine| engine.payments_due(limit, deadline))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn compare_summaries(&mut self) -> Result<(), String> {
+        self.summary(None, None).await?;
+        for _ in 0..20 {
+            let (from, to) = (self.generator.requested_at(), self.generator.requested_at());
+            self.summary(Some(from), Some(to)).await?;
+            self.summary(Some(from), None).await?;
+            self.summary(None, Some(to)).await?;
+        }
+        self.summary(Some(Millis(0)), Some(Millis(u64::MAX))).await
+    }
+
+    async fn summary(&mut self, from: Option<Millis>, to: Option<Millis>) -> Result<(), String> {
+        let deadline = self.deadline();
+        let what = || format!("payments summary from {from:?} to {to:?}");
+        self.ask(what, |engine| engine.payments_summary(from, to, deadline))
+            .await
+            .map(drop)
+    }
+
+    /// Some of the ids, one of them unknown, the same for the same seed.
+    fn sample<T: Copy + Ord>(&mut self, ids: HashSet<T>, unknown: impl Fn(u128) -> T) -> Vec<T> {
+        let mut ids: Vec<T> = ids.into_iter().collect();
+        ids.sort_unstable();
+        let mut sample: Vec<T> = ids
+            .choose_multiple(&mut self.rng, IDS_SAMPLED)
+            .copied()
+            .collect();
+        sample.push(unknown(self.rng.random()));
+        sample
+    }
+}
+
+/// The next moment.
+trait NextOrSame {
+    fn next_or_same(self) -> Self;
+}
+
+impl NextOrSame for Timestamp {
+    fn next_or_same(self) -> Self {
+        Self::from_nanos(self.as_nanos().saturating_add(1))
+    }
+}
