@@ -49,7 +49,7 @@ fn for_pieces(
 }
 
 /// `<segment>.cut`, or the first of `<segment>.cut.1`, `.2` … that is not taken.
-fn free_name(names: &[String], segment: &str) -> String {
+pub(crate) fn free_name(names: &[String], segment: &str) -> String {
     let first = format!("{segment}.cut");
     let numbered = (1_u64..).map(|number| format!("{first}.{number}"));
     std::iter::once(first.clone())

@@ -73,7 +73,8 @@ pub(crate) fn open<S: Storage, E>(
         .check(walked.segment_bytes)
         .map_err(OpenError::Options)?;
     let (spares, cut) = if created {
-        (create(&storage, &seal, &mut walked)?, None)
+        let cut = set_aside(&*storage, &walked)?;
+        (create(&storage, &seal, &mut walked)?, cut)
     } else {
         let cut = repair(&*storage, &seal, &walked)?;
         let spares = Spares::start(&storage, walked.segment_bytes);
@@ -112,7 +113,38 @@ pub(crate) fn open<S: Storage, E>(
     Ok((journal, opened))
 }
 
-/// Makes the first segment. One whose header was never durable is in the way and is removed.
+/// Moves a first segment whose header was never durable out of the way: nothing follows it.
+fn set_aside<S: Storage, E>(storage: &S, walked: &Walked) -> Result<Option<Cut>, OpenError<E>> {
+    let name = segment_name(0);
+    let place = storage.place();
+    let report = match walked.ending {
+        Ending::NoHeader(bytes) if bytes > 0 => {
+            let names = storage.list().map_err(OpenError::io("list", &place))?;
+            let saved_as = cut::free_name(&names, &name);
+            let renamed = storage.rename(&name, &saved_as);
+            renamed.map_err(OpenError::io("rename", &name))?;
+            Some(Cut {
+                file: name,
+                offset: 0,
+                bytes,
+                saved_as,
+            })
+        }
+        Ending::NoHeader(_) => {
+            storage
+                .remove(&name)
+                .map_err(OpenError::io("remove", &name))?;
+            None
+        }
+        Ending::Clean | Ending::Torn(_) => return Ok(None),
+    };
+    storage
+        .sync_directory()
+        .map_err(OpenError::io("sync", &place))?;
+    Ok(report)
+}
+
+/// Makes the first segment.
 fn create<S: Storage, E>(
     storage: &Arc<S>,
     seal: &Seal,
@@ -120,14 +152,6 @@ fn create<S: Storage, E>(
 ) -> Result<Spares<S>, OpenError<E>> {
     let place = storage.place();
     let name = segment_name(0);
-    if walked.segments > 0 {
-        storage
-            .remove(&name)
-            .map_err(OpenError::io("remove", &name))?;
-        storage
-            .sync_directory()
-            .map_err(OpenError::io("sync", &place))?;
-    }
     let spares = Spares::start(storage, walked.segment_bytes)
         .map_err(OpenError::io("start a thread for", &place))?;
     let file = spares.take().map_err(|none| OpenError::Io {

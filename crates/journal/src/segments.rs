@@ -66,3 +66,26 @@ impl<S: Storage> Segments<S> {
         files.insert(number, Open { file, used });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faulty::FaultyStorage;
+    use crate::format::JournalId;
+
+    #[test]
+    fn the_longest_unused_are_closed() {
+        let storage = Arc::new(FaultyStorage::new(1));
+        let segments = Segments::new(Arc::clone(&storage), 4096, Seal::new(JournalId([1; 16])));
+        let many = OPEN_FILES_MAX as u64 + 50;
+        for number in 0..many {
+            storage.create(&segment_name(number)).unwrap();
+            segments.file(number).unwrap();
+            segments.file(0).unwrap();
+        }
+        let files = segments.files.read();
+        assert_eq!(files.len(), OPEN_FILES_MAX);
+        assert!(files.contains_key(&0) && files.contains_key(&(many - 1)));
+        assert!(!files.contains_key(&1));
+    }
+}

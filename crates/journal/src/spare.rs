@@ -198,9 +198,7 @@ impl<S: Storage> Shared<S> {
         }
         let file = self.storage.open(SPARE)?;
         if file.size()? == self.segment_bytes && all_zero(&file, || self.stopped())? {
-            // It may be there in the page cache only, if its directory was never synced.
-            file.sync()?;
-            self.storage.sync_directory()?;
+            // It was synced before it got this name; the roll syncs the directory.
             return Ok(Some(file));
         }
         drop(file);
@@ -227,5 +225,31 @@ impl<S: Storage> Shared<S> {
         self.storage.rename(SPARE_PARTIAL, SPARE)?;
         self.storage.sync_directory()?;
         Ok(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faulty::FaultyStorage;
+
+    #[test]
+    fn a_spare_is_not_waited_for_for_ever() {
+        let shared = Shared {
+            storage: Arc::new(FaultyStorage::new(1)),
+            segment_bytes: 4096,
+            state: Mutex::new(State::Wanted),
+            changed: Condvar::new(),
+        };
+        // Nobody prepares it.
+        let spares = Spares {
+            shared: Arc::new(shared),
+            thread: None,
+        };
+        let start = Instant::now();
+        assert!(matches!(spares.take(), Err(NoSpare::Late)));
+        assert!(start.elapsed() >= WAIT_MAX);
+        spares.want();
+        assert!(spares.take().is_ok());
     }
 }

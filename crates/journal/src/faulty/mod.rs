@@ -40,6 +40,8 @@
 //! ```
 
 mod content;
+mod names;
+mod operation;
 mod random;
 mod state;
 
@@ -51,8 +53,8 @@ use parking_lot::Mutex;
 
 use crate::storage::{LockAttempt, Storage, StorageFile};
 
+pub use operation::{Operation, OperationKind};
 use state::State;
-pub use state::{Operation, OperationKind};
 
 /// See the [module](self). Clones share the state: a test keeps one while the journal has another.
 #[derive(Clone)]

@@ -4,47 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use super::content::Content;
+use super::names::{NameChange, Names};
+use super::operation::{Operation, OperationKind};
 use super::random::Random;
-
-/// What an operation did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OperationKind {
-    /// A file was made.
-    Create,
-    /// Bytes were written.
-    Write,
-    /// A file was synced.
-    Sync,
-    /// A file was renamed.
-    Rename,
-    /// A file was removed.
-    Remove,
-    /// The directory was synced.
-    SyncDirectory,
-}
-
-/// One operation of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operation {
-    /// What it did.
-    pub kind: OperationKind,
-    /// The file's name before it; empty for the directory.
-    pub file: String,
-    /// Where a write began, in bytes.
-    pub offset: u64,
-    /// Length of a write in bytes.
-    pub bytes: usize,
-}
-
-/// A change of names that is not durable.
-#[derive(Clone, Debug)]
-enum NameChange {
-    Create(String, u64),
-    Rename(String, String, u64),
-    Remove(String, u64),
-}
-
-type Names = BTreeMap<String, u64>;
 
 /// Everything behind a `FaultyStorage`.
 #[derive(Debug)]
@@ -356,27 +318,6 @@ impl State {
             elsewhere += 1;
         }
         (other, elsewhere)
-    }
-}
-
-impl NameChange {
-    fn apply(&self, names: &mut Names) {
-        match self {
-            Self::Create(name, id) => {
-                names.insert(name.clone(), *id);
-            }
-            Self::Rename(from, to, id) => {
-                if names.get(from) == Some(id) {
-                    names.remove(from);
-                }
-                names.insert(to.clone(), *id);
-            }
-            Self::Remove(name, id) => {
-                if names.get(name) == Some(id) {
-                    names.remove(name);
-                }
-            }
-        }
     }
 }
 

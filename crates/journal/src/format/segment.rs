@@ -51,17 +51,15 @@ impl SegmentHeader {
     }
 
     pub(crate) fn decode(bytes: &[u8; SEGMENT_HEADER_BYTES]) -> Result<Self, HeaderFault> {
-        let version = u32_at(bytes, 8);
-        // With the version put right: a flipped version is damage, not another format.
-        let mut covered = *bytes;
-        covered[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
-        let checksum = blake3::hash(&covered[..CHECKSUM_AT]);
-        let whole = checksum.as_bytes() == &bytes[CHECKSUM_AT..];
-        if bytes[..8] == SEGMENT_MAGIC && version != FORMAT_VERSION && !whole && version != 0 {
-            return Err(HeaderFault::Version(version));
-        }
-        if !whole || bytes[..8] != SEGMENT_MAGIC || version != FORMAT_VERSION {
+        // Magic, version and checksum keep their places in every version of the format: a header
+        // that does not check is torn or damaged, whatever version it claims.
+        let checksum = blake3::hash(&bytes[..CHECKSUM_AT]);
+        if checksum.as_bytes() != &bytes[CHECKSUM_AT..] || bytes[..8] != SEGMENT_MAGIC {
             return Err(HeaderFault::Checksum);
+        }
+        let version = u32_at(bytes, 8);
+        if version != FORMAT_VERSION {
+            return Err(HeaderFault::Version(version));
         }
         let mut id = [0; 16];
         id.copy_from_slice(&bytes[32..48]);

@@ -1,10 +1,11 @@
 //! Every operation of a workload as a crash point, and crashes while recovering from one.
 
 use journal::faulty::FaultyStorage;
+use journal::{Durability, OpenError};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::workload::{History, append, for_seeds, open, operations, run};
+use crate::workload::{History, SEGMENT_BYTES, append, for_seeds, open, open_as, operations, run};
 
 /// Reopens, checks, goes on, and checks after one more power cut that this stayed too.
 fn recover(storage: &FaultyStorage, mut history: History, seed: u64) {
@@ -85,7 +86,11 @@ fn a_tear_is_kept_before_it_is_cut() {
         let Some(cut) = opened.cut else { return };
         let segment = before.bytes(&cut.file).unwrap();
         let range = cut.offset as usize..(cut.offset + cut.bytes) as usize;
-        assert_eq!(torn.bytes(&cut.saved_as).unwrap(), segment[range.clone()]);
+        // A first segment is kept whole; of others, the bytes that were cut.
+        let saved = torn.bytes(&cut.saved_as).unwrap();
+        let (kept, zeros) = saved.split_at(range.len());
+        assert_eq!(kept, &segment[range.clone()]);
+        assert!(zeros.iter().all(|byte| *byte == 0));
         assert!(segment[range.end..].iter().all(|byte| *byte == 0));
         let after = torn.bytes(&cut.file).unwrap();
         assert_eq!(
@@ -97,5 +102,63 @@ fn a_tear_is_kept_before_it_is_cut() {
             history.unanswered.is_some() || cut.offset == 0,
             "only what was unanswered"
         );
+    });
+}
+
+#[test]
+fn a_cut_that_is_cut_short_keeps_the_bytes_somewhere() {
+    for_seeds(150, |seed| {
+        let mut random = StdRng::seed_from_u64(seed);
+        let storage = FaultyStorage::new(seed);
+        storage.crash_after_operation(random.random_range(10..operations(seed)));
+        run(&storage, seed);
+        let torn = storage.crash();
+        let whole_opening = torn.copy();
+        let Some(cut) = open(&whole_opening).unwrap().1.cut else {
+            return;
+        };
+        let range = cut.offset as usize..(cut.offset + cut.bytes) as usize;
+        let bytes = torn.bytes(&cut.file).unwrap()[range.clone()].to_vec();
+        for number in 0..whole_opening.operations() {
+            let storage = torn.copy();
+            storage.crash_after_operation(number);
+            let _ = open(&storage);
+            let after = storage.crash();
+            let in_place = after.bytes(&cut.file).unwrap()[range.clone()] == bytes;
+            let saved = after
+                .bytes(&cut.saved_as)
+                .is_some_and(|saved| saved == bytes);
+            assert!(in_place || saved, "after operation {number} of the opening");
+        }
+    });
+}
+
+#[test]
+fn without_syncs_a_power_cut_leaves_a_beginning_or_is_named() {
+    for_seeds(200, |seed| {
+        let mut random = StdRng::seed_from_u64(seed);
+        let storage = FaultyStorage::new(seed);
+        let mut history = History::default();
+        let mut journal = open_as(&storage, Durability::Os).unwrap().0;
+        assert!(append(&mut journal, &mut random, 30, &mut history));
+        let sealed = journal.head();
+        drop(journal);
+        let killed = storage.kill();
+        match open_as(&killed.copy(), Durability::Os) {
+            Ok((journal, opened, found)) => {
+                assert_eq!((journal.head(), opened.cut), (sealed, None));
+                assert_eq!(found, history.answered);
+            }
+            Err(error) => panic!("{error}"),
+        }
+        match open_as(&killed.crash(), Durability::Os) {
+            Ok((_, _, found)) => assert_eq!(found, history.answered[..found.len()]),
+            Err(OpenError::Damaged { file, .. }) => {
+                // Sealed segments were synced when they were left.
+                let last = history.answered.last().unwrap().records[0].0.to_u64();
+                assert_eq!(file, format!("{:010}.segment", last / SEGMENT_BYTES));
+            }
+            Err(error) => panic!("{error}"),
+        }
     });
 }

@@ -294,3 +294,69 @@ fn what_was_cut_cannot_come_back() {
         assert_eq!((opened.cut, found), (None, history.answered));
     });
 }
+
+/// A journal of one frame, and two ways on from it: the same lengths, other bytes.
+fn forked() -> [FaultyStorage; 2] {
+    let base = FaultyStorage::new(8);
+    let write = |storage: &FaultyStorage, byte: u8, frames: usize| {
+        let (mut journal, _, _) = open(storage).unwrap();
+        for _ in 0..frames {
+            journal.begin(1000, 1).unwrap();
+            journal.push(|buffer| buffer.extend_from_slice(&[byte; 1000]));
+            journal.commit(1).unwrap();
+        }
+    };
+    write(&base, 0, 1);
+    [1, 2].map(|byte| {
+        let storage = base.copy();
+        write(&storage, byte, 5);
+        storage
+    })
+}
+
+#[test]
+fn a_frame_of_another_past_does_not_continue_the_chain() {
+    let [one, two] = forked();
+    let frame_bytes = 120 + 8 + 1000;
+    let third = 128 + 2 * frame_bytes;
+    let foreign = two.bytes(&name(0)).unwrap()[third..third + frame_bytes].to_vec();
+    one.alter(&name(0), |bytes| {
+        bytes[third..third + frame_bytes].copy_from_slice(&foreign);
+    });
+    let (file, offset, what) = damaged(&one);
+    assert_eq!((file, offset), (name(0), third as u64));
+    assert!(
+        what.contains("does not continue the frame before it"),
+        "{what}"
+    );
+}
+
+#[test]
+fn a_segment_of_another_past_does_not_continue_the_chain() {
+    let [one, two] = forked();
+    let foreign = two.bytes(&name(1)).unwrap();
+    one.alter(&name(1), |bytes| bytes.clone_from(&foreign));
+    let (file, _, what) = damaged(&one);
+    assert_eq!(file, name(1));
+    assert!(
+        what.contains("does not continue the segment before it"),
+        "{what}"
+    );
+}
+
+#[test]
+fn a_first_segment_without_a_header_is_begun_anew_and_kept() {
+    let storage = FaultyStorage::new(3);
+    drop(open(&storage).unwrap());
+    storage.flip_bit(&name(0), 300);
+    let before = storage.bytes(&name(0)).unwrap();
+    let (journal, opened, _) = open(&storage).unwrap();
+    assert!(opened.created);
+    let cut = opened.cut.unwrap();
+    assert_eq!(
+        (cut.offset, storage.bytes(&cut.saved_as)),
+        (0, Some(before))
+    );
+    drop(journal);
+    assert!(!open(&storage.crash()).unwrap().1.created);
+}

@@ -1,6 +1,7 @@
 //! Real files: round trips, rolls, the lock, reading back.
 
 use std::convert::Infallible;
+use std::fs;
 use std::path::Path;
 
 use journal::{Address, Durability, FileStorage, Journal, OpenError, Opened, Options, ReadError};
@@ -134,4 +135,32 @@ fn long_records_take_a_second_read_and_wrong_addresses_are_damaged() {
     let nowhere = Address::from_u64((16 << 10) * 50 + 500).unwrap();
     let error = reader.record(nowhere, &mut buffer).unwrap_err();
     assert!(matches!(error, ReadError::Io { .. }), "{error}");
+}
+
+#[test]
+fn a_torn_end_is_cut_and_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut journal, _, mut kept) = open(directory.path());
+    append(&mut journal, &payloads(5, 3), 1, &mut kept);
+    let end = journal.next_address().to_u64() - 120;
+    drop(journal);
+    let path = directory.path().join("0000000000.segment");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[end as usize..end as usize + 300].fill(0xEE);
+    fs::write(&path, &bytes).unwrap();
+    let (mut journal, opened, found) = open(directory.path());
+    assert_eq!(found, kept);
+    let cut = opened.cut.unwrap();
+    assert_eq!(
+        (cut.file.as_str(), cut.offset, cut.bytes),
+        ("0000000000.segment", end, 300)
+    );
+    assert_eq!(cut.saved_as, "0000000000.segment.cut");
+    assert_eq!(
+        fs::read(directory.path().join(&cut.saved_as)).unwrap(),
+        [0xEE; 300]
+    );
+    append(&mut journal, &payloads(5, 4), 2, &mut kept);
+    drop(journal);
+    assert_eq!(open(directory.path()).2, kept);
 }

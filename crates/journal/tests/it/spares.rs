@@ -1,7 +1,7 @@
 //! The next segment, prepared ahead: reused when whole, replaced when not.
 
-use journal::Storage;
-use journal::faulty::{FaultyStorage, OperationKind};
+use journal::faulty::{FaultyStorage, OperationKind as K};
+use journal::{BeginError, Journal, Storage};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -10,7 +10,7 @@ use crate::workload::{History, append, for_seeds, open};
 fn created(storage: &FaultyStorage, name: &str) -> bool {
     let log = storage.operation_log();
     log.iter()
-        .any(|done| done.kind == OperationKind::Create && done.file == name)
+        .any(|done| done.kind == K::Create && done.file == name)
 }
 
 fn closed() -> FaultyStorage {
@@ -103,4 +103,55 @@ fn a_full_disk_is_waited_out_with_a_helper_thread_too() {
     }
     drop(journal);
     assert_eq!(open(&storage.crash()).unwrap().2, history.answered);
+}
+
+/// A journal whose next `begin` rolls.
+fn about_to_roll() -> (FaultyStorage, Journal<FaultyStorage>) {
+    let storage = FaultyStorage::new(5);
+    let (mut journal, _, _) = open(&storage).unwrap();
+    for _ in 0..2 {
+        journal.begin(1900, 1).unwrap();
+        journal.push(|buffer| buffer.extend_from_slice(&[1; 1900]));
+        journal.commit(1).unwrap();
+    }
+    (storage, journal)
+}
+
+#[test]
+fn a_roll_is_durable_before_it_is_used() {
+    let (storage, mut journal) = about_to_roll();
+    let before = storage.operation_log().len();
+    journal.begin(1900, 1).unwrap();
+    let log = &storage.operation_log()[before..];
+    let kinds: Vec<_> = log[..4].iter().map(|done| done.kind).collect();
+    assert_eq!(kinds, [K::Rename, K::SyncDirectory, K::Write, K::Sync]);
+    assert_eq!(
+        (log[0].file.as_str(), log[2].offset, log[2].bytes),
+        ("spare", 0, 128)
+    );
+    // Then the next one is prepared, and no name is given to it before its zeros are synced.
+    let kinds: Vec<_> = log[4..].iter().map(|done| done.kind).collect();
+    assert_eq!(
+        kinds,
+        [K::Create, K::Write, K::Sync, K::Rename, K::SyncDirectory]
+    );
+}
+
+#[test]
+fn a_roll_that_fails_is_final() {
+    for step in 1..=4 {
+        let (storage, mut journal) = about_to_roll();
+        let number = storage.operations() + step;
+        storage.fail_operation(number);
+        for _ in 0..2 {
+            let refused = journal.begin(1900, 1);
+            assert!(
+                matches!(refused, Err(BeginError::Failed(_))),
+                "{step}: {refused:?}"
+            );
+        }
+        assert_eq!(storage.operations(), number);
+        drop(journal);
+        assert_eq!(open(&storage.crash()).unwrap().2.len(), 2);
+    }
 }

@@ -90,8 +90,20 @@ pub(crate) type Reopened = (Journal<FaultyStorage>, Opened, Vec<Frame>);
 
 /// Opens the journal and gathers the frames it visits.
 pub(crate) fn open(storage: &FaultyStorage) -> Result<Reopened, OpenError<Infallible>> {
+    open_as(storage, Durability::Disk)
+}
+
+/// The same, with another durability.
+pub(crate) fn open_as(
+    storage: &FaultyStorage,
+    durability: Durability,
+) -> Result<Reopened, OpenError<Infallible>> {
+    let options = Options {
+        durability,
+        ..options()
+    };
     let mut frames: Vec<Frame> = Vec::new();
-    let (journal, opened) = Journal::open(storage.clone(), options(), |visited| {
+    let (journal, opened) = Journal::open(storage.clone(), options, |visited| {
         if visited.index_in_frame == 0 {
             frames.push(Frame {
                 time_ns: visited.frame.time_ns,

@@ -1,0 +1,116 @@
+//! The checked walk from the first segment to the last whole frame, shared by opening and
+//! scanning. It changes nothing.
+
+mod frames;
+mod header;
+
+use crate::address::Address;
+use crate::error::OpenError;
+use crate::format::{FrameInfo, Seal};
+use crate::journal::Head;
+use crate::storage::{Storage, segment_name, segment_number};
+use frames::Segment;
+
+/// One record, as the walk hands it out.
+#[derive(Clone, Copy, Debug)]
+pub struct Visited<'a> {
+    /// Where it lies.
+    pub address: Address,
+    /// Its bytes.
+    pub payload: &'a [u8],
+    /// The frame it was committed in.
+    pub frame: &'a FrameInfo,
+    /// 0 for the frame's first record.
+    pub index_in_frame: u32,
+    /// Whether it is the frame's last record.
+    pub last_in_frame: bool,
+}
+
+/// What lies after the last whole frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Zeros.
+    Clean,
+    /// A torn write of that many bytes.
+    Torn(u64),
+    /// The last segment has no header yet, or a torn one of that many bytes.
+    NoHeader(u64),
+}
+
+/// Where the walk ended.
+#[derive(Debug)]
+pub(crate) struct Walked {
+    /// The journal's identity; `None` if it has no segment with a header yet.
+    pub(crate) seal: Option<Seal>,
+    pub(crate) segment_bytes: u64,
+    /// Number of segment files.
+    pub(crate) segments: u64,
+    pub(crate) head: Head,
+    pub(crate) last_frame: Option<FrameInfo>,
+    /// End of the last whole frame, in the last segment.
+    pub(crate) offset: u64,
+    pub(crate) ending: Ending,
+}
+
+impl Walked {
+    /// The last segment's number.
+    pub(crate) fn last_segment(&self) -> u64 {
+        self.segments.saturating_sub(1)
+    }
+}
+
+/// Walks all segments. `live`: a writer may be appending meanwhile.
+pub(crate) fn walk<S: Storage, E>(
+    storage: &S,
+    live: bool,
+    mut visit: impl FnMut(Visited<'_>) -> Result<(), E>,
+) -> Result<Walked, OpenError<E>> {
+    let segments = count_segments(storage)?;
+    let mut walked = Walked {
+        seal: None,
+        segment_bytes: 0,
+        segments,
+        head: Head::default(),
+        last_frame: None,
+        offset: 0,
+        ending: Ending::Clean,
+    };
+    for number in 0..segments {
+        let name = segment_name(number);
+        let file = storage
+            .open_read_only(&name)
+            .map_err(OpenError::io("open", &name))?;
+        let last = number + 1 == segments;
+        let mut segment = Segment {
+            name: &name,
+            number,
+            last,
+            live,
+            file: &file,
+        };
+        segment.walk(&mut walked, &mut visit)?;
+    }
+    Ok(walked)
+}
+
+/// How many segments there are; they must be numbered from 0 without a gap.
+fn count_segments<S: Storage, E>(storage: &S) -> Result<u64, OpenError<E>> {
+    let names = storage
+        .list()
+        .map_err(OpenError::io("list", &storage.place()))?;
+    let mut numbers: Vec<u64> = names
+        .iter()
+        .filter_map(|name| segment_number(name))
+        .collect();
+    numbers.sort_unstable();
+    for (expected, number) in (0..).zip(&numbers) {
+        if *number != expected {
+            let what = format!(
+                "the file is missing, though {} is there",
+                segment_name(*number)
+            );
+            return Err(OpenError::damaged(&segment_name(expected), 0, what));
+        }
+    }
+    Ok(numbers.len() as u64)
+}
