@@ -1,2 +1,42 @@
-//! lastro
-fn main() {}
+//! Lastro: a ledger and payments server in one binary.
+
+mod bench;
+mod clock;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A ledger and payments server: nothing acknowledged is ever lost, no limit is ever passed.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measures durable transfers per second, with the disk's own floor beside them.
+    Bench(bench::Options),
+    /// Checks a data folder: the journal's chain, and every rule that its records must keep.
+    Verify(verify::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Bench(options) => bench::run(&options),
+        Command::Verify(options) => verify::run(&options),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! A benchmark's figures, as text and as JSON.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::Options;
+use super::drive::Driven;
+use super::floor::Floor;
+
+/// The figures. The names are stable.
+#[derive(Serialize)]
+pub(super) struct Report {
+    transfers_count: u64,
+    accounts_count: u64,
+    batch: usize,
+    concurrency: usize,
+    hot: bool,
+    created_count: u64,
+    refused_count: u64,
+    durability: String,
+    elapsed_s: f64,
+    transfers_per_s: f64,
+    batch_p50_us: f64,
+    batch_p99_us: f64,
+    batch_p999_us: f64,
+    batch_max_us: f64,
+    rss_bytes: u64,
+    frames_count: usize,
+    journal_bytes: u64,
+    floor_transfers_per_s: f64,
+    floor_p50_us: f64,
+    floor_p99_us: f64,
+    reopened_in_s: f64,
+}
+
+impl Report {
+    pub(super) fn new(
+        options: &Options,
+        driven: &Driven,
+        floor: &Floor,
+        frames: &[u64],
+        reopened: Duration,
+    ) -> Self {
+        let elapsed_s = driven.elapsed.as_secs_f64();
+        let latency = &driven.latency_ns;
+        Self {
+            transfers_count: options.transfers,
+            accounts_count: options.accounts,
+            batch: options.batch,
+            concurrency: options.concurrency,
+            hot: options.hot,
+            created_count: driven.created_count,
+            refused_count: driven.refused_count,
+            durability: options.durability.to_string(),
+            elapsed_s,
+            transfers_per_s: per_second(options.transfers, driven.elapsed),
+            batch_p50_us: quantile_us(latency, 0.5),
+            batch_p99_us: quantile_us(latency, 0.99),
+            batch_p999_us: quantile_us(latency, 0.999),
+            batch_max_us: quantile_us(latency, 1.0),
+            rss_bytes: driven.rss_bytes,
+            frames_count: frames.len(),
+            journal_bytes: frames.iter().sum(),
+            floor_transfers_per_s: per_second(options.transfers, floor.elapsed),
+            floor_p50_us: quantile_us(&floor.latency_ns, 0.5),
+            floor_p99_us: quantile_us(&floor.latency_ns, 0.99),
+            reopened_in_s: reopened.as_secs_f64(),
+        }
+    }
+
+    pub(super) fn print(&self) {
+        let floor_share = 100.0 * self.transfers_per_s / self.floor_transfers_per_s;
+        println!(
+            "{} transfers between {} accounts{}, {} a call, {} in flight, durability {}",
+            self.transfers_count,
+            self.accounts_count,
+            if self.hot { " and one hot" } else { "" },
+            self.batch,
+            self.concurrency,
+            self.durability
+        );
+        println!(
+            "  created {}, refused {}",
+            self.created_count, self.refused_count
+        );
+        println!(
+            "  {:>12.0} transfers/s   ({floor_share:.0} % of the floor)",
+            self.transfers_per_s
+        );
+        println!(
+            "  a call takes p50 {:.0} us, p99 {:.0} us, p99.9 {:.0} us, max {:.0} us",
+            self.batch_p50_us, self.batch_p99_us, self.batch_p999_us, self.batch_max_us
+        );
+        println!(
+            "  {} frames, {:.1} MB of journal; {:.1} MB resident; reopened in {:.2} s",
+            self.frames_count,
+            megabytes(self.journal_bytes),
+            megabytes(self.rss_bytes),
+            self.reopened_in_s
+        );
+        println!(
+            "  floor: the same frames with no ledger: {:.0} transfers/s; \
+             a frame takes p50 {:.0} us, p99 {:.0} us",
+            self.floor_transfers_per_s, self.floor_p50_us, self.floor_p99_us
+        );
+        println!("  reopened, verified, and the counts are the same");
+    }
+
+    pub(super) fn write_json(&self, path: &Path) -> anyhow::Result<()> {
+        let json = serde_json::to_string_pretty(self)?;
+        if path == Path::new("-") {
+            println!("{json}");
+            return Ok(());
+        }
+        std::fs::write(path, json + "\n")
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn per_second(count: u64, elapsed: Duration) -> f64 {
+    count as f64 / elapsed.as_secs_f64()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn quantile_us(latency_ns: &Histogram<u64>, quantile: f64) -> f64 {
+    latency_ns.value_at_quantile(quantile) as f64 / 1e3
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}

@@ -1,0 +1,108 @@
+//! What a benchmark asks the ledger to do.
+
+use std::sync::Arc;
+
+use ledger::{
+    AMOUNT_MAX, AccountId, Command, Currency, InvalidId, MoveMoney, OpenAccount, TransferId,
+};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+/// With `--hot`, one transfer in so many asks for more than there is.
+const REFUSED_EVERY: u64 = 100;
+
+pub(super) struct Workload {
+    pub(super) transfers: u64,
+    pub(super) batch: usize,
+    pub(super) concurrency: usize,
+    accounts: Vec<AccountId>,
+    hot: Option<AccountId>,
+    seed: u64,
+}
+
+impl Workload {
+    pub(super) fn new(options: &super::Options) -> Self {
+        let ids = (0..options.accounts).map(|number| account_id(&format!("users:{number}")));
+        Self {
+            transfers: options.transfers,
+            batch: options.batch,
+            concurrency: options.concurrency,
+            accounts: ids.collect(),
+            hot: options.hot.then(|| account_id("hot")),
+            seed: options.seed,
+        }
+    }
+
+    /// The commands that open the accounts.
+    pub(super) fn open_accounts(&self) -> anyhow::Result<Vec<Command>> {
+        let currency = Currency::new("BRL")?;
+        // So much that only what must be refused is.
+        let credit_limit = AMOUNT_MAX / 4;
+        let open = |id: &AccountId| {
+            Command::OpenAccount(OpenAccount {
+                id: id.clone(),
+                currency,
+                credit_limit,
+            })
+        };
+        Ok(self.accounts.iter().chain(&self.hot).map(open).collect())
+    }
+
+    /// The transfers of one client.
+    pub(super) fn client(self: &Arc<Self>, number: u64) -> Client {
+        let rng = SmallRng::seed_from_u64(self.seed.wrapping_mul(1_000_003).wrapping_add(number));
+        Client {
+            workload: Arc::clone(self),
+            rng,
+            given: 0,
+        }
+    }
+}
+
+fn account_id(text: &str) -> AccountId {
+    match AccountId::new(text) {
+        Ok(id) => id,
+        Err(InvalidId) => unreachable!("{text} is an account id"),
+    }
+}
+
+/// One source of transfers.
+pub(super) struct Client {
+    workload: Arc<Workload>,
+    rng: SmallRng,
+    given: u64,
+}
+
+impl Client {
+    /// The next transfer, and whether it must be refused.
+    pub(super) fn next(&mut self) -> (Command, bool) {
+        self.given += 1;
+        let refused = self.workload.hot.is_some() && self.given.is_multiple_of(REFUSED_EVERY);
+        let (debit_account_id, credit_account_id) = self.sides();
+        let transfer = MoveMoney {
+            id: TransferId::from_u128(self.rng.random()),
+            debit_account_id,
+            credit_account_id,
+            amount: if refused {
+                AMOUNT_MAX
+            } else {
+                self.rng.random_range(1..=100)
+            },
+            description: "bench".into(),
+            reference: None,
+        };
+        (Command::Transfer(transfer), refused)
+    }
+
+    fn sides(&mut self) -> (AccountId, AccountId) {
+        let accounts = &self.workload.accounts;
+        let debit = self.rng.random_range(0..accounts.len());
+        if let Some(hot) = &self.workload.hot {
+            return (hot.clone(), accounts[debit].clone());
+        }
+        // Any of the others.
+        let step = self.rng.random_range(1..accounts.len());
+        let credit = (debit + step) % accounts.len();
+        (accounts[debit].clone(), accounts[credit].clone())
+    }
+}

@@ -1,0 +1,79 @@
+//! `lastro verify`: is this data folder whole, and does it keep the rules?
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use engine_embedded::Verified;
+use journal::{FileStorage, Tail};
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The data folder.
+    #[arg(long, env = "LASTRO_DATA_DIR", default_value = "lastro-data")]
+    data_dir: PathBuf,
+    /// Takes no lock and changes nothing: checks up to the last whole frame while a server runs.
+    #[arg(long)]
+    read_only: bool,
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let place = options.data_dir.display();
+    anyhow::ensure!(options.data_dir.is_dir(), "there is no data folder {place}");
+    let storage =
+        FileStorage::open(&options.data_dir).with_context(|| format!("cannot open {place}"))?;
+    let journal_options = engine_embedded::Options::default().journal;
+    let verified = engine_embedded::verify(storage, journal_options, options.read_only)
+        .with_context(|| format!("{place} could not be verified"))?;
+    print(&verified);
+    if verified.is_clean() {
+        println!("clean: the chain is whole and every record keeps the rules");
+        Ok(ExitCode::SUCCESS)
+    } else {
+        println!(
+            "NOT CLEAN: {} rules are broken",
+            verified.audit.findings_count
+        );
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+fn print(verified: &Verified) {
+    let audit = &verified.audit;
+    if let Some(cut) = verified
+        .opened
+        .as_ref()
+        .and_then(|opened| opened.cut.as_ref())
+    {
+        println!(
+            "cut {} bytes of a torn write at byte {} of {}, kept as {}",
+            cut.bytes, cut.offset, cut.file, cut.saved_as
+        );
+    }
+    if let Some(Tail::Torn {
+        file,
+        offset,
+        bytes,
+    }) = verified.scanned.as_ref().map(|scanned| &scanned.tail)
+    {
+        println!("{bytes} bytes at byte {offset} of {file} are a torn write, or one under way");
+    }
+    println!("frames      {}", verified.head.sequence);
+    println!("records     {}", audit.records_count);
+    println!("accounts    {}", audit.accounts_count);
+    println!("transfers   {}", audit.transfers_count);
+    println!("refusals    {}", audit.refusals_count);
+    println!("payments    {}", audit.payments_count);
+    println!("batches     {}", audit.batches_count);
+    println!("entries     {}", audit.entries_count);
+    for (currency, balance) in &audit.balances {
+        println!("sum of {currency}  {balance}");
+    }
+    println!(
+        "head        {} {}",
+        verified.head.sequence, verified.head.hash
+    );
+    for finding in &audit.findings {
+        println!("  {finding}");
+    }
+}
