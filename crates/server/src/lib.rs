@@ -1,1 +1,43 @@
-//! server
+//! The HTTP face of Lastro: the 2024 challenge's routes, `/v1`, probes, metrics.
+//!
+//! [`bind`] takes an address, [`serve`] answers on it until it is told to stop. Everything is
+//! bounded: bytes, headers, connections, time per request and idle time (see [`Limits`]).
+//!
+//! What a request costs beside the engine's work: one routing step, one timer for the engine's
+//! deadline, two counters and one histogram sample whose handles were registered before. There is
+//! no middleware and no log line per request.
+//!
+//! **Architecture Invariant:** the face knows the [`ledger::Engine`] port and no engine. Rules are
+//! the ledger's: the face checks the form of what it is sent, and answers what was decided.
+
+mod address;
+mod app;
+mod call;
+mod challenge_2024;
+mod connection;
+mod errors;
+mod exposition;
+mod guarded_io;
+mod health;
+mod json;
+mod limits;
+mod listener;
+mod mapping;
+mod measure;
+mod openapi;
+mod probes;
+mod problem;
+mod rfc3339;
+mod serve;
+mod table;
+mod throttle;
+mod v1;
+
+pub use address::{AddressInvalid, ListenAddress};
+pub use app::App;
+pub use exposition::{install_metrics, serve_metrics};
+pub use health::{AlwaysReady, Health, Readiness};
+pub use limits::Limits;
+pub use listener::{BindError, Listener, bind};
+pub use openapi::openapi_json;
+pub use serve::{Stopped, serve, serve_router};

@@ -1,0 +1,83 @@
+//! What a face is made of, and its routes.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use ledger::{Clock, Engine};
+
+use crate::call::Call;
+use crate::health::Health;
+use crate::limits::Limits;
+use crate::measure::{Answered, Metrics, Route, get_route, measured, post_route};
+use crate::{challenge_2024, errors, openapi, probes, v1};
+
+/// What a face answers from.
+#[derive(Clone)]
+pub struct App {
+    /// The ledger.
+    pub engine: Arc<dyn Engine>,
+    /// Where the time of answers comes from; the ledger's records carry the engine's own.
+    pub clock: Arc<dyn Clock>,
+    /// What `/readyz` says.
+    pub health: Arc<dyn Health>,
+    /// What a caller may take.
+    pub limits: Limits,
+}
+
+/// What all handlers share.
+pub(crate) struct Shared {
+    pub(crate) app: App,
+    pub(crate) metrics: Metrics,
+}
+
+impl App {
+    pub(crate) fn into_router(self) -> Router {
+        let shared = Arc::new(Shared {
+            app: self,
+            metrics: Metrics::new(),
+        });
+        Router::new()
+            .route(
+                "/clientes/{id}/transacoes",
+                post_route(Route::CHALLENGE_TRANSACTION, challenge_2024::transact),
+            )
+            .route(
+                "/clientes/{id}/extrato",
+                get_route(Route::CHALLENGE_STATEMENT, challenge_2024::statement),
+            )
+            .route(
+                "/v1/accounts",
+                post_route(Route::ACCOUNTS, v1::open_account),
+            )
+            .route("/v1/accounts/{id}", get_route(Route::ACCOUNT, v1::account))
+            .route(
+                "/v1/accounts/{id}/statement",
+                get_route(Route::STATEMENT, v1::statement),
+            )
+            .route("/v1/transfers", post_route(Route::TRANSFERS, v1::transfer))
+            .route(
+                "/v1/transfers/{id}",
+                get_route(Route::TRANSFER, v1::transfer_by_id),
+            )
+            .route("/healthz", get_route(Route::HEALTH, probes::healthz))
+            .route("/readyz", get_route(Route::READINESS, probes::readyz))
+            .route(
+                "/openapi.json",
+                get_route(Route::OPENAPI, openapi::document),
+            )
+            .fallback(|State(shared), request| measured(shared, Route::NONE, request, not_found))
+            .method_not_allowed_fallback(|State(shared), request| {
+                measured(shared, Route::OTHER_METHOD, request, other_method)
+            })
+            .with_state(shared)
+    }
+}
+
+async fn not_found(_: Call, _: Request) -> Answered {
+    Err(errors::route_not_found())
+}
+
+async fn other_method(_: Call, _: Request) -> Answered {
+    Err(errors::method_not_allowed())
+}

@@ -1,0 +1,105 @@
+//! One request's way to the engine, within its deadlines.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use ledger::{
+    Account, AccountId, Answer, Batch, Command, Engine, Outcome, Statement, StatementQuery,
+    Timestamp, TransferId, Unavailable, UsedTransfer,
+};
+
+use crate::app::Shared;
+use crate::errors;
+use crate::health::Readiness;
+use crate::json::{self, BodyBytes};
+use crate::problem::Problem;
+
+/// A request in progress.
+pub(crate) struct Call {
+    shared: Arc<Shared>,
+    started: Instant,
+}
+
+impl Call {
+    pub(crate) const fn new(shared: Arc<Shared>, started: Instant) -> Self {
+        Self { shared, started }
+    }
+
+    /// The time as the face's clock says.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.app.clock.now()
+    }
+
+    pub(crate) fn readiness(&self) -> Readiness {
+        self.shared.app.health.readiness()
+    }
+
+    /// The body of a `/v1` request.
+    pub(crate) async fn body(&self, body: Body) -> Result<BodyBytes, Problem> {
+        let bytes_max = self.shared.app.limits.body_bytes_max;
+        json::read_body(body, bytes_max, self.deadline()).await
+    }
+
+    /// The body of a request on the 2024 challenge's routes.
+    pub(crate) async fn challenge_body(&self, body: Body) -> Result<BodyBytes, Problem> {
+        let bytes_max = self.shared.app.limits.challenge_body_bytes_max;
+        json::read_body(body, bytes_max, self.deadline()).await
+    }
+
+    /// Gives the ledger one command.
+    pub(crate) async fn submit(&self, command: Command) -> Result<Outcome, Problem> {
+        let name = command.name();
+        let batches = vec![Batch::one(command)];
+        let mut outcomes = self
+            .ask(|engine, deadline| engine.submit(batches, deadline))
+            .await?;
+        let outcome = outcomes.pop().and_then(|mut batch| batch.pop());
+        let Some(outcome) = outcome else {
+            tracing::error!(
+                command = name,
+                "the engine answered a {name} without an outcome"
+            );
+            return Err(errors::internal());
+        };
+        self.shared.metrics.count_outcome(name, &outcome);
+        Ok(outcome)
+    }
+
+    pub(crate) async fn account(&self, id: AccountId) -> Result<Option<Account>, Problem> {
+        self.ask(|engine, deadline| engine.account(id, deadline))
+            .await
+    }
+
+    pub(crate) async fn statement(
+        &self,
+        query: StatementQuery,
+    ) -> Result<Option<Statement>, Problem> {
+        self.ask(|engine, deadline| engine.statement(query, deadline))
+            .await
+    }
+
+    pub(crate) async fn transfer(&self, id: TransferId) -> Result<Option<UsedTransfer>, Problem> {
+        self.ask(|engine, deadline| engine.transfer(id, deadline))
+            .await
+    }
+
+    fn deadline(&self) -> Instant {
+        self.started + self.shared.app.limits.request_timeout
+    }
+
+    /// Asks the engine, and stops waiting at the deadline even where the engine does not.
+    async fn ask<'a, T>(
+        &'a self,
+        question: impl FnOnce(&'a dyn Engine, Instant) -> Answer<'a, T>,
+    ) -> Result<T, Problem> {
+        let app = &self.shared.app;
+        let deadline = (Instant::now() + app.limits.engine_timeout).min(self.deadline());
+        let answer = question(&*app.engine, deadline);
+        match tokio::time::timeout_at(deadline.into(), answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(unavailable)) => Err(unavailable.into()),
+            Err(_) => Err(Unavailable::Timeout.into()),
+        }
+    }
+}

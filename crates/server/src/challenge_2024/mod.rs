@@ -1,0 +1,37 @@
+//! The 2024 challenge's routes, in its own words, over the accounts `1` to `5`.
+//!
+//! Any invalid body is answered 422, as the challenge's rules say; the code tells what is wrong
+//! with it. An id that is none of the five is 404 before the body is looked at. Each answer comes
+//! from one instant: a transaction's from its own record, a statement from one read.
+
+mod statement;
+mod transaction;
+
+use axum::http::StatusCode;
+use ledger::AccountId;
+
+use crate::errors;
+use crate::problem::Problem;
+
+pub(crate) use statement::StatementBody;
+pub(crate) use statement::{__path_statement, statement};
+pub(crate) use transaction::{__path_transact, transact};
+pub(crate) use transaction::{TransactionAnswer, TransactionRequest};
+
+/// The account that a path of the challenge names.
+fn account_id(path: &str) -> Result<AccountId, Problem> {
+    let rest = path.strip_prefix("/clientes/").unwrap_or_default();
+    let id = rest.split('/').next().unwrap_or_default();
+    match id {
+        "1" | "2" | "3" | "4" | "5" => AccountId::new(id).map_err(|_| errors::internal()),
+        _ => Err(no_account()),
+    }
+}
+
+fn no_account() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "account_not_found",
+        "there is no such account",
+    )
+}

@@ -1,0 +1,213 @@
+//! The errors that the face itself makes, each with its stable code. What the ledger refuses is
+//! in [`crate::mapping`].
+
+use std::borrow::Cow;
+
+use axum::http::StatusCode;
+
+use crate::problem::Problem;
+
+pub(crate) fn route_not_found() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "route_not_found",
+        "there is nothing at this path",
+    )
+}
+
+pub(crate) fn method_not_allowed() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "the path does not take this method; the Allow header says which it takes",
+    )
+}
+
+pub(crate) fn uri_too_long(bytes_max: usize) -> Problem {
+    let detail = format!("path and query have more than {bytes_max} bytes");
+    Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail)
+}
+
+pub(crate) fn path_invalid() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "path_invalid",
+        "the path is not well percent-encoded UTF-8",
+    )
+}
+
+pub(crate) fn query_invalid(detail: impl Into<Cow<'static, str>>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "query_invalid", detail)
+}
+
+pub(crate) fn limit_invalid(limit_max: usize) -> Problem {
+    let detail = format!("limit is a number from 1 to {limit_max}");
+    Problem::new(StatusCode::BAD_REQUEST, "limit_invalid", detail)
+}
+
+pub(crate) fn cursor_invalid() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "cursor_invalid",
+        "the cursor is none that this account's statement gave",
+    )
+}
+
+pub(crate) fn content_type_unsupported() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "content_type_unsupported",
+        "the body has to be application/json, and its Content-Type has to say so",
+    )
+}
+
+pub(crate) fn body_too_large(bytes_max: usize) -> Problem {
+    let detail = format!("the body has more than {bytes_max} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+}
+
+pub(crate) fn body_incomplete() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "body_incomplete",
+        "the body broke off or is not well framed",
+    )
+}
+
+pub(crate) fn request_timeout() -> Problem {
+    Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "request_timeout",
+        "the request did not arrive in time",
+    )
+}
+
+pub(crate) fn json_invalid(detail: impl Into<Cow<'static, str>>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "json_invalid", detail)
+}
+
+pub(crate) fn amount_out_of_range(field: &'static str) -> Problem {
+    let least = if field == "credit_limit" { 0 } else { 1 };
+    let detail = format!("{field} is a number from {least} to 9007199254740991 (2^53 - 1)");
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "amount_out_of_range",
+        detail,
+    )
+    .with("field", field)
+}
+
+pub(crate) fn description_invalid(detail: &'static str) -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "description_invalid",
+        detail,
+    )
+}
+
+pub(crate) fn account_id_invalid(field: &'static str) -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "account_id_invalid",
+        "an account's id has 1 to 64 characters of A-Z a-z 0-9 _ . : -",
+    )
+    .with("field", field)
+}
+
+pub(crate) fn currency_invalid() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "currency_invalid",
+        "currency is a code of ISO 4217 in capitals, such as BRL",
+    )
+    .with("field", "currency")
+}
+
+pub(crate) fn id_invalid(field: &'static str) -> Problem {
+    let detail =
+        format!("{field} is a hyphenated UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057");
+    Problem::new(StatusCode::BAD_REQUEST, "id_invalid", detail).with("field", field)
+}
+
+pub(crate) fn id_missing() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "id_missing",
+        "give the body an id, or the request an Idempotency-Key: it makes a repetition harmless",
+    )
+}
+
+pub(crate) fn idempotency_key_invalid() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "idempotency_key_invalid",
+        "an Idempotency-Key is given once and has 1 to 255 visible ASCII characters",
+    )
+}
+
+pub(crate) fn idempotency_key_conflict() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "idempotency_key_conflict",
+        "the body's id and the Idempotency-Key are different",
+    )
+}
+
+pub(crate) fn account_not_found(account_id: &str) -> Problem {
+    let detail = format!("there is no account {account_id}");
+    Problem::new(StatusCode::NOT_FOUND, "account_not_found", detail).with("account_id", account_id)
+}
+
+pub(crate) fn transfer_not_found(id: ledger::TransferId) -> Problem {
+    let detail = format!("there is no transfer {id}");
+    Problem::new(StatusCode::NOT_FOUND, "transfer_not_found", detail)
+}
+
+pub(crate) fn internal() -> Problem {
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "something went wrong here; the server's log says more",
+    )
+}
+
+/// A whole answer to a request that cannot be read, or to a connection that is not taken: what is
+/// sent right before closing.
+pub(crate) fn of_connection(status: StatusCode) -> Vec<u8> {
+    let problem = match status {
+        StatusCode::REQUEST_TIMEOUT => request_timeout(),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Problem::new(
+            status,
+            "headers_too_large",
+            "the request's head has too many or too long headers",
+        ),
+        StatusCode::URI_TOO_LONG => {
+            Problem::new(status, "uri_too_long", "path and query are too long")
+        }
+        StatusCode::SERVICE_UNAVAILABLE => Problem::new(
+            status,
+            "too_many_connections",
+            "there are too many connections; nothing was done",
+        ),
+        _ => Problem::new(
+            status,
+            "request_malformed",
+            "the request's head is not well-formed HTTP",
+        ),
+    };
+    let retry = match status {
+        StatusCode::SERVICE_UNAVAILABLE => "retry-after: 1\r\n",
+        _ => "",
+    };
+    let body = problem.to_json();
+    let mut answer = format!(
+        "HTTP/1.1 {} {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
+         {retry}connection: close\r\n\r\n",
+        status.as_u16(),
+        status.canonical_reason().unwrap_or("Error"),
+        body.len(),
+    )
+    .into_bytes();
+    answer.extend_from_slice(&body);
+    answer
+}

@@ -1,0 +1,119 @@
+//! The Prometheus side: installing the recorder, and the port it is read from.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use metrics::{Counter, Gauge, Unit};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::errors;
+use crate::limits::Limits;
+use crate::listener::Listener;
+use crate::serve::{Stopped, serve_router};
+
+/// Upper ends of the duration histograms, in seconds: 50 µs to 5 s.
+const DURATION_BUCKETS: [f64; 16] = [
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+    0.5, 1.0, 5.0,
+];
+
+/// How often samples are folded into their histograms when nobody reads them.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Installs the process's metrics recorder. Call it before [`crate::serve`] and before an engine is
+/// opened, since handles are taken from the recorder that is installed by then.
+///
+/// Hand the result to [`serve_metrics`], which also keeps the recorder small: samples of
+/// histograms gather in memory until it folds them.
+pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(
+            Matcher::Suffix("_duration_seconds".to_owned()),
+            &DURATION_BUCKETS,
+        )?
+        .install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+fn describe() {
+    metrics::describe_counter!(
+        "lastro_http_requests_total",
+        "Requests answered, by route, method and status"
+    );
+    metrics::describe_histogram!(
+        "lastro_http_request_duration_seconds",
+        Unit::Seconds,
+        "Time from a request's head to its answer, by route"
+    );
+    metrics::describe_gauge!("lastro_http_connections", "Connections that are open");
+    metrics::describe_counter!(
+        "lastro_http_connections_refused_total",
+        "Connections refused because too many were open"
+    );
+    metrics::describe_counter!(
+        "lastro_outcomes_total",
+        "Outcomes of commands given over HTTP: created, exists, or the refusal"
+    );
+}
+
+/// Serves `GET /metrics` until `shutdown` is done.
+pub async fn serve_metrics(
+    listener: Listener,
+    handle: PrometheusHandle,
+    shutdown: impl Future<Output = ()>,
+    stop_timeout: Duration,
+) -> Stopped {
+    let upkeep = handle.clone();
+    let router = Router::new()
+        .route("/metrics", get(exposition))
+        .fallback(|| async { errors::route_not_found() })
+        .method_not_allowed_fallback(|| async { errors::method_not_allowed() })
+        .with_state(handle);
+    let limits = Limits {
+        connections_max: 64,
+        ..Limits::default()
+    };
+    let serving = serve_router(listener, router, &limits, shutdown, stop_timeout);
+    tokio::select! {
+        stopped = serving => stopped,
+        () = keep_up(upkeep) => Stopped { requests_cut: 0 },
+    }
+}
+
+async fn keep_up(handle: PrometheusHandle) {
+    let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
+    loop {
+        interval.tick().await;
+        handle.run_upkeep();
+    }
+}
+
+async fn exposition(State(handle): State<PrometheusHandle>) -> impl IntoResponse {
+    let content_type = "text/plain; version=0.0.4; charset=utf-8";
+    ([(CONTENT_TYPE, content_type)], handle.render())
+}
+
+/// What connections are counted with. The metrics' own port counts in the same series.
+#[derive(Clone)]
+pub(crate) struct ConnectionMetrics {
+    pub(crate) open: Gauge,
+    pub(crate) refused: Counter,
+}
+
+impl ConnectionMetrics {
+    pub(crate) fn new() -> Self {
+        let metrics = Self {
+            open: metrics::gauge!("lastro_http_connections"),
+            refused: metrics::counter!("lastro_http_connections_refused_total"),
+        };
+        // So that both are there before anything happens.
+        metrics.open.increment(0.0);
+        metrics.refused.increment(0);
+        metrics
+    }
+}

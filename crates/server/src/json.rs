@@ -1,0 +1,189 @@
+//! JSON in and out, strictly, in one place.
+//!
+//! In: one object and nothing behind it, no unknown and no repeated member, the right type for
+//! each, integers written as integers. Out: as serde writes it.
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body as _, Bytes};
+use serde::Serialize;
+use serde::de::{Deserialize, Deserializer, Error};
+use serde_json::value::RawValue;
+
+use crate::errors;
+use crate::problem::Problem;
+
+/// A body that has arrived as a whole.
+pub(crate) type BodyBytes = Bytes;
+
+/// The longest detail about a body's fault, in bytes: it quotes what the caller sent.
+const DETAIL_BYTES_MAX: usize = 200;
+
+/// Reads a body of `bytes_max` bytes at most.
+pub(crate) async fn read_body(
+    body: Body,
+    bytes_max: usize,
+    deadline: Instant,
+) -> Result<BodyBytes, Problem> {
+    let announced = body.size_hint().lower();
+    if announced > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
+        return Err(errors::body_too_large(bytes_max));
+    }
+    let collected = Limited::new(body, bytes_max).collect();
+    match tokio::time::timeout_at(deadline.into(), collected).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(errors::body_too_large(bytes_max)),
+        Ok(Err(_)) => Err(errors::body_incomplete()),
+        Err(_) => Err(errors::request_timeout()),
+    }
+}
+
+/// Whether the headers say that the body is JSON.
+pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_json = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"));
+    if is_json {
+        Ok(())
+    } else {
+        Err(errors::content_type_unsupported())
+    }
+}
+
+/// Reads one JSON object. `T` denies unknown fields.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    // serde would also take an array of the members' values.
+    let first = body.iter().find(|byte| !b" \t\r\n".contains(byte));
+    if first != Some(&b'{') {
+        return Err(errors::json_invalid("the body is no JSON object"));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        let mut detail = error.to_string();
+        if detail.len() > DETAIL_BYTES_MAX {
+            detail.truncate(detail.floor_char_boundary(DETAIL_BYTES_MAX));
+            detail.push('…');
+        }
+        errors::json_invalid(detail)
+    })
+}
+
+/// An integer as it was written, of any size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Integer {
+    /// One that fits.
+    Fits(u64),
+    /// A negative one, or one beyond 64 bits.
+    OutOfRange,
+}
+
+impl Integer {
+    /// The number, unless it is negative or beyond 64 bits; the ledger judges the rest.
+    pub(crate) fn amount(self, field: &'static str) -> Result<u64, Problem> {
+        match self {
+            Self::Fits(number) => Ok(number),
+            Self::OutOfRange => Err(errors::amount_out_of_range(field)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Integer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <&RawValue>::deserialize(deserializer)?.get();
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Ok(text.parse().map_or(Self::OutOfRange, Self::Fits));
+        }
+        let shown: String = text.chars().take(40).collect();
+        Err(D::Error::custom(format_args!(
+            "invalid value: `{shown}`, expected an integer"
+        )))
+    }
+}
+
+/// A text, borrowed from the body where it has no escapes.
+#[derive(Debug, serde::Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+
+/// An answer with a JSON body.
+pub(crate) fn respond(status: StatusCode, body: &impl Serialize) -> Response {
+    let mut bytes = Vec::with_capacity(256);
+    if let Err(error) = serde_json::to_writer(&mut bytes, body) {
+        // Plain data into memory: it cannot fail, unless a `Serialize` of ours does.
+        tracing::error!(%error, "an answer could not be written as JSON: {error}");
+        bytes.clear();
+    }
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        amount: Integer,
+    }
+
+    fn parsed(text: &str) -> Result<Integer, String> {
+        parse::<Sample>(text.as_bytes())
+            .map(|sample| sample.amount)
+            .map_err(|problem| problem.detail.into_owned())
+    }
+
+    #[test]
+    fn integers_of_any_size_are_told_apart_from_other_things() {
+        for (text, expected) in [
+            ("0", Integer::Fits(0)),
+            ("18446744073709551615", Integer::Fits(u64::MAX)),
+            ("18446744073709551616", Integer::OutOfRange),
+            ("-1", Integer::OutOfRange),
+            (&"9".repeat(400), Integer::OutOfRange),
+        ] {
+            assert_eq!(parsed(&format!("{{\"amount\": {text} }}")), Ok(expected));
+        }
+        for text in [
+            "1.0", "1e3", "1.2", "-0.0", "\"1\"", "null", "true", "[1]", "{}",
+        ] {
+            let detail = parsed(&format!("{{\"amount\":{text}}}")).unwrap_err();
+            assert!(detail.contains("expected an integer"), "{detail}");
+            assert!(detail.contains("at line 1"), "{detail}");
+        }
+        for text in ["NaN", "01", "+1", "-", "0x1", "1_0", ""] {
+            assert!(parsed(&format!("{{\"amount\":{text}}}")).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_one_whole_object_is_taken() {
+        for text in ["", "[1]", "1", "null", "\u{feff}{\"amount\":1}"] {
+            assert_eq!(parsed(text).unwrap_err(), "the body is no JSON object");
+        }
+        for (text, reason) in [
+            ("{\"amount\":1,\"amount\":1}", "duplicate field `amount`"),
+            ("{\"amount\":1,\"b\":1}", "unknown field `b`"),
+            ("{\"amount\":1} {}", "trailing characters"),
+            ("{}", "missing field `amount`"),
+            ("{\"amount\":1", "EOF"),
+        ] {
+            let detail = parsed(text).unwrap_err();
+            assert!(detail.contains(reason), "{detail}");
+        }
+        let long = format!("{{\"{}\":1}}", "é".repeat(1000));
+        assert!(parsed(&long).unwrap_err().len() < 210);
+    }
+}

@@ -1,0 +1,47 @@
+//! What a caller may take: bytes, headers, connections, time.
+
+use std::time::Duration;
+
+/// The bounds of a face. Nothing waits for ever and no heap grows without end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest body of a `/v1` request, in bytes: 1 MiB. Beyond: 413.
+    pub body_bytes_max: usize,
+    /// The largest body on the 2024 challenge's routes, in bytes: 4 KiB. Beyond: 413.
+    pub challenge_body_bytes_max: usize,
+    /// The largest request head, in bytes: 16 KiB (8 KiB is the least that is kept). Beyond: 431.
+    pub header_bytes_max: usize,
+    /// The most headers of a request: 100. Beyond: 431.
+    pub header_count_max: usize,
+    /// The longest path with its query, in bytes: 2 KiB. Beyond: 414.
+    pub uri_bytes_max: usize,
+    /// The most connections at once: 16,384. Further ones are answered 503 and closed.
+    pub connections_max: usize,
+    /// How long a request's head may take from its first byte on: 10 s. Beyond: 408.
+    pub header_timeout: Duration,
+    /// How long a connection may stand idle between requests, or take nothing of an answer: 75 s,
+    /// longer than the 60 s of common proxies, so that they close first.
+    pub idle_timeout: Duration,
+    /// How long a request may take from its head on, its body included: 5 s. A body that is not
+    /// there by then: 408.
+    pub request_timeout: Duration,
+    /// How long the engine may take for an answer: 2 s. Beyond: 504 `timeout`.
+    pub engine_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 1024 * 1024,
+            challenge_body_bytes_max: 4 * 1024,
+            header_bytes_max: 16 * 1024,
+            header_count_max: 100,
+            uri_bytes_max: 2 * 1024,
+            connections_max: 16_384,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            request_timeout: Duration::from_secs(5),
+            engine_timeout: Duration::from_secs(2),
+        }
+    }
+}

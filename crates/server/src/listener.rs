@@ -1,0 +1,137 @@
+//! Binding to an address, and accepting from it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream, lookup_host};
+
+use crate::address::ListenAddress;
+
+/// How many connections may wait to be accepted; the system may lower it.
+const BACKLOG: u32 = 4_096;
+
+/// A bound address that can be served on.
+///
+/// A Unix socket's file is removed when the listener is dropped.
+#[derive(Debug)]
+pub struct Listener {
+    pub(crate) socket: Socket,
+    address: ListenAddress,
+}
+
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// A connection that was accepted.
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// Why an address could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}")]
+pub struct BindError {
+    address: ListenAddress,
+    #[source]
+    source: io::Error,
+}
+
+/// Binds to an address. A Unix socket's file that no process listens on any more is replaced; one
+/// in use, or a file of another kind, is left alone and refused.
+pub async fn bind(address: &ListenAddress) -> Result<Listener, BindError> {
+    let bound = match address {
+        ListenAddress::Tcp { host, port } => bind_tcp(host, *port).await,
+        ListenAddress::Unix(path) => bind_unix(path).await.map(Socket::Unix),
+    };
+    let listener = bound.and_then(|socket| {
+        let address = match &socket {
+            Socket::Tcp(tcp) => {
+                let local = tcp.local_addr()?;
+                ListenAddress::Tcp {
+                    host: local.ip().to_string(),
+                    port: local.port(),
+                }
+            }
+            Socket::Unix(_) => address.clone(),
+        };
+        Ok(Listener { socket, address })
+    });
+    listener.map_err(|source| BindError {
+        address: address.clone(),
+        source,
+    })
+}
+
+async fn bind_tcp(host: &str, port: u16) -> io::Result<Socket> {
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for address in lookup_host((host, port)).await? {
+        match listen_tcp(address) {
+            Ok(listener) => return Ok(Socket::Tcp(listener)),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
+                let text = "there is a file of that name that is no socket";
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+            }
+            match UnixStream::connect(path).await {
+                Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {
+                    std::fs::remove_file(path)?;
+                    UnixListener::bind(path)
+                }
+                _ => Err(error),
+            }
+        }
+        bound => bound,
+    }
+}
+
+impl Listener {
+    /// The address as bound, with the port that the system chose where 0 was asked for.
+    #[must_use]
+    pub const fn address(&self) -> &ListenAddress {
+        &self.address
+    }
+
+    /// The next connection. Cancelling it loses none.
+    pub(crate) async fn accept(&self) -> io::Result<Stream> {
+        match &self.socket {
+            Socket::Tcp(tcp) => tcp.accept().await.map(|(stream, _)| Stream::Tcp(stream)),
+            Socket::Unix(unix) => unix.accept().await.map(|(stream, _)| Stream::Unix(stream)),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // Before the socket is closed, so that no other process can have taken the path over.
+        if let Some(path) = self.address.unix_path()
+            && let Err(error) = std::fs::remove_file(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %path.display(), %error, "the socket's file could not be removed");
+        }
+    }
+}

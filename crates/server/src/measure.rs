@@ -1,0 +1,226 @@
+//! What every handler runs under: the request's clock, the guard against panics, the metrics.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use ledger::{Command, Outcome, Refusal};
+use metrics::{Counter, Histogram};
+
+use crate::app::Shared;
+use crate::call::Call;
+use crate::errors;
+use crate::problem::Problem;
+use crate::table::CounterTable;
+
+/// What a handler answers.
+pub(crate) type Answered = Result<Response, Problem>;
+
+/// A route's name in the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Route(usize);
+
+macro_rules! routes {
+    ($($name:ident = $label:literal;)*) => {
+        impl Route {
+            const LABELS: &'static [&'static str] = &[$($label),*];
+            routes!(@constants 0usize; $($name)*);
+        }
+    };
+    (@constants $index:expr; $name:ident $($rest:ident)*) => {
+        pub(crate) const $name: Self = Self($index);
+        routes!(@constants $index + 1; $($rest)*);
+    };
+    (@constants $index:expr;) => {
+        const COUNT: usize = $index;
+    };
+}
+
+routes! {
+    CHALLENGE_TRANSACTION = "/clientes/{id}/transacoes";
+    CHALLENGE_STATEMENT = "/clientes/{id}/extrato";
+    ACCOUNTS = "/v1/accounts";
+    ACCOUNT = "/v1/accounts/{id}";
+    STATEMENT = "/v1/accounts/{id}/statement";
+    TRANSFERS = "/v1/transfers";
+    TRANSFER = "/v1/transfers/{id}";
+    HEALTH = "/healthz";
+    READINESS = "/readyz";
+    OPENAPI = "/openapi.json";
+    NONE = "none";
+    OTHER_METHOD = "other_method";
+}
+
+const METHODS: [&str; 4] = ["GET", "POST", "HEAD", "other"];
+const STATUSES: [StatusCode; 15] = [
+    StatusCode::OK,
+    StatusCode::CREATED,
+    StatusCode::UNPROCESSABLE_ENTITY,
+    StatusCode::NOT_FOUND,
+    StatusCode::BAD_REQUEST,
+    StatusCode::CONFLICT,
+    StatusCode::SERVICE_UNAVAILABLE,
+    StatusCode::GATEWAY_TIMEOUT,
+    StatusCode::INTERNAL_SERVER_ERROR,
+    StatusCode::METHOD_NOT_ALLOWED,
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::URI_TOO_LONG,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    StatusCode::ACCEPTED,
+];
+
+/// The face's metrics, as handles of the recorder installed when the face was made.
+pub(crate) struct Metrics {
+    requests: CounterTable<{ Route::COUNT }>,
+    durations: [Histogram; Route::COUNT],
+    outcomes: CounterTable<{ Command::NAMES.len() }>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            requests: CounterTable::new(METHODS.len() * STATUSES.len()),
+            durations: std::array::from_fn(|route| {
+                metrics::histogram!(
+                    "lastro_http_request_duration_seconds",
+                    "route" => Route::LABELS[route]
+                )
+            }),
+            outcomes: CounterTable::new(2 + Refusal::CODES.len()),
+        }
+    }
+
+    fn count_request(&self, route: Route, method: usize, status: StatusCode, started: Instant) {
+        let column = STATUSES
+            .iter()
+            .position(|known| *known == status)
+            .map_or(usize::MAX, |index| method * STATUSES.len() + index);
+        self.requests
+            .count(route.0, column, || request_counter(route, method, status));
+        self.durations[route.0].record(started.elapsed());
+    }
+
+    pub(crate) fn count_outcome(&self, command: &'static str, outcome: &Outcome) {
+        let code = outcome.code();
+        let row = Command::NAMES.iter().position(|name| *name == command);
+        let column = match code {
+            "created" => Some(0),
+            "exists" => Some(1),
+            refusal => Refusal::CODES
+                .iter()
+                .position(|known| *known == refusal)
+                .map(|index| index + 2),
+        };
+        self.outcomes.count(
+            row.unwrap_or(usize::MAX),
+            column.unwrap_or(usize::MAX),
+            || metrics::counter!("lastro_outcomes_total", "command" => command, "code" => code),
+        );
+    }
+}
+
+fn request_counter(route: Route, method: usize, status: StatusCode) -> Counter {
+    metrics::counter!(
+        "lastro_http_requests_total",
+        "route" => Route::LABELS[route.0],
+        "method" => METHODS[method],
+        "status" => status.as_u16().to_string()
+    )
+}
+
+fn method_index(method: &Method) -> usize {
+    match *method {
+        Method::GET => 0,
+        Method::POST => 1,
+        Method::HEAD => 2,
+        _ => 3,
+    }
+}
+
+/// A route that answers GET and HEAD.
+pub(crate) fn get_route<H, F>(route: Route, handler: H) -> MethodRouter<Arc<Shared>>
+where
+    H: Fn(Call, Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Answered> + Send,
+{
+    get(move |State(shared), request| measured(shared, route, request, handler))
+}
+
+/// A route that answers POST.
+pub(crate) fn post_route<H, F>(route: Route, handler: H) -> MethodRouter<Arc<Shared>>
+where
+    H: Fn(Call, Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Answered> + Send,
+{
+    post(move |State(shared), request| measured(shared, route, request, handler))
+}
+
+/// Runs a handler.
+pub(crate) async fn measured<H, F>(
+    shared: Arc<Shared>,
+    route: Route,
+    request: Request,
+    handler: H,
+) -> Response
+where
+    H: Fn(Call, Request) -> F,
+    F: Future<Output = Answered>,
+{
+    let started = Instant::now();
+    let method = method_index(request.method());
+    let answered = match check_uri(&shared, &request) {
+        Err(problem) => Err(problem),
+        Ok(()) => {
+            let call = Call::new(Arc::clone(&shared), started);
+            unless_panicking(route, async { handler(call, request).await }).await
+        }
+    };
+    let response = answered.unwrap_or_else(IntoResponse::into_response);
+    shared
+        .metrics
+        .count_request(route, method, response.status(), started);
+    response
+}
+
+fn check_uri(shared: &Shared, request: &Request) -> Result<(), Problem> {
+    let bytes_max = shared.app.limits.uri_bytes_max;
+    let uri = request.uri();
+    let query_bytes = uri.query().map_or(0, str::len);
+    if uri.path().len() + query_bytes > bytes_max {
+        return Err(errors::uri_too_long(bytes_max));
+    }
+    Ok(())
+}
+
+/// A panic is told once, here, and answered 500; the connection and all others go on.
+async fn unless_panicking(route: Route, future: impl Future<Output = Answered>) -> Answered {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| {
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        polled.unwrap_or_else(|panic| {
+            let text = panic_text(&*panic);
+            tracing::error!(
+                route = Route::LABELS[route.0],
+                "a handler panicked, its request was answered 500: {text}"
+            );
+            Poll::Ready(Err(errors::internal()))
+        })
+    })
+    .await
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("it said nothing")
+}

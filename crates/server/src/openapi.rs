@@ -1,0 +1,94 @@
+//! The OpenAPI document, from the handlers and bodies themselves.
+//!
+//! `docs/openapi.json` is its golden copy; a test fails when the two differ.
+
+use std::sync::OnceLock;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::Response;
+use hyper::body::Bytes;
+use serde::Serialize;
+use utoipa::OpenApi;
+
+use crate::call::Call;
+use crate::measure::Answered;
+use crate::{challenge_2024, probes, v1};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Lastro",
+        description = "A durable ledger. Amounts are integers in minor units. Errors are problem \
+            bodies (RFC 9457) whose `code` is stable.",
+        version = "1"
+    ),
+    paths(
+        v1::open_account,
+        v1::account,
+        v1::statement,
+        v1::transfer,
+        v1::transfer_by_id,
+        challenge_2024::transact,
+        challenge_2024::statement,
+        probes::healthz,
+        probes::readyz
+    ),
+    components(schemas(
+        v1::OpenAccountRequest,
+        v1::TransferRequest,
+        v1::AccountView,
+        v1::TransferView,
+        v1::StatementView,
+        challenge_2024::TransactionRequest,
+        challenge_2024::TransactionAnswer,
+        challenge_2024::StatementBody,
+        ProblemBody,
+        Status
+    ))
+)]
+struct Document;
+
+/// An error (RFC 9457). Refusals carry their figures as further members.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct ProblemBody {
+    #[schema(example = "about:blank")]
+    r#type: String,
+    #[schema(example = "Unprocessable Entity")]
+    title: String,
+    #[schema(example = 422)]
+    status: u16,
+    /// For people.
+    detail: String,
+    /// For programs: stable for good.
+    #[schema(example = "insufficient_funds")]
+    code: String,
+}
+
+/// A probe's answer; further members say more.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct Status {
+    #[schema(example = "ready")]
+    status: String,
+}
+
+/// The OpenAPI document of the HTTP face, as `GET /openapi.json` answers it.
+#[must_use]
+pub fn openapi_json() -> String {
+    let mut text = Document::openapi().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// `GET /openapi.json`
+pub(crate) async fn document(_: Call, _: Request) -> Answered {
+    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
+    let bytes = DOCUMENT.get_or_init(|| Bytes::from(openapi_json()));
+    let mut response = Response::new(Body::from(bytes.clone()));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}

@@ -1,0 +1,51 @@
+//! Whether the process lives, and whether requests should be sent to it.
+
+use axum::extract::Request;
+use axum::http::StatusCode;
+use serde_json::{Map, Value};
+
+use crate::call::Call;
+use crate::json;
+use crate::measure::Answered;
+use crate::problem::Problem;
+
+/// Whether the process lives.
+#[utoipa::path(
+    get, path = "/healthz", tag = "probes",
+    responses((status = 200, description = "It does", body = crate::openapi::Status))
+)]
+pub(crate) async fn healthz(_: Call, _: Request) -> Answered {
+    Ok(answer("alive", Vec::new()))
+}
+
+/// Whether requests should be sent here.
+#[utoipa::path(
+    get, path = "/readyz", tag = "probes",
+    responses(
+        (status = 200, description = "They should", body = crate::openapi::Status),
+        (status = 503, description = "They should not; `code` says why",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn readyz(call: Call, _: Request) -> Answered {
+    let readiness = call.readiness();
+    let Some(reason) = readiness.reason else {
+        return Ok(answer("ready", readiness.fields));
+    };
+    let detail = "requests should not be sent here now; the code says why";
+    let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason, detail);
+    problem.members = readiness.fields;
+    problem.retry_after_s = Some(1);
+    Err(problem)
+}
+
+fn answer(status: &str, fields: Vec<(&'static str, Value)>) -> axum::response::Response {
+    let mut members = Map::new();
+    members.insert("status".to_owned(), Value::from(status));
+    members.extend(
+        fields
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value)),
+    );
+    json::respond(StatusCode::OK, &members)
+}

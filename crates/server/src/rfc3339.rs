@@ -1,0 +1,65 @@
+//! Times as text: RFC 3339, UTC, with a `Z`.
+
+use std::fmt;
+
+use jiff::fmt::StdFmtWrite;
+use jiff::fmt::temporal::DateTimePrinter;
+use ledger::Timestamp;
+use serde::{Serialize, Serializer};
+
+const MICROSECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
+const NANOSECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(9));
+
+/// With nanoseconds: `2024-01-17T02:34:41.217753123Z`.
+pub(crate) struct Nanos(pub(crate) Timestamp);
+
+/// With microseconds, cut and not rounded: `2024-01-17T02:34:41.217753Z`.
+pub(crate) struct Micros(pub(crate) Timestamp);
+
+impl fmt::Display for Nanos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        print(&NANOSECONDS, self.0, f)
+    }
+}
+
+impl fmt::Display for Micros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        print(&MICROSECONDS, self.0, f)
+    }
+}
+
+fn print(printer: &DateTimePrinter, at: Timestamp, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    // Every 64-bit count of nanoseconds is before the year 2555, which jiff can print.
+    let at = jiff::Timestamp::from_nanosecond(i128::from(at.as_nanos())).unwrap_or_default();
+    printer
+        .print_timestamp(&at, StdFmtWrite(f))
+        .map_err(|_| fmt::Error)
+}
+
+impl Serialize for Nanos {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for Micros {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_print_with_all_their_digits() {
+        let at = Timestamp::from_nanos(1_705_458_881_217_753_999);
+        assert_eq!(Micros(at).to_string(), "2024-01-17T02:34:41.217753Z");
+        assert_eq!(Nanos(at).to_string(), "2024-01-17T02:34:41.217753999Z");
+        let epoch = Timestamp::from_nanos(0);
+        assert_eq!(Micros(epoch).to_string(), "1970-01-01T00:00:00.000000Z");
+        let end = Timestamp::from_nanos(u64::MAX);
+        assert_eq!(Nanos(end).to_string(), "2554-07-21T23:34:33.709551615Z");
+    }
+}

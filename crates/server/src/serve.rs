@@ -1,0 +1,201 @@
+//! The accept loop and the graceful stop.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::app::App;
+use crate::connection::{Host, Stage};
+use crate::errors;
+use crate::exposition::ConnectionMetrics;
+use crate::limits::Limits;
+use crate::listener::{Listener, Stream};
+use crate::throttle::Throttle;
+
+/// How long the loop rests after an accept that failed for want of memory or descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How a face stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped {
+    /// Requests that were still in progress when the time to stop was over; they were cut.
+    pub requests_cut: usize,
+}
+
+/// Serves the face until `shutdown` is done, then stops: nothing more is accepted, idle
+/// connections are closed, requests in progress have `stop_timeout` to finish.
+///
+/// Metrics go to the recorder that is installed when this is called (see [`crate::install_metrics`]).
+pub async fn serve(
+    listener: Listener,
+    app: App,
+    shutdown: impl Future<Output = ()>,
+    stop_timeout: Duration,
+) -> Stopped {
+    let limits = app.limits;
+    serve_router(listener, app.into_router(), &limits, shutdown, stop_timeout).await
+}
+
+/// Serves any router as [`serve`] does: the same accept loop, limits and stop. Of the limits
+/// those on connections apply; what a request's handling may take is the router's own affair.
+pub async fn serve_router(
+    listener: Listener,
+    router: Router,
+    limits: &Limits,
+    shutdown: impl Future<Output = ()>,
+    stop_timeout: Duration,
+) -> Stopped {
+    let face = Face::new(router, limits);
+    tracing::info!(address = %listener.address(), "listening on {}", listener.address());
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.as_mut() => break,
+            accepted = listener.accept() => match accepted {
+                Ok(stream) => face.admit(stream),
+                Err(error) => face.accept_failed(&error).await,
+            },
+        }
+    }
+    let address = listener.address().clone();
+    drop(listener);
+    let stopped = face.stop(stop_timeout).await;
+    tracing::info!(%address, requests_cut = stopped.requests_cut, "stopped listening on {address}");
+    stopped
+}
+
+struct Face {
+    host: Host,
+    stage: watch::Sender<Stage>,
+    connections_max: usize,
+    places: Arc<Semaphore>,
+    metrics: ConnectionMetrics,
+    refusals: Throttle,
+    failures: Throttle,
+    requests_cut: Arc<AtomicUsize>,
+}
+
+impl Face {
+    fn new(router: Router, limits: &Limits) -> Self {
+        let (stage, stage_seen) = watch::channel(Stage::Serving);
+        let connections_max = limits
+            .connections_max
+            .clamp(1, Semaphore::MAX_PERMITS.min(1 << 30));
+        Self {
+            host: Host::new(router, limits, stage_seen),
+            stage,
+            connections_max,
+            places: Arc::new(Semaphore::new(connections_max)),
+            metrics: ConnectionMetrics::new(),
+            refusals: Throttle::new(WARNING_INTERVAL),
+            failures: Throttle::new(WARNING_INTERVAL),
+            requests_cut: Arc::default(),
+        }
+    }
+
+    fn admit(&self, stream: Stream) {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            self.refuse(&stream);
+            return;
+        };
+        let host = self.host.clone();
+        let open = OpenConnection::new(self.metrics.clone(), place);
+        let requests_cut = Arc::clone(&self.requests_cut);
+        tokio::spawn(async move {
+            let cut = match stream {
+                Stream::Tcp(tcp) => {
+                    // Answers are written whole: waiting for more would only delay them.
+                    let _ = tcp.set_nodelay(true);
+                    host.serve(tcp).await
+                }
+                Stream::Unix(unix) => host.serve(unix).await,
+            };
+            if cut {
+                requests_cut.fetch_add(1, Ordering::Relaxed);
+            }
+            drop(open);
+        });
+    }
+
+    /// One connection too many: told so, as far as the socket takes it at once, and closed.
+    fn refuse(&self, stream: &Stream) {
+        self.metrics.refused.increment(1);
+        if let Some(held_back) = self.refusals.pass() {
+            tracing::warn!(
+                connections_max = self.connections_max,
+                held_back,
+                "a connection was refused: {} are open, which is the limit",
+                self.connections_max
+            );
+        }
+        let answer = errors::of_connection(StatusCode::SERVICE_UNAVAILABLE);
+        let _ = match stream {
+            Stream::Tcp(tcp) => tcp.try_write(&answer),
+            Stream::Unix(unix) => unix.try_write(&answer),
+        };
+    }
+
+    async fn accept_failed(&self, error: &io::Error) {
+        let callers_affair = matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::Interrupted
+        );
+        if callers_affair {
+            return;
+        }
+        if let Some(held_back) = self.failures.pass() {
+            tracing::warn!(%error, held_back, "a connection could not be accepted: {error}");
+        }
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+
+    async fn stop(self, stop_timeout: Duration) -> Stopped {
+        self.stage.send_replace(Stage::Stopping);
+        if tokio::time::timeout(stop_timeout, self.all_closed())
+            .await
+            .is_err()
+        {
+            self.stage.send_replace(Stage::Cutting);
+            self.all_closed().await;
+        }
+        Stopped {
+            requests_cut: self.requests_cut.load(Ordering::Relaxed),
+        }
+    }
+
+    async fn all_closed(&self) {
+        let places_count = u32::try_from(self.connections_max).unwrap_or(u32::MAX);
+        let _ = self.places.acquire_many(places_count).await;
+    }
+}
+
+/// An open connection's place and its part in the gauge; given back however its task ends.
+struct OpenConnection {
+    metrics: ConnectionMetrics,
+    _place: OwnedSemaphorePermit,
+}
+
+impl OpenConnection {
+    fn new(metrics: ConnectionMetrics, place: OwnedSemaphorePermit) -> Self {
+        metrics.open.increment(1.0);
+        Self {
+            metrics,
+            _place: place,
+        }
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.metrics.open.decrement(1.0);
+    }
+}

@@ -1,0 +1,60 @@
+//! Warnings that may come in floods, told once in a while.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Lets one through per interval and counts the others.
+pub(crate) struct Throttle {
+    start: Instant,
+    interval: Duration,
+    /// Nanoseconds after `start` from which on the next one passes.
+    next: AtomicU64,
+    held_back: AtomicU64,
+}
+
+impl Throttle {
+    pub(crate) fn new(interval: Duration) -> Self {
+        Self {
+            start: Instant::now(),
+            interval,
+            next: AtomicU64::new(0),
+            held_back: AtomicU64::new(0),
+        }
+    }
+
+    /// `Some` when it should be told, with how many were held back since the last time.
+    pub(crate) fn pass(&self) -> Option<u64> {
+        let now = nanos(self.start.elapsed());
+        let next = self.next.load(Ordering::Relaxed);
+        let after = now.saturating_add(nanos(self.interval));
+        let passes = now >= next
+            && self
+                .next
+                .compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if passes {
+            Some(self.held_back.swap(0, Ordering::Relaxed))
+        } else {
+            self.held_back.fetch_add(1, Ordering::Relaxed);
+            None
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_per_interval_passes_and_the_others_are_counted() {
+        let throttle = Throttle::new(Duration::from_secs(3600));
+        assert_eq!(throttle.pass(), Some(0));
+        assert_eq!((throttle.pass(), throttle.pass()), (None, None));
+        let throttle = Throttle::new(Duration::ZERO);
+        assert_eq!((throttle.pass(), throttle.pass()), (Some(0), Some(0)));
+    }
+}

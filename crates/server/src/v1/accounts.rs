@@ -1,0 +1,92 @@
+//! Opening accounts and looking at them.
+
+use axum::extract::Request;
+use axum::http::StatusCode;
+use ledger::{AccountId, Command, Currency, OpenAccount, Record};
+use serde::Deserialize;
+
+use super::path::account_in_path;
+use super::views::AccountView;
+use super::{first_or_again, mark};
+use crate::call::Call;
+use crate::errors;
+use crate::json::{self, Integer, Text};
+use crate::measure::Answered;
+use crate::problem::Problem;
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OpenAccountRequest<'a> {
+    /// 1 to 64 characters of `A-Z a-z 0-9 _ . : -`; `world:` and `processor:` are the system's.
+    #[serde(borrow)]
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9_.:-]{1,64}$", example = "users:42")]
+    id: Text<'a>,
+    /// A code of ISO 4217, for good.
+    #[serde(borrow)]
+    #[schema(value_type = String, pattern = "^[A-Z]{3}$", example = "BRL")]
+    currency: Text<'a>,
+    /// How far the balance may go below zero, in minor units.
+    #[schema(value_type = u64, minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 100_000)]
+    credit_limit: Integer,
+}
+
+impl OpenAccountRequest<'_> {
+    fn command(&self) -> Result<OpenAccount, Problem> {
+        Ok(OpenAccount {
+            id: AccountId::new(&self.id.0).map_err(|_| errors::account_id_invalid("id"))?,
+            currency: Currency::new(&self.currency.0).map_err(|_| errors::currency_invalid())?,
+            credit_limit: self.credit_limit.amount("credit_limit")?,
+        })
+    }
+}
+
+/// Opens an account. The same content again is answered as the first time.
+#[utoipa::path(
+    post, path = "/v1/accounts", tag = "accounts",
+    request_body = OpenAccountRequest,
+    responses(
+        (status = 201, description = "Opened", body = AccountView),
+        (status = 200, description = "Opened before with this content: the account as it was \
+            opened, with `Idempotency-Replayed: true`", body = AccountView),
+        (status = 400, description = "Not well formed", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 409, description = "Opened before with other content; `field` names the first \
+            that differs", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 422, description = "Refused: `account_reserved`, `amount_out_of_range`",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn open_account(call: Call, request: Request) -> Answered {
+    json::check_content_type(request.headers())?;
+    let body = call.body(request.into_body()).await?;
+    let command = json::parse::<OpenAccountRequest<'_>>(&body)?.command()?;
+    let outcome = call.submit(Command::OpenAccount(command)).await?;
+    let (Record::Account { id, account }, replayed) = first_or_again(outcome)? else {
+        tracing::error!("opening an account made no account");
+        return Err(errors::internal());
+    };
+    let response = json::respond(StatusCode::OK, &AccountView::new(&id, &account));
+    Ok(mark(response, replayed, &format!("/v1/accounts/{id}")))
+}
+
+/// Tells an account's totals, balance and limit.
+#[utoipa::path(
+    get, path = "/v1/accounts/{id}", tag = "accounts",
+    params(("id" = String, Path, description = "The account's id", example = "users:42")),
+    responses(
+        (status = 200, description = "The account as it is", body = AccountView),
+        (status = 404, description = "No such account", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn account(call: Call, request: Request) -> Answered {
+    let id = account_in_path(request.uri().path())?;
+    match call.account(id.clone()).await? {
+        Some(account) => Ok(json::respond(
+            StatusCode::OK,
+            &AccountView::new(&id, &account),
+        )),
+        None => Err(errors::account_not_found(id.as_str())),
+    }
+}

@@ -1,0 +1,102 @@
+//! The 128-bit ids of requests: a body's UUID, or an `Idempotency-Key` in its place.
+
+use axum::http::{HeaderMap, HeaderName};
+use uuid::Uuid;
+
+use crate::errors;
+use crate::problem::Problem;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const KEY_LENGTH_MAX: usize = 255;
+
+/// The number of a hyphenated UUID, the only form that is taken.
+pub(super) fn uuid(text: &str) -> Option<u128> {
+    let is_hyphenated = text.len() == 36;
+    let uuid = Uuid::try_parse(text).ok().filter(|_| is_hyphenated)?;
+    Some(uuid.as_u128())
+}
+
+/// The id of a transfer's request: from its body, its header, or both where they agree.
+pub(super) fn transfer_id(body_id: Option<&str>, headers: &HeaderMap) -> Result<u128, Problem> {
+    let body_id = match body_id {
+        Some(text) => Some(uuid(text).ok_or_else(|| errors::id_invalid("id"))?),
+        None => None,
+    };
+    match (body_id, key(headers)?) {
+        (Some(id), None) => Ok(id),
+        (None, Some(key)) => Ok(key),
+        (Some(id), Some(key)) if id == key => Ok(id),
+        (Some(_), Some(_)) => Err(errors::idempotency_key_conflict()),
+        (None, None) => Err(errors::id_missing()),
+    }
+}
+
+fn key(headers: &HeaderMap) -> Result<Option<u128>, Problem> {
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = keys.next() else {
+        return Ok(None);
+    };
+    let text = key
+        .to_str()
+        .ok()
+        .filter(|text| keys.next().is_none() && (1..=KEY_LENGTH_MAX).contains(&text.len()))
+        .ok_or_else(errors::idempotency_key_invalid)?;
+    Ok(Some(uuid(text).unwrap_or_else(|| hashed(text))))
+}
+
+/// What a key that is no UUID stands for.
+fn hashed(key: &str) -> u128 {
+    let mut hasher = blake3::Hasher::new_derive_key("lastro 2026 idempotency key of a transfer");
+    hasher.update(key.as_bytes());
+    let mut id = [0; 16];
+    hasher.finalize_xof().fill(&mut id);
+    u128::from_be_bytes(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+    const NUMBER: u128 = 0x01890a5d_ac96_774b_bcce_b302099a8057;
+
+    fn id(body_id: Option<&str>, keys: &[&'static str]) -> Result<u128, &'static str> {
+        let mut headers = HeaderMap::new();
+        for key in keys {
+            headers.append(IDEMPOTENCY_KEY, HeaderValue::from_static(key));
+        }
+        transfer_id(body_id, &headers).map_err(|problem| problem.code)
+    }
+
+    #[test]
+    fn body_and_key_have_to_agree() {
+        assert_eq!(id(Some(ID), &[]), Ok(NUMBER));
+        assert_eq!(id(None, &[ID]), Ok(NUMBER));
+        assert_eq!(
+            id(Some(ID), &["01890A5D-AC96-774B-BCCE-B302099A8057"]),
+            Ok(NUMBER)
+        );
+        assert_eq!(id(Some(ID), &["abc"]), Err("idempotency_key_conflict"));
+        assert_eq!(id(None, &[]), Err("id_missing"));
+        assert_eq!(id(None, &[""]), Err("idempotency_key_invalid"));
+        assert_eq!(id(None, &["a", "a"]), Err("idempotency_key_invalid"));
+        assert_eq!(id(None, &["abc"]), id(None, &["abc"]));
+        assert_ne!(id(None, &["abc"]), id(None, &["abd"]));
+    }
+
+    #[test]
+    fn only_hyphenated_uuids_are_ids() {
+        for text in [
+            "",
+            "1",
+            "01890a5dac96774bbcceb302099a8057",
+            "{01890a5d-ac96-774b-bcce-b302099a8057}",
+            "urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057",
+            "01890a5d-ac96-774b-bcce-b302099a805g",
+        ] {
+            assert_eq!(id(Some(text), &[]), Err("id_invalid"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `/v1`: accounts, transfers, statements.
+//!
+//! Bodies are JSON and say so. Refusals are problem bodies whose `code` is the ledger's own name;
+//! a repeated id is answered as it was the first time, with `Idempotency-Replayed: true`.
+
+mod accounts;
+mod cursor;
+mod ids;
+mod path;
+mod query;
+mod statement;
+mod transfers;
+mod views;
+
+use axum::http::header::LOCATION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use ledger::{Outcome, Record};
+
+use crate::problem::{Problem, REPLAYED};
+
+pub(crate) use accounts::OpenAccountRequest;
+pub(crate) use accounts::{__path_account, __path_open_account, account, open_account};
+pub(crate) use statement::{__path_statement, statement};
+pub(crate) use transfers::TransferRequest;
+pub(crate) use transfers::{__path_transfer, __path_transfer_by_id, transfer, transfer_by_id};
+pub(crate) use views::{AccountView, StatementView, TransferView};
+
+/// A record, or why there is none, with whether it was answered before.
+fn first_or_again(outcome: Outcome) -> Result<(Record, bool), Problem> {
+    let replayed = outcome.replayed;
+    match outcome.result {
+        Ok(record) => Ok((record, replayed)),
+        Err(refusal) => {
+            let mut problem = Problem::from(&refusal);
+            problem.replayed = replayed;
+            Err(problem)
+        }
+    }
+}
+
+/// Says where a new record is, or that it was there before.
+fn mark(mut response: Response, replayed: bool, location: &str) -> Response {
+    let headers = response.headers_mut();
+    if let Ok(location) = HeaderValue::from_str(location) {
+        headers.insert(LOCATION, location);
+    }
+    if replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    } else {
+        *response.status_mut() = StatusCode::CREATED;
+    }
+    response
+}

@@ -1,0 +1,145 @@
+//! Moving money, and looking at what was moved.
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode};
+use ledger::{AccountId, Command, MoveMoney, Record, Reference, TransferId, UsedTransfer};
+use serde::Deserialize;
+
+use super::path::transfer_in_path;
+use super::views::TransferView;
+use super::{first_or_again, ids, mark};
+use crate::call::Call;
+use crate::errors;
+use crate::json::{self, Integer, Text};
+use crate::measure::Answered;
+use crate::problem::Problem;
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TransferRequest<'a> {
+    /// The transfer's id; an `Idempotency-Key` may stand for it.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    id: Option<Text<'a>>,
+    /// The account the money leaves; `world:BRL` for what comes in from outside.
+    #[serde(borrow)]
+    #[schema(value_type = String, example = "world:BRL")]
+    debit_account_id: Text<'a>,
+    /// The account the money goes to.
+    #[serde(borrow)]
+    #[schema(value_type = String, example = "users:42")]
+    credit_account_id: Text<'a>,
+    /// In minor units.
+    #[schema(value_type = u64, minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 1000)]
+    amount: Integer,
+    /// What the statement says; no control characters.
+    #[serde(borrow)]
+    #[schema(value_type = String, min_length = 1, max_length = 140, example = "top-up")]
+    description: Text<'a>,
+    /// What the transfer refers to in the caller's own books.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    reference: Option<Text<'a>>,
+}
+
+impl TransferRequest<'_> {
+    fn command(&self, headers: &HeaderMap) -> Result<MoveMoney, Problem> {
+        let body_id = self.id.as_ref().map(|id| &*id.0);
+        Ok(MoveMoney {
+            id: TransferId::from_u128(ids::transfer_id(body_id, headers)?),
+            debit_account_id: account_id(&self.debit_account_id, "debit_account_id")?,
+            credit_account_id: account_id(&self.credit_account_id, "credit_account_id")?,
+            amount: self.amount.amount("amount")?,
+            description: (&*self.description.0).into(),
+            reference: match &self.reference {
+                Some(text) => Some(reference(text)?),
+                None => None,
+            },
+        })
+    }
+}
+
+fn account_id(text: &Text<'_>, field: &'static str) -> Result<AccountId, Problem> {
+    AccountId::new(&text.0).map_err(|_| errors::account_id_invalid(field))
+}
+
+fn reference(text: &Text<'_>) -> Result<Reference, Problem> {
+    ids::uuid(&text.0)
+        .map(Reference::from_u128)
+        .ok_or_else(|| errors::id_invalid("reference"))
+}
+
+/// Moves money at once. The same content again is answered as the first time, a refusal too.
+#[utoipa::path(
+    post, path = "/v1/transfers", tag = "transfers",
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "Stands for a missing `id`; a key that is no UUID is hashed to 128 bits")),
+    request_body = TransferRequest,
+    responses(
+        (status = 201, description = "Moved", body = TransferView),
+        (status = 200, description = "Moved before with this content: the first answer, with \
+            `Idempotency-Replayed: true`", body = TransferView),
+        (status = 400, description = "Not well formed, or without an id",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`account_not_found`", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 409, description = "The id was used with other content; `field` names the first \
+            that differs", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 422, description = "Refused; `code` says why, with its figures",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not answered by the ledger", 
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 504, description = "The outcome is unknown: ask again with the same id",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn transfer(call: Call, request: Request) -> Answered {
+    let (parts, body) = request.into_parts();
+    json::check_content_type(&parts.headers)?;
+    let body = call.body(body).await?;
+    let command = json::parse::<TransferRequest<'_>>(&body)?.command(&parts.headers)?;
+    let outcome = call.submit(Command::Transfer(command)).await?;
+    let (Record::Transfer(transfer), replayed) = first_or_again(outcome)? else {
+        tracing::error!("a transfer made no transfer");
+        return Err(errors::internal());
+    };
+    let view = TransferView::new(&transfer, None);
+    let response = json::respond(StatusCode::OK, &view);
+    Ok(mark(
+        response,
+        replayed,
+        &format!("/v1/transfers/{}", transfer.id),
+    ))
+}
+
+/// Tells a transfer as it was recorded, and what became of it where it was pending.
+#[utoipa::path(
+    get, path = "/v1/transfers/{id}", tag = "transfers",
+    params(("id" = String, Path, description = "The transfer's id")),
+    responses(
+        (status = 200, description = "The transfer", body = TransferView),
+        (status = 404, description = "No transfer of this id. Where a refused command used it, \
+            `refused` is the refusal's code; where a payment will settle under it, `payment_id` \
+            is that payment's", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn transfer_by_id(call: Call, request: Request) -> Answered {
+    let id = transfer_in_path(request.uri().path())?;
+    let not_found = errors::transfer_not_found(id);
+    match call.transfer(id).await? {
+        Some(UsedTransfer::Created(transfer, pending_state)) => {
+            let view = TransferView::new(&transfer, pending_state);
+            Ok(json::respond(StatusCode::OK, &view))
+        }
+        Some(UsedTransfer::Refused(_, refusal)) => Err(Problem {
+            detail: format!("the transfer {id} was refused: {refusal}").into(),
+            ..not_found.with("refused", refusal.code())
+        }),
+        Some(UsedTransfer::Payment(payment_id)) => {
+            Err(not_found.with("payment_id", payment_id.to_string()))
+        }
+        None => Err(not_found),
+    }
+}

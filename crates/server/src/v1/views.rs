@@ -1,0 +1,212 @@
+//! Accounts, transfers and entries as the API shows them.
+
+use ledger::{Account, AccountId, After, Entry, PendingState, Statement, Transfer, TransferKind};
+use serde::{Serialize, Serializer};
+
+use crate::rfc3339::Nanos;
+
+/// An id that prints as a UUID.
+fn printed<T: std::fmt::Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(value)
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct AccountView<'a> {
+    #[schema(example = "users:42")]
+    id: &'a str,
+    #[schema(example = "BRL")]
+    currency: &'a str,
+    /// In minor units; null for the system's accounts, which have no limit.
+    credit_limit: Option<u64>,
+    debits_posted: u64,
+    credits_posted: u64,
+    debits_pending: u64,
+    credits_pending: u64,
+    /// `credits_posted - debits_posted`
+    balance: i64,
+    /// `credits_posted + credit_limit - debits_posted - debits_pending`; null where there is no
+    /// limit.
+    available: Option<u64>,
+    /// How many entries the statement has.
+    entry_count: u64,
+    /// Whether new debits and credits are refused.
+    closed: bool,
+    /// When the account was opened.
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: Nanos,
+}
+
+impl<'a> AccountView<'a> {
+    pub(super) fn new(id: &'a AccountId, account: &'a Account) -> Self {
+        Self {
+            id: id.as_str(),
+            currency: account.currency.as_str(),
+            credit_limit: account.credit_limit(),
+            debits_posted: account.debits_posted,
+            credits_posted: account.credits_posted,
+            debits_pending: account.debits_pending,
+            credits_pending: account.credits_pending,
+            balance: account.balance(),
+            available: account.available(),
+            entry_count: account.entry_count,
+            closed: account.closed,
+            timestamp: Nanos(account.timestamp),
+        }
+    }
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct TransferView<'a> {
+    #[serde(serialize_with = "printed")]
+    #[schema(value_type = String, format = "uuid")]
+    id: ledger::TransferId,
+    /// `transfer`, `pend`, `post`, `void` or `settle`.
+    #[schema(example = "transfer")]
+    kind: &'static str,
+    /// Of a `pend`: `pending`, `posted`, `voided` or `expired`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_state: Option<&'static str>,
+    /// Of a `pend` that expires: seconds until then, from `timestamp` on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_s: Option<u32>,
+    /// Of a `post` or `void`: the pending transfer that it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    pending_id: Option<String>,
+    /// Of a `settle`: the payment that it settled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    payment_id: Option<String>,
+    #[schema(example = "world:BRL")]
+    debit_account_id: &'a str,
+    #[schema(example = "users:42")]
+    credit_account_id: &'a str,
+    /// In minor units.
+    #[schema(example = 1000)]
+    amount: u64,
+    #[schema(example = "top-up")]
+    description: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    reference: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: Nanos,
+    /// The debit account right after, where it has a limit and its balance changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    debit: Option<AfterView>,
+    /// The credit account right after, where it has a limit and its balance changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credit: Option<AfterView>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct AfterView {
+    /// The number of the entry that the transfer made in the account's statement.
+    entry_number: u64,
+    /// In minor units.
+    balance_after: i64,
+}
+
+impl From<After> for AfterView {
+    fn from(after: After) -> Self {
+        Self {
+            entry_number: after.entry_number,
+            balance_after: after.balance,
+        }
+    }
+}
+
+impl<'a> TransferView<'a> {
+    /// The transfer as recorded; `pending_state` is how it stands where it is a pending one.
+    pub(super) fn new(transfer: &'a Transfer, pending_state: Option<PendingState>) -> Self {
+        let mut view = Self {
+            id: transfer.id,
+            kind: transfer.kind.as_str(),
+            pending_state: pending_state.map(PendingState::as_str),
+            timeout_s: None,
+            pending_id: None,
+            payment_id: None,
+            debit_account_id: transfer.debit_account_id.as_str(),
+            credit_account_id: transfer.credit_account_id.as_str(),
+            amount: transfer.amount,
+            description: &transfer.description,
+            reference: transfer.reference.map(|reference| reference.to_string()),
+            timestamp: Nanos(transfer.timestamp),
+            debit: transfer.debit.map(AfterView::from),
+            credit: transfer.credit.map(AfterView::from),
+        };
+        match transfer.kind {
+            TransferKind::Transfer | TransferKind::Expire => {}
+            TransferKind::Pend { timeout_s } => {
+                view.timeout_s = Some(timeout_s).filter(|seconds| *seconds > 0);
+            }
+            TransferKind::Post { pending_id, .. } | TransferKind::Void { pending_id } => {
+                view.pending_id = Some(pending_id.to_string());
+            }
+            TransferKind::Settle { payment_id, .. } => {
+                view.payment_id = Some(payment_id.to_string());
+            }
+        }
+        view
+    }
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct StatementView<'a> {
+    account: AccountView<'a>,
+    /// Newest first.
+    entries: Vec<EntryView<'a>>,
+    /// What to ask for the next, older page with; null where there is none.
+    next_cursor: Option<String>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct EntryView<'a> {
+    /// The account's own 1, 2, 3 … without gaps.
+    number: u64,
+    #[serde(serialize_with = "printed")]
+    #[schema(value_type = String, format = "uuid")]
+    transfer_id: ledger::TransferId,
+    /// `transfer`, `post` or `settle`.
+    #[schema(example = "transfer")]
+    kind: &'static str,
+    debit_account_id: &'a str,
+    credit_account_id: &'a str,
+    /// In minor units.
+    amount: u64,
+    description: &'a str,
+    /// In minor units.
+    balance_after: i64,
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: Nanos,
+}
+
+impl<'a> StatementView<'a> {
+    pub(super) fn new(
+        id: &'a AccountId,
+        statement: &'a Statement,
+        next_cursor: Option<String>,
+    ) -> Self {
+        Self {
+            account: AccountView::new(id, &statement.account),
+            entries: statement.entries.iter().map(EntryView::from).collect(),
+            next_cursor,
+        }
+    }
+}
+
+impl<'a> From<&'a Entry> for EntryView<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        Self {
+            number: entry.number,
+            transfer_id: entry.transfer_id,
+            kind: entry.kind,
+            debit_account_id: entry.debit_account_id.as_str(),
+            credit_account_id: entry.credit_account_id.as_str(),
+            amount: entry.amount,
+            description: &entry.description,
+            balance_after: entry.balance_after,
+            timestamp: Nanos(entry.timestamp),
+        }
+    }
+}
