@@ -154,7 +154,9 @@ impl Books {
             .filter_map(|transfer| transfer.entry(id))
     }
 
-    fn statement(&self, query: &StatementQuery) -> Option<Statement> {
+    /// See [`Engine::statement`].
+    #[must_use]
+    pub fn statement(&self, query: &StatementQuery) -> Option<Statement> {
         let account = self.memory.account(&query.account_id)?;
         let before = query.before.unwrap_or(u64::MAX);
         let entries = self
@@ -166,7 +168,9 @@ impl Books {
         Some(Statement { account, entries })
     }
 
-    fn balance_at(&self, id: &AccountId, at: Timestamp) -> Option<BalanceAt> {
+    /// See [`Engine::balance_at`].
+    #[must_use]
+    pub fn balance_at(&self, id: &AccountId, at: Timestamp) -> Option<BalanceAt> {
         let account = self.memory.account(id)?;
         if account.limit == Limit::Unlimited {
             return None;
@@ -187,7 +191,13 @@ impl Books {
         ))
     }
 
-    fn payments_summary(&self, from: Option<Millis>, to: Option<Millis>) -> Vec<ProcessorSummary> {
+    /// See [`Engine::payments_summary`].
+    #[must_use]
+    pub fn payments_summary(
+        &self,
+        from: Option<Millis>,
+        to: Option<Millis>,
+    ) -> Vec<ProcessorSummary> {
         let purged_at = self.events.iter().rev().find_map(|event| match event {
             Event::PaymentsPurged { timestamp, .. } => Some(*timestamp),
             _ => None,
@@ -218,7 +228,9 @@ impl Books {
             .collect()
     }
 
-    fn payments_due(&self, limit: usize) -> Vec<Payment> {
+    /// See [`Engine::payments_due`].
+    #[must_use]
+    pub fn payments_due(&self, limit: usize) -> Vec<Payment> {
         let mut due: Vec<Payment> = self
             .memory
             .payments

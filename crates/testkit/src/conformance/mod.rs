@@ -43,7 +43,7 @@ pub struct Options {
     pub audit_every: u32,
     /// After how many steps all reads are compared.
     pub reads_every: u32,
-    /// After how many steps the engine is restarted, where it can be.
+    /// After how many steps the engine is restarted, where it can be; 0: never.
     pub restart_every: u32,
     /// How long an engine may take to expire what no command touches.
     pub expiry_lag: Duration,

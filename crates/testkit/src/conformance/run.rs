@@ -57,27 +57,8 @@ pub async fn run(
         message,
     };
     for step in 1..=options.steps {
-        run.step().await.map_err(|message| fail(step, message))?;
-        if step % options.audit_every == 0 {
-            run.check_accounts()
-                .await
-                .map_err(|message| fail(step, message))?;
-        }
-        if step % options.restart_every == 0 && subject.restart().await {
-            run.engine = subject.engine();
-            run.coverage.note("restart");
-            run.check_accounts()
-                .await
-                .map_err(|m| fail(step, format!("after a restart: {m}")))?;
-        }
-        if step % options.reads_every == 0 || step == options.steps {
-            run.check_accounts()
-                .await
-                .map_err(|message| fail(step, message))?;
-            run.compare_reads()
-                .await
-                .map_err(|message| fail(step, message))?;
-        }
+        let done = run.step_and_check(step, subject).await;
+        done.map_err(|message| fail(step, message))?;
     }
     let has_payments = subject.has_payments();
     let missing = run.coverage.missing(options.occurrences_min, has_payments);
@@ -124,6 +105,39 @@ impl<'a> Run<'a> {
         Instant::now() + self.options.deadline
     }
 
+    /// One step, with the checks that are due after it.
+    async fn step_and_check(
+        &mut self,
+        step: u32,
+        subject: &mut impl Subject,
+    ) -> Result<(), String> {
+        let options = self.options;
+        self.step().await?;
+        if step.is_multiple_of(options.audit_every) {
+            self.check_accounts().await?;
+        }
+        if step.is_multiple_of(options.restart_every) {
+            self.restart(subject).await?;
+        }
+        if step.is_multiple_of(options.reads_every) || step == options.steps {
+            self.check_all().await?;
+        }
+        Ok(())
+    }
+
+    async fn restart(&mut self, subject: &mut impl Subject) -> Result<(), String> {
+        // An engine closes when nobody holds it any more.
+        self.engine = self.reference.clone();
+        let restarted = subject.restart().await;
+        self.engine = subject.engine();
+        if restarted {
+            self.coverage.note("restart");
+            let checked = self.check_all().await;
+            checked.map_err(|message| format!("after a restart: {message}"))?;
+        }
+        Ok(())
+    }
+
     async fn step(&mut self) -> Result<(), String> {
         let step = self.reference.read(|books| self.generator.step(books));
         self.pause(step.pause).await;
@@ -152,15 +166,19 @@ impl<'a> Run<'a> {
 
     async fn keep_off_expiries(&mut self) {
         while let Some(next) = self.expiries.first().copied() {
-            let now = self.clock.now().as_nanos();
-            let (from, to) = (next.as_nanos() - GUARD_NS, next.as_nanos() + GUARD_NS);
-            if now < from {
+            if self.clock.now().as_nanos() + GUARD_NS < next.as_nanos() {
                 return;
             }
             self.expiries.remove(&next);
-            self.has_expired = true;
-            tokio::time::sleep(Duration::from_nanos(to.saturating_sub(now))).await;
+            self.wait_past(next).await;
         }
+    }
+
+    async fn wait_past(&mut self, expiry: Timestamp) {
+        self.has_expired = true;
+        let until = expiry.as_nanos() + GUARD_NS;
+        let wait = until.saturating_sub(self.clock.now().as_nanos());
+        tokio::time::sleep(Duration::from_nanos(wait)).await;
     }
 
     /// Takes in what the reference has recorded since.
@@ -228,15 +246,30 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Checks the accounts and compares all reads, at a moment at which nothing is about to expire.
+    async fn check_all(&mut self) -> Result<(), String> {
+        if matches!(self.time, Time::Real) {
+            let soon = self.clock.now().plus_seconds(5);
+            let later = self.expiries.split_off(&soon);
+            if let Some(latest) = std::mem::replace(&mut self.expiries, later).last() {
+                self.wait_past(*latest).await;
+            }
+        }
+        self.check_accounts().await?;
+        self.compare_reads().await
+    }
+
     /// Checks what must always be true, and that every account is as the reference's.
     async fn check_accounts(&mut self) -> Result<(), String> {
         self.step_past_the_newest();
         let patience = Instant::now() + self.options.expiry_lag;
+        let ids = self.generator.accounts();
         loop {
-            let ids = self.generator.accounts();
             let deadline = self.deadline();
             let got = self.audit.check(&self.engine, &ids, deadline).await?;
-            match self.compare_accounts(&ids, &got) {
+            let compared = self.compare_accounts(&ids, &got);
+            self.look_for_expiries();
+            match compared {
                 Ok(()) => {
                     self.has_expired = false;
                     return Ok(());

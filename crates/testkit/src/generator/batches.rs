@@ -22,6 +22,16 @@ impl Generator {
         }
     }
 
+    /// Pending transfers that expire soon.
+    pub(super) fn short_pendings(&mut self, books: &Books) -> Batch {
+        let pend = |generator: &mut Self| Command::Pend {
+            transfer: generator.likely_transfer(books),
+            timeout_s: 1,
+        };
+        let commands: Vec<_> = (0..4).map(|_| pend(self)).collect();
+        made(Batch::independent(commands))
+    }
+
     fn new_atomic(&mut self, books: &Books) -> Batch {
         let count = self.rng.random_range(1..6);
         let mut commands: Vec<_> = (0..count).map(|_| self.likely(books)).collect();

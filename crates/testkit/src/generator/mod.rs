@@ -131,10 +131,13 @@ impl Generator {
     /// Draws the next step upon the books.
     pub fn step(&mut self, books: &Books) -> Step {
         self.drawn.clear();
-        self.short_timeouts = self.options.manual_time || self.one_in(25);
+        self.short_timeouts = self.options.manual_time || self.one_in(40);
         let pause = self.pause(books);
         let batches_count = *[1, 1, 1, 2, 3].choose(&mut self.rng).unwrap_or(&1);
-        let batches = (0..batches_count).map(|_| self.batch(books)).collect();
+        let mut batches: Vec<_> = (0..batches_count).map(|_| self.batch(books)).collect();
+        if self.short_timeouts && !self.options.manual_time {
+            batches.push(self.short_pendings(books));
+        }
         Step { pause, batches }
     }
 

@@ -61,13 +61,14 @@ impl Generator {
                 let drawn: Vec<_> = self.drawn.iter().filter_map(pended).collect();
                 self.a_transfer_of(&drawn)
             }
-            12..18 => {
-                let pendings = recent(books).iter().filter_map(Event::transfer);
-                let ended: Vec<_> = pendings
-                    .filter(|transfer| matches!(transfer.kind, TransferKind::Pend { .. }))
-                    .map(|transfer| transfer.id)
-                    .collect();
-                self.a_transfer_of(&ended)
+            12..15 => {
+                let pendings: Vec<_> = pendings(books).map(|transfer| transfer.id).collect();
+                self.a_transfer_of(&pendings)
+            }
+            15..18 => {
+                let expired = pendings_that_are(books, PendingState::Expired);
+                let expired: Vec<_> = expired.map(|transfer| transfer.id).collect();
+                self.a_transfer_of(&expired)
             }
             18 => {
                 let transfers = recent(books).iter().filter_map(Event::transfer);
@@ -88,16 +89,22 @@ impl Generator {
 
 /// The pending transfers of late that were not ended yet.
 fn live(books: &Books) -> impl Iterator<Item = &Transfer> {
+    pendings_that_are(books, PendingState::Pending)
+}
+
+fn pendings_that_are(books: &Books, state: PendingState) -> impl Iterator<Item = &Transfer> {
+    pendings(books).filter(move |transfer| match books.state().transfer(transfer.id) {
+        Some(UsedTransfer::Created(_, pending_state)) => pending_state == Some(state),
+        _ => false,
+    })
+}
+
+/// The pending transfers of late, however they stand.
+fn pendings(books: &Books) -> impl Iterator<Item = &Transfer> {
     recent(books)
         .iter()
         .filter_map(Event::transfer)
         .filter(|transfer| matches!(transfer.kind, TransferKind::Pend { .. }))
-        .filter(|transfer| {
-            matches!(
-                books.state().transfer(transfer.id),
-                Some(UsedTransfer::Created(_, Some(PendingState::Pending)))
-            )
-        })
 }
 
 fn pended(command: &Command) -> Option<TransferId> {

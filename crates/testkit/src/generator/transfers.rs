@@ -32,7 +32,9 @@ impl Generator {
     }
 
     pub(super) fn timeout_s(&mut self) -> u32 {
-        if self.short_timeouts {
+        if !self.options.manual_time && self.short_timeouts {
+            *[0, 1, 1].choose(&mut self.rng).unwrap_or(&0)
+        } else if self.short_timeouts {
             *[0, 1, 1, 2, 3].choose(&mut self.rng).unwrap_or(&0)
         } else {
             *[0, 3_600, u32::MAX].choose(&mut self.rng).unwrap_or(&0)

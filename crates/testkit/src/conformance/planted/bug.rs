@@ -1,0 +1,98 @@
+//! The bugs that are planted.
+
+use ledger::Field;
+
+/// One bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bug {
+    /// None: this engine must pass.
+    None,
+    /// An account may pass its limit by 1.
+    LimitOffByOne,
+    /// What is pending is not taken off what is available.
+    PendingNotCounted,
+    /// A closed account takes debits and credits.
+    ClosedAccepts,
+    /// Money moves between currencies.
+    CurrencyUnchecked,
+    /// A credit may pass 2^53 - 1.
+    OverflowUnchecked,
+    /// A limit may be set below what is already used.
+    LimitChangeUnchecked,
+    /// An account may be closed with something pending.
+    CloseWithPending,
+    /// A transfer with a used id is decided again.
+    ReplayDecidedAnew,
+    /// A refused transfer is decided again.
+    RefusalForgotten,
+    /// `open_account` is answered again with the account as it is now.
+    FirstOutcomeNotKept,
+    /// What exists is answered as created.
+    ExistsNotMarked,
+    /// Other content in this field is answered as if it were the same.
+    ConflictUnnoticed(Field),
+    /// Pending transfers never expire.
+    ExpiryIgnored,
+    /// Pending transfers expire a second late.
+    ExpiryLate,
+    /// Pending transfers expire a nanosecond late.
+    ExpiryOffByOne,
+    /// A posted pending transfer may be posted again.
+    PostTwice,
+    /// A voided pending transfer may be posted.
+    PostAfterVoid,
+    /// What was not posted stays reserved.
+    PartialPostKeepsRest,
+    /// A refused transfer lowers the debit account's limit.
+    RefusalChangesAccount,
+    /// Of two missing accounts the credit account is named.
+    ChecksInOtherOrder,
+    /// Descriptions lose their outer white space.
+    DescriptionTrimmed,
+    /// The members before the refused one are applied.
+    AtomicHalfApplied,
+    /// A failed atomic batch is decided again.
+    AtomicFailureForgotten,
+    /// A member whose id was used before does not fail its atomic batch.
+    AtomicTakesUsedMember,
+    /// Atomic batches are applied as independent ones.
+    AtomicIgnored,
+    /// Two outcomes of a batch change places.
+    OutcomesSwapped,
+    /// Two batches of a submit change places.
+    BatchesSwapped,
+    /// Timestamps follow a clock that stands still or steps back.
+    TimestampsFollowClock,
+    /// A payment's expected state is not looked at.
+    PaymentStateUnchecked,
+    /// A payment's expected attempt is not looked at.
+    PaymentAttemptUnchecked,
+    /// A refused payment's amount stays reserved.
+    PaymentReservationKept,
+    /// A settlement moves the money twice.
+    SettlementTwice,
+    /// A purge makes no difference to the summary.
+    SummaryCountsPurged,
+    /// The summary leaves out its upper bound.
+    SummaryExcludesTo,
+    /// Sent payments are not due.
+    DueForgetsSent,
+    /// The newest payments are due first.
+    DueNewestFirst,
+    /// A statement tells the balance before each credit.
+    BalanceBefore,
+    /// A statement's numbers skip one.
+    EntryNumberGap,
+    /// A page's first two entries change places.
+    EntriesSwapped,
+    /// A page begins with the entry that it has to come before.
+    PageIncludesBefore,
+    /// The balance at a time leaves out what happened at that very time.
+    BalanceAtExclusive,
+    /// A transfer is read without its reference.
+    ReferenceLost,
+    /// An account is read as it was when it was last read.
+    StaleRead,
+    /// The last event is lost by a restart.
+    RestartForgets,
+}

@@ -1,0 +1,196 @@
+//! An engine with a bug, as a subject.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use ledger::reference::Books;
+use ledger::{
+    Account, AccountId, Answer, BalanceAt, Batch, BoxFuture, Clock, Engine, Event, Millis, Outcome,
+    Payment, PaymentId, PaymentState, ProcessorSummary, State, Statement, StatementQuery,
+    Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+};
+use parking_lot::Mutex;
+
+use super::bug::Bug;
+use super::ledger::PlantedBooks;
+use crate::clock::ManualClock;
+use crate::conformance::{Subject, Time};
+
+/// An engine with a bug.
+pub(super) struct Planted {
+    bug: Bug,
+    clock: Arc<ManualClock>,
+    books: Mutex<PlantedBooks>,
+    last_read: Mutex<HashMap<AccountId, Option<Account>>>,
+}
+
+/// The engine, and the clock it goes by.
+pub(super) struct PlantedSubject {
+    clock: Arc<ManualClock>,
+    pub(super) engine: Arc<Planted>,
+}
+
+impl PlantedSubject {
+    pub(super) fn new(bug: Bug) -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let engine = Arc::new(Planted {
+            bug,
+            clock: clock.clone(),
+            books: Mutex::new(PlantedBooks::new(bug)),
+            last_read: Mutex::default(),
+        });
+        Self { clock, engine }
+    }
+}
+
+impl Subject for PlantedSubject {
+    fn engine(&self) -> Arc<dyn Engine> {
+        self.engine.clone()
+    }
+
+    fn time(&self) -> Time {
+        Time::Manual(self.clock.clone())
+    }
+
+    fn restart(&mut self) -> BoxFuture<'_, bool> {
+        self.engine.books.lock().restart();
+        Box::pin(async { true })
+    }
+}
+
+impl Planted {
+    /// Hands over the books, with what is due applied.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Books) -> T) -> T {
+        let mut books = self.books.lock();
+        books.expire(self.clock.now());
+        read(&books.books)
+    }
+
+    fn answer<T: Send + 'static>(&self, read: impl FnOnce(&Books) -> T) -> Answer<'static, T> {
+        Box::pin(std::future::ready(Ok(self.read(read))))
+    }
+
+    /// A page of a statement, with what the bug makes of it.
+    fn bent_statement(&self, mut query: StatementQuery) -> Option<Statement> {
+        if self.bug == Bug::PageIncludesBefore {
+            query.before = query.before.map(|before| before.saturating_add(1));
+        }
+        let mut statement = self.read(|books| books.statement(&query))?;
+        let entries = &mut statement.entries;
+        match self.bug {
+            Bug::BalanceBefore => {
+                for entry in entries
+                    .iter_mut()
+                    .filter(|e| e.credit_account_id == query.account_id)
+                {
+                    entry.balance_after -= entry.amount.cast_signed();
+                }
+            }
+            Bug::EntryNumberGap => {
+                for entry in entries.iter_mut().filter(|entry| entry.number > 3) {
+                    entry.number += 1;
+                }
+            }
+            Bug::EntriesSwapped if entries.len() > 1 => entries.swap(0, 1),
+            _ => {}
+        }
+        Some(statement)
+    }
+
+    fn summary(&self, from: Option<Millis>, to: Option<Millis>) -> Vec<ProcessorSummary> {
+        self.read(|books| match self.bug {
+            Bug::SummaryExcludesTo => {
+                let to = to.map(|to| Millis(to.0.saturating_sub(1)));
+                books.payments_summary(from, to)
+            }
+            Bug::SummaryCountsPurged => {
+                let is_purge = |event: &&Event| matches!(event, Event::PaymentsPurged { .. });
+                let events = books.events().iter().filter(|event| !is_purge(event));
+                let is_payments = |event: &&Event| event.payment().is_some() || is_opening(event);
+                let events: Vec<_> = events.filter(is_payments).cloned().collect();
+                Books::replay(&events).payments_summary(from, to)
+            }
+            _ => books.payments_summary(from, to),
+        })
+    }
+
+    fn due(&self, limit: usize) -> Vec<Payment> {
+        let mut due = self.read(|books| books.payments_due(usize::MAX));
+        match self.bug {
+            Bug::DueForgetsSent => due.retain(|payment| payment.state == PaymentState::Accepted),
+            Bug::DueNewestFirst => due.reverse(),
+            _ => {}
+        }
+        due.truncate(limit);
+        due
+    }
+}
+
+const fn is_opening(event: &Event) -> bool {
+    matches!(event, Event::AccountOpened { .. })
+}
+
+impl Engine for Planted {
+    fn submit(&self, batches: Vec<Batch>, _: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        let mut books = self.books.lock();
+        let now = self.clock.now();
+        // Some bugs break what the rules rely on.
+        let applied = catch_unwind(AssertUnwindSafe(|| books.submit(batches, now)));
+        let answer = applied.map_err(|_| Unavailable::LedgerUnavailable);
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn account(&self, id: AccountId, _: Instant) -> Answer<'_, Option<Account>> {
+        let account = self.read(|books| books.state().account(&id));
+        let last = self.last_read.lock().insert(id, account);
+        let answer = match (self.bug, last) {
+            (Bug::StaleRead, Some(last)) => last,
+            _ => account,
+        };
+        Box::pin(std::future::ready(Ok(answer)))
+    }
+
+    fn statement(&self, query: StatementQuery, _: Instant) -> Answer<'_, Option<Statement>> {
+        Box::pin(std::future::ready(Ok(self.bent_statement(query))))
+    }
+
+    fn balance_at(
+        &self,
+        id: AccountId,
+        at: Timestamp,
+        _: Instant,
+    ) -> Answer<'_, Option<BalanceAt>> {
+        let earlier = u64::from(self.bug == Bug::BalanceAtExclusive);
+        let at = Timestamp::from_nanos(at.as_nanos().saturating_sub(earlier));
+        self.answer(|books| books.balance_at(&id, at))
+    }
+
+    fn transfer(&self, id: TransferId, _: Instant) -> Answer<'_, Option<UsedTransfer>> {
+        let mut used = self.read(|books| books.state().transfer(id));
+        if let (Bug::ReferenceLost, Some(UsedTransfer::Created(transfer, _))) =
+            (self.bug, &mut used)
+        {
+            transfer.reference = None;
+        }
+        Box::pin(std::future::ready(Ok(used)))
+    }
+
+    fn payment(&self, id: PaymentId, _: Instant) -> Answer<'_, Option<UsedPayment>> {
+        self.answer(|books| books.state().payment(id))
+    }
+
+    fn payments_summary(
+        &self,
+        from: Option<Millis>,
+        to: Option<Millis>,
+        _: Instant,
+    ) -> Answer<'_, Vec<ProcessorSummary>> {
+        Box::pin(std::future::ready(Ok(self.summary(from, to))))
+    }
+
+    fn payments_due(&self, limit: usize, _: Instant) -> Answer<'_, Vec<Payment>> {
+        Box::pin(std::future::ready(Ok(self.due(limit))))
+    }
+}

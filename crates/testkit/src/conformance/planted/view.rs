@@ -1,0 +1,115 @@
+//! The state as an engine with a bug sees it.
+
+use ledger::{
+    Account, AccountId, BatchId, Command, Currency, Limit, Memory, Payment, PaymentId,
+    PendingState, State, TransferId, UsedBatch, UsedPayment, UsedTransfer,
+};
+
+use super::bug::Bug;
+
+/// What the rules are shown instead of the true state, for one command.
+pub(super) struct View<'a> {
+    pub(super) memory: &'a Memory,
+    pub(super) bug: Bug,
+    pub(super) command: Command,
+}
+
+impl View<'_> {
+    fn is_credit_account(&self, id: &AccountId) -> bool {
+        match &self.command {
+            Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
+                transfer.credit_account_id == *id
+            }
+            _ => false,
+        }
+    }
+
+    const fn moves_money(&self) -> bool {
+        matches!(self.command, Command::Transfer(_) | Command::Pend { .. })
+    }
+
+    const fn is_own_id(&self, id: TransferId) -> bool {
+        match &self.command {
+            Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
+                transfer.id.to_u128() == id.to_u128()
+            }
+            Command::Post { id: own, .. } | Command::Void { id: own, .. } => {
+                own.to_u128() == id.to_u128()
+            }
+            _ => false,
+        }
+    }
+}
+
+impl State for View<'_> {
+    fn account(&self, id: &AccountId) -> Option<Account> {
+        let mut account = self.memory.account(id)?;
+        match self.bug {
+            Bug::LimitOffByOne if self.moves_money() => {
+                if let Limit::Credit(limit) = &mut account.limit {
+                    *limit += 1;
+                }
+            }
+            Bug::PendingNotCounted if self.moves_money() => account.debits_pending = 0,
+            Bug::ClosedAccepts => account.closed = false,
+            Bug::CurrencyUnchecked if self.moves_money() => {
+                if let Ok(currency) = Currency::new("BRL") {
+                    account.currency = currency;
+                }
+            }
+            Bug::OverflowUnchecked if self.is_credit_account(id) => {
+                account.limit = Limit::Unlimited;
+            }
+            Bug::LimitChangeUnchecked if matches!(self.command, Command::ChangeLimit { .. }) => {
+                account.debits_posted = 0;
+                account.debits_pending = 0;
+            }
+            Bug::CloseWithPending if matches!(self.command, Command::CloseAccount { .. }) => {
+                account.debits_pending = 0;
+                account.credits_pending = 0;
+            }
+            _ => {}
+        }
+        Some(account)
+    }
+
+    fn account_opened(&self, id: &AccountId) -> Option<Account> {
+        let opened = self.memory.account_opened(id)?;
+        if self.bug == Bug::FirstOutcomeNotKept {
+            let account = self.memory.account(id)?;
+            return Some(Account {
+                limit: opened.limit,
+                ..account
+            });
+        }
+        Some(opened)
+    }
+
+    fn transfer(&self, id: TransferId) -> Option<UsedTransfer> {
+        let used = self.memory.transfer(id)?;
+        match (self.bug, used) {
+            (Bug::ReplayDecidedAnew, UsedTransfer::Created(..)) if self.is_own_id(id) => None,
+            (Bug::RefusalForgotten, UsedTransfer::Refused(..)) => None,
+            (Bug::PostTwice, UsedTransfer::Created(transfer, Some(PendingState::Posted)))
+            | (Bug::PostAfterVoid, UsedTransfer::Created(transfer, Some(PendingState::Voided))) => {
+                Some(UsedTransfer::Created(transfer, Some(PendingState::Pending)))
+            }
+            (_, used) => Some(used),
+        }
+    }
+
+    fn payment(&self, id: PaymentId) -> Option<UsedPayment> {
+        self.memory.payment(id)
+    }
+
+    fn batch(&self, id: BatchId) -> Option<UsedBatch> {
+        let used = self.memory.batch(id)?;
+        let is_forgotten = self.bug == Bug::AtomicFailureForgotten
+            && used.outcomes.iter().any(|outcome| outcome.result.is_err());
+        (!is_forgotten).then_some(used)
+    }
+
+    fn payments_accepted(&self) -> Vec<Payment> {
+        self.memory.payments_accepted()
+    }
+}
