@@ -360,3 +360,23 @@ fn a_first_segment_without_a_header_is_begun_anew_and_kept() {
     drop(journal);
     assert!(!open(&storage.crash()).unwrap().1.created);
 }
+
+#[test]
+fn a_damaged_length_asks_for_no_memory() {
+    let (storage, history) = filled(1);
+    let (address, _) = history.answered[3].records[0];
+    storage.flip_bit(&name(0), (address.to_u64() + 7) * 8 + 7);
+    let error = scan(&storage, |_| Ok::<(), Infallible>(())).unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    let (storage, _) = filled(1);
+    let (journal, _, _) = open(&storage).unwrap();
+    storage.flip_bit(&name(0), (address.to_u64() + 7) * 8 + 7);
+    let mut buffer = Vec::new();
+    let error = journal.reader().record(address, &mut buffer).unwrap_err();
+    assert!(matches!(error, ReadError::Damaged { .. }), "{error}");
+    assert!(
+        buffer.capacity() as u64 <= SEGMENT_BYTES,
+        "{}",
+        buffer.capacity()
+    );
+}

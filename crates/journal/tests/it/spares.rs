@@ -155,3 +155,21 @@ fn a_roll_that_fails_is_final() {
         assert_eq!(open(&storage.crash()).unwrap().2.len(), 2);
     }
 }
+
+#[test]
+fn a_roll_without_a_durable_name_is_made_durable_by_opening() {
+    let (storage, mut journal) = about_to_roll();
+    storage.crash_after_operation(storage.operations() + 1);
+    assert!(journal.begin(1900, 1).is_err());
+    drop(journal);
+    let killed = storage.kill();
+    let (_, opened, found) = open(&killed).unwrap();
+    assert_eq!((opened.segments, opened.cut, found.len()), (3, None, 2));
+    let kinds: Vec<_> = killed
+        .operation_log()
+        .iter()
+        .map(|done| done.kind)
+        .collect();
+    // The header, and the name, before the next spare.
+    assert_eq!(kinds[..4], [K::Write, K::Sync, K::SyncDirectory, K::Create]);
+}
