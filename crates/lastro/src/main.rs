@@ -2,6 +2,8 @@
 
 mod bench;
 mod clock;
+mod log;
+mod serve;
 mod verify;
 
 use std::process::ExitCode;
@@ -21,6 +23,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Serves the ledger.
+    Serve(serve::Options),
     /// Measures durable transfers per second, with the disk's own floor beside them.
     Bench(bench::Options),
     /// Checks a data folder: the journal's chain, and every rule that its records must keep.
@@ -29,6 +33,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Serve(options) => serve::run(options),
         Command::Bench(options) => bench::run(&options),
         Command::Verify(options) => verify::run(&options),
     };

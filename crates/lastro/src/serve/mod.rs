@@ -1,0 +1,156 @@
+//! `lastro serve`: everything in one process.
+
+mod config;
+mod demo;
+mod health;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use engine_embedded::{EmbeddedEngine, Recovery};
+use journal::FileStorage;
+use ledger::Clock;
+use server::{App, Limits, Listener};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::clock::SystemClock;
+use config::Config;
+pub(crate) use config::Options;
+use health::EngineHealth;
+
+/// How long requests in progress may take to finish once the server was told to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let config = Config::resolve(options)?;
+    println!("lastro {}\n{config}", env!("CARGO_PKG_VERSION"));
+    crate::log::start()?;
+    // Engine and face take their metric handles from the recorder that is installed by then.
+    let recorder = server::install_metrics().context("cannot install the metrics recorder")?;
+    metrics::gauge!(
+        "lastro_info",
+        "version" => env!("CARGO_PKG_VERSION"),
+        "durability" => config.durability.to_string()
+    )
+    .set(1.0);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let engine = Arc::new(open(&config, &clock)?);
+    let app = App {
+        engine: engine.clone(),
+        clock,
+        health: Arc::new(EngineHealth::new(&engine, config.durability)),
+        limits: Limits::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("lastro-http")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(serve(&config, &engine, app, recorder))?;
+    drop(runtime);
+    // Whatever was accepted is finished and synced by the time the engine is dropped.
+    drop(engine);
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<EmbeddedEngine> {
+    let place = config.data_dir.display();
+    let storage =
+        FileStorage::open(&config.data_dir).with_context(|| format!("cannot open {place}"))?;
+    let mut options = engine_embedded::Options::default();
+    options.journal.durability = config.durability;
+    let (engine, recovery) = EmbeddedEngine::open(storage, options, Arc::clone(clock))
+        .with_context(|| format!("cannot open the ledger in {place}"))?;
+    report(&recovery);
+    Ok(engine)
+}
+
+fn report(recovery: &Recovery) {
+    let journal = &recovery.journal;
+    if let Some(cut) = &journal.cut {
+        tracing::warn!(
+            file = cut.file,
+            offset = cut.offset,
+            bytes = cut.bytes,
+            saved_as = cut.saved_as,
+            "a torn write at the end of the journal was cut; it had not been answered"
+        );
+    }
+    tracing::info!(
+        records_count = journal.head.records,
+        segments_count = journal.segments,
+        head_sequence = journal.head.sequence,
+        head_hash = %journal.head.hash,
+        elapsed_ms = u64::try_from(recovery.elapsed.as_millis()).unwrap_or(u64::MAX),
+        "the ledger is open"
+    );
+}
+
+async fn serve(
+    config: &Config,
+    engine: &Arc<EmbeddedEngine>,
+    app: App,
+    recorder: metrics_exporter_prometheus::PrometheusHandle,
+) -> anyhow::Result<()> {
+    // The stop must be heard from the first request on.
+    let stop = stop_signal()?;
+    if config.demo {
+        demo::open_accounts(engine.as_ref()).await?;
+    }
+    let listener = server::bind(&config.listen).await?;
+    let metrics_listener = match &config.metrics_listen {
+        Some(address) => Some(server::bind(address).await?),
+        None => None,
+    };
+    let metrics = serve_metrics(metrics_listener, recorder, stop.clone());
+    let face = server::serve(listener, app, stopped(stop), STOP_TIMEOUT);
+    let (face, ()) = tokio::join!(face, metrics);
+    if face.requests_cut > 0 {
+        bail!(
+            "{} requests were cut after {STOP_TIMEOUT:?}",
+            face.requests_cut
+        );
+    }
+    Ok(())
+}
+
+async fn serve_metrics(
+    listener: Option<Listener>,
+    recorder: metrics_exporter_prometheus::PrometheusHandle,
+    stop: watch::Receiver<bool>,
+) {
+    if let Some(listener) = listener {
+        server::serve_metrics(listener, recorder, stopped(stop), STOP_TIMEOUT).await;
+    }
+}
+
+/// Turns true at the first SIGTERM or SIGINT. A second one ends the process at once.
+fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot hear SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot hear SIGINT")?;
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        for stopping in [false, true] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if stopping {
+                tracing::warn!("told to stop twice: stopping at once");
+                std::process::exit(1);
+            }
+            tracing::info!("stopping: finishing what was accepted");
+            sender.send_replace(true);
+        }
+    });
+    Ok(receiver)
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that nobody can tell us any more: the process is ending.
+    let _ = stop.wait_for(|stopping| *stopping).await;
+}
