@@ -88,7 +88,7 @@ fn reference(text: &Text<'_>) -> Result<Reference, Problem> {
             content_type = "application/problem+json"),
         (status = 422, description = "Refused; `code` says why, with its figures",
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Not answered by the ledger", 
+        (status = 503, description = "Not answered by the ledger",
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The outcome is unknown: ask again with the same id",
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),

@@ -1,0 +1,151 @@
+//! Slow, idle and too many callers are cut, and others are served meanwhile.
+
+use std::time::{Duration, Instant};
+
+use server::Limits;
+
+use crate::support::{Face, Setup, everything, five_accounts};
+
+async fn face(limits: Limits) -> Face {
+    let mut setup = Setup::over(five_accounts().await);
+    setup.limits = limits;
+    setup.start().await
+}
+
+const GET: &str = "GET /clientes/1/extrato HTTP/1.1\r\nHost: x\r\n\r\n";
+
+#[track_caller]
+fn assert_within(started: Instant, least_ms: u128, most_ms: u128) {
+    let elapsed_ms = started.elapsed().as_millis();
+    assert!((least_ms..most_ms).contains(&elapsed_ms), "{elapsed_ms} ms");
+}
+
+#[tokio::test]
+async fn a_dribbled_head_is_cut() {
+    let face = face(Limits {
+        header_timeout: Duration::from_millis(300),
+        ..Limits::default()
+    })
+    .await;
+    let mut raw = face.raw().await;
+    // The time counts from the head's first byte on, on a connection's later requests too.
+    raw.send(GET).await;
+    assert_eq!(raw.answer().await.unwrap().status, 200);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let started = Instant::now();
+    for byte in GET.bytes().take(30) {
+        if !raw.try_send([byte]).await {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let answer = raw.answer().await.unwrap();
+    assert_eq!(answer.problem(), (408, "request_timeout".to_owned()));
+    assert!(raw.closed().await);
+    assert_within(started, 300, 3_000);
+}
+
+#[tokio::test]
+async fn a_dribbled_body_is_cut() {
+    let engine = five_accounts().await;
+    let mut setup = Setup::over(engine.clone());
+    setup.limits.request_timeout = Duration::from_millis(300);
+    let face = setup.start().await;
+    let before = everything(&engine);
+    let mut raw = face.raw().await;
+    let started = Instant::now();
+    raw.send(
+        "POST /clientes/1/transacoes HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Content-Length: 46\r\n\r\n",
+    )
+    .await;
+    for byte in br#"{"valor": 1, "tipo": "c""# {
+        if !raw.try_send([*byte]).await {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let answer = raw.answer().await.unwrap();
+    assert_eq!(answer.problem(), (408, "request_timeout".to_owned()));
+    assert!(raw.closed().await);
+    assert_within(started, 300, 3_000);
+    assert_eq!(everything(&engine), before);
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed() {
+    let face = face(Limits {
+        idle_timeout: Duration::from_millis(300),
+        ..Limits::default()
+    })
+    .await;
+    let started = Instant::now();
+    let (mut never_used, mut used) = (face.raw().await, face.raw().await);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    used.send(GET).await;
+    assert_eq!(used.answer().await.unwrap().status, 200);
+    assert!(never_used.closed().await);
+    assert_within(started, 300, 3_000);
+    assert!(used.closed().await);
+    assert_within(started, 500, 3_000);
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_is_given_up() {
+    let engine = five_accounts().await;
+    let mut setup = Setup::over(engine);
+    setup.limits.idle_timeout = Duration::from_millis(300);
+    setup.limits.connections_max = 1;
+    let face = setup.start().await;
+    for _ in 0..1_000 {
+        // Fills the statement, so that its answers are large.
+        assert_eq!(face.transact(1, "c", 1, "0123456789").await.status, 200);
+    }
+    // The client's own connection is idle now and gives the only place back.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let started = Instant::now();
+    let mut greedy = face.raw().await;
+    let request = "GET /v1/accounts/1/statement?limit=1000 HTTP/1.1\r\nHost: x\r\n\r\n";
+    greedy.send(request.repeat(100)).await;
+    // It takes nothing; the only place is free again within a bound.
+    loop {
+        let mut raw = face.raw().await;
+        if raw.try_send(GET).await
+            && raw
+                .answer()
+                .await
+                .is_some_and(|answer| answer.status == 200)
+        {
+            break;
+        }
+        assert_within(started, 0, 10_000);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn too_many_connections_are_refused() {
+    let face = face(Limits {
+        connections_max: 2,
+        ..Limits::default()
+    })
+    .await;
+    let (mut first, mut second) = (face.raw().await, face.raw().await);
+    for raw in [&mut first, &mut second] {
+        raw.send(GET).await;
+        assert_eq!(raw.answer().await.unwrap().status, 200);
+    }
+    let mut third = face.raw().await;
+    let answer = third.answer().await.unwrap();
+    assert_eq!(answer.problem(), (503, "too_many_connections".to_owned()));
+    assert!(answer.head.contains("retry-after: 1"), "{}", answer.head);
+    assert!(third.closed().await);
+
+    first.send(GET).await;
+    assert_eq!(first.answer().await.unwrap().status, 200);
+    drop(first);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut fourth = face.raw().await;
+    fourth.send(GET).await;
+    assert_eq!(fourth.answer().await.unwrap().status, 200);
+}

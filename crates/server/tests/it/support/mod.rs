@@ -1,0 +1,191 @@
+//! A face to test: on port 0, over the reference engine or a double.
+
+mod double;
+mod raw;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use ledger::reference::ReferenceEngine;
+use ledger::{Account, AccountId, Batch, Clock, Command, Currency, Engine, OpenAccount, Timestamp};
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
+use server::{AlwaysReady, App, Health, Limits, ListenAddress, Stopped, bind, serve};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub(crate) use double::{Double, Manner};
+pub(crate) use raw::Raw;
+
+/// The system's clock.
+pub(crate) struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Timestamp::from_nanos(u64::try_from(since.unwrap().as_nanos()).unwrap())
+    }
+}
+
+/// A face that serves until it is stopped or dropped.
+pub(crate) struct Face {
+    pub(crate) address: ListenAddress,
+    pub(crate) client: Client,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<Stopped>,
+}
+
+/// What a face is made of in a test.
+pub(crate) struct Setup {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) health: Arc<dyn Health>,
+    pub(crate) limits: Limits,
+    pub(crate) listen: ListenAddress,
+    pub(crate) stop_timeout: Duration,
+}
+
+impl Setup {
+    pub(crate) fn over(engine: Arc<dyn Engine>) -> Self {
+        Self {
+            engine,
+            health: Arc::new(AlwaysReady),
+            limits: Limits::default(),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            stop_timeout: Duration::from_secs(10),
+        }
+    }
+
+    pub(crate) async fn start(self) -> Face {
+        let listener = bind(&self.listen).await.unwrap();
+        let address = listener.address().clone();
+        let app = App {
+            engine: self.engine,
+            clock: Arc::new(SystemClock),
+            health: self.health,
+            limits: self.limits,
+        };
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async {
+            let _ = stopped.await;
+        };
+        let serving = tokio::spawn(serve(listener, app, shutdown, self.stop_timeout));
+        Face {
+            address,
+            client: Client::new(),
+            stop: Some(stop),
+            serving,
+        }
+    }
+}
+
+impl Face {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client
+            .request(method, format!("http://{}{path}", self.address))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        answer(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        answer(self.request(Method::POST, path).json(&body)).await
+    }
+
+    /// A transaction of the 2024 challenge.
+    pub(crate) async fn transact(&self, id: u32, tipo: &str, valor: u64, text: &str) -> Answer {
+        let body = json!({"valor": valor, "tipo": tipo, "descricao": text});
+        self.post(&format!("/clientes/{id}/transacoes"), body).await
+    }
+
+    pub(crate) async fn raw(&self) -> Raw {
+        Raw::connect(&self.address).await
+    }
+
+    /// Tells the face to stop; the result is there once it has.
+    pub(crate) fn stop(&mut self) {
+        let _ = self.stop.take().unwrap().send(());
+    }
+
+    pub(crate) async fn stopped(self) -> Stopped {
+        self.serving.await.unwrap()
+    }
+}
+
+/// An answer with all that a test looks at.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+    pub(crate) replayed: bool,
+    pub(crate) location: Option<String>,
+    pub(crate) content_type: String,
+    pub(crate) retry_after: Option<String>,
+}
+
+impl Answer {
+    /// Status and code: what an error is told by.
+    #[track_caller]
+    pub(crate) fn problem(&self) -> (u16, &str) {
+        assert_eq!(self.content_type, "application/problem+json", "{self:?}");
+        assert_eq!(self.body["status"], self.status, "{self:?}");
+        assert!(self.body["title"].is_string() && self.body["detail"].is_string());
+        assert_eq!(self.body["type"], "about:blank");
+        (self.status, self.body["code"].as_str().unwrap())
+    }
+}
+
+pub(crate) async fn answer(request: RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let header = |name: &str| {
+        let value = response.headers().get(name)?;
+        Some(value.to_str().unwrap().to_owned())
+    };
+    Answer {
+        status: response.status().as_u16(),
+        replayed: header("idempotency-replayed").as_deref() == Some("true"),
+        location: header("location"),
+        content_type: header("content-type").unwrap_or_default(),
+        retry_after: header("retry-after"),
+        body: serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default(),
+    }
+}
+
+/// The challenge's five accounts, open.
+pub(crate) async fn five_accounts() -> Arc<ReferenceEngine> {
+    let engine = Arc::new(ReferenceEngine::new(Arc::new(SystemClock)));
+    let limits = [100_000, 80_000, 1_000_000, 10_000_000, 500_000];
+    for (id, credit_limit) in (1..).zip(limits) {
+        let open = OpenAccount {
+            id: AccountId::new(&format!("{id}")).unwrap(),
+            currency: Currency::new("BRL").unwrap(),
+            credit_limit,
+        };
+        let batch = Batch::one(Command::OpenAccount(open));
+        let deadline = std::time::Instant::now();
+        let outcomes = engine.submit(vec![batch], deadline).await.unwrap();
+        assert_eq!(outcomes[0][0].code(), "created");
+    }
+    engine
+}
+
+/// A face over the challenge's five accounts, and the engine behind it.
+pub(crate) async fn five() -> (Face, Arc<ReferenceEngine>) {
+    let engine = five_accounts().await;
+    let face = Setup::over(Arc::clone(&engine) as Arc<dyn Engine>)
+        .start()
+        .await;
+    (face, engine)
+}
+
+/// All accounts and the number of events: what a refused request must not change.
+pub(crate) fn everything(engine: &ReferenceEngine) -> (Vec<(AccountId, Account)>, usize) {
+    engine.read(|books| {
+        let mut accounts: Vec<_> = books
+            .accounts()
+            .map(|(id, account)| (id.clone(), *account))
+            .collect();
+        accounts.sort_by(|a, b| a.0.cmp(&b.0));
+        (accounts, books.events().len())
+    })
+}
