@@ -1,0 +1,128 @@
+//! Opening, limiting and closing accounts.
+
+use super::check;
+
+#[test]
+fn an_account_is_opened_once() {
+    check(
+        "
+        open a BRL 100
+        account a -> balance=0 available=100 pending=0/0
+        account world:BRL -> balance=0 available=unlimited pending=0/0
+        open a BRL 100 -> exists
+        open a USD 100 -> exists_with_different_currency
+        open a USD 101 -> exists_with_different_currency
+        open a BRL 101 -> exists_with_different_credit_limit
+        limit a 5
+        open a BRL 100 -> exists
+        open a BRL 5 -> exists_with_different_credit_limit
+        close a
+        open a BRL 100 -> exists
+        ",
+    );
+}
+
+#[test]
+fn the_form_is_checked_before_the_id() {
+    check(
+        "
+        open a BRL 0
+        open a BRL max+1 -> amount_out_of_range 9007199254740992
+        open b BRL max
+        open world:BRL BRL max+1 -> account_reserved world:BRL
+        open processor:x:BRL BRL 1 -> account_reserved processor:x:BRL
+        open worldly:1 BRL 1
+        limit nobody max+1 -> amount_out_of_range 9007199254740992
+        limit world:BRL 1 -> account_reserved world:BRL
+        close processor:x:BRL -> account_reserved processor:x:BRL
+        ",
+    );
+}
+
+#[test]
+fn a_limit_goes_down_to_what_is_used() {
+    check(
+        "
+        open a BRL 100
+        open b BRL 0
+        limit nobody 1 -> account_not_found nobody
+        transfer 1 a b 30
+        pend 2 a b 20
+        limit a 50
+        account a -> balance=-30 available=0 pending=20/0
+        limit a 49 -> insufficient_funds a available=0 required=50 limit=49
+        limit a 51
+        account a -> balance=-30 available=1 pending=20/0
+        transfer 3 a b 2 -> insufficient_funds a available=1 required=2 limit=51
+        limit a 50
+        limit a 50
+        void 4 2
+        limit a 30
+        limit a 29 -> insufficient_funds a available=0 required=30 limit=29
+        close b -> account_in_use b balance=30 pending=0/0
+        ",
+    );
+}
+
+#[test]
+fn a_limit_goes_up_to_what_totals_can_hold() {
+    check(
+        "
+        open a BRL 0
+        transfer 1 world:BRL a 10
+        pend 2 world:BRL a 5
+        limit a max-15
+        limit a max-14 -> balance_overflow a
+        transfer 3 a world:BRL 10
+        limit a max-14 -> balance_overflow a
+        void 4 2
+        limit a max-10
+        limit a max-9 -> balance_overflow a
+        ",
+    );
+}
+
+#[test]
+fn an_account_is_closed_when_nothing_is_left() {
+    check(
+        "
+        open a BRL 100
+        open b BRL 0
+        close nobody -> account_not_found nobody
+        transfer 1 a b 5
+        close a -> account_in_use a balance=-5 pending=0/0
+        close b -> account_in_use b balance=5 pending=0/0
+        transfer 2 b a 5
+        pend 3 a b 7
+        close a -> account_in_use a balance=0 pending=7/0
+        close b -> account_in_use b balance=0 pending=0/7
+        void 4 3
+        accept 1 a BRL 3
+        close a -> account_in_use a balance=0 pending=3/0
+        refuse 1 accepted/0 operator_refused
+        close a
+        close a -> account_closed a
+        limit a 1 -> account_closed a
+        transfer 5 a b 1 -> account_closed a
+        transfer 6 world:BRL a 1 -> account_closed a
+        pend 7 world:BRL a 1 -> account_closed a
+        accept 2 a BRL 1 -> account_closed a
+        close b
+        ",
+    );
+}
+
+#[test]
+fn an_expiry_makes_an_account_ready_to_close() {
+    check(
+        "
+        open a BRL 100
+        at 0
+        pend 1 a world:BRL 7 timeout=1
+        at 0.999999999
+        close a -> account_in_use a balance=0 pending=7/0
+        at 1
+        close a
+        ",
+    );
+}

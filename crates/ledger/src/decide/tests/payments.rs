@@ -1,0 +1,167 @@
+//! Payments: each transition, from each state.
+
+use super::check;
+
+#[test]
+fn acceptance_reserves_and_settlement_moves() {
+    check(
+        "
+        open a BRL 100
+        accept 1 a BRL 60
+        account a -> balance=0 available=40 pending=60/0
+        accept 2 a BRL 41 -> insufficient_funds a available=40 required=41 limit=100
+        accept 3 a BRL 40
+        send 1 accepted/0 p 5
+        account a -> balance=0 available=0 pending=100/0
+        settle 1 sent/1 5
+        account a -> balance=-60 available=0 pending=40/0
+        account processor:p:BRL -> balance=60 available=unlimited pending=0/0
+        refuse 3 accepted/0 processor_refused
+        account a -> balance=-60 available=40 pending=0/0
+        ",
+    );
+}
+
+#[test]
+fn the_outside_pays_where_no_account_is_named() {
+    check(
+        "
+        accept 1 - BRL 60
+        account world:BRL -> balance=0 available=unlimited pending=0/0
+        send 1 accepted/0 p 5
+        settle 1 sent/1 5
+        account world:BRL -> balance=-60 available=unlimited pending=0/0
+        account processor:p:BRL -> balance=60 available=unlimited pending=0/0
+        ",
+    );
+}
+
+#[test]
+fn acceptance_checks_in_order() {
+    check(
+        "
+        open a BRL 0
+        open closed BRL 0
+        close closed
+        accept 1 world:BRL BRL 0 desc= -> amount_out_of_range 0
+        accept 1 world:BRL BRL max+1 -> amount_out_of_range 9007199254740992
+        accept 1 world:BRL BRL 1 desc= -> description_invalid
+        accept 1 world:BRL BRL 1 -> account_reserved world:BRL
+        accept 1 processor:p:BRL BRL 1 -> account_reserved processor:p:BRL
+        accept 2 nobody BRL 1 -> account_not_found nobody
+        accept 3 closed USD 1 -> account_closed closed
+        accept 4 a USD 1 -> currency_mismatch
+        accept 5 a BRL 1 -> insufficient_funds a available=0 required=1 limit=0
+        accept 1 - BRL max
+        ",
+    );
+}
+
+#[test]
+fn an_accepted_payment() {
+    check(
+        "
+        accept 1 - BRL 1
+        settle 1 accepted/0 5 -> payment_in_other_state accepted/0
+        release 1 accepted/0 -> payment_in_other_state accepted/0
+        release 1 sent/1 -> payment_in_other_state accepted/0
+        settle 1 sent/1 5 -> payment_in_other_state accepted/0
+        send 1 accepted/1 p 5 -> payment_in_other_state accepted/0
+        send 1 sent/0 p 5 -> payment_in_other_state accepted/0
+        refuse 1 accepted/1 operator_refused -> payment_in_other_state accepted/0
+        refuse 1 sent/0 operator_refused -> payment_in_other_state accepted/0
+        send 1 accepted/0 p 5
+        ",
+    );
+}
+
+#[test]
+fn a_sent_payment_stays_with_its_processor() {
+    check(
+        "
+        accept 1 - BRL 1
+        send 1 accepted/0 p 5
+        send 1 accepted/0 p 5 -> exists
+        send 1 accepted/0 q 5 -> payment_in_other_state sent/1
+        send 1 accepted/0 p 6 -> payment_in_other_state sent/1
+        send 1 sent/1 q 5 -> payment_in_other_state sent/1
+        send 1 sent/1 p 6 -> payment_in_other_state sent/1
+        send 1 sent/2 p 5 -> payment_in_other_state sent/1
+        send 1 sent/1 p 5
+        send 1 sent/1 p 5 -> exists
+        send 1 accepted/0 p 5 -> payment_in_other_state sent/2
+        settle 1 sent/1 5 -> payment_in_other_state sent/2
+        release 1 sent/1 -> payment_in_other_state sent/2
+        refuse 1 sent/1 operator_refused -> payment_in_other_state sent/2
+        release 1 sent/2
+        release 1 sent/2 -> exists
+        send 1 accepted/1 q 7 -> payment_in_other_state accepted/2
+        send 1 accepted/2 q 7
+        refuse 1 sent/3 processor_refused
+        refuse 1 sent/3 processor_refused -> exists
+        refuse 1 sent/3 operator_refused -> payment_in_other_state refused/3
+        ",
+    );
+}
+
+#[test]
+fn what_has_ended_has_ended() {
+    check(
+        "
+        accept 1 - BRL 1
+        send 1 accepted/0 p 5
+        settle 1 sent/1 6
+        settle 1 sent/1 6 -> exists
+        settle 1 sent/1 5 -> payment_in_other_state settled/1
+        send 1 settled/1 p 5 -> payment_in_other_state settled/1
+        release 1 sent/1 -> payment_in_other_state settled/1
+        refuse 1 settled/1 operator_refused -> payment_in_other_state settled/1
+        accept 2 - BRL 1
+        refuse 2 accepted/0 operator_refused
+        refuse 2 accepted/0 operator_refused -> exists
+        send 2 refused/0 p 5 -> payment_in_other_state refused/0
+        settle 2 refused/0 5 -> payment_in_other_state refused/0
+        release 2 refused/0 -> payment_in_other_state refused/0
+        accept 2 - BRL 1 -> exists
+        ",
+    );
+}
+
+#[test]
+fn there_has_to_be_a_payment() {
+    check(
+        "
+        open a BRL 0
+        accept 1 a BRL 1 -> insufficient_funds a available=0 required=1 limit=0
+        send 1 accepted/0 p 5 -> payment_not_found 1
+        send 2 accepted/0 p 5 -> payment_not_found 2
+        settle 2 sent/1 5 -> payment_not_found 2
+        release 2 sent/1 -> payment_not_found 2
+        refuse 2 accepted/0 operator_refused -> payment_not_found 2
+        ",
+    );
+}
+
+#[test]
+fn a_purge_refuses_what_is_accepted_and_nothing_else() {
+    check(
+        "
+        open a BRL 100
+        accept 1 a BRL 10
+        accept 2 a BRL 20
+        accept 3 a BRL 30
+        send 2 accepted/0 p 5
+        send 3 accepted/0 p 5
+        release 3 sent/1
+        purge
+        account a -> balance=0 available=80 pending=20/0
+        send 1 accepted/0 p 5 -> payment_in_other_state refused/0
+        refuse 1 accepted/0 purged -> exists
+        send 3 accepted/1 p 5 -> payment_in_other_state refused/1
+        settle 2 sent/1 5
+        account a -> balance=-20 available=80 pending=0/0
+        accept 1 a BRL 10 -> exists
+        purge
+        ",
+    );
+}
