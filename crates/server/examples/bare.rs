@@ -1,0 +1,52 @@
+//! The baseline of the HTTP benchmark: bare axum handlers that answer what the 2024 challenge's
+//! routes answer, byte for byte, behind the same listener and limits, without a ledger.
+//!
+//! `cargo run --release -p server --example bare -- 127.0.0.1:9998`
+
+use std::error::Error;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use server::{Limits, ListenAddress, bind, serve_router};
+
+const TRANSACTION: &str = r#"{"limite":100000,"saldo":-9098}"#;
+const STATEMENT: &str = concat!(
+    r#"{"saldo":{"total":-9098,"data_extrato":"2024-01-17T02:34:41.217753Z","limite":100000},"#,
+    r#""ultimas_transacoes":["#,
+    r#"{"valor":10,"tipo":"c","descricao":"descricao","realizada_em":"2024-01-17T02:34:38.543030Z"},"#,
+    r#"{"valor":90,"tipo":"d","descricao":"descricao","realizada_em":"2024-01-17T02:34:38.543030Z"}"#,
+    "]}"
+);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let address = std::env::args().nth(1);
+    let address: ListenAddress = address.as_deref().unwrap_or("127.0.0.1:9998").parse()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let listener = bind(&address).await?;
+        println!("listening on {}", listener.address());
+        let router = Router::new()
+            .route("/clientes/{id}/transacoes", post(transact))
+            .route("/clientes/{id}/extrato", get(statement));
+        let shutdown = async {
+            let _ = tokio::signal::ctrl_c().await;
+        };
+        let limits = Limits::default();
+        serve_router(listener, router, &limits, shutdown, Duration::from_secs(1)).await;
+        Ok(())
+    })
+}
+
+async fn transact(_body: Bytes) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], TRANSACTION)
+}
+
+async fn statement() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], STATEMENT)
+}
