@@ -1,5 +1,9 @@
 //! Structured logs on standard error: a line that reads alone and carries its fields.
 
+use std::io::IsTerminal;
+
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
@@ -13,6 +17,7 @@ pub(crate) fn start() -> anyhow::Result<()> {
         .context("LASTRO_LOG")?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match std::env::var("LASTRO_LOG_FORMAT").as_deref() {
         Ok("json") => subscriber.json().init(),
