@@ -20,6 +20,18 @@ impl Seeds {
         Self::of(number("LASTRO_SEED"), number("LASTRO_SEEDS"), count)
     }
 
+    /// The first seed.
+    #[must_use]
+    pub const fn first(&self) -> u64 {
+        self.0.start
+    }
+
+    /// How many seeds there are.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.0.end - self.0.start
+    }
+
     fn of(first: Option<u64>, asked: Option<u64>, count: u64) -> Self {
         let count = match (first, asked) {
             (_, Some(asked)) => asked,

@@ -69,12 +69,15 @@ fn next_refusal(refusal: &Refusal) -> Option<Refusal> {
     })
 }
 
+/// One of each refusal.
+pub(crate) fn refusals() -> impl Iterator<Item = Refusal> {
+    let first = Some(Refusal::ExistsWithDifferent(Field::Kind));
+    std::iter::successors(first, next_refusal)
+}
+
 #[test]
 fn every_refusal_has_its_place_in_the_list_of_codes() {
-    let first = Some(Refusal::ExistsWithDifferent(Field::Kind));
-    let codes: Vec<_> = std::iter::successors(first, next_refusal)
-        .map(|refusal| refusal.code())
-        .collect();
+    let codes: Vec<_> = refusals().map(|refusal| refusal.code()).collect();
     assert_eq!(codes, Refusal::CODES);
 }
 

@@ -54,7 +54,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            steps: 1_500,
+            steps: 1_800,
             occurrences_min: 20,
             audit_every: 1,
             reads_every: 50,

@@ -21,7 +21,7 @@ impl Generator {
                 Some(command) => command.clone(),
                 None => Command::PurgePayments,
             },
-            55..61 => Command::PurgePayments,
+            55..62 => Command::PurgePayments,
             _ => self.next_of_payment(books),
         }
     }

@@ -113,6 +113,7 @@ impl Generator {
                 (account_id, self.a_recent_account(books, is_foreign))
             }
             17 => (self.a_closed_account(books), account_id),
+            18 if self.one_in(2) => (account_id, self.a_missing_account()),
             18 => (account_id, self.an_account(books)),
             _ => (self.an_account(books), self.an_account(books)),
         };

@@ -1,0 +1,300 @@
+//! One sample of each command and event, and of each variant inside of them.
+
+use ledger::{
+    AMOUNT_MAX, AcceptPayment, Account, AccountId, After, BatchDecided, BatchId, Command, Currency,
+    Digest, Event, Limit, MemberFailure, Millis, MoveMoney, OpenAccount, Outcome, Payment,
+    PaymentExpected, PaymentId, PaymentState, PaymentStateName, ProcessorName, Record, Reference,
+    Refusal, RefusedCode, Timestamp, Transfer, TransferId, TransferKind,
+};
+
+use crate::lists::refusals;
+
+fn account_id(text: &str) -> AccountId {
+    AccountId::new(text).unwrap()
+}
+
+fn currency() -> Currency {
+    Currency::new("BRL").unwrap()
+}
+
+const fn transfer_id() -> TransferId {
+    TransferId::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff)
+}
+
+const fn pending_id() -> TransferId {
+    TransferId::from_u128(7)
+}
+
+const fn payment_id() -> PaymentId {
+    PaymentId::from_u128(0xfedc_ba98_7654_3210_0123_4567_89ab_cdef)
+}
+
+const fn at(nanos: u64) -> Timestamp {
+    Timestamp::from_nanos(1_767_225_600_000_000_000 + nanos)
+}
+
+fn processor() -> ProcessorName {
+    ProcessorName::new("default").unwrap()
+}
+
+fn money() -> MoveMoney {
+    MoveMoney {
+        id: transfer_id(),
+        debit_account_id: account_id("world:BRL"),
+        credit_account_id: account_id("users:42"),
+        amount: AMOUNT_MAX,
+        description: "descrição 💸".into(),
+        reference: Some(Reference::from_u128(9)),
+    }
+}
+
+/// A sample of each command, in the order of the variants, and more of those with choices.
+pub(crate) fn commands() -> Vec<Command> {
+    let expected = PaymentExpected {
+        state: PaymentStateName::Sent,
+        attempt: 300,
+    };
+    let mut commands = vec![
+        Command::OpenAccount(OpenAccount {
+            id: account_id("users:42"),
+            currency: currency(),
+            credit_limit: 100_000,
+        }),
+        Command::ChangeLimit {
+            account_id: account_id("users:42"),
+            credit_limit: 0,
+        },
+        Command::CloseAccount {
+            account_id: account_id("users:42"),
+        },
+        Command::Transfer(money()),
+        Command::Pend {
+            transfer: MoveMoney {
+                reference: None,
+                ..money()
+            },
+            timeout_s: u32::MAX,
+        },
+        Command::Post {
+            id: transfer_id(),
+            pending_id: pending_id(),
+            amount: None,
+        },
+        Command::Post {
+            id: transfer_id(),
+            pending_id: pending_id(),
+            amount: Some(1),
+        },
+        Command::Void {
+            id: transfer_id(),
+            pending_id: pending_id(),
+        },
+        Command::Expire {
+            pending_id: pending_id(),
+        },
+        Command::AcceptPayment(accept(None)),
+        Command::AcceptPayment(accept(Some(account_id("users:42")))),
+        Command::SendPayment {
+            id: payment_id(),
+            expected: PaymentExpected {
+                state: PaymentStateName::Accepted,
+                attempt: 0,
+            },
+            processor: processor(),
+            requested_at: Millis(1_767_225_600_123),
+        },
+        Command::SettlePayment {
+            id: payment_id(),
+            expected,
+            requested_at: Millis(1_767_225_600_123),
+        },
+        Command::ReleasePayment {
+            id: payment_id(),
+            expected,
+        },
+    ];
+    let codes = [
+        (PaymentStateName::Sent, RefusedCode::ProcessorRefused),
+        (PaymentStateName::Settled, RefusedCode::Purged),
+        (PaymentStateName::Refused, RefusedCode::OperatorRefused),
+    ];
+    commands.extend(codes.map(|(state, code)| Command::RefusePayment {
+        id: payment_id(),
+        expected: PaymentExpected { state, attempt: 1 },
+        code,
+    }));
+    commands.push(Command::PurgePayments);
+    commands
+}
+
+fn accept(account_id: Option<AccountId>) -> AcceptPayment {
+    AcceptPayment {
+        id: payment_id(),
+        account_id,
+        currency: currency(),
+        amount: 1_990,
+        description: "d".into(),
+    }
+}
+
+fn transfer(kind: TransferKind) -> Transfer {
+    Transfer {
+        id: transfer_id(),
+        kind,
+        debit_account_id: account_id("users:42"),
+        credit_account_id: account_id("world:BRL"),
+        amount: 1_234,
+        description: "top-up".into(),
+        reference: None,
+        timestamp: at(1),
+        debit: Some(After {
+            entry_number: 12,
+            balance: -1_234,
+            credit_limit: 100_000,
+        }),
+        credit: None,
+    }
+}
+
+fn payment(state: PaymentState, attempt: u32) -> Payment {
+    Payment {
+        id: payment_id(),
+        account_id: Some(account_id("users:42")),
+        currency: currency(),
+        amount: 1_990,
+        description: "d".into(),
+        state,
+        attempt,
+        accepted_at: at(2),
+        timestamp: at(3),
+    }
+}
+
+fn account(limit: Limit) -> Account {
+    Account {
+        debits_posted: 1,
+        credits_posted: 2,
+        debits_pending: 3,
+        credits_pending: 4,
+        entry_count: 5,
+        ..Account::new(currency(), limit, at(4))
+    }
+}
+
+/// A sample of each event, in the order of the variants, and more of those with choices.
+pub(crate) fn events() -> Vec<Event> {
+    let requested_at = Millis(1_767_225_600_123);
+    let sent = PaymentState::Sent {
+        processor: processor(),
+        requested_at,
+    };
+    let settled = PaymentState::Settled {
+        processor: processor(),
+        requested_at,
+    };
+    let mut events: Vec<Event> = transfer_kinds()
+        .map(|kind| Event::Transfer(transfer(kind)))
+        .into();
+    events.extend([
+        Event::AccountOpened {
+            id: account_id("users:42"),
+            account: account(Limit::Credit(100_000)),
+        },
+        Event::LimitChanged {
+            id: account_id("users:42"),
+            account: account(Limit::Unlimited),
+            timestamp: at(5),
+        },
+        Event::AccountClosed {
+            id: account_id("users:42"),
+            account: Account {
+                closed: true,
+                ..account(Limit::Credit(0))
+            },
+            timestamp: at(6),
+        },
+        Event::PaymentAccepted(payment(PaymentState::Accepted, 0)),
+        Event::PaymentSent(payment(sent, 1)),
+        Event::PaymentReleased(payment(PaymentState::Accepted, 1)),
+        Event::PaymentSettled {
+            payment: payment(settled, 2),
+            transfer: transfer(TransferKind::Settle {
+                payment_id: payment_id(),
+                reserved: true,
+            }),
+        },
+    ]);
+    let codes = [
+        RefusedCode::ProcessorRefused,
+        RefusedCode::Purged,
+        RefusedCode::OperatorRefused,
+    ];
+    events.extend(
+        codes.map(|code| Event::PaymentRefused(payment(PaymentState::Refused { code }, 2))),
+    );
+    events.push(Event::PaymentsPurged {
+        payments_count: 3,
+        timestamp: at(7),
+    });
+    events.extend(refusals().map(|refusal| Event::Refused {
+        command: Command::Transfer(money()),
+        refusal,
+        timestamp: at(8),
+    }));
+    events.extend(failures().map(|failure| Event::Batch(batch(failure))));
+    events
+}
+
+const fn transfer_kinds() -> [TransferKind; 6] {
+    let pending_id = pending_id();
+    [
+        TransferKind::Transfer,
+        TransferKind::Pend { timeout_s: 60 },
+        TransferKind::Post {
+            pending_id,
+            pending_amount: 2_000,
+            in_full: false,
+        },
+        TransferKind::Void { pending_id },
+        TransferKind::Expire,
+        TransferKind::Settle {
+            payment_id: payment_id(),
+            reserved: false,
+        },
+    ]
+}
+
+/// Why atomic batches fail, and how `exists` tells each record.
+fn failures() -> impl Iterator<Item = Option<MemberFailure>> {
+    let records = [
+        Record::Account {
+            id: account_id("users:42"),
+            account: account(Limit::Credit(1)),
+        },
+        Record::Transfer(transfer(TransferKind::Transfer)),
+        Record::Payment(payment(PaymentState::Accepted, 0)),
+        Record::Purge {
+            payments_count: 1,
+            timestamp: at(9),
+        },
+    ];
+    let outcomes = records.map(|record| Outcome::exists(Ok(record)));
+    let refused = Outcome::refused(Refusal::CurrencyMismatch);
+    let failures = outcomes.into_iter().chain([refused]).map(|outcome| {
+        Some(MemberFailure {
+            index: 1,
+            outcome: outcome.into(),
+        })
+    });
+    std::iter::once(None).chain(failures)
+}
+
+fn batch(failure: Option<MemberFailure>) -> BatchDecided {
+    BatchDecided {
+        id: BatchId::from_u128(11),
+        digest: Digest([0xab; 32]),
+        members_count: 2,
+        failure,
+        timestamp: at(10),
+    }
+}
