@@ -152,6 +152,9 @@ impl<S: Storage> Writer<S> {
     }
 
     fn expire_idle(&mut self) {
+        if self.journal.failure().is_some() {
+            return;
+        }
         let now = self.clock.now();
         if let Err(unavailable) = self.expire(now) {
             tracing::warn!(code = unavailable.code(), "due expiries wait");
@@ -175,11 +178,15 @@ impl<S: Storage> Writer<S> {
 
     /// Makes sure that the open frame can take so much more. Nothing is decided before.
     fn make_room(&mut self, bytes: usize, records: usize) -> Result<(), Unavailable> {
-        if self.journal.open_frame_records() > 0 {
+        if self.journal.failure().is_none() && self.journal.open_frame_records() > 0 {
             if self.journal.fits(bytes, records) {
                 return Ok(());
             }
             self.flush();
+        }
+        if self.journal.failure().is_some() {
+            // The frame that failed is never committed, nor is any other.
+            return Err(Unavailable::StorageFailed);
         }
         match self.journal.begin(bytes, records) {
             Ok(()) => {

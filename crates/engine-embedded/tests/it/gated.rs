@@ -1,0 +1,147 @@
+//! A storage whose syncs wait at a gate while it is closed.
+
+use std::io;
+use std::sync::Arc;
+
+use journal::faulty::{FaultyFile, FaultyLock, FaultyStorage};
+use journal::{LockAttempt, Storage, StorageFile};
+use parking_lot::{Condvar, Mutex};
+
+/// See the module. Clones share the gate.
+#[derive(Clone)]
+pub(crate) struct Gated {
+    pub(crate) inner: FaultyStorage,
+    gate: Arc<Gate>,
+}
+
+pub(crate) struct GatedFile {
+    inner: FaultyFile,
+    gate: Arc<Gate>,
+}
+
+#[derive(Default)]
+struct Gate {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    is_closed: bool,
+    waiting: usize,
+}
+
+impl Gated {
+    pub(crate) fn new(inner: FaultyStorage) -> Self {
+        let gate = Arc::default();
+        Self { inner, gate }
+    }
+
+    /// From now on syncs wait.
+    pub(crate) fn close(&self) {
+        self.gate.state.lock().is_closed = true;
+    }
+
+    /// Syncs go on.
+    pub(crate) fn open_gate(&self) {
+        self.gate.state.lock().is_closed = false;
+        self.gate.changed.notify_all();
+    }
+
+    /// Returns once a sync waits at the gate.
+    pub(crate) fn wait_for_a_sync(&self) {
+        let mut state = self.gate.state.lock();
+        while state.waiting == 0 {
+            self.gate.changed.wait(&mut state);
+        }
+    }
+
+    fn file(&self, inner: io::Result<FaultyFile>) -> io::Result<GatedFile> {
+        let gate = Arc::clone(&self.gate);
+        inner.map(|inner| GatedFile { inner, gate })
+    }
+}
+
+impl Gate {
+    fn pass(&self) {
+        let mut state = self.state.lock();
+        state.waiting += 1;
+        self.changed.notify_all();
+        while state.is_closed {
+            self.changed.wait(&mut state);
+        }
+        state.waiting -= 1;
+    }
+}
+
+impl Storage for Gated {
+    type File = GatedFile;
+    type Lock = FaultyLock;
+
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.inner.list()
+    }
+
+    fn create(&self, name: &str) -> io::Result<GatedFile> {
+        self.file(self.inner.create(name))
+    }
+
+    fn open(&self, name: &str) -> io::Result<GatedFile> {
+        self.file(self.inner.open(name))
+    }
+
+    fn open_read_only(&self, name: &str) -> io::Result<GatedFile> {
+        self.file(self.inner.open_read_only(name))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.inner.remove(name)
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        self.inner.sync_directory()
+    }
+
+    fn try_lock(&self) -> io::Result<LockAttempt<FaultyLock>> {
+        self.inner.try_lock()
+    }
+
+    fn draw_id(&self) -> [u8; 16] {
+        self.inner.draw_id()
+    }
+
+    fn prepares_in_background(&self) -> bool {
+        self.inner.prepares_in_background()
+    }
+}
+
+impl StorageFile for GatedFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.inner.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.inner.write_at(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.gate.pass();
+        self.inner.sync()
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.inner.size()
+    }
+
+    fn reserve(&self, bytes: u64) -> io::Result<()> {
+        self.inner.reserve(bytes)
+    }
+}
