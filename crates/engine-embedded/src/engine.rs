@@ -123,6 +123,9 @@ impl<S: Storage> EmbeddedEngine<S> {
         if self.status() == Status::StorageFailed {
             return Err(Unavailable::StorageFailed);
         }
+        if deadline <= Instant::now() {
+            return Err(Unavailable::Overloaded);
+        }
         let queue = self.queue.as_ref().ok_or(Unavailable::LedgerUnavailable)?;
         let answered = queue.push(batches, deadline)?;
         match tokio::time::timeout_at(deadline.into(), answered).await {

@@ -149,3 +149,10 @@ pub(crate) fn transfer(id: u128, debit: &str, credit: &str, amount: u64) -> Comm
 pub(crate) fn deposit(id: u128, to: &str, amount: u64) -> Command {
     transfer(id, "world:BRL", to, amount)
 }
+
+pub(crate) fn pend(id: u128, debit: &str, amount: u64, timeout_s: u32) -> Command {
+    Command::Pend {
+        transfer: money(id, debit, "world:BRL", amount),
+        timeout_s,
+    }
+}

@@ -2,6 +2,7 @@
 
 mod bank;
 mod conformance;
+mod deadlines;
 mod faults;
 mod gated;
 mod subject;
