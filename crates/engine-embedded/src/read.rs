@@ -30,7 +30,11 @@ impl<S: Storage> Shared<S> {
             next: newest,
         };
         let mut entries = Vec::new();
-        let limit = query.limit.min(STATEMENT_PAGE_MAX);
+        // Before the first entry there is none to walk to.
+        let limit = match before {
+            0 | 1 => 0,
+            _ => query.limit.min(STATEMENT_PAGE_MAX),
+        };
         while entries.len() < limit {
             match walk.step().map_err(|error| damaged(&error))? {
                 Some(entry) if entry.number >= before => {}

@@ -1,7 +1,8 @@
-//! A storage whose syncs wait at a gate while it is closed.
+//! A storage whose syncs wait at a gate while it is closed, and that counts reads.
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use journal::faulty::{FaultyFile, FaultyLock, FaultyStorage};
 use journal::{LockAttempt, Storage, StorageFile};
@@ -23,6 +24,7 @@ pub(crate) struct GatedFile {
 struct Gate {
     state: Mutex<State>,
     changed: Condvar,
+    reads: AtomicU64,
 }
 
 #[derive(Default)]
@@ -54,6 +56,11 @@ impl Gated {
         while state.waiting == 0 {
             self.gate.changed.wait(&mut state);
         }
+    }
+
+    /// How often files were read.
+    pub(crate) fn reads(&self) -> u64 {
+        self.gate.reads.load(Ordering::SeqCst)
     }
 
     fn file(&self, inner: io::Result<FaultyFile>) -> io::Result<GatedFile> {
@@ -125,6 +132,7 @@ impl Storage for Gated {
 
 impl StorageFile for GatedFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.gate.reads.fetch_add(1, Ordering::SeqCst);
         self.inner.read_at(buffer, offset)
     }
 

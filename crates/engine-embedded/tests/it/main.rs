@@ -5,4 +5,5 @@ mod conformance;
 mod deadlines;
 mod faults;
 mod gated;
+mod statements;
 mod subject;
