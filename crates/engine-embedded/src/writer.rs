@@ -116,6 +116,7 @@ impl<S: Storage> Writer<S> {
         self.expire(now)?;
         let bytes: usize = batch.commands().iter().map(record_bytes_max).sum();
         self.make_room(bytes + RECORD_BYTES_MAX, batch.commands().len() + 1)?;
+        let records_before = self.journal.open_frame_records();
         let atomic_id = batch.atomic_id();
         let commands = batch.into_commands();
         let decided = self.work(|working, ticker| match atomic_id {
@@ -124,7 +125,12 @@ impl<S: Storage> Writer<S> {
         });
         decided.map_err(|error| {
             tracing::error!(%error, "a record could not be read back; the call is refused");
-            Unavailable::StorageDamaged
+            if self.journal.open_frame_records() > records_before {
+                // Commands before the one that met the damage are decided.
+                Unavailable::LedgerUnavailable
+            } else {
+                Unavailable::StorageDamaged
+            }
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod bank;
 mod conformance;
+mod damage;
 mod deadlines;
 mod faults;
 mod gated;

@@ -1,0 +1,106 @@
+//! Damage that is met at the opening, and damage that a read meets later.
+
+use std::sync::Arc;
+
+use engine_embedded::{EmbeddedEngine, OpenError};
+use journal::faulty::FaultyStorage;
+use ledger::Unavailable;
+use testkit::ManualClock;
+
+use crate::bank::{Bank, deposit, small};
+
+/// A bank over several small segments, with the damage in the record of `transfer <id>`.
+fn damage_record(storage: &FaultyStorage, id: u128) -> (String, usize) {
+    let text = format!("transfer {id}");
+    for number in 0.. {
+        let file = format!("{number:010}.segment");
+        let bytes = storage.bytes(&file).expect("a segment with that record");
+        let found = bytes.windows(text.len()).position(|w| w == text.as_bytes());
+        if let Some(offset) = found {
+            storage.flip_bit(&file, offset as u64 * 8 + 3);
+            return (file, offset);
+        }
+    }
+    unreachable!("the numbers never end")
+}
+
+fn bank_of(storage: &FaultyStorage, deposits: u128) -> Bank<FaultyStorage> {
+    let bank = Bank::open(storage.clone(), small(16, 12));
+    bank.open_accounts(&["a", "b"]);
+    for id in 1_001..=1_000 + deposits {
+        bank.give(deposit(id, if id % 2 == 0 { "b" } else { "a" }, 1));
+    }
+    bank
+}
+
+#[test]
+fn damage_in_a_sealed_segment_stops_the_opening_and_changes_nothing() {
+    let storage = FaultyStorage::new(1);
+    drop(bank_of(&storage, 200));
+    let (file, offset) = damage_record(&storage, 1_010);
+    let names = [
+        "0000000000.segment",
+        "0000000001.segment",
+        "0000000002.segment",
+    ];
+    let bytes = names.map(|name| storage.bytes(name).unwrap());
+    let operations = storage.operations();
+    let opened = EmbeddedEngine::open(
+        storage.clone(),
+        small(16, 12),
+        Arc::<ManualClock>::default(),
+    );
+    let Err(error @ OpenError::Journal(journal::OpenError::Damaged { .. })) = opened else {
+        panic!("damage must be told");
+    };
+    let text = error.to_string();
+    let told = text.split_once("is damaged at byte ").expect(&text);
+    assert_eq!(told.0.trim(), file);
+    let told_offset: usize = told.1.split(':').next().unwrap().parse().unwrap();
+    assert!(
+        told_offset <= offset && offset - told_offset < 12 << 10,
+        "{text}"
+    );
+    assert!(text.contains("restore this file from a backup"), "{text}");
+    assert_eq!(storage.operations(), operations);
+    assert_eq!(names.map(|name| storage.bytes(name).unwrap()), bytes);
+}
+
+#[test]
+fn damage_met_by_a_read_refuses_that_call_only() {
+    let storage = FaultyStorage::new(1);
+    let bank = bank_of(&storage, 100);
+    damage_record(&storage, 1_011);
+    let damaged = Unavailable::StorageDamaged;
+    assert_eq!(bank.transfer(1_011), Err(damaged));
+    assert_eq!(bank.statement("a", None, 1_000).unwrap_err(), damaged);
+    assert_eq!(bank.submit(vec![deposit(1_011, "a", 1)]), Err(damaged));
+    // The same account beside it, other accounts, other ids, new work.
+    assert_eq!(bank.statement("a", None, 40).unwrap().entries.len(), 40);
+    assert_eq!(bank.statement("a", Some(6), 9).unwrap_err(), damaged);
+    assert_eq!(bank.statement("b", None, 1_000).unwrap().entries.len(), 50);
+    assert!(bank.transfer(1_013).unwrap().is_some());
+    assert_eq!(bank.give(deposit(1_013, "a", 1)).code(), "exists");
+    assert_eq!(bank.give(deposit(5_000, "a", 1)).code(), "created");
+    assert_eq!(bank.account("a").balance(), 51);
+}
+
+/// "Nothing done" is only said where it is true.
+#[test]
+fn what_came_before_the_damage_in_one_batch_is_not_called_undone() {
+    let storage = FaultyStorage::new(1);
+    let bank = bank_of(&storage, 100);
+    damage_record(&storage, 1_011);
+    let batch = vec![
+        deposit(5_000, "a", 1),
+        deposit(1_011, "a", 1),
+        deposit(5_001, "a", 1),
+    ];
+    let answer = bank.submit(batch.clone()).unwrap_err();
+    assert!(!answer.nothing_done(), "{answer}");
+    assert!(bank.transfer(5_000).unwrap().is_some());
+    assert_eq!(bank.transfer(5_001), Ok(None));
+    // Asked again nothing new is done, and that is said.
+    assert_eq!(bank.submit(batch), Err(Unavailable::StorageDamaged));
+    assert_eq!(bank.account("a").balance(), 51);
+}
