@@ -28,6 +28,8 @@ use crate::working::Working;
 const ROUND_BYTES: usize = 1 << 20;
 /// How often due expiries are looked for when nothing arrives.
 const EXPIRY_INTERVAL: Duration = Duration::from_millis(250);
+/// After how long an expiry is tried again whose pending transfer could not be read.
+const UNREADABLE_RETRY_S: u32 = 60;
 
 /// What the writer thread owns.
 pub(crate) struct Writer<S: Storage> {
@@ -149,8 +151,12 @@ impl<S: Storage> Writer<S> {
                 }) => {}
                 Ok(outcome) => unreachable!("a due pending transfer expires: {outcome:?}"),
                 Err(error) => {
-                    tracing::error!(%error, %pending_id, "a pending transfer could not be read");
-                    return Err(Unavailable::StorageDamaged);
+                    tracing::error!(
+                        %error, %pending_id,
+                        "a pending transfer that is due could not be read; it is tried again later"
+                    );
+                    let later = now.plus_seconds(UNREADABLE_RETRY_S);
+                    self.draft.expiries.postpone(pending_id, later);
                 }
             }
         }

@@ -28,6 +28,15 @@ impl Expiries {
         }
     }
 
+    /// Counts a pending transfer as due only from `until` on.
+    pub fn postpone(&mut self, pending_id: TransferId, until: Timestamp) {
+        if let Some(expires_at) = self.by_id.get_mut(&pending_id) {
+            self.by_time.remove(&(*expires_at, pending_id));
+            self.by_time.insert((until, pending_id));
+            *expires_at = until;
+        }
+    }
+
     /// A pending transfer that is expired at `now`, the one due first.
     #[must_use]
     pub fn due(&self, now: Timestamp) -> Option<TransferId> {

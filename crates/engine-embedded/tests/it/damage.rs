@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use engine_embedded::{EmbeddedEngine, OpenError};
 use journal::faulty::FaultyStorage;
-use ledger::Unavailable;
+use ledger::{Command, TransferId, Unavailable};
 use testkit::ManualClock;
 
-use crate::bank::{Bank, deposit, small};
+use crate::bank::{Bank, deposit, pend, small};
 
 /// A bank over several small segments, with the damage in the record of `transfer <id>`.
 fn damage_record(storage: &FaultyStorage, id: u128) -> (String, usize) {
@@ -103,4 +103,36 @@ fn what_came_before_the_damage_in_one_batch_is_not_called_undone() {
     // Asked again nothing new is done, and that is said.
     assert_eq!(bank.submit(batch), Err(Unavailable::StorageDamaged));
     assert_eq!(bank.account("a").balance(), 51);
+}
+
+#[test]
+fn a_pending_transfer_that_cannot_be_read_holds_up_nobody_else() {
+    let storage = FaultyStorage::new(1);
+    let bank = Bank::open(storage.clone(), small(16, 12));
+    bank.open_accounts(&["a", "b"]);
+    bank.give(deposit(1, "a", 100));
+    bank.give(pend(77_001, "a", 60, 1));
+    bank.give(pend(77_002, "a", 5, 1));
+    bank.give(pend(77_003, "a", 1, 0));
+    damage_record(&storage, 77_001);
+    bank.clock.advance_ns(3_000_000_000);
+    let post = |id: u128, pending: u128| Command::Post {
+        id: TransferId::from_u128(id),
+        pending_id: TransferId::from_u128(pending),
+        amount: None,
+    };
+    assert_eq!(bank.give(deposit(2, "b", 1)).code(), "created");
+    // The other one has expired; what cannot be read stays reserved.
+    let account = bank.account("a");
+    assert_eq!(
+        (account.debits_pending, account.available()),
+        (61, Some(39))
+    );
+    assert_eq!(
+        bank.submit(vec![post(3, 77_001)]),
+        Err(Unavailable::StorageDamaged)
+    );
+    assert_eq!(bank.give(post(4, 77_002)).code(), "pending_expired");
+    assert_eq!(bank.give(post(5, 77_003)).code(), "created");
+    assert_eq!(bank.account("a").balance(), 99);
 }
