@@ -20,6 +20,13 @@ pub(crate) struct Request {
     size_bytes: usize,
 }
 
+impl Request {
+    /// What it takes in the queue, roughly.
+    pub(crate) const fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
+}
+
 /// The callers' end. The queue closes when it is dropped.
 pub(crate) struct Queue {
     sender: Sender<Request>,
@@ -54,7 +61,7 @@ impl Queue {
         batches: Vec<Batch>,
         deadline: Instant,
     ) -> Result<oneshot::Receiver<Answer>, Unavailable> {
-        let size_bytes: usize = batches.iter().map(request_bytes).sum();
+        let size_bytes = size_of::<Request>() + batches.iter().map(request_bytes).sum::<usize>();
         let waiting_bytes = self.gauge.fetch_add(size_bytes, Ordering::Relaxed);
         // A single call that is larger than the whole queue may still go through alone.
         if waiting_bytes > 0 && waiting_bytes + size_bytes > self.bytes_max {

@@ -23,9 +23,15 @@ use crate::record::{RECORD_BYTES_MAX, record_bytes_max};
 use crate::shared::{Shared, Status};
 use crate::working::Working;
 
+#[cfg(test)]
+mod tests;
+
 /// A frame is closed once it has this many bytes: what waits is answered in a few milliseconds
 /// even when much more has arrived.
 const ROUND_BYTES: usize = 1 << 20;
+/// A round takes no more than this of requests, so that those which leave no record are answered
+/// soon too.
+const ROUND_REQUEST_BYTES: usize = 4 * ROUND_BYTES;
 /// How often due expiries are looked for when nothing arrives.
 const EXPIRY_INTERVAL: Duration = Duration::from_millis(250);
 /// After how long an expiry is tried again whose pending transfer could not be read.
@@ -69,10 +75,13 @@ impl<S: Storage> Writer<S> {
     fn round(&mut self, first: Request) {
         let now = Instant::now();
         let mut next = Some(first);
+        let mut taken_bytes = 0;
         while let Some(request) = next {
             self.waiting.taken(&request);
+            taken_bytes += request.size_bytes();
             self.take(request, now);
-            next = if self.journal.open_frame_bytes() < ROUND_BYTES {
+            let has_room = self.journal.open_frame_bytes() < ROUND_BYTES;
+            next = if has_room && taken_bytes < ROUND_REQUEST_BYTES {
                 self.waiting.receiver.try_recv().ok()
             } else {
                 None
