@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use crate::errors;
 use crate::limits::Limits;
 use crate::listener::Listener;
-use crate::serve::{Stopped, serve_router};
+use crate::serve::{Stopped, serve_counted};
 
 /// Upper ends of the duration histograms, in seconds: 50 µs to 5 s.
 const DURATION_BUCKETS: [f64; 16] = [
@@ -78,7 +78,11 @@ pub async fn serve_metrics(
         connections_max: 64,
         ..Limits::default()
     };
-    let serving = serve_router(listener, router, &limits, shutdown, stop_timeout);
+    let uncounted = ConnectionMetrics {
+        open: Gauge::noop(),
+        refused: Counter::noop(),
+    };
+    let serving = serve_counted(listener, router, &limits, uncounted, shutdown, stop_timeout);
     tokio::select! {
         stopped = serving => stopped,
         () = keep_up(upkeep) => Stopped { requests_cut: 0 },
@@ -98,7 +102,7 @@ async fn exposition(State(handle): State<PrometheusHandle>) -> impl IntoResponse
     ([(CONTENT_TYPE, content_type)], handle.render())
 }
 
-/// What connections are counted with. The metrics' own port counts in the same series.
+/// What connections are counted with; those of the metrics' own port are not.
 #[derive(Clone)]
 pub(crate) struct ConnectionMetrics {
     pub(crate) open: Gauge,

@@ -113,3 +113,103 @@ impl From<Unavailable> for Problem {
         problem
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ledger::{AccountId, Field, PaymentId, PaymentStateName, TransferId};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn check(refusal: &Refusal, status: u16, figures: &Value) {
+        let problem = Problem::from(refusal);
+        let body: Value = serde_json::from_slice(&problem.to_json()).unwrap();
+        assert_eq!(
+            (problem.status.as_u16(), problem.code),
+            (status, refusal.code())
+        );
+        assert_eq!(
+            (&body["status"], &body["code"]),
+            (&json!(status), &json!(refusal.code()))
+        );
+        for (name, value) in figures.as_object().unwrap() {
+            assert_eq!(&body[name], value, "{}: {name}", refusal.code());
+        }
+        let members_count = 5 + figures.as_object().unwrap().len();
+        assert_eq!(body.as_object().unwrap().len(), members_count, "{body}");
+    }
+
+    #[test]
+    fn repeated_ids_name_the_field() {
+        for field in Field::ALL {
+            let refusal = Refusal::ExistsWithDifferent(field);
+            let name = refusal.code().replace("exists_with_different_", "");
+            check(&refusal, 409, &json!({"field": name}));
+        }
+    }
+
+    #[test]
+    fn refusals_about_accounts_carry_their_figures() {
+        let account_id = AccountId::new("a").unwrap();
+        let id = || account_id.clone();
+        let named = json!({"account_id": "a"});
+        check(&Refusal::AccountNotFound { account_id: id() }, 404, &named);
+        check(&Refusal::AccountClosed { account_id: id() }, 422, &named);
+        check(&Refusal::AccountReserved { account_id: id() }, 422, &named);
+        check(&Refusal::BalanceOverflow { account_id: id() }, 422, &named);
+        let refusal = Refusal::AccountInUse {
+            account_id: id(),
+            balance: -1,
+            debits_pending: 2,
+            credits_pending: 3,
+        };
+        let figures =
+            json!({"account_id": "a", "balance": -1, "debits_pending": 2, "credits_pending": 3});
+        check(&refusal, 422, &figures);
+        let refusal = Refusal::InsufficientFunds {
+            account_id: id(),
+            available: 1,
+            required: 2,
+            credit_limit: 3,
+        };
+        let figures = json!({"account_id": "a", "available": 1, "required": 2, "credit_limit": 3});
+        check(&refusal, 422, &figures);
+    }
+
+    #[test]
+    fn the_other_refusals() {
+        let pending_id = TransferId::from_u128(1);
+        let pending = json!({"pending_id": "00000000-0000-0000-0000-000000000001"});
+        check(&Refusal::PendingNotFound { pending_id }, 404, &pending);
+        check(&Refusal::PendingAlreadyPosted { pending_id }, 422, &pending);
+        check(&Refusal::PendingAlreadyVoided { pending_id }, 422, &pending);
+        check(&Refusal::PendingExpired { pending_id }, 422, &pending);
+        let (available, required) = (1, 2);
+        let refusal = Refusal::AmountExceedsPending {
+            available,
+            required,
+        };
+        check(&refusal, 422, &json!({"available": 1, "required": 2}));
+        check(
+            &Refusal::AmountOutOfRange { amount: 0 },
+            422,
+            &json!({"amount": 0}),
+        );
+        let payment_id = PaymentId::from_u128(1);
+        let payment = json!({"payment_id": "00000000-0000-0000-0000-000000000001"});
+        check(&Refusal::PaymentNotFound { payment_id }, 404, &payment);
+        let refusal = Refusal::PaymentInOtherState {
+            state: PaymentStateName::Sent,
+            attempt: 2,
+        };
+        check(&refusal, 422, &json!({"state": "sent", "attempt": 2}));
+        for refusal in [
+            Refusal::CurrencyMismatch,
+            Refusal::AccountsMustDiffer,
+            Refusal::DescriptionInvalid,
+            Refusal::BatchMemberFailed,
+        ] {
+            check(&refusal, 422, &json!({}));
+        }
+    }
+}

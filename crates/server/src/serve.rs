@@ -51,7 +51,19 @@ pub async fn serve_router(
     shutdown: impl Future<Output = ()>,
     stop_timeout: Duration,
 ) -> Stopped {
-    let face = Face::new(router, limits);
+    let metrics = ConnectionMetrics::new();
+    serve_counted(listener, router, limits, metrics, shutdown, stop_timeout).await
+}
+
+pub(crate) async fn serve_counted(
+    listener: Listener,
+    router: Router,
+    limits: &Limits,
+    metrics: ConnectionMetrics,
+    shutdown: impl Future<Output = ()>,
+    stop_timeout: Duration,
+) -> Stopped {
+    let face = Face::new(router, limits, metrics);
     tracing::info!(address = %listener.address(), "listening on {}", listener.address());
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -83,7 +95,7 @@ struct Face {
 }
 
 impl Face {
-    fn new(router: Router, limits: &Limits) -> Self {
+    fn new(router: Router, limits: &Limits, metrics: ConnectionMetrics) -> Self {
         let (stage, stage_seen) = watch::channel(Stage::Serving);
         let connections_max = limits
             .connections_max
@@ -93,7 +105,7 @@ impl Face {
             stage,
             connections_max,
             places: Arc::new(Semaphore::new(connections_max)),
-            metrics: ConnectionMetrics::new(),
+            metrics,
             refusals: Throttle::new(WARNING_INTERVAL),
             failures: Throttle::new(WARNING_INTERVAL),
             requests_cut: Arc::default(),

@@ -59,7 +59,10 @@ pub(crate) async fn transact(call: Call, request: Request) -> Answered {
     let account_id = account_id(request.uri().path())?;
     let command = match read_command(&call, &account_id, request).await {
         Ok(command) => command,
-        Err(problem) => return Err(unless_unknown(&call, account_id, problem).await),
+        Err(problem) if problem.status == StatusCode::UNPROCESSABLE_ENTITY => {
+            return Err(unless_unknown(&call, account_id, problem).await);
+        }
+        Err(problem) => return Err(problem),
     };
     let outcome = call.submit(Command::Transfer(command)).await?;
     let record = outcome.result.map_err(|refusal| Problem::from(&refusal))?;
