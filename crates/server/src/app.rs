@@ -6,6 +6,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use ledger::{Clock, Engine};
 
+use crate::body::Room;
 use crate::call::Call;
 use crate::health::Health;
 use crate::limits::Limits;
@@ -29,13 +30,15 @@ pub struct App {
 pub(crate) struct Shared {
     pub(crate) app: App,
     pub(crate) metrics: Metrics,
+    pub(crate) room: Room,
 }
 
 impl App {
     pub(crate) fn into_router(self) -> Router {
         let shared = Arc::new(Shared {
-            app: self,
             metrics: Metrics::new(),
+            room: Room::new(self.limits.bodies_bytes_max),
+            app: self,
         });
         Router::new()
             .route(

@@ -10,9 +10,9 @@ use ledger::{
 };
 
 use crate::app::Shared;
+use crate::body::BodyBytes;
 use crate::errors;
 use crate::health::Readiness;
-use crate::json::{self, BodyBytes};
 use crate::problem::Problem;
 
 /// A request in progress.
@@ -38,13 +38,15 @@ impl Call {
     /// The body of a `/v1` request.
     pub(crate) async fn body(&self, body: Body) -> Result<BodyBytes, Problem> {
         let bytes_max = self.shared.app.limits.body_bytes_max;
-        json::read_body(body, bytes_max, self.deadline()).await
+        let room = &self.shared.room;
+        room.read(body, bytes_max, self.deadline()).await
     }
 
     /// The body of a request on the 2024 challenge's routes.
     pub(crate) async fn challenge_body(&self, body: Body) -> Result<BodyBytes, Problem> {
         let bytes_max = self.shared.app.limits.challenge_body_bytes_max;
-        json::read_body(body, bytes_max, self.deadline()).await
+        let room = &self.shared.room;
+        room.read(body, bytes_max, self.deadline()).await
     }
 
     /// Gives the ledger one command.

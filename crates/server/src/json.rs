@@ -4,14 +4,11 @@
 //! each, integers written as integers. Out: as serde writes it.
 
 use std::borrow::Cow;
-use std::time::Instant;
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body as _, Bytes};
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
@@ -19,30 +16,8 @@ use serde_json::value::RawValue;
 use crate::errors;
 use crate::problem::Problem;
 
-/// A body that has arrived as a whole.
-pub(crate) type BodyBytes = Bytes;
-
 /// The longest detail about a body's fault, in bytes: it quotes what the caller sent.
 const DETAIL_BYTES_MAX: usize = 200;
-
-/// Reads a body of `bytes_max` bytes at most.
-pub(crate) async fn read_body(
-    body: Body,
-    bytes_max: usize,
-    deadline: Instant,
-) -> Result<BodyBytes, Problem> {
-    let announced = body.size_hint().lower();
-    if announced > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
-        return Err(errors::body_too_large(bytes_max));
-    }
-    let collected = Limited::new(body, bytes_max).collect();
-    match tokio::time::timeout_at(deadline.into(), collected).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(errors::body_too_large(bytes_max)),
-        Ok(Err(_)) => Err(errors::body_incomplete()),
-        Err(_) => Err(errors::request_timeout()),
-    }
-}
 
 /// Whether the headers say that the body is JSON.
 pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {

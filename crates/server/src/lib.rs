@@ -12,6 +12,7 @@
 
 mod address;
 mod app;
+mod body;
 mod call;
 mod challenge_2024;
 mod connection;

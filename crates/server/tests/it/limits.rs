@@ -149,3 +149,49 @@ async fn too_many_connections_are_refused() {
     fourth.send(GET).await;
     assert_eq!(fourth.answer().await.unwrap().status, 200);
 }
+
+#[tokio::test]
+async fn large_bodies_share_a_bounded_room() {
+    let face = face(Limits {
+        bodies_bytes_max: 1024 * 1024,
+        ..Limits::default()
+    })
+    .await;
+    let head = |length: usize| {
+        format!(
+            "POST /v1/accounts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n"
+        )
+    };
+    let (mut first, mut second) = (face.raw().await, face.raw().await);
+    first.send(head(1_000_000)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    second.send(head(100_000)).await;
+    let answer = second.answer().await.unwrap();
+    assert_eq!(answer.problem(), (503, "overloaded".to_owned()));
+    assert_eq!(face.transact(1, "c", 1, "small ones").await.status, 200);
+
+    first.send(vec![b' '; 1_000_000]).await;
+    let answer = first.answer().await.unwrap();
+    assert_eq!(answer.problem(), (400, "json_invalid".to_owned()));
+    first.send(head(1_000_000)).await;
+    first.send(vec![b' '; 1_000_000]).await;
+    assert_eq!(first.answer().await.unwrap().status, 400);
+}
+
+#[tokio::test]
+async fn a_body_in_chunks_has_the_same_bound() {
+    let face = face(Limits::default()).await;
+    let mut raw = face.raw().await;
+    raw.send(
+        "POST /clientes/1/transacoes HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Transfer-Encoding: chunked\r\n\r\n",
+    )
+    .await;
+    for _ in 0..5 {
+        raw.send(format!("400\r\n{}\r\n", " ".repeat(0x400))).await;
+    }
+    let answer = raw.answer().await.unwrap();
+    assert_eq!(answer.problem(), (413, "body_too_large".to_owned()));
+    assert!(raw.closed().await);
+}
