@@ -2,8 +2,6 @@
 
 use std::io::IsTerminal;
 
-use std::io::IsTerminal;
-
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 

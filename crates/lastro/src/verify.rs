@@ -1,9 +1,9 @@
 //! `lastro verify`: is this data folder whole, and does it keep the rules?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use engine_embedded::Verified;
 use journal::{FileStorage, Tail};
 
@@ -19,9 +19,12 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let place = options.data_dir.display();
-    anyhow::ensure!(options.data_dir.is_dir(), "there is no data folder {place}");
-    let storage =
-        FileStorage::open(&options.data_dir).with_context(|| format!("cannot open {place}"))?;
+    ensure!(
+        has_journal(&options.data_dir),
+        "there is no ledger in {place}"
+    );
+    let storage = FileStorage::open_existing(&options.data_dir)
+        .with_context(|| format!("cannot open {place}"))?;
     let journal_options = engine_embedded::Options::default().journal;
     let verified = engine_embedded::verify(storage, journal_options, options.read_only)
         .with_context(|| format!("{place} could not be verified"))?;
@@ -36,6 +39,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         );
         Ok(ExitCode::FAILURE)
     }
+}
+
+/// Verifying opens the journal, and opening would make one where there is none.
+fn has_journal(data_dir: &Path) -> bool {
+    let names = std::fs::read_dir(data_dir).into_iter().flatten().flatten();
+    names
+        .into_iter()
+        .any(|entry| Path::new(&entry.file_name()).extension() == Some("segment".as_ref()))
 }
 
 fn print(verified: &Verified) {

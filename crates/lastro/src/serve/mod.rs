@@ -12,6 +12,8 @@ use anyhow::{Context, bail};
 use engine_embedded::{EmbeddedEngine, Recovery};
 use journal::FileStorage;
 use ledger::Clock;
+use metrics_exporter_prometheus::PrometheusHandle;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use server::{App, Limits, Listener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -28,14 +30,8 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let config = Config::resolve(options)?;
     println!("lastro {}\n{config}", env!("CARGO_PKG_VERSION"));
     crate::log::start()?;
-    // Engine and face take their metric handles from the recorder that is installed by then.
-    let recorder = server::install_metrics().context("cannot install the metrics recorder")?;
-    metrics::gauge!(
-        "lastro_info",
-        "version" => env!("CARGO_PKG_VERSION"),
-        "durability" => config.durability.to_string()
-    )
-    .set(1.0);
+    raise_open_files_limit();
+    let recorder = install_metrics(&config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let engine = Arc::new(open(&config, &clock)?);
     let app = App {
@@ -55,6 +51,35 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     drop(engine);
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Engine and face take their metric handles from the recorder that is installed by then. Where
+/// nobody serves them there is none, since samples would pile up.
+fn install_metrics(config: &Config) -> anyhow::Result<Option<PrometheusHandle>> {
+    if config.metrics_listen.is_none() {
+        return Ok(None);
+    }
+    let recorder = server::install_metrics().context("cannot install the metrics recorder")?;
+    metrics::describe_gauge!(
+        "lastro_info",
+        "Always 1: the version and what an answer waits for"
+    );
+    metrics::gauge!(
+        "lastro_info",
+        "version" => env!("CARGO_PKG_VERSION"),
+        "durability" => config.durability.to_string()
+    )
+    .set(1.0);
+    Ok(Some(recorder))
+}
+
+/// Every connection is a file: as many as this process may open, not what shells allow at first.
+fn raise_open_files_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 fn open(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<EmbeddedEngine> {
@@ -94,7 +119,7 @@ async fn serve(
     config: &Config,
     engine: &Arc<EmbeddedEngine>,
     app: App,
-    recorder: metrics_exporter_prometheus::PrometheusHandle,
+    recorder: Option<PrometheusHandle>,
 ) -> anyhow::Result<()> {
     // The stop must be heard from the first request on.
     let stop = stop_signal()?;
@@ -106,7 +131,7 @@ async fn serve(
         Some(address) => Some(server::bind(address).await?),
         None => None,
     };
-    let metrics = serve_metrics(metrics_listener, recorder, stop.clone());
+    let metrics = serve_metrics(metrics_listener.zip(recorder), stop.clone());
     let face = server::serve(listener, app, stopped(stop), STOP_TIMEOUT);
     let (face, ()) = tokio::join!(face, metrics);
     if face.requests_cut > 0 {
@@ -119,11 +144,10 @@ async fn serve(
 }
 
 async fn serve_metrics(
-    listener: Option<Listener>,
-    recorder: metrics_exporter_prometheus::PrometheusHandle,
+    listener: Option<(Listener, PrometheusHandle)>,
     stop: watch::Receiver<bool>,
 ) {
-    if let Some(listener) = listener {
+    if let Some((listener, recorder)) = listener {
         server::serve_metrics(listener, recorder, stopped(stop), STOP_TIMEOUT).await;
     }
 }

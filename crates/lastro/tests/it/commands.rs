@@ -1,0 +1,181 @@
+//! What a person meets at the command line.
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+use testkit::LastroProcess;
+
+use crate::support::{Bank, assert_clean, binary, folder, serve, verify};
+
+#[test]
+fn a_second_process_on_the_same_folder_is_refused() {
+    let folder = folder();
+    let first = serve(folder.path());
+    let error = LastroProcess::serve(&binary(), folder.path(), &[])
+        .err()
+        .unwrap();
+    assert!(error.contains("is in use by"), "{error}");
+    assert!(error.contains(&first.id().to_string()), "{error}");
+    let output = verify(folder.path());
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is in use by"));
+    // Reading goes beside the server.
+    let mut read_only = Command::new(binary());
+    read_only
+        .args(["verify", "--read-only", "--data-dir"])
+        .arg(folder.path());
+    assert!(read_only.output().unwrap().status.success());
+}
+
+#[test]
+fn verify_makes_no_ledger_where_there_is_none() {
+    let folder = folder();
+    for place in [folder.path().to_owned(), folder.path().join("nothing")] {
+        let output = verify(&place);
+        assert!(!output.status.success());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("there is no ledger in"), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_sealed_journal_that_was_changed_is_refused() {
+    let folder = folder();
+    let process = serve(folder.path());
+    let bank = Bank::of(&process);
+    for _ in 0..3 {
+        assert_eq!(bank.transact("1", "c", 1).await.0, 200);
+    }
+    assert!(process.stop().unwrap().success());
+    // A byte in the middle of what was answered, with whole frames after it.
+    let segment = folder.path().join("0000000000.segment");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = 128 + 120 + 40;
+    bytes[at] ^= 1;
+    std::fs::write(&segment, &bytes).unwrap();
+    for said in [
+        LastroProcess::serve(&binary(), folder.path(), &[])
+            .err()
+            .unwrap(),
+        String::from_utf8_lossy(&verify(folder.path()).stderr).into_owned(),
+    ] {
+        assert!(said.contains("is damaged at byte"), "{said}");
+        assert!(said.contains("restore"), "{said}");
+    }
+    assert_eq!(
+        std::fs::read(&segment).unwrap(),
+        bytes,
+        "damage was changed"
+    );
+}
+
+#[test]
+fn mistakes_are_named() {
+    for (arguments, expected) in [
+        (vec!["serve", "--listen", "0.0.0.0:0"], "--insecure"),
+        (vec!["serve", "--listen", "nowhere"], "--listen"),
+        (vec!["serve", "--durability", "maybe"], "--durability"),
+        (
+            vec!["serve", "--config", "/nonexistent.toml"],
+            "cannot read /nonexistent.toml",
+        ),
+        (
+            vec!["bench", "--batch", "9000"],
+            "--batch must be 1 to 8190",
+        ),
+        (
+            vec!["bench", "--data-dir", "/dev/shm/lastro-bench-test"],
+            "memory file system",
+        ),
+    ] {
+        let output = Command::new(binary()).args(&arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            !output.status.success() && said.contains(expected),
+            "{arguments:?}: {said}"
+        );
+    }
+    let _ = std::fs::remove_dir("/dev/shm/lastro-bench-test");
+}
+
+#[test]
+fn bench_reports_its_figures_as_json() {
+    let folder = folder();
+    let output = Command::new(binary())
+        .args([
+            "bench",
+            "--transfers",
+            "3000",
+            "--batch",
+            "100",
+            "--accounts",
+            "50",
+            "--hot",
+        ])
+        .args(["--json", "figures.json"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let json = std::fs::read_to_string(folder.path().join("figures.json")).unwrap();
+    let figures: serde_json::Value = serde_json::from_str(&json).unwrap();
+    for name in [
+        "transfers_per_s",
+        "batch_p50_us",
+        "batch_p99_us",
+        "batch_max_us",
+        "rss_bytes",
+        "floor_transfers_per_s",
+        "floor_p50_us",
+    ] {
+        assert!(figures[name].as_f64().unwrap() > 0.0, "{name}: {json}");
+    }
+    assert_eq!(figures["durability"], "disk");
+    assert_eq!(figures["refused_count"], json!(30), "1 % of them");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(
+        left.len(),
+        1,
+        "the bench leaves its folder behind: {left:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_finishes_what_was_accepted() {
+    let folder = folder();
+    let process = serve(folder.path());
+    let bank = Bank::of(&process);
+    let hammer = {
+        let bank = bank.clone();
+        tokio::spawn(async move {
+            let mut answered = 0_u64;
+            loop {
+                let body = json!({"valor": 1, "tipo": "c", "descricao": "descricao"});
+                let url = format!("{}/clientes/3/transacoes", bank.url);
+                match bank.http.post(url).json(&body).send().await {
+                    Ok(response) if response.status() == 200 => answered += 1,
+                    _ => return answered,
+                }
+            }
+        })
+    };
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(process.stop().unwrap().success());
+    let answered = hammer.await.unwrap();
+    assert!(answered > 10, "{answered}");
+    assert_clean(folder.path());
+    let process = serve(folder.path());
+    let total = Bank::of(&process).statement("3").await["saldo"]["total"]
+        .as_u64()
+        .unwrap();
+    assert!(
+        (answered..=answered + 1).contains(&total),
+        "{answered} answered, {total} kept"
+    );
+}

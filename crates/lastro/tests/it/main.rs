@@ -1,0 +1,9 @@
+//! The real binary, as a process.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod challenge;
+mod commands;
+mod kill;
+mod support;
+mod syscalls;

@@ -1,0 +1,109 @@
+//! Starting the binary, and speaking to it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use testkit::LastroProcess;
+
+/// The binary under test.
+pub(crate) fn binary() -> PathBuf {
+    LastroProcess::binary(env!("CARGO_BIN_EXE_lastro"))
+}
+
+/// A folder on the disk, not in memory: what is not synced there is not safe.
+pub(crate) fn folder() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+pub(crate) fn serve(data_dir: &Path) -> LastroProcess {
+    LastroProcess::serve(&binary(), data_dir, &["--demo"]).unwrap()
+}
+
+pub(crate) fn verify(data_dir: &Path) -> Output {
+    Command::new(binary())
+        .arg("verify")
+        .arg("--data-dir")
+        .arg(data_dir)
+        .output()
+        .unwrap()
+}
+
+/// Fails unless `lastro verify` finds the folder clean.
+pub(crate) fn assert_clean(data_dir: &Path) {
+    let output = verify(data_dir);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+}
+
+/// How many times a test that waits for chance is tried: 10, or 100 in the long run.
+pub(crate) fn rounds() -> u32 {
+    if std::env::var_os("LASTRO_LONG").is_some() {
+        100
+    } else {
+        10
+    }
+}
+
+/// A client that keeps its connections.
+#[derive(Clone)]
+pub(crate) struct Bank {
+    pub(crate) http: Client,
+    pub(crate) url: String,
+}
+
+impl Bank {
+    pub(crate) fn of(process: &LastroProcess) -> Self {
+        Self {
+            http: Client::new(),
+            url: process.url().to_owned(),
+        }
+    }
+
+    /// One transaction of the 2024 challenge.
+    pub(crate) async fn transact(&self, client: &str, kind: &str, amount: u64) -> (u16, Value) {
+        let body = json!({"valor": amount, "tipo": kind, "descricao": "descricao"});
+        let url = format!("{}/clientes/{client}/transacoes", self.url);
+        let response = self.http.post(url).json(&body).send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, response.json().await.unwrap())
+    }
+
+    /// A statement of the 2024 challenge.
+    pub(crate) async fn statement(&self, client: &str) -> Value {
+        let url = format!("{}/clientes/{client}/extrato", self.url);
+        let response = self.http.get(url).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response.json().await.unwrap()
+    }
+
+    /// The status and body of a GET.
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        let response = self
+            .http
+            .get(format!("{}{path}", self.url))
+            .send()
+            .await
+            .unwrap();
+        let status = response.status().as_u16();
+        (status, response.json().await.unwrap())
+    }
+
+    /// A transfer over `/v1`: status, whether it was replayed, body. `Err` when the connection
+    /// broke before the whole answer was there.
+    pub(crate) async fn transfer(
+        &self,
+        body: &Value,
+    ) -> Result<(u16, bool, Value), reqwest::Error> {
+        let url = format!("{}/v1/transfers", self.url);
+        let response = self.http.post(url).json(body).send().await?;
+        let status = response.status().as_u16();
+        let replayed = response.headers().contains_key("idempotency-replayed");
+        Ok((status, replayed, response.json().await?))
+    }
+}

@@ -1,0 +1,155 @@
+//! The real binary as a process of its own, on free ports of loopback.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// How long a server may take to start: it replays its journal first.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long it may take to stop by itself.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A running `lastro serve`. Killed when dropped.
+#[derive(Debug)]
+pub struct LastroProcess {
+    child: Child,
+    url: String,
+    log: mpsc::Receiver<String>,
+}
+
+impl LastroProcess {
+    /// The binary to test: what `LASTRO_BIN` names, else `fallback`.
+    #[must_use]
+    pub fn binary(fallback: &str) -> PathBuf {
+        std::env::var_os("LASTRO_BIN").map_or_else(|| PathBuf::from(fallback), PathBuf::from)
+    }
+
+    /// Starts `lastro serve` on a free port with its data in `data_dir`, and waits until it
+    /// listens.
+    ///
+    /// # Errors
+    ///
+    /// What it said, when it does not listen in time.
+    pub fn serve(binary: &Path, data_dir: &Path, arguments: &[&str]) -> Result<Self, String> {
+        let mut command = Command::new(binary);
+        command
+            .arg("serve")
+            .arg("--data-dir")
+            .arg(data_dir)
+            .args(arguments);
+        Self::start(command)
+    }
+
+    /// Starts a command that ends in `lastro serve …`, such as a tracer's, likewise.
+    ///
+    /// # Errors
+    ///
+    /// What it said, when it does not listen in time.
+    pub fn start(mut command: Command) -> Result<Self, String> {
+        command
+            .env("LASTRO_LISTEN", "127.0.0.1:0")
+            .env("LASTRO_METRICS_LISTEN", "none")
+            .env("LASTRO_LOG", "info")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .map_err(|error| format!("{command:?}: {error}"))?;
+        let log = lines(&mut child);
+        let mut said = Vec::new();
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match log.recv_timeout(left) {
+                Ok(line) => {
+                    if let Some(address) = address_in(&line) {
+                        let url = format!("http://{address}");
+                        return Ok(Self { child, url, log });
+                    }
+                    said.push(line);
+                }
+                Err(_) => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return Err(format!("it does not listen; it said:\n{}", said.join("\n")));
+                }
+            }
+        }
+    }
+
+    /// Where it listens, such as `http://127.0.0.1:41234`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.kill_now();
+    }
+
+    /// Asks it to stop (SIGTERM) and waits until it has.
+    ///
+    /// # Errors
+    ///
+    /// When it does not stop in time; it is killed then.
+    pub fn stop(mut self) -> Result<ExitStatus, String> {
+        let id = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status();
+        asked.map_err(|error| format!("kill -TERM {id}: {error}"))?;
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        while Instant::now() < deadline {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Ok(status),
+                Ok(None) => std::thread::sleep(Duration::from_millis(5)),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Err(format!("it did not stop in {STOP_TIMEOUT:?}"))
+    }
+
+    /// What it has logged since the start or since this was asked last.
+    pub fn logged(&self) -> Vec<String> {
+        self.log.try_iter().collect()
+    }
+
+    fn kill_now(&mut self) {
+        // An error means that it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for LastroProcess {
+    fn drop(&mut self) {
+        self.kill_now();
+    }
+}
+
+/// Reads the process's log in a thread, so that it never waits for a reader.
+fn lines(child: &mut Child) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    if let Some(stderr) = child.stderr.take() {
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                // Nobody may be listening any more; the pipe must be drained all the same.
+                let _ = sender.send(line);
+            }
+        });
+    }
+    receiver
+}
+
+fn address_in(line: &str) -> Option<&str> {
+    let (_, after) = line.split_once("listening on ")?;
+    after.split_whitespace().next()
+}
