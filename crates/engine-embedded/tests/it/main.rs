@@ -1,10 +1,16 @@
 //! The embedded engine over real files and over faulty ones.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod bank;
 mod conformance;
+mod crashes;
 mod damage;
 mod deadlines;
 mod faults;
 mod gated;
+mod lies;
+mod model;
 mod statements;
 mod subject;
+mod workload;
