@@ -2,6 +2,7 @@
 
 mod bench;
 mod clock;
+mod load;
 mod log;
 mod serve;
 mod verify;
@@ -25,6 +26,8 @@ struct Arguments {
 enum Command {
     /// Serves the ledger.
     Serve(serve::Options),
+    /// Drives a server with a load, judges every answer, scores and reports the run.
+    Load(load::Options),
     /// Measures durable transfers per second, with the disk's own floor beside them.
     Bench(bench::Options),
     /// Checks a data folder: the journal's chain, and every rule that its records must keep.
@@ -34,6 +37,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve(options) => serve::run(options),
+        Command::Load(options) => load::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Verify(options) => verify::run(&options),
     };

@@ -1,0 +1,121 @@
+//! What came of the load.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Options;
+use super::options::Scales;
+use crate::figures::Figures;
+use crate::http::Connections;
+use crate::machine::Busy;
+use crate::recorder::Recorder;
+use crate::report::{Document, table};
+use crate::score::{Score, ScoreFigures};
+
+/// The report. Its names in JSON are stable.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    scenario: &'static str,
+    target: String,
+    began_at: String,
+    connections: Connections,
+    #[serde(flatten)]
+    scales: Scales,
+    /// Why the target was not fresh, where it was not.
+    not_fresh: Option<String>,
+    planned_requests_count: u64,
+    #[serde(flatten)]
+    score: ScoreFigures,
+    /// Whether nothing was fined.
+    is_full_score: bool,
+    #[serde(flatten)]
+    figures: Figures,
+}
+
+impl Report {
+    pub(super) fn new(
+        options: &Options,
+        recorder: &Recorder,
+        not_fresh: Option<String>,
+        planned_requests_count: u64,
+        busy: Busy,
+    ) -> Self {
+        let score = Score::of(
+            recorder.all.requests_count,
+            recorder.right_in_time_count,
+            recorder.inconsistencies_count,
+        );
+        let began_at = Timestamp::now() - busy.elapsed;
+        Self {
+            scenario: "rinha-2024",
+            target: options.target.to_string(),
+            began_at: began_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            connections: options.connections,
+            scales: Scales {
+                rate_scale: options.rate_scale,
+                duration_scale: options.duration_scale,
+                seed: options.seed,
+            },
+            not_fresh,
+            planned_requests_count,
+            score: score.into(),
+            is_full_score: score.is_full(),
+            figures: Figures::new(recorder, busy),
+        }
+    }
+
+    /// Whether the load's own criterion holds: every planned request was sent, nothing was fined.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.is_full_score && self.figures.requests_count == self.planned_requests_count
+    }
+
+    /// The score and its fines.
+    #[must_use]
+    pub const fn score(&self) -> ScoreFigures {
+        self.score
+    }
+
+    /// The figures.
+    #[must_use]
+    pub const fn figures(&self) -> &Figures {
+        &self.figures
+    }
+}
+
+impl Document for Report {
+    fn title(&self) -> String {
+        "rinha-2024: the official load".to_owned()
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        let _ = writeln!(
+            text,
+            "rinha-2024 against {}: {}, rate × {}, duration × {}, seed {}",
+            self.target,
+            self.connections.name(),
+            self.scales.rate_scale,
+            self.scales.duration_scale,
+            self.scales.seed
+        );
+        if let Some(why) = &self.not_fresh {
+            let _ = writeln!(text, "  NOT FRESH at the start: {why}");
+        }
+        text.push_str(&table::of(&self.figures));
+        let score = &self.score;
+        let _ = writeln!(
+            text,
+            "  {:.2} % right and under 250 ms; {} inconsistent answers",
+            score.within_sla_percent, self.figures.inconsistencies_count
+        );
+        let _ = writeln!(
+            text,
+            "  USD {:.2}: fined {:.2} for the SLA, {:.2} for inconsistencies",
+            score.score_usd, score.sla_fine_usd, score.inconsistency_fine_usd
+        );
+        text
+    }
+}
