@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use hashbrown::{HashMap, HashSet};
 use journal::Address;
 use ledger::{
-    AMOUNT_MAX, Account, AccountId, BatchDecided, BatchId, Event, Limit, Movement, Payment,
-    PaymentId, Timestamp, TransferId, UsedId,
+    AMOUNT_MAX, Account, AccountId, BATCH_COMMANDS_MAX, BatchDecided, BatchId, Command, Event,
+    Limit, Movement, Payment, PaymentId, Refusal, Timestamp, TransferId, TransferKind, UsedId,
 };
 
 use crate::record::{Links, Recorded, decode};
@@ -39,8 +39,8 @@ pub(super) struct Auditor {
     pub(super) payments: HashMap<PaymentId, Payment>,
     pub(super) refused_payment_ids: HashSet<PaymentId>,
     batch_ids: HashSet<BatchId>,
-    /// The records of the frame in hand.
-    frame: Vec<u64>,
+    /// The records of the frame in hand: where each is, and whether it may be a batch's member.
+    frame: Vec<(u64, bool)>,
     last: Timestamp,
     /// The record in hand.
     pub(super) address: u64,
@@ -55,10 +55,12 @@ impl Auditor {
         }
         self.audit.records_count += 1;
         match decode(payload) {
-            Ok(Recorded { links, event }) => self.event(links, &event),
+            Ok(Recorded { links, event }) => {
+                self.event(links, &event);
+                self.frame.push((self.address, can_be_member(&event)));
+            }
             Err(error) => self.find(error.to_string()),
         }
-        self.frame.push(self.address);
     }
 
     pub(super) fn finish(mut self) -> Audit {
@@ -110,21 +112,40 @@ impl Auditor {
             Event::AccountOpened { id, account } => self.account_opened(id, *account),
             Event::LimitChanged { id, account, .. } => self.limit_changed(id, account),
             Event::AccountClosed { id, account, .. } => self.account_closed(id, account),
-            Event::Refused { command, .. } => match command.used_id() {
-                Some(UsedId::Transfer(id)) => {
-                    self.audit.refusals_count += 1;
-                    self.use_transfer_id(id);
-                }
-                Some(UsedId::Payment(id)) => {
-                    self.audit.refusals_count += 1;
-                    let new =
-                        !self.payments.contains_key(&id) && self.refused_payment_ids.insert(id);
-                    self.check(new, "a payment id was used before");
-                }
-                None => self.find("a refusal is remembered without an id"),
-            },
+            Event::Refused {
+                command, refusal, ..
+            } => self.refused(command, refusal),
             Event::Batch(batch) => self.batch(links, batch),
             _ => self.payment_event(links, event),
+        }
+    }
+
+    fn refused(&mut self, command: &Command, refusal: &Refusal) {
+        match command.used_id() {
+            Some(UsedId::Transfer(id)) => self.use_transfer_id(id),
+            Some(UsedId::Payment(id)) => {
+                let new = !self.payments.contains_key(&id) && self.refused_payment_ids.insert(id);
+                self.check(new, "a payment id was used before");
+            }
+            None => return self.find("a refusal is remembered without an id"),
+        }
+        self.audit.refusals_count += 1;
+        if let Refusal::InsufficientFunds {
+            account_id,
+            available,
+            required,
+            credit_limit,
+        } = refusal
+        {
+            let audited = self.accounts.get(account_id);
+            let told = audited.is_some_and(|audited| {
+                audited.account.limit == Limit::Credit(*credit_limit)
+                    && available_exact(&audited.account) == i128::from(*available)
+            });
+            self.check(
+                told && required > available,
+                "a refusal's figures are not its account's",
+            );
         }
     }
 
@@ -148,67 +169,23 @@ impl Auditor {
         self.check(new, "a transfer id was used before");
     }
 
-    fn account_opened(&mut self, id: &AccountId, account: Account) {
-        let limited = matches!(account.limit, Limit::Credit(limit) if limit <= AMOUNT_MAX);
-        self.check(
-            limited && !id.is_reserved(),
-            "an account was opened without a limit",
-        );
-        let fresh = Account::new(account.currency, account.limit, account.timestamp);
-        self.check(account == fresh, "an account was opened with totals");
-        let before = self.accounts.insert(
-            id.clone(),
-            Audited {
-                account,
-                last_entry: 0,
-            },
-        );
-        self.check(before.is_none(), "an account was opened twice");
-    }
-
-    fn limit_changed(&mut self, id: &AccountId, account: &Account) {
-        let Some(mut audited) = self.accounts.get(id).copied() else {
-            return self.find("the limit of an account that is not open was changed");
-        };
-        audited.account.limit = account.limit;
-        self.check(
-            audited.account == *account,
-            "a changed account differs from its entries",
-        );
-        self.check_bounds(id, &audited.account);
-        self.accounts.insert(id.clone(), audited);
-    }
-
-    fn account_closed(&mut self, id: &AccountId, account: &Account) {
-        let Some(mut audited) = self.accounts.get(id).copied() else {
-            return self.find("an account that is not open was closed");
-        };
-        audited.account.closed = true;
-        self.check(
-            audited.account == *account,
-            "a closed account differs from its entries",
-        );
-        let empty =
-            account.balance() == 0 && account.debits_pending == 0 && account.credits_pending == 0;
-        self.check(empty, "an account was closed with money in it");
-        self.accounts.insert(id.clone(), audited);
-    }
-
     fn batch(&mut self, links: Links, batch: &BatchDecided) {
         self.audit.batches_count += 1;
         let new = self.batch_ids.insert(batch.id);
         self.check(new, "a batch id was used before");
-        if batch.failure.is_some() {
-            self.check(links.origin == 0, "a failed batch names members");
-            return;
-        }
         let members = batch.members_count as usize;
-        let first = self
-            .frame
-            .len()
-            .checked_sub(members)
-            .and_then(|at| self.frame.get(at));
-        let whole = members > 0 && first == Some(&links.origin);
+        let sized = (1..=BATCH_COMMANDS_MAX).contains(&members);
+        self.check(sized, "an atomic batch has no members, or too many");
+        if let Some(failure) = &batch.failure {
+            let named = failure.index < batch.members_count && links.origin == 0;
+            return self.check(named, "a failed batch names what is no member");
+        }
+        let first = self.frame.len().checked_sub(members);
+        let whole = first.is_some_and(|first| {
+            let members = &self.frame[first..];
+            members.first().map(|member| member.0) == Some(links.origin)
+                && members.iter().all(|(_, can_be_member)| *can_be_member)
+        });
         self.check(
             whole,
             "an atomic batch's members are not all right before it",
@@ -231,13 +208,13 @@ impl Auditor {
         Some(audited.account)
     }
 
-    fn check_bounds(&mut self, id: &AccountId, account: &Account) {
+    pub(super) fn check_bounds(&mut self, id: &AccountId, account: &Account) {
         let Limit::Credit(limit) = account.limit else {
             return;
         };
         let incoming = u128::from(account.credits_posted) + u128::from(limit);
         let outgoing = u128::from(account.debits_posted) + u128::from(account.debits_pending);
-        if outgoing > incoming {
+        if available_exact(account) < 0 {
             self.find(format!("account {id} has passed its limit"));
         }
         let bound = u128::from(AMOUNT_MAX);
@@ -245,6 +222,23 @@ impl Auditor {
             self.find(format!("a total of account {id} has passed 2^53 - 1"));
         }
     }
+}
+
+/// Whether the event may be a member of an atomic batch: what the system did itself and what was
+/// refused is none.
+fn can_be_member(event: &Event) -> bool {
+    match event {
+        Event::Transfer(transfer) => transfer.kind != TransferKind::Expire,
+        Event::Refused { .. } | Event::Batch(_) => false,
+        _ => true,
+    }
+}
+
+/// What a limited account has left, below 0 where it has passed its limit.
+fn available_exact(account: &Account) -> i128 {
+    i128::from(account.credits_posted) + i128::from(account.credit_limit().unwrap_or(0))
+        - i128::from(account.debits_posted)
+        - i128::from(account.debits_pending)
 }
 
 /// Whether the movement takes no more out of a reservation, and adds no more, than there can be.

@@ -1,6 +1,7 @@
 //! Checks a journal from the first record to the last: the chain, and every rule that the records
 //! must keep, by books of its own that share nothing with the engine but the rules of an account.
 
+mod accounts;
 mod auditor;
 mod payments;
 #[cfg(test)]

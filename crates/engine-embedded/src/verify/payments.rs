@@ -1,7 +1,8 @@
 //! What must hold of a payment's life.
 
 use ledger::{
-    Event, Movement, Payment, PaymentState, RefusedCode, Transfer, TransferId, TransferKind,
+    AMOUNT_MAX, AccountId, Event, Movement, Payment, PaymentState, RefusedCode, Transfer,
+    TransferId, TransferKind, is_description,
 };
 
 use crate::record::Links;
@@ -17,7 +18,7 @@ impl Auditor {
                 };
                 let first = before.state == PaymentState::Accepted;
                 let pinned = first || before.state == payment.state;
-                let counted = payment.attempt == before.attempt + 1;
+                let counted = before.attempt.checked_add(1) == Some(payment.attempt);
                 self.check(
                     pinned && counted && matches!(payment.state, PaymentState::Sent { .. }),
                     "a payment was sent elsewhere while it was on its way",
@@ -40,7 +41,7 @@ impl Auditor {
                 };
                 let refused = matches!(payment.state, PaymentState::Refused { .. });
                 self.check(
-                    before.state.is_due() && refused,
+                    before.state.is_due() && refused && payment.attempt == before.attempt,
                     "a payment was refused twice",
                 );
                 self.release(&before);
@@ -76,8 +77,16 @@ impl Auditor {
             && !self.refused_payment_ids.contains(&payment.id);
         self.check(new, "a payment id was used before");
         self.use_transfer_id(TransferId::of_payment(payment.id));
-        let fresh = payment.state == PaymentState::Accepted && payment.attempt == 0;
+        let fresh = *payment == payment.as_accepted();
         self.check(fresh, "a payment was accepted in another state");
+        let account_fits = payment
+            .account_id
+            .as_ref()
+            .is_none_or(|id| !id.is_reserved());
+        let well_formed = (1..=AMOUNT_MAX).contains(&payment.amount)
+            && is_description(&payment.description)
+            && account_fits;
+        self.check(well_formed, "a payment was accepted that is malformed");
         if let Some(account_id) = &payment.account_id {
             let reserved = self.apply(account_id, Movement::ReserveDebit(payment.amount));
             if let Some(account) = reserved {
@@ -95,12 +104,13 @@ impl Auditor {
         let processors = (&before.state, &payment.state);
         let same_processor = match processors {
             (PaymentState::Sent { processor, .. }, PaymentState::Settled { processor: by, .. }) => {
-                processor == by
+                let credited = AccountId::processor(by, payment.currency);
+                processor == by && transfer.credit_account_id == credited
             }
             _ => false,
         };
         self.check(
-            same_processor,
+            same_processor && payment.attempt == before.attempt,
             "a payment was settled by a processor it was not sent to",
         );
         let reserved = payment.account_id.is_some();
@@ -111,8 +121,9 @@ impl Auditor {
                     reserved,
                 }
             && transfer.amount == payment.amount
-            && transfer.debit_account_id == payment.payer()
-            && transfer.credit_account_id.is_processor();
+            && transfer.description == payment.description
+            && transfer.timestamp == payment.timestamp
+            && transfer.debit_account_id == payment.payer();
         self.check(belongs, "a settlement's transfer is not its payment's");
         self.move_money(links, transfer);
         self.keep(payment);

@@ -150,8 +150,9 @@ impl Auditor {
             _ => None,
         };
         if after != expected {
+            let (expected, after) = (described(expected), described(after));
             self.find(format!(
-                "account {id} is {expected:?} after it, the record says {after:?}"
+                "account {id} has {expected} by it, the record says {after}"
             ));
         }
         let Some(audited) = self.accounts.get_mut(id) else {
@@ -169,5 +170,18 @@ impl Auditor {
             previous == last_entry,
             "an entry does not lead to the one before",
         );
+    }
+}
+
+fn described(after: Option<After>) -> String {
+    match after {
+        None => "no entry".to_owned(),
+        Some(After {
+            entry_number,
+            balance,
+            credit_limit,
+        }) => {
+            format!("entry {entry_number} with balance {balance} and credit limit {credit_limit}")
+        }
     }
 }

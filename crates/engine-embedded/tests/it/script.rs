@@ -1,0 +1,213 @@
+//! A short life of a ledger in which every event occurs. It never changes: a fixture was made by
+//! it.
+
+use ledger::{
+    AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Millis, MoveMoney, OpenAccount,
+    PaymentExpected, PaymentId, PaymentStateName, ProcessorName, Reference, RefusedCode,
+    TransferId,
+};
+
+/// One step.
+pub(crate) enum Step {
+    /// Time passes by this many nanoseconds.
+    Advance(u64),
+    /// A call.
+    Submit(Vec<Batch>),
+}
+
+/// All steps, in order.
+pub(crate) fn steps() -> Vec<Step> {
+    let mut steps = vec![Step::Advance(1_000)];
+    let batches = accounts_and_transfers()
+        .into_iter()
+        .chain(payments())
+        .chain(batches());
+    for (number, batch) in (0..).zip(batches) {
+        // The first pending transfers expire before the fifth call.
+        let pause = if number == 4 {
+            2_000_000_000
+        } else {
+            1_000_000
+        };
+        steps.push(Step::Advance(pause));
+        steps.push(Step::Submit(vec![batch]));
+    }
+    steps
+}
+
+fn accounts_and_transfers() -> Vec<Batch> {
+    vec![
+        all(vec![
+            open("a", "BRL", 1_000),
+            open("b", "BRL", 0),
+            open("c", "USD", 10),
+            open("d", "BRL", 0),
+        ]),
+        all(vec![
+            Command::Transfer(money(1, "world:BRL", "a", 500)),
+            Command::Transfer(money(2, "a", "b", 200)),
+        ]),
+        all(vec![
+            pend(3, "a", "b", 100, 0),
+            pend(4, "a", "world:BRL", 50, 0),
+            pend(5, "a", "b", 30, 1),
+        ]),
+        all(vec![
+            Command::Post {
+                id: TransferId::from_u128(6),
+                pending_id: TransferId::from_u128(3),
+                amount: Some(60),
+            },
+            Command::Void {
+                id: TransferId::from_u128(7),
+                pending_id: TransferId::from_u128(4),
+            },
+        ]),
+        all(vec![
+            Command::Transfer(money(8, "b", "a", 10)),
+            Command::Transfer(money(9, "b", "a", 100_000)),
+            Command::Post {
+                id: TransferId::from_u128(10),
+                pending_id: TransferId::from_u128(5),
+                amount: None,
+            },
+        ]),
+        all(vec![
+            Command::ChangeLimit {
+                account_id: account("a"),
+                credit_limit: 900,
+            },
+            Command::CloseAccount {
+                account_id: account("d"),
+            },
+        ]),
+    ]
+}
+
+fn payments() -> Vec<Batch> {
+    vec![
+        all(vec![
+            accept(1, Some("a"), 40),
+            accept(2, None, 70),
+            accept(3, Some("a"), 5),
+            accept(4, Some("a"), 6),
+            accept(5, Some("b"), 1_000_000),
+        ]),
+        all(vec![
+            send(1, 0, "default"),
+            Command::ReleasePayment {
+                id: PaymentId::from_u128(1),
+                expected: expected(PaymentStateName::Sent, 1),
+            },
+            send(1, 1, "fallback"),
+            send(2, 0, "default"),
+        ]),
+        all(vec![settle(1, 2), settle(2, 1)]),
+        all(vec![
+            Command::RefusePayment {
+                id: PaymentId::from_u128(3),
+                expected: expected(PaymentStateName::Accepted, 0),
+                code: RefusedCode::OperatorRefused,
+            },
+            Command::PurgePayments,
+        ]),
+    ]
+}
+
+fn batches() -> Vec<Batch> {
+    let mut described = money(15, "world:BRL", "b", 9_007_199_254);
+    described.description = "é".repeat(140).into();
+    described.reference = Some(Reference::from_u128(u128::MAX / 3));
+    vec![
+        atomic(
+            1,
+            vec![
+                Command::Transfer(money(11, "world:BRL", "b", 5)),
+                pend(12, "b", "a", 3, 3_600),
+                accept(6, None, 8),
+            ],
+        ),
+        atomic(
+            2,
+            vec![
+                Command::Transfer(money(13, "world:BRL", "b", 5)),
+                Command::Transfer(money(14, "b", "a", 100_000)),
+            ],
+        ),
+        all(vec![
+            Command::Transfer(described),
+            accept(7, None, 11),
+            send(7, 0, "default"),
+        ]),
+        all(vec![settle(7, 1)]),
+    ]
+}
+
+fn all(commands: Vec<Command>) -> Batch {
+    Batch::independent(commands).unwrap()
+}
+
+fn atomic(id: u128, commands: Vec<Command>) -> Batch {
+    Batch::atomic(BatchId::from_u128(id), commands).unwrap()
+}
+
+fn account(id: &str) -> AccountId {
+    AccountId::new(id).unwrap()
+}
+
+fn open(id: &str, currency: &str, credit_limit: u64) -> Command {
+    Command::OpenAccount(OpenAccount {
+        id: account(id),
+        currency: Currency::new(currency).unwrap(),
+        credit_limit,
+    })
+}
+
+fn money(id: u128, debit: &str, credit: &str, amount: u64) -> MoveMoney {
+    MoveMoney {
+        id: TransferId::from_u128(id),
+        debit_account_id: account(debit),
+        credit_account_id: account(credit),
+        amount,
+        description: format!("number {id}").into(),
+        reference: None,
+    }
+}
+
+fn pend(id: u128, debit: &str, credit: &str, amount: u64, timeout_s: u32) -> Command {
+    Command::Pend {
+        transfer: money(id, debit, credit, amount),
+        timeout_s,
+    }
+}
+
+fn accept(id: u128, account_id: Option<&str>, amount: u64) -> Command {
+    Command::AcceptPayment(AcceptPayment {
+        id: PaymentId::from_u128(id),
+        account_id: account_id.map(account),
+        currency: Currency::new("BRL").unwrap(),
+        amount,
+        description: format!("payment {id}").into(),
+    })
+}
+
+fn send(id: u128, attempt: u32, processor: &str) -> Command {
+    Command::SendPayment {
+        id: PaymentId::from_u128(id),
+        expected: expected(PaymentStateName::Accepted, attempt),
+        processor: ProcessorName::new(processor).unwrap(),
+        requested_at: Millis(1_767_225_600_000 + u64::from(attempt)),
+    }
+}
+
+fn settle(id: u128, attempt: u32) -> Command {
+    Command::SettlePayment {
+        id: PaymentId::from_u128(id),
+        expected: expected(PaymentStateName::Sent, attempt),
+        requested_at: Millis(1_767_225_600_000 + u64::from(attempt) * 1_000),
+    }
+}
+
+fn expected(state: PaymentStateName, attempt: u32) -> PaymentExpected {
+    PaymentExpected { state, attempt }
+}
