@@ -47,6 +47,15 @@ impl Accounts {
         self.slot(id).map(|slot| self.kept(slot))
     }
 
+    /// The id of the account in this slot, if there is one.
+    pub(crate) fn id(&self, slot: Slot) -> Option<&AccountId> {
+        let slot = slot as usize;
+        self.chunks
+            .get(slot / CHUNK)?
+            .get(slot % CHUNK)
+            .map(|(id, _)| id)
+    }
+
     pub(crate) fn kept(&self, slot: Slot) -> &Kept {
         &self.at(slot).1
     }

@@ -1,5 +1,7 @@
 //! What has been decided and is not published yet, above the published books.
 
+use std::cell::Cell;
+
 use hashbrown::HashMap;
 
 use journal::Address;
@@ -46,13 +48,25 @@ pub(crate) struct DraftAccounts {
     places: Vec<u32>,
     new: Vec<AccountId>,
     new_slots: HashMap<AccountId, Slot>,
+    /// The slots asked for last: a transfer asks for its two accounts several times.
+    recent: Cell<[Slot; 2]>,
 }
 
 impl DraftAccounts {
     pub(crate) fn slot(&self, published: &Accounts, id: &AccountId) -> Option<Slot> {
+        let [newest, older] = self.recent.get();
+        for slot in [newest, older] {
+            if published.id(slot) == Some(id) {
+                return Some(slot);
+            }
+        }
         match published.slot(id) {
-            None if !self.new.is_empty() => self.new_slots.get(id).copied(),
-            slot => slot,
+            Some(slot) => {
+                self.recent.set([slot, newest]);
+                Some(slot)
+            }
+            None if self.new.is_empty() => None,
+            None => self.new_slots.get(id).copied(),
         }
     }
 

@@ -4,9 +4,11 @@
 //! journal alone. It is held in memory for now, about 30 bytes an id; nothing outside this file
 //! knows that.
 //!
-//! It grows shard by shard, so that no insertion waits for the whole of it to be moved.
+//! It grows shard by shard, so that no insertion waits for the whole of it to be moved; and the
+//! shards are of different sizes, so that they do not all grow at the same time.
 
 use std::hash::BuildHasher;
+use std::sync::LazyLock;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use journal::Address;
@@ -14,6 +16,23 @@ use ledger::{BatchId, PaymentId, TransferId};
 use parking_lot::RwLock;
 
 const SHARDS: usize = 256;
+/// How finely hashes are dealt out to shards.
+const PLACES: usize = 1 << 14;
+
+/// The shard of each place. A table grows when it has doubled, and shard `i` gets a share of the
+/// ids in proportion to `2^(i / SHARDS)`: so one after the other doubles, evenly over time.
+static SHARD_OF: LazyLock<Box<[u8]>> = LazyLock::new(|| {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the logarithm of 1.0 .. 2.0, times 256, is 0.0 .. 256.0"
+    )]
+    let shard = |place: usize| {
+        let share = f64::from(u32::try_from(place).unwrap_or(0)) / PLACES as f64;
+        ((1.0 + share).log2() * SHARDS as f64) as u8
+    };
+    (0..PLACES).map(shard).collect()
+});
 
 /// The ids of all spaces but the accounts'.
 #[derive(Debug, Default)]
@@ -27,6 +46,7 @@ pub(crate) struct Ids {
 pub(crate) struct IdIndex<K> {
     shards: Box<[Shard<K>]>,
     hasher: DefaultHashBuilder,
+    shard_of: &'static [u8],
 }
 
 type Shard<K> = RwLock<HashTable<(K, Address)>>;
@@ -64,7 +84,8 @@ impl<K: Id> IdIndex<K> {
 
     fn shard(&self, hash: u64) -> &Shard<K> {
         // The table itself takes the lowest and the highest bits.
-        &self.shards[(hash >> 32) as usize % SHARDS]
+        let place = (hash >> 32) as usize % PLACES;
+        &self.shards[usize::from(self.shard_of[place])]
     }
 }
 
@@ -76,6 +97,7 @@ impl<K> Default for IdIndex<K> {
         Self {
             shards,
             hasher: DefaultHashBuilder::default(),
+            shard_of: &SHARD_OF,
         }
     }
 }
@@ -112,6 +134,17 @@ impl Id for BatchId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shards_differ_in_size_by_half_at_the_most() {
+        let mut sizes = [0_u32; SHARDS];
+        for shard in SHARD_OF.iter() {
+            sizes[usize::from(*shard)] += 1;
+        }
+        let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
+        assert!(*least > 40 && *most < 2 * least + 10, "{least} to {most}");
+        assert!(sizes[0] + 30 < sizes[SHARDS - 1]);
+    }
 
     #[test]
     fn the_newest_record_wins() {

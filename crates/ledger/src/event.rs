@@ -50,8 +50,8 @@ pub enum Event {
     PaymentReleased(Payment),
     /// A payment was settled.
     PaymentSettled {
-        /// The payment afterwards.
-        payment: Payment,
+        /// The payment afterwards; boxed, so that events are no larger than a transfer.
+        payment: Box<Payment>,
         /// The transfer that moved the money.
         transfer: Transfer,
     },
@@ -138,8 +138,8 @@ impl Event {
             Self::PaymentAccepted(payment)
             | Self::PaymentSent(payment)
             | Self::PaymentReleased(payment)
-            | Self::PaymentSettled { payment, .. }
             | Self::PaymentRefused(payment) => Outcome::created(Record::Payment(payment)),
+            Self::PaymentSettled { payment, .. } => Outcome::created(Record::Payment(*payment)),
             Self::PaymentsPurged {
                 payments_count,
                 timestamp,
@@ -168,8 +168,8 @@ impl Event {
             Self::PaymentAccepted(payment)
             | Self::PaymentSent(payment)
             | Self::PaymentReleased(payment)
-            | Self::PaymentSettled { payment, .. }
             | Self::PaymentRefused(payment) => Some(payment),
+            Self::PaymentSettled { payment, .. } => Some(payment),
             _ => None,
         }
     }

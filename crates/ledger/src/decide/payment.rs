@@ -175,7 +175,10 @@ fn settled<S: State + ?Sized>(
         timestamp: now,
         ..payment
     };
-    Decision::Event(Event::PaymentSettled { payment, transfer })
+    Decision::Event(Event::PaymentSettled {
+        payment: Box::new(payment),
+        transfer,
+    })
 }
 
 pub(super) fn release<S: State + ?Sized>(

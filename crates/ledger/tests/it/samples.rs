@@ -217,7 +217,7 @@ pub(crate) fn events() -> Vec<Event> {
         Event::PaymentSent(payment(sent, 1)),
         Event::PaymentReleased(payment(PaymentState::Accepted, 1)),
         Event::PaymentSettled {
-            payment: payment(settled, 2),
+            payment: Box::new(payment(settled, 2)),
             transfer: transfer(TransferKind::Settle {
                 payment_id: payment_id(),
                 reserved: true,
