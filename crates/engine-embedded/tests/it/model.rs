@@ -13,6 +13,7 @@ use ledger::{
 };
 
 use crate::bank::wait;
+use crate::picture::Ids;
 use engine_embedded::EmbeddedEngine;
 
 /// The reference's books, and where a crash may cut them.
@@ -157,6 +158,17 @@ fn balance_at(books: &Books, id: &AccountId, at: Timestamp) -> Option<BalanceAt>
         balance: newest.map_or(0, |entry| entry.balance_after),
         entry_number: newest.map_or(0, |entry| entry.number),
     })
+}
+
+/// Every account and every used id.
+pub(crate) fn ids(books: &Books) -> Ids {
+    let mut accounts: Vec<_> = books.accounts().map(|(id, _)| id.clone()).collect();
+    accounts.sort_unstable();
+    Ids {
+        accounts,
+        transfers: transfer_ids(books).into_iter().collect(),
+        payments: payment_ids(books).into_iter().collect(),
+    }
 }
 
 /// Every used id of the space of transfers.

@@ -25,7 +25,7 @@ pub(crate) fn options() -> Options {
 /// One seed's run.
 pub(crate) struct Workload {
     pub(crate) clock: Arc<ManualClock>,
-    model: Model,
+    pub(crate) model: Model,
     generator: Generator,
     /// What was answered first under each id.
     first: Vec<(Command, Outcome)>,
@@ -53,7 +53,7 @@ impl Workload {
     }
 
     /// Opens the engine, and cuts the model to what it found.
-    fn open(
+    pub(crate) fn open(
         &mut self,
         storage: &FaultyStorage,
     ) -> Result<EmbeddedEngine<FaultyStorage>, OpenError> {
@@ -71,7 +71,7 @@ impl Workload {
     }
 
     /// Whether all steps were answered, each as the model says, before the machine stopped.
-    fn work(
+    pub(crate) fn work(
         &mut self,
         engine: &EmbeddedEngine<FaultyStorage>,
         storage: &FaultyStorage,

@@ -1,0 +1,83 @@
+//! All that an engine can be read, as text.
+
+use std::fmt::{Debug, Write};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use ledger::{AccountId, Answer, Engine, Millis, PaymentId, StatementQuery, Timestamp, TransferId};
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Ids {
+    pub(crate) accounts: Vec<AccountId>,
+    pub(crate) transfers: Vec<TransferId>,
+    pub(crate) payments: Vec<PaymentId>,
+}
+
+/// Every read of these ids, one to a line.
+pub(crate) fn picture(engine: &dyn Engine, ids: &Ids) -> String {
+    let mut text = String::new();
+    let deadline = Instant::now();
+    for id in &ids.accounts {
+        let account = read(engine.account(id.clone(), deadline));
+        line(&mut text, &format!("account {id}"), account);
+        statement(engine, id, &mut text);
+    }
+    for id in &ids.transfers {
+        let used = read(engine.transfer(*id, deadline));
+        line(&mut text, &format!("transfer {id}"), used);
+    }
+    for id in &ids.payments {
+        let used = read(engine.payment(*id, deadline));
+        line(&mut text, &format!("payment {id}"), used);
+    }
+    let due = read(engine.payments_due(usize::MAX, deadline));
+    line(&mut text, "due", due);
+    for second in 0..4 {
+        let from = Some(Millis(1_767_225_600_000 + second * 1_000));
+        let summary = read(engine.payments_summary(from, None, deadline));
+        line(&mut text, &format!("summary from {second} s"), summary);
+    }
+    text
+}
+
+fn statement(engine: &dyn Engine, id: &AccountId, text: &mut String) {
+    let deadline = Instant::now();
+    let mut before = None;
+    loop {
+        let query = StatementQuery {
+            account_id: id.clone(),
+            before,
+            limit: 7,
+        };
+        let Some(page) = read(engine.statement(query, deadline)) else {
+            return;
+        };
+        before = page.next_before();
+        for entry in page.entries {
+            let at = Timestamp::from_nanos(entry.timestamp.as_nanos() - 1);
+            let balance = read(engine.balance_at(id.clone(), at, deadline));
+            line(text, "  entry", entry);
+            line(text, "  right before", balance);
+        }
+        if before.is_none() {
+            return;
+        }
+    }
+}
+
+/// Reads never wait.
+fn read<T>(mut answer: Answer<'_, T>) -> T {
+    match answer
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(Ok(answer)) => answer,
+        Poll::Ready(Err(unavailable)) => panic!("{unavailable}"),
+        Poll::Pending => panic!("a read waits"),
+    }
+}
+
+fn line(text: &mut String, what: &str, answer: impl Debug) {
+    writeln!(text, "{what}: {answer:?}").unwrap();
+}
