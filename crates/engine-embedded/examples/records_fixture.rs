@@ -1,0 +1,56 @@
+//! Writes a data folder of the current record layout, and what is read from it, to a new
+//! directory, to be kept as a fixture.
+
+#![expect(clippy::unwrap_used, reason = "made by hand, once for each layout")]
+
+use std::error::Error;
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine_embedded::EmbeddedEngine;
+use journal::FileStorage;
+use ledger::Engine;
+use testkit::ManualClock;
+
+#[path = "../tests/it/golden.rs"]
+mod golden;
+#[path = "../tests/it/picture.rs"]
+mod picture;
+#[path = "../tests/it/script.rs"]
+mod script;
+
+use script::{Step, steps};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let path = std::env::args()
+        .nth(1)
+        .ok_or("usage: records_fixture <new directory>")?;
+    fs::create_dir(&path)?;
+    let clock = Arc::new(ManualClock::default());
+    let storage = FileStorage::open(&path)?;
+    let (engine, _) = EmbeddedEngine::open(storage, golden::options(), clock.clone())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    for step in steps() {
+        match step {
+            Step::Advance(by) => clock.advance_ns(by),
+            Step::Submit(batches) => {
+                let deadline = Instant::now() + Duration::from_secs(20);
+                runtime.block_on(engine.submit(batches, deadline))?;
+            }
+        }
+    }
+    let expected = picture::picture(&engine, &golden::ids());
+    fs::write(format!("{path}/expected.txt"), expected)?;
+    drop(engine);
+    // Only the segments are the journal.
+    for name in ["spare", "spare.partial", "lock"] {
+        let _ = fs::remove_file(format!("{path}/{name}"));
+    }
+    let storage = FileStorage::open_existing(&path)?;
+    let verified = engine_embedded::verify(storage, golden::options().journal, true)?;
+    println!("head {}", verified.head.hash);
+    Ok(())
+}
