@@ -20,6 +20,7 @@ pub(crate) const CHECKPOINT_ENTRIES: u64 = 1_024;
 #[derive(Debug, Default)]
 pub(crate) struct Books {
     pub(crate) accounts: Accounts,
+    pub(crate) ids: Ids,
     /// Where the entries numbered 1024, 2048, … of an account are.
     pub(crate) checkpoints: HashMap<Slot, Vec<Address>>,
     pub(crate) payments: OpenPayments,
@@ -30,15 +31,15 @@ pub(crate) struct Books {
 
 impl Books {
     /// Takes in what was decided and is durable now. `draft` is empty afterwards.
-    pub(crate) fn publish(&mut self, draft: &mut Draft, ids: &Ids) {
+    pub(crate) fn publish(&mut self, draft: &mut Draft) {
         for (id, address) in draft.transfers.drain() {
-            ids.transfers.insert(id, address);
+            self.ids.transfers.insert(id, address);
         }
         for (id, address) in draft.payment_ids.drain() {
-            ids.payments.insert(id, address);
+            self.ids.payments.insert(id, address);
         }
         for (id, address) in draft.batches.drain() {
-            ids.batches.insert(id, address);
+            self.ids.batches.insert(id, address);
         }
         draft.accounts.publish(&mut self.accounts);
         for (slot, address) in draft.checkpoints.drain(..) {

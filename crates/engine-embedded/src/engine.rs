@@ -63,12 +63,11 @@ impl<S: Storage> EmbeddedEngine<S> {
         let Recovered {
             journal,
             books,
-            ids,
             draft,
             last,
             recovery,
         } = recover(storage, options.journal)?;
-        let shared = Arc::new(Shared::new(books, ids, journal.reader()));
+        let shared = Arc::new(Shared::new(books, journal.reader()));
         let (queue, waiting) = queue(options.queue_bytes_max);
         let writer = Writer {
             journal,
@@ -112,7 +111,7 @@ impl<S: Storage> EmbeddedEngine<S> {
     /// How many ids of transfers were used, refused ones included.
     #[must_use]
     pub fn transfer_ids_count(&self) -> usize {
-        self.shared.ids.transfers.len()
+        self.shared.books.read().ids.transfers.len()
     }
 
     async fn write(

@@ -13,7 +13,6 @@ use std::sync::LazyLock;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use journal::Address;
 use ledger::{BatchId, PaymentId, TransferId};
-use parking_lot::RwLock;
 
 const SHARDS: usize = 256;
 /// How finely hashes are dealt out to shards.
@@ -42,56 +41,51 @@ pub(crate) struct Ids {
     pub(crate) batches: IdIndex<BatchId>,
 }
 
-/// One id space. Shared between the writer and readers.
+/// One id space.
 pub(crate) struct IdIndex<K> {
     shards: Box<[Shard<K>]>,
     hasher: DefaultHashBuilder,
     shard_of: &'static [u8],
 }
 
-type Shard<K> = RwLock<HashTable<(K, Address)>>;
+type Shard<K> = HashTable<(K, Address)>;
 
 impl<K: Id> IdIndex<K> {
     /// Where the newest record about this id is.
     pub(crate) fn get(&self, id: K) -> Option<Address> {
-        let hash = self.hash(id);
-        let shard = self.shard(hash).read();
+        let hash = self.hasher.hash_one(id.number());
+        let shard = &self.shards[self.shard(hash)];
         shard
             .find(hash, |(key, _)| *key == id)
             .map(|(_, address)| *address)
     }
 
     /// Says where the newest record about this id is.
-    pub(crate) fn insert(&self, id: K, address: Address) {
-        let hash = self.hash(id);
-        let mut shard = self.shard(hash).write();
-        match shard.find_mut(hash, |(key, _)| *key == id) {
-            Some((_, newest)) => *newest = address,
-            None => {
-                shard.insert_unique(hash, (id, address), |(key, _)| self.hash(*key));
-            }
-        }
+    pub(crate) fn insert(&mut self, id: K, address: Address) {
+        let hash = self.hasher.hash_one(id.number());
+        let shard = self.shard(hash);
+        let Self { shards, hasher, .. } = self;
+        let rehash = |(key, _): &(K, Address)| hasher.hash_one(key.number());
+        shards[shard]
+            .entry(hash, |(key, _)| *key == id, rehash)
+            .insert((id, address));
     }
 
     /// How many ids there are.
     pub(crate) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.read().len()).sum()
+        self.shards.iter().map(HashTable::len).sum()
     }
 
-    fn hash(&self, id: K) -> u64 {
-        self.hasher.hash_one(id.number())
-    }
-
-    fn shard(&self, hash: u64) -> &Shard<K> {
+    fn shard(&self, hash: u64) -> usize {
         // The table itself takes the lowest and the highest bits.
         let place = (hash >> 32) as usize % PLACES;
-        &self.shards[usize::from(self.shard_of[place])]
+        usize::from(self.shard_of[place])
     }
 }
 
 impl<K> Default for IdIndex<K> {
     fn default() -> Self {
-        let shards = std::iter::repeat_with(RwLock::default)
+        let shards = std::iter::repeat_with(HashTable::new)
             .take(SHARDS)
             .collect();
         Self {
@@ -148,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_newest_record_wins() {
-        let index = IdIndex::default();
+        let mut index = IdIndex::default();
         let at = |position| Address::from_u64(position).unwrap();
         for number in 0..10_000_u64 {
             index.insert(TransferId::from_u128(number.into()), at(number + 1));

@@ -8,7 +8,6 @@ use ledger::Timestamp;
 
 use crate::books::Books;
 use crate::draft::Draft;
-use crate::ids::Ids;
 use crate::record::{RecordError, decode};
 use crate::working::Replaying;
 
@@ -45,7 +44,6 @@ pub struct Recovery {
 pub(crate) struct Recovered<S: Storage> {
     pub(crate) journal: Journal<S>,
     pub(crate) books: Books,
-    pub(crate) ids: Ids,
     pub(crate) draft: Draft,
     /// The newest event's time.
     pub(crate) last: Timestamp,
@@ -57,7 +55,7 @@ pub(crate) fn recover<S: Storage>(
     options: journal::Options,
 ) -> Result<Recovered<S>, OpenError> {
     let started = Instant::now();
-    let (mut books, ids, mut draft) = (Books::default(), Ids::default(), Draft::default());
+    let (mut books, mut draft) = (Books::default(), Draft::default());
     let mut last = Timestamp::default();
     let (journal, opened) = Journal::open(storage, options, |visited: Visited<'_>| {
         let address = visited.address;
@@ -72,7 +70,7 @@ pub(crate) fn recover<S: Storage>(
         }
         .take_in(&recorded.event, address);
         if visited.last_in_frame {
-            books.publish(&mut draft, &ids);
+            books.publish(&mut draft);
         }
         Ok(())
     })?;
@@ -83,7 +81,6 @@ pub(crate) fn recover<S: Storage>(
     Ok(Recovered {
         journal,
         books,
-        ids,
         draft,
         last,
         recovery,

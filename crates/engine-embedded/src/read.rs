@@ -80,7 +80,8 @@ impl<S: Storage> Shared<S> {
     }
 
     pub(crate) fn transfer(&self, id: TransferId) -> Result<Option<UsedTransfer>, Unavailable> {
-        let Some(newest) = self.ids.transfers.get(id) else {
+        let newest = self.books.read().ids.transfers.get(id);
+        let Some(newest) = newest else {
             return Ok(None);
         };
         lookup::transfer(&self.reader, id, newest)
@@ -94,7 +95,7 @@ impl<S: Storage> Shared<S> {
             if let Some(payment) = books.payments.get(id) {
                 return Ok(Some(UsedPayment::Accepted(payment.clone())));
             }
-            let Some(newest) = self.ids.payments.get(id) else {
+            let Some(newest) = books.ids.payments.get(id) else {
                 return Ok(None);
             };
             (newest, books.purges.clone())

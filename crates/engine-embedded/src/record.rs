@@ -90,7 +90,12 @@ impl Flavor for Appending<'_> {
     type Output = ();
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
+        if bytes.len() < 16 {
+            // Most are numbers of a few bytes, for which a call to copy them costs more.
+            self.0.extend(bytes.iter().copied());
+        } else {
+            self.0.extend_from_slice(bytes);
+        }
         Ok(())
     }
 

@@ -6,12 +6,10 @@ use journal::{Reader, Storage};
 use parking_lot::RwLock;
 
 use crate::books::Books;
-use crate::ids::Ids;
 
 /// Published state and how the engine is.
 pub(crate) struct Shared<S: Storage> {
     pub(crate) books: RwLock<Books>,
-    pub(crate) ids: Ids,
     pub(crate) reader: Reader<S>,
     status: AtomicU8,
 }
@@ -40,10 +38,9 @@ impl Status {
 }
 
 impl<S: Storage> Shared<S> {
-    pub(crate) fn new(books: Books, ids: Ids, reader: Reader<S>) -> Self {
+    pub(crate) fn new(books: Books, reader: Reader<S>) -> Self {
         Self {
             books: RwLock::new(books),
-            ids,
             reader,
             status: AtomicU8::new(0),
         }

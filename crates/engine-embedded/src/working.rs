@@ -1,23 +1,22 @@
 //! The state that decisions are made upon: the published books with the draft above them.
 
 use std::cell::RefCell;
+use std::hint::black_box;
 
 use journal::{Address, Journal, Reader, Storage};
 use ledger::{
-    Account, AccountId, BatchId, Event, Payment, PaymentId, State, StateMut, TransferId, UsedBatch,
-    UsedPayment, UsedTransfer, evolve,
+    Account, AccountId, BatchId, Command, Event, Payment, PaymentId, State, StateMut, TransferId,
+    UsedBatch, UsedPayment, UsedTransfer, evolve,
 };
 
 use crate::books::Books;
 use crate::draft::Draft;
-use crate::ids::Ids;
 use crate::lookup::{self, LookupError, Records};
 use crate::record::{Links, encode};
 
 /// The writer's view while it decides one batch.
 pub(crate) struct Working<'a, S: Storage> {
     pub(crate) books: &'a Books,
-    pub(crate) ids: &'a Ids,
     pub(crate) draft: &'a mut Draft,
     pub(crate) journal: &'a mut Journal<S>,
     pub(crate) reader: &'a Reader<S>,
@@ -28,18 +27,29 @@ pub(crate) struct Working<'a, S: Storage> {
 impl<'a, S: Storage> Working<'a, S> {
     pub(crate) fn new(
         books: &'a Books,
-        ids: &'a Ids,
         draft: &'a mut Draft,
         journal: &'a mut Journal<S>,
         reader: &'a Reader<S>,
     ) -> Self {
         Self {
             books,
-            ids,
             draft,
             journal,
             reader,
             failure: RefCell::new(None),
+        }
+    }
+
+    /// Looks up what the commands will be decided upon, one right after the other. Indexes are far
+    /// larger than the processor's caches: these look-ups wait for memory together, those of the
+    /// decisions would wait one by one.
+    pub(crate) fn warm(&self, commands: &[Command]) {
+        for command in commands {
+            if let Command::Transfer(transfer) | Command::Pend { transfer, .. } = command {
+                black_box(self.books.ids.transfers.get(transfer.id));
+                black_box(self.books.accounts.get(&transfer.debit_account_id));
+                black_box(self.books.accounts.get(&transfer.credit_account_id));
+            }
         }
     }
 
@@ -90,7 +100,7 @@ impl<'a, S: Storage> Working<'a, S> {
             .transfers
             .get(&id)
             .copied()
-            .or_else(|| self.ids.transfers.get(id))
+            .or_else(|| self.books.ids.transfers.get(id))
     }
 
     fn looked_up<T>(&self, result: Result<T, LookupError>) -> Option<T> {
@@ -142,13 +152,13 @@ impl<S: Storage> State for Working<'_, S> {
             return Some(UsedPayment::Accepted(payment.clone()));
         }
         let newest = self.draft.payment_ids.get(&id).copied();
-        let newest = newest.or_else(|| self.ids.payments.get(id))?;
+        let newest = newest.or_else(|| self.books.ids.payments.get(id))?;
         self.looked_up(lookup::payment(self, newest, &self.books.purges))
     }
 
     fn batch(&self, id: BatchId) -> Option<UsedBatch> {
         let newest = self.draft.batches.get(&id).copied();
-        let newest = newest.or_else(|| self.ids.batches.get(id))?;
+        let newest = newest.or_else(|| self.books.ids.batches.get(id))?;
         self.looked_up(lookup::batch(self, newest))
     }
 

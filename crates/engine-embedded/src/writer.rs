@@ -130,9 +130,12 @@ impl<S: Storage> Writer<S> {
         let records_before = self.journal.open_frame_records();
         let atomic_id = batch.atomic_id();
         let commands = batch.into_commands();
-        let decided = self.work(|working, ticker| match atomic_id {
-            None => independent(working, commands, ticker, now),
-            Some(id) => atomic(working, id, commands, ticker, now),
+        let decided = self.work(|working, ticker| {
+            working.warm(&commands);
+            match atomic_id {
+                None => independent(working, commands, ticker, now),
+                Some(id) => atomic(working, id, commands, ticker, now),
+            }
         });
         decided.map_err(|error| {
             tracing::error!(%error, "a record could not be read back; the call is refused");
@@ -193,7 +196,7 @@ impl<S: Storage> Writer<S> {
             ..
         } = self;
         let books = shared.books.read();
-        let mut working = Working::new(&books, &shared.ids, draft, journal, &shared.reader);
+        let mut working = Working::new(&books, draft, journal, &shared.reader);
         work(&mut working, ticker)
     }
 
@@ -252,10 +255,7 @@ impl<S: Storage> Writer<S> {
         match self.journal.commit(self.ticker.last().as_nanos()) {
             Ok(_) => {
                 self.metrics.frame(records, bytes, started.elapsed());
-                self.shared
-                    .books
-                    .write()
-                    .publish(&mut self.draft, &self.shared.ids);
+                self.shared.books.write().publish(&mut self.draft);
                 true
             }
             Err(journal::CommitError::Failed(failure)) => {
@@ -278,10 +278,12 @@ fn independent<S: Storage>(
     ticker: &mut Ticker,
     now: Timestamp,
 ) -> Result<Vec<Outcome>, LookupError> {
-    commands
-        .into_iter()
-        .map(|command| decide_command(working, command, ticker, now))
-        .collect()
+    // A loop and not a `collect` of results: outcomes are large, and each is moved once.
+    let mut outcomes = Vec::with_capacity(commands.len());
+    for command in commands {
+        outcomes.push(decide_command(working, command, ticker, now)?);
+    }
+    Ok(outcomes)
 }
 
 fn decide_command<S: Storage>(
