@@ -1,12 +1,13 @@
 //! `lastro load`: the load scenarios' command lines.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use ::load::report::{Outputs, publish};
-use ::load::{Connections, Target, rinha_2024};
-use clap::{Args, Parser, Subcommand};
+use ::load::{Connections, Target, capacity, rinha_2024};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// `lastro load`
 #[derive(Parser)]
@@ -22,6 +23,12 @@ enum Scenario {
     /// The exit code is 0 when nothing was fined.
     #[command(name = "rinha-2024")]
     Rinha2024(Rinha2024),
+    /// Finds the highest rate of the official mix that holds a latency bound without an error.
+    ///
+    /// With `--bare`, a built-in handler that answers the same bytes without a ledger is driven:
+    /// alone, or beside a given `--target`. Put a proxy before `--bare-listen` and name it as
+    /// `--bare-target` to see the proxy's own wall. The exit code is 0 when a rate held.
+    Capacity(Capacity),
 }
 
 #[derive(Args)]
@@ -40,6 +47,57 @@ struct Rinha2024 {
     keep_alive: bool,
     #[command(flatten)]
     common: Common,
+}
+
+#[derive(Args)]
+struct Capacity {
+    /// The server; http://127.0.0.1:9999 unless only the bare handler is driven.
+    #[arg(long, value_name = "URL")]
+    target: Option<Target>,
+    /// The bound that 99 % of a step's requests must hold.
+    #[arg(long, value_name = "MS", default_value_t = 10,
+          value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    p99_ms: u64,
+    /// How many seconds a step has.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5,
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// How requests come by their connection.
+    #[arg(long, value_enum, default_value_t = Modes::Both)]
+    connections: Modes,
+    /// The first step's requests per second.
+    #[arg(long, value_name = "RATE", default_value_t = 1_000)]
+    rate_first: u32,
+    /// The highest step's requests per second.
+    #[arg(long, value_name = "RATE", default_value_t = 200_000)]
+    rate_max: u32,
+    /// The most connections at once.
+    #[arg(long, value_name = "COUNT", default_value_t = 512,
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=20_000))]
+    connections_max: usize,
+    /// Drives the built-in bare handler.
+    #[arg(long)]
+    bare: bool,
+    /// Where the bare handler listens; port 0 is any free one.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:0",
+        requires = "bare"
+    )]
+    bare_listen: SocketAddr,
+    /// Where the bare handler is driven when a proxy stands before it.
+    #[arg(long, value_name = "URL", requires = "bare")]
+    bare_target: Option<Target>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Modes {
+    KeepAlive,
+    New,
+    Both,
 }
 
 /// What all scenarios take.
@@ -77,6 +135,7 @@ impl Common {
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let passed = match &options.scenario {
         Scenario::Rinha2024(options) => run_rinha_2024(options)?,
+        Scenario::Capacity(options) => run_capacity(options)?,
     };
     Ok(if passed {
         ExitCode::SUCCESS
@@ -96,6 +155,38 @@ fn run_rinha_2024(options: &Rinha2024) -> anyhow::Result<bool> {
         } else {
             Connections::New
         },
+        timeout: options.common.timeout(),
+    })?;
+    publish(&report, options.common.outputs())?;
+    Ok(report.passed())
+}
+
+fn run_capacity(options: &Capacity) -> anyhow::Result<bool> {
+    let by_default = || {
+        (!options.bare)
+            .then(|| "127.0.0.1:9999".parse())
+            .transpose()
+    };
+    let report = capacity::run(&capacity::Options {
+        target: match &options.target {
+            Some(target) => Some(target.clone()),
+            None => by_default()?,
+        },
+        bare: options.bare.then(|| capacity::BareOptions {
+            listen: options.bare_listen,
+            target: options.bare_target.clone(),
+        }),
+        connections: match options.connections {
+            Modes::KeepAlive => vec![Connections::KeptAlive],
+            Modes::New => vec![Connections::New],
+            Modes::Both => vec![Connections::KeptAlive, Connections::New],
+        },
+        p99_max: Duration::from_millis(options.p99_ms),
+        step: Duration::from_secs(options.seconds),
+        rate_first: options.rate_first,
+        rate_max: options.rate_max,
+        connections_max: options.connections_max,
+        seed: options.common.seed,
         timeout: options.common.timeout(),
     })?;
     publish(&report, options.common.outputs())?;

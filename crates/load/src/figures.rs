@@ -99,6 +99,8 @@ pub struct Figures {
     pub requests_count: u64,
     /// How many of them were not answered right.
     pub failures_count: u64,
+    /// How many were answered right, but not in time.
+    pub late_count: u64,
     /// How many answers showed an inconsistent balance or limit.
     pub inconsistencies_count: u64,
     /// How long the load took.
@@ -134,6 +136,7 @@ impl Figures {
         Self {
             requests_count: all.requests_count,
             failures_count: all.failures_count,
+            late_count: all.requests_count - all.failures_count - recorder.right_in_time_count,
             inconsistencies_count: recorder.inconsistencies_count,
             elapsed_s: busy.elapsed.as_secs_f64(),
             requests_per_s: ratio(all.requests_count, busy.elapsed.as_secs_f64()),

@@ -15,6 +15,7 @@
 //! it, so that it cannot share its mistakes. It only ever goes to loopback addresses.
 
 mod arrivals;
+pub mod capacity;
 mod figures;
 mod http;
 mod machine;
@@ -25,6 +26,7 @@ pub mod report;
 pub mod rinha_2024;
 mod score;
 mod target;
+mod user;
 
 pub use figures::{
     Bucket, FaultFigures, Figures, Generator, Latency, OutcomeCount, Part, Percentile,

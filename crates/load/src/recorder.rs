@@ -107,7 +107,7 @@ pub(crate) struct Recorder {
     pub(crate) faults: BTreeMap<&'static str, FaultCount>,
     /// How many answers showed an inconsistent balance or limit.
     pub(crate) inconsistencies_count: u64,
-    /// How many were right and took less than the bound.
+    /// How many were right and took less than the bound; the other right ones were late.
     pub(crate) right_in_time_count: u64,
 }
 

@@ -6,19 +6,13 @@ use std::time::Instant;
 
 use crate::http::{Answer, Client, Connections, Failure};
 use crate::pacer::InFlight;
-use crate::recorder::{Recorder, Sample, Verdict};
+use crate::recorder::{Recorder, Verdict};
 use crate::score::SLA;
+use crate::user;
 
-use super::checks::{fault, judge_statement};
+use super::arrival::KINDS;
+use super::checks::judge_statement;
 use super::{ACCOUNTS, Options, Requests};
-
-/// The kinds of requests, in the order of their reports.
-pub(super) const KINDS: &[&str] = &["validations", "debits", "credits", "statements"];
-
-pub(crate) const VALIDATION: usize = 0;
-pub(crate) const DEBIT: usize = 1;
-pub(crate) const CREDIT: usize = 2;
-pub(crate) const STATEMENT: usize = 3;
 
 /// The most requests in flight. One beyond waits, and its latency counts the wait.
 const IN_FLIGHT_MAX: usize = 10_000;
@@ -70,18 +64,7 @@ impl Lab {
         request: &[u8],
         judge: impl FnOnce(&Answer<'_>) -> (Verdict, Option<T>),
     ) -> Option<T> {
-        let started = Instant::now();
-        let exchanged = client.exchange(request, |answer| judge(&answer)).await;
-        let ended = Instant::now();
-        let (verdict, kept) = exchanged.unwrap_or_else(|failure| (no_answer(failure), None));
-        self.recorder.borrow_mut().record(Sample {
-            kind,
-            planned,
-            started,
-            ended,
-            verdict,
-        });
-        kept
+        user::ask(client, &self.recorder, kind, planned, request, judge).await
     }
 
     /// Looks whether the target is there, and what is not fresh about it.
@@ -120,8 +103,4 @@ fn client(options: &Options, connections: Connections) -> Client {
         IN_FLIGHT_MAX,
         options.timeout,
     )
-}
-
-pub(crate) fn no_answer(failure: Failure) -> Verdict {
-    Verdict::Wrong(fault(failure.code(), format!("no answer: {failure}")))
 }

@@ -10,6 +10,7 @@
 //! the official simulation blames the server for its own race. Here the check then looks past the
 //! load's entries and leaves the exact balance alone: only what is wrong is called wrong.
 
+mod arrival;
 mod checks;
 mod lab;
 mod options;
@@ -32,6 +33,7 @@ use lab::Lab;
 pub use options::Options;
 pub use report::Report;
 
+pub(crate) use arrival::{Arrival, KINDS};
 pub(crate) use checks::ACCOUNTS;
 pub(crate) use requests::Requests;
 

@@ -3,23 +3,18 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use rand::distr::Alphanumeric;
+use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 
-use super::checks::{judge_statement, judge_transaction, verdict};
-use super::lab::{CREDIT, DEBIT, Lab, STATEMENT};
-use super::{Options, requests};
+use super::Options;
+use super::arrival::{Arrival, RATES};
+use super::lab::Lab;
 use crate::arrivals::{Ramp, arrivals};
 use crate::pacer::pace;
-use crate::recorder::Verdict;
-
-/// Arrivals per second at the top, by kind: the start is one per second each.
-const RATES: [(usize, f64); 3] = [(DEBIT, 220.0), (CREDIT, 110.0), (STATEMENT, 10.0)];
 
 const STRETCH: Duration = Duration::from_secs(120);
 
-/// All arrivals with their kinds, in order of time.
+/// All arrivals with their kinds, in order of time: each kind from 1 per second to its rate.
 pub(super) fn plan(options: &Options) -> Vec<(Duration, usize)> {
     let duration = STRETCH.mul_f64(options.duration_scale);
     let ramp = |from: f64, to: f64| Ramp {
@@ -30,7 +25,8 @@ pub(super) fn plan(options: &Options) -> Vec<(Duration, usize)> {
     let mut plan: Vec<(Duration, usize)> = RATES
         .iter()
         .flat_map(|(kind, rate)| {
-            let ramps = [ramp(1.0, *rate), ramp(*rate, *rate)];
+            let rate = f64::from(*rate);
+            let ramps = [ramp(1.0, rate), ramp(rate, rate)];
             arrivals(&ramps).map(|at| (at, *kind)).collect::<Vec<_>>()
         })
         .collect();
@@ -46,59 +42,34 @@ pub(super) async fn drive(lab: &Rc<Lab>, plan: Vec<(Duration, usize)>) -> anyhow
         plan.into_iter(),
         &lab.in_flight,
         |_| true,
-        |planned, kind| user(Rc::clone(lab), planned, kind, &mut rng),
+        |planned, kind| {
+            let arrival = Arrival::of(kind, &lab.requests, &mut rng);
+            user(Rc::clone(lab), planned, arrival)
+        },
     )
     .await?;
     Ok(())
 }
 
-/// One arrival: one request on a random account.
-fn user(
-    lab: Rc<Lab>,
-    planned: Instant,
-    kind: usize,
-    rng: &mut SmallRng,
-) -> impl Future<Output = ()> + use<> {
-    let account = rng.random_range(1..=5);
-    let request = match kind {
-        DEBIT => transaction(&lab, account, 'd', rng),
-        CREDIT => transaction(&lab, account, 'c', rng),
-        _ => lab.requests.statement(account),
-    };
-    async move {
-        let traffic = &lab.traffic[account - 1];
-        let moves = u64::from(kind != STATEMENT);
-        traffic.started.set(traffic.started.get() + moves);
-        traffic.in_flight.set(traffic.in_flight.get() + moves);
-        lab.ask(&lab.client, kind, planned, &request, |answer| {
-            let verdict = match kind {
-                STATEMENT => verdict(judge_statement(answer, account), "statement"),
-                _ => match judge_transaction(answer, account, kind == DEBIT) {
-                    Ok(None) => Verdict::Right("refused"),
-                    judged => verdict(judged, "moved"),
-                },
-            };
-            (verdict, None::<()>)
-        })
-        .await;
-        traffic.in_flight.set(traffic.in_flight.get() - moves);
-    }
-}
-
-/// A credit or debit of 1 to 10,000 with ten random letters and digits.
-fn transaction(lab: &Lab, account: usize, kind: char, rng: &mut SmallRng) -> Vec<u8> {
-    let amount = rng.random_range(1..=10_000);
-    let description: String = rng
-        .sample_iter(Alphanumeric)
-        .take(10)
-        .map(char::from)
-        .collect();
-    lab.requests
-        .transaction(account, &requests::body(amount, kind, &description))
+async fn user(lab: Rc<Lab>, planned: Instant, arrival: Arrival) {
+    let traffic = &lab.traffic[arrival.account - 1];
+    let moves = u64::from(arrival.moves());
+    traffic.started.set(traffic.started.get() + moves);
+    traffic.in_flight.set(traffic.in_flight.get() + moves);
+    lab.ask(
+        &lab.client,
+        arrival.kind,
+        planned,
+        &arrival.request,
+        |answer| (arrival.judge(answer), None::<()>),
+    )
+    .await;
+    traffic.in_flight.set(traffic.in_flight.get() - moves);
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::users::REQUESTS_COUNT;
     use super::*;
 
     #[test]
@@ -106,10 +77,7 @@ mod tests {
         let options = Options::official("127.0.0.1:9999".parse().unwrap());
         let plan = plan(&options);
         assert!(plan.is_sorted());
-        assert_eq!(
-            plan.len() as u64 + super::super::users::REQUESTS_COUNT,
-            61_503
-        );
+        assert_eq!(plan.len() as u64 + REQUESTS_COUNT, 61_503);
     }
 
     #[test]

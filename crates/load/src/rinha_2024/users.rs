@@ -8,11 +8,12 @@ use crate::pacer::InFlight;
 use crate::recorder::{Fault, Verdict};
 
 use super::ACCOUNTS;
+use super::arrival::VALIDATION;
 use super::checks::{
     Line, Statement, Transaction, expect_balance, expect_newest, expect_status, judge_statement,
     judge_transaction, verdict,
 };
-use super::lab::{Lab, Traffic, VALIDATION};
+use super::lab::{Lab, Traffic};
 use super::requests::body;
 
 const AT_ONCE: usize = 25;

@@ -1,0 +1,8 @@
+//! The scenarios against servers that are right and servers that are broken on purpose.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod capacity;
+mod double;
+mod ledger_double;
+mod rinha_2024;
