@@ -25,14 +25,13 @@ fn idle_writer() -> (Writer<FaultyStorage>, Queue) {
     let Recovered {
         journal,
         books,
-        ids,
         draft,
         last,
         ..
     } = recover(FaultyStorage::new(1), options).unwrap();
     let (queue, waiting) = queue(usize::MAX);
     let writer = Writer {
-        shared: Arc::new(Shared::new(books, ids, journal.reader())),
+        shared: Arc::new(Shared::new(books, journal.reader())),
         journal,
         clock: Arc::<ManualClock>::default(),
         ticker: Ticker::after(last),
