@@ -7,6 +7,9 @@ use ledger::{Command, Event};
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+mod tests;
+
 /// The first byte of every record of this layout.
 const VERSION: u8 = 1;
 

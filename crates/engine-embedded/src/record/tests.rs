@@ -1,0 +1,206 @@
+//! Records at their largest fit in the room that is made for them; and the bytes of an example.
+
+use ledger::{
+    AMOUNT_MAX, AcceptPayment, AccountId, After, BatchDecided, BatchId, Command, Currency, Digest,
+    Event, MemberFailure, Millis, MoveMoney, Outcome, Payment, PaymentId, PaymentState,
+    ProcessorName, Record, Reference, Refusal, Timestamp, Transfer, TransferId, TransferKind,
+};
+
+use super::{Links, RECORD_BYTES_MAX, decode, encode, record_bytes_max};
+
+const NEVER: Timestamp = Timestamp::from_nanos(u64::MAX);
+
+fn length(event: &Event) -> usize {
+    let links = Links {
+        debit_previous: u64::MAX,
+        credit_previous: u64::MAX,
+        origin: u64::MAX,
+    };
+    let mut bytes = Vec::new();
+    encode(links, event, &mut bytes);
+    assert_eq!(decode(&bytes).unwrap().event, *event);
+    bytes.len()
+}
+
+fn account() -> AccountId {
+    AccountId::new(&"a".repeat(64)).unwrap()
+}
+
+fn money() -> MoveMoney {
+    MoveMoney {
+        id: TransferId::from_u128(1),
+        debit_account_id: account(),
+        credit_account_id: account(),
+        amount: AMOUNT_MAX,
+        description: "💸".repeat(140).into(),
+        reference: Some(Reference::from_u128(1)),
+    }
+}
+
+fn transfer(kind: TransferKind) -> Transfer {
+    let after = Some(After {
+        entry_number: u64::MAX,
+        balance: i64::MIN,
+        credit_limit: u64::MAX,
+    });
+    let money = money();
+    Transfer {
+        id: money.id,
+        kind,
+        debit_account_id: money.debit_account_id,
+        credit_account_id: money.credit_account_id,
+        amount: money.amount,
+        description: money.description,
+        reference: money.reference,
+        timestamp: NEVER,
+        debit: after,
+        credit: after,
+    }
+}
+
+fn payment() -> Payment {
+    Payment {
+        id: PaymentId::from_u128(1),
+        account_id: Some(account()),
+        currency: Currency::new("BRL").unwrap(),
+        amount: AMOUNT_MAX,
+        description: "💸".repeat(140).into(),
+        state: PaymentState::Settled {
+            processor: ProcessorName::new(&"p".repeat(32)).unwrap(),
+            requested_at: Millis(u64::MAX),
+        },
+        attempt: u32::MAX,
+        accepted_at: NEVER,
+        timestamp: NEVER,
+    }
+}
+
+/// The refusal with the most bytes.
+fn refusal() -> Refusal {
+    Refusal::InsufficientFunds {
+        account_id: account(),
+        available: u64::MAX,
+        required: u64::MAX,
+        credit_limit: u64::MAX,
+    }
+}
+
+fn refused(command: &Command) -> Event {
+    Event::Refused {
+        command: command.clone(),
+        refusal: refusal(),
+        timestamp: NEVER,
+    }
+}
+
+#[test]
+fn the_largest_transfers_fit_in_their_room() {
+    let command = Command::Transfer(money());
+    let room = record_bytes_max(&command);
+    assert!(length(&Event::Transfer(transfer(TransferKind::Transfer))) <= room);
+    assert!(length(&refused(&command)) <= room);
+    let command = Command::Pend {
+        transfer: money(),
+        timeout_s: u32::MAX,
+    };
+    let room = record_bytes_max(&command);
+    let kind = TransferKind::Pend {
+        timeout_s: u32::MAX,
+    };
+    assert!(length(&Event::Transfer(transfer(kind))) <= room);
+    assert!(length(&refused(&command)) <= room);
+}
+
+/// What is fixed in a transfer's room is enough where nothing else is in it.
+#[test]
+fn the_smallest_transfers_fit_in_their_room() {
+    let mut money = money();
+    money.debit_account_id = AccountId::new("a").unwrap();
+    money.credit_account_id = AccountId::new("b").unwrap();
+    money.description = "x".into();
+    let mut transfer = transfer(TransferKind::Pend {
+        timeout_s: u32::MAX,
+    });
+    transfer.debit_account_id = money.debit_account_id.clone();
+    transfer.credit_account_id = money.credit_account_id.clone();
+    transfer.description = money.description.clone();
+    let command = Command::Transfer(money);
+    let room = record_bytes_max(&command);
+    assert!(length(&Event::Transfer(transfer)) <= room);
+    // The refused account is one of the two, whose ids are short here.
+    assert!(length(&refused(&command)) <= room);
+}
+
+#[test]
+fn the_largest_of_all_others_fit_in_theirs() {
+    let post = transfer(TransferKind::Post {
+        pending_id: TransferId::from_u128(1),
+        pending_amount: AMOUNT_MAX,
+        in_full: true,
+    });
+    let settle = transfer(TransferKind::Settle {
+        payment_id: PaymentId::from_u128(1),
+        reserved: true,
+    });
+    let accept = Command::AcceptPayment(AcceptPayment {
+        id: PaymentId::from_u128(1),
+        account_id: Some(account()),
+        currency: Currency::new("BRL").unwrap(),
+        amount: AMOUNT_MAX,
+        description: "💸".repeat(140).into(),
+    });
+    let failed_by = |outcome| {
+        Event::Batch(BatchDecided {
+            id: BatchId::from_u128(1),
+            digest: Digest([255; 32]),
+            members_count: u32::MAX,
+            failure: Some(MemberFailure {
+                index: u32::MAX,
+                outcome: Box::new(outcome),
+            }),
+            timestamp: NEVER,
+        })
+    };
+    let events = [
+        Event::Transfer(post.clone()),
+        Event::PaymentAccepted(payment()),
+        Event::PaymentSettled {
+            payment: Box::new(payment()),
+            transfer: settle,
+        },
+        refused(&accept),
+        failed_by(Outcome::exists(Ok(Record::Transfer(post)))),
+        failed_by(Outcome::exists(Ok(Record::Payment(payment())))),
+        failed_by(Outcome::refused(refusal())),
+    ];
+    for event in events {
+        assert!(length(&event) <= RECORD_BYTES_MAX, "{event:?}");
+    }
+}
+
+/// The example of `docs/ledger-records.md`.
+#[test]
+fn the_bytes_are_those_of_the_description() {
+    let record = [
+        &[1, 0xfd, 3, 0, 0, 0][..],
+        &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2],
+        &[0, 1, b'a', 1, b'b', 0xc8, 1, 8],
+        b"number 2",
+        &[0, 0xe9, 0x90, 0xe2, 0xf0, 0x9e, 0xca, 0x9c, 0xc3, 0x18],
+        &[1, 2, 0xd8, 4, 0xe8, 7, 1, 1, 0x90, 3, 0],
+    ]
+    .concat();
+    let recorded = decode(&record).unwrap();
+    let mut bytes = Vec::new();
+    encode(recorded.links, &recorded.event, &mut bytes);
+    assert_eq!(bytes, record);
+    assert_eq!(recorded.links.debit_previous, 509);
+    let transfer = recorded.event.transfer().unwrap();
+    assert_eq!((transfer.amount, transfer.reference), (200, None));
+    assert_eq!(transfer.timestamp.as_nanos(), 1_767_225_600_002_001_001);
+    let after = transfer.debit.unwrap();
+    assert_eq!((after.entry_number, after.balance), (2, 300));
+    assert_eq!(after.credit_limit, 1_000);
+    assert!(decode(&record[..record.len() - 1]).is_err());
+    assert!(decode(&[&record[..], &[0]].concat()).is_err());
+}
