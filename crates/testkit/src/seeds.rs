@@ -2,10 +2,13 @@
 
 use std::ops::Range;
 
+/// How many times as many seeds a long run takes.
+const LONG: u64 = 10;
+
 /// The seeds of one simulated test.
 ///
-/// Without either variable: `1 ..= count` of the test itself. With `LASTRO_SEED` alone: that one,
-/// so that a failure happens again.
+/// Without either variable: `1 ..= count` of the test itself, ten times as many in a long run
+/// (`LASTRO_LONG`). With `LASTRO_SEED` alone: that one, so that a failure happens again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seeds(Range<u64>);
 
@@ -17,6 +20,12 @@ impl Seeds {
     /// When a variable is set and is no number.
     #[must_use]
     pub fn from_env(count: u64) -> Self {
+        let long = std::env::var_os("LASTRO_LONG").is_some();
+        let count = if long {
+            count.saturating_mul(LONG)
+        } else {
+            count
+        };
         Self::of(number("LASTRO_SEED"), number("LASTRO_SEEDS"), count)
     }
 

@@ -12,13 +12,13 @@ use crate::run::{self, Steps};
 use crate::suites::Suites;
 use crate::tools;
 
-/// What the tests are told through the environment when they shall raise their counts.
-const LONG: [(&str, &str); 2] = [("LASTRO_LONG", "1"), ("LASTRO_SEEDS", "3000")];
+/// What tells the tests to raise their counts.
+const LONG: (&str, &str) = ("LASTRO_LONG", "1");
 
 /// The options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Raise the counts: 100 kills instead of 10, 3000 seeds per simulated test.
+    /// Raise the counts: 100 kills instead of 10, ten times the seeds.
     #[arg(long)]
     long: bool,
 }
@@ -53,7 +53,7 @@ fn tests(
         .env("LASTRO_BIN", binary)
         .env("PATH", path);
     if options.long {
-        command.envs(LONG);
+        command.env(LONG.0, LONG.1);
     }
     let watched = run::watch(&mut command, &mut std::io::stdout())?;
     *suites = Some(Suites::read(&watched.text));

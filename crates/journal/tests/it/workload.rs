@@ -6,6 +6,7 @@ use journal::faulty::FaultyStorage;
 use journal::{Address, Durability, Journal, OpenError, Opened, Options};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use testkit::Seeds;
 
 /// Small, so that a short workload fills several segments.
 pub(crate) const SEGMENT_BYTES: u64 = 4096;
@@ -24,18 +25,9 @@ pub(crate) fn options() -> Options {
     }
 }
 
-/// The seeds to try: `LASTRO_SEED` alone, or as many as `LASTRO_SEEDS` says, or `count`.
+/// Runs the test for `count` seeds, or for those that the environment asks for.
 pub(crate) fn for_seeds(count: u64, test: impl Fn(u64)) {
-    let number = |name| {
-        std::env::var(name)
-            .ok()
-            .map(|text| text.parse::<u64>().unwrap())
-    };
-    let seeds = match number("LASTRO_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("LASTRO_SEEDS").map_or(count, |long| long.max(count)),
-    };
-    for seed in seeds {
+    for seed in Seeds::from_env(count) {
         let _printed = PrintedOnPanic(seed);
         test(seed);
     }
