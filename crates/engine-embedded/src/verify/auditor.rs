@@ -6,7 +6,7 @@ use hashbrown::{HashMap, HashSet};
 use journal::Address;
 use ledger::{
     AMOUNT_MAX, Account, AccountId, BATCH_COMMANDS_MAX, BatchDecided, BatchId, Command, Event,
-    Limit, Movement, Payment, PaymentId, Refusal, Timestamp, TransferId, TransferKind, UsedId,
+    Limit, Movement, Payment, PaymentId, Refusal, Timestamp, TransferId, UsedId,
 };
 
 use crate::record::{Links, Recorded, decode};
@@ -224,14 +224,10 @@ impl Auditor {
     }
 }
 
-/// Whether the event may be a member of an atomic batch: what the system did itself and what was
-/// refused is none.
-fn can_be_member(event: &Event) -> bool {
-    match event {
-        Event::Transfer(transfer) => transfer.kind != TransferKind::Expire,
-        Event::Refused { .. } | Event::Batch(_) => false,
-        _ => true,
-    }
+/// Whether the event may be a member of an atomic batch: what was refused is none, nor is a batch.
+/// An expiry may be, where it comes due in the nanoseconds of the batch itself.
+const fn can_be_member(event: &Event) -> bool {
+    !matches!(event, Event::Refused { .. } | Event::Batch(_))
 }
 
 /// What a limited account has left, below 0 where it has passed its limit.

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use engine_embedded::verify;
 use journal::FileStorage;
 use journal::faulty::FaultyStorage;
+use ledger::{Batch, BatchId, Command, Engine, Outcome, Timestamp, UsedTransfer};
 use testkit::Seeds;
 
-use crate::bank::{Bank, deposit, small};
+use crate::bank::{Bank, deposit, open_account, pend, small, wait};
 use crate::model::ids;
 use crate::picture::picture;
 use crate::workload::{Again, Workload};
@@ -36,6 +38,34 @@ fn a_replayed_engine_reads_as_the_one_before() {
         // Refusals, payments and atomic batches are remembered; the model agrees; work goes on.
         workload.recover(&storage, 10);
     }
+}
+
+/// What comes due in the nanoseconds of an atomic batch may be ended by a member of it.
+#[test]
+fn an_expiry_that_is_a_member_is_no_finding() {
+    let storage = FaultyStorage::new(1);
+    let bank = Bank::open(storage.clone(), small(64, 48));
+    bank.give(open_account("a", 100));
+    bank.give(pend(1, "a", 10, 1));
+    let pended = bank.transfer(1).unwrap().unwrap();
+    let UsedTransfer::Created(pended, _) = pended else {
+        panic!("{pended:?}");
+    };
+    let due = pended.expires_at().unwrap().as_nanos();
+    bank.clock.set(Timestamp::from_nanos(due - 1));
+    let pending_id = pended.id;
+    let members = vec![deposit(2, "a", 1), Command::Expire { pending_id }];
+    let batch = Batch::atomic(BatchId::from_u128(1), members).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let first = wait(bank.engine.submit(vec![batch.clone()], deadline)).unwrap();
+    assert!(first[0].iter().all(|outcome| outcome.code() == "created"));
+    let again = wait(bank.engine.submit(vec![batch], deadline)).unwrap();
+    for (first, again) in first[0].iter().zip(&again[0]) {
+        assert_eq!(*again, Outcome::exists(first.result.clone()));
+    }
+    drop(bank);
+    let verified = verify(storage, small(64, 48).journal, true).unwrap();
+    assert_eq!(verified.audit.findings, []);
 }
 
 #[test]
