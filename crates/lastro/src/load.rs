@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ::load::report::{Outputs, publish};
-use ::load::{Connections, Target, capacity, rinha_2024};
+use ::load::{Connections, Target, bank, capacity, rinha_2024};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// `lastro load`
@@ -29,6 +29,11 @@ enum Scenario {
     /// alone, or beside a given `--target`. Put a proxy before `--bare-listen` and name it as
     /// `--bare-target` to see the proxy's own wall. The exit code is 0 when a rate held.
     Capacity(Capacity),
+    /// Runs the clients of a distributed bank, then audits what came of their money.
+    ///
+    /// Opens accounts of its own. The exit code is 0 when every answer was right and the audit found
+    /// nothing: no money made or lost, no limit passed, every operation applied exactly once.
+    Bank(Bank),
 }
 
 #[derive(Args)]
@@ -100,6 +105,31 @@ enum Modes {
     Both,
 }
 
+#[derive(Args)]
+struct Bank {
+    /// The servers, all of them faces of one ledger; operations go to random ones.
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', required = true)]
+    servers: Vec<Target>,
+    /// How many accounts are opened.
+    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    accounts: usize,
+    /// Operations per second, in all.
+    #[arg(long, default_value_t = 500)]
+    rate: u32,
+    /// For how many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    seconds: u64,
+    /// Sends operations to be applied later (`POST /v1/operations`), and asks for their outcomes.
+    #[arg(long = "async")]
+    is_async: bool,
+    /// Gives an operation up after so many seconds of repetitions.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30,
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    deadline_s: u64,
+    #[command(flatten)]
+    common: Common,
+}
+
 /// What all scenarios take.
 #[derive(Args)]
 struct Common {
@@ -136,6 +166,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let passed = match &options.scenario {
         Scenario::Rinha2024(options) => run_rinha_2024(options)?,
         Scenario::Capacity(options) => run_capacity(options)?,
+        Scenario::Bank(options) => run_bank(options)?,
     };
     Ok(if passed {
         ExitCode::SUCCESS
@@ -188,6 +219,21 @@ fn run_capacity(options: &Capacity) -> anyhow::Result<bool> {
         connections_max: options.connections_max,
         seed: options.common.seed,
         timeout: options.common.timeout(),
+    })?;
+    publish(&report, options.common.outputs())?;
+    Ok(report.passed())
+}
+
+fn run_bank(options: &Bank) -> anyhow::Result<bool> {
+    let report = bank::run(&bank::Options {
+        servers: options.servers.clone(),
+        accounts_count: options.accounts,
+        rate: options.rate,
+        seconds: options.seconds,
+        is_async: options.is_async,
+        seed: options.common.seed,
+        timeout: options.common.timeout(),
+        deadline: Duration::from_secs(options.deadline_s),
     })?;
     publish(&report, options.common.outputs())?;
     Ok(report.passed())

@@ -1,89 +1,96 @@
-//! What a request costs the generator: this crate's client and hyper's, one after the other against
-//! the bare handler, in processor time of the client's thread.
+//! What a request costs: this crate's client and hyper's in the same closed loop against the bare
+//! handler, in requests per second and in processor time of the client's thread.
 //!
 //! `cargo run --release -p load --example clients`
 
+#![expect(clippy::cast_precision_loss, reason = "figures for people")]
+
 use std::error::Error;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Request, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use load::Connections;
-use load::capacity::{Bare, BareOptions, Options, run};
+use load::capacity::Bare;
+use load::{Client, Connections, Target};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::net::TcpStream;
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 
 const CONNECTIONS: usize = 32;
-const REQUESTS_OF_EACH: u32 = 10_000;
+const REQUESTS_OF_EACH: u32 = 15_000;
+const PATH: &str = "/clientes/1/transacoes";
 const BODY: &str = r#"{"valor": 1000, "tipo": "c", "descricao": "descricao1"}"#;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let hyper = hyper_us_per_request()?;
-    println!("hyper, keep-alive, bare loop: {hyper:.1} us of processor time per request");
-    let report = run(&Options {
-        target: None,
-        bare: Some(BareOptions {
-            listen: "127.0.0.1:0".parse()?,
-            target: None,
-        }),
-        connections: vec![Connections::KeptAlive],
-        p99_max: Duration::from_secs(1),
-        step: Duration::from_secs(5),
-        rate_first: 50_000,
-        rate_max: 50_000,
-        connections_max: CONNECTIONS,
-        seed: 1,
-        timeout: Duration::from_secs(5),
-    })?;
-    for step in report.curves.iter().flat_map(|curve| &curve.steps) {
-        println!(
-            "this crate's, keep-alive, with plan, checks and record: {:.1} us at {}/s",
-            step.generator_cpu_us_per_request, step.rate
-        );
+type Failed = Box<dyn Error + Send + Sync>;
+
+fn main() -> Result<(), Failed> {
+    // Twice: the first round warms the machine up.
+    for _ in 0..2 {
+        measure("hyper's client", hyper)?;
+        measure("this crate's  ", own)?;
     }
     Ok(())
 }
 
-/// Only requests and answers: no plan, no check, no record.
-fn hyper_us_per_request() -> Result<f64, Box<dyn Error>> {
-    let bare = Bare::start("127.0.0.1:0".parse()?)?;
+fn measure<User>(name: &str, user: impl Fn(SocketAddr) -> User) -> Result<(), Failed>
+where
+    User: Future<Output = Result<(), Failed>> + 'static,
+{
+    let bare = Bare::start(([127, 0, 0, 1], 0).into())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let address = bare.address();
-    let began = Instant::now();
-    let cpu = cpu_us();
-    LocalSet::new()
-        .block_on(&runtime, async {
-            let mut users = tokio::task::JoinSet::new();
-            for _ in 0..CONNECTIONS {
-                users.spawn_local(async move {
-                    let stream = TcpStream::connect(address).await?;
-                    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-                    tokio::task::spawn_local(connection);
-                    for _ in 0..REQUESTS_OF_EACH {
-                        let request = Request::post("/clientes/1/transacoes")
-                            .header("host", "127.0.0.1")
-                            .header("content-type", "application/json")
-                            .body(Full::new(Bytes::from_static(BODY.as_bytes())))?;
-                        let answer = sender.send_request(request).await?;
-                        answer.into_body().collect().await?;
-                    }
-                    Ok::<(), Box<dyn Error + Send + Sync>>(())
-                });
-            }
-            while let Some(ended) = users.join_next().await {
-                ended??;
-            }
-            Ok::<(), Box<dyn Error + Send + Sync>>(())
-        })
-        .map_err(|error| error.to_string())?;
+    let (began, cpu) = (Instant::now(), cpu_us());
+    LocalSet::new().block_on(&runtime, async {
+        let mut users = JoinSet::new();
+        for _ in 0..CONNECTIONS {
+            users.spawn_local(user(bare.address()));
+        }
+        while let Some(ended) = users.join_next().await {
+            ended??;
+        }
+        Ok::<(), Failed>(())
+    })?;
     let requests = f64::from(REQUESTS_OF_EACH) * CONNECTIONS as f64;
-    println!("hyper: {:.0}/s", requests / began.elapsed().as_secs_f64());
-    Ok((cpu_us() - cpu) / requests)
+    println!(
+        "{name}  {:>8.0} requests/s  {:>5.2} us of processor time each",
+        requests / began.elapsed().as_secs_f64(),
+        (cpu_us() - cpu) / requests
+    );
+    Ok(())
+}
+
+async fn hyper(address: SocketAddr) -> Result<(), Failed> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::task::spawn_local(connection);
+    for _ in 0..REQUESTS_OF_EACH {
+        let request = Request::post(PATH)
+            .header("host", "127.0.0.1")
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from_static(BODY.as_bytes())))?;
+        let answer = sender.send_request(request).await?;
+        answer.into_body().collect().await?;
+    }
+    Ok(())
+}
+
+async fn own(address: SocketAddr) -> Result<(), Failed> {
+    let timeout = Duration::from_secs(5);
+    let client = Client::new(Target::at(address)?, Connections::KeptAlive, 1, timeout);
+    for _ in 0..REQUESTS_OF_EACH {
+        let request = format!(
+            "POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{BODY}",
+            BODY.len()
+        );
+        let body = |answer: load::Answer<'_>| answer.body.len();
+        client.exchange(request.as_bytes(), body).await?;
+    }
+    Ok(())
 }
 
 fn cpu_us() -> f64 {

@@ -15,6 +15,7 @@
 //! it, so that it cannot share its mistakes. It only ever goes to loopback addresses.
 
 mod arrivals;
+pub mod bank;
 pub mod capacity;
 mod figures;
 mod http;
@@ -31,6 +32,6 @@ mod user;
 pub use figures::{
     Bucket, FaultFigures, Figures, Generator, Latency, OutcomeCount, Part, Percentile,
 };
-pub use http::Connections;
+pub use http::{Answer, Client, Connections, Failure};
 pub use score::{SLA, Score, ScoreFigures};
 pub use target::Target;

@@ -9,11 +9,11 @@ const HEADERS_MAX: usize = 64;
 
 /// A whole answer.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Answer<'a> {
+pub struct Answer<'a> {
     /// The status code.
-    pub(crate) status: u16,
+    pub status: u16,
     /// The body, without its framing.
-    pub(crate) body: &'a [u8],
+    pub body: &'a [u8],
 }
 
 /// How the end of a body is told.

@@ -34,7 +34,7 @@ impl Connections {
 /// It has a bounded number of connections: a request beyond waits for one. Its latency counts from
 /// its planned arrival, so the wait is seen.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub struct Client {
     target: Target,
     connections: Connections,
     timeout: Duration,
@@ -44,7 +44,8 @@ pub(crate) struct Client {
 
 impl Client {
     /// A client with at most `connections_max` connections, whose requests take at most `timeout`.
-    pub(crate) fn new(
+    #[must_use]
+    pub fn new(
         target: Target,
         connections: Connections,
         connections_max: usize,
@@ -60,7 +61,7 @@ impl Client {
     }
 
     /// Sends a request and hands the answer to `judge`, which sees it where it lies.
-    pub(crate) async fn exchange<T>(
+    pub async fn exchange<T>(
         &self,
         request: &[u8],
         judge: impl FnOnce(Answer<'_>) -> T,

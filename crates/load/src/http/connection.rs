@@ -11,7 +11,7 @@ use super::answer::{ANSWER_BYTES_MAX, Answer, Framing, Head, parse_chunks, parse
 
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// Nobody took the connection.
     ConnectionRefused,
     /// The connection broke.
@@ -28,7 +28,8 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// The failure's name in reports.
-    pub(crate) const fn code(self) -> &'static str {
+    #[must_use]
+    pub const fn code(self) -> &'static str {
         match self {
             Self::ConnectionRefused => "connection_refused",
             Self::ConnectionReset => "connection_reset",

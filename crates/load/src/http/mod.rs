@@ -9,7 +9,7 @@ mod answer;
 mod client;
 mod connection;
 
-pub(crate) use answer::Answer;
-pub(crate) use client::Client;
-pub use client::Connections;
-pub(crate) use connection::{Connection, Failure};
+pub use answer::Answer;
+pub use client::{Client, Connections};
+pub(crate) use connection::Connection;
+pub use connection::Failure;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bank;
+mod bank_double;
 mod capacity;
 mod double;
 mod ledger_double;

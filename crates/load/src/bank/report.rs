@@ -1,0 +1,132 @@
+//! What came of the bank.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::Options;
+use super::audit::Audit;
+use super::teller::Teller;
+use crate::figures::Figures;
+use crate::machine::Busy;
+use crate::recorder::Recorder;
+use crate::report::{Document, table};
+
+/// The report. Its names in JSON are stable.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    scenario: &'static str,
+    servers: Vec<String>,
+    is_async: bool,
+    accounts_count: usize,
+    rate: u32,
+    seed: u64,
+    /// How many requests were sent again.
+    repetitions_count: u64,
+    #[serde(flatten)]
+    figures: Figures,
+    audit: Audit,
+}
+
+impl Report {
+    pub(super) fn new(
+        options: &Options,
+        recorder: &Recorder,
+        teller: &Teller,
+        audit: Audit,
+        busy: Busy,
+    ) -> Self {
+        Self {
+            scenario: "bank",
+            servers: options.servers.iter().map(ToString::to_string).collect(),
+            is_async: options.is_async,
+            accounts_count: options.accounts_count,
+            rate: options.rate,
+            seed: options.seed,
+            repetitions_count: teller.servers.repetitions_count.get(),
+            figures: Figures::new(recorder, busy),
+            audit,
+        }
+    }
+
+    /// Whether every answer was right and the audit found nothing.
+    #[must_use]
+    pub const fn passed(&self) -> bool {
+        self.figures.failures_count == 0 && self.audit.is_clean()
+    }
+
+    /// What the audit found.
+    #[must_use]
+    pub const fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    /// The figures.
+    #[must_use]
+    pub const fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// How many requests were sent again.
+    #[must_use]
+    pub const fn repetitions_count(&self) -> u64 {
+        self.repetitions_count
+    }
+}
+
+impl Document for Report {
+    fn title(&self) -> String {
+        "bank: every operation exactly once".to_owned()
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        let audit = &self.audit;
+        // Writing into memory cannot fail.
+        let _ = writeln!(
+            text,
+            "bank over {}: {} operations/s between {} accounts{}, seed {}",
+            self.servers.join(", "),
+            self.rate,
+            self.accounts_count,
+            if self.is_async { ", asynchronous" } else { "" },
+            self.seed
+        );
+        text.push_str(&table::of(&self.figures));
+        let _ = writeln!(
+            text,
+            "  {} movements: {} applied, {} refused, {} resolved at the end; {} requests sent again",
+            audit.movements_count,
+            audit.applied_count,
+            audit.refused_count,
+            audit.resolved_count,
+            self.repetitions_count
+        );
+        for finding in &audit.findings {
+            let _ = writeln!(text, "  AUDIT: {finding}");
+        }
+        let _ = if audit.is_clean() {
+            writeln!(
+                text,
+                "  audit: {} entries read back; money conserved, no limit passed, every operation \
+                 exactly once",
+                audit.entries_count
+            )
+        } else {
+            writeln!(
+                text,
+                "  audit FAILED: {} lost, {} doubled, {} altered, {} invented, {} unknown, {} \
+                 statements broken, {} limits passed, {} of money",
+                audit.lost_count,
+                audit.doubled_count,
+                audit.altered_count,
+                audit.invented_count,
+                audit.unknown_count,
+                audit.broken_statements_count,
+                audit.limits_passed_count,
+                audit.money_difference
+            )
+        };
+        text
+    }
+}
