@@ -9,7 +9,7 @@ use ledger::Timestamp;
 use crate::books::Books;
 use crate::draft::Draft;
 use crate::record::{RecordError, decode};
-use crate::working::Replaying;
+use crate::working::Drafting;
 
 /// Why the engine could not be opened. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +64,7 @@ pub(crate) fn recover<S: Storage>(
             cause,
         })?;
         last = recorded.event.timestamp();
-        Replaying {
+        Drafting {
             books: &books,
             draft: &mut draft,
         }

@@ -63,8 +63,8 @@ impl<'a, S: Storage> Working<'a, S> {
     pub(crate) fn record(&mut self, event: &Event, origin: Option<Address>) -> Address {
         let links = self.links(event, origin);
         let address = self.journal.next_address();
-        self.draft.address = Some(address);
-        evolve(self, event);
+        let (books, draft) = (self.books, &mut *self.draft);
+        Drafting { books, draft }.take_in(event, address);
         self.journal.push(|bytes| encode(links, event, bytes));
         address
     }
@@ -167,31 +167,13 @@ impl<S: Storage> State for Working<'_, S> {
     }
 }
 
-impl<S: Storage> StateMut for Working<'_, S> {
-    fn account_mut(&mut self, id: &AccountId) -> Option<&mut Account> {
-        self.draft.account_mut(self.books, id)
-    }
-
-    fn accepted(&self) -> Vec<Payment> {
-        self.draft.payments_accepted(self.books)
-    }
-
-    fn insert_account(&mut self, id: &AccountId, account: Account) {
-        self.draft.insert_account(self.books, id, account);
-    }
-
-    fn remember(&mut self, event: &Event) {
-        self.draft.remember(self.books, event);
-    }
-}
-
-/// The same without a journal: events that were recorded before are taken in again.
-pub(crate) struct Replaying<'a> {
+/// Books and draft as events change them.
+pub(crate) struct Drafting<'a> {
     pub(crate) books: &'a Books,
     pub(crate) draft: &'a mut Draft,
 }
 
-impl Replaying<'_> {
+impl Drafting<'_> {
     /// Brings the draft to what the event says, whose record is at `address`.
     pub(crate) fn take_in(&mut self, event: &Event, address: Address) {
         self.draft.address = Some(address);
@@ -199,7 +181,7 @@ impl Replaying<'_> {
     }
 }
 
-impl StateMut for Replaying<'_> {
+impl StateMut for Drafting<'_> {
     fn account_mut(&mut self, id: &AccountId) -> Option<&mut Account> {
         self.draft.account_mut(self.books, id)
     }

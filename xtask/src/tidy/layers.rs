@@ -40,7 +40,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// What the tests of every crate may use besides.
+/// What the tests of every crate may use besides, and itself with the features for tests.
 const IN_TESTS: &str = "testkit";
 
 pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
@@ -59,7 +59,7 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
         for dependency in dependencies(&manifest) {
             let is_ours = LAYERS.iter().any(|(layer, _)| *layer == dependency.name);
             let is_fine = allowed.contains(&dependency.name.as_str())
-                || (dependency.in_tests && dependency.name == IN_TESTS);
+                || (dependency.in_tests && [IN_TESTS, name].contains(&dependency.name.as_str()));
             if is_ours && !is_fine {
                 let message = format!(
                     "`{name}` must not depend on `{}`: dependencies point down the layers",
