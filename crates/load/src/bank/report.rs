@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use maud::{Markup, html};
 use serde::Serialize;
 
 use super::Options;
@@ -10,7 +11,9 @@ use super::teller::Teller;
 use crate::figures::Figures;
 use crate::machine::Busy;
 use crate::recorder::Recorder;
-use crate::report::{Document, table};
+use crate::report::axis::grouped;
+use crate::report::page::{Page, Tile, Tone, figures_table, wide_panel};
+use crate::report::{Document, pictures, table};
 
 /// The report. Its names in JSON are stable.
 #[derive(Debug, Clone, Serialize)]
@@ -75,10 +78,6 @@ impl Report {
 }
 
 impl Document for Report {
-    fn title(&self) -> String {
-        "bank: every operation exactly once".to_owned()
-    }
-
     fn text(&self) -> String {
         let mut text = String::new();
         let audit = &self.audit;
@@ -128,5 +127,71 @@ impl Document for Report {
             )
         };
         text
+    }
+
+    fn page(&self) -> Page {
+        let audit = &self.audit;
+        let mut tiles = vec![Tile::new(
+            "Audit",
+            if audit.is_clean() { "clean" } else { "FAILED" },
+            format!("{} entries read back", grouped(audit.entries_count)),
+            Tone::of(audit.is_clean()),
+        )];
+        tiles.extend(pictures::tiles(&self.figures));
+        let mut panels = vec![wide_panel(
+            "Audit",
+            "What was answered, held against every statement, page by page.",
+            &self.audit_table(),
+        )];
+        panels.extend(pictures::panels(&self.figures, None));
+        let outcome = if self.passed() {
+            "Passed: every operation exactly once"
+        } else {
+            "Not passed"
+        };
+        Page {
+            title: "The distributed bank".to_owned(),
+            facts: vec![
+                ("servers", self.servers.join(", ")),
+                ("accounts", self.accounts_count.to_string()),
+                ("operations/s", self.rate.to_string()),
+                ("asynchronous", self.is_async.to_string()),
+                ("seed", self.seed.to_string()),
+                ("requests sent again", grouped(self.repetitions_count)),
+            ],
+            warning: None,
+            outcome: (self.passed(), outcome.to_owned()),
+            tiles,
+            panels,
+        }
+    }
+}
+
+impl Report {
+    fn audit_table(&self) -> Markup {
+        let audit = &self.audit;
+        let counts = [
+            ("movements", audit.movements_count),
+            ("applied", audit.applied_count),
+            ("refused", audit.refused_count),
+            ("resolved at the end", audit.resolved_count),
+            ("lost", audit.lost_count),
+            ("doubled", audit.doubled_count),
+            ("altered", audit.altered_count),
+            ("invented", audit.invented_count),
+            ("unknown", audit.unknown_count),
+            ("broken statements", audit.broken_statements_count),
+            ("limits passed", audit.limits_passed_count),
+        ];
+        let mut heads: Vec<&str> = counts.iter().map(|(name, _)| *name).collect();
+        let mut row: Vec<String> = counts.iter().map(|(_, count)| grouped(*count)).collect();
+        heads.push("money made or lost");
+        row.push(audit.money_difference.to_string());
+        html! {
+            (figures_table(&heads, &[row]))
+            @if !audit.findings.is_empty() {
+                ul.findings { @for finding in &audit.findings { li { (finding) } } }
+            }
+        }
     }
 }

@@ -2,11 +2,15 @@
 
 use std::fmt::Write;
 
+use maud::Markup;
 use serde::Serialize;
 
 use super::{Options, Step};
 use crate::http::Connections;
 use crate::report::Document;
+use crate::report::axis::{Scale, grouped};
+use crate::report::chart::{self, Axes, Line};
+use crate::report::page::{Page, Tile, Tone, figures_table, panel, wide_panel};
 
 /// The steps of one subject in one mode.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -75,10 +79,6 @@ impl Report {
 }
 
 impl Document for Report {
-    fn title(&self) -> String {
-        "capacity: the highest rate that holds".to_owned()
-    }
-
     fn text(&self) -> String {
         let mut text = String::new();
         // Writing into memory cannot fail.
@@ -99,4 +99,88 @@ impl Document for Report {
         }
         text
     }
+
+    fn page(&self) -> Page {
+        let tiles = self.curves.iter().map(|curve| {
+            let capacity = curve.capacity_per_s;
+            Tile::new(
+                curve.name(),
+                capacity.map_or_else(|| "none".to_owned(), |rate| grouped(rate.into())),
+                "requests/s",
+                Tone::of(capacity.is_some()),
+            )
+        });
+        let mut panels = vec![wide_panel(
+            "Latency against rate",
+            "The p99 of each step, in milliseconds; failed steps included.",
+            &self.picture(),
+        )];
+        panels.extend(self.curves.iter().map(|curve| {
+            let note = format!("{}. Milliseconds.", curve.target);
+            panel(&curve.name(), &note, &steps_table(curve))
+        }));
+        let outcome = if self.passed() {
+            "A rate held in every mode"
+        } else {
+            "No rate held in some mode"
+        };
+        Page {
+            title: "Capacity".to_owned(),
+            facts: vec![
+                ("bound", format!("p99 ≤ {} ms, no error", self.p99_max_ms)),
+                ("steps", format!("{} s each", self.step_s)),
+                ("connections at most", self.connections_max.to_string()),
+                ("seed", self.seed.to_string()),
+            ],
+            warning: None,
+            outcome: (self.passed(), outcome.to_owned()),
+            tiles: tiles.collect(),
+            panels,
+        }
+    }
+}
+
+impl Report {
+    fn picture(&self) -> Markup {
+        let classes = ["c1", "c2", "c3", "c4"];
+        let lines: Vec<Line> = self
+            .curves
+            .iter()
+            .zip(classes.into_iter().cycle())
+            .map(|(curve, class)| Line {
+                name: curve.name(),
+                class,
+                points: curve
+                    .by_rate()
+                    .iter()
+                    .map(|step| (f64::from(step.rate), step.latency.p99_ms))
+                    .collect(),
+                is_dotted: true,
+            })
+            .collect();
+        let axes = Axes {
+            x: ("requests/s", Scale::Log),
+            y: ("p99 ms", Scale::Log),
+            level: Some((self.p99_max_ms, "bound")),
+        };
+        chart::lines(&axes, &lines)
+    }
+}
+
+fn steps_table(curve: &Curve) -> Markup {
+    let rows: Vec<Vec<String>> = curve
+        .by_rate()
+        .iter()
+        .map(|step| {
+            vec![
+                grouped(step.rate.into()),
+                format!("{:.2}", step.latency.p50_ms),
+                format!("{:.2}", step.latency.p99_ms),
+                format!("{:.2}", step.latency.max_ms),
+                grouped(step.failures_count),
+                step.held.name().to_owned(),
+            ]
+        })
+        .collect();
+    figures_table(&["rate", "p50", "p99", "max", "failed", ""], &rows)
 }

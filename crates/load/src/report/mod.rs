@@ -1,5 +1,9 @@
 //! Reports: a table for the terminal, JSON, and one HTML page with pictures.
 
+pub(crate) mod axis;
+pub(crate) mod chart;
+pub(crate) mod page;
+pub(crate) mod pictures;
 pub(crate) mod table;
 
 use std::path::Path;
@@ -7,13 +11,15 @@ use std::path::Path;
 use anyhow::Context;
 use serde::Serialize;
 
+pub use page::Page;
+
 /// A scenario's report.
 pub trait Document: Serialize {
-    /// What the report is of.
-    fn title(&self) -> String;
-
     /// The report as text for a terminal.
     fn text(&self) -> String;
+
+    /// The report as a page.
+    fn page(&self) -> Page;
 }
 
 /// Where a report goes, besides the terminal.
@@ -35,12 +41,21 @@ pub fn publish(document: &impl Document, outputs: Outputs<'_>) -> anyhow::Result
         }
         None => print!("{}", document.text()),
     }
+    if let Some(path) = outputs.html {
+        write(path, &html(document))?;
+    }
     Ok(())
 }
 
 /// The report as JSON.
 pub fn json(document: &impl Document) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(document)?)
+}
+
+/// The report as one self-contained page.
+#[must_use]
+pub fn html(document: &impl Document) -> String {
+    page::render(&document.page())
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use jiff::Timestamp;
+use maud::{Markup, html};
 use serde::Serialize;
 
 use super::Options;
@@ -11,7 +12,9 @@ use crate::figures::Figures;
 use crate::http::Connections;
 use crate::machine::Busy;
 use crate::recorder::Recorder;
-use crate::report::{Document, table};
+use crate::report::axis::grouped;
+use crate::report::page::{Page, Tile, Tone, wide_panel};
+use crate::report::{Document, pictures, table};
 use crate::score::{Score, ScoreFigures};
 
 /// The report. Its names in JSON are stable.
@@ -86,10 +89,6 @@ impl Report {
 }
 
 impl Document for Report {
-    fn title(&self) -> String {
-        "rinha-2024: the official load".to_owned()
-    }
-
     fn text(&self) -> String {
         let mut text = String::new();
         let _ = writeln!(
@@ -118,4 +117,83 @@ impl Document for Report {
         );
         text
     }
+
+    fn page(&self) -> Page {
+        let score = &self.score;
+        let mut tiles = vec![Tile::new(
+            "Score",
+            format!("USD {}", dollars(score.score_usd)),
+            format!("{:.2} % right and under 250 ms", score.within_sla_percent),
+            Tone::of(self.is_full_score),
+        )];
+        tiles.extend(pictures::tiles(&self.figures));
+        let mut panels = vec![wide_panel(
+            "Score",
+            "What is left of USD 100,000.",
+            &self.meter(),
+        )];
+        let level = Some((250.0, "250 ms"));
+        panels.extend(pictures::panels(&self.figures, level));
+        Page {
+            title: "The 2024 challenge".to_owned(),
+            facts: self.facts(),
+            warning: self.not_fresh.as_ref().map(|why| {
+                format!(
+                    "The target was not fresh: {why}. The official load expects accounts at 0 \
+                     with empty statements; some faults below are due to that alone."
+                )
+            }),
+            outcome: (
+                self.passed(),
+                if self.passed() {
+                    "Passed: nothing was fined".to_owned()
+                } else {
+                    "Not passed: there are fines".to_owned()
+                },
+            ),
+            tiles,
+            panels,
+        }
+    }
+}
+
+impl Report {
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("target", self.target.clone()),
+            ("began", self.began_at.clone()),
+            ("connections", self.connections.name().to_owned()),
+            ("rate", format!("× {}", self.scales.rate_scale)),
+            ("duration", format!("× {}", self.scales.duration_scale)),
+            ("seed", self.scales.seed.to_string()),
+        ]
+    }
+
+    /// The score as a bar: what is left, and the two fines.
+    fn meter(&self) -> Markup {
+        let score = &self.score;
+        let share = |usd: f64| format!("width:{:.2}%", (usd / 1_000.0).min(100.0));
+        html! {
+            div.meter {
+                span.kept style=(share(score.score_usd)) {}
+                span.lost style=(share(score.sla_fine_usd)) {}
+                span.lost.other style=(share(score.inconsistency_fine_usd)) {}
+            }
+            dl.facts {
+                div { dt { "left" } dd { "USD " (dollars(score.score_usd)) } }
+                div { dt { "fine for wrong or late answers" } dd { "USD " (dollars(score.sla_fine_usd)) } }
+                div {
+                    dt { "fine for " (grouped(self.figures.inconsistencies_count)) " inconsistent answers" }
+                    dd { "USD " (dollars(score.inconsistency_fine_usd)) }
+                }
+            }
+        }
+    }
+}
+
+/// Dollars with their thousands apart.
+fn dollars(usd: f64) -> String {
+    let text = format!("{usd:.2}");
+    let (whole, cents) = text.split_once('.').unwrap_or((&text, "00"));
+    format!("{}.{cents}", grouped(whole.parse().unwrap_or_default()))
 }

@@ -7,4 +7,5 @@ mod bank_double;
 mod capacity;
 mod double;
 mod ledger_double;
+mod reports;
 mod rinha_2024;
