@@ -34,6 +34,8 @@ enum Chore {
     Tidy,
     /// Every test of the workspace, with the tools and the release binary they need.
     Test(chores::test::Options),
+    /// Installs the programs that tests and chores start, as far as they are missing.
+    Tools,
     /// Thousands of simulated crashes of the journal and of the embedded engine.
     Simulate(chores::simulate::Options),
 }
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Chore::Lint => chores::lint::run(),
         Chore::Tidy => chores::lint::tidy(),
         Chore::Test(options) => chores::test::run(&options),
+        Chore::Tools => tools::run(),
         Chore::Simulate(options) => chores::simulate::run(&options),
     };
     match done {

