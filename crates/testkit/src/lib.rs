@@ -3,15 +3,22 @@
 //! - [`conformance`] runs an engine beside the reference engine and compares all they answer.
 //! - [`Generator`] draws the commands: cleverly, so that every outcome occurs often.
 //! - [`LastroProcess`] runs the real binary.
+//! - [`servers`] starts and stops real databases and proxies.
 //! - [`ManualClock`] is a clock that tests set; [`Seeds`] are the runs asked for.
 
+#[cfg(feature = "engines")]
 mod clock;
+#[cfg(feature = "engines")]
 pub mod conformance;
+#[cfg(feature = "engines")]
 mod generator;
 mod process;
 mod seeds;
+pub mod servers;
 
+#[cfg(feature = "engines")]
 pub use clock::{ManualClock, RealClock};
+#[cfg(feature = "engines")]
 pub use generator::{Generator, GeneratorOptions, Pause, Step};
 pub use process::LastroProcess;
 pub use seeds::Seeds;
