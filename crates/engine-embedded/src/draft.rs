@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use journal::Address;
 use ledger::{
-    Account, AccountId, BatchId, Command, Event, Expiries, Millis, Payment, PaymentId,
+    Account, AccountId, After, BatchId, Command, Event, Expiries, Millis, Payment, PaymentId,
     PaymentState, ProcessorName, Timestamp, Transfer, TransferId, UsedId,
 };
 
@@ -27,6 +27,13 @@ pub(crate) struct Draft {
     pub(crate) expiries: Expiries,
     /// The record that the event in hand is written to.
     pub(crate) address: Option<Address>,
+}
+
+/// The entries before the ones that a transfer made.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Entered {
+    pub(crate) debit_previous: Option<Address>,
+    pub(crate) credit_previous: Option<Address>,
 }
 
 /// What happens to the sums of settled payments.
@@ -53,6 +60,11 @@ pub(crate) struct DraftAccounts {
 }
 
 impl DraftAccounts {
+    /// Says that these published slots will be asked for next.
+    pub(crate) fn expect(&self, slots: [Slot; 2]) {
+        self.recent.set(slots);
+    }
+
     pub(crate) fn slot(&self, published: &Accounts, id: &AccountId) -> Option<Slot> {
         let [newest, older] = self.recent.get();
         for slot in [newest, older] {
@@ -80,6 +92,10 @@ impl DraftAccounts {
 
     pub(crate) fn get_mut(&mut self, published: &Accounts, id: &AccountId) -> Option<&mut Kept> {
         let slot = self.slot(published, id)?;
+        self.kept_mut(published, slot)
+    }
+
+    fn kept_mut(&mut self, published: &Accounts, slot: Slot) -> Option<&mut Kept> {
         let place = match self.place(slot) {
             Some(place) => place,
             None => self.change(slot, *published.kept(slot)),
@@ -163,7 +179,7 @@ impl Draft {
     pub(crate) fn remember(&mut self, books: &Books, event: &Event) {
         let Some(address) = self.address else { return };
         if let Some(transfer) = event.transfer() {
-            self.remember_transfer(books, transfer, address);
+            self.remember_transfer(transfer, address);
         }
         if let Some(payment) = event.payment() {
             self.payment_ids.insert(payment.id, address);
@@ -184,27 +200,41 @@ impl Draft {
         }
     }
 
-    fn remember_transfer(&mut self, books: &Books, transfer: &Transfer, address: Address) {
+    fn remember_transfer(&mut self, transfer: &Transfer, address: Address) {
         self.transfers.insert(transfer.id, address);
         if let Some((pending_id, _)) = transfer.ends() {
             self.transfers.insert(pending_id, address);
         }
         self.expiries.record(transfer);
-        let sides = [
-            (&transfer.debit_account_id, transfer.debit),
-            (&transfer.credit_account_id, transfer.credit),
-        ];
-        for (id, after) in sides {
-            let Some(after) = after else { continue };
-            if let Some(kept) = self.accounts.get_mut(&books.accounts, id) {
-                kept.last_entry = Some(address);
-            }
-            if after.entry_number % CHECKPOINT_ENTRIES == 0
-                && let Some(slot) = self.accounts.slot(&books.accounts, id)
-            {
-                self.checkpoints.push((slot, address));
-            }
+    }
+
+    /// Enters the transfer into its accounts' statements.
+    pub(crate) fn enter(
+        &mut self,
+        books: &Books,
+        transfer: &Transfer,
+        address: Address,
+    ) -> Entered {
+        let mut enter = |id, after: Option<After>| self.enter_side(books, id, after?, address);
+        Entered {
+            debit_previous: enter(&transfer.debit_account_id, transfer.debit),
+            credit_previous: enter(&transfer.credit_account_id, transfer.credit),
         }
+    }
+
+    fn enter_side(
+        &mut self,
+        books: &Books,
+        id: &AccountId,
+        after: After,
+        address: Address,
+    ) -> Option<Address> {
+        let slot = self.accounts.slot(&books.accounts, id)?;
+        if after.entry_number.is_multiple_of(CHECKPOINT_ENTRIES) {
+            self.checkpoints.push((slot, address));
+        }
+        let kept = self.accounts.kept_mut(&books.accounts, slot)?;
+        kept.last_entry.replace(address)
     }
 
     fn remember_refused(&mut self, command: &Command, address: Address) {

@@ -9,8 +9,9 @@ use ledger::{
     UsedBatch, UsedPayment, UsedTransfer, evolve,
 };
 
+use crate::accounts::Slot;
 use crate::books::Books;
-use crate::draft::Draft;
+use crate::draft::{Draft, Entered};
 use crate::lookup::{self, LookupError, Records};
 use crate::record::{Links, encode};
 
@@ -43,14 +44,22 @@ impl<'a, S: Storage> Working<'a, S> {
     /// Looks up what the commands will be decided upon, one right after the other. Indexes are far
     /// larger than the processor's caches: these look-ups wait for memory together, those of the
     /// decisions would wait one by one.
-    pub(crate) fn warm(&self, commands: &[Command]) {
-        for command in commands {
-            if let Command::Transfer(transfer) | Command::Pend { transfer, .. } = command {
+    ///
+    /// Answers with the slots of each command's accounts, to be handed to
+    /// [`DraftAccounts::expect`](crate::draft::DraftAccounts::expect).
+    pub(crate) fn warm(&self, commands: &[Command]) -> Vec<[Slot; 2]> {
+        let slot = |id| self.books.accounts.slot(id).unwrap_or(Slot::MAX);
+        let warmed = commands.iter().map(|command| match command {
+            Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
                 black_box(self.books.ids.transfers.get(transfer.id));
-                black_box(self.books.accounts.get(&transfer.debit_account_id));
-                black_box(self.books.accounts.get(&transfer.credit_account_id));
+                [
+                    slot(&transfer.debit_account_id),
+                    slot(&transfer.credit_account_id),
+                ]
             }
-        }
+            _ => [Slot::MAX; 2],
+        });
+        warmed.collect()
     }
 
     /// The look-up that failed since this was asked last.
@@ -61,38 +70,23 @@ impl<'a, S: Storage> Working<'a, S> {
     /// Brings the draft to what the event says and adds its record to the open frame. `origin` is
     /// the first member's record for an applied atomic batch.
     pub(crate) fn record(&mut self, event: &Event, origin: Option<Address>) -> Address {
-        let links = self.links(event, origin);
+        let origin = origin.or_else(|| self.origin(event));
         let address = self.journal.next_address();
         let (books, draft) = (self.books, &mut *self.draft);
-        Drafting { books, draft }.take_in(event, address);
+        let entered = Drafting { books, draft }.take_in(event, address);
+        let links = Links {
+            debit_previous: entered.debit_previous.map_or(0, Address::to_u64),
+            credit_previous: entered.credit_previous.map_or(0, Address::to_u64),
+            origin: origin.map_or(0, Address::to_u64),
+        };
         self.journal.push(|bytes| encode(links, event, bytes));
         address
     }
 
-    fn links(&self, event: &Event, origin: Option<Address>) -> Links {
-        let mut links = Links {
-            origin: origin.map_or(0, Address::to_u64),
-            ..Links::default()
-        };
-        let Some(transfer) = event.transfer() else {
-            return links;
-        };
-        if transfer.debit.is_some() {
-            links.debit_previous = self.last_entry(&transfer.debit_account_id);
-        }
-        if transfer.credit.is_some() {
-            links.credit_previous = self.last_entry(&transfer.credit_account_id);
-        }
-        if let Some((pending_id, _)) = transfer.ends() {
-            links.origin = self.newest(pending_id).map_or(0, Address::to_u64);
-        }
-        links
-    }
-
-    fn last_entry(&self, id: &AccountId) -> u64 {
-        let kept = self.draft.accounts.get(&self.books.accounts, id);
-        kept.and_then(|kept| kept.last_entry)
-            .map_or(0, Address::to_u64)
+    /// Where what the event ends or follows upon is.
+    fn origin(&self, event: &Event) -> Option<Address> {
+        let (pending_id, _) = event.transfer()?.ends()?;
+        self.newest(pending_id)
     }
 
     fn newest(&self, id: TransferId) -> Option<Address> {
@@ -175,9 +169,13 @@ pub(crate) struct Drafting<'a> {
 
 impl Drafting<'_> {
     /// Brings the draft to what the event says, whose record is at `address`.
-    pub(crate) fn take_in(&mut self, event: &Event, address: Address) {
+    pub(crate) fn take_in(&mut self, event: &Event, address: Address) -> Entered {
         self.draft.address = Some(address);
         evolve(self, event);
+        match event.transfer() {
+            Some(transfer) => self.draft.enter(self.books, transfer, address),
+            None => Entered::default(),
+        }
     }
 }
 

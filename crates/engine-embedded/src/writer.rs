@@ -130,12 +130,9 @@ impl<S: Storage> Writer<S> {
         let records_before = self.journal.open_frame_records();
         let atomic_id = batch.atomic_id();
         let commands = batch.into_commands();
-        let decided = self.work(|working, ticker| {
-            working.warm(&commands);
-            match atomic_id {
-                None => independent(working, commands, ticker, now),
-                Some(id) => atomic(working, id, commands, ticker, now),
-            }
+        let decided = self.work(|working, ticker| match atomic_id {
+            None => independent(working, commands, ticker, now),
+            Some(id) => atomic(working, id, commands, ticker, now),
         });
         decided.map_err(|error| {
             tracing::error!(%error, "a record could not be read back; the call is refused");
@@ -280,7 +277,9 @@ fn independent<S: Storage>(
 ) -> Result<Vec<Outcome>, LookupError> {
     // A loop and not a `collect` of results: outcomes are large, and each is moved once.
     let mut outcomes = Vec::with_capacity(commands.len());
-    for command in commands {
+    let slots = working.warm(&commands);
+    for (command, slots) in commands.into_iter().zip(slots) {
+        working.draft.accounts.expect(slots);
         outcomes.push(decide_command(working, command, ticker, now)?);
     }
     Ok(outcomes)
