@@ -92,6 +92,26 @@ pub struct Generator {
     pub cpu_us_per_request: f64,
 }
 
+/// Later than this, the generator itself has a part in what is reported.
+const LATENESS_MAX_US: f64 = 100_000.0;
+
+impl Generator {
+    /// Whether some requests began so late that the latencies say something of this machine, too.
+    #[must_use]
+    pub fn was_held_up(&self) -> bool {
+        self.lateness_max_us > LATENESS_MAX_US
+    }
+
+    /// Words for it.
+    pub(crate) fn held_up(&self) -> String {
+        format!(
+            "the generator itself was held up for up to {:.0} ms, by this machine or by more in \
+             flight than it keeps; the latencies contain that",
+            self.lateness_max_us / 1e3
+        )
+    }
+}
+
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figures {

@@ -159,7 +159,7 @@ impl Document for Report {
                 ("seed", self.seed.to_string()),
                 ("requests sent again", grouped(self.repetitions_count)),
             ],
-            warning: None,
+            warnings: Vec::from_iter(pictures::warning(&self.figures)),
             outcome: (self.passed(), outcome.to_owned()),
             tiles,
             panels,

@@ -19,6 +19,9 @@ const LINE: &str = concat!(
     r#""realizada_em":"2024-01-17T02:34:38.543030Z"}"#
 );
 
+/// Connections that may wait to be taken.
+const BACKLOG: i32 = 4096;
+
 /// A request is never longer.
 const REQUEST_BYTES_MAX: usize = 16 * 1024;
 
@@ -47,6 +50,8 @@ impl Bare {
         let listener = TcpListener::bind(listen)
             .with_context(|| format!("the bare handler cannot listen on {listen}"))?;
         listener.set_nonblocking(true)?;
+        // A step of new connections may begin with many at once.
+        rustix::net::listen(&listener, BACKLOG)?;
         let address = listener.local_addr()?;
         let stop = Arc::new(Notify::new());
         let told = Arc::clone(&stop);

@@ -132,7 +132,7 @@ impl Document for Report {
                 ("connections at most", self.connections_max.to_string()),
                 ("seed", self.seed.to_string()),
             ],
-            warning: None,
+            warnings: Vec::new(),
             outcome: (self.passed(), outcome.to_owned()),
             tiles: tiles.collect(),
             panels,
@@ -159,6 +159,7 @@ impl Report {
             })
             .collect();
         let axes = Axes {
+            width: chart::WIDE,
             x: ("requests/s", Scale::Log),
             y: ("p99 ms", Scale::Log),
             level: Some((self.p99_max_ms, "bound")),

@@ -34,7 +34,7 @@ impl Axis {
             (least, most) = (0.0, 1.0);
         }
         let (from, to) = match scale {
-            Scale::Linear => (0.0, nice_up(most.max(1e-9))),
+            Scale::Linear => (0.0, most.max(1e-9)),
             Scale::Log => {
                 let from = nice_down(least.max(LOG_MIN));
                 (from, nice_up(most.max(from * 10.0)))
@@ -42,6 +42,15 @@ impl Axis {
             Scale::Nines => (0.0, most.max(90.0)),
         };
         Self { scale, from, to }
+    }
+
+    /// An axis that goes on to the next of its ticks.
+    pub(crate) fn rounded(mut self) -> Self {
+        if self.scale == Scale::Linear {
+            let step = nice_up(self.to / 5.0);
+            self.to = (self.to * 1.02 / step).ceil() * step;
+        }
+        self
     }
 
     /// Where a value lies: 0 at the start of the axis, 1 at its end.
@@ -59,7 +68,7 @@ impl Axis {
     pub(crate) fn ticks(&self) -> Vec<f64> {
         match self.scale {
             Scale::Linear => {
-                let step = nice_up(self.to / 6.0);
+                let step = nice_up(self.to / 9.0);
                 let ticks = (0..).map(|index| f64::from(index) * step);
                 ticks.take_while(|tick| *tick <= self.to * 1.001).collect()
             }
@@ -152,8 +161,10 @@ mod tests {
     #[test]
     fn axes_end_at_round_numbers() {
         let linear = Axis::over(Scale::Linear, [3.0, 340.0].into_iter());
-        assert_eq!(linear.ticks(), [0.0, 100.0, 200.0, 300.0, 400.0, 500.0]);
-        assert!((linear.place(250.0) - 0.5).abs() < 1e-9);
+        assert!((linear.place(170.0) - 0.5).abs() < 1e-9);
+        let rounded = linear.rounded();
+        assert!((rounded.place(200.0) - 0.5).abs() < 1e-9);
+        assert_eq!(rounded.ticks().last(), Some(&400.0));
         let log = Axis::over(Scale::Log, [0.3, 70.0].into_iter());
         assert_eq!(log.ticks().first(), Some(&0.2));
         assert_eq!(log.ticks().last(), Some(&100.0));

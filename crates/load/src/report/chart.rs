@@ -6,8 +6,10 @@ use maud::{Markup, html};
 
 use super::axis::{Axis, Scale, grouped, short};
 
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 280.0;
+/// The widths of a picture over the whole page, and of one over half of it.
+pub(crate) const WIDE: f64 = 1180.0;
+pub(crate) const NARROW: f64 = 580.0;
+const HEIGHT: f64 = 260.0;
 const LEFT: f64 = 52.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 14.0;
@@ -25,6 +27,7 @@ pub(crate) struct Line {
 /// What is written at the axes, and how they are spread.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Axes {
+    pub(crate) width: f64,
     pub(crate) x: (&'static str, Scale),
     pub(crate) y: (&'static str, Scale),
     /// A level that is drawn across: its value and its name.
@@ -33,13 +36,14 @@ pub(crate) struct Axes {
 
 /// A chart's frame: its axes in place.
 struct Frame {
+    width: f64,
     x: Axis,
     y: Axis,
 }
 
 impl Frame {
     fn x(&self, value: f64) -> f64 {
-        LEFT + self.x.place(value) * (WIDTH - LEFT - RIGHT)
+        LEFT + self.x.place(value) * (self.width - LEFT - RIGHT)
     }
 
     fn y(&self, value: f64) -> f64 {
@@ -48,7 +52,7 @@ impl Frame {
 
     /// The grid with its numbers.
     fn grid(&self, axes: &Axes) -> Markup {
-        let (left, right, bottom) = (LEFT, WIDTH - RIGHT, HEIGHT - BOTTOM);
+        let (left, right, bottom) = (LEFT, self.width - RIGHT, HEIGHT - BOTTOM);
         html! {
             @for tick in self.y.ticks() {
                 @let y = round(self.y(tick));
@@ -73,17 +77,18 @@ pub(crate) fn lines(axes: &Axes, lines: &[Line]) -> Markup {
     let ys = lines.iter().flat_map(|line| &line.points).map(|(_, y)| *y);
     let level = axes.level.map(|(level, _)| level);
     let frame = Frame {
+        width: axes.width,
         x: Axis::over(axes.x.1, xs),
-        y: Axis::over(axes.y.1, ys.chain(level)),
+        y: Axis::over(axes.y.1, ys.chain(level)).rounded(),
     };
     html! {
         (legend(lines))
-        svg viewBox=(view_box()) role="img" {
+        svg viewBox=(view_box(axes)) role="img" {
             (frame.grid(axes))
             @if let Some((level, name)) = axes.level {
                 @let y = round(frame.y(level));
-                line.level x1=(LEFT) x2=(WIDTH - RIGHT) y1=(y) y2=(y) {}
-                text.level-name x=(WIDTH - RIGHT) y=(y - 5.0) text-anchor="end" { (name) }
+                line.level x1=(LEFT) x2=(axes.width - RIGHT) y1=(y) y2=(y) {}
+                text.level-name x=(axes.width - RIGHT) y=(y - 5.0) text-anchor="end" { (name) }
             }
             @for line in lines {
                 path class={ "line " (line.class) } d=(path(&frame, &line.points)) {}
@@ -105,11 +110,12 @@ pub(crate) fn steps(axes: &Axes, whole: &[f64], part: &[f64]) -> Markup {
     #[expect(clippy::cast_precision_loss, reason = "seconds")]
     let count = whole.len() as f64;
     let frame = Frame {
+        width: axes.width,
         x: Axis::over(axes.x.1, [0.0, count].into_iter()),
-        y: Axis::over(axes.y.1, whole.iter().copied()),
+        y: Axis::over(axes.y.1, whole.iter().copied()).rounded(),
     };
     html! {
-        svg viewBox=(view_box()) role="img" {
+        svg viewBox=(view_box(axes)) role="img" {
             (frame.grid(axes))
             path.area.c1 d=(area(&frame, whole)) {}
             path.area.bad d=(area(&frame, part)) {}
@@ -123,11 +129,12 @@ pub(crate) fn histogram(axes: &Axes, bars: &[(f64, f64, u64)]) -> Markup {
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     let height = |count: u64| count as f64;
     let frame = Frame {
+        width: axes.width,
         x: Axis::over(axes.x.1, bounds.filter(|bound| *bound > 0.0)),
-        y: Axis::over(axes.y.1, bars.iter().map(|(_, _, count)| height(*count))),
+        y: Axis::over(axes.y.1, bars.iter().map(|(_, _, count)| height(*count))).rounded(),
     };
     html! {
-        svg viewBox=(view_box()) role="img" {
+        svg viewBox=(view_box(axes)) role="img" {
             (frame.grid(axes))
             @for (above, up_to, count) in bars {
                 @let (x, y) = (round(frame.x(*above)), round(frame.y(height(*count))));
@@ -150,8 +157,8 @@ fn legend(lines: &[Line]) -> Markup {
     }
 }
 
-fn view_box() -> String {
-    format!("0 0 {WIDTH} {HEIGHT}")
+fn view_box(axes: &Axes) -> String {
+    format!("0 0 {} {HEIGHT}", axes.width)
 }
 
 fn x_label(axes: &Axes, tick: f64) -> String {

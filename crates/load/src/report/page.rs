@@ -55,7 +55,7 @@ pub struct Page {
     /// What was driven, and how.
     pub(crate) facts: Vec<(&'static str, String)>,
     /// What the reader must know before anything else.
-    pub(crate) warning: Option<String>,
+    pub(crate) warnings: Vec<String>,
     /// Whether the scenario's own criteria hold, in words.
     pub(crate) outcome: (bool, String),
     pub(crate) tiles: Vec<Tile>,
@@ -92,7 +92,7 @@ pub(crate) fn render(page: &Page) -> String {
                             div { dt { (name) } dd { (value) } }
                         }
                     }
-                    @if let Some(warning) = &page.warning {
+                    @for warning in &page.warnings {
                         p.warning { (warning) }
                     }
                 }

@@ -29,20 +29,43 @@ pub(crate) fn tiles(figures: &Figures) -> Vec<Tile> {
         ),
         Tile::new(
             "p99",
-            format!("{:.2} ms", figures.latency.p99_ms),
-            format!("by second: {middle:.2} typical, {worst:.2} worst"),
+            time(figures.latency.p99_ms),
+            format!("by second: {} typical, {} worst", time(middle), time(worst)),
             Tone::Plain,
         ),
         Tile::new(
             "Generator late by",
-            format!("{:.0} µs", generator.lateness_p99_us),
+            time(generator.lateness_p99_us / 1e3),
             format!(
-                "p99; half within {:.0} µs, {:.0} % of a core",
-                generator.lateness_p50_us, generator.cpu_percent
+                "p99; half within {}, {:.0} % of a core",
+                time(generator.lateness_p50_us / 1e3),
+                generator.cpu_percent
             ),
-            Tone::Plain,
+            if figures.generator.was_held_up() {
+                Tone::Bad
+            } else {
+                Tone::Plain
+            },
         ),
     ]
+}
+
+/// What to know before reading the figures.
+pub(crate) fn warning(figures: &Figures) -> Option<String> {
+    let generator = &figures.generator;
+    generator
+        .was_held_up()
+        .then(|| format!("Note: {}.", generator.held_up()))
+}
+
+/// A time in the unit that suits it.
+fn time(ms: f64) -> String {
+    match ms {
+        ms if ms >= 1e4 => format!("{:.1} s", ms / 1e3),
+        ms if ms >= 1e3 => format!("{:.2} s", ms / 1e3),
+        ms if ms >= 1.0 => format!("{ms:.2} ms"),
+        ms => format!("{:.0} µs", ms * 1e3),
+    }
 }
 
 /// The panels: over time, spread, outcomes, tables. `level` is a bound to draw.
@@ -89,6 +112,7 @@ fn over_time(figures: &Figures, level: Option<(f64, &'static str)>) -> Markup {
         is_dotted: false,
     };
     let axes = Axes {
+        width: chart::WIDE,
         x: ("seconds", Scale::Linear),
         y: ("ms", Scale::Log),
         // A bound far above everything would only flatten the picture.
@@ -116,6 +140,7 @@ fn by_second(figures: &Figures, of: fn(&Latency) -> f64) -> Vec<(f64, f64)> {
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
 fn throughput(figures: &Figures) -> Markup {
     let axes = Axes {
+        width: chart::WIDE,
         x: ("seconds", Scale::Linear),
         y: ("requests/s", Scale::Linear),
         level: None,
@@ -133,6 +158,7 @@ fn throughput(figures: &Figures) -> Markup {
 
 fn histogram(figures: &Figures) -> Markup {
     let axes = Axes {
+        width: chart::NARROW,
         x: ("ms", Scale::Log),
         y: ("requests", Scale::Linear),
         level: None,
@@ -147,6 +173,7 @@ fn histogram(figures: &Figures) -> Markup {
 
 fn percentiles(figures: &Figures) -> Markup {
     let axes = Axes {
+        width: chart::NARROW,
         x: ("share of the requests", Scale::Nines),
         y: ("ms", Scale::Log),
         level: None,

@@ -13,7 +13,7 @@ pub(crate) fn of(figures: &Figures) -> String {
         "  {:<14}{:>10}{:>9}{:>11}{:>11}{:>11}{:>11}",
         "", "requests", "failed", "p50 ms", "p99 ms", "p99.9 ms", "max ms"
     );
-    for kind in &figures.kinds {
+    for kind in figures.kinds.iter().filter(|kind| kind.requests_count > 0) {
         let counts = (kind.requests_count, kind.failures_count);
         row(&mut text, &kind.name, counts, &kind.latency);
     }
@@ -33,6 +33,9 @@ pub(crate) fn of(figures: &Figures) -> String {
         );
     }
     let generator = &figures.generator;
+    if generator.was_held_up() {
+        let _ = writeln!(text, "  NOTE: {}", generator.held_up());
+    }
     let _ = writeln!(
         text,
         "  the generator began requests p50 {:.0} us, p99 {:.0} us, max {:.0} us after their plan; \

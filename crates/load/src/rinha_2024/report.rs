@@ -137,12 +137,7 @@ impl Document for Report {
         Page {
             title: "The 2024 challenge".to_owned(),
             facts: self.facts(),
-            warning: self.not_fresh.as_ref().map(|why| {
-                format!(
-                    "The target was not fresh: {why}. The official load expects accounts at 0 \
-                     with empty statements; some faults below are due to that alone."
-                )
-            }),
+            warnings: self.warnings(),
             outcome: (
                 self.passed(),
                 if self.passed() {
@@ -167,6 +162,18 @@ impl Report {
             ("duration", format!("× {}", self.scales.duration_scale)),
             ("seed", self.scales.seed.to_string()),
         ]
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let not_fresh = self.not_fresh.as_ref().map(|why| {
+            format!(
+                "The target was not fresh: {why}. The official load expects accounts at 0 with \
+                 empty statements; some faults below are due to that alone."
+            )
+        });
+        let mut warnings = Vec::from_iter(not_fresh);
+        warnings.extend(pictures::warning(&self.figures));
+        warnings
     }
 
     /// The score as a bar: what is left, and the two fines.
@@ -195,5 +202,9 @@ impl Report {
 fn dollars(usd: f64) -> String {
     let text = format!("{usd:.2}");
     let (whole, cents) = text.split_once('.').unwrap_or((&text, "00"));
-    format!("{}.{cents}", grouped(whole.parse().unwrap_or_default()))
+    let whole = grouped(whole.parse().unwrap_or_default());
+    match cents {
+        "00" => whole,
+        cents => format!("{whole}.{cents}"),
+    }
 }
