@@ -1,4 +1,4 @@
-//! The project's own chores: `cargo xtask lint`, `test`, `simulate`.
+//! The project's own chores: `cargo xtask lint`, `test`, `simulate`, `stack`.
 //!
 //! Everything a contributor or the continuous integration runs is one of these commands, so that
 //! both run the same thing. Nothing of this crate is part of the server.
@@ -6,6 +6,7 @@
 mod chores;
 mod run;
 mod seeds;
+mod stack;
 mod suites;
 mod tidy;
 mod tools;
@@ -36,6 +37,8 @@ enum Chore {
     Test(chores::test::Options),
     /// Installs the programs that tests and chores start, as far as they are missing.
     Tools,
+    /// Starts a way to deploy natively: proxy, nodes and databases of `deploy/<profile>`.
+    Stack(stack::Options),
     /// Thousands of simulated crashes of the journal and of the embedded engine.
     Simulate(chores::simulate::Options),
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Chore::Tidy => chores::lint::tidy(),
         Chore::Test(options) => chores::test::run(&options),
         Chore::Tools => tools::run(),
+        Chore::Stack(options) => stack::run(&options),
         Chore::Simulate(options) => chores::simulate::run(&options),
     };
     match done {

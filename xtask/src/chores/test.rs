@@ -64,7 +64,7 @@ fn tests(
 }
 
 /// Builds the server as it ships and returns its path, which tests of real processes start.
-fn release_binary() -> Result<PathBuf> {
+pub(crate) fn release_binary() -> Result<PathBuf> {
     let mut command = run::cargo(["build", "--release", "--package", "lastro"]);
     command.arg("--message-format=json-render-diagnostics");
     eprintln!("    {}", run::line(&command));

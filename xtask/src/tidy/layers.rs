@@ -37,7 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("testkit", &["ledger", "journal"]),
-    ("xtask", &[]),
+    ("xtask", &["testkit"]),
 ];
 
 /// What the tests of every crate may use besides, and itself with the features for tests.

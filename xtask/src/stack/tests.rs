@@ -1,0 +1,185 @@
+//! Profiles on other ports, and control groups in folders that only look like them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::control_group::ControlGroup;
+use super::profile::{Limits, Profile};
+use super::trees::{Tree, Version, trees};
+
+const PROFILE: &str = r#"
+summary = "a test"
+url = "http://127.0.0.1:9999"
+ready = "http://127.0.0.1:9999/readyz"
+ports = [9999, 9001, 5433]
+
+[limits]
+cpus = 1.5
+memory_mb = 550
+
+[[databases]]
+kind = "postgres"
+port = 5433
+settings = { shared_buffers = "64MB" }
+
+[[nodes]]
+name = "node"
+arguments = ["serve", "--listen", "127.0.0.1:9001", "--data-dir", "data9001x19001"]
+ready = "http://127.0.0.1:9001/readyz"
+
+[proxy]
+kind = "nginx"
+port = 9999
+config = "nginx.conf"
+"#;
+
+fn profile(text: &str) -> anyhow::Result<Profile> {
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("profile.toml"), text)?;
+    let config = "worker_connections 19999; listen 127.0.0.1:9999; server 127.0.0.1:9001;\n";
+    fs::write(folder.path().join("nginx.conf"), config)?;
+    Profile::read_from(folder.path())
+}
+
+#[test]
+fn every_port_of_a_profile_is_moved_and_no_other_number() {
+    let profile = profile(PROFILE).unwrap().moved_by(100).unwrap();
+    assert_eq!(profile.url, "http://127.0.0.1:10099");
+    assert_eq!(profile.ready, "http://127.0.0.1:10099/readyz");
+    let node = &profile.nodes[0];
+    assert_eq!(node.arguments[2], "127.0.0.1:9101");
+    assert_eq!(node.arguments[4], "data9101x19001");
+    assert_eq!(node.ready.as_deref(), Some("http://127.0.0.1:9101/readyz"));
+    let proxy = profile.proxy.unwrap();
+    assert_eq!((proxy.port, profile.databases[0].port), (10_099, 5_533));
+    let config = "worker_connections 19999; listen 127.0.0.1:10099; server 127.0.0.1:9101;\n";
+    assert_eq!(proxy.text, config);
+}
+
+#[test]
+fn what_is_wrong_with_a_profile_is_told() {
+    let error = |from: &str, to: &str| {
+        let profile = profile(&PROFILE.replace(from, to)).and_then(|it| it.moved_by(60_000));
+        format!("{:#}", profile.unwrap_err())
+    };
+    assert!(error("\"nginx\"", "\"squid\"").contains("nginx, haproxy, envoy"));
+    assert!(error("ready =", "redy =").contains("redy"));
+    assert!(error("nginx.conf", "absent.conf").contains("absent.conf"));
+    assert!(error("[9999, 9001, 5433]", "[1]").contains("not in the profile's list"));
+    assert!(error("a test", "past").contains("past 65535"));
+}
+
+#[test]
+fn every_profile_of_the_repository_can_be_read_and_moved() {
+    let profiles = Profile::all().unwrap();
+    let names: Vec<_> = profiles.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(names.contains(&"single"), "{names:?}");
+    assert!(names.contains(&"rinha-2024-nginx"), "{names:?}");
+    for (name, profile) in profiles {
+        let moved = profile.moved_by(1).unwrap();
+        assert!(moved.url.starts_with("http://127.0.0.1:"), "{name}");
+    }
+}
+
+#[test]
+fn the_trees_of_both_versions_are_found() {
+    let mounts = "\
+30 25 0:26 / /nowhere/cgroup rw - tmpfs tmpfs rw,mode=755
+31 30 0:27 /docker/ab /nowhere/cpu rw,nosuid - cgroup cgroup rw,cpu,cpuacct
+32 30 0:28 / /nowhere/memory rw - cgroup cgroup rw,memory
+33 30 0:29 / /nowhere/pids rw - cgroup cgroup rw,pids
+34 30 0:30 / /nowhere/unified rw - cgroup2 cgroup2 rw
+";
+    let groups = "3:cpu,cpuacct:/docker/ab/x\n2:memory:/\n1:pids:/\n0::/\n";
+    let tree = |controller: &str| Tree {
+        version: Version::One,
+        controllers: vec![controller.to_owned()],
+        root: PathBuf::from(format!("/nowhere/{controller}")),
+        own: PathBuf::from(format!("/nowhere/{controller}")),
+    };
+    assert_eq!(trees(mounts, groups), [tree("cpu"), tree("memory")]);
+
+    let folder = tempfile::tempdir().unwrap();
+    let (root, own) = (folder.path().to_owned(), folder.path().join("a/b"));
+    fs::create_dir_all(&own).unwrap();
+    fs::write(
+        root.join("cgroup.controllers"),
+        "cpuset cpu io memory pids\n",
+    )
+    .unwrap();
+    let mounts = format!("30 25 0:26 / {} rw - cgroup2 cgroup2 rw\n", root.display());
+    let tree = Tree {
+        version: Version::Two,
+        controllers: vec!["cpu".to_owned(), "memory".to_owned()],
+        root,
+        own,
+    };
+    assert_eq!(trees(&mounts, "0::/a/b\n"), [tree]);
+}
+
+const LIMITS: Limits = Limits {
+    cpus: Some(1.5),
+    memory_mb: Some(550),
+};
+
+#[test]
+fn version_2_takes_both_limits_in_the_nearest_group_that_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().to_owned();
+    // A folder where a file should be cannot be written: this group cannot have limited children.
+    fs::create_dir_all(root.join("a/b/cgroup.subtree_control")).unwrap();
+    let tree = Tree {
+        version: Version::Two,
+        controllers: vec!["cpu".to_owned(), "memory".to_owned()],
+        own: root.join("a/b"),
+        root: root.clone(),
+    };
+    let group = ControlGroup::make_in(&[tree], "stack", LIMITS);
+    assert_eq!(group.description(), "1.5 CPUs and 550 MB over all of it");
+    let made = root.join("a/stack");
+    let written = |file| fs::read_to_string(made.join(file)).unwrap();
+    assert_eq!(
+        (written("cpu.max"), written("memory.max")),
+        ("150000 100000".into(), "576716800".into())
+    );
+    let words = group.launcher();
+    assert_eq!(words.len(), 6, "one group for both: {words:?}");
+    // What a real group has no files of its own for.
+    for file in ["cpu.max", "memory.max"] {
+        fs::remove_file(made.join(file)).unwrap();
+    }
+    drop(group);
+    assert!(!made.exists());
+}
+
+#[test]
+fn version_1_takes_each_limit_in_its_tree_and_what_is_refused_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = |controller: &str, own: &str| Tree {
+        version: Version::One,
+        controllers: vec![controller.to_owned()],
+        root: folder.path().join(controller),
+        own: folder.path().join(controller).join(own),
+    };
+    fs::create_dir_all(folder.path().join("cpu/own")).unwrap();
+    let trees = [tree("cpu", "own"), tree("memory", "absent")];
+    let group = ControlGroup::make_in(&trees, "stack", LIMITS);
+    let text = group.description();
+    assert!(
+        text.starts_with("1.5 CPUs over all of it; NOT APPLIED: 550 MB ("),
+        "{text}"
+    );
+    let made = folder.path().join("cpu/own/stack");
+    let quota = fs::read_to_string(made.join("cpu.cfs_quota_us")).unwrap();
+    assert_eq!(quota, "150000");
+    // The kernel counts there; nobody waited for it here.
+    fs::write(made.join("cpu.stat"), "nr_periods 40\nnr_throttled 3\n").unwrap();
+    let usage = "throttled in 3 of 40 periods of 100 ms";
+    assert_eq!(group.usage().as_deref(), Some(usage));
+    fs::remove_dir_all(&made).unwrap();
+    drop(group);
+
+    let none = ControlGroup::make_in(&[], "stack", LIMITS);
+    assert!(none.description().contains("no control group for it"));
+    assert!(none.launcher().is_empty());
+}
