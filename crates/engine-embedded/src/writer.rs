@@ -34,6 +34,8 @@ const ROUND_BYTES: usize = 1 << 20;
 const ROUND_REQUEST_BYTES: usize = 4 * ROUND_BYTES;
 /// How often due expiries are looked for when nothing arrives.
 const EXPIRY_INTERVAL: Duration = Duration::from_millis(250);
+/// How often it is looked for space while the storage is full and nothing arrives.
+const SPACE_INTERVAL: Duration = Duration::from_secs(1);
 /// After how long an expiry is tried again whose pending transfer could not be read.
 const UNREADABLE_RETRY_S: u32 = 60;
 
@@ -55,20 +57,21 @@ impl<S: Storage> Writer<S> {
         loop {
             match self.next_request() {
                 Ok(request) => self.round(request),
-                Err(RecvTimeoutError::Timeout) => self.expire_idle(),
+                Err(RecvTimeoutError::Timeout) => self.idle(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
     fn next_request(&self) -> Result<Request, RecvTimeoutError> {
-        if self.draft.expiries.is_empty() {
-            self.waiting
-                .receiver
-                .recv()
-                .map_err(|_| RecvTimeoutError::Disconnected)
+        let receiver = &self.waiting.receiver;
+        if !self.draft.expiries.is_empty() {
+            receiver.recv_timeout(EXPIRY_INTERVAL)
+        } else if self.shared.status() == Status::StorageFull {
+            receiver.recv_timeout(SPACE_INTERVAL)
         } else {
-            self.waiting.receiver.recv_timeout(EXPIRY_INTERVAL)
+            let received = receiver.recv();
+            received.map_err(|_| RecvTimeoutError::Disconnected)
         }
     }
 
@@ -172,7 +175,8 @@ impl<S: Storage> Writer<S> {
         Ok(())
     }
 
-    fn expire_idle(&mut self) {
+    /// What is done when nothing has arrived for a while.
+    fn idle(&mut self) {
         if self.journal.failure().is_some() {
             return;
         }
@@ -181,6 +185,17 @@ impl<S: Storage> Writer<S> {
             tracing::warn!(code = unavailable.code(), "due expiries wait");
         }
         self.flush();
+        self.look_for_space();
+    }
+
+    /// Whoever is told by the status alone that the storage is full sends no more writes, which
+    /// would show that there is space again: so it is looked for, enough for any one command.
+    fn look_for_space(&mut self) {
+        if self.shared.status() == Status::StorageFull
+            && self.make_room(2 * RECORD_BYTES_MAX, 2).is_ok()
+        {
+            tracing::info!("there is space to write to again");
+        }
     }
 
     /// Runs `work` on the state that decisions are made upon.

@@ -51,6 +51,25 @@ fn a_full_disk_refuses_writes_until_space_is_freed() {
     assert_eq!(bank.account("a").entry_count, deposits as u64 + 1);
 }
 
+/// A proxy that is told not to send requests sends none that would find the space.
+#[test]
+fn space_that_was_freed_is_found_without_a_write() {
+    let storage = FaultyStorage::new(1);
+    storage.set_capacity(Some(40 << 10));
+    let bank = Bank::open(storage.clone(), small(16, 12));
+    bank.open_accounts(&["a"]);
+    let is_created = |id| bank.submit(vec![deposit(id, "a", 10)]).is_ok();
+    assert!((1..1_000).any(|id| !is_created(id)));
+    assert_eq!(bank.engine.status(), Status::StorageFull);
+    storage.set_capacity(None);
+    let freed = Instant::now();
+    while bank.engine.status() != Status::Ready {
+        assert!(freed.elapsed() < Duration::from_secs(20));
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(is_created(1_000));
+}
+
 #[test]
 fn after_a_failed_write_or_sync_nothing_more_is_written() {
     for (kind, skipped) in [(OperationKind::Write, 1), (OperationKind::Sync, 2)] {
