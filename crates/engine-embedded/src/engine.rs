@@ -171,17 +171,17 @@ impl<S: Storage> Engine for EmbeddedEngine<S> {
         ready(Ok(self.shared.account(&id)))
     }
 
-    fn statement(&self, query: StatementQuery, _: Instant) -> Answer<'_, Option<Statement>> {
-        ready(self.shared.statement(&query))
+    fn statement(&self, query: StatementQuery, deadline: Instant) -> Answer<'_, Option<Statement>> {
+        ready(self.shared.statement(&query, deadline))
     }
 
     fn balance_at(
         &self,
         id: AccountId,
         at: Timestamp,
-        _: Instant,
+        deadline: Instant,
     ) -> Answer<'_, Option<BalanceAt>> {
-        ready(self.shared.balance_at(&id, at))
+        ready(self.shared.balance_at(&id, at, deadline))
     }
 
     fn transfer(&self, id: TransferId, _: Instant) -> Answer<'_, Option<UsedTransfer>> {

@@ -1,4 +1,7 @@
-//! Reads of published state. They never wait for a sync; cold history may wait for a page.
+//! Reads of published state. They never wait for a sync; cold history may wait for a page, and a
+//! walk through it ends at the deadline.
+
+use std::time::Instant;
 
 use journal::{Address, Storage};
 use ledger::{
@@ -19,6 +22,7 @@ impl<S: Storage> Shared<S> {
     pub(crate) fn statement(
         &self,
         query: &StatementQuery,
+        deadline: Instant,
     ) -> Result<Option<Statement>, Unavailable> {
         let before = query.before.unwrap_or(u64::MAX);
         let Some((kept, newest)) = self.kept_and_entry_before(&query.account_id, before) else {
@@ -28,6 +32,7 @@ impl<S: Storage> Shared<S> {
             shared: self,
             account_id: &query.account_id,
             next: newest,
+            deadline,
         };
         let mut entries = Vec::new();
         // Before the first entry there is none to walk to.
@@ -36,7 +41,7 @@ impl<S: Storage> Shared<S> {
             _ => query.limit.min(STATEMENT_PAGE_MAX),
         };
         while entries.len() < limit {
-            match walk.step().map_err(|error| damaged(&error))? {
+            match walk.step()? {
                 Some(entry) if entry.number >= before => {}
                 Some(entry) => entries.push(entry),
                 None => break,
@@ -52,6 +57,7 @@ impl<S: Storage> Shared<S> {
         &self,
         id: &AccountId,
         at: Timestamp,
+        deadline: Instant,
     ) -> Result<Option<BalanceAt>, Unavailable> {
         let Some((kept, newest)) = self.kept_and_entry_at(id, at)? else {
             return Ok(None);
@@ -63,8 +69,9 @@ impl<S: Storage> Shared<S> {
             shared: self,
             account_id: id,
             next: newest,
+            deadline,
         };
-        while let Some(entry) = walk.step().map_err(|error| damaged(&error))? {
+        while let Some(entry) = walk.step()? {
             if entry.timestamp <= at {
                 let (balance, entry_number) = (entry.balance_after, entry.number);
                 return Ok(Some(BalanceAt {
@@ -184,13 +191,22 @@ struct Walk<'a, S: Storage> {
     shared: &'a Shared<S>,
     account_id: &'a AccountId,
     next: Option<Address>,
+    deadline: Instant,
 }
 
 impl<S: Storage> Walk<'_, S> {
-    fn step(&mut self) -> Result<Option<Entry>, LookupError> {
+    fn step(&mut self) -> Result<Option<Entry>, Unavailable> {
         let Some(address) = self.next else {
             return Ok(None);
         };
+        if self.deadline <= Instant::now() {
+            return Err(Unavailable::Timeout);
+        }
+        let entry = self.read(address).map_err(|error| damaged(&error))?;
+        Ok(Some(entry))
+    }
+
+    fn read(&mut self, address: Address) -> Result<Entry, LookupError> {
         let mismatch = || LookupError::Mismatch(address.to_u64());
         let recorded = self.shared.reader.recorded(address)?;
         let transfer = recorded.event.transfer().ok_or_else(mismatch)?;
@@ -201,6 +217,6 @@ impl<S: Storage> Walk<'_, S> {
             recorded.links.credit_previous
         };
         self.next = Address::from_u64(previous);
-        Ok(Some(entry))
+        Ok(entry)
     }
 }

@@ -12,7 +12,7 @@ use ledger::{
 use testkit::ManualClock;
 
 /// How long a call of a test may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An engine, its clock and a runtime to ask it with.
 pub(crate) struct Bank<S: Storage> {
@@ -64,7 +64,7 @@ impl<S: Storage> Bank<S> {
             before,
             limit,
         };
-        let statement = wait(self.engine.statement(query, Instant::now()));
+        let statement = wait(self.engine.statement(query, Instant::now() + PATIENCE));
         statement.map(Option::unwrap)
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use engine_embedded::Options;
 use journal::faulty::FaultyStorage;
-use ledger::{Batch, Engine, Unavailable};
+use ledger::{Batch, Engine, StatementQuery, Timestamp, Unavailable};
 use testkit::RealClock;
 
 use crate::bank::{
@@ -57,6 +57,33 @@ fn a_blocked_sync_is_a_timeout_and_reads_go_on() {
     assert_eq!(bank.give(deposit(1, "a", 1)).code(), "exists");
     assert_eq!(bank.give(deposit(2, "a", 1)).code(), "created");
     assert_eq!(bank.account("a").balance(), 2);
+}
+
+/// However slow the disk is, a walk through cold history does not go on for nobody.
+#[test]
+fn a_walk_through_history_ends_at_its_deadline() {
+    let storage = Gated::new(FaultyStorage::new(1));
+    let bank = Bank::open(storage.clone(), small(64, 32));
+    bank.open_accounts(&["a", "b"]);
+    bank.submit((1..50).map(|id| deposit(id, "a", 1)).collect())
+        .unwrap();
+    let (reads, past) = (storage.reads(), Instant::now());
+    let statement = |id| {
+        let (account_id, before, limit) = (account_id(id), None, 1_000);
+        let query = StatementQuery {
+            account_id,
+            before,
+            limit,
+        };
+        wait(bank.engine.statement(query, past)).map(|page| page.unwrap().entries.len())
+    };
+    assert_eq!(statement("a"), Err(Unavailable::Timeout));
+    let balance = bank
+        .engine
+        .balance_at(account_id("a"), Timestamp::default(), past);
+    assert_eq!(wait(balance), Err(Unavailable::Timeout));
+    assert_eq!(storage.reads(), reads);
+    assert_eq!(statement("b"), Ok(0));
 }
 
 #[test]

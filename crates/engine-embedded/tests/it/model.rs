@@ -12,7 +12,7 @@ use ledger::{
     TransferId, UsedId, UsedPayment,
 };
 
-use crate::bank::wait;
+use crate::bank::{PATIENCE, wait};
 use crate::picture::Ids;
 use engine_embedded::EmbeddedEngine;
 
@@ -129,13 +129,13 @@ fn compare_statement<S: Storage>(engine: &EmbeddedEngine<S>, books: &Books, id: 
         before: None,
         limit: 1_000,
     };
-    let got = wait(engine.statement(query, Instant::now()));
+    let got = wait(engine.statement(query, Instant::now() + PATIENCE));
     expected.reverse();
     expected.truncate(1_000);
     assert_eq!(got.unwrap().unwrap().entries, expected, "statement of {id}");
     let moments = expected.iter().step_by(7).map(|entry| entry.timestamp);
     for at in moments.chain([Timestamp::default()]) {
-        let got = wait(engine.balance_at(id.clone(), at, Instant::now()));
+        let got = wait(engine.balance_at(id.clone(), at, Instant::now() + PATIENCE));
         assert_eq!(got.unwrap(), balance_at(books, id, at), "{id} at {at}");
     }
 }

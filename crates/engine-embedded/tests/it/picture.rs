@@ -2,7 +2,7 @@
 
 use std::fmt::{Debug, Write};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ledger::{AccountId, Answer, Engine, Millis, PaymentId, StatementQuery, Timestamp, TransferId};
 
@@ -42,7 +42,7 @@ pub(crate) fn picture(engine: &dyn Engine, ids: &Ids) -> String {
 }
 
 fn statement(engine: &dyn Engine, id: &AccountId, text: &mut String) {
-    let deadline = Instant::now();
+    let deadline = Instant::now() + Duration::from_secs(20);
     let mut before = None;
     loop {
         let query = StatementQuery {

@@ -4,7 +4,7 @@ use journal::faulty::FaultyStorage;
 use ledger::{Engine, Entry, Timestamp};
 use std::time::Instant;
 
-use crate::bank::{Bank, account_id, deposit, small, transfer, wait};
+use crate::bank::{Bank, PATIENCE, account_id, deposit, small, transfer, wait};
 use crate::gated::Gated;
 
 /// More than three checkpoints.
@@ -91,7 +91,8 @@ fn the_balance_at_any_time_is_found_in_few_reads() {
     let balance_at = |at: u64| {
         let at = Timestamp::from_nanos(at);
         let reads = storage.reads();
-        let answer = bank.engine.balance_at(account_id("a"), at, Instant::now());
+        let deadline = Instant::now() + PATIENCE;
+        let answer = bank.engine.balance_at(account_id("a"), at, deadline);
         let found = wait(answer).unwrap().unwrap();
         let reads = storage.reads() - reads;
         assert!(reads <= READS_MAX + 8, "{reads} reads at {at}");
