@@ -64,10 +64,10 @@ impl Auditor {
     }
 
     pub(super) fn finish(mut self) -> Audit {
-        let mut balances = BTreeMap::new();
+        let mut balances: BTreeMap<_, i64> = BTreeMap::new();
         for audited in self.accounts.values() {
-            *balances.entry(audited.account.currency).or_default() +=
-                i128::from(audited.account.balance());
+            let balance = balances.entry(audited.account.currency).or_default();
+            *balance = balance.wrapping_add(audited.account.balance());
             self.audit.entries_count += audited.account.entry_count;
         }
         for (currency, balance) in &balances {

@@ -52,8 +52,9 @@ pub struct Audit {
     pub batches_count: u64,
     /// Entries of all statements.
     pub entries_count: u64,
-    /// What all balances of a currency sum to: always 0.
-    pub balances: BTreeMap<Currency, i128>,
+    /// What all balances of a currency sum to: always 0. Modulo 2^64, as the totals of the system's
+    /// accounts are.
+    pub balances: BTreeMap<Currency, i64>,
     /// How many rules are broken.
     pub findings_count: u64,
     /// The first of them.

@@ -20,3 +20,4 @@ mod script;
 mod statements;
 mod subject;
 mod workload;
+mod wrapping;
