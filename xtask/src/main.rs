@@ -1,8 +1,9 @@
-//! The project's own chores: `cargo xtask lint`, `test`, `simulate`, `stack`.
+//! The project's own chores: `cargo xtask lint`, `test`, `simulate`, `stack`, `bench`.
 //!
 //! Everything a contributor or the continuous integration runs is one of these commands, so that
 //! both run the same thing. Nothing of this crate is part of the server.
 
+mod bench;
 mod chores;
 mod run;
 mod seeds;
@@ -39,6 +40,8 @@ enum Chore {
     Tools,
     /// Starts a way to deploy natively: proxy, nodes and databases of `deploy/<profile>`.
     Stack(stack::Options),
+    /// The standard measurements, with the baseline of the same run beside them.
+    Bench(bench::Options),
     /// Thousands of simulated crashes of the journal and of the embedded engine.
     Simulate(chores::simulate::Options),
 }
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Chore::Test(options) => chores::test::run(&options),
         Chore::Tools => tools::run(),
         Chore::Stack(options) => stack::run(&options),
+        Chore::Bench(options) => bench::run(&options),
         Chore::Simulate(options) => chores::simulate::run(&options),
     };
     match done {

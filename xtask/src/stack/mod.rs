@@ -25,6 +25,7 @@ use crate::chores::test::release_binary;
 use crate::run::seconds;
 use crate::workspace;
 
+pub(crate) use http::get;
 pub(crate) use profile::Profile;
 pub(crate) use running::{Place, Stack};
 

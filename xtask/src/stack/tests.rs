@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::control_group::ControlGroup;
 use super::profile::{Limits, Profile};
+use super::running::{Place, Stack};
 use super::trees::{Tree, Version, trees};
 
 const PROFILE: &str = r#"
@@ -182,4 +183,66 @@ fn version_1_takes_each_limit_in_its_tree_and_what_is_refused_is_told() {
     let none = ControlGroup::make_in(&[], "stack", LIMITS);
     assert!(none.description().contains("no control group for it"));
     assert!(none.launcher().is_empty());
+}
+
+const DATABASES: &str = r#"
+summary = "databases, something that runs, and a proxy that answers by itself"
+url = "http://127.0.0.1:9999"
+ready = "http://127.0.0.1:9999/"
+ports = [9999, 5433, 6380]
+[limits]
+memory_mb = 550
+[[databases]]
+kind = "postgres"
+port = 5433
+settings = { application_name = "of the profile" }
+[[databases]]
+kind = "redis"
+port = 6380
+settings = { appendonly = "yes" }
+[[nodes]]
+name = "node"
+arguments = ["-c", "trap 'exit 0' TERM; touch here; while :; do sleep 0.02; done"]
+[proxy]
+kind = "haproxy"
+port = 9999
+config = "haproxy.cfg"
+"#;
+
+const HAPROXY: &str = "defaults
+    mode http
+    timeout client 5s
+frontend front
+    bind 127.0.0.1:9999
+    http-request return status 200
+";
+
+#[test]
+fn databases_nodes_and_proxy_run_together_and_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(folder.path(), open).unwrap();
+    fs::write(folder.path().join("profile.toml"), DATABASES).unwrap();
+    fs::write(folder.path().join("haproxy.cfg"), HAPROXY).unwrap();
+    let profile = Profile::read_from(folder.path()).unwrap();
+    let profile = profile.moved_by(20_400).unwrap();
+    let data = folder.path().join("data");
+    let place = Place::named(&data).unwrap();
+    let mut stack = Stack::start(&profile, "/bin/sh".as_ref(), place).unwrap();
+    assert_eq!(stack.ended(), None);
+    let text = stack.description();
+    for part in ["postgres", "redis", "node", "haproxy", "550 MB", "(kept)"] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    assert!(data.join("node/here").exists(), "it runs in its own folder");
+    stack.stop().unwrap();
+    let settings = fs::read_to_string(data.join("postgres/data/postgresql.conf")).unwrap();
+    assert!(settings.contains("application_name = 'of the profile'"));
+    assert!(data.join("redis/appendonlydir").exists());
+    for port in [30_399, 25_833, 26_780] {
+        assert!(
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_err(),
+            "{port}"
+        );
+    }
 }

@@ -1,0 +1,151 @@
+//! `cargo xtask bench`: the standard measurements, with what they are compared to in the same run.
+//!
+//! | measured | beside it |
+//! |---|---|
+//! | `lastro bench`, 1,000 transfers a call | PostgreSQL, 16 clients |
+//! | `lastro bench`, 1 a call, 1 in flight | PostgreSQL, 1 client |
+//! | `lastro bench`, 1 a call, 256 in flight, one hot account | PostgreSQL, 16 clients, one hot account |
+//! | `lastro load capacity` over HTTP | a bare handler that answers without a ledger |
+//!
+//! PostgreSQL runs the same transfers as a stored function, driven by `pgbench`. Both sides write to
+//! the same disk and sync before they answer. Each run takes every measurement once, so that a slow
+//! minute of the machine hits all alike; figures are medians over the runs, ratios are taken within
+//! a run.
+
+mod baseline;
+mod figures;
+mod http;
+mod lastro;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::run;
+use crate::stack::binary;
+use crate::workspace;
+use baseline::Baseline;
+use figures::{Figures, Sample};
+
+/// The options of `cargo xtask bench`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Short measurements, to see that all of it works: figures scatter more.
+    #[arg(long)]
+    quick: bool,
+    /// How often everything is measured [default: 3, or 1 with --quick].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    runs: Option<u32>,
+    /// Writes the figures as JSON to this file, or to standard output (`-`).
+    #[arg(long, value_name = "FILE|-")]
+    json: Option<PathBuf>,
+    /// Takes the release binary as it is instead of building it. The environment's `LASTRO_BIN`
+    /// names another one, which is never built.
+    #[arg(long)]
+    no_build: bool,
+}
+
+/// How long the measurements are.
+#[derive(Clone, Copy)]
+struct Effort {
+    batched_transfers: u64,
+    single_transfers: u64,
+    hot_transfers: u64,
+    baseline_seconds: u32,
+    http_step_seconds: u32,
+}
+
+const FULL: Effort = Effort {
+    batched_transfers: 1_000_000,
+    single_transfers: 20_000,
+    hot_transfers: 500_000,
+    baseline_seconds: 10,
+    http_step_seconds: 3,
+};
+
+const QUICK: Effort = Effort {
+    batched_transfers: 200_000,
+    single_transfers: 2_000,
+    hot_transfers: 50_000,
+    baseline_seconds: 3,
+    http_step_seconds: 1,
+};
+
+/// Measures, prints the table, writes the JSON.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let binary = binary(options.no_build)?;
+    let (effort, runs) = match options.quick {
+        true => (QUICK, options.runs.unwrap_or(1)),
+        false => (FULL, options.runs.unwrap_or(3)),
+    };
+    let folder = folder()?;
+    let baseline = Baseline::start(&folder.path().join("postgres"))?;
+    let mut figures = Figures::default();
+    for number in 1..=runs {
+        eprintln!("==> run {number} of {runs}");
+        let mut record = |sample: Sample| {
+            eprintln!("    {}", table::line_of(&sample));
+            figures.record(sample);
+        };
+        for workload in lastro::workloads(&effort) {
+            record(lastro::measure(&binary, &workload, folder.path())?);
+        }
+        for workload in &baseline::WORKLOADS {
+            record(baseline.measure(workload, effort.baseline_seconds, folder.path())?);
+        }
+        for sample in http::measure(&binary, &effort, folder.path())? {
+            record(sample);
+        }
+    }
+    let text = table::text(&figures);
+    let Some(path) = &options.json else {
+        println!("{text}");
+        return Ok(());
+    };
+    let json = serde_json::to_string_pretty(&figures.report(options.quick, runs))? + "\n";
+    if path == Path::new("-") {
+        eprintln!("{text}");
+        print!("{json}");
+        return Ok(());
+    }
+    println!("{text}");
+    std::fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// One folder for all that is measured, so that all of it is on the same disk: below `target`, or
+/// where PostgreSQL's user may go.
+fn folder() -> Result<TempDir> {
+    let target = workspace::root().join("target");
+    std::fs::create_dir_all(&target)?;
+    let places = [target, PathBuf::from("/var/tmp")];
+    let place = places
+        .iter()
+        .find(|place| testkit::servers::can_reach(place));
+    let place = place.context("PostgreSQL's user can reach neither target nor /var/tmp")?;
+    let folder = tempfile::Builder::new()
+        .prefix("bench-")
+        .tempdir_in(place)?;
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open)?;
+    Ok(folder)
+}
+
+/// Runs a command without showing what it prints, unless it fails.
+fn quiet(command: &mut Command) -> Result<Output> {
+    let shown = run::line(command);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("could not start `{shown}`"))?;
+    if !output.status.success() {
+        let (out, complaint) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        bail!("`{shown}` ended with {}\n{out}{complaint}", output.status);
+    }
+    Ok(output)
+}
