@@ -225,7 +225,9 @@ fn databases_nodes_and_proxy_run_together_and_stop() {
     fs::write(folder.path().join("profile.toml"), DATABASES).unwrap();
     fs::write(folder.path().join("haproxy.cfg"), HAPROXY).unwrap();
     let profile = Profile::read_from(folder.path()).unwrap();
-    let profile = profile.moved_by(20_400).unwrap();
+    // Another distance for each run of the tests, as far as that goes.
+    let offset = 15_000 + u16::try_from(std::process::id() % 5_000).unwrap();
+    let profile = profile.moved_by(offset).unwrap();
     let data = folder.path().join("data");
     let place = Place::named(&data).unwrap();
     let mut stack = Stack::start(&profile, "/bin/sh".as_ref(), place).unwrap();
@@ -239,7 +241,7 @@ fn databases_nodes_and_proxy_run_together_and_stop() {
     let settings = fs::read_to_string(data.join("postgres/data/postgresql.conf")).unwrap();
     assert!(settings.contains("application_name = 'of the profile'"));
     assert!(data.join("redis/appendonlydir").exists());
-    for port in [30_399, 25_833, 26_780] {
+    for port in [9_999, 5_433, 6_380].map(|port| port + offset) {
         assert!(
             std::net::TcpStream::connect(("127.0.0.1", port)).is_err(),
             "{port}"

@@ -22,6 +22,13 @@ fn binary() -> PathBuf {
     binary
 }
 
+/// How far a test's ports are from the profile's: another distance for each test and, as far as
+/// that goes, for each run of the tests. Even, since two ports of a profile are 9 apart.
+fn port_offset(test: u16) -> u16 {
+    let run = u16::try_from(std::process::id() % 50).unwrap();
+    12_000 + run * 200 + test * 2
+}
+
 /// A running `cargo xtask stack`.
 struct Chore {
     child: Child,
@@ -184,19 +191,19 @@ fn check_profile(profile: &str, port_offset: u16, process_count_min: usize) {
 
 #[test]
 fn single() {
-    check_profile("single", 20_000, 1);
+    check_profile("single", port_offset(0), 1);
 }
 
 #[test]
 fn rinha_2024_nginx() {
-    check_profile("rinha-2024-nginx", 20_100, 3);
+    check_profile("rinha-2024-nginx", port_offset(1), 3);
 }
 
 #[test]
 fn a_part_that_dies_ends_the_stack_with_its_log_shown() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let folder = folder.path().canonicalize().unwrap();
-    let mut chore = Chore::start("rinha-2024-nginx", 20_200, &folder);
+    let mut chore = Chore::start("rinha-2024-nginx", port_offset(2), &folder);
     let line = chore.said.iter().find(|line| line.starts_with("  lastro"));
     let id = line.and_then(|line| line.rsplit(' ').next()).unwrap();
     assert!(
@@ -215,7 +222,7 @@ fn a_part_that_dies_ends_the_stack_with_its_log_shown() {
 fn a_killed_stack_leaves_no_process() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let folder = folder.path().canonicalize().unwrap();
-    let mut chore = Chore::start("rinha-2024-nginx", 20_300, &folder);
+    let mut chore = Chore::start("rinha-2024-nginx", port_offset(3), &folder);
     chore.signal("-KILL");
     assert!(!chore.wait().success());
     wait_until_none_is_in(&folder);
