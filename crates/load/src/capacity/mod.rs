@@ -147,7 +147,8 @@ async fn step_twice(
     let mut step = step::run(options, &subject.target, connections, rate).await?;
     eprintln!("{}", step.line());
     let p99_max_ms = options.p99_max.as_secs_f64() * 1e3;
-    if step.held == Held::TooSlow && step.latency.p99_ms < 10.0 * p99_max_ms {
+    let is_slow = matches!(step.held, Held::TooSlow | Held::GeneratorLate);
+    if is_slow && step.latency.p99_ms < 10.0 * p99_max_ms {
         tokio::time::sleep(CALM).await;
         step = step::run(options, &subject.target, connections, rate).await?;
         eprintln!("{} (again)", step.line());

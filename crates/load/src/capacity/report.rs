@@ -5,7 +5,7 @@ use std::fmt::Write;
 use maud::Markup;
 use serde::Serialize;
 
-use super::{Options, Step};
+use super::{Held, Options, Step};
 use crate::http::Connections;
 use crate::report::Document;
 use crate::report::axis::{Scale, grouped};
@@ -32,6 +32,16 @@ impl Curve {
     #[must_use]
     pub fn name(&self) -> String {
         format!("{}, {}", self.subject, self.connections.name())
+    }
+
+    /// Whether the lowest rate that failed did so because the generator itself was late: the
+    /// target's capacity is then higher than what was found.
+    #[must_use]
+    pub fn is_bound_by_generator(&self) -> bool {
+        self.by_rate()
+            .iter()
+            .find(|step| !step.held.is_held())
+            .is_some_and(|step| step.held == Held::GeneratorLate)
     }
 
     /// The steps in the order of their rates.
@@ -93,6 +103,10 @@ impl Document for Report {
                 let _ = writeln!(text, "{}", step.line());
             }
             let _ = match curve.capacity_per_s {
+                Some(capacity) if curve.is_bound_by_generator() => writeln!(
+                    text,
+                    "  capacity: at least {capacity} requests/s; there the generator itself was late"
+                ),
                 Some(capacity) => writeln!(text, "  capacity: {capacity} requests/s"),
                 None => writeln!(text, "  capacity: none of the rates held"),
             };
@@ -106,7 +120,11 @@ impl Document for Report {
             Tile::new(
                 curve.name(),
                 capacity.map_or_else(|| "none".to_owned(), |rate| grouped(rate.into())),
-                "requests/s",
+                if curve.is_bound_by_generator() {
+                    "requests/s at least: the generator itself was late"
+                } else {
+                    "requests/s"
+                },
                 Tone::of(capacity.is_some()),
             )
         });

@@ -83,6 +83,6 @@ mod tests {
         let (best, tried) = searched(1_000, 3_000, 0);
         assert_eq!(best, None);
         assert_eq!(tried, [1_000, 500, 250, 125, 62, 31]);
-        assert_eq!(searched(1_000, 3_000, 100).0, Some(98));
+        assert_eq!(searched(1_000, 3_000, 100).0, Some(97));
     }
 }

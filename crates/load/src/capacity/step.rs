@@ -33,6 +33,9 @@ pub enum Held {
     Held,
     /// Every answer was right, but too many were late.
     TooSlow,
+    /// Too many were late, and so was the generator: the step says more of this machine than of
+    /// the target.
+    GeneratorLate,
     /// Some answers were wrong or missing.
     Failures,
     /// Requests could not be sent as planned.
@@ -40,8 +43,8 @@ pub enum Held {
 }
 
 impl Held {
-    pub(super) fn is_held(self) -> bool {
-        self == Self::Held
+    pub(super) const fn is_held(self) -> bool {
+        matches!(self, Self::Held)
     }
 
     /// The word for it.
@@ -50,6 +53,7 @@ impl Held {
         match self {
             Self::Held => "held",
             Self::TooSlow => "too slow",
+            Self::GeneratorLate => "generator late",
             Self::Failures => "failures",
             Self::Overloaded => "overloaded",
         }
@@ -195,7 +199,11 @@ fn judge(
     } else if !is_whole {
         Held::Overloaded
     } else if latency.p99_ms > options.p99_max.as_secs_f64() * 1e3 {
-        Held::TooSlow
+        if figures.generator.lateness_p99_us > options.p99_max.as_secs_f64() * 1e6 / 2.0 {
+            Held::GeneratorLate
+        } else {
+            Held::TooSlow
+        }
     } else {
         Held::Held
     };
