@@ -4,9 +4,11 @@
 
 use std::hash::BuildHasher;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 use journal::Address;
 use ledger::{Account, AccountId};
+
+use crate::shards::Shards;
 
 /// An account's place in the order of openings. Below 2^32 accounts.
 pub(crate) type Slot = u32;
@@ -27,18 +29,20 @@ pub(crate) struct Kept {
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     chunks: Vec<Vec<(AccountId, Kept)>>,
-    slots: HashTable<Slot>,
+    len: usize,
+    slots: Shards<Slot>,
     hasher: DefaultHashBuilder,
 }
 
 impl Accounts {
     pub(crate) fn len(&self) -> usize {
-        self.slots.len()
+        self.len
     }
 
     pub(crate) fn slot(&self, id: &AccountId) -> Option<Slot> {
         let hash = self.hasher.hash_one(id.as_str());
         self.slots
+            .of(hash)
             .find(hash, |slot| self.at(*slot).0 == *id)
             .copied()
     }
@@ -77,12 +81,14 @@ impl Accounts {
         if let Some(chunk) = self.chunks.last_mut() {
             chunk.push((id, kept));
         }
+        self.len += 1;
         let Self {
             chunks,
             slots,
             hasher,
+            ..
         } = self;
-        slots.insert_unique(hash, slot, |slot| {
+        slots.of_mut(hash).insert_unique(hash, slot, |slot| {
             let slot = *slot as usize;
             hasher.hash_one(chunks[slot / CHUNK][slot % CHUNK].0.as_str())
         });
@@ -133,6 +139,9 @@ mod tests {
             );
         }
         assert_eq!(accounts.len(), count);
+        assert_eq!(accounts.slots.len(), count);
+        // Opening one never waits for all to be moved.
+        assert!(accounts.slots.fullest() < count / 100);
         assert!(accounts.get(&AccountId::new("users:x").unwrap()).is_none());
     }
 }

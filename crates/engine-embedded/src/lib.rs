@@ -30,6 +30,7 @@ mod open;
 mod queue;
 mod read;
 mod record;
+mod shards;
 mod shared;
 mod summary;
 mod verify;

@@ -1,0 +1,97 @@
+//! A hash table in shards.
+//!
+//! It grows shard by shard, so that no insertion waits for the whole of it to be moved; and the
+//! shards are of different sizes, so that they do not all grow at the same time.
+
+use std::sync::LazyLock;
+
+use hashbrown::HashTable;
+
+const SHARDS: usize = 256;
+/// How finely hashes are dealt out to shards.
+const PLACES: usize = 1 << 14;
+
+/// The shard of each place. A table grows when it has doubled, and shard `i` gets a share of the
+/// ids in proportion to `2^(i / SHARDS)`: so one after the other doubles, evenly over time.
+static SHARD_OF: LazyLock<Box<[u8]>> = LazyLock::new(|| {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the logarithm of 1.0 .. 2.0, times 256, is 0.0 .. 256.0"
+    )]
+    let shard = |place: usize| {
+        let share = f64::from(u32::try_from(place).unwrap_or(0)) / PLACES as f64;
+        ((1.0 + share).log2() * SHARDS as f64) as u8
+    };
+    (0..PLACES).map(shard).collect()
+});
+
+/// See the module.
+pub(crate) struct Shards<T> {
+    tables: Box<[HashTable<T>]>,
+    shard_of: &'static [u8],
+}
+
+impl<T> Shards<T> {
+    /// The table of the values with this hash.
+    pub(crate) fn of(&self, hash: u64) -> &HashTable<T> {
+        &self.tables[self.shard(hash)]
+    }
+
+    /// The table of the values with this hash.
+    pub(crate) fn of_mut(&mut self, hash: u64) -> &mut HashTable<T> {
+        let shard = self.shard(hash);
+        &mut self.tables[shard]
+    }
+
+    /// How many values there are.
+    pub(crate) fn len(&self) -> usize {
+        self.tables.iter().map(HashTable::len).sum()
+    }
+
+    fn shard(&self, hash: u64) -> usize {
+        // The table itself takes the lowest and the highest bits.
+        let place = (hash >> 32) as usize % PLACES;
+        usize::from(self.shard_of[place])
+    }
+}
+
+impl<T> Default for Shards<T> {
+    fn default() -> Self {
+        let tables = std::iter::repeat_with(HashTable::new).take(SHARDS);
+        Self {
+            tables: tables.collect(),
+            shard_of: &SHARD_OF,
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Shards<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shards").field("len", &self.len()).finish()
+    }
+}
+
+#[cfg(test)]
+impl<T> Shards<T> {
+    /// How many values the fullest table has: so many are moved at once when it grows.
+    pub(crate) fn fullest(&self) -> usize {
+        self.tables.iter().map(HashTable::len).max().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_differ_in_size_by_half_at_the_most() {
+        let mut sizes = [0_u32; SHARDS];
+        for shard in SHARD_OF.iter() {
+            sizes[usize::from(*shard)] += 1;
+        }
+        let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
+        assert!(*least > 40 && *most < 2 * least + 10, "{least} to {most}");
+        assert!(sizes[0] + 30 < sizes[SHARDS - 1]);
+    }
+}
