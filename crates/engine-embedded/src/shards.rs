@@ -74,6 +74,11 @@ impl<T> std::fmt::Debug for Shards<T> {
 
 #[cfg(test)]
 impl<T> Shards<T> {
+    /// What the tables take in memory.
+    pub(crate) fn allocated_bytes(&self) -> usize {
+        self.tables.iter().map(HashTable::allocation_size).sum()
+    }
+
     /// How many values the fullest table has: so many are moved at once when it grows.
     pub(crate) fn fullest(&self) -> usize {
         self.tables.iter().map(HashTable::len).max().unwrap_or(0)
