@@ -72,7 +72,7 @@ impl Figures {
     }
 
     /// What goes into the JSON. The names are stable.
-    pub(super) fn report(&self, quick: bool, runs: u32) -> Report {
+    pub(super) fn report(&self, quick: bool, runs: u32, load_average: Option<f64>) -> Report {
         let rows = self.measurements.iter().map(|measurement| Row {
             name: measurement.subject.name,
             text: measurement.subject.text,
@@ -88,6 +88,7 @@ impl Figures {
         Report {
             quick,
             runs_count: runs,
+            load_average_before: load_average,
             cpus_count: std::thread::available_parallelism().map_or(0, usize::from),
             measurements: rows.collect(),
         }
@@ -105,7 +106,23 @@ pub(super) struct Report {
     quick: bool,
     runs_count: u32,
     cpus_count: usize,
+    /// Of the minute before: who else was at work here.
+    load_average_before: Option<f64>,
     measurements: Vec<Row>,
+}
+
+impl Report {
+    /// A line when the machine was not ours alone.
+    pub(super) fn warning(&self) -> String {
+        let cpus = u32::try_from(self.cpus_count).unwrap_or(u32::MAX);
+        match self.load_average_before {
+            Some(load) if load > f64::from(cpus) / 2.0 => format!(
+                "\nTHE MACHINE WAS BUSY before this began (load average {load} on {cpus} CPUs): \
+                 the ratios say more than the figures."
+            ),
+            _ => String::new(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -190,13 +207,21 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_busy_machine_is_told() {
+        let report = |load| Figures::default().report(false, 1, load);
+        assert!(report(Some(1e6)).warning().contains("BUSY"));
+        assert_eq!(report(Some(0.01)).warning(), "");
+        assert_eq!(report(None).warning(), "");
+    }
+
+    #[test]
     fn a_run_in_which_nothing_held_counts_in_no_ratio() {
         let mut figures = Figures::default();
         for (slow, fast) in [(None, Some(5.0)), (Some(2.0), None), (Some(2.0), Some(8.0))] {
             figures.record(sample(FAST, fast));
             figures.record(sample(SLOW, slow));
         }
-        let report = serde_json::to_value(figures.report(true, 3)).unwrap();
+        let report = serde_json::to_value(figures.report(true, 3, None)).unwrap();
         let fast = &report["measurements"][0];
         assert_eq!(fast["ratio_to_baseline"], 4.0);
         assert_eq!(fast["per_s"], 6.5);

@@ -81,6 +81,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         true => (QUICK, options.runs.unwrap_or(1)),
         false => (FULL, options.runs.unwrap_or(3)),
     };
+    let load_average = load_average();
     let folder = folder()?;
     let baseline = Baseline::start(&folder.path().join("postgres"))?;
     let mut figures = Figures::default();
@@ -100,12 +101,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             record(sample);
         }
     }
-    let text = table::text(&figures);
+    let report = figures.report(options.quick, runs, load_average);
+    let text = table::text(&figures) + &report.warning();
     let Some(path) = &options.json else {
         println!("{text}");
         return Ok(());
     };
-    let json = serde_json::to_string_pretty(&figures.report(options.quick, runs))? + "\n";
+    let json = serde_json::to_string_pretty(&report)? + "\n";
     if path == Path::new("-") {
         eprintln!("{text}");
         print!("{json}");
@@ -113,6 +115,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     println!("{text}");
     std::fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// How many processes wanted a processor in the last minute, see proc(5).
+fn load_average() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    text.split(' ').next()?.parse().ok()
 }
 
 /// One folder for all that is measured, so that all of it is on the same disk: below `target`, or
