@@ -30,9 +30,11 @@ impl FileStorage {
     /// Opens the directory; makes it (and its parents) if it is not there.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
-        if !path.is_dir() {
-            fs::create_dir_all(path)?;
-            if let Some(parent) = path.canonicalize()?.parent() {
+        let missing = missing_directories(path);
+        fs::create_dir_all(path)?;
+        // The name of each one that was made must be durable, or the journal below it is not.
+        for directory in missing {
+            if let Some(parent) = directory.canonicalize()?.parent() {
                 File::open(parent)?.sync_all()?;
             }
         }
@@ -48,6 +50,13 @@ impl FileStorage {
         }
         Ok(Self { path, directory })
     }
+}
+
+/// The directory and those of its parents that are not there, the deepest first.
+fn missing_directories(path: &Path) -> Vec<&Path> {
+    path.ancestors()
+        .take_while(|directory| !directory.is_dir() && !directory.as_os_str().is_empty())
+        .collect()
 }
 
 /// The lock of a [`FileStorage`]; dropping it frees the directory.
@@ -172,5 +181,25 @@ impl StorageFile for File {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_directory_that_is_made_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b, c) = (
+            folder.path().join("a"),
+            folder.path().join("a/b"),
+            folder.path().join("a/b/c"),
+        );
+        assert_eq!(missing_directories(&c), [&*c, &*b, &*a]);
+        FileStorage::open(&c).unwrap();
+        assert!(missing_directories(&c).is_empty());
+        let relative = Path::new("no-such-directory/below");
+        assert_eq!(missing_directories(relative).len(), 2);
     }
 }
