@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use clap::builder::FalseyValueParser;
 use journal::Durability;
 use serde::Deserialize;
 use server::ListenAddress;
@@ -13,7 +14,7 @@ use server::ListenAddress;
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Opens the 2024 challenge's five accounts.
-    #[arg(long, env = "LASTRO_DEMO")]
+    #[arg(long, env = "LASTRO_DEMO", value_parser = FalseyValueParser::new())]
     demo: bool,
     /// Where HTTP is served: `host:port` or `unix:PATH` [default: 127.0.0.1:9999].
     #[arg(long, env = "LASTRO_LISTEN", value_name = "ADDR")]
@@ -29,7 +30,7 @@ pub(crate) struct Options {
     #[arg(long, env = "LASTRO_DURABILITY", value_name = "disk|os")]
     durability: Option<String>,
     /// Allows addresses beyond loopback, to anyone who can reach them.
-    #[arg(long, env = "LASTRO_INSECURE")]
+    #[arg(long, env = "LASTRO_INSECURE", value_parser = FalseyValueParser::new())]
     insecure: bool,
     /// A TOML file with the same settings, named as the flags with underscores.
     #[arg(long, env = "LASTRO_CONFIG", value_name = "FILE")]

@@ -39,9 +39,19 @@ fn key(headers: &HeaderMap) -> Result<Option<u128>, Problem> {
     let text = key
         .to_str()
         .ok()
+        .map(unquoted)
         .filter(|text| keys.next().is_none() && (1..=KEY_LENGTH_MAX).contains(&text.len()))
         .ok_or_else(errors::idempotency_key_invalid)?;
     Ok(Some(uuid(text).unwrap_or_else(|| hashed(text))))
+}
+
+/// The key without the quotes of draft-ietf-httpapi-idempotency-key-header, where it has them:
+/// quoted and bare it is the same key.
+fn unquoted(text: &str) -> &str {
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
+    inner.unwrap_or(text)
 }
 
 /// What a key that is no UUID stands for.
@@ -83,6 +93,12 @@ mod tests {
         assert_eq!(id(None, &[""]), Err("idempotency_key_invalid"));
         assert_eq!(id(None, &["a", "a"]), Err("idempotency_key_invalid"));
         assert_eq!(id(None, &["abc"]), id(None, &["abc"]));
+        assert_eq!(id(None, &["\"abc\""]), id(None, &["abc"]));
+        assert_eq!(
+            id(Some(ID), &["\"01890a5d-ac96-774b-bcce-b302099a8057\""]),
+            Ok(NUMBER)
+        );
+        assert_eq!(id(None, &["\"\""]), Err("idempotency_key_invalid"));
         assert_ne!(id(None, &["abc"]), id(None, &["abd"]));
     }
 
