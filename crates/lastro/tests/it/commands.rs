@@ -1,6 +1,8 @@
 //! What a person meets at the command line.
 
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -151,24 +153,29 @@ async fn a_stop_finishes_what_was_accepted() {
     let folder = folder();
     let process = serve(folder.path());
     let bank = Bank::of(&process);
+    let answered = Arc::new(AtomicU64::new(0));
     let hammer = {
-        let bank = bank.clone();
+        let (bank, answered) = (bank.clone(), Arc::clone(&answered));
         tokio::spawn(async move {
-            let mut answered = 0_u64;
             loop {
                 let body = json!({"valor": 1, "tipo": "c", "descricao": "descricao"});
                 let url = format!("{}/clientes/3/transacoes", bank.url);
                 match bank.http.post(url).json(&body).send().await {
-                    Ok(response) if response.status() == 200 => answered += 1,
-                    _ => return answered,
+                    Ok(response) if response.status() == 200 => {
+                        answered.fetch_add(1, Ordering::SeqCst);
+                    }
+                    _ => return,
                 }
             }
         })
     };
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    while answered.load(Ordering::SeqCst) < 20 && !hammer.is_finished() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     assert!(process.stop().unwrap().success());
-    let answered = hammer.await.unwrap();
-    assert!(answered > 10, "{answered}");
+    hammer.await.unwrap();
+    let answered = answered.load(Ordering::SeqCst);
+    assert!(answered >= 20, "{answered}");
     assert_clean(folder.path());
     let process = serve(folder.path());
     let total = Bank::of(&process).statement("3").await["saldo"]["total"]
