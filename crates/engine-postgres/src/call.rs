@@ -1,0 +1,187 @@
+//! One call: an attempt after another until one is committed or the deadline passes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::Pool;
+use ledger::{Account, AccountId, Batch, Command, Outcome, Unavailable};
+use parking_lot::RwLock;
+
+use crate::apply::apply;
+use crate::error::Failure;
+use crate::keys::Keys;
+use crate::load::load;
+use crate::pool::Lease;
+use crate::rows::Rows;
+use crate::snapshot::Snapshot;
+use crate::write::write;
+
+/// How long to wait before another attempt: twice as long every time, up to the second.
+const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
+/// Over how many rows an unlimited account's totals are spread.
+const STRIPES_COUNT: u16 = 16;
+
+/// The way to the database, shared by all calls.
+#[derive(Clone)]
+pub(crate) struct Store {
+    pub(crate) pool: Pool,
+    /// The unlimited accounts that are open, without totals. They stay as they are.
+    known: Arc<RwLock<BTreeMap<AccountId, Account>>>,
+    stripe: Arc<AtomicU16>,
+}
+
+/// What became of an attempt.
+enum Attempt {
+    Done(Vec<Vec<Outcome>>),
+    /// What was asked for was too little; with these keys it is enough.
+    Wider(Keys),
+}
+
+impl Store {
+    pub(crate) fn new(pool: Pool) -> Self {
+        // Nodes begin at different stripes, so that they seldom meet.
+        let first = u16::try_from(std::process::id() % u32::from(STRIPES_COUNT));
+        Self {
+            pool,
+            known: Arc::default(),
+            stripe: Arc::new(AtomicU16::new(first.unwrap_or(0))),
+        }
+    }
+
+    /// Applies the batches in one database transaction.
+    pub(crate) async fn call(
+        &self,
+        batches: &[Batch],
+        deadline: Instant,
+    ) -> Result<Vec<Vec<Outcome>>, Unavailable> {
+        let mut keys = Keys::of(batches);
+        let [mut pause, pause_max] = PAUSES;
+        loop {
+            let failure = match self.attempt_by(batches, keys, deadline).await {
+                Ok(Attempt::Done(outcomes)) => return Ok(outcomes),
+                Ok(Attempt::Wider(wider)) => {
+                    keys = wider;
+                    continue;
+                }
+                Err(failure) => failure,
+            };
+            let again = match &failure {
+                // Under their ids the commands answer again what they answered first.
+                Failure::CommitUnknown => batches.iter().all(is_repeatable),
+                failure => failure.is_passing(),
+            };
+            if !again || Instant::now() + pause >= deadline {
+                tracing::warn!(error = %Chain(&failure), "a call was not answered");
+                return Err(failure.unavailable());
+            }
+            tracing::debug!(error = %Chain(&failure), "an attempt failed; another one is made");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(pause_max);
+            keys = Keys::of(batches);
+        }
+    }
+
+    async fn attempt_by(
+        &self,
+        batches: &[Batch],
+        keys: Keys,
+        deadline: Instant,
+    ) -> Result<Attempt, Failure> {
+        let lease = Lease::take(&self.pool, deadline).await?;
+        let decided = tokio::time::timeout_at(deadline.into(), self.decide(&lease, batches, keys));
+        let (snapshot, outcomes) = match decided.await.map_err(|_| Failure::Late)?? {
+            (mut snapshot, None) => {
+                let missed = snapshot.take_missed();
+                missed.add_to(&mut snapshot.keys);
+                end(lease, "ROLLBACK", deadline).await?;
+                return Ok(Attempt::Wider(snapshot.keys));
+            }
+            (snapshot, Some(outcomes)) => (snapshot, outcomes),
+        };
+        let has_changed = !snapshot.changed.is_empty();
+        let committed = end(lease, "COMMIT", deadline).await;
+        if has_changed {
+            committed.map_err(|_| Failure::CommitUnknown)?;
+        }
+        Ok(Attempt::Done(outcomes))
+    }
+
+    /// Locks, reads, decides and writes; the transaction stays open. No outcomes: something was
+    /// missed.
+    async fn decide(
+        &self,
+        lease: &Lease,
+        batches: &[Batch],
+        keys: Keys,
+    ) -> Result<(Snapshot, Option<Vec<Vec<Outcome>>>), Failure> {
+        let mut snapshot = load(lease, keys).await?;
+        self.exchange_known(&mut snapshot);
+        let outcomes = apply(&mut snapshot, batches.iter().cloned());
+        if snapshot.has_missed() {
+            return Ok((snapshot, None));
+        }
+        if !snapshot.changed.is_empty() {
+            let rows = Rows::of(&snapshot);
+            let stripe = self.stripe.fetch_add(1, Ordering::Relaxed) % STRIPES_COUNT;
+            write(lease, &rows, stripe.cast_signed()).await?;
+        }
+        Ok((snapshot, Some(outcomes)))
+    }
+
+    /// Takes in the unlimited accounts that were read, and gives those read before.
+    fn exchange_known(&self, snapshot: &mut Snapshot) {
+        let read = snapshot.accounts.iter().filter(|(id, _)| id.is_reserved());
+        let known = self.known.read();
+        let new: Vec<_> = read
+            .filter(|(id, _)| !known.contains_key(*id))
+            .map(|(id, account)| (id.clone(), *account))
+            .collect();
+        for (id, account) in known.iter() {
+            snapshot.accounts.entry(id.clone()).or_insert(*account);
+        }
+        drop(known);
+        if !new.is_empty() {
+            self.known.write().extend(new);
+        }
+    }
+}
+
+async fn end(lease: Lease, statement: &str, deadline: Instant) -> Result<(), Failure> {
+    let ended = lease.client().batch_execute(statement);
+    tokio::time::timeout_at(deadline.into(), ended)
+        .await
+        .map_err(|_| Failure::Late)??;
+    lease.done();
+    Ok(())
+}
+
+/// Whether the batch, given again after it was applied, answers the same and changes nothing.
+fn is_repeatable(batch: &Batch) -> bool {
+    let has_memory = |command: &Command| {
+        !matches!(
+            command,
+            Command::ChangeLimit { .. }
+                | Command::CloseAccount { .. }
+                | Command::Expire { .. }
+                | Command::PurgePayments
+        )
+    };
+    batch.atomic_id().is_some() || batch.commands().iter().all(has_memory)
+}
+
+/// An error with its causes.
+pub(crate) struct Chain<'a>(pub(crate) &'a Failure);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = std::error::Error::source(self.0);
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}

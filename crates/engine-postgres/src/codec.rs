@@ -1,0 +1,150 @@
+//! Between the rules' types and the database's.
+//!
+//! Times and totals are u64 in the rules and bigint in the database: those of limited accounts fit,
+//! those of unlimited ones are the same 64 bits, and what is later than a bigint can say is kept as
+//! its end.
+
+use ledger::{
+    Account, AccountId, Currency, Event, Limit, Millis, PaymentId, PendingState, Timestamp,
+    TransferId, TransferKind, UsedPayment, UsedTransfer,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::error::Failure;
+
+/// Bytes of the journal's own format.
+pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    // Serializing plain data into memory cannot fail.
+    postcard::to_allocvec(value).unwrap_or_default()
+}
+
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    postcard::from_bytes(bytes).map_err(|_| Failure::Damaged("a record"))
+}
+
+pub(crate) fn uuid(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+/// A total as the same 64 bits.
+pub(crate) const fn signed(total: u64) -> i64 {
+    total.cast_signed()
+}
+
+/// A time, or the last one that a bigint can say.
+pub(crate) fn time(at: Timestamp) -> i64 {
+    i64::try_from(at.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// Likewise.
+pub(crate) fn millis(at: Millis) -> i64 {
+    i64::try_from(at.0).unwrap_or(i64::MAX)
+}
+
+pub(crate) const fn timestamp(at: i64) -> Timestamp {
+    Timestamp::from_nanos(at.cast_unsigned())
+}
+
+pub(crate) fn total(row: &Row, column: &str) -> Result<u64, Failure> {
+    Ok(row.try_get::<_, i64>(column)?.cast_unsigned())
+}
+
+pub(crate) fn account_id(row: &Row, column: &str) -> Result<AccountId, Failure> {
+    AccountId::new(row.try_get(column)?).map_err(|_| Failure::Damaged("an account's id"))
+}
+
+pub(crate) fn currency(row: &Row) -> Result<Currency, Failure> {
+    Currency::new(row.try_get("currency")?).map_err(|_| Failure::Damaged("a currency"))
+}
+
+/// A limited account's row.
+pub(crate) fn limited_account(row: &Row) -> Result<Account, Failure> {
+    Ok(Account {
+        currency: currency(row)?,
+        limit: Limit::Credit(total(row, "credit_limit")?),
+        debits_posted: total(row, "debits_posted")?,
+        credits_posted: total(row, "credits_posted")?,
+        debits_pending: total(row, "debits_pending")?,
+        credits_pending: total(row, "credits_pending")?,
+        entry_count: total(row, "entry_count")?,
+        closed: row.try_get("closed")?,
+        timestamp: timestamp(row.try_get("opened_at")?),
+    })
+}
+
+/// An unlimited account as the sum of its stripes; `None` without any.
+pub(crate) fn unlimited_account(rows: &[Row]) -> Result<Option<Account>, Failure> {
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    let opened_at = timestamp(first.try_get("opened_at")?);
+    let mut account = Account::new(currency(first)?, Limit::Unlimited, opened_at);
+    for row in rows {
+        for (sum, column) in [
+            (&mut account.debits_posted, "debits_posted"),
+            (&mut account.credits_posted, "credits_posted"),
+            (&mut account.debits_pending, "debits_pending"),
+            (&mut account.credits_pending, "credits_pending"),
+        ] {
+            *sum = sum.wrapping_add(total(row, column)?);
+        }
+    }
+    Ok(Some(account))
+}
+
+pub(crate) const fn pending_state_number(state: PendingState) -> i16 {
+    match state {
+        PendingState::Pending => 0,
+        PendingState::Posted => 1,
+        PendingState::Voided => 2,
+        PendingState::Expired => 3,
+    }
+}
+
+fn pending_state(number: i16) -> Result<PendingState, Failure> {
+    match number {
+        0 => Ok(PendingState::Pending),
+        1 => Ok(PendingState::Posted),
+        2 => Ok(PendingState::Voided),
+        3 => Ok(PendingState::Expired),
+        _ => Err(Failure::Damaged("a pending transfer's state")),
+    }
+}
+
+/// A row of used ids of transfers.
+pub(crate) fn used_transfer(row: &Row) -> Result<(TransferId, UsedTransfer), Failure> {
+    let id = TransferId::from_u128(row.try_get::<_, Uuid>("transfer_id")?.as_u128());
+    let state: Option<i16> = row.try_get("pending_state")?;
+    let used = match decode(row.try_get("record")?)? {
+        Event::Transfer(transfer) => {
+            let pending = matches!(transfer.kind, TransferKind::Pend { .. });
+            if pending != state.is_some() {
+                return Err(Failure::Damaged("a transfer"));
+            }
+            UsedTransfer::Created(transfer, state.map(pending_state).transpose()?)
+        }
+        Event::PaymentSettled { transfer, .. } => UsedTransfer::Created(transfer, None),
+        Event::PaymentAccepted(payment) => UsedTransfer::Payment(payment.id),
+        Event::Refused {
+            command, refusal, ..
+        } => UsedTransfer::Refused(command, refusal),
+        _ => return Err(Failure::Damaged("a transfer")),
+    };
+    Ok((id, used))
+}
+
+/// A row of used ids of payments.
+pub(crate) fn used_payment(row: &Row) -> Result<(PaymentId, UsedPayment), Failure> {
+    let id = PaymentId::from_u128(row.try_get::<_, Uuid>("payment_id")?.as_u128());
+    let used = match decode(row.try_get("record")?)? {
+        Event::PaymentAccepted(payment) => UsedPayment::Accepted(payment),
+        Event::Refused {
+            command, refusal, ..
+        } => UsedPayment::Refused(command, refusal),
+        _ => return Err(Failure::Damaged("a payment")),
+    };
+    Ok((id, used))
+}

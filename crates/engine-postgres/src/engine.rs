@@ -1,0 +1,114 @@
+//! The engine as callers hold it.
+
+use std::time::Instant;
+
+use ledger::{
+    Account, AccountId, Answer, BalanceAt, Batch, Engine, Millis, Outcome, Payment, PaymentId,
+    ProcessorSummary, Statement, StatementQuery, Timestamp, TransferId, UsedPayment, UsedTransfer,
+};
+use tokio::task::JoinHandle;
+
+use crate::call::Store;
+use crate::error::OpenError;
+use crate::expiry;
+use crate::migrate::{self, Migrated};
+use crate::pool::{Options, pool};
+use crate::queue::Queue;
+
+/// The rules over PostgreSQL. Any number of nodes may share one database.
+///
+/// Its futures need a tokio runtime with time and network. Dropping it lets the calls finish that
+/// are queued.
+pub struct PostgresEngine {
+    store: Store,
+    queue: Queue,
+    expiry: JoinHandle<()>,
+}
+
+impl PostgresEngine {
+    /// Connects to the database of this URL, migrates it where that is asked for, and starts.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub async fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
+        let pool = pool(url, options)?;
+        let mut client = pool.get().await?;
+        if options.migrate {
+            migrate::run(&mut client).await?;
+        } else {
+            migrate::check(&client).await?;
+        }
+        drop(client);
+        let store = Store::new(pool);
+        let queue = Queue::start(&store, options.queue_bytes_max, options.calls_max);
+        let expiry = tokio::spawn(expiry::run(store.clone()));
+        Ok(Self {
+            store,
+            queue,
+            expiry,
+        })
+    }
+}
+
+/// Brings the database of this URL to the newest migration. Nodes that do it at once wait for each
+/// other.
+///
+/// # Errors
+///
+/// See [`OpenError`].
+pub async fn migrate(url: &str) -> Result<Migrated, OpenError> {
+    let pool = pool(url, &Options::default())?;
+    let mut client = pool.get().await?;
+    migrate::run(&mut client).await
+}
+
+impl Drop for PostgresEngine {
+    fn drop(&mut self) {
+        self.expiry.abort();
+    }
+}
+
+impl Engine for PostgresEngine {
+    fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        Box::pin(self.queue.submit(batches, deadline))
+    }
+
+    fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>> {
+        Box::pin(self.store.account(id, deadline))
+    }
+
+    fn statement(&self, query: StatementQuery, deadline: Instant) -> Answer<'_, Option<Statement>> {
+        Box::pin(self.store.statement(query, deadline))
+    }
+
+    fn balance_at(
+        &self,
+        id: AccountId,
+        at: Timestamp,
+        deadline: Instant,
+    ) -> Answer<'_, Option<BalanceAt>> {
+        Box::pin(self.store.balance_at(id, at, deadline))
+    }
+
+    fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
+        Box::pin(self.store.transfer(id, deadline))
+    }
+
+    fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {
+        Box::pin(self.store.payment(id, deadline))
+    }
+
+    fn payments_summary(
+        &self,
+        from: Option<Millis>,
+        to: Option<Millis>,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<ProcessorSummary>> {
+        Box::pin(self.store.payments_summary(from, to, deadline))
+    }
+
+    fn payments_due(&self, limit: usize, deadline: Instant) -> Answer<'_, Vec<Payment>> {
+        Box::pin(self.store.payments_due(limit, deadline))
+    }
+}

@@ -1,0 +1,52 @@
+//! The rules over PostgreSQL: any number of nodes share one ledger.
+//!
+//! - A call is one database transaction: lock and read what its commands name, decide with the
+//!   very rules of `ledger` over that snapshot, write what the events say, commit, answer.
+//! - Outcomes are those of every other engine by construction: the rules exist once.
+//! - An id is used once because its table's primary key says so; the later of two nodes is rolled
+//!   back, tries again, and finds the first one's outcome.
+//! - A look-up of what was not read is noticed, not guessed: the attempt does not count and is made
+//!   anew with more.
+//! - The time is the database's, later for each event of an account than for the one before.
+//!
+//! | what | round trips |
+//! |---|---|
+//! | a call of any size | 3: locks and reads, writes, commit; a replay has no writes |
+//! | a call that has to end a pending transfer whose other side it did not name | up to 3 more |
+//! | a read | 1 |
+//!
+//! What this gives up: the rules as one SQL function would take one round trip, and locks would be
+//! held for that much shorter. Rules written twice would have to be kept the same for ever; calls
+//! that carry all that arrived meanwhile pay the round trips once for many commands.
+//!
+//! Locks are taken in one order everywhere, so that nobody waits in a circle: payments by id,
+//! limited accounts by id, then new ids as they are written, stripes of unlimited accounts last.
+//!
+//! **Architecture Invariant:** nothing is decided upon what is not locked, or immutable, or guarded
+//! by a unique key.
+#![warn(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss
+)]
+
+mod apply;
+mod call;
+mod codec;
+mod engine;
+mod error;
+mod expiry;
+mod keys;
+mod load;
+mod migrate;
+mod pool;
+mod queue;
+mod read;
+mod rows;
+mod snapshot;
+mod write;
+
+pub use engine::{PostgresEngine, migrate};
+pub use error::OpenError;
+pub use migrate::Migrated;
+pub use pool::Options;

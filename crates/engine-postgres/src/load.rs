@@ -1,0 +1,234 @@
+//! The first round trip of a call: locks, then reads what is decided upon.
+//!
+//! The statements go together and run one after the other; each sees what was committed when it
+//! began, so whatever is read under a lock is as its last holder left it. Locks are taken in one
+//! order everywhere: payments by id, then limited accounts by id.
+
+use futures_util::future::{join_all, try_join, try_join3};
+use ledger::{
+    Account, AccountId, Digest, Limit, PendingState, State, Timestamp, Transfer, UsedBatch,
+    UsedPayment, UsedTransfer,
+};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use crate::codec::{
+    account_id, currency, decode, limited_account, timestamp, used_payment, used_transfer, uuid,
+};
+use crate::error::Failure;
+use crate::keys::Keys;
+use crate::pool::Lease;
+use crate::snapshot::Snapshot;
+
+const LOCK_PAYMENTS: &str = "
+    SELECT payment_id, record FROM lastro.payments
+    WHERE payment_id = ANY ($1) OR ($2 AND state = 0)
+    ORDER BY payment_id FOR UPDATE";
+
+const LOCK_ACCOUNTS: &str = "
+    SELECT account.* FROM lastro.accounts_of($1, $2, $3, $4, lastro.now_ns()) AS wanted (id)
+    JOIN lastro.accounts account ON account.account_id = wanted.id
+    ORDER BY account.account_id FOR UPDATE OF account";
+
+const TIME: &str = "
+    SELECT lastro.now_ns() AS now_ns,
+        coalesce((SELECT max(purged_at) FROM lastro.purges), 0) AS purged_at,
+        CASE WHEN $1 THEN coalesce((SELECT max(accepted_at) FROM lastro.payments), 0)
+            ELSE 0 END AS accepted_at";
+
+const DUE: &str = "
+    SELECT DISTINCT transfer.transfer_id, record, pending_state, expires_at
+    FROM lastro.accounts_of($1, $2, $3, $4, 0) AS wanted (id)
+    JOIN lastro.pendings pending ON pending.account_id = wanted.id
+    JOIN lastro.transfers transfer ON transfer.transfer_id = pending.transfer_id
+    WHERE expires_at <= lastro.now_ns()";
+
+const TRANSFERS: &str = "
+    SELECT transfer_id, record, pending_state FROM lastro.transfers WHERE transfer_id = ANY ($1)";
+
+const BATCHES: &str = "
+    SELECT batch_id, digest, outcomes FROM lastro.batches WHERE batch_id = ANY ($1)";
+
+const UNLIMITED: &str = "
+    SELECT account_id, currency, opened_at FROM lastro.stripes
+    WHERE account_id = ANY ($1) AND stripe = 0";
+
+/// What the statements are asked with.
+struct Asked {
+    limited: Vec<String>,
+    unlimited: Vec<String>,
+    transfers: Vec<Uuid>,
+    pendings: Vec<Uuid>,
+    payments: Vec<Uuid>,
+    batches: Vec<Uuid>,
+}
+
+impl Asked {
+    fn of(keys: &Keys) -> Self {
+        let text = |id: &AccountId| id.as_str().to_owned();
+        Self {
+            limited: keys.limited.iter().map(text).collect(),
+            unlimited: keys.unlimited.iter().map(text).collect(),
+            transfers: keys.transfers.iter().map(|id| uuid(id.to_u128())).collect(),
+            pendings: keys.pendings.iter().map(|id| uuid(id.to_u128())).collect(),
+            payments: keys.payments.iter().map(|id| uuid(id.to_u128())).collect(),
+            batches: keys.batches.iter().map(|id| uuid(id.to_u128())).collect(),
+        }
+    }
+}
+
+/// Begins a transaction, and locks and reads what the keys name.
+pub(crate) async fn load(lease: &Lease, keys: Keys) -> Result<Snapshot, Failure> {
+    let client = lease.client();
+    let statements = [
+        LOCK_PAYMENTS,
+        LOCK_ACCOUNTS,
+        TIME,
+        DUE,
+        TRANSFERS,
+        BATCHES,
+        UNLIMITED,
+    ];
+    let prepared = join_all(statements.map(|statement| client.prepare_cached(statement))).await;
+    let prepared: Vec<_> = prepared.into_iter().collect::<Result<_, _>>()?;
+    let [payments, accounts, now, due, transfers, batches, unlimited] = prepared.as_slice() else {
+        unreachable!("as many as there are statements")
+    };
+    let asked = Asked::of(&keys);
+    let touched: [&(dyn ToSql + Sync); 4] = [
+        &asked.limited,
+        &asked.pendings,
+        &asked.payments,
+        &keys.purges,
+    ];
+    let with_payments: [&(dyn ToSql + Sync); 2] = [&asked.payments, &keys.purges];
+    let with_purges: [&(dyn ToSql + Sync); 1] = [&keys.purges];
+    let with_unlimited: [&(dyn ToSql + Sync); 1] = [&asked.unlimited];
+    let with_transfers: [&(dyn ToSql + Sync); 1] = [&asked.transfers];
+    let with_batches: [&(dyn ToSql + Sync); 1] = [&asked.batches];
+    // Polled, and so sent, in this order.
+    let locks = try_join3(
+        client.batch_execute(begin(&keys)),
+        client.query(payments, &with_payments),
+        client.query(accounts, &touched),
+    );
+    let moment = try_join3(
+        client.query_one(now, &with_purges),
+        client.query(due, &touched),
+        client.query(unlimited, &with_unlimited),
+    );
+    let ids = try_join(
+        client.query(transfers, &with_transfers),
+        client.query(batches, &with_batches),
+    );
+    let ((_, payments, accounts), (now, due, unlimited), (transfers, batches)) =
+        try_join3(locks, moment, ids).await?;
+    let mut snapshot = Snapshot::of(keys);
+    snapshot.take_time(&now)?;
+    snapshot.take_payments(&payments)?;
+    snapshot.take_accounts(&accounts, &unlimited)?;
+    snapshot.take_transfers(&transfers, &due)?;
+    snapshot.take_batches(&batches)?;
+    Ok(snapshot)
+}
+
+/// Purges hold an advisory lock alone that acceptances share, so that a payment is either purged or
+/// counted by the summaries that come after.
+fn begin(keys: &Keys) -> &'static str {
+    match (keys.purges, keys.accepts) {
+        (true, _) => "BEGIN; SELECT pg_advisory_xact_lock(1818325108)",
+        (false, true) => "BEGIN; SELECT pg_advisory_xact_lock_shared(1818325108)",
+        (false, false) => "BEGIN",
+    }
+}
+
+impl Snapshot {
+    fn take_time(&mut self, row: &Row) -> Result<(), Failure> {
+        self.now = timestamp(row.try_get("now_ns")?);
+        self.see(timestamp(row.try_get("purged_at")?));
+        self.see(timestamp(row.try_get("accepted_at")?));
+        Ok(())
+    }
+
+    fn see(&mut self, at: Timestamp) {
+        self.newest = self.newest.max(at);
+    }
+
+    fn take_payments(&mut self, rows: &[Row]) -> Result<(), Failure> {
+        for row in rows {
+            let (id, used) = used_payment(row)?;
+            if let UsedPayment::Accepted(payment) = &used {
+                self.see(payment.timestamp);
+            }
+            self.payments.insert(id, used);
+        }
+        Ok(())
+    }
+
+    fn take_accounts(&mut self, limited: &[Row], unlimited: &[Row]) -> Result<(), Failure> {
+        for row in limited {
+            let id = account_id(row, "account_id")?;
+            let account = limited_account(row)?;
+            let limit_opened: i64 = row.try_get("credit_limit_opened")?;
+            let limit_opened = Limit::Credit(limit_opened.cast_unsigned());
+            let opened = Account::new(account.currency, limit_opened, account.timestamp);
+            self.see(timestamp(row.try_get("newest_at")?));
+            self.opened.insert(id.clone(), opened);
+            self.accounts.insert(id, account);
+        }
+        for row in unlimited {
+            let id = account_id(row, "account_id")?;
+            let opened_at = timestamp(row.try_get("opened_at")?);
+            let account = Account::new(currency(row)?, Limit::Unlimited, opened_at);
+            self.accounts.insert(id, account);
+        }
+        Ok(())
+    }
+
+    fn take_transfers(&mut self, asked: &[Row], due: &[Row]) -> Result<(), Failure> {
+        for row in due {
+            let (id, used) = used_transfer(row)?;
+            self.transfers.insert(id, used);
+            let expires_at: i64 = row.try_get("expires_at")?;
+            self.due.insert((timestamp(expires_at), id));
+        }
+        for row in asked {
+            let (id, used) = used_transfer(row)?;
+            if let UsedTransfer::Created(pending, Some(PendingState::Pending)) = &used
+                && self.keys.pendings.contains(&id)
+            {
+                self.expect_locked(pending);
+            }
+            self.transfers.insert(id, used);
+        }
+        Ok(())
+    }
+
+    /// A transfer that began to pend after the locks were taken is missed: its state counts only
+    /// while its accounts are locked.
+    fn expect_locked(&self, pending: &Transfer) {
+        for id in [&pending.debit_account_id, &pending.credit_account_id] {
+            if !id.is_reserved() {
+                self.account(id);
+            }
+        }
+    }
+
+    fn take_batches(&mut self, rows: &[Row]) -> Result<(), Failure> {
+        for row in rows {
+            let id: Uuid = row.try_get("batch_id")?;
+            let digest: &[u8] = row.try_get("digest")?;
+            let digest = digest
+                .try_into()
+                .map_err(|_| Failure::Damaged("a batch's digest"))?;
+            let used = UsedBatch {
+                digest: Digest(digest),
+                outcomes: decode(row.try_get("outcomes")?)?,
+            };
+            self.batches
+                .insert(ledger::BatchId::from_u128(id.as_u128()), used);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! Versioned migrations: each once, in order, by one node at a time.
+
+use tokio_postgres::{Client, GenericClient};
+
+use crate::error::OpenError;
+
+/// Every migration, in order; the first is number 1. They are never changed once released.
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_ledger.sql")];
+/// The advisory lock that a migrating node holds.
+const LOCK: i64 = 0x6c61_7374_726f_0001;
+
+/// What a migration has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migrated {
+    /// The newest migration there was before.
+    pub from: i32,
+    /// The newest migration there is.
+    pub to: i32,
+}
+
+/// The newest migration that this version knows.
+pub(crate) fn known() -> i32 {
+    i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
+}
+
+/// Brings the database to the newest migration, in one transaction.
+pub(crate) async fn run(client: &mut Client) -> Result<Migrated, OpenError> {
+    let transaction = client.transaction().await?;
+    transaction
+        .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
+        .await?;
+    let from = version(&transaction).await?;
+    let to = known();
+    if from > to {
+        return Err(OpenError::Newer {
+            found: from,
+            known: to,
+        });
+    }
+    if from == 0 {
+        transaction
+            .batch_execute(
+                "CREATE SCHEMA IF NOT EXISTS lastro;
+                 CREATE TABLE lastro.migrations (
+                    number integer PRIMARY KEY,
+                    applied_at timestamptz NOT NULL DEFAULT now())",
+            )
+            .await?;
+    }
+    for (number, statements) in (1..).zip(MIGRATIONS).filter(|(number, _)| *number > from) {
+        transaction.batch_execute(statements).await?;
+        transaction
+            .execute(
+                "INSERT INTO lastro.migrations (number) VALUES ($1)",
+                &[&number],
+            )
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(Migrated { from, to })
+}
+
+/// The newest migration that was applied; 0 when there is none.
+async fn version(client: &impl GenericClient) -> Result<i32, OpenError> {
+    let table = "SELECT to_regclass('lastro.migrations') IS NOT NULL";
+    if !client.query_one(table, &[]).await?.try_get::<_, bool>(0)? {
+        return Ok(0);
+    }
+    let newest = "SELECT coalesce(max(number), 0) FROM lastro.migrations";
+    Ok(client.query_one(newest, &[]).await?.try_get(0)?)
+}
+
+/// Says whether the database is at the migration that this version knows.
+pub(crate) async fn check(client: &Client) -> Result<(), OpenError> {
+    let (found, known) = (version(client).await?, known());
+    match found {
+        _ if found < known => Err(OpenError::Older { found, known }),
+        _ if found > known => Err(OpenError::Newer { found, known }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,105 @@
+//! Connections to the database: a bounded pool, with bounds for every statement.
+
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::{Config, NoTls};
+
+use crate::error::{Failure, OpenError};
+
+/// How the engine is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many connections there are at most.
+    pub connections_max: usize,
+    /// How many calls may be under way at once; what arrives meanwhile goes together in the next.
+    pub calls_max: usize,
+    /// About how many bytes of commands may wait; more are `overloaded`.
+    pub queue_bytes_max: usize,
+    /// How long making a connection may take.
+    pub connect_timeout: Duration,
+    /// How long one statement may take, waiting for locks included.
+    pub statement_timeout: Duration,
+    /// Whether the database is migrated first; else it has to be at the right migration.
+    pub migrate: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connections_max: 15,
+            calls_max: 2,
+            queue_bytes_max: 64 << 20,
+            connect_timeout: Duration::from_secs(1),
+            statement_timeout: Duration::from_secs(5),
+            migrate: true,
+        }
+    }
+}
+
+/// The pool of connections to the database of this URL. Of several hosts the one that takes writes
+/// is found again after a failover.
+pub(crate) fn pool(url: &str, options: &Options) -> Result<Pool, OpenError> {
+    let mut config: Config = url.parse().map_err(OpenError::Url)?;
+    let settings = settings(config.get_options(), options);
+    config
+        .application_name("lastro")
+        .connect_timeout(options.connect_timeout)
+        .target_session_attrs(TargetSessionAttrs::ReadWrite)
+        .options(settings);
+    let manager = ManagerConfig {
+        recycling_method: RecyclingMethod::Fast,
+    };
+    let pool = Pool::builder(Manager::from_config(config, NoTls, manager))
+        .max_size(options.connections_max.max(1))
+        .runtime(Runtime::Tokio1)
+        .build()?;
+    Ok(pool)
+}
+
+fn settings(given: Option<&str>, options: &Options) -> String {
+    let bound = options.statement_timeout.as_millis();
+    let given = given.unwrap_or_default();
+    format!(
+        "{given} -c statement_timeout={bound} -c idle_in_transaction_session_timeout={bound} \
+         -c default_transaction_isolation=read\\ committed -c jit=off"
+    )
+}
+
+/// A connection in use. One that is given up in the middle of its work is closed: nobody finds a
+/// transaction of somebody else's in it.
+pub(crate) struct Lease {
+    client: Option<Object>,
+}
+
+impl Lease {
+    pub(crate) async fn take(pool: &Pool, deadline: Instant) -> Result<Self, Failure> {
+        let client = tokio::time::timeout_at(deadline.into(), pool.get())
+            .await
+            .map_err(|_| Failure::Late)??;
+        Ok(Self {
+            client: Some(client),
+        })
+    }
+
+    pub(crate) fn client(&self) -> &Object {
+        match &self.client {
+            Some(client) => client,
+            None => unreachable!("a lease has its client until it ends"),
+        }
+    }
+
+    /// Gives the connection back: it is in no transaction.
+    pub(crate) fn done(mut self) {
+        drop(self.client.take());
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            drop(Object::take(client));
+        }
+    }
+}

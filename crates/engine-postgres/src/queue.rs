@@ -1,0 +1,153 @@
+//! The bounded way to the database: what arrives while calls are under way goes together in the
+//! next one, so that a hot account costs one lock a call.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use ledger::{Batch, Outcome, Unavailable};
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use crate::call::Store;
+
+/// About how many bytes of commands go in one call.
+const CALL_BYTES_MAX: usize = 4 << 20;
+/// How many requests go in one call.
+const CALL_REQUESTS_MAX: usize = 1_024;
+
+type Answer = Result<Vec<Vec<Outcome>>, Unavailable>;
+
+/// Batches that wait.
+struct Request {
+    batches: Vec<Batch>,
+    deadline: Instant,
+    answer: oneshot::Sender<Answer>,
+    size_bytes: usize,
+}
+
+/// The callers' end. The callers' tasks end when it is dropped, after what was queued.
+pub(crate) struct Queue {
+    sender: mpsc::UnboundedSender<Request>,
+    waiting_bytes: Arc<AtomicUsize>,
+    bytes_max: usize,
+}
+
+impl Queue {
+    /// A queue of about `bytes_max`, with tasks that make `calls_max` calls at once.
+    pub(crate) fn start(store: &Store, bytes_max: usize, calls_max: usize) -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let waiting_bytes = Arc::new(AtomicUsize::new(0));
+        for _ in 0..calls_max.max(1) {
+            let caller = Caller {
+                store: store.clone(),
+                receiver: Arc::clone(&receiver),
+                waiting_bytes: Arc::clone(&waiting_bytes),
+            };
+            tokio::spawn(caller.run());
+        }
+        Self {
+            sender,
+            waiting_bytes,
+            bytes_max,
+        }
+    }
+
+    /// Has the batches applied, and waits for their outcomes until the deadline.
+    pub(crate) async fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer {
+        if deadline <= Instant::now() {
+            return Err(Unavailable::Overloaded);
+        }
+        let batches_bytes = |batch: &Batch| batch.size_bytes() + size_of_val(batch.commands());
+        let size_bytes = size_of::<Request>() + batches.iter().map(batches_bytes).sum::<usize>();
+        let before = self.waiting_bytes.fetch_add(size_bytes, Ordering::Relaxed);
+        // A call that is larger than the whole queue may still go through alone.
+        if before > 0 && before + size_bytes > self.bytes_max {
+            self.waiting_bytes.fetch_sub(size_bytes, Ordering::Relaxed);
+            return Err(Unavailable::Overloaded);
+        }
+        let (answer, answered) = oneshot::channel();
+        let request = Request {
+            batches,
+            deadline,
+            answer,
+            size_bytes,
+        };
+        if self.sender.send(request).is_err() {
+            return Err(Unavailable::LedgerUnavailable);
+        }
+        match tokio::time::timeout_at(deadline.into(), answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Unavailable::LedgerUnavailable),
+            Err(_) => Err(Unavailable::Timeout),
+        }
+    }
+}
+
+/// A task that makes one call after the other.
+struct Caller {
+    store: Store,
+    receiver: Arc<Mutex<mpsc::UnboundedReceiver<Request>>>,
+    waiting_bytes: Arc<AtomicUsize>,
+}
+
+impl Caller {
+    async fn run(self) {
+        while let Some(requests) = self.gather().await {
+            let store = self.store.clone();
+            // A panic ends this call alone: its requests are answered that the ledger is
+            // unavailable, and the database rolls it back.
+            let _ = tokio::spawn(async move { call(&store, requests).await }).await;
+        }
+    }
+
+    /// Everything that waits, up to what fits in one call; `None` once the engine is closed.
+    async fn gather(&self) -> Option<Vec<Request>> {
+        let mut receiver = self.receiver.lock().await;
+        let first = receiver.recv().await?;
+        let mut bytes = first.size_bytes;
+        let mut requests = vec![first];
+        while bytes < CALL_BYTES_MAX && requests.len() < CALL_REQUESTS_MAX {
+            let Ok(request) = receiver.try_recv() else {
+                break;
+            };
+            bytes += request.size_bytes;
+            requests.push(request);
+        }
+        self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        Some(requests)
+    }
+}
+
+async fn call(store: &Store, requests: Vec<Request>) {
+    let now = Instant::now();
+    let mut batches = Vec::new();
+    let mut callers = Vec::with_capacity(requests.len());
+    let mut latest = now;
+    for request in requests {
+        // Who is past the deadline has gone: nothing was done.
+        if request.deadline <= now {
+            let _ = request.answer.send(Err(Unavailable::Overloaded));
+            continue;
+        }
+        latest = latest.max(request.deadline);
+        callers.push((request.answer, request.batches.len()));
+        batches.extend(request.batches);
+    }
+    if callers.is_empty() {
+        return;
+    }
+    match store.call(&batches, latest).await {
+        Ok(outcomes) => {
+            let mut outcomes = outcomes.into_iter();
+            for (answer, count) in callers {
+                let _ = answer.send(Ok(outcomes.by_ref().take(count).collect()));
+            }
+        }
+        Err(unavailable) => {
+            for (answer, _) in callers {
+                let _ = answer.send(Err(unavailable));
+            }
+        }
+    }
+}

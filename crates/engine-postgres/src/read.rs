@@ -1,0 +1,263 @@
+//! Reads: one statement each, so that all it answers is from one instant.
+
+use std::time::{Duration, Instant};
+
+use ledger::{
+    Account, AccountId, BalanceAt, Entry, Millis, Payment, PaymentId, ProcessorName,
+    ProcessorSummary, STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId,
+    Unavailable, UsedPayment, UsedTransfer,
+};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::call::{Chain, Store};
+use crate::codec::{
+    account_id, limited_account, millis, time, timestamp, total, unlimited_account, used_payment,
+    used_transfer, uuid,
+};
+use crate::error::Failure;
+use crate::pool::Lease;
+
+/// How long to wait before a read is tried again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+const LIMITED: &str = "SELECT * FROM lastro.accounts WHERE account_id = $1";
+const UNLIMITED: &str = "SELECT * FROM lastro.stripes WHERE account_id = $1 ORDER BY stripe";
+
+const STATEMENT: &str = "
+    SELECT account.*, entry.*
+    FROM lastro.accounts account LEFT JOIN LATERAL (
+        SELECT number, transfer_id, kind, debit_account_id, credit_account_id, amount, description,
+            balance_after, entered_at
+        FROM lastro.entries WHERE account_id = account.account_id AND number < $2
+        ORDER BY number DESC LIMIT $3
+    ) entry ON true
+    WHERE account.account_id = $1 ORDER BY number DESC";
+
+const BALANCE_AT: &str = "
+    SELECT entry.number, entry.balance_after
+    FROM lastro.accounts account LEFT JOIN LATERAL (
+        SELECT number, balance_after FROM lastro.entries
+        WHERE account_id = account.account_id AND entered_at <= $2
+        ORDER BY entered_at DESC LIMIT 1
+    ) entry ON true
+    WHERE account.account_id = $1";
+
+const TRANSFER: &str = "
+    SELECT transfer_id, record, pending_state FROM lastro.transfers WHERE transfer_id = $1";
+
+const PAYMENT: &str = "SELECT payment_id, record FROM lastro.payments WHERE payment_id = $1";
+
+const SUMMARY: &str = "
+    SELECT processor, count(*) AS payments_count, sum(amount)::text AS amount
+    FROM lastro.payments
+    WHERE state = 2 AND requested_at_ms BETWEEN $1 AND $2
+        AND accepted_at > coalesce((SELECT max(purged_at) FROM lastro.purges), -1)
+    GROUP BY processor ORDER BY processor";
+
+const PAYMENTS_DUE: &str = "
+    SELECT payment_id, record FROM lastro.payments WHERE state IN (0, 1)
+    ORDER BY accepted_at, payment_id LIMIT $1";
+
+impl Store {
+    pub(crate) async fn account(
+        &self,
+        id: AccountId,
+        deadline: Instant,
+    ) -> Result<Option<Account>, Unavailable> {
+        let statement = if id.is_reserved() { UNLIMITED } else { LIMITED };
+        self.ask(statement, &[&id.as_str()], deadline, |rows| {
+            if id.is_reserved() {
+                unlimited_account(rows)
+            } else {
+                rows.first().map(limited_account).transpose()
+            }
+        })
+        .await
+    }
+
+    pub(crate) async fn statement(
+        &self,
+        query: StatementQuery,
+        deadline: Instant,
+    ) -> Result<Option<Statement>, Unavailable> {
+        let id = query.account_id;
+        if id.is_reserved() {
+            let account = self.account(id, deadline).await?;
+            return Ok(account.map(|account| Statement {
+                account,
+                entries: Vec::new(),
+            }));
+        }
+        let before = query.before.map_or(i64::MAX, at_most);
+        let limit = at_most(query.limit.min(STATEMENT_PAGE_MAX) as u64);
+        let parameters: [&(dyn ToSql + Sync); 3] = [&id.as_str(), &before, &limit];
+        self.ask(STATEMENT, &parameters, deadline, |rows| {
+            let Some(first) = rows.first() else {
+                return Ok(None);
+            };
+            let account = limited_account(first)?;
+            let entries = rows.iter().filter_map(|row| entry(row).transpose());
+            let entries = entries.collect::<Result<_, _>>()?;
+            Ok(Some(Statement { account, entries }))
+        })
+        .await
+    }
+
+    pub(crate) async fn balance_at(
+        &self,
+        id: AccountId,
+        at: Timestamp,
+        deadline: Instant,
+    ) -> Result<Option<BalanceAt>, Unavailable> {
+        let parameters: [&(dyn ToSql + Sync); 2] = [&id.as_str(), &time(at)];
+        self.ask(BALANCE_AT, &parameters, deadline, |rows| {
+            let Some(row) = rows.first() else {
+                return Ok(None);
+            };
+            let number: Option<i64> = row.try_get("number")?;
+            let balance: Option<i64> = row.try_get("balance_after")?;
+            Ok(Some(BalanceAt {
+                balance: balance.unwrap_or(0),
+                entry_number: number.unwrap_or(0).cast_unsigned(),
+            }))
+        })
+        .await
+    }
+
+    pub(crate) async fn transfer(
+        &self,
+        id: TransferId,
+        deadline: Instant,
+    ) -> Result<Option<UsedTransfer>, Unavailable> {
+        self.ask(TRANSFER, &[&uuid(id.to_u128())], deadline, |rows| {
+            Ok(rows
+                .first()
+                .map(used_transfer)
+                .transpose()?
+                .map(|row| row.1))
+        })
+        .await
+    }
+
+    pub(crate) async fn payment(
+        &self,
+        id: PaymentId,
+        deadline: Instant,
+    ) -> Result<Option<UsedPayment>, Unavailable> {
+        self.ask(PAYMENT, &[&uuid(id.to_u128())], deadline, |rows| {
+            Ok(rows.first().map(used_payment).transpose()?.map(|row| row.1))
+        })
+        .await
+    }
+
+    pub(crate) async fn payments_summary(
+        &self,
+        from: Option<Millis>,
+        to: Option<Millis>,
+        deadline: Instant,
+    ) -> Result<Vec<ProcessorSummary>, Unavailable> {
+        let (from, to) = (from.map_or(0, millis), to.map_or(i64::MAX, millis));
+        self.ask(SUMMARY, &[&from, &to], deadline, |rows| {
+            rows.iter().map(summary).collect()
+        })
+        .await
+    }
+
+    pub(crate) async fn payments_due(
+        &self,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Vec<Payment>, Unavailable> {
+        let limit = at_most(limit as u64);
+        self.ask(PAYMENTS_DUE, &[&limit], deadline, |rows| {
+            rows.iter()
+                .map(|row| match used_payment(row)?.1 {
+                    UsedPayment::Accepted(payment) => Ok(payment),
+                    UsedPayment::Refused(..) => Err(Failure::Damaged("a due payment")),
+                })
+                .collect()
+        })
+        .await
+    }
+
+    /// Asks one statement until the database answers or the deadline passes.
+    async fn ask<T>(
+        &self,
+        statement: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+        deadline: Instant,
+        understand: impl Fn(&[Row]) -> Result<T, Failure>,
+    ) -> Result<T, Unavailable> {
+        loop {
+            let rows = self.rows(statement, parameters, deadline);
+            let rows = tokio::time::timeout_at(deadline.into(), rows).await;
+            let failure = match rows.unwrap_or(Err(Failure::Late)) {
+                Ok(rows) => match understand(&rows) {
+                    Ok(answer) => return Ok(answer),
+                    Err(failure) => failure,
+                },
+                Err(failure) => failure,
+            };
+            if !failure.is_passing() || Instant::now() + PAUSE >= deadline {
+                tracing::warn!(error = %Chain(&failure), "a read was not answered");
+                return Err(failure.unavailable());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn rows(
+        &self,
+        statement: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+        deadline: Instant,
+    ) -> Result<Vec<Row>, Failure> {
+        let lease = Lease::take(&self.pool, deadline).await?;
+        let client = lease.client();
+        let prepared = client.prepare_cached(statement).await?;
+        let rows = client.query(&prepared, parameters).await?;
+        lease.done();
+        Ok(rows)
+    }
+}
+
+fn at_most(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A line of a statement; `None` where there is none beside the account.
+fn entry(row: &Row) -> Result<Option<Entry>, Failure> {
+    let Some(number) = row.try_get::<_, Option<i64>>("number")? else {
+        return Ok(None);
+    };
+    let transfer_id: uuid::Uuid = row.try_get("transfer_id")?;
+    let kind = match row.try_get::<_, &str>("kind")? {
+        "transfer" => "transfer",
+        "post" => "post",
+        "settle" => "settle",
+        _ => return Err(Failure::Damaged("an entry's kind")),
+    };
+    Ok(Some(Entry {
+        number: number.cast_unsigned(),
+        transfer_id: TransferId::from_u128(transfer_id.as_u128()),
+        kind,
+        debit_account_id: account_id(row, "debit_account_id")?,
+        credit_account_id: account_id(row, "credit_account_id")?,
+        amount: total(row, "amount")?,
+        description: row.try_get::<_, &str>("description")?.into(),
+        balance_after: row.try_get("balance_after")?,
+        timestamp: timestamp(row.try_get("entered_at")?),
+    }))
+}
+
+fn summary(row: &Row) -> Result<ProcessorSummary, Failure> {
+    let damaged = || Failure::Damaged("a settled payment");
+    let count: i64 = row.try_get("payments_count")?;
+    let amount: &str = row.try_get("amount")?;
+    Ok(ProcessorSummary {
+        processor: ProcessorName::new(row.try_get("processor")?).map_err(|_| damaged())?,
+        payments_count: count.cast_unsigned(),
+        amount: amount.parse().map_err(|_| damaged())?,
+    })
+}

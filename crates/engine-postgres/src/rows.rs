@@ -1,0 +1,288 @@
+//! What a call's events make, as columns: each statement that writes takes arrays.
+
+use ledger::{Account, Event, Limit, PaymentState, TransferKind, UsedPayment, UsedTransfer};
+use uuid::Uuid;
+
+use crate::codec::{encode, millis, pending_state_number, signed, time, uuid};
+use crate::snapshot::Snapshot;
+
+/// Columns of accounts, sorted by id.
+#[derive(Debug, Default)]
+pub(crate) struct AccountRows {
+    pub(crate) id: Vec<String>,
+    pub(crate) currency: Vec<String>,
+    pub(crate) credit_limit: Vec<i64>,
+    pub(crate) credit_limit_opened: Vec<i64>,
+    pub(crate) debits_posted: Vec<i64>,
+    pub(crate) credits_posted: Vec<i64>,
+    pub(crate) debits_pending: Vec<i64>,
+    pub(crate) credits_pending: Vec<i64>,
+    pub(crate) entry_count: Vec<i64>,
+    pub(crate) closed: Vec<bool>,
+    pub(crate) opened_at: Vec<i64>,
+}
+
+impl AccountRows {
+    fn push(&mut self, id: &str, account: &Account, opened: Option<&Account>) {
+        let limit = |account: &Account| match account.limit {
+            Limit::Credit(limit) => signed(limit),
+            Limit::Unlimited => 0,
+        };
+        self.id.push(id.to_owned());
+        self.currency.push(account.currency.to_string());
+        self.credit_limit.push(limit(account));
+        self.credit_limit_opened.push(opened.map_or(0, limit));
+        self.debits_posted.push(signed(account.debits_posted));
+        self.credits_posted.push(signed(account.credits_posted));
+        self.debits_pending.push(signed(account.debits_pending));
+        self.credits_pending.push(signed(account.credits_pending));
+        self.entry_count.push(signed(account.entry_count));
+        self.closed.push(account.closed);
+        self.opened_at.push(time(account.timestamp));
+    }
+}
+
+/// Columns of used ids of transfers, sorted by id.
+#[derive(Debug, Default)]
+pub(crate) struct TransferRows {
+    pub(crate) id: Vec<Uuid>,
+    pub(crate) record: Vec<Vec<u8>>,
+    pub(crate) pending_state: Vec<Option<i16>>,
+}
+
+/// Columns of accounts with pending transfers.
+#[derive(Debug, Default)]
+pub(crate) struct PendingRows {
+    pub(crate) account_id: Vec<String>,
+    pub(crate) transfer_id: Vec<Uuid>,
+    pub(crate) expires_at: Vec<Option<i64>>,
+}
+
+/// Columns of entries.
+#[derive(Debug, Default)]
+pub(crate) struct EntryRows {
+    pub(crate) account_id: Vec<String>,
+    pub(crate) number: Vec<i64>,
+    pub(crate) transfer_id: Vec<Uuid>,
+    pub(crate) kind: Vec<String>,
+    pub(crate) debit_account_id: Vec<String>,
+    pub(crate) credit_account_id: Vec<String>,
+    pub(crate) amount: Vec<i64>,
+    pub(crate) description: Vec<String>,
+    pub(crate) balance_after: Vec<i64>,
+    pub(crate) entered_at: Vec<i64>,
+}
+
+/// Columns of used ids of payments, sorted by id.
+#[derive(Debug, Default)]
+pub(crate) struct PaymentRows {
+    pub(crate) id: Vec<Uuid>,
+    pub(crate) record: Vec<Vec<u8>>,
+    pub(crate) state: Vec<i16>,
+    pub(crate) account_id: Vec<Option<String>>,
+    pub(crate) amount: Vec<i64>,
+    pub(crate) processor: Vec<Option<String>>,
+    pub(crate) requested_at_ms: Vec<Option<i64>>,
+    pub(crate) accepted_at: Vec<i64>,
+}
+
+impl PaymentRows {
+    fn push(&mut self, id: Uuid, used: &UsedPayment) {
+        let UsedPayment::Accepted(payment) = used else {
+            return self.push_refused(id, used);
+        };
+        let (state, sent) = match &payment.state {
+            PaymentState::Accepted => (0, None),
+            PaymentState::Sent {
+                processor,
+                requested_at,
+            } => (1, Some((processor, requested_at))),
+            PaymentState::Settled {
+                processor,
+                requested_at,
+            } => (2, Some((processor, requested_at))),
+            PaymentState::Refused { .. } => (3, None),
+        };
+        self.id.push(id);
+        self.record
+            .push(encode(&Event::PaymentAccepted(payment.clone())));
+        self.state.push(state);
+        let account_id = payment.account_id.as_ref();
+        self.account_id.push(account_id.map(ToString::to_string));
+        self.amount.push(signed(payment.amount));
+        self.processor
+            .push(sent.map(|(processor, _)| processor.to_string()));
+        self.requested_at_ms.push(sent.map(|(_, at)| millis(*at)));
+        self.accepted_at.push(time(payment.accepted_at));
+    }
+
+    fn push_refused(&mut self, id: Uuid, used: &UsedPayment) {
+        let UsedPayment::Refused(command, refusal) = used else {
+            return;
+        };
+        self.id.push(id);
+        self.record.push(encode(&Event::Refused {
+            command: command.clone(),
+            refusal: refusal.clone(),
+            timestamp: ledger::Timestamp::default(),
+        }));
+        self.state.push(4);
+        self.account_id.push(None);
+        self.amount.push(0);
+        self.processor.push(None);
+        self.requested_at_ms.push(None);
+        self.accepted_at.push(0);
+    }
+}
+
+/// Columns of atomic batches, sorted by id.
+#[derive(Debug, Default)]
+pub(crate) struct BatchRows {
+    pub(crate) id: Vec<Uuid>,
+    pub(crate) digest: Vec<Vec<u8>>,
+    pub(crate) outcomes: Vec<Vec<u8>>,
+}
+
+/// All that a call writes.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    pub(crate) transfers_new: TransferRows,
+    pub(crate) transfers_settled: TransferRows,
+    pub(crate) ended: TransferRows,
+    pub(crate) pendings_new: PendingRows,
+    pub(crate) entries: EntryRows,
+    pub(crate) payments_new: PaymentRows,
+    pub(crate) payments_changed: PaymentRows,
+    pub(crate) batches: BatchRows,
+    pub(crate) limited_new: AccountRows,
+    pub(crate) limited_changed: AccountRows,
+    pub(crate) unlimited_new: AccountRows,
+    pub(crate) unlimited_changed: AccountRows,
+    pub(crate) purged_at: Vec<i64>,
+    pub(crate) newest_at: i64,
+}
+
+impl Rows {
+    pub(crate) fn of(snapshot: &Snapshot) -> Self {
+        let mut rows = Self {
+            newest_at: time(snapshot.newest),
+            ..Self::default()
+        };
+        rows.take_accounts(snapshot);
+        rows.take_transfers(snapshot);
+        rows.take_entries(snapshot);
+        rows.take_payments(snapshot);
+        let purges = &snapshot.changed.purged_at;
+        rows.purged_at = purges.iter().map(|at| time(*at)).collect();
+        for id in &snapshot.changed.batches_new {
+            if let Some(used) = snapshot.batches.get(id) {
+                rows.batches.id.push(uuid(id.to_u128()));
+                rows.batches.digest.push(used.digest.0.to_vec());
+                rows.batches.outcomes.push(encode(&used.outcomes));
+            }
+        }
+        rows
+    }
+
+    fn take_accounts(&mut self, snapshot: &Snapshot) {
+        for id in &snapshot.changed.accounts {
+            let Some(account) = snapshot.accounts.get(id) else {
+                continue;
+            };
+            let is_new = snapshot.changed.accounts_new.contains(id);
+            let opened = snapshot.opened.get(id);
+            if id.is_reserved() {
+                if is_new {
+                    self.unlimited_new.push(id.as_str(), account, None);
+                }
+                self.unlimited_changed.push(id.as_str(), account, None);
+            } else if is_new {
+                self.limited_new.push(id.as_str(), account, opened);
+            } else {
+                self.limited_changed.push(id.as_str(), account, opened);
+            }
+        }
+    }
+
+    fn take_transfers(&mut self, snapshot: &Snapshot) {
+        let changed = &snapshot.changed;
+        for (id, event) in &changed.transfers_new {
+            let state = match snapshot.transfers.get(id) {
+                Some(UsedTransfer::Created(_, state)) => *state,
+                _ => None,
+            };
+            self.transfers_new.id.push(uuid(id.to_u128()));
+            self.transfers_new.record.push(encode(event));
+            let number = state.map(pending_state_number);
+            self.transfers_new.pending_state.push(number);
+            if !changed.ended.contains_key(id) {
+                self.take_pending(event);
+            }
+        }
+        for (id, event) in &changed.transfers_settled {
+            self.transfers_settled.id.push(uuid(id.to_u128()));
+            self.transfers_settled.record.push(encode(event));
+        }
+        for (id, end) in &changed.ended {
+            if !changed.transfers_new.contains_key(id) {
+                self.ended.id.push(uuid(id.to_u128()));
+                let number = pending_state_number(*end);
+                self.ended.pending_state.push(Some(number));
+            }
+        }
+    }
+
+    fn take_pending(&mut self, event: &Event) {
+        let Event::Transfer(transfer) = event else {
+            return;
+        };
+        if !matches!(transfer.kind, TransferKind::Pend { .. }) {
+            return;
+        }
+        for id in [&transfer.debit_account_id, &transfer.credit_account_id] {
+            if !id.is_reserved() {
+                let rows = &mut self.pendings_new;
+                rows.account_id.push(id.to_string());
+                rows.transfer_id.push(uuid(transfer.id.to_u128()));
+                rows.expires_at.push(transfer.expires_at().map(time));
+            }
+        }
+    }
+
+    fn take_entries(&mut self, snapshot: &Snapshot) {
+        for transfer in &snapshot.changed.entered {
+            for id in [&transfer.debit_account_id, &transfer.credit_account_id] {
+                let Some(entry) = transfer.entry(id) else {
+                    continue;
+                };
+                let rows = &mut self.entries;
+                rows.account_id.push(id.to_string());
+                rows.number.push(signed(entry.number));
+                rows.transfer_id.push(uuid(entry.transfer_id.to_u128()));
+                rows.kind.push(entry.kind.to_owned());
+                rows.debit_account_id
+                    .push(entry.debit_account_id.to_string());
+                rows.credit_account_id
+                    .push(entry.credit_account_id.to_string());
+                rows.amount.push(signed(entry.amount));
+                rows.description.push(entry.description.to_string());
+                rows.balance_after.push(entry.balance_after);
+                rows.entered_at.push(time(entry.timestamp));
+            }
+        }
+    }
+
+    fn take_payments(&mut self, snapshot: &Snapshot) {
+        for id in &snapshot.changed.payments {
+            let Some(used) = snapshot.payments.get(id) else {
+                continue;
+            };
+            let rows = if snapshot.changed.payments_new.contains(id) {
+                &mut self.payments_new
+            } else {
+                &mut self.payments_changed
+            };
+            rows.push(uuid(id.to_u128()), used);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What a call has read and locked, as the state that the rules decide upon, and what its events
+//! change in it.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use ledger::{
+    Account, AccountId, BatchId, Event, Payment, PaymentId, PaymentState, PendingState, State,
+    StateMut, Timestamp, Transfer, TransferId, TransferKind, UsedBatch, UsedId, UsedPayment,
+    UsedTransfer,
+};
+
+use crate::keys::{Keys, Missed};
+
+/// The state of a call. Accounts that are unlimited are kept without their totals: what the events
+/// make of them is what has to be added to a stripe.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) accounts: BTreeMap<AccountId, Account>,
+    pub(crate) opened: HashMap<AccountId, Account>,
+    pub(crate) transfers: BTreeMap<TransferId, UsedTransfer>,
+    pub(crate) payments: BTreeMap<PaymentId, UsedPayment>,
+    pub(crate) batches: BTreeMap<BatchId, UsedBatch>,
+    /// The pending transfers that were due when they were read, by when.
+    pub(crate) due: BTreeSet<(Timestamp, TransferId)>,
+    /// The database's time.
+    pub(crate) now: Timestamp,
+    /// No event of what was read is later.
+    pub(crate) newest: Timestamp,
+    /// What was asked for.
+    pub(crate) keys: Keys,
+    pub(crate) changed: Changed,
+    missed: RefCell<Missed>,
+}
+
+/// What the events changed.
+#[derive(Debug, Default)]
+pub(crate) struct Changed {
+    pub(crate) accounts: BTreeSet<AccountId>,
+    pub(crate) accounts_new: BTreeSet<AccountId>,
+    /// Ids used by this call, with the event that used them.
+    pub(crate) transfers_new: BTreeMap<TransferId, Event>,
+    /// Ids used before whose record becomes another one.
+    pub(crate) transfers_settled: BTreeMap<TransferId, Event>,
+    /// Pending transfers, read or new, that were ended.
+    pub(crate) ended: BTreeMap<TransferId, PendingState>,
+    pub(crate) payments: BTreeSet<PaymentId>,
+    pub(crate) payments_new: BTreeSet<PaymentId>,
+    /// Transfers that made entries, in order.
+    pub(crate) entered: Vec<Transfer>,
+    pub(crate) purged_at: Vec<Timestamp>,
+    pub(crate) batches_new: BTreeSet<BatchId>,
+}
+
+impl Changed {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+            && self.transfers_new.is_empty()
+            && self.transfers_settled.is_empty()
+            && self.ended.is_empty()
+            && self.payments.is_empty()
+            && self.purged_at.is_empty()
+            && self.batches_new.is_empty()
+    }
+}
+
+impl Snapshot {
+    /// Nothing read yet.
+    pub(crate) fn of(keys: Keys) -> Self {
+        Self {
+            keys,
+            ..Self::default()
+        }
+    }
+
+    /// What was asked for and not read, since this was asked last.
+    pub(crate) fn take_missed(&mut self) -> Missed {
+        std::mem::take(self.missed.get_mut())
+    }
+
+    /// Remembers an atomic batch's outcomes under its id.
+    pub(crate) fn remember_batch(&mut self, id: BatchId, used: UsedBatch) {
+        self.batches.insert(id, used);
+        self.changed.batches_new.insert(id);
+    }
+
+    /// Whether something was asked for that was not read.
+    pub(crate) fn has_missed(&self) -> bool {
+        !self.missed.borrow().is_empty()
+    }
+
+    fn use_transfer_id(&mut self, id: TransferId, used: UsedTransfer, event: Event) {
+        self.transfers.insert(id, used);
+        self.changed.transfers_new.insert(id, event);
+    }
+
+    fn remember_transfer(&mut self, transfer: &Transfer, event: &Event) {
+        if let Some((pending_id, end)) = transfer.ends() {
+            if let Some(UsedTransfer::Created(_, state)) = self.transfers.get_mut(&pending_id) {
+                *state = Some(end);
+            }
+            self.changed.ended.insert(pending_id, end);
+        }
+        let created = |state| UsedTransfer::Created(transfer.clone(), state);
+        match transfer.kind {
+            TransferKind::Expire => {}
+            TransferKind::Settle { .. } => {
+                let changed = &mut self.changed;
+                self.transfers.insert(transfer.id, created(None));
+                let records = match changed.transfers_new.contains_key(&transfer.id) {
+                    true => &mut changed.transfers_new,
+                    false => &mut changed.transfers_settled,
+                };
+                records.insert(transfer.id, event.clone());
+            }
+            TransferKind::Pend { .. } => {
+                let used = created(Some(PendingState::Pending));
+                self.use_transfer_id(transfer.id, used, event.clone());
+            }
+            _ => self.use_transfer_id(transfer.id, created(None), event.clone()),
+        }
+        if transfer.debit.is_some() || transfer.credit.is_some() {
+            self.changed.entered.push(transfer.clone());
+        }
+    }
+
+    fn remember_payment(&mut self, id: PaymentId, used: UsedPayment) {
+        if self.payments.insert(id, used).is_none() {
+            self.changed.payments_new.insert(id);
+        }
+        self.changed.payments.insert(id);
+    }
+}
+
+impl State for Snapshot {
+    fn account(&self, id: &AccountId) -> Option<Account> {
+        let account = self.accounts.get(id).copied();
+        let asked = self.keys.limited.contains(id) || self.keys.unlimited.contains(id);
+        if account.is_none() && !asked {
+            self.missed.borrow_mut().accounts.insert(id.clone());
+        }
+        account
+    }
+
+    fn account_opened(&self, id: &AccountId) -> Option<Account> {
+        self.opened.get(id).copied()
+    }
+
+    fn transfer(&self, id: TransferId) -> Option<UsedTransfer> {
+        let used = self.transfers.get(&id).cloned();
+        if used.is_none() && !self.keys.transfers.contains(&id) {
+            self.missed.borrow_mut().transfers.insert(id);
+        }
+        used
+    }
+
+    fn payment(&self, id: PaymentId) -> Option<UsedPayment> {
+        self.payments.get(&id).cloned()
+    }
+
+    fn batch(&self, id: BatchId) -> Option<UsedBatch> {
+        self.batches.get(&id).cloned()
+    }
+
+    fn payments_accepted(&self) -> Vec<Payment> {
+        let accepted = self.payments.values().filter_map(|used| match used {
+            UsedPayment::Accepted(payment) if payment.state == PaymentState::Accepted => {
+                Some(payment.clone())
+            }
+            _ => None,
+        });
+        let mut accepted: Vec<Payment> = accepted.collect();
+        accepted.sort_by_key(|payment| payment.accepted_at);
+        accepted
+    }
+}
+
+impl StateMut for Snapshot {
+    fn account_mut(&mut self, id: &AccountId) -> Option<&mut Account> {
+        self.account(id)?;
+        self.changed.accounts.insert(id.clone());
+        self.accounts.get_mut(id)
+    }
+
+    fn accepted(&self) -> Vec<Payment> {
+        self.payments_accepted()
+    }
+
+    fn insert_account(&mut self, id: &AccountId, account: Account) {
+        self.accounts.insert(id.clone(), account);
+        self.changed.accounts.insert(id.clone());
+        self.changed.accounts_new.insert(id.clone());
+        if !id.is_reserved() {
+            self.opened.insert(id.clone(), account);
+        }
+    }
+
+    fn remember(&mut self, event: &Event) {
+        if let Some(transfer) = event.transfer() {
+            self.remember_transfer(transfer, event);
+        }
+        if let Some(payment) = event.payment() {
+            self.remember_payment(payment.id, UsedPayment::Accepted(payment.clone()));
+        }
+        match event {
+            Event::PaymentAccepted(payment) => {
+                let id = TransferId::of_payment(payment.id);
+                self.use_transfer_id(id, UsedTransfer::Payment(payment.id), event.clone());
+            }
+            Event::PaymentsPurged { timestamp, .. } => {
+                self.changed.purged_at.push(*timestamp);
+                for payment in self.payments_accepted() {
+                    let purged = UsedPayment::Accepted(payment.clone().purged(*timestamp));
+                    self.remember_payment(payment.id, purged);
+                }
+            }
+            Event::Refused {
+                command, refusal, ..
+            } => {
+                let (command, refusal) = (command.clone(), refusal.clone());
+                match command.used_id() {
+                    Some(UsedId::Transfer(id)) => {
+                        let used = UsedTransfer::Refused(command, refusal);
+                        self.use_transfer_id(id, used, event.clone());
+                    }
+                    Some(UsedId::Payment(id)) => {
+                        self.remember_payment(id, UsedPayment::Refused(command, refusal));
+                    }
+                    None => {}
+                }
+            }
+            _ => {}
+        }
+    }
+}

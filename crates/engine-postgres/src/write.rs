@@ -1,0 +1,267 @@
+//! The second round trip of a call: what its events make, a statement for each table.
+//!
+//! Whatever is written is locked by the call already, or new. What may be new on another node at
+//! the same time is inserted first, sorted: the later node waits, meets a unique key, and its whole
+//! attempt is rolled back and made anew upon what the first one wrote. Stripes come last, sorted
+//! too, so that they are held for the shortest time.
+
+use std::pin::Pin;
+
+use futures_util::future::try_join_all;
+use tokio_postgres::types::ToSql;
+
+use crate::error::Failure;
+use crate::pool::Lease;
+use crate::rows::{AccountRows, PaymentRows, Rows};
+
+const TRANSFERS_NEW: &str = "
+    INSERT INTO lastro.transfers (transfer_id, record, pending_state)
+    SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::smallint[])";
+
+const PAYMENTS_NEW: &str = "
+    INSERT INTO lastro.payments
+        (payment_id, record, state, account_id, amount, processor, requested_at_ms, accepted_at)
+    SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::smallint[], $4::text[], $5::bigint[],
+        $6::text[], $7::bigint[], $8::bigint[])";
+
+const BATCHES_NEW: &str = "
+    INSERT INTO lastro.batches (batch_id, digest, outcomes)
+    SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bytea[])";
+
+const ACCOUNTS_NEW: &str = "
+    INSERT INTO lastro.accounts (account_id, currency, credit_limit, credit_limit_opened,
+        debits_posted, credits_posted, debits_pending, credits_pending, entry_count, closed,
+        opened_at, newest_at)
+    SELECT *, $12::bigint FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[],
+        $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::boolean[],
+        $11::bigint[])";
+
+const STRIPES_NEW: &str = r#"
+    INSERT INTO lastro.stripes (account_id, stripe, currency, opened_at)
+    SELECT new.id, stripe, new.currency, new.opened_at
+    FROM unnest($1::text[], $2::text[], $3::bigint[]) AS new (id, currency, opened_at),
+        generate_series(0, 15) AS stripe
+    ORDER BY new.id COLLATE "C", stripe
+    ON CONFLICT (account_id, stripe) DO NOTHING"#;
+
+const TRANSFERS_SETTLED: &str = "
+    UPDATE lastro.transfers AS old SET record = new.record
+    FROM unnest($1::uuid[], $2::bytea[]) AS new (id, record) WHERE old.transfer_id = new.id";
+
+const PENDINGS_ENDED: &str = "
+    UPDATE lastro.transfers AS old SET pending_state = new.pending_state
+    FROM unnest($1::uuid[], $2::smallint[]) AS new (id, pending_state)
+    WHERE old.transfer_id = new.id";
+
+const PENDINGS_GONE: &str = "DELETE FROM lastro.pendings WHERE transfer_id = ANY ($1)";
+
+const PENDINGS_NEW: &str = "
+    INSERT INTO lastro.pendings (account_id, transfer_id, expires_at)
+    SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[])";
+
+const PAYMENTS_CHANGED: &str = "
+    UPDATE lastro.payments AS old SET record = new.record, state = new.state,
+        processor = new.processor, requested_at_ms = new.requested_at_ms
+    FROM unnest($1::uuid[], $2::bytea[], $3::smallint[], $4::text[], $5::bigint[])
+        AS new (id, record, state, processor, requested_at_ms)
+    WHERE old.payment_id = new.id";
+
+const ACCOUNTS_CHANGED: &str = "
+    UPDATE lastro.accounts AS old SET credit_limit = new.credit_limit,
+        debits_posted = new.debits_posted, credits_posted = new.credits_posted,
+        debits_pending = new.debits_pending, credits_pending = new.credits_pending,
+        entry_count = new.entry_count, closed = new.closed, newest_at = $9
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+        $7::bigint[], $8::boolean[]) AS new (id, credit_limit, debits_posted, credits_posted,
+        debits_pending, credits_pending, entry_count, closed)
+    WHERE old.account_id = new.id";
+
+const ENTRIES: &str = "
+    INSERT INTO lastro.entries (account_id, number, transfer_id, kind, debit_account_id,
+        credit_account_id, amount, description, balance_after, entered_at)
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[],
+        $7::bigint[], $8::text[], $9::bigint[], $10::bigint[])";
+
+const PURGES: &str = "INSERT INTO lastro.purges (purged_at) SELECT unnest($1::bigint[])";
+
+const STRIPES: &str = r#"
+    INSERT INTO lastro.stripes AS old (account_id, stripe, currency, opened_at, debits_posted,
+        credits_posted, debits_pending, credits_pending)
+    SELECT new.id, $8::smallint, new.currency, new.opened_at, new.debits_posted,
+        new.credits_posted, new.debits_pending, new.credits_pending
+    FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+        $7::bigint[]) AS new (id, currency, opened_at, debits_posted, credits_posted,
+        debits_pending, credits_pending)
+    ORDER BY new.id COLLATE "C"
+    ON CONFLICT (account_id, stripe) DO UPDATE SET
+        debits_posted = lastro.add_wrapping(old.debits_posted, excluded.debits_posted),
+        credits_posted = lastro.add_wrapping(old.credits_posted, excluded.credits_posted),
+        debits_pending = lastro.add_wrapping(old.debits_pending, excluded.debits_pending),
+        credits_pending = lastro.add_wrapping(old.credits_pending, excluded.credits_pending)"#;
+
+type Parameters<'a> = Vec<&'a (dyn ToSql + Sync)>;
+
+/// Writes the rows; unlimited accounts' changes go to this stripe.
+pub(crate) async fn write(lease: &Lease, rows: &Rows, stripe: i16) -> Result<(), Failure> {
+    let mut statements: Vec<(&str, Parameters<'_>)> = Vec::new();
+    insert_ids(rows, &mut statements);
+    change_ids(rows, &mut statements);
+    change_money(rows, &stripe, &mut statements);
+    let client = lease.client();
+    let mut prepared = Vec::with_capacity(statements.len());
+    for (statement, _) in &statements {
+        prepared.push(client.prepare_cached(statement).await?);
+    }
+    let sent = prepared.iter().zip(&statements);
+    let sent = sent.map(|(statement, (_, parameters))| {
+        let sent = client.execute(statement, parameters);
+        Box::pin(sent) as Pin<Box<dyn Future<Output = _> + Send>>
+    });
+    try_join_all(sent).await?;
+    Ok(())
+}
+
+/// What may be new on another node too.
+fn insert_ids<'a>(rows: &'a Rows, statements: &mut Vec<(&'static str, Parameters<'a>)>) {
+    let new = &rows.transfers_new;
+    if !new.id.is_empty() {
+        let parameters: Parameters<'a> = vec![&new.id, &new.record, &new.pending_state];
+        statements.push((TRANSFERS_NEW, parameters));
+    }
+    if !rows.payments_new.id.is_empty() {
+        statements.push((PAYMENTS_NEW, all_payment_columns(&rows.payments_new)));
+    }
+    let batches = &rows.batches;
+    if !batches.id.is_empty() {
+        let parameters: Parameters<'a> = vec![&batches.id, &batches.digest, &batches.outcomes];
+        statements.push((BATCHES_NEW, parameters));
+    }
+    if !rows.limited_new.id.is_empty() {
+        let mut parameters = all_account_columns(&rows.limited_new);
+        parameters.push(&rows.newest_at);
+        statements.push((ACCOUNTS_NEW, parameters));
+    }
+    let new = &rows.unlimited_new;
+    if !new.id.is_empty() {
+        let parameters: Parameters<'a> = vec![&new.id, &new.currency, &new.opened_at];
+        statements.push((STRIPES_NEW, parameters));
+    }
+    if !rows.purged_at.is_empty() {
+        statements.push((PURGES, vec![&rows.purged_at]));
+    }
+}
+
+/// What becomes of ids that are locked.
+fn change_ids<'a>(rows: &'a Rows, statements: &mut Vec<(&'static str, Parameters<'a>)>) {
+    let settled = &rows.transfers_settled;
+    if !settled.id.is_empty() {
+        statements.push((TRANSFERS_SETTLED, vec![&settled.id, &settled.record]));
+    }
+    let ended = &rows.ended;
+    if !ended.id.is_empty() {
+        statements.push((PENDINGS_ENDED, vec![&ended.id, &ended.pending_state]));
+        statements.push((PENDINGS_GONE, vec![&ended.id]));
+    }
+    let pending = &rows.pendings_new;
+    if !pending.transfer_id.is_empty() {
+        let parameters: Parameters<'a> = vec![
+            &pending.account_id,
+            &pending.transfer_id,
+            &pending.expires_at,
+        ];
+        statements.push((PENDINGS_NEW, parameters));
+    }
+    let payments = &rows.payments_changed;
+    if !payments.id.is_empty() {
+        let parameters: Parameters<'a> = vec![
+            &payments.id,
+            &payments.record,
+            &payments.state,
+            &payments.processor,
+            &payments.requested_at_ms,
+        ];
+        statements.push((PAYMENTS_CHANGED, parameters));
+    }
+}
+
+/// Totals and entries.
+fn change_money<'a>(
+    rows: &'a Rows,
+    stripe: &'a i16,
+    statements: &mut Vec<(&'static str, Parameters<'a>)>,
+) {
+    let accounts = &rows.limited_changed;
+    if !accounts.id.is_empty() {
+        let parameters: Parameters<'a> = vec![
+            &accounts.id,
+            &accounts.credit_limit,
+            &accounts.debits_posted,
+            &accounts.credits_posted,
+            &accounts.debits_pending,
+            &accounts.credits_pending,
+            &accounts.entry_count,
+            &accounts.closed,
+            &rows.newest_at,
+        ];
+        statements.push((ACCOUNTS_CHANGED, parameters));
+    }
+    let entries = &rows.entries;
+    if !entries.number.is_empty() {
+        let parameters: Parameters<'a> = vec![
+            &entries.account_id,
+            &entries.number,
+            &entries.transfer_id,
+            &entries.kind,
+            &entries.debit_account_id,
+            &entries.credit_account_id,
+            &entries.amount,
+            &entries.description,
+            &entries.balance_after,
+            &entries.entered_at,
+        ];
+        statements.push((ENTRIES, parameters));
+    }
+    let accounts = &rows.unlimited_changed;
+    if !accounts.id.is_empty() {
+        let parameters: Parameters<'a> = vec![
+            &accounts.id,
+            &accounts.currency,
+            &accounts.opened_at,
+            &accounts.debits_posted,
+            &accounts.credits_posted,
+            &accounts.debits_pending,
+            &accounts.credits_pending,
+            stripe,
+        ];
+        statements.push((STRIPES, parameters));
+    }
+}
+
+fn all_account_columns(rows: &AccountRows) -> Parameters<'_> {
+    vec![
+        &rows.id,
+        &rows.currency,
+        &rows.credit_limit,
+        &rows.credit_limit_opened,
+        &rows.debits_posted,
+        &rows.credits_posted,
+        &rows.debits_pending,
+        &rows.credits_pending,
+        &rows.entry_count,
+        &rows.closed,
+        &rows.opened_at,
+    ]
+}
+
+fn all_payment_columns(rows: &PaymentRows) -> Parameters<'_> {
+    vec![
+        &rows.id,
+        &rows.record,
+        &rows.state,
+        &rows.account_id,
+        &rows.amount,
+        &rows.processor,
+        &rows.requested_at_ms,
+        &rows.accepted_at,
+    ]
+}

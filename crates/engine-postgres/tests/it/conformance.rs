@@ -1,0 +1,23 @@
+//! The same outcomes as the reference engine, restarts included.
+
+use testkit::conformance::{self, Options};
+use testkit::servers::Postgres;
+
+use crate::subject::PostgresSubject;
+
+#[test]
+fn the_postgres_engine_conforms() {
+    let postgres = Postgres::start().unwrap();
+    let options = Options {
+        audit_every: 25,
+        reads_every: 200,
+        restart_every: 300,
+        ..Options::default()
+    };
+    conformance::check(&options, 1, async |seed| {
+        let url = postgres.create_database(&format!("seed{seed}")).unwrap();
+        PostgresSubject::open(url).await
+    });
+    let deadlocks = postgres.psql("SELECT sum(deadlocks) FROM pg_stat_database");
+    assert_eq!(deadlocks.unwrap(), "0");
+}

@@ -1,0 +1,6 @@
+//! The engine on a real PostgreSQL.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod conformance;
+mod subject;
