@@ -2,5 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bank;
 mod conformance;
+mod crashes;
+mod migrations;
+mod nodes;
 mod subject;
+mod texts;
