@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Pool;
@@ -30,6 +30,8 @@ pub(crate) struct Store {
     /// The unlimited accounts that are open, without totals. They stay as they are.
     known: Arc<RwLock<BTreeMap<AccountId, Account>>>,
     stripe: Arc<AtomicU16>,
+    /// Whether the database answered when it was last looked for expiries.
+    pub(crate) answers: Arc<AtomicBool>,
 }
 
 /// What became of an attempt.
@@ -47,6 +49,7 @@ impl Store {
             pool,
             known: Arc::default(),
             stripe: Arc::new(AtomicU16::new(first.unwrap_or(0))),
+            answers: Arc::new(AtomicBool::new(true)),
         }
     }
 

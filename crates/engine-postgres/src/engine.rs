@@ -1,5 +1,6 @@
 //! The engine as callers hold it.
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use ledger::{
@@ -48,6 +49,12 @@ impl PostgresEngine {
             queue,
             expiry,
         })
+    }
+
+    /// Whether the database answered when it was last asked, half a second ago or so.
+    #[must_use]
+    pub fn is_answering(&self) -> bool {
+        self.store.answers.load(Ordering::Relaxed)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The timer that expires what no command touches. Several nodes may do it at once: each pending
 //! transfer's accounts are locked before its state is read, so that it expires once.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ledger::{Batch, Command, TransferId};
@@ -13,7 +14,7 @@ use crate::pool::Lease;
 /// How long between two looks.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// How long one look may take.
-const BOUND: Duration = Duration::from_secs(5);
+const BOUND: Duration = Duration::from_secs(2);
 /// How many pending transfers expire in one call.
 const EXPIRED_MAX: i64 = 1_000;
 
@@ -25,7 +26,9 @@ const DUE: &str = "
 pub(crate) async fn run(store: Store) {
     loop {
         tokio::time::sleep(INTERVAL).await;
-        if let Err(failure) = expire(&store).await {
+        let expired = expire(&store).await;
+        store.answers.store(expired.is_ok(), Ordering::Relaxed);
+        if let Err(failure) = expired {
             tracing::debug!(error = %Chain(&failure), "due expiries wait");
         }
     }

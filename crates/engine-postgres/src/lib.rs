@@ -49,4 +49,4 @@ mod write;
 pub use engine::{PostgresEngine, migrate};
 pub use error::OpenError;
 pub use migrate::Migrated;
-pub use pool::Options;
+pub use pool::{Options, place};

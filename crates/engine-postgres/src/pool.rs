@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::config::{Host, TargetSessionAttrs};
 use tokio_postgres::{Config, NoTls};
 
 use crate::error::{Failure, OpenError};
@@ -58,6 +58,27 @@ pub(crate) fn pool(url: &str, options: &Options) -> Result<Pool, OpenError> {
     Ok(pool)
 }
 
+/// Where the database of this URL is, without a password: what a start may print.
+///
+/// # Errors
+///
+/// When it is no URL of a database.
+pub fn place(url: &str) -> Result<String, OpenError> {
+    let config: Config = url.parse().map_err(OpenError::Url)?;
+    let host = |host: &Host| match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(path) => path.display().to_string(),
+    };
+    let hosts: Vec<String> = config.get_hosts().iter().map(host).collect();
+    let ports: Vec<String> = config.get_ports().iter().map(u16::to_string).collect();
+    let database = config.get_dbname().unwrap_or_default();
+    Ok(format!(
+        "{}:{}/{database}",
+        hosts.join(","),
+        ports.join(",")
+    ))
+}
+
 fn settings(given: Option<&str>, options: &Options) -> String {
     let bound = options.statement_timeout.as_millis();
     let given = given.unwrap_or_default();
@@ -101,5 +122,17 @@ impl Drop for Lease {
         if let Some(client) = self.client.take() {
             drop(Object::take(client));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place;
+
+    #[test]
+    fn a_place_tells_no_password() {
+        let url = "postgres://me:secret@one:5432,two:5433/bank";
+        assert_eq!(place(url).unwrap(), "one,two:5432,5433/bank");
+        assert!(place("postgres://me:secret@[::1").is_err());
     }
 }

@@ -4,6 +4,7 @@ mod bench;
 mod clock;
 mod load;
 mod log;
+mod migrate;
 mod serve;
 mod verify;
 
@@ -30,6 +31,8 @@ enum Command {
     Load(load::Options),
     /// Measures durable transfers per second, with the disk's own floor beside them.
     Bench(bench::Options),
+    /// Brings a PostgreSQL database to the tables that `serve --engine postgres` uses.
+    Migrate(migrate::Options),
     /// Checks a data folder: the journal's chain, and every rule that its records must keep.
     Verify(verify::Options),
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Command::Serve(options) => serve::run(options),
         Command::Load(options) => load::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Migrate(options) => migrate::run(&options),
         Command::Verify(options) => verify::run(&options),
     };
     match result {

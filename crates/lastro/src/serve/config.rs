@@ -29,6 +29,21 @@ pub(crate) struct Options {
     /// [default: disk].
     #[arg(long, env = "LASTRO_DURABILITY", value_name = "disk|os")]
     durability: Option<String>,
+    /// Which engine keeps the ledger: `embedded` (the data folder) or `postgres`
+    /// [default: embedded].
+    #[arg(long, env = "LASTRO_ENGINE", value_name = "embedded|postgres")]
+    engine: Option<String>,
+    /// The database of the engine `postgres`: `postgres://user:password@host:port/name`.
+    #[arg(
+        long,
+        env = "LASTRO_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    database_url: Option<String>,
+    /// Leaves the database's tables as they are: `lastro migrate` has been run.
+    #[arg(long, env = "LASTRO_NO_MIGRATE", value_parser = FalseyValueParser::new())]
+    no_migrate: bool,
     /// Allows addresses beyond loopback, to anyone who can reach them.
     #[arg(long, env = "LASTRO_INSECURE", value_parser = FalseyValueParser::new())]
     insecure: bool,
@@ -46,7 +61,19 @@ struct File {
     metrics_listen: Option<String>,
     data_dir: Option<PathBuf>,
     durability: Option<String>,
+    engine: Option<String>,
+    database_url: Option<String>,
+    no_migrate: Option<bool>,
     insecure: Option<bool>,
+}
+
+/// Where the ledger is kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum EngineConfig {
+    /// In the data folder.
+    Embedded,
+    /// In a PostgreSQL, migrated at the start or not.
+    Postgres { url: String, migrate: bool },
 }
 
 /// What is in force.
@@ -57,6 +84,7 @@ pub(crate) struct Config {
     pub(crate) metrics_listen: Option<ListenAddress>,
     pub(crate) data_dir: PathBuf,
     pub(crate) durability: Durability,
+    pub(crate) engine: EngineConfig,
     pub(crate) insecure: bool,
 }
 
@@ -76,6 +104,12 @@ impl Config {
         let listen = options.listen.or(file.listen);
         let metrics_listen = options.metrics_listen.or(file.metrics_listen);
         let durability = options.durability.or(file.durability);
+        let no_migrate = options.no_migrate || file.no_migrate.unwrap_or(false);
+        let engine = engine(
+            options.engine.or(file.engine).as_deref(),
+            options.database_url.or(file.database_url),
+            !no_migrate,
+        )?;
         Ok(Self {
             demo: options.demo || file.demo.unwrap_or(false),
             listen: address("listen", listen.as_deref().unwrap_or("127.0.0.1:9999"))?,
@@ -92,6 +126,7 @@ impl Config {
                 .unwrap_or("disk")
                 .parse()
                 .context("--durability")?,
+            engine,
             insecure: options.insecure || file.insecure.unwrap_or(false),
         })
     }
@@ -116,6 +151,19 @@ fn read(path: &Path) -> anyhow::Result<File> {
     toml::from_str(&text).with_context(|| format!("{place} is no configuration"))
 }
 
+fn engine(name: Option<&str>, url: Option<String>, migrate: bool) -> anyhow::Result<EngineConfig> {
+    match (name.unwrap_or("embedded"), url) {
+        ("embedded", None) => Ok(EngineConfig::Embedded),
+        ("embedded", Some(_)) => bail!("--database-url is for --engine postgres"),
+        ("postgres", Some(url)) => {
+            engine_postgres::place(&url).context("--database-url")?;
+            Ok(EngineConfig::Postgres { url, migrate })
+        }
+        ("postgres", None) => bail!("--engine postgres needs a --database-url"),
+        (other, _) => bail!("--engine: {other} is neither embedded nor postgres"),
+    }
+}
+
 fn address(name: &str, text: &str) -> anyhow::Result<ListenAddress> {
     text.parse().with_context(|| format!("--{name}"))
 }
@@ -127,8 +175,19 @@ impl fmt::Display for Config {
             Some(address) => writeln!(f, "metrics_listen  {address}")?,
             None => writeln!(f, "metrics_listen  none")?,
         }
-        writeln!(f, "data_dir        {}", self.data_dir.display())?;
-        writeln!(f, "durability      {}", durability(self.durability))?;
+        match &self.engine {
+            EngineConfig::Embedded => {
+                writeln!(f, "engine          embedded")?;
+                writeln!(f, "data_dir        {}", self.data_dir.display())?;
+                writeln!(f, "durability      {}", durability(self.durability))?;
+            }
+            EngineConfig::Postgres { url, migrate } => {
+                writeln!(f, "engine          postgres")?;
+                let place = engine_postgres::place(url).unwrap_or_default();
+                writeln!(f, "database        {place}")?;
+                writeln!(f, "migrate         {migrate}")?;
+            }
+        }
         writeln!(f, "demo            {}", self.demo)?;
         write!(f, "insecure        {}", self.insecure)
     }
@@ -152,6 +211,9 @@ mod tests {
             metrics_listen: None,
             data_dir: None,
             durability: None,
+            engine: None,
+            database_url: None,
+            no_migrate: false,
             insecure: false,
             config: None,
         }
@@ -198,6 +260,28 @@ mod tests {
                 Config::resolve(asked(true)).is_ok(),
                 "{listen} {metrics_listen}"
             );
+        }
+    }
+
+    #[test]
+    fn an_engine_and_a_database_go_together() {
+        let url = "postgres://me:secret@db:5432/bank";
+        let asked = |engine: &str, url: Option<&str>| {
+            Config::resolve(Options {
+                engine: Some(engine.to_owned()),
+                database_url: url.map(str::to_owned),
+                ..options()
+            })
+        };
+        let config = asked("postgres", Some(url)).unwrap();
+        let printed = config.to_string();
+        assert!(printed.contains("db:5432/bank") && !printed.contains("secret"));
+        for (engine, url) in [
+            ("postgres", None),
+            ("embedded", Some(url)),
+            ("x", Some(url)),
+        ] {
+            assert!(asked(engine, url).is_err(), "{engine} {url:?}");
         }
     }
 

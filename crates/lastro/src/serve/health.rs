@@ -1,19 +1,20 @@
-//! What `/readyz` says of the embedded engine.
+//! What `/readyz` says of the engines.
 
 use std::sync::{Arc, Weak};
 
 use engine_embedded::{EmbeddedEngine, Status};
+use engine_postgres::PostgresEngine;
 use journal::Durability;
 use server::{Health, Readiness};
 
 /// Ready while writes are taken.
-pub(super) struct EngineHealth {
+pub(super) struct EmbeddedHealth {
     /// Weak, so that the engine can be closed while somebody still asks.
     engine: Weak<EmbeddedEngine>,
     durability: Durability,
 }
 
-impl EngineHealth {
+impl EmbeddedHealth {
     pub(super) fn new(engine: &Arc<EmbeddedEngine>, durability: Durability) -> Self {
         Self {
             engine: Arc::downgrade(engine),
@@ -22,7 +23,7 @@ impl EngineHealth {
     }
 }
 
-impl Health for EngineHealth {
+impl Health for EmbeddedHealth {
     fn readiness(&self) -> Readiness {
         let status = self.engine.upgrade().map(|engine| engine.status());
         let readiness = match status {
@@ -31,5 +32,23 @@ impl Health for EngineHealth {
             None => Readiness::not_ready("ledger_unavailable"),
         };
         readiness.with("durability", self.durability.to_string())
+    }
+}
+
+/// Ready while the database answers.
+pub(super) struct PostgresHealth(Weak<PostgresEngine>);
+
+impl PostgresHealth {
+    pub(super) fn new(engine: &Arc<PostgresEngine>) -> Self {
+        Self(Arc::downgrade(engine))
+    }
+}
+
+impl Health for PostgresHealth {
+    fn readiness(&self) -> Readiness {
+        match self.0.upgrade() {
+            Some(engine) if engine.is_answering() => Readiness::ready(),
+            _ => Readiness::not_ready("ledger_unavailable"),
+        }
     }
 }

@@ -3,15 +3,14 @@
 mod config;
 mod demo;
 mod health;
+mod open;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use engine_embedded::{EmbeddedEngine, Recovery};
-use journal::FileStorage;
-use ledger::Clock;
+use ledger::{Clock, Engine};
 use metrics_exporter_prometheus::PrometheusHandle;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use server::{App, Limits, Listener};
@@ -20,8 +19,9 @@ use tokio::sync::watch;
 
 use crate::clock::SystemClock;
 use config::Config;
+use config::EngineConfig;
 pub(crate) use config::Options;
-use health::EngineHealth;
+use open::{Opened, open};
 
 /// How long requests in progress may take to finish once the server was told to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,19 +33,19 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     raise_open_files_limit();
     let recorder = install_metrics(&config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let engine = Arc::new(open(&config, &clock)?);
-    let app = App {
-        engine: engine.clone(),
-        clock,
-        health: Arc::new(EngineHealth::new(&engine, config.durability)),
-        limits: Limits::default(),
-    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("lastro-http")
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(serve(&config, &engine, app, recorder))?;
+    let Opened { engine, health } = runtime.block_on(open(&config, &clock))?;
+    let app = App {
+        engine: Arc::clone(&engine),
+        clock,
+        health,
+        limits: Limits::default(),
+    };
+    runtime.block_on(serve(&config, engine.as_ref(), app, recorder))?;
     drop(runtime);
     // Whatever was accepted is finished and synced by the time the engine is dropped.
     drop(engine);
@@ -67,7 +67,10 @@ fn install_metrics(config: &Config) -> anyhow::Result<Option<PrometheusHandle>> 
     metrics::gauge!(
         "lastro_info",
         "version" => env!("CARGO_PKG_VERSION"),
-        "durability" => config.durability.to_string()
+        "durability" => match config.engine {
+            EngineConfig::Embedded => config.durability.to_string(),
+            EngineConfig::Postgres { .. } => "postgres".to_owned(),
+        }
     )
     .set(1.0);
     Ok(Some(recorder))
@@ -82,49 +85,16 @@ fn raise_open_files_limit() {
     }
 }
 
-fn open(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<EmbeddedEngine> {
-    let place = config.data_dir.display();
-    let storage =
-        FileStorage::open(&config.data_dir).with_context(|| format!("cannot open {place}"))?;
-    let mut options = engine_embedded::Options::default();
-    options.journal.durability = config.durability;
-    let (engine, recovery) = EmbeddedEngine::open(storage, options, Arc::clone(clock))
-        .with_context(|| format!("cannot open the ledger in {place}"))?;
-    report(&recovery);
-    Ok(engine)
-}
-
-fn report(recovery: &Recovery) {
-    let journal = &recovery.journal;
-    if let Some(cut) = &journal.cut {
-        tracing::warn!(
-            file = cut.file,
-            offset = cut.offset,
-            bytes = cut.bytes,
-            saved_as = cut.saved_as,
-            "a torn write at the end of the journal was cut; it had not been answered"
-        );
-    }
-    tracing::info!(
-        records_count = journal.head.records,
-        segments_count = journal.segments,
-        head_sequence = journal.head.sequence,
-        head_hash = %journal.head.hash,
-        elapsed_ms = u64::try_from(recovery.elapsed.as_millis()).unwrap_or(u64::MAX),
-        "the ledger is open"
-    );
-}
-
 async fn serve(
     config: &Config,
-    engine: &Arc<EmbeddedEngine>,
+    engine: &dyn Engine,
     app: App,
     recorder: Option<PrometheusHandle>,
 ) -> anyhow::Result<()> {
     // The stop must be heard from the first request on.
     let stop = stop_signal()?;
     if config.demo {
-        demo::open_accounts(engine.as_ref()).await?;
+        demo::open_accounts(engine).await?;
     }
     let listener = server::bind(&config.listen).await?;
     let metrics_listener = match &config.metrics_listen {

@@ -5,5 +5,6 @@
 mod challenge;
 mod commands;
 mod kill;
+mod postgres;
 mod support;
 mod syscalls;

@@ -1,0 +1,73 @@
+//! Opening the engine that was asked for.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use engine_embedded::{EmbeddedEngine, Recovery};
+use engine_postgres::PostgresEngine;
+use journal::FileStorage;
+use ledger::{Clock, Engine};
+use server::Health;
+
+use super::config::{Config, EngineConfig};
+use super::health::{EmbeddedHealth, PostgresHealth};
+
+/// An engine, and who knows how it is.
+pub(super) struct Opened {
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) health: Arc<dyn Health>,
+}
+
+/// Opens the engine; needs to be in a runtime.
+pub(super) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Opened> {
+    match &config.engine {
+        EngineConfig::Embedded => {
+            let engine = Arc::new(embedded(config, clock)?);
+            let health = Arc::new(EmbeddedHealth::new(&engine, config.durability));
+            Ok(Opened { engine, health })
+        }
+        EngineConfig::Postgres { url, migrate } => {
+            let options = engine_postgres::Options {
+                migrate: *migrate,
+                ..engine_postgres::Options::default()
+            };
+            let engine = PostgresEngine::open(url, &options).await;
+            let engine = Arc::new(engine.context("cannot open the ledger in the database")?);
+            let health = Arc::new(PostgresHealth::new(&engine));
+            Ok(Opened { engine, health })
+        }
+    }
+}
+
+fn embedded(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<EmbeddedEngine> {
+    let place = config.data_dir.display();
+    let storage =
+        FileStorage::open(&config.data_dir).with_context(|| format!("cannot open {place}"))?;
+    let mut options = engine_embedded::Options::default();
+    options.journal.durability = config.durability;
+    let (engine, recovery) = EmbeddedEngine::open(storage, options, Arc::clone(clock))
+        .with_context(|| format!("cannot open the ledger in {place}"))?;
+    report(&recovery);
+    Ok(engine)
+}
+
+fn report(recovery: &Recovery) {
+    let journal = &recovery.journal;
+    if let Some(cut) = &journal.cut {
+        tracing::warn!(
+            file = cut.file,
+            offset = cut.offset,
+            bytes = cut.bytes,
+            saved_as = cut.saved_as,
+            "a torn write at the end of the journal was cut; it had not been answered"
+        );
+    }
+    tracing::info!(
+        records_count = journal.head.records,
+        segments_count = journal.segments,
+        head_sequence = journal.head.sequence,
+        head_hash = %journal.head.hash,
+        elapsed_ms = u64::try_from(recovery.elapsed.as_millis()).unwrap_or(u64::MAX),
+        "the ledger is open"
+    );
+}
