@@ -136,6 +136,8 @@ pub enum Unavailable {
     LedgerUnavailable,
     /// What was to be read is damaged.
     StorageDamaged,
+    /// Nothing was done: this engine does not do what was asked for.
+    NotSupported,
 }
 
 impl Unavailable {
@@ -149,6 +151,7 @@ impl Unavailable {
             Self::StorageFailed => "storage_failed",
             Self::LedgerUnavailable => "ledger_unavailable",
             Self::StorageDamaged => "storage_damaged",
+            Self::NotSupported => "not_supported",
         }
     }
 
@@ -156,7 +159,9 @@ impl Unavailable {
     #[must_use]
     pub const fn nothing_done(self) -> bool {
         match self {
-            Self::Overloaded | Self::StorageFull | Self::StorageDamaged => true,
+            Self::Overloaded | Self::StorageFull | Self::StorageDamaged | Self::NotSupported => {
+                true
+            }
             Self::Timeout | Self::StorageFailed | Self::LedgerUnavailable => false,
         }
     }
@@ -171,6 +176,7 @@ impl fmt::Display for Unavailable {
             Self::StorageFailed => "a write failed and nothing more is written; ask again later",
             Self::LedgerUnavailable => "the ledger does not answer; ask again with the same id",
             Self::StorageDamaged => "what was to be read is damaged",
+            Self::NotSupported => "the engine behind this ledger does not do that",
         })
     }
 }

@@ -106,6 +106,7 @@ impl From<Unavailable> for Problem {
             }
             Unavailable::Timeout => (StatusCode::GATEWAY_TIMEOUT, None),
             Unavailable::StorageDamaged => (StatusCode::INTERNAL_SERVER_ERROR, None),
+            Unavailable::NotSupported => (StatusCode::NOT_IMPLEMENTED, None),
         };
         let mut problem = Self::new(status, unavailable.code(), unavailable.to_string())
             .with("nothing_done", unavailable.nothing_done());

@@ -65,6 +65,7 @@ async fn each_unavailability_has_its_status() {
         (Unavailable::LedgerUnavailable, 503, Some("1")),
         (Unavailable::Timeout, 504, None),
         (Unavailable::StorageDamaged, 500, None),
+        (Unavailable::NotSupported, 501, None),
     ] {
         double.behave(Manner::Unavailable(unavailable));
         check_all(&face, status, unavailable.code(), retry_after).await;
