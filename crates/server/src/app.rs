@@ -10,7 +10,7 @@ use crate::body::Room;
 use crate::call::Call;
 use crate::health::Health;
 use crate::limits::Limits;
-use crate::measure::{Answered, Metrics, Route, get_route, measured, post_route};
+use crate::measure::{Answered, Metrics, Route, get_route, measured, patch_route, post_route};
 use crate::{challenge_2024, errors, openapi, probes, v1};
 
 /// What a face answers from.
@@ -53,7 +53,15 @@ impl App {
                 "/v1/accounts",
                 post_route(Route::ACCOUNTS, v1::open_account),
             )
-            .route("/v1/accounts/{id}", get_route(Route::ACCOUNT, v1::account))
+            .route(
+                "/v1/accounts/{id}",
+                get_route(Route::ACCOUNT, v1::account)
+                    .merge(patch_route(Route::ACCOUNT, v1::change_account)),
+            )
+            .route(
+                "/v1/accounts/{id}/balance",
+                get_route(Route::BALANCE, v1::balance),
+            )
             .route(
                 "/v1/accounts/{id}/statement",
                 get_route(Route::STATEMENT, v1::statement),
@@ -63,6 +71,15 @@ impl App {
                 "/v1/transfers/{id}",
                 get_route(Route::TRANSFER, v1::transfer_by_id),
             )
+            .route(
+                "/v1/transfers/{id}/post",
+                post_route(Route::POST_PENDING, v1::post_pending),
+            )
+            .route(
+                "/v1/transfers/{id}/void",
+                post_route(Route::VOID_PENDING, v1::void_pending),
+            )
+            .route("/v1/batches", post_route(Route::BATCHES, v1::batch))
             .route("/healthz", get_route(Route::HEALTH, probes::healthz))
             .route("/readyz", get_route(Route::READINESS, probes::readyz))
             .route(

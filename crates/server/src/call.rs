@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use axum::body::Body;
 use ledger::{
-    Account, AccountId, Answer, Batch, Command, Engine, Outcome, Statement, StatementQuery,
-    Timestamp, TransferId, Unavailable, UsedTransfer,
+    Account, AccountId, Answer, BalanceAt, Batch, Command, Engine, Outcome, Statement,
+    StatementQuery, Timestamp, TransferId, Unavailable, UsedTransfer,
 };
 
 use crate::app::Shared;
@@ -42,6 +42,13 @@ impl Call {
         room.read(body, bytes_max, self.deadline()).await
     }
 
+    /// The body of a batch.
+    pub(crate) async fn batch_body(&self, body: Body) -> Result<BodyBytes, Problem> {
+        let bytes_max = self.shared.app.limits.batch_body_bytes_max;
+        let room = &self.shared.room;
+        room.read(body, bytes_max, self.deadline()).await
+    }
+
     /// The body of a request on the 2024 challenge's routes.
     pub(crate) async fn challenge_body(&self, body: Body) -> Result<BodyBytes, Problem> {
         let bytes_max = self.shared.app.limits.challenge_body_bytes_max;
@@ -68,6 +75,29 @@ impl Call {
         Ok(outcome)
     }
 
+    /// Gives the ledger a batch; there is an outcome for each of its commands.
+    pub(crate) async fn submit_batch(&self, batch: Batch) -> Result<Vec<Outcome>, Problem> {
+        let names: Vec<_> = batch.commands().iter().map(Command::name).collect();
+        let mut outcomes = self
+            .ask(|engine, deadline| engine.submit(vec![batch], deadline))
+            .await?;
+        let outcomes = outcomes.pop().unwrap_or_default();
+        if outcomes.len() != names.len() {
+            tracing::error!(
+                commands = names.len(),
+                outcomes = outcomes.len(),
+                "the engine answered a batch of {} commands with {} outcomes",
+                names.len(),
+                outcomes.len()
+            );
+            return Err(errors::internal());
+        }
+        for (name, outcome) in names.into_iter().zip(&outcomes) {
+            self.shared.metrics.count_outcome(name, outcome);
+        }
+        Ok(outcomes)
+    }
+
     pub(crate) async fn account(&self, id: AccountId) -> Result<Option<Account>, Problem> {
         self.ask(|engine, deadline| engine.account(id, deadline))
             .await
@@ -78,6 +108,15 @@ impl Call {
         query: StatementQuery,
     ) -> Result<Option<Statement>, Problem> {
         self.ask(|engine, deadline| engine.statement(query, deadline))
+            .await
+    }
+
+    pub(crate) async fn balance_at(
+        &self,
+        id: AccountId,
+        at: Timestamp,
+    ) -> Result<Option<BalanceAt>, Problem> {
+        self.ask(|engine, deadline| engine.balance_at(id, at, deadline))
             .await
     }
 

@@ -97,6 +97,63 @@ pub(crate) fn amount_out_of_range(field: &'static str) -> Problem {
     .with("field", field)
 }
 
+pub(crate) fn timeout_out_of_range() -> Problem {
+    let detail = "timeout_s is a number of seconds from 0 (no end) to 4294967295";
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "timeout_out_of_range",
+        detail,
+    )
+    .with("field", "timeout_s")
+}
+
+pub(crate) fn change_missing() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "change_missing",
+        "say what to change: credit_limit, closed, or both",
+    )
+}
+
+pub(crate) fn closed_for_good() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "closed_invalid",
+        "closed can only be true: an account that is closed stays closed",
+    )
+    .with("field", "closed")
+}
+
+pub(crate) fn time_invalid() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "time_invalid",
+        "at is a time of RFC 3339 with its offset, such as 2026-01-31T23:59:59.5Z",
+    )
+    .with("field", "at")
+}
+
+pub(crate) fn batch_empty() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "batch_empty",
+        "a batch has at least one command",
+    )
+}
+
+pub(crate) fn batch_too_large() -> Problem {
+    let detail = ledger::BatchInvalid::TooLarge.to_string();
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "batch_too_large", detail)
+}
+
+pub(crate) fn batch_id_unexpected() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "batch_id_unexpected",
+        "only an atomic batch has an id or an Idempotency-Key; otherwise each command has its own",
+    )
+}
+
 pub(crate) fn description_invalid(detail: &'static str) -> Problem {
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
@@ -112,6 +169,14 @@ pub(crate) fn account_id_invalid(field: &'static str) -> Problem {
         "an account's id has 1 to 64 characters of A-Z a-z 0-9 _ . : -",
     )
     .with("field", field)
+}
+
+pub(crate) fn account_id_in_no_path(field: &'static str) -> Problem {
+    let detail = "`.` and `..` mean something else in a path: the account could not be reached";
+    Problem {
+        detail: detail.into(),
+        ..account_id_invalid(field)
+    }
 }
 
 pub(crate) fn currency_invalid() -> Problem {

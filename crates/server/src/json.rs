@@ -50,6 +50,18 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem
     })
 }
 
+/// Reads a JSON object that may be left out where it has nothing to say.
+pub(crate) fn parse_or_default<'a, T: Deserialize<'a> + Default>(
+    body: &'a [u8],
+    headers: &HeaderMap,
+) -> Result<T, Problem> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    check_content_type(headers)?;
+    parse(body)
+}
+
 /// An integer as it was written, of any size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Integer {
@@ -66,6 +78,15 @@ impl Integer {
             Self::Fits(number) => Ok(number),
             Self::OutOfRange => Err(errors::amount_out_of_range(field)),
         }
+    }
+
+    /// The number as `timeout_s`.
+    pub(crate) fn timeout_s(self) -> Result<u32, Problem> {
+        match self {
+            Self::Fits(number) => u32::try_from(number).ok(),
+            Self::OutOfRange => None,
+        }
+        .ok_or_else(errors::timeout_out_of_range)
     }
 }
 
@@ -84,7 +105,7 @@ impl<'de> Deserialize<'de> for Integer {
 }
 
 /// A text, borrowed from the body where it has no escapes.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, Clone, serde::Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 

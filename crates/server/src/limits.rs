@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Limits {
     /// The largest body of a `/v1` request, in bytes: 1 MiB. Beyond: 413.
     pub body_bytes_max: usize,
+    /// The largest body of a batch, in bytes: 4 MiB. Beyond: 413.
+    pub batch_body_bytes_max: usize,
     /// The largest body on the 2024 challenge's routes, in bytes: 4 KiB. Beyond: 413.
     pub challenge_body_bytes_max: usize,
     /// How many bytes the bodies larger than 16 KiB may take together: 64 MiB. Beyond: 503
@@ -36,6 +38,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes_max: 1024 * 1024,
+            batch_body_bytes_max: 4 * 1024 * 1024,
             challenge_body_bytes_max: 4 * 1024,
             bodies_bytes_max: 64 * 1024 * 1024,
             header_bytes_max: 16 * 1024,

@@ -10,7 +10,7 @@ use std::time::Instant;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, patch, post};
 use ledger::{Command, Outcome, Refusal};
 use metrics::{Counter, Histogram};
 
@@ -49,8 +49,12 @@ routes! {
     ACCOUNTS = "/v1/accounts";
     ACCOUNT = "/v1/accounts/{id}";
     STATEMENT = "/v1/accounts/{id}/statement";
+    BALANCE = "/v1/accounts/{id}/balance";
     TRANSFERS = "/v1/transfers";
     TRANSFER = "/v1/transfers/{id}";
+    POST_PENDING = "/v1/transfers/{id}/post";
+    VOID_PENDING = "/v1/transfers/{id}/void";
+    BATCHES = "/v1/batches";
     HEALTH = "/healthz";
     READINESS = "/readyz";
     OPENAPI = "/openapi.json";
@@ -58,7 +62,7 @@ routes! {
     OTHER_METHOD = "other_method";
 }
 
-const METHODS: [&str; 4] = ["GET", "POST", "HEAD", "other"];
+const METHODS: [&str; 5] = ["GET", "POST", "HEAD", "PATCH", "other"];
 const STATUSES: [StatusCode; 15] = [
     StatusCode::OK,
     StatusCode::CREATED,
@@ -141,7 +145,8 @@ fn method_index(method: &Method) -> usize {
         Method::GET => 0,
         Method::POST => 1,
         Method::HEAD => 2,
-        _ => 3,
+        Method::PATCH => 3,
+        _ => 4,
     }
 }
 
@@ -161,6 +166,15 @@ where
     F: Future<Output = Answered> + Send,
 {
     post(move |State(shared), request| measured(shared, route, request, handler))
+}
+
+/// A route that answers PATCH.
+pub(crate) fn patch_route<H, F>(route: Route, handler: H) -> MethodRouter<Arc<Shared>>
+where
+    H: Fn(Call, Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Answered> + Send,
+{
+    patch(move |State(shared), request| measured(shared, route, request, handler))
 }
 
 /// Runs a handler.

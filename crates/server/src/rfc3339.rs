@@ -1,4 +1,4 @@
-//! Times as text: RFC 3339, UTC, with a `Z`.
+//! Times as text: RFC 3339; printed in UTC with a `Z`, read with any offset.
 
 use std::fmt;
 
@@ -34,6 +34,15 @@ fn print(printer: &DateTimePrinter, at: Timestamp, f: &mut fmt::Formatter<'_>) -
     printer
         .print_timestamp(&at, StdFmtWrite(f))
         .map_err(|_| fmt::Error)
+}
+
+/// The time that the text says; what is before 1970 or beyond 64 bits of nanoseconds is the
+/// nearest that can be said. `None` when it says none.
+pub(crate) fn parse(text: &str) -> Option<Timestamp> {
+    // Jiff also reads a time zone's name in brackets, which RFC 3339 does not have.
+    let at: jiff::Timestamp = text.parse().ok().filter(|_| !text.contains('['))?;
+    let nanos = at.as_nanosecond().clamp(0, i128::from(u64::MAX));
+    u64::try_from(nanos).ok().map(Timestamp::from_nanos)
 }
 
 impl Serialize for Nanos {

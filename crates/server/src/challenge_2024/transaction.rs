@@ -6,7 +6,6 @@ use ledger::{
     AMOUNT_MAX, AccountId, Command, Currency, MoveMoney, Record, TransferId, is_description,
 };
 use serde::{Deserialize, Serialize};
-use uuid::{NoContext, Uuid};
 
 use super::{account_id, no_account};
 use crate::call::Call;
@@ -14,6 +13,7 @@ use crate::errors;
 use crate::json::{self, Integer, Text};
 use crate::measure::Answered;
 use crate::problem::Problem;
+use crate::v1::minted_id;
 
 const DESCRIPTION_LENGTH_MAX: usize = 10;
 
@@ -123,21 +123,14 @@ fn command(
         (account_id, world)
     };
     Ok(MoveMoney {
-        id: mint_id(call),
+        // The challenge's callers give no id, so each request is a transfer of its own.
+        id: TransferId::from_u128(minted_id(call.now())),
         debit_account_id,
         credit_account_id,
         amount,
         description: description.into(),
         reference: None,
     })
-}
-
-/// A new id: the challenge's callers give none, so each request is a transfer of its own.
-fn mint_id(call: &Call) -> TransferId {
-    let nanos = call.now().as_nanos();
-    let subsecond_nanos = u32::try_from(nanos % 1_000_000_000).unwrap_or_default();
-    let at = uuid::Timestamp::from_unix(NoContext, nanos / 1_000_000_000, subsecond_nanos);
-    TransferId::from_u128(Uuid::new_v7(at).as_u128())
 }
 
 /// The problem with a body, unless the account is not even open.

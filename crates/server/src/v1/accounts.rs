@@ -2,10 +2,11 @@
 
 use axum::extract::Request;
 use axum::http::StatusCode;
-use ledger::{AccountId, Command, Currency, OpenAccount, Record};
+use ledger::{Command, Currency, OpenAccount, Record};
 use serde::Deserialize;
 
 use super::path::account_in_path;
+use super::transfers::account_id;
 use super::views::AccountView;
 use super::{first_or_again, mark};
 use crate::call::Call;
@@ -17,23 +18,28 @@ use crate::problem::Problem;
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OpenAccountRequest<'a> {
-    /// 1 to 64 characters of `A-Z a-z 0-9 _ . : -`; `world:` and `processor:` are the system's.
+    /// 1 to 64 characters of `A-Z a-z 0-9 _ . : -`, not `.` or `..`; `world:` and `processor:` are the system's.
     #[serde(borrow)]
     #[schema(value_type = String, pattern = "^[A-Za-z0-9_.:-]{1,64}$", example = "users:42")]
-    id: Text<'a>,
+    pub(super) id: Text<'a>,
     /// A code of ISO 4217, for good.
     #[serde(borrow)]
     #[schema(value_type = String, pattern = "^[A-Z]{3}$", example = "BRL")]
-    currency: Text<'a>,
+    pub(super) currency: Text<'a>,
     /// How far the balance may go below zero, in minor units.
     #[schema(value_type = u64, minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 100_000)]
-    credit_limit: Integer,
+    pub(super) credit_limit: Integer,
 }
 
 impl OpenAccountRequest<'_> {
-    fn command(&self) -> Result<OpenAccount, Problem> {
+    /// The command; `id_field` is what the body calls the account's id.
+    pub(super) fn command(&self, id_field: &'static str) -> Result<OpenAccount, Problem> {
+        // In a path these two mean the folder itself and the one above it.
+        if matches!(&*self.id.0, "." | "..") {
+            return Err(errors::account_id_in_no_path(id_field));
+        }
         Ok(OpenAccount {
-            id: AccountId::new(&self.id.0).map_err(|_| errors::account_id_invalid("id"))?,
+            id: account_id(&self.id, id_field)?,
             currency: Currency::new(&self.currency.0).map_err(|_| errors::currency_invalid())?,
             credit_limit: self.credit_limit.amount("credit_limit")?,
         })
@@ -60,7 +66,7 @@ impl OpenAccountRequest<'_> {
 pub(crate) async fn open_account(call: Call, request: Request) -> Answered {
     json::check_content_type(request.headers())?;
     let body = call.body(request.into_body()).await?;
-    let command = json::parse::<OpenAccountRequest<'_>>(&body)?.command()?;
+    let command = json::parse::<OpenAccountRequest<'_>>(&body)?.command("id")?;
     let outcome = call.submit(Command::OpenAccount(command)).await?;
     let (Record::Account { id, account }, replayed) = first_or_again(outcome)? else {
         tracing::error!("opening an account made no account");

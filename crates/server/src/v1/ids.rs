@@ -1,13 +1,17 @@
 //! The 128-bit ids of requests: a body's UUID, or an `Idempotency-Key` in its place.
 
 use axum::http::{HeaderMap, HeaderName};
-use uuid::Uuid;
+use ledger::{BatchId, Timestamp};
+use uuid::{NoContext, Uuid};
 
 use crate::errors;
 use crate::problem::Problem;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const KEY_LENGTH_MAX: usize = 255;
+/// The spaces of ids that keys are hashed within. They are for good: callers ask again by key.
+const TRANSFERS: &str = "lastro 2026 idempotency key of a transfer";
+const BATCHES: &str = "lastro 2026 idempotency key of a batch";
 
 /// The number of a hyphenated UUID, the only form that is taken.
 pub(super) fn uuid(text: &str) -> Option<u128> {
@@ -18,11 +22,33 @@ pub(super) fn uuid(text: &str) -> Option<u128> {
 
 /// The id of a transfer's request: from its body, its header, or both where they agree.
 pub(super) fn transfer_id(body_id: Option<&str>, headers: &HeaderMap) -> Result<u128, Problem> {
+    id(body_id, key(headers, TRANSFERS)?)
+}
+
+/// The id of an atomic batch's request, by the same rule.
+pub(super) fn batch_id(body_id: Option<&str>, headers: &HeaderMap) -> Result<BatchId, Problem> {
+    id(body_id, key(headers, BATCHES)?).map(BatchId::from_u128)
+}
+
+/// The id that an `Idempotency-Key` gives a batch, where there is one.
+pub(super) fn batch_key(headers: &HeaderMap) -> Result<Option<BatchId>, Problem> {
+    Ok(key(headers, BATCHES)?.map(BatchId::from_u128))
+}
+
+/// A new number for an id that no caller asks for again.
+pub(crate) fn minted(now: Timestamp) -> u128 {
+    let nanos = now.as_nanos();
+    let subsecond_nanos = u32::try_from(nanos % 1_000_000_000).unwrap_or_default();
+    let at = uuid::Timestamp::from_unix(NoContext, nanos / 1_000_000_000, subsecond_nanos);
+    Uuid::new_v7(at).as_u128()
+}
+
+fn id(body_id: Option<&str>, key: Option<u128>) -> Result<u128, Problem> {
     let body_id = match body_id {
         Some(text) => Some(uuid(text).ok_or_else(|| errors::id_invalid("id"))?),
         None => None,
     };
-    match (body_id, key(headers)?) {
+    match (body_id, key) {
         (Some(id), None) => Ok(id),
         (None, Some(key)) => Ok(key),
         (Some(id), Some(key)) if id == key => Ok(id),
@@ -31,7 +57,8 @@ pub(super) fn transfer_id(body_id: Option<&str>, headers: &HeaderMap) -> Result<
     }
 }
 
-fn key(headers: &HeaderMap) -> Result<Option<u128>, Problem> {
+/// The number of the `Idempotency-Key`; one that is no UUID is hashed within its `space` of ids.
+fn key(headers: &HeaderMap, space: &str) -> Result<Option<u128>, Problem> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = keys.next() else {
         return Ok(None);
@@ -42,7 +69,7 @@ fn key(headers: &HeaderMap) -> Result<Option<u128>, Problem> {
         .map(unquoted)
         .filter(|text| keys.next().is_none() && (1..=KEY_LENGTH_MAX).contains(&text.len()))
         .ok_or_else(errors::idempotency_key_invalid)?;
-    Ok(Some(uuid(text).unwrap_or_else(|| hashed(text))))
+    Ok(Some(uuid(text).unwrap_or_else(|| hashed(text, space))))
 }
 
 /// The key without the quotes of draft-ietf-httpapi-idempotency-key-header, where it has them:
@@ -55,8 +82,8 @@ fn unquoted(text: &str) -> &str {
 }
 
 /// What a key that is no UUID stands for.
-fn hashed(key: &str) -> u128 {
-    let mut hasher = blake3::Hasher::new_derive_key("lastro 2026 idempotency key of a transfer");
+fn hashed(key: &str, space: &str) -> u128 {
+    let mut hasher = blake3::Hasher::new_derive_key(space);
     hasher.update(key.as_bytes());
     let mut id = [0; 16];
     hasher.finalize_xof().fill(&mut id);
@@ -100,6 +127,17 @@ mod tests {
         );
         assert_eq!(id(None, &["\"\""]), Err("idempotency_key_invalid"));
         assert_ne!(id(None, &["abc"]), id(None, &["abd"]));
+    }
+
+    #[test]
+    fn a_key_means_another_id_in_another_space() {
+        let mut headers = HeaderMap::new();
+        headers.append(IDEMPOTENCY_KEY, HeaderValue::from_static("order 4711"));
+        let transfer_id = transfer_id(None, &headers).unwrap();
+        let batch_id = batch_id(None, &headers).unwrap();
+        assert_ne!(batch_id.to_u128(), transfer_id);
+        assert_eq!(batch_key(&headers).unwrap(), Some(batch_id));
+        assert_eq!(batch_key(&HeaderMap::new()).unwrap(), None);
     }
 
     #[test]

@@ -1,12 +1,16 @@
-//! `/v1`: accounts, transfers, statements.
+//! `/v1`: accounts, transfers, batches, statements.
 //!
 //! Bodies are JSON and say so. Refusals are problem bodies whose `code` is the ledger's own name;
 //! a repeated id is answered as it was the first time, with `Idempotency-Replayed: true`.
 
+mod account_change;
 mod accounts;
+mod balance;
+mod batches;
 mod cursor;
 mod ids;
 mod path;
+mod pendings;
 mod query;
 mod statement;
 mod transfers;
@@ -19,8 +23,16 @@ use ledger::{Outcome, Record};
 
 use crate::problem::{Problem, REPLAYED};
 
+pub(crate) use account_change::ChangeAccountRequest;
+pub(crate) use account_change::{__path_change_account, change_account};
 pub(crate) use accounts::OpenAccountRequest;
 pub(crate) use accounts::{__path_account, __path_open_account, account, open_account};
+pub(crate) use balance::{__path_balance, BalanceView, balance};
+pub(crate) use batches::{__path_batch, batch};
+pub(crate) use batches::{BatchFailedView, BatchRequest, BatchView, CommandRequest, OutcomeView};
+pub(crate) use ids::minted as minted_id;
+pub(crate) use pendings::{__path_post_pending, __path_void_pending, post_pending, void_pending};
+pub(crate) use pendings::{PostRequest, VoidRequest};
 pub(crate) use statement::{__path_statement, statement};
 pub(crate) use transfers::TransferRequest;
 pub(crate) use transfers::{__path_transfer, __path_transfer_by_id, transfer, transfer_by_id};

@@ -29,7 +29,7 @@ fn segment_after<'a>(path: &'a str, prefix: &str) -> Result<Cow<'a, str>, Proble
 }
 
 /// The text that percent-encoding stands for; `None` where it is not well formed or no UTF-8.
-fn percent_decoded(text: &str) -> Option<Cow<'_, str>> {
+pub(super) fn percent_decoded(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
     }

@@ -2,7 +2,7 @@
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
-use ledger::{AccountId, Command, MoveMoney, Record, Reference, TransferId, UsedTransfer};
+use ledger::{AccountId, Command, MoveMoney, Outcome, Record, Reference, TransferId, UsedTransfer};
 use serde::Deserialize;
 
 use super::path::transfer_in_path;
@@ -20,32 +20,38 @@ pub(crate) struct TransferRequest<'a> {
     /// The transfer's id; an `Idempotency-Key` may stand for it.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
-    id: Option<Text<'a>>,
+    pub(super) id: Option<Text<'a>>,
     /// The account the money leaves; `world:BRL` for what comes in from outside.
     #[serde(borrow)]
     #[schema(value_type = String, example = "world:BRL")]
-    debit_account_id: Text<'a>,
+    pub(super) debit_account_id: Text<'a>,
     /// The account the money goes to.
     #[serde(borrow)]
     #[schema(value_type = String, example = "users:42")]
-    credit_account_id: Text<'a>,
+    pub(super) credit_account_id: Text<'a>,
     /// In minor units.
     #[schema(value_type = u64, minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 1000)]
-    amount: Integer,
+    pub(super) amount: Integer,
     /// What the statement says; no control characters.
     #[serde(borrow)]
     #[schema(value_type = String, min_length = 1, max_length = 140, example = "top-up")]
-    description: Text<'a>,
+    pub(super) description: Text<'a>,
     /// What the transfer refers to in the caller's own books.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
-    reference: Option<Text<'a>>,
+    pub(super) reference: Option<Text<'a>>,
+    /// Where it is given, the transfer is pending: it reserves the money until it is posted or
+    /// voided, or until so many seconds have passed; 0: without an end.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>)]
+    pub(super) timeout_s: Option<Integer>,
 }
 
 impl TransferRequest<'_> {
-    fn command(&self, headers: &HeaderMap) -> Result<MoveMoney, Problem> {
+    /// The command under the id that body and headers give.
+    pub(super) fn command(&self, headers: &HeaderMap) -> Result<Command, Problem> {
         let body_id = self.id.as_ref().map(|id| &*id.0);
-        Ok(MoveMoney {
+        let transfer = MoveMoney {
             id: TransferId::from_u128(ids::transfer_id(body_id, headers)?),
             debit_account_id: account_id(&self.debit_account_id, "debit_account_id")?,
             credit_account_id: account_id(&self.credit_account_id, "credit_account_id")?,
@@ -55,11 +61,18 @@ impl TransferRequest<'_> {
                 Some(text) => Some(reference(text)?),
                 None => None,
             },
+        };
+        Ok(match self.timeout_s {
+            None => Command::Transfer(transfer),
+            Some(timeout_s) => Command::Pend {
+                transfer,
+                timeout_s: timeout_s.timeout_s()?,
+            },
         })
     }
 }
 
-fn account_id(text: &Text<'_>, field: &'static str) -> Result<AccountId, Problem> {
+pub(super) fn account_id(text: &Text<'_>, field: &'static str) -> Result<AccountId, Problem> {
     AccountId::new(&text.0).map_err(|_| errors::account_id_invalid(field))
 }
 
@@ -69,15 +82,32 @@ fn reference(text: &Text<'_>) -> Result<Reference, Problem> {
         .ok_or_else(|| errors::id_invalid("reference"))
 }
 
-/// Moves money at once. The same content again is answered as the first time, a refusal too.
+/// What a command that makes a transfer is answered with.
+pub(super) fn answer(outcome: Outcome) -> Answered {
+    let (Record::Transfer(transfer), replayed) = first_or_again(outcome)? else {
+        tracing::error!("a transfer made no transfer");
+        return Err(errors::internal());
+    };
+    let view = TransferView::new(&transfer, None);
+    let response = json::respond(StatusCode::OK, &view);
+    let location = format!("/v1/transfers/{}", transfer.id);
+    Ok(mark(response, replayed, &location))
+}
+
+/// Moves money at once, or reserves it. The same content again is answered as the first time, a
+/// refusal too.
+///
+/// With `timeout_s` the transfer is pending: `POST /v1/transfers/{id}/post` moves the money, or a
+/// part of it, `/void` releases it, and where neither happens within `timeout_s` seconds it expires
+/// by itself.
 #[utoipa::path(
     post, path = "/v1/transfers", tag = "transfers",
     params(("Idempotency-Key" = Option<String>, Header,
         description = "Stands for a missing `id`; a key that is no UUID is hashed to 128 bits")),
     request_body = TransferRequest,
     responses(
-        (status = 201, description = "Moved", body = TransferView),
-        (status = 200, description = "Moved before with this content: the first answer, with \
+        (status = 201, description = "Moved, or reserved", body = TransferView),
+        (status = 200, description = "Done before with this content: the first answer, with \
             `Idempotency-Replayed: true`", body = TransferView),
         (status = 400, description = "Not well formed, or without an id",
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
@@ -99,18 +129,7 @@ pub(crate) async fn transfer(call: Call, request: Request) -> Answered {
     json::check_content_type(&parts.headers)?;
     let body = call.body(body).await?;
     let command = json::parse::<TransferRequest<'_>>(&body)?.command(&parts.headers)?;
-    let outcome = call.submit(Command::Transfer(command)).await?;
-    let (Record::Transfer(transfer), replayed) = first_or_again(outcome)? else {
-        tracing::error!("a transfer made no transfer");
-        return Err(errors::internal());
-    };
-    let view = TransferView::new(&transfer, None);
-    let response = json::respond(StatusCode::OK, &view);
-    Ok(mark(
-        response,
-        replayed,
-        &format!("/v1/transfers/{}", transfer.id),
-    ))
+    answer(call.submit(command).await?)
 }
 
 /// Tells a transfer as it was recorded, and what became of it where it was pending.

@@ -10,6 +10,9 @@ fn printed<T: std::fmt::Display, S: Serializer>(value: &T, to: S) -> Result<S::O
     to.collect_str(value)
 }
 
+/// An account. Every number of an account with a limit is exact in a double. The totals of the
+/// system's own (`world:`, `processor:`) are 64-bit and wrap around, and so their numbers may pass
+/// 2^53: read those with a parser of integers.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct AccountView<'a> {
     #[schema(example = "users:42")]
@@ -63,10 +66,10 @@ pub(crate) struct TransferView<'a> {
     /// `transfer`, `pend`, `post`, `void` or `settle`.
     #[schema(example = "transfer")]
     kind: &'static str,
-    /// Of a `pend`: `pending`, `posted`, `voided` or `expired`.
+    /// Of a `pend`, where it is read and not just made: `pending`, `posted`, `voided` or `expired`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_state: Option<&'static str>,
-    /// Of a `pend` that expires: seconds until then, from `timestamp` on.
+    /// Of a `pend`: how many seconds after `timestamp` it expires; 0: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout_s: Option<u32>,
     /// Of a `post` or `void`: the pending transfer that it ended.
@@ -138,7 +141,7 @@ impl<'a> TransferView<'a> {
         match transfer.kind {
             TransferKind::Transfer | TransferKind::Expire => {}
             TransferKind::Pend { timeout_s } => {
-                view.timeout_s = Some(timeout_s).filter(|seconds| *seconds > 0);
+                view.timeout_s = Some(timeout_s);
             }
             TransferKind::Post { pending_id, .. } | TransferKind::Void { pending_id } => {
                 view.pending_id = Some(pending_id.to_string());

@@ -143,7 +143,12 @@ async fn bodies_of_transfers() {
         ("reference", "\"x\"", (400, "id_invalid")),
         ("reference", "[]", INVALID),
         ("amount", "1,\"amount\":1", INVALID),
-        ("amount", "1,\"timeout_s\":5", INVALID),
+        ("timeout_s", "\"5\"", INVALID),
+        ("timeout_s", "1.0", INVALID),
+        ("timeout_s", "true", INVALID),
+        ("timeout_s", "-1", (422, "timeout_out_of_range")),
+        ("timeout_s", "4294967296", (422, "timeout_out_of_range")),
+        ("amount", "1,\"Timeout_s\":5", INVALID),
         ("amount", "1,\"Amount\":1", INVALID),
         ("amount", "1}{\"amount\":1", INVALID),
         ("amount", "1,", INVALID),
@@ -181,6 +186,8 @@ async fn bodies_of_accounts() {
     }
     for (member, text, expected) in [
         ("id", "\"\"", (400, "account_id_invalid")),
+        ("id", "\".\"", (400, "account_id_invalid")),
+        ("id", "\"..\"", (400, "account_id_invalid")),
         ("id", "\"a/b\"", (400, "account_id_invalid")),
         ("id", "\"world:BRL\"", (422, "account_reserved")),
         ("id", "\"processor:a:BRL\"", (422, "account_reserved")),
@@ -197,6 +204,76 @@ async fn bodies_of_accounts() {
     let long = format!("\"{}\"", "x".repeat(65));
     cases.push((with("id", &long), (400, "account_id_invalid")));
     check_bodies("/v1/accounts", JSON, &cases).await;
+}
+
+#[tokio::test]
+async fn bodies_of_posts_and_voids() {
+    let with = |member: &str, text: &str| {
+        let members = [("id", format!("\"{ID}\""))];
+        object(&members, member, text)
+    };
+    const INVALID: (u16, &str) = (400, "json_invalid");
+    for end in ["post", "void"] {
+        let path = format!("/v1/transfers/00000000-0000-0000-0000-000000000001/{end}");
+        let mut cases: Vec<(Vec<u8>, (u16, &str))> = vec![
+            (Vec::new(), (400, "id_missing")),
+            (b"{}".to_vec(), (400, "id_missing")),
+            (with("id", "null"), (400, "id_missing")),
+            (with("id", "\"1\""), (400, "id_invalid")),
+            (with("id", "1"), INVALID),
+            (with("pending_id", "\"1\""), INVALID),
+            (with("id", &format!("\"{ID}\",\"id\":\"{ID}\"")), INVALID),
+        ];
+        let no_objects = no_objects().into_iter();
+        let no_objects = no_objects.filter(|body| !body.is_empty() && body != b"{}");
+        cases.extend(no_objects.map(|body| (body, INVALID)));
+        if end == "post" {
+            let no_integers = NO_INTEGERS.iter().filter(|text| **text != "null");
+            cases.extend(no_integers.map(|text| (with("amount", text), INVALID)));
+            let out_of_range = (422, "amount_out_of_range");
+            cases.extend(OUT_OF_RANGE.map(|text| (with("amount", text), out_of_range)));
+        } else {
+            cases.push((with("amount", "1"), INVALID));
+        }
+        check_bodies(&path, JSON, &cases).await;
+        let no_type = [(with("", "1"), (415, "content_type_unsupported"))];
+        check_bodies(&path, "", &no_type).await;
+    }
+}
+
+#[tokio::test]
+async fn bodies_of_batches() {
+    let with = |member: &str, text: &str| {
+        let members = [
+            ("atomic", "false".to_owned()),
+            ("commands", "[{\"kind\":\"x\"}]".to_owned()),
+        ];
+        object(&members, member, text)
+    };
+    const INVALID: (u16, &str) = (400, "json_invalid");
+    let mut cases: Vec<(Vec<u8>, (u16, &str))> = Vec::new();
+    cases.extend(no_objects().into_iter().map(|body| (body, INVALID)));
+    for (member, text) in [
+        ("atomic", "null"),
+        ("atomic", "1"),
+        ("atomic", "\"true\""),
+        ("commands", "null"),
+        ("commands", "{}"),
+        ("commands", "\"[]\""),
+        ("commands", "[1]"),
+        ("commands", "[[]]"),
+        ("commands", "[{}]"),
+        ("commands", "[{\"kind\":\"void\",\"kind\":\"void\"}]"),
+        ("commands", "[{\"kind\":\"void\"},]"),
+        ("commands", "[],\"commands\":[]"),
+        ("transfers", "[]"),
+        ("id", "1"),
+    ] {
+        cases.push((with(member, text), INVALID));
+    }
+    cases.push((b"{\"commands\":[]}".to_vec(), INVALID));
+    cases.push((b"{\"atomic\":true}".to_vec(), INVALID));
+    check_bodies("/v1/batches", JSON, &cases).await;
 }
 
 #[tokio::test]
@@ -367,6 +444,14 @@ async fn paths_and_heads() {
         ),
         (
             format!("POST /v1/accounts HTTP/1.1\r\n{JSON}Content-Length: 9999999999999\r\n\r\n"),
+            (413, "body_too_large"),
+        ),
+        (
+            format!("POST /v1/transfers HTTP/1.1\r\n{JSON}Content-Length: 1048577\r\n\r\n"),
+            (413, "body_too_large"),
+        ),
+        (
+            format!("POST /v1/batches HTTP/1.1\r\n{JSON}Content-Length: 4194305\r\n\r\n"),
             (413, "body_too_large"),
         ),
     ] {

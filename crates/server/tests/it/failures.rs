@@ -20,8 +20,16 @@ async fn face(manner: Manner) -> (Face, Arc<Double>) {
     (setup.start().await, double)
 }
 
-const POSTS: [&str; 3] = ["/clientes/1/transacoes", "/v1/transfers", "/v1/accounts"];
-const GETS: [&str; 4] = [
+const POSTS: [&str; 6] = [
+    "/clientes/1/transacoes",
+    "/v1/transfers",
+    "/v1/transfers/01890a5d-ac96-774b-bcce-b302099a8057/post",
+    "/v1/transfers/01890a5d-ac96-774b-bcce-b302099a8057/void",
+    "/v1/batches",
+    "/v1/accounts",
+];
+const GETS: [&str; 5] = [
+    "/v1/accounts/1/balance?at=2026-01-01T00:00:00Z",
     "/clientes/1/extrato",
     "/v1/accounts/1",
     "/v1/accounts/1/statement",
@@ -35,6 +43,12 @@ fn body(path: &str) -> serde_json::Value {
             "credit_account_id": "1", "amount": 1, "description": "x",
         }),
         "/v1/accounts" => json!({"id": "a", "currency": "BRL", "credit_limit": 1}),
+        "/v1/batches" => json!({
+            "atomic": false, "commands": [{"kind": "close_account", "account_id": "1"}],
+        }),
+        ended if ended.starts_with("/v1/transfers/") => {
+            json!({"id": "01890a5d-ac96-774b-bcce-b302099a8058"})
+        }
         _ => json!({"valor": 1, "tipo": "c", "descricao": "x"}),
     }
 }
@@ -44,6 +58,12 @@ async fn check_all(face: &Face, status: u16, code: &str, retry_after: Option<&st
     let mut requests = Vec::new();
     for path in POSTS {
         requests.push(face.request(Method::POST, path).json(&body(path)));
+    }
+    for body in [
+        json!({"closed": true}),
+        json!({"closed": true, "credit_limit": 1}),
+    ] {
+        requests.push(face.request(Method::PATCH, "/v1/accounts/1").json(&body));
     }
     for path in GETS {
         requests.push(face.request(Method::GET, path));

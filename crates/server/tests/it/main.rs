@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod any_body;
 mod bad_input;
 mod challenge_2024;
 mod failures;
@@ -11,5 +12,9 @@ mod observe;
 mod protocol;
 mod stopping;
 mod support;
+mod v1_account_change;
 mod v1_accounts;
+mod v1_balance;
+mod v1_batches;
+mod v1_pending;
 mod v1_transfers;

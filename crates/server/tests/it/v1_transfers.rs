@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Face, answer, everything, five};
+use crate::support::{Answer, Face, everything, five, new_id};
 
 const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
@@ -15,8 +15,8 @@ fn top_up(id: &str) -> Value {
 }
 
 async fn with_key(face: &Face, key: &str, body: &Value) -> Answer {
-    let request = face.request(Method::POST, "/v1/transfers");
-    answer(request.header("Idempotency-Key", key).json(body)).await
+    let path = "/v1/transfers";
+    face.keyed(Method::POST, path, key, body.clone()).await
 }
 
 #[tokio::test]
@@ -159,20 +159,11 @@ async fn refusals_have_their_own_status_and_code() {
             (422, "description_invalid"),
         ),
     ] {
-        let mut body = top_up(&uuid());
+        let mut body = top_up(&new_id());
         body[field] = value;
         let answer = face.post("/v1/transfers", body).await;
         assert_eq!(answer.problem(), expected, "{field}");
     }
-}
-
-fn uuid() -> String {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    format!(
-        "00000000-0000-4000-8000-{:012x}",
-        NEXT.fetch_add(1, Ordering::Relaxed)
-    )
 }
 
 #[tokio::test]

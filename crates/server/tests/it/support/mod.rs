@@ -4,6 +4,7 @@ mod double;
 mod raw;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use ledger::reference::ReferenceEngine;
@@ -92,6 +93,16 @@ impl Face {
         answer(self.request(Method::POST, path).json(&body)).await
     }
 
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
+        answer(self.request(Method::PATCH, path).json(&body)).await
+    }
+
+    /// A request with an `Idempotency-Key`.
+    pub(crate) async fn keyed(&self, method: Method, path: &str, key: &str, body: Value) -> Answer {
+        let request = self.request(method, path).json(&body);
+        answer(request.header("Idempotency-Key", key)).await
+    }
+
     /// A transaction of the 2024 challenge.
     pub(crate) async fn transact(&self, id: u32, tipo: &str, valor: u64, text: &str) -> Answer {
         let body = json!({"valor": valor, "tipo": tipo, "descricao": text});
@@ -153,7 +164,12 @@ pub(crate) async fn answer(request: RequestBuilder) -> Answer {
 
 /// The challenge's five accounts, open.
 pub(crate) async fn five_accounts() -> Arc<ReferenceEngine> {
-    let engine = Arc::new(ReferenceEngine::new(Arc::new(SystemClock)));
+    five_accounts_at(Arc::new(SystemClock)).await
+}
+
+/// The challenge's five accounts, open, in a ledger with this clock.
+pub(crate) async fn five_accounts_at(clock: Arc<dyn Clock>) -> Arc<ReferenceEngine> {
+    let engine = Arc::new(ReferenceEngine::new(clock));
     let limits = [100_000, 80_000, 1_000_000, 10_000_000, 500_000];
     for (id, credit_limit) in (1..).zip(limits) {
         let open = OpenAccount {
@@ -176,6 +192,13 @@ pub(crate) async fn five() -> (Face, Arc<ReferenceEngine>) {
         .start()
         .await;
     (face, engine)
+}
+
+/// An id that no other call of this gives.
+pub(crate) fn new_id() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("00000000-0000-4000-8000-{number:012x}")
 }
 
 /// All accounts and the number of events: what a refused request must not change.

@@ -1,0 +1,161 @@
+//! Changing an account: its limit, and that it is closed.
+//!
+//! The body names a state, so asking again is harmless by itself: a limit is set to what it is,
+//! and an account that is closed already, with the limit asked for, is answered as it is. An
+//! `Idempotency-Key` does more: the first answer is remembered under it, whatever was changed
+//! meanwhile by others.
+
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use ledger::{Account, AccountId, Batch, BatchId, Command, Outcome, Record, Refusal};
+use serde::Deserialize;
+
+use super::path::account_in_path;
+use super::views::AccountView;
+use super::{first_or_again, ids};
+use crate::call::Call;
+use crate::errors;
+use crate::json::{self, Integer};
+use crate::measure::Answered;
+use crate::problem::{Problem, REPLAYED};
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"credit_limit": 200_000}))]
+pub(crate) struct ChangeAccountRequest {
+    /// The new limit, in minor units.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
+    credit_limit: Option<Integer>,
+    /// `true` closes the account, for good: its balance has to be 0 and nothing pending.
+    #[serde(default)]
+    closed: Option<bool>,
+}
+
+/// What is asked for.
+struct Change {
+    account_id: AccountId,
+    credit_limit: Option<u64>,
+    close: bool,
+}
+
+impl ChangeAccountRequest {
+    fn of(&self, account_id: AccountId) -> Result<Change, Problem> {
+        if self.closed == Some(false) {
+            return Err(errors::closed_for_good());
+        }
+        let credit_limit = match self.credit_limit {
+            Some(credit_limit) => Some(credit_limit.amount("credit_limit")?),
+            None => None,
+        };
+        if credit_limit.is_none() && self.closed.is_none() {
+            return Err(errors::change_missing());
+        }
+        Ok(Change {
+            account_id,
+            credit_limit,
+            close: self.closed.is_some(),
+        })
+    }
+}
+
+impl Change {
+    fn commands(&self) -> Vec<Command> {
+        let account_id = || self.account_id.clone();
+        let change_limit = self.credit_limit.map(|credit_limit| Command::ChangeLimit {
+            account_id: account_id(),
+            credit_limit,
+        });
+        let close = self.close.then(|| Command::CloseAccount {
+            account_id: account_id(),
+        });
+        change_limit.into_iter().chain(close).collect()
+    }
+
+    /// Whether a closed account is what the change asks for. It stays as it is for good.
+    fn is_done(&self, account: &Account) -> bool {
+        let has_limit = |limit| account.credit_limit() == Some(limit);
+        self.close && account.closed && self.credit_limit.is_none_or(has_limit)
+    }
+}
+
+/// Sets an account's limit, closes it, or both at once: then both are done or neither.
+#[utoipa::path(
+    patch, path = "/v1/accounts/{id}", tag = "accounts",
+    params(
+        ("id" = String, Path, description = "The account's id", example = "users:42"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The first answer is \
+            remembered under it and told again. Without it the change is made again, which is \
+            harmless unless others change the account too"),
+    ),
+    request_body = ChangeAccountRequest,
+    responses(
+        (status = 200, description = "The account right after; with `Idempotency-Replayed: true` \
+            where it was so before", body = AccountView),
+        (status = 400, description = "Not well formed, or nothing to change: `change_missing`, \
+            `closed_invalid`", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 404, description = "`account_not_found`", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 409, description = "`exists_with_different_members`: the `Idempotency-Key` was \
+            used for something else", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 422, description = "Refused: `account_in_use` (its balance is not 0, or \
+            something is pending), `insufficient_funds` (it has taken more than the new limit \
+            allows), `account_closed`, `account_reserved`, `amount_out_of_range`, \
+            `balance_overflow`", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 503, description = "Not answered by the ledger",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 504, description = "The outcome is unknown: ask again",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn change_account(call: Call, request: Request) -> Answered {
+    let (parts, body) = request.into_parts();
+    let account_id = account_in_path(parts.uri.path())?;
+    json::check_content_type(&parts.headers)?;
+    let key = ids::batch_key(&parts.headers)?;
+    let body = call.body(body).await?;
+    let change = json::parse::<ChangeAccountRequest>(&body)?.of(account_id)?;
+    let outcome = submit(&call, &change, key).await?;
+    if matches!(&outcome.result, Err(Refusal::AccountClosed { .. }))
+        && let Some(account) = call.account(change.account_id.clone()).await?
+        && change.is_done(&account)
+    {
+        return Ok(answer(&change.account_id, &account, true));
+    }
+    let (Record::Account { id, account }, replayed) = first_or_again(outcome)? else {
+        tracing::error!("changing an account made no account");
+        return Err(errors::internal());
+    };
+    Ok(answer(&id, &account, replayed))
+}
+
+/// The outcome of the last command, or of the one that was refused.
+async fn submit(call: &Call, change: &Change, key: Option<BatchId>) -> Result<Outcome, Problem> {
+    let mut commands = change.commands();
+    if key.is_none() && commands.len() == 1 {
+        return match commands.pop() {
+            Some(command) => call.submit(command).await,
+            None => Err(errors::internal()),
+        };
+    }
+    let id = key.unwrap_or_else(|| BatchId::from_u128(ids::minted(call.now())));
+    let batch = Batch::atomic(id, commands).map_err(|_| errors::batch_too_large())?;
+    let mut outcomes = call.submit_batch(batch).await?;
+    let is_why = |outcome: &Outcome| matches!(&outcome.result, Err(refusal) if *refusal != Refusal::BatchMemberFailed);
+    let last = outcomes.len().saturating_sub(1);
+    let place = outcomes.iter().position(is_why).unwrap_or(last);
+    Ok(outcomes.swap_remove(place))
+}
+
+fn answer(id: &AccountId, account: &Account, replayed: bool) -> Response {
+    let mut response = json::respond(StatusCode::OK, &AccountView::new(id, account));
+    if replayed {
+        let headers = response.headers_mut();
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}

@@ -1,0 +1,264 @@
+//! The commands of a batch as they are written.
+
+use std::fmt;
+
+use axum::http::HeaderMap;
+use ledger::{AccountId, BATCH_COMMANDS_MAX, Command, TransferId};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
+
+use super::super::accounts::OpenAccountRequest;
+use super::super::ids;
+use super::super::transfers::{TransferRequest, account_id};
+use crate::errors;
+use crate::json::{Integer, Text};
+use crate::problem::Problem;
+
+/// A batch's commands: no more are kept than a batch may have, however many are sent.
+pub(super) struct Members<'a> {
+    commands: Vec<CommandRequest<'a>>,
+    are_too_many: bool,
+}
+
+impl Members<'_> {
+    pub(super) fn commands(&self) -> Result<Vec<Command>, Problem> {
+        if self.are_too_many {
+            return Err(errors::batch_too_large());
+        }
+        let commands = self.commands.iter().enumerate();
+        commands
+            .map(|(index, request)| {
+                request.command().map_err(|problem| Problem {
+                    detail: format!("commands[{index}]: {}", problem.detail).into(),
+                    ..problem.with("index", index)
+                })
+            })
+            .collect()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of commands")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut commands = Vec::new();
+        loop {
+            let index = commands.len();
+            if index == BATCH_COMMANDS_MAX {
+                break;
+            }
+            let next = seq.next_element();
+            match next.map_err(|error| A::Error::custom(format!("commands[{index}]: {error}")))? {
+                Some(command) => commands.push(command),
+                None => break,
+            }
+        }
+        let mut are_too_many = false;
+        while commands.len() == BATCH_COMMANDS_MAX && seq.next_element::<IgnoredAny>()?.is_some() {
+            are_too_many = true;
+        }
+        Ok(Members {
+            commands,
+            are_too_many,
+        })
+    }
+}
+
+/// One command of a batch. Its kind says which members it takes:
+///
+/// - `transfer`: what `POST /v1/transfers` takes; with `timeout_s` it is pending
+/// - `post`: `id`, `pending_id` and, where not all of it is posted, `amount`
+/// - `void`: `id`, `pending_id`
+/// - `open_account`: `account_id`, `currency`, `credit_limit`
+/// - `change_limit`: `account_id`, `credit_limit`
+/// - `close_account`: `account_id`
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CommandRequest<'a> {
+    #[serde(borrow)]
+    #[schema(value_type = String, example = "transfer",
+        pattern = "^(transfer|post|void|open_account|change_limit|close_account)$")]
+    kind: Text<'a>,
+    /// The id of a `transfer`, `post` or `void`.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, format = "uuid",
+        example = "01890a5d-ac96-774b-bcce-b302099a8057")]
+    id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, example = "world:BRL")]
+    debit_account_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, example = "users:42")]
+    credit_account_id: Option<Text<'a>>,
+    /// In minor units.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 9_007_199_254_740_991_u64,
+        example = 1000)]
+    amount: Option<Integer>,
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 140, example = "top-up")]
+    description: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    reference: Option<Text<'a>>,
+    /// Makes a `transfer` pending; in seconds, 0: without an end.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>)]
+    timeout_s: Option<Integer>,
+    /// The pending transfer that a `post` or `void` ends.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    pending_id: Option<Text<'a>>,
+    /// The account that is opened, limited or closed.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>)]
+    account_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, pattern = "^[A-Z]{3}$")]
+    currency: Option<Text<'a>>,
+    /// In minor units.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
+    credit_limit: Option<Integer>,
+}
+
+const TRANSFER: [&str; 7] = [
+    "id",
+    "debit_account_id",
+    "credit_account_id",
+    "amount",
+    "description",
+    "reference",
+    "timeout_s",
+];
+
+impl CommandRequest<'_> {
+    fn command(&self) -> Result<Command, Problem> {
+        match &*self.kind.0 {
+            "transfer" => {
+                self.takes(&TRANSFER)?;
+                self.transfer()
+            }
+            "post" => {
+                self.takes(&["id", "pending_id", "amount"])?;
+                Ok(Command::Post {
+                    id: self.own_id()?,
+                    pending_id: self.pending_id()?,
+                    amount: match self.amount {
+                        Some(amount) => Some(amount.amount("amount")?),
+                        None => None,
+                    },
+                })
+            }
+            "void" => {
+                self.takes(&["id", "pending_id"])?;
+                Ok(Command::Void {
+                    id: self.own_id()?,
+                    pending_id: self.pending_id()?,
+                })
+            }
+            "open_account" => {
+                self.takes(&["account_id", "currency", "credit_limit"])?;
+                let open = OpenAccountRequest {
+                    id: needed(self.account_id.as_ref(), "account_id")?.clone(),
+                    currency: needed(self.currency.as_ref(), "currency")?.clone(),
+                    credit_limit: *needed(self.credit_limit.as_ref(), "credit_limit")?,
+                };
+                Ok(Command::OpenAccount(open.command("account_id")?))
+            }
+            "change_limit" => {
+                self.takes(&["account_id", "credit_limit"])?;
+                let credit_limit = needed(self.credit_limit.as_ref(), "credit_limit")?;
+                Ok(Command::ChangeLimit {
+                    account_id: self.account_id()?,
+                    credit_limit: credit_limit.amount("credit_limit")?,
+                })
+            }
+            "close_account" => {
+                self.takes(&["account_id"])?;
+                Ok(Command::CloseAccount {
+                    account_id: self.account_id()?,
+                })
+            }
+            _ => Err(errors::json_invalid(
+                "kind is transfer, post, void, open_account, change_limit or close_account",
+            )),
+        }
+    }
+
+    fn transfer(&self) -> Result<Command, Problem> {
+        let needed_text = |text, name| needed::<Text<'_>>(text, name).cloned();
+        let request = TransferRequest {
+            id: self.id.clone(),
+            debit_account_id: needed_text(self.debit_account_id.as_ref(), "debit_account_id")?,
+            credit_account_id: needed_text(self.credit_account_id.as_ref(), "credit_account_id")?,
+            amount: *needed(self.amount.as_ref(), "amount")?,
+            description: needed_text(self.description.as_ref(), "description")?,
+            reference: self.reference.clone(),
+            timeout_s: self.timeout_s,
+        };
+        request.command(&HeaderMap::new())
+    }
+
+    fn own_id(&self) -> Result<TransferId, Problem> {
+        let id = self.id.as_ref().map(|id| &*id.0);
+        ids::transfer_id(id, &HeaderMap::new()).map(TransferId::from_u128)
+    }
+
+    fn pending_id(&self) -> Result<TransferId, Problem> {
+        ids::uuid(&needed(self.pending_id.as_ref(), "pending_id")?.0)
+            .map(TransferId::from_u128)
+            .ok_or_else(|| errors::id_invalid("pending_id"))
+    }
+
+    fn account_id(&self) -> Result<AccountId, Problem> {
+        account_id(
+            needed(self.account_id.as_ref(), "account_id")?,
+            "account_id",
+        )
+    }
+
+    /// Refuses what this kind has no use for: it would be lost in silence.
+    fn takes(&self, names: &[&str]) -> Result<(), Problem> {
+        let given = [
+            ("id", self.id.is_some()),
+            ("debit_account_id", self.debit_account_id.is_some()),
+            ("credit_account_id", self.credit_account_id.is_some()),
+            ("amount", self.amount.is_some()),
+            ("description", self.description.is_some()),
+            ("reference", self.reference.is_some()),
+            ("timeout_s", self.timeout_s.is_some()),
+            ("pending_id", self.pending_id.is_some()),
+            ("account_id", self.account_id.is_some()),
+            ("currency", self.currency.is_some()),
+            ("credit_limit", self.credit_limit.is_some()),
+        ];
+        let unused = given
+            .into_iter()
+            .find(|(name, is_given)| *is_given && !names.contains(name));
+        match unused {
+            None => Ok(()),
+            Some((name, _)) => {
+                let kind = &self.kind.0;
+                let detail = format!("a command of kind {kind} takes no {name}");
+                Err(errors::json_invalid(detail))
+            }
+        }
+    }
+}
+
+fn needed<'m, T>(member: Option<&'m T>, name: &str) -> Result<&'m T, Problem> {
+    member.ok_or_else(|| errors::json_invalid(format!("missing field `{name}`")))
+}

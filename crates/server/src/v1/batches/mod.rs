@@ -1,0 +1,164 @@
+//! Many commands in one request: each alone, or all or nothing.
+//!
+//! A member that is no well-formed command refuses the whole batch, naming its `index`, and nothing
+//! is done. What the ledger refuses is that member's outcome; in an atomic batch it fails the
+//! others too.
+
+mod members;
+mod outcomes;
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use ledger::{Batch, BatchId, BatchInvalid, Outcome, Refusal};
+use serde::Deserialize;
+
+use super::ids;
+use crate::call::Call;
+use crate::errors;
+use crate::json::{self, Text};
+use crate::measure::Answered;
+use crate::problem::{Problem, REPLAYED};
+
+use members::Members;
+
+pub(crate) use members::CommandRequest;
+pub(crate) use outcomes::{BatchFailedView, BatchView, OutcomeView};
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "atomic": true,
+    "id": "01890a5d-ac96-774b-bcce-b302099a8057",
+    "commands": [
+        {
+            "kind": "transfer", "id": "01890a5d-ac96-774b-bcce-b302099a8058",
+            "debit_account_id": "users:42", "credit_account_id": "shops:7", "amount": 990,
+            "description": "book",
+        },
+        {
+            "kind": "transfer", "id": "01890a5d-ac96-774b-bcce-b302099a8059",
+            "debit_account_id": "shops:7", "credit_account_id": "fees", "amount": 10,
+            "description": "fee",
+        },
+    ],
+}))]
+pub(crate) struct BatchRequest<'a> {
+    /// An atomic batch's id; an `Idempotency-Key` may stand for it. Other batches have none.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    id: Option<Text<'a>>,
+    /// Whether all commands are applied or none.
+    atomic: bool,
+    /// Applied in this order.
+    #[serde(borrow)]
+    #[schema(value_type = Vec<CommandRequest>, min_items = 1, max_items = 8190)]
+    commands: Members<'a>,
+}
+
+impl BatchRequest<'_> {
+    fn batch(&self, headers: &HeaderMap) -> Result<Batch, Problem> {
+        let body_id = self.id.as_ref().map(|id| &*id.0);
+        let batch = if self.atomic {
+            let id = ids::batch_id(body_id, headers)?;
+            Batch::atomic(id, self.commands.commands()?)
+        } else {
+            if body_id.is_some() || ids::batch_key(headers)?.is_some() {
+                return Err(errors::batch_id_unexpected());
+            }
+            Batch::independent(self.commands.commands()?)
+        };
+        batch.map_err(|invalid| match invalid {
+            BatchInvalid::Empty => errors::batch_empty(),
+            BatchInvalid::TooLarge => errors::batch_too_large(),
+        })
+    }
+}
+
+/// Applies commands in order: each stands alone, or, with `atomic`, all are applied or none.
+///
+/// At most 8,190 commands, and 4 MiB of them. The outcomes are in the commands' order, each with the
+/// status that it would have on a route of its own. A command that is not well formed refuses the
+/// whole batch: the problem's `detail` says which and what, its `index` too unless the JSON itself
+/// is wrong, and nothing is done.
+///
+/// An atomic batch has an id of its own, under which its outcomes are remembered. In a new atomic
+/// batch a command whose id was used before fails the batch.
+#[utoipa::path(
+    post, path = "/v1/batches", tag = "batches",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Stands for the missing `id` \
+        of an atomic batch; a key that is no UUID is hashed to 128 bits")),
+    request_body = BatchRequest,
+    responses(
+        (status = 200, description = "Independent commands: the outcome of each, refusals too. \
+            Atomic ones: all were applied. With `Idempotency-Replayed: true` where every outcome \
+            is one that was answered before", body = BatchView),
+        (status = 400, description = "Not well formed, without an id, or with one too many", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 409, description = "`exists_with_different_members`: the batch's id was used \
+            with other commands", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 413, description = "`batch_too_large`, `body_too_large`",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "An atomic batch that failed (`batch_member_failed`): `index` \
+            says which command did, its outcome says why, and nothing was applied. Or an amount \
+            that is no amount at all, before anything was decided",
+            body = BatchFailedView, content_type = "application/problem+json"),
+        (status = 503, description = "Not answered by the ledger",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 504, description = "The outcome is unknown: ask again with the same ids",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn batch(call: Call, request: Request) -> Answered {
+    let (parts, body) = request.into_parts();
+    json::check_content_type(&parts.headers)?;
+    let body = call.batch_body(body).await?;
+    let batch = json::parse::<BatchRequest<'_>>(&body)?.batch(&parts.headers)?;
+    drop(body);
+    let id = batch.atomic_id();
+    let outcomes = call.submit_batch(batch).await?;
+    let mut response = match id.and_then(|_| failed_index(&outcomes)) {
+        None => json::respond(StatusCode::OK, &BatchView::new(id, &outcomes)),
+        Some(index) => failed(id, index, &outcomes)?,
+    };
+    if outcomes.iter().all(|outcome| outcome.replayed) {
+        let headers = response.headers_mut();
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// The member that failed an atomic batch: the one that is not refused for another's sake.
+fn failed_index(outcomes: &[Outcome]) -> Option<usize> {
+    let for_anothers_sake = Err(Refusal::BatchMemberFailed);
+    let refused = outcomes.iter().any(|outcome| outcome.result.is_err());
+    refused
+        .then(|| {
+            outcomes
+                .iter()
+                .position(|outcome| outcome.result != for_anothers_sake)
+        })
+        .flatten()
+}
+
+fn failed(id: Option<BatchId>, index: usize, outcomes: &[Outcome]) -> Answered {
+    if let Err(refusal @ Refusal::ExistsWithDifferent(ledger::Field::Members)) =
+        &outcomes[index].result
+    {
+        return Err(Problem::from(refusal));
+    }
+    let view = BatchFailedView::new(id, index, outcomes);
+    Ok(problem(json::respond(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        &view,
+    )))
+}
+
+fn problem(mut response: Response) -> Response {
+    response.headers_mut().insert(
+        axum::http::header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    response
+}

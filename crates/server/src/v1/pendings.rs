@@ -1,0 +1,143 @@
+//! Ending pending transfers: posting them, in full or in part, and voiding them.
+
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use ledger::{Command, TransferId};
+use serde::Deserialize;
+
+use super::path::transfer_in_path;
+use super::views::TransferView;
+use super::{ids, transfers};
+use crate::call::Call;
+use crate::json::{self, Integer, Text};
+use crate::measure::Answered;
+use crate::problem::Problem;
+
+/// May be left out where an `Idempotency-Key` is given.
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"id": "01890a5d-ac96-774b-bcce-b302099a8058", "amount": 600}))]
+pub(crate) struct PostRequest<'a> {
+    /// The post's own id; an `Idempotency-Key` may stand for it.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    id: Option<Text<'a>>,
+    /// How much to move, in minor units; the rest is released. All of it where this is left out.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    amount: Option<Integer>,
+}
+
+/// May be left out where an `Idempotency-Key` is given.
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"id": "01890a5d-ac96-774b-bcce-b302099a8058"}))]
+pub(crate) struct VoidRequest<'a> {
+    /// The void's own id; an `Idempotency-Key` may stand for it.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    id: Option<Text<'a>>,
+}
+
+/// Posts a pending transfer, once: the money moves, and what is not posted is released.
+#[utoipa::path(
+    post, path = "/v1/transfers/{id}/post", tag = "transfers",
+    params(
+        ("id" = String, Path, description = "The pending transfer's id"),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Stands for a missing `id`; a key that is no UUID is hashed to 128 bits"),
+    ),
+    request_body = Option<PostRequest>,
+    responses(
+        (status = 201, description = "Posted: a transfer of its own, of kind `post`",
+            body = TransferView),
+        (status = 200, description = "Posted before under this id with this content: the first \
+            answer, with `Idempotency-Replayed: true`", body = TransferView),
+        (status = 400, description = "Not well formed, or without an id",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`pending_not_found`", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 409, description = "The id was used with other content; `field` names the first \
+            that differs", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 422, description = "Refused: `pending_already_posted`, `pending_already_voided`, \
+            `pending_expired`, `amount_exceeds_pending`, `amount_out_of_range`",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not answered by the ledger",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 504, description = "The outcome is unknown: ask again with the same id",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
+    end(call, request, |body, pending_id, headers| {
+        let request: PostRequest<'_> = json::parse_or_default(body, headers)?;
+        Ok(Command::Post {
+            id: own_id(request.id.as_ref(), headers)?,
+            pending_id,
+            amount: match request.amount {
+                Some(amount) => Some(amount.amount("amount")?),
+                None => None,
+            },
+        })
+    })
+    .await
+}
+
+/// Voids a pending transfer: what it reserved is released.
+#[utoipa::path(
+    post, path = "/v1/transfers/{id}/void", tag = "transfers",
+    params(
+        ("id" = String, Path, description = "The pending transfer's id"),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Stands for a missing `id`; a key that is no UUID is hashed to 128 bits"),
+    ),
+    request_body = Option<VoidRequest>,
+    responses(
+        (status = 201, description = "Voided: a transfer of its own, of kind `void`",
+            body = TransferView),
+        (status = 200, description = "Voided before under this id: the first answer, with \
+            `Idempotency-Replayed: true`", body = TransferView),
+        (status = 400, description = "Not well formed, or without an id",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`pending_not_found`", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 409, description = "The id was used with other content; `field` names the first \
+            that differs", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 422, description = "Refused: `pending_already_posted`, `pending_already_voided`, \
+            `pending_expired`", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 503, description = "Not answered by the ledger",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 504, description = "The outcome is unknown: ask again with the same id",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn void_pending(call: Call, request: Request) -> Answered {
+    end(call, request, |body, pending_id, headers| {
+        let request: VoidRequest<'_> = json::parse_or_default(body, headers)?;
+        Ok(Command::Void {
+            id: own_id(request.id.as_ref(), headers)?,
+            pending_id,
+        })
+    })
+    .await
+}
+
+async fn end(
+    call: Call,
+    request: Request,
+    command: impl FnOnce(&[u8], TransferId, &HeaderMap) -> Result<Command, Problem>,
+) -> Answered {
+    let (parts, body) = request.into_parts();
+    let pending_id = transfer_in_path(parts.uri.path())?;
+    let body = call.body(body).await?;
+    let command = command(&body, pending_id, &parts.headers)?;
+    transfers::answer(call.submit(command).await?)
+}
+
+fn own_id(body_id: Option<&Text<'_>>, headers: &HeaderMap) -> Result<TransferId, Problem> {
+    let body_id = body_id.map(|id| &*id.0);
+    Ok(TransferId::from_u128(ids::transfer_id(body_id, headers)?))
+}
