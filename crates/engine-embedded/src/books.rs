@@ -1,11 +1,12 @@
 //! Published state: what readers see. It is what the synced frames lead to, never more.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use hashbrown::HashMap;
 
 use journal::Address;
-use ledger::{Payment, PaymentId, Timestamp};
+use ledger::{DuePlace, Payment, PaymentId, Timestamp};
 
 use crate::accounts::{Accounts, Slot};
 use crate::draft::{Draft, SummaryChange};
@@ -75,7 +76,7 @@ impl Books {
 #[derive(Debug, Default)]
 pub(crate) struct OpenPayments {
     by_id: HashMap<PaymentId, Payment>,
-    by_acceptance: BTreeMap<Timestamp, PaymentId>,
+    by_place: BTreeSet<DuePlace>,
 }
 
 impl OpenPayments {
@@ -85,17 +86,23 @@ impl OpenPayments {
 
     /// The payments, oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Payment> {
-        self.by_acceptance
-            .values()
-            .filter_map(|id| self.by_id.get(id))
+        self.behind(None)
+    }
+
+    /// The payments behind a place, oldest first.
+    pub(crate) fn behind(&self, place: Option<DuePlace>) -> impl Iterator<Item = &Payment> {
+        let from = place.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_place
+            .range((from, Bound::Unbounded))
+            .filter_map(|place| self.by_id.get(&place.id))
     }
 
     fn set(&mut self, payment: Payment) {
         if payment.state.is_due() {
-            self.by_acceptance.insert(payment.accepted_at, payment.id);
+            self.by_place.insert(payment.place());
             self.by_id.insert(payment.id, payment);
         } else {
-            self.by_acceptance.remove(&payment.accepted_at);
+            self.by_place.remove(&payment.place());
             self.by_id.remove(&payment.id);
         }
     }

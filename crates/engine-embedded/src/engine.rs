@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use journal::{FileStorage, Storage};
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Clock, Engine, Millis, Outcome, Payment,
-    PaymentId, ProcessorSummary, Statement, StatementQuery, Ticker, Timestamp, TransferId,
+    Account, AccountId, Answer, BalanceAt, Batch, Clock, DueQuery, Engine, Millis, Outcome,
+    Payment, PaymentId, ProcessorSummary, Statement, StatementQuery, Ticker, Timestamp, TransferId,
     Unavailable, UsedPayment, UsedTransfer,
 };
 
@@ -201,7 +201,7 @@ impl<S: Storage> Engine for EmbeddedEngine<S> {
         ready(Ok(self.shared.books.read().summary.between(from, to)))
     }
 
-    fn payments_due(&self, limit: usize, _: Instant) -> Answer<'_, Vec<Payment>> {
-        ready(Ok(self.shared.payments_due(limit)))
+    fn payments_due(&self, query: DueQuery, _: Instant) -> Answer<'_, Vec<Payment>> {
+        ready(Ok(self.shared.payments_due(query)))
     }
 }

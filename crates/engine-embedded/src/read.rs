@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use journal::{Address, Storage};
 use ledger::{
-    Account, AccountId, BalanceAt, Entry, Limit, Payment, PaymentId, STATEMENT_PAGE_MAX, Statement,
-    StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, BalanceAt, DueQuery, Entry, Limit, Payment, PaymentId, STATEMENT_PAGE_MAX,
+    Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 
 use crate::accounts::Kept;
@@ -112,14 +112,10 @@ impl<S: Storage> Shared<S> {
             .map_err(|error| damaged(&error))
     }
 
-    pub(crate) fn payments_due(&self, limit: usize) -> Vec<Payment> {
-        self.books
-            .read()
-            .payments
-            .iter()
-            .take(limit)
-            .cloned()
-            .collect()
+    pub(crate) fn payments_due(&self, query: DueQuery) -> Vec<Payment> {
+        let books = self.books.read();
+        let behind = books.payments.behind(query.after);
+        behind.take(query.limit).cloned().collect()
     }
 
     /// The account, and an entry to walk back from to those numbered below `before`, no more than

@@ -57,9 +57,9 @@ impl Summary {
         from: Option<Millis>,
         to: Option<Millis>,
     ) -> Vec<ProcessorSummary> {
-        let from = from.map_or(0, |from| from.0);
-        // The end is exclusive from here on; the last millisecond there is has no payment.
-        let end = to.map_or(u64::MAX, |to| to.0.saturating_add(1));
+        let from = from.map_or(0, |from| from.0.into());
+        // The end is exclusive from here on, and may be past what 64 bits can count.
+        let end = u128::from(to.map_or(u64::MAX, |to| to.0)) + 1;
         self.0
             .iter()
             .map(|(processor, buckets)| (processor, buckets.between(from, end)))
@@ -74,7 +74,7 @@ impl Summary {
 }
 
 impl Buckets {
-    fn between(&self, from: u64, end: u64) -> Sum {
+    fn between(&self, from: u128, end: u128) -> Sum {
         let mut sum = Sum::default();
         if from < end {
             self.add(WIDTHS.len() - 1, from, end, &mut sum);
@@ -84,14 +84,19 @@ impl Buckets {
 
     /// Adds the whole buckets of this level inside `from .. end`, and both edges by the level
     /// below.
-    fn add(&self, level: usize, from: u64, end: u64, sum: &mut Sum) {
-        let width = WIDTHS[level];
+    fn add(&self, level: usize, from: u128, end: u128, sum: &mut Sum) {
+        let width = u128::from(WIDTHS[level]);
         let (first, last) = (from.div_ceil(width), end / width);
         if first > last || (first == last && level > 0) {
             return self.add_below(level, from, end, sum);
         }
-        for (_, bucket) in self.0[level].range(first..last) {
-            sum.add(*bucket);
+        // Every bucket that holds a payment has a number of 64 bits.
+        let in_64_bits = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
+        if first < last {
+            let whole = in_64_bits(first)..=in_64_bits(last - 1);
+            for (_, bucket) in self.0[level].range(whole) {
+                sum.add(*bucket);
+            }
         }
         if level > 0 {
             self.add_below(level, from, first * width, sum);
@@ -99,7 +104,7 @@ impl Buckets {
         }
     }
 
-    fn add_below(&self, level: usize, from: u64, end: u64, sum: &mut Sum) {
+    fn add_below(&self, level: usize, from: u128, end: u128, sum: &mut Sum) {
         if from < end && level > 0 {
             self.add(level - 1, from, end, sum);
         }
@@ -120,6 +125,7 @@ mod tests {
         let times: Vec<u64> = (0..400)
             .map(|i| millis(i % 3, i * 7 % 24, i * 7_919 % 3_600_000))
             .chain([0, 999, 1_000, 59_999, 60_000, 86_399_999, 86_400_000])
+            .chain([u64::MAX - 1, u64::MAX])
             .collect();
         let mut summary = Summary::default();
         for time in &times {
@@ -135,6 +141,8 @@ mod tests {
             86_399_999,
             86_400_000,
             millis(2, 5, 17),
+            u64::MAX - 1,
+            u64::MAX,
         ];
         for from in bounds {
             for to in bounds {

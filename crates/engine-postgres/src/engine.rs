@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Engine, Millis, Outcome, Payment, PaymentId,
-    ProcessorSummary, Statement, StatementQuery, Timestamp, TransferId, UsedPayment, UsedTransfer,
+    Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, Millis, Outcome, Payment,
+    PaymentId, ProcessorSummary, Statement, StatementQuery, Timestamp, TransferId, UsedPayment,
+    UsedTransfer,
 };
 use tokio::task::JoinHandle;
 
@@ -115,7 +116,7 @@ impl Engine for PostgresEngine {
         Box::pin(self.store.payments_summary(from, to, deadline))
     }
 
-    fn payments_due(&self, limit: usize, deadline: Instant) -> Answer<'_, Vec<Payment>> {
-        Box::pin(self.store.payments_due(limit, deadline))
+    fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>> {
+        Box::pin(self.store.payments_due(query, deadline))
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Account, AccountId, BalanceAt, Entry, Millis, Payment, PaymentId, ProcessorName,
+    Account, AccountId, BalanceAt, DueQuery, Entry, Millis, Payment, PaymentId, ProcessorName,
     ProcessorSummary, STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId,
     Unavailable, UsedPayment, UsedTransfer,
 };
@@ -57,7 +57,8 @@ const SUMMARY: &str = "
 
 const PAYMENTS_DUE: &str = "
     SELECT payment_id, record FROM lastro.payments WHERE state IN (0, 1)
-    ORDER BY accepted_at, payment_id LIMIT $1";
+        AND (accepted_at, payment_id) > ($1, $2)
+    ORDER BY accepted_at, payment_id LIMIT $3";
 
 impl Store {
     pub(crate) async fn account(
@@ -166,18 +167,27 @@ impl Store {
 
     pub(crate) async fn payments_due(
         &self,
-        limit: usize,
+        query: DueQuery,
         deadline: Instant,
     ) -> Result<Vec<Payment>, Unavailable> {
-        let limit = at_most(limit as u64);
-        self.ask(PAYMENTS_DUE, &[&limit], deadline, |rows| {
-            rows.iter()
-                .map(|row| match used_payment(row)?.1 {
-                    UsedPayment::Accepted(payment) => Ok(payment),
-                    UsedPayment::Refused(..) => Err(Failure::Damaged("a due payment")),
-                })
-                .collect()
-        })
+        let (accepted_at, id) = match query.after {
+            Some(place) => (time(place.accepted_at), uuid(place.id.to_u128())),
+            None => (-1, uuid(0)),
+        };
+        let limit = at_most(query.limit as u64);
+        self.ask(
+            PAYMENTS_DUE,
+            &[&accepted_at, &id, &limit],
+            deadline,
+            |rows| {
+                rows.iter()
+                    .map(|row| match used_payment(row)?.1 {
+                        UsedPayment::Accepted(payment) => Ok(payment),
+                        UsedPayment::Refused(..) => Err(Failure::Damaged("a due payment")),
+                    })
+                    .collect()
+            },
+        )
         .await
     }
 

@@ -66,8 +66,8 @@ pub trait Engine: Send + Sync + 'static {
         deadline: Instant,
     ) -> Answer<'_, Vec<ProcessorSummary>>;
 
-    /// Payments that are accepted or sent, oldest first, no more than `limit`.
-    fn payments_due(&self, limit: usize, deadline: Instant) -> Answer<'_, Vec<Payment>>;
+    /// A page of the payments that are accepted or sent, in the order of their places.
+    fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>>;
 }
 
 /// Which page of a statement.
@@ -99,6 +99,24 @@ impl Statement {
             .map(|entry| entry.number)
             .filter(|number| *number > 1)
     }
+}
+
+/// Which page of the payments due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueQuery {
+    /// Only payments behind this place; from the oldest on when `None`.
+    pub after: Option<DuePlace>,
+    /// How many payments at most.
+    pub limit: usize,
+}
+
+/// A payment's place among those due: the oldest first. It is the payment's for life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DuePlace {
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// Its id, which decides where two were accepted at once on different nodes.
+    pub id: PaymentId,
 }
 
 /// A balance at a time.

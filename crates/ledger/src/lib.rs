@@ -37,8 +37,8 @@ pub use batch::{
 pub use command::{AcceptPayment, Command, Field, MoveMoney, OpenAccount};
 pub use decide::{Decision, decide};
 pub use engine::{
-    Answer, BalanceAt, BoxFuture, Engine, ProcessorSummary, STATEMENT_PAGE_MAX, Statement,
-    StatementQuery, Unavailable,
+    Answer, BalanceAt, BoxFuture, DuePlace, DueQuery, Engine, ProcessorSummary, STATEMENT_PAGE_MAX,
+    Statement, StatementQuery, Unavailable,
 };
 pub use event::{BatchDecided, Digest, Event, MemberFailure};
 pub use expiries::Expiries;

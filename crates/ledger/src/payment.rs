@@ -4,6 +4,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{AcceptPayment, Command};
+use crate::engine::DuePlace;
 use crate::id::{AccountId, PaymentId, ProcessorName};
 use crate::money::Currency;
 use crate::time::{Millis, Timestamp};
@@ -134,6 +135,15 @@ impl Payment {
         PaymentExpected {
             state: self.state.name(),
             attempt: self.attempt,
+        }
+    }
+
+    /// Its place among the payments due.
+    #[must_use]
+    pub const fn place(&self) -> DuePlace {
+        DuePlace {
+            accepted_at: self.accepted_at,
+            id: self.id,
         }
     }
 

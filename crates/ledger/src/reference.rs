@@ -12,7 +12,8 @@ use crate::batch::{AtomicDecision, Batch, decide_atomic};
 use crate::command::Command;
 use crate::decide::{Decision, decide};
 use crate::engine::{
-    Answer, BalanceAt, Engine, ProcessorSummary, STATEMENT_PAGE_MAX, Statement, StatementQuery,
+    Answer, BalanceAt, DueQuery, Engine, ProcessorSummary, STATEMENT_PAGE_MAX, Statement,
+    StatementQuery,
 };
 use crate::event::{BatchDecided, Event};
 use crate::expiries::Expiries;
@@ -230,7 +231,7 @@ impl Books {
 
     /// See [`Engine::payments_due`].
     #[must_use]
-    pub fn payments_due(&self, limit: usize) -> Vec<Payment> {
+    pub fn payments_due(&self, query: DueQuery) -> Vec<Payment> {
         let mut due: Vec<Payment> = self
             .memory
             .payments
@@ -240,8 +241,9 @@ impl Books {
                 _ => None,
             })
             .collect();
-        due.sort_by_key(|payment| payment.accepted_at);
-        due.truncate(limit);
+        due.retain(|payment| query.after.is_none_or(|after| payment.place() > after));
+        due.sort_by_key(Payment::place);
+        due.truncate(query.limit);
         due
     }
 }
@@ -320,7 +322,7 @@ impl Engine for ReferenceEngine {
         self.answer(|books| books.payments_summary(from, to))
     }
 
-    fn payments_due(&self, limit: usize, _: Instant) -> Answer<'_, Vec<Payment>> {
-        self.answer(|books| books.payments_due(limit))
+    fn payments_due(&self, query: DueQuery, _: Instant) -> Answer<'_, Vec<Payment>> {
+        self.answer(|books| books.payments_due(query))
     }
 }

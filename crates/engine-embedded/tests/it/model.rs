@@ -13,6 +13,7 @@ use ledger::{
 };
 
 use crate::bank::{PATIENCE, wait};
+use crate::picture::EVERY_DUE;
 use crate::picture::Ids;
 use engine_embedded::EmbeddedEngine;
 
@@ -116,7 +117,7 @@ pub(crate) fn compare<S: Storage>(engine: &EmbeddedEngine<S>, books: &Books) {
         let got = wait(engine.payment(id, Instant::now()));
         assert_eq!(got.unwrap(), books.state().payment(id), "payment {id}");
     }
-    let got = wait(engine.payments_due(usize::MAX, Instant::now()));
+    let got = wait(engine.payments_due(EVERY_DUE, Instant::now()));
     assert_eq!(got.unwrap(), payments_due(books));
     let got = wait(engine.payments_summary(None, None, Instant::now()));
     assert_eq!(got.unwrap(), summary(books));

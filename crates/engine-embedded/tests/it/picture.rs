@@ -4,7 +4,15 @@ use std::fmt::{Debug, Write};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use ledger::{AccountId, Answer, Engine, Millis, PaymentId, StatementQuery, Timestamp, TransferId};
+use ledger::{
+    AccountId, Answer, DueQuery, Engine, Millis, PaymentId, StatementQuery, Timestamp, TransferId,
+};
+
+/// All payments due in one page.
+pub(crate) const EVERY_DUE: DueQuery = DueQuery {
+    after: None,
+    limit: usize::MAX,
+};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -31,7 +39,7 @@ pub(crate) fn picture(engine: &dyn Engine, ids: &Ids) -> String {
         let used = read(engine.payment(*id, deadline));
         line(&mut text, &format!("payment {id}"), used);
     }
-    let due = read(engine.payments_due(usize::MAX, deadline));
+    let due = read(engine.payments_due(EVERY_DUE, deadline));
     line(&mut text, "due", due);
     for second in 0..4 {
         let from = Some(Millis(1_767_225_600_000 + second * 1_000));

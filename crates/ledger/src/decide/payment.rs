@@ -9,7 +9,7 @@ use crate::decide::{Decision, check_amount, check_description, remember, replay}
 use crate::event::Event;
 use crate::id::{AccountId, PaymentId, ProcessorName, TransferId};
 use crate::outcome::{Outcome, Record, Refusal};
-use crate::payment::{Payment, PaymentExpected, PaymentState, RefusedCode};
+use crate::payment::{Payment, PaymentExpected, PaymentState, PaymentStateName, RefusedCode};
 use crate::state::{State, UsedPayment};
 use crate::time::{Millis, Timestamp};
 use crate::transfer::{Transfer, TransferKind};
@@ -95,7 +95,12 @@ pub(super) fn send<S: State + ?Sized>(
         Ok(payment) => payment,
         Err(refusal) => return Decision::Refused(refusal),
     };
-    if payment.state == sent && payment.attempt == expected.attempt.saturating_add(1) {
+    // Only what is accepted or sent can have become this.
+    let was_due = matches!(
+        expected.state,
+        PaymentStateName::Accepted | PaymentStateName::Sent
+    );
+    if was_due && payment.state == sent && payment.attempt == expected.attempt.saturating_add(1) {
         return done(payment);
     }
     // A payment that is on its way may only be sent again as it was sent before.

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use ledger::{
-    AccountId, Answer, Engine, Entry, Event, Millis, PaymentId, STATEMENT_PAGE_MAX, Statement,
-    StatementQuery, Timestamp, TransferId,
+    AccountId, Answer, DuePlace, DueQuery, Engine, Entry, Event, Millis, Payment, PaymentId,
+    STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
 };
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -47,10 +47,18 @@ impl Run<'_> {
         read: impl for<'e> Fn(&'e dyn Engine) -> Answer<'e, T>,
     ) -> Result<T, String> {
         let expected = read(&*self.reference).await;
+        let got = read(&*self.engine).await;
+        self.judge(what, expected, got)
+    }
+
+    fn judge<T: Stamped + Clone + PartialEq + std::fmt::Debug>(
+        &mut self,
+        what: impl Fn() -> String,
+        expected: Result<T, Unavailable>,
+        got: Result<T, Unavailable>,
+    ) -> Result<T, String> {
         let expected = expected.map_err(|e| unavailable("read of the reference", e))?;
-        let got = read(&*self.engine)
-            .await
-            .map_err(|e| unavailable(&what(), e))?;
+        let got = got.map_err(|e| unavailable(&what(), e))?;
         if self.times.are_same(&expected, &got) {
             Ok(expected)
         } else {
@@ -196,13 +204,36 @@ impl Run<'_> {
             )
             .await?;
         }
-        for limit in [0, 1, 3, 10_000] {
-            let deadline = self.deadline();
-            let what = || format!("payments due, limit {limit}");
-            self.ask(what, |engine| engine.payments_due(limit, deadline))
-                .await?;
+        // The whole list first: it tells the moments of the engine's own clock.
+        let due = self.payments_due(None, 10_000).await?;
+        for limit in [0, 1, 3] {
+            self.payments_due(None, limit).await?;
+        }
+        for payment in due.choose_multiple(&mut self.rng, 3) {
+            for limit in [1, 10_000] {
+                self.payments_due(Some(payment.place()), limit).await?;
+            }
         }
         Ok(())
+    }
+
+    async fn payments_due(
+        &mut self,
+        after: Option<DuePlace>,
+        limit: usize,
+    ) -> Result<Vec<Payment>, String> {
+        let query = DueQuery { after, limit };
+        let engines_query = DueQuery {
+            after: after.map(|place| DuePlace {
+                accepted_at: self.engines_moment(place.accepted_at),
+                ..place
+            }),
+            limit,
+        };
+        let deadline = self.deadline();
+        let expected = self.reference.payments_due(query, deadline).await;
+        let got = self.engine.payments_due(engines_query, deadline).await;
+        self.judge(|| format!("payments due {query:?}"), expected, got)
     }
 
     async fn compare_summaries(&mut self) -> Result<(), String> {

@@ -82,6 +82,8 @@ fn a_sent_payment_stays_with_its_processor() {
         accept 1 - BRL 1
         send 1 accepted/0 p 5
         send 1 accepted/0 p 5 -> exists
+        send 1 settled/0 p 5 -> payment_in_other_state sent/1
+        send 1 refused/0 p 5 -> payment_in_other_state sent/1
         send 1 accepted/0 q 5 -> payment_in_other_state sent/1
         send 1 accepted/0 p 6 -> payment_in_other_state sent/1
         send 1 sent/1 q 5 -> payment_in_other_state sent/1

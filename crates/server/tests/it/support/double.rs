@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use ledger::reference::ReferenceEngine;
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Engine, Millis, Outcome, Payment, PaymentId,
-    ProcessorSummary, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment,
-    UsedTransfer,
+    Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, Millis, Outcome, Payment,
+    PaymentId, ProcessorSummary, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
+    UsedPayment, UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -104,7 +104,7 @@ impl Engine for Double {
         self.answer(|engine| engine.payments_summary(from, to, deadline))
     }
 
-    fn payments_due(&self, limit: usize, deadline: Instant) -> Answer<'_, Vec<Payment>> {
-        self.answer(|engine| engine.payments_due(limit, deadline))
+    fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>> {
+        self.answer(|engine| engine.payments_due(query, deadline))
     }
 }

@@ -79,6 +79,8 @@ pub(super) enum Bug {
     DueForgetsSent,
     /// The newest payments are due first.
     DueNewestFirst,
+    /// A page of due payments begins with the oldest, whatever it was asked to come behind.
+    DueForgetsPlace,
     /// A statement tells the balance before each credit.
     BalanceBefore,
     /// A statement's numbers skip one.

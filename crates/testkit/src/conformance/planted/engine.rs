@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use ledger::reference::Books;
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, BoxFuture, Clock, Engine, Event, Millis, Outcome,
-    Payment, PaymentId, PaymentState, ProcessorSummary, State, Statement, StatementQuery,
-    Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, Answer, BalanceAt, Batch, BoxFuture, Clock, DueQuery, Engine, Event,
+    Millis, Outcome, Payment, PaymentId, PaymentState, ProcessorSummary, State, Statement,
+    StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -116,14 +116,16 @@ impl Planted {
         })
     }
 
-    fn due(&self, limit: usize) -> Vec<Payment> {
-        let mut due = self.read(|books| books.payments_due(usize::MAX));
+    fn due(&self, query: DueQuery) -> Vec<Payment> {
+        let after = query.after.filter(|_| self.bug != Bug::DueForgetsPlace);
+        let limit = usize::MAX;
+        let mut due = self.read(|books| books.payments_due(DueQuery { after, limit }));
         match self.bug {
             Bug::DueForgetsSent => due.retain(|payment| payment.state == PaymentState::Accepted),
             Bug::DueNewestFirst => due.reverse(),
             _ => {}
         }
-        due.truncate(limit);
+        due.truncate(query.limit);
         due
     }
 }
@@ -190,7 +192,7 @@ impl Engine for Planted {
         Box::pin(std::future::ready(Ok(self.summary(from, to))))
     }
 
-    fn payments_due(&self, limit: usize, _: Instant) -> Answer<'_, Vec<Payment>> {
-        Box::pin(std::future::ready(Ok(self.due(limit))))
+    fn payments_due(&self, query: DueQuery, _: Instant) -> Answer<'_, Vec<Payment>> {
+        Box::pin(std::future::ready(Ok(self.due(query))))
     }
 }

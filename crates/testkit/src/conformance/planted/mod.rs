@@ -157,6 +157,7 @@ found! {
     summary_excludes_to: SummaryExcludesTo,
     due_forgets_sent: DueForgetsSent,
     due_newest_first: DueNewestFirst,
+    due_forgets_place: DueForgetsPlace,
     balance_before: BalanceBefore,
     entry_number_gap: EntryNumberGap,
     entries_swapped: EntriesSwapped,
