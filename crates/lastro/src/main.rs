@@ -5,6 +5,7 @@ mod clock;
 mod load;
 mod log;
 mod migrate;
+mod processor;
 mod serve;
 mod verify;
 
@@ -33,6 +34,8 @@ enum Command {
     Bench(bench::Options),
     /// Brings a PostgreSQL database to the tables that `serve --engine postgres` uses.
     Migrate(migrate::Options),
+    /// Serves a payment processor to test against: the 2025 challenge's, in memory.
+    Processor(processor::Options),
     /// Checks a data folder: the journal's chain, and every rule that its records must keep.
     Verify(verify::Options),
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Load(options) => load::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Migrate(options) => migrate::run(&options),
+        Command::Processor(options) => processor::run(options),
         Command::Verify(options) => verify::run(&options),
     };
     match result {

@@ -20,7 +20,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("outbox", &["ledger", "journal"]),
     ("payments", &["ledger"]),
     ("server", &["ledger", "outbox", "payments"]),
-    ("load", &["ledger"]),
+    ("processor", &[]),
+    ("load", &["ledger", "processor"]),
     (
         "lastro",
         &[
@@ -33,6 +34,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "outbox",
             "payments",
             "server",
+            "processor",
             "load",
         ],
     ),
@@ -41,7 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// What the tests of every crate may use besides, and itself with the features for tests.
-const IN_TESTS: &str = "testkit";
+const IN_TESTS: [&str; 2] = ["testkit", "processor"];
 
 pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     for (path, manifest) in manifests::members(tree) {
@@ -59,7 +61,8 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
         for dependency in dependencies(&manifest) {
             let is_ours = LAYERS.iter().any(|(layer, _)| *layer == dependency.name);
             let is_fine = allowed.contains(&dependency.name.as_str())
-                || (dependency.in_tests && [IN_TESTS, name].contains(&dependency.name.as_str()));
+                || (dependency.in_tests
+                    && (IN_TESTS.contains(&dependency.name.as_str()) || dependency.name == name));
             if is_ours && !is_fine {
                 let message = format!(
                     "`{name}` must not depend on `{}`: dependencies point down the layers",
@@ -182,11 +185,12 @@ mod tests {
 
     #[test]
     fn the_testkit_is_for_tests() {
-        assert!(found("ledger", "[dev-dependencies]\ntestkit.workspace = true\n").is_empty());
-        assert_eq!(
-            found("ledger", "[dependencies]\ntestkit.workspace = true\n").len(),
-            1
-        );
+        for name in ["testkit", "processor"] {
+            let in_tests = format!("[dev-dependencies]\n{name}.workspace = true\n");
+            assert!(found("ledger", &in_tests).is_empty());
+            let outside = format!("[dependencies]\n{name}.workspace = true\n");
+            assert_eq!(found("ledger", &outside).len(), 1);
+        }
         assert_eq!(
             found("ledger", "[dev-dependencies]\nserver.workspace = true\n").len(),
             1

@@ -78,6 +78,8 @@ fn mistakes_are_named() {
     for (arguments, expected) in [
         (vec!["serve", "--listen", "0.0.0.0:0"], "--insecure"),
         (vec!["serve", "--listen", "nowhere"], "--listen"),
+        (vec!["processor", "--listen", "0.0.0.0:0"], "--insecure"),
+        (vec!["processor", "--fee", "1.5"], "a fee is 0 to 1"),
         (vec!["serve", "--durability", "maybe"], "--durability"),
         (
             vec!["serve", "--config", "/nonexistent.toml"],

@@ -6,5 +6,6 @@ mod challenge;
 mod commands;
 mod kill;
 mod postgres;
+mod processor;
 mod support;
 mod syscalls;

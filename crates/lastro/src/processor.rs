@@ -1,0 +1,85 @@
+//! `lastro processor`: a payment processor to test against.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use ::processor::{Decimal, Host, Processor, Settings};
+use anyhow::{Context, ensure};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Where it is served; port 0 is any free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8001")]
+    listen: SocketAddr,
+    /// What it is called.
+    #[arg(long, default_value = "default")]
+    name: String,
+    /// Its share of each payment, such as 0.05 [default: 0.05 for `default`, else 0.15].
+    #[arg(long, value_parser = fee)]
+    fee: Option<Decimal>,
+    /// What admin calls must carry in X-Rinha-Token.
+    #[arg(long, default_value = "123")]
+    token: String,
+    /// How many milliseconds each payment takes at first.
+    #[arg(long, value_name = "MS", default_value_t = 0,
+          value_parser = clap::value_parser!(u64).range(..=3_600_000))]
+    delay_ms: u64,
+    /// Begins with payments failing.
+    #[arg(long)]
+    failing: bool,
+    /// Allows to be served beyond loopback: anybody there may order failures.
+    #[arg(long)]
+    insecure: bool,
+}
+
+fn fee(text: &str) -> Result<Decimal, String> {
+    let fee: Decimal = text.parse().map_err(|error| format!("{error}"))?;
+    if fee < Decimal::ZERO || fee > Decimal::hundredths(100) || !fee.is_factor() {
+        return Err("a fee is 0 to 1 with at most 4 digits after the point".to_owned());
+    }
+    Ok(fee)
+}
+
+/// Serves until SIGTERM or Ctrl-C.
+pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
+    ensure!(
+        options.listen.ip().is_loopback() || options.insecure,
+        "--listen {} is beyond loopback, where anybody may order failures: say --insecure to allow it",
+        options.listen
+    );
+    let official = Settings::official(&options.name);
+    let settings = Settings {
+        name: options.name,
+        fee: options.fee.unwrap_or(official.fee),
+        token: options.token,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).context("cannot hear SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot hear SIGINT")?;
+        let host = Host::bind(options.listen)
+            .with_context(|| format!("cannot listen on {}", options.listen))?;
+        eprintln!(
+            "processor {} with a fee of {} is listening on {}",
+            settings.name,
+            settings.fee,
+            host.address()
+        );
+        let processor = Processor::new(settings);
+        processor.set_delay(Duration::from_millis(options.delay_ms));
+        processor.set_failing(options.failing);
+        let stop = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        host.serve(processor, stop).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
