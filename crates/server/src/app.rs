@@ -6,11 +6,12 @@ use axum::Router;
 use axum::extract::{Request, State};
 use ledger::{Clock, Engine};
 
-use crate::body::Room;
 use crate::call::Call;
 use crate::health::Health;
+use crate::hosts::Hosts;
 use crate::limits::Limits;
 use crate::measure::{Answered, Metrics, Route, get_route, measured, patch_route, post_route};
+use crate::room::Room;
 use crate::{challenge_2024, errors, openapi, probes, v1};
 
 /// What a face answers from.
@@ -24,20 +25,24 @@ pub struct App {
     pub health: Arc<dyn Health>,
     /// What a caller may take.
     pub limits: Limits,
+    /// Which hosts requests may name.
+    pub hosts: Hosts,
 }
 
 /// What all handlers share.
 pub(crate) struct Shared {
     pub(crate) app: App,
     pub(crate) metrics: Metrics,
-    pub(crate) room: Room,
+    pub(crate) bodies: Room,
+    pub(crate) answers: Room,
 }
 
 impl App {
     pub(crate) fn into_router(self) -> Router {
         let shared = Arc::new(Shared {
             metrics: Metrics::new(),
-            room: Room::new(self.limits.bodies_bytes_max),
+            bodies: Room::new(self.limits.bodies_bytes_max),
+            answers: Room::new(self.limits.answers_bytes_max),
             app: self,
         });
         Router::new()

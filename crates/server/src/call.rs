@@ -10,10 +10,11 @@ use ledger::{
 };
 
 use crate::app::Shared;
-use crate::body::BodyBytes;
+use crate::body::{self, BodyBytes};
 use crate::errors;
 use crate::health::Readiness;
 use crate::problem::Problem;
+use crate::room::Place;
 
 /// A request in progress.
 pub(crate) struct Call {
@@ -38,22 +39,29 @@ impl Call {
     /// The body of a `/v1` request.
     pub(crate) async fn body(&self, body: Body) -> Result<BodyBytes, Problem> {
         let bytes_max = self.shared.app.limits.body_bytes_max;
-        let room = &self.shared.room;
-        room.read(body, bytes_max, self.deadline()).await
+        self.read(body, bytes_max).await
     }
 
     /// The body of a batch.
     pub(crate) async fn batch_body(&self, body: Body) -> Result<BodyBytes, Problem> {
         let bytes_max = self.shared.app.limits.batch_body_bytes_max;
-        let room = &self.shared.room;
-        room.read(body, bytes_max, self.deadline()).await
+        self.read(body, bytes_max).await
     }
 
     /// The body of a request on the 2024 challenge's routes.
     pub(crate) async fn challenge_body(&self, body: Body) -> Result<BodyBytes, Problem> {
         let bytes_max = self.shared.app.limits.challenge_body_bytes_max;
-        let room = &self.shared.room;
-        room.read(body, bytes_max, self.deadline()).await
+        self.read(body, bytes_max).await
+    }
+
+    async fn read(&self, body: Body, bytes_max: usize) -> Result<BodyBytes, Problem> {
+        body::read(&self.shared.bodies, body, bytes_max, self.deadline()).await
+    }
+
+    /// A place for an answer of so many bytes at the most. It is taken before the engine is asked:
+    /// what has been done must be told.
+    pub(crate) fn place(&self, bytes_max: usize) -> Result<Place, Problem> {
+        self.shared.answers.take(bytes_max)
     }
 
     /// Gives the ledger one command.

@@ -23,6 +23,14 @@ pub(crate) fn method_not_allowed() -> Problem {
     )
 }
 
+pub(crate) fn host_not_served() -> Problem {
+    Problem::new(
+        StatusCode::MISDIRECTED_REQUEST,
+        "host_not_served",
+        "the request is for a host that is not served here; start the server with --host NAME",
+    )
+}
+
 pub(crate) fn uri_too_long(bytes_max: usize) -> Problem {
     let detail = format!("path and query have more than {bytes_max} bytes");
     Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail)

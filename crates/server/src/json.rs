@@ -9,12 +9,14 @@ use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
+use hyper::body::Bytes;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
 
 use crate::errors;
 use crate::problem::Problem;
+use crate::room::Place;
 
 /// The longest detail about a body's fault, in bytes: it quotes what the caller sent.
 const DETAIL_BYTES_MAX: usize = 200;
@@ -111,13 +113,44 @@ pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// An answer with a JSON body.
 pub(crate) fn respond(status: StatusCode, body: &impl Serialize) -> Response {
+    with_body(status, Body::from(written(body)))
+}
+
+/// An answer with a JSON body that may be large: it keeps its place until the caller has taken it.
+pub(crate) fn respond_in(mut place: Place, status: StatusCode, body: &impl Serialize) -> Response {
+    let mut bytes = written(body);
+    bytes.shrink_to_fit();
+    place.shrink_to(bytes.len());
+    let placed = Placed {
+        bytes,
+        _place: place,
+    };
+    with_body(status, Body::from(Bytes::from_owner(placed)))
+}
+
+struct Placed {
+    bytes: Vec<u8>,
+    _place: Place,
+}
+
+impl AsRef<[u8]> for Placed {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn written(body: &impl Serialize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
     if let Err(error) = serde_json::to_writer(&mut bytes, body) {
         // Plain data into memory: it cannot fail, unless a `Serialize` of ours does.
         tracing::error!(%error, "an answer could not be written as JSON: {error}");
         bytes.clear();
     }
-    let mut response = Response::new(Body::from(bytes));
+    bytes
+}
+
+fn with_body(status: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response
         .headers_mut()

@@ -14,6 +14,9 @@ pub struct Limits {
     /// How many bytes the bodies larger than 16 KiB may take together: 64 MiB. Beyond: 503
     /// `overloaded`.
     pub bodies_bytes_max: usize,
+    /// How many bytes the answers larger than 16 KiB may take together until their callers have
+    /// taken them: 64 MiB. Beyond: 503 `overloaded`.
+    pub answers_bytes_max: usize,
     /// The largest request head, in bytes: 16 KiB (8 KiB is the least that is kept). Beyond: 431.
     pub header_bytes_max: usize,
     /// The most headers of a request: 100. Beyond: 431.
@@ -41,6 +44,7 @@ impl Default for Limits {
             batch_body_bytes_max: 4 * 1024 * 1024,
             challenge_body_bytes_max: 4 * 1024,
             bodies_bytes_max: 64 * 1024 * 1024,
+            answers_bytes_max: 64 * 1024 * 1024,
             header_bytes_max: 16 * 1024,
             header_count_max: 100,
             uri_bytes_max: 2 * 1024,

@@ -63,7 +63,7 @@ routes! {
 }
 
 const METHODS: [&str; 5] = ["GET", "POST", "HEAD", "PATCH", "other"];
-const STATUSES: [StatusCode; 15] = [
+const STATUSES: [StatusCode; 16] = [
     StatusCode::OK,
     StatusCode::CREATED,
     StatusCode::UNPROCESSABLE_ENTITY,
@@ -79,6 +79,7 @@ const STATUSES: [StatusCode; 15] = [
     StatusCode::URI_TOO_LONG,
     StatusCode::UNSUPPORTED_MEDIA_TYPE,
     StatusCode::ACCEPTED,
+    StatusCode::MISDIRECTED_REQUEST,
 ];
 
 /// The face's metrics, as handles of the recorder installed when the face was made.
@@ -190,7 +191,7 @@ where
 {
     let started = Instant::now();
     let method = method_index(request.method());
-    let answered = match check_uri(&shared, &request) {
+    let answered = match check_head(&shared, &request) {
         Err(problem) => Err(problem),
         Ok(()) => {
             let call = Call::new(Arc::clone(&shared), started);
@@ -204,7 +205,10 @@ where
     response
 }
 
-fn check_uri(shared: &Shared, request: &Request) -> Result<(), Problem> {
+fn check_head(shared: &Shared, request: &Request) -> Result<(), Problem> {
+    if !shared.app.hosts.admit(request) {
+        return Err(errors::host_not_served());
+    }
     let bytes_max = shared.app.limits.uri_bytes_max;
     let uri = request.uri();
     let query_bytes = uri.query().map_or(0, str::len);

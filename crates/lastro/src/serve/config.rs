@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::builder::FalseyValueParser;
 use journal::Durability;
 use serde::Deserialize;
-use server::ListenAddress;
+use server::{Hosts, ListenAddress};
 
 /// What was asked for on the command line or in the environment.
 #[derive(clap::Args)]
@@ -19,6 +19,10 @@ pub(crate) struct Options {
     /// Where HTTP is served: `host:port` or `unix:PATH` [default: 127.0.0.1:9999].
     #[arg(long, env = "LASTRO_LISTEN", value_name = "ADDR")]
     listen: Option<String>,
+    /// A name under which HTTP is asked for, such as that of the site before a proxy; may be given
+    /// several times. Addresses, `localhost` and names without a dot need not be said.
+    #[arg(long, env = "LASTRO_HOST", value_name = "NAME", value_delimiter = ',')]
+    host: Vec<String>,
     /// Where metrics are served: `host:port`, `unix:PATH` or `none` [default: 127.0.0.1:9990].
     #[arg(long, env = "LASTRO_METRICS_LISTEN", value_name = "ADDR|none")]
     metrics_listen: Option<String>,
@@ -44,7 +48,7 @@ pub(crate) struct Options {
     /// Leaves the database's tables as they are: `lastro migrate` has been run.
     #[arg(long, env = "LASTRO_NO_MIGRATE", value_parser = FalseyValueParser::new())]
     no_migrate: bool,
-    /// Allows addresses beyond loopback, to anyone who can reach them.
+    /// Allows addresses beyond loopback, to anyone who can reach them, and any host to be named.
     #[arg(long, env = "LASTRO_INSECURE", value_parser = FalseyValueParser::new())]
     insecure: bool,
     /// A TOML file with the same settings, named as the flags with underscores.
@@ -58,6 +62,7 @@ pub(crate) struct Options {
 struct File {
     demo: Option<bool>,
     listen: Option<String>,
+    host: Option<Vec<String>>,
     metrics_listen: Option<String>,
     data_dir: Option<PathBuf>,
     durability: Option<String>,
@@ -81,6 +86,7 @@ pub(crate) enum EngineConfig {
 pub(crate) struct Config {
     pub(crate) demo: bool,
     pub(crate) listen: ListenAddress,
+    pub(crate) host: Vec<String>,
     pub(crate) metrics_listen: Option<ListenAddress>,
     pub(crate) data_dir: PathBuf,
     pub(crate) durability: Durability,
@@ -113,6 +119,11 @@ impl Config {
         Ok(Self {
             demo: options.demo || file.demo.unwrap_or(false),
             listen: address("listen", listen.as_deref().unwrap_or("127.0.0.1:9999"))?,
+            host: if options.host.is_empty() {
+                file.host.unwrap_or_default()
+            } else {
+                options.host
+            },
             metrics_listen: match metrics_listen.as_deref().unwrap_or("127.0.0.1:9990") {
                 "none" => None,
                 text => Some(address("metrics-listen", text)?),
@@ -129,6 +140,16 @@ impl Config {
             engine,
             insecure: options.insecure || file.insecure.unwrap_or(false),
         })
+    }
+
+    /// Which hosts requests may name. A Unix socket is out of any page's reach, and what is
+    /// insecure is asked under whatever name the others have for this machine.
+    pub(crate) fn hosts(&self) -> Hosts {
+        if self.insecure || matches!(self.listen, ListenAddress::Unix(_)) {
+            Hosts::any()
+        } else {
+            Hosts::local_and(self.host.clone())
+        }
     }
 
     /// Safe by default: beyond loopback only when that was asked for by name.
@@ -171,6 +192,9 @@ fn address(name: &str, text: &str) -> anyhow::Result<ListenAddress> {
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "listen          {}", self.listen)?;
+        if !self.host.is_empty() {
+            writeln!(f, "host            {}", self.host.join(", "))?;
+        }
         match &self.metrics_listen {
             Some(address) => writeln!(f, "metrics_listen  {address}")?,
             None => writeln!(f, "metrics_listen  none")?,
@@ -208,6 +232,7 @@ mod tests {
         Options {
             demo: false,
             listen: None,
+            host: Vec::new(),
             metrics_listen: None,
             data_dir: None,
             durability: None,
@@ -261,6 +286,23 @@ mod tests {
                 "{listen} {metrics_listen}"
             );
         }
+    }
+
+    #[test]
+    fn hosts_are_checked_unless_that_is_pointless() {
+        let asked = |listen: &str, insecure| {
+            let asked = Options {
+                listen: Some(listen.to_owned()),
+                insecure,
+                ..options()
+            };
+            let file = toml::from_str("host = ['bank.example']").unwrap();
+            Config::merge(asked, file).unwrap().hosts()
+        };
+        let named = Hosts::local_and(vec!["bank.example".to_owned()]);
+        assert_eq!(asked("127.0.0.1:1", false), named);
+        assert_eq!(asked("127.0.0.1:1", true), Hosts::any());
+        assert_eq!(asked("unix:/run/x", false), Hosts::any());
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
         clock,
         health,
         limits: Limits::default(),
+        hosts: config.hosts(),
     };
     runtime.block_on(serve(&config, engine.as_ref(), app, recorder))?;
     drop(runtime);

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use super::cursor;
 use super::path::account_in_path;
 use super::query::statement_query;
-use super::views::StatementView;
+use super::views::{ACCOUNT_BYTES_MAX, ENTRY_BYTES_MAX, StatementView};
 use crate::call::Call;
 use crate::errors;
 use crate::json;
@@ -38,6 +38,7 @@ pub(crate) async fn statement(call: Call, request: Request) -> Answered {
         return Err(Problem::from(&refusal));
     }
     let query = statement_query(id.clone(), request.uri().query())?;
+    let place = call.place(ACCOUNT_BYTES_MAX + query.limit * ENTRY_BYTES_MAX)?;
     let Some(statement) = call.statement(query).await? else {
         return Err(errors::account_not_found(id.as_str()));
     };
@@ -45,5 +46,5 @@ pub(crate) async fn statement(call: Call, request: Request) -> Answered {
         .next_before()
         .map(|before| cursor::encode(&id, before));
     let view = StatementView::new(&id, &statement, next_cursor);
-    Ok(json::respond(StatusCode::OK, &view))
+    Ok(json::respond_in(place, StatusCode::OK, &view))
 }

@@ -5,6 +5,14 @@ use serde::{Serialize, Serializer};
 
 use crate::rfc3339::Nanos;
 
+/// An account's longest JSON, and an entry's: the longest ids, numbers and descriptions, of
+/// characters of four bytes.
+pub(super) const ACCOUNT_BYTES_MAX: usize = 640;
+pub(super) const ENTRY_BYTES_MAX: usize = 1024;
+
+/// A transfer's longest JSON beside its account ids and its description.
+pub(super) const TRANSFER_BYTES_MAX: usize = 700;
+
 /// An id that prints as a UUID.
 fn printed<T: std::fmt::Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(value)

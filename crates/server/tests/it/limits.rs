@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use server::Limits;
 
 use crate::support::{Face, Setup, everything, five_accounts};
@@ -194,4 +195,53 @@ async fn a_body_in_chunks_has_the_same_bound() {
     let answer = raw.answer().await.unwrap();
     assert_eq!(answer.problem(), (413, "body_too_large".to_owned()));
     assert!(raw.closed().await);
+}
+
+/// Answers wait in memory until their callers take them: together no more than their room.
+#[tokio::test]
+async fn large_answers_share_a_bounded_room() {
+    let engine = five_accounts().await;
+    let mut setup = Setup::over(engine.clone());
+    setup.limits.answers_bytes_max = 1024 * 1024;
+    let face = setup.start().await;
+    for _ in 0..1_000 {
+        assert_eq!(face.transact(1, "c", 1, "0123456789").await.status, 200);
+    }
+    const LARGE: &str = "/v1/accounts/1/statement?limit=1000";
+    assert_eq!(face.get(LARGE).await.status, 200);
+    let mut greedy = face.raw().await;
+    let request = format!("GET {LARGE} HTTP/1.1\r\nHost: x\r\n\r\n");
+    greedy.send(request.repeat(200)).await;
+    // It takes nothing. Once the sockets are full, an answer stays in memory.
+    let started = Instant::now();
+    let refused = loop {
+        let answer = face.get(LARGE).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        assert_within(started, 0, 10_000);
+    };
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let still_refused = face.get(LARGE).await;
+    for answer in [refused, still_refused] {
+        assert_eq!(answer.problem(), (503, "overloaded"));
+        assert_eq!(answer.body["nothing_done"], true);
+        assert_eq!(answer.retry_after.as_deref(), Some("1"));
+    }
+    // A batch is refused before it is applied, and what is small goes on.
+    let before = everything(&engine);
+    let command = json!({"kind": "close_account", "account_id": "1"});
+    let batch = json!({"atomic": false, "commands": vec![command; 1_000]});
+    let answer = face.post("/v1/batches", batch).await;
+    assert_eq!(answer.problem(), (503, "overloaded"));
+    assert_eq!(everything(&engine), before);
+    let small = face.get("/v1/accounts/1/statement?limit=10").await;
+    assert_eq!(small.status, 200);
+
+    drop(greedy);
+    let started = Instant::now();
+    while face.get(LARGE).await.status != 200 {
+        assert_within(started, 0, 10_000);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

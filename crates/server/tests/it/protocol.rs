@@ -1,9 +1,9 @@
 //! HTTP itself: methods, versions, pipelines, probes.
 
 use serde_json::json;
-use server::{Health, Readiness};
+use server::{Health, Hosts, Readiness};
 
-use crate::support::{Setup, five, five_accounts};
+use crate::support::{Setup, everything, five, five_accounts};
 
 #[tokio::test]
 async fn http_1_0_is_answered_and_closed() {
@@ -120,4 +120,50 @@ async fn probes_tell_living_from_ready() {
     let answer = face.get("/readyz").await;
     assert_eq!(answer.problem(), (503, "storage_full"));
     assert_eq!(answer.body["free_bytes"], 0);
+}
+
+/// A page of another site under a name that leads to this machine is not answered.
+#[tokio::test]
+async fn a_request_for_another_host_is_refused() {
+    let engine = five_accounts().await;
+    let before = everything(&engine);
+    let mut setup = Setup::over(engine.clone());
+    setup.hosts = Hosts::local_and(vec!["bank.example".to_owned()]);
+    let face = setup.start().await;
+    let body = "{\"valor\":1,\"tipo\":\"c\",\"descricao\":\"x\"}";
+    let post = |host: &str| {
+        let length = body.len();
+        format!(
+            "POST /clientes/1/transacoes HTTP/1.1\r\nHost: {host}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    };
+    for host in [
+        "evil.example",
+        "evil.example:9999",
+        "127.0.0.1.evil.example",
+    ] {
+        let mut raw = face.raw().await;
+        for request in [
+            post(host),
+            format!("GET /v1/accounts/1 HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+            format!("GET /nothing HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+        ] {
+            raw.send(request).await;
+            let answer = raw.answer().await.unwrap();
+            assert_eq!(answer.problem(), (421, "host_not_served".to_owned()));
+        }
+    }
+    assert_eq!(everything(&engine), before);
+    for host in [
+        "127.0.0.1:9999",
+        "localhost",
+        "[::1]:1",
+        "api",
+        "bank.example",
+    ] {
+        let mut raw = face.raw().await;
+        raw.send(post(host)).await;
+        assert_eq!(raw.answer().await.unwrap().status, 200, "{host}");
+    }
 }

@@ -8,8 +8,8 @@ mod members;
 mod outcomes;
 
 use axum::extract::Request;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::Response;
 use ledger::{Batch, BatchId, BatchInvalid, Outcome, Refusal};
 use serde::Deserialize;
 
@@ -19,6 +19,7 @@ use crate::errors;
 use crate::json::{self, Text};
 use crate::measure::Answered;
 use crate::problem::{Problem, REPLAYED};
+use crate::room::Place;
 
 use members::Members;
 
@@ -117,10 +118,11 @@ pub(crate) async fn batch(call: Call, request: Request) -> Answered {
     let batch = json::parse::<BatchRequest<'_>>(&body)?.batch(&parts.headers)?;
     drop(body);
     let id = batch.atomic_id();
+    let place = call.place(outcomes::bytes_max(batch.commands()))?;
     let outcomes = call.submit_batch(batch).await?;
     let mut response = match id.and_then(|_| failed_index(&outcomes)) {
-        None => json::respond(StatusCode::OK, &BatchView::new(id, &outcomes)),
-        Some(index) => failed(id, index, &outcomes)?,
+        None => json::respond_in(place, StatusCode::OK, &BatchView::new(id, &outcomes)),
+        Some(index) => failed(place, id, index, &outcomes)?,
     };
     if outcomes.iter().all(|outcome| outcome.replayed) {
         let headers = response.headers_mut();
@@ -142,23 +144,15 @@ fn failed_index(outcomes: &[Outcome]) -> Option<usize> {
         .flatten()
 }
 
-fn failed(id: Option<BatchId>, index: usize, outcomes: &[Outcome]) -> Answered {
+fn failed(place: Place, id: Option<BatchId>, index: usize, outcomes: &[Outcome]) -> Answered {
     if let Err(refusal @ Refusal::ExistsWithDifferent(ledger::Field::Members)) =
         &outcomes[index].result
     {
         return Err(Problem::from(refusal));
     }
     let view = BatchFailedView::new(id, index, outcomes);
-    Ok(problem(json::respond(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        &view,
-    )))
-}
-
-fn problem(mut response: Response) -> Response {
-    response.headers_mut().insert(
-        axum::http::header::CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
-    response
+    let mut response = json::respond_in(place, StatusCode::UNPROCESSABLE_ENTITY, &view);
+    let content_type = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    Ok(response)
 }

@@ -1,11 +1,33 @@
 //! The outcomes of a batch as they are answered.
 
 use axum::http::StatusCode;
-use ledger::{BatchId, Outcome, Record, Refusal};
+use ledger::{
+    ACCOUNT_ID_LENGTH_MAX, BatchId, Command, DESCRIPTION_LENGTH_MAX, Outcome, Record, Refusal,
+};
 use serde::Serialize;
 
-use super::super::views::{AccountView, TransferView};
+use super::super::views::{AccountView, TRANSFER_BYTES_MAX, TransferView};
 use crate::problem::Problem;
+
+/// How large the answer to these commands may become, in bytes.
+pub(super) fn bytes_max(commands: &[Command]) -> usize {
+    /// What is around a record or a refusal, and a refusal's own words and figures.
+    const AROUND: usize = 160;
+    const ID: usize = ACCOUNT_ID_LENGTH_MAX;
+    // A quotation mark takes two bytes in JSON; a refusal says an id twice.
+    let of_one = |command: &Command| match command {
+        Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
+            let ids = transfer.debit_account_id.as_str().len()
+                + transfer.credit_account_id.as_str().len();
+            2 * (ids + transfer.description.len())
+        }
+        // The description is the pending transfer's: up to four bytes a character.
+        Command::Post { .. } | Command::Void { .. } => 2 * ID + 4 * DESCRIPTION_LENGTH_MAX,
+        _ => 2 * ID,
+    };
+    let outcomes = commands.iter().map(of_one).sum::<usize>();
+    1024 + outcomes + commands.len() * (AROUND + TRANSFER_BYTES_MAX)
+}
 
 /// The outcomes of a batch, in the order of its commands.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -112,5 +134,142 @@ impl<'a> OutcomeView<'a> {
             }
         }
         view
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger::{
+        Account, AccountId, After, Currency, Limit, MoveMoney, Reference, Timestamp, Transfer,
+        TransferId, TransferKind,
+    };
+
+    use super::*;
+
+    const MAX: u64 = u64::MAX;
+
+    fn id(letter: &str) -> AccountId {
+        AccountId::new(&letter.repeat(ACCOUNT_ID_LENGTH_MAX)).unwrap()
+    }
+
+    fn transfer_id() -> TransferId {
+        TransferId::from_u128(u128::MAX)
+    }
+
+    fn move_money(description: &str) -> MoveMoney {
+        MoveMoney {
+            id: transfer_id(),
+            debit_account_id: id("d"),
+            credit_account_id: id("c"),
+            amount: MAX,
+            description: description.into(),
+            reference: Some(Reference::from_u128(u128::MAX)),
+        }
+    }
+
+    fn made(kind: TransferKind, description: &str) -> Record {
+        let moved = move_money(description);
+        let after = After {
+            entry_number: MAX,
+            balance: i64::MIN,
+            credit_limit: MAX,
+        };
+        Record::Transfer(Transfer {
+            id: moved.id,
+            kind,
+            debit_account_id: moved.debit_account_id,
+            credit_account_id: moved.credit_account_id,
+            amount: MAX,
+            description: moved.description,
+            reference: moved.reference,
+            timestamp: Timestamp::from_nanos(MAX),
+            debit: Some(after),
+            credit: Some(after),
+        })
+    }
+
+    fn refusals() -> Vec<Refusal> {
+        let (account_id, pending_id) = (id("a"), transfer_id());
+        vec![
+            Refusal::ExistsWithDifferent(ledger::Field::CreditAccountId),
+            Refusal::InsufficientFunds {
+                account_id: account_id.clone(),
+                available: MAX,
+                required: MAX,
+                credit_limit: MAX,
+            },
+            Refusal::AccountInUse {
+                account_id: account_id.clone(),
+                balance: i64::MIN,
+                debits_pending: MAX,
+                credits_pending: MAX,
+            },
+            Refusal::BalanceOverflow { account_id },
+            Refusal::PendingAlreadyPosted { pending_id },
+            Refusal::AmountExceedsPending {
+                available: MAX,
+                required: MAX,
+            },
+            Refusal::DescriptionInvalid,
+            Refusal::BatchMemberFailed,
+        ]
+    }
+
+    /// Whatever becomes of a command, its answer fits into the place that is taken for it.
+    #[track_caller]
+    fn check(command: &Command, record: Record) {
+        let outcomes = refusals().into_iter().map(Outcome::refused);
+        for outcome in outcomes.chain([Outcome::created(record)]) {
+            let taken = bytes_max(std::slice::from_ref(command)) - bytes_max(&[]);
+            let needed = serde_json::to_vec(&OutcomeView::new(&outcome)).unwrap();
+            let text = String::from_utf8_lossy(&needed);
+            // One byte for the comma.
+            assert!(needed.len() < taken, "{} of {taken}: {text}", needed.len());
+        }
+    }
+
+    #[test]
+    fn no_answer_is_larger_than_its_place() {
+        let (pending_id, timeout_s) = (transfer_id(), u32::MAX);
+        for character in ["x", "\"", "\u{1f600}"] {
+            let description = &*character.repeat(DESCRIPTION_LENGTH_MAX);
+            let transfer = || move_money(description);
+            let pend = Command::Pend {
+                transfer: transfer(),
+                timeout_s,
+            };
+            check(
+                &Command::Transfer(transfer()),
+                made(TransferKind::Transfer, description),
+            );
+            check(&pend, made(TransferKind::Pend { timeout_s }, description));
+            let void = Command::Void {
+                id: transfer_id(),
+                pending_id,
+            };
+            check(&void, made(TransferKind::Void { pending_id }, description));
+        }
+        let account = Account {
+            debits_posted: MAX,
+            credits_posted: MAX,
+            debits_pending: MAX,
+            credits_pending: MAX,
+            entry_count: MAX,
+            ..Account::new(
+                Currency::new("BRL").unwrap(),
+                Limit::Unlimited,
+                Timestamp::from_nanos(MAX),
+            )
+        };
+        let close = Command::CloseAccount {
+            account_id: id("a"),
+        };
+        check(
+            &close,
+            Record::Account {
+                id: id("a"),
+                account,
+            },
+        );
     }
 }

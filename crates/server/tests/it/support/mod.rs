@@ -11,7 +11,7 @@ use ledger::reference::ReferenceEngine;
 use ledger::{Account, AccountId, Batch, Clock, Command, Currency, Engine, OpenAccount, Timestamp};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
-use server::{AlwaysReady, App, Health, Limits, ListenAddress, Stopped, bind, serve};
+use server::{AlwaysReady, App, Health, Hosts, Limits, ListenAddress, Stopped, bind, serve};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -41,6 +41,7 @@ pub(crate) struct Setup {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) health: Arc<dyn Health>,
     pub(crate) limits: Limits,
+    pub(crate) hosts: Hosts,
     pub(crate) listen: ListenAddress,
     pub(crate) stop_timeout: Duration,
 }
@@ -51,6 +52,7 @@ impl Setup {
             engine,
             health: Arc::new(AlwaysReady),
             limits: Limits::default(),
+            hosts: Hosts::local_and(Vec::new()),
             listen: "127.0.0.1:0".parse().unwrap(),
             stop_timeout: Duration::from_secs(10),
         }
@@ -64,6 +66,7 @@ impl Setup {
             clock: Arc::new(SystemClock),
             health: self.health,
             limits: self.limits,
+            hosts: self.hosts,
         };
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
