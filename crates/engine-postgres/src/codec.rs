@@ -5,8 +5,8 @@
 //! its end.
 
 use ledger::{
-    Account, AccountId, Currency, Event, Limit, Millis, PaymentId, PendingState, Timestamp,
-    TransferId, TransferKind, UsedPayment, UsedTransfer,
+    Account, AccountId, BatchId, Currency, Digest, Event, Limit, Millis, PaymentId, PendingState,
+    Timestamp, TransferId, TransferKind, UsedBatch, UsedPayment, UsedTransfer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -145,6 +145,20 @@ pub(crate) fn used_payment(row: &Row) -> Result<(PaymentId, UsedPayment), Failur
             command, refusal, ..
         } => UsedPayment::Refused(command, refusal),
         _ => return Err(Failure::Damaged("a payment")),
+    };
+    Ok((id, used))
+}
+
+/// A row of used ids of atomic batches.
+pub(crate) fn used_batch(row: &Row) -> Result<(BatchId, UsedBatch), Failure> {
+    let id = BatchId::from_u128(row.try_get::<_, Uuid>("batch_id")?.as_u128());
+    let digest: &[u8] = row.try_get("digest")?;
+    let digest = digest
+        .try_into()
+        .map_err(|_| Failure::Damaged("a batch's digest"))?;
+    let used = UsedBatch {
+        digest: Digest(digest),
+        outcomes: decode(row.try_get("outcomes")?)?,
     };
     Ok((id, used))
 }

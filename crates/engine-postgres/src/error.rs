@@ -41,9 +41,11 @@ pub enum OpenError {
 
 /// Why an attempt of a call or a read failed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
+pub enum Failure {
+    /// The database refused, or the connection ended.
     #[error(transparent)]
     Database(#[from] tokio_postgres::Error),
+    /// There is no connection.
     #[error(transparent)]
     Pool(#[from] PoolError),
     /// The attempt took longer than the caller waits.
@@ -52,13 +54,15 @@ pub(crate) enum Failure {
     /// The commit was sent and its answer lost.
     #[error("whether the transaction was committed is not known")]
     CommitUnknown,
+    /// What is there cannot be understood.
     #[error("{0} in the database is not what this version writes")]
     Damaged(&'static str),
 }
 
 impl Failure {
     /// Whether another attempt may succeed.
-    pub(crate) fn is_passing(&self) -> bool {
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
         match self {
             Self::Pool(_) => true,
             Self::Database(error) => match error.code() {
@@ -71,7 +75,8 @@ impl Failure {
     }
 
     /// What the caller is told.
-    pub(crate) fn unavailable(&self) -> Unavailable {
+    #[must_use]
+    pub fn unavailable(&self) -> Unavailable {
         match self {
             Self::Damaged(_) => Unavailable::StorageDamaged,
             Self::Late => Unavailable::Timeout,

@@ -6,15 +6,14 @@
 
 use futures_util::future::{join_all, try_join, try_join3};
 use ledger::{
-    Account, AccountId, Digest, Limit, PendingState, State, Timestamp, Transfer, UsedBatch,
-    UsedPayment, UsedTransfer,
+    Account, AccountId, Limit, PendingState, State, Timestamp, Transfer, UsedPayment, UsedTransfer,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::codec::{
-    account_id, currency, decode, limited_account, timestamp, used_payment, used_transfer, uuid,
+    account_id, currency, limited_account, timestamp, used_batch, used_payment, used_transfer, uuid,
 };
 use crate::error::Failure;
 use crate::keys::Keys;
@@ -166,7 +165,11 @@ impl Snapshot {
         Ok(())
     }
 
-    fn take_accounts(&mut self, limited: &[Row], unlimited: &[Row]) -> Result<(), Failure> {
+    pub(crate) fn take_accounts(
+        &mut self,
+        limited: &[Row],
+        unlimited: &[Row],
+    ) -> Result<(), Failure> {
         for row in limited {
             let id = account_id(row, "account_id")?;
             let account = limited_account(row)?;
@@ -217,17 +220,8 @@ impl Snapshot {
 
     fn take_batches(&mut self, rows: &[Row]) -> Result<(), Failure> {
         for row in rows {
-            let id: Uuid = row.try_get("batch_id")?;
-            let digest: &[u8] = row.try_get("digest")?;
-            let digest = digest
-                .try_into()
-                .map_err(|_| Failure::Damaged("a batch's digest"))?;
-            let used = UsedBatch {
-                digest: Digest(digest),
-                outcomes: decode(row.try_get("outcomes")?)?,
-            };
-            self.batches
-                .insert(ledger::BatchId::from_u128(id.as_u128()), used);
+            let (id, used) = used_batch(row)?;
+            self.batches.insert(id, used);
         }
         Ok(())
     }

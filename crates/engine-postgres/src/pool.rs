@@ -90,7 +90,7 @@ fn settings(given: Option<&str>, options: &Options) -> String {
 
 /// A connection in use. One that is given up in the middle of its work is closed: nobody finds a
 /// transaction of somebody else's in it.
-pub(crate) struct Lease {
+pub struct Lease {
     client: Option<Object>,
 }
 
@@ -104,7 +104,8 @@ impl Lease {
         })
     }
 
-    pub(crate) fn client(&self) -> &Object {
+    /// The connection.
+    pub fn client(&self) -> &Object {
         match &self.client {
             Some(client) => client,
             None => unreachable!("a lease has its client until it ends"),
@@ -112,7 +113,7 @@ impl Lease {
     }
 
     /// Gives the connection back: it is in no transaction.
-    pub(crate) fn done(mut self) {
+    pub fn done(mut self) {
         drop(self.client.take());
     }
 }

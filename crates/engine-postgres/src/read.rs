@@ -3,17 +3,17 @@
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Account, AccountId, BalanceAt, DueQuery, Entry, Millis, Payment, PaymentId, ProcessorName,
-    ProcessorSummary, STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId,
-    Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, BalanceAt, BatchId, DueQuery, Entry, Millis, Payment, PaymentId,
+    ProcessorName, ProcessorSummary, STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp,
+    TransferId, Unavailable, UsedBatch, UsedPayment, UsedTransfer,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::call::{Chain, Store};
 use crate::codec::{
-    account_id, limited_account, millis, time, timestamp, total, unlimited_account, used_payment,
-    used_transfer, uuid,
+    account_id, limited_account, millis, time, timestamp, total, unlimited_account, used_batch,
+    used_payment, used_transfer, uuid,
 };
 use crate::error::Failure;
 use crate::pool::Lease;
@@ -45,6 +45,18 @@ const BALANCE_AT: &str = "
 
 const TRANSFER: &str = "
     SELECT transfer_id, record, pending_state FROM lastro.transfers WHERE transfer_id = $1";
+
+const BATCH: &str = "
+    SELECT batch_id, digest, outcomes FROM lastro.batches WHERE batch_id = $1";
+
+const ENTRIES: &str = "
+    SELECT number, transfer_id, kind, debit_account_id, credit_account_id, amount, description,
+        balance_after, entered_at
+    FROM lastro.entries WHERE account_id = $1 AND number < $2 ORDER BY number DESC LIMIT $3";
+
+const ENTRY_AT: &str = "
+    SELECT number, balance_after FROM lastro.entries
+    WHERE account_id = $1 AND entered_at <= $2 ORDER BY entered_at DESC LIMIT 1";
 
 const PAYMENT: &str = "SELECT payment_id, record FROM lastro.payments WHERE payment_id = $1";
 
@@ -141,6 +153,53 @@ impl Store {
         .await
     }
 
+    pub(crate) async fn batch(
+        &self,
+        id: BatchId,
+        deadline: Instant,
+    ) -> Result<Option<UsedBatch>, Unavailable> {
+        self.ask(BATCH, &[&uuid(id.to_u128())], deadline, |rows| {
+            Ok(rows.first().map(used_batch).transpose()?.map(|row| row.1))
+        })
+        .await
+    }
+
+    pub(crate) async fn entries(
+        &self,
+        id: &AccountId,
+        before: u64,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Vec<Entry>, Unavailable> {
+        let limit = at_most(limit as u64);
+        let parameters: [&(dyn ToSql + Sync); 3] = [&id.as_str(), &at_most(before), &limit];
+        self.ask(ENTRIES, &parameters, deadline, |rows| {
+            rows.iter()
+                .filter_map(|row| entry(row).transpose())
+                .collect()
+        })
+        .await
+    }
+
+    pub(crate) async fn entry_at(
+        &self,
+        id: &AccountId,
+        at: Timestamp,
+        deadline: Instant,
+    ) -> Result<Option<BalanceAt>, Unavailable> {
+        let parameters: [&(dyn ToSql + Sync); 2] = [&id.as_str(), &time(at)];
+        self.ask(ENTRY_AT, &parameters, deadline, |rows| {
+            let Some(row) = rows.first() else {
+                return Ok(None);
+            };
+            Ok(Some(BalanceAt {
+                balance: row.try_get("balance_after")?,
+                entry_number: total(row, "number")?,
+            }))
+        })
+        .await
+    }
+
     pub(crate) async fn payment(
         &self,
         id: PaymentId,
@@ -217,7 +276,7 @@ impl Store {
         }
     }
 
-    async fn rows(
+    pub(crate) async fn rows(
         &self,
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],

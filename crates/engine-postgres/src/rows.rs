@@ -184,6 +184,16 @@ impl Rows {
         rows
     }
 
+    /// Only what became of the accounts.
+    pub(crate) fn of_accounts(snapshot: &Snapshot) -> Self {
+        let mut rows = Self {
+            newest_at: time(snapshot.newest),
+            ..Self::default()
+        };
+        rows.take_accounts(snapshot);
+        rows
+    }
+
     fn take_accounts(&mut self, snapshot: &Snapshot) {
         for id in &snapshot.changed.accounts {
             let Some(account) = snapshot.accounts.get(id) else {

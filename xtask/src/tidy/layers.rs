@@ -15,7 +15,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("journal", &[]),
     ("engine-embedded", &["ledger", "journal"]),
     ("engine-postgres", &["ledger", "journal"]),
-    ("engine-write-behind", &["ledger", "journal"]),
+    // What it persists is the ledger of `engine-postgres`: its tables, its reads.
+    ("engine-write-behind", &["ledger", "engine-postgres"]),
     ("engine-remote", &["ledger", "journal"]),
     ("outbox", &["ledger", "journal"]),
     ("payments", &["ledger"]),

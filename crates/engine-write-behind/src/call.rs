@@ -1,0 +1,261 @@
+//! One call: its commands as the library takes them, and its answers as outcomes.
+//!
+//! What is refused whatever the ledger holds is answered here and never sent, but as a member of an
+//! atomic batch, which it fails.
+
+use std::collections::HashMap;
+
+use ledger::{
+    Batch, BatchId, Command, Digest, Field, Outcome, Refusal, TransferId, UsedBatch, UsedTransfer,
+};
+use redis::{Cmd, Value};
+
+use crate::error::Damaged;
+use crate::filter::Hash;
+use crate::link::{Function, bytes, number};
+use crate::member::{malformed, outcome_of};
+use crate::record::{Record, content, encode_used};
+
+/// What the database said of ids that Redis did not know for certain, by their keys in Redis.
+#[derive(Debug, Default)]
+pub(crate) struct Checked {
+    records: HashMap<Vec<u8>, Vec<u8>>,
+    batches: HashMap<BatchId, UsedBatch>,
+}
+
+/// An id that the database has to be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    Transfer(TransferId),
+    Batch(BatchId),
+}
+
+impl Unknown {
+    /// Reads a key of Redis.
+    pub(crate) fn of(key: &[u8]) -> Result<Self, Damaged> {
+        let id = |id: &[u8]| Ok(u128::from_be_bytes(id.try_into().map_err(|_| Damaged)?));
+        match key.split_at_checked(TRANSFER_KEY.len()) {
+            Some((TRANSFER_KEY, rest)) => Ok(Self::Transfer(TransferId::from_u128(id(rest)?))),
+            Some((BATCH_KEY, rest)) => Ok(Self::Batch(BatchId::from_u128(id(rest)?))),
+            _ => Err(Damaged),
+        }
+    }
+}
+
+const TRANSFER_KEY: &[u8] = b"lastro:i:";
+const BATCH_KEY: &[u8] = b"lastro:b:";
+/// Stands for a batch's record that the database has.
+const PERSISTED: &[u8] = b"persisted";
+
+pub(crate) fn transfer_key(id: TransferId) -> Vec<u8> {
+    [TRANSFER_KEY, &id.to_bytes()].concat()
+}
+
+pub(crate) fn batch_key(id: BatchId) -> Vec<u8> {
+    [BATCH_KEY, &id.to_bytes()].concat()
+}
+
+impl Checked {
+    pub(crate) fn transfer(
+        &mut self,
+        id: TransferId,
+        used: Option<&UsedTransfer>,
+    ) -> Result<(), Damaged> {
+        let record = used.map(encode_used).transpose()?.unwrap_or_default();
+        self.records.insert(transfer_key(id), record);
+        Ok(())
+    }
+
+    pub(crate) fn batch(&mut self, id: BatchId, used: Option<UsedBatch>) {
+        let record = used.as_ref().map_or(Vec::new(), |_| PERSISTED.to_vec());
+        self.records.insert(batch_key(id), record);
+        self.batches.extend(used.map(|used| (id, used)));
+    }
+}
+
+/// The call of these batches.
+pub(crate) fn encode(epoch: &[u8], batches: &[Batch], checked: &Checked) -> Cmd {
+    let mut call = Function::Apply.call();
+    call.arg(epoch).arg(checked.records.len());
+    for (key, record) in &checked.records {
+        call.arg(key).arg(record);
+    }
+    for batch in batches {
+        let commands = batch.commands();
+        if let Some(id) = batch.atomic_id() {
+            call.arg("B").arg(batch_name(id));
+            call.arg(Digest::of(commands).0.as_slice());
+            call.arg(commands.len());
+            for command in commands {
+                add(&mut call, command, malformed(command).is_none());
+            }
+            continue;
+        }
+        let sent: Vec<&Command> = commands
+            .iter()
+            .filter(|command| malformed(command).is_none())
+            .collect();
+        if !sent.is_empty() {
+            call.arg("I").arg(sent.len());
+            for command in sent {
+                add(&mut call, command, true);
+            }
+        }
+    }
+    call
+}
+
+/// An id with its hash.
+pub(crate) fn transfer_name(id: TransferId) -> Vec<u8> {
+    [id.to_bytes(), Hash::of_transfer(id).to_bytes()].concat()
+}
+
+fn batch_name(id: BatchId) -> Vec<u8> {
+    [id.to_bytes(), Hash::of_batch(id).to_bytes()].concat()
+}
+
+/// The seven arguments of an operation.
+fn add(call: &mut Cmd, command: &Command, is_well_formed: bool) {
+    if !is_well_formed {
+        let nothing = call.arg("M").arg("").arg("").arg("").arg("").arg("");
+        nothing.arg(content(command));
+        return;
+    }
+    match command {
+        Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
+            let timeout_s = match command {
+                Command::Pend { timeout_s, .. } => Some(*timeout_s),
+                _ => None,
+            };
+            call.arg(if timeout_s.is_some() { "P" } else { "T" })
+                .arg(transfer_name(transfer.id))
+                .arg(transfer.debit_account_id.as_str())
+                .arg(transfer.credit_account_id.as_str())
+                .arg(transfer.amount)
+                .arg(timeout_s.unwrap_or(0));
+        }
+        Command::Post {
+            id,
+            pending_id,
+            amount,
+        } => {
+            call.arg("O").arg(transfer_name(*id));
+            call.arg(transfer_name(*pending_id)).arg("");
+            call.arg(amount.map_or_else(String::new, |amount| amount.to_string()));
+            call.arg("");
+        }
+        Command::Void { id, pending_id } => {
+            call.arg("V").arg(transfer_name(*id));
+            call.arg(transfer_name(*pending_id)).arg("").arg("").arg("");
+        }
+        Command::Expire { pending_id } => {
+            call.arg("E").arg("").arg(transfer_name(*pending_id));
+            call.arg("").arg("").arg("");
+        }
+        Command::OpenAccount(open) => {
+            call.arg("A").arg(open.id.as_str());
+            call.arg(open.currency.as_str()).arg("");
+            call.arg(open.credit_limit).arg("");
+        }
+        Command::ChangeLimit {
+            account_id,
+            credit_limit,
+        } => {
+            call.arg("L").arg(account_id.as_str()).arg("").arg("");
+            call.arg(*credit_limit).arg("");
+        }
+        Command::CloseAccount { account_id } => {
+            call.arg("C").arg(account_id.as_str());
+            call.arg("").arg("").arg("").arg("");
+        }
+        Command::AcceptPayment(_)
+        | Command::SendPayment { .. }
+        | Command::SettlePayment { .. }
+        | Command::ReleasePayment { .. }
+        | Command::RefusePayment { .. }
+        | Command::PurgePayments => unreachable!("payments are refused before"),
+    }
+    call.arg(content(command));
+}
+
+/// What a call answered.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) outcomes: Vec<Vec<Outcome>>,
+    /// The ledger's position afterwards, and up to where it is persisted.
+    pub(crate) position: u64,
+    pub(crate) persisted: u64,
+}
+
+/// The outcomes of the batches that were sent with [`encode`].
+pub(crate) fn decode(
+    values: &[Value],
+    batches: &[Batch],
+    checked: &Checked,
+) -> Result<Answered, Damaged> {
+    let (figures, answers) = values.split_at_checked(2).ok_or(Damaged)?;
+    let mut answers = answers.iter();
+    let mut next = || bytes(answers.next())?.ok_or(Damaged);
+    let mut outcomes = Vec::with_capacity(batches.len());
+    for batch in batches {
+        let commands = batch.commands();
+        outcomes.push(match batch.atomic_id() {
+            Some(id) => batch_outcomes(id, commands, next()?, checked)?,
+            None => commands
+                .iter()
+                .map(|command| match malformed(command) {
+                    Some(refusal) => Ok(Outcome::refused(refusal)),
+                    None => outcome_of(command, next()?),
+                })
+                .collect::<Result<_, _>>()?,
+        });
+    }
+    Ok(Answered {
+        outcomes,
+        position: number(figures.first())?,
+        persisted: number(figures.last())?,
+    })
+}
+
+fn batch_outcomes(
+    id: BatchId,
+    commands: &[Command],
+    answer: &[u8],
+    checked: &Checked,
+) -> Result<Vec<Outcome>, Damaged> {
+    let (kind, record) = answer.split_first().ok_or(Damaged)?;
+    let used = if record == PERSISTED {
+        checked.batches.get(&id).cloned().ok_or(Damaged)?
+    } else {
+        Record::decode(record)?.batch.ok_or(Damaged)?.1
+    };
+    Ok(match kind {
+        b'c' => used.outcomes,
+        _ if used.digest == Digest::of(commands) => {
+            let first = used.outcomes.into_iter();
+            first.map(|first| Outcome::exists(first.result)).collect()
+        }
+        _ => {
+            let refusal = Refusal::ExistsWithDifferent(Field::Members);
+            vec![Outcome::refused(refusal); commands.len()]
+        }
+    })
+}
+
+/// Whether the batches name payments.
+pub(crate) fn has_payments(batches: &[Batch]) -> bool {
+    let mut commands = batches.iter().flat_map(Batch::commands);
+    commands
+        .any(|command| command.name().ends_with("payment") || command.name() == "purge_payments")
+}
+
+/// Whether the batch, given again after it was applied, answers the same and changes nothing.
+pub(crate) fn is_repeatable(batch: &Batch) -> bool {
+    let has_memory = |command: &Command| {
+        !matches!(
+            command,
+            Command::ChangeLimit { .. } | Command::CloseAccount { .. } | Command::Expire { .. }
+        )
+    };
+    batch.atomic_id().is_some() || batch.commands().iter().all(has_memory)
+}

@@ -1,0 +1,198 @@
+//! The engine as callers hold it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use engine_postgres::Tables;
+use ledger::{
+    Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, Millis, Outcome, Payment,
+    PaymentId, ProcessorSummary, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
+    UsedPayment, UsedTransfer,
+};
+use tokio::task::JoinHandle;
+
+use crate::call::has_payments;
+use crate::error::OpenError;
+use crate::front::Front;
+use crate::link::Link;
+use crate::queue::Queue;
+use crate::repair::{Origin, repair};
+use crate::settings::{self, Durability};
+use crate::{balances, keeper, persist};
+
+/// How the engine is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What Redis has to promise.
+    pub durability: Durability,
+    /// How many calls may be under way at once; what arrives meanwhile goes together in the next.
+    pub calls_max: usize,
+    /// About how many bytes of commands may wait; more are `overloaded`.
+    pub queue_bytes_max: usize,
+    /// How many entries may wait to be persisted: past half of it writes slow down, at it they are
+    /// `overloaded`.
+    pub unpersisted_max: u64,
+    /// How long Redis keeps the exact outcome of an id that is persisted.
+    pub ids_kept: Duration,
+    /// How the database is reached.
+    pub database: engine_postgres::Options,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Always,
+            calls_max: 2,
+            queue_bytes_max: 64 << 20,
+            unpersisted_max: 200_000,
+            ids_kept: Duration::from_secs(60 * 60),
+            database: engine_postgres::Options::default(),
+        }
+    }
+}
+
+/// What was found when the engine was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opened {
+    /// The durability in force.
+    pub durability: Durability,
+    /// Where Redis' state comes from.
+    pub origin: Origin,
+    /// Up to here everything is persisted.
+    pub persisted: u64,
+    /// The ledger's position.
+    pub position: u64,
+}
+
+/// How far the database is behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lag {
+    /// How many entries are not persisted.
+    pub entries: u64,
+    /// How old the oldest of them is.
+    pub age: Duration,
+}
+
+/// Redis in front, PostgreSQL behind. Any number of nodes may share both.
+///
+/// Its futures need a tokio runtime with time and network. Dropping it lets the calls finish that
+/// are queued; what is not persisted stays in Redis.
+pub struct WriteBehindEngine {
+    front: Arc<Front>,
+    queue: Queue,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl WriteBehindEngine {
+    /// Connects to both, compares them, rebuilds Redis where it is empty, and starts.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub async fn open(
+        redis_url: &str,
+        database_url: &str,
+        options: Options,
+    ) -> Result<(Self, Opened), OpenError> {
+        let link = Link::new(redis_url)?;
+        let bound = Instant::now() + Duration::from_secs(5);
+        let settings = settings::check(&link, options.durability, bound).await?;
+        let tables = Tables::open(database_url, &options.database).await?;
+        let front = Arc::new(Front::new(link, tables, options));
+        let repaired = repair(&front).await?;
+        let opened = Opened {
+            durability: settings.durability,
+            origin: repaired.origin,
+            persisted: repaired.persisted,
+            position: repaired.position,
+        };
+        repaired.begin(&front);
+        front.seen.answers.store(true, Ordering::Relaxed);
+        let queue = Queue::start(&front);
+        let tasks = vec![
+            tokio::spawn(keeper::run(Arc::downgrade(&front))),
+            tokio::spawn(persist::run(Arc::clone(&front))),
+            tokio::spawn(balances::run(front.tables.clone())),
+        ];
+        let engine = Self {
+            front,
+            queue,
+            tasks,
+        };
+        Ok((engine, opened))
+    }
+
+    /// Whether Redis answered when it was last asked, and agrees with the database.
+    #[must_use]
+    pub fn is_answering(&self) -> bool {
+        self.front.seen.answers.load(Ordering::Relaxed) && self.front.epoch_now().is_some()
+    }
+
+    /// How far the database was behind when it was last looked.
+    #[must_use]
+    pub fn lag(&self) -> Lag {
+        Lag {
+            entries: self.front.seen.lag(),
+            age: Duration::from_micros(self.front.seen.lag_us.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+impl Drop for WriteBehindEngine {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl Engine for WriteBehindEngine {
+    fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        if has_payments(&batches) {
+            return Box::pin(async { Err(Unavailable::NotSupported) });
+        }
+        Box::pin(self.queue.submit(batches, deadline))
+    }
+
+    fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>> {
+        Box::pin(async move { self.front.account(&id, deadline).await })
+    }
+
+    fn statement(&self, query: StatementQuery, deadline: Instant) -> Answer<'_, Option<Statement>> {
+        Box::pin(self.front.statement(query, deadline))
+    }
+
+    fn balance_at(
+        &self,
+        id: AccountId,
+        at: Timestamp,
+        deadline: Instant,
+    ) -> Answer<'_, Option<BalanceAt>> {
+        Box::pin(async move { self.front.balance_at(&id, at, deadline).await })
+    }
+
+    fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
+        Box::pin(self.front.transfer(id, deadline))
+    }
+
+    /// There are no payments over this engine.
+    fn payment(&self, _: PaymentId, _: Instant) -> Answer<'_, Option<UsedPayment>> {
+        Box::pin(async { Err(Unavailable::NotSupported) })
+    }
+
+    /// Likewise.
+    fn payments_summary(
+        &self,
+        _: Option<Millis>,
+        _: Option<Millis>,
+        _: Instant,
+    ) -> Answer<'_, Vec<ProcessorSummary>> {
+        Box::pin(async { Err(Unavailable::NotSupported) })
+    }
+
+    /// Likewise.
+    fn payments_due(&self, _: DueQuery, _: Instant) -> Answer<'_, Vec<Payment>> {
+        Box::pin(async { Err(Unavailable::NotSupported) })
+    }
+}

@@ -1,0 +1,120 @@
+//! What can go wrong between a node, Redis and the database.
+
+use engine_postgres::Failure;
+use ledger::Unavailable;
+
+/// Bytes in Redis that this version did not write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("what Redis holds is not what this version writes")]
+pub(crate) struct Damaged;
+
+/// Why the engine could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The database could not be opened.
+    #[error("the database cannot be opened")]
+    Database(#[from] engine_postgres::OpenError),
+    /// The database did not answer.
+    #[error("the database does not answer as it should")]
+    Asked(#[from] Failure),
+    /// Redis could not be asked.
+    #[error("Redis does not answer as it should")]
+    Redis(#[from] redis::RedisError),
+    /// Redis would not keep what is answered.
+    #[error("{0}")]
+    Unsafe(String),
+    /// Redis and the database tell different stories.
+    #[error("Redis and the database disagree: {0}")]
+    Disagree(String),
+    /// Another node is at it.
+    #[error("another node has been comparing the stores or rebuilding Redis for too long")]
+    Busy,
+}
+
+impl From<tokio_postgres::Error> for OpenError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Asked(error.into())
+    }
+}
+
+impl From<Damaged> for OpenError {
+    fn from(damaged: Damaged) -> Self {
+        Self::Disagree(damaged.to_string())
+    }
+}
+
+/// Why Redis did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// Nothing was applied: what it holds has to be compared with the database first.
+    #[error("Redis is empty, was restarted, or has been rebuilt")]
+    Stale,
+    /// Nothing was applied: it has no memory left.
+    #[error("Redis has no memory left")]
+    Full(#[source] redis::RedisError),
+    /// Nothing was applied: it cannot write its file.
+    #[error("Redis cannot write")]
+    Stuck(#[source] redis::RedisError),
+    /// Nothing was applied, and soon it may be.
+    #[error("Redis takes no writes now")]
+    Refused(#[source] redis::RedisError),
+    /// Whether it was applied is not known.
+    #[error("Redis does not answer")]
+    Lost(#[source] redis::RedisError),
+    /// Whether it was applied is not known: the deadline passed.
+    #[error("the deadline passed")]
+    Late,
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+}
+
+impl From<redis::RedisError> for Trouble {
+    fn from(error: redis::RedisError) -> Self {
+        let says = |text: &str| error.detail().is_some_and(|detail| detail.contains(text));
+        match error.code() {
+            Some("OOM") => Self::Full(error),
+            Some("MISCONF") => Self::Stuck(error),
+            Some("READONLY" | "LOADING" | "BUSY" | "MASTERDOWN" | "NOREPLICAS") => {
+                Self::Refused(error)
+            }
+            Some("ERR") if says("Function not found") => Self::Stale,
+            // Functions pass on what a command in them said.
+            Some("ERR") if says("OOM") => Self::Full(error),
+            Some(_) => Self::Stuck(error),
+            None => Self::Lost(error),
+        }
+    }
+}
+
+impl Trouble {
+    /// Whether another attempt may succeed.
+    pub(crate) const fn is_passing(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Lost(_))
+    }
+
+    /// What the caller is told.
+    pub(crate) const fn unavailable(&self) -> Unavailable {
+        match self {
+            Self::Full(_) => Unavailable::StorageFull,
+            Self::Stuck(_) => Unavailable::StorageFailed,
+            Self::Late => Unavailable::Timeout,
+            Self::Damaged(_) => Unavailable::StorageDamaged,
+            Self::Stale | Self::Refused(_) | Self::Lost(_) => Unavailable::LedgerUnavailable,
+        }
+    }
+}
+
+/// An error with its causes.
+pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}

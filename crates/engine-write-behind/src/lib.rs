@@ -1,0 +1,55 @@
+//! Redis in front, PostgreSQL behind: a call is answered from Redis' memory and file, and persisted
+//! in the database afterwards, in order. Any number of nodes share both.
+//!
+//! - One Redis Function applies a call atomically: ids, limits, totals, entries, a stream of what
+//!   happened, and the ledger's own position. It is a second copy of the rules; the conformance suite
+//!   holds it to the first, and the `BalanceWriter` applies every event once more with the rules
+//!   themselves before the database's accounts show it.
+//! - Every call carries the epoch of the last rebuild. With another one, in an empty Redis, or in one
+//!   that was restarted and not compared with the database since, nothing is applied.
+//! - Time is Redis' clock, later for each event than for the one before.
+//! - What is persisted is the ledger of `engine-postgres`: its tables, its reads.
+//!
+//! | what | round trips |
+//! |---|---|
+//! | a call of any size | 1 to Redis |
+//! | a call with an id that is older than an hour, or one in a thousand that looks so | 1 to the database and 1 to Redis more |
+//! | a read | 1 to Redis; for entries that Redis has let go of 1 to the database |
+//!
+//! Deciding in the node, with the rules themselves, and having Redis only compare and apply was the
+//! other way. Two busy nodes over five accounts would decide nearly every call anew.
+//!
+//! **Architecture Invariant:** Redis lets go only of what is persisted, and nothing is persisted but
+//! in the order of the stream, each time together with the position.
+#![warn(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss
+)]
+
+mod account;
+mod balances;
+mod bytes;
+mod call;
+mod engine;
+mod error;
+mod filter;
+mod front;
+mod keeper;
+mod link;
+mod member;
+mod moment;
+mod persist;
+mod positions;
+mod queue;
+mod read;
+mod rebuild;
+mod record;
+mod refusal;
+mod repair;
+mod settings;
+
+pub use engine::{Lag, Opened, Options, WriteBehindEngine};
+pub use error::OpenError;
+pub use repair::Origin;
+pub use settings::Durability;

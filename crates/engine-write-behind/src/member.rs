@@ -1,0 +1,95 @@
+//! What the library answers to one command, as an outcome. What follows from the command alone, or
+//! from the command and the first one under its id, is judged by the rules themselves.
+
+use ledger::{
+    Account, AccountId, BatchId, Command, Decision, Outcome, Payment, PaymentId, Refusal, State,
+    Timestamp, TransferId, UsedBatch, UsedPayment, UsedTransfer, decide,
+};
+
+use crate::account::Kept;
+use crate::bytes::Bytes;
+use crate::error::Damaged;
+use crate::record::Record;
+use crate::refusal;
+
+/// All that the ledger is known to hold: at the most the first use of the id in question.
+#[derive(Default)]
+struct Known {
+    transfer: Option<UsedTransfer>,
+    opened: Option<Account>,
+}
+
+impl State for Known {
+    fn account(&self, _: &AccountId) -> Option<Account> {
+        None
+    }
+
+    fn account_opened(&self, _: &AccountId) -> Option<Account> {
+        self.opened
+    }
+
+    fn transfer(&self, _: TransferId) -> Option<UsedTransfer> {
+        self.transfer.clone()
+    }
+
+    fn payment(&self, _: PaymentId) -> Option<UsedPayment> {
+        None
+    }
+
+    fn batch(&self, _: BatchId) -> Option<UsedBatch> {
+        None
+    }
+
+    fn payments_accepted(&self) -> Vec<Payment> {
+        Vec::new()
+    }
+}
+
+/// Why the command is refused whatever the ledger holds; `None` where it has to be asked.
+pub(crate) fn malformed(command: &Command) -> Option<Refusal> {
+    match decide(&Known::default(), command.clone(), Timestamp::default()) {
+        // What only an empty ledger refuses.
+        Decision::Refused(Refusal::AccountNotFound { .. } | Refusal::PendingNotFound { .. }) => {
+            None
+        }
+        Decision::Refused(refusal) => Some(refusal),
+        Decision::Event(_) | Decision::Exists(_) => None,
+    }
+}
+
+/// The outcome of a command that the library answered so.
+pub(crate) fn outcome_of(command: &Command, answer: &[u8]) -> Result<Outcome, Damaged> {
+    let (kind, rest) = answer.split_first().ok_or(Damaged)?;
+    match kind {
+        b'c' => Record::decode(rest)?.event.into_outcome().ok_or(Damaged),
+        b'x' => again(
+            command,
+            &Known {
+                transfer: Some(Record::decode(rest)?.into_used()?),
+                opened: None,
+            },
+        ),
+        b'o' => again(
+            command,
+            &Known {
+                transfer: None,
+                opened: Some(Kept::decode(rest)?.opened()),
+            },
+        ),
+        b'n' => Ok(Outcome::refused(refusal::decode(
+            &mut Bytes(rest),
+            command,
+        )?)),
+        b'M' => malformed(command).map(Outcome::refused).ok_or(Damaged),
+        _ => Err(Damaged),
+    }
+}
+
+/// A command whose id was used before.
+fn again(command: &Command, known: &Known) -> Result<Outcome, Damaged> {
+    match decide(known, command.clone(), Timestamp::default()) {
+        Decision::Exists(outcome) => Ok(outcome),
+        Decision::Refused(refusal) => Ok(Outcome::refused(refusal)),
+        Decision::Event(_) => Err(Damaged),
+    }
+}

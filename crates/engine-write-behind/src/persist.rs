@@ -1,0 +1,291 @@
+//! The `TransferWriter`: reads the stream in order and persists ids and entries, each time with the
+//! position they bring the database to, in one transaction. Then Redis may let go of them. Of all
+//! nodes one does it; when it dies, another one goes on from the stored position.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine_postgres::{Failure, Lease, write_history};
+use ledger::{AccountId, Event, Timestamp, Transfer, TransferKind};
+use redis::{Cmd, Value};
+
+use crate::call::{batch_key, transfer_key};
+use crate::error::{Chain, Damaged, Trouble};
+use crate::filter::Hash;
+use crate::front::Front;
+use crate::link::{Function, bytes, done, number};
+use crate::positions::{self, Logged, Role};
+use crate::record::{Record, decode_all};
+
+/// How long to wait where there is little to do; what gathers meanwhile goes together.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How long to wait for the lock, or after a failure.
+const RETRY: Duration = Duration::from_millis(300);
+const BOUND: Duration = Duration::from_secs(5);
+/// How many calls are read together.
+const CALLS_MAX: usize = 64;
+/// From how many events on there is no waiting for more.
+const EVENTS_MANY: usize = 1_000;
+/// How many ids Redis is told together that it may forget.
+const FORGOTTEN_TOGETHER: usize = 500;
+
+/// Why the writer stopped.
+#[derive(Debug, thiserror::Error)]
+enum Stop {
+    #[error("the database does not do it")]
+    Database(#[from] Failure),
+    #[error("Redis does not do it")]
+    Redis(#[from] Trouble),
+    /// Another node writes, or Redis was rebuilt.
+    #[error("the position in the database was moved by somebody else")]
+    Moved,
+}
+
+impl From<tokio_postgres::Error> for Stop {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl From<Damaged> for Stop {
+    fn from(damaged: Damaged) -> Self {
+        Self::Redis(damaged.into())
+    }
+}
+
+/// Writes for ever.
+pub(crate) async fn run(front: Arc<Front>) {
+    loop {
+        if let Err(stop) = write(&front).await {
+            tracing::warn!(error = %Chain(&stop), "what is answered waits to be persisted");
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// Writes as long as it holds the lock and all goes well; at once back where somebody else has it.
+async fn write(front: &Front) -> Result<(), Stop> {
+    let deadline = Instant::now() + BOUND;
+    let locked = positions::try_lock(&front.tables, Role::Transfers, deadline);
+    let Some(lease) = locked.await? else {
+        return Ok(());
+    };
+    let Some(epoch) = front.epoch_now() else {
+        return Ok(());
+    };
+    let behind = positions::read(&lease).await?;
+    let behind = behind.filter(|behind| *behind.epoch == *epoch);
+    let Some(behind) = behind else {
+        return Err(Stop::Moved);
+    };
+    let mut writer = Writer {
+        front,
+        lease,
+        epoch,
+        persisted: behind.position,
+        trimmed: front
+            .seen
+            .persisted
+            .load(std::sync::atomic::Ordering::Relaxed),
+    };
+    tracing::info!(
+        position = writer.persisted,
+        "this node persists what is answered"
+    );
+    // What was persisted and not let go of is read again.
+    writer.trimmed = writer.look().await?;
+    loop {
+        let events_count = tokio::time::timeout(BOUND * 2, writer.step()).await;
+        let events_count = events_count.map_err(|_| Stop::Database(Failure::Late))??;
+        if events_count < EVENTS_MANY {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+struct Writer<'a> {
+    front: &'a Front,
+    lease: Lease,
+    epoch: Arc<str>,
+    /// Where the database is.
+    persisted: u64,
+    /// What Redis has let go of.
+    trimmed: u64,
+}
+
+impl Writer<'_> {
+    fn call(&self, function: Function) -> Cmd {
+        let mut call = function.call();
+        call.arg(self.epoch.as_bytes());
+        call
+    }
+
+    async fn ask(&self, call: &Cmd) -> Result<Vec<Value>, Stop> {
+        let reply = self.front.link.call(call, Instant::now() + BOUND).await;
+        if matches!(reply, Err(Trouble::Stale)) {
+            self.front.doubt(&self.epoch);
+        }
+        Ok(done(reply?)?)
+    }
+
+    /// Up to where Redis has let go.
+    async fn look(&self) -> Result<u64, Stop> {
+        let mut call = self.call(Function::Tail);
+        call.arg(0).arg(1);
+        Ok(number(self.ask(&call).await?.get(1))?)
+    }
+
+    /// Persists the next calls, and lets Redis let go of them; how many events they were.
+    async fn step(&mut self) -> Result<usize, Stop> {
+        let mut call = self.call(Function::Tail);
+        call.arg(self.trimmed).arg(CALLS_MAX);
+        let values = self.ask(&call).await?;
+        let calls = values.get(2..).unwrap_or_default();
+        let mut let_go = Vec::new();
+        let mut position = self.trimmed;
+        let (mut payload, mut events, mut fresh) = (Vec::new(), Vec::new(), self.persisted);
+        for call in calls.chunks_exact(2) {
+            let first = number(call.first())?;
+            let bytes = bytes(call.get(1))?.ok_or(Damaged)?;
+            let records = decode_all(bytes)?;
+            if first != position + 1 {
+                tracing::error!(position, first, "the stream lacks calls");
+                return Err(Damaged.into());
+            }
+            position += records.len() as u64;
+            if position > self.persisted {
+                payload.extend_from_slice(bytes);
+                fresh = position;
+                events.extend(records.iter().cloned());
+            }
+            let_go.extend(records);
+        }
+        if fresh > self.persisted {
+            self.persist(fresh, payload, events).await?;
+        }
+        if position > self.trimmed {
+            self.let_go(position, &let_go).await?;
+        }
+        Ok(let_go.len())
+    }
+
+    async fn persist(
+        &mut self,
+        to: u64,
+        records: Vec<u8>,
+        events: Vec<Record>,
+    ) -> Result<(), Stop> {
+        let newest = events.iter().map(|record| record.event.timestamp());
+        let newest = newest.max().unwrap_or(Timestamp::default());
+        let mut batches = Vec::new();
+        let mut history = Vec::with_capacity(events.len());
+        for record in events {
+            batches.extend(record.batch);
+            history.push(record.event);
+        }
+        let lease = &self.lease;
+        let client = lease.client();
+        client.batch_execute("BEGIN").await?;
+        // The row first: a writer from before a rebuild, or a second one, ends here.
+        if !positions::move_ledger(lease, &self.epoch, self.persisted, to, newest).await? {
+            client.batch_execute("ROLLBACK").await?;
+            return Err(Stop::Moved);
+        }
+        write_history(lease, &history, batches).await?;
+        let logged = Logged {
+            position: to,
+            records,
+        };
+        positions::add_to_log(lease, &logged).await?;
+        client.batch_execute("COMMIT").await?;
+        self.persisted = to;
+        Ok(())
+    }
+
+    /// Tells Redis what is persisted: ids go to the filter and may be forgotten after their time,
+    /// entries and the stream are cut.
+    async fn let_go(&mut self, position: u64, records: &[Record]) -> Result<(), Stop> {
+        let ids_kept = self.front.options.ids_kept.as_secs();
+        let mut forgotten = Vec::new();
+        let mut newest = BTreeMap::new();
+        for record in records {
+            forget(&record.event, &mut forgotten);
+            if let Event::Transfer(transfer) = &record.event {
+                note_entries(transfer, &mut newest);
+            }
+        }
+        for together in forgotten.chunks(FORGOTTEN_TOGETHER) {
+            let mut call = self.call(Function::Forget);
+            call.arg(ids_kept).arg(together.len());
+            for id in together {
+                call.arg(&id.key).arg(&id.hash);
+                call.arg(if id.may_go { "1" } else { "0" });
+            }
+            self.ask(&call).await?;
+        }
+        let mut call = self.call(Function::Trim);
+        call.arg(position);
+        for (account_id, number) in newest {
+            call.arg(account_id.as_str()).arg(number);
+        }
+        self.ask(&call).await?;
+        self.trimmed = position;
+        self.front.seen.note(position, position);
+        Ok(())
+    }
+}
+
+/// An id in Redis that the database has.
+struct Forgotten {
+    key: Vec<u8>,
+    /// For the filter; empty where it has been there.
+    hash: Vec<u8>,
+    /// Not while a transfer is pending.
+    may_go: bool,
+}
+
+fn forget(event: &Event, forgotten: &mut Vec<Forgotten>) {
+    let mut add = |key: Vec<u8>, hash: Option<Hash>, may_go: bool| {
+        let hash = hash
+            .map(|hash| hash.to_bytes().to_vec())
+            .unwrap_or_default();
+        forgotten.push(Forgotten { key, hash, may_go });
+    };
+    match event {
+        Event::Transfer(transfer) => {
+            if let Some((pending_id, _)) = transfer.ends() {
+                add(transfer_key(pending_id), None, true);
+            }
+            let id = transfer.id;
+            let hash = Hash::of_transfer(id);
+            match transfer.kind {
+                TransferKind::Expire => {}
+                TransferKind::Pend { .. } => add(transfer_key(id), Some(hash), false),
+                _ => add(transfer_key(id), Some(hash), true),
+            }
+        }
+        Event::Refused { command, .. } => {
+            if let Some(ledger::UsedId::Transfer(id)) = command.used_id() {
+                add(transfer_key(id), Some(Hash::of_transfer(id)), true);
+            }
+        }
+        Event::Batch(batch) => {
+            add(batch_key(batch.id), Some(Hash::of_batch(batch.id)), true);
+        }
+        _ => {}
+    }
+}
+
+/// The newest entry of each account.
+fn note_entries<'a>(transfer: &'a Transfer, newest: &mut BTreeMap<&'a AccountId, u64>) {
+    let sides = [
+        (&transfer.debit_account_id, transfer.debit),
+        (&transfer.credit_account_id, transfer.credit),
+    ];
+    for (id, after) in sides {
+        if let Some(after) = after {
+            newest.insert(id, after.entry_number);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! How far the database has come: tables beside the ledger's own, a row each.
+//!
+//! | table | what |
+//! |---|---|
+//! | `ledger` | which ledger this is, the epoch of Redis' last rebuild, the position up to which ids and entries are persisted |
+//! | `log` | the calls that the accounts do not show yet, as they were in the stream |
+//! | `balances` | the position up to which they do |
+//!
+//! Whoever writes moves the position from the one it began at, in the same transaction: of two
+//! writers, or of one from before a rebuild, only one can.
+
+use std::time::Instant;
+
+use engine_postgres::{Failure, Lease, Tables};
+use ledger::Timestamp;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::error::OpenError;
+
+/// The advisory locks of those of whom there is one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Role {
+    Repair,
+    Transfers,
+    Balances,
+}
+
+impl Role {
+    const fn lock(self) -> i64 {
+        0x6c61_7374_726f_1000
+            + match self {
+                Self::Repair => 0,
+                Self::Transfers => 1,
+                Self::Balances => 2,
+            }
+    }
+}
+
+const SCHEMA: &str = "
+    CREATE SCHEMA IF NOT EXISTS lastro_behind;
+    CREATE TABLE IF NOT EXISTS lastro_behind.ledger (
+        one boolean PRIMARY KEY DEFAULT true CHECK (one),
+        ledger_id uuid NOT NULL,
+        epoch text NOT NULL,
+        position bigint NOT NULL,
+        newest_at bigint NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS lastro_behind.balances (
+        one boolean PRIMARY KEY DEFAULT true CHECK (one),
+        position bigint NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS lastro_behind.log (
+        position bigint PRIMARY KEY,
+        records bytea NOT NULL
+    );";
+
+/// What the database says of the ledger before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Behind {
+    pub(crate) ledger_id: Uuid,
+    pub(crate) epoch: String,
+    /// Up to here ids and entries are persisted.
+    pub(crate) position: u64,
+    /// No event up to there is later.
+    pub(crate) newest: Timestamp,
+}
+
+/// A call, or several, that the accounts do not show yet.
+pub(crate) struct Logged {
+    pub(crate) position: u64,
+    pub(crate) records: Vec<u8>,
+}
+
+fn position(row: &Row) -> Result<u64, Failure> {
+    Ok(row.try_get::<_, i64>("position")?.cast_unsigned())
+}
+
+fn stored(position: u64) -> Result<i64, Failure> {
+    i64::try_from(position).map_err(|_| Failure::Damaged("a position"))
+}
+
+/// A connection of one's own that holds this role's lock; `None` while somebody else does. The lock
+/// goes with the connection.
+pub(crate) async fn try_lock(
+    tables: &Tables,
+    role: Role,
+    deadline: Instant,
+) -> Result<Option<Lease>, Failure> {
+    let lease = tables.lease(deadline).await?;
+    let statement = "SELECT pg_try_advisory_lock($1) AS locked";
+    let (lock, client) = (role.lock(), lease.client());
+    let locked = within(client.query_one(statement, &[&lock]), deadline).await?;
+    if locked.try_get("locked")? {
+        return Ok(Some(lease));
+    }
+    lease.done();
+    Ok(None)
+}
+
+/// Waits until the deadline, and not longer.
+pub(crate) async fn within<T>(
+    asked: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    deadline: Instant,
+) -> Result<T, Failure> {
+    let asked = tokio::time::timeout_at(deadline.into(), asked).await;
+    Ok(asked.map_err(|_| Failure::Late)??)
+}
+
+/// Makes the tables where they are not there.
+pub(crate) async fn prepare(lease: &Lease) -> Result<(), Failure> {
+    Ok(lease.client().batch_execute(SCHEMA).await?)
+}
+
+pub(crate) async fn read(lease: &Lease) -> Result<Option<Behind>, Failure> {
+    let statement = "SELECT * FROM lastro_behind.ledger";
+    let row = lease.client().query_opt(statement, &[]).await?;
+    row.map(|row| {
+        Ok(Behind {
+            ledger_id: row.try_get("ledger_id")?,
+            epoch: row.try_get("epoch")?,
+            position: position(&row)?,
+            newest: Timestamp::from_nanos(row.try_get::<_, i64>("newest_at")?.cast_unsigned()),
+        })
+    })
+    .transpose()
+}
+
+/// Begins a ledger's rows, at position 0.
+pub(crate) async fn create(lease: &Lease) -> Result<(), OpenError> {
+    let client = lease.client();
+    let statement = "
+        INSERT INTO lastro_behind.ledger (ledger_id, epoch, position, newest_at)
+        SELECT $1, '', 0, coalesce(max(newest_at), 0) FROM lastro.accounts";
+    client.execute(statement, &[&Uuid::new_v4()]).await?;
+    let statement = "INSERT INTO lastro_behind.balances (position) VALUES (0)";
+    client.execute(statement, &[]).await?;
+    Ok(())
+}
+
+/// Whether somebody has made payments here.
+pub(crate) async fn has_payments(lease: &Lease) -> Result<bool, Failure> {
+    let statement = "SELECT EXISTS (SELECT FROM lastro.payments) AS has";
+    Ok(lease.client().query_one(statement, &[]).await?.try_get(0)?)
+}
+
+/// From now on nothing of another epoch is persisted.
+pub(crate) async fn set_epoch(lease: &Lease, epoch: &str) -> Result<(), Failure> {
+    let statement = "UPDATE lastro_behind.ledger SET epoch = $1";
+    lease.client().execute(statement, &[&epoch]).await?;
+    Ok(())
+}
+
+/// Moves the position of ids and entries, in the transaction that the connection is in; `false`:
+/// somebody else did, or the epoch is another one.
+pub(crate) async fn move_ledger(
+    lease: &Lease,
+    epoch: &str,
+    from: u64,
+    to: u64,
+    newest: Timestamp,
+) -> Result<bool, Failure> {
+    let statement = "
+        UPDATE lastro_behind.ledger SET position = $3, newest_at = greatest(newest_at, $4)
+        WHERE position = $2 AND epoch = $1";
+    let client = lease.client();
+    let statement = client.prepare_cached(statement).await?;
+    let newest = i64::try_from(newest.as_nanos()).unwrap_or(i64::MAX);
+    let (from, to) = (stored(from)?, stored(to)?);
+    let moved = client
+        .execute(&statement, &[&epoch, &from, &to, &newest])
+        .await?;
+    Ok(moved == 1)
+}
+
+pub(crate) async fn add_to_log(lease: &Lease, logged: &Logged) -> Result<(), Failure> {
+    let client = lease.client();
+    let statement = "INSERT INTO lastro_behind.log (position, records) VALUES ($1, $2)";
+    let statement = client.prepare_cached(statement).await?;
+    let position = stored(logged.position)?;
+    client
+        .execute(&statement, &[&position, &logged.records])
+        .await?;
+    Ok(())
+}
+
+/// Where the accounts are, and what comes next, oldest first.
+pub(crate) async fn read_log(lease: &Lease, count: i64) -> Result<(u64, Vec<Logged>), Failure> {
+    let client = lease.client();
+    let at = "SELECT position FROM lastro_behind.balances";
+    let at = client.prepare_cached(at).await?;
+    let at = position(&client.query_one(&at, &[]).await?)?;
+    let statement = "
+        SELECT position, records FROM lastro_behind.log WHERE position > $1
+        ORDER BY position LIMIT $2";
+    let statement = client.prepare_cached(statement).await?;
+    let rows = client.query(&statement, &[&stored(at)?, &count]).await?;
+    let logged = rows.iter().map(|row| {
+        Ok(Logged {
+            position: position(row)?,
+            records: row.try_get("records")?,
+        })
+    });
+    Ok((at, logged.collect::<Result<_, Failure>>()?))
+}
+
+/// Moves the accounts' position and lets go of what they show by then, in the transaction that the
+/// connection is in; `false`: somebody else did.
+pub(crate) async fn move_balances(lease: &Lease, from: u64, to: u64) -> Result<bool, Failure> {
+    let client = lease.client();
+    let statement = "UPDATE lastro_behind.balances SET position = $2 WHERE position = $1";
+    let statement = client.prepare_cached(statement).await?;
+    let (from, to) = (stored(from)?, stored(to)?);
+    if client.execute(&statement, &[&from, &to]).await? != 1 {
+        return Ok(false);
+    }
+    let statement = "DELETE FROM lastro_behind.log WHERE position <= $1";
+    let statement = client.prepare_cached(statement).await?;
+    client.execute(&statement, &[&to]).await?;
+    Ok(true)
+}

@@ -1,0 +1,270 @@
+//! Redis made anew from the database, under a new epoch.
+//!
+//! First the database takes the new epoch: from then on nobody persists what was applied under the
+//! old one. Then the accounts are brought to the position of the entries, and all is copied. Only
+//! the very end makes Redis answer again; whoever fails before leaves it empty for the next one.
+
+use std::time::{Duration, Instant};
+
+use engine_postgres::Lease;
+use ledger::{AccountId, BatchId, Limit, TransferId, UsedTransfer};
+use redis::{Cmd, Pipeline, Value};
+use uuid::Uuid;
+
+use crate::account::Kept;
+use crate::balances;
+use crate::call::transfer_key;
+use crate::error::{Damaged, OpenError};
+use crate::filter::{Filters, Hash};
+use crate::front::Front;
+use crate::link::{Function, done, understand};
+use crate::moment::Moment;
+use crate::positions;
+use crate::record::{encode_transfer, encode_used};
+use crate::repair::{BOUND, Origin, Repaired, trouble};
+
+const ACCOUNTS_PAGE: i64 = 500;
+const PENDINGS_PAGE: i64 = 500;
+const IDS_PAGE: i64 = 20_000;
+/// How many of an account's newest entries Redis has at least; as in the library.
+const ENTRIES_KEPT: i64 = 10;
+/// How many commands go together.
+const TOGETHER: usize = 500;
+/// How often it is said how far it is.
+const PROGRESS: Duration = Duration::from_secs(1);
+
+pub(crate) async fn rebuild(front: &Front, lease: &Lease) -> Result<Repaired, OpenError> {
+    let epoch = Uuid::new_v4().simple().to_string()[..16].to_owned();
+    positions::set_epoch(lease, &epoch).await?;
+    while balances::step(lease).await? {}
+    let behind = positions::read(lease).await?.ok_or(Damaged)?;
+    let mut filling = Filling {
+        front,
+        epoch: &epoch,
+        waiting: Vec::new(),
+        copied: 0,
+        said: Instant::now(),
+    };
+    filling.wipe().await?;
+    filling.accounts().await?;
+    filling.pendings().await?;
+    let filters = filling.ids().await?;
+    filling.flush().await?;
+    let newest = Moment::from(behind.newest);
+    let mut found = Function::Found.call();
+    found.arg(&epoch).arg(behind.ledger_id.as_bytes());
+    found.arg(behind.position).arg(newest.us).arg(newest.ns);
+    found.arg(filters.count()).arg(filters.used());
+    let founded = front.link.call(&found, Instant::now() + BOUND).await;
+    founded.map_err(trouble)?;
+    Ok(Repaired {
+        epoch: epoch.into(),
+        origin: Origin::Rebuilt,
+        persisted: behind.position,
+        position: behind.position,
+    })
+}
+
+/// A rebuild under way.
+struct Filling<'a> {
+    front: &'a Front,
+    epoch: &'a str,
+    waiting: Vec<Cmd>,
+    copied: u64,
+    said: Instant,
+}
+
+impl Filling<'_> {
+    /// From here on nothing is applied; whatever an older ledger left is removed.
+    async fn wipe(&mut self) -> Result<(), OpenError> {
+        let mut begin = Function::Rebuild.call();
+        begin.arg(self.epoch);
+        let begun = self.front.link.call(&begin, Instant::now() + BOUND).await;
+        begun.map_err(trouble)?;
+        let mut cursor = Vec::from(*b"0");
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(&cursor).arg("MATCH").arg("lastro:*");
+            scan.arg("COUNT").arg(1_000);
+            let page = self.front.link.ask(&scan, Instant::now() + BOUND).await;
+            let Value::Array(mut page) = page.map_err(trouble)? else {
+                return Err(Damaged.into());
+            };
+            let (Some(Value::Array(keys)), Some(Value::BulkString(next))) =
+                (page.pop(), page.pop())
+            else {
+                return Err(Damaged.into());
+            };
+            for key in keys {
+                if let Value::BulkString(key) = key
+                    && key != b"lastro:rebuild"
+                {
+                    self.fill("UNLINK", &[&key]).await?;
+                }
+            }
+            if next == b"0" {
+                return self.flush().await;
+            }
+            cursor = next;
+        }
+    }
+
+    async fn accounts(&mut self) -> Result<(), OpenError> {
+        let tables = &self.front.tables;
+        for (id, account) in tables.unlimited_accounts(Instant::now() + BOUND).await? {
+            let limit_opened = 0;
+            let kept = Kept {
+                account,
+                limit_opened,
+            };
+            self.set(&account_key(&id), &kept.encode()).await?;
+        }
+        let mut after = String::new();
+        loop {
+            let deadline = Instant::now() + BOUND;
+            let page = tables.accounts_after(&after, ACCOUNTS_PAGE, deadline);
+            let page = page.await?;
+            let Some((last, ..)) = page.last() else {
+                return Ok(());
+            };
+            after = last.to_string();
+            let ids: Vec<String> = page.iter().map(|(id, ..)| id.to_string()).collect();
+            for (id, account, limit_opened) in page {
+                debug_assert_ne!(
+                    account.limit,
+                    Limit::Unlimited,
+                    "only limited ones are paged"
+                );
+                let kept = Kept {
+                    account,
+                    limit_opened,
+                };
+                self.set(&account_key(&id), &kept.encode()).await?;
+                self.progress("accounts");
+            }
+            let entries = tables.newest_transfers(&ids, ENTRIES_KEPT, Instant::now() + BOUND);
+            for (id, transfer) in entries.await? {
+                let record = encode_transfer(&transfer, None)?;
+                let key = [b"lastro:e:", id.as_str().as_bytes()].concat();
+                self.fill("RPUSH", &[&key, &record]).await?;
+            }
+        }
+    }
+
+    async fn pendings(&mut self) -> Result<(), OpenError> {
+        let mut from = TransferId::from_u128(0);
+        loop {
+            let deadline = Instant::now() + BOUND;
+            let page = self
+                .front
+                .tables
+                .pendings_from(from, PENDINGS_PAGE, deadline);
+            let page = page.await?;
+            for (id, used) in &page {
+                let record = encode_used(used)?;
+                self.set(&transfer_key(*id), &record).await?;
+                let UsedTransfer::Created(transfer, _) = used else {
+                    return Err(Damaged.into());
+                };
+                if let Some(expires_at) = transfer.expires_at() {
+                    let at = Moment::from(expires_at);
+                    let score = (at.us + u64::from(at.ns > 0)).to_string();
+                    let key = b"lastro:expiries";
+                    let id = id.to_bytes();
+                    self.fill("ZADD", &[key, score.as_bytes(), &id]).await?;
+                }
+                self.progress("pending transfers");
+            }
+            match page.last().map(|(id, _)| id.to_u128().checked_add(1)) {
+                Some(Some(next)) => from = TransferId::from_u128(next),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Every used id goes into the filters.
+    async fn ids(&mut self) -> Result<Filters, OpenError> {
+        let tables = &self.front.tables;
+        let mut filters = Filters::default();
+        let mut from = TransferId::from_u128(0);
+        loop {
+            let page = tables.transfer_ids_from(from, IDS_PAGE, Instant::now() + BOUND);
+            let page = page.await?;
+            for id in &page {
+                filters.add(Hash::of_transfer(*id));
+                self.progress("ids");
+            }
+            match page.last().map(|id| id.to_u128().checked_add(1)) {
+                Some(Some(next)) => from = TransferId::from_u128(next),
+                _ => break,
+            }
+        }
+        let mut from = BatchId::from_u128(0);
+        loop {
+            let page = tables.batch_ids_from(from, IDS_PAGE, Instant::now() + BOUND);
+            let page = page.await?;
+            for id in &page {
+                filters.add(Hash::of_batch(*id));
+            }
+            match page.last().map(|id| id.to_u128().checked_add(1)) {
+                Some(Some(next)) => from = BatchId::from_u128(next),
+                _ => break,
+            }
+        }
+        for (number, at, part) in filters.parts() {
+            let key = format!("lastro:f:{number}");
+            let at = at.to_string();
+            self.fill("SETRANGE", &[key.as_bytes(), at.as_bytes(), &part])
+                .await?;
+        }
+        Ok(filters)
+    }
+
+    async fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), OpenError> {
+        self.fill("SET", &[key, value]).await
+    }
+
+    /// Has a command run in Redis while this rebuild is the newest one.
+    async fn fill(&mut self, command: &str, arguments: &[&[u8]]) -> Result<(), OpenError> {
+        let mut call = Function::Fill.call();
+        call.arg(self.epoch).arg(command);
+        for argument in arguments {
+            call.arg(*argument);
+        }
+        self.waiting.push(call);
+        if self.waiting.len() >= TOGETHER {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), OpenError> {
+        let commands = std::mem::take(&mut self.waiting);
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let count = commands.len();
+        let mut pipeline = Pipeline::new();
+        for command in commands {
+            pipeline.add_command(command);
+        }
+        let deadline = Instant::now() + BOUND;
+        let answers = self.front.link.ask_all(&pipeline, count, deadline).await;
+        for answer in answers.map_err(trouble)? {
+            understand(answer).and_then(done).map_err(trouble)?;
+        }
+        Ok(())
+    }
+
+    fn progress(&mut self, what: &str) {
+        self.copied += 1;
+        if self.said.elapsed() >= PROGRESS {
+            self.said = Instant::now();
+            tracing::info!(copied_count = self.copied, now = what, "rebuilding Redis");
+        }
+    }
+}
+
+fn account_key(id: &AccountId) -> Vec<u8> {
+    [b"lastro:a:", id.as_str().as_bytes()].concat()
+}

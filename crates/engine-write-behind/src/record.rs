@@ -1,0 +1,330 @@
+//! Records: an event as the library writes it into the stream, under its id and into statements.
+//! `docs/write-behind-format.md` has the bytes.
+
+use ledger::{
+    AccountId, After, BatchDecided, BatchId, Command, Digest, Event, MemberFailure, MoveMoney,
+    Outcome, PendingState, Timestamp, Transfer, TransferKind, UsedBatch, UsedTransfer,
+};
+
+use crate::account::Kept;
+use crate::bytes::Bytes;
+use crate::error::Damaged;
+use crate::member::outcome_of;
+use crate::moment::{Moment, moment};
+use crate::refusal;
+
+/// A record, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) event: Event,
+    /// Of a pending transfer: how it stands, in the record under its id.
+    pub(crate) pending_state: Option<PendingState>,
+    /// Of an atomic batch: what is remembered.
+    pub(crate) batch: Option<(BatchId, UsedBatch)>,
+}
+
+/// The records of a call, or of several: each after its length.
+pub(crate) fn decode_all(bytes: &[u8]) -> Result<Vec<Record>, Damaged> {
+    let mut bytes = Bytes(bytes);
+    let mut records = Vec::new();
+    while !bytes.0.is_empty() {
+        records.push(Record::decode(bytes.sized()?)?);
+    }
+    Ok(records)
+}
+
+pub(crate) fn content(command: &Command) -> Vec<u8> {
+    // Serializing plain data into memory cannot fail.
+    postcard::to_allocvec(command).unwrap_or_default()
+}
+
+fn command(bytes: &[u8]) -> Result<Command, Damaged> {
+    postcard::from_bytes(bytes).map_err(|_| Damaged)
+}
+
+impl Record {
+    pub(crate) fn decode(record: &[u8]) -> Result<Self, Damaged> {
+        let mut bytes = Bytes(record);
+        let (what, state, kind) = (bytes.u8()?, bytes.u8()?, bytes.u8()?);
+        let timestamp = moment(&mut bytes)?;
+        let mut batch = None;
+        let event = match what {
+            b'T' => Event::Transfer(transfer(kind, timestamp, &mut bytes)?),
+            b'R' => {
+                let (refusal, content) = bytes.0.split_at_checked(26).ok_or(Damaged)?;
+                let command = command(content)?;
+                Event::Refused {
+                    refusal: refusal::decode(&mut Bytes(refusal), &command)?,
+                    command,
+                    timestamp,
+                }
+            }
+            b'O' | b'L' | b'C' => account_event(what, timestamp, &mut bytes)?,
+            b'B' => {
+                let (decided, used) = batch_event(timestamp, &mut bytes)?;
+                batch = Some((decided.id, used));
+                Event::Batch(decided)
+            }
+            _ => return Err(Damaged),
+        };
+        Ok(Self {
+            event,
+            pending_state: pending_state(what, kind, state)?,
+            batch,
+        })
+    }
+
+    /// How the transfer's id was used that the record is kept under.
+    pub(crate) fn into_used(self) -> Result<UsedTransfer, Damaged> {
+        match self.event {
+            Event::Transfer(transfer) => Ok(UsedTransfer::Created(transfer, self.pending_state)),
+            Event::Refused {
+                command, refusal, ..
+            } => Ok(UsedTransfer::Refused(command, refusal)),
+            _ => Err(Damaged),
+        }
+    }
+}
+
+fn pending_state(what: u8, kind: u8, state: u8) -> Result<Option<PendingState>, Damaged> {
+    if (what, kind) != (b'T', b'P') {
+        return Ok(None);
+    }
+    Ok(Some(match state {
+        1 => PendingState::Pending,
+        2 => PendingState::Posted,
+        3 => PendingState::Voided,
+        4 => PendingState::Expired,
+        _ => return Err(Damaged),
+    }))
+}
+
+const fn state_number(state: PendingState) -> u8 {
+    match state {
+        PendingState::Pending => 1,
+        PendingState::Posted => 2,
+        PendingState::Voided => 3,
+        PendingState::Expired => 4,
+    }
+}
+
+fn transfer(kind: u8, timestamp: Timestamp, bytes: &mut Bytes<'_>) -> Result<Transfer, Damaged> {
+    let mut sides = (None, None);
+    if matches!(kind, b'T' | b'O') {
+        sides = (after(bytes)?, after(bytes)?);
+    }
+    if kind == b'P' {
+        operands(bytes)?;
+    }
+    let own = match kind {
+        b'O' | b'V' => Some(command(bytes.sized()?)?),
+        _ => None,
+    };
+    let (moved, timeout_s) = match command(bytes.0)? {
+        Command::Transfer(moved) => (moved, None),
+        Command::Pend {
+            transfer,
+            timeout_s,
+        } => (transfer, Some(timeout_s)),
+        _ => return Err(Damaged),
+    };
+    let (id, kind, amount) = match (kind, own, timeout_s) {
+        (b'T', None, None) => (moved.id, TransferKind::Transfer, moved.amount),
+        (b'P', None, Some(timeout_s)) => (moved.id, TransferKind::Pend { timeout_s }, moved.amount),
+        (b'E', None, Some(_)) => (moved.id, TransferKind::Expire, moved.amount),
+        (b'O', Some(Command::Post { id, amount, .. }), Some(_)) => {
+            let kind = TransferKind::Post {
+                pending_id: moved.id,
+                pending_amount: moved.amount,
+                in_full: amount.is_none(),
+            };
+            (id, kind, amount.unwrap_or(moved.amount))
+        }
+        (b'V', Some(Command::Void { id, .. }), Some(_)) => {
+            let pending_id = moved.id;
+            (id, TransferKind::Void { pending_id }, moved.amount)
+        }
+        _ => return Err(Damaged),
+    };
+    Ok(Transfer {
+        id,
+        kind,
+        debit_account_id: moved.debit_account_id,
+        credit_account_id: moved.credit_account_id,
+        amount,
+        description: moved.description,
+        reference: moved.reference,
+        timestamp,
+        debit: sides.0,
+        credit: sides.1,
+    })
+}
+
+fn after(bytes: &mut Bytes<'_>) -> Result<Option<After>, Damaged> {
+    let is_given = bytes.u8()? == 1;
+    let after = After {
+        entry_number: bytes.u64()?,
+        balance: bytes.i64()?,
+        credit_limit: bytes.u64()?,
+    };
+    Ok(is_given.then_some(after))
+}
+
+/// What the library reads of a pending transfer; the command says the same.
+fn operands(bytes: &mut Bytes<'_>) -> Result<(), Damaged> {
+    bytes.take(8 + 8 + 2)?;
+    bytes.text()?;
+    bytes.text()?;
+    Ok(())
+}
+
+fn account_event(what: u8, timestamp: Timestamp, bytes: &mut Bytes<'_>) -> Result<Event, Damaged> {
+    let id = AccountId::new(bytes.text()?).map_err(|_| Damaged)?;
+    let account = Kept::decode(bytes.0)?.account;
+    Ok(match what {
+        b'O' => Event::AccountOpened { id, account },
+        b'L' => Event::LimitChanged {
+            id,
+            account,
+            timestamp,
+        },
+        _ => Event::AccountClosed {
+            id,
+            account,
+            timestamp,
+        },
+    })
+}
+
+fn batch_event(
+    timestamp: Timestamp,
+    bytes: &mut Bytes<'_>,
+) -> Result<(BatchDecided, UsedBatch), Damaged> {
+    let id = BatchId::from_u128(u128::from_be_bytes(bytes.array()?));
+    let digest = Digest(bytes.array()?);
+    let members_count = bytes.u32()?;
+    let mut decided = BatchDecided {
+        id,
+        digest,
+        members_count,
+        failure: None,
+        timestamp,
+    };
+    let outcomes = if let Ok(index) = u32::try_from(bytes.i32()?) {
+        let command = command(bytes.sized()?)?;
+        let outcome = outcome_of(&command, bytes.0)?;
+        decided.failure = Some(MemberFailure {
+            index,
+            outcome: outcome.into(),
+        });
+        decided.failed_outcomes().unwrap_or_default()
+    } else {
+        let created = |bytes: &mut Bytes<'_>| -> Result<Outcome, Damaged> {
+            let [b'c', record @ ..] = bytes.sized()? else {
+                return Err(Damaged);
+            };
+            Record::decode(record)?.event.into_outcome().ok_or(Damaged)
+        };
+        (0..members_count)
+            .map(|_| created(bytes))
+            .collect::<Result<_, _>>()?
+    };
+    Ok((decided, UsedBatch { digest, outcomes }))
+}
+
+/// The record of a transfer that was persisted.
+pub(crate) fn encode_used(used: &UsedTransfer) -> Result<Vec<u8>, Damaged> {
+    match used {
+        UsedTransfer::Created(transfer, state) => encode_transfer(transfer, *state),
+        UsedTransfer::Refused(command, why) => {
+            let kind = match command {
+                Command::Pend { .. } => b'P',
+                Command::Post { .. } => b'O',
+                Command::Void { .. } => b'V',
+                _ => b'T',
+            };
+            let mut bytes = vec![b'R', 0, kind];
+            Moment::from(Timestamp::default()).encode(&mut bytes);
+            bytes.extend(refusal::encode(why, command)?);
+            bytes.extend(content(command));
+            Ok(bytes)
+        }
+        UsedTransfer::Payment(_) => Err(Damaged),
+    }
+}
+
+/// Likewise; a pending one with how it stands.
+pub(crate) fn encode_transfer(
+    transfer: &Transfer,
+    state: Option<PendingState>,
+) -> Result<Vec<u8>, Damaged> {
+    let kind = match transfer.kind {
+        TransferKind::Transfer => b'T',
+        TransferKind::Pend { .. } => b'P',
+        TransferKind::Post { .. } => b'O',
+        TransferKind::Void { .. } => b'V',
+        TransferKind::Expire | TransferKind::Settle { .. } => return Err(Damaged),
+    };
+    let mut bytes = vec![b'T', state.map_or(0, state_number), kind];
+    Moment::from(transfer.timestamp).encode(&mut bytes);
+    if matches!(kind, b'T' | b'O') {
+        encode_after(transfer.debit, &mut bytes);
+        encode_after(transfer.credit, &mut bytes);
+    }
+    if kind == b'P' {
+        encode_operands(transfer, &mut bytes)?;
+    }
+    let own = transfer.command().ok_or(Damaged)?;
+    if matches!(kind, b'O' | b'V') {
+        let own = content(&own);
+        bytes.extend(u32::try_from(own.len()).map_err(|_| Damaged)?.to_be_bytes());
+        bytes.extend(own);
+        bytes.extend(content(&pending_command(transfer)?));
+    } else {
+        bytes.extend(content(&own));
+    }
+    Ok(bytes)
+}
+
+fn encode_after(after: Option<After>, bytes: &mut Vec<u8>) {
+    let given = after.unwrap_or(After {
+        entry_number: 0,
+        balance: 0,
+        credit_limit: 0,
+    });
+    bytes.push(u8::from(after.is_some()));
+    bytes.extend(given.entry_number.to_be_bytes());
+    bytes.extend(given.balance.to_be_bytes());
+    bytes.extend(given.credit_limit.to_be_bytes());
+}
+
+fn encode_operands(transfer: &Transfer, bytes: &mut Vec<u8>) -> Result<(), Damaged> {
+    bytes.extend(transfer.amount.to_be_bytes());
+    let never = Timestamp::default();
+    Moment::from(transfer.expires_at().unwrap_or(never)).encode(bytes);
+    for id in [&transfer.debit_account_id, &transfer.credit_account_id] {
+        bytes.push(u8::try_from(id.as_str().len()).map_err(|_| Damaged)?);
+        bytes.extend(id.as_str().as_bytes());
+    }
+    Ok(())
+}
+
+/// The command of the pending transfer that was ended, as far as its end tells of it.
+fn pending_command(transfer: &Transfer) -> Result<Command, Damaged> {
+    let (id, _) = transfer.ends().ok_or(Damaged)?;
+    let amount = match transfer.kind {
+        TransferKind::Post { pending_amount, .. } => pending_amount,
+        _ => transfer.amount,
+    };
+    Ok(Command::Pend {
+        transfer: MoveMoney {
+            id,
+            debit_account_id: transfer.debit_account_id.clone(),
+            credit_account_id: transfer.credit_account_id.clone(),
+            amount,
+            description: transfer.description.clone(),
+            reference: transfer.reference,
+        },
+        timeout_s: 0,
+    })
+}

@@ -1,0 +1,75 @@
+//! The same outcomes as the reference engine, restarts, wipes and rebuilds included. There are no
+//! payments yet: the suite draws none, and the engine says so.
+
+use std::time::Duration;
+
+use engine_write_behind::Options;
+use ledger::{AcceptPayment, Batch, Command, Currency, DueQuery, Engine, PaymentId, Unavailable};
+use testkit::conformance;
+use testkit::servers::Postgres;
+
+use crate::subject::{WriteBehindSubject, open_with, redis};
+
+fn options() -> conformance::Options {
+    conformance::Options {
+        audit_every: 10,
+        reads_every: 200,
+        restart_every: 300,
+        ..conformance::Options::default()
+    }
+}
+
+#[test]
+fn the_write_behind_engine_conforms() {
+    let postgres = Postgres::start().unwrap();
+    conformance::check(&options(), 1, async |seed| {
+        let url = postgres.create_database(&format!("seed{seed}")).unwrap();
+        WriteBehindSubject::open(url, Options::default()).await
+    });
+}
+
+#[test]
+fn it_conforms_also_where_redis_forgets_at_once() {
+    let postgres = Postgres::start().unwrap();
+    let forgetful = Options {
+        ids_kept: Duration::ZERO,
+        ..Options::default()
+    };
+    // Half as long: only where ids come from is another.
+    let options = conformance::Options {
+        steps: 900,
+        occurrences_min: 5,
+        ..options()
+    };
+    conformance::check(&options, 1, async |seed| {
+        let url = postgres.create_database(&format!("seed{seed}")).unwrap();
+        WriteBehindSubject::open(url, forgetful.clone()).await
+    });
+}
+
+#[test]
+fn payments_are_refused_and_nothing_beside_them_is_done() {
+    let (postgres, redis) = (Postgres::start().unwrap(), redis());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let (engine, _) = open_with(&redis.url(), &postgres.url(), Options::default()).await;
+        let command = Command::AcceptPayment(AcceptPayment {
+            id: PaymentId::from_u128(1),
+            account_id: None,
+            currency: Currency::new("BRL").unwrap(),
+            amount: 1,
+            description: "refused".into(),
+        });
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        for command in [command, Command::PurgePayments] {
+            let answer = engine.submit(vec![Batch::one(command)], deadline).await;
+            assert_eq!(answer, Err(Unavailable::NotSupported));
+        }
+        let query = DueQuery {
+            after: None,
+            limit: 1,
+        };
+        let due = engine.payments_due(query, deadline).await;
+        assert_eq!(due, Err(Unavailable::NotSupported));
+    });
+}

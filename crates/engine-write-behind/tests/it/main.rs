@@ -1,0 +1,7 @@
+//! The engine on a real Redis and a real PostgreSQL.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod conformance;
+mod subject;
+mod support;

@@ -1,0 +1,82 @@
+//! The engine as the conformance suite tests it, and the stores that outlive it.
+
+use std::sync::Arc;
+
+use engine_write_behind::{Opened, Options, WriteBehindEngine};
+use ledger::{BoxFuture, Engine};
+use testkit::conformance::{Subject, Time};
+use testkit::servers::{Redis, ServerOptions};
+
+/// A Redis that keeps what it answers.
+pub(crate) fn redis() -> Redis {
+    let settings = [("appendonly", "yes"), ("appendfsync", "always")];
+    Redis::start_with(&ServerOptions::with_settings(&settings)).unwrap()
+}
+
+pub(crate) async fn open_with(
+    redis_url: &str,
+    database_url: &str,
+    options: Options,
+) -> (WriteBehindEngine, Opened) {
+    let opened = WriteBehindEngine::open(redis_url, database_url, options).await;
+    opened.unwrap()
+}
+
+/// An engine over stores that outlive it.
+pub(crate) struct WriteBehindSubject {
+    redis: Redis,
+    database_url: String,
+    options: Options,
+    restarts: u32,
+    engine: Arc<WriteBehindEngine>,
+}
+
+impl WriteBehindSubject {
+    pub(crate) async fn open(database_url: String, options: Options) -> Self {
+        let redis = redis();
+        let (engine, _) = open_with(&redis.url(), &database_url, options.clone()).await;
+        Self {
+            redis,
+            database_url,
+            options,
+            restarts: 0,
+            engine: Arc::new(engine),
+        }
+    }
+}
+
+impl Subject for WriteBehindSubject {
+    fn engine(&self) -> Arc<dyn Engine> {
+        self.engine.clone()
+    }
+
+    fn time(&self) -> Time {
+        Time::Real
+    }
+
+    /// Each time another part: the node alone, Redis with it, or all that Redis holds.
+    fn restart(&mut self) -> BoxFuture<'_, bool> {
+        Box::pin(async {
+            self.restarts += 1;
+            match self.restarts % 3 {
+                1 => {
+                    crate::support::wait_until_persisted(&self.engine).await;
+                    self.redis.command(&["FLUSHALL"]).unwrap();
+                }
+                2 => {
+                    self.redis.kill();
+                    self.redis.restart().unwrap();
+                }
+                _ => {}
+            }
+            let redis_url = self.redis.url();
+            let opened = open_with(&redis_url, &self.database_url, self.options.clone());
+            self.engine = Arc::new(opened.await.0);
+            true
+        })
+    }
+
+    fn has_payments(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,25 @@
+//! What the tests wait for.
+
+use std::time::{Duration, Instant};
+
+use engine_write_behind::WriteBehindEngine;
+
+/// The time that anything here may take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until the database has everything.
+pub(crate) async fn wait_until_persisted(engine: &WriteBehindEngine) {
+    wait_for("everything to be persisted", || {
+        engine.is_answering() && engine.lag().entries == 0
+    })
+    .await;
+}
+
+/// Waits until it is so, within a bound.
+pub(crate) async fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+    let bound = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < bound, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
