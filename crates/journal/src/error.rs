@@ -117,6 +117,23 @@ pub enum CommitError {
     Failed(Failure),
 }
 
+/// Why [`Journal::retire_before`](crate::Journal::retire_before) did not remove all it could.
+/// Nothing that is kept was touched.
+#[derive(Debug, thiserror::Error)]
+pub enum RetireError {
+    /// A segment could not be removed. It may be tried again.
+    #[error("could not remove {file}")]
+    Io {
+        /// The segment file.
+        file: String,
+        /// The storage's own error.
+        source: io::Error,
+    },
+    /// A sync failed, now or before. The journal takes nothing more until reopened.
+    #[error(transparent)]
+    Failed(Failure),
+}
+
 /// The write or sync that failed first; every later call repeats it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the journal stopped writing: could not {doing} {file}: {cause}")]

@@ -35,6 +35,8 @@ pub struct Head {
 pub struct Journal<S: Storage> {
     pub(crate) segments: Arc<Segments<S>>,
     pub(crate) file: Arc<S::File>,
+    /// The oldest segment that was not retired.
+    pub(crate) first_segment: u64,
     pub(crate) segment_number: u64,
     /// Where the next frame goes in the segment.
     pub(crate) offset: u64,
@@ -212,6 +214,16 @@ impl<S: Storage> Journal<S> {
         self.segments.seal.id
     }
 
+    /// Number of the oldest segment that was not retired.
+    pub fn first_segment(&self) -> u64 {
+        self.first_segment
+    }
+
+    /// Number of segment files, without the one that is prepared ahead.
+    pub fn segments(&self) -> u64 {
+        self.segment_number - self.first_segment + 1
+    }
+
     /// Size of its segments in bytes, chosen at its creation.
     pub fn segment_bytes(&self) -> u64 {
         self.segments.segment_bytes
@@ -290,7 +302,12 @@ impl<S: Storage> Journal<S> {
             .reset(start, left.min(self.options.frame_bytes_max));
     }
 
-    fn fail(&mut self, doing: &'static str, file: &str, cause: &impl ToString) -> Failure {
+    pub(crate) fn fail(
+        &mut self,
+        doing: &'static str,
+        file: &str,
+        cause: &impl ToString,
+    ) -> Failure {
         let failure = Failure::new(doing, file, cause);
         self.failed = Some(failure.clone());
         failure

@@ -4,6 +4,8 @@
 //! - Any number of readers ([`Reader`]) fetch one record by its [`Address`] with one small read.
 //! - Opening walks the chain, hands every record to a visitor, and cuts a torn end.
 //! - [`scan`] is the same walk without the lock and without changing a byte.
+//! - Where [`Options::retires`] allows it, the oldest segments can be removed once they are not
+//!   needed any more ([`Journal::retire_before`]); the chain is checked from the oldest one kept.
 //!
 //! | step | cost |
 //! |---|---|
@@ -31,6 +33,7 @@ mod open;
 mod open_frame;
 mod options;
 mod reader;
+mod retire;
 mod scan;
 mod segments;
 mod spare;
@@ -40,7 +43,7 @@ mod walk;
 mod window;
 
 pub use address::Address;
-pub use error::{BeginError, CommitError, Failure, OpenError, ReadError};
+pub use error::{BeginError, CommitError, Failure, OpenError, ReadError, RetireError};
 pub use file_storage::{FileLock, FileStorage};
 pub use format::{FORMAT_VERSION, FRAME_HEADER_BYTES, FrameInfo, Hash, JournalId};
 pub use format::{RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES};
@@ -48,6 +51,6 @@ pub use journal::{Head, Journal};
 pub use open::{Cut, Opened};
 pub use options::{Durability, Options, UnknownDurability};
 pub use reader::Reader;
-pub use scan::{Scanned, Tail, scan};
+pub use scan::{Scanned, Tail, scan, scan_retired};
 pub use storage::{LockAttempt, Storage, StorageFile};
 pub use walk::Visited;

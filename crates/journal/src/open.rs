@@ -11,7 +11,7 @@ use crate::options::Options;
 use crate::segments::Segments;
 use crate::spare::{NoSpare, Spares};
 use crate::storage::{LockAttempt, SPARE, Storage, StorageFile, read_full, segment_name};
-use crate::walk::{Ending, Visited, Walked, walk};
+use crate::walk::{Ending, Visited, Walk, Walked, walk};
 
 /// What was found when a journal was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,11 @@ pub(crate) fn open<S: Storage, E>(
         LockAttempt::Taken { pid } => return Err(OpenError::Locked { place, pid }),
     };
     let storage = Arc::new(storage);
-    let mut walked = walk(&*storage, false, visit)?;
+    let how = Walk {
+        live: false,
+        retires: options.retires,
+    };
+    let mut walked = walk(&*storage, how, visit)?;
     let created = walked.seal.is_none();
     let seal = match &walked.seal {
         Some(seal) => seal.clone(),
@@ -100,6 +104,7 @@ pub(crate) fn open<S: Storage, E>(
     let mut journal = Journal {
         segments,
         file,
+        first_segment: walked.first_segment,
         segment_number: number,
         offset: walked.offset,
         head: walked.head,

@@ -51,6 +51,11 @@ pub struct Options {
     pub frame_bytes_max: usize,
     /// What `commit` waits for.
     pub durability: Durability,
+    /// Whether the oldest segments may be retired ([`Journal::retire_before`]): the journal then
+    /// begins with the oldest segment there is. Otherwise one without segment 0 is damaged.
+    ///
+    /// [`Journal::retire_before`]: crate::Journal::retire_before
+    pub retires: bool,
 }
 
 impl Default for Options {
@@ -59,6 +64,7 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             frame_bytes_max: 8 << 20,
             durability: Durability::Disk,
+            retires: false,
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::error::OpenError;
 use crate::format::{FrameInfo, JournalId};
 use crate::journal::Head;
 use crate::storage::{Storage, segment_name};
-use crate::walk::{Ending, Visited, walk};
+use crate::walk::{Ending, Visited, Walk, walk};
 
 /// What lies after the last whole frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,33 @@ pub fn scan<S: Storage, E>(
     storage: &S,
     visit: impl FnMut(Visited<'_>) -> Result<(), E>,
 ) -> Result<Scanned, OpenError<E>> {
-    let walked = walk(storage, true, visit)?;
+    scan_as(storage, false, visit)
+}
+
+/// The same for a journal whose oldest segments may have been retired
+/// ([`Options::retires`](crate::Options::retires)): from the oldest segment there is. Where the
+/// writer retires one meanwhile, the scan may fail to open it: then scan again.
+///
+/// # Errors
+///
+/// As for [`scan`].
+pub fn scan_retired<S: Storage, E>(
+    storage: &S,
+    visit: impl FnMut(Visited<'_>) -> Result<(), E>,
+) -> Result<Scanned, OpenError<E>> {
+    scan_as(storage, true, visit)
+}
+
+fn scan_as<S: Storage, E>(
+    storage: &S,
+    retires: bool,
+    visit: impl FnMut(Visited<'_>) -> Result<(), E>,
+) -> Result<Scanned, OpenError<E>> {
+    let how = Walk {
+        live: true,
+        retires,
+    };
+    let walked = walk(storage, how, visit)?;
     let (offset, bytes) = match walked.ending {
         Ending::Clean => (0, 0),
         Ending::Torn(bytes) => (walked.offset, bytes),

@@ -51,6 +51,11 @@ impl<S: Storage> Segments<S> {
         Ok(file)
     }
 
+    /// Closes a segment's file, if it is open; who reads from it may go on to.
+    pub(crate) fn forget(&self, number: u64) {
+        self.files.write().remove(&number);
+    }
+
     /// Shares a file that is open already.
     pub(crate) fn insert(&self, number: u64, file: Arc<S::File>) {
         let used = AtomicU64::new(self.clock.fetch_add(1, Ordering::Relaxed));

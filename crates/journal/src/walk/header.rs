@@ -8,6 +8,7 @@ use crate::error::OpenError;
 use crate::format::{
     FORMAT_VERSION, HeaderFault, JournalId, SEGMENT_HEADER_BYTES, Seal, SegmentHeader,
 };
+use crate::journal::Head;
 use crate::storage::{StorageFile, read_full, segment_name};
 use crate::tail;
 
@@ -73,6 +74,9 @@ impl<F: StorageFile> Segment<'_, F> {
         }
         if walked.seal.is_some() {
             self.check_size(size, walked.segment_bytes, walked)?;
+        } else if self.number > 0 {
+            // Older segments are retired only once a frame lies in a later one.
+            return Err(self.damaged(0, "the oldest segment has no header"));
         }
         let torn = tail::last_non_zero(bytes).map_or(0, |index| index as u64 + 1);
         walked.ending = Ending::NoHeader(torn);
@@ -106,7 +110,27 @@ impl<F: StorageFile> Segment<'_, F> {
         Ok(())
     }
 
-    fn check_chain<E>(&self, header: &SegmentHeader, walked: &Walked) -> Result<(), OpenError<E>> {
+    fn begin_chain<E>(
+        &self,
+        header: &SegmentHeader,
+        walked: &mut Walked,
+    ) -> Result<(), OpenError<E>> {
+        let Some(sequence) = header.first_sequence.checked_sub(1) else {
+            return Err(self.damaged(48, "it begins with frame 0, and there is none"));
+        };
+        walked.head = Head {
+            sequence,
+            hash: header.previous_hash,
+            records: header.records_before,
+        };
+        Ok(())
+    }
+
+    fn check_chain<E>(
+        &self,
+        header: &SegmentHeader,
+        walked: &mut Walked,
+    ) -> Result<(), OpenError<E>> {
         if walked
             .seal
             .as_ref()
@@ -114,6 +138,11 @@ impl<F: StorageFile> Segment<'_, F> {
         {
             let what = format!("it belongs to another journal, {}", header.id);
             return Err(self.damaged(32, what));
+        }
+        if walked.seal.is_none() && self.number > 0 {
+            // The oldest one there is, where those before it were retired: it says where the
+            // chain goes on.
+            return self.begin_chain(header, walked);
         }
         let head = &walked.head;
         let next = head.sequence + 1;

@@ -43,6 +43,8 @@ pub(crate) struct Walked {
     /// The journal's identity; `None` if it has no segment with a header yet.
     pub(crate) seal: Option<Seal>,
     pub(crate) segment_bytes: u64,
+    /// Number of the oldest segment file: 0, unless older ones were retired.
+    pub(crate) first_segment: u64,
     /// Number of segment files.
     pub(crate) segments: u64,
     pub(crate) head: Head,
@@ -55,37 +57,46 @@ pub(crate) struct Walked {
 impl Walked {
     /// The last segment's number.
     pub(crate) fn last_segment(&self) -> u64 {
-        self.segments.saturating_sub(1)
+        self.first_segment + self.segments.saturating_sub(1)
     }
 }
 
-/// Walks all segments. `live`: a writer may be appending meanwhile.
+/// How a journal is walked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Walk {
+    /// A writer may be appending meanwhile.
+    pub(crate) live: bool,
+    /// The oldest segments may have been retired.
+    pub(crate) retires: bool,
+}
+
+/// Walks all segments.
 pub(crate) fn walk<S: Storage, E>(
     storage: &S,
-    live: bool,
+    how: Walk,
     mut visit: impl FnMut(Visited<'_>) -> Result<(), E>,
 ) -> Result<Walked, OpenError<E>> {
-    let segments = count_segments(storage)?;
+    let (first_segment, segments) = find_segments(storage, how.retires)?;
     let mut walked = Walked {
         seal: None,
         segment_bytes: 0,
+        first_segment,
         segments,
         head: Head::default(),
         last_frame: None,
         offset: 0,
         ending: Ending::Clean,
     };
-    for number in 0..segments {
+    for number in first_segment..first_segment + segments {
         let name = segment_name(number);
         let file = storage
             .open_read_only(&name)
             .map_err(OpenError::io("open", &name))?;
-        let last = number + 1 == segments;
         let mut segment = Segment {
             name: &name,
             number,
-            last,
-            live,
+            last: number == walked.last_segment(),
+            live: how.live,
             file: &file,
         };
         segment.walk(&mut walked, &mut visit)?;
@@ -93,8 +104,9 @@ pub(crate) fn walk<S: Storage, E>(
     Ok(walked)
 }
 
-/// How many segments there are; they must be numbered from 0 without a gap.
-fn count_segments<S: Storage, E>(storage: &S) -> Result<u64, OpenError<E>> {
+/// The oldest segment's number and how many there are; they must be numbered without a gap, and
+/// from 0 unless older ones may have been retired.
+fn find_segments<S: Storage, E>(storage: &S, retires: bool) -> Result<(u64, u64), OpenError<E>> {
     let names = storage
         .list()
         .map_err(OpenError::io("list", &storage.place()))?;
@@ -103,7 +115,9 @@ fn count_segments<S: Storage, E>(storage: &S) -> Result<u64, OpenError<E>> {
         .filter_map(|name| segment_number(name))
         .collect();
     numbers.sort_unstable();
-    for (expected, number) in (0..).zip(&numbers) {
+    let oldest = numbers.first().copied().filter(|_| retires);
+    let first = oldest.unwrap_or_default();
+    for (expected, number) in (first..).zip(&numbers) {
         if *number != expected {
             let what = format!(
                 "the file is missing, though {} is there",
@@ -112,5 +126,5 @@ fn count_segments<S: Storage, E>(storage: &S) -> Result<u64, OpenError<E>> {
             return Err(OpenError::damaged(&segment_name(expected), 0, what));
         }
     }
-    Ok(numbers.len() as u64)
+    Ok((first, numbers.len() as u64))
 }

@@ -12,6 +12,7 @@ fn options() -> Options {
         segment_bytes: 16 << 10,
         frame_bytes_max: 8 << 10,
         durability: Durability::Disk,
+        ..Options::default()
     }
 }
 

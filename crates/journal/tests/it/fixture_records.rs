@@ -10,6 +10,7 @@ pub(crate) fn options() -> Options {
         segment_bytes: 4 << 10,
         frame_bytes_max: 2 << 10,
         durability: Durability::Disk,
+        ..Options::default()
     }
 }
 

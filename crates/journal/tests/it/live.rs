@@ -19,6 +19,7 @@ fn open(path: &std::path::Path) -> Journal<FileStorage> {
         segment_bytes: 64 << 10,
         frame_bytes_max: 8 << 10,
         durability: Durability::Os,
+        ..Options::default()
     };
     let storage = FileStorage::open(path).unwrap();
     Journal::open(storage, options, |_| Ok::<(), Infallible>(()))

@@ -22,6 +22,7 @@ pub(crate) fn options() -> Options {
         segment_bytes: SEGMENT_BYTES,
         frame_bytes_max: 2048,
         durability: Durability::Disk,
+        ..Options::default()
     }
 }
 
