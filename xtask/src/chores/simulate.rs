@@ -1,4 +1,4 @@
-//! `cargo xtask simulate`: the simulated crashes of the two crates that own the disk, with as many
+//! `cargo xtask simulate`: the simulated crashes of the crates that own a disk, with as many
 //! seeds as wanted.
 
 use anyhow::{Result, bail};
@@ -33,6 +33,8 @@ fn simulate(options: &Options) -> Result<()> {
         "journal",
         "--package",
         "engine-embedded",
+        "--package",
+        "outbox",
         "--",
         "crash",
     ]);

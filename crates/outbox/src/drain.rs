@@ -1,0 +1,156 @@
+//! The drain: gives the ledger what is queued, in order, until it has answered.
+//!
+//! One micro-batch at a time: the next is made of all that is queued by the time this one is
+//! answered. A batch that is not answered is given again, as it was or as its beginning: by its ids
+//! whatever was applied of it is told again and not done again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use journal::Storage;
+use ledger::{BATCH_COMMANDS_MAX, Batch, Command, Engine, Outcome, Unavailable};
+
+use crate::log::Stored;
+use crate::metrics::Metrics;
+use crate::shared::{Shared, Status, Unreadable};
+
+/// The most operations of a micro-batch.
+const BATCH_MAX: usize = 1_000;
+/// The most bytes of a micro-batch, by the measure of [`Command::size_bytes`].
+const BATCH_BYTES_MAX: usize = 1 << 20;
+/// The first wait before a micro-batch is given again; it doubles.
+const PAUSE_FIRST: Duration = Duration::from_millis(10);
+/// How often reading a damaged operation is tried again.
+const DAMAGE_PAUSE: Duration = Duration::from_secs(60);
+
+const _: () = assert!(BATCH_MAX <= BATCH_COMMANDS_MAX);
+
+/// Why a micro-batch was not applied.
+enum NotApplied {
+    Unavailable(Unavailable),
+    Unreadable(Unreadable),
+}
+
+/// What the drain's task owns.
+pub(crate) struct Drain<S: Storage> {
+    pub(crate) shared: Arc<Shared<S>>,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) submit_timeout: Duration,
+    pub(crate) pause_max: Duration,
+}
+
+impl<S: Storage> Drain<S> {
+    /// Works until it is aborted.
+    pub(crate) async fn run(self) {
+        let (mut pause, mut batch_max) = (PAUSE_FIRST, BATCH_MAX);
+        loop {
+            let oldest = self.shared.queue.lock().first(batch_max);
+            if oldest.is_empty() {
+                self.shared.arrived.notified().await;
+                continue;
+            }
+            match self.apply(&oldest).await {
+                Ok(()) => {
+                    if pause > PAUSE_FIRST {
+                        tracing::info!("the ledger answers again");
+                    }
+                    pause = PAUSE_FIRST;
+                    batch_max = (batch_max * 2).min(BATCH_MAX);
+                    self.shared.changed.notify_waiters();
+                }
+                Err(NotApplied::Unavailable(why)) => {
+                    self.note_failure(why, pause);
+                    if why == Unavailable::Timeout {
+                        batch_max = (batch_max / 2).max(1);
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(self.pause_max);
+                }
+                Err(NotApplied::Unreadable(error)) => {
+                    self.shared.set_status(Status::StorageDamaged);
+                    tracing::error!(
+                        %error,
+                        "a queued operation cannot be read back; it and those behind it wait: \
+                         {error}"
+                    );
+                    tokio::time::sleep(DAMAGE_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Gives the ledger the oldest operations and takes in its answer.
+    async fn apply(&self, oldest: &[Stored]) -> Result<(), NotApplied> {
+        let commands = self.read(oldest).map_err(NotApplied::Unreadable)?;
+        let batch = Batch::independent(commands.clone()).unwrap_or_else(|error| {
+            unreachable!("a micro-batch is far below the bounds of a batch: {error}")
+        });
+        let deadline = Instant::now() + self.submit_timeout;
+        let submitted = self.engine.submit(vec![batch], deadline);
+        let answer = tokio::time::timeout_at(deadline.into(), submitted).await;
+        let outcomes = match answer {
+            Ok(Ok(mut batches)) => batches.pop().unwrap_or_default(),
+            Ok(Err(why)) => return Err(NotApplied::Unavailable(why)),
+            Err(_) => return Err(NotApplied::Unavailable(Unavailable::Timeout)),
+        };
+        if outcomes.len() != commands.len() {
+            let (asked, answered) = (commands.len(), outcomes.len());
+            tracing::error!("the engine answered {asked} operations with {answered} outcomes");
+            return Err(NotApplied::Unavailable(Unavailable::LedgerUnavailable));
+        }
+        self.metrics.batch(&outcomes);
+        warn_of_conflicts(&commands, &outcomes);
+        self.shared.queue.lock().answered(commands, &outcomes);
+        Ok(())
+    }
+
+    /// The commands of the oldest operations, as many as a micro-batch may have.
+    fn read(&self, oldest: &[Stored]) -> Result<Vec<Command>, Unreadable> {
+        let mut commands = Vec::with_capacity(oldest.len());
+        let (mut bytes, mut buffer) = (0, Vec::new());
+        for stored in oldest {
+            let command = match self.shared.read(stored.address, &mut buffer) {
+                Ok(command) => command,
+                // Those before it are whole and need not wait.
+                Err(_) if !commands.is_empty() => break,
+                Err(error) => return Err(error),
+            };
+            bytes += command.size_bytes();
+            if bytes > BATCH_BYTES_MAX && !commands.is_empty() {
+                break;
+            }
+            commands.push(command);
+        }
+        Ok(commands)
+    }
+
+    fn note_failure(&self, why: Unavailable, pause: Duration) {
+        self.metrics.retry(why);
+        if pause == PAUSE_FIRST {
+            let depth = self.shared.queue.lock().len();
+            let code = why.code();
+            tracing::warn!(
+                code,
+                depth,
+                "the ledger did not answer, {depth} operations wait: {why}"
+            );
+        }
+    }
+}
+
+/// Another node, or an earlier life of this one, took the same id with other content. Only the
+/// sender of both can say which was meant.
+fn warn_of_conflicts(commands: &[Command], outcomes: &[Outcome]) {
+    let conflicts = commands
+        .iter()
+        .zip(outcomes)
+        .filter_map(|(command, outcome)| {
+            let refusal = outcome.result.as_ref().err()?;
+            let is_conflict = matches!(refusal, ledger::Refusal::ExistsWithDifferent(_));
+            is_conflict.then(|| (command.used_id(), refusal.code()))
+        });
+    for (id, code) in conflicts {
+        tracing::warn!(?id, code, "an accepted operation was refused: {code}");
+    }
+}

@@ -1,0 +1,110 @@
+//! What the writer, the drain and the callers share.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use journal::{Address, ReadError, Reader, Storage};
+use ledger::Command;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::queue::Queue;
+use crate::record::{Record, RecordError, decode};
+
+/// Whether operations are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// They are.
+    Ready,
+    /// The quota is used up, or too many are queued. It goes on once some were applied.
+    Overloaded,
+    /// There is no space for the next segment. It goes on once there is; the queue is applied
+    /// meanwhile.
+    StorageFull,
+    /// A write or a sync failed: nothing is taken until a restart. The queue is applied.
+    StorageFailed,
+    /// A queued operation cannot be read back: nothing behind it is applied, nothing is taken.
+    StorageDamaged,
+}
+
+impl Status {
+    /// The name as the API and the metrics spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Overloaded => "overloaded",
+            Self::StorageFull => "storage_full",
+            Self::StorageFailed => "storage_failed",
+            Self::StorageDamaged => "storage_damaged",
+        }
+    }
+}
+
+/// Why an operation could not be read back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unreadable {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// Shared state.
+pub(crate) struct Shared<S: Storage> {
+    pub(crate) queue: Mutex<Queue>,
+    reader: Reader<S>,
+    status: AtomicU8,
+    /// Something was queued.
+    pub(crate) arrived: Notify,
+    /// Something was answered, or the writer has taken the last that was accepted.
+    pub(crate) changed: Notify,
+    /// Nothing more will be queued.
+    pub(crate) is_sealed: AtomicBool,
+}
+
+impl<S: Storage> Shared<S> {
+    pub(crate) fn new(queue: Queue, reader: Reader<S>) -> Self {
+        Self {
+            queue: Mutex::new(queue),
+            reader,
+            status: AtomicU8::new(0),
+            arrived: Notify::new(),
+            changed: Notify::new(),
+            is_sealed: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        match self.status.load(Ordering::Relaxed) {
+            0 => Status::Ready,
+            1 => Status::Overloaded,
+            2 => Status::StorageFull,
+            3 => Status::StorageFailed,
+            _ => Status::StorageDamaged,
+        }
+    }
+
+    /// Sets the status, unless the one in force is final. Whether anything changed.
+    pub(crate) fn set_status(&self, status: Status) -> bool {
+        // Only a restart changes the last two.
+        let update = |before: u8| {
+            let is_final = before >= Status::StorageFailed as u8;
+            (!is_final && before != status as u8).then_some(status as u8)
+        };
+        let order = Ordering::Relaxed;
+        self.status.fetch_update(order, order, update).is_ok()
+    }
+
+    /// The content of a queued operation.
+    pub(crate) fn read(
+        &self,
+        address: Address,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Command, Unreadable> {
+        self.reader.record(address, buffer)?;
+        match decode(buffer)? {
+            Record::Operation(command) => Ok(command),
+            Record::Applied { .. } => Err(RecordError::Malformed.into()),
+        }
+    }
+}
