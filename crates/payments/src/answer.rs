@@ -1,0 +1,125 @@
+//! What a processor's answers mean.
+
+use std::time::Duration;
+
+use ledger::Millis;
+
+/// What the answer to a payment's request says about its own attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Recorded by this request.
+    Recorded,
+    /// The id was recorded before, by whichever attempt: to be looked up.
+    AlreadyRecorded,
+    /// This attempt was definitely not recorded.
+    NotRecorded(NotRecorded),
+    /// The processor does not want this payment; this attempt was not recorded.
+    Refused,
+    /// Anything may have happened.
+    Unknown,
+}
+
+/// Why an attempt was definitely not recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotRecorded {
+    /// No byte left: the lease would not have outlived the request's timeout.
+    LeaseOver,
+    /// No byte left: there was no connection.
+    Unreachable,
+    /// The processor had no room (429).
+    Busy {
+        /// When it wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// The processor said that it failed, in a way that is configured as definite.
+    Failing,
+}
+
+/// What the processor says when it is asked for a payment by its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// It has it.
+    Recorded {
+        /// Its amount in minor units; `None` where it could not be told exactly.
+        amount: Option<u64>,
+        /// The time under which the processor counts it.
+        requested_at: Millis,
+    },
+    /// It does not have it, now.
+    Absent,
+    /// It did not say.
+    Failed,
+}
+
+/// A processor's own word about its health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HealthReport {
+    /// Whether payments fail.
+    pub failing: bool,
+    /// The least that a payment takes.
+    pub delay_min: Duration,
+}
+
+/// A server error that is configured to mean that nothing was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Definite {
+    /// The status, `500 ..= 599`.
+    pub status: u16,
+    /// Whether it is definite with an empty body only.
+    pub empty_body: bool,
+}
+
+/// Judges a whole answer.
+#[must_use]
+pub fn classify(
+    status: u16,
+    body_is_empty: bool,
+    retry_after: Option<Duration>,
+    definite: &[Definite],
+) -> Answer {
+    let is_definite =
+        |d: &Definite| d.status == status && (body_is_empty || !d.empty_body) && status >= 500;
+    match status {
+        200..=299 => Answer::Recorded,
+        422 => Answer::AlreadyRecorded,
+        429 => Answer::NotRecorded(NotRecorded::Busy { retry_after }),
+        408 => Answer::Unknown,
+        400..=499 => Answer::Refused,
+        _ if definite.iter().any(is_definite) => Answer::NotRecorded(NotRecorded::Failing),
+        _ => Answer::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_one_meaning() {
+        let definite = [Definite {
+            status: 500,
+            empty_body: true,
+        }];
+        let judge = |status, empty| classify(status, empty, None, &definite);
+        let busy = Answer::NotRecorded(NotRecorded::Busy { retry_after: None });
+        for (status, empty, expected) in [
+            (200, true, Answer::Recorded),
+            (201, false, Answer::Recorded),
+            (204, true, Answer::Recorded),
+            (422, false, Answer::AlreadyRecorded),
+            (429, true, busy),
+            (400, false, Answer::Refused),
+            (404, true, Answer::Refused),
+            (408, true, Answer::Unknown),
+            (500, true, Answer::NotRecorded(NotRecorded::Failing)),
+            (500, false, Answer::Unknown),
+            (502, true, Answer::Unknown),
+            (503, false, Answer::Unknown),
+            (302, true, Answer::Unknown),
+            (100, true, Answer::Unknown),
+        ] {
+            assert_eq!(judge(status, empty), expected, "{status} {empty}");
+        }
+        assert_eq!(classify(500, true, None, &[]), Answer::Unknown);
+    }
+}

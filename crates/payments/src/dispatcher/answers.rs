@@ -1,0 +1,211 @@
+//! What processors say, and what follows from it.
+
+use std::time::Duration;
+
+use ledger::{PaymentId, PaymentStateName};
+
+use super::payment::{Pin, Stage};
+use super::processor::doubled;
+use super::{Dispatcher, Effect};
+use crate::answer::{Answer, Found};
+
+/// How long to wait before a processor is asked again for the same payment.
+const ASK_WAIT_MIN: Duration = Duration::from_millis(50);
+const ASK_WAIT_MAX: Duration = Duration::from_secs(5);
+/// So often a payment is sent again where its absence can be proven by waiting: each time puts the
+/// proof off.
+const RESENDS_MAX: u32 = 3;
+
+impl Dispatcher {
+    /// What became of the request of an attempt.
+    pub(super) fn answered(
+        &mut self,
+        id: PaymentId,
+        attempt: u32,
+        answer: Answer,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(held) = self
+            .held
+            .get_mut(&id)
+            .filter(|held| held.attempt == attempt)
+        else {
+            return;
+        };
+        let pin = match &held.stage {
+            Stage::Sent(pin) => *pin,
+            // Its report came after all.
+            Stage::Unknown(pin) if answer == Answer::Recorded => {
+                let pin = *pin;
+                self.take_question_back(id, pin.processor);
+                return self.settle(id, pin, pin.requested_at, effects);
+            }
+            _ => return,
+        };
+        self.overdue_over(id, &pin);
+        self.processors[pin.processor].end(id, pin.sent_at, answer, now);
+        #[cfg(test)]
+        if answer == Answer::AlreadyRecorded
+            && self.planted == Some(super::Planted::AlreadyRecordedFails)
+        {
+            return self.release(id, pin, effects);
+        }
+        match answer {
+            Answer::Recorded => self.settle(id, pin, pin.requested_at, effects),
+            Answer::AlreadyRecorded => {
+                let is_claimed = true;
+                self.question(id, Pin { is_claimed, ..pin }.unclear(now), now);
+            }
+            Answer::Unknown => self.question(id, pin.unclear(now), now),
+            // It settles the question for its own attempt only.
+            Answer::NotRecorded(_) | Answer::Refused if pin.is_unclear => {
+                self.question_later(id, pin, now);
+            }
+            Answer::NotRecorded(_) => self.release(id, pin, effects),
+            Answer::Refused => {
+                if let Some(held) = self.held.get_mut(&id) {
+                    held.refused_by |= 1 << pin.processor;
+                }
+                self.processors[pin.processor].refusals_count += 1;
+                self.release(id, pin, effects);
+            }
+        }
+    }
+
+    /// Requests whose report never came: nobody knows.
+    pub(super) fn end_overdue(&mut self, now: Duration) {
+        while let Some((at, id)) = self.overdue.first().copied() {
+            if at > now {
+                return;
+            }
+            self.overdue.remove(&(at, id));
+            let Some(Stage::Sent(pin)) = self.held.get(&id).map(|held| &held.stage) else {
+                continue;
+            };
+            let pin = *pin;
+            self.processors[pin.processor].end(id, pin.sent_at, Answer::Unknown, now);
+            self.question(id, pin.unclear(now), now);
+        }
+    }
+
+    fn overdue_over(&mut self, id: PaymentId, pin: &Pin) {
+        self.overdue
+            .remove(&(pin.lease_until + super::REPORT_GRACE, id));
+    }
+
+    /// Nobody knows what became of it: the processor is asked at `at`.
+    fn question(&mut self, id: PaymentId, pin: Pin, at: Duration) {
+        if let Some(held) = self.held.get_mut(&id) {
+            held.stage = Stage::Unknown(pin);
+            self.processors[pin.processor].questions.insert((at, id));
+        }
+    }
+
+    fn question_later(&mut self, id: PaymentId, pin: Pin, now: Duration) {
+        let mut at = now + doubled(ASK_WAIT_MIN, pin.asks_count).min(ASK_WAIT_MAX);
+        if let Some(proof_at) = self.proof_at(&pin).filter(|proof_at| *proof_at > now) {
+            at = at.min(proof_at);
+        }
+        self.question(id, pin, at);
+    }
+
+    fn take_question_back(&mut self, id: PaymentId, processor: usize) {
+        let questions = &mut self.processors[processor].questions;
+        questions.retain(|(_, questioned)| *questioned != id);
+    }
+
+    /// From when on a processor that does not have it never will.
+    fn proof_at(&self, pin: &Pin) -> Option<Duration> {
+        let recorded_within = self.policy.processors[pin.processor].recorded_within?;
+        (!pin.is_claimed).then_some(pin.lease_until + recorded_within)
+    }
+
+    pub(super) fn ask_questions(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        for place in 0..self.processors.len() {
+            while let Some((due_at, id)) = self.processors[place].next_question() {
+                if due_at > now {
+                    break;
+                }
+                self.processors[place].questions.pop_first();
+                let Some(held) = self.held.get_mut(&id) else {
+                    continue;
+                };
+                if let Stage::Unknown(mut pin) = held.stage {
+                    pin.asked_at = now;
+                    pin.asks_count += 1;
+                    held.stage = Stage::Asking(pin);
+                    self.processors[place].asking_count += 1;
+                    effects.push(Effect::Ask {
+                        id,
+                        currency: held.currency,
+                        processor: place,
+                    });
+                }
+            }
+        }
+    }
+
+    /// What the processor says about a payment.
+    pub(super) fn asked(
+        &mut self,
+        id: PaymentId,
+        found: Found,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(held) = self.held.get_mut(&id) else {
+            return;
+        };
+        let Stage::Asking(pin) = held.stage else {
+            return;
+        };
+        self.processors[pin.processor].asked(found != Found::Failed, now);
+        match found {
+            Found::Recorded {
+                amount,
+                requested_at,
+            } => {
+                if amount == Some(held.amount) {
+                    self.settle(id, pin, requested_at, effects);
+                } else {
+                    held.stage = Stage::Conflict(pin);
+                    self.conflicts_count += 1;
+                }
+            }
+            Found::Absent => self.absent(id, pin, now, effects),
+            Found::Failed => self.question_later(id, pin, now),
+        }
+    }
+
+    fn absent(&mut self, id: PaymentId, pin: Pin, now: Duration, effects: &mut Vec<Effect>) {
+        let proof_at = self.proof_at(&pin);
+        #[cfg(test)]
+        if self.planted == Some(super::Planted::UnpinnedAtOnce) {
+            return self.release(id, pin, effects);
+        }
+        if proof_at.is_some_and(|proof_at| pin.asked_at >= proof_at) {
+            return self.release(id, pin, effects);
+        }
+        let processor = &mut self.processors[pin.processor];
+        let may_resend = !pin.is_claimed
+            && (proof_at.is_none() || pin.resends_count < RESENDS_MAX)
+            && processor.has_room_again(now)
+            && !self.is_stopping;
+        if !may_resend {
+            return self.question_later(id, pin, now);
+        }
+        processor.start(id, now);
+        let lease = processor.policy.lease;
+        let pin = Pin {
+            sent_at: now,
+            lease_until: pin.lease_until.max(now + lease),
+            resends_count: pin.resends_count + 1,
+            ..pin
+        };
+        if let Some(held) = self.held.get_mut(&id) {
+            held.stage = Stage::Sending(pin);
+        }
+        self.submit_send(id, PaymentStateName::Sent, pin, effects);
+    }
+}

@@ -1,0 +1,308 @@
+//! The dispatcher: a state machine that is told what happened and says what to do.
+//!
+//! It does no I/O and reads no clock. Whoever drives it carries out each [`Effect`] and reports
+//! with an [`Input`]; each effect is reported once, in any order. All it must not forget is in the
+//! ledger: a new dispatcher begins with the payments that are due there.
+//!
+//! - No request leaves before the ledger has `sent(processor, attempt, requested_at)`.
+//! - From then on the payment is pinned: nothing but "recorded", "not recorded" of an only attempt,
+//!   or proven absence ends that.
+//! - Memory holds a window of the payments that wait, another of those that some processor refused,
+//!   and of those pinned no more than twice each processor's concurrency.
+
+mod adopt;
+mod answers;
+mod commands;
+mod delay;
+mod payment;
+mod processor;
+mod queue;
+mod route;
+mod standing;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use ledger::{
+    Command, Currency, DuePlace, DueQuery, Millis, Outcome, Payment, PaymentId, Unavailable,
+};
+
+use crate::answer::{Answer, Found, HealthReport};
+use crate::policy::Policy;
+use payment::Held;
+use processor::Processor;
+use queue::Queue;
+
+pub use standing::{ProcessorStanding, Standing};
+
+/// The dispatcher looks at itself this often while it holds anything.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How much later than its lease's end a request without a report counts as unknown.
+const REPORT_GRACE: Duration = Duration::from_secs(1);
+
+/// The time, twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// A clock that never steps: since whenever. Leases and waiting are measured with it.
+    pub at: Duration,
+    /// The time of day that processors are told. It may step; the dispatcher holds it when it
+    /// steps back.
+    pub wall: Millis,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// Time has passed, or the dispatcher begins.
+    Tick,
+    /// A payment was accepted: there is something new behind the last page.
+    Accepted,
+    /// Somebody else changed this payment: an operator, or a purge.
+    Changed(PaymentId),
+    /// A page of the payments due.
+    Due(Result<Vec<Payment>, Unavailable>),
+    /// What the ledger answered to a command.
+    Outcome(PaymentId, Result<Box<Outcome>, Unavailable>),
+    /// What became of the request of this attempt.
+    Answered(PaymentId, u32, Answer),
+    /// What the processor said about a payment.
+    Asked(PaymentId, Found),
+    /// A processor's health; `None` when it did not say.
+    Health(usize, Option<HealthReport>),
+    /// Nothing new is to be begun.
+    Stop,
+}
+
+/// Something to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Give the ledger a command about this payment.
+    Submit(PaymentId, Command),
+    /// Send a payment to its processor.
+    Send(SendRequest),
+    /// Ask the processor whether it has the payment.
+    Ask {
+        /// The payment.
+        id: PaymentId,
+        /// Its amount's currency.
+        currency: Currency,
+        /// The processor's place in the policy.
+        processor: usize,
+    },
+    /// Ask the processor at this place for its health.
+    PollHealth(usize),
+    /// Read a page of the payments due.
+    ReadDue(DueQuery),
+}
+
+/// One request to a processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendRequest {
+    /// The payment.
+    pub id: PaymentId,
+    /// Which attempt it is.
+    pub attempt: u32,
+    /// The processor's place in the policy.
+    pub processor: usize,
+    /// Minor units.
+    pub amount: u64,
+    /// Of which currency.
+    pub currency: Currency,
+    /// The time the processor is told.
+    pub requested_at: Millis,
+    /// Bytes may leave only while the request's timeout ends before this: to be checked right
+    /// before the write. After it, the answer is that the lease was over.
+    pub lease_until: Duration,
+}
+
+/// The dispatcher.
+#[derive(Debug)]
+pub struct Dispatcher {
+    policy: Policy,
+    processors: Vec<Processor>,
+    held: HashMap<PaymentId, Held>,
+    queue: Queue,
+    pages: Pages,
+    /// Commands that the ledger could not take, by when to try again.
+    retries: BTreeSet<(Duration, PaymentId)>,
+    /// Requests by when a report is overdue.
+    overdue: BTreeSet<(Duration, PaymentId)>,
+    commands_count: usize,
+    conflicts_count: usize,
+    orphans_count: usize,
+    refused_count: u64,
+    /// When the head of the queue stops waiting for a processor it prefers.
+    patience_until: Option<Duration>,
+    wall: Millis,
+    is_stopping: bool,
+    #[cfg(test)]
+    pub(crate) planted: Option<Planted>,
+}
+
+/// A mistake that the simulation has to find.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Planted {
+    /// "Already recorded" is taken for a failure.
+    AlreadyRecordedFails,
+    /// A processor that does not have it now is believed never to have it.
+    UnpinnedAtOnce,
+}
+
+/// How far the ledger's list has been read.
+#[derive(Debug, Default)]
+struct Pages {
+    after: Option<DuePlace>,
+    /// The size of the page being read.
+    reading: Option<usize>,
+    /// Nothing is behind the last page.
+    is_at_end: bool,
+    /// A payment was accepted while a page was being read.
+    is_stale: bool,
+    /// Payments that ended while a page was being read: it may tell of them.
+    ended: HashSet<PaymentId>,
+    retry_at: Duration,
+    rescan_at: Duration,
+}
+
+impl Dispatcher {
+    /// A dispatcher that knows of no payment yet. Its first input may be a [`Input::Tick`].
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self {
+            processors: policy
+                .processors
+                .iter()
+                .cloned()
+                .map(Processor::new)
+                .collect(),
+            policy,
+            held: HashMap::new(),
+            queue: Queue::default(),
+            pages: Pages::default(),
+            retries: BTreeSet::new(),
+            overdue: BTreeSet::new(),
+            commands_count: 0,
+            conflicts_count: 0,
+            orphans_count: 0,
+            refused_count: 0,
+            patience_until: None,
+            wall: Millis(0),
+            is_stopping: false,
+            #[cfg(test)]
+            planted: None,
+        }
+    }
+
+    /// Takes in what happened; what is to be done now is added to `effects`.
+    pub fn handle(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
+        self.wall = self.wall.max(now.wall);
+        match input {
+            Input::Tick => {}
+            Input::Accepted => self.pages.woken(),
+            Input::Changed(id) => self.changed(id, now.at),
+            Input::Due(page) => self.adopt(page, now.at),
+            Input::Outcome(id, result) => self.outcome(id, result, now.at, effects),
+            Input::Answered(id, attempt, answer) => {
+                self.answered(id, attempt, answer, now.at, effects);
+            }
+            Input::Asked(id, found) => self.asked(id, found, now.at, effects),
+            Input::Health(processor, report) => {
+                if let Some(processor) = self.processors.get_mut(processor) {
+                    processor.report(report, now.at);
+                    processor.health_asked_at = None;
+                }
+            }
+            Input::Stop => self.is_stopping = true,
+        }
+        self.advance(now.at, effects);
+    }
+
+    /// Begins whatever can be begun now.
+    fn advance(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        self.retry_commands(now, effects);
+        self.end_overdue(now);
+        if self.is_stopping {
+            return;
+        }
+        self.ask_questions(now, effects);
+        self.poll_health(now, effects);
+        self.route(now, effects);
+        self.read_due(now, effects);
+    }
+
+    fn poll_health(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        for (place, processor) in self.processors.iter_mut().enumerate() {
+            let Some(interval) = processor.policy.health_interval else {
+                continue;
+            };
+            if processor.health_asked_at.is_none() && now >= processor.health_due_at {
+                processor.health_asked_at = Some(now);
+                processor.health_due_at = now + interval;
+                effects.push(Effect::PollHealth(place));
+            }
+        }
+    }
+
+    /// When to tick again, if nothing happens before.
+    #[must_use]
+    pub fn next_tick(&self, now: Duration) -> Duration {
+        let questions = self
+            .processors
+            .iter()
+            .filter_map(|processor| processor.next_question().map(|(at, _)| at));
+        let polls = self
+            .processors
+            .iter()
+            .filter(|processor| processor.health_asked_at.is_none())
+            .filter_map(|processor| {
+                processor
+                    .policy
+                    .health_interval
+                    .map(|_| processor.health_due_at)
+            });
+        let rooms = self.processors.iter().flat_map(|processor| {
+            let probe_at = processor.probe_at().filter(|at| *at > now);
+            [probe_at, processor.busy_until(now)].into_iter().flatten()
+        });
+        let lists = [&self.retries, &self.overdue];
+        let firsts = lists
+            .into_iter()
+            .filter_map(|list| list.first())
+            .map(|(at, _)| *at);
+        let pages = [self.pages.retry_at, self.pages.rescan_at];
+        questions
+            .chain(polls)
+            .chain(rooms)
+            .chain(firsts)
+            .chain(self.patience_until)
+            .chain(pages.into_iter().filter(|at| *at > now))
+            .chain([now + LOOK_INTERVAL])
+            .min()
+            .unwrap_or(now)
+            .max(now)
+    }
+
+    /// How many payments are held, in every stage.
+    #[must_use]
+    pub fn held_count(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether nothing is under way: after [`Input::Stop`], the time to end.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let under_way = |processor: &Processor| processor.under_way_count() > 0;
+        self.commands_count == 0 && !self.processors.iter().any(under_way)
+    }
+}
+
+impl Pages {
+    fn woken(&mut self) {
+        self.is_at_end = false;
+        self.is_stale = self.reading.is_some();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+//! One processor as the dispatcher sees it: a circuit breaker, a limit that adapts, a delay.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ledger::PaymentId;
+
+use super::delay::Delay;
+use crate::answer::{Answer, HealthReport, NotRecorded};
+use crate::policy::ProcessorPolicy;
+
+/// So many failures in a row open the breaker.
+const FAILURES_MAX: u32 = 3;
+/// How long an open breaker waits for its first probe; doubled after each that fails.
+const PROBE_WAIT_MIN: Duration = Duration::from_millis(100);
+const PROBE_WAIT_MAX: Duration = Duration::from_secs(1);
+/// What the limit starts with, and never falls below.
+const LIMIT_MIN: usize = 16;
+/// How long a processor that had no room is left alone at the most.
+const BUSY_WAIT_MAX: Duration = Duration::from_secs(1);
+const BUSY_WAIT_MIN: Duration = Duration::from_millis(50);
+/// How many payments one processor is asked for at once while it answers.
+const ASKS_MAX: usize = 8;
+/// How long a processor that did not say is not asked; doubled each time.
+const ASK_WAIT_MIN: Duration = Duration::from_millis(100);
+const ASK_WAIT_MAX: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Processor {
+    pub(super) policy: ProcessorPolicy,
+    pub(super) delay: Delay,
+    breaker: Breaker,
+    failures_count: u32,
+    probe_wait: Duration,
+    /// How many requests may be under way.
+    limit: usize,
+    busy_until: Duration,
+    /// How many payments are pinned to it, in every stage.
+    pub(super) pinned_count: usize,
+    /// When to ask for the payments of which nobody knows.
+    pub(super) questions: BTreeSet<(Duration, PaymentId)>,
+    pub(super) asking_count: usize,
+    asks_failed: u32,
+    ask_after: Duration,
+    /// Since when it has been unable to take payments.
+    pub(super) broken_since: Option<Duration>,
+    /// When the health report under way was asked for.
+    pub(super) health_asked_at: Option<Duration>,
+    pub(super) health_due_at: Duration,
+    /// What it has settled, in number and in minor units, and how many it refused.
+    pub(super) settled_count: u64,
+    pub(super) settled_amount: u128,
+    pub(super) refusals_count: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Breaker {
+    Closed,
+    Open { probe_at: Duration },
+    Probing,
+}
+
+/// Whether a processor takes a payment now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// It does.
+    Free,
+    /// One, to find out.
+    Probe,
+    /// It works, and has enough to do.
+    Saturated,
+    /// It fails, is too slow, or nobody knows what became of too many.
+    Broken,
+}
+
+impl Processor {
+    pub(super) fn new(policy: ProcessorPolicy) -> Self {
+        Self {
+            limit: LIMIT_MIN.min(policy.concurrency_max),
+            policy,
+            delay: Delay::default(),
+            breaker: Breaker::Closed,
+            failures_count: 0,
+            probe_wait: PROBE_WAIT_MIN,
+            busy_until: Duration::ZERO,
+            pinned_count: 0,
+            questions: BTreeSet::new(),
+            asking_count: 0,
+            asks_failed: 0,
+            ask_after: Duration::ZERO,
+            broken_since: None,
+            health_asked_at: None,
+            health_due_at: Duration::ZERO,
+            settled_count: 0,
+            settled_amount: 0,
+            refusals_count: 0,
+        }
+    }
+
+    /// Whether a payment that is free to go elsewhere may be sent to it.
+    pub(super) fn room(&self, now: Duration, delay_max: Duration) -> Room {
+        let unresolved_count = self.pinned_count - self.under_way_count();
+        let is_idle = self.pinned_count == 0;
+        let is_slow = self.delay.expected(now) > delay_max;
+        if is_slow && !(is_idle && self.delay.is_stale(now)) {
+            return Room::Broken;
+        }
+        match self.breaker {
+            // What is unresolved is asked for first: that finds out as well and binds nothing new.
+            Breaker::Open { probe_at } if now >= probe_at && is_idle => Room::Probe,
+            Breaker::Open { .. } | Breaker::Probing => Room::Broken,
+            Breaker::Closed if unresolved_count >= self.policy.concurrency_max => Room::Broken,
+            Breaker::Closed if is_slow => Room::Probe,
+            Breaker::Closed if self.is_full(now) => Room::Saturated,
+            Breaker::Closed => Room::Free,
+        }
+    }
+
+    /// Whether a payment that is bound to it may be sent to it again.
+    pub(super) fn has_room_again(&self, now: Duration) -> bool {
+        match self.breaker {
+            Breaker::Open { probe_at } => now >= probe_at,
+            Breaker::Probing => false,
+            Breaker::Closed => !self.is_full(now),
+        }
+    }
+
+    fn is_full(&self, now: Duration) -> bool {
+        now < self.busy_until || self.under_way_count() >= self.limit
+    }
+
+    pub(super) fn under_way_count(&self) -> usize {
+        self.delay.under_way_count()
+    }
+
+    /// A request is to leave once the ledger has it: the only one if the breaker is open.
+    pub(super) fn start(&mut self, id: PaymentId, now: Duration) {
+        if let Breaker::Open { .. } = self.breaker {
+            self.breaker = Breaker::Probing;
+        }
+        self.delay.start(now, id);
+    }
+
+    /// A request never left, or nobody waits for its answer any more.
+    pub(super) fn cancel(&mut self, id: PaymentId, sent_at: Duration, now: Duration) {
+        self.delay.end(sent_at, id, now);
+        if self.breaker == Breaker::Probing {
+            self.open(now);
+        }
+    }
+
+    /// A request is over.
+    pub(super) fn end(&mut self, id: PaymentId, sent_at: Duration, answer: Answer, now: Duration) {
+        let was_full = self.under_way_count() >= self.limit;
+        self.delay.end(sent_at, id, now);
+        match answer {
+            Answer::Recorded | Answer::AlreadyRecorded | Answer::Refused => {
+                self.close();
+                self.adapt(was_full);
+            }
+            Answer::NotRecorded(NotRecorded::LeaseOver) => {
+                if self.breaker == Breaker::Probing {
+                    self.open(now);
+                }
+            }
+            Answer::NotRecorded(NotRecorded::Busy { retry_after }) => {
+                self.close();
+                let wait = retry_after.unwrap_or(BUSY_WAIT_MIN);
+                self.busy_until = now + wait.clamp(BUSY_WAIT_MIN, BUSY_WAIT_MAX);
+                self.limit = (self.limit / 2).max(LIMIT_MIN.min(self.policy.concurrency_max));
+            }
+            Answer::NotRecorded(NotRecorded::Unreachable | NotRecorded::Failing)
+            | Answer::Unknown => self.fail(now),
+        }
+    }
+
+    /// What works and is used gets more; what is not used is given back, so that a processor that
+    /// turns slow has no more than it needed.
+    fn adapt(&mut self, was_full: bool) {
+        if was_full {
+            self.limit = (self.limit + 1).min(self.policy.concurrency_max);
+        } else if self.under_way_count() * 4 < self.limit {
+            self.limit = (self.limit - 1).max(LIMIT_MIN.min(self.policy.concurrency_max));
+        }
+    }
+
+    fn fail(&mut self, now: Duration) {
+        self.failures_count += 1;
+        let is_over = self.breaker == Breaker::Closed && self.failures_count >= FAILURES_MAX;
+        if is_over || self.breaker == Breaker::Probing {
+            self.open(now);
+        }
+    }
+
+    fn open(&mut self, now: Duration) {
+        let probe_at = now + self.probe_wait;
+        self.probe_wait = (self.probe_wait * 2).min(PROBE_WAIT_MAX);
+        self.breaker = Breaker::Open { probe_at };
+        self.limit = LIMIT_MIN.min(self.policy.concurrency_max);
+    }
+
+    fn close(&mut self) {
+        self.breaker = Breaker::Closed;
+        self.failures_count = 0;
+        self.probe_wait = PROBE_WAIT_MIN;
+    }
+
+    /// The processor's own word; `None` when it said nothing.
+    pub(super) fn report(&mut self, report: Option<HealthReport>, now: Duration) {
+        let (Some(report), Some(asked_at)) = (report, self.health_asked_at.take()) else {
+            return;
+        };
+        self.delay.report(asked_at, report.delay_min);
+        match (report.failing, self.breaker) {
+            (true, Breaker::Closed) => self.open(now),
+            (false, Breaker::Open { .. }) => self.breaker = Breaker::Open { probe_at: now },
+            _ => {}
+        }
+    }
+
+    /// When the next question may be asked; `None` while enough are.
+    pub(super) fn next_question(&self) -> Option<(Duration, PaymentId)> {
+        let asks_max = if self.asks_failed == 0 { ASKS_MAX } else { 1 };
+        let (due_at, id) = *self.questions.first()?;
+        (self.asking_count < asks_max).then_some((due_at.max(self.ask_after), id))
+    }
+
+    /// A question is over; whether the processor said anything.
+    pub(super) fn asked(&mut self, is_answered: bool, now: Duration) {
+        self.asking_count -= 1;
+        if is_answered {
+            self.asks_failed = 0;
+            self.ask_after = Duration::ZERO;
+        } else {
+            self.ask_after = now + doubled(ASK_WAIT_MIN, self.asks_failed).min(ASK_WAIT_MAX);
+            self.asks_failed += 1;
+        }
+    }
+
+    /// When a breaker that is open lets the next one through.
+    pub(super) const fn probe_at(&self) -> Option<Duration> {
+        match self.breaker {
+            Breaker::Open { probe_at } => Some(probe_at),
+            _ => None,
+        }
+    }
+
+    /// When a processor that had no room is tried again.
+    pub(super) fn busy_until(&self, now: Duration) -> Option<Duration> {
+        Some(self.busy_until).filter(|until| *until > now)
+    }
+
+    pub(super) const fn breaker_name(&self) -> &'static str {
+        match self.breaker {
+            Breaker::Closed => "closed",
+            Breaker::Open { .. } => "open",
+            Breaker::Probing => "probing",
+        }
+    }
+
+    pub(super) const fn limit(&self) -> usize {
+        self.limit
+    }
+}
+
+/// `wait`, doubled `times` times.
+pub(super) fn doubled(wait: Duration, times: u32) -> Duration {
+    wait.saturating_mul(1 << times.min(16))
+}

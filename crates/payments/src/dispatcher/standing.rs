@@ -1,0 +1,104 @@
+//! What operators are told.
+
+use std::time::Duration;
+
+use ledger::{Payment, PaymentState};
+
+use super::Dispatcher;
+use super::payment::{Held, Stage};
+
+/// How the dispatcher stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Payments held that wait to be sent; the ledger may have more.
+    pub waiting_count: usize,
+    /// Whether the ledger has payments that are not held.
+    pub has_more: bool,
+    /// Payments that their processor has with another amount.
+    pub conflicts_count: usize,
+    /// Payments that were sent to a processor that is not configured.
+    pub orphans_count: usize,
+    /// Payments that every processor refused.
+    pub refused_count: u64,
+    /// Each processor, in the policy's order.
+    pub processors: Vec<ProcessorStanding>,
+}
+
+/// How a processor stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessorStanding {
+    /// Requests under way.
+    pub sent_count: usize,
+    /// How many may be under way at once, now.
+    pub limit: usize,
+    /// Payments of which nobody knows whether they were recorded.
+    pub unknown_count: usize,
+    /// Since when the oldest of these is unknown.
+    pub unknown_since: Option<Duration>,
+    /// Payments settled, and their sum in minor units.
+    pub settled_count: u64,
+    /// See `settled_count`.
+    pub settled_amount: u128,
+    /// Payments that the processor refused.
+    pub refusals_count: u64,
+    /// `closed`, `open` or `probing`.
+    pub breaker: &'static str,
+    /// What the next request is expected to take.
+    pub delay_expected: Duration,
+}
+
+impl Dispatcher {
+    /// How it stands.
+    #[must_use]
+    pub fn standing(&self, now: Duration) -> Standing {
+        let mut processors: Vec<ProcessorStanding> = self
+            .processors
+            .iter()
+            .map(|processor| ProcessorStanding {
+                sent_count: processor.under_way_count(),
+                limit: processor.limit(),
+                unknown_count: 0,
+                unknown_since: None,
+                settled_count: processor.settled_count,
+                settled_amount: processor.settled_amount,
+                refusals_count: processor.refusals_count,
+                breaker: processor.breaker_name(),
+                delay_expected: processor.delay.expected(now),
+            })
+            .collect();
+        for pin in self.held.values().filter_map(unknown) {
+            let standing = &mut processors[pin.processor];
+            standing.unknown_count += 1;
+            let since = standing.unknown_since.unwrap_or(pin.unclear_since);
+            standing.unknown_since = Some(since.min(pin.unclear_since));
+        }
+        Standing {
+            waiting_count: self.queue.len(),
+            has_more: !self.pages.is_at_end,
+            conflicts_count: self.conflicts_count,
+            orphans_count: self.orphans_count,
+            refused_count: self.refused_count,
+            processors,
+        }
+    }
+
+    /// Counts what ended.
+    pub(super) fn count(&mut self, payment: &Payment, was_settlement: bool, was_refusal: bool) {
+        match &payment.state {
+            PaymentState::Settled { processor, .. } if was_settlement => {
+                let is_it = |place: &usize| self.policy.processors[*place].name == *processor;
+                if let Some(place) = (0..self.processors.len()).find(is_it) {
+                    self.processors[place].settled_count += 1;
+                    self.processors[place].settled_amount += u128::from(payment.amount);
+                }
+            }
+            PaymentState::Refused { .. } if was_refusal => self.refused_count += 1,
+            _ => {}
+        }
+    }
+}
+
+fn unknown(held: &Held) -> Option<&super::payment::Pin> {
+    let pin = held.stage.pin().filter(|pin| pin.is_unclear)?;
+    (!matches!(held.stage, Stage::Ending(_))).then_some(pin)
+}

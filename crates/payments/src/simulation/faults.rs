@@ -1,0 +1,61 @@
+//! What goes wrong in a run, and how often.
+
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+/// A mistake planted to show that it is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// "Already recorded" is taken for a failure.
+    AlreadyRecordedFails,
+    /// A processor that does not have it now is believed never to have it.
+    UnpinnedAtOnce,
+    /// Bytes leave although the lease is over.
+    LeaseUnchecked,
+    /// A request that is sent again tells a new time.
+    RequestedAtRenewed,
+}
+
+/// Chances in a thousand.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Faults {
+    pub(super) request_lost: u32,
+    pub(super) answer_lost: u32,
+    pub(super) no_connection: u32,
+    pub(super) recorded_late: u32,
+    pub(super) error_after_recording: u32,
+    pub(super) failing: u32,
+    pub(super) busy: u32,
+    pub(super) refusing: u32,
+    pub(super) question_fails: u32,
+    pub(super) paused_before_write: u32,
+    pub(super) ledger_silent: u32,
+    pub(super) crash_in_s: u32,
+    pub(super) clock_step_in_s: u32,
+}
+
+impl Faults {
+    /// Each fault is absent in about half of the runs, rare in others, frequent in some.
+    pub(super) fn random(rng: &mut SmallRng) -> Self {
+        let mut chance = |max: u32| match rng.random_range(0..4) {
+            0 | 1 => 0,
+            2 => max / 10,
+            _ => max,
+        };
+        Self {
+            request_lost: chance(200),
+            answer_lost: chance(300),
+            no_connection: chance(200),
+            recorded_late: chance(300),
+            error_after_recording: chance(200),
+            failing: chance(500),
+            busy: chance(400),
+            refusing: chance(100),
+            question_fails: chance(400),
+            paused_before_write: chance(150),
+            ledger_silent: chance(200),
+            crash_in_s: chance(300),
+            clock_step_in_s: chance(500),
+        }
+    }
+}

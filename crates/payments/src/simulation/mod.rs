@@ -1,0 +1,39 @@
+//! The dispatcher under a simulated network, clock and power switch, and an auditor.
+//!
+//! Everything follows from a seed. The ledger is the rules themselves and never forgets; the
+//! dispatcher is thrown away and begun anew at any moment, while requests that it gave out may
+//! still leave. After a time all faults stop, and whatever is left has to come to its end.
+
+mod faults;
+mod processor;
+mod tests;
+mod world;
+
+use std::time::Duration;
+
+pub(crate) use faults::Bug;
+use world::World;
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// What a run did, so that a test can tell that it tested something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) settled: u64,
+    pub(crate) refused: u64,
+    pub(crate) pinned: u64,
+    pub(crate) resends: u64,
+    pub(crate) releases: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) lease_over: u64,
+    pub(crate) restarts: u64,
+    pub(crate) late: u64,
+    pub(crate) held_max: usize,
+}
+
+/// Runs one seed; `Err` says which promise was broken.
+pub(crate) fn run(seed: u64, bug: Option<Bug>) -> Result<Tally, String> {
+    World::new(seed, bug).run()
+}

@@ -1,0 +1,82 @@
+//! No schedule pays twice or loses a payment, and the simulation would see it.
+
+use super::{Bug, Tally, run};
+
+/// How many seeds a planted mistake has to be found within.
+const FOUND_WITHIN: u64 = 200;
+
+fn seeds() -> std::ops::Range<u64> {
+    let count = if std::env::var_os("LASTRO_LONG").is_some() {
+        20_000
+    } else {
+        400
+    };
+    let start = std::env::var("LASTRO_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    start.map_or(0..count, |seed| seed..seed + 1)
+}
+
+#[test]
+fn no_schedule_pays_twice_or_loses_a_payment() {
+    let mut sum = Tally::default();
+    for seed in seeds() {
+        let tally = run(seed, None).unwrap_or_else(|broken| panic!("LASTRO_SEED={seed}: {broken}"));
+        sum.settled += tally.settled;
+        sum.refused += tally.refused;
+        sum.pinned += tally.pinned;
+        sum.resends += tally.resends;
+        sum.releases += tally.releases;
+        sum.duplicates += tally.duplicates;
+        sum.lease_over += tally.lease_over;
+        sum.restarts += tally.restarts;
+        sum.late += tally.late;
+        sum.held_max = sum.held_max.max(tally.held_max);
+        // Both windows, and what two processors may have pinned twice over.
+        assert!(
+            tally.held_max <= 2 * 40 + 2 * 2 * 20,
+            "LASTRO_SEED={seed}: {tally:?}"
+        );
+    }
+    println!("{sum:?}");
+    if std::env::var_os("LASTRO_SEED").is_none() {
+        let seen = [
+            sum.settled,
+            sum.refused,
+            sum.pinned,
+            sum.resends,
+            sum.releases,
+        ];
+        assert!(seen.iter().all(|count| *count > 0), "{sum:?}");
+        let seen = [sum.duplicates, sum.lease_over, sum.restarts, sum.late];
+        assert!(seen.iter().all(|count| *count > 0), "{sum:?}");
+    }
+}
+
+fn is_found(bug: Bug) {
+    let found = (0..FOUND_WITHIN).find_map(|seed| Some((seed, run(seed, Some(bug)).err()?)));
+    let Some((seed, broken)) = found else {
+        panic!("{bug:?} was not found within {FOUND_WITHIN} seeds");
+    };
+    println!("{bug:?}: LASTRO_SEED={seed}: {broken}");
+}
+
+#[test]
+fn already_recorded_taken_for_a_failure_is_found() {
+    is_found(Bug::AlreadyRecordedFails);
+}
+
+#[test]
+fn unpinning_at_once_is_found() {
+    is_found(Bug::UnpinnedAtOnce);
+}
+
+#[test]
+fn an_unchecked_lease_is_found() {
+    is_found(Bug::LeaseUnchecked);
+}
+
+#[test]
+fn a_renewed_requested_at_is_found() {
+    is_found(Bug::RequestedAtRenewed);
+}
