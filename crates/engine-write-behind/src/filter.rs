@@ -115,6 +115,30 @@ impl Filters {
     }
 }
 
+/// Filters as Redis has them.
+#[derive(Default)]
+pub(crate) struct Known(Vec<(usize, Vec<u8>)>);
+
+impl Known {
+    /// Adds the next filter. Redis has its bytes only up to the last one that was set.
+    pub(crate) fn add(&mut self, bytes: Vec<u8>) {
+        let words = WORDS_FIRST << self.0.len().min(DOUBLINGS);
+        self.0.push((words, bytes));
+    }
+
+    /// Whether a filter knows the id.
+    pub(crate) fn has(&self, hash: Hash) -> bool {
+        self.0.iter().any(|(words, bytes)| {
+            let mut both = hash.words.into_iter().zip(hash.masks);
+            both.all(|(word, mask)| {
+                let at = word as usize % words * 4;
+                let word = bytes.get(at..at + 4).and_then(|word| word.try_into().ok());
+                u32::from_be_bytes(word.unwrap_or_default()) & mask == mask
+            })
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,12 +151,9 @@ mod tests {
             filters.add(Hash::of_transfer(TransferId::from_u128(number)));
         }
         assert_eq!(filters.count(), 1);
-        let words = &filters.filters[0];
-        let known = |id: TransferId| {
-            let hash = Hash::of_transfer(id);
-            let mut both = hash.words.into_iter().zip(hash.masks);
-            both.all(|(word, mask)| words[word as usize % WORDS_FIRST] & mask == mask)
-        };
+        let mut kept = Known::default();
+        kept.add(filters.parts().flat_map(|(_, _, bytes)| bytes).collect());
+        let known = |id: TransferId| kept.has(Hash::of_transfer(id));
         assert!((0..1_000).all(|number| known(TransferId::from_u128(number))));
         let unused = (count..count + 100_000).map(TransferId::from_u128);
         let mistaken = unused.filter(|id| known(*id)).count();

@@ -48,8 +48,10 @@ mod record;
 mod refusal;
 mod repair;
 mod settings;
+mod verify;
 
 pub use engine::{Lag, Opened, Options, WriteBehindEngine};
 pub use error::OpenError;
 pub use repair::Origin;
 pub use settings::Durability;
+pub use verify::{Verified, verify};

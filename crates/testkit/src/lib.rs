@@ -1,11 +1,14 @@
 //! What the tests of every crate share.
 //!
 //! - [`conformance`] runs an engine beside the reference engine and compares all they answer.
+//! - [`bank`] has accounts that many tasks move money between, and checks them.
 //! - [`Generator`] draws the commands: cleverly, so that every outcome occurs often.
 //! - [`LastroProcess`] runs the real binary.
 //! - [`servers`] starts and stops real databases and proxies.
 //! - [`ManualClock`] is a clock that tests set; [`Seeds`] are the runs asked for.
 
+#[cfg(feature = "engines")]
+pub mod bank;
 #[cfg(feature = "engines")]
 mod clock;
 #[cfg(feature = "engines")]

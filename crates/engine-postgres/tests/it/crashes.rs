@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use engine_postgres::PostgresEngine;
 use ledger::{Engine, Outcome, Record, TransferId, UsedTransfer};
+use testkit::bank::{Drawer, check, in_seconds, open_accounts, submit_one};
 use testkit::servers::Postgres;
 
-use crate::bank::{Drawer, check, in_seconds, open_accounts, submit_one};
 use crate::subject::open;
 
 const TASKS: u64 = 8;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use engine_postgres::PostgresEngine;
 use ledger::{Batch, BatchId, Engine, Outcome, TransferId};
+use testkit::bank::{Drawer, check, in_seconds, open_accounts};
 use testkit::servers::Postgres;
 
-use crate::bank::{Drawer, check, in_seconds, open_accounts};
 use crate::subject::open;
 
 const NODES: usize = 3;

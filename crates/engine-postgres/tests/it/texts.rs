@@ -4,9 +4,9 @@ use ledger::{
     AccountId, Command, Engine, MoveMoney, OpenAccount, Record, StatementQuery, TransferId,
     UsedTransfer,
 };
+use testkit::bank::{currency, id, in_seconds, submit_one};
 use testkit::servers::Postgres;
 
-use crate::bank::{currency, id, in_seconds, submit_one};
 use crate::subject::open;
 
 const DESCRIPTIONS: [&str; 9] = [

@@ -3,5 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod conformance;
+mod faults;
+mod load;
+mod nodes;
+mod starts;
 mod subject;
 mod support;

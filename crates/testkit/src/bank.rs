@@ -1,5 +1,7 @@
 //! A few accounts that many tasks move money between, and what must be true of them afterwards.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -16,25 +18,50 @@ use rand::{Rng, SeedableRng};
 const ACCOUNTS_COUNT: usize = 6;
 const CREDIT_LIMIT: u64 = 1_000;
 
-pub(crate) fn id(text: &str) -> AccountId {
+/// The account id of this text.
+///
+/// # Panics
+///
+/// When it is none.
+#[must_use]
+pub fn id(text: &str) -> AccountId {
     AccountId::new(text).unwrap()
 }
 
-pub(crate) fn currency() -> Currency {
+/// The bank's currency.
+///
+/// # Panics
+///
+/// Never.
+#[must_use]
+pub fn currency() -> Currency {
     Currency::new("BRL").unwrap()
 }
 
-pub(crate) fn accounts() -> Vec<AccountId> {
+/// The bank's accounts.
+#[must_use]
+pub fn accounts() -> Vec<AccountId> {
     (1..=ACCOUNTS_COUNT)
         .map(|n| id(&format!("user:{n}")))
         .collect()
 }
 
-pub(crate) fn in_seconds(seconds: u64) -> Instant {
+/// A deadline.
+#[must_use]
+pub fn in_seconds(seconds: u64) -> Instant {
     Instant::now() + Duration::from_secs(seconds)
 }
 
-pub(crate) async fn submit_one(
+/// The outcome of one command.
+///
+/// # Errors
+///
+/// When the engine is unavailable.
+///
+/// # Panics
+///
+/// When it answers without an outcome.
+pub async fn submit_one(
     engine: &impl Engine,
     command: Command,
     deadline: Instant,
@@ -43,7 +70,12 @@ pub(crate) async fn submit_one(
     Ok(outcomes.into_iter().flatten().next().unwrap())
 }
 
-pub(crate) async fn open_accounts(engine: &impl Engine) {
+/// Opens the bank's accounts.
+///
+/// # Panics
+///
+/// When one is refused.
+pub async fn open_accounts(engine: &impl Engine) {
     for id in accounts() {
         let command = Command::OpenAccount(OpenAccount {
             id,
@@ -56,14 +88,16 @@ pub(crate) async fn open_accounts(engine: &impl Engine) {
 }
 
 /// Draws transfers, pending ones and their ends.
-pub(crate) struct Drawer {
+pub struct Drawer {
     rng: StdRng,
     pending: Vec<TransferId>,
     accounts: Vec<AccountId>,
 }
 
 impl Drawer {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Draws the same from the same seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         let mut accounts = accounts();
         accounts.push(AccountId::world(currency()));
         Self {
@@ -74,7 +108,7 @@ impl Drawer {
     }
 
     /// A command with this id.
-    pub(crate) fn command(&mut self, id: TransferId) -> Command {
+    pub fn command(&mut self, id: TransferId) -> Command {
         let transfer = self.transfer(id);
         match self.rng.random_range(0..10) {
             0..6 => Command::Transfer(transfer),
@@ -99,7 +133,12 @@ impl Drawer {
         }
     }
 
-    pub(crate) fn transfer(&mut self, id: TransferId) -> MoveMoney {
+    /// A transfer with this id.
+    ///
+    /// # Panics
+    ///
+    /// Never: there are accounts.
+    pub fn transfer(&mut self, id: TransferId) -> MoveMoney {
         let mut sides = self.accounts.choose_multiple(&mut self.rng, 2).cloned();
         MoveMoney {
             id,
@@ -114,7 +153,11 @@ impl Drawer {
 
 /// Checks every account's totals and statement against the transfers of these ids, all that were
 /// ever given; gives how many were applied.
-pub(crate) async fn check(engine: &impl Engine, ids: &[TransferId]) -> usize {
+///
+/// # Panics
+///
+/// When something is not as it must be.
+pub async fn check(engine: &impl Engine, ids: &[TransferId]) -> usize {
     let mut balances: HashMap<AccountId, i64> = HashMap::new();
     let mut applied = 0;
     for id in ids {

@@ -1,0 +1,141 @@
+//! Starts that are refused and why, and a Redis that turns away, full or read-only.
+
+use std::time::Duration;
+
+use engine_write_behind::{Durability, OpenError, Options, Origin, WriteBehindEngine};
+use ledger::{Command, Engine, TransferId, Unavailable};
+use testkit::bank::{Drawer, accounts, in_seconds, open_accounts, submit_one};
+use testkit::servers::{Postgres, Redis};
+
+use crate::subject::{open_with, redis};
+use crate::support::{wait_for, wait_until_persisted};
+
+async fn refused(redis: &Redis, database_url: &str, options: Options) -> String {
+    match WriteBehindEngine::open(&redis.url(), database_url, options).await {
+        Ok(_) => panic!("it opened"),
+        Err(error) => {
+            assert!(!matches!(error, OpenError::Asked(_)), "{error}");
+            error.to_string()
+        }
+    }
+}
+
+#[test]
+fn a_redis_that_could_lose_what_is_answered_is_refused() {
+    let (postgres, redis) = (Postgres::start().unwrap(), redis());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        for (name, bad, good) in [
+            ("maxmemory-policy", "allkeys-lru", "noeviction"),
+            ("appendonly", "no", "yes"),
+            ("appendfsync", "everysec", "always"),
+        ] {
+            redis.command(&["CONFIG", "SET", name, bad]).unwrap();
+            let says = refused(&redis, &postgres.url(), Options::default()).await;
+            assert!(says.contains(name) && says.contains("CONFIG SET"), "{says}");
+            redis.command(&["CONFIG", "SET", name, good]).unwrap();
+        }
+        redis
+            .command(&["CONFIG", "SET", "appendfsync", "everysec"])
+            .unwrap();
+        let everysec = Options {
+            durability: Durability::Everysec,
+            ..Options::default()
+        };
+        let (_, opened) = open_with(&redis.url(), &postgres.url(), everysec).await;
+        assert_eq!(opened.durability, Durability::Everysec);
+    });
+}
+
+#[test]
+fn stores_that_tell_different_stories_are_refused_and_an_older_redis_is_rebuilt() {
+    let postgres = Postgres::start().unwrap();
+    let (first, second) = (redis(), redis());
+    let other_url = postgres.create_database("other").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let (engine, opened) = open_with(&first.url(), &postgres.url(), Options::default()).await;
+        assert_eq!(opened.origin, Origin::Rebuilt);
+        open_accounts(&engine).await;
+        wait_until_persisted(&engine).await;
+        drop(engine);
+        // A database that has never been behind one, and one behind another.
+        let says = refused(&first, &other_url, Options::default()).await;
+        assert!(says.contains("never been behind"), "{says}");
+        drop(open_with(&second.url(), &other_url, Options::default()).await);
+        let says = refused(&first, &other_url, Options::default()).await;
+        assert!(says.contains("different ledgers"), "{says}");
+        // A database from before.
+        let earlier = "UPDATE lastro_behind.ledger SET position = position - 1";
+        postgres.psql(earlier).unwrap();
+        let says = refused(&first, &postgres.url(), Options::default()).await;
+        assert!(says.contains("let go of everything"), "{says}");
+        // A Redis from before.
+        let later = "UPDATE lastro_behind.ledger SET position = position + 1, epoch = 'another'";
+        postgres.psql(later).unwrap();
+        let (engine, opened) = open_with(&first.url(), &postgres.url(), Options::default()).await;
+        assert_eq!(opened.origin, Origin::Rebuilt);
+        for id in accounts() {
+            assert!(engine.account(id, in_seconds(20)).await.unwrap().is_some());
+        }
+    });
+}
+
+/// The outcome of a transfer with a new id.
+async fn try_one(engine: &WriteBehindEngine, number: u128) -> Result<(), Unavailable> {
+    let transfer = Drawer::new(1).transfer(TransferId::from_u128(number));
+    let deadline = std::time::Instant::now() + Duration::from_secs(1);
+    submit_one(engine, Command::Transfer(transfer), deadline)
+        .await
+        .map(drop)
+}
+
+#[test]
+fn a_redis_that_is_full_or_takes_no_writes_says_so_and_then_goes_on() {
+    let (postgres, redis) = (Postgres::start().unwrap(), redis());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let (engine, _) = open_with(&redis.url(), &postgres.url(), Options::default()).await;
+        open_accounts(&engine).await;
+        redis.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+        assert_eq!(try_one(&engine, 1).await, Err(Unavailable::StorageFull));
+        let id = accounts().remove(0);
+        let read = engine.account(id.clone(), in_seconds(20)).await.unwrap();
+        assert!(read.is_some());
+        redis.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
+        assert_eq!(try_one(&engine, 1).await, Ok(()));
+        // A master that nobody listens at: it stays what it is, and takes no writes.
+        redis.command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
+        assert_eq!(
+            try_one(&engine, 2).await,
+            Err(Unavailable::LedgerUnavailable)
+        );
+        redis.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
+        assert_eq!(try_one(&engine, 2).await, Ok(()));
+    });
+}
+
+#[test]
+fn writes_are_refused_once_the_database_is_too_far_behind() {
+    let (mut postgres, redis) = (Postgres::start().unwrap(), redis());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let options = Options {
+            unpersisted_max: 20,
+            ..Options::default()
+        };
+        let (engine, _) = open_with(&redis.url(), &postgres.url(), options).await;
+        open_accounts(&engine).await;
+        wait_until_persisted(&engine).await;
+        postgres.kill();
+        let mut taken = 0;
+        while try_one(&engine, taken).await != Err(Unavailable::Overloaded) {
+            taken += 1;
+            assert!(taken < 40, "nothing was refused");
+        }
+        assert!(taken >= 15, "{taken}");
+        postgres.restart().unwrap();
+        wait_for("the lag to shrink", || engine.lag().entries < 10).await;
+        assert_eq!(try_one(&engine, taken).await, Ok(()));
+    });
+}
