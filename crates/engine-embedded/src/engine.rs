@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::open::{OpenError, Recovered, Recovery, recover};
 use crate::queue::{Queue, queue};
 use crate::shared::{Shared, Status};
-use crate::writer::Writer;
+use crate::writer::{Expiring, Writer};
 
 /// How the engine is opened.
 #[derive(Debug, Clone)]
@@ -78,6 +78,7 @@ impl<S: Storage> EmbeddedEngine<S> {
             waiting,
             metrics: Metrics::new(),
             answers: Vec::new(),
+            expiring: Expiring::default(),
         };
         let writer = std::thread::Builder::new()
             .name("lastro-writer".to_owned())

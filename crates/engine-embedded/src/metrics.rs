@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ledger::{Expiries, Timestamp};
 use metrics::{Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, gauge};
 use metrics::{Unit, describe_histogram, histogram};
 
@@ -13,6 +14,9 @@ pub(crate) struct Metrics {
     commit_seconds: Histogram,
     frame_records: Histogram,
     queue_bytes: Gauge,
+    expired: Counter,
+    pending_timed: Gauge,
+    expiry_lag_seconds: Gauge,
 }
 
 impl Metrics {
@@ -38,6 +42,16 @@ impl Metrics {
             Unit::Bytes,
             "What waits for the writer."
         );
+        describe_counter!("lastro_expiries_total", "Pending transfers that expired.");
+        describe_gauge!(
+            "lastro_pending_timed_transfers",
+            "Pending transfers that have a time."
+        );
+        describe_gauge!(
+            "lastro_expiry_lag_seconds",
+            Unit::Seconds,
+            "For how long the oldest due pending transfer has waited to be expired."
+        );
         Self {
             frames: counter!("lastro_journal_frames_total"),
             records: counter!("lastro_journal_records_total"),
@@ -45,6 +59,9 @@ impl Metrics {
             commit_seconds: histogram!("lastro_journal_commit_duration_seconds"),
             frame_records: histogram!("lastro_journal_frame_records"),
             queue_bytes: gauge!("lastro_queue_bytes"),
+            expired: counter!("lastro_expiries_total"),
+            pending_timed: gauge!("lastro_pending_timed_transfers"),
+            expiry_lag_seconds: gauge!("lastro_expiry_lag_seconds"),
         }
     }
 
@@ -66,5 +83,23 @@ impl Metrics {
             reason = "the queue is bounded far below 2^52"
         )]
         self.queue_bytes.set(bytes as f64);
+    }
+
+    pub(crate) fn expired(&self) {
+        self.expired.increment(1);
+    }
+
+    /// What has a time, and how late the oldest of it is.
+    pub(crate) fn expiries(&self, expiries: &Expiries, now: impl FnOnce() -> Timestamp) {
+        let lag = expiries.next().map_or(0, |due_at| {
+            now().as_nanos().saturating_sub(due_at.as_nanos())
+        });
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "memory holds far fewer than 2^52 pending transfers"
+        )]
+        self.pending_timed.set(expiries.len() as f64);
+        let lag = Duration::from_nanos(lag);
+        self.expiry_lag_seconds.set(lag.as_secs_f64());
     }
 }

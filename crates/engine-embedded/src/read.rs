@@ -93,7 +93,7 @@ impl<S: Storage> Shared<S> {
         };
         lookup::transfer(&self.reader, id, newest)
             .map(Some)
-            .map_err(|error| damaged(&error))
+            .map_err(|error| damaged(self, &error))
     }
 
     pub(crate) fn payment(&self, id: PaymentId) -> Result<Option<UsedPayment>, Unavailable> {
@@ -109,7 +109,7 @@ impl<S: Storage> Shared<S> {
         };
         lookup::payment(&self.reader, newest, &purges)
             .map(Some)
-            .map_err(|error| damaged(&error))
+            .map_err(|error| damaged(self, &error))
     }
 
     pub(crate) fn payments_due(&self, query: DueQuery) -> Vec<Payment> {
@@ -158,7 +158,7 @@ impl<S: Storage> Shared<S> {
             let recorded = self
                 .reader
                 .recorded(checkpoints[middle])
-                .map_err(|error| damaged(&error))?;
+                .map_err(|error| damaged(self, &error))?;
             if recorded.event.timestamp() <= at {
                 low = middle + 1;
             } else {
@@ -177,8 +177,10 @@ fn nth_checkpoint(books: &Books, slot: u32, number: u64) -> Option<Address> {
     books.checkpoints.get(&slot)?.get(place).copied()
 }
 
-fn damaged(error: &LookupError) -> Unavailable {
-    tracing::error!(%error, "a record could not be read");
+fn damaged<S: Storage>(shared: &Shared<S>, error: &LookupError) -> Unavailable {
+    if let Some(held_back) = shared.warnings.damage.pass() {
+        tracing::error!(%error, held_back, "a record could not be read");
+    }
     Unavailable::StorageDamaged
 }
 
@@ -198,7 +200,8 @@ impl<S: Storage> Walk<'_, S> {
         if self.deadline <= Instant::now() {
             return Err(Unavailable::Timeout);
         }
-        let entry = self.read(address).map_err(|error| damaged(&error))?;
+        let read = self.read(address);
+        let entry = read.map_err(|error| damaged(self.shared, &error))?;
         Ok(Some(entry))
     }
 

@@ -1,9 +1,11 @@
 //! What the writer and the readers share.
 
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use journal::{Reader, Storage};
 use parking_lot::RwLock;
+use throttle::Throttle;
 
 use crate::books::Books;
 
@@ -12,6 +14,28 @@ pub(crate) struct Shared<S: Storage> {
     pub(crate) books: RwLock<Books>,
     pub(crate) reader: Reader<S>,
     status: AtomicU8,
+    pub(crate) warnings: Warnings,
+}
+
+/// What may be told with every call, and is told once in a while.
+pub(crate) struct Warnings {
+    /// A record that could not be read.
+    pub(crate) damage: Throttle,
+    /// Expiries that wait.
+    pub(crate) waiting: Throttle,
+    /// A frame that had no room.
+    pub(crate) no_room: Throttle,
+}
+
+impl Default for Warnings {
+    fn default() -> Self {
+        const INTERVAL: Duration = Duration::from_secs(10);
+        Self {
+            damage: Throttle::new(INTERVAL),
+            waiting: Throttle::new(INTERVAL),
+            no_room: Throttle::new(INTERVAL),
+        }
+    }
 }
 
 /// Whether the engine can take writes.
@@ -43,6 +67,7 @@ impl<S: Storage> Shared<S> {
             books: RwLock::new(books),
             reader,
             status: AtomicU8::new(0),
+            warnings: Warnings::default(),
         }
     }
 

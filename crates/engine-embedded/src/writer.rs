@@ -7,11 +7,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::RecvTimeoutError;
+use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 use journal::{Address, BeginError, Journal, Storage};
 use ledger::{
     AtomicDecision, Batch, BatchId, Clock, Command, Decision, Event, Outcome, Ticker, Timestamp,
-    Unavailable, decide, decide_atomic,
+    TransferId, Unavailable, decide, decide_atomic,
 };
 use tokio::sync::oneshot;
 
@@ -34,6 +34,12 @@ const ROUND_BYTES: usize = 1 << 20;
 const ROUND_REQUEST_BYTES: usize = 4 * ROUND_BYTES;
 /// How often due expiries are looked for when nothing arrives.
 const EXPIRY_INTERVAL: Duration = Duration::from_millis(250);
+/// How many due expiries a round applies, whatever its commands are about: a burst of them takes
+/// turns with the commands that arrive meanwhile.
+const ROUND_EXPIRIES: usize = 1_024;
+/// How many more a batch may need for its own sake. One that needs more is `overloaded`; as many
+/// are applied all the same, so that asking again comes to an end.
+const BATCH_EXPIRIES_MAX: usize = 16_384;
 /// How often it is looked for space while the storage is full and nothing arrives.
 const SPACE_INTERVAL: Duration = Duration::from_secs(1);
 /// After how long an expiry is tried again whose pending transfer could not be read.
@@ -49,6 +55,16 @@ pub(crate) struct Writer<S: Storage> {
     pub(crate) waiting: Waiting,
     pub(crate) metrics: Metrics,
     pub(crate) answers: Vec<(oneshot::Sender<Answer>, Answer)>,
+    pub(crate) expiring: Expiring,
+}
+
+/// How far the due expiries of this round have come.
+#[derive(Debug, Default)]
+pub(crate) struct Expiring {
+    /// How many more the round may apply for their own sake.
+    left: usize,
+    /// Whether more were due than that.
+    has_backlog: bool,
 }
 
 impl<S: Storage> Writer<S> {
@@ -65,7 +81,13 @@ impl<S: Storage> Writer<S> {
 
     fn next_request(&self) -> Result<Request, RecvTimeoutError> {
         let receiver = &self.waiting.receiver;
-        if !self.draft.expiries.is_empty() {
+        if self.expiring.has_backlog {
+            let received = receiver.try_recv();
+            received.map_err(|error| match error {
+                TryRecvError::Empty => RecvTimeoutError::Timeout,
+                TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+            })
+        } else if !self.draft.expiries.is_empty() {
             receiver.recv_timeout(EXPIRY_INTERVAL)
         } else if self.shared.status() == Status::StorageFull {
             receiver.recv_timeout(SPACE_INTERVAL)
@@ -76,6 +98,7 @@ impl<S: Storage> Writer<S> {
     }
 
     fn round(&mut self, first: Request) {
+        self.begin_expiring();
         let now = Instant::now();
         let mut next = Some(first);
         let mut taken_bytes = 0;
@@ -128,6 +151,7 @@ impl<S: Storage> Writer<S> {
     fn decide_batch(&mut self, batch: Batch) -> Result<Vec<Outcome>, Unavailable> {
         let now = self.clock.now();
         self.expire(now)?;
+        self.expire_for(batch.commands(), now)?;
         let bytes: usize = batch.commands().iter().map(record_bytes_max).sum();
         self.make_room(bytes + RECORD_BYTES_MAX, batch.commands().len() + 1)?;
         let records_before = self.journal.open_frame_records();
@@ -138,7 +162,12 @@ impl<S: Storage> Writer<S> {
             Some(id) => atomic(working, id, commands, ticker, now),
         });
         decided.map_err(|error| {
-            tracing::error!(%error, "a record could not be read back; the call is refused");
+            if let Some(held_back) = self.shared.warnings.damage.pass() {
+                tracing::error!(
+                    %error, held_back,
+                    "a record could not be read back; the call is refused"
+                );
+            }
             if self.journal.open_frame_records() > records_before {
                 // Commands before the one that met the damage are decided.
                 Unavailable::LedgerUnavailable
@@ -148,28 +177,67 @@ impl<S: Storage> Writer<S> {
         })
     }
 
-    /// Applies what is due at `now`, in frames of its own where it is much.
+    fn begin_expiring(&mut self) {
+        self.expiring = Expiring {
+            left: ROUND_EXPIRIES,
+            has_backlog: false,
+        };
+    }
+
+    /// Applies what is due at `now`, the oldest first, as far as the round goes.
     fn expire(&mut self, now: Timestamp) -> Result<(), Unavailable> {
         while let Some(pending_id) = self.draft.expiries.due(now) {
-            self.make_room(RECORD_BYTES_MAX, 1)?;
-            let expired = self.work(|working, ticker| {
-                let command = Command::Expire { pending_id };
-                decide_command(working, command, ticker, now)
-            });
-            match expired {
-                Ok(Outcome {
-                    result: Ok(_),
-                    replayed: false,
-                }) => {}
-                Ok(outcome) => unreachable!("a due pending transfer expires: {outcome:?}"),
-                Err(error) => {
+            if self.expiring.left == 0 {
+                self.expiring.has_backlog = true;
+                return Ok(());
+            }
+            self.expiring.left -= 1;
+            self.expire_one(pending_id, now)?;
+        }
+        Ok(())
+    }
+
+    /// Applies of what is due at `now` and beyond the round all that these commands depend upon.
+    fn expire_for(&mut self, commands: &[Command], now: Timestamp) -> Result<(), Unavailable> {
+        if self.draft.expiries.due(now).is_none() {
+            return Ok(());
+        }
+        let needed = self.work(|working, _| {
+            let expiries = &working.draft.expiries;
+            expiries.due_for(working, commands, now, BATCH_EXPIRIES_MAX)
+        });
+        let are_all = needed.len() < BATCH_EXPIRIES_MAX;
+        for pending_id in needed {
+            self.expire_one(pending_id, now)?;
+        }
+        if are_all {
+            Ok(())
+        } else {
+            Err(Unavailable::Overloaded)
+        }
+    }
+
+    fn expire_one(&mut self, pending_id: TransferId, now: Timestamp) -> Result<(), Unavailable> {
+        self.make_room(RECORD_BYTES_MAX, 1)?;
+        let expired = self.work(|working, ticker| {
+            let command = Command::Expire { pending_id };
+            decide_command(working, command, ticker, now)
+        });
+        match expired {
+            Ok(Outcome {
+                result: Ok(_),
+                replayed: false,
+            }) => self.metrics.expired(),
+            Ok(outcome) => unreachable!("a due pending transfer expires: {outcome:?}"),
+            Err(error) => {
+                if let Some(held_back) = self.shared.warnings.damage.pass() {
                     tracing::error!(
-                        %error, %pending_id,
+                        %error, %pending_id, held_back,
                         "a pending transfer that is due could not be read; it is tried again later"
                     );
-                    let later = now.plus_seconds(UNREADABLE_RETRY_S);
-                    self.draft.expiries.postpone(pending_id, later);
                 }
+                let later = now.plus_seconds(UNREADABLE_RETRY_S);
+                self.draft.expiries.postpone(pending_id, later);
             }
         }
         Ok(())
@@ -177,12 +245,16 @@ impl<S: Storage> Writer<S> {
 
     /// What is done when nothing has arrived for a while.
     fn idle(&mut self) {
+        self.begin_expiring();
         if self.journal.failure().is_some() {
             return;
         }
         let now = self.clock.now();
-        if let Err(unavailable) = self.expire(now) {
-            tracing::warn!(code = unavailable.code(), "due expiries wait");
+        if let Err(unavailable) = self.expire(now)
+            && let Some(held_back) = self.shared.warnings.waiting.pass()
+        {
+            let code = unavailable.code();
+            tracing::warn!(code, held_back, "due expiries wait");
         }
         self.flush();
         self.look_for_space();
@@ -238,7 +310,9 @@ impl<S: Storage> Writer<S> {
                 Err(Unavailable::StorageFailed)
             }
             Err(error @ (BeginError::Late | BeginError::TooLarge { .. })) => {
-                tracing::warn!(%error, "no room for a frame");
+                if let Some(held_back) = self.shared.warnings.no_room.pass() {
+                    tracing::warn!(%error, held_back, "no room for a frame");
+                }
                 Err(Unavailable::Overloaded)
             }
         }
@@ -252,6 +326,8 @@ impl<S: Storage> Writer<S> {
                 *answer = Err(Unavailable::StorageFailed);
             }
         }
+        self.metrics
+            .expiries(&self.draft.expiries, || self.clock.now());
         for (sender, answer) in self.answers.drain(..) {
             // A caller that has gone asks again with the same id.
             let _ = sender.send(answer);

@@ -9,6 +9,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+use throttle::Throttle;
 
 use crate::error::Failure;
 use crate::storage::{SPARE, SPARE_PARTIAL, Storage, StorageFile, is_full};
@@ -20,6 +21,8 @@ const WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// A full disk is asked again at most this often: each try may write up to the last free byte.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
+/// How often it is told that the disk is full.
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Zeros are written in pieces of this size, so that a stop need not wait for a whole segment.
 const PIECE_BYTES: usize = 1 << 20;
@@ -47,6 +50,7 @@ struct Shared<S: Storage> {
     segment_bytes: u64,
     state: Mutex<State<S::File>>,
     changed: Condvar,
+    warnings: Throttle,
 }
 
 /// Prepares spares until dropped, in a thread of its own or in the caller's
@@ -64,6 +68,7 @@ impl<S: Storage> Spares<S> {
             segment_bytes,
             state: Mutex::new(State::Taken),
             changed: Condvar::new(),
+            warnings: Throttle::new(WARNING_INTERVAL),
         });
         let thread = if storage.prepares_in_background() {
             let shared = Arc::clone(&shared);
@@ -178,7 +183,12 @@ impl<S: Storage> Shared<S> {
                 // What is half filled only takes space; opening removes it too.
                 let _ = self.storage.remove(SPARE_PARTIAL);
                 if is_full(&error) {
-                    tracing::warn!("the disk is full: no room for the journal's next segment");
+                    if let Some(held_back) = self.warnings.pass() {
+                        tracing::warn!(
+                            held_back,
+                            "the disk is full: no room for the journal's next segment"
+                        );
+                    }
                     State::Full(Instant::now())
                 } else {
                     State::Broken(Failure::new("prepare", SPARE_PARTIAL, &error))
@@ -240,6 +250,7 @@ mod tests {
             segment_bytes: 4096,
             state: Mutex::new(State::Wanted),
             changed: Condvar::new(),
+            warnings: Throttle::new(WARNING_INTERVAL),
         };
         // Nobody prepares it.
         let spares = Spares {

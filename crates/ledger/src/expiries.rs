@@ -1,8 +1,12 @@
 //! The pending transfers that have a time, ordered by it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 
-use crate::id::TransferId;
+use crate::command::{Command, MoveMoney};
+use crate::id::{AccountId, TransferId};
+use crate::money::AMOUNT_MAX;
+use crate::state::State;
 use crate::time::Timestamp;
 use crate::transfer::Transfer;
 
@@ -11,29 +15,53 @@ use crate::transfer::Transfer;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expiries {
     by_time: BTreeSet<(Timestamp, TransferId)>,
-    by_id: HashMap<TransferId, Timestamp>,
+    by_id: HashMap<TransferId, Times>,
+    /// By limited account and side, each in the order of time.
+    by_account: BTreeSet<(AccountId, Side, Timestamp, TransferId)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Times {
+    expires_at: Timestamp,
+    /// Later than `expires_at` where it was postponed.
+    due_at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Side {
+    Debit,
+    Credit,
 }
 
 impl Expiries {
     /// Takes in a transfer that was recorded.
     pub fn record(&mut self, transfer: &Transfer) {
         if let Some(expires_at) = transfer.expires_at() {
-            self.by_time.insert((expires_at, transfer.id));
-            self.by_id.insert(transfer.id, expires_at);
+            let due_at = expires_at;
+            self.by_time.insert((due_at, transfer.id));
+            self.by_id.insert(transfer.id, Times { expires_at, due_at });
+            for (id, side) in limited_sides(transfer) {
+                let entry = (id.clone(), side, expires_at, transfer.id);
+                self.by_account.insert(entry);
+            }
         }
         if let Some((pending_id, _)) = transfer.ends()
-            && let Some(expires_at) = self.by_id.remove(&pending_id)
+            && let Some(Times { expires_at, due_at }) = self.by_id.remove(&pending_id)
         {
-            self.by_time.remove(&(expires_at, pending_id));
+            self.by_time.remove(&(due_at, pending_id));
+            for (id, side) in limited_sides(transfer) {
+                let entry = (id.clone(), side, expires_at, pending_id);
+                self.by_account.remove(&entry);
+            }
         }
     }
 
     /// Counts a pending transfer as due only from `until` on.
     pub fn postpone(&mut self, pending_id: TransferId, until: Timestamp) {
-        if let Some(expires_at) = self.by_id.get_mut(&pending_id) {
-            self.by_time.remove(&(*expires_at, pending_id));
+        if let Some(times) = self.by_id.get_mut(&pending_id) {
+            self.by_time.remove(&(times.due_at, pending_id));
             self.by_time.insert((until, pending_id));
-            *expires_at = until;
+            times.due_at = until;
         }
     }
 
@@ -42,14 +70,46 @@ impl Expiries {
     pub fn due(&self, now: Timestamp) -> Option<TransferId> {
         self.by_time
             .first()
-            .filter(|(expires_at, _)| *expires_at <= now)
+            .filter(|(due_at, _)| *due_at <= now)
             .map(|(_, id)| *id)
+    }
+
+    /// The pending transfers that are expired at `now` and that decisions about these commands
+    /// depend upon, in the order of time, no more than `count_max`. Deciding with all others still
+    /// pending has the same outcomes.
+    ///
+    /// These are the pending transfers that are named, and those that reserve what a command is to
+    /// debit. What is reserved to come in matters to an account that is limited or closed, and else
+    /// only where a total comes near the largest there is.
+    #[must_use]
+    pub fn due_for(
+        &self,
+        state: &impl State,
+        commands: &[Command],
+        now: Timestamp,
+        count_max: usize,
+    ) -> Vec<TransferId> {
+        if self.due(now).is_none() {
+            return Vec::new();
+        }
+        let mut found = Found {
+            expiries: self,
+            now,
+            count_max,
+            due: BTreeSet::new(),
+        };
+        let amounts = commands.iter().filter_map(moved).map(|moved| moved.amount);
+        let total = amounts.fold(0, u64::saturating_add).min(AMOUNT_MAX);
+        for command in commands {
+            found.look_up(state, command, total);
+        }
+        found.due.into_iter().map(|(_, id)| id).collect()
     }
 
     /// When the next pending transfer expires.
     #[must_use]
     pub fn next(&self) -> Option<Timestamp> {
-        self.by_time.first().map(|(expires_at, _)| *expires_at)
+        self.by_time.first().map(|(due_at, _)| *due_at)
     }
 
     /// How many pending transfers have a time.
@@ -63,4 +123,88 @@ impl Expiries {
     pub fn is_empty(&self) -> bool {
         self.by_time.is_empty()
     }
+}
+
+/// What [`Expiries::due_for`] has found so far.
+struct Found<'a> {
+    expiries: &'a Expiries,
+    now: Timestamp,
+    count_max: usize,
+    due: BTreeSet<(Timestamp, TransferId)>,
+}
+
+impl Found<'_> {
+    fn look_up(&mut self, state: &impl State, command: &Command, total: u64) {
+        match command {
+            Command::Transfer(moved)
+            | Command::Pend {
+                transfer: moved, ..
+            } => {
+                self.add_side(&moved.debit_account_id, Side::Debit);
+                let credited = state.account(&moved.credit_account_id);
+                if credited.is_some_and(|account| !account.can_be_credited(total)) {
+                    self.add_side(&moved.credit_account_id, Side::Credit);
+                }
+            }
+            Command::AcceptPayment(accept) => {
+                if let Some(account_id) = &accept.account_id {
+                    self.add_side(account_id, Side::Debit);
+                }
+            }
+            Command::ChangeLimit { account_id, .. } | Command::CloseAccount { account_id } => {
+                self.add_side(account_id, Side::Debit);
+                self.add_side(account_id, Side::Credit);
+            }
+            Command::Post { pending_id, .. }
+            | Command::Void { pending_id, .. }
+            | Command::Expire { pending_id } => self.add(*pending_id),
+            Command::OpenAccount(_)
+            | Command::SendPayment { .. }
+            | Command::SettlePayment { .. }
+            | Command::ReleasePayment { .. }
+            | Command::RefusePayment { .. }
+            | Command::PurgePayments => {}
+        }
+    }
+
+    fn add_side(&mut self, account_id: &AccountId, side: Side) {
+        let least = (Timestamp::default(), TransferId::from_u128(0));
+        let key = |(at, id)| (account_id.clone(), side, at, id);
+        let from = Bound::Included(key(least));
+        let to = Bound::Included(key((self.now, TransferId::from_u128(u128::MAX))));
+        for (_, _, _, pending_id) in self.expiries.by_account.range((from, to)) {
+            if self.due.len() >= self.count_max {
+                return;
+            }
+            self.add(*pending_id);
+        }
+    }
+
+    fn add(&mut self, pending_id: TransferId) {
+        if let Some(times) = self.expiries.by_id.get(&pending_id)
+            && times.due_at <= self.now
+            && self.due.len() < self.count_max
+        {
+            self.due.insert((times.due_at, pending_id));
+        }
+    }
+}
+
+const fn moved(command: &Command) -> Option<&MoveMoney> {
+    match command {
+        Command::Transfer(moved)
+        | Command::Pend {
+            transfer: moved, ..
+        } => Some(moved),
+        _ => None,
+    }
+}
+
+fn limited_sides(transfer: &Transfer) -> impl Iterator<Item = (&AccountId, Side)> {
+    [
+        (&transfer.debit_account_id, Side::Debit),
+        (&transfer.credit_account_id, Side::Credit),
+    ]
+    .into_iter()
+    .filter(|(id, _)| !id.is_reserved())
 }

@@ -93,6 +93,24 @@ impl Books {
     /// Applies the expiries that are due at `now`, then one batch, and answers with its outcomes.
     pub fn apply(&mut self, batch: Batch, ticker: &mut Ticker, now: Timestamp) -> Vec<Outcome> {
         self.expire(ticker, now);
+        self.apply_batch(batch, ticker, now)
+    }
+
+    /// Applies one batch after only those due expiries that its outcomes depend upon.
+    pub fn apply_after_needed(
+        &mut self,
+        batch: Batch,
+        ticker: &mut Ticker,
+        now: Timestamp,
+    ) -> Vec<Outcome> {
+        let (memory, commands) = (&self.memory, batch.commands());
+        for pending_id in self.expiries.due_for(memory, commands, now, usize::MAX) {
+            self.expire_one(pending_id, ticker, now);
+        }
+        self.apply_batch(batch, ticker, now)
+    }
+
+    fn apply_batch(&mut self, batch: Batch, ticker: &mut Ticker, now: Timestamp) -> Vec<Outcome> {
         match batch.atomic_id() {
             None => batch
                 .into_commands()
@@ -134,18 +152,25 @@ impl Books {
     /// Applies the expiries that are due at `now`.
     pub fn expire(&mut self, ticker: &mut Ticker, now: Timestamp) {
         while let Some(pending_id) = self.expiries.due(now) {
-            match decide(
-                &self.memory,
-                Command::Expire { pending_id },
-                ticker.peek(now),
-            ) {
-                Decision::Event(event) => {
-                    ticker.tick(now);
-                    self.record(event);
-                }
-                other => unreachable!("a due pending transfer expires, not {other:?}"),
-            }
+            self.expire_one(pending_id, ticker, now);
         }
+    }
+
+    fn expire_one(&mut self, pending_id: TransferId, ticker: &mut Ticker, now: Timestamp) {
+        let command = Command::Expire { pending_id };
+        match decide(&self.memory, command, ticker.peek(now)) {
+            Decision::Event(event) => {
+                ticker.tick(now);
+                self.record(event);
+            }
+            other => unreachable!("a due pending transfer expires, not {other:?}"),
+        }
+    }
+
+    /// The pending transfers that have a time.
+    #[must_use]
+    pub const fn expiries(&self) -> &Expiries {
+        &self.expiries
     }
 
     fn entries<'a>(&'a self, id: &'a AccountId) -> impl DoubleEndedIterator<Item = Entry> + 'a {

@@ -33,7 +33,6 @@ mod rfc3339;
 mod room;
 mod serve;
 mod table;
-mod throttle;
 mod v1;
 
 pub use address::{AddressInvalid, ListenAddress};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
+use throttle::Throttle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::app::App;
@@ -15,7 +16,6 @@ use crate::errors;
 use crate::exposition::ConnectionMetrics;
 use crate::limits::Limits;
 use crate::listener::{Listener, Stream};
-use crate::throttle::Throttle;
 
 /// How long the loop rests after an accept that failed for want of memory or descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -12,15 +12,16 @@ use super::{Finding, manifests};
 /// defines) knows an engine.
 const LAYERS: &[(&str, &[&str])] = &[
     ("ledger", &[]),
-    ("journal", &[]),
-    ("engine-embedded", &["ledger", "journal"]),
+    ("throttle", &[]),
+    ("journal", &["throttle"]),
+    ("engine-embedded", &["ledger", "journal", "throttle"]),
     ("engine-postgres", &["ledger", "journal"]),
     // What it persists is the ledger of `engine-postgres`: its tables, its reads.
     ("engine-write-behind", &["ledger", "engine-postgres"]),
     ("engine-remote", &["ledger", "journal"]),
     ("outbox", &["ledger", "journal"]),
     ("payments", &["ledger"]),
-    ("server", &["ledger", "outbox", "payments"]),
+    ("server", &["ledger", "throttle", "outbox", "payments"]),
     ("processor", &[]),
     ("load", &["ledger", "processor"]),
     (

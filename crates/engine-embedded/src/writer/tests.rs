@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use journal::faulty::FaultyStorage;
-use ledger::{AccountId, Batch, Command, Ticker};
+use ledger::{
+    AccountId, Batch, Command, Currency, MoveMoney, OpenAccount, Outcome, Ticker, TransferId,
+    Unavailable,
+};
 use testkit::ManualClock;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::{ROUND_REQUEST_BYTES, Writer};
+use super::{BATCH_EXPIRIES_MAX, Expiring, ROUND_EXPIRIES, ROUND_REQUEST_BYTES, Writer};
 use crate::engine::Options;
 use crate::metrics::Metrics;
 use crate::open::{Recovered, recover};
@@ -16,7 +19,7 @@ use crate::queue::{Queue, queue};
 use crate::shared::Shared;
 
 /// A writer that does nothing by itself, and the callers' end of its queue.
-fn idle_writer() -> (Writer<FaultyStorage>, Queue) {
+fn idle_writer(clock: &Arc<ManualClock>) -> (Writer<FaultyStorage>, Queue) {
     let options = journal::Options {
         segment_bytes: 64 << 10,
         frame_bytes_max: 32 << 10,
@@ -33,12 +36,13 @@ fn idle_writer() -> (Writer<FaultyStorage>, Queue) {
     let writer = Writer {
         shared: Arc::new(Shared::new(books, journal.reader())),
         journal,
-        clock: Arc::<ManualClock>::default(),
+        clock: clock.clone(),
         ticker: Ticker::after(last),
         draft,
         waiting,
         metrics: Metrics::new(),
         answers: Vec::new(),
+        expiring: Expiring::default(),
     };
     (writer, queue)
 }
@@ -46,7 +50,7 @@ fn idle_writer() -> (Writer<FaultyStorage>, Queue) {
 /// Refusals without a trace fill no frame: a stream of them must not keep the round open.
 #[test]
 fn a_round_of_nothing_but_refusals_ends_too() {
-    let (mut writer, queue) = idle_writer();
+    let (mut writer, queue) = idle_writer(&Arc::default());
     let account_id = AccountId::new("nobody").unwrap();
     let commands = vec![Command::CloseAccount { account_id }; 10];
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -63,4 +67,104 @@ fn a_round_of_nothing_but_refusals_ends_too() {
     let last = answers.last_mut().unwrap();
     assert_eq!(last.try_recv().unwrap_err(), TryRecvError::Empty);
     assert!(writer.waiting.bytes() > 0);
+}
+
+/// Gives the writer one batch in a round of its own.
+fn give(
+    writer: &mut Writer<FaultyStorage>,
+    queue: &Queue,
+    commands: Vec<Command>,
+) -> Result<Vec<&'static str>, Unavailable> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let batch = Batch::independent(commands).unwrap();
+    let mut answer = queue.push(vec![batch], deadline).unwrap();
+    let request = writer.waiting.receiver.recv().unwrap();
+    writer.round(request);
+    let outcomes = answer.try_recv().unwrap()?;
+    Ok(outcomes[0].iter().map(Outcome::code).collect())
+}
+
+fn account_id(id: &str) -> AccountId {
+    AccountId::new(id).unwrap()
+}
+
+fn moves(id: u128, debit: &str, credit: &str, amount: u64) -> MoveMoney {
+    MoveMoney {
+        id: TransferId::from_u128(id),
+        debit_account_id: account_id(debit),
+        credit_account_id: account_id(credit),
+        amount,
+        description: "x".into(),
+        reference: None,
+    }
+}
+
+/// Opens accounts with a limit of 1,000,000 and lets `count` pending transfers of 1 come due, from
+/// `early` to `shop`, and after them ten from `late` to `shop`.
+fn burst(clock: &ManualClock, writer: &mut Writer<FaultyStorage>, queue: &Queue, count: usize) {
+    let open = |id| {
+        Command::OpenAccount(OpenAccount {
+            id: account_id(id),
+            currency: Currency::new("BRL").unwrap(),
+            credit_limit: 1_000_000,
+        })
+    };
+    let opened = ["early", "late", "shop", "other"].map(open).to_vec();
+    give(writer, queue, opened).unwrap();
+    let pend = |number: usize| Command::Pend {
+        transfer: if number < count {
+            moves(number as u128, "early", "shop", 1)
+        } else {
+            moves(number as u128, "late", "shop", 1)
+        },
+        timeout_s: 1,
+    };
+    let pends: Vec<_> = (0..count + 10).map(pend).collect();
+    for pends in pends.chunks(8) {
+        give(writer, queue, pends.to_vec()).unwrap();
+    }
+    assert_eq!(writer.draft.expiries.len(), count + 10);
+    clock.advance_ns(2_000_000_000);
+}
+
+/// A burst of due expiries takes turns with commands: a round applies a bounded number of them, and
+/// beyond it what its own commands depend upon.
+#[test]
+fn a_burst_of_expiries_holds_up_nobody() {
+    const COUNT: usize = 2 * ROUND_EXPIRIES + 500;
+    let clock = Arc::<ManualClock>::default();
+    let (mut writer, queue) = idle_writer(&clock);
+    burst(&clock, &mut writer, &queue, COUNT);
+    let left = |writer: &Writer<FaultyStorage>| writer.draft.expiries.len();
+    let transfer = |id, debit, amount| vec![Command::Transfer(moves(id, debit, "shop", amount))];
+
+    // What comes into the shop depends on none of what is reserved for it.
+    let codes = give(&mut writer, &queue, transfer(90_001, "other", 1)).unwrap();
+    assert_eq!(codes, ["created"]);
+    assert_eq!(left(&writer), COUNT + 10 - ROUND_EXPIRIES);
+    assert!(writer.expiring.has_backlog);
+    // All of it is available only without its ten, which are due last.
+    let codes = give(&mut writer, &queue, transfer(90_002, "late", 1_000_000)).unwrap();
+    assert_eq!(codes, ["created"]);
+    assert_eq!(left(&writer), COUNT - 2 * ROUND_EXPIRIES);
+    // The rest goes by itself, without waiting.
+    assert!(writer.next_request().is_err());
+    writer.idle();
+    assert_eq!(left(&writer), 0);
+    assert!(!writer.expiring.has_backlog);
+}
+
+#[test]
+fn a_batch_that_depends_on_too_many_expiries_comes_through_in_the_end() {
+    const COUNT: usize = BATCH_EXPIRIES_MAX + 2 * ROUND_EXPIRIES;
+    let clock = Arc::<ManualClock>::default();
+    let (mut writer, queue) = idle_writer(&clock);
+    burst(&clock, &mut writer, &queue, COUNT);
+    let all = || vec![Command::Transfer(moves(90_001, "early", "shop", 1_000_000))];
+    let refused = give(&mut writer, &queue, all()).unwrap_err();
+    assert_eq!(refused, Unavailable::Overloaded);
+    assert_eq!(writer.draft.expiries.len(), ROUND_EXPIRIES + 10);
+    // Nothing was done under its id, and asked again it is.
+    let codes = give(&mut writer, &queue, all()).unwrap();
+    assert_eq!(codes, ["created"]);
 }

@@ -61,6 +61,15 @@ impl History {
         outcomes
     }
 
+    /// Applies a batch to a copy of the books, after only those due expiries that it depends upon,
+    /// and the others then.
+    pub(crate) fn apply_aside(&self, batch: Batch) -> (Vec<Outcome>, Books) {
+        let (now, mut books, mut ticker) = (self.now(), self.books.clone(), self.ticker);
+        let outcomes = books.apply_after_needed(batch, &mut ticker, now);
+        books.expire(&mut ticker, now);
+        (outcomes, books)
+    }
+
     /// Applies what is due now, so that the next batch changes nothing else.
     pub(crate) fn expire(&mut self) {
         let now = self.now();

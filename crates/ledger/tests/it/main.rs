@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod encoding;
 #[cfg(test)]
+mod expiries;
+#[cfg(test)]
 mod history;
 #[cfg(test)]
 mod lists;

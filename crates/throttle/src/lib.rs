@@ -1,10 +1,13 @@
 //! Warnings that may come in floods, told once in a while.
+//!
+//! **Architecture Invariant:** it decides whether to tell and tells nothing itself.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Lets one through per interval and counts the others.
-pub(crate) struct Throttle {
+#[derive(Debug)]
+pub struct Throttle {
     start: Instant,
     interval: Duration,
     /// Nanoseconds after `start` from which on the next one passes.
@@ -13,7 +16,9 @@ pub(crate) struct Throttle {
 }
 
 impl Throttle {
-    pub(crate) fn new(interval: Duration) -> Self {
+    /// Lets one through per `interval`, the first at once.
+    #[must_use]
+    pub fn new(interval: Duration) -> Self {
         Self {
             start: Instant::now(),
             interval,
@@ -23,7 +28,8 @@ impl Throttle {
     }
 
     /// `Some` when it should be told, with how many were held back since the last time.
-    pub(crate) fn pass(&self) -> Option<u64> {
+    #[must_use]
+    pub fn pass(&self) -> Option<u64> {
         let now = nanos(self.start.elapsed());
         let next = self.next.load(Ordering::Relaxed);
         let after = now.saturating_add(nanos(self.interval));
