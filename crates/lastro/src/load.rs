@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ::load::report::{Outputs, publish};
-use ::load::{Connections, Target, bank, capacity, rinha_2024};
+use ::load::{Connections, Target, bank, capacity, rinha_2024, rinha_2025};
+use anyhow::bail;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// `lastro load`
@@ -23,6 +24,12 @@ enum Scenario {
     /// The exit code is 0 when nothing was fined.
     #[command(name = "rinha-2024")]
     Rinha2024(Rinha2024),
+    /// Runs the 2025 challenge's official load, its stages, its checks, and reckons its score.
+    ///
+    /// Starts the two payment processors itself, unless they are named. The exit code is 0 when
+    /// every payment was accepted and paid exactly once by the end, and every comparison was equal.
+    #[command(name = "rinha-2025")]
+    Rinha2025(Rinha2025),
     /// Finds the highest rate of the official mix that holds a latency bound without an error.
     ///
     /// With `--bare`, a built-in handler that answers the same bytes without a ledger is driven:
@@ -52,6 +59,60 @@ struct Rinha2024 {
     keep_alive: bool,
     #[command(flatten)]
     common: Common,
+}
+
+#[derive(Args)]
+struct Rinha2025 {
+    /// The server; loads only go to loopback addresses.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9999")]
+    target: Target,
+    /// Runs the final's script of 300 s instead of the 60 s.
+    #[arg(long = "final")]
+    is_final: bool,
+    /// How many users there are at the end; officially 500, 550 or 603
+    /// [default: 500, with --final 603].
+    #[arg(long, value_name = "COUNT")]
+    users: Option<usize>,
+    /// Processors that run already, as default=URL,fallback=URL.
+    #[arg(long, value_name = "NAME=URL", value_delimiter = ',', value_parser = named_target)]
+    processors: Vec<(String, Target)>,
+    /// Where the processors are started otherwise: default, then fallback.
+    #[arg(long, value_name = "ADDR,ADDR", value_delimiter = ',', num_args = 1..=2,
+          default_value = "127.0.0.1:8001,127.0.0.1:8002", conflicts_with = "processors")]
+    processors_listen: Vec<SocketAddr>,
+    /// What admin calls to the processors carry.
+    #[arg(long, default_value = "123")]
+    token: String,
+    /// How many seconds the server may take, after the script, to pay what it accepted.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60,
+          value_parser = clap::value_parser!(u64).range(..=3_600))]
+    drain_s: u64,
+    /// Drives the built-in bare handler first, the same way: what a p99 is held against.
+    #[arg(long)]
+    bare: bool,
+    /// Where the bare handler listens; port 0 is any free one.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:0",
+        requires = "bare"
+    )]
+    bare_listen: SocketAddr,
+    /// Where the bare handler is driven when a proxy stands before it.
+    #[arg(long, value_name = "URL", requires = "bare")]
+    bare_target: Option<Target>,
+    #[command(flatten)]
+    files: Files,
+}
+
+/// `default=http://127.0.0.1:8001`
+fn named_target(text: &str) -> Result<(String, Target), String> {
+    let (name, url) = text.split_once('=').ok_or("say NAME=URL")?;
+    if !["default", "fallback"].contains(&name) {
+        return Err(format!("{name} is neither default nor fallback"));
+    }
+    let target = url.parse().map_err(|error| format!("{error:#}"))?;
+    Ok((name.to_owned(), target))
 }
 
 #[derive(Args)]
@@ -140,6 +201,13 @@ struct Common {
     #[arg(long, value_name = "SECONDS", default_value_t = 10,
           value_parser = clap::value_parser!(u64).range(1..=60))]
     timeout_s: u64,
+    #[command(flatten)]
+    files: Files,
+}
+
+/// Where reports go.
+#[derive(Args)]
+struct Files {
     /// Writes the figures as JSON to this file, or to standard output (`-`).
     #[arg(long, value_name = "FILE|-")]
     json: Option<PathBuf>,
@@ -148,14 +216,16 @@ struct Common {
     html: Option<PathBuf>,
 }
 
-impl Common {
+impl Files {
     fn outputs(&self) -> Outputs<'_> {
         Outputs {
             json: self.json.as_deref(),
             html: self.html.as_deref(),
         }
     }
+}
 
+impl Common {
     const fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout_s)
     }
@@ -165,6 +235,7 @@ impl Common {
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let passed = match &options.scenario {
         Scenario::Rinha2024(options) => run_rinha_2024(options)?,
+        Scenario::Rinha2025(options) => run_rinha_2025(options)?,
         Scenario::Capacity(options) => run_capacity(options)?,
         Scenario::Bank(options) => run_bank(options)?,
     };
@@ -188,8 +259,49 @@ fn run_rinha_2024(options: &Rinha2024) -> anyhow::Result<bool> {
         },
         timeout: options.common.timeout(),
     })?;
-    publish(&report, options.common.outputs())?;
+    publish(&report, options.common.files.outputs())?;
     Ok(report.passed())
+}
+
+fn run_rinha_2025(options: &Rinha2025) -> anyhow::Result<bool> {
+    let script = if options.is_final {
+        rinha_2025::Script::finale(options.users.unwrap_or(603))
+    } else {
+        rinha_2025::Script::interim(options.users.unwrap_or(500))
+    };
+    let report = rinha_2025::run(&rinha_2025::Options {
+        target: options.target.clone(),
+        script,
+        processors: processors(options)?,
+        token: options.token.clone(),
+        drain_max: Duration::from_secs(options.drain_s),
+        bare: options.bare.then(|| capacity::BareOptions {
+            listen: options.bare_listen,
+            target: options.bare_target.clone(),
+        }),
+    })?;
+    publish(&report, options.files.outputs())?;
+    Ok(report.passed())
+}
+
+fn processors(options: &Rinha2025) -> anyhow::Result<rinha_2025::Processors> {
+    let given = |name| {
+        let mut given = options.processors.iter();
+        given
+            .find(|(of, _)| of == name)
+            .map(|(_, target)| target.clone())
+    };
+    match (
+        given("default"),
+        given("fallback"),
+        options.processors_listen.as_slice(),
+    ) {
+        (Some(default), Some(fallback), _) => {
+            Ok(rinha_2025::Processors::Given { default, fallback })
+        }
+        (None, None, &[default, fallback]) => Ok(rinha_2025::Processors::Own { default, fallback }),
+        _ => bail!("name both processors: default and fallback"),
+    }
 }
 
 fn run_capacity(options: &Capacity) -> anyhow::Result<bool> {
@@ -220,7 +332,7 @@ fn run_capacity(options: &Capacity) -> anyhow::Result<bool> {
         seed: options.common.seed,
         timeout: options.common.timeout(),
     })?;
-    publish(&report, options.common.outputs())?;
+    publish(&report, options.common.files.outputs())?;
     Ok(report.passed())
 }
 
@@ -235,6 +347,6 @@ fn run_bank(options: &Bank) -> anyhow::Result<bool> {
         timeout: options.common.timeout(),
         deadline: Duration::from_secs(options.deadline_s),
     })?;
-    publish(&report, options.common.outputs())?;
+    publish(&report, options.common.files.outputs())?;
     Ok(report.passed())
 }

@@ -1,12 +1,14 @@
 //! Loads: scenarios that drive a server, judge every answer, score the run and report it.
 //!
 //! - [`rinha_2024`] is the 2024 challenge's official load with its score;
+//! - [`rinha_2025`] is the 2025 challenge's, with its payment processors, checks and score;
 //! - [`capacity`] finds the highest rate of the same mix that holds a latency bound;
 //! - [`bank`] is the distributed bank's client, with an audit at the end.
 //!
 //! Loads are open: arrivals are planned in time and never wait for answers, and latency counts from
-//! the planned arrival, so a slow server cannot hide its queue. How late the generator itself was
-//! is measured and reported beside.
+//! the planned arrival, so a slow server cannot hide its queue. Only the 2025 challenge's users wait for
+//! an answer before they go on, since its own do. How late the generator itself was is measured and
+//! reported beside.
 //!
 //! A generator is one thread. What a request costs it: one write, one read, one timer entry, one
 //! task, the parsing of the answer and four histogram entries.
@@ -25,6 +27,7 @@ mod progress;
 mod recorder;
 pub mod report;
 pub mod rinha_2024;
+pub mod rinha_2025;
 mod score;
 mod target;
 mod user;

@@ -1,6 +1,7 @@
 //! What was seen: every request's latency, outcome and faults, as histograms.
 //!
-//! Latency counts from the planned arrival to the end of the answer. How long after its planned
+//! Latency counts from the planned arrival to the end of the answer, unless a scenario's users wait
+//! for their answers before they go on: then it counts from the send. How long after its planned
 //! arrival a request was really begun is the generator's own error and kept apart.
 
 use std::collections::BTreeMap;
@@ -93,6 +94,7 @@ pub(crate) struct Recorder {
     origin: Instant,
     kind_names: &'static [&'static str],
     within: Duration,
+    counts_from_the_send: bool,
     /// All requests.
     pub(crate) all: Slice,
     /// The same by kind.
@@ -121,6 +123,7 @@ impl Recorder {
             origin: Instant::now(),
             kind_names,
             within,
+            counts_from_the_send: false,
             all: Slice::new(3)?,
             kinds: kind_names
                 .iter()
@@ -135,6 +138,13 @@ impl Recorder {
         })
     }
 
+    /// Counts latencies from when a request was really sent. Right for users that wait for their
+    /// answer before they go on: what they are late is no queue of the server's.
+    pub(crate) const fn counting_from_the_send(mut self) -> Self {
+        self.counts_from_the_send = true;
+        self
+    }
+
     /// The names of the kinds.
     pub(crate) const fn kind_names(&self) -> &'static [&'static str] {
         self.kind_names
@@ -147,7 +157,12 @@ impl Recorder {
 
     /// Records a request.
     pub(crate) fn record(&mut self, sample: Sample) {
-        let latency = sample.ended.saturating_duration_since(sample.planned);
+        let since = if self.counts_from_the_send {
+            sample.started
+        } else {
+            sample.planned
+        };
+        let latency = sample.ended.saturating_duration_since(since);
         let latency_ns = nanos(latency);
         let is_right = matches!(sample.verdict, Verdict::Right(_));
         self.all.record(latency_ns, is_right);

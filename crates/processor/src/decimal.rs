@@ -44,10 +44,16 @@ impl Decimal {
         Self(count as i128 * (ONE / 100))
     }
 
-    /// In hundredths, halves up.
+    /// Rounded to hundredths, halves up.
     #[must_use]
-    pub const fn to_hundredths(self) -> i128 {
-        (self.0 + ONE / 200).div_euclid(ONE / 100)
+    pub const fn rounded(self) -> Self {
+        Self((self.0 + ONE / 200).div_euclid(ONE / 100) * (ONE / 100))
+    }
+
+    /// So many hundredths of it, exactly where it has at most 6 digits after the point.
+    #[must_use]
+    pub const fn percent(self, hundredths: u32) -> Self {
+        Self(self.0 * hundredths as i128 / 100)
     }
 
     /// Whether amounts and fees may be so fine: 4 digits after the point.
@@ -246,8 +252,9 @@ mod tests {
         assert_eq!(decimal("0.0001").times(decimal("0.0001")), decimal("1e-8"));
         assert_eq!(decimal("0.1") + decimal("0.2"), decimal("0.3"));
         assert_eq!(Decimal::hundredths(1_990), decimal("19.9"));
-        assert_eq!(decimal("1.005").to_hundredths(), 101);
-        assert_eq!(decimal("1.0049").to_hundredths(), 100);
-        assert_eq!(decimal("-0.01").to_hundredths(), -1);
+        for (text, expected) in [("1.005", "1.01"), ("1.0049", "1"), ("-0.01", "-0.01")] {
+            assert_eq!(decimal(text).rounded(), decimal(expected), "{text}");
+        }
+        assert_eq!(decimal("19.999999").percent(35), decimal("6.99999965"));
     }
 }

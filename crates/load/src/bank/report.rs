@@ -12,7 +12,7 @@ use crate::figures::Figures;
 use crate::machine::Busy;
 use crate::recorder::Recorder;
 use crate::report::axis::grouped;
-use crate::report::page::{Page, Tile, Tone, figures_table, wide_panel};
+use crate::report::page::{self, Page, Tile, Tone, figures_table, wide_panel};
 use crate::report::{Document, pictures, table};
 
 /// The report. Its names in JSON are stable.
@@ -143,7 +143,7 @@ impl Document for Report {
             "What was answered, held against every statement, page by page.",
             &self.audit_table(),
         )];
-        panels.extend(pictures::panels(&self.figures, None));
+        panels.extend(pictures::panels(&self.figures, None, &[]));
         let outcome = if self.passed() {
             "Passed: every operation exactly once"
         } else {
@@ -163,6 +163,7 @@ impl Document for Report {
             outcome: (self.passed(), outcome.to_owned()),
             tiles,
             panels,
+            footnote: page::OPEN,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The bare handler: the challenge's answers, byte for byte of one size, without a ledger.
+//! The bare handler: the challenges' answers, byte for byte of one size, without a ledger.
 //!
 //! It has a thread of its own, parses only where a request ends and what it is about, and answers
 //! from memory. It is the least that a server does, so what a load achieves against it is the wall
@@ -37,6 +37,8 @@ pub struct Bare {
 struct Answers {
     transactions: Vec<Vec<u8>>,
     statements: Vec<Vec<u8>>,
+    /// Of the 2025 challenge's payments.
+    accepted: Vec<u8>,
     not_found: Vec<u8>,
 }
 
@@ -171,15 +173,19 @@ impl Answers {
         Self {
             transactions: ACCOUNTS.iter().map(transaction).collect(),
             statements: ACCOUNTS.iter().map(statement).collect(),
+            accepted: b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\
+                date: Wed, 17 Jan 2024 02:34:41 GMT\r\n\r\n"
+                .to_vec(),
             not_found: b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_vec(),
         }
     }
 
-    /// `POST /clientes/1/transacoes` and `GET /clientes/1/extrato`, told apart by their first
-    /// letters; the account is the digit.
+    /// `POST /clientes/1/transacoes`, `GET /clientes/1/extrato` and `POST /payments`, told apart by
+    /// their first letters; the account is the digit.
     fn to(&self, request: &Request, received: &[u8]) -> &[u8] {
         let received = &received[..request.bytes];
         let (answers, rest) = match received {
+            _ if received.starts_with(b"POST /payments ") => return &self.accepted,
             [b'P', b'O', b'S', b'T', b' ', rest @ ..] => (&self.transactions, rest),
             [b'G', b'E', b'T', b' ', rest @ ..] => (&self.statements, rest),
             _ => return &self.not_found,

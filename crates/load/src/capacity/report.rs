@@ -10,7 +10,7 @@ use crate::http::Connections;
 use crate::report::Document;
 use crate::report::axis::{Scale, grouped};
 use crate::report::chart::{self, Axes, Line};
-use crate::report::page::{Page, Tile, Tone, figures_table, panel, wide_panel};
+use crate::report::page::{self, Page, Tile, Tone, figures_table, panel, wide_panel};
 
 /// The steps of one subject in one mode.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -154,6 +154,7 @@ impl Document for Report {
             outcome: (self.passed(), outcome.to_owned()),
             tiles: tiles.collect(),
             panels,
+            footnote: page::OPEN,
         }
     }
 }
@@ -181,6 +182,7 @@ impl Report {
             x: ("requests/s", Scale::Log),
             y: ("p99 ms", Scale::Log),
             level: Some((self.p99_max_ms, "bound")),
+            bands: &[],
         };
         chart::lines(&axes, &lines)
     }

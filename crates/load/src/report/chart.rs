@@ -24,14 +24,26 @@ pub(crate) struct Line {
     pub(crate) is_dotted: bool,
 }
 
+/// A stretch of the x axis that is marked, from top to bottom.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Band {
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+    /// What is written at its top, a line each.
+    pub(crate) labels: Vec<String>,
+    /// Its colour.
+    pub(crate) class: &'static str,
+}
+
 /// What is written at the axes, and how they are spread.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Axes {
+pub(crate) struct Axes<'a> {
     pub(crate) width: f64,
     pub(crate) x: (&'static str, Scale),
     pub(crate) y: (&'static str, Scale),
     /// A level that is drawn across: its value and its name.
     pub(crate) level: Option<(f64, &'static str)>,
+    pub(crate) bands: &'a [Band],
 }
 
 /// A chart's frame: its axes in place.
@@ -50,8 +62,22 @@ impl Frame {
         HEIGHT - BOTTOM - self.y.place(value) * (HEIGHT - TOP - BOTTOM)
     }
 
+    /// The marked stretches, behind everything else.
+    fn bands(&self, axes: &Axes<'_>) -> Markup {
+        html! {
+            @for band in axes.bands {
+                @let (x, to) = (round(self.x(band.from)), round(self.x(band.to)));
+                rect class={ "band " (band.class) } x=(x) y=(TOP) width=(round(to - x))
+                    height=(HEIGHT - BOTTOM - TOP) {}
+                @for (label, line) in band.labels.iter().zip(1_u32..) {
+                    text.band-name x=(x + 4.0) y=(TOP + 12.0 * f64::from(line)) { (label) }
+                }
+            }
+        }
+    }
+
     /// The grid with its numbers.
-    fn grid(&self, axes: &Axes) -> Markup {
+    fn grid(&self, axes: &Axes<'_>) -> Markup {
         let (left, right, bottom) = (LEFT, self.width - RIGHT, HEIGHT - BOTTOM);
         html! {
             @for tick in self.y.ticks() {
@@ -72,8 +98,9 @@ impl Frame {
 }
 
 /// Lines over common axes, with a legend.
-pub(crate) fn lines(axes: &Axes, lines: &[Line]) -> Markup {
+pub(crate) fn lines(axes: &Axes<'_>, lines: &[Line]) -> Markup {
     let xs = lines.iter().flat_map(|line| &line.points).map(|(x, _)| *x);
+    let xs = xs.chain(axes.bands.iter().map(|band| band.to));
     let ys = lines.iter().flat_map(|line| &line.points).map(|(_, y)| *y);
     let level = axes.level.map(|(level, _)| level);
     let frame = Frame {
@@ -82,8 +109,9 @@ pub(crate) fn lines(axes: &Axes, lines: &[Line]) -> Markup {
         y: Axis::over(axes.y.1, ys.chain(level)).rounded(),
     };
     html! {
-        (legend(lines))
+        @if lines.len() > 1 { (legend(lines)) }
         svg viewBox=(view_box(axes)) role="img" {
+            (frame.bands(axes))
             (frame.grid(axes))
             @if let Some((level, name)) = axes.level {
                 @let y = round(frame.y(level));
@@ -106,7 +134,7 @@ pub(crate) fn lines(axes: &Axes, lines: &[Line]) -> Markup {
 }
 
 /// Filled steps, one per second, with a second set before the first.
-pub(crate) fn steps(axes: &Axes, whole: &[f64], part: &[f64]) -> Markup {
+pub(crate) fn steps(axes: &Axes<'_>, whole: &[f64], part: &[f64]) -> Markup {
     #[expect(clippy::cast_precision_loss, reason = "seconds")]
     let count = whole.len() as f64;
     let frame = Frame {
@@ -124,7 +152,7 @@ pub(crate) fn steps(axes: &Axes, whole: &[f64], part: &[f64]) -> Markup {
 }
 
 /// Bars between bounds on a logarithmic axis: `(above, up to, count)`.
-pub(crate) fn histogram(axes: &Axes, bars: &[(f64, f64, u64)]) -> Markup {
+pub(crate) fn histogram(axes: &Axes<'_>, bars: &[(f64, f64, u64)]) -> Markup {
     let bounds = bars.iter().flat_map(|(above, up_to, _)| [*above, *up_to]);
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     let height = |count: u64| count as f64;
@@ -157,11 +185,11 @@ fn legend(lines: &[Line]) -> Markup {
     }
 }
 
-fn view_box(axes: &Axes) -> String {
+fn view_box(axes: &Axes<'_>) -> String {
     format!("0 0 {} {HEIGHT}", axes.width)
 }
 
-fn x_label(axes: &Axes, tick: f64) -> String {
+fn x_label(axes: &Axes<'_>, tick: f64) -> String {
     if axes.x.1 == Scale::Nines {
         // 99.999 has to be told from 100.
         format!("{tick} %")

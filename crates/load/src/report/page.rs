@@ -60,7 +60,13 @@ pub struct Page {
     pub(crate) outcome: (bool, String),
     pub(crate) tiles: Vec<Tile>,
     pub(crate) panels: Vec<Markup>,
+    /// From when latencies count.
+    pub(crate) footnote: &'static str,
 }
+
+/// The footnote of scenarios whose arrivals never wait for answers.
+pub(crate) const OPEN: &str = "Latency counts from each request's planned arrival to the end of its \
+                               answer: a server that answers late cannot hide its queue.";
 
 const STYLE: &str = include_str!("page.css");
 
@@ -108,10 +114,7 @@ pub(crate) fn render(page: &Page) -> String {
                     }
                     section.panels { @for panel in &page.panels { (panel) } }
                 }
-                footer {
-                    "Latency counts from each request's planned arrival to the end of its answer: a "
-                    "server that answers late cannot hide its queue."
-                }
+                footer { (page.footnote) }
             }
         }
     }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::axis::{Scale, grouped};
-use super::chart::{self, Axes, Line};
+use super::chart::{self, Axes, Band, Line};
 use super::page::{Tile, Tone, figures_table, panel, wide_panel};
 use crate::figures::{Figures, Latency, Part};
 
@@ -59,7 +59,7 @@ pub(crate) fn warning(figures: &Figures) -> Option<String> {
 }
 
 /// A time in the unit that suits it.
-fn time(ms: f64) -> String {
+pub(crate) fn time(ms: f64) -> String {
     match ms {
         ms if ms >= 1e4 => format!("{:.1} s", ms / 1e3),
         ms if ms >= 1e3 => format!("{:.2} s", ms / 1e3),
@@ -68,13 +68,18 @@ fn time(ms: f64) -> String {
     }
 }
 
-/// The panels: over time, spread, outcomes, tables. `level` is a bound to draw.
-pub(crate) fn panels(figures: &Figures, level: Option<(f64, &'static str)>) -> Vec<Markup> {
+/// The panels: over time, spread, outcomes, tables. `level` is a bound to draw, `bands` what happened
+/// meanwhile.
+pub(crate) fn panels(
+    figures: &Figures,
+    level: Option<(f64, &'static str)>,
+    bands: &[Band],
+) -> Vec<Markup> {
     let mut panels = vec![
         wide_panel(
             "Latency over time",
             "Percentiles of each second's requests, in milliseconds.",
-            &over_time(figures, level),
+            &over_time(figures, level, bands),
         ),
         wide_panel(
             "Throughput",
@@ -104,7 +109,7 @@ pub(crate) fn panels(figures: &Figures, level: Option<(f64, &'static str)>) -> V
     panels
 }
 
-fn over_time(figures: &Figures, level: Option<(f64, &'static str)>) -> Markup {
+fn over_time(figures: &Figures, level: Option<(f64, &'static str)>, bands: &[Band]) -> Markup {
     let line = |name: &str, class, of: fn(&Latency) -> f64| Line {
         name: name.to_owned(),
         class,
@@ -117,6 +122,7 @@ fn over_time(figures: &Figures, level: Option<(f64, &'static str)>) -> Markup {
         y: ("ms", Scale::Log),
         // A bound far above everything would only flatten the picture.
         level: level.filter(|(level, _)| *level < 20.0 * figures.latency.max_ms),
+        bands,
     };
     chart::lines(
         &axes,
@@ -144,6 +150,7 @@ fn throughput(figures: &Figures) -> Markup {
         x: ("seconds", Scale::Linear),
         y: ("requests/s", Scale::Linear),
         level: None,
+        bands: &[],
     };
     let of = |count: fn(&Part) -> u64| -> Vec<f64> {
         let seconds = figures.seconds.iter();
@@ -162,6 +169,7 @@ fn histogram(figures: &Figures) -> Markup {
         x: ("ms", Scale::Log),
         y: ("requests", Scale::Linear),
         level: None,
+        bands: &[],
     };
     let bars: Vec<(f64, f64, u64)> = figures
         .histogram
@@ -177,6 +185,7 @@ fn percentiles(figures: &Figures) -> Markup {
         x: ("share of the requests", Scale::Nines),
         y: ("ms", Scale::Log),
         level: None,
+        bands: &[],
     };
     let points = figures.percentiles.iter();
     let line = Line {

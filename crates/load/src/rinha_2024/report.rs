@@ -13,7 +13,7 @@ use crate::http::Connections;
 use crate::machine::Busy;
 use crate::recorder::Recorder;
 use crate::report::axis::grouped;
-use crate::report::page::{Page, Tile, Tone, wide_panel};
+use crate::report::page::{self, Page, Tile, Tone, wide_panel};
 use crate::report::{Document, pictures, table};
 use crate::score::{Score, ScoreFigures};
 
@@ -133,7 +133,7 @@ impl Document for Report {
             &self.meter(),
         )];
         let level = Some((250.0, "250 ms"));
-        panels.extend(pictures::panels(&self.figures, level));
+        panels.extend(pictures::panels(&self.figures, level, &[]));
         Page {
             title: "The 2024 challenge".to_owned(),
             facts: self.facts(),
@@ -148,6 +148,7 @@ impl Document for Report {
             ),
             tiles,
             panels,
+            footnote: page::OPEN,
         }
     }
 }

@@ -7,5 +7,7 @@ mod bank_double;
 mod capacity;
 mod double;
 mod ledger_double;
+mod payments_double;
 mod reports;
 mod rinha_2024;
+mod rinha_2025;

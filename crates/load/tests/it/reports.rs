@@ -18,13 +18,13 @@ fn short_run(flaw: Flaw) -> (Report, Target) {
 }
 
 #[track_caller]
-fn has_names(json: &Value, names: &[&str]) {
+pub(crate) fn has_names(json: &Value, names: &[&str]) {
     for name in names {
         assert!(json.get(name).is_some(), "{name} is missing in {json:#}");
     }
 }
 
-const FIGURES: &[&str] = &[
+pub(crate) const FIGURES: &[&str] = &[
     "requests_count",
     "failures_count",
     "late_count",
@@ -95,7 +95,7 @@ fn the_names_of_rinha_2024_stay() {
 
 /// Tags that are closed in order, no reference to elsewhere, no script.
 #[track_caller]
-fn check_page(html: &str, targets: &[Target]) {
+pub(crate) fn check_page(html: &str, targets: &[Target]) {
     let mut rest = html.to_owned();
     for target in targets {
         rest = rest.replace(&target.to_string(), "");
