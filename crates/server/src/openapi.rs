@@ -22,7 +22,10 @@ use crate::{challenge_2024, probes, v1};
     info(
         title = "Lastro",
         description = "A durable ledger. Amounts are integers in minor units. Errors are problem \
-            bodies (RFC 9457) whose `code` is stable.",
+            bodies (RFC 9457) whose `code` is stable. Beside what a route lists, every route may \
+            answer 404 and 405 (no such path or method), 408 (the request came too slowly), 414 and \
+            431 (path or headers too long), 421 (`host_not_served`), 500, 503 and 504; those with a \
+            body also 413 (too large) and 415 (not `application/json`).",
         version = "1"
     ),
     paths(

@@ -47,7 +47,7 @@ pub(crate) struct VoidRequest<'a> {
         ("Idempotency-Key" = Option<String>, Header,
             description = "Stands for a missing `id`; a key that is no UUID is hashed to 128 bits"),
     ),
-    request_body = Option<PostRequest>,
+    request_body = PostRequest,
     responses(
         (status = 201, description = "Posted: a transfer of its own, of kind `post`",
             body = TransferView),
@@ -92,7 +92,7 @@ pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
         ("Idempotency-Key" = Option<String>, Header,
             description = "Stands for a missing `id`; a key that is no UUID is hashed to 128 bits"),
     ),
-    request_body = Option<VoidRequest>,
+    request_body = VoidRequest,
     responses(
         (status = 201, description = "Voided: a transfer of its own, of kind `void`",
             body = TransferView),
