@@ -89,6 +89,13 @@ impl Batch {
         self.atomic
     }
 
+    /// Whether giving the batch twice does what giving it once does: see
+    /// [`Command::is_repeatable`]. An atomic batch is remembered as a whole.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        self.atomic.is_some() || self.commands.iter().all(Command::is_repeatable)
+    }
+
     /// The size of its commands, by [`Command::size_bytes`].
     #[must_use]
     pub const fn size_bytes(&self) -> usize {

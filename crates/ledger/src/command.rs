@@ -200,6 +200,29 @@ impl Command {
         }
     }
 
+    /// Whether giving the command twice does what giving it once does: the second time its first
+    /// outcome comes back. A limit may have been changed in between, a closed account is refused,
+    /// and payments accepted in between would be purged.
+    #[must_use]
+    pub const fn is_repeatable(&self) -> bool {
+        match self {
+            Self::OpenAccount(_)
+            | Self::Transfer(_)
+            | Self::Pend { .. }
+            | Self::Post { .. }
+            | Self::Void { .. }
+            | Self::AcceptPayment(_)
+            | Self::SendPayment { .. }
+            | Self::SettlePayment { .. }
+            | Self::ReleasePayment { .. }
+            | Self::RefusePayment { .. } => true,
+            Self::ChangeLimit { .. }
+            | Self::CloseAccount { .. }
+            | Self::Expire { .. }
+            | Self::PurgePayments => false,
+        }
+    }
+
     /// The first field in which `other` differs from this command under the same id.
     #[must_use]
     pub fn first_difference(&self, other: &Self) -> Option<Field> {

@@ -38,14 +38,22 @@ pub(crate) struct Shared {
 }
 
 impl App {
-    pub(crate) fn into_router(self) -> Router {
-        let shared = Arc::new(Shared {
+    fn into_shared(self) -> Arc<Shared> {
+        Arc::new(Shared {
             metrics: Metrics::new(),
             bodies: Room::new(self.limits.bodies_bytes_max),
             answers: Room::new(self.limits.answers_bytes_max),
             app: self,
-        });
-        Router::new()
+        })
+    }
+
+    /// Only the probes, for a process whose ledger is reached another way.
+    pub(crate) fn into_probes(self) -> Router {
+        Self::with_fallbacks(Self::probes(), self.into_shared())
+    }
+
+    pub(crate) fn into_router(self) -> Router {
+        let router = Self::probes()
             .route(
                 "/clientes/{id}/transacoes",
                 post_route(Route::CHALLENGE_TRANSACTION, challenge_2024::transact),
@@ -85,12 +93,21 @@ impl App {
                 post_route(Route::VOID_PENDING, v1::void_pending),
             )
             .route("/v1/batches", post_route(Route::BATCHES, v1::batch))
-            .route("/healthz", get_route(Route::HEALTH, probes::healthz))
-            .route("/readyz", get_route(Route::READINESS, probes::readyz))
             .route(
                 "/openapi.json",
                 get_route(Route::OPENAPI, openapi::document),
-            )
+            );
+        Self::with_fallbacks(router, self.into_shared())
+    }
+
+    fn probes() -> Router<Arc<Shared>> {
+        Router::new()
+            .route("/healthz", get_route(Route::HEALTH, probes::healthz))
+            .route("/readyz", get_route(Route::READINESS, probes::readyz))
+    }
+
+    fn with_fallbacks(router: Router<Arc<Shared>>, shared: Arc<Shared>) -> Router {
+        router
             .fallback(|State(shared), request| measured(shared, Route::NONE, request, not_found))
             .method_not_allowed_fallback(|State(shared), request| {
                 measured(shared, Route::OTHER_METHOD, request, other_method)

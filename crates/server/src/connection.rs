@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::Request;
+use axum::http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tower::Service;
 
+use crate::errors;
 use crate::guarded_io::{GuardedIo, Phase, Progress, Waits};
 use crate::limits::Limits;
 
@@ -27,16 +28,30 @@ pub(crate) enum Stage {
     Cutting,
 }
 
-/// What all connections of a listener share.
-#[derive(Clone)]
-pub(crate) struct Host {
-    pub(crate) router: Router,
-    pub(crate) http: http1::Builder,
-    pub(crate) waits: Waits,
-    pub(crate) stage: watch::Receiver<Stage>,
+/// How the connections of a listener are served; what they share.
+pub(crate) trait Host: Clone + Send + 'static {
+    /// What is said when connections are taken, before the address.
+    const LISTENING: &'static str;
+
+    /// Serves a connection until its end. `true` when it was cut in the middle of a request.
+    fn serve<S>(self, stream: S) -> impl Future<Output = bool> + Send
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// What a connection is told that cannot be taken.
+    fn refusal() -> Vec<u8>;
 }
 
-impl Host {
+/// Serves connections with HTTP/1.1.
+#[derive(Clone)]
+pub(crate) struct Http1 {
+    router: Router,
+    http: http1::Builder,
+    waits: Waits,
+    stage: watch::Receiver<Stage>,
+}
+
+impl Http1 {
     pub(crate) fn new(router: Router, limits: &Limits, stage: watch::Receiver<Stage>) -> Self {
         let mut http = http1::Builder::new();
         http.header_read_timeout(None)
@@ -55,9 +70,12 @@ impl Host {
             stage,
         }
     }
+}
 
-    /// Serves a connection until its end. `true` when it was cut in the middle of a request.
-    pub(crate) async fn serve<S>(mut self, stream: S) -> bool
+impl Host for Http1 {
+    const LISTENING: &'static str = "listening on";
+
+    async fn serve<S>(mut self, stream: S) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -92,5 +110,9 @@ impl Host {
                 progress.phase() == Phase::Request
             }
         }
+    }
+
+    fn refusal() -> Vec<u8> {
+        errors::of_connection(StatusCode::SERVICE_UNAVAILABLE)
     }
 }

@@ -57,7 +57,21 @@ fn describe() {
     );
     metrics::describe_counter!(
         "lastro_outcomes_total",
-        "Outcomes of commands given over HTTP: created, exists, or the refusal"
+        "Outcomes of commands: created, exists, or the refusal"
+    );
+    metrics::describe_counter!(
+        "lastro_grpc_calls_total",
+        "gRPC calls answered, by method and status"
+    );
+    metrics::describe_histogram!(
+        "lastro_grpc_call_duration_seconds",
+        Unit::Seconds,
+        "Time from a gRPC call's head to its answer, by method"
+    );
+    metrics::describe_gauge!("lastro_grpc_connections", "gRPC connections that are open");
+    metrics::describe_counter!(
+        "lastro_grpc_connections_refused_total",
+        "gRPC connections refused because too many were open"
     );
 }
 
@@ -115,9 +129,22 @@ impl ConnectionMetrics {
             open: metrics::gauge!("lastro_http_connections"),
             refused: metrics::counter!("lastro_http_connections_refused_total"),
         };
-        // So that both are there before anything happens.
-        metrics.open.increment(0.0);
-        metrics.refused.increment(0);
-        metrics
+        metrics.shown()
+    }
+
+    /// Those of the gRPC face.
+    pub(crate) fn of_grpc() -> Self {
+        let metrics = Self {
+            open: metrics::gauge!("lastro_grpc_connections"),
+            refused: metrics::counter!("lastro_grpc_connections_refused_total"),
+        };
+        metrics.shown()
+    }
+
+    /// So that both are there before anything happens.
+    fn shown(self) -> Self {
+        self.open.increment(0.0);
+        self.refused.increment(0);
+        self
     }
 }

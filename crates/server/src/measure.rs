@@ -1,10 +1,6 @@
 //! What every handler runs under: the request's clock, the guard against panics, the metrics.
 
-use std::any::Any;
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Instant;
 
 use axum::extract::{Request, State};
@@ -16,9 +12,9 @@ use metrics::{Counter, Histogram};
 
 use crate::app::Shared;
 use crate::call::Call;
-use crate::errors;
 use crate::problem::Problem;
 use crate::table::CounterTable;
+use crate::{errors, panics};
 
 /// What a handler answers.
 pub(crate) type Answered = Result<Response, Problem>;
@@ -86,7 +82,7 @@ const STATUSES: [StatusCode; 16] = [
 pub(crate) struct Metrics {
     requests: CounterTable<{ Route::COUNT }>,
     durations: [Histogram; Route::COUNT],
-    outcomes: CounterTable<{ Command::NAMES.len() }>,
+    outcomes: Outcomes,
 }
 
 impl Metrics {
@@ -99,7 +95,7 @@ impl Metrics {
                     "route" => Route::LABELS[route]
                 )
             }),
-            outcomes: CounterTable::new(2 + Refusal::CODES.len()),
+            outcomes: Outcomes::new(),
         }
     }
 
@@ -108,12 +104,27 @@ impl Metrics {
             .iter()
             .position(|known| *known == status)
             .map_or(usize::MAX, |index| method * STATUSES.len() + index);
-        self.requests
-            .count(route.0, column, || request_counter(route, method, status));
+        self.requests.add(route.0, column, 1, || {
+            request_counter(route, method, status)
+        });
         self.durations[route.0].record(started.elapsed());
     }
 
     pub(crate) fn count_outcome(&self, command: &'static str, outcome: &Outcome) {
+        self.outcomes.count(command, outcome, 1);
+    }
+}
+
+/// Counters of outcomes, by command and code.
+pub(crate) struct Outcomes(CounterTable<{ Command::NAMES.len() }>);
+
+impl Outcomes {
+    pub(crate) fn new() -> Self {
+        Self(CounterTable::new(2 + Refusal::CODES.len()))
+    }
+
+    /// Counts so many outcomes like this one.
+    pub(crate) fn count(&self, command: &'static str, outcome: &Outcome, count: u64) {
         let code = outcome.code();
         let row = Command::NAMES.iter().position(|name| *name == command);
         let column = match code {
@@ -124,9 +135,10 @@ impl Metrics {
                 .position(|known| *known == refusal)
                 .map(|index| index + 2),
         };
-        self.outcomes.count(
+        self.0.add(
             row.unwrap_or(usize::MAX),
             column.unwrap_or(usize::MAX),
+            count,
             || metrics::counter!("lastro_outcomes_total", "command" => command, "code" => code),
         );
     }
@@ -220,25 +232,11 @@ fn check_head(shared: &Shared, request: &Request) -> Result<(), Problem> {
 
 /// A panic is told once, here, and answered 500; the connection and all others go on.
 async fn unless_panicking(route: Route, future: impl Future<Output = Answered>) -> Answered {
-    let mut future = pin!(future);
-    std::future::poll_fn(|cx| {
-        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-        polled.unwrap_or_else(|panic| {
-            let text = panic_text(&*panic);
-            tracing::error!(
-                route = Route::LABELS[route.0],
-                "a handler panicked, its request was answered 500: {text}"
-            );
-            Poll::Ready(Err(errors::internal()))
-        })
+    panics::caught(future).await.unwrap_or_else(|text| {
+        tracing::error!(
+            route = Route::LABELS[route.0],
+            "a handler panicked, its request was answered 500: {text}"
+        );
+        Err(errors::internal())
     })
-    .await
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("it said nothing")
 }

@@ -6,13 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
 use throttle::Throttle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::app::App;
-use crate::connection::{Host, Stage};
-use crate::errors;
+use crate::connection::{Host, Http1, Stage};
 use crate::exposition::ConnectionMetrics;
 use crate::limits::Limits;
 use crate::listener::{Listener, Stream};
@@ -42,6 +40,17 @@ pub async fn serve(
     serve_router(listener, app.into_router(), &limits, shutdown, stop_timeout).await
 }
 
+/// Serves only `/healthz` and `/readyz`, as [`serve`] does.
+pub async fn serve_probes(
+    listener: Listener,
+    app: App,
+    shutdown: impl Future<Output = ()>,
+    stop_timeout: Duration,
+) -> Stopped {
+    let limits = app.limits;
+    serve_router(listener, app.into_probes(), &limits, shutdown, stop_timeout).await
+}
+
 /// Serves any router as [`serve`] does: the same accept loop, limits and stop. Of the limits
 /// those on connections apply; what a request's handling may take is the router's own affair.
 pub async fn serve_router(
@@ -63,8 +72,31 @@ pub(crate) async fn serve_counted(
     shutdown: impl Future<Output = ()>,
     stop_timeout: Duration,
 ) -> Stopped {
-    let face = Face::new(router, limits, metrics);
-    tracing::info!(address = %listener.address(), "listening on {}", listener.address());
+    let host = |stage| Http1::new(router, limits, stage);
+    let connections_max = limits.connections_max;
+    serve_hosted(
+        listener,
+        host,
+        connections_max,
+        metrics,
+        shutdown,
+        stop_timeout,
+    )
+    .await
+}
+
+/// Serves connections as a host does that is made for the stages of the stop.
+pub(crate) async fn serve_hosted<H: Host>(
+    listener: Listener,
+    host: impl FnOnce(watch::Receiver<Stage>) -> H,
+    connections_max: usize,
+    metrics: ConnectionMetrics,
+    shutdown: impl Future<Output = ()>,
+    stop_timeout: Duration,
+) -> Stopped {
+    let face = Face::new(host, connections_max, metrics);
+    let address = listener.address().clone();
+    tracing::info!(%address, "{} {address}", H::LISTENING);
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         tokio::select! {
@@ -76,15 +108,14 @@ pub(crate) async fn serve_counted(
             },
         }
     }
-    let address = listener.address().clone();
     drop(listener);
     let stopped = face.stop(stop_timeout).await;
-    tracing::info!(%address, requests_cut = stopped.requests_cut, "stopped listening on {address}");
+    tracing::info!(%address, requests_cut = stopped.requests_cut, "stopped {} {address}", H::LISTENING);
     stopped
 }
 
-struct Face {
-    host: Host,
+struct Face<H> {
+    host: H,
     stage: watch::Sender<Stage>,
     connections_max: usize,
     places: Arc<Semaphore>,
@@ -94,14 +125,16 @@ struct Face {
     requests_cut: Arc<AtomicUsize>,
 }
 
-impl Face {
-    fn new(router: Router, limits: &Limits, metrics: ConnectionMetrics) -> Self {
+impl<H: Host> Face<H> {
+    fn new(
+        host: impl FnOnce(watch::Receiver<Stage>) -> H,
+        connections_max: usize,
+        metrics: ConnectionMetrics,
+    ) -> Self {
         let (stage, stage_seen) = watch::channel(Stage::Serving);
-        let connections_max = limits
-            .connections_max
-            .clamp(1, Semaphore::MAX_PERMITS.min(1 << 30));
+        let connections_max = connections_max.clamp(1, Semaphore::MAX_PERMITS.min(1 << 30));
         Self {
-            host: Host::new(router, limits, stage_seen),
+            host: host(stage_seen),
             stage,
             connections_max,
             places: Arc::new(Semaphore::new(connections_max)),
@@ -147,7 +180,7 @@ impl Face {
                 self.connections_max
             );
         }
-        let answer = errors::of_connection(StatusCode::SERVICE_UNAVAILABLE);
+        let answer = H::refusal();
         let _ = match stream {
             Stream::Tcp(tcp) => tcp.try_write(&answer),
             Stream::Unix(unix) => unix.try_write(&answer),

@@ -21,12 +21,14 @@ impl<const ROWS: usize> CounterTable<ROWS> {
         }
     }
 
-    /// Counts one. A column beyond the table makes its counter each time.
-    pub(crate) fn count(&self, row: usize, column: usize, make: impl Fn() -> Counter) {
+    /// Counts so many. A column beyond the table makes its counter each time.
+    pub(crate) fn add(&self, row: usize, column: usize, count: u64, make: impl Fn() -> Counter) {
         if row < ROWS && column < self.columns_count {
-            self.counters[row][column].get_or_init(make).increment(1);
+            self.counters[row][column]
+                .get_or_init(make)
+                .increment(count);
         } else {
-            make().increment(1);
+            make().increment(count);
         }
     }
 }

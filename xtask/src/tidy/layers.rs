@@ -13,15 +13,19 @@ use super::{Finding, manifests};
 const LAYERS: &[(&str, &[&str])] = &[
     ("ledger", &[]),
     ("throttle", &[]),
+    ("proto", &["ledger"]),
     ("journal", &["throttle"]),
     ("engine-embedded", &["ledger", "journal", "throttle"]),
     ("engine-postgres", &["ledger", "journal"]),
     // What it persists is the ledger of `engine-postgres`: its tables, its reads.
     ("engine-write-behind", &["ledger", "engine-postgres"]),
-    ("engine-remote", &["ledger", "journal"]),
+    ("engine-remote", &["ledger", "proto"]),
     ("outbox", &["ledger", "journal"]),
     ("payments", &["ledger"]),
-    ("server", &["ledger", "throttle", "outbox", "payments"]),
+    (
+        "server",
+        &["ledger", "proto", "throttle", "outbox", "payments"],
+    ),
     ("processor", &[]),
     ("load", &["ledger", "processor"]),
     (
@@ -29,6 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "ledger",
             "journal",
+            "proto",
             "engine-embedded",
             "engine-postgres",
             "engine-write-behind",

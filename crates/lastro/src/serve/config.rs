@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::builder::FalseyValueParser;
+use engine_remote::LedgerAddress;
 use journal::Durability;
 use serde::Deserialize;
 use server::{Hosts, ListenAddress};
+
+use super::tls::{GrpcTlsFiles, RemoteTlsFiles, TlsOptions};
 
 /// What was asked for on the command line or in the environment.
 #[derive(clap::Args)]
@@ -45,6 +48,18 @@ pub(crate) struct Options {
         hide_env_values = true
     )]
     database_url: Option<String>,
+    /// What the process is: `all`, `ledger` (owns the ledger and serves gRPC) or `api` (serves HTTP
+    /// over a ledger node or a shared database) [default: all].
+    #[arg(long, env = "LASTRO_ROLE", value_name = "all|ledger|api")]
+    role: Option<String>,
+    /// Where gRPC is served: `host:port` or `unix:PATH`.
+    #[arg(long, env = "LASTRO_GRPC_LISTEN", value_name = "ADDR")]
+    grpc_listen: Option<String>,
+    /// The ledger node of an API node: `host:port` or `unix:PATH` of its gRPC.
+    #[arg(long, env = "LASTRO_LEDGER", value_name = "ADDR")]
+    ledger: Option<String>,
+    #[command(flatten)]
+    tls: TlsOptions,
     /// Leaves the database's tables as they are: `lastro migrate` has been run.
     #[arg(long, env = "LASTRO_NO_MIGRATE", value_parser = FalseyValueParser::new())]
     no_migrate: bool,
@@ -69,7 +84,37 @@ struct File {
     engine: Option<String>,
     database_url: Option<String>,
     no_migrate: Option<bool>,
+    role: Option<String>,
+    grpc_listen: Option<String>,
+    ledger: Option<String>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    tls_client_ca: Option<PathBuf>,
+    ledger_tls_ca: Option<PathBuf>,
+    ledger_tls_cert: Option<PathBuf>,
+    ledger_tls_key: Option<PathBuf>,
     insecure: Option<bool>,
+}
+
+/// What the process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Everything.
+    All,
+    /// Owns the ledger and serves gRPC.
+    Ledger,
+    /// Serves HTTP over a ledger that is elsewhere.
+    Api,
+}
+
+impl Role {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Ledger => "ledger",
+            Self::Api => "api",
+        }
+    }
 }
 
 /// Where the ledger is kept.
@@ -79,6 +124,11 @@ pub(crate) enum EngineConfig {
     Embedded,
     /// In a PostgreSQL, migrated at the start or not.
     Postgres { url: String, migrate: bool },
+    /// In another process.
+    Remote {
+        ledger: LedgerAddress,
+        tls: Option<RemoteTlsFiles>,
+    },
 }
 
 /// What is in force.
@@ -91,6 +141,9 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     pub(crate) durability: Durability,
     pub(crate) engine: EngineConfig,
+    pub(crate) role: Role,
+    pub(crate) grpc_listen: Option<ListenAddress>,
+    pub(crate) grpc_tls: Option<GrpcTlsFiles>,
     pub(crate) insecure: bool,
 }
 
@@ -111,11 +164,24 @@ impl Config {
         let metrics_listen = options.metrics_listen.or(file.metrics_listen);
         let durability = options.durability.or(file.durability);
         let no_migrate = options.no_migrate || file.no_migrate.unwrap_or(false);
-        let engine = engine(
-            options.engine.or(file.engine).as_deref(),
-            options.database_url.or(file.database_url),
-            !no_migrate,
-        )?;
+        let grpc_listen = options.grpc_listen.or(file.grpc_listen);
+        let role = role(options.role.or(file.role).as_deref())?;
+        let tls = options.tls.or(TlsOptions {
+            tls_cert: file.tls_cert,
+            tls_key: file.tls_key,
+            tls_client_ca: file.tls_client_ca,
+            ledger_tls_ca: file.ledger_tls_ca,
+            ledger_tls_cert: file.ledger_tls_cert,
+            ledger_tls_key: file.ledger_tls_key,
+        });
+        let engine = engine(EngineOptions {
+            role,
+            name: options.engine.or(file.engine),
+            url: options.database_url.or(file.database_url),
+            migrate: !no_migrate,
+            ledger: options.ledger.or(file.ledger),
+            tls: tls.of_ledger()?,
+        })?;
         Ok(Self {
             demo: options.demo || file.demo.unwrap_or(false),
             listen: address("listen", listen.as_deref().unwrap_or("127.0.0.1:9999"))?,
@@ -138,6 +204,12 @@ impl Config {
                 .parse()
                 .context("--durability")?,
             engine,
+            role,
+            grpc_listen: match grpc_listen {
+                Some(text) => Some(address("grpc-listen", &text)?),
+                None => None,
+            },
+            grpc_tls: tls.of_grpc()?,
             insecure: options.insecure || file.insecure.unwrap_or(false),
         })
     }
@@ -152,7 +224,8 @@ impl Config {
         }
     }
 
-    /// Safe by default: beyond loopback only when that was asked for by name.
+    /// Safe by default: beyond loopback only when that was asked for by name, or when callers have
+    /// to show a certificate.
     fn check(&self) -> anyhow::Result<()> {
         for address in std::iter::once(&self.listen).chain(&self.metrics_listen) {
             if !address.is_loopback() && !self.insecure {
@@ -162,7 +235,26 @@ impl Config {
                 );
             }
         }
-        Ok(())
+        let callers_are_known = self
+            .grpc_tls
+            .as_ref()
+            .is_some_and(|tls| tls.client_ca.is_some());
+        match &self.grpc_listen {
+            Some(address) if !address.is_loopback() && !self.insecure && !callers_are_known => {
+                bail!(
+                    "{address} can be reached from other machines; listen on loopback, let in only \
+                 callers with a certificate (--tls-client-ca), or say --insecure"
+                )
+            }
+            Some(_) if self.role == Role::Api => {
+                bail!("--grpc-listen is for ledger nodes: an API node serves HTTP")
+            }
+            None if self.role == Role::Ledger => {
+                bail!("--role ledger needs --grpc-listen: it is reached over gRPC only")
+            }
+            None if self.grpc_tls.is_some() => bail!("--tls-cert is for --grpc-listen"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -172,12 +264,51 @@ fn read(path: &Path) -> anyhow::Result<File> {
     toml::from_str(&text).with_context(|| format!("{place} is no configuration"))
 }
 
-fn engine(name: Option<&str>, url: Option<String>, migrate: bool) -> anyhow::Result<EngineConfig> {
-    match (name.unwrap_or("embedded"), url) {
+fn role(name: Option<&str>) -> anyhow::Result<Role> {
+    match name.unwrap_or("all") {
+        "all" => Ok(Role::All),
+        "ledger" => Ok(Role::Ledger),
+        "api" => Ok(Role::Api),
+        other => bail!("--role: {other} is none of all, ledger and api"),
+    }
+}
+
+/// What decides where the ledger is kept.
+struct EngineOptions {
+    role: Role,
+    name: Option<String>,
+    url: Option<String>,
+    migrate: bool,
+    ledger: Option<String>,
+    tls: Option<RemoteTlsFiles>,
+}
+
+fn engine(options: EngineOptions) -> anyhow::Result<EngineConfig> {
+    if let Some(ledger) = options.ledger {
+        if options.role != Role::Api {
+            bail!("--ledger is for --role api: any other process has the ledger itself");
+        }
+        if options.name.is_some() || options.url.is_some() {
+            bail!("--ledger and --engine exclude each other: the ledger node has the engine");
+        }
+        let ledger = ledger.parse().context("--ledger")?;
+        let tls = options.tls;
+        return Ok(EngineConfig::Remote { ledger, tls });
+    }
+    if options.tls.is_some() {
+        bail!("--ledger-tls-ca is for --ledger");
+    }
+    let name = options.name.unwrap_or_else(|| "embedded".to_owned());
+    match (name.as_str(), options.url) {
+        ("embedded", None) if options.role == Role::Api => bail!(
+            "--role api keeps no ledger: name its ledger node with --ledger, or a shared database \
+             with --engine postgres and --database-url"
+        ),
         ("embedded", None) => Ok(EngineConfig::Embedded),
         ("embedded", Some(_)) => bail!("--database-url is for --engine postgres"),
         ("postgres", Some(url)) => {
             engine_postgres::place(&url).context("--database-url")?;
+            let migrate = options.migrate;
             Ok(EngineConfig::Postgres { url, migrate })
         }
         ("postgres", None) => bail!("--engine postgres needs a --database-url"),
@@ -191,6 +322,7 @@ fn address(name: &str, text: &str) -> anyhow::Result<ListenAddress> {
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "role            {}", self.role.as_str())?;
         writeln!(f, "listen          {}", self.listen)?;
         if !self.host.is_empty() {
             writeln!(f, "host            {}", self.host.join(", "))?;
@@ -211,6 +343,18 @@ impl fmt::Display for Config {
                 writeln!(f, "database        {place}")?;
                 writeln!(f, "migrate         {migrate}")?;
             }
+            EngineConfig::Remote { ledger, tls } => {
+                let tls = if tls.is_some() { " over TLS" } else { "" };
+                writeln!(f, "ledger          {ledger}{tls}")?;
+            }
+        }
+        if let Some(address) = &self.grpc_listen {
+            let tls = match &self.grpc_tls {
+                None => "",
+                Some(tls) if tls.client_ca.is_some() => " over TLS, callers show a certificate",
+                Some(_) => " over TLS",
+            };
+            writeln!(f, "grpc_listen     {address}{tls}")?;
         }
         writeln!(f, "demo            {}", self.demo)?;
         write!(f, "insecure        {}", self.insecure)
@@ -225,116 +369,4 @@ const fn durability(durability: Durability) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn options() -> Options {
-        Options {
-            demo: false,
-            listen: None,
-            host: Vec::new(),
-            metrics_listen: None,
-            data_dir: None,
-            durability: None,
-            engine: None,
-            database_url: None,
-            no_migrate: false,
-            insecure: false,
-            config: None,
-        }
-    }
-
-    #[test]
-    fn the_defaults_are_loopback_and_durable() {
-        let config = Config::resolve(options()).unwrap();
-        assert_eq!(config.listen.to_string(), "127.0.0.1:9999");
-        assert_eq!(config.metrics_listen.unwrap().to_string(), "127.0.0.1:9990");
-        assert_eq!(config.durability, Durability::Disk);
-        assert!(!config.insecure && !config.demo);
-    }
-
-    #[test]
-    fn a_flag_goes_before_the_file() {
-        let file = "listen = '127.0.0.1:1'\nmetrics_listen = 'none'\ndurability = 'os'\n";
-        let flags = Options {
-            listen: Some("127.0.0.1:2".to_owned()),
-            ..options()
-        };
-        let config = Config::merge(flags, toml::from_str(file).unwrap()).unwrap();
-        assert_eq!(config.listen.to_string(), "127.0.0.1:2");
-        assert_eq!(
-            (config.metrics_listen, config.durability),
-            (None, Durability::Os)
-        );
-    }
-
-    #[test]
-    fn other_machines_are_let_in_only_by_name() {
-        for (listen, metrics_listen) in [("0.0.0.0:1", "none"), ("127.0.0.1:1", "[::]:2")] {
-            let asked = |insecure| Options {
-                listen: Some(listen.to_owned()),
-                metrics_listen: Some(metrics_listen.to_owned()),
-                insecure,
-                ..options()
-            };
-            assert!(
-                Config::resolve(asked(false)).is_err(),
-                "{listen} {metrics_listen}"
-            );
-            assert!(
-                Config::resolve(asked(true)).is_ok(),
-                "{listen} {metrics_listen}"
-            );
-        }
-    }
-
-    #[test]
-    fn hosts_are_checked_unless_that_is_pointless() {
-        let asked = |listen: &str, insecure| {
-            let asked = Options {
-                listen: Some(listen.to_owned()),
-                insecure,
-                ..options()
-            };
-            let file = toml::from_str("host = ['bank.example']").unwrap();
-            Config::merge(asked, file).unwrap().hosts()
-        };
-        let named = Hosts::local_and(vec!["bank.example".to_owned()]);
-        assert_eq!(asked("127.0.0.1:1", false), named);
-        assert_eq!(asked("127.0.0.1:1", true), Hosts::any());
-        assert_eq!(asked("unix:/run/x", false), Hosts::any());
-    }
-
-    #[test]
-    fn an_engine_and_a_database_go_together() {
-        let url = "postgres://me:secret@db:5432/bank";
-        let asked = |engine: &str, url: Option<&str>| {
-            Config::resolve(Options {
-                engine: Some(engine.to_owned()),
-                database_url: url.map(str::to_owned),
-                ..options()
-            })
-        };
-        let config = asked("postgres", Some(url)).unwrap();
-        let printed = config.to_string();
-        assert!(printed.contains("db:5432/bank") && !printed.contains("secret"));
-        for (engine, url) in [
-            ("postgres", None),
-            ("embedded", Some(url)),
-            ("x", Some(url)),
-        ] {
-            assert!(asked(engine, url).is_err(), "{engine} {url:?}");
-        }
-    }
-
-    #[test]
-    fn mistakes_in_the_file_are_named() {
-        let error = toml::from_str::<File>("listne = 'x'").err().unwrap();
-        assert!(error.to_string().contains("listne"), "{error}");
-        let bad = Options {
-            durability: Some("usually".to_owned()),
-            ..options()
-        };
-        assert!(Config::resolve(bad).is_err());
-    }
-}
+mod tests;

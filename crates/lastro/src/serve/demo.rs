@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use ledger::{AccountId, Batch, Command, Currency, Engine, OpenAccount};
+use ledger::{AccountId, Batch, Command, Currency, Engine, OpenAccount, Unavailable};
 
 /// Ids and credit limits, in centavos.
 const ACCOUNTS: [(&str, u64); 5] = [
@@ -14,8 +14,12 @@ const ACCOUNTS: [(&str, u64); 5] = [
     ("5", 500_000),
 ];
 
-/// Opens the accounts; those that are open already stay as they are.
-pub(super) async fn open_accounts(engine: &dyn Engine) -> anyhow::Result<()> {
+/// How long a ledger that does not answer is left alone before it is asked again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Opens the accounts; those that are open already stay as they are. `waits` for a ledger that is
+/// not up yet.
+pub(super) async fn open_accounts(engine: &dyn Engine, waits: bool) -> anyhow::Result<()> {
     let currency = Currency::new("BRL")?;
     let commands: Vec<Command> = ACCOUNTS
         .into_iter()
@@ -27,11 +31,16 @@ pub(super) async fn open_accounts(engine: &dyn Engine) -> anyhow::Result<()> {
             }))
         })
         .collect::<anyhow::Result<_>>()?;
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let outcomes = engine
-        .submit(vec![Batch::independent(commands)?], deadline)
-        .await
-        .context("cannot open the demo's accounts")?;
+    let batch = Batch::independent(commands)?;
+    let outcomes = loop {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        match engine.submit(vec![batch.clone()], deadline).await {
+            Err(Unavailable::LedgerUnavailable | Unavailable::Timeout) if waits => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            answer => break answer.context("cannot open the demo's accounts")?,
+        }
+    };
     for ((id, _), outcome) in ACCOUNTS.iter().zip(outcomes.iter().flatten()) {
         if let Err(refusal) = &outcome.result {
             bail!(

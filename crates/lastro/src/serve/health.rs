@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use engine_embedded::{EmbeddedEngine, Status};
 use engine_postgres::PostgresEngine;
+use engine_remote::RemoteEngine;
 use journal::Durability;
 use server::{Health, Readiness};
 
@@ -50,5 +51,23 @@ impl Health for PostgresHealth {
             Some(engine) if engine.is_answering() => Readiness::ready(),
             _ => Readiness::not_ready("ledger_unavailable"),
         }
+    }
+}
+
+/// An API node is ready while it can serve: that its ledger is down is for the ledger to mend, and
+/// its callers are told. Whether it answers is a field.
+pub(super) struct RemoteHealth(Weak<RemoteEngine>);
+
+impl RemoteHealth {
+    pub(super) fn new(engine: &Arc<RemoteEngine>) -> Self {
+        Self(Arc::downgrade(engine))
+    }
+}
+
+impl Health for RemoteHealth {
+    fn readiness(&self) -> Readiness {
+        let answers = self.0.upgrade().is_some_and(|engine| engine.is_answering());
+        let ledger = if answers { "answering" } else { "unavailable" };
+        Readiness::ready().with("ledger", ledger)
     }
 }

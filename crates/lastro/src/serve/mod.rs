@@ -1,9 +1,10 @@
-//! `lastro serve`: everything in one process.
+//! `lastro serve`: everything in one process, or one of the roles it can be split into.
 
 mod config;
 mod demo;
 mod health;
 mod open;
+mod tls;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,14 +14,13 @@ use anyhow::{Context, bail};
 use ledger::{Clock, Engine};
 use metrics_exporter_prometheus::PrometheusHandle;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use server::{App, Limits, Listener};
+use server::{App, GrpcLimits, Limits, Listener, ServerTls};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::clock::SystemClock;
-use config::Config;
-use config::EngineConfig;
 pub(crate) use config::Options;
+use config::{Config, EngineConfig, Role};
 use open::{Opened, open};
 
 /// How long requests in progress may take to finish once the server was told to stop.
@@ -71,6 +71,7 @@ fn install_metrics(config: &Config) -> anyhow::Result<Option<PrometheusHandle>> 
         "durability" => match config.engine {
             EngineConfig::Embedded => config.durability.to_string(),
             EngineConfig::Postgres { .. } => "postgres".to_owned(),
+            EngineConfig::Remote { .. } => "remote".to_owned(),
         }
     )
     .set(1.0);
@@ -95,23 +96,57 @@ async fn serve(
     // The stop must be heard from the first request on.
     let stop = stop_signal()?;
     if config.demo {
-        demo::open_accounts(engine).await?;
+        let waits = matches!(config.engine, EngineConfig::Remote { .. });
+        tokio::select! {
+            opened = demo::open_accounts(engine, waits) => opened?,
+            () = stopped(stop.clone()) => return Ok(()),
+        }
     }
     let listener = server::bind(&config.listen).await?;
+    let grpc_listener = match &config.grpc_listen {
+        Some(address) => Some(server::bind(address).await?),
+        None => None,
+    };
+    let grpc_tls = match &config.grpc_tls {
+        Some(files) => Some(files.load()?),
+        None => None,
+    };
     let metrics_listener = match &config.metrics_listen {
         Some(address) => Some(server::bind(address).await?),
         None => None,
     };
     let metrics = serve_metrics(metrics_listener.zip(recorder), stop.clone());
-    let face = server::serve(listener, app, stopped(stop), STOP_TIMEOUT);
-    let (face, ()) = tokio::join!(face, metrics);
-    if face.requests_cut > 0 {
-        bail!(
-            "{} requests were cut after {STOP_TIMEOUT:?}",
-            face.requests_cut
-        );
+    let grpc = serve_grpc(grpc_listener, app.clone(), grpc_tls, stop.clone());
+    let face = async {
+        match config.role {
+            Role::Ledger => server::serve_probes(listener, app, stopped(stop), STOP_TIMEOUT).await,
+            Role::All | Role::Api => {
+                server::serve(listener, app, stopped(stop), STOP_TIMEOUT).await
+            }
+        }
+    };
+    let (face, grpc_cut, ()) = tokio::join!(face, grpc, metrics);
+    let requests_cut = face.requests_cut + grpc_cut;
+    if requests_cut > 0 {
+        bail!("{requests_cut} requests were cut after {STOP_TIMEOUT:?}");
     }
     Ok(())
+}
+
+/// Serves gRPC where it was asked for; answers how many requests were cut.
+async fn serve_grpc(
+    listener: Option<Listener>,
+    app: App,
+    tls: Option<ServerTls>,
+    stop: watch::Receiver<bool>,
+) -> usize {
+    let Some(listener) = listener else {
+        return 0;
+    };
+    let limits = GrpcLimits::default();
+    let stopped = stopped(stop);
+    let served = server::serve_grpc(listener, app, limits, tls, stopped, STOP_TIMEOUT).await;
+    served.requests_cut
 }
 
 async fn serve_metrics(

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use anyhow::Context;
 use engine_embedded::{EmbeddedEngine, Recovery};
 use engine_postgres::PostgresEngine;
+use engine_remote::RemoteEngine;
 use journal::FileStorage;
 use ledger::{Clock, Engine};
 use server::Health;
 
 use super::config::{Config, EngineConfig};
-use super::health::{EmbeddedHealth, PostgresHealth};
+use super::health::{EmbeddedHealth, PostgresHealth, RemoteHealth};
 
 /// An engine, and who knows how it is.
 pub(super) struct Opened {
@@ -34,6 +35,19 @@ pub(super) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Res
             let engine = PostgresEngine::open(url, &options).await;
             let engine = Arc::new(engine.context("cannot open the ledger in the database")?);
             let health = Arc::new(PostgresHealth::new(&engine));
+            Ok(Opened { engine, health })
+        }
+        EngineConfig::Remote { ledger, tls } => {
+            let tls = match tls {
+                Some(files) => Some(files.load()?),
+                None => None,
+            };
+            let options = engine_remote::Options {
+                tls,
+                ..engine_remote::Options::default()
+            };
+            let engine = Arc::new(RemoteEngine::new(ledger.clone(), options));
+            let health = Arc::new(RemoteHealth::new(&engine));
             Ok(Opened { engine, health })
         }
     }

@@ -7,5 +7,6 @@ mod commands;
 mod kill;
 mod postgres;
 mod processor;
+mod remote;
 mod support;
 mod syscalls;

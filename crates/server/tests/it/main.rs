@@ -7,6 +7,7 @@ mod bad_input;
 mod challenge_2024;
 mod failures;
 mod golden;
+mod grpc;
 mod limits;
 mod observe;
 mod protocol;

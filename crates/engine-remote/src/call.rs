@@ -1,0 +1,154 @@
+//! One unary gRPC call over HTTP/2.
+
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE};
+use hyper::{Method, Request, Response, StatusCode};
+use proto::{CODE_TRAILER, Failure};
+
+use crate::connect::Sender;
+
+/// The most bytes of an answer.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// What stands before a message: a flag and its length.
+pub(crate) const PREFIX_BYTES: usize = 5;
+
+/// Why a call has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallError {
+    /// It never left.
+    NotSent,
+    /// It may have arrived; the connection is gone.
+    Lost,
+    /// The server said so.
+    Failed(Failure),
+}
+
+/// Begins a message: its prefix, to be filled in by [`finish`].
+pub(crate) fn begin() -> Vec<u8> {
+    vec![0; PREFIX_BYTES]
+}
+
+/// Fills in the prefix of a whole message.
+pub(crate) fn finish(mut message: Vec<u8>) -> Bytes {
+    let length = u32::try_from(message.len() - PREFIX_BYTES).unwrap_or(u32::MAX);
+    message[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
+    message.into()
+}
+
+/// Makes the call and waits for its answer's message; the caller bounds the wait.
+pub(crate) async fn call(
+    sender: &mut Sender,
+    path: &'static str,
+    message: Bytes,
+    deadline: Instant,
+) -> Result<Bytes, CallError> {
+    let request = request(path, message, deadline).map_err(|_| CallError::NotSent)?;
+    let response = match sender.send_request(request).await {
+        Ok(response) => response,
+        // Hyper calls a request canceled that it never handed on.
+        Err(error) if error.is_canceled() => return Err(CallError::NotSent),
+        Err(_) => return Err(CallError::Lost),
+    };
+    read(response).await
+}
+
+fn request(
+    path: &'static str,
+    message: Bytes,
+    deadline: Instant,
+) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    Request::builder()
+        .method(Method::POST)
+        .uri(path)
+        .header(CONTENT_TYPE, HeaderValue::from_static("application/grpc"))
+        .header(TE, HeaderValue::from_static("trailers"))
+        .header("grpc-timeout", timeout(left))
+        .body(Full::new(message))
+}
+
+/// A `grpc-timeout`: at most eight digits and a unit.
+fn timeout(left: Duration) -> HeaderValue {
+    const DIGITS_MAX: u128 = 99_999_999;
+    let text = match left.as_micros() {
+        micros @ ..=DIGITS_MAX => format!("{}u", micros.max(1)),
+        micros => format!("{}m", (micros / 1_000).min(DIGITS_MAX)),
+    };
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("1u"))
+}
+
+async fn read(response: Response<Incoming>) -> Result<Bytes, CallError> {
+    if response.status() != StatusCode::OK {
+        return Err(CallError::Failed(Failure::Status(2)));
+    }
+    let (head, mut body) = response.into_parts();
+    // An answer without a message has its status among the headers.
+    if body.is_end_stream() {
+        return check(&head.headers).and(Err(CallError::Lost));
+    }
+    let mut message = Collected::default();
+    let mut trailers = None;
+    while let Some(frame) = body.frame().await {
+        match frame.map_err(|_| CallError::Lost)?.into_data() {
+            Ok(data) => message.add(data)?,
+            Err(frame) => trailers = frame.into_trailers().ok(),
+        }
+    }
+    check(trailers.as_ref().unwrap_or(&head.headers))?;
+    message.finish()
+}
+
+fn check(headers: &HeaderMap) -> Result<(), CallError> {
+    let value = |name| headers.get(name).map(HeaderValue::as_bytes);
+    match Failure::read(value(CODE_TRAILER), value("grpc-status")) {
+        None => Ok(()),
+        Some(failure) => Err(CallError::Failed(failure)),
+    }
+}
+
+/// A message as it arrives; copied only where it comes in pieces.
+#[derive(Default)]
+struct Collected {
+    first: Bytes,
+    all: Vec<u8>,
+}
+
+impl Collected {
+    fn add(&mut self, data: Bytes) -> Result<(), CallError> {
+        if self.first.is_empty() {
+            self.first = data;
+            return Ok(());
+        }
+        if self.all.is_empty() {
+            self.all.extend_from_slice(&self.first);
+        }
+        if self.all.len() + data.len() > ANSWER_BYTES_MAX {
+            return Err(CallError::Lost);
+        }
+        self.all.extend_from_slice(&data);
+        Ok(())
+    }
+
+    /// The one message, without its prefix.
+    fn finish(self) -> Result<Bytes, CallError> {
+        let all = if self.all.is_empty() {
+            self.first
+        } else {
+            self.all.into()
+        };
+        let is_whole = match all.first_chunk::<PREFIX_BYTES>() {
+            Some([0, length @ ..]) => {
+                u32::from_be_bytes(*length) as usize == all.len() - PREFIX_BYTES
+            }
+            _ => false,
+        };
+        if is_whole {
+            Ok(all.slice(PREFIX_BYTES..))
+        } else {
+            Err(CallError::Lost)
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The engine as callers hold it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ledger::{
+    Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, Millis, Outcome, Payment,
+    PaymentId, ProcessorSummary, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
+    UsedPayment, UsedTransfer,
+};
+use proto::{Invalid, Message, submit, v1};
+use tokio::sync::Semaphore;
+
+use crate::address::LedgerAddress;
+use crate::call;
+use crate::gather::{Gather, Parcel};
+use crate::link::{Keeper, Link, link};
+use crate::metrics::Metrics;
+use crate::tls::Tls;
+
+/// How the ledger is spoken with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// TLS, where it is spoken.
+    pub tls: Option<Tls>,
+    /// About how many bytes may wait for a call; more are `overloaded`.
+    pub queue_bytes_max: usize,
+    /// How many writing calls may be in flight.
+    pub calls_max: usize,
+    /// How many reads may be in flight; more are `overloaded`.
+    pub reads_max: usize,
+    /// How long a lost connection is waited for before everything is `ledger_unavailable` at once.
+    pub patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            tls: None,
+            queue_bytes_max: 32 << 20,
+            calls_max: 4,
+            reads_max: 1_024,
+            patience: Duration::from_millis(500),
+        }
+    }
+}
+
+/// The ledger of another process. Dropping it answers what is under way with `ledger_unavailable`.
+pub struct RemoteEngine {
+    gather: Arc<Gather>,
+    link: Link,
+    reads: Semaphore,
+    metrics: Arc<Metrics>,
+    _keeper: Keeper,
+}
+
+impl RemoteEngine {
+    /// An engine over the ledger at this address, which need not be up yet. Needs a tokio runtime
+    /// with time and network.
+    #[must_use]
+    pub fn new(address: LedgerAddress, options: Options) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        let (link, keeper) = link(address, options.tls, options.patience, Arc::clone(&metrics));
+        let gather = Gather::new(
+            link.clone(),
+            options.queue_bytes_max,
+            options.calls_max,
+            Arc::clone(&metrics),
+        );
+        Self {
+            gather,
+            link,
+            reads: Semaphore::new(options.reads_max.min(Semaphore::MAX_PERMITS)),
+            metrics,
+            _keeper: keeper,
+        }
+    }
+
+    /// Whether the ledger is connected and answers.
+    #[must_use]
+    pub fn is_answering(&self) -> bool {
+        self.link.is_up()
+    }
+
+    async fn write(
+        &self,
+        batches: Vec<Batch>,
+        deadline: Instant,
+    ) -> Result<Vec<Vec<Outcome>>, Unavailable> {
+        if fits_one_call(&batches) {
+            return self.write_once(batches, deadline).await;
+        }
+        // More than one call takes: in parts, in order.
+        let mut outcomes = Vec::with_capacity(batches.len());
+        for batch in batches {
+            match self.write_once(vec![batch], deadline).await {
+                Ok(answer) => outcomes.extend(answer),
+                // Of the whole it is not true any more that nothing was done.
+                Err(reason) if reason.nothing_done() && !outcomes.is_empty() => {
+                    return Err(Unavailable::LedgerUnavailable);
+                }
+                Err(reason) => return Err(reason),
+            }
+        }
+        Ok(outcomes)
+    }
+
+    async fn write_once(
+        &self,
+        batches: Vec<Batch>,
+        deadline: Instant,
+    ) -> Result<Vec<Vec<Outcome>>, Unavailable> {
+        if batches.is_empty() {
+            return Ok(Vec::new());
+        }
+        if deadline <= Instant::now() {
+            return Err(Unavailable::Overloaded);
+        }
+        if self.link.is_known_down() {
+            return Err(Unavailable::LedgerUnavailable);
+        }
+        let mut message = Vec::new();
+        submit::write_request(&batches, &mut message);
+        let answered = self.gather.push(Parcel {
+            message,
+            batches_count: batches.len(),
+            commands_count: commands_count(&batches),
+            repeatable: batches.iter().all(Batch::is_repeatable),
+            deadline,
+        })?;
+        match tokio::time::timeout_at(deadline.into(), answered).await {
+            Ok(Ok(Ok(answer))) => {
+                submit::read_response(&answer, batches).map_err(|invalid| not_understood(&invalid))
+            }
+            Ok(Ok(Err(unavailable))) => Err(unavailable),
+            Ok(Err(_)) => Err(Unavailable::LedgerUnavailable),
+            Err(_) => Err(Unavailable::Timeout),
+        }
+    }
+
+    /// A read: question and answer are one message each.
+    async fn read<Q: Message, A: Message + Default, T>(
+        &self,
+        path: &'static str,
+        question: Q,
+        deadline: Instant,
+        read: impl FnOnce(A) -> Result<T, Invalid>,
+    ) -> Result<T, Unavailable> {
+        let Ok(_place) = self.reads.try_acquire() else {
+            return Err(Unavailable::Overloaded);
+        };
+        if self.link.is_known_down() {
+            return Err(Unavailable::LedgerUnavailable);
+        }
+        let mut message = call::begin();
+        // A vector grows: writing to it cannot fail.
+        let _ = question.encode(&mut message);
+        let message = call::finish(message);
+        let answer = self
+            .link
+            .ask(path, message, deadline, &self.metrics)
+            .await?;
+        A::decode(answer)
+            .map_err(|_| Invalid::Malformed)
+            .and_then(read)
+            .map_err(|invalid| not_understood(&invalid))
+    }
+}
+
+fn commands_count(batches: &[Batch]) -> usize {
+    batches.iter().map(|batch| batch.commands().len()).sum()
+}
+
+fn fits_one_call(batches: &[Batch]) -> bool {
+    let size_bytes: usize = batches.iter().map(Batch::size_bytes).sum();
+    size_bytes <= submit::REQUEST_BYTES_MAX
+        && commands_count(batches) <= submit::REQUEST_COMMANDS_MAX
+}
+
+fn not_understood(invalid: &Invalid) -> Unavailable {
+    tracing::error!(%invalid, "the ledger's answer is not understood: {invalid}");
+    Unavailable::LedgerUnavailable
+}
+
+fn id_of(id: &AccountId) -> String {
+    id.as_str().to_owned()
+}
+
+impl Engine for RemoteEngine {
+    fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        Box::pin(self.write(batches, deadline))
+    }
+
+    fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>> {
+        let question = v1::GetAccountRequest { id: id_of(&id) };
+        let read = v1::GetAccountResponse::read;
+        Box::pin(self.read("/lastro.v1.Ledger/GetAccount", question, deadline, read))
+    }
+
+    fn statement(&self, query: StatementQuery, deadline: Instant) -> Answer<'_, Option<Statement>> {
+        let question = v1::GetStatementRequest::from(&query);
+        let read = v1::GetStatementResponse::read;
+        Box::pin(self.read("/lastro.v1.Ledger/GetStatement", question, deadline, read))
+    }
+
+    fn balance_at(
+        &self,
+        id: AccountId,
+        at: Timestamp,
+        deadline: Instant,
+    ) -> Answer<'_, Option<BalanceAt>> {
+        let question = v1::GetBalanceAtRequest::of(&id, at);
+        let read = |answer: v1::GetBalanceAtResponse| Ok(answer.read());
+        Box::pin(self.read("/lastro.v1.Ledger/GetBalanceAt", question, deadline, read))
+    }
+
+    fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
+        let id = id.to_bytes().to_vec();
+        let question = v1::GetTransferRequest { id };
+        let read = v1::GetTransferResponse::read;
+        Box::pin(self.read("/lastro.v1.Ledger/GetTransfer", question, deadline, read))
+    }
+
+    fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {
+        let id = id.to_bytes().to_vec();
+        let question = v1::GetPaymentRequest { id };
+        let read = v1::GetPaymentResponse::read;
+        Box::pin(self.read("/lastro.v1.Ledger/GetPayment", question, deadline, read))
+    }
+
+    fn payments_summary(
+        &self,
+        from: Option<Millis>,
+        to: Option<Millis>,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<ProcessorSummary>> {
+        let question = v1::GetPaymentsSummaryRequest::of(from, to);
+        let read = v1::GetPaymentsSummaryResponse::read;
+        let path = "/lastro.v1.Ledger/GetPaymentsSummary";
+        Box::pin(self.read(path, question, deadline, read))
+    }
+
+    fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>> {
+        let question = v1::ListPaymentsDueRequest::from(query);
+        let read = v1::ListPaymentsDueResponse::read;
+        let path = "/lastro.v1.Ledger/ListPaymentsDue";
+        Box::pin(self.read(path, question, deadline, read))
+    }
+}

@@ -1,0 +1,211 @@
+//! Micro-batches: what waits goes together in one call.
+//!
+//! A call is started as soon as something waits and none is in flight. While one is in flight, what
+//! arrives waits for its end, except where so much waits that another call is worth its cost.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use hyper::body::Bytes;
+use ledger::Unavailable;
+use parking_lot::Mutex;
+use proto::submit;
+use tokio::sync::oneshot;
+
+use crate::call::{self, CallError};
+use crate::link::{Link, told};
+use crate::metrics::Metrics;
+
+/// About how many bytes go in one call; a single request may have more.
+const CALL_BYTES: usize = 512 * 1024;
+/// How many commands go in one call; a single request may have more.
+const CALL_COMMANDS: usize = 16_384;
+/// How many bytes have to wait for a call beside those in flight.
+const WORTH_BYTES: usize = 32 * 1024;
+const SUBMIT: &str = "/lastro.v1.Ledger/Submit";
+
+/// What a request is answered: its part of the call's answer.
+pub(crate) type Answer = Result<Bytes, Unavailable>;
+
+/// Batches as they go on their way.
+pub(crate) struct Parcel {
+    /// The batches, encoded.
+    pub(crate) message: Vec<u8>,
+    pub(crate) batches_count: usize,
+    pub(crate) commands_count: usize,
+    /// Whether they may be given twice.
+    pub(crate) repeatable: bool,
+    pub(crate) deadline: Instant,
+}
+
+/// A parcel that somebody waits for.
+struct Request {
+    parcel: Parcel,
+    answer: oneshot::Sender<Answer>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    requests: VecDeque<Request>,
+    bytes: usize,
+    calls_count: usize,
+}
+
+/// The way of writes to the ledger.
+pub(crate) struct Gather {
+    link: Link,
+    waiting: Mutex<Waiting>,
+    queue_bytes_max: usize,
+    calls_max: usize,
+    metrics: Arc<Metrics>,
+}
+
+impl Gather {
+    pub(crate) fn new(
+        link: Link,
+        queue_bytes_max: usize,
+        calls_max: usize,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            link,
+            waiting: Mutex::default(),
+            queue_bytes_max,
+            calls_max: calls_max.max(1),
+            metrics,
+        })
+    }
+
+    /// Puts encoded batches on their way, or says why not.
+    pub(crate) fn push(
+        self: &Arc<Self>,
+        parcel: Parcel,
+    ) -> Result<oneshot::Receiver<Answer>, Unavailable> {
+        let (answer, answered) = oneshot::channel();
+        let mut waiting = self.waiting.lock();
+        // A request that is larger than the whole queue may still go through alone.
+        let bytes = parcel.message.len();
+        if waiting.bytes > 0 && waiting.bytes + bytes > self.queue_bytes_max {
+            return Err(Unavailable::Overloaded);
+        }
+        waiting.bytes += bytes;
+        waiting.requests.push_back(Request { parcel, answer });
+        let starts = match waiting.calls_count {
+            0 => true,
+            calls_count => calls_count < self.calls_max && waiting.bytes >= WORTH_BYTES,
+        };
+        if starts {
+            waiting.calls_count += 1;
+            drop(waiting);
+            tokio::spawn(Arc::clone(self).call());
+        }
+        Ok(answered)
+    }
+
+    /// Makes one call after the other, as long as something waits.
+    async fn call(self: Arc<Self>) {
+        loop {
+            let sender = self.link.sender().await;
+            let Some(requests) = self.take() else {
+                return;
+            };
+            let mut sender = match sender {
+                Ok(sender) => sender,
+                Err(unavailable) => {
+                    for request in requests {
+                        let _ = request.answer.send(Err(unavailable));
+                    }
+                    continue;
+                }
+            };
+            let message = assemble(&requests);
+            let latest = requests.iter().map(|request| request.parcel.deadline).max();
+            let deadline = latest.unwrap_or_else(Instant::now);
+            let started = Instant::now();
+            let calling = call::call(&mut sender, SUBMIT, message, deadline);
+            let answer = tokio::time::timeout_at(deadline.into(), calling).await;
+            self.metrics
+                .call_ends(matches!(answer, Ok(Ok(_))), started.elapsed());
+            match answer {
+                Ok(Ok(answer)) => give(requests, answer),
+                Ok(Err(CallError::NotSent)) => self.again(requests, true),
+                Ok(Err(CallError::Lost)) => self.again(requests, false),
+                Ok(Err(CallError::Failed(failure))) => {
+                    refuse(requests, told(failure, SUBMIT));
+                }
+                Err(_) => refuse(requests, Unavailable::Timeout),
+            }
+        }
+    }
+
+    /// What goes in the next call; `None` where nothing waits: then the call has ended.
+    fn take(&self) -> Option<Vec<Request>> {
+        let now = Instant::now();
+        let mut waiting = self.waiting.lock();
+        let (mut bytes, mut commands_count, mut requests) = (0, 0, Vec::new());
+        while let Some(request) = waiting.requests.pop_front() {
+            let parcel = &request.parcel;
+            let is_full = bytes + parcel.message.len() > CALL_BYTES
+                || commands_count + parcel.commands_count > CALL_COMMANDS;
+            if is_full && !requests.is_empty() {
+                waiting.requests.push_front(request);
+                break;
+            }
+            waiting.bytes -= parcel.message.len();
+            // Who does not wait any more has been answered `timeout`: it is not begun.
+            if parcel.deadline > now && !request.answer.is_closed() {
+                bytes += parcel.message.len();
+                commands_count += parcel.commands_count;
+                requests.push(request);
+            }
+        }
+        if requests.is_empty() {
+            waiting.calls_count -= 1;
+            return None;
+        }
+        self.metrics.call_starts(requests.len(), waiting.bytes);
+        Some(requests)
+    }
+
+    /// Puts the requests of a lost call in front of what waits, where they may be given again.
+    fn again(&self, requests: Vec<Request>, not_sent: bool) {
+        let (again, lost): (Vec<_>, Vec<_>) = requests
+            .into_iter()
+            .partition(|request| not_sent || request.parcel.repeatable);
+        refuse(lost, Unavailable::LedgerUnavailable);
+        self.metrics.retried(again.len());
+        let mut waiting = self.waiting.lock();
+        for request in again.into_iter().rev() {
+            waiting.bytes += request.parcel.message.len();
+            waiting.requests.push_front(request);
+        }
+    }
+}
+
+/// The message of all these requests: their messages, one after the other.
+fn assemble(requests: &[Request]) -> Bytes {
+    let size: usize = requests.iter().map(|one| one.parcel.message.len()).sum();
+    let mut message = call::begin();
+    message.reserve_exact(size);
+    for request in requests {
+        message.extend_from_slice(&request.parcel.message);
+    }
+    call::finish(message)
+}
+
+/// Gives each request its part of the answer.
+fn give(requests: Vec<Request>, mut answer: Bytes) {
+    for request in requests {
+        let size = submit::response_size(&answer, request.parcel.batches_count);
+        // An answer that is too short is for its reader to complain about.
+        let part = answer.split_to(size.unwrap_or(answer.len()));
+        let _ = request.answer.send(Ok(part));
+    }
+}
+
+fn refuse(requests: Vec<Request>, unavailable: Unavailable) {
+    for request in requests {
+        let _ = request.answer.send(Err(unavailable));
+    }
+}

@@ -1,0 +1,274 @@
+//! The configuration as it is resolved.
+
+use super::*;
+
+fn options() -> Options {
+    Options {
+        demo: false,
+        listen: None,
+        host: Vec::new(),
+        metrics_listen: None,
+        data_dir: None,
+        durability: None,
+        engine: None,
+        database_url: None,
+        no_migrate: false,
+        role: None,
+        grpc_listen: None,
+        ledger: None,
+        tls: TlsOptions::default(),
+        insecure: false,
+        config: None,
+    }
+}
+
+#[test]
+fn the_defaults_are_loopback_and_durable() {
+    let config = Config::resolve(options()).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:9999");
+    assert_eq!(config.metrics_listen.unwrap().to_string(), "127.0.0.1:9990");
+    assert_eq!(config.durability, Durability::Disk);
+    assert!(!config.insecure && !config.demo);
+}
+
+#[test]
+fn a_flag_goes_before_the_file() {
+    let file = "listen = '127.0.0.1:1'\nmetrics_listen = 'none'\ndurability = 'os'\n";
+    let flags = Options {
+        listen: Some("127.0.0.1:2".to_owned()),
+        ..options()
+    };
+    let config = Config::merge(flags, toml::from_str(file).unwrap()).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:2");
+    assert_eq!(
+        (config.metrics_listen, config.durability),
+        (None, Durability::Os)
+    );
+}
+
+#[test]
+fn other_machines_are_let_in_only_by_name() {
+    for (listen, metrics_listen) in [("0.0.0.0:1", "none"), ("127.0.0.1:1", "[::]:2")] {
+        let asked = |insecure| Options {
+            listen: Some(listen.to_owned()),
+            metrics_listen: Some(metrics_listen.to_owned()),
+            insecure,
+            ..options()
+        };
+        assert!(
+            Config::resolve(asked(false)).is_err(),
+            "{listen} {metrics_listen}"
+        );
+        assert!(
+            Config::resolve(asked(true)).is_ok(),
+            "{listen} {metrics_listen}"
+        );
+    }
+}
+
+#[test]
+fn hosts_are_checked_unless_that_is_pointless() {
+    let asked = |listen: &str, insecure| {
+        let asked = Options {
+            listen: Some(listen.to_owned()),
+            insecure,
+            ..options()
+        };
+        let file = toml::from_str("host = ['bank.example']").unwrap();
+        Config::merge(asked, file).unwrap().hosts()
+    };
+    let named = Hosts::local_and(vec!["bank.example".to_owned()]);
+    assert_eq!(asked("127.0.0.1:1", false), named);
+    assert_eq!(asked("127.0.0.1:1", true), Hosts::any());
+    assert_eq!(asked("unix:/run/x", false), Hosts::any());
+}
+
+#[test]
+fn an_engine_and_a_database_go_together() {
+    let url = "postgres://me:secret@db:5432/bank";
+    let asked = |engine: &str, url: Option<&str>| {
+        Config::resolve(Options {
+            engine: Some(engine.to_owned()),
+            database_url: url.map(str::to_owned),
+            ..options()
+        })
+    };
+    let config = asked("postgres", Some(url)).unwrap();
+    let printed = config.to_string();
+    assert!(printed.contains("db:5432/bank") && !printed.contains("secret"));
+    for (engine, url) in [
+        ("postgres", None),
+        ("embedded", Some(url)),
+        ("x", Some(url)),
+    ] {
+        assert!(asked(engine, url).is_err(), "{engine} {url:?}");
+    }
+}
+
+#[test]
+fn mistakes_in_the_file_are_named() {
+    let error = toml::from_str::<File>("listne = 'x'").err().unwrap();
+    assert!(error.to_string().contains("listne"), "{error}");
+    let bad = Options {
+        durability: Some("usually".to_owned()),
+        ..options()
+    };
+    assert!(Config::resolve(bad).is_err());
+}
+
+fn refused(options: Options) -> String {
+    let error = Config::resolve(options).err().unwrap();
+    format!("{error:#}")
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+#[test]
+fn an_api_node_has_its_ledger_elsewhere() {
+    let api = || Options {
+        role: some("api"),
+        ledger: some("127.0.0.1:9980"),
+        ..options()
+    };
+    let config = Config::resolve(api()).unwrap();
+    assert!(matches!(
+        config.engine,
+        EngineConfig::Remote { tls: None, .. }
+    ));
+    assert!(
+        config
+            .to_string()
+            .contains("ledger          127.0.0.1:9980")
+    );
+    let database = Options {
+        role: some("api"),
+        engine: some("postgres"),
+        database_url: some("postgres://me@db/bank"),
+        ..options()
+    };
+    assert!(Config::resolve(database).is_ok());
+    let alone = Options {
+        ledger: None,
+        ..api()
+    };
+    assert!(refused(alone).contains("name its ledger node with --ledger"));
+    let both = Options {
+        engine: some("embedded"),
+        ..api()
+    };
+    assert!(refused(both).contains("exclude each other"));
+    let grpc = Options {
+        grpc_listen: some("127.0.0.1:1"),
+        ..api()
+    };
+    assert!(refused(grpc).contains("an API node serves HTTP"));
+    let all = Options {
+        role: None,
+        ..api()
+    };
+    assert!(refused(all).contains("--ledger is for --role api"));
+    let bad = Options {
+        ledger: some("http://x"),
+        ..api()
+    };
+    assert!(refused(bad).contains("--ledger"));
+}
+
+#[test]
+fn a_ledger_node_is_reached_over_grpc() {
+    let node = |grpc_listen: Option<&str>| Options {
+        role: some("ledger"),
+        grpc_listen: grpc_listen.map(str::to_owned),
+        ..options()
+    };
+    let config = Config::resolve(node(Some("unix:ledger.sock"))).unwrap();
+    assert_eq!(config.role, Role::Ledger);
+    assert!(
+        config
+            .to_string()
+            .contains("grpc_listen     unix:ledger.sock")
+    );
+    assert!(refused(node(None)).contains("needs --grpc-listen"));
+    let unknown = Options {
+        role: some("queen"),
+        ..options()
+    };
+    assert!(refused(unknown).contains("queen"));
+    let everything = Options {
+        grpc_listen: some("127.0.0.1:1"),
+        ..options()
+    };
+    assert_eq!(Config::resolve(everything).unwrap().role, Role::All);
+}
+
+#[test]
+fn grpc_goes_beyond_loopback_with_certificates_or_by_name() {
+    let node = || Options {
+        role: some("ledger"),
+        grpc_listen: some("0.0.0.0:9980"),
+        ..options()
+    };
+    assert!(refused(node()).contains("--tls-client-ca"));
+    let insecure = Options {
+        insecure: true,
+        ..node()
+    };
+    assert!(Config::resolve(insecure).is_ok());
+    let tls = |client_ca: Option<&str>| TlsOptions {
+        tls_cert: Some("node.pem".into()),
+        tls_key: Some("node.key".into()),
+        tls_client_ca: client_ca.map(Into::into),
+        ..TlsOptions::default()
+    };
+    let known = Options {
+        tls: tls(Some("ca.pem")),
+        ..node()
+    };
+    let config = Config::resolve(known).unwrap();
+    assert!(config.to_string().contains("callers show a certificate"));
+    let anyone = Options {
+        tls: tls(None),
+        ..node()
+    };
+    assert!(refused(anyone).contains("--tls-client-ca"));
+}
+
+#[test]
+fn certificates_and_keys_go_together() {
+    let node = |tls| Options {
+        role: some("ledger"),
+        grpc_listen: some("127.0.0.1:9980"),
+        tls,
+        ..options()
+    };
+    let alone = TlsOptions {
+        tls_cert: Some("node.pem".into()),
+        ..TlsOptions::default()
+    };
+    assert!(refused(node(alone)).contains("--tls-key"));
+    let ca_alone = TlsOptions {
+        tls_client_ca: Some("ca.pem".into()),
+        ..TlsOptions::default()
+    };
+    assert!(refused(node(ca_alone)).contains("--tls-cert"));
+    let of_ledger = TlsOptions {
+        ledger_tls_ca: Some("ca.pem".into()),
+        ..TlsOptions::default()
+    };
+    assert!(refused(node(of_ledger.clone())).contains("--ledger-tls-ca is for --ledger"));
+    let api = |tls| Options {
+        role: some("api"),
+        ledger: some("ledger.example:9980"),
+        tls,
+        ..options()
+    };
+    assert!(Config::resolve(api(of_ledger)).is_ok());
+    let no_ca = TlsOptions {
+        ledger_tls_cert: Some("me.pem".into()),
+        ledger_tls_key: Some("me.key".into()),
+        ..TlsOptions::default()
+    };
+    assert!(refused(api(no_ca)).contains("--ledger-tls-ca"));
+}

@@ -1,0 +1,144 @@
+//! One connection of the gRPC face, from its handshake to its end.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tower::Service;
+
+use super::limits::GrpcLimits;
+use super::tls::ServerTls;
+use crate::connection::{Host, Stage};
+
+/// What of a message may be on its way before it is read.
+const STREAM_WINDOW_BYTES: u32 = 8 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
+/// The largest frame that is taken: fewer frames, fewer wake-ups.
+const FRAME_BYTES: u32 = 1 << 20;
+const HEADERS_BYTES_MAX: u32 = 16 << 10;
+
+/// Serves connections with HTTP/2.
+#[derive(Clone)]
+pub(super) struct Http2 {
+    router: Router,
+    http: http2::Builder<TokioExecutor>,
+    tls: Option<ServerTls>,
+    handshake_timeout: Duration,
+    untouched_timeout: Duration,
+    stage: watch::Receiver<Stage>,
+}
+
+/// What a connection's calls have come to.
+#[derive(Default)]
+struct Progress {
+    is_touched: AtomicBool,
+    calls_count: AtomicUsize,
+}
+
+impl Http2 {
+    pub(super) fn new(
+        router: Router,
+        limits: &GrpcLimits,
+        tls: Option<ServerTls>,
+        stage: watch::Receiver<Stage>,
+    ) -> Self {
+        let mut http = http2::Builder::new(TokioExecutor::new());
+        http.timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_frame_size(FRAME_BYTES)
+            .max_header_list_size(HEADERS_BYTES_MAX)
+            .max_concurrent_streams(limits.streams_max)
+            .keep_alive_interval(limits.ping_interval)
+            .keep_alive_timeout(limits.ping_interval);
+        Self {
+            router,
+            http,
+            tls,
+            handshake_timeout: limits.handshake_timeout,
+            untouched_timeout: limits.ping_interval * 4,
+            stage,
+        }
+    }
+
+    async fn calls<S>(mut self, stream: S) -> bool
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let progress = Arc::new(Progress::default());
+        let (router, in_service) = (self.router, Arc::clone(&progress));
+        let service = service_fn(move |request: Request<Incoming>| {
+            in_service.is_touched.store(true, Ordering::Relaxed);
+            in_service.calls_count.fetch_add(1, Ordering::Relaxed);
+            let (mut router, progress) = (router.clone(), Arc::clone(&in_service));
+            async move {
+                let response = router.call(request).await;
+                progress.calls_count.fetch_sub(1, Ordering::Relaxed);
+                response.map_err(|never: Infallible| never)
+            }
+        });
+        let connection = self.http.serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let untouched = async {
+            tokio::time::sleep(self.untouched_timeout).await;
+            if progress.is_touched.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            // A broken connection is the caller's affair; nothing is left to be done about it.
+            _ = connection.as_mut() => return false,
+            () = untouched => return false,
+            _ = self.stage.wait_for(|stage| *stage != Stage::Serving) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        // Who never asked anything may not even notice that it should go.
+        if !progress.is_touched.load(Ordering::Relaxed) {
+            return false;
+        }
+        tokio::select! {
+            biased;
+            _ = connection.as_mut() => false,
+            _ = self.stage.wait_for(|stage| *stage == Stage::Cutting) => {
+                progress.calls_count.load(Ordering::Relaxed) > 0
+            }
+        }
+    }
+}
+
+impl Host for Http2 {
+    const LISTENING: &'static str = "listening for gRPC on";
+
+    async fn serve<S>(self, stream: S) -> bool
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Some(tls) = self.tls.clone() else {
+            return self.calls(stream).await;
+        };
+        let handshake = tokio::time::timeout(self.handshake_timeout, tls.accept(stream));
+        match handshake.await {
+            Ok(Ok(stream)) => self.calls(stream).await,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a TLS handshake failed: {error}");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Nothing: HTTP/2 has no words before its handshake.
+    fn refusal() -> Vec<u8> {
+        Vec::new()
+    }
+}

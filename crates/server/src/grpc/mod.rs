@@ -1,0 +1,97 @@
+//! The gRPC face: `lastro.v1`, for nodes and for clients that want batches.
+//!
+//! The calls are unary; a request is one message. They are framed here and not by tonic, so that a
+//! message's length is judged before it is waited for, all messages together are bounded, and a
+//! call costs one copy of its message at the most. Health and reflection are tonic's.
+
+mod deadline;
+mod health;
+mod host;
+mod limits;
+mod measure;
+mod message;
+mod methods;
+mod status;
+mod tls;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::sync::Semaphore;
+use tonic::service::Routes;
+
+use crate::app::App;
+use crate::exposition::ConnectionMetrics;
+use crate::listener::Listener;
+use crate::room::Room;
+use crate::serve::{Stopped, serve_hosted};
+
+pub use limits::GrpcLimits;
+pub use tls::{ServerTls, ServerTlsError};
+
+use host::Http2;
+use measure::Metrics;
+
+/// What all calls share.
+struct Shared {
+    app: App,
+    limits: GrpcLimits,
+    metrics: Metrics,
+    room: Room,
+    places: Semaphore,
+}
+
+/// Serves the ledger over gRPC until `shutdown` is done, then stops as [`crate::serve`] does. Of the
+/// app's limits those of `limits` take the place.
+pub async fn serve_grpc(
+    listener: Listener,
+    app: App,
+    limits: GrpcLimits,
+    tls: Option<ServerTls>,
+    shutdown: impl Future<Output = ()>,
+    stop_timeout: Duration,
+) -> Stopped {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let readiness = Arc::clone(&app.health);
+    let router = router(app, limits, health);
+    let host = |stage| Http2::new(router, &limits, tls, stage);
+    let metrics = ConnectionMetrics::of_grpc();
+    let serving = serve_hosted(
+        listener,
+        host,
+        limits.connections_max,
+        metrics,
+        shutdown,
+        stop_timeout,
+    );
+    tokio::select! {
+        stopped = serving => stopped,
+        () = health::report(reporter, readiness) => Stopped { requests_cut: 0 },
+    }
+}
+
+fn router<H>(app: App, limits: GrpcLimits, health: H) -> Router
+where
+    H: tower::Service<axum::extract::Request<tonic::body::Body>, Error = std::convert::Infallible>
+        + tonic::server::NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    H::Response: axum::response::IntoResponse,
+    H::Future: Send + 'static,
+{
+    let shared = Arc::new(Shared {
+        metrics: Metrics::new(),
+        room: Room::new(limits.messages_bytes_max),
+        places: Semaphore::new(limits.calls_max.min(Semaphore::MAX_PERMITS)),
+        limits,
+        app,
+    });
+    let mut others = Routes::new(health);
+    if let Some(reflection) = health::reflection() {
+        others = others.add_service(reflection);
+    }
+    methods::router(shared).merge(others.into_axum_router())
+}

@@ -1,0 +1,231 @@
+//! Commands.
+
+use ledger::{AcceptPayment, AccountId, Command, Millis, MoveMoney, OpenAccount, PaymentId};
+
+use crate::fields::{self, Invalid, given};
+use crate::payment;
+use crate::v1;
+use crate::v1::command::Command as Kind;
+
+impl From<&Command> for v1::Command {
+    fn from(command: &Command) -> Self {
+        Self {
+            command: Some(to_message(command)),
+        }
+    }
+}
+
+impl TryFrom<v1::Command> for Command {
+    type Error = Invalid;
+
+    fn try_from(command: v1::Command) -> Result<Self, Invalid> {
+        from_message(given(command.command, "command")?)
+    }
+}
+
+fn to_message(command: &Command) -> Kind {
+    match command {
+        Command::Transfer(transfer) => Kind::Transfer(transfer.into()),
+        Command::Pend {
+            transfer,
+            timeout_s,
+        } => Kind::Pend(v1::Pend {
+            transfer: Some(transfer.into()),
+            timeout_s: *timeout_s,
+        }),
+        Command::Post {
+            id,
+            pending_id,
+            amount,
+        } => Kind::Post(v1::Post {
+            id: id.to_bytes().to_vec(),
+            pending_id: pending_id.to_bytes().to_vec(),
+            amount: *amount,
+        }),
+        Command::Void { id, pending_id } => Kind::Void(v1::VoidPending {
+            id: id.to_bytes().to_vec(),
+            pending_id: pending_id.to_bytes().to_vec(),
+        }),
+        Command::Expire { pending_id } => Kind::Expire(v1::Expire {
+            pending_id: pending_id.to_bytes().to_vec(),
+        }),
+        Command::OpenAccount(open) => Kind::OpenAccount(v1::OpenAccount {
+            id: open.id.as_str().to_owned(),
+            currency: open.currency.as_str().to_owned(),
+            credit_limit: open.credit_limit,
+        }),
+        Command::ChangeLimit {
+            account_id,
+            credit_limit,
+        } => Kind::ChangeLimit(v1::ChangeLimit {
+            account_id: account_id.as_str().to_owned(),
+            credit_limit: *credit_limit,
+        }),
+        Command::CloseAccount { account_id } => Kind::CloseAccount(v1::CloseAccount {
+            account_id: account_id.as_str().to_owned(),
+        }),
+        Command::AcceptPayment(accept) => Kind::AcceptPayment(accept.into()),
+        payment => payment_to_message(payment),
+    }
+}
+
+/// The commands that move a payment on.
+fn payment_to_message(command: &Command) -> Kind {
+    let bytes = |id: &PaymentId| id.to_bytes().to_vec();
+    match command {
+        Command::SendPayment {
+            id,
+            expected,
+            processor,
+            requested_at,
+        } => Kind::SendPayment(v1::SendPayment {
+            id: bytes(id),
+            expected: Some(payment::expected_to_message(*expected)),
+            processor: processor.as_str().to_owned(),
+            requested_at_ms: requested_at.0,
+        }),
+        Command::SettlePayment {
+            id,
+            expected,
+            requested_at,
+        } => Kind::SettlePayment(v1::SettlePayment {
+            id: bytes(id),
+            expected: Some(payment::expected_to_message(*expected)),
+            requested_at_ms: requested_at.0,
+        }),
+        Command::ReleasePayment { id, expected } => Kind::ReleasePayment(v1::ReleasePayment {
+            id: bytes(id),
+            expected: Some(payment::expected_to_message(*expected)),
+        }),
+        Command::RefusePayment { id, expected, code } => Kind::RefusePayment(v1::RefusePayment {
+            id: bytes(id),
+            expected: Some(payment::expected_to_message(*expected)),
+            code: payment::refused_code_to_message(*code).into(),
+        }),
+        _ => Kind::PurgePayments(v1::PurgePayments {}),
+    }
+}
+
+fn from_message(command: Kind) -> Result<Command, Invalid> {
+    let account_id = |text: &str| fields::account_id(text, "account_id");
+    let transfer_id = |bytes: &[u8]| fields::transfer_id(bytes, "id");
+    let pending_id = |bytes: &[u8]| fields::transfer_id(bytes, "pending_id");
+    Ok(match command {
+        Kind::Transfer(transfer) => Command::Transfer(transfer.try_into()?),
+        Kind::Pend(pend) => Command::Pend {
+            transfer: given(pend.transfer, "transfer")?.try_into()?,
+            timeout_s: pend.timeout_s,
+        },
+        Kind::Post(post) => Command::Post {
+            id: transfer_id(&post.id)?,
+            pending_id: pending_id(&post.pending_id)?,
+            amount: post.amount,
+        },
+        Kind::Void(void) => Command::Void {
+            id: transfer_id(&void.id)?,
+            pending_id: pending_id(&void.pending_id)?,
+        },
+        Kind::Expire(expire) => Command::Expire {
+            pending_id: pending_id(&expire.pending_id)?,
+        },
+        Kind::OpenAccount(open) => Command::OpenAccount(OpenAccount {
+            id: fields::account_id(&open.id, "id")?,
+            currency: fields::currency(&open.currency)?,
+            credit_limit: open.credit_limit,
+        }),
+        Kind::ChangeLimit(change) => Command::ChangeLimit {
+            account_id: account_id(&change.account_id)?,
+            credit_limit: change.credit_limit,
+        },
+        Kind::CloseAccount(close) => Command::CloseAccount {
+            account_id: account_id(&close.account_id)?,
+        },
+        payment => payment_from_message(payment)?,
+    })
+}
+
+fn payment_from_message(command: Kind) -> Result<Command, Invalid> {
+    let payment_id = |bytes: &[u8]| fields::payment_id(bytes, "id");
+    Ok(match command {
+        Kind::AcceptPayment(accept) => Command::AcceptPayment(accept.try_into()?),
+        Kind::SendPayment(send) => Command::SendPayment {
+            id: payment_id(&send.id)?,
+            expected: payment::expected(send.expected)?,
+            processor: fields::processor(&send.processor)?,
+            requested_at: Millis(send.requested_at_ms),
+        },
+        Kind::SettlePayment(settle) => Command::SettlePayment {
+            id: payment_id(&settle.id)?,
+            expected: payment::expected(settle.expected)?,
+            requested_at: Millis(settle.requested_at_ms),
+        },
+        Kind::ReleasePayment(release) => Command::ReleasePayment {
+            id: payment_id(&release.id)?,
+            expected: payment::expected(release.expected)?,
+        },
+        Kind::RefusePayment(refuse) => Command::RefusePayment {
+            id: payment_id(&refuse.id)?,
+            expected: payment::expected(refuse.expected)?,
+            code: payment::refused_code(refuse.code)?,
+        },
+        _ => Command::PurgePayments,
+    })
+}
+
+impl From<&MoveMoney> for v1::MoveMoney {
+    fn from(transfer: &MoveMoney) -> Self {
+        Self {
+            id: transfer.id.to_bytes().to_vec(),
+            debit_account_id: transfer.debit_account_id.as_str().to_owned(),
+            credit_account_id: transfer.credit_account_id.as_str().to_owned(),
+            amount: transfer.amount,
+            description: transfer.description.as_str().to_owned(),
+            reference: fields::reference_bytes(transfer.reference),
+        }
+    }
+}
+
+impl TryFrom<v1::MoveMoney> for MoveMoney {
+    type Error = Invalid;
+
+    fn try_from(transfer: v1::MoveMoney) -> Result<Self, Invalid> {
+        Ok(Self {
+            id: fields::transfer_id(&transfer.id, "id")?,
+            debit_account_id: fields::account_id(&transfer.debit_account_id, "debit_account_id")?,
+            credit_account_id: fields::account_id(
+                &transfer.credit_account_id,
+                "credit_account_id",
+            )?,
+            amount: transfer.amount,
+            description: transfer.description.into(),
+            reference: fields::reference(&transfer.reference)?,
+        })
+    }
+}
+
+impl From<&AcceptPayment> for v1::AcceptPayment {
+    fn from(accept: &AcceptPayment) -> Self {
+        let account_id = accept.account_id.as_ref();
+        Self {
+            id: accept.id.to_bytes().to_vec(),
+            account_id: account_id.map_or("", AccountId::as_str).to_owned(),
+            currency: accept.currency.as_str().to_owned(),
+            amount: accept.amount,
+            description: accept.description.as_str().to_owned(),
+        }
+    }
+}
+
+impl TryFrom<v1::AcceptPayment> for AcceptPayment {
+    type Error = Invalid;
+
+    fn try_from(accept: v1::AcceptPayment) -> Result<Self, Invalid> {
+        Ok(Self {
+            id: fields::payment_id(&accept.id, "id")?,
+            account_id: fields::payer(&accept.account_id)?,
+            currency: fields::currency(&accept.currency)?,
+            amount: accept.amount,
+            description: accept.description.into(),
+        })
+    }
+}

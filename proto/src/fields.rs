@@ -1,0 +1,102 @@
+//! Single fields: ids, currencies, enums, and what is wrong with them.
+
+use compact_str::CompactString;
+use ledger::{
+    AccountId, BatchId, Currency, PaymentId, ProcessorName, Reference, Timestamp, TransferId,
+};
+
+/// What a message says and the ledger's types cannot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// The bytes are no message of the definition.
+    #[error("the message is not well-formed")]
+    Malformed,
+    /// A 128-bit id of another length.
+    #[error("`{0}` has to be 16 bytes")]
+    Id(&'static str),
+    /// A text that is no account's id.
+    #[error("`{0}` has to be an account's id: 1 to 64 characters of A-Z a-z 0-9 _ . : -")]
+    AccountId(&'static str),
+    /// A text that is no processor's name.
+    #[error("`processor` has to be 1 to 32 characters of A-Z a-z 0-9 _ -")]
+    Processor,
+    /// A text that is no currency.
+    #[error("`currency` has to be a code of ISO 4217 in capitals, such as BRL")]
+    Currency,
+    /// A message or a choice that has to be given.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    /// An enum's value that this version does not know.
+    #[error("`{0}` has a value that is not known")]
+    Unknown(&'static str),
+    /// A batch that is empty or too large.
+    #[error("a batch has 1 to 8,190 commands and at most 4 MiB of them")]
+    Batch,
+    /// More commands than a request may have.
+    #[error("a request has at most 65,536 commands")]
+    Request,
+    /// An answer of another shape than its question.
+    #[error("the outcomes do not match the commands")]
+    Shape,
+}
+
+fn bytes_16(bytes: &[u8], field: &'static str) -> Result<u128, Invalid> {
+    let bytes: [u8; 16] = bytes.try_into().map_err(|_| Invalid::Id(field))?;
+    Ok(u128::from_be_bytes(bytes))
+}
+
+pub(crate) fn transfer_id(bytes: &[u8], field: &'static str) -> Result<TransferId, Invalid> {
+    bytes_16(bytes, field).map(TransferId::from_u128)
+}
+
+pub(crate) fn payment_id(bytes: &[u8], field: &'static str) -> Result<PaymentId, Invalid> {
+    bytes_16(bytes, field).map(PaymentId::from_u128)
+}
+
+/// Left out where there are no bytes.
+pub(crate) fn atomic_id(bytes: &[u8]) -> Result<Option<BatchId>, Invalid> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    bytes_16(bytes, "atomic_id").map(|id| Some(BatchId::from_u128(id)))
+}
+
+/// Left out where there are no bytes.
+pub(crate) fn reference(bytes: &[u8]) -> Result<Option<Reference>, Invalid> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    bytes_16(bytes, "reference").map(|id| Some(Reference::from_u128(id)))
+}
+
+pub(crate) fn reference_bytes(reference: Option<Reference>) -> Vec<u8> {
+    reference.map_or_else(Vec::new, |id| id.to_bytes().to_vec())
+}
+
+pub(crate) fn account_id(text: &str, field: &'static str) -> Result<AccountId, Invalid> {
+    AccountId::try_from(CompactString::new(text)).map_err(|_| Invalid::AccountId(field))
+}
+
+/// Left out where the text is empty.
+pub(crate) fn payer(text: &str) -> Result<Option<AccountId>, Invalid> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    account_id(text, "account_id").map(Some)
+}
+
+pub(crate) fn processor(text: &str) -> Result<ProcessorName, Invalid> {
+    ProcessorName::new(text).map_err(|_| Invalid::Processor)
+}
+
+pub(crate) fn currency(text: &str) -> Result<Currency, Invalid> {
+    Currency::new(text).map_err(|_| Invalid::Currency)
+}
+
+pub(crate) const fn timestamp(nanos: u64) -> Timestamp {
+    Timestamp::from_nanos(nanos)
+}
+
+pub(crate) fn given<T>(message: Option<T>, field: &'static str) -> Result<T, Invalid> {
+    message.ok_or(Invalid::Missing(field))
+}

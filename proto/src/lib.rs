@@ -1,0 +1,45 @@
+//! Lastro's gRPC definitions (`lastro/v1/ledger.proto`), and the way between them and the
+//! ledger's own types.
+//!
+//! [`v1`] is generated. The conversions lose nothing; what a message may say and the ledger's types
+//! cannot is [`Invalid`]. [`submit`] writes and reads the messages of the write entrance.
+//!
+//! **Architecture Invariant:** no I/O and no rules: bytes and types only.
+
+mod account;
+mod batch;
+mod command;
+mod fields;
+mod outcome;
+mod payment;
+mod reads;
+mod refusal;
+pub mod submit;
+mod transfer;
+mod unavailable;
+#[expect(
+    missing_docs,
+    reason = "generated; its documentation is the definition's"
+)]
+#[cfg_attr(
+    feature = "client",
+    expect(
+        unused_qualifications,
+        clippy::allow_attributes_without_reason,
+        reason = "generated"
+    )
+)]
+pub mod v1 {
+    include!(concat!(env!("OUT_DIR"), "/lastro.v1.rs"));
+}
+mod wire;
+
+pub use fields::Invalid;
+pub use prost::Message;
+pub use unavailable::{CODE_TRAILER, Failure, GrpcCode};
+
+/// The definitions as a compiled `FileDescriptorSet`, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// The service's name.
+pub const SERVICE: &str = "lastro.v1.Ledger";

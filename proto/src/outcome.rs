@@ -1,0 +1,88 @@
+//! Outcomes. The answer to a `transfer` or a `pend` carries only what its command does not say.
+
+use ledger::{Command, MoveMoney, Outcome, Record, Transfer, TransferKind};
+
+use crate::fields::{self, Invalid, given};
+use crate::v1::outcome::Result as Kind;
+use crate::{account, transfer, v1};
+
+impl From<&Outcome> for v1::Outcome {
+    fn from(outcome: &Outcome) -> Self {
+        let result = match &outcome.result {
+            Ok(Record::Transfer(transfer)) => match transfer.kind {
+                TransferKind::Transfer | TransferKind::Pend { .. } => {
+                    Kind::Moved(transfer::moved(transfer))
+                }
+                _ => Kind::Transfer(transfer.into()),
+            },
+            Ok(Record::Account { id, account }) => Kind::Account(account::to_message(id, account)),
+            Ok(Record::Payment(payment)) => Kind::Payment(payment.into()),
+            Ok(Record::Purge {
+                payments_count,
+                timestamp,
+            }) => Kind::Purge(v1::Purge {
+                payments_count: *payments_count,
+                timestamp: timestamp.as_nanos(),
+            }),
+            Err(refusal) => Kind::Refusal(refusal.into()),
+        };
+        Self {
+            result: Some(result),
+            replayed: outcome.replayed,
+        }
+    }
+}
+
+/// The outcome of this command.
+pub(crate) fn from_message(outcome: v1::Outcome, command: Command) -> Result<Outcome, Invalid> {
+    let result = match given(outcome.result, "result")? {
+        Kind::Moved(moved) => Ok(Record::Transfer(completed(command, moved)?)),
+        Kind::Refusal(refusal) => Err(refusal.try_into()?),
+        Kind::Transfer(transfer) => Ok(Record::Transfer(transfer.try_into()?)),
+        Kind::Account(message) => {
+            let (id, account) = account::from_message(&message)?;
+            Ok(Record::Account { id, account })
+        }
+        Kind::Payment(payment) => Ok(Record::Payment(payment.try_into()?)),
+        Kind::Purge(purge) => Ok(Record::Purge {
+            payments_count: purge.payments_count,
+            timestamp: fields::timestamp(purge.timestamp),
+        }),
+    };
+    Ok(Outcome {
+        replayed: outcome.replayed,
+        result,
+    })
+}
+
+/// The transfer that this command made.
+pub(crate) fn completed(command: Command, moved: v1::Moved) -> Result<Transfer, Invalid> {
+    let (kind, transfer) = match command {
+        Command::Transfer(transfer) => (TransferKind::Transfer, transfer),
+        Command::Pend {
+            transfer,
+            timeout_s,
+        } => (TransferKind::Pend { timeout_s }, transfer),
+        _ => return Err(Invalid::Shape),
+    };
+    let MoveMoney {
+        id,
+        debit_account_id,
+        credit_account_id,
+        amount,
+        description,
+        reference,
+    } = transfer;
+    Ok(Transfer {
+        id,
+        kind,
+        debit_account_id,
+        credit_account_id,
+        amount,
+        description,
+        reference,
+        timestamp: fields::timestamp(moved.timestamp),
+        debit: moved.debit.map(transfer::after),
+        credit: moved.credit.map(transfer::after),
+    })
+}

@@ -1,0 +1,192 @@
+//! Refusals with their figures.
+
+use ledger::{AccountId, Field, Refusal};
+
+use crate::fields::{self, Invalid};
+use crate::payment::{state_name, state_name_to_message};
+use crate::v1;
+use crate::v1::RefusalCode as Code;
+
+impl From<&Refusal> for v1::Refusal {
+    fn from(refusal: &Refusal) -> Self {
+        let mut message = Self {
+            code: code(refusal).into(),
+            ..Self::default()
+        };
+        let name = |id: &AccountId| id.as_str().to_owned();
+        match refusal {
+            Refusal::ExistsWithDifferent(field) => message.field = field_to_message(*field).into(),
+            Refusal::AccountNotFound { account_id }
+            | Refusal::AccountClosed { account_id }
+            | Refusal::AccountReserved { account_id }
+            | Refusal::BalanceOverflow { account_id } => message.account_id = name(account_id),
+            Refusal::AccountInUse {
+                account_id,
+                balance,
+                debits_pending,
+                credits_pending,
+            } => {
+                message.account_id = name(account_id);
+                message.balance = *balance;
+                message.debits_pending = *debits_pending;
+                message.credits_pending = *credits_pending;
+            }
+            Refusal::InsufficientFunds {
+                account_id,
+                available,
+                required,
+                credit_limit,
+            } => {
+                message.account_id = name(account_id);
+                message.available = *available;
+                message.required = *required;
+                message.credit_limit = *credit_limit;
+            }
+            Refusal::AmountOutOfRange { amount } => message.amount = *amount,
+            Refusal::PendingNotFound { pending_id }
+            | Refusal::PendingAlreadyPosted { pending_id }
+            | Refusal::PendingAlreadyVoided { pending_id }
+            | Refusal::PendingExpired { pending_id } => {
+                message.pending_id = pending_id.to_bytes().to_vec();
+            }
+            Refusal::AmountExceedsPending {
+                available,
+                required,
+            } => {
+                message.available = *available;
+                message.required = *required;
+            }
+            Refusal::PaymentNotFound { payment_id } => {
+                message.payment_id = payment_id.to_bytes().to_vec();
+            }
+            Refusal::PaymentInOtherState { state, attempt } => {
+                message.payment_state = state_name_to_message(*state).into();
+                message.attempt = *attempt;
+            }
+            Refusal::CurrencyMismatch
+            | Refusal::AccountsMustDiffer
+            | Refusal::DescriptionInvalid
+            | Refusal::BatchMemberFailed => {}
+        }
+        message
+    }
+}
+
+const fn code(refusal: &Refusal) -> Code {
+    match refusal {
+        Refusal::ExistsWithDifferent(_) => Code::ExistsWithDifferent,
+        Refusal::AccountNotFound { .. } => Code::AccountNotFound,
+        Refusal::AccountClosed { .. } => Code::AccountClosed,
+        Refusal::AccountInUse { .. } => Code::AccountInUse,
+        Refusal::AccountReserved { .. } => Code::AccountReserved,
+        Refusal::InsufficientFunds { .. } => Code::InsufficientFunds,
+        Refusal::CurrencyMismatch => Code::CurrencyMismatch,
+        Refusal::AccountsMustDiffer => Code::AccountsMustDiffer,
+        Refusal::AmountOutOfRange { .. } => Code::AmountOutOfRange,
+        Refusal::DescriptionInvalid => Code::DescriptionInvalid,
+        Refusal::PendingNotFound { .. } => Code::PendingNotFound,
+        Refusal::PendingAlreadyPosted { .. } => Code::PendingAlreadyPosted,
+        Refusal::PendingAlreadyVoided { .. } => Code::PendingAlreadyVoided,
+        Refusal::PendingExpired { .. } => Code::PendingExpired,
+        Refusal::AmountExceedsPending { .. } => Code::AmountExceedsPending,
+        Refusal::BatchMemberFailed => Code::BatchMemberFailed,
+        Refusal::BalanceOverflow { .. } => Code::BalanceOverflow,
+        Refusal::PaymentNotFound { .. } => Code::PaymentNotFound,
+        Refusal::PaymentInOtherState { .. } => Code::PaymentInOtherState,
+    }
+}
+
+impl TryFrom<v1::Refusal> for Refusal {
+    type Error = Invalid;
+
+    fn try_from(refusal: v1::Refusal) -> Result<Self, Invalid> {
+        let account_id = || fields::account_id(&refusal.account_id, "account_id");
+        let pending_id = || fields::transfer_id(&refusal.pending_id, "pending_id");
+        Ok(match refusal.code() {
+            Code::Unspecified => return Err(Invalid::Unknown("code")),
+            Code::ExistsWithDifferent => Self::ExistsWithDifferent(field(refusal.field())?),
+            Code::AccountNotFound => Self::AccountNotFound {
+                account_id: account_id()?,
+            },
+            Code::AccountClosed => Self::AccountClosed {
+                account_id: account_id()?,
+            },
+            Code::AccountInUse => Self::AccountInUse {
+                account_id: account_id()?,
+                balance: refusal.balance,
+                debits_pending: refusal.debits_pending,
+                credits_pending: refusal.credits_pending,
+            },
+            Code::AccountReserved => Self::AccountReserved {
+                account_id: account_id()?,
+            },
+            Code::InsufficientFunds => Self::InsufficientFunds {
+                account_id: account_id()?,
+                available: refusal.available,
+                required: refusal.required,
+                credit_limit: refusal.credit_limit,
+            },
+            Code::CurrencyMismatch => Self::CurrencyMismatch,
+            Code::AccountsMustDiffer => Self::AccountsMustDiffer,
+            Code::AmountOutOfRange => Self::AmountOutOfRange {
+                amount: refusal.amount,
+            },
+            Code::DescriptionInvalid => Self::DescriptionInvalid,
+            Code::PendingNotFound => Self::PendingNotFound {
+                pending_id: pending_id()?,
+            },
+            Code::PendingAlreadyPosted => Self::PendingAlreadyPosted {
+                pending_id: pending_id()?,
+            },
+            Code::PendingAlreadyVoided => Self::PendingAlreadyVoided {
+                pending_id: pending_id()?,
+            },
+            Code::PendingExpired => Self::PendingExpired {
+                pending_id: pending_id()?,
+            },
+            Code::AmountExceedsPending => Self::AmountExceedsPending {
+                available: refusal.available,
+                required: refusal.required,
+            },
+            Code::BatchMemberFailed => Self::BatchMemberFailed,
+            Code::BalanceOverflow => Self::BalanceOverflow {
+                account_id: account_id()?,
+            },
+            Code::PaymentNotFound => Self::PaymentNotFound {
+                payment_id: fields::payment_id(&refusal.payment_id, "payment_id")?,
+            },
+            Code::PaymentInOtherState => Self::PaymentInOtherState {
+                state: state_name(refusal.payment_state)?,
+                attempt: refusal.attempt,
+            },
+        })
+    }
+}
+
+/// Every field with its name on the wire.
+const FIELDS: [(Field, v1::Field); Field::ALL.len()] = [
+    (Field::Kind, v1::Field::Kind),
+    (Field::Currency, v1::Field::Currency),
+    (Field::CreditLimit, v1::Field::CreditLimit),
+    (Field::DebitAccountId, v1::Field::DebitAccountId),
+    (Field::CreditAccountId, v1::Field::CreditAccountId),
+    (Field::Amount, v1::Field::Amount),
+    (Field::Description, v1::Field::Description),
+    (Field::Reference, v1::Field::Reference),
+    (Field::TimeoutS, v1::Field::TimeoutS),
+    (Field::PendingId, v1::Field::PendingId),
+    (Field::AccountId, v1::Field::AccountId),
+    (Field::Members, v1::Field::Members),
+];
+
+fn field_to_message(field: Field) -> v1::Field {
+    let found = FIELDS.iter().find(|(ours, _)| *ours == field);
+    found.map_or(v1::Field::Unspecified, |(_, message)| *message)
+}
+
+fn field(message: v1::Field) -> Result<Field, Invalid> {
+    let found = FIELDS.iter().find(|(_, theirs)| *theirs == message);
+    found
+        .map(|(field, _)| *field)
+        .ok_or(Invalid::Unknown("field"))
+}

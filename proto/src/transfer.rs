@@ -1,0 +1,188 @@
+//! Transfers and statement entries.
+
+use ledger::{After, Entry, PendingState, Transfer, TransferKind};
+
+use crate::fields::{self, Invalid, given};
+use crate::v1;
+use crate::v1::transfer::Kind;
+
+impl From<&Transfer> for v1::Transfer {
+    fn from(transfer: &Transfer) -> Self {
+        Self {
+            id: transfer.id.to_bytes().to_vec(),
+            debit_account_id: transfer.debit_account_id.as_str().to_owned(),
+            credit_account_id: transfer.credit_account_id.as_str().to_owned(),
+            amount: transfer.amount,
+            description: transfer.description.as_str().to_owned(),
+            reference: fields::reference_bytes(transfer.reference),
+            timestamp: transfer.timestamp.as_nanos(),
+            debit: transfer.debit.map(after_to_message),
+            credit: transfer.credit.map(after_to_message),
+            kind: Some(kind_to_message(transfer.kind)),
+        }
+    }
+}
+
+impl TryFrom<v1::Transfer> for Transfer {
+    type Error = Invalid;
+
+    fn try_from(transfer: v1::Transfer) -> Result<Self, Invalid> {
+        Ok(Self {
+            id: fields::transfer_id(&transfer.id, "id")?,
+            kind: kind(given(transfer.kind, "kind")?)?,
+            debit_account_id: fields::account_id(&transfer.debit_account_id, "debit_account_id")?,
+            credit_account_id: fields::account_id(
+                &transfer.credit_account_id,
+                "credit_account_id",
+            )?,
+            amount: transfer.amount,
+            description: transfer.description.into(),
+            reference: fields::reference(&transfer.reference)?,
+            timestamp: fields::timestamp(transfer.timestamp),
+            debit: transfer.debit.map(after),
+            credit: transfer.credit.map(after),
+        })
+    }
+}
+
+const fn after_to_message(after: After) -> v1::After {
+    v1::After {
+        entry_number: after.entry_number,
+        balance: after.balance,
+        credit_limit: after.credit_limit,
+    }
+}
+
+pub(crate) const fn after(after: v1::After) -> After {
+    After {
+        entry_number: after.entry_number,
+        balance: after.balance,
+        credit_limit: after.credit_limit,
+    }
+}
+
+/// What the answer to a `transfer` or a `pend` adds to its command.
+pub(crate) fn moved(transfer: &Transfer) -> v1::Moved {
+    v1::Moved {
+        timestamp: transfer.timestamp.as_nanos(),
+        debit: transfer.debit.map(after_to_message),
+        credit: transfer.credit.map(after_to_message),
+    }
+}
+
+fn kind_to_message(kind: TransferKind) -> Kind {
+    match kind {
+        TransferKind::Transfer => Kind::Plain(v1::PlainKind {}),
+        TransferKind::Pend { timeout_s } => Kind::Pend(v1::PendKind { timeout_s }),
+        TransferKind::Post {
+            pending_id,
+            pending_amount,
+            in_full,
+        } => Kind::Post(v1::PostKind {
+            pending_id: pending_id.to_bytes().to_vec(),
+            pending_amount,
+            in_full,
+        }),
+        TransferKind::Void { pending_id } => Kind::Void(v1::VoidKind {
+            pending_id: pending_id.to_bytes().to_vec(),
+        }),
+        TransferKind::Expire => Kind::Expire(v1::ExpireKind {}),
+        TransferKind::Settle {
+            payment_id,
+            reserved,
+        } => Kind::Settle(v1::SettleKind {
+            payment_id: payment_id.to_bytes().to_vec(),
+            reserved,
+        }),
+    }
+}
+
+fn kind(kind: Kind) -> Result<TransferKind, Invalid> {
+    let pending_id = |bytes: &[u8]| fields::transfer_id(bytes, "pending_id");
+    Ok(match kind {
+        Kind::Plain(_) => TransferKind::Transfer,
+        Kind::Pend(pend) => TransferKind::Pend {
+            timeout_s: pend.timeout_s,
+        },
+        Kind::Post(post) => TransferKind::Post {
+            pending_id: pending_id(&post.pending_id)?,
+            pending_amount: post.pending_amount,
+            in_full: post.in_full,
+        },
+        Kind::Void(void) => TransferKind::Void {
+            pending_id: pending_id(&void.pending_id)?,
+        },
+        Kind::Expire(_) => TransferKind::Expire,
+        Kind::Settle(settle) => TransferKind::Settle {
+            payment_id: fields::payment_id(&settle.payment_id, "payment_id")?,
+            reserved: settle.reserved,
+        },
+    })
+}
+
+pub(crate) const fn pending_state_to_message(state: Option<PendingState>) -> v1::PendingState {
+    match state {
+        None => v1::PendingState::Unspecified,
+        Some(PendingState::Pending) => v1::PendingState::Pending,
+        Some(PendingState::Posted) => v1::PendingState::Posted,
+        Some(PendingState::Voided) => v1::PendingState::Voided,
+        Some(PendingState::Expired) => v1::PendingState::Expired,
+    }
+}
+
+pub(crate) fn pending_state(value: i32) -> Result<Option<PendingState>, Invalid> {
+    Ok(match v1::PendingState::try_from(value) {
+        Ok(v1::PendingState::Unspecified) => None,
+        Ok(v1::PendingState::Pending) => Some(PendingState::Pending),
+        Ok(v1::PendingState::Posted) => Some(PendingState::Posted),
+        Ok(v1::PendingState::Voided) => Some(PendingState::Voided),
+        Ok(v1::PendingState::Expired) => Some(PendingState::Expired),
+        Err(_) => return Err(Invalid::Unknown("pending_state")),
+    })
+}
+
+/// The kinds of transfers that make entries, with their names.
+const ENTRY_KINDS: [(v1::EntryKind, &str); 3] = [
+    (v1::EntryKind::Transfer, TransferKind::Transfer.as_str()),
+    (v1::EntryKind::Post, "post"),
+    (v1::EntryKind::Settle, "settle"),
+];
+
+impl From<&Entry> for v1::Entry {
+    fn from(entry: &Entry) -> Self {
+        let kind = ENTRY_KINDS.iter().find(|(_, name)| *name == entry.kind);
+        Self {
+            number: entry.number,
+            transfer_id: entry.transfer_id.to_bytes().to_vec(),
+            kind: kind
+                .map_or(v1::EntryKind::Unspecified, |(kind, _)| *kind)
+                .into(),
+            debit_account_id: entry.debit_account_id.as_str().to_owned(),
+            credit_account_id: entry.credit_account_id.as_str().to_owned(),
+            amount: entry.amount,
+            description: entry.description.as_str().to_owned(),
+            balance_after: entry.balance_after,
+            timestamp: entry.timestamp.as_nanos(),
+        }
+    }
+}
+
+impl TryFrom<v1::Entry> for Entry {
+    type Error = Invalid;
+
+    fn try_from(entry: v1::Entry) -> Result<Self, Invalid> {
+        let value = entry.kind();
+        let kind = ENTRY_KINDS.iter().find(|(kind, _)| *kind == value);
+        Ok(Self {
+            number: entry.number,
+            transfer_id: fields::transfer_id(&entry.transfer_id, "transfer_id")?,
+            kind: kind.ok_or(Invalid::Unknown("kind"))?.1,
+            debit_account_id: fields::account_id(&entry.debit_account_id, "debit_account_id")?,
+            credit_account_id: fields::account_id(&entry.credit_account_id, "credit_account_id")?,
+            amount: entry.amount,
+            description: entry.description.into(),
+            balance_after: entry.balance_after,
+            timestamp: fields::timestamp(entry.timestamp),
+        })
+    }
+}

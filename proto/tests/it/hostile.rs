@@ -1,0 +1,138 @@
+//! Whatever the bytes are, reading them answers, and it answers what the generated code does.
+
+use ledger::{Batch, Command};
+use proptest::prelude::*;
+use proto::{Invalid, Message, submit, v1};
+
+use crate::history::history;
+
+fn generated(bytes: &[u8]) -> Option<Vec<Batch>> {
+    let message = v1::SubmitRequest::decode(bytes).ok()?;
+    let batches = message.batches.into_iter().map(Batch::try_from);
+    batches.collect::<Result<_, _>>().ok()
+}
+
+fn sample() -> (Vec<u8>, Vec<Batch>, Vec<u8>) {
+    let (mut request, mut response, mut batches) = (Vec::new(), Vec::new(), Vec::new());
+    for (submitted, outcomes) in history(5, 12).calls {
+        submit::write_request(&submitted, &mut request);
+        submit::write_response(&outcomes, &mut response);
+        batches.extend(submitted);
+    }
+    (request, batches, response)
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert_eq!(submit::read_request(&bytes).ok(), generated(&bytes));
+        let _ = submit::read_response(&bytes, Vec::new());
+        let _ = submit::response_size(&bytes, 3);
+    }
+
+    #[test]
+    fn damaged_messages_are_read_as_the_generated_code_reads_them(
+        place in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let (mut request, batches, mut response) = sample();
+        let at = place.index(request.len());
+        request[at] = byte;
+        prop_assert_eq!(submit::read_request(&request).ok(), generated(&request));
+        request.truncate(cut.index(request.len()));
+        prop_assert_eq!(submit::read_request(&request).ok(), generated(&request));
+        let at = place.index(response.len());
+        response[at] = byte;
+        let _ = submit::read_response(&response, batches.clone());
+        response.truncate(cut.index(response.len()));
+        let _ = submit::read_response(&response, batches);
+    }
+}
+
+fn refused(command: v1::command::Command) -> Invalid {
+    let command = Some(command);
+    Command::try_from(v1::Command { command }).unwrap_err()
+}
+
+#[test]
+fn what_the_ledger_cannot_say_is_named() {
+    use v1::command::Command as Kind;
+    let transfer = v1::MoveMoney {
+        id: vec![1; 16],
+        debit_account_id: "a".to_owned(),
+        credit_account_id: "b".to_owned(),
+        amount: 1,
+        description: "x".to_owned(),
+        reference: Vec::new(),
+    };
+    let changed = |change: fn(&mut v1::MoveMoney)| {
+        let mut transfer = transfer.clone();
+        change(&mut transfer);
+        refused(Kind::Transfer(transfer))
+    };
+    assert_eq!(changed(|t| t.id = vec![1; 15]), Invalid::Id("id"));
+    assert_eq!(changed(|t| t.id.clear()), Invalid::Id("id"));
+    assert_eq!(changed(|t| t.reference = vec![1]), Invalid::Id("reference"));
+    let debit = Invalid::AccountId("debit_account_id");
+    assert_eq!(changed(|t| t.debit_account_id = "a b".to_owned()), debit);
+    let missing = Invalid::Missing("transfer");
+    assert_eq!(refused(Kind::Pend(v1::Pend::default())), missing);
+    let open = v1::OpenAccount {
+        id: "a".to_owned(),
+        currency: "XXQ".to_owned(),
+        credit_limit: 0,
+    };
+    assert_eq!(refused(Kind::OpenAccount(open)), Invalid::Currency);
+    let mut settle = v1::SettlePayment {
+        id: vec![1; 16],
+        ..v1::SettlePayment::default()
+    };
+    assert_eq!(
+        refused(Kind::SettlePayment(settle.clone())),
+        Invalid::Missing("expected")
+    );
+    settle.expected = Some(v1::PaymentExpected {
+        state: 77,
+        attempt: 0,
+    });
+    assert_eq!(
+        refused(Kind::SettlePayment(settle)),
+        Invalid::Unknown("state")
+    );
+    let nothing = Command::try_from(v1::Command::default());
+    assert_eq!(nothing.unwrap_err(), Invalid::Missing("command"));
+}
+
+#[test]
+fn a_batch_has_its_bounds() {
+    let purge = v1::command::Command::PurgePayments(v1::PurgePayments {});
+    let command = v1::Command {
+        command: Some(purge),
+    };
+    let read = |counts: &[usize]| {
+        let batch = |count: &usize| v1::Batch {
+            commands: vec![command.clone(); *count],
+            atomic_id: Vec::new(),
+        };
+        let batches = counts.iter().map(batch).collect();
+        submit::read_request(&v1::SubmitRequest { batches }.encode_to_vec())
+    };
+    assert_eq!(read(&[0]), Err(Invalid::Batch));
+    assert_eq!(read(&[8_191]), Err(Invalid::Batch));
+    assert_eq!(read(&[8_190; 9]), Err(Invalid::Request));
+    assert_eq!(read(&[8_190, 1]).unwrap().len(), 2);
+}
+
+#[test]
+fn answers_of_another_shape_are_refused() {
+    let (_, batches, response) = sample();
+    let fewer = submit::read_response(&response, batches[1..].to_vec());
+    assert!(fewer.is_err());
+    let mut more = batches.clone();
+    more.extend(batches);
+    assert_eq!(
+        submit::read_response(&response, more).unwrap_err(),
+        Invalid::Shape
+    );
+}

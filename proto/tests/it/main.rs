@@ -1,0 +1,8 @@
+//! The definitions and the conversions, upon what the ledger itself says.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod history;
+mod hostile;
+mod reads;
+mod submit;

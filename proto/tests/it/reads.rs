@@ -1,0 +1,106 @@
+//! The questions and answers of the reads come back as they were.
+
+use ledger::{
+    DueQuery, Event, Millis, Payment, ProcessorName, ProcessorSummary, State, StatementQuery,
+    Timestamp,
+};
+use proto::{Message, v1};
+
+use crate::history::history;
+
+/// The message after a way over the wire.
+fn carried<M: Message + Default>(message: &M) -> M {
+    M::decode(&*message.encode_to_vec()).unwrap()
+}
+
+#[test]
+fn accounts_and_statements() {
+    let history = history(7, 900);
+    let mut entries_count = 0;
+    for id in history.generator.accounts() {
+        let account = history.books.state().account(&id);
+        let message = v1::GetAccountResponse::of(&id, account);
+        assert_eq!(carried(&message).read().unwrap(), account);
+        let query = StatementQuery {
+            account_id: id.clone(),
+            before: None,
+            limit: 100,
+        };
+        assert_eq!(
+            carried(&v1::GetStatementRequest::from(&query))
+                .read()
+                .unwrap(),
+            query
+        );
+        let statement = history.books.statement(&query);
+        let message = v1::GetStatementResponse::of(&id, statement.as_ref());
+        entries_count += message.entries.len();
+        assert_eq!(carried(&message).read().unwrap(), statement);
+        let at = Timestamp::from_nanos(u64::MAX / 2);
+        assert_eq!(
+            carried(&v1::GetBalanceAtRequest::of(&id, at))
+                .read()
+                .unwrap(),
+            (id.clone(), at)
+        );
+        let balance = history.books.balance_at(&id, at);
+        assert_eq!(
+            carried(&v1::GetBalanceAtResponse::from(balance)).read(),
+            balance
+        );
+    }
+    assert!(entries_count > 100);
+}
+
+#[test]
+fn used_ids_and_payments() {
+    let history = history(8, 1_500);
+    let memory = history.books.state();
+    for event in history.books.events() {
+        let transfer = match event {
+            Event::Refused { command, .. } => match command.used_id() {
+                Some(ledger::UsedId::Transfer(id)) => memory.transfer(id),
+                _ => None,
+            },
+            event => event
+                .transfer()
+                .and_then(|transfer| memory.transfer(transfer.id)),
+        };
+        let message = v1::GetTransferResponse::from(transfer.as_ref());
+        assert_eq!(carried(&message).read().unwrap(), transfer);
+        let payment = event
+            .payment()
+            .and_then(|payment| memory.payment(payment.id));
+        let message = v1::GetPaymentResponse::from(payment.as_ref());
+        assert_eq!(carried(&message).read().unwrap(), payment);
+    }
+    let query = DueQuery {
+        after: None,
+        limit: 1_000,
+    };
+    let due: Vec<Payment> = history.books.payments_due(query);
+    let after = DueQuery {
+        after: due.first().map(Payment::place),
+        limit: 1,
+    };
+    for query in [query, after] {
+        let message = v1::ListPaymentsDueRequest::from(query);
+        assert_eq!(carried(&message).read().unwrap(), query);
+    }
+    let message = v1::ListPaymentsDueResponse::from(&*due);
+    assert_eq!(carried(&message).read().unwrap(), due);
+}
+
+#[test]
+fn summaries_are_exact_past_64_bits() {
+    let summary = vec![ProcessorSummary {
+        processor: ProcessorName::new("default").unwrap(),
+        payments_count: 3,
+        amount: (1 << 70) + 5,
+    }];
+    let message = v1::GetPaymentsSummaryResponse::from(&*summary);
+    assert_eq!(carried(&message).read().unwrap(), summary);
+    let (from, to) = (Some(Millis(1)), None);
+    let message = v1::GetPaymentsSummaryRequest::of(from, to);
+    assert_eq!(carried(&message).read(), (from, to));
+}
