@@ -34,7 +34,7 @@ enum Chore {
     Lint,
     /// Only the house rules of `lint`: no compilation, takes well under a second.
     Tidy,
-    /// Every test of the workspace, with the tools and the release binary they need.
+    /// Every test of the workspace, with the tools they need.
     Test(chores::test::Options),
     /// Installs the programs that tests and chores start, as far as they are missing.
     Tools,

@@ -34,7 +34,7 @@ const TOOLS: &[Tool] = &[
         folders: &[],
         debian: &["strace"],
         pypi: &[],
-        reason: "a test traces the release binary's system calls",
+        reason: "a test traces the server's system calls",
     },
     Tool {
         program: "postgres",

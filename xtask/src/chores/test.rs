@@ -1,4 +1,7 @@
-//! `cargo xtask test`: every test, over the release binary and the real programs that tests start.
+//! `cargo xtask test`: every test, over the real programs that tests start.
+//!
+//! Real processes run the development binary, which checks more and is built with the tests anyway;
+//! `--long` builds the binary that ships and runs that one.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -18,7 +21,7 @@ const LONG: (&str, &str) = ("LASTRO_LONG", "1");
 /// The options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Raise the counts: 100 kills instead of 10, ten times the seeds.
+    /// Raise the counts: 100 kills instead of 10, ten times the seeds; over the release binary.
     #[arg(long)]
     long: bool,
 }
@@ -37,23 +40,23 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 fn steps_of_test(options: &Options, steps: &mut Steps, suites: &mut Option<Suites>) -> Result<()> {
     let path = steps.run("tools", tools::provide)?;
-    let binary = steps.run("release binary", release_binary)?;
-    steps.run("tests", || tests(options, path, binary, suites))
+    let shipped = match options.long {
+        true => Some(steps.run("release binary", release_binary)?),
+        false => None,
+    };
+    steps.run("tests", || tests(path, shipped, suites))
 }
 
+/// Runs every test; the long ones where there is a `shipped` binary to run them over.
 fn tests(
-    options: &Options,
     path: OsString,
-    binary: PathBuf,
+    shipped: Option<PathBuf>,
     suites: &mut Option<Suites>,
 ) -> Result<()> {
     let mut command = run::cargo(["test", "--no-fail-fast"]);
-    command
-        .args(EVERYTHING)
-        .env("LASTRO_BIN", binary)
-        .env("PATH", path);
-    if options.long {
-        command.env(LONG.0, LONG.1);
+    command.args(EVERYTHING).env("PATH", path);
+    if let Some(binary) = shipped {
+        command.env("LASTRO_BIN", binary).env(LONG.0, LONG.1);
     }
     let watched = run::watch(&mut command, &mut std::io::stdout())?;
     *suites = Some(Suites::read(&watched.text));

@@ -1,5 +1,5 @@
 //! No answer leaves before its frame's sync returned: seen from outside, in the system calls of
-//! the release binary.
+//! the binary.
 
 use std::collections::HashMap;
 use std::path::Path;
