@@ -48,11 +48,7 @@ fn steps_of_test(options: &Options, steps: &mut Steps, suites: &mut Option<Suite
 }
 
 /// Runs every test; the long ones where there is a `shipped` binary to run them over.
-fn tests(
-    path: OsString,
-    shipped: Option<PathBuf>,
-    suites: &mut Option<Suites>,
-) -> Result<()> {
+fn tests(path: OsString, shipped: Option<PathBuf>, suites: &mut Option<Suites>) -> Result<()> {
     let mut command = run::cargo(["test", "--no-fail-fast"]);
     command.args(EVERYTHING).env("PATH", path);
     if let Some(binary) = shipped {
