@@ -32,6 +32,9 @@ pub(crate) struct Profile {
     pub(crate) nodes: Vec<Node>,
     /// What stands before them.
     pub(crate) proxy: Option<Proxy>,
+    /// Where all of this was read from.
+    #[serde(skip)]
+    pub(crate) folder: PathBuf,
 }
 
 /// Limits over all processes of a profile together.
@@ -65,10 +68,14 @@ pub(crate) enum DatabaseKind {
 pub(crate) struct Node {
     /// Its name; it runs in a folder of this name.
     pub(crate) name: String,
-    /// The arguments of the binary. Relative paths start at the node's folder.
+    /// The arguments of the binary. Relative paths start at the node's folder; `{profile}` is the
+    /// folder of the profile.
     pub(crate) arguments: Vec<String>,
     /// The URL that answers 200 once the next part may be started.
     pub(crate) ready: Option<String>,
+    /// Whether it stands for somebody else's machine: the limits are not about it.
+    #[serde(default)]
+    pub(crate) outside_limits: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -128,6 +135,7 @@ impl Profile {
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {place}"))?;
         let mut profile: Self =
             toml::from_str(&text).with_context(|| format!("{place} is no profile"))?;
+        profile.folder = folder.to_owned();
         if let Some(proxy) = &mut profile.proxy {
             let path = folder.join(&proxy.config);
             proxy.text = fs::read_to_string(&path)

@@ -55,6 +55,8 @@ pub(crate) struct Stack {
     // In this order: who asks goes before who answers, the folder last.
     proxy: Option<Proxy>,
     nodes: Vec<ServerProcess>,
+    /// The names of the nodes that are not below the limits.
+    outside: Vec<String>,
     databases: Vec<Running>,
     group: ControlGroup,
     place: Place,
@@ -72,6 +74,7 @@ impl Stack {
         let mut stack = Self {
             proxy: None,
             nodes: Vec::new(),
+            outside: Vec::new(),
             databases: Vec::new(),
             group: ControlGroup::make(&name, profile.limits),
             place,
@@ -80,7 +83,7 @@ impl Stack {
             stack.start_database(database)?;
         }
         for node in &profile.nodes {
-            stack.start_node(node, binary)?;
+            stack.start_node(node, binary, &profile.folder)?;
         }
         if let Some(proxy) = &profile.proxy {
             let name = proxy.kind.program();
@@ -119,12 +122,18 @@ impl Stack {
         Ok(())
     }
 
-    fn start_node(&mut self, node: &Node, binary: &Path) -> Result<()> {
+    fn start_node(&mut self, node: &Node, binary: &Path, of_profile: &Path) -> Result<()> {
         let folder = self.place.path.join(&node.name);
         fs::create_dir_all(&folder)?;
-        let mut words = self.group.launcher();
+        let mut words = if node.outside_limits {
+            Vec::new()
+        } else {
+            self.group.launcher()
+        };
         words.push(binary.into());
-        words.extend(node.arguments.iter().map(OsString::from));
+        let of_profile = of_profile.to_string_lossy();
+        let arguments = node.arguments.iter();
+        words.extend(arguments.map(|word| OsString::from(word.replace("{profile}", &of_profile))));
         let mut command = std::process::Command::new(&words[0]);
         command.args(&words[1..]).current_dir(&folder);
         let process = ServerProcess::spawn(&node.name, command, &folder.join("log"));
@@ -135,6 +144,9 @@ impl Stack {
                 .map_err(|error| anyhow!("{error}"))?;
         }
         self.nodes.push(process);
+        if node.outside_limits {
+            self.outside.push(node.name.clone());
+        }
         Ok(())
     }
 
@@ -165,7 +177,15 @@ impl Stack {
         if let Some(proxy) = &self.proxy {
             part(proxy.kind().program(), proxy.id());
         }
-        lines.push(("limits".to_owned(), self.group.description()));
+        let limits = match self.outside.as_slice() {
+            [] => self.group.description(),
+            outside => format!(
+                "{}, but for {}",
+                self.group.description(),
+                outside.join(", ")
+            ),
+        };
+        lines.push(("limits".to_owned(), limits));
         let fate = match self.place.temporary {
             Some(_) => "removed at the end",
             None => "kept",

@@ -202,7 +202,11 @@ port = 6380
 settings = { appendonly = "yes" }
 [[nodes]]
 name = "node"
-arguments = ["-c", "trap 'exit 0' TERM; touch here; while :; do sleep 0.02; done"]
+arguments = ["-c", "trap 'exit 0' TERM; cat /proc/$$/cgroup >group; while :; do sleep 0.02; done"]
+[[nodes]]
+name = "elsewhere"
+outside_limits = true
+arguments = ["-c", "trap 'exit 0' TERM; cat /proc/$$/cgroup >group; cp '{profile}/haproxy.cfg' .; while :; do sleep 0.02; done"]
 [proxy]
 kind = "haproxy"
 port = 9999
@@ -236,8 +240,18 @@ fn databases_nodes_and_proxy_run_together_and_stop() {
     for part in ["postgres", "redis", "node", "haproxy", "550 MB", "(kept)"] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
-    assert!(data.join("node/here").exists(), "it runs in its own folder");
     stack.stop().unwrap();
+    let group = |node: &str| fs::read_to_string(data.join(node).join("group")).unwrap();
+    let is_limited = |node: &str| group(node).contains("lastro-stack-");
+    assert_eq!(is_limited("node"), !text.contains("NOT APPLIED"), "{text}");
+    assert!(
+        !is_limited("elsewhere") && text.contains(", but for elsewhere"),
+        "{text}"
+    );
+    assert!(
+        data.join("elsewhere/haproxy.cfg").exists(),
+        "files of the profile can be named"
+    );
     let settings = fs::read_to_string(data.join("postgres/data/postgresql.conf")).unwrap();
     assert!(settings.contains("application_name = 'of the profile'"));
     assert!(data.join("redis/appendonlydir").exists());
