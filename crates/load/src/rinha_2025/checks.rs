@@ -11,7 +11,7 @@ use super::face::{BackendSummary, Face, Pair, ProcessorSummary};
 use super::processors::{Sides, Total, range};
 use super::script::Script;
 use super::users::Users;
-use super::{ADMIN, REQUEST_TIMEOUT, SUMMARY};
+use super::{ADMIN, SUMMARY};
 use crate::http::Answer;
 use crate::pacer::PreciseTimer;
 use crate::recorder::{Fault, Recorder, Verdict};
@@ -181,11 +181,7 @@ fn judge<T: for<'a> serde::Deserialize<'a>>(answer: &Answer<'_>) -> (Verdict, Op
         )
     };
     if answer.status != 200 {
-        let bound = REQUEST_TIMEOUT.as_millis();
-        let detail = format!(
-            "a summary was answered {} (bound {bound} ms)",
-            answer.status
-        );
+        let detail = format!("a summary was answered {}", answer.status);
         return wrong("summary_refused", detail);
     }
     match serde_json::from_slice(answer.body) {

@@ -117,8 +117,13 @@ impl Users {
 
     /// Plans a user's next post, unless the script is over by then.
     fn plan(&self, at: Instant, user: usize, end: Instant) {
+        let turn = Reverse((at, user));
         if at < end {
-            self.due.borrow_mut().push(Reverse((at, user)));
+            let mut due = self.due.borrow_mut();
+            due.push(turn);
+            if due.peek() != Some(&turn) {
+                return;
+            }
         }
         // Whoever waits for the one that was next looks again.
         self.earlier.notify_one();
