@@ -1,22 +1,21 @@
 //! One call: an attempt after another until one is committed or the deadline passes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Pool;
-use ledger::{Account, AccountId, Batch, Command, Outcome, Unavailable};
-use parking_lot::RwLock;
+use ledger::{Batch, Command, Outcome, Unavailable};
 
 use crate::apply::apply;
 use crate::error::Failure;
 use crate::keys::Keys;
+use crate::known::Known;
 use crate::load::load;
 use crate::pool::Lease;
 use crate::rows::Rows;
 use crate::snapshot::Snapshot;
-use crate::write::write;
+use crate::write::write_and_commit;
 
 /// How long to wait before another attempt: twice as long every time, up to the second.
 const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
@@ -27,8 +26,7 @@ const STRIPES_COUNT: u16 = 16;
 #[derive(Clone)]
 pub(crate) struct Store {
     pub(crate) pool: Pool,
-    /// The unlimited accounts that are open, without totals. They stay as they are.
-    known: Arc<RwLock<BTreeMap<AccountId, Account>>>,
+    known: Arc<Known>,
     stripe: Arc<AtomicU16>,
     /// Whether the database answered when it was last looked for expiries.
     pub(crate) answers: Arc<AtomicBool>,
@@ -94,60 +92,36 @@ impl Store {
     ) -> Result<Attempt, Failure> {
         let lease = Lease::take(&self.pool, deadline).await?;
         let decided = tokio::time::timeout_at(deadline.into(), self.decide(&lease, batches, keys));
-        let (snapshot, outcomes) = match decided.await.map_err(|_| Failure::Late)?? {
-            (mut snapshot, None) => {
-                let missed = snapshot.take_missed();
-                missed.add_to(&mut snapshot.keys);
-                end(lease, "ROLLBACK", deadline).await?;
-                return Ok(Attempt::Wider(snapshot.keys));
-            }
-            (snapshot, Some(outcomes)) => (snapshot, outcomes),
-        };
-        let has_changed = !snapshot.changed.is_empty();
-        let committed = end(lease, "COMMIT", deadline).await;
-        if has_changed {
-            committed.map_err(|_| Failure::CommitUnknown)?;
+        let (mut snapshot, outcomes) = decided.await.map_err(|_| Failure::Late)??;
+        if snapshot.has_missed() {
+            let missed = snapshot.take_missed();
+            missed.add_to(&mut snapshot.keys);
+            end(lease, "ROLLBACK", deadline).await?;
+            return Ok(Attempt::Wider(snapshot.keys));
         }
+        if snapshot.changed.is_empty() {
+            end(lease, "COMMIT", deadline).await?;
+            return Ok(Attempt::Done(outcomes));
+        }
+        let rows = Rows::of(&snapshot);
+        let stripe = self.stripe.fetch_add(1, Ordering::Relaxed) % STRIPES_COUNT;
+        let committed = write_and_commit(lease, &rows, stripe.cast_signed());
+        let committed = tokio::time::timeout_at(deadline.into(), committed);
+        committed.await.unwrap_or(Err(Failure::CommitUnknown))?;
         Ok(Attempt::Done(outcomes))
     }
 
-    /// Locks, reads, decides and writes; the transaction stays open. No outcomes: something was
-    /// missed.
+    /// Locks, reads and decides. The outcomes do not count when something was missed.
     async fn decide(
         &self,
         lease: &Lease,
         batches: &[Batch],
         keys: Keys,
-    ) -> Result<(Snapshot, Option<Vec<Vec<Outcome>>>), Failure> {
-        let mut snapshot = load(lease, keys).await?;
-        self.exchange_known(&mut snapshot);
+    ) -> Result<(Snapshot, Vec<Vec<Outcome>>), Failure> {
+        let mut snapshot = load(lease, keys, &self.known).await?;
+        self.known.exchange(&mut snapshot);
         let outcomes = apply(&mut snapshot, batches.iter().cloned());
-        if snapshot.has_missed() {
-            return Ok((snapshot, None));
-        }
-        if !snapshot.changed.is_empty() {
-            let rows = Rows::of(&snapshot);
-            let stripe = self.stripe.fetch_add(1, Ordering::Relaxed) % STRIPES_COUNT;
-            write(lease, &rows, stripe.cast_signed()).await?;
-        }
-        Ok((snapshot, Some(outcomes)))
-    }
-
-    /// Takes in the unlimited accounts that were read, and gives those read before.
-    fn exchange_known(&self, snapshot: &mut Snapshot) {
-        let read = snapshot.accounts.iter().filter(|(id, _)| id.is_reserved());
-        let known = self.known.read();
-        let new: Vec<_> = read
-            .filter(|(id, _)| !known.contains_key(*id))
-            .map(|(id, account)| (id.clone(), *account))
-            .collect();
-        for (id, account) in known.iter() {
-            snapshot.accounts.entry(id.clone()).or_insert(*account);
-        }
-        drop(known);
-        if !new.is_empty() {
-            self.known.write().extend(new);
-        }
+        Ok((snapshot, outcomes))
     }
 }
 

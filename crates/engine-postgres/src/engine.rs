@@ -11,10 +11,11 @@ use ledger::{
 use tokio::task::JoinHandle;
 
 use crate::call::Store;
+use crate::durability::Durability;
 use crate::error::OpenError;
 use crate::expiry;
 use crate::migrate::{self, Migrated};
-use crate::pool::{Options, pool};
+use crate::pool::{Options, connect, pool};
 use crate::queue::Queue;
 
 /// The rules over PostgreSQL. Any number of nodes may share one database.
@@ -25,6 +26,7 @@ pub struct PostgresEngine {
     store: Store,
     queue: Queue,
     expiry: JoinHandle<()>,
+    durability: Durability,
 }
 
 impl PostgresEngine {
@@ -34,22 +36,29 @@ impl PostgresEngine {
     ///
     /// See [`OpenError`].
     pub async fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
-        let pool = pool(url, options)?;
-        let mut client = pool.get().await?;
+        let mut client = connect(url, options).await?;
         if options.migrate {
             migrate::run(&mut client).await?;
         } else {
             migrate::check(&client).await?;
         }
+        let durability = Durability::of(&client).await?;
         drop(client);
-        let store = Store::new(pool);
+        let store = Store::new(pool(url, options)?);
         let queue = Queue::start(&store, options.queue_bytes_max, options.calls_max);
         let expiry = tokio::spawn(expiry::run(store.clone()));
         Ok(Self {
             store,
             queue,
             expiry,
+            durability,
         })
+    }
+
+    /// What an answer waits for, by the database's settings when the engine was opened.
+    #[must_use]
+    pub const fn durability(&self) -> Durability {
+        self.durability
     }
 
     /// Whether the database answered when it was last asked, half a second ago or so.
@@ -66,8 +75,7 @@ impl PostgresEngine {
 ///
 /// See [`OpenError`].
 pub async fn migrate(url: &str) -> Result<Migrated, OpenError> {
-    let pool = pool(url, &Options::default())?;
-    let mut client = pool.get().await?;
+    let mut client = connect(url, &Options::default()).await?;
     migrate::run(&mut client).await
 }
 

@@ -19,8 +19,8 @@ pub(crate) struct Keys {
     pub(crate) payments: BTreeSet<PaymentId>,
     /// Atomic batches.
     pub(crate) batches: BTreeSet<BatchId>,
-    /// Whether payments are accepted.
-    pub(crate) accepts: bool,
+    /// Whether payments are accepted or settled: summaries count them.
+    pub(crate) is_summed: bool,
     /// Whether payments are purged.
     pub(crate) purges: bool,
 }
@@ -57,7 +57,7 @@ impl Keys {
             }
             Command::Expire { pending_id } => self.pending(*pending_id),
             Command::AcceptPayment(accept) => {
-                self.accepts = true;
+                self.is_summed = true;
                 self.payments.insert(accept.id);
                 self.transfers.insert(TransferId::of_payment(accept.id));
                 self.account(&AccountId::world(accept.currency));
@@ -65,8 +65,11 @@ impl Keys {
                     self.account(account_id);
                 }
             }
+            Command::SettlePayment { id, .. } => {
+                self.is_summed = true;
+                self.payments.insert(*id);
+            }
             Command::SendPayment { id, .. }
-            | Command::SettlePayment { id, .. }
             | Command::ReleasePayment { id, .. }
             | Command::RefusePayment { id, .. } => {
                 self.payments.insert(*id);

@@ -11,7 +11,7 @@
 //!
 //! | what | round trips |
 //! |---|---|
-//! | a call of any size | 3: locks and reads, writes, commit; a replay has no writes |
+//! | a call of any size | 2: locks and reads; writes and the commit |
 //! | a call that has to end a pending transfer whose other side it did not name | up to 3 more |
 //! | a read | 1 |
 //!
@@ -33,10 +33,12 @@
 mod apply;
 mod call;
 mod codec;
+mod durability;
 mod engine;
 mod error;
 mod expiry;
 mod keys;
+mod known;
 mod load;
 mod migrate;
 mod pages;
@@ -45,9 +47,11 @@ mod queue;
 mod read;
 mod rows;
 mod snapshot;
+mod sums;
 mod tables;
 mod write;
 
+pub use durability::Durability;
 pub use engine::{PostgresEngine, migrate};
 pub use error::{Failure, OpenError};
 pub use migrate::Migrated;

@@ -4,12 +4,13 @@
 //! began, so whatever is read under a lock is as its last holder left it. Locks are taken in one
 //! order everywhere: payments by id, then limited accounts by id.
 
+use deadpool_postgres::Object;
 use futures_util::future::{join_all, try_join, try_join3};
 use ledger::{
     Account, AccountId, Limit, PendingState, State, Timestamp, Transfer, UsedPayment, UsedTransfer,
 };
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
 use uuid::Uuid;
 
 use crate::codec::{
@@ -17,6 +18,7 @@ use crate::codec::{
 };
 use crate::error::Failure;
 use crate::keys::Keys;
+use crate::known::Known;
 use crate::pool::Lease;
 use crate::snapshot::Snapshot;
 
@@ -32,8 +34,9 @@ const LOCK_ACCOUNTS: &str = "
 
 const TIME: &str = "
     SELECT lastro.now_ns() AS now_ns,
-        coalesce((SELECT max(purged_at) FROM lastro.purges), 0) AS purged_at,
-        CASE WHEN $1 THEN coalesce((SELECT max(accepted_at) FROM lastro.payments), 0)
+        CASE WHEN $1 THEN coalesce((SELECT max(purged_at) FROM lastro.purges), 0)
+            ELSE 0 END AS purged_at,
+        CASE WHEN $2 THEN coalesce((SELECT max(accepted_at) FROM lastro.payments), 0)
             ELSE 0 END AS accepted_at";
 
 const DUE: &str = "
@@ -53,6 +56,17 @@ const UNLIMITED: &str = "
     SELECT account_id, currency, opened_at FROM lastro.stripes
     WHERE account_id = ANY ($1) AND stripe = 0";
 
+/// In the order in which they are taken apart in [`load`].
+pub(crate) const STATEMENTS: [&str; 7] = [
+    LOCK_PAYMENTS,
+    LOCK_ACCOUNTS,
+    TIME,
+    DUE,
+    TRANSFERS,
+    BATCHES,
+    UNLIMITED,
+];
+
 /// What the statements are asked with.
 struct Asked {
     limited: Vec<String>,
@@ -64,11 +78,11 @@ struct Asked {
 }
 
 impl Asked {
-    fn of(keys: &Keys) -> Self {
+    fn of(keys: &Keys, known: &Known) -> Self {
         let text = |id: &AccountId| id.as_str().to_owned();
         Self {
             limited: keys.limited.iter().map(text).collect(),
-            unlimited: keys.unlimited.iter().map(text).collect(),
+            unlimited: known.missing(&keys.unlimited).map(text).collect(),
             transfers: keys.transfers.iter().map(|id| uuid(id.to_u128())).collect(),
             pendings: keys.pendings.iter().map(|id| uuid(id.to_u128())).collect(),
             payments: keys.payments.iter().map(|id| uuid(id.to_u128())).collect(),
@@ -77,24 +91,17 @@ impl Asked {
     }
 }
 
-/// Begins a transaction, and locks and reads what the keys name.
-pub(crate) async fn load(lease: &Lease, keys: Keys) -> Result<Snapshot, Failure> {
+/// Begins a transaction, and locks and reads what the keys name. What no key asks for is not sent.
+pub(crate) async fn load(lease: &Lease, keys: Keys, known: &Known) -> Result<Snapshot, Failure> {
     let client = lease.client();
-    let statements = [
-        LOCK_PAYMENTS,
-        LOCK_ACCOUNTS,
-        TIME,
-        DUE,
-        TRANSFERS,
-        BATCHES,
-        UNLIMITED,
-    ];
-    let prepared = join_all(statements.map(|statement| client.prepare_cached(statement))).await;
+    // All before the first is sent: one that had to be prepared would be overtaken by the others,
+    // and what is read before it is locked may be decided upon no more.
+    let prepared = join_all(STATEMENTS.map(|statement| client.prepare_cached(statement))).await;
     let prepared: Vec<_> = prepared.into_iter().collect::<Result<_, _>>()?;
     let [payments, accounts, now, due, transfers, batches, unlimited] = prepared.as_slice() else {
         unreachable!("as many as there are statements")
     };
-    let asked = Asked::of(&keys);
+    let asked = Asked::of(&keys, known);
     let touched: [&(dyn ToSql + Sync); 4] = [
         &asked.limited,
         &asked.pendings,
@@ -102,24 +109,32 @@ pub(crate) async fn load(lease: &Lease, keys: Keys) -> Result<Snapshot, Failure>
         &keys.purges,
     ];
     let with_payments: [&(dyn ToSql + Sync); 2] = [&asked.payments, &keys.purges];
-    let with_purges: [&(dyn ToSql + Sync); 1] = [&keys.purges];
+    let has_payments = keys.purges || !asked.payments.is_empty();
+    let with_moment: [&(dyn ToSql + Sync); 2] = [&has_payments, &keys.purges];
+    let has_accounts = has_payments || !asked.limited.is_empty() || !asked.pendings.is_empty();
     let with_unlimited: [&(dyn ToSql + Sync); 1] = [&asked.unlimited];
     let with_transfers: [&(dyn ToSql + Sync); 1] = [&asked.transfers];
     let with_batches: [&(dyn ToSql + Sync); 1] = [&asked.batches];
     // Polled, and so sent, in this order.
     let locks = try_join3(
         client.batch_execute(begin(&keys)),
-        client.query(payments, &with_payments),
-        client.query(accounts, &touched),
+        rows(has_payments, client, payments, &with_payments),
+        rows(has_accounts, client, accounts, &touched),
     );
+    let has_unlimited = !asked.unlimited.is_empty();
     let moment = try_join3(
-        client.query_one(now, &with_purges),
-        client.query(due, &touched),
-        client.query(unlimited, &with_unlimited),
+        rows(true, client, now, &with_moment),
+        rows(has_accounts, client, due, &touched),
+        rows(has_unlimited, client, unlimited, &with_unlimited),
     );
     let ids = try_join(
-        client.query(transfers, &with_transfers),
-        client.query(batches, &with_batches),
+        rows(
+            !asked.transfers.is_empty(),
+            client,
+            transfers,
+            &with_transfers,
+        ),
+        rows(!asked.batches.is_empty(), client, batches, &with_batches),
     );
     let ((_, payments, accounts), (now, due, unlimited), (transfers, batches)) =
         try_join3(locks, moment, ids).await?;
@@ -132,10 +147,24 @@ pub(crate) async fn load(lease: &Lease, keys: Keys) -> Result<Snapshot, Failure>
     Ok(snapshot)
 }
 
-/// Purges hold an advisory lock alone that acceptances share, so that a payment is either purged or
-/// counted by the summaries that come after.
+/// Sends a statement if it is needed, at the first poll.
+async fn rows(
+    is_needed: bool,
+    client: &Object,
+    statement: &Statement,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, tokio_postgres::Error> {
+    if is_needed {
+        client.query(statement, parameters).await
+    } else {
+        Ok(Vec::new())
+    }
+}
+
+/// Purges hold an advisory lock alone that acceptances and settlements share, so that a payment is
+/// either purged or counted by the summaries that come after.
 fn begin(keys: &Keys) -> &'static str {
-    match (keys.purges, keys.accepts) {
+    match (keys.purges, keys.is_summed) {
         (true, _) => "BEGIN; SELECT pg_advisory_xact_lock(1818325108)",
         (false, true) => "BEGIN; SELECT pg_advisory_xact_lock_shared(1818325108)",
         (false, false) => "BEGIN",
@@ -143,9 +172,11 @@ fn begin(keys: &Keys) -> &'static str {
 }
 
 impl Snapshot {
-    fn take_time(&mut self, row: &Row) -> Result<(), Failure> {
+    fn take_time(&mut self, rows: &[Row]) -> Result<(), Failure> {
+        let row = rows.first().ok_or(Failure::Damaged("the time"))?;
         self.now = timestamp(row.try_get("now_ns")?);
-        self.see(timestamp(row.try_get("purged_at")?));
+        self.purged_at = timestamp(row.try_get("purged_at")?);
+        self.see(self.purged_at);
         self.see(timestamp(row.try_get("accepted_at")?));
         Ok(())
     }

@@ -2,11 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
+};
+use futures_util::future::try_join_all;
 use tokio_postgres::config::{Host, TargetSessionAttrs};
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::{Client, Config, NoTls};
 
 use crate::error::{Failure, OpenError};
+use crate::{load, write};
 
 /// How the engine is opened.
 #[derive(Debug, Clone)]
@@ -38,9 +42,9 @@ impl Default for Options {
     }
 }
 
-/// The pool of connections to the database of this URL. Of several hosts the one that takes writes
-/// is found again after a failover.
-pub(crate) fn pool(url: &str, options: &Options) -> Result<Pool, OpenError> {
+/// How the database of this URL is connected to. Of several hosts it is the one that takes writes,
+/// which is found again after a failover.
+fn config(url: &str, options: &Options) -> Result<Config, OpenError> {
     let mut config: Config = url.parse().map_err(OpenError::Url)?;
     let settings = settings(config.get_options(), options);
     config
@@ -48,14 +52,39 @@ pub(crate) fn pool(url: &str, options: &Options) -> Result<Pool, OpenError> {
         .connect_timeout(options.connect_timeout)
         .target_session_attrs(TargetSessionAttrs::ReadWrite)
         .options(settings);
+    Ok(config)
+}
+
+/// One connection beside the pool, for what comes before its statements can be prepared.
+pub(crate) async fn connect(url: &str, options: &Options) -> Result<Client, OpenError> {
+    let (client, connection) = config(url, options)?.connect(NoTls).await?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended");
+        }
+    });
+    Ok(client)
+}
+
+/// The pool of connections to the database of this URL.
+pub(crate) fn pool(url: &str, options: &Options) -> Result<Pool, OpenError> {
     let manager = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
-    let pool = Pool::builder(Manager::from_config(config, NoTls, manager))
+    let pool = Pool::builder(Manager::from_config(config(url, options)?, NoTls, manager))
         .max_size(options.connections_max.max(1))
+        .post_create(Hook::async_fn(|client, _| Box::pin(prepare(client))))
         .runtime(Runtime::Tokio1)
         .build()?;
     Ok(pool)
+}
+
+/// Prepares every statement of a call, all in one round trip: no lock is held meanwhile.
+async fn prepare(client: &ClientWrapper) -> Result<(), HookError> {
+    let statements = load::STATEMENTS.iter().chain(&write::STATEMENTS);
+    let prepared = statements.map(|statement| client.prepare_cached(statement));
+    try_join_all(prepared).await.map_err(HookError::Backend)?;
+    Ok(())
 }
 
 /// Where the database of this URL is, without a password: what a start may print.
@@ -84,7 +113,9 @@ fn settings(given: Option<&str>, options: &Options) -> String {
     let given = given.unwrap_or_default();
     format!(
         "{given} -c statement_timeout={bound} -c idle_in_transaction_session_timeout={bound} \
-         -c default_transaction_isolation=read\\ committed -c jit=off"
+         -c default_transaction_isolation=read\\ committed -c jit=off \
+         -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off \
+         -c enable_mergejoin=off"
     )
 }
 

@@ -12,11 +12,12 @@ use tokio_postgres::types::ToSql;
 
 use crate::call::{Chain, Store};
 use crate::codec::{
-    account_id, limited_account, millis, time, timestamp, total, unlimited_account, used_batch,
+    account_id, limited_account, time, timestamp, total, unlimited_account, used_batch,
     used_payment, used_transfer, uuid,
 };
 use crate::error::Failure;
 use crate::pool::Lease;
+use crate::sums::Window;
 
 /// How long to wait before a read is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -60,11 +61,21 @@ const ENTRY_AT: &str = "
 
 const PAYMENT: &str = "SELECT payment_id, record FROM lastro.payments WHERE payment_id = $1";
 
+/// Whole buckets, and the single payments at the window's ends.
 const SUMMARY: &str = "
-    SELECT processor, count(*) AS payments_count, sum(amount)::text AS amount
-    FROM lastro.payments
-    WHERE state = 2 AND requested_at_ms BETWEEN $1 AND $2
-        AND accepted_at > coalesce((SELECT max(purged_at) FROM lastro.purges), -1)
+    SELECT processor, sum(payments_count)::bigint AS payments_count, sum(amount)::text AS amount
+    FROM (
+        SELECT processor, payments_count, amount
+        FROM unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS wanted (level, first, end_)
+        JOIN lastro.payment_sums sums ON sums.level = wanted.level
+            AND sums.bucket >= wanted.first AND sums.bucket < wanted.end_
+        UNION ALL
+        SELECT processor, 1, amount
+        FROM unnest($4::bigint[], $5::bigint[]) AS edge (first_ms, last_ms)
+        JOIN lastro.payments ON state = 2
+            AND requested_at_ms BETWEEN edge.first_ms AND edge.last_ms
+            AND accepted_at > coalesce((SELECT max(purged_at) FROM lastro.purges), -1)
+    ) AS parts
     GROUP BY processor ORDER BY processor";
 
 const PAYMENTS_DUE: &str = "
@@ -217,8 +228,15 @@ impl Store {
         to: Option<Millis>,
         deadline: Instant,
     ) -> Result<Vec<ProcessorSummary>, Unavailable> {
-        let (from, to) = (from.map_or(0, millis), to.map_or(i64::MAX, millis));
-        self.ask(SUMMARY, &[&from, &to], deadline, |rows| {
+        let window = Window::of(from, to);
+        let parameters: [&(dyn ToSql + Sync); 5] = [
+            &window.level,
+            &window.first,
+            &window.end,
+            &window.edge_first_ms,
+            &window.edge_last_ms,
+        ];
+        self.ask(SUMMARY, &parameters, deadline, |rows| {
             rows.iter().map(summary).collect()
         })
         .await

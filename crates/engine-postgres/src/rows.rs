@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::codec::{encode, millis, pending_state_number, signed, time, uuid};
 use crate::snapshot::Snapshot;
+use crate::sums::SumRows;
 
 /// Columns of accounts, sorted by id.
 #[derive(Debug, Default)]
@@ -159,6 +160,7 @@ pub(crate) struct Rows {
     pub(crate) unlimited_new: AccountRows,
     pub(crate) unlimited_changed: AccountRows,
     pub(crate) purged_at: Vec<i64>,
+    pub(crate) sums: SumRows,
     pub(crate) newest_at: i64,
 }
 
@@ -294,5 +296,14 @@ impl Rows {
             };
             rows.push(uuid(id.to_u128()), used);
         }
+        // A settled payment never changes again: each was settled by this call.
+        let purged_at = snapshot.changed.purged_at.last();
+        let purged_at = purged_at.copied().unwrap_or(snapshot.purged_at);
+        let changed = snapshot.changed.payments.iter();
+        let changed = changed.filter_map(|id| match snapshot.payments.get(id) {
+            Some(UsedPayment::Accepted(payment)) => Some(payment),
+            _ => None,
+        });
+        self.sums = SumRows::of(changed.filter(|payment| payment.accepted_at > purged_at));
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Snapshot {
     pub(crate) due: BTreeSet<(Timestamp, TransferId)>,
     /// The database's time.
     pub(crate) now: Timestamp,
+    /// When payments were last purged; 0: never, or no command is about payments.
+    pub(crate) purged_at: Timestamp,
     /// No event of what was read is later.
     pub(crate) newest: Timestamp,
     /// What was asked for.

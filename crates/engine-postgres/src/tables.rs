@@ -14,7 +14,7 @@ use ledger::{
 use crate::call::Store;
 use crate::error::{Failure, OpenError};
 use crate::migrate;
-use crate::pool::{Lease, Options, pool};
+use crate::pool::{Lease, Options, connect, pool};
 use crate::rows::Rows;
 use crate::snapshot::Snapshot;
 use crate::write::write;
@@ -35,15 +35,14 @@ impl Tables {
     ///
     /// See [`OpenError`].
     pub async fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
-        let pool = pool(url, options)?;
-        let mut client = pool.get().await?;
+        let mut client = connect(url, options).await?;
         if options.migrate {
             migrate::run(&mut client).await?;
         } else {
             migrate::check(&client).await?;
         }
         drop(client);
-        Ok(Self(Store::new(pool)))
+        Ok(Self(Store::new(pool(url, options)?)))
     }
 
     pub(crate) const fn store(&self) -> &Store {

@@ -1,4 +1,5 @@
-//! The second round trip of a call: what its events make, a statement for each table.
+//! The second round trip of a call: what its events make, a statement for each table, and the
+//! commit. They go together: where one of them fails, the database makes a rollback of the commit.
 //!
 //! Whatever is written is locked by the call already, or new. What may be new on another node at
 //! the same time is inserted first, sorted: the later node waits, meets a unique key, and its whole
@@ -7,8 +8,9 @@
 
 use std::pin::Pin;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join, join_all, try_join_all};
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, Statement};
 
 use crate::error::Failure;
 use crate::pool::Lease;
@@ -84,6 +86,20 @@ const ENTRIES: &str = "
 
 const PURGES: &str = "INSERT INTO lastro.purges (purged_at) SELECT unnest($1::bigint[])";
 
+/// Summaries begin anew.
+const SUMS_GONE: &str = "DELETE FROM lastro.payment_sums";
+
+const SUMS: &str = "
+    INSERT INTO lastro.payment_sums AS old
+        (level, bucket, processor, payments_count, amount, stripe)
+    SELECT new.level, new.bucket, new.processor, new.payments_count, new.amount::numeric,
+        $6::smallint
+    FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::bigint[], $5::text[])
+        AS new (level, bucket, processor, payments_count, amount)
+    ON CONFLICT (level, bucket, processor, stripe) DO UPDATE SET
+        payments_count = old.payments_count + excluded.payments_count,
+        amount = old.amount + excluded.amount";
+
 const STRIPES: &str = r#"
     INSERT INTO lastro.stripes AS old (account_id, stripe, currency, opened_at, debits_posted,
         credits_posted, debits_pending, credits_pending)
@@ -99,30 +115,89 @@ const STRIPES: &str = r#"
         debits_pending = lastro.add_wrapping(old.debits_pending, excluded.debits_pending),
         credits_pending = lastro.add_wrapping(old.credits_pending, excluded.credits_pending)"#;
 
-type Parameters<'a> = Vec<&'a (dyn ToSql + Sync)>;
+/// Those of most calls.
+pub(crate) const STATEMENTS: [&str; 14] = [
+    TRANSFERS_NEW,
+    PAYMENTS_NEW,
+    BATCHES_NEW,
+    ACCOUNTS_NEW,
+    STRIPES_NEW,
+    TRANSFERS_SETTLED,
+    PENDINGS_ENDED,
+    PENDINGS_GONE,
+    PENDINGS_NEW,
+    PAYMENTS_CHANGED,
+    ACCOUNTS_CHANGED,
+    ENTRIES,
+    SUMS,
+    STRIPES,
+];
 
-/// Writes the rows; unlimited accounts' changes go to this stripe.
+type Parameters<'a> = Vec<&'a (dyn ToSql + Sync)>;
+type Statements<'a> = Vec<(&'static str, Parameters<'a>)>;
+
+/// Writes the rows in a transaction of the caller's; unlimited accounts' changes go to this stripe.
 pub(crate) async fn write(lease: &Lease, rows: &Rows, stripe: i16) -> Result<(), Failure> {
-    let mut statements: Vec<(&str, Parameters<'_>)> = Vec::new();
-    insert_ids(rows, &mut statements);
-    change_ids(rows, &mut statements);
-    change_money(rows, &stripe, &mut statements);
-    let client = lease.client();
-    let mut prepared = Vec::with_capacity(statements.len());
-    for (statement, _) in &statements {
-        prepared.push(client.prepare_cached(statement).await?);
-    }
-    let sent = prepared.iter().zip(&statements);
-    let sent = sent.map(|(statement, (_, parameters))| {
-        let sent = client.execute(statement, parameters);
-        Box::pin(sent) as Pin<Box<dyn Future<Output = _> + Send>>
-    });
-    try_join_all(sent).await?;
+    let statements = statements(rows, &stripe);
+    let prepared = prepared(lease, &statements).await?;
+    try_join_all(sent(lease, &prepared, &statements)).await?;
     Ok(())
 }
 
+/// Likewise, and commits. The connection is given back when the transaction has ended, else it is
+/// closed.
+pub(crate) async fn write_and_commit(
+    lease: Lease,
+    rows: &Rows,
+    stripe: i16,
+) -> Result<(), Failure> {
+    let statements = statements(rows, &stripe);
+    let prepared = prepared(&lease, &statements).await?;
+    // Polled, and so sent, in this order.
+    let written = join_all(sent(&lease, &prepared, &statements));
+    let (written, committed) = join(written, lease.client().batch_execute("COMMIT")).await;
+    if committed.is_ok() {
+        lease.done();
+    }
+    match written.into_iter().find_map(Result::err) {
+        // An answer of the server's: nothing after it was done, the commit least of all.
+        Some(error) if error.code().is_some() => Err(Failure::Database(error)),
+        Some(_) => Err(Failure::CommitUnknown),
+        None => committed.map_err(|_| Failure::CommitUnknown),
+    }
+}
+
+fn statements<'a>(rows: &'a Rows, stripe: &'a i16) -> Statements<'a> {
+    let mut statements = Vec::new();
+    insert_ids(rows, &mut statements);
+    change_ids(rows, &mut statements);
+    change_money(rows, stripe, &mut statements);
+    statements
+}
+
+async fn prepared(lease: &Lease, statements: &Statements<'_>) -> Result<Vec<Statement>, Failure> {
+    let mut prepared = Vec::with_capacity(statements.len());
+    for (statement, _) in statements {
+        prepared.push(lease.client().prepare_cached(statement).await?);
+    }
+    Ok(prepared)
+}
+
+/// Each sends its statement at the first poll.
+fn sent<'a>(
+    lease: &'a Lease,
+    prepared: &'a [Statement],
+    statements: &'a Statements<'a>,
+) -> impl Iterator<Item = Pin<Box<dyn Future<Output = Result<u64, Error>> + Send + 'a>>> {
+    let sent = prepared.iter().zip(statements);
+    sent.map(|(statement, (_, parameters))| {
+        let sent = lease.client().execute(statement, parameters);
+        Box::pin(sent) as Pin<Box<dyn Future<Output = _> + Send>>
+    })
+}
+
 /// What may be new on another node too.
-fn insert_ids<'a>(rows: &'a Rows, statements: &mut Vec<(&'static str, Parameters<'a>)>) {
+fn insert_ids<'a>(rows: &'a Rows, statements: &mut Statements<'a>) {
     let new = &rows.transfers_new;
     if !new.id.is_empty() {
         let parameters: Parameters<'a> = vec![&new.id, &new.record, &new.pending_state];
@@ -148,11 +223,12 @@ fn insert_ids<'a>(rows: &'a Rows, statements: &mut Vec<(&'static str, Parameters
     }
     if !rows.purged_at.is_empty() {
         statements.push((PURGES, vec![&rows.purged_at]));
+        statements.push((SUMS_GONE, Vec::new()));
     }
 }
 
 /// What becomes of ids that are locked.
-fn change_ids<'a>(rows: &'a Rows, statements: &mut Vec<(&'static str, Parameters<'a>)>) {
+fn change_ids<'a>(rows: &'a Rows, statements: &mut Statements<'a>) {
     let settled = &rows.transfers_settled;
     if !settled.id.is_empty() {
         statements.push((TRANSFERS_SETTLED, vec![&settled.id, &settled.record]));
@@ -185,11 +261,7 @@ fn change_ids<'a>(rows: &'a Rows, statements: &mut Vec<(&'static str, Parameters
 }
 
 /// Totals and entries.
-fn change_money<'a>(
-    rows: &'a Rows,
-    stripe: &'a i16,
-    statements: &mut Vec<(&'static str, Parameters<'a>)>,
-) {
+fn change_money<'a>(rows: &'a Rows, stripe: &'a i16, statements: &mut Statements<'a>) {
     let accounts = &rows.limited_changed;
     if !accounts.id.is_empty() {
         let parameters: Parameters<'a> = vec![
@@ -220,6 +292,18 @@ fn change_money<'a>(
             &entries.entered_at,
         ];
         statements.push((ENTRIES, parameters));
+    }
+    let sums = &rows.sums;
+    if !sums.level.is_empty() {
+        let parameters: Parameters<'a> = vec![
+            &sums.level,
+            &sums.bucket,
+            &sums.processor,
+            &sums.payments_count,
+            &sums.amount,
+            stripe,
+        ];
+        statements.push((SUMS, parameters));
     }
     let accounts = &rows.unlimited_changed;
     if !accounts.id.is_empty() {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use engine_embedded::EmbeddedEngine;
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
 use ledger::{BATCH_COMMANDS_MAX, Batch, Command, Engine, Outcome, Refusal};
@@ -38,11 +37,16 @@ struct Shared {
     progress: ProgressBar,
 }
 
-pub(super) fn drive(engine: EmbeddedEngine, workload: &Arc<Workload>) -> anyhow::Result<Driven> {
+/// Opens the engine in the runtime that drives it, and closes it at the end.
+pub(super) fn drive(
+    open: impl AsyncFnOnce() -> anyhow::Result<Arc<dyn Engine>>,
+    workload: &Arc<Workload>,
+) -> anyhow::Result<Driven> {
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
+        .enable_all()
         .build()?;
-    let setup_frames = runtime.block_on(open_accounts(&engine, workload))?;
+    let engine = runtime.block_on(open())?;
+    let setup_frames = runtime.block_on(open_accounts(&*engine, workload))?;
     let shared = Rc::new(RefCell::new(Shared {
         left: workload.transfers,
         created_count: 0,
@@ -50,7 +54,6 @@ pub(super) fn drive(engine: EmbeddedEngine, workload: &Arc<Workload>) -> anyhow:
         latency_ns: Histogram::new_with_max(60_000_000_000, 3)?,
         progress: progress(workload.transfers),
     }));
-    let engine = Arc::new(engine);
     let started = Instant::now();
     LocalSet::new().block_on(&runtime, clients(&engine, workload, &shared))?;
     let elapsed = started.elapsed();
@@ -67,7 +70,7 @@ pub(super) fn drive(engine: EmbeddedEngine, workload: &Arc<Workload>) -> anyhow:
     })
 }
 
-async fn open_accounts(engine: &EmbeddedEngine, workload: &Workload) -> anyhow::Result<usize> {
+async fn open_accounts(engine: &dyn Engine, workload: &Workload) -> anyhow::Result<usize> {
     let commands = workload.open_accounts()?;
     let mut frames = 0;
     for chunk in commands.chunks(BATCH_COMMANDS_MAX) {
@@ -82,7 +85,7 @@ async fn open_accounts(engine: &EmbeddedEngine, workload: &Workload) -> anyhow::
 }
 
 async fn clients(
-    engine: &Arc<EmbeddedEngine>,
+    engine: &Arc<dyn Engine>,
     workload: &Arc<Workload>,
     shared: &Rc<RefCell<Shared>>,
 ) -> anyhow::Result<()> {
@@ -91,7 +94,7 @@ async fn clients(
         let (engine, shared) = (Arc::clone(engine), Rc::clone(shared));
         let client = workload.client(number);
         let batch = workload.batch;
-        clients.spawn_local(async move { one_client(&engine, client, batch, &shared).await });
+        clients.spawn_local(async move { one_client(&*engine, client, batch, &shared).await });
     }
     while let Some(ended) = clients.join_next().await {
         ended??;
@@ -100,7 +103,7 @@ async fn clients(
 }
 
 async fn one_client(
-    engine: &EmbeddedEngine,
+    engine: &dyn Engine,
     mut client: Client,
     batch: usize,
     shared: &RefCell<Shared>,
@@ -133,7 +136,7 @@ async fn one_client(
     }
 }
 
-async fn submit(engine: &EmbeddedEngine, commands: Vec<Command>) -> anyhow::Result<Vec<Outcome>> {
+async fn submit(engine: &dyn Engine, commands: Vec<Command>) -> anyhow::Result<Vec<Outcome>> {
     let batch = Batch::independent(commands)?;
     let mut outcomes = engine
         .submit(vec![batch], Instant::now() + DEADLINE)

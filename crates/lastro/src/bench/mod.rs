@@ -1,26 +1,22 @@
-//! `lastro bench`: durable transfers per second in process, with the disk's own floor beside them.
+//! `lastro bench`: durable transfers per second, driven in process.
 //!
-//! The floor is what the disk takes for the same bytes: frames of the same sizes, written and
-//! synced one by one into the same kind of storage, with no ledger at all.
+//! By default over the embedded engine, with the disk's own floor beside the figures: the floor is what the disk takes for the same bytes: frames of the same sizes, written and
+//! synced one by one into the same kind of storage, with no ledger at all. With `--database-url` over
+//! a PostgreSQL, whose settings decide what an answer waits for.
 
 mod drive;
+mod embedded;
 mod floor;
 mod folder;
+mod postgres;
 mod report;
 mod workload;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::{Context, ensure};
-use engine_embedded::EmbeddedEngine;
-use journal::{Durability, FileStorage};
-
-use crate::clock::SystemClock;
-use folder::Folder;
-use report::Report;
-use workload::Workload;
+use anyhow::ensure;
+use journal::Durability;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -42,6 +38,10 @@ pub(crate) struct Options {
     /// What an answer waits for: `disk` or `os`.
     #[arg(long, default_value_t = Durability::Disk)]
     durability: Durability,
+    /// Measures the engine over this PostgreSQL instead, in a database without a ledger:
+    /// `postgres://user:password@host:port/name`.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["durability", "data_dir"])]
+    database_url: Option<String>,
     /// Where to write; must be new or empty. By default a fresh folder under the current one,
     /// removed at the end.
     #[arg(long)]
@@ -63,73 +63,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         (1..=batch_max).contains(&options.batch),
         "--batch must be 1 to {batch_max}"
     );
-    let folder = Folder::prepare(options.data_dir.as_deref())?;
-    let report = measure(options, &folder)?;
+    let report = match &options.database_url {
+        Some(url) => postgres::measure(options, url)?,
+        None => embedded::measure(options)?,
+    };
     report.print();
     if let Some(path) = &options.json {
         report.write_json(path)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn measure(options: &Options, folder: &Folder) -> anyhow::Result<Report> {
-    let engine_options = engine_options(options);
-    let place = folder.path().join("ledger");
-    let (engine, _) = EmbeddedEngine::open(
-        storage(&place)?,
-        engine_options.clone(),
-        Arc::new(SystemClock),
-    )?;
-    let workload = Arc::new(Workload::new(options));
-    let driven = drive::drive(engine, &workload)?;
-
-    // It ends by reopening, verifying and comparing the counts.
-    let verified = engine_embedded::verify(storage(&place)?, engine_options.journal.clone(), false)
-        .context("the bench's own journal could not be verified")?;
-    ensure!(
-        verified.is_clean(),
-        "verify found: {:?}",
-        verified.audit.findings
-    );
-    let (created, refused) = (
-        verified.audit.transfers_count,
-        verified.audit.refusals_count,
-    );
-    ensure!(
-        (created, refused) == (driven.created_count, driven.refused_count),
-        "{} created and {} refused were answered, {created} and {refused} are in the journal",
-        driven.created_count,
-        driven.refused_count
-    );
-    let (engine, recovery) = EmbeddedEngine::open(
-        storage(&place)?,
-        engine_options.clone(),
-        Arc::new(SystemClock),
-    )?;
-    ensure!(
-        engine.transfer_ids_count() as u64 == created + refused,
-        "the reopened engine knows {} ids",
-        engine.transfer_ids_count()
-    );
-    drop(engine);
-
-    let frames = &verified.frame_bytes[driven.setup_frames..];
-    let floor = floor::measure(&folder.path().join("floor"), frames, options.durability)?;
-    Ok(Report::new(
-        options,
-        &driven,
-        &floor,
-        frames,
-        recovery.elapsed,
-    ))
-}
-
-fn engine_options(options: &Options) -> engine_embedded::Options {
-    let mut engine_options = engine_embedded::Options::default();
-    engine_options.journal.durability = options.durability;
-    engine_options
-}
-
-fn storage(place: &std::path::Path) -> anyhow::Result<FileStorage> {
-    FileStorage::open(place).with_context(|| format!("cannot open {}", place.display()))
 }

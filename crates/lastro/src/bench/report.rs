@@ -14,6 +14,7 @@ use super::floor::Floor;
 /// The figures. The names are stable.
 #[derive(Serialize)]
 pub(super) struct Report {
+    engine: &'static str,
     transfers_count: u64,
     accounts_count: u64,
     batch: usize,
@@ -29,6 +30,14 @@ pub(super) struct Report {
     batch_p999_us: f64,
     batch_max_us: f64,
     rss_bytes: u64,
+    /// Of an engine with a journal.
+    #[serde(flatten)]
+    journal: Option<JournalFigures>,
+}
+
+/// The journal's figures, and those of the disk beside it.
+#[derive(Serialize)]
+pub(super) struct JournalFigures {
     frames_count: usize,
     journal_bytes: u64,
     floor_transfers_per_s: f64,
@@ -37,32 +46,14 @@ pub(super) struct Report {
     reopened_in_s: f64,
 }
 
-impl Report {
+impl JournalFigures {
     pub(super) fn new(
         options: &Options,
-        driven: &Driven,
         floor: &Floor,
         frames: &[u64],
         reopened: Duration,
     ) -> Self {
-        let elapsed_s = driven.elapsed.as_secs_f64();
-        let latency = &driven.latency_ns;
         Self {
-            transfers_count: options.transfers,
-            accounts_count: options.accounts,
-            batch: options.batch,
-            concurrency: options.concurrency,
-            hot: options.hot,
-            created_count: driven.created_count,
-            refused_count: driven.refused_count,
-            durability: options.durability.to_string(),
-            elapsed_s,
-            transfers_per_s: per_second(options.transfers, driven.elapsed),
-            batch_p50_us: quantile_us(latency, 0.5),
-            batch_p99_us: quantile_us(latency, 0.99),
-            batch_p999_us: quantile_us(latency, 0.999),
-            batch_max_us: quantile_us(latency, 1.0),
-            rss_bytes: driven.rss_bytes,
             frames_count: frames.len(),
             journal_bytes: frames.iter().sum(),
             floor_transfers_per_s: per_second(options.transfers, floor.elapsed),
@@ -72,34 +63,11 @@ impl Report {
         }
     }
 
-    pub(super) fn print(&self) {
-        let floor_share = 100.0 * self.transfers_per_s / self.floor_transfers_per_s;
+    fn print(&self) {
         println!(
-            "{} transfers between {} accounts{}, {} a call, {} in flight, durability {}",
-            self.transfers_count,
-            self.accounts_count,
-            if self.hot { " and one hot" } else { "" },
-            self.batch,
-            self.concurrency,
-            self.durability
-        );
-        println!(
-            "  created {}, refused {}",
-            self.created_count, self.refused_count
-        );
-        println!(
-            "  {:>12.0} transfers/s   ({floor_share:.0} % of the floor)",
-            self.transfers_per_s
-        );
-        println!(
-            "  a call takes p50 {:.0} us, p99 {:.0} us, p99.9 {:.0} us, max {:.0} us",
-            self.batch_p50_us, self.batch_p99_us, self.batch_p999_us, self.batch_max_us
-        );
-        println!(
-            "  {} frames, {:.1} MB of journal; {:.1} MB resident; reopened in {:.2} s",
+            "  {} frames, {:.1} MB of journal; reopened in {:.2} s",
             self.frames_count,
             megabytes(self.journal_bytes),
-            megabytes(self.rss_bytes),
             self.reopened_in_s
         );
         println!(
@@ -108,6 +76,71 @@ impl Report {
             self.floor_transfers_per_s, self.floor_p50_us, self.floor_p99_us
         );
         println!("  reopened, verified, and the counts are the same");
+    }
+}
+
+impl Report {
+    pub(super) fn new(
+        options: &Options,
+        driven: &Driven,
+        (engine, durability): (&'static str, String),
+        journal: Option<JournalFigures>,
+    ) -> Self {
+        let elapsed_s = driven.elapsed.as_secs_f64();
+        let latency = &driven.latency_ns;
+        Self {
+            engine,
+            transfers_count: options.transfers,
+            accounts_count: options.accounts,
+            batch: options.batch,
+            concurrency: options.concurrency,
+            hot: options.hot,
+            created_count: driven.created_count,
+            refused_count: driven.refused_count,
+            durability,
+            elapsed_s,
+            transfers_per_s: per_second(options.transfers, driven.elapsed),
+            batch_p50_us: quantile_us(latency, 0.5),
+            batch_p99_us: quantile_us(latency, 0.99),
+            batch_p999_us: quantile_us(latency, 0.999),
+            batch_max_us: quantile_us(latency, 1.0),
+            rss_bytes: driven.rss_bytes,
+            journal,
+        }
+    }
+
+    pub(super) fn print(&self) {
+        println!(
+            "{} transfers between {} accounts{}, {} a call, {} in flight, engine {}, durability {}",
+            self.transfers_count,
+            self.accounts_count,
+            if self.hot { " and one hot" } else { "" },
+            self.batch,
+            self.concurrency,
+            self.engine,
+            self.durability
+        );
+        println!(
+            "  created {}, refused {}",
+            self.created_count, self.refused_count
+        );
+        let share = |journal: &JournalFigures| {
+            let share = 100.0 * self.transfers_per_s / journal.floor_transfers_per_s;
+            format!("   ({share:.0} % of the floor)")
+        };
+        println!(
+            "  {:>12.0} transfers/s{}",
+            self.transfers_per_s,
+            self.journal.as_ref().map(share).unwrap_or_default()
+        );
+        println!(
+            "  a call takes p50 {:.0} us, p99 {:.0} us, p99.9 {:.0} us, max {:.0} us",
+            self.batch_p50_us, self.batch_p99_us, self.batch_p999_us, self.batch_max_us
+        );
+        println!("  {:.1} MB resident", megabytes(self.rss_bytes));
+        if let Some(journal) = &self.journal {
+            journal.print();
+        }
     }
 
     pub(super) fn write_json(&self, path: &Path) -> anyhow::Result<()> {

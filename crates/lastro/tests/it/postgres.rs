@@ -46,3 +46,36 @@ fn what_one_node_answered_the_other_shows() {
     assert!(other.stop().unwrap().success());
     assert_eq!(std::fs::read_dir(unused.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn bench_takes_a_database_without_a_ledger() {
+    let postgres = Postgres::start().unwrap();
+    let url = postgres.url();
+    let bench = || {
+        Command::new(binary())
+            .args(["bench", "--database-url", &url, "--transfers", "300"])
+            .args(["--batch", "1", "--concurrency", "64", "--accounts", "5"])
+            .args(["--hot", "--json", "-"])
+            .output()
+            .unwrap()
+    };
+    let output = bench();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let json = &said[said.find("\n{").unwrap()..];
+    let figures: serde_json::Value = serde_json::from_str(json).unwrap();
+    assert_eq!(figures["engine"], "postgres");
+    assert!(figures["durability"].as_str().unwrap().starts_with("disk"));
+    let decided = figures["created_count"].as_u64().unwrap();
+    assert_eq!(decided + figures["refused_count"].as_u64().unwrap(), 300);
+    let again = bench();
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(
+        !again.status.success() && said.contains("there is a ledger"),
+        "{said}"
+    );
+}

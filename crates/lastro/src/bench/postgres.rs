@@ -1,0 +1,46 @@
+//! The engine over PostgreSQL, driven; then what is in the database is compared.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use engine_postgres::PostgresEngine;
+use ledger::{AccountId, Currency, Engine};
+
+use super::Options;
+use super::drive::drive;
+use super::report::Report;
+use super::workload::Workload;
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+pub(super) fn measure(options: &Options, url: &str) -> anyhow::Result<Report> {
+    let workload = Arc::new(Workload::new(options));
+    let mut durability = String::new();
+    let driven = drive(
+        async || {
+            let engine = open(url).await?;
+            durability = engine.durability().to_string();
+            Ok(Arc::new(engine) as Arc<dyn Engine>)
+        },
+        &workload,
+    )?;
+    Ok(Report::new(
+        options,
+        &driven,
+        ("postgres", durability),
+        None,
+    ))
+}
+
+async fn open(url: &str) -> anyhow::Result<PostgresEngine> {
+    let engine = PostgresEngine::open(url, &engine_postgres::Options::default()).await;
+    let engine = engine.context("cannot open the ledger in the database")?;
+    let world = AccountId::world(Currency::new("BRL")?);
+    let found = engine.account(world, Instant::now() + DEADLINE).await?;
+    ensure!(
+        found.is_none(),
+        "there is a ledger in the database: a benchmark takes a new one"
+    );
+    Ok(engine)
+}
