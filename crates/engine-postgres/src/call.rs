@@ -12,6 +12,7 @@ use crate::error::Failure;
 use crate::keys::Keys;
 use crate::known::Known;
 use crate::load::load;
+use crate::metrics;
 use crate::pool::Lease;
 use crate::rows::Rows;
 use crate::snapshot::Snapshot;
@@ -63,6 +64,7 @@ impl Store {
             let failure = match self.attempt_by(batches, keys, deadline).await {
                 Ok(Attempt::Done(outcomes)) => return Ok(outcomes),
                 Ok(Attempt::Wider(wider)) => {
+                    metrics::retry_wider();
                     keys = wider;
                     continue;
                 }
@@ -78,6 +80,7 @@ impl Store {
                 return Err(failure.unavailable());
             }
             tracing::debug!(error = %Chain(&failure), "an attempt failed; another one is made");
+            metrics::retry(&failure);
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(pause_max);
             keys = Keys::of(batches);

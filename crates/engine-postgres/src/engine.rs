@@ -74,8 +74,8 @@ impl PostgresEngine {
 /// # Errors
 ///
 /// See [`OpenError`].
-pub async fn migrate(url: &str) -> Result<Migrated, OpenError> {
-    let mut client = connect(url, &Options::default()).await?;
+pub async fn migrate(url: &str, options: &Options) -> Result<Migrated, OpenError> {
+    let mut client = connect(url, options).await?;
     migrate::run(&mut client).await
 }
 

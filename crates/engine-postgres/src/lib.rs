@@ -40,6 +40,7 @@ mod expiry;
 mod keys;
 mod known;
 mod load;
+mod metrics;
 mod migrate;
 mod pages;
 mod pool;

@@ -13,7 +13,7 @@ use crate::error::{Failure, OpenError};
 use crate::{load, write};
 
 /// How the engine is opened.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// How many connections there are at most.
     pub connections_max: usize,
@@ -33,7 +33,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             connections_max: 15,
-            calls_max: 2,
+            calls_max: 1,
             queue_bytes_max: 64 << 20,
             connect_timeout: Duration::from_secs(1),
             statement_timeout: Duration::from_secs(5),

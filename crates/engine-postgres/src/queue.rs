@@ -9,6 +9,7 @@ use ledger::{Batch, Outcome, Unavailable};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::call::Store;
+use crate::metrics::Metrics;
 
 /// About how many bytes of commands go in one call.
 const CALL_BYTES_MAX: usize = 4 << 20;
@@ -30,6 +31,7 @@ pub(crate) struct Queue {
     sender: mpsc::UnboundedSender<Request>,
     waiting_bytes: Arc<AtomicUsize>,
     bytes_max: usize,
+    metrics: Arc<Metrics>,
 }
 
 impl Queue {
@@ -38,11 +40,13 @@ impl Queue {
         let (sender, receiver) = mpsc::unbounded_channel();
         let receiver = Arc::new(Mutex::new(receiver));
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
+        let metrics = Arc::new(Metrics::new());
         for _ in 0..calls_max.max(1) {
             let caller = Caller {
                 store: store.clone(),
                 receiver: Arc::clone(&receiver),
                 waiting_bytes: Arc::clone(&waiting_bytes),
+                metrics: Arc::clone(&metrics),
             };
             tokio::spawn(caller.run());
         }
@@ -50,6 +54,7 @@ impl Queue {
             sender,
             waiting_bytes,
             bytes_max,
+            metrics,
         }
     }
 
@@ -66,6 +71,7 @@ impl Queue {
             self.waiting_bytes.fetch_sub(size_bytes, Ordering::Relaxed);
             return Err(Unavailable::Overloaded);
         }
+        self.metrics.queue_bytes(before + size_bytes);
         let (answer, answered) = oneshot::channel();
         let request = Request {
             batches,
@@ -89,15 +95,16 @@ struct Caller {
     store: Store,
     receiver: Arc<Mutex<mpsc::UnboundedReceiver<Request>>>,
     waiting_bytes: Arc<AtomicUsize>,
+    metrics: Arc<Metrics>,
 }
 
 impl Caller {
     async fn run(self) {
         while let Some(requests) = self.gather().await {
-            let store = self.store.clone();
+            let (store, metrics) = (self.store.clone(), Arc::clone(&self.metrics));
             // A panic ends this call alone: its requests are answered that the ledger is
             // unavailable, and the database rolls it back.
-            let _ = tokio::spawn(async move { call(&store, requests).await }).await;
+            let _ = tokio::spawn(async move { call(&store, requests, &metrics).await }).await;
         }
     }
 
@@ -114,12 +121,13 @@ impl Caller {
             bytes += request.size_bytes;
             requests.push(request);
         }
-        self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        let before = self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.metrics.queue_bytes(before.saturating_sub(bytes));
         Some(requests)
     }
 }
 
-async fn call(store: &Store, requests: Vec<Request>) {
+async fn call(store: &Store, requests: Vec<Request>, metrics: &Metrics) {
     let now = Instant::now();
     let mut batches = Vec::new();
     let mut callers = Vec::with_capacity(requests.len());
@@ -137,7 +145,11 @@ async fn call(store: &Store, requests: Vec<Request>) {
     if callers.is_empty() {
         return;
     }
-    match store.call(&batches, latest).await {
+    metrics.pool(&store.pool);
+    let answered = store.call(&batches, latest).await;
+    let commands_count = batches.iter().map(|batch| batch.commands().len()).sum();
+    metrics.call(commands_count, now.elapsed());
+    match answered {
         Ok(outcomes) => {
             let mut outcomes = outcomes.into_iter();
             for (answer, count) in callers {

@@ -2,6 +2,7 @@
 
 mod bench;
 mod clock;
+mod database;
 mod load;
 mod log;
 mod migrate;

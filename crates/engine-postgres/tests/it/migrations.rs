@@ -13,14 +13,14 @@ fn migrations_run_once_also_by_many_at_once() {
             let tasks: Vec<_> = (0..4)
                 .map(|_| {
                     let url = url.clone();
-                    tokio::spawn(async move { migrate(&url).await })
+                    tokio::spawn(async move { migrate(&url, &Options::default()).await })
                 })
                 .collect();
             let mut migrated = Vec::new();
             for task in tasks {
                 migrated.push(task.await.unwrap().unwrap());
             }
-            migrated.push(migrate(&url).await.unwrap());
+            migrated.push(migrate(&url, &Options::default()).await.unwrap());
             migrated
         });
         let first = migrated.iter().filter(|done| done.from == 0).count();
@@ -45,13 +45,15 @@ fn an_engine_says_when_the_database_is_not_at_its_migration() {
     };
     let older = runtime.block_on(PostgresEngine::open(&postgres.url(), &by_hand));
     assert!(matches!(older, Err(OpenError::Older { found: 0, .. })));
-    runtime.block_on(migrate(&postgres.url())).unwrap();
+    runtime
+        .block_on(migrate(&postgres.url(), &Options::default()))
+        .unwrap();
     let open = || runtime.block_on(PostgresEngine::open(&postgres.url(), &by_hand));
     assert!(open().is_ok());
     postgres
         .psql("INSERT INTO lastro.migrations (number) VALUES (999)")
         .unwrap();
     assert!(matches!(open(), Err(OpenError::Newer { found: 999, .. })));
-    let newer = runtime.block_on(migrate(&postgres.url()));
+    let newer = runtime.block_on(migrate(&postgres.url(), &Options::default()));
     assert!(matches!(newer, Err(OpenError::Newer { found: 999, .. })));
 }

@@ -18,6 +18,8 @@ use std::process::ExitCode;
 use anyhow::ensure;
 use journal::Durability;
 
+use crate::database::DatabaseSettings;
+
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// How many transfers.
@@ -42,6 +44,8 @@ pub(crate) struct Options {
     /// `postgres://user:password@host:port/name`.
     #[arg(long, value_name = "URL", conflicts_with_all = ["durability", "data_dir"])]
     database_url: Option<String>,
+    #[command(flatten)]
+    database: DatabaseSettings,
     /// Where to write; must be new or empty. By default a fresh folder under the current one,
     /// removed at the end.
     #[arg(long)]
@@ -65,7 +69,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     );
     let report = match &options.database_url {
         Some(url) => postgres::measure(options, url)?,
-        None => embedded::measure(options)?,
+        None => {
+            let settings = "the settings of a database are for --database-url";
+            ensure!(!options.database.is_any(), settings);
+            embedded::measure(options)?
+        }
     };
     report.print();
     if let Some(path) = &options.json {

@@ -16,10 +16,11 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 pub(super) fn measure(options: &Options, url: &str) -> anyhow::Result<Report> {
     let workload = Arc::new(Workload::new(options));
+    let database = options.database.options(url)?;
     let mut durability = String::new();
     let driven = drive(
         async || {
-            let engine = open(url).await?;
+            let engine = open(url, &database).await?;
             durability = engine.durability().to_string();
             Ok(Arc::new(engine) as Arc<dyn Engine>)
         },
@@ -33,8 +34,8 @@ pub(super) fn measure(options: &Options, url: &str) -> anyhow::Result<Report> {
     ))
 }
 
-async fn open(url: &str) -> anyhow::Result<PostgresEngine> {
-    let engine = PostgresEngine::open(url, &engine_postgres::Options::default()).await;
+async fn open(url: &str, options: &engine_postgres::Options) -> anyhow::Result<PostgresEngine> {
+    let engine = PostgresEngine::open(url, options).await;
     let engine = engine.context("cannot open the ledger in the database")?;
     let world = AccountId::world(Currency::new("BRL")?);
     let found = engine.account(world, Instant::now() + DEADLINE).await?;

@@ -11,6 +11,8 @@ use journal::Durability;
 use serde::Deserialize;
 use server::{Hosts, ListenAddress};
 
+use crate::database::DatabaseSettings;
+
 use super::tls::{GrpcTlsFiles, RemoteTlsFiles, TlsOptions};
 
 /// What was asked for on the command line or in the environment.
@@ -60,6 +62,8 @@ pub(crate) struct Options {
     ledger: Option<String>,
     #[command(flatten)]
     tls: TlsOptions,
+    #[command(flatten)]
+    database: DatabaseSettings,
     /// Leaves the database's tables as they are: `lastro migrate` has been run.
     #[arg(long, env = "LASTRO_NO_MIGRATE", value_parser = FalseyValueParser::new())]
     no_migrate: bool,
@@ -83,6 +87,10 @@ struct File {
     durability: Option<String>,
     engine: Option<String>,
     database_url: Option<String>,
+    database_connections: Option<usize>,
+    database_calls: Option<usize>,
+    database_connect_timeout_ms: Option<u64>,
+    database_statement_timeout_ms: Option<u64>,
     no_migrate: Option<bool>,
     role: Option<String>,
     grpc_listen: Option<String>,
@@ -122,8 +130,13 @@ impl Role {
 pub(crate) enum EngineConfig {
     /// In the data folder.
     Embedded,
-    /// In a PostgreSQL, migrated at the start or not.
-    Postgres { url: String, migrate: bool },
+    /// In a PostgreSQL.
+    Postgres {
+        /// Where it is.
+        url: String,
+        /// How it is used.
+        options: engine_postgres::Options,
+    },
     /// In another process.
     Remote {
         ledger: LedgerAddress,
@@ -174,10 +187,17 @@ impl Config {
             ledger_tls_cert: file.ledger_tls_cert,
             ledger_tls_key: file.ledger_tls_key,
         });
+        let database = options.database.or(&DatabaseSettings::new(
+            file.database_connections,
+            file.database_calls,
+            file.database_connect_timeout_ms,
+            file.database_statement_timeout_ms,
+        ));
         let engine = engine(EngineOptions {
             role,
             name: options.engine.or(file.engine),
             url: options.database_url.or(file.database_url),
+            database,
             migrate: !no_migrate,
             ledger: options.ledger.or(file.ledger),
             tls: tls.of_ledger()?,
@@ -278,6 +298,7 @@ struct EngineOptions {
     role: Role,
     name: Option<String>,
     url: Option<String>,
+    database: DatabaseSettings,
     migrate: bool,
     ledger: Option<String>,
     tls: Option<RemoteTlsFiles>,
@@ -304,12 +325,17 @@ fn engine(options: EngineOptions) -> anyhow::Result<EngineConfig> {
             "--role api keeps no ledger: name its ledger node with --ledger, or a shared database \
              with --engine postgres and --database-url"
         ),
+        ("embedded", None) if options.database.is_any() => {
+            bail!("the settings of a database are for --engine postgres")
+        }
         ("embedded", None) => Ok(EngineConfig::Embedded),
         ("embedded", Some(_)) => bail!("--database-url is for --engine postgres"),
         ("postgres", Some(url)) => {
-            engine_postgres::place(&url).context("--database-url")?;
-            let migrate = options.migrate;
-            Ok(EngineConfig::Postgres { url, migrate })
+            let options = engine_postgres::Options {
+                migrate: options.migrate,
+                ..options.database.options(&url)?
+            };
+            Ok(EngineConfig::Postgres { url, options })
         }
         ("postgres", None) => bail!("--engine postgres needs a --database-url"),
         (other, _) => bail!("--engine: {other} is neither embedded nor postgres"),
@@ -337,11 +363,9 @@ impl fmt::Display for Config {
                 writeln!(f, "data_dir        {}", self.data_dir.display())?;
                 writeln!(f, "durability      {}", durability(self.durability))?;
             }
-            EngineConfig::Postgres { url, migrate } => {
+            EngineConfig::Postgres { url, options } => {
                 writeln!(f, "engine          postgres")?;
-                let place = engine_postgres::place(url).unwrap_or_default();
-                writeln!(f, "database        {place}")?;
-                writeln!(f, "migrate         {migrate}")?;
+                crate::database::print(f, url, options)?;
             }
             EngineConfig::Remote { ledger, tls } => {
                 let tls = if tls.is_some() { " over TLS" } else { "" };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use engine_embedded::{EmbeddedEngine, Recovery};
-use engine_postgres::PostgresEngine;
+use engine_postgres::{Durability, PostgresEngine};
 use engine_remote::RemoteEngine;
 use journal::FileStorage;
 use ledger::{Clock, Engine};
@@ -27,13 +27,10 @@ pub(super) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Res
             let health = Arc::new(EmbeddedHealth::new(&engine, config.durability));
             Ok(Opened { engine, health })
         }
-        EngineConfig::Postgres { url, migrate } => {
-            let options = engine_postgres::Options {
-                migrate: *migrate,
-                ..engine_postgres::Options::default()
-            };
-            let engine = PostgresEngine::open(url, &options).await;
+        EngineConfig::Postgres { url, options } => {
+            let engine = PostgresEngine::open(url, options).await;
             let engine = Arc::new(engine.context("cannot open the ledger in the database")?);
+            report_durability(engine.durability());
             let health = Arc::new(PostgresHealth::new(&engine));
             Ok(Opened { engine, health })
         }
@@ -63,6 +60,14 @@ fn embedded(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<EmbeddedE
         .with_context(|| format!("cannot open the ledger in {place}"))?;
     report(&recovery);
     Ok(engine)
+}
+
+fn report_durability(durability: Durability) {
+    if durability == Durability::Disk {
+        tracing::info!(%durability, "the ledger in the database is open");
+    } else {
+        tracing::warn!(%durability, "the ledger in the database is open, and NOT durable");
+    }
 }
 
 fn report(recovery: &Recovery) {

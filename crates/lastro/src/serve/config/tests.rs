@@ -12,6 +12,7 @@ fn options() -> Options {
         durability: None,
         engine: None,
         database_url: None,
+        database: DatabaseSettings::default(),
         no_migrate: false,
         role: None,
         grpc_listen: None,

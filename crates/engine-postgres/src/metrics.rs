@@ -1,0 +1,109 @@
+//! What the engine says of itself to Prometheus.
+
+use std::time::Duration;
+
+use deadpool_postgres::Pool;
+use metrics::{Counter, Gauge, Histogram, Unit, counter, gauge, histogram};
+use metrics::{describe_counter, describe_gauge, describe_histogram};
+use tokio_postgres::error::SqlState;
+
+use crate::error::Failure;
+
+/// Handles that are looked up once.
+pub(crate) struct Metrics {
+    calls: Counter,
+    call_seconds: Histogram,
+    call_commands: Histogram,
+    queue_bytes: Gauge,
+    connections: Gauge,
+    connections_used: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        describe_counter!(
+            "lastro_postgres_calls_total",
+            "Calls made to the database, tried as often as it took."
+        );
+        describe_histogram!(
+            "lastro_postgres_call_duration_seconds",
+            Unit::Seconds,
+            "One call, from the first attempt to its commit."
+        );
+        describe_histogram!("lastro_postgres_call_commands", "Commands in a call.");
+        describe_counter!(
+            "lastro_postgres_retries_total",
+            "Attempts that were made anew, by cause."
+        );
+        describe_gauge!(
+            "lastro_postgres_connections",
+            "Connections to the database."
+        );
+        describe_gauge!(
+            "lastro_postgres_connections_used",
+            "Connections to the database that are in use."
+        );
+        describe_gauge!(
+            "lastro_queue_bytes",
+            Unit::Bytes,
+            "What waits for the writer."
+        );
+        Self {
+            calls: counter!("lastro_postgres_calls_total"),
+            call_seconds: histogram!("lastro_postgres_call_duration_seconds"),
+            call_commands: histogram!("lastro_postgres_call_commands"),
+            queue_bytes: gauge!("lastro_queue_bytes"),
+            connections: gauge!("lastro_postgres_connections"),
+            connections_used: gauge!("lastro_postgres_connections_used"),
+        }
+    }
+
+    pub(crate) fn call(&self, commands_count: usize, elapsed: Duration) {
+        self.calls.increment(1);
+        self.call_seconds.record(elapsed);
+        self.call_commands.record(figure(commands_count));
+    }
+
+    pub(crate) fn queue_bytes(&self, bytes: usize) {
+        self.queue_bytes.set(figure(bytes));
+    }
+
+    pub(crate) fn pool(&self, pool: &Pool) {
+        let status = pool.status();
+        self.connections.set(figure(status.size));
+        let used = status.size.saturating_sub(status.available);
+        self.connections_used.set(figure(used));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "bounded far below 2^52")]
+fn figure(number: usize) -> f64 {
+    number as f64
+}
+
+/// Counts an attempt that is made anew because of this failure.
+pub(crate) fn retry(failure: &Failure) {
+    counter!("lastro_postgres_retries_total", "cause" => cause(failure)).increment(1);
+}
+
+/// Counts an attempt that is made anew because a key was missing.
+pub(crate) fn retry_wider() {
+    counter!("lastro_postgres_retries_total", "cause" => "keys").increment(1);
+}
+
+fn cause(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Pool(_) => "connection",
+        Failure::CommitUnknown => "commit_unknown",
+        Failure::Late | Failure::Damaged(_) => "other",
+        Failure::Database(error) => match error.code() {
+            None => "connection",
+            Some(code) if *code == SqlState::UNIQUE_VIOLATION => "id_used",
+            Some(code) if *code == SqlState::T_R_DEADLOCK_DETECTED => "deadlock",
+            Some(code) if *code == SqlState::T_R_SERIALIZATION_FAILURE => "serialization",
+            Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => "read_only",
+            Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => "lock",
+            Some(_) => "server",
+        },
+    }
+}

@@ -1,0 +1,115 @@
+//! The settings of a ledger kept in PostgreSQL, shared by the commands that use one.
+
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use engine_postgres::Options;
+
+/// What was asked for on the command line or in the environment.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct DatabaseSettings {
+    /// How many connections to the database a node keeps at most [default: 15].
+    #[arg(long, env = "LASTRO_DATABASE_CONNECTIONS", value_name = "N")]
+    database_connections: Option<usize>,
+    /// How many calls to the database a node makes at once; what arrives meanwhile goes together in
+    /// the next one [default: 1].
+    #[arg(long, env = "LASTRO_DATABASE_CALLS", value_name = "N")]
+    database_calls: Option<usize>,
+    /// How long making a connection may take, in milliseconds [default: 1000].
+    #[arg(long, env = "LASTRO_DATABASE_CONNECT_TIMEOUT_MS", value_name = "MS")]
+    database_connect_timeout_ms: Option<u64>,
+    /// How long one statement may take, waiting for locks included, in milliseconds
+    /// [default: 5000].
+    #[arg(long, env = "LASTRO_DATABASE_STATEMENT_TIMEOUT_MS", value_name = "MS")]
+    database_statement_timeout_ms: Option<u64>,
+}
+
+impl DatabaseSettings {
+    /// The same from a file.
+    pub(crate) fn new(
+        connections: Option<usize>,
+        calls: Option<usize>,
+        connect_timeout_ms: Option<u64>,
+        statement_timeout_ms: Option<u64>,
+    ) -> Self {
+        Self {
+            database_connections: connections,
+            database_calls: calls,
+            database_connect_timeout_ms: connect_timeout_ms,
+            database_statement_timeout_ms: statement_timeout_ms,
+        }
+    }
+
+    /// These, and where they say nothing, the others.
+    pub(crate) fn or(self, others: &Self) -> Self {
+        Self {
+            database_connections: self.database_connections.or(others.database_connections),
+            database_calls: self.database_calls.or(others.database_calls),
+            database_connect_timeout_ms: self
+                .database_connect_timeout_ms
+                .or(others.database_connect_timeout_ms),
+            database_statement_timeout_ms: self
+                .database_statement_timeout_ms
+                .or(others.database_statement_timeout_ms),
+        }
+    }
+
+    /// Whether one was given.
+    pub(crate) fn is_any(&self) -> bool {
+        self.database_connections.is_some()
+            || self.database_calls.is_some()
+            || self.database_connect_timeout_ms.is_some()
+            || self.database_statement_timeout_ms.is_some()
+    }
+
+    /// What they come to for this database.
+    pub(crate) fn options(&self, url: &str) -> anyhow::Result<Options> {
+        engine_postgres::place(url).context("--database-url")?;
+        let defaults = Options::default();
+        let millis = |name: &str, given: Option<u64>, default: Duration| match given {
+            Some(0) => anyhow::bail!("--{name} must be at least 1"),
+            Some(millis) => Ok(Duration::from_millis(millis)),
+            None => Ok(default),
+        };
+        let options = Options {
+            connections_max: self
+                .database_connections
+                .unwrap_or(defaults.connections_max),
+            calls_max: self.database_calls.unwrap_or(defaults.calls_max),
+            connect_timeout: millis(
+                "database-connect-timeout-ms",
+                self.database_connect_timeout_ms,
+                defaults.connect_timeout,
+            )?,
+            statement_timeout: millis(
+                "database-statement-timeout-ms",
+                self.database_statement_timeout_ms,
+                defaults.statement_timeout,
+            )?,
+            ..defaults
+        };
+        ensure!(options.calls_max > 0, "--database-calls must be at least 1");
+        // One for reads, and one for the expiries' timer, beside those of the calls.
+        ensure!(
+            options.connections_max >= options.calls_max + 2,
+            "--database-connections must be at least 2 more than --database-calls"
+        );
+        Ok(options)
+    }
+}
+
+/// Prints what is in force, without a password.
+pub(crate) fn print(f: &mut fmt::Formatter<'_>, url: &str, options: &Options) -> fmt::Result {
+    let place = engine_postgres::place(url).unwrap_or_default();
+    writeln!(f, "database        {place}")?;
+    writeln!(
+        f,
+        "                at most {} connections, {} calls at once; {} ms to connect, {} ms a statement",
+        options.connections_max,
+        options.calls_max,
+        options.connect_timeout.as_millis(),
+        options.statement_timeout.as_millis()
+    )?;
+    writeln!(f, "migrate         {}", options.migrate)
+}
