@@ -64,7 +64,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let stop = stop_signal()?;
     let place = match &options.data_dir {
         Some(folder) => Place::named(folder)?,
-        None => Place::temporary(name)?,
+        None => Place::temporary(name, &profile)?,
     };
     let started = Instant::now();
     let mut stack = Stack::start(&profile, &binary, place)?;

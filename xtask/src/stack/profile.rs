@@ -52,6 +52,10 @@ pub(crate) struct Limits {
 pub(crate) struct Database {
     pub(crate) kind: DatabaseKind,
     pub(crate) port: u16,
+    /// The file with its settings, beside the profile's: a line for each, `name = value` as
+    /// PostgreSQL writes it or `name value` as Redis does, with comments after a `#`.
+    config: Option<PathBuf>,
+    /// Settings that count before those of the file.
     #[serde(default)]
     pub(crate) settings: BTreeMap<String, String>,
 }
@@ -136,10 +140,20 @@ impl Profile {
         let mut profile: Self =
             toml::from_str(&text).with_context(|| format!("{place} is no profile"))?;
         profile.folder = folder.to_owned();
+        let read = |name: &Path| {
+            let path = folder.join(name);
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+        };
         if let Some(proxy) = &mut profile.proxy {
-            let path = folder.join(&proxy.config);
-            proxy.text = fs::read_to_string(&path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
+            proxy.text = read(&proxy.config)?;
+        }
+        for database in &mut profile.databases {
+            let Some(config) = &database.config else {
+                continue;
+            };
+            for (name, value) in settings(&read(config)?) {
+                database.settings.entry(name).or_insert(value);
+            }
         }
         Ok(profile)
     }
@@ -177,6 +191,16 @@ impl Profile {
             .chain(of_nodes)
             .chain(of_proxy)
     }
+}
+
+/// The settings of a database's file.
+fn settings(text: &str) -> impl Iterator<Item = (String, String)> {
+    text.lines().filter_map(|line| {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        let (name, value) = line.split_once(['=', ' '])?;
+        let value = value.trim_start_matches(['=', ' ']).trim_matches('\'');
+        Some((name.to_owned(), value.to_owned()))
+    })
 }
 
 /// Every number of a text that is one of the ports, moved.

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use tempfile::TempDir;
 use testkit::servers::{
     Postgres, Proxy, Redis, START_BOUND, STOP_BOUND, ServerOptions, ServerProcess, StopSignal,
+    can_reach,
 };
 
 use super::control_group::ControlGroup;
@@ -33,10 +34,16 @@ impl Place {
         })
     }
 
-    /// One below `target/stack`, on the disk the repository is on, which goes.
-    pub(crate) fn temporary(name: &str) -> Result<Self> {
-        let folder = workspace::root().join("target").join("stack");
-        fs::create_dir_all(&folder)?;
+    /// One below `target/stack`, on the disk the repository is on, which goes. Where PostgreSQL's
+    /// user cannot reach that, it is below `/var/tmp`.
+    pub(crate) fn temporary(name: &str, profile: &Profile) -> Result<Self> {
+        let target = workspace::root().join("target").join("stack");
+        fs::create_dir_all(&target)?;
+        let is_postgres = |database: &Database| matches!(database.kind, DatabaseKind::Postgres);
+        let folder = match profile.databases.iter().any(is_postgres) && !can_reach(&target) {
+            true => PathBuf::from("/var/tmp"),
+            false => target,
+        };
         let temporary = tempfile::Builder::new()
             .prefix(&format!("{name}-"))
             .tempdir_in(folder)?;
@@ -65,6 +72,15 @@ pub(crate) struct Stack {
 enum Running {
     Postgres(Postgres),
     Redis(Redis),
+}
+
+impl Running {
+    fn process(&mut self) -> Option<&mut ServerProcess> {
+        match self {
+            Self::Postgres(postgres) => postgres.process(),
+            Self::Redis(redis) => redis.process(),
+        }
+    }
 }
 
 impl Stack {
@@ -203,8 +219,10 @@ impl Stack {
 
     /// Tells of a part that has ended by itself.
     pub(crate) fn ended(&mut self) -> Option<String> {
+        let databases = self.databases.iter_mut().filter_map(Running::process);
         let proxy = self.proxy.iter_mut().map(Proxy::process);
-        self.nodes.iter_mut().chain(proxy).find_map(|process| {
+        let mut processes = databases.chain(&mut self.nodes).chain(proxy);
+        processes.find_map(|process| {
             let status = process.ended()?;
             let (name, said) = (process.name(), process.log_tail());
             Some(format!("{name} ended with {status}; it said:\n{said}"))

@@ -21,6 +21,7 @@ memory_mb = 550
 [[databases]]
 kind = "postgres"
 port = 5433
+config = "postgresql.conf"
 settings = { shared_buffers = "64MB" }
 
 [[nodes]]
@@ -39,6 +40,8 @@ fn profile(text: &str) -> anyhow::Result<Profile> {
     fs::write(folder.path().join("profile.toml"), text)?;
     let config = "worker_connections 19999; listen 127.0.0.1:9999; server 127.0.0.1:9001;\n";
     fs::write(folder.path().join("nginx.conf"), config)?;
+    let settings = "# why\nshared_buffers = 1MB\n\nfsync = on  # always\nwork_mem='4 MB'\n";
+    fs::write(folder.path().join("postgresql.conf"), settings)?;
     Profile::read_from(folder.path())
 }
 
@@ -55,6 +58,19 @@ fn every_port_of_a_profile_is_moved_and_no_other_number() {
     assert_eq!((proxy.port, profile.databases[0].port), (10_099, 5_533));
     let config = "worker_connections 19999; listen 127.0.0.1:10099; server 127.0.0.1:9101;\n";
     assert_eq!(proxy.text, config);
+}
+
+#[test]
+fn a_databases_settings_come_from_its_file_and_from_the_profile() {
+    let profile = profile(PROFILE).unwrap();
+    let settings: Vec<_> = profile.databases[0].settings.iter().collect();
+    let settings: Vec<_> = settings.iter().map(|(a, b)| (&***a, &***b)).collect();
+    let expected = [
+        ("fsync", "on"),
+        ("shared_buffers", "64MB"),
+        ("work_mem", "4 MB"),
+    ];
+    assert_eq!(settings, expected);
 }
 
 #[test]
@@ -76,6 +92,7 @@ fn every_profile_of_the_repository_can_be_read_and_moved() {
     let names: Vec<_> = profiles.iter().map(|(name, _)| name.as_str()).collect();
     assert!(names.contains(&"single"), "{names:?}");
     assert!(names.contains(&"rinha-2024-nginx"), "{names:?}");
+    assert!(names.contains(&"rinha-2024-postgres-nginx"), "{names:?}");
     for (name, profile) in profiles {
         let moved = profile.moved_by(1).unwrap();
         assert!(moved.url.starts_with("http://127.0.0.1:"), "{name}");

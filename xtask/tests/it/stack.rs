@@ -3,9 +3,12 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+use testkit::servers::can_reach;
 
 /// How long a start or a stop may take.
 const BOUND: Duration = Duration::from_secs(120);
@@ -168,9 +171,21 @@ fn control_groups_of(id: u32) -> Vec<PathBuf> {
     found
 }
 
+/// A folder on the disk that PostgreSQL's user can reach.
+fn place() -> &'static Path {
+    let places = [
+        Path::new(env!("CARGO_TARGET_TMPDIR")),
+        Path::new("/var/tmp"),
+    ];
+    let reached = places.iter().find(|place| can_reach(place));
+    reached.expect("PostgreSQL's user can reach neither the target folder nor /var/tmp")
+}
+
 /// Starts a profile twice over the same data: the second one is stopped as a terminal does it.
 fn check_profile(profile: &str, port_offset: u16, process_count_min: usize) {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let folder = tempfile::tempdir_in(place()).unwrap();
+    // A database started by root is another user's.
+    fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
     let folder = folder.path().canonicalize().unwrap();
     let port = 9_999 + port_offset;
     for (signal, balance) in [("-TERM", -1), ("-INT", -2)] {
@@ -197,6 +212,11 @@ fn single() {
 #[test]
 fn rinha_2024_nginx() {
     check_profile("rinha-2024-nginx", port_offset(1), 3);
+}
+
+#[test]
+fn rinha_2024_postgres_nginx() {
+    check_profile("rinha-2024-postgres-nginx", port_offset(4), 5);
 }
 
 #[test]

@@ -104,7 +104,9 @@ impl Postgres {
         Ok(self.url_of(name))
     }
 
-    fn url_of(&self, database: &str) -> String {
+    /// The URL of a database of this name.
+    #[must_use]
+    pub fn url_of(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
@@ -127,9 +129,23 @@ impl Postgres {
     ///
     /// What PostgreSQL said.
     pub fn psql(&self, statements: &str) -> Result<String, String> {
+        self.psql_in("postgres", statements)
+    }
+
+    /// Likewise, in the database of this name.
+    ///
+    /// # Errors
+    ///
+    /// What PostgreSQL said.
+    pub fn psql_in(&self, database: &str, statements: &str) -> Result<String, String> {
         let mut psql = Command::new(self.program("psql")?);
         psql.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"])
-            .args(["--set", "ON_ERROR_STOP=1", "--dbname", &self.url()])
+            .args([
+                "--set",
+                "ON_ERROR_STOP=1",
+                "--dbname",
+                &self.url_of(database),
+            ])
             .args(["--command", statements]);
         output(psql.env_remove("PGOPTIONS"))
     }
@@ -163,6 +179,11 @@ impl Postgres {
     pub fn restart(&mut self) -> Result<(), String> {
         self.stop()?;
         self.run()
+    }
+
+    /// Its process; `None` when it does not run.
+    pub const fn process(&mut self) -> Option<&mut ServerProcess> {
+        self.process.as_mut()
     }
 
     /// The end of its log.

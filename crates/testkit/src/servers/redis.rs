@@ -123,6 +123,11 @@ impl Redis {
         self.run()
     }
 
+    /// Its process; `None` when it does not run.
+    pub const fn process(&mut self) -> Option<&mut ServerProcess> {
+        self.process.as_mut()
+    }
+
     /// The end of its log.
     #[must_use]
     pub fn log_tail(&self) -> String {
