@@ -50,6 +50,7 @@ mod rows;
 mod snapshot;
 mod sums;
 mod tables;
+mod verify;
 mod write;
 
 pub use durability::Durability;
@@ -58,4 +59,6 @@ pub use error::{Failure, OpenError};
 pub use migrate::Migrated;
 pub use pages::LimitedAccount;
 pub use pool::{Lease, Options, place};
+pub use pool::{Options, place};
 pub use tables::{Tables, write_balances, write_history};
+pub use verify::{Finding, Progress, Verified, verify};

@@ -57,7 +57,23 @@ fn config(url: &str, options: &Options) -> Result<Config, OpenError> {
 
 /// One connection beside the pool, for what comes before its statements can be prepared.
 pub(crate) async fn connect(url: &str, options: &Options) -> Result<Client, OpenError> {
-    let (client, connection) = config(url, options)?.connect(NoTls).await?;
+    connect_with(&config(url, options)?).await
+}
+
+/// One that reads everything: from a standby too, for as long as it takes, by the planner's choice.
+pub(crate) async fn connect_to_verify(url: &str, options: &Options) -> Result<Client, OpenError> {
+    let mut config: Config = url.parse().map_err(OpenError::Url)?;
+    let given = config.get_options().unwrap_or_default();
+    let settings = format!("{given} -c statement_timeout=0");
+    config
+        .application_name("lastro verify")
+        .connect_timeout(options.connect_timeout)
+        .options(settings);
+    connect_with(&config).await
+}
+
+async fn connect_with(config: &Config) -> Result<Client, OpenError> {
+    let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection ended");

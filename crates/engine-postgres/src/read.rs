@@ -314,7 +314,7 @@ fn at_most(number: u64) -> i64 {
 }
 
 /// A line of a statement; `None` where there is none beside the account.
-fn entry(row: &Row) -> Result<Option<Entry>, Failure> {
+pub(crate) fn entry(row: &Row) -> Result<Option<Entry>, Failure> {
     let Some(number) = row.try_get::<_, Option<i64>>("number")? else {
         return Ok(None);
     };

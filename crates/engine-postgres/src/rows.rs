@@ -88,7 +88,7 @@ pub(crate) struct PaymentRows {
 }
 
 impl PaymentRows {
-    fn push(&mut self, id: Uuid, used: &UsedPayment) {
+    pub(crate) fn push(&mut self, id: Uuid, used: &UsedPayment) {
         let UsedPayment::Accepted(payment) = used else {
             return self.push_refused(id, used);
         };

@@ -37,7 +37,7 @@ enum Command {
     Migrate(migrate::Options),
     /// Serves a payment processor to test against: the 2025 challenge's, in memory.
     Processor(processor::Options),
-    /// Checks a data folder: the journal's chain, and every rule that its records must keep.
+    /// Checks a data folder, or a ledger in PostgreSQL: the chain, and every rule that must be kept.
     Verify(verify::Options),
 }
 

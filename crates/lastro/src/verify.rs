@@ -1,4 +1,6 @@
-//! `lastro verify`: is this data folder whole, and does it keep the rules?
+//! `lastro verify`: is this data folder or this database whole, and does it keep the rules?
+
+mod database;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -6,6 +8,8 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use engine_embedded::Verified;
 use journal::{FileStorage, Tail};
+
+use crate::database::DatabaseSettings;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -15,9 +19,24 @@ pub(crate) struct Options {
     /// Takes no lock and changes nothing: checks up to the last whole frame while a server runs.
     #[arg(long)]
     read_only: bool,
+    /// Checks the ledger in this PostgreSQL instead, in one snapshot of it while nodes run:
+    /// `postgres://user:password@host:port/name`.
+    #[arg(
+        long,
+        env = "LASTRO_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        conflicts_with = "read_only"
+    )]
+    database_url: Option<String>,
+    #[command(flatten)]
+    database: DatabaseSettings,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    if let Some(url) = &options.database_url {
+        return database::run(url, &options.database);
+    }
     let place = options.data_dir.display();
     ensure!(
         has_journal(&options.data_dir),

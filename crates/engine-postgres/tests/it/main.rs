@@ -8,3 +8,4 @@ mod migrations;
 mod nodes;
 mod subject;
 mod texts;
+mod verify;

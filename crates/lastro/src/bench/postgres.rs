@@ -8,7 +8,7 @@ use engine_postgres::PostgresEngine;
 use ledger::{AccountId, Currency, Engine};
 
 use super::Options;
-use super::drive::drive;
+use super::drive::{Driven, drive};
 use super::report::Report;
 use super::workload::Workload;
 

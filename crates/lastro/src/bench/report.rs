@@ -75,7 +75,6 @@ impl JournalFigures {
              a frame takes p50 {:.0} us, p99 {:.0} us",
             self.floor_transfers_per_s, self.floor_p50_us, self.floor_p99_us
         );
-        println!("  reopened, verified, and the counts are the same");
     }
 }
 
@@ -138,9 +137,14 @@ impl Report {
             self.batch_p50_us, self.batch_p99_us, self.batch_p999_us, self.batch_max_us
         );
         println!("  {:.1} MB resident", megabytes(self.rss_bytes));
-        if let Some(journal) = &self.journal {
-            journal.print();
-        }
+        let reopened = match &self.journal {
+            Some(journal) => {
+                journal.print();
+                "reopened, "
+            }
+            None => "",
+        };
+        println!("  {reopened}verified, and the counts are the same");
     }
 
     pub(super) fn write_json(&self, path: &Path) -> anyhow::Result<()> {

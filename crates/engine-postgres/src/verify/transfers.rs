@@ -1,0 +1,327 @@
+//! The used ids of transfers: each record by itself, beside the entries it made, the pending
+//! transfer it ended and the payment it is about.
+
+use std::collections::HashMap;
+
+use ledger::{
+    AMOUNT_MAX, AccountId, Event, Payment, PaymentId, PaymentState, PendingState, Transfer,
+    TransferId, TransferKind, UsedId, UsedPayment, UsedTransfer, is_description,
+};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::pages::Pages;
+use super::{Auditor, Totals};
+use crate::codec::{decode, pending_state_number, signed, used_payment, used_transfer, uuid};
+use crate::error::OpenError;
+use crate::read::entry;
+
+const TRANSFERS: &str = "
+    SELECT transfer_id, record, pending_state FROM lastro.transfers ORDER BY transfer_id";
+
+const ENTRIES: &str = "
+    SELECT entry.* FROM unnest($1::text[], $2::bigint[]) AS wanted (account_id, number)
+    JOIN lastro.entries entry
+        ON entry.account_id = wanted.account_id AND entry.number = wanted.number";
+
+const ENDED: &str = "
+    SELECT transfer_id, record, pending_state FROM lastro.transfers WHERE transfer_id = ANY ($1)";
+
+const PAYMENTS: &str = "
+    SELECT payment_id, record FROM lastro.payments WHERE payment_id = ANY ($1)";
+
+/// What a page of transfers refers to.
+#[derive(Default)]
+struct Page {
+    transfers: Vec<Transfer>,
+    payments: Vec<(Payment, bool)>,
+}
+
+/// How often a pending transfer may be ended by what has a record: once.
+#[derive(Default)]
+struct Ends {
+    posted: u64,
+    voided: u64,
+    states_posted: u64,
+    states_voided: u64,
+}
+
+impl Auditor<'_> {
+    pub(super) async fn transfers(&mut self) -> Result<(), OpenError> {
+        let mut pages = Pages::open(&self.transaction, "transfers", TRANSFERS).await?;
+        let mut last: Option<Uuid> = None;
+        let mut ends = Ends::default();
+        loop {
+            let rows = pages.next(&self.transaction, self.progress).await?;
+            if rows.is_empty() {
+                break;
+            }
+            let mut page = Page::default();
+            for row in &rows {
+                let id: Uuid = row.try_get("transfer_id")?;
+                self.findings
+                    .check(last.is_none_or(|last| last < id), transfer_at(id), || {
+                        "its id is there twice".to_owned()
+                    });
+                last = Some(id);
+                self.transfer_row(id, row, &mut page, &mut ends)?;
+            }
+            self.compare_entries(&page.transfers).await?;
+            self.compare_ends(&page.transfers).await?;
+            self.compare_payments(&page.payments).await?;
+        }
+        for (what, records, states) in [
+            ("posted", ends.posted, ends.states_posted),
+            ("voided", ends.voided, ends.states_voided),
+        ] {
+            self.findings.check(records == states, "transfers", || {
+                format!("{states} pending transfers are {what}, by {records} transfers")
+            });
+        }
+        Ok(())
+    }
+
+    fn transfer_row(
+        &mut self,
+        id: Uuid,
+        row: &Row,
+        page: &mut Page,
+        ends: &mut Ends,
+    ) -> Result<(), OpenError> {
+        let place = transfer_at(id);
+        let state: Option<i16> = row.try_get("pending_state")?;
+        let (record, used) = (decode::<Event>(row.try_get("record")?), used_transfer(row));
+        let (Ok(record), Ok(_)) = (record, used) else {
+            self.findings.add(place, "its record cannot be read");
+            return Ok(());
+        };
+        let own = match &record {
+            Event::Transfer(transfer) | Event::PaymentSettled { transfer, .. } => transfer.id,
+            Event::PaymentAccepted(payment) => TransferId::of_payment(payment.id),
+            Event::Refused { command, .. } => match command.used_id() {
+                Some(UsedId::Transfer(id)) => id,
+                _ => TransferId::from_u128(0),
+            },
+            _ => TransferId::from_u128(0),
+        };
+        let is_own = uuid(own.to_u128()) == id;
+        self.findings
+            .check(is_own, &place, || "its record has another id".to_owned());
+        match record {
+            Event::Transfer(transfer) => {
+                self.form(&place, &transfer);
+                self.count_ends(&transfer, state, ends);
+                self.created(transfer, state, page);
+            }
+            Event::PaymentSettled { payment, transfer } => {
+                self.settlement(&place, &payment, &transfer);
+                self.created(transfer, state, page);
+                page.payments.push((*payment, true));
+            }
+            Event::PaymentAccepted(payment) => page.payments.push((payment, false)),
+            _ => self.verified.refusals_count += 1,
+        }
+        Ok(())
+    }
+
+    fn form(&mut self, place: &str, transfer: &Transfer) {
+        let has_own_kind = !matches!(
+            transfer.kind,
+            TransferKind::Expire | TransferKind::Settle { .. }
+        );
+        let sides = [&transfer.debit_account_id, &transfer.credit_account_id];
+        let is_whole = has_own_kind
+            && sides[0] != sides[1]
+            && !sides.iter().any(|id| id.is_processor())
+            && (1..=AMOUNT_MAX).contains(&transfer.amount)
+            && is_description(&transfer.description);
+        self.findings
+            .check(is_whole, place, || "its record is malformed".to_owned());
+    }
+
+    fn settlement(&mut self, place: &str, payment: &Payment, transfer: &Transfer) {
+        let kind = TransferKind::Settle {
+            payment_id: payment.id,
+            reserved: payment.account_id.is_some(),
+        };
+        let credited = match &payment.state {
+            PaymentState::Settled { processor, .. } => {
+                Some(AccountId::processor(processor, payment.currency))
+            }
+            _ => None,
+        };
+        let belongs = transfer.kind == kind
+            && transfer.amount == payment.amount
+            && transfer.debit_account_id == payment.payer()
+            && credited.as_ref() == Some(&transfer.credit_account_id);
+        self.findings.check(belongs, place, || {
+            "it is not the settlement of its payment".to_owned()
+        });
+    }
+
+    fn count_ends(&mut self, transfer: &Transfer, state: Option<i16>, ends: &mut Ends) {
+        match transfer.ends().map(|(_, end)| end) {
+            Some(PendingState::Posted) => ends.posted += 1,
+            Some(PendingState::Voided) => ends.voided += 1,
+            _ => {}
+        }
+        let is = |end| state == Some(pending_state_number(end));
+        ends.states_posted += u64::from(is(PendingState::Posted));
+        ends.states_voided += u64::from(is(PendingState::Voided));
+    }
+
+    /// Counts what a transfer makes: entries, rows of pending ones, unlimited accounts' totals.
+    fn created(&mut self, transfer: Transfer, state: Option<i16>, page: &mut Page) {
+        self.verified.transfers_count += 1;
+        let place = transfer_at(uuid(transfer.id.to_u128()));
+        let is_pending = state == Some(pending_state_number(PendingState::Pending));
+        let moves = matches!(
+            transfer.kind,
+            TransferKind::Transfer | TransferKind::Post { .. } | TransferKind::Settle { .. }
+        );
+        for (id, after) in [
+            (&transfer.debit_account_id, transfer.debit),
+            (&transfer.credit_account_id, transfer.credit),
+        ] {
+            let has_entry = moves && !id.is_reserved();
+            self.findings
+                .check(after.is_some() == has_entry, &place, || {
+                    format!("what it says of account {id} cannot be")
+                });
+            self.entries_made += u64::from(after.is_some());
+            self.pendings_made += u64::from(is_pending && !id.is_reserved());
+        }
+        self.add_unlimited(&transfer, moves, is_pending);
+        page.transfers.push(transfer);
+    }
+
+    fn add_unlimited(&mut self, transfer: &Transfer, moves: bool, is_pending: bool) {
+        let posted = if moves { transfer.amount } else { 0 };
+        let pending = if is_pending { transfer.amount } else { 0 };
+        let mut add = |id: &AccountId, of: fn(&mut Totals) -> (&mut u64, &mut u64)| {
+            if id.is_reserved() {
+                let (in_posted, in_pending) = of(self.unlimited.entry(id.clone()).or_default());
+                *in_posted = in_posted.wrapping_add(posted);
+                *in_pending = in_pending.wrapping_add(pending);
+            }
+        };
+        add(&transfer.debit_account_id, |totals| {
+            (&mut totals.debits_posted, &mut totals.debits_pending)
+        });
+        add(&transfer.credit_account_id, |totals| {
+            (&mut totals.credits_posted, &mut totals.credits_pending)
+        });
+    }
+
+    async fn compare_entries(&mut self, transfers: &[Transfer]) -> Result<(), OpenError> {
+        let (mut ids, mut numbers, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+        for transfer in transfers {
+            for id in [&transfer.debit_account_id, &transfer.credit_account_id] {
+                if let Some(entry) = transfer.entry(id) {
+                    ids.push(id.to_string());
+                    numbers.push(signed(entry.number));
+                    expected.push(entry);
+                }
+            }
+        }
+        let rows = self.transaction.query(ENTRIES, &[&ids, &numbers]).await?;
+        let mut found = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            let key: (String, i64) = (row.try_get("account_id")?, row.try_get("number")?);
+            found.insert(key, entry(row).ok().flatten());
+        }
+        for (key, expected) in ids.into_iter().zip(numbers).zip(expected) {
+            let place = transfer_at(uuid(expected.transfer_id.to_u128()));
+            let (id, number) = &key;
+            match found.get(&key) {
+                None => self.findings.add(
+                    place,
+                    format!("its entry {number} of account {id} is missing"),
+                ),
+                Some(found) => {
+                    self.findings
+                        .check(found.as_ref() == Some(&expected), place, || {
+                            format!("entry {number} of account {id} says something else")
+                        });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Each transfer that ended a pending one, beside that.
+    async fn compare_ends(&mut self, transfers: &[Transfer]) -> Result<(), OpenError> {
+        let ending = transfers.iter().filter_map(|transfer| {
+            let (pending_id, end) = transfer.ends()?;
+            Some((transfer, uuid(pending_id.to_u128()), end))
+        });
+        let ending: Vec<_> = ending.collect();
+        let ids: Vec<Uuid> = ending.iter().map(|(_, id, _)| *id).collect();
+        let mut found = HashMap::new();
+        for row in self.transaction.query(ENDED, &[&ids]).await? {
+            if let Ok((id, used)) = used_transfer(&row) {
+                found.insert(uuid(id.to_u128()), used);
+            }
+        }
+        for (transfer, pending_id, end) in ending {
+            let place = transfer_at(uuid(transfer.id.to_u128()));
+            let fits = match found.get(&pending_id) {
+                Some(UsedTransfer::Created(pending, state)) => {
+                    *state == Some(end) && ends_rightly(transfer, pending)
+                }
+                _ => false,
+            };
+            self.findings.check(fits, place, || {
+                format!("pending transfer {pending_id} was not ended by it so")
+            });
+        }
+        Ok(())
+    }
+
+    async fn compare_payments(&mut self, payments: &[(Payment, bool)]) -> Result<(), OpenError> {
+        let ids: Vec<Uuid> = payments
+            .iter()
+            .map(|(payment, _)| uuid(payment.id.to_u128()))
+            .collect();
+        let mut found: HashMap<PaymentId, UsedPayment> = HashMap::new();
+        for row in self.transaction.query(PAYMENTS, &[&ids]).await? {
+            found.extend(used_payment(&row).ok());
+        }
+        for (payment, is_settled) in payments {
+            let place = transfer_at(uuid(TransferId::of_payment(payment.id).to_u128()));
+            let fits = match found.get(&payment.id) {
+                Some(UsedPayment::Accepted(now)) if *is_settled => now == payment,
+                Some(UsedPayment::Accepted(now)) => {
+                    let is_settled = matches!(now.state, PaymentState::Settled { .. });
+                    !is_settled && now.as_accepted() == *payment
+                }
+                _ => false,
+            };
+            self.findings.check(fits, place, || {
+                let id = uuid(payment.id.to_u128());
+                format!("payment {id} says something else, or is missing")
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Whether the transfer may have ended this pending one.
+fn ends_rightly(transfer: &Transfer, pending: &Transfer) -> bool {
+    let same_accounts = transfer.debit_account_id == pending.debit_account_id
+        && transfer.credit_account_id == pending.credit_account_id;
+    let in_time = pending
+        .expires_at()
+        .is_none_or(|at| transfer.timestamp < at);
+    let amount_fits = match transfer.kind {
+        TransferKind::Post { pending_amount, .. } => {
+            pending_amount == pending.amount && transfer.amount <= pending.amount
+        }
+        _ => transfer.amount == pending.amount,
+    };
+    same_accounts && in_time && amount_fits && matches!(pending.kind, TransferKind::Pend { .. })
+}
+
+fn transfer_at(id: Uuid) -> String {
+    format!("transfer {id}")
+}

@@ -1,0 +1,268 @@
+//! A database is corrupted in each way, and it is found.
+
+use engine_postgres::{Options, PostgresEngine, Verified};
+use ledger::{
+    AcceptPayment, AccountId, Batch, BatchId, Command, Engine, Millis, MoveMoney, PaymentExpected,
+    PaymentId, PaymentStateName, ProcessorName, TransferId,
+};
+use testkit::servers::Postgres;
+
+use crate::bank::{Drawer, accounts, currency, id, in_seconds, open_accounts};
+use crate::subject::open;
+
+/// What is done to a good ledger, and what the check says of it. Each is undone afterwards.
+const CORRUPTIONS: [(&str, &str); 30] = [
+    (
+        "UPDATE lastro.accounts SET debits_posted = debits_posted + 1 WHERE account_id = 'user:1'",
+        "account user:1: its debits_posted are",
+    ),
+    (
+        "UPDATE lastro.accounts SET credits_pending = credits_pending + 1
+         WHERE account_id = 'user:2'",
+        "account user:2: its credits_pending are",
+    ),
+    (
+        "UPDATE lastro.accounts SET debits_pending = debits_pending + 1
+         WHERE account_id = 'user:3'",
+        "account user:3: its debits_pending are",
+    ),
+    (
+        "ALTER TABLE lastro.accounts DROP CONSTRAINT within_its_limit;
+         UPDATE lastro.accounts SET credit_limit = 0, debits_posted = credits_posted + 1
+         WHERE account_id = 'user:1'",
+        "account user:1: it has passed its limit by",
+    ),
+    (
+        "UPDATE lastro.accounts SET entry_count = entry_count + 1 WHERE account_id = 'user:1'",
+        "account user:1: it counts",
+    ),
+    (
+        "UPDATE lastro.accounts SET closed = true WHERE account_id = 'user:4'",
+        "account user:4: it is closed with money in it",
+    ),
+    (
+        "UPDATE lastro.accounts SET currency = 'USD' WHERE account_id = 'user:5'",
+        "account world:USD: it is not open",
+    ),
+    (
+        "UPDATE lastro.accounts SET newest_at = 1 WHERE account_id = 'user:5'",
+        "account user:5: an entry is later than its newest event",
+    ),
+    (
+        "DELETE FROM lastro.accounts WHERE account_id = 'user:1'",
+        "account user:1: there is an entry of it, and no account",
+    ),
+    (
+        "DELETE FROM lastro.entries WHERE account_id = 'user:1' AND number = 2",
+        "account user:1, entry 3: the one after 2 is missing",
+    ),
+    (
+        "DELETE FROM lastro.entries WHERE account_id = 'user:1' AND number = 2",
+        "its entry 2 of account user:1 is missing",
+    ),
+    (
+        "UPDATE lastro.entries SET balance_after = balance_after + 1
+         WHERE account_id = 'user:2' AND number = 3",
+        "account user:2, entry 3: the balance after it is",
+    ),
+    (
+        "UPDATE lastro.entries SET amount = amount + 1 WHERE account_id = 'user:2' AND number = 3",
+        "entry 3 of account user:2 says something else",
+    ),
+    (
+        "UPDATE lastro.entries SET description = 'forged'
+         WHERE account_id = 'user:2' AND number = 3",
+        "entry 3 of account user:2 says something else",
+    ),
+    (
+        "UPDATE lastro.entries SET entered_at = 1 WHERE account_id = 'user:2' AND number = 2",
+        "account user:2, entry 2: it is not later than the one before",
+    ),
+    (
+        "DELETE FROM lastro.transfers WHERE transfer_id = (SELECT transfer_id
+         FROM lastro.entries WHERE account_id = 'user:3' AND number = 1)",
+        "account user:3, entry 1: no transfer made it",
+    ),
+    (
+        "ALTER TABLE lastro.transfers DROP CONSTRAINT transfers_pkey;
+         INSERT INTO lastro.transfers SELECT * FROM lastro.transfers LIMIT 1",
+        "its id is there twice",
+    ),
+    (
+        "UPDATE lastro.transfers SET transfer_id = gen_random_uuid()
+         WHERE transfer_id = (SELECT transfer_id FROM lastro.transfers LIMIT 1)",
+        "its record has another id",
+    ),
+    (
+        "UPDATE lastro.transfers SET record = '\\x00' WHERE transfer_id =
+         (SELECT transfer_id FROM lastro.transfers LIMIT 1)",
+        "its record cannot be read",
+    ),
+    (
+        "UPDATE lastro.transfers SET pending_state = 0 WHERE transfer_id =
+         (SELECT transfer_id FROM lastro.transfers WHERE pending_state = 1 LIMIT 1)",
+        "was not ended by it so",
+    ),
+    (
+        "UPDATE lastro.transfers SET pending_state = 2 WHERE transfer_id =
+         (SELECT transfer_id FROM lastro.transfers WHERE pending_state = 0 LIMIT 1)",
+        "pending transfers are voided, by",
+    ),
+    (
+        "DELETE FROM lastro.pendings",
+        "pendings: there are 0, and the pending transfers have",
+    ),
+    (
+        "UPDATE lastro.pendings SET expires_at = 1",
+        "it expires at another time than its transfer",
+    ),
+    (
+        "UPDATE lastro.stripes SET credits_posted = credits_posted + 1
+         WHERE account_id = 'world:BRL' AND stripe = 3",
+        "account world:BRL: the credits_posted of its stripes are",
+    ),
+    (
+        "DELETE FROM lastro.stripes WHERE account_id = 'world:BRL' AND stripe = 15",
+        "account world:BRL: it has not its 16 stripes",
+    ),
+    (
+        "UPDATE lastro.payments SET amount = amount + 1 WHERE state = 0",
+        "its columns are not what its record says",
+    ),
+    (
+        "DELETE FROM lastro.payments WHERE state = 0",
+        "says something else, or is missing",
+    ),
+    (
+        "DELETE FROM lastro.transfers WHERE transfer_id IN (SELECT transfer_id
+         FROM lastro.entries WHERE kind = 'settle')",
+        "the transfer's id it takes",
+    ),
+    (
+        "UPDATE lastro.payment_sums SET amount = amount + 1 WHERE level = 0",
+        "payment_sums 0/",
+    ),
+    (
+        "UPDATE lastro.batches SET digest = '\\x00'",
+        "its digest is none",
+    ),
+];
+
+#[test]
+fn every_corruption_is_found() {
+    let postgres = Postgres::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        fill(&open(&postgres.create_database("good").unwrap()).await).await;
+    });
+    let check = |url: String| -> Verified {
+        let verified = engine_postgres::verify(&url, &Options::default(), &mut |_| {});
+        runtime.block_on(verified).unwrap()
+    };
+    let good = check(postgres.url_of("good"));
+    assert!(good.is_clean(), "{:#?}", good.findings);
+    assert!(good.transfers_count > 50 && good.entries_count > 50 && good.refusals_count > 0);
+    assert_eq!(
+        (good.payments_count, good.batches_count),
+        (4, 1),
+        "{good:?}"
+    );
+    for (number, (statements, expected)) in (1..).zip(CORRUPTIONS) {
+        let name = format!("bad{number}");
+        postgres
+            .psql(&format!("CREATE DATABASE {name} TEMPLATE good"))
+            .unwrap();
+        postgres.psql_in(&name, statements).unwrap();
+        let bad = check(postgres.url_of(&name));
+        let told = bad.findings.iter().map(ToString::to_string);
+        let told: Vec<String> = told.collect();
+        assert!(
+            told.iter().any(|told| told.contains(expected)),
+            "{statements}: {told:#?}"
+        );
+        assert!(bad.findings_count > 0 && bad.findings_count >= told.len() as u64);
+    }
+}
+
+/// Something of everything: entries, pending transfers of each state, refusals, a batch, payments.
+async fn fill(engine: &PostgresEngine) {
+    open_accounts(engine).await;
+    let mut drawer = Drawer::new(7);
+    let id_of = TransferId::from_u128;
+    let commands = (1..=200).map(|number| drawer.command(id_of(number)));
+    let mut commands: Vec<Command> = commands.collect();
+    let world = AccountId::world(currency());
+    for (number, account) in (1_000..).zip(accounts()) {
+        let mut transfer = drawer.transfer(id_of(number));
+        (transfer.debit_account_id, transfer.credit_account_id) = (world.clone(), account);
+        // Pending for ever, posted, voided.
+        let pend = |id: u128| Command::Pend {
+            transfer: MoveMoney {
+                id: id_of(id),
+                ..transfer.clone()
+            },
+            timeout_s: 0,
+        };
+        commands.extend([pend(number + 100), pend(number + 200), pend(number + 300)]);
+        commands.push(Command::Post {
+            id: id_of(number + 400),
+            pending_id: id_of(number + 200),
+            amount: Some(1),
+        });
+        commands.push(Command::Void {
+            id: id_of(number + 500),
+            pending_id: id_of(number + 300),
+        });
+    }
+    let batch = Batch::independent(commands).unwrap();
+    engine.submit(vec![batch], in_seconds(20)).await.unwrap();
+    let members = vec![Command::Transfer(drawer.transfer(id_of(5_000)))];
+    let batch = Batch::atomic(BatchId::from_u128(1), members).unwrap();
+    engine.submit(vec![batch], in_seconds(20)).await.unwrap();
+    // What may expire does, before the database is copied.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    pay(engine).await;
+}
+
+/// Payments accepted, sent, settled and refused, from accounts with enough in them.
+async fn pay(engine: &PostgresEngine) {
+    let processor = ProcessorName::new("default").unwrap();
+    let payment_id = |number: u128| PaymentId::from_u128(number);
+    let mut commands = Vec::new();
+    for number in 1..=4_u128 {
+        let account = id(&format!("user:{number}"));
+        let mut transfer = Drawer::new(1).transfer(TransferId::from_u128(6_000 + number));
+        transfer.debit_account_id = AccountId::world(currency());
+        transfer.credit_account_id = account.clone();
+        commands.push(Command::Transfer(transfer));
+        commands.push(Command::AcceptPayment(AcceptPayment {
+            id: payment_id(number),
+            account_id: (number != 4).then_some(account),
+            currency: currency(),
+            amount: 1,
+            description: "paid".into(),
+        }));
+    }
+    let expected = |state, attempt| PaymentExpected { state, attempt };
+    for number in 2..=4_u128 {
+        commands.push(Command::SendPayment {
+            id: payment_id(number),
+            expected: expected(PaymentStateName::Accepted, 0),
+            processor: processor.clone(),
+            requested_at: Millis(1_763_640_000_000),
+        });
+    }
+    for number in 3..=4_u128 {
+        commands.push(Command::SettlePayment {
+            id: payment_id(number),
+            expected: expected(PaymentStateName::Sent, 1),
+            requested_at: Millis(1_763_640_000_000),
+        });
+    }
+    let batch = Batch::independent(commands).unwrap();
+    let outcomes = engine.submit(vec![batch], in_seconds(20)).await.unwrap();
+    assert!(
+        outcomes[0].iter().all(|outcome| outcome.result.is_ok()),
+        "{outcomes:#?}"
+    );
+}

@@ -1,0 +1,59 @@
+//! Checking a ledger in PostgreSQL.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use engine_postgres::{Progress, Verified, place, verify};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::database::DatabaseSettings;
+
+pub(super) fn run(url: &str, settings: &DatabaseSettings) -> anyhow::Result<ExitCode> {
+    let options = settings.options(url)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let bar = bar();
+    let mut show = |progress: Progress| {
+        bar.set_message(progress.what);
+        bar.set_position(progress.rows_count);
+    };
+    let verified = runtime.block_on(verify(url, &options, &mut show));
+    bar.finish_and_clear();
+    let verified = verified
+        .with_context(|| format!("{} could not be verified", place(url).unwrap_or_default()))?;
+    print(&verified);
+    if verified.is_clean() {
+        println!("clean: the snapshot keeps every rule");
+        Ok(ExitCode::SUCCESS)
+    } else {
+        println!("NOT CLEAN: {} rules are broken", verified.findings_count);
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+/// On standard error, and only where that is a terminal.
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {pos} {msg} read, {per_sec}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let bar = ProgressBar::new_spinner().with_style(style);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+fn print(verified: &Verified) {
+    println!("accounts    {}", verified.accounts_count);
+    println!("transfers   {}", verified.transfers_count);
+    println!("refusals    {}", verified.refusals_count);
+    println!("payments    {}", verified.payments_count);
+    println!("batches     {}", verified.batches_count);
+    println!("entries     {}", verified.entries_count);
+    for (currency, balance) in &verified.balances {
+        println!("sum of {currency}  {balance}");
+    }
+    for finding in &verified.findings {
+        println!("  {finding}");
+    }
+}
