@@ -59,6 +59,5 @@ pub use error::{Failure, OpenError};
 pub use migrate::Migrated;
 pub use pages::LimitedAccount;
 pub use pool::{Lease, Options, place};
-pub use pool::{Options, place};
 pub use tables::{Tables, write_balances, write_history};
 pub use verify::{Finding, Progress, Verified, verify};

@@ -26,12 +26,28 @@ pub(super) fn measure(options: &Options, url: &str) -> anyhow::Result<Report> {
         },
         &workload,
     )?;
-    Ok(Report::new(
-        options,
-        &driven,
-        ("postgres", durability),
-        None,
-    ))
+    compare(&driven, url, &database)?;
+    let subject = ("postgres", durability);
+    Ok(Report::new(options, &driven, subject, None))
+}
+
+/// It ends by verifying, and comparing the counts.
+fn compare(driven: &Driven, url: &str, database: &engine_postgres::Options) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let verified = runtime
+        .block_on(engine_postgres::verify(url, database, &mut |_| {}))
+        .context("the bench's own ledger could not be verified")?;
+    ensure!(verified.is_clean(), "verify found: {:?}", verified.findings);
+    let (created, refused) = (verified.transfers_count, verified.refusals_count);
+    ensure!(
+        (created, refused) == (driven.created_count, driven.refused_count),
+        "{} created and {} refused were answered, {created} and {refused} are in the database",
+        driven.created_count,
+        driven.refused_count
+    );
+    Ok(())
 }
 
 async fn open(url: &str, options: &engine_postgres::Options) -> anyhow::Result<PostgresEngine> {
