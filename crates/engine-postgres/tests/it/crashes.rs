@@ -1,11 +1,11 @@
-//! PostgreSQL killed under load: nothing answered is lost, nothing is applied twice, and the engine
-//! goes on by itself.
+//! PostgreSQL killed under load, with a standby and without: nothing answered is lost, nothing is
+//! applied twice, and the engine goes on by itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use engine_postgres::PostgresEngine;
+use engine_postgres::{Options, PostgresEngine};
 use ledger::{Engine, Outcome, Record, TransferId, UsedTransfer};
 use testkit::bank::{Drawer, check, in_seconds, open_accounts, submit_one};
 use testkit::servers::Postgres;
@@ -26,8 +26,37 @@ fn what_was_answered_survives_kills_of_the_database() {
     };
     let mut postgres = Postgres::start().unwrap();
     let url = postgres.create_database("crashes").unwrap();
+    under_load(&url, |answered| {
+        for _ in 0..kills {
+            wait_for_more(answered);
+            postgres.kill();
+            std::thread::sleep(Duration::from_millis(300));
+            postgres.restart().unwrap();
+        }
+        wait_for_more(answered);
+    });
+}
+
+#[test]
+fn what_was_answered_survives_the_primary_where_a_standby_confirms() {
+    let mut primary = Postgres::start().unwrap();
+    let standby = primary.start_standby().unwrap();
+    let (one, other) = (primary.port(), standby.port());
+    let url = format!("postgres://postgres@127.0.0.1:{one},127.0.0.1:{other}/postgres");
+    under_load(&url, |answered| {
+        wait_for_more(answered);
+        primary.kill();
+        std::thread::sleep(Duration::from_millis(300));
+        standby.promote().unwrap();
+        wait_for_more(answered);
+    });
+}
+
+/// Lets tasks work over this database until `harm` is done, then compares what they were answered
+/// with what is there.
+fn under_load(url: &str, harm: impl FnOnce(&AtomicU64)) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let engine = Arc::new(runtime.block_on(open(&url)));
+    let engine = Arc::new(runtime.block_on(open(url)));
     runtime.block_on(open_accounts(&*engine));
     let (stop, answered) = (
         Arc::new(AtomicBool::new(false)),
@@ -39,13 +68,7 @@ fn what_was_answered_survives_kills_of_the_database() {
             runtime.spawn(work(engine, seed, stop, Arc::clone(&answered)))
         })
         .collect();
-    for _ in 0..kills {
-        wait_for_more(&answered);
-        postgres.kill();
-        std::thread::sleep(Duration::from_millis(300));
-        postgres.restart().unwrap();
-    }
-    wait_for_more(&answered);
+    harm(&answered);
     stop.store(true, Ordering::Relaxed);
     runtime.block_on(async {
         let mut given = Vec::new();
@@ -58,6 +81,9 @@ fn what_was_answered_survives_kills_of_the_database() {
         }
         tokio::time::sleep(Duration::from_secs(4)).await;
         assert!(check(&*engine, &given).await > 100);
+        let verified = engine_postgres::verify(url, &Options::default(), &mut |_| {}).await;
+        let verified = verified.unwrap();
+        assert!(verified.is_clean(), "{:#?}", verified.findings);
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine_postgres::PostgresEngine;
+use engine_postgres::{Options, PostgresEngine};
 use ledger::{Batch, BatchId, Engine, Outcome, TransferId};
 use testkit::bank::{Drawer, check, in_seconds, open_accounts};
 use testkit::servers::Postgres;
@@ -42,6 +42,9 @@ fn nodes_that_meet_keep_every_rule_and_never_lock_each_other_up() {
             .collect();
         let applied = check(&*nodes[0], &ids).await;
         assert!(applied > ids.len() / 4, "{applied} of {}", ids.len());
+        let verified = engine_postgres::verify(&url, &Options::default(), &mut |_| {}).await;
+        let verified = verified.unwrap();
+        assert!(verified.is_clean(), "{:#?}", verified.findings);
     });
     let deadlocks = postgres.psql("SELECT sum(deadlocks) FROM pg_stat_database");
     assert_eq!(deadlocks.unwrap(), "0");

@@ -1,14 +1,14 @@
 //! A database is corrupted in each way, and it is found.
 
-use engine_postgres::{Options, PostgresEngine, Verified};
+use engine_postgres::{Options, PostgresEngine, Verified, verify};
 use ledger::{
     AcceptPayment, AccountId, Batch, BatchId, Command, Engine, Millis, MoveMoney, PaymentExpected,
     PaymentId, PaymentStateName, ProcessorName, TransferId,
 };
 use testkit::servers::Postgres;
 
-use crate::bank::{Drawer, accounts, currency, id, in_seconds, open_accounts};
 use crate::subject::open;
+use testkit::bank::{Drawer, accounts, currency, id, in_seconds, open_accounts};
 
 /// What is done to a good ledger, and what the check says of it. Each is undone afterwards.
 const CORRUPTIONS: [(&str, &str); 30] = [
@@ -54,7 +54,7 @@ const CORRUPTIONS: [(&str, &str); 30] = [
     ),
     (
         "DELETE FROM lastro.entries WHERE account_id = 'user:1' AND number = 2",
-        "account user:1, entry 3: the one after 2 is missing",
+        "account user:1, entry 3: the one after 1 is missing",
     ),
     (
         "DELETE FROM lastro.entries WHERE account_id = 'user:1' AND number = 2",
@@ -156,7 +156,7 @@ fn every_corruption_is_found() {
         fill(&open(&postgres.create_database("good").unwrap()).await).await;
     });
     let check = |url: String| -> Verified {
-        let verified = engine_postgres::verify(&url, &Options::default(), &mut |_| {});
+        let verified = async { verify(&url, &Options::default(), &mut |_| {}).await };
         runtime.block_on(verified).unwrap()
     };
     let good = check(postgres.url_of("good"));

@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::options::{self, Folder, ServerOptions};
 use super::user::User;
@@ -14,6 +15,8 @@ use super::{START_BOUND, STOP_BOUND, ServerProcess, StopSignal, ports, program};
 
 /// How long one question whether it is ready may take.
 const PROBE_BOUND: Duration = Duration::from_secs(1);
+/// How long to wait between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
 /// How long it may take to drop everything at the end of a test.
 const DROP_BOUND: Duration = Duration::from_secs(5);
 
@@ -150,6 +153,60 @@ impl Postgres {
         output(psql.env_remove("PGOPTIONS"))
     }
 
+    /// A standby of it with a copy of its data, which follows it. From now on it answers a commit
+    /// when the standby has written it, too.
+    ///
+    /// # Errors
+    ///
+    /// What PostgreSQL said.
+    pub fn start_standby(&self) -> Result<Self, String> {
+        let folder = ServerOptions::default().folder("postgres-standby")?;
+        let data = folder.path().join("data");
+        let launcher = own_folder(&data)?;
+        let mut copy = options::command(&launcher, self.program("pg_basebackup")?);
+        copy.args(["--host=127.0.0.1", "--username=postgres"])
+            .arg(format!("--port={}", self.port))
+            .args(["--checkpoint=fast", "--wal-method=stream", "--no-sync"])
+            .arg("--write-recovery-conf")
+            .arg("-D")
+            .arg(&data)
+            .current_dir(&data);
+        output(&mut copy)?;
+        let mut standby = Self {
+            process: None,
+            folder,
+            programs: self.programs.clone(),
+            launcher,
+            port: 0,
+        };
+        ports::start_on(None, |port| {
+            standby.port = port;
+            standby.run()
+        })?;
+        self.psql("ALTER SYSTEM SET synchronous_standby_names = '*'")?;
+        self.psql("SELECT pg_reload_conf()")?;
+        let deadline = Instant::now() + START_BOUND;
+        while self.psql("SELECT sync_state FROM pg_stat_replication")? != "sync" {
+            if Instant::now() > deadline {
+                return Err("the standby does not follow".to_owned());
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(standby)
+    }
+
+    /// Makes a standby take writes.
+    ///
+    /// # Errors
+    ///
+    /// What PostgreSQL said.
+    pub fn promote(&self) -> Result<(), String> {
+        match self.psql("SELECT pg_promote()")?.as_str() {
+            "t" => Ok(()),
+            said => Err(format!("it was not promoted: {said}")),
+        }
+    }
+
     /// Stops it as an administrator does: open transactions are rolled back, data is written out.
     ///
     /// # Errors
@@ -216,6 +273,19 @@ impl Drop for Postgres {
             let _ = process.stop(StopSignal::Quit, DROP_BOUND);
         }
     }
+}
+
+/// Makes an empty folder that PostgreSQL takes for its data; gives the words that start a program
+/// as the one who owns it.
+fn own_folder(data: &Path) -> Result<Vec<OsString>, String> {
+    let failed = |error| format!("{}: {error}", data.display());
+    fs::create_dir_all(data).map_err(failed)?;
+    fs::set_permissions(data, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    let Some(user) = User::to_become()? else {
+        return Ok(Vec::new());
+    };
+    user.own(data)?;
+    Ok(user.launcher()?.into_iter().map(OsString::from).collect())
 }
 
 fn make_cluster(
