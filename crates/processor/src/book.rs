@@ -10,11 +10,9 @@ use crate::{Decimal, Payment};
 
 /// How many payments, and how much.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Total {
-    /// How many.
-    pub count: u64,
-    /// How much.
-    pub amount: Decimal,
+pub(crate) struct Total {
+    pub(crate) count: u64,
+    pub(crate) amount: Decimal,
 }
 
 /// The records.

@@ -22,7 +22,6 @@ mod room;
 mod running;
 mod windows;
 
-pub use book::Total;
 pub use decimal::{Decimal, DecimalError};
 pub use faults::{Answer, Faults};
 pub use host::Host;

@@ -105,8 +105,8 @@ mod tests {
     #[test]
     fn every_part_is_exact() {
         let amounts = Pair {
-            default: money("19.90").repeated(10_001),
-            fallback: money("19.90").repeated(3),
+            default: money("19.90").times(money("10001")),
+            fallback: money("19.90").times(money("3")),
         };
         let fees = Pair {
             default: money("0.05"),
