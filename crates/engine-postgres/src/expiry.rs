@@ -18,7 +18,7 @@ const BOUND: Duration = Duration::from_secs(2);
 /// How many pending transfers expire in one call.
 const EXPIRED_MAX: i64 = 1_000;
 
-const DUE: &str = "
+pub(crate) const DUE: &str = "
     SELECT transfer_id FROM lastro.pendings WHERE expires_at <= lastro.now_ns()
     ORDER BY expires_at LIMIT $1";
 

@@ -83,6 +83,22 @@ const PAYMENTS_DUE: &str = "
         AND (accepted_at, payment_id) > ($1, $2)
     ORDER BY accepted_at, payment_id LIMIT $3";
 
+/// All of them; the statement's is the first.
+#[cfg(test)]
+pub(crate) const STATEMENTS: [&str; 11] = [
+    STATEMENT,
+    LIMITED,
+    UNLIMITED,
+    BALANCE_AT,
+    TRANSFER,
+    BATCH,
+    ENTRIES,
+    ENTRY_AT,
+    PAYMENT,
+    SUMMARY,
+    PAYMENTS_DUE,
+];
+
 impl Store {
     pub(crate) async fn account(
         &self,
