@@ -10,6 +10,9 @@ pub enum OpenError {
     /// The connection string is none.
     #[error("the database's URL is not understood")]
     Url(#[source] tokio_postgres::Error),
+    /// Connections cannot be encrypted as it was asked for.
+    #[error("no encrypted connection to the database: {0}")]
+    Tls(String),
     /// The pool could not be made.
     #[error("the connection pool could not be made")]
     Pool(#[from] deadpool_postgres::BuildError),

@@ -43,6 +43,8 @@ mod load;
 mod metrics;
 mod migrate;
 mod pages;
+#[cfg(test)]
+mod plans;
 mod pool;
 mod queue;
 mod read;
@@ -50,6 +52,7 @@ mod rows;
 mod snapshot;
 mod sums;
 mod tables;
+mod tls;
 mod verify;
 mod write;
 

@@ -1,15 +1,17 @@
 //! Connections to the database: a bounded pool, with bounds for every statement.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
 };
 use futures_util::future::try_join_all;
+use tokio_postgres::Client;
 use tokio_postgres::config::{Host, TargetSessionAttrs};
-use tokio_postgres::{Client, Config, NoTls};
 
 use crate::error::{Failure, OpenError};
+use crate::tls::Address;
 use crate::{load, write};
 
 /// How the engine is opened.
@@ -25,6 +27,9 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// How long one statement may take, waiting for locks included.
     pub statement_timeout: Duration,
+    /// A file with the certificates of those who may vouch for the database; connections are
+    /// encrypted then, and the database's certificate is verified.
+    pub authority: Option<PathBuf>,
     /// Whether the database is migrated first; else it has to be at the right migration.
     pub migrate: bool,
 }
@@ -37,6 +42,7 @@ impl Default for Options {
             queue_bytes_max: 64 << 20,
             connect_timeout: Duration::from_secs(1),
             statement_timeout: Duration::from_secs(5),
+            authority: None,
             migrate: true,
         }
     }
@@ -44,36 +50,39 @@ impl Default for Options {
 
 /// How the database of this URL is connected to. Of several hosts it is the one that takes writes,
 /// which is found again after a failover.
-fn config(url: &str, options: &Options) -> Result<Config, OpenError> {
-    let mut config: Config = url.parse().map_err(OpenError::Url)?;
+fn address(url: &str, options: &Options) -> Result<Address, OpenError> {
+    let mut address = Address::of(url, options.authority.as_deref())?;
+    let config = &mut address.config;
     let settings = settings(config.get_options(), options);
     config
         .application_name("lastro")
         .connect_timeout(options.connect_timeout)
         .target_session_attrs(TargetSessionAttrs::ReadWrite)
         .options(settings);
-    Ok(config)
+    Ok(address)
 }
 
 /// One connection beside the pool, for what comes before its statements can be prepared.
 pub(crate) async fn connect(url: &str, options: &Options) -> Result<Client, OpenError> {
-    connect_with(&config(url, options)?).await
+    connect_to(address(url, options)?).await
 }
 
 /// One that reads everything: from a standby too, for as long as it takes, by the planner's choice.
 pub(crate) async fn connect_to_verify(url: &str, options: &Options) -> Result<Client, OpenError> {
-    let mut config: Config = url.parse().map_err(OpenError::Url)?;
+    let mut address = Address::of(url, options.authority.as_deref())?;
+    let config = &mut address.config;
     let given = config.get_options().unwrap_or_default();
     let settings = format!("{given} -c statement_timeout=0");
     config
         .application_name("lastro verify")
         .connect_timeout(options.connect_timeout)
         .options(settings);
-    connect_with(&config).await
+    connect_to(address).await
 }
 
-async fn connect_with(config: &Config) -> Result<Client, OpenError> {
-    let (client, connection) = config.connect(NoTls).await?;
+async fn connect_to(mut address: Address) -> Result<Client, OpenError> {
+    let connector = address.connector()?;
+    let (client, connection) = address.config.connect(connector).await?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection ended");
@@ -87,7 +96,10 @@ pub(crate) fn pool(url: &str, options: &Options) -> Result<Pool, OpenError> {
     let manager = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
-    let pool = Pool::builder(Manager::from_config(config(url, options)?, NoTls, manager))
+    let mut address = address(url, options)?;
+    let connector = address.connector()?;
+    let manager = Manager::from_config(address.config, connector, manager);
+    let pool = Pool::builder(manager)
         .max_size(options.connections_max.max(1))
         .post_create(Hook::async_fn(|client, _| Box::pin(prepare(client))))
         .runtime(Runtime::Tokio1)
@@ -109,7 +121,7 @@ async fn prepare(client: &ClientWrapper) -> Result<(), HookError> {
 ///
 /// When it is no URL of a database.
 pub fn place(url: &str) -> Result<String, OpenError> {
-    let config: Config = url.parse().map_err(OpenError::Url)?;
+    let config = Address::of(url, None)?.config;
     let host = |host: &Host| match host {
         Host::Tcp(name) => name.clone(),
         Host::Unix(path) => path.display().to_string(),

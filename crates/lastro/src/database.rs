@@ -1,6 +1,7 @@
 //! The settings of a ledger kept in PostgreSQL, shared by the commands that use one.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -9,6 +10,10 @@ use engine_postgres::Options;
 /// What was asked for on the command line or in the environment.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct DatabaseSettings {
+    /// A file with the certificates of those who may vouch for the database: connections are
+    /// encrypted then, and its certificate is verified.
+    #[arg(long, env = "LASTRO_DATABASE_CA", value_name = "FILE")]
+    database_ca: Option<PathBuf>,
     /// How many connections to the database a node keeps at most [default: 15].
     #[arg(long, env = "LASTRO_DATABASE_CONNECTIONS", value_name = "N")]
     database_connections: Option<usize>,
@@ -28,12 +33,14 @@ pub(crate) struct DatabaseSettings {
 impl DatabaseSettings {
     /// The same from a file.
     pub(crate) fn new(
+        ca: Option<PathBuf>,
         connections: Option<usize>,
         calls: Option<usize>,
         connect_timeout_ms: Option<u64>,
         statement_timeout_ms: Option<u64>,
     ) -> Self {
         Self {
+            database_ca: ca,
             database_connections: connections,
             database_calls: calls,
             database_connect_timeout_ms: connect_timeout_ms,
@@ -44,6 +51,7 @@ impl DatabaseSettings {
     /// These, and where they say nothing, the others.
     pub(crate) fn or(self, others: &Self) -> Self {
         Self {
+            database_ca: self.database_ca.or_else(|| others.database_ca.clone()),
             database_connections: self.database_connections.or(others.database_connections),
             database_calls: self.database_calls.or(others.database_calls),
             database_connect_timeout_ms: self
@@ -57,7 +65,8 @@ impl DatabaseSettings {
 
     /// Whether one was given.
     pub(crate) fn is_any(&self) -> bool {
-        self.database_connections.is_some()
+        self.database_ca.is_some()
+            || self.database_connections.is_some()
             || self.database_calls.is_some()
             || self.database_connect_timeout_ms.is_some()
             || self.database_statement_timeout_ms.is_some()
@@ -87,6 +96,7 @@ impl DatabaseSettings {
                 self.database_statement_timeout_ms,
                 defaults.statement_timeout,
             )?,
+            authority: self.database_ca.clone(),
             ..defaults
         };
         ensure!(options.calls_max > 0, "--database-calls must be at least 1");
@@ -111,5 +121,8 @@ pub(crate) fn print(f: &mut fmt::Formatter<'_>, url: &str, options: &Options) ->
         options.connect_timeout.as_millis(),
         options.statement_timeout.as_millis()
     )?;
+    if let Some(authority) = &options.authority {
+        writeln!(f, "database_ca     {}", authority.display())?;
+    }
     writeln!(f, "migrate         {}", options.migrate)
 }

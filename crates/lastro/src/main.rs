@@ -28,7 +28,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Serves the ledger.
-    Serve(serve::Options),
+    Serve(Box<serve::Options>),
     /// Drives a server with a load, judges every answer, scores and reports the run.
     Load(load::Options),
     /// Measures durable transfers per second, with the disk's own floor beside them.
@@ -43,7 +43,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Serve(options) => serve::run(options),
+        Command::Serve(options) => serve::run(*options),
         Command::Load(options) => load::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Migrate(options) => migrate::run(&options),

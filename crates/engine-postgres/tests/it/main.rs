@@ -8,4 +8,5 @@ mod migrations;
 mod nodes;
 mod subject;
 mod texts;
+mod tls;
 mod verify;

@@ -87,6 +87,7 @@ struct File {
     durability: Option<String>,
     engine: Option<String>,
     database_url: Option<String>,
+    database_ca: Option<PathBuf>,
     database_connections: Option<usize>,
     database_calls: Option<usize>,
     database_connect_timeout_ms: Option<u64>,
@@ -188,6 +189,7 @@ impl Config {
             ledger_tls_key: file.ledger_tls_key,
         });
         let database = options.database.or(&DatabaseSettings::new(
+            file.database_ca,
             file.database_connections,
             file.database_calls,
             file.database_connect_timeout_ms,

@@ -195,6 +195,22 @@ impl Postgres {
         Ok(standby)
     }
 
+    /// Writes a file into the folder of its data, for its own user alone: a certificate or its key.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn write_data(&self, name: &str, text: &str) -> Result<(), String> {
+        let path = self.folder.path().join("data").join(name);
+        let failed = |error| format!("{}: {error}", path.display());
+        fs::write(&path, text).map_err(failed)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        match User::to_become()? {
+            Some(user) => user.own(&path),
+            None => Ok(()),
+        }
+    }
+
     /// Makes a standby take writes.
     ///
     /// # Errors
