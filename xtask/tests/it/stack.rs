@@ -211,7 +211,17 @@ fn single() {
 
 #[test]
 fn rinha_2024_nginx() {
-    check_profile("rinha-2024-nginx", port_offset(1), 3);
+    check_profile("rinha-2024-nginx", port_offset(1), 5);
+}
+
+#[test]
+fn rinha_2024_haproxy() {
+    check_profile("rinha-2024-haproxy", port_offset(5), 4);
+}
+
+#[test]
+fn rinha_2024_haproxy_l7() {
+    check_profile("rinha-2024-haproxy-l7", port_offset(6), 4);
 }
 
 #[test]
@@ -224,7 +234,7 @@ fn a_part_that_dies_ends_the_stack_with_its_log_shown() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let folder = folder.path().canonicalize().unwrap();
     let mut chore = Chore::start("rinha-2024-nginx", port_offset(2), &folder);
-    let line = chore.said.iter().find(|line| line.starts_with("  lastro"));
+    let line = chore.said.iter().find(|line| line.starts_with("  api1"));
     let id = line.and_then(|line| line.rsplit(' ').next()).unwrap();
     assert!(
         Command::new("kill")
