@@ -52,6 +52,7 @@ mod verify;
 
 pub use engine::{Lag, Opened, Options, WriteBehindEngine};
 pub use error::OpenError;
+pub use link::place;
 pub use repair::Origin;
 pub use settings::Durability;
 pub use verify::{Verified, verify};

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, Value};
+use redis::{AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo, Pipeline, Value};
 
-use crate::error::Trouble;
+use crate::error::{OpenError, Trouble};
 
 /// How long making a connection may take.
 const CONNECT_BOUND: Duration = Duration::from_secs(1);
@@ -65,6 +65,17 @@ pub(crate) enum Reply {
     Check(Vec<Value>),
     /// Only what was due has expired, and more may be.
     Again,
+}
+
+/// Where the Redis of this URL is, without a password: what a start may print.
+///
+/// # Errors
+///
+/// When it is no URL of a Redis.
+pub fn place(url: &str) -> Result<String, OpenError> {
+    let info = url.into_connection_info()?;
+    let number = info.redis_settings().db();
+    Ok(format!("{}/{number}", info.addr()))
 }
 
 /// A connection that many share.

@@ -1,6 +1,7 @@
 //! `lastro verify`: is this data folder or this database whole, and does it keep the rules?
 
 mod database;
+mod stores;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,9 +32,22 @@ pub(crate) struct Options {
     database_url: Option<String>,
     #[command(flatten)]
     database: DatabaseSettings,
+    /// Compares the ledger in this Redis with the one in `--database-url` behind it instead, at a
+    /// moment without writes: `redis://:password@host:port`.
+    #[arg(
+        long,
+        env = "LASTRO_REDIS_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        requires = "database_url"
+    )]
+    redis_url: Option<String>,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    if let (Some(redis_url), Some(database_url)) = (&options.redis_url, &options.database_url) {
+        return stores::run(redis_url, database_url);
+    }
     if let Some(url) = &options.database_url {
         return database::run(url, &options.database);
     }

@@ -14,6 +14,7 @@ use server::{Hosts, ListenAddress};
 use crate::database::DatabaseSettings;
 
 use super::tls::{GrpcTlsFiles, RemoteTlsFiles, TlsOptions};
+use super::write_behind::{self, WriteBehindConfig};
 
 /// What was asked for on the command line or in the environment.
 #[derive(clap::Args)]
@@ -38,11 +39,24 @@ pub(crate) struct Options {
     /// [default: disk].
     #[arg(long, env = "LASTRO_DURABILITY", value_name = "disk|os")]
     durability: Option<String>,
-    /// Which engine keeps the ledger: `embedded` (the data folder) or `postgres`
-    /// [default: embedded].
-    #[arg(long, env = "LASTRO_ENGINE", value_name = "embedded|postgres")]
+    /// Which engine keeps the ledger: `embedded` (the data folder), `postgres`, or `write-behind`
+    /// (Redis in front, PostgreSQL behind) [default: embedded].
+    #[arg(
+        long,
+        env = "LASTRO_ENGINE",
+        value_name = "embedded|postgres|write-behind"
+    )]
     engine: Option<String>,
-    /// The database of the engine `postgres`: `postgres://user:password@host:port/name`.
+    /// The Redis of the engine `write-behind`: `redis://:password@host:port`.
+    #[arg(
+        long,
+        env = "LASTRO_REDIS_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    redis_url: Option<String>,
+    /// The database of the engines `postgres` and `write-behind`:
+    /// `postgres://user:password@host:port/name`.
     #[arg(
         long,
         env = "LASTRO_DATABASE_URL",
@@ -92,6 +106,7 @@ struct File {
     database_calls: Option<usize>,
     database_connect_timeout_ms: Option<u64>,
     database_statement_timeout_ms: Option<u64>,
+    redis_url: Option<String>,
     no_migrate: Option<bool>,
     role: Option<String>,
     grpc_listen: Option<String>,
@@ -143,6 +158,8 @@ pub(crate) enum EngineConfig {
         ledger: LedgerAddress,
         tls: Option<RemoteTlsFiles>,
     },
+    /// In a Redis, and later in a PostgreSQL.
+    WriteBehind(WriteBehindConfig),
 }
 
 /// What is in force.
@@ -200,6 +217,7 @@ impl Config {
             name: options.engine.or(file.engine),
             url: options.database_url.or(file.database_url),
             database,
+            redis_url: options.redis_url.or(file.redis_url),
             migrate: !no_migrate,
             ledger: options.ledger.or(file.ledger),
             tls: tls.of_ledger()?,
@@ -301,6 +319,7 @@ struct EngineOptions {
     name: Option<String>,
     url: Option<String>,
     database: DatabaseSettings,
+    redis_url: Option<String>,
     migrate: bool,
     ledger: Option<String>,
     tls: Option<RemoteTlsFiles>,
@@ -311,7 +330,7 @@ fn engine(options: EngineOptions) -> anyhow::Result<EngineConfig> {
         if options.role != Role::Api {
             bail!("--ledger is for --role api: any other process has the ledger itself");
         }
-        if options.name.is_some() || options.url.is_some() {
+        if options.name.is_some() || options.url.is_some() || options.redis_url.is_some() {
             bail!("--ledger and --engine exclude each other: the ledger node has the engine");
         }
         let ledger = ledger.parse().context("--ledger")?;
@@ -322,6 +341,20 @@ fn engine(options: EngineOptions) -> anyhow::Result<EngineConfig> {
         bail!("--ledger-tls-ca is for --ledger");
     }
     let name = options.name.unwrap_or_else(|| "embedded".to_owned());
+    if name == "write-behind" {
+        let (Some(redis_url), Some(url)) = (options.redis_url, options.url) else {
+            bail!("--engine write-behind needs a --redis-url and a --database-url");
+        };
+        let database = engine_postgres::Options {
+            migrate: options.migrate,
+            ..options.database.options(&url)?
+        };
+        let config = WriteBehindConfig::new(redis_url, url, database);
+        return Ok(EngineConfig::WriteBehind(config?));
+    }
+    if options.redis_url.is_some() {
+        bail!("--redis-url is for --engine write-behind");
+    }
     match (name.as_str(), options.url) {
         ("embedded", None) if options.role == Role::Api => bail!(
             "--role api keeps no ledger: name its ledger node with --ledger, or a shared database \
@@ -340,7 +373,7 @@ fn engine(options: EngineOptions) -> anyhow::Result<EngineConfig> {
             Ok(EngineConfig::Postgres { url, options })
         }
         ("postgres", None) => bail!("--engine postgres needs a --database-url"),
-        (other, _) => bail!("--engine: {other} is neither embedded nor postgres"),
+        (other, _) => bail!("--engine: {other} is none of embedded, postgres and write-behind"),
     }
 }
 
@@ -372,6 +405,17 @@ impl fmt::Display for Config {
             EngineConfig::Remote { ledger, tls } => {
                 let tls = if tls.is_some() { " over TLS" } else { "" };
                 writeln!(f, "ledger          {ledger}{tls}")?;
+            }
+            EngineConfig::WriteBehind(config) => {
+                writeln!(f, "engine          write-behind")?;
+                let place = engine_write_behind::place(&config.redis_url).unwrap_or_default();
+                writeln!(f, "redis           {place}")?;
+                crate::database::print(f, &config.database_url, &config.database)?;
+                writeln!(
+                    f,
+                    "durability      {}",
+                    write_behind::promise(self.durability)
+                )?;
             }
         }
         if let Some(address) = &self.grpc_listen {

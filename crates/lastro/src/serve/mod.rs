@@ -5,6 +5,7 @@ mod demo;
 mod health;
 mod open;
 mod tls;
+mod write_behind;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -72,6 +73,10 @@ fn install_metrics(config: &Config) -> anyhow::Result<Option<PrometheusHandle>> 
             EngineConfig::Embedded => config.durability.to_string(),
             EngineConfig::Postgres { .. } => "postgres".to_owned(),
             EngineConfig::Remote { .. } => "remote".to_owned(),
+            EngineConfig::WriteBehind(_) => {
+                let asked = write_behind::asked(config.durability);
+                format!("redis-{}", asked.as_str())
+            }
         }
     )
     .set(1.0);

@@ -34,6 +34,9 @@ pub(super) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Res
             let health = Arc::new(PostgresHealth::new(&engine));
             Ok(Opened { engine, health })
         }
+        EngineConfig::WriteBehind(write_behind) => {
+            super::write_behind::open(write_behind, config.durability).await
+        }
         EngineConfig::Remote { ledger, tls } => {
             let tls = match tls {
                 Some(files) => Some(files.load()?),

@@ -10,3 +10,4 @@ mod processor;
 mod remote;
 mod support;
 mod syscalls;
+mod write_behind;

@@ -13,6 +13,7 @@ fn options() -> Options {
         engine: None,
         database_url: None,
         database: DatabaseSettings::default(),
+        redis_url: None,
         no_migrate: false,
         role: None,
         grpc_listen: None,
@@ -272,4 +273,32 @@ fn certificates_and_keys_go_together() {
         ..TlsOptions::default()
     };
     assert!(refused(api(no_ca)).contains("--ledger-tls-ca"));
+}
+
+#[test]
+fn a_redis_and_a_database_go_together() {
+    let database_url = Some("postgres://me:secret@db:5432/bank");
+    let redis_url = Some("redis://:hidden@cache:6379");
+    let asked = |engine: &str, database_url: Option<&str>, redis_url: Option<&str>| {
+        Config::resolve(Options {
+            engine: Some(engine.to_owned()),
+            database_url: database_url.map(str::to_owned),
+            redis_url: redis_url.map(str::to_owned),
+            ..options()
+        })
+    };
+    let printed = asked("write-behind", database_url, redis_url).unwrap();
+    let printed = printed.to_string();
+    assert!(printed.contains("cache:6379") && printed.contains("db:5432/bank"));
+    assert!(!printed.contains("hidden") && !printed.contains("secret"));
+    for (engine, database_url, redis_url) in [
+        ("write-behind", database_url, None),
+        ("write-behind", None, redis_url),
+        ("write-behind", database_url, Some("nowhere")),
+        ("postgres", database_url, redis_url),
+        ("embedded", None, redis_url),
+    ] {
+        let both = asked(engine, database_url, redis_url);
+        assert!(both.is_err(), "{engine} {database_url:?} {redis_url:?}");
+    }
 }

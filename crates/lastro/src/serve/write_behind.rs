@@ -1,0 +1,103 @@
+//! The engine with Redis in front: its opening, and what `/readyz` says of it.
+
+use std::sync::{Arc, Weak};
+
+use anyhow::Context;
+use engine_write_behind::{Durability, Options, WriteBehindEngine};
+use server::{Health, Readiness};
+
+use super::open::Opened;
+
+/// What the configuration says of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct WriteBehindConfig {
+    pub(crate) redis_url: String,
+    pub(crate) database_url: String,
+    /// The database's settings.
+    pub(crate) database: engine_postgres::Options,
+}
+
+impl WriteBehindConfig {
+    pub(crate) fn new(
+        redis_url: String,
+        database_url: String,
+        database: engine_postgres::Options,
+    ) -> anyhow::Result<Self> {
+        engine_write_behind::place(&redis_url).context("--redis-url")?;
+        Ok(Self {
+            redis_url,
+            database_url,
+            database,
+        })
+    }
+}
+
+/// What an answer waits for, in the words of the configuration.
+pub(crate) const fn asked(durability: journal::Durability) -> Durability {
+    match durability {
+        journal::Durability::Disk => Durability::Always,
+        journal::Durability::Os => Durability::Everysec,
+    }
+}
+
+/// What it promises, for people.
+pub(crate) const fn promise(durability: journal::Durability) -> &'static str {
+    match asked(durability) {
+        Durability::Always => {
+            "disk (Redis syncs before it answers: an answered write survives a power cut)"
+        }
+        Durability::Everysec => {
+            "os (Redis may sync once a second: up to 2 s of answered writes are lost with a power \
+             cut, or with Redis killed while its disk is slow)"
+        }
+    }
+}
+
+pub(super) async fn open(
+    config: &WriteBehindConfig,
+    durability: journal::Durability,
+) -> anyhow::Result<Opened> {
+    let options = Options {
+        durability: asked(durability),
+        database: config.database.clone(),
+        ..Options::default()
+    };
+    let opened = WriteBehindEngine::open(&config.redis_url, &config.database_url, options).await;
+    let (engine, opened) = opened.context("cannot open the ledger in Redis and the database")?;
+    tracing::info!(
+        appendfsync = opened.durability.as_str(),
+        persisted_position = opened.persisted,
+        position = opened.position,
+        "Redis and the database agree"
+    );
+    let engine = Arc::new(engine);
+    let health = Arc::new(WriteBehindHealth {
+        engine: Arc::downgrade(&engine),
+        durability: opened.durability,
+    });
+    Ok(Opened { engine, health })
+}
+
+/// Ready while Redis answers and agrees with the database; how far that is behind is a field.
+struct WriteBehindHealth {
+    engine: Weak<WriteBehindEngine>,
+    durability: Durability,
+}
+
+impl Health for WriteBehindHealth {
+    fn readiness(&self) -> Readiness {
+        let Some(engine) = self.engine.upgrade() else {
+            return Readiness::not_ready("ledger_unavailable");
+        };
+        let readiness = if engine.is_answering() {
+            Readiness::ready()
+        } else {
+            Readiness::not_ready("ledger_unavailable")
+        };
+        let lag = engine.lag();
+        readiness
+            .with("appendfsync", self.durability.as_str())
+            .with("lag_entries", lag.entries)
+            .with("lag_seconds", lag.age.as_secs_f64())
+    }
+}

@@ -1,0 +1,36 @@
+//! Comparing a ledger in Redis with what is persisted of it in PostgreSQL.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use engine_write_behind::{Verified, verify};
+
+pub(super) fn run(redis_url: &str, database_url: &str) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let verified = runtime.block_on(verify(redis_url, database_url));
+    let verified = verified.context("Redis and the database could not be compared")?;
+    print(&verified);
+    if verified.findings.is_empty() {
+        println!("clean: Redis and the database tell the same story, and it keeps the rules");
+        Ok(ExitCode::SUCCESS)
+    } else {
+        println!("NOT CLEAN");
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+fn print(verified: &Verified) {
+    println!("position    {}", verified.position);
+    println!("persisted   {}", verified.persisted);
+    println!("accounts    {}", verified.accounts_count);
+    println!("ids         {}", verified.ids_count);
+    for (currency, balance) in &verified.balances {
+        println!("sum of {currency}  {balance}");
+    }
+    for finding in &verified.findings {
+        println!("  {finding}");
+    }
+}
