@@ -5,6 +5,7 @@
 mod challenge;
 mod commands;
 mod kill;
+mod nodes;
 mod postgres;
 mod processor;
 mod remote;

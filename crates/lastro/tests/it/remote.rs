@@ -3,13 +3,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine_embedded::EmbeddedEngine;
-use engine_remote::RemoteEngine;
+use engine_remote::{RemoteEngine, Tls};
 use journal::{Durability, FileStorage};
-use ledger::{BoxFuture, Engine};
-use server::{AlwaysReady, App, GrpcLimits, Hosts, Limits, Stopped};
+use ledger::{Account, AccountId, Batch, BoxFuture, Command, Engine, Unavailable};
+use server::{AlwaysReady, App, GrpcLimits, Hosts, Limits, ServerTls, Stopped};
 use testkit::ManualClock;
 use testkit::conformance::{self, Subject, Time};
 use tokio::sync::oneshot;
@@ -17,12 +17,24 @@ use tokio::task::JoinHandle;
 
 /// A ledger node in this process.
 struct Node {
+    address: String,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<Stopped>,
 }
 
 impl Node {
+    /// On its Unix socket.
     async fn start(folder: &Path, clock: &Arc<ManualClock>) -> Self {
+        let address = format!("unix:{}", folder.join("grpc.sock").display());
+        Self::start_at(folder, clock, &address, None).await
+    }
+
+    async fn start_at(
+        folder: &Path,
+        clock: &Arc<ManualClock>,
+        address: &str,
+        tls: Option<ServerTls>,
+    ) -> Self {
         let mut options = engine_embedded::Options::default();
         options.journal.durability = Durability::Os;
         let storage = FileStorage::open(folder.join("data")).unwrap();
@@ -34,16 +46,17 @@ impl Node {
             limits: Limits::default(),
             hosts: Hosts::any(),
         };
-        let address = format!("unix:{}", folder.join("grpc.sock").display());
         let listener = server::bind(&address.parse().unwrap()).await.unwrap();
+        let address = listener.address().to_string();
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
             let _ = stopped.await;
         };
         let limits = GrpcLimits::default();
         let timeout = Duration::from_secs(10);
-        let serving = server::serve_grpc(listener, app, limits, None, shutdown, timeout);
+        let serving = server::serve_grpc(listener, app, limits, tls, shutdown, timeout);
         Self {
+            address,
             stop,
             serving: tokio::spawn(serving),
         }
@@ -107,4 +120,89 @@ fn the_remote_engine_conforms() {
         ..conformance::Options::default()
     };
     conformance::check(&options, 1, async |_| RemoteSubject::open().await);
+}
+
+/// What becomes of a read through an engine with this TLS.
+async fn read_over(node: &Node, tls: Option<Tls>) -> Result<Option<Account>, Unavailable> {
+    let options = engine_remote::Options {
+        tls,
+        ..engine_remote::Options::default()
+    };
+    let address = node.address.replace("127.0.0.1", "localhost");
+    let engine = RemoteEngine::new(address.parse().unwrap(), options);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    engine
+        .account(AccountId::new("nobody").unwrap(), deadline)
+        .await
+}
+
+#[tokio::test]
+async fn only_callers_with_a_known_certificate_are_let_in() {
+    let file = |name: &str| {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls");
+        fixtures.join(name)
+    };
+    let folder = crate::support::folder();
+    let clock = Arc::new(ManualClock::default());
+    let known = file("known-ca.pem");
+    let tls = ServerTls::new(&file("server.pem"), &file("server.key"), Some(&known)).unwrap();
+    let node = Node::start_at(folder.path(), &clock, "127.0.0.1:0", Some(tls)).await;
+    let identity = |name: &str| (file(&format!("{name}.pem")), file(&format!("{name}.key")));
+    let shows = |ca: &str, who: &str| {
+        let (certificate, key) = identity(who);
+        Tls::new(&file(ca), Some((&certificate, &key))).unwrap()
+    };
+    let nobody = Tls::new(&known, None).unwrap();
+    let refused = Err(Unavailable::LedgerUnavailable);
+    assert_eq!(
+        read_over(&node, Some(shows("known-ca.pem", "client"))).await,
+        Ok(None)
+    );
+    assert_eq!(
+        read_over(&node, Some(shows("known-ca.pem", "stranger"))).await,
+        refused
+    );
+    assert_eq!(read_over(&node, Some(nobody)).await, refused);
+    assert_eq!(read_over(&node, None).await, refused);
+    // And the caller lets itself be told by nobody else.
+    assert_eq!(
+        read_over(&node, Some(shows("unknown-ca.pem", "client"))).await,
+        refused
+    );
+    assert!(Tls::new(&file("client.key"), None).is_err());
+    let swapped = ServerTls::new(&file("server.pem"), &file("client.key"), None);
+    assert!(swapped.is_err());
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_down_is_known_to_be() {
+    let folder = crate::support::folder();
+    let address = format!("unix:{}", folder.path().join("nobody.sock").display());
+    let patience = Duration::from_millis(100);
+    let options = engine_remote::Options {
+        patience,
+        ..engine_remote::Options::default()
+    };
+    let engine = RemoteEngine::new(address.parse().unwrap(), options);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let id = || AccountId::new("a").unwrap();
+    let close = || {
+        let command = Command::CloseAccount { account_id: id() };
+        vec![Batch::one(command)]
+    };
+    let refused = Err(Unavailable::LedgerUnavailable);
+    assert_eq!(engine.submit(close(), deadline).await, refused);
+    assert_eq!(
+        engine.account(id(), deadline).await.err(),
+        refused.clone().err()
+    );
+    assert!(Instant::now() < deadline - Duration::from_secs(20));
+    assert!(!engine.is_answering());
+    // From then on without waiting: the very first poll answers.
+    let mut asked = engine.submit(close(), deadline);
+    let now = futures_util::FutureExt::now_or_never(&mut asked);
+    assert_eq!(now, Some(refused));
+    let late = engine.submit(close(), Instant::now()).await;
+    assert_eq!(late, Err(Unavailable::Overloaded));
 }
