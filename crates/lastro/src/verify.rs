@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use engine_embedded::Verified;
-use journal::{FileStorage, Tail};
+use journal::{FileStorage, Head, Opened, Scanned, Tail};
 
 use crate::database::DatabaseSettings;
 
@@ -51,13 +51,29 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     if let Some(url) = &options.database_url {
         return database::run(url, &options.database);
     }
+    let data_dir = &options.data_dir;
+    let place = data_dir.display();
+    let outbox_dir = data_dir.join("outbox");
+    let has_outbox = has_journal(&outbox_dir);
+    if !has_journal(data_dir) {
+        ensure!(has_outbox, "there is no ledger in {place}");
+        println!("no ledger is in {place}, only an outbox");
+        return verify_outbox(&outbox_dir, options.read_only);
+    }
+    let storage =
+        FileStorage::open_existing(data_dir).with_context(|| format!("cannot open {place}"))?;
+    if outbox::is_outbox(&storage) {
+        return verify_outbox(data_dir, options.read_only);
+    }
+    let code = verify_ledger(storage, options)?;
+    if has_outbox {
+        verify_outbox(&outbox_dir, options.read_only)?;
+    }
+    Ok(code)
+}
+
+fn verify_ledger(storage: FileStorage, options: &Options) -> anyhow::Result<ExitCode> {
     let place = options.data_dir.display();
-    ensure!(
-        has_journal(&options.data_dir),
-        "there is no ledger in {place}"
-    );
-    let storage = FileStorage::open_existing(&options.data_dir)
-        .with_context(|| format!("cannot open {place}"))?;
     let journal_options = engine_embedded::Options::default().journal;
     let verified = engine_embedded::verify(storage, journal_options, options.read_only)
         .with_context(|| format!("{place} could not be verified"))?;
@@ -74,6 +90,24 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// An outbox holds no money: its chain is checked, every record, and that none is missing that was
+/// not known to be applied.
+fn verify_outbox(directory: &Path, read_only: bool) -> anyhow::Result<ExitCode> {
+    let place = directory.display();
+    let storage =
+        FileStorage::open_existing(directory).with_context(|| format!("cannot open {place}"))?;
+    let verified = outbox::verify(storage, read_only)
+        .with_context(|| format!("the outbox in {place} could not be verified"))?;
+    print_ends(verified.opened.as_ref(), verified.scanned.as_ref());
+    let Head { sequence, hash, .. } = verified.head;
+    println!(
+        "outbox      whole; {} operations may still have to be applied",
+        verified.operations_count
+    );
+    println!("outbox head {sequence} {hash}");
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Verifying opens the journal, and opening would make one where there is none.
 fn has_journal(data_dir: &Path) -> bool {
     let names = std::fs::read_dir(data_dir).into_iter().flatten().flatten();
@@ -84,24 +118,7 @@ fn has_journal(data_dir: &Path) -> bool {
 
 fn print(verified: &Verified) {
     let audit = &verified.audit;
-    if let Some(cut) = verified
-        .opened
-        .as_ref()
-        .and_then(|opened| opened.cut.as_ref())
-    {
-        println!(
-            "cut {} bytes of a torn write at byte {} of {}, kept as {}",
-            cut.bytes, cut.offset, cut.file, cut.saved_as
-        );
-    }
-    if let Some(Tail::Torn {
-        file,
-        offset,
-        bytes,
-    }) = verified.scanned.as_ref().map(|scanned| &scanned.tail)
-    {
-        println!("{bytes} bytes at byte {offset} of {file} are a torn write, or one under way");
-    }
+    print_ends(verified.opened.as_ref(), verified.scanned.as_ref());
     println!("frames      {}", verified.head.sequence);
     println!("records     {}", audit.records_count);
     println!("accounts    {}", audit.accounts_count);
@@ -119,5 +136,23 @@ fn print(verified: &Verified) {
     );
     for finding in &audit.findings {
         println!("  {finding}");
+    }
+}
+
+/// What was found behind the last whole frame.
+fn print_ends(opened: Option<&Opened>, scanned: Option<&Scanned>) {
+    if let Some(cut) = opened.and_then(|opened| opened.cut.as_ref()) {
+        println!(
+            "cut {} bytes of a torn write at byte {} of {}, kept as {}",
+            cut.bytes, cut.offset, cut.file, cut.saved_as
+        );
+    }
+    if let Some(Tail::Torn {
+        file,
+        offset,
+        bytes,
+    }) = scanned.map(|scanned| &scanned.tail)
+    {
+        println!("{bytes} bytes at byte {offset} of {file} are a torn write, or one under way");
     }
 }

@@ -26,6 +26,9 @@ const MARKED_OPERATIONS: u64 = 1_000;
 /// Why the outbox could not be opened. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// The directory could not be made or opened.
+    #[error("the directory could not be opened")]
+    Directory(#[source] std::io::Error),
     /// The journal could not be opened.
     #[error(transparent)]
     Journal(#[from] journal::OpenError<ReplayError>),

@@ -7,7 +7,7 @@ use journal::Durability;
 /// The least a disk quota can be: four of the smallest segments.
 const BYTES_MIN: u64 = 4 * SEGMENT_BYTES_MIN;
 const SEGMENT_BYTES_MIN: u64 = 512 << 10;
-const SEGMENT_BYTES_MAX: u64 = 16 << 20;
+const SEGMENT_BYTES_MAX: u64 = 8 << 20;
 /// One write and one sync are of so many bytes at the most.
 const FRAME_BYTES_MAX: u64 = 256 << 10;
 /// Marks keep so much of each segment for themselves, so that they go on when the disk is full.
@@ -119,8 +119,8 @@ mod tests {
         for (bytes_max, segment_bytes) in [
             (2 << 20, 512 << 10),
             (64 << 20, 4 << 20),
-            (1 << 30, 16 << 20),
-            (1 << 40, 16 << 20),
+            (1 << 30, 8 << 20),
+            (1 << 40, 8 << 20),
         ] {
             let options = Options::within(bytes_max).unwrap();
             assert_eq!(options.segment_bytes, segment_bytes);
@@ -129,6 +129,6 @@ mod tests {
         let error = Options::within((2 << 20) - 1).unwrap_err().to_string();
         assert!(error.contains("needs 2097152"), "{error}");
         let small = Options::within(2 << 20).unwrap();
-        assert!(small.check(16 << 20).is_err());
+        assert!(small.check(8 << 20).is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! The outbox as callers hold it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -38,6 +39,24 @@ pub struct Outbox<S: Storage = FileStorage> {
 struct Worker {
     stop: Sender<()>,
     thread: JoinHandle<()>,
+}
+
+impl Outbox {
+    /// Opens the outbox in a directory, which is made if it is not there. Needs to be in a tokio
+    /// runtime with time.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub fn open_in(
+        directory: &Path,
+        options: &Options,
+        engine: Arc<dyn Engine>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Recovery), OpenError> {
+        let storage = FileStorage::open(directory).map_err(OpenError::Directory)?;
+        Self::open(storage, options, engine, clock)
+    }
 }
 
 impl<S: Storage> Outbox<S> {
@@ -84,7 +103,11 @@ impl<S: Storage> Outbox<S> {
             shared,
             worker: Mutex::new(Some(Worker { stop, thread })),
             requests: Mutex::new(Some(requests)),
-            drain: tokio::spawn(drain.run()).abort_handle(),
+            drain: tokio::spawn(async move {
+                let _stop = StopOnPanic;
+                drain.run().await;
+            })
+            .abort_handle(),
         };
         Ok((outbox, recovery))
     }
@@ -184,14 +207,14 @@ impl<S: Storage> Drop for Outbox<S> {
     }
 }
 
-/// After a panic of the writer nobody knows what is durable: the process stops, and the next start
-/// finds what is.
+/// After a panic of the writer nobody knows what is durable, and after one of the drain nothing is
+/// applied any more: the process stops, and the next start goes on with what is on the disk.
 struct StopOnPanic;
 
 impl Drop for StopOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!("the outbox's writer panicked; the process stops");
+            tracing::error!("the outbox panicked; the process stops");
             std::process::abort();
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use ledger::{Clock, Engine};
+use outbox::Operations;
 
 use crate::call::Call;
 use crate::health::Health;
@@ -19,6 +20,8 @@ use crate::{challenge_2024, errors, openapi, probes, v1};
 pub struct App {
     /// The ledger.
     pub engine: Arc<dyn Engine>,
+    /// Where operations are left to be applied later; `None` where none are taken.
+    pub operations: Option<Arc<dyn Operations>>,
     /// Where the time of answers comes from; the ledger's records carry the engine's own.
     pub clock: Arc<dyn Clock>,
     /// What `/readyz` says.
@@ -93,6 +96,11 @@ impl App {
                 post_route(Route::VOID_PENDING, v1::void_pending),
             )
             .route("/v1/batches", post_route(Route::BATCHES, v1::batch))
+            .route("/v1/operations", post_route(Route::OPERATIONS, v1::operate))
+            .route(
+                "/v1/operations/{id}",
+                get_route(Route::OPERATION, v1::operation_by_id),
+            )
             .route(
                 "/openapi.json",
                 get_route(Route::OPENAPI, openapi::document),

@@ -9,6 +9,8 @@ use ledger::{
     StatementQuery, Timestamp, TransferId, Unavailable, UsedTransfer,
 };
 
+use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations};
+
 use crate::app::Shared;
 use crate::body::{self, BodyBytes};
 use crate::errors;
@@ -133,8 +135,34 @@ impl Call {
             .await
     }
 
+    /// Leaves an operation to be applied later; answers once it is durable here.
+    pub(crate) async fn accept(&self, operation: Operation) -> Result<Accepted, Problem> {
+        let operations = self.operations()?;
+        let deadline = self.engine_deadline();
+        match operations.accept(operation, deadline).await {
+            Ok(accepted) => Ok(accepted),
+            Err(NotAccepted::Refused(refusal)) => Err(Problem::from(&refusal)),
+            Err(NotAccepted::Unavailable(unavailable)) => Err(unavailable.into()),
+        }
+    }
+
+    /// Where operations are left; a problem where none are taken.
+    pub(crate) fn operations(&self) -> Result<&dyn Operations, Problem> {
+        let operations = self.shared.app.operations.as_deref();
+        operations.ok_or_else(errors::operations_not_served)
+    }
+
+    /// How an operation stands where this node alone knows it.
+    pub(crate) fn operation_here(&self, id: TransferId) -> Option<OperationState> {
+        self.shared.app.operations.as_ref()?.state(id)
+    }
+
     fn deadline(&self) -> Instant {
         self.started + self.shared.app.limits.request_timeout
+    }
+
+    fn engine_deadline(&self) -> Instant {
+        (Instant::now() + self.shared.app.limits.engine_timeout).min(self.deadline())
     }
 
     /// Asks the engine, and stops waiting at the deadline even where the engine does not.
@@ -142,9 +170,8 @@ impl Call {
         &'a self,
         question: impl FnOnce(&'a dyn Engine, Instant) -> Answer<'a, T>,
     ) -> Result<T, Problem> {
-        let app = &self.shared.app;
-        let deadline = (Instant::now() + app.limits.engine_timeout).min(self.deadline());
-        let answer = question(&*app.engine, deadline);
+        let deadline = self.engine_deadline();
+        let answer = question(&*self.shared.app.engine, deadline);
         match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(unavailable)) => Err(unavailable.into()),

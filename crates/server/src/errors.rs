@@ -236,6 +236,22 @@ pub(crate) fn transfer_not_found(id: ledger::TransferId) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "transfer_not_found", detail)
 }
 
+pub(crate) fn operation_not_found(id: ledger::TransferId) -> Problem {
+    let detail = format!(
+        "neither this node nor the ledger knows an operation {id}; until it is applied, only the \
+         node that accepted it does"
+    );
+    Problem::new(StatusCode::NOT_FOUND, "operation_not_found", detail)
+}
+
+pub(crate) fn operations_not_served() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "operations_not_served",
+        "this node takes no operations to be applied later; POST /v1/transfers does them at once",
+    )
+}
+
 pub(crate) fn internal() -> Problem {
     Problem::new(
         StatusCode::INTERNAL_SERVER_ERROR,

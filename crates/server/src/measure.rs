@@ -51,6 +51,8 @@ routes! {
     POST_PENDING = "/v1/transfers/{id}/post";
     VOID_PENDING = "/v1/transfers/{id}/void";
     BATCHES = "/v1/batches";
+    OPERATIONS = "/v1/operations";
+    OPERATION = "/v1/operations/{id}";
     HEALTH = "/healthz";
     READINESS = "/readyz";
     OPENAPI = "/openapi.json";

@@ -13,8 +13,12 @@ use server::{Hosts, ListenAddress};
 
 use crate::database::DatabaseSettings;
 
+use super::outbox::OutboxConfig;
 use super::tls::{GrpcTlsFiles, RemoteTlsFiles, TlsOptions};
 use super::write_behind::{self, WriteBehindConfig};
+
+/// How much of the disk an outbox may take where nobody says otherwise.
+const OUTBOX_BYTES_MAX: u64 = 1 << 30;
 
 /// What was asked for on the command line or in the environment.
 #[derive(clap::Args)]
@@ -78,6 +82,10 @@ pub(crate) struct Options {
     tls: TlsOptions,
     #[command(flatten)]
     database: DatabaseSettings,
+    /// How much of the disk operations may take that wait to be applied; 0: none are taken
+    /// [default: 1 GiB; 0 for a ledger node, and for everything in one process over a database].
+    #[arg(long, env = "LASTRO_OUTBOX_BYTES_MAX", value_name = "BYTES")]
+    outbox_bytes_max: Option<u64>,
     /// Leaves the database's tables as they are: `lastro migrate` has been run.
     #[arg(long, env = "LASTRO_NO_MIGRATE", value_parser = FalseyValueParser::new())]
     no_migrate: bool,
@@ -107,6 +115,7 @@ struct File {
     database_connect_timeout_ms: Option<u64>,
     database_statement_timeout_ms: Option<u64>,
     redis_url: Option<String>,
+    outbox_bytes_max: Option<u64>,
     no_migrate: Option<bool>,
     role: Option<String>,
     grpc_listen: Option<String>,
@@ -175,6 +184,7 @@ pub(crate) struct Config {
     pub(crate) role: Role,
     pub(crate) grpc_listen: Option<ListenAddress>,
     pub(crate) grpc_tls: Option<GrpcTlsFiles>,
+    pub(crate) outbox_bytes_max: u64,
     pub(crate) insecure: bool,
 }
 
@@ -243,6 +253,15 @@ impl Config {
                 .unwrap_or("disk")
                 .parse()
                 .context("--durability")?,
+            outbox_bytes_max: options
+                .outbox_bytes_max
+                .or(file.outbox_bytes_max)
+                .unwrap_or(match (role, &engine) {
+                    // Nodes over one database may have been given one data folder.
+                    (Role::All, EngineConfig::Postgres { .. } | EngineConfig::WriteBehind(_)) => 0,
+                    (Role::Ledger, _) => 0,
+                    (Role::All | Role::Api, _) => OUTBOX_BYTES_MAX,
+                }),
             engine,
             role,
             grpc_listen: match grpc_listen {
@@ -251,6 +270,16 @@ impl Config {
             },
             grpc_tls: tls.of_grpc()?,
             insecure: options.insecure || file.insecure.unwrap_or(false),
+        })
+    }
+
+    /// Where operations wait to be applied; `None` where none are taken.
+    pub(crate) fn outbox(&self) -> Option<OutboxConfig> {
+        (self.outbox_bytes_max > 0).then(|| OutboxConfig {
+            directory: self.data_dir.join("outbox"),
+            bytes_max: self.outbox_bytes_max,
+            durability: self.durability,
+            decides_readiness: self.role == Role::Api,
         })
     }
 
@@ -292,6 +321,9 @@ impl Config {
             None if self.role == Role::Ledger => {
                 bail!("--role ledger needs --grpc-listen: it is reached over gRPC only")
             }
+            _ if self.role == Role::Ledger && self.outbox_bytes_max > 0 => bail!(
+                "--outbox-bytes-max is for nodes that serve HTTP: a ledger node takes no operations"
+            ),
             None if self.grpc_tls.is_some() => bail!("--tls-cert is for --grpc-listen"),
             _ => Ok(()),
         }
@@ -425,6 +457,16 @@ impl fmt::Display for Config {
                 Some(_) => " over TLS",
             };
             writeln!(f, "grpc_listen     {address}{tls}")?;
+        }
+        match self.outbox() {
+            Some(outbox) => writeln!(
+                f,
+                "outbox          {}, {} bytes at the most, durability {}",
+                outbox.directory.display(),
+                outbox.bytes_max,
+                outbox.durability
+            )?,
+            None => writeln!(f, "outbox          none")?,
         }
         writeln!(f, "demo            {}", self.demo)?;
         write!(f, "insecure        {}", self.insecure)

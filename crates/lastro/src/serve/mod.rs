@@ -4,6 +4,7 @@ mod config;
 mod demo;
 mod health;
 mod open;
+mod outbox;
 mod tls;
 mod write_behind;
 
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::outbox::Operations;
 use anyhow::{Context, bail};
 use ledger::{Clock, Engine};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -23,6 +25,7 @@ use crate::clock::SystemClock;
 pub(crate) use config::Options;
 use config::{Config, EngineConfig, Role};
 use open::{Opened, open};
+use outbox::OutboxHealth;
 
 /// How long requests in progress may take to finish once the server was told to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,18 +42,30 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let Opened { engine, health } = runtime.block_on(open(&config, &clock))?;
+    let Opened { engine, mut health } = runtime.block_on(open(&config, &clock))?;
+    let mut outbox = None;
+    if let Some(outbox_config) = config.outbox() {
+        let _in_runtime = runtime.enter();
+        let opened = outbox::open(&outbox_config, &engine, &clock)?;
+        health = Arc::new(OutboxHealth::new(&opened, &outbox_config, health));
+        outbox = Some(opened);
+    }
     let app = App {
         engine: Arc::clone(&engine),
+        operations: outbox.clone().map(|outbox| outbox as Arc<dyn Operations>),
         clock,
         health,
         limits: Limits::default(),
         hosts: config.hosts(),
     };
-    runtime.block_on(serve(&config, engine.as_ref(), app, recorder))?;
+    let served = runtime.block_on(serve(&config, engine.as_ref(), app, recorder));
+    if let Some(outbox) = outbox {
+        runtime.block_on(outbox::stop(&outbox));
+    }
     drop(runtime);
     // Whatever was accepted is finished and synced by the time the engine is dropped.
     drop(engine);
+    served?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }

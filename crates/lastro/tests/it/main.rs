@@ -6,6 +6,7 @@ mod challenge;
 mod commands;
 mod kill;
 mod nodes;
+mod outbox;
 mod postgres;
 mod processor;
 mod remote;

@@ -40,6 +40,7 @@ impl Node {
         let storage = FileStorage::open(folder.join("data")).unwrap();
         let opened = EmbeddedEngine::open(storage, options, clock.clone());
         let app = App {
+            operations: None,
             engine: Arc::new(opened.unwrap().0),
             clock: clock.clone(),
             health: Arc::new(AlwaysReady),

@@ -1,4 +1,4 @@
-//! `/v1`: accounts, transfers, batches, statements.
+//! `/v1`: accounts, transfers, batches, operations, statements.
 //!
 //! Bodies are JSON and say so. Refusals are problem bodies whose `code` is the ledger's own name;
 //! a repeated id is answered as it was the first time, with `Idempotency-Replayed: true`.
@@ -9,6 +9,7 @@ mod balance;
 mod batches;
 mod cursor;
 mod ids;
+mod operations;
 mod path;
 mod pendings;
 mod query;
@@ -31,6 +32,8 @@ pub(crate) use balance::{__path_balance, BalanceView, balance};
 pub(crate) use batches::{__path_batch, batch};
 pub(crate) use batches::{BatchFailedView, BatchRequest, BatchView, CommandRequest, OutcomeView};
 pub(crate) use ids::minted as minted_id;
+pub(crate) use operations::OperationView;
+pub(crate) use operations::{__path_operate, __path_operation_by_id, operate, operation_by_id};
 pub(crate) use pendings::{__path_post_pending, __path_void_pending, post_pending, void_pending};
 pub(crate) use pendings::{PostRequest, VoidRequest};
 pub(crate) use statement::{__path_statement, statement};

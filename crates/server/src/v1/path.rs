@@ -22,6 +22,14 @@ pub(super) fn transfer_in_path(path: &str) -> Result<TransferId, Problem> {
         .ok_or_else(|| errors::id_invalid("id"))
 }
 
+/// The operation of `/v1/operations/{id}`.
+pub(super) fn operation_in_path(path: &str) -> Result<TransferId, Problem> {
+    let id = segment_after(path, "/v1/operations/")?;
+    ids::uuid(&id)
+        .map(TransferId::from_u128)
+        .ok_or_else(|| errors::id_invalid("id"))
+}
+
 fn segment_after<'a>(path: &'a str, prefix: &str) -> Result<Cow<'a, str>, Problem> {
     let rest = path.strip_prefix(prefix).unwrap_or_default();
     let segment = rest.split('/').next().unwrap_or_default();

@@ -14,7 +14,10 @@ pub(super) const ENTRY_BYTES_MAX: usize = 1024;
 pub(super) const TRANSFER_BYTES_MAX: usize = 700;
 
 /// An id that prints as a UUID.
-fn printed<T: std::fmt::Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn printed<T: std::fmt::Display, S: Serializer>(
+    value: &T,
+    to: S,
+) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
 }
 

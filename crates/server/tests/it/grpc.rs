@@ -28,6 +28,7 @@ async fn node_with(engine: Arc<dyn Engine>, health: Arc<dyn Health>, limits: Grp
     let listener = bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = format!("http://{}", listener.address());
     let app = App {
+        operations: None,
         engine,
         clock: Arc::new(SystemClock),
         health,

@@ -14,6 +14,7 @@ fn options() -> Options {
         database_url: None,
         database: DatabaseSettings::default(),
         redis_url: None,
+        outbox_bytes_max: None,
         no_migrate: false,
         role: None,
         grpc_listen: None,
@@ -301,4 +302,45 @@ fn a_redis_and_a_database_go_together() {
         let both = asked(engine, database_url, redis_url);
         assert!(both.is_err(), "{engine} {database_url:?} {redis_url:?}");
     }
+}
+
+#[test]
+fn an_outbox_lies_beside_the_ledger_and_can_be_left_out() {
+    let outbox = |options| Config::resolve(options).unwrap().outbox();
+    let alone = outbox(options()).unwrap();
+    assert_eq!(alone.directory, Path::new("lastro-data/outbox"));
+    assert_eq!((alone.bytes_max, alone.decides_readiness), (1 << 30, false));
+    let none = Options {
+        outbox_bytes_max: Some(0),
+        ..options()
+    };
+    assert_eq!(outbox(none), None);
+    let database = |outbox_bytes_max| Options {
+        engine: Some("postgres".to_owned()),
+        database_url: Some("postgres://db/bank".to_owned()),
+        outbox_bytes_max,
+        ..options()
+    };
+    assert_eq!(
+        outbox(database(None)),
+        None,
+        "nodes may share a folder there"
+    );
+    assert_eq!(outbox(database(Some(4 << 20))).unwrap().bytes_max, 4 << 20);
+    let role = |role: &str| Options {
+        role: Some(role.to_owned()),
+        ..options()
+    };
+    let api = Options {
+        ledger: Some("127.0.0.1:1".to_owned()),
+        ..role("api")
+    };
+    assert!(outbox(api).unwrap().decides_readiness);
+    let ledger = |outbox_bytes_max| Options {
+        grpc_listen: Some("127.0.0.1:1".to_owned()),
+        outbox_bytes_max,
+        ..role("ledger")
+    };
+    assert_eq!(outbox(ledger(None)), None);
+    assert!(Config::resolve(ledger(Some(4 << 20))).is_err());
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use ledger::reference::ReferenceEngine;
 use ledger::{Account, AccountId, Batch, Clock, Command, Currency, Engine, OpenAccount, Timestamp};
+use outbox::Operations;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use server::{AlwaysReady, App, Health, Hosts, Limits, ListenAddress, Stopped, bind, serve};
@@ -39,6 +40,7 @@ pub(crate) struct Face {
 /// What a face is made of in a test.
 pub(crate) struct Setup {
     pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) operations: Option<Arc<dyn Operations>>,
     pub(crate) health: Arc<dyn Health>,
     pub(crate) limits: Limits,
     pub(crate) hosts: Hosts,
@@ -50,6 +52,7 @@ impl Setup {
     pub(crate) fn over(engine: Arc<dyn Engine>) -> Self {
         Self {
             engine,
+            operations: None,
             health: Arc::new(AlwaysReady),
             limits: Limits::default(),
             hosts: Hosts::local_and(Vec::new()),
@@ -63,6 +66,7 @@ impl Setup {
         let address = listener.address().clone();
         let app = App {
             engine: self.engine,
+            operations: self.operations,
             clock: Arc::new(SystemClock),
             health: self.health,
             limits: self.limits,

@@ -1,0 +1,158 @@
+//! Operations: accepted now, applied later.
+
+use axum::extract::Request;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use ledger::{TransferId, UsedTransfer};
+use outbox::{NotAnOperation, Operation, OperationState};
+use serde::Serialize;
+
+use super::TransferRequest;
+use super::path::operation_in_path;
+use super::views::{TransferView, printed};
+use crate::call::Call;
+use crate::errors;
+use crate::json;
+use crate::measure::Answered;
+use crate::problem::{Problem, REPLAYED};
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct OperationView<'a> {
+    #[serde(serialize_with = "printed")]
+    #[schema(value_type = String, format = "uuid")]
+    id: TransferId,
+    /// `queued`, `applied` or `refused`.
+    #[schema(example = "queued")]
+    state: &'static str,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "insufficient_funds")]
+    code: Option<&'static str>,
+    /// What was applied, where the ledger was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transfer: Option<TransferView<'a>>,
+}
+
+impl OperationView<'_> {
+    const fn new(id: TransferId, state: OperationState) -> Self {
+        let (state, code) = match state {
+            OperationState::Queued => ("queued", None),
+            OperationState::Applied => ("applied", None),
+            OperationState::Refused(code) => ("refused", Some(code)),
+        };
+        Self {
+            id,
+            state,
+            code,
+            transfer: None,
+        }
+    }
+}
+
+/// Accepts a transfer to be applied later, also while the ledger is down. Operations that share an
+/// account are applied in the order in which this node accepted them.
+///
+/// The answer comes once the operation is durable on this node. The same id with the same content
+/// is the same operation.
+#[utoipa::path(
+    post, path = "/v1/operations", tag = "operations",
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "Stands for a missing `id`; a key that is no UUID is hashed to 128 bits")),
+    request_body = TransferRequest,
+    responses(
+        (status = 202, description = "Durable here, to be applied or refused; `Location` tells \
+            which, `Idempotency-Replayed: true` that it was accepted before",
+            body = OperationView),
+        (status = 400, description = "Not well formed, or without an id",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`operations_not_served`: this node takes none",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "The id was accepted here with other content; `field` names \
+            the first that differs", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 422, description = "It could never be applied; `code` says why",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not taken now: `overloaded` (too much is queued), \
+            `storage_full` or `storage_failed`", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 504, description = "Unknown whether it is taken: ask again with the same id",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn operate(call: Call, request: Request) -> Answered {
+    // Whoever takes none says so whatever the body.
+    call.operations()?;
+    let (parts, body) = request.into_parts();
+    json::check_content_type(&parts.headers)?;
+    let body = call.body(body).await?;
+    let command = json::parse::<TransferRequest<'_>>(&body)?.command(&parts.headers)?;
+    let operation = Operation::new(command).map_err(not_an_operation)?;
+    let id = operation.id();
+    let accepted = call.accept(operation).await?;
+    let view = OperationView::new(id, accepted.state);
+    let response = json::respond(StatusCode::ACCEPTED, &view);
+    Ok(mark(response, id, accepted.replayed))
+}
+
+fn not_an_operation(why: NotAnOperation) -> Problem {
+    match why {
+        NotAnOperation::Malformed(refusal) => Problem::from(&refusal),
+        NotAnOperation::NoId => {
+            tracing::error!("a transfer made no operation");
+            errors::internal()
+        }
+    }
+}
+
+fn mark(mut response: Response, id: TransferId, replayed: bool) -> Response {
+    let headers = response.headers_mut();
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/operations/{id}")) {
+        headers.insert(LOCATION, location);
+    }
+    if replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// Tells how an operation stands. Once it is `applied`, every read shows it.
+///
+/// While it is queued only the node that accepted it knows; then every node does.
+#[utoipa::path(
+    get, path = "/v1/operations/{id}", tag = "operations",
+    params(("id" = String, Path, description = "The operation's id")),
+    responses(
+        (status = 200, description = "How it stands", body = OperationView),
+        (status = 404, description = "`operation_not_found`: neither this node nor the ledger \
+            knows it. Where a payment will settle under this id, `payment_id` is that payment's",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "It is not queued here, and the ledger does not answer",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn operation_by_id(call: Call, request: Request) -> Answered {
+    let id = operation_in_path(request.uri().path())?;
+    if let Some(state) = call.operation_here(id) {
+        return Ok(json::respond(
+            StatusCode::OK,
+            &OperationView::new(id, state),
+        ));
+    }
+    let used = call.transfer(id).await?;
+    let view = match &used {
+        Some(UsedTransfer::Created(transfer, pending_state)) => OperationView {
+            transfer: Some(TransferView::new(transfer, *pending_state)),
+            ..OperationView::new(id, OperationState::Applied)
+        },
+        Some(UsedTransfer::Refused(_, refusal)) => {
+            OperationView::new(id, OperationState::Refused(refusal.code()))
+        }
+        Some(UsedTransfer::Payment(payment_id)) => {
+            let not_found = errors::operation_not_found(id);
+            return Err(not_found.with("payment_id", payment_id.to_string()));
+        }
+        None => return Err(errors::operation_not_found(id)),
+    };
+    Ok(json::respond(StatusCode::OK, &view))
+}
