@@ -36,6 +36,14 @@ impl Currency {
         }
     }
 
+    /// How many decimals an amount has in text: 2 for BRL, 0 for JPY.
+    #[must_use]
+    pub fn decimals(&self) -> u32 {
+        iso_currency::Currency::from_code(self.as_str())
+            .and_then(iso_currency::Currency::exponent)
+            .map_or(0, u32::from)
+    }
+
     /// The code as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -67,6 +75,13 @@ pub enum Limit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn decimals_are_those_of_iso_4217() {
+        for (code, decimals) in [("BRL", 2), ("JPY", 0), ("BHD", 3)] {
+            assert_eq!(Currency::new(code).unwrap().decimals(), decimals, "{code}");
+        }
+    }
 
     #[test]
     fn currencies_are_iso_4217_in_capitals() {

@@ -1,6 +1,7 @@
 //! Dispatch of accepted payments to external processors: never twice, the cheapest that works.
 //!
 //! [`Dispatcher`] decides, and only decides: it is told what happened and answers with what to do.
+//! [`Dispatch`] is a dispatcher at work, over an engine and real processors.
 //!
 //! **Architecture Invariant:** the dispatcher's decisions are a pure state machine; network and
 //! clock are handed in.
@@ -11,11 +12,17 @@
 )]
 
 mod answer;
+mod decimal;
 mod dispatcher;
+mod driver;
 mod policy;
 #[cfg(test)]
 mod simulation;
 
 pub use answer::{Answer, Definite, Found, HealthReport, NotRecorded, classify};
+pub use decimal::{decimal_text, minor_units};
 pub use dispatcher::{Dispatcher, Effect, Input, Now, ProcessorStanding, SendRequest, Standing};
+pub use driver::{
+    Config, Dispatch, ProcessorConfig, ProcessorUrl, UrlInvalid, WithPayments, WithoutPayments,
+};
 pub use policy::{Policy, ProcessorPolicy};

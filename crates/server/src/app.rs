@@ -13,7 +13,7 @@ use crate::hosts::Hosts;
 use crate::limits::Limits;
 use crate::measure::{Answered, Metrics, Route, get_route, measured, patch_route, post_route};
 use crate::room::Room;
-use crate::{challenge_2024, errors, openapi, probes, v1};
+use crate::{challenge_2024, challenge_2025, errors, openapi, probes, v1};
 
 /// What a face answers from.
 #[derive(Clone)]
@@ -30,6 +30,8 @@ pub struct App {
     pub limits: Limits,
     /// Which hosts requests may name.
     pub hosts: Hosts,
+    /// Whether payments may be purged: for tests.
+    pub is_purge_enabled: bool,
 }
 
 /// What all handlers share.
@@ -100,6 +102,26 @@ impl App {
             .route(
                 "/v1/operations/{id}",
                 get_route(Route::OPERATION, v1::operation_by_id),
+            )
+            .route(
+                "/payments",
+                post_route(Route::PAYMENTS, challenge_2025::pay),
+            )
+            .route(
+                "/payments-summary",
+                get_route(Route::PAYMENTS_SUMMARY, challenge_2025::summary),
+            )
+            .route(
+                "/purge-payments",
+                post_route(Route::PURGE_PAYMENTS, challenge_2025::purge),
+            )
+            .route(
+                "/v1/payments/{id}",
+                get_route(Route::PAYMENT, v1::payment_by_id),
+            )
+            .route(
+                "/v1/payments/{id}/resolve",
+                post_route(Route::RESOLVE_PAYMENT, v1::resolve_payment),
             )
             .route(
                 "/openapi.json",

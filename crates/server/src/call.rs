@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use axum::body::Body;
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Command, Engine, Outcome, Statement,
-    StatementQuery, Timestamp, TransferId, Unavailable, UsedTransfer,
+    Account, AccountId, Answer, BalanceAt, Batch, Command, Engine, Millis, Outcome, PaymentId,
+    ProcessorSummary, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment,
+    UsedTransfer,
 };
 
 use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations};
@@ -155,6 +156,24 @@ impl Call {
     /// How an operation stands where this node alone knows it.
     pub(crate) fn operation_here(&self, id: TransferId) -> Option<OperationState> {
         self.shared.app.operations.as_ref()?.state(id)
+    }
+
+    pub(crate) async fn payment(&self, id: PaymentId) -> Result<Option<UsedPayment>, Problem> {
+        self.ask(|engine, deadline| engine.payment(id, deadline))
+            .await
+    }
+
+    pub(crate) async fn payments_summary(
+        &self,
+        from: Option<Millis>,
+        to: Option<Millis>,
+    ) -> Result<Vec<ProcessorSummary>, Problem> {
+        self.ask(|engine, deadline| engine.payments_summary(from, to, deadline))
+            .await
+    }
+
+    pub(crate) fn is_purge_enabled(&self) -> bool {
+        self.shared.app.is_purge_enabled
     }
 
     fn deadline(&self) -> Instant {

@@ -252,6 +252,24 @@ pub(crate) fn operations_not_served() -> Problem {
     )
 }
 
+pub(crate) fn payment_amount_invalid() -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "amount_out_of_range",
+        "amount is a number from 0.01 to 90071992547409.91 with two decimals at the most",
+    )
+    .with("field", "amount")
+}
+
+pub(crate) fn no_processor() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "no_processor",
+        "this ledger has no payment processor; nothing was done",
+    )
+    .with("nothing_done", true)
+}
+
 pub(crate) fn internal() -> Problem {
     Problem::new(
         StatusCode::INTERNAL_SERVER_ERROR,

@@ -15,6 +15,7 @@ mod app;
 mod body;
 mod call;
 mod challenge_2024;
+mod challenge_2025;
 mod connection;
 mod errors;
 mod exposition;

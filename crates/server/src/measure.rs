@@ -42,6 +42,9 @@ macro_rules! routes {
 routes! {
     CHALLENGE_TRANSACTION = "/clientes/{id}/transacoes";
     CHALLENGE_STATEMENT = "/clientes/{id}/extrato";
+    PAYMENTS = "/payments";
+    PAYMENTS_SUMMARY = "/payments-summary";
+    PURGE_PAYMENTS = "/purge-payments";
     ACCOUNTS = "/v1/accounts";
     ACCOUNT = "/v1/accounts/{id}";
     STATEMENT = "/v1/accounts/{id}/statement";
@@ -53,6 +56,8 @@ routes! {
     BATCHES = "/v1/batches";
     OPERATIONS = "/v1/operations";
     OPERATION = "/v1/operations/{id}";
+    PAYMENT = "/v1/payments/{id}";
+    RESOLVE_PAYMENT = "/v1/payments/{id}/resolve";
     HEALTH = "/healthz";
     READINESS = "/readyz";
     OPENAPI = "/openapi.json";

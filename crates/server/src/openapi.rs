@@ -15,7 +15,7 @@ use utoipa::OpenApi;
 
 use crate::call::Call;
 use crate::measure::Answered;
-use crate::{challenge_2024, probes, v1};
+use crate::{challenge_2024, challenge_2025, probes, v1};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -41,8 +41,13 @@ use crate::{challenge_2024, probes, v1};
         v1::batch,
         v1::operate,
         v1::operation_by_id,
+        v1::payment_by_id,
+        v1::resolve_payment,
         challenge_2024::transact,
         challenge_2024::statement,
+        challenge_2025::pay,
+        challenge_2025::summary,
+        challenge_2025::purge,
         probes::healthz,
         probes::readyz
     ),
@@ -65,6 +70,12 @@ use crate::{challenge_2024, probes, v1};
         challenge_2024::TransactionRequest,
         challenge_2024::TransactionAnswer,
         challenge_2024::StatementBody,
+        v1::PaymentView,
+        v1::ResolveRequest,
+        challenge_2025::PaymentRequest,
+        challenge_2025::SummaryView,
+        challenge_2025::SummaryOfProcessor,
+        challenge_2025::PurgeView,
         ProblemBody,
         Status
     ))

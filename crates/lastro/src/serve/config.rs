@@ -14,6 +14,9 @@ use server::{Hosts, ListenAddress};
 use crate::database::DatabaseSettings;
 
 use super::outbox::OutboxConfig;
+use super::payments::{
+    PaymentsFile, ProcessorFile, Shown as ShownPayments, resolve as resolve_payments,
+};
 use super::tls::{GrpcTlsFiles, RemoteTlsFiles, TlsOptions};
 use super::write_behind::{self, WriteBehindConfig};
 
@@ -89,6 +92,18 @@ pub(crate) struct Options {
     /// Leaves the database's tables as they are: `lastro migrate` has been run.
     #[arg(long, env = "LASTRO_NO_MIGRATE", value_parser = FalseyValueParser::new())]
     no_migrate: bool,
+    /// A payment processor, in order of preference; may be given several times. More about each
+    /// is in the file, under `[[processors]]`.
+    #[arg(
+        long,
+        env = "LASTRO_PROCESSOR",
+        value_name = "NAME=URL",
+        value_delimiter = ','
+    )]
+    processor: Vec<String>,
+    /// Lets `POST /purge-payments` give up all payments that wait: for tests.
+    #[arg(long, env = "LASTRO_ENABLE_PURGE", value_parser = FalseyValueParser::new())]
+    enable_purge: bool,
     /// Allows addresses beyond loopback, to anyone who can reach them, and any host to be named.
     #[arg(long, env = "LASTRO_INSECURE", value_parser = FalseyValueParser::new())]
     insecure: bool,
@@ -126,7 +141,12 @@ struct File {
     ledger_tls_ca: Option<PathBuf>,
     ledger_tls_cert: Option<PathBuf>,
     ledger_tls_key: Option<PathBuf>,
+    enable_purge: Option<bool>,
     insecure: Option<bool>,
+    #[serde(default)]
+    processors: Vec<ProcessorFile>,
+    #[serde(default)]
+    payments: PaymentsFile,
 }
 
 /// What the process is.
@@ -185,6 +205,8 @@ pub(crate) struct Config {
     pub(crate) grpc_listen: Option<ListenAddress>,
     pub(crate) grpc_tls: Option<GrpcTlsFiles>,
     pub(crate) outbox_bytes_max: u64,
+    pub(crate) payments: Option<payments::Config>,
+    pub(crate) enable_purge: bool,
     pub(crate) insecure: bool,
 }
 
@@ -269,6 +291,8 @@ impl Config {
                 None => None,
             },
             grpc_tls: tls.of_grpc()?,
+            payments: resolve_payments(&options.processor, file.processors, &file.payments)?,
+            enable_purge: options.enable_purge || file.enable_purge.unwrap_or(false),
             insecure: options.insecure || file.insecure.unwrap_or(false),
         })
     }
@@ -296,6 +320,9 @@ impl Config {
     /// Safe by default: beyond loopback only when that was asked for by name, or when callers have
     /// to show a certificate.
     fn check(&self) -> anyhow::Result<()> {
+        if self.role == Role::Api && self.payments.is_some() {
+            bail!("--processor is for the process that has the ledger: it dispatches the payments");
+        }
         for address in std::iter::once(&self.listen).chain(&self.metrics_listen) {
             if !address.is_loopback() && !self.insecure {
                 bail!(
@@ -468,6 +495,8 @@ impl fmt::Display for Config {
             )?,
             None => writeln!(f, "outbox          none")?,
         }
+        write!(f, "{}", ShownPayments(self.payments.as_ref()))?;
+        writeln!(f, "enable_purge    {}", self.enable_purge)?;
         writeln!(f, "demo            {}", self.demo)?;
         write!(f, "insecure        {}", self.insecure)
     }

@@ -5,6 +5,7 @@ mod demo;
 mod health;
 mod open;
 mod outbox;
+mod payments;
 mod tls;
 mod write_behind;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::outbox::Operations;
+use ::payments::{Dispatch, WithoutPayments};
 use anyhow::{Context, bail};
 use ledger::{Clock, Engine};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -43,6 +45,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
         .build()
         .context("cannot start the runtime")?;
     let Opened { engine, mut health } = runtime.block_on(open(&config, &clock))?;
+    let (dispatch, engine) = runtime.block_on(async { dispatch(&config, engine, &clock) });
     let mut outbox = None;
     if let Some(outbox_config) = config.outbox() {
         let _in_runtime = runtime.enter();
@@ -57,10 +60,14 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
         health,
         limits: Limits::default(),
         hosts: config.hosts(),
+        is_purge_enabled: config.enable_purge,
     };
     let served = runtime.block_on(serve(&config, engine.as_ref(), app, recorder));
     if let Some(outbox) = outbox {
         runtime.block_on(outbox::stop(&outbox));
+    }
+    if let Some(dispatch) = dispatch {
+        runtime.block_on(dispatch.stop(STOP_TIMEOUT));
     }
     drop(runtime);
     // Whatever was accepted is finished and synced by the time the engine is dropped.
@@ -68,6 +75,24 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     served?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Payments are dispatched where there are processors, and not accepted elsewhere. Everybody else
+/// reaches the engine through the one that is given back. Needs to be in a runtime.
+fn dispatch(
+    config: &Config,
+    engine: Arc<dyn Engine>,
+    clock: &Arc<dyn Clock>,
+) -> (Option<Dispatch>, Arc<dyn Engine>) {
+    match &config.payments {
+        Some(payments) => {
+            let (dispatch, engine) = Dispatch::start(engine, payments.clone(), Arc::clone(clock));
+            (Some(dispatch), engine)
+        }
+        // The ledger node knows.
+        None if matches!(config.engine, EngineConfig::Remote { .. }) => (None, engine),
+        None => (None, Arc::new(WithoutPayments::new(engine))),
+    }
 }
 
 /// Engine and face take their metric handles from the recorder that is installed by then. Where

@@ -46,6 +46,7 @@ impl Node {
             health: Arc::new(AlwaysReady),
             limits: Limits::default(),
             hosts: Hosts::any(),
+            is_purge_enabled: false,
         };
         let listener = server::bind(&address.parse().unwrap()).await.unwrap();
         let address = listener.address().to_string();

@@ -14,7 +14,7 @@ const TRANSFERS: &str = "lastro 2026 idempotency key of a transfer";
 const BATCHES: &str = "lastro 2026 idempotency key of a batch";
 
 /// The number of a hyphenated UUID, the only form that is taken.
-pub(super) fn uuid(text: &str) -> Option<u128> {
+pub(crate) fn uuid(text: &str) -> Option<u128> {
     let is_hyphenated = text.len() == 36;
     let uuid = Uuid::try_parse(text).ok().filter(|_| is_hyphenated)?;
     Some(uuid.as_u128())

@@ -11,6 +11,7 @@ mod cursor;
 mod ids;
 mod operations;
 mod path;
+mod payments;
 mod pendings;
 mod query;
 mod statement;
@@ -31,9 +32,12 @@ pub(crate) use accounts::{__path_account, __path_open_account, account, open_acc
 pub(crate) use balance::{__path_balance, BalanceView, balance};
 pub(crate) use batches::{__path_batch, batch};
 pub(crate) use batches::{BatchFailedView, BatchRequest, BatchView, CommandRequest, OutcomeView};
-pub(crate) use ids::minted as minted_id;
+pub(crate) use ids::{minted as minted_id, uuid};
 pub(crate) use operations::OperationView;
 pub(crate) use operations::{__path_operate, __path_operation_by_id, operate, operation_by_id};
+pub(crate) use path::percent_decoded;
+pub(crate) use payments::{__path_payment_by_id, __path_resolve_payment};
+pub(crate) use payments::{PaymentView, ResolveRequest, payment_by_id, resolve_payment};
 pub(crate) use pendings::{__path_post_pending, __path_void_pending, post_pending, void_pending};
 pub(crate) use pendings::{PostRequest, VoidRequest};
 pub(crate) use statement::{__path_statement, statement};
@@ -42,7 +46,7 @@ pub(crate) use transfers::{__path_transfer, __path_transfer_by_id, transfer, tra
 pub(crate) use views::{AccountView, StatementView, TransferView};
 
 /// A record, or why there is none, with whether it was answered before.
-fn first_or_again(outcome: Outcome) -> Result<(Record, bool), Problem> {
+pub(crate) fn first_or_again(outcome: Outcome) -> Result<(Record, bool), Problem> {
     let replayed = outcome.replayed;
     match outcome.result {
         Ok(record) => Ok((record, replayed)),

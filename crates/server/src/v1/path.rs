@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ledger::{AccountId, TransferId};
+use ledger::{AccountId, PaymentId, TransferId};
 
 use super::ids;
 use crate::errors;
@@ -30,6 +30,14 @@ pub(super) fn operation_in_path(path: &str) -> Result<TransferId, Problem> {
         .ok_or_else(|| errors::id_invalid("id"))
 }
 
+/// The payment of `/v1/payments/{id}…`.
+pub(super) fn payment_in_path(path: &str) -> Result<PaymentId, Problem> {
+    let id = segment_after(path, "/v1/payments/")?;
+    ids::uuid(&id)
+        .map(PaymentId::from_u128)
+        .ok_or_else(|| errors::id_invalid("id"))
+}
+
 fn segment_after<'a>(path: &'a str, prefix: &str) -> Result<Cow<'a, str>, Problem> {
     let rest = path.strip_prefix(prefix).unwrap_or_default();
     let segment = rest.split('/').next().unwrap_or_default();
@@ -37,7 +45,7 @@ fn segment_after<'a>(path: &'a str, prefix: &str) -> Result<Cow<'a, str>, Proble
 }
 
 /// The text that percent-encoding stands for; `None` where it is not well formed or no UTF-8.
-pub(super) fn percent_decoded(text: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn percent_decoded(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
     }

@@ -34,6 +34,7 @@ async fn node_with(engine: Arc<dyn Engine>, health: Arc<dyn Health>, limits: Grp
         health,
         limits: Limits::default(),
         hosts: Hosts::any(),
+        is_purge_enabled: false,
     };
     let (stop, stopped) = oneshot::channel();
     let shutdown = async {

@@ -10,6 +10,7 @@ mod golden;
 mod grpc;
 mod limits;
 mod observe;
+mod payments;
 mod protocol;
 mod stopping;
 mod support;

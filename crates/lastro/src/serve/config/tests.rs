@@ -20,6 +20,8 @@ fn options() -> Options {
         grpc_listen: None,
         ledger: None,
         tls: TlsOptions::default(),
+        processor: Vec::new(),
+        enable_purge: false,
         insecure: false,
         config: None,
     }
@@ -343,4 +345,22 @@ fn an_outbox_lies_beside_the_ledger_and_can_be_left_out() {
     };
     assert_eq!(outbox(ledger(None)), None);
     assert!(Config::resolve(ledger(Some(4 << 20))).is_err());
+}
+
+#[test]
+fn payments_are_dispatched_where_the_ledger_is() {
+    let asked = |role: &str| {
+        let node = Options {
+            role: Some(role.to_owned()),
+            ledger: (role == "api").then(|| "127.0.0.1:1".to_owned()),
+            grpc_listen: (role == "ledger").then(|| "127.0.0.1:2".to_owned()),
+            processor: vec!["default=http://127.0.0.1:3".to_owned()],
+            ..options()
+        };
+        Config::resolve(node)
+    };
+    assert!(asked("all").unwrap().payments.is_some());
+    assert!(asked("ledger").unwrap().payments.is_some());
+    let error = asked("api").unwrap_err().to_string();
+    assert!(error.contains("--processor"), "{error}");
 }

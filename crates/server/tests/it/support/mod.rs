@@ -44,6 +44,7 @@ pub(crate) struct Setup {
     pub(crate) health: Arc<dyn Health>,
     pub(crate) limits: Limits,
     pub(crate) hosts: Hosts,
+    pub(crate) is_purge_enabled: bool,
     pub(crate) listen: ListenAddress,
     pub(crate) stop_timeout: Duration,
 }
@@ -56,6 +57,7 @@ impl Setup {
             health: Arc::new(AlwaysReady),
             limits: Limits::default(),
             hosts: Hosts::local_and(Vec::new()),
+            is_purge_enabled: true,
             listen: "127.0.0.1:0".parse().unwrap(),
             stop_timeout: Duration::from_secs(10),
         }
@@ -71,6 +73,7 @@ impl Setup {
             health: self.health,
             limits: self.limits,
             hosts: self.hosts,
+            is_purge_enabled: self.is_purge_enabled,
         };
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {

@@ -1,0 +1,295 @@
+//! The configuration of payments: processors by `--processor NAME=URL`, more about each in the file.
+
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use ledger::ProcessorName;
+use payments::{Config, Definite, Policy, ProcessorConfig, ProcessorPolicy};
+use serde::Deserialize;
+
+/// How much longer than its request's timeout a lease is: what it takes to record a payment as
+/// sent, and to get its bytes out.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+/// A processor's place is a bit of 64.
+const PROCESSORS_MAX: usize = 64;
+
+/// `[[processors]]` in the file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProcessorFile {
+    name: String,
+    url: Option<String>,
+    /// What it takes of each payment, in percent: `"5"`, `"1.25"`.
+    cost_percent: Option<String>,
+    concurrency_max: Option<usize>,
+    timeout_ms: Option<u64>,
+    recorded_within_ms: Option<u64>,
+    #[serde(default)]
+    definite_5xx: Vec<DefiniteFile>,
+    /// `"none"` where it has no health report.
+    health_path: Option<String>,
+    health_interval_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DefiniteFile {
+    status: u16,
+    #[serde(default)]
+    empty_body: bool,
+}
+
+/// `[payments]` in the file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PaymentsFile {
+    delay_max_ms: Option<u64>,
+    preferred_wait_ms: Option<u64>,
+    deadline_ms: Option<u64>,
+}
+
+/// Payments as they are dispatched; `None` where there are no processors.
+pub(super) fn resolve(
+    flags: &[String],
+    processors: Vec<ProcessorFile>,
+    payments: &PaymentsFile,
+) -> anyhow::Result<Option<Config>> {
+    let processors = named(flags, processors)?;
+    if processors.is_empty() {
+        return Ok(None);
+    }
+    if processors.len() > PROCESSORS_MAX {
+        bail!(
+            "{} processors, but no more than {PROCESSORS_MAX} can be used",
+            processors.len()
+        );
+    }
+    let mut policies: Vec<ProcessorPolicy> = Vec::new();
+    let mut configs = Vec::new();
+    for processor in processors {
+        let place = format!("processor {:?}", processor.name);
+        let (policy, config) = of_processor(processor).context(place)?;
+        if policies.iter().any(|other| other.name == policy.name) {
+            bail!("processor {} is given twice", policy.name);
+        }
+        policies.push(policy);
+        configs.push(config);
+    }
+    let millis = |given: Option<u64>, default| Duration::from_millis(given.unwrap_or(default));
+    Ok(Some(Config {
+        policy: Policy {
+            processors: policies,
+            delay_max: millis(payments.delay_max_ms, 1_200),
+            preferred_wait: millis(payments.preferred_wait_ms, 5_000),
+            deadline: millis(payments.deadline_ms, 30_000),
+            window: 4_096,
+            rescan_interval: Duration::from_secs(15),
+        },
+        processors: configs,
+    }))
+}
+
+/// The processors of the flags, with what the file says about them; those of the file where there
+/// are no flags.
+fn named(flags: &[String], file: Vec<ProcessorFile>) -> anyhow::Result<Vec<ProcessorFile>> {
+    if flags.is_empty() {
+        return Ok(file);
+    }
+    flags
+        .iter()
+        .map(|flag| {
+            let (name, url) = flag
+                .split_once('=')
+                .with_context(|| format!("--processor {flag:?} is no NAME=URL"))?;
+            let known = file
+                .iter()
+                .find(|processor| processor.name == name)
+                .cloned();
+            Ok(ProcessorFile {
+                name: name.to_owned(),
+                url: Some(url.to_owned()),
+                ..known.unwrap_or_default()
+            })
+        })
+        .collect()
+}
+
+fn of_processor(file: ProcessorFile) -> anyhow::Result<(ProcessorPolicy, ProcessorConfig)> {
+    let timeout_ms = file.timeout_ms.unwrap_or(10_000);
+    let concurrency_max = file.concurrency_max.unwrap_or(500);
+    if timeout_ms == 0 || concurrency_max == 0 {
+        bail!("timeout_ms and concurrency_max are at least 1");
+    }
+    if let Some(other) = file
+        .definite_5xx
+        .iter()
+        .find(|d| !(500..=599).contains(&d.status))
+    {
+        bail!("definite_5xx: {} is no server error", other.status);
+    }
+    let timeout = Duration::from_millis(timeout_ms);
+    let health_path = file
+        .health_path
+        .unwrap_or_else(|| "/payments/service-health".to_owned());
+    let health_interval = Duration::from_millis(file.health_interval_ms.unwrap_or(5_100));
+    if health_path != "none" && !health_path.starts_with('/') {
+        bail!("health_path is a path such as /payments/service-health, or none");
+    }
+    let cost = file.cost_percent.as_deref().unwrap_or("0");
+    let cost = payments::minor_units(cost, 2).filter(|basis_points| *basis_points <= 10_000);
+    let cost =
+        cost.context("cost_percent is a number from 0 to 100 with two decimals at the most")?;
+    let policy = ProcessorPolicy {
+        name: ProcessorName::new(&file.name)
+            .context("a processor's name has 1 to 32 characters of A-Z a-z 0-9 _ -")?,
+        concurrency_max,
+        lease: timeout + LEASE_MARGIN,
+        recorded_within: file.recorded_within_ms.map(Duration::from_millis),
+        health_interval: (health_path != "none").then_some(health_interval),
+    };
+    let config = ProcessorConfig {
+        url: file.url.context("it has no url")?.parse()?,
+        cost_basis_points: u32::try_from(cost)?,
+        timeout,
+        definite: file
+            .definite_5xx
+            .iter()
+            .map(|definite| Definite {
+                status: definite.status,
+                empty_body: definite.empty_body,
+            })
+            .collect(),
+        health_path,
+    };
+    Ok((policy, config))
+}
+
+/// The lines of the effective configuration.
+pub(super) struct Shown<'a>(pub(super) Option<&'a Config>);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(config) = self.0 else {
+            return writeln!(f, "processors      none (no payments)");
+        };
+        for (policy, processor) in config.policy.processors.iter().zip(&config.processors) {
+            let cost = payments::decimal_text(processor.cost_basis_points.into(), 2);
+            write!(
+                f,
+                "processor       {} at {}, cost {cost} %, {} at once, timeout {} ms",
+                policy.name,
+                processor.url,
+                policy.concurrency_max,
+                processor.timeout.as_millis()
+            )?;
+            match policy.recorded_within {
+                Some(within) => write!(f, ", records within {} ms", within.as_millis())?,
+                None => write!(f, ", records whenever")?,
+            }
+            for definite in &processor.definite {
+                let empty = if definite.empty_body {
+                    " without a body"
+                } else {
+                    ""
+                };
+                write!(f, ", {}{empty} is definite", definite.status)?;
+            }
+            match policy.health_interval {
+                Some(interval) => writeln!(
+                    f,
+                    ", health {} each {} ms",
+                    processor.health_path,
+                    interval.as_millis()
+                )?,
+                None => writeln!(f, ", no health report")?,
+            }
+        }
+        let policy = &config.policy;
+        writeln!(
+            f,
+            "payments        slower than {} ms is left alone, {} ms of waiting for a cheaper one, {} ms at most",
+            policy.delay_max.as_millis(),
+            policy.preferred_wait.as_millis(),
+            policy.deadline.as_millis()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Tables {
+        #[serde(default)]
+        processors: Vec<ProcessorFile>,
+        #[serde(default)]
+        payments: PaymentsFile,
+    }
+
+    fn read(flags: &[&str], file: &str) -> anyhow::Result<Option<Config>> {
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let tables: Tables = toml::from_str(file)?;
+        resolve(&flags, tables.processors, &tables.payments)
+    }
+
+    const FILE: &str = "
+        [payments]
+        preferred_wait_ms = 700
+        [[processors]]
+        name = 'default'
+        cost_percent = '5'
+        recorded_within_ms = 9000
+        definite_5xx = [{ status = 500, empty_body = true }]
+    ";
+
+    #[test]
+    fn flags_name_and_the_file_describes() {
+        let config = read(&["default=http://a:1", "fallback=http://b:2"], FILE)
+            .unwrap()
+            .unwrap();
+        let [default, fallback] = config.processors.as_slice() else {
+            panic!("{config:?}");
+        };
+        assert_eq!(
+            (default.cost_basis_points, fallback.cost_basis_points),
+            (500, 0)
+        );
+        assert_eq!(default.definite.len(), 1);
+        let within = config.policy.processors[0].recorded_within;
+        assert_eq!(within, Some(Duration::from_secs(9)));
+        assert_eq!(config.policy.preferred_wait, Duration::from_millis(700));
+        let shown = Shown(Some(&config)).to_string();
+        assert!(
+            shown.contains("default at http://a:1, cost 5.00 %"),
+            "{shown}"
+        );
+        assert!(shown.contains("500 without a body is definite"), "{shown}");
+    }
+
+    #[test]
+    fn no_processors_no_payments() {
+        assert_eq!(read(&[], "").unwrap(), None);
+        assert!(Shown(None).to_string().contains("none"));
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        let of = |line: &str| format!("[[processors]]\nname = 'p'\nurl = 'http://a'\n{line}");
+        for (flags, file) in [
+            (vec!["default"], String::new()),
+            (vec!["a b=http://a"], String::new()),
+            (vec!["a=https://a"], String::new()),
+            (vec!["a=http://a", "a=http://b"], String::new()),
+            (vec![], FILE.to_owned()),
+            (vec![], of("timeout_ms = 0")),
+            (vec![], of("cost_percent = '101'")),
+            (vec![], of("definite_5xx = [{ status = 404 }]")),
+            (vec![], of("health_path = 'x'")),
+            (vec![], of("colour = 'red'")),
+        ] {
+            assert!(read(&flags, &file).is_err(), "{flags:?} {file}");
+        }
+    }
+}

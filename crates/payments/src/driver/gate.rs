@@ -1,0 +1,112 @@
+//! The last look at the lease, at the very write of the bytes.
+//!
+//! Between a decision to send and the write lie queues, connections and whatever stops a process.
+//! So the check and the write happen under one lock, right above the socket.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Whether bytes may leave a connection, and whether any have.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gate(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// The first byte has to leave by then; `None` while nothing may leave.
+    leave_by: Option<Instant>,
+    has_written: bool,
+    was_late: bool,
+}
+
+/// What became of a request that was not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Bytes have left.
+    Yes,
+    /// None, and none will.
+    No,
+    /// None, since it was too late for them.
+    TooLate,
+}
+
+impl Gate {
+    /// Lets the next request out, if its first byte leaves by then.
+    pub(super) fn open(&self, leave_by: Instant) {
+        *self.0.lock() = State {
+            leave_by: Some(leave_by),
+            ..State::default()
+        };
+    }
+
+    /// Lets nothing out any more, and says whether anything has left.
+    pub(super) fn close(&self) -> Left {
+        let mut state = self.0.lock();
+        state.leave_by = None;
+        match (state.has_written, state.was_late) {
+            (true, _) => Left::Yes,
+            (false, true) => Left::TooLate,
+            (false, false) => Left::No,
+        }
+    }
+}
+
+/// A connection behind a gate.
+pub(super) struct Gated {
+    pub(super) stream: TcpStream,
+    pub(super) gate: Gate,
+}
+
+impl AsyncWrite for Gated {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let gate = self.gate.clone();
+        let mut state = gate.0.lock();
+        if state.leave_by.is_none() {
+            return Poll::Ready(Err(io::Error::other("the request was given up")));
+        }
+        let is_late = state
+            .leave_by
+            .is_some_and(|leave_by| Instant::now() > leave_by);
+        if is_late && !state.has_written {
+            state.was_late = true;
+            state.leave_by = None;
+            return Poll::Ready(Err(io::Error::other("the lease is over")));
+        }
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        state.has_written |= matches!(written, Poll::Ready(Ok(_)));
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl AsyncRead for Gated {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+/// The latest moment for a first byte whose request may take `timeout`, within the lease.
+pub(super) fn leave_by(lease_until: Instant, timeout: Duration) -> Instant {
+    lease_until.checked_sub(timeout).unwrap_or(lease_until)
+}

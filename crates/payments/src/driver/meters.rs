@@ -1,0 +1,135 @@
+//! The metrics of payments, renewed once in a while.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, counter, gauge};
+
+use crate::dispatcher::Standing;
+use crate::policy::Policy;
+
+const INTERVAL: Duration = Duration::from_secs(1);
+
+pub(super) struct Meters {
+    next_at: Duration,
+    waiting: Gauge,
+    conflicts: Gauge,
+    orphans: Gauge,
+    refused: Counter,
+    processors: Vec<ProcessorMeters>,
+    /// So that an operator is told once.
+    conflicts_told: usize,
+    orphans_told: usize,
+}
+
+struct ProcessorMeters {
+    sent: Gauge,
+    limit: Gauge,
+    unknown: Gauge,
+    unknown_age: Gauge,
+    settled: Counter,
+    settled_amount: Counter,
+    cost: Gauge,
+    refusals: Counter,
+    breaker_closed: Gauge,
+    delay: Gauge,
+    cost_basis_points: u32,
+}
+
+impl Meters {
+    pub(super) fn new(policy: &Policy, cost_basis_points: &[u32]) -> Self {
+        let processors = policy.processors.iter().zip(cost_basis_points);
+        Self {
+            next_at: Duration::ZERO,
+            waiting: gauge!("lastro_payments_waiting"),
+            conflicts: gauge!("lastro_payments_conflicts"),
+            orphans: gauge!("lastro_payments_orphans"),
+            refused: counter!("lastro_payments_refused_total"),
+            processors: processors
+                .map(|(processor, cost)| ProcessorMeters::new(processor.name.as_str(), *cost))
+                .collect(),
+            conflicts_told: 0,
+            orphans_told: 0,
+        }
+    }
+
+    /// Renews them, where they are old.
+    pub(super) fn renew(&mut self, at: Duration, standing: impl FnOnce() -> Standing) {
+        if at < self.next_at {
+            return;
+        }
+        self.next_at = at + INTERVAL;
+        let standing = standing();
+        self.waiting.set(count(standing.waiting_count));
+        self.conflicts.set(count(standing.conflicts_count));
+        self.orphans.set(count(standing.orphans_count));
+        self.refused.absolute(standing.refused_count);
+        for (meters, standing) in self.processors.iter().zip(&standing.processors) {
+            let age = standing.unknown_since.map(|since| at.saturating_sub(since));
+            meters.sent.set(count(standing.sent_count));
+            meters.limit.set(count(standing.limit));
+            meters.unknown.set(count(standing.unknown_count));
+            meters
+                .unknown_age
+                .set(age.unwrap_or_default().as_secs_f64());
+            meters.settled.absolute(standing.settled_count);
+            let amount = u64::try_from(standing.settled_amount).unwrap_or(u64::MAX);
+            meters.settled_amount.absolute(amount);
+            let cost = standing.settled_amount * u128::from(meters.cost_basis_points) / 10_000;
+            meters
+                .cost
+                .set(count(usize::try_from(cost).unwrap_or(usize::MAX)));
+            meters.refusals.absolute(standing.refusals_count);
+            meters
+                .breaker_closed
+                .set(count(usize::from(standing.breaker == "closed")));
+            meters.delay.set(standing.delay_expected.as_secs_f64());
+        }
+        self.tell_operators(&standing);
+    }
+
+    fn tell_operators(&mut self, standing: &Standing) {
+        if standing.conflicts_count > self.conflicts_told {
+            tracing::error!(
+                payments_count = standing.conflicts_count,
+                code = "payment_conflict",
+                "payments stand at their processor with another amount: an operator has to resolve them"
+            );
+        }
+        if standing.orphans_count > self.orphans_told {
+            tracing::error!(
+                payments_count = standing.orphans_count,
+                "payments were sent to a processor that is not configured any more"
+            );
+        }
+        self.conflicts_told = standing.conflicts_count;
+        self.orphans_told = standing.orphans_count;
+    }
+}
+
+impl ProcessorMeters {
+    fn new(name: &str, cost_basis_points: u32) -> Self {
+        let label = || [("processor", name.to_owned())];
+        Self {
+            sent: gauge!("lastro_payments_sent", &label()),
+            limit: gauge!("lastro_payments_sent_limit", &label()),
+            unknown: gauge!("lastro_payments_unknown", &label()),
+            unknown_age: gauge!("lastro_payments_unknown_age_seconds", &label()),
+            settled: counter!("lastro_payments_settled_total", &label()),
+            settled_amount: counter!("lastro_payments_settled_minor_units_total", &label()),
+            cost: gauge!("lastro_payments_cost_minor_units", &label()),
+            refusals: counter!("lastro_payments_processor_refusals_total", &label()),
+            breaker_closed: gauge!("lastro_payments_breaker_closed", &label()),
+            delay: gauge!("lastro_payments_delay_expected_seconds", &label()),
+            cost_basis_points,
+        }
+    }
+}
+
+/// A gauge's number. Gauges are for looking at, not for money that moves.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "metrics are floating point, and exact far beyond what is ever under way"
+)]
+const fn count(number: usize) -> f64 {
+    number as f64
+}

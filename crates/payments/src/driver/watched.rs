@@ -1,0 +1,159 @@
+//! Engines as everybody but the dispatcher sees them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ledger::{
+    Account, AccountId, Answer, BalanceAt, Batch, Command, DueQuery, Engine, Millis, Outcome,
+    Payment, PaymentId, PaymentState, ProcessorSummary, Record, Statement, StatementQuery,
+    Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+};
+
+use super::Mailbox;
+use crate::dispatcher::Input;
+
+/// How long a summary waits for settlements that are being committed.
+const SUMMARY_WAIT: Duration = Duration::from_millis(20);
+
+/// Implements the reads that are handed through.
+macro_rules! reads_through {
+    () => {
+        fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>> {
+            self.engine.account(id, deadline)
+        }
+
+        fn statement(
+            &self,
+            query: StatementQuery,
+            deadline: Instant,
+        ) -> Answer<'_, Option<Statement>> {
+            self.engine.statement(query, deadline)
+        }
+
+        fn balance_at(
+            &self,
+            id: AccountId,
+            at: Timestamp,
+            deadline: Instant,
+        ) -> Answer<'_, Option<BalanceAt>> {
+            self.engine.balance_at(id, at, deadline)
+        }
+
+        fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
+            self.engine.transfer(id, deadline)
+        }
+
+        fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {
+            self.engine.payment(id, deadline)
+        }
+
+        fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>> {
+            self.engine.payments_due(query, deadline)
+        }
+    };
+}
+
+/// An engine whose payments are dispatched: the dispatcher hears of what was accepted, whoever
+/// asked for it.
+pub struct WithPayments {
+    engine: Arc<dyn Engine>,
+    mailbox: Mailbox,
+}
+
+impl WithPayments {
+    pub(super) fn new(engine: Arc<dyn Engine>, mailbox: Mailbox) -> Self {
+        Self { engine, mailbox }
+    }
+
+    fn hear(&self, outcomes: &[Vec<Outcome>]) {
+        let records = outcomes
+            .iter()
+            .flatten()
+            .filter(|outcome| !outcome.replayed);
+        let mut is_accepted = false;
+        for record in records.filter_map(|outcome| outcome.result.as_ref().ok()) {
+            match record {
+                Record::Payment(payment) => match payment.state {
+                    PaymentState::Accepted if payment.attempt == 0 => is_accepted = true,
+                    _ => {
+                        // The driver has ended where nobody hears it.
+                        let _ = self.mailbox.inputs.send(Input::Changed(payment.id));
+                    }
+                },
+                Record::Account { .. } | Record::Transfer(_) | Record::Purge { .. } => {}
+            }
+        }
+        if is_accepted {
+            self.mailbox.accepted.notify_one();
+        }
+    }
+}
+
+impl Engine for WithPayments {
+    fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        Box::pin(async move {
+            let outcomes = self.engine.submit(batches, deadline).await;
+            match &outcomes {
+                Ok(outcomes) => self.hear(outcomes),
+                // It may have been accepted all the same.
+                Err(unavailable) if !unavailable.nothing_done() => {
+                    self.mailbox.accepted.notify_one();
+                }
+                Err(_) => {}
+            }
+            outcomes
+        })
+    }
+
+    fn payments_summary(
+        &self,
+        from: Option<Millis>,
+        to: Option<Millis>,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<ProcessorSummary>> {
+        Box::pin(async move {
+            let wait_until = (Instant::now() + SUMMARY_WAIT).min(deadline);
+            self.mailbox.settling.wait(wait_until).await;
+            self.engine.payments_summary(from, to, deadline).await
+        })
+    }
+
+    reads_through!();
+}
+
+/// An engine without processors: it accepts no payment.
+pub struct WithoutPayments {
+    engine: Arc<dyn Engine>,
+}
+
+impl WithoutPayments {
+    /// The engine, but for payments.
+    #[must_use]
+    pub fn new(engine: Arc<dyn Engine>) -> Self {
+        Self { engine }
+    }
+}
+
+impl Engine for WithoutPayments {
+    fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        let is_acceptance = |command: &Command| matches!(command, Command::AcceptPayment(_));
+        if batches
+            .iter()
+            .any(|batch| batch.commands().iter().any(is_acceptance))
+        {
+            return Box::pin(std::future::ready(Err(Unavailable::NotSupported)));
+        }
+        self.engine.submit(batches, deadline)
+    }
+
+    fn payments_summary(
+        &self,
+        from: Option<Millis>,
+        to: Option<Millis>,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<ProcessorSummary>> {
+        self.engine.payments_summary(from, to, deadline)
+    }
+
+    reads_through!();
+}

@@ -1,0 +1,114 @@
+//! Whatever the processors do, each payment is recorded once, and Lastro says so.
+
+use std::net::TcpListener;
+
+use processor::Faults;
+
+use crate::lab::{Lab, ms};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_preferred_processor_gets_all_while_it_works() {
+    let mut lab = Lab::start();
+    lab.accept(200).await;
+    lab.drained_to(0).await;
+    assert_eq!(lab.audit(0).await, [200, 0]);
+    lab.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recorded_and_dropped() {
+    let mut lab = Lab::start();
+    let faults = Faults {
+        every_nth: 2,
+        ..Faults::drop_after_recording()
+    };
+    lab.processors[0].processor().set_faults(faults);
+    lab.accept(60).await;
+    lab.drained_to(0).await;
+    lab.audit(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_after_recording() {
+    let mut lab = Lab::start();
+    let faults = Faults::fail_after_recording();
+    lab.processors[0].processor().set_faults(faults);
+    lab.accept(60).await;
+    lab.drained_to(0).await;
+    lab.audit(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recorded_late_while_the_repeat_has_no_room() {
+    let mut lab = Lab::start();
+    let faults = Faults::record_late(ms(2_500));
+    lab.processors[0].processor().set_faults(faults);
+    lab.accept(30).await;
+    lab.drained_to(0).await;
+    lab.audit(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slower_than_the_timeout() {
+    let mut lab = Lab::start();
+    lab.processors[0].processor().set_delay(ms(1_600));
+    lab.accept(40).await;
+    lab.drained_to(0).await;
+    lab.audit(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_fail_and_come_back() {
+    let mut lab = Lab::start();
+    for running in &lab.processors {
+        running.processor().set_failing(true);
+    }
+    lab.accept(300).await;
+    tokio::time::sleep(ms(500)).await;
+    assert_eq!(lab.due_count().await, 300);
+    for running in &lab.processors {
+        running.processor().set_failing(false);
+    }
+    lab.drained_to(0).await;
+    lab.audit(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_dead_holds_back_only_what_it_may_have() {
+    // It takes connections and bytes, and never says a word.
+    let dead = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", dead.local_addr().unwrap());
+    let mut lab = Lab::with(|config| config.processors[0].url = url.parse().unwrap());
+    lab.accept(300).await;
+    lab.drained_to(20).await;
+    let due_count = lab.due_count().await;
+    assert!(due_count > 0);
+    let [_, settled_count] = lab.audit(due_count).await;
+    assert_eq!(settled_count + due_count, 300);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_gone_holds_back_nothing() {
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let url = format!("http://{gone}");
+    let mut lab = Lab::with(|config| config.processors[0].url = url.parse().unwrap());
+    lab.accept(200).await;
+    lab.drained_to(0).await;
+    assert_eq!(lab.audit(0).await, [0, 200]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispatcher_that_ends_anywhere_is_followed_by_another() {
+    let mut lab = Lab::start();
+    lab.processors[0].processor().set_delay(ms(30));
+    for pause in [1, 7, 20, 45, 90] {
+        lab.accept(60).await;
+        tokio::time::sleep(ms(pause)).await;
+        lab.restart();
+    }
+    lab.drained_to(0).await;
+    lab.audit(0).await;
+}

@@ -1,0 +1,112 @@
+//! `POST /payments`: a payment accepted, to be dispatched.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use ledger::{AcceptPayment, AccountId, Command, Currency, PaymentId};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::DECIMALS;
+use crate::call::Call;
+use crate::errors;
+use crate::json::{self, Text};
+use crate::measure::Answered;
+use crate::problem::{Problem, REPLAYED};
+use crate::v1;
+
+/// What the statement of a paying account says.
+const DESCRIPTION: &str = "payment";
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct PaymentRequest<'a> {
+    #[serde(borrow)]
+    #[schema(value_type = String, format = "uuid")]
+    correlation_id: Text<'a>,
+    /// In reais, with two decimals at the most; read as text and never as floating point.
+    #[serde(borrow)]
+    #[schema(value_type = f64, minimum = 0.01, example = 19.90)]
+    amount: &'a RawValue,
+    /// The account that pays: its funds are reserved at once. The outside where it is missing.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, example = "users:42")]
+    account_id: Option<Text<'a>>,
+}
+
+impl PaymentRequest<'_> {
+    fn command(&self) -> Result<AcceptPayment, Problem> {
+        let id = v1::uuid(&self.correlation_id.0);
+        let id = id.ok_or_else(|| errors::id_invalid("correlationId"))?;
+        let account_id = match &self.account_id {
+            Some(text) => {
+                let id = AccountId::new(&text.0);
+                Some(id.map_err(|_| errors::account_id_invalid("accountId"))?)
+            }
+            None => None,
+        };
+        Ok(AcceptPayment {
+            id: PaymentId::from_u128(id),
+            account_id,
+            currency: Currency::new("BRL").map_err(|_| errors::internal())?,
+            amount: amount(self.amount.get())?,
+            description: DESCRIPTION.into(),
+        })
+    }
+}
+
+fn amount(text: &str) -> Result<u64, Problem> {
+    if !text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+        return Err(errors::json_invalid("amount is a number"));
+    }
+    payments::minor_units(text, DECIMALS).ok_or_else(errors::payment_amount_invalid)
+}
+
+/// Accepts a payment: once it is answered it will be paid, once. The same content again is
+/// answered as the first time and is not paid again.
+#[utoipa::path(
+    post, path = "/payments", tag = "challenge 2025",
+    request_body = PaymentRequest,
+    responses(
+        (status = 202, description = "Accepted, or accepted before with this content \
+            (`Idempotency-Replayed: true`); durable by now"),
+        (status = 400, description = "Not well formed", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 404, description = "`account_not_found`", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 409, description = "The id was used with other content; `field` names the first \
+            that differs", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 422, description = "`amount_out_of_range`, `insufficient_funds` and others",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`no_processor`: this ledger pays nobody; or not answered by \
+            the ledger", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn pay(call: Call, request: Request) -> Answered {
+    let (parts, body) = request.into_parts();
+    json::check_content_type(&parts.headers)?;
+    let body = call.challenge_body(body).await?;
+    let command = json::parse::<PaymentRequest<'_>>(&body)?.command()?;
+    let id = command.id;
+    let outcome = call.submit(Command::AcceptPayment(command)).await;
+    let outcome = outcome.map_err(|problem| match problem.code {
+        // The one thing that an engine without processors does not do.
+        "not_supported" => errors::no_processor(),
+        _ => problem,
+    })?;
+    let (_, replayed) = v1::first_or_again(outcome)?;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::ACCEPTED;
+    let headers = response.headers_mut();
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/payments/{id}")) {
+        headers.insert(LOCATION, location);
+    }
+    if replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}

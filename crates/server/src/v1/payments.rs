@@ -1,0 +1,231 @@
+//! Looking at a payment, and ending one that only an operator can end.
+
+use axum::extract::Request;
+use axum::http::StatusCode;
+use ledger::{
+    Command, Millis, Payment, PaymentExpected, PaymentId, PaymentState, Record, RefusedCode,
+    UsedPayment, is_description,
+};
+use serde::{Deserialize, Serialize};
+
+use super::first_or_again;
+use super::path::payment_in_path;
+use crate::call::Call;
+use crate::errors;
+use crate::json::{self, Integer, Text};
+use crate::measure::Answered;
+use crate::problem::Problem;
+use crate::rfc3339::{self, Nanos};
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct PaymentView<'a> {
+    #[schema(value_type = String, format = "uuid")]
+    id: String,
+    /// `accepted`, `sent`, `settled` or `refused`.
+    #[schema(example = "settled")]
+    state: &'static str,
+    /// How often it was sent.
+    attempt: u32,
+    /// Who pays; missing where the outside does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<&'a str>,
+    #[schema(example = "BRL")]
+    currency: &'a str,
+    /// In minor units.
+    #[schema(example = 1990)]
+    amount: u64,
+    /// Where it is on its way to, or where it is recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "default")]
+    processor: Option<&'a str>,
+    /// The time the processor was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    requested_at: Option<Nanos>,
+    /// Why it was refused: `processor_refused`, `purged` or `operator_refused`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[schema(value_type = String, format = DateTime)]
+    accepted_at: Nanos,
+    /// When its state last changed.
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: Nanos,
+}
+
+impl<'a> From<&'a Payment> for PaymentView<'a> {
+    fn from(payment: &'a Payment) -> Self {
+        let (sent, code) = match &payment.state {
+            PaymentState::Accepted => (None, None),
+            PaymentState::Sent {
+                processor,
+                requested_at,
+            }
+            | PaymentState::Settled {
+                processor,
+                requested_at,
+            } => (Some((processor.as_str(), *requested_at)), None),
+            PaymentState::Refused { code } => (None, Some(code.as_str())),
+        };
+        Self {
+            id: payment.id.to_string(),
+            state: payment.state.name().as_str(),
+            attempt: payment.attempt,
+            account_id: payment.account_id.as_ref().map(ledger::AccountId::as_str),
+            currency: payment.currency.as_str(),
+            amount: payment.amount,
+            processor: sent.map(|(name, _)| name),
+            requested_at: sent.map(|(_, at)| Nanos(nanos(at))),
+            code,
+            accepted_at: Nanos(payment.accepted_at),
+            timestamp: Nanos(payment.timestamp),
+        }
+    }
+}
+
+const fn nanos(at: Millis) -> ledger::Timestamp {
+    ledger::Timestamp::from_nanos(at.0.saturating_mul(1_000_000))
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResolveRequest<'a> {
+    /// `settled`: the processor has it. `release`: it does not and never will; the payment waits
+    /// again. `refuse`: the payment is given up, and what was reserved is free.
+    #[serde(borrow)]
+    #[schema(value_type = String, pattern = "^(settled|release|refuse)$", example = "settled")]
+    resolution: Text<'a>,
+    /// The attempt that was looked at: another meanwhile, and nothing is done.
+    #[schema(value_type = u32, example = 1)]
+    attempt: Integer,
+    /// The time under which the processor counts it, where that differs from what it was told.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    requested_at: Option<Text<'a>>,
+    /// Who decides, for the log.
+    #[serde(borrow)]
+    #[schema(value_type = String, min_length = 1, max_length = 140, example = "ana")]
+    who: Text<'a>,
+    /// And why.
+    #[serde(borrow)]
+    #[schema(value_type = String, min_length = 1, max_length = 140, example = "on their statement")]
+    why: Text<'a>,
+}
+
+/// Tells a payment as it is.
+#[utoipa::path(
+    get, path = "/v1/payments/{id}", tag = "payments",
+    params(("id" = String, Path, description = "The payment's id")),
+    responses(
+        (status = 200, description = "The payment", body = PaymentView),
+        (status = 404, description = "No payment of this id. Where a refused one used it, \
+            `refused` is the refusal's code", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn payment_by_id(call: Call, request: Request) -> Answered {
+    let id = payment_in_path(request.uri().path())?;
+    let payment = find(&call, id).await?;
+    Ok(json::respond(StatusCode::OK, &PaymentView::from(&payment)))
+}
+
+async fn find(call: &Call, id: PaymentId) -> Result<Payment, Problem> {
+    let not_found = || Problem::from(&ledger::Refusal::PaymentNotFound { payment_id: id });
+    match call.payment(id).await? {
+        Some(UsedPayment::Accepted(payment)) => Ok(payment),
+        Some(UsedPayment::Refused(_, refusal)) => Err(Problem {
+            detail: format!("the payment {id} was refused: {refusal}").into(),
+            ..not_found().with("refused", refusal.code())
+        }),
+        None => Err(not_found()),
+    }
+}
+
+/// Ends what nobody else can: a payment whose processor does not say what became of it, or says
+/// another amount.
+#[utoipa::path(
+    post, path = "/v1/payments/{id}/resolve", tag = "payments",
+    params(("id" = String, Path, description = "The payment's id")),
+    request_body = ResolveRequest,
+    responses(
+        (status = 200, description = "As it is now", body = PaymentView),
+        (status = 400, description = "Not well formed", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 404, description = "`payment_not_found`", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 422, description = "`payment_in_other_state`, `description_invalid`",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn resolve_payment(call: Call, request: Request) -> Answered {
+    let (parts, body) = request.into_parts();
+    let id = payment_in_path(parts.uri.path())?;
+    json::check_content_type(&parts.headers)?;
+    let body = call.body(body).await?;
+    let resolve = json::parse::<ResolveRequest<'_>>(&body)?;
+    for (text, detail) in [
+        (
+            &resolve.who,
+            "who has 1 to 140 characters, none of them a control character",
+        ),
+        (
+            &resolve.why,
+            "why has 1 to 140 characters, none of them a control character",
+        ),
+    ] {
+        if !is_description(&text.0) {
+            return Err(errors::description_invalid(detail));
+        }
+    }
+    let payment = find(&call, id).await?;
+    let command = command(&resolve, &payment)?;
+    let (resolution, who, why) = (&*resolve.resolution.0, &*resolve.who.0, &*resolve.why.0);
+    let (Record::Payment(after), _) = first_or_again(call.submit(command).await?)? else {
+        tracing::error!("a resolution made no payment");
+        return Err(errors::internal());
+    };
+    tracing::warn!(
+        payment_id = %id, resolution, who, why,
+        attempt = after.attempt, state = after.state.name().as_str(),
+        "payment {id} was resolved by {who}: {resolution}, since {why}"
+    );
+    Ok(json::respond(StatusCode::OK, &PaymentView::from(&after)))
+}
+
+fn command(resolve: &ResolveRequest<'_>, payment: &Payment) -> Result<Command, Problem> {
+    let id = payment.id;
+    let attempt = resolve.attempt.amount("attempt")?;
+    let expected = PaymentExpected {
+        attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
+        ..payment.standing()
+    };
+    let told = match &payment.state {
+        PaymentState::Sent { requested_at, .. } | PaymentState::Settled { requested_at, .. } => {
+            Some(*requested_at)
+        }
+        PaymentState::Accepted | PaymentState::Refused { .. } => None,
+    };
+    let requested_at = match &resolve.requested_at {
+        Some(text) => {
+            let at = rfc3339::parse(&text.0).ok_or_else(errors::time_invalid)?;
+            Millis(at.as_nanos() / 1_000_000)
+        }
+        None => told.unwrap_or_default(),
+    };
+    Ok(match &*resolve.resolution.0 {
+        "settled" => Command::SettlePayment {
+            id,
+            expected,
+            requested_at,
+        },
+        "release" => Command::ReleasePayment { id, expected },
+        "refuse" => Command::RefusePayment {
+            id,
+            expected,
+            code: RefusedCode::OperatorRefused,
+        },
+        _ => {
+            let detail = "resolution is `settled`, `release` or `refuse`";
+            return Err(errors::json_invalid(detail));
+        }
+    })
+}

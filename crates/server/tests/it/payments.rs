@@ -1,0 +1,278 @@
+//! Payments: the 2025 challenge's routes, and what operators do.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ::payments::WithoutPayments;
+use ledger::reference::ReferenceEngine;
+use ledger::{
+    Batch, Command, Engine, Millis, PaymentExpected, PaymentId, PaymentStateName, ProcessorName,
+};
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Face, Setup, answer, everything, five, five_accounts};
+
+const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+const NUMBER: u128 = 0x0189_0a5d_ac96_774b_bcce_b302_099a_8057;
+
+/// A payment whose body is this text.
+async fn pay(face: &Face, body: String) -> Answer {
+    let request = face.request(Method::POST, "/payments");
+    answer(request.header(CONTENT_TYPE, "application/json").body(body)).await
+}
+
+fn body(amount: &str) -> String {
+    format!(r#"{{"correlationId":"{ID}","amount":{amount}}}"#)
+}
+
+async fn apply(engine: &ReferenceEngine, command: Command) {
+    let outcomes = engine
+        .submit(vec![Batch::one(command)], Instant::now())
+        .await;
+    assert!(outcomes.unwrap()[0][0].result.is_ok());
+}
+
+async fn send(engine: &ReferenceEngine, id: u128) {
+    let send = Command::SendPayment {
+        id: PaymentId::from_u128(id),
+        expected: PaymentExpected {
+            state: PaymentStateName::Accepted,
+            attempt: 0,
+        },
+        processor: ProcessorName::new("default").unwrap(),
+        requested_at: Millis(1_752_582_896_007),
+    };
+    apply(engine, send).await;
+}
+
+#[tokio::test]
+async fn a_payment_is_accepted_once() {
+    let (face, engine) = five().await;
+    let first = pay(&face, body("19.90")).await;
+    assert_eq!((first.status, first.replayed), (202, false), "{first:?}");
+    assert_eq!(first.location, Some(format!("/v1/payments/{ID}")));
+    let before = everything(&engine);
+    for again in ["19.90", "19.9", "1.99e1"] {
+        let again = pay(&face, body(again)).await;
+        assert_eq!((again.status, again.replayed), (202, true), "{again:?}");
+    }
+    let other = pay(&face, body("19.91")).await;
+    assert_eq!(other.problem(), (409, "exists_with_different_amount"));
+    assert_eq!(everything(&engine), before);
+    let view = face.get(&format!("/v1/payments/{ID}")).await.body;
+    let expected = json!({
+        "id": ID, "state": "accepted", "attempt": 0, "currency": "BRL", "amount": 1990,
+        "accepted_at": view["accepted_at"], "timestamp": view["timestamp"],
+    });
+    assert_eq!(view, expected);
+}
+
+#[tokio::test]
+async fn bad_payments_change_nothing() {
+    let (face, engine) = five().await;
+    let before = everything(&engine);
+    for (amount, expected) in [
+        ("19.905", (422, "amount_out_of_range")),
+        ("-1", (422, "amount_out_of_range")),
+        ("0", (422, "amount_out_of_range")),
+        ("0.00", (422, "amount_out_of_range")),
+        ("90071992547409.92", (422, "amount_out_of_range")),
+        ("1e300", (422, "amount_out_of_range")),
+        ("\"19.90\"", (400, "json_invalid")),
+        ("null", (400, "json_invalid")),
+        ("[]", (400, "json_invalid")),
+        ("19,90", (400, "json_invalid")),
+    ] {
+        assert_eq!(
+            pay(&face, body(amount)).await.problem(),
+            expected,
+            "{amount}"
+        );
+    }
+    for (body, expected) in [
+        (r#"{"amount":1}"#.to_owned(), (400, "json_invalid")),
+        (
+            format!(r#"{{"correlationId":"{ID}"}}"#),
+            (400, "json_invalid"),
+        ),
+        (
+            r#"{"correlationId":"1","amount":1}"#.to_owned(),
+            (400, "id_invalid"),
+        ),
+        (
+            format!(r#"{{"correlationId":"{ID}","amount":1,"accountId":"a b"}}"#),
+            (400, "account_id_invalid"),
+        ),
+        (
+            format!(r#"{{"correlationId":"{ID}","amount":1,"colour":1}}"#),
+            (400, "json_invalid"),
+        ),
+    ] {
+        assert_eq!(pay(&face, body.clone()).await.problem(), expected, "{body}");
+    }
+    assert_eq!(everything(&engine), before);
+}
+
+#[tokio::test]
+async fn an_account_pays_with_what_it_has() {
+    let (face, _) = five().await;
+    let pays = |id: u32, amount: &str| {
+        format!(
+            r#"{{"correlationId":"00000000-0000-0000-0000-00000000000{id}","amount":{amount},"accountId":"2"}}"#
+        )
+    };
+    assert_eq!(pay(&face, pays(1, "500.00")).await.status, 202);
+    let refused = pay(&face, pays(2, "300.01")).await;
+    assert_eq!(refused.problem(), (422, "insufficient_funds"));
+    assert_eq!(refused.body["available"], 30_000);
+    let again = pay(&face, pays(2, "300.01")).await;
+    assert!(again.replayed);
+    let path = "/v1/payments/00000000-0000-0000-0000-000000000002";
+    let looked_for = face.get(path).await;
+    assert_eq!(looked_for.problem(), (404, "payment_not_found"));
+    assert_eq!(looked_for.body["refused"], "insufficient_funds");
+    assert_eq!(
+        face.get("/v1/accounts/2").await.body["debits_pending"],
+        50_000
+    );
+}
+
+#[tokio::test]
+async fn without_processors_nothing_is_accepted() {
+    let engine = five_accounts().await;
+    let before = everything(&engine);
+    let without = WithoutPayments::new(Arc::clone(&engine) as Arc<dyn Engine>);
+    let face = Setup::over(Arc::new(without)).start().await;
+    assert_eq!(pay(&face, body("1")).await.problem(), (503, "no_processor"));
+    assert_eq!(everything(&engine), before);
+    assert_eq!(face.transact(1, "c", 1, "toma").await.status, 200);
+    assert_eq!(face.get("/payments-summary").await.status, 200);
+}
+
+fn resolve(resolution: &str, attempt: u32) -> Value {
+    json!({"resolution": resolution, "attempt": attempt, "who": "ana", "why": "she looked"})
+}
+
+#[tokio::test]
+async fn an_operator_ends_what_nobody_else_can() {
+    let (face, engine) = five().await;
+    let path = &format!("/v1/payments/{ID}/resolve");
+    assert_eq!(
+        face.post(path, resolve("refuse", 0)).await.problem(),
+        (404, "payment_not_found")
+    );
+    pay(&face, body("19.90")).await;
+    send(&engine, NUMBER).await;
+    for (bad, expected) in [
+        (resolve("settled", 0), (422, "payment_in_other_state")),
+        (resolve("lost", 1), (400, "json_invalid")),
+        (
+            json!({"resolution": "refuse", "attempt": 1, "who": "ana"}),
+            (400, "json_invalid"),
+        ),
+        (
+            json!({"resolution": "refuse", "attempt": 1, "who": "", "why": "x"}),
+            (422, "description_invalid"),
+        ),
+    ] {
+        assert_eq!(
+            face.post(path, bad.clone()).await.problem(),
+            expected,
+            "{bad}"
+        );
+    }
+    let settled = face.post(path, resolve("settled", 1)).await;
+    assert_eq!(settled.body["state"], "settled", "{settled:?}");
+    assert_eq!(
+        settled.body["requested_at"],
+        "2025-07-15T12:34:56.007000000Z"
+    );
+    let summary = face.get("/payments-summary").await.body;
+    assert_eq!(summary["default"]["totalRequests"], 1);
+    assert_eq!(
+        face.post(path, resolve("release", 1)).await.problem(),
+        (422, "payment_in_other_state")
+    );
+}
+
+#[tokio::test]
+async fn what_is_released_waits_again() {
+    let (face, engine) = five().await;
+    pay(&face, body("19.90")).await;
+    send(&engine, NUMBER).await;
+    let path = &format!("/v1/payments/{ID}/resolve");
+    assert_eq!(
+        face.post(path, resolve("release", 1)).await.body["state"],
+        "accepted"
+    );
+    let refused = face.post(path, resolve("refuse", 1)).await;
+    assert_eq!(refused.body["code"], "operator_refused");
+}
+
+#[tokio::test]
+async fn the_summary_is_exact_and_inclusive() {
+    let (face, engine) = five().await;
+    for (id, amount) in [(1_u128, "0.10"), (2, "0.20"), (3, "90071992547409.91")] {
+        let id_text = format!("00000000-0000-0000-0000-00000000000{id}");
+        let body = format!(r#"{{"correlationId":"{id_text}","amount":{amount}}}"#);
+        assert_eq!(pay(&face, body).await.status, 202);
+        send(&engine, id).await;
+        let settle = Command::SettlePayment {
+            id: PaymentId::from_u128(id),
+            expected: PaymentExpected {
+                state: PaymentStateName::Sent,
+                attempt: 1,
+            },
+            requested_at: Millis(1_000 * u64::try_from(id).unwrap()),
+        };
+        apply(&engine, settle).await;
+    }
+    let text = |query: &str| {
+        let request = face.request(Method::GET, &format!("/payments-summary{query}"));
+        async move { request.send().await.unwrap().text().await.unwrap() }
+    };
+    let nothing = r#"{"totalRequests":0,"totalAmount":0.00}"#;
+    let all = r#"{"totalRequests":3,"totalAmount":90071992547410.21}"#;
+    assert_eq!(
+        text("").await,
+        format!(r#"{{"default":{all},"fallback":{nothing}}}"#)
+    );
+    let two = r#"{"totalRequests":2,"totalAmount":0.30}"#;
+    let query = "?from=1970-01-01T00:00:01.000Z&to=1970-01-01T00:00:02.000Z";
+    assert_eq!(
+        text(query).await,
+        format!(r#"{{"default":{two},"fallback":{nothing}}}"#)
+    );
+    let query = "?from=1970-01-01T00:00:01.001Z&to=1970-01-01T00:00:01.999Z";
+    assert_eq!(
+        text(query).await,
+        format!(r#"{{"default":{nothing},"fallback":{nothing}}}"#)
+    );
+    assert_eq!(
+        face.get("/payments-summary?from=x").await.problem(),
+        (400, "time_invalid")
+    );
+}
+
+#[tokio::test]
+async fn a_purge_has_to_be_enabled() {
+    let engine = five_accounts().await;
+    let face = Setup::over(Arc::clone(&engine) as Arc<dyn Engine>)
+        .start()
+        .await;
+    pay(&face, body("1")).await;
+    let purged = face.post("/purge-payments", json!({})).await;
+    assert_eq!(
+        (purged.status, &purged.body["payments_count"]),
+        (200, &json!(1))
+    );
+    let setup = Setup {
+        is_purge_enabled: false,
+        ..Setup::over(engine as Arc<dyn Engine>)
+    };
+    let face = setup.start().await;
+    let refused = face.post("/purge-payments", json!({})).await;
+    assert_eq!(refused.problem(), (404, "route_not_found"));
+}
