@@ -2,12 +2,13 @@
 //!
 //! By default over the embedded engine, with the disk's own floor beside the figures: the floor is what the disk takes for the same bytes: frames of the same sizes, written and
 //! synced one by one into the same kind of storage, with no ledger at all. With `--database-url` over
-//! a PostgreSQL, whose settings decide what an answer waits for.
+//! a PostgreSQL, whose settings decide what an answer waits for. With `--grpc` over a ledger node.
 
 mod drive;
 mod embedded;
 mod floor;
 mod folder;
+mod grpc;
 mod postgres;
 mod report;
 mod workload;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::ensure;
+use engine_remote::LedgerAddress;
 use journal::Durability;
 
 use crate::database::DatabaseSettings;
@@ -46,6 +48,10 @@ pub(crate) struct Options {
     database_url: Option<String>,
     #[command(flatten)]
     database: DatabaseSettings,
+    /// Drives the ledger node that serves gRPC at this address instead: `host:port` or `unix:PATH`.
+    #[arg(long, value_name = "ADDRESS")]
+    #[arg(conflicts_with_all = ["durability", "data_dir", "database_url"])]
+    grpc: Option<LedgerAddress>,
     /// Where to write; must be new or empty. By default a fresh folder under the current one,
     /// removed at the end.
     #[arg(long)]
@@ -67,9 +73,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         (1..=batch_max).contains(&options.batch),
         "--batch must be 1 to {batch_max}"
     );
-    let report = match &options.database_url {
-        Some(url) => postgres::measure(options, url)?,
-        None => {
+    let report = match (&options.database_url, &options.grpc) {
+        (Some(url), _) => postgres::measure(options, url)?,
+        (None, Some(address)) => grpc::measure(options, address)?,
+        (None, None) => {
             let settings = "the settings of a database are for --database-url";
             ensure!(!options.database.is_any(), settings);
             embedded::measure(options)?

@@ -18,10 +18,16 @@ pub(super) struct Workload {
     accounts: Vec<AccountId>,
     hot: Option<AccountId>,
     seed: u64,
+    run: u64,
 }
 
 impl Workload {
     pub(super) fn new(options: &super::Options) -> Self {
+        Self::of_run(options, 0)
+    }
+
+    /// Runs of other numbers have other ids for the same transfers.
+    pub(super) fn of_run(options: &super::Options, run: u64) -> Self {
         let ids = (0..options.accounts).map(|number| account_id(&format!("users:{number}")));
         Self {
             transfers: options.transfers,
@@ -30,6 +36,7 @@ impl Workload {
             accounts: ids.collect(),
             hot: options.hot.then(|| account_id("hot")),
             seed: options.seed,
+            run,
         }
     }
 
@@ -80,7 +87,7 @@ impl Client {
         let refused = self.workload.hot.is_some() && self.given.is_multiple_of(REFUSED_EVERY);
         let (debit_account_id, credit_account_id) = self.sides();
         let transfer = MoveMoney {
-            id: TransferId::from_u128(self.rng.random()),
+            id: TransferId::from_u128(self.rng.random::<u128>() ^ u128::from(self.workload.run)),
             debit_account_id,
             credit_account_id,
             amount: if refused {
