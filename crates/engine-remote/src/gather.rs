@@ -14,7 +14,7 @@ use proto::submit;
 use tokio::sync::oneshot;
 
 use crate::call::{self, CallError};
-use crate::link::{Link, told};
+use crate::link::{Link, RETRY_PAUSE, told};
 use crate::metrics::Metrics;
 
 /// About how many bytes go in one call; a single request may have more.
@@ -129,8 +129,10 @@ impl Gather {
                 .call_ends(matches!(answer, Ok(Ok(_))), started.elapsed());
             match answer {
                 Ok(Ok(answer)) => give(requests, answer),
-                Ok(Err(CallError::NotSent)) => self.again(requests, true),
-                Ok(Err(CallError::Lost)) => self.again(requests, false),
+                Ok(Err(error @ (CallError::NotSent | CallError::Lost))) => {
+                    self.again(requests, error == CallError::NotSent);
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
                 Ok(Err(CallError::Failed(failure))) => {
                     refuse(requests, told(failure, SUBMIT));
                 }

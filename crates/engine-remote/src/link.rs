@@ -22,6 +22,10 @@ const BACK_OFF_MAX: Duration = Duration::from_millis(500);
 /// A connection that was lost sooner than this counts as a failed attempt.
 const STABLE_AFTER: Duration = Duration::from_secs(1);
 
+/// What a lost call waits before it is made again: where only the call was lost and not the
+/// connection, nothing else would slow its repetitions down.
+pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(2);
+
 #[derive(Clone)]
 enum State {
     /// Not connected since then.
@@ -173,7 +177,10 @@ impl Link {
                 let mut sender = self.sender().await?;
                 match call::call(&mut sender, path, message.clone(), deadline).await {
                     Ok(answer) => return Ok(answer),
-                    Err(CallError::NotSent | CallError::Lost) => metrics.retried(1),
+                    Err(CallError::NotSent | CallError::Lost) => {
+                        metrics.retried(1);
+                        tokio::time::sleep(RETRY_PAUSE).await;
+                    }
                     Err(CallError::Failed(failure)) => return Err(told(failure, path)),
                 }
             }

@@ -33,7 +33,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("listening on {}", listener.address());
         let router = Router::new()
             .route("/clientes/{id}/transacoes", post(transact))
-            .route("/clientes/{id}/extrato", get(statement));
+            .route("/clientes/{id}/extrato", get(statement))
+            // So that it can stand in a server's place behind a proxy.
+            .route("/readyz", get(async || "ready"));
         let shutdown = async {
             let _ = tokio::signal::ctrl_c().await;
         };
