@@ -224,6 +224,55 @@ fn rinha_2024_haproxy_l7() {
     check_profile("rinha-2024-haproxy-l7", port_offset(6), 4);
 }
 
+/// A payment goes through proxy, API node and ledger node to the processor that is not below the
+/// limits, and comes back in the summary.
+#[test]
+fn rinha_2025_haproxy() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    let offset = port_offset(40);
+    let mut chore = Chore::start("rinha-2025-haproxy", offset, &folder);
+    let limits = chore.said.iter().find(|line| line.contains("limits"));
+    let but_for = "but for processor-default, processor-fallback";
+    assert!(
+        limits.is_some_and(|line| line.contains(but_for)),
+        "{:#?}",
+        chore.said
+    );
+    assert!(
+        processes_in(&folder).len() >= 6,
+        "{:#?}",
+        processes_in(&folder)
+    );
+    let id = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
+    let payment = format!(r#"{{"correlationId": "{id}", "amount": 19.90}}"#);
+    let (status, body) = ask(9_999 + offset, "POST", "/payments", &payment);
+    assert_eq!(status, 202, "{body}");
+    let deadline = Instant::now() + BOUND;
+    let paid = loop {
+        let (status, body) = ask(8_001 + offset, "GET", &format!("/payments/{id}"), "");
+        if status == 200 {
+            break body;
+        }
+        assert!(Instant::now() < deadline, "it is not paid: {status}");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert!(paid.contains("\"amount\":19.9,"), "{paid}");
+    loop {
+        let (status, body) = ask(9_999 + offset, "GET", "/payments-summary", "");
+        assert_eq!(status, 200, "{body}");
+        let summary: String = body.split_whitespace().collect();
+        if summary.contains(r#""default":{"totalRequests":1,"totalAmount":19.9"#) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{body}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    chore.signal("-TERM");
+    assert!(chore.wait().success());
+    assert_eq!(processes_in(&folder), Vec::<String>::new());
+}
+
 #[test]
 fn rinha_2024_postgres_nginx() {
     check_profile("rinha-2024-postgres-nginx", port_offset(4), 5);
