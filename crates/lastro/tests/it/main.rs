@@ -7,6 +7,7 @@ mod commands;
 mod kill;
 mod nodes;
 mod outbox;
+mod payments;
 mod postgres;
 mod processor;
 mod remote;
