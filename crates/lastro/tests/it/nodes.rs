@@ -43,9 +43,16 @@ impl Place {
     }
 
     fn api(&self) -> LastroProcess {
+        LastroProcess::start(self.api_command()).unwrap()
+    }
+
+    /// An API node with a folder of its own for its outbox.
+    fn api_command(&self) -> Command {
         let mut command = Command::new(binary());
         command.args(["serve", "--role", "api", "--ledger", &self.socket()]);
-        LastroProcess::start(command).unwrap()
+        let name = format!("api-{}", Uuid::new_v4());
+        command.arg("--data-dir").arg(self.0.path().join(name));
+        command
     }
 }
 
@@ -342,15 +349,8 @@ async fn a_ledger_node_serves_probes_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_waits_for_a_ledger_that_is_not_up_yet() {
     let place = Place::new();
-    let mut command = Command::new(binary());
-    command.args([
-        "serve",
-        "--demo",
-        "--role",
-        "api",
-        "--ledger",
-        &place.socket(),
-    ]);
+    let mut command = place.api_command();
+    command.arg("--demo");
     let node = std::thread::spawn(|| LastroProcess::start(command).unwrap());
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!node.is_finished());
