@@ -93,7 +93,7 @@ pub fn read_request(bytes: &[u8]) -> Result<Vec<Batch>, Invalid> {
                 }
                 batches.push(batch);
             }
-            other => reader.skip(other)?,
+            other => reader.skip(other, 1)?,
         }
     }
     Ok(batches)
@@ -111,7 +111,7 @@ fn read_batch(bytes: &[u8]) -> Result<Batch, Invalid> {
             FIRST if commands.len() == BATCH_COMMANDS_MAX => return Err(Invalid::Batch),
             FIRST => commands.push(read_command(reader.bytes()?)?),
             ATOMIC_ID => atomic_id = reader.bytes()?,
-            other => reader.skip(other)?,
+            other => reader.skip(other, 2)?,
         }
     }
     assemble(atomic_id, commands)
@@ -156,7 +156,7 @@ fn read_transfer(bytes: &[u8]) -> Result<MoveMoney, Invalid> {
             AMOUNT => amount = reader.varint()?,
             DESCRIPTION => description = reader.text()?,
             REFERENCE => reference = reader.bytes()?,
-            other => reader.skip(other)?,
+            other => reader.skip(other, 6)?,
         }
     }
     Ok(MoveMoney {
@@ -250,7 +250,7 @@ pub fn response_size(bytes: &[u8], batches_count: usize) -> Result<usize, Invali
                 reader.bytes()?;
                 left -= 1;
             }
-            other => reader.skip(other)?,
+            other => reader.skip(other, 1)?,
         }
     }
     Ok(bytes.len() - reader.left())
@@ -268,7 +268,7 @@ pub fn read_response(bytes: &[u8], batches: Vec<Batch>) -> Result<Vec<Vec<Outcom
                 let batch = batches.next().ok_or(Invalid::Shape)?;
                 outcomes.push(read_answers(answers, batch.into_commands())?);
             }
-            other => reader.skip(other)?,
+            other => reader.skip(other, 1)?,
         }
     }
     match batches.next() {
@@ -288,7 +288,7 @@ fn read_answers(bytes: &[u8], commands: Vec<Command>) -> Result<Vec<Outcome>, In
                 let command = commands.next().ok_or(Invalid::Shape)?;
                 outcomes.push(read_outcome(answer, command)?);
             }
-            other => reader.skip(other)?,
+            other => reader.skip(other, 1)?,
         }
     }
     match commands.next() {
@@ -317,7 +317,7 @@ fn read_moved(bytes: &[u8]) -> Result<v1::Moved, Invalid> {
             TIMESTAMP => moved.timestamp = reader.fixed_64()?,
             DEBIT => moved.debit = Some(read_after(reader.bytes()?)?),
             CREDIT => moved.credit = Some(read_after(reader.bytes()?)?),
-            other => reader.skip(other)?,
+            other => reader.skip(other, 3)?,
         }
     }
     Ok(moved)
@@ -334,7 +334,7 @@ fn read_after(bytes: &[u8]) -> Result<v1::After, Invalid> {
             ENTRY_NUMBER => after.entry_number = reader.varint()?,
             BALANCE => after.balance = wire::from_zigzag(reader.varint()?),
             CREDIT_LIMIT => after.credit_limit = reader.varint()?,
-            other => reader.skip(other)?,
+            other => reader.skip(other, 3)?,
         }
     }
     Ok(after)

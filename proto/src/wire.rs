@@ -6,7 +6,13 @@ use crate::fields::Invalid;
 pub(crate) const VARINT: u64 = 0;
 pub(crate) const FIXED_64: u64 = 1;
 pub(crate) const LENGTH: u64 = 2;
+/// Only in fields that are not known here: this format's third version has no groups.
+const GROUP: u64 = 3;
+const GROUP_END: u64 = 4;
 const FIXED_32: u64 = 5;
+
+/// How deep groups may be in each other: less than the stack, more than anybody sends.
+const GROUPS_MAX: u32 = 64;
 
 /// A field's key.
 pub(crate) const fn key(field: u64, wire_type: u64) -> u64 {
@@ -149,9 +155,18 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Invalid::Malformed)
     }
 
-    /// Passes over a field that is not known here.
-    pub(crate) fn skip(&mut self, key: u64) -> Result<(), Invalid> {
-        if key >> 3 == 0 {
+    /// Passes over a field that is not among the known ones, which are those up to `known`. One of
+    /// them that comes with another wire type than its own is malformed.
+    pub(crate) fn skip(&mut self, key: u64, known: u64) -> Result<(), Invalid> {
+        if key >> 3 <= known {
+            return Err(Invalid::Malformed);
+        }
+        self.skip_value(key, GROUPS_MAX)
+    }
+
+    fn skip_value(&mut self, key: u64, groups_left: u32) -> Result<(), Invalid> {
+        let field = key >> 3;
+        if field == 0 || key > u64::from(u32::MAX) {
             return Err(Invalid::Malformed);
         }
         match key & 7 {
@@ -166,6 +181,13 @@ impl<'a> Reader<'a> {
                 self.rest = rest;
                 Ok(())
             }
+            GROUP if groups_left > 0 => loop {
+                let inner = self.key()?.ok_or(Invalid::Malformed)?;
+                if inner == self::key(field, GROUP_END) {
+                    return Ok(());
+                }
+                self.skip_value(inner, groups_left - 1)?;
+            },
             _ => Err(Invalid::Malformed),
         }
     }
@@ -196,7 +218,24 @@ mod tests {
         }
         assert_eq!(Reader::new(&[5, 1]).bytes(), Err(Invalid::Malformed));
         assert_eq!(Reader::new(&[1, 0xff]).text(), Err(Invalid::Malformed));
-        let mut group = Reader::new(&[0]);
-        assert_eq!(group.skip(key(1, 3)), Err(Invalid::Malformed));
+        let mut number = Reader::new(&[0]);
+        assert_eq!(number.skip(key(0, VARINT), 0), Err(Invalid::Malformed));
+        assert_eq!(number.skip(1 << 32, 0), Err(Invalid::Malformed));
+        assert_eq!(number.skip(key(2, VARINT), 2), Err(Invalid::Malformed));
+        assert_eq!(number.skip(key(3, VARINT), 2), Ok(()));
+    }
+
+    #[test]
+    fn groups_are_passed_over_to_their_own_end() {
+        let group = |bytes: &[u8]| {
+            let mut reader = Reader::new(bytes);
+            reader.skip(key(9, GROUP), 8).map(|()| reader.left())
+        };
+        // A number inside, another group inside, and one byte behind the end.
+        assert_eq!(group(&[0x08, 1, 0x4c, 7]), Ok(1));
+        assert_eq!(group(&[0x13, 0x14, 0x4c]), Ok(0));
+        assert_eq!(group(&[0x14, 0x4c]), Err(Invalid::Malformed));
+        assert_eq!(group(&[0x08, 1]), Err(Invalid::Malformed));
+        assert_eq!(group(&[0x13; 1_000]), Err(Invalid::Malformed));
     }
 }

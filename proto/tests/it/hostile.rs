@@ -1,6 +1,6 @@
 //! Whatever the bytes are, reading them answers, and it answers what the generated code does.
 
-use ledger::{Batch, Command};
+use ledger::{Batch, Command, Outcome};
 use proptest::prelude::*;
 use proto::{Invalid, Message, submit, v1};
 
@@ -10,6 +10,25 @@ fn generated(bytes: &[u8]) -> Option<Vec<Batch>> {
     let message = v1::SubmitRequest::decode(bytes).ok()?;
     let batches = message.batches.into_iter().map(Batch::try_from);
     batches.collect::<Result<_, _>>().ok()
+}
+
+/// What the generated code reads of the answers that are read by hand, in order.
+fn generated_moves(bytes: &[u8]) -> Vec<v1::Moved> {
+    let message = v1::SubmitResponse::decode(bytes).unwrap();
+    let outcomes = message.batches.into_iter().flat_map(|batch| batch.outcomes);
+    outcomes.filter_map(moved).collect()
+}
+
+fn moves(outcomes: &[Vec<Outcome>]) -> Vec<v1::Moved> {
+    let messages = outcomes.iter().flatten().map(v1::Outcome::from);
+    messages.filter_map(moved).collect()
+}
+
+fn moved(outcome: v1::Outcome) -> Option<v1::Moved> {
+    match outcome.result {
+        Some(v1::outcome::Result::Moved(moved)) => Some(moved),
+        _ => None,
+    }
 }
 
 fn sample() -> (Vec<u8>, Vec<Batch>, Vec<u8>) {
@@ -37,6 +56,12 @@ proptest! {
         cut in any::<prop::sample::Index>(),
     ) {
         let (mut request, batches, mut response) = sample();
+        let same_response = |bytes: &[u8]| {
+            if let Ok(outcomes) = submit::read_response(bytes, batches.clone()) {
+                prop_assert_eq!(moves(&outcomes), generated_moves(bytes));
+            }
+            Ok(())
+        };
         let at = place.index(request.len());
         request[at] = byte;
         prop_assert_eq!(submit::read_request(&request).ok(), generated(&request));
@@ -44,10 +69,42 @@ proptest! {
         prop_assert_eq!(submit::read_request(&request).ok(), generated(&request));
         let at = place.index(response.len());
         response[at] = byte;
-        let _ = submit::read_response(&response, batches.clone());
+        same_response(&response)?;
         response.truncate(cut.index(response.len()));
-        let _ = submit::read_response(&response, batches);
+        same_response(&response)?;
     }
+}
+
+#[test]
+fn fields_of_tomorrow_are_passed_over_and_known_ones_must_be_as_they_are() {
+    let batch = |extra: &[u8]| {
+        let purge = v1::command::Command::PurgePayments(v1::PurgePayments {});
+        let command = v1::Command {
+            command: Some(purge),
+        };
+        let batch = v1::Batch {
+            commands: vec![command],
+            atomic_id: Vec::new(),
+        };
+        let mut bytes = v1::SubmitRequest {
+            batches: vec![batch],
+        }
+        .encode_to_vec();
+        bytes.extend_from_slice(extra);
+        let read = submit::read_request(&bytes).ok();
+        assert_eq!(read, generated(&bytes), "{extra:?}");
+        read.is_some()
+    };
+    // A number, a text and a group in fields 2 to 4.
+    assert!(batch(&[0x10, 1]));
+    assert!(batch(&[0x1a, 1, b'x']));
+    assert!(batch(&[0x23, 0x08, 1, 0x24]));
+    // The batches as a number; a field's number that is 0, and one past 2^29 - 1.
+    assert!(!batch(&[0x08, 1]));
+    assert!(!batch(&[0x02, 0]));
+    assert!(!batch(&[0x80, 0x80, 0x80, 0x80, 0x10, 1]));
+    // The end of a group that did not begin.
+    assert!(!batch(&[0x24]));
 }
 
 fn refused(command: v1::command::Command) -> Invalid {

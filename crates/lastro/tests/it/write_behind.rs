@@ -32,6 +32,19 @@ async fn wait_until_persisted(bank: &Bank) {
     }
 }
 
+/// The accounts in the database follow the entries at a distance, and nothing says how far.
+fn wait_for_account(postgres: &Postgres, id: &str) {
+    let bound = Instant::now() + PATIENCE;
+    let count = format!("SELECT count(*) FROM lastro.accounts WHERE account_id = '{id}'");
+    while postgres.psql(&count).unwrap() != "1" {
+        assert!(
+            Instant::now() < bound,
+            "the balances in the database stay behind"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn what_a_killed_node_answered_the_other_persists() {
     let settings = [("appendonly", "yes"), ("appendfsync", "always")];
@@ -86,11 +99,12 @@ fn what_a_killed_node_answered_the_other_persists() {
         verified.status.success() && said.contains("clean"),
         "{said}"
     );
+    wait_for_account(&postgres, "2");
     assert!(other.stop().unwrap().success());
     // Money that only one of the stores has is found.
     let forged = "UPDATE lastro.accounts SET credits_posted = credits_posted + 1 \
-        WHERE account_id = '2'";
-    postgres.psql(forged).unwrap();
+        WHERE account_id = '2' RETURNING account_id";
+    assert!(postgres.psql(forged).unwrap().starts_with('2'));
     let verified = verify(&redis, &postgres);
     let said = String::from_utf8_lossy(&verified.stdout);
     assert!(
