@@ -1,5 +1,6 @@
 //! What the dispatcher is told about its processors, and how it chooses among them.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ledger::ProcessorName;
@@ -30,6 +31,8 @@ pub struct ProcessorPolicy {
     pub name: ProcessorName,
     /// How many payments may be on their way to it or unresolved there at once.
     pub concurrency_max: usize,
+    /// How many payments may be sent to it in a second; `None` where it has no such limit.
+    pub rate_max: Option<NonZeroU32>,
     /// How long bytes may leave after a payment was decided to be sent: at least the request's
     /// timeout.
     pub lease: Duration,

@@ -1,6 +1,7 @@
 //! The configuration of payments: processors by `--processor NAME=URL`, more about each in the file.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -23,6 +24,7 @@ pub(super) struct ProcessorFile {
     /// What it takes of each payment, in percent: `"5"`, `"1.25"`.
     cost_percent: Option<String>,
     concurrency_max: Option<usize>,
+    rate_max: Option<NonZeroU32>,
     timeout_ms: Option<u64>,
     recorded_within_ms: Option<u64>,
     #[serde(default)]
@@ -144,6 +146,7 @@ fn of_processor(file: ProcessorFile) -> anyhow::Result<(ProcessorPolicy, Process
         name: ProcessorName::new(&file.name)
             .context("a processor's name has 1 to 32 characters of A-Z a-z 0-9 _ -")?,
         concurrency_max,
+        rate_max: file.rate_max,
         lease: timeout + LEASE_MARGIN,
         recorded_within: file.recorded_within_ms.map(Duration::from_millis),
         health_interval: (health_path != "none").then_some(health_interval),
@@ -183,6 +186,9 @@ impl fmt::Display for Shown<'_> {
                 policy.concurrency_max,
                 processor.timeout.as_millis()
             )?;
+            if let Some(rate) = policy.rate_max {
+                write!(f, ", {rate} a second")?;
+            }
             match policy.recorded_within {
                 Some(within) => write!(f, ", records within {} ms", within.as_millis())?,
                 None => write!(f, ", records whenever")?,

@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use ledger::PaymentId;
 
-/// Without any evidence for so long, one request may find out.
-const STALE_AFTER: Duration = Duration::from_secs(5);
+/// So long after a processor's own word it is taken for true; then one request may find out.
+const REPORT_HOLDS: Duration = Duration::from_secs(5);
+/// Likewise after an answer, which tells of one request alone.
+const ANSWER_HOLDS: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(super) struct Delay {
     estimate: Duration,
     evidence_at: Duration,
+    holds_until: Duration,
     /// The requests under way, oldest first.
     under_way: BTreeSet<(Duration, PaymentId)>,
 }
@@ -37,6 +40,7 @@ impl Delay {
             let took = now.saturating_sub(sent_at);
             self.estimate = took.min((self.estimate + took) / 2);
             self.evidence_at = sent_at;
+            self.holds_until = now + ANSWER_HOLDS;
         }
     }
 
@@ -45,6 +49,7 @@ impl Delay {
         if asked_at >= self.evidence_at {
             self.estimate = delay_min;
             self.evidence_at = asked_at;
+            self.holds_until = asked_at + REPORT_HOLDS;
         }
     }
 
@@ -59,9 +64,9 @@ impl Delay {
         self.estimate.max(age)
     }
 
-    /// Whether nobody has known for long.
+    /// Whether nobody knows any more.
     pub(super) fn is_stale(&self, now: Duration) -> bool {
-        now.saturating_sub(self.evidence_at) >= STALE_AFTER
+        now >= self.holds_until
     }
 
     pub(super) fn under_way_count(&self) -> usize {
@@ -93,6 +98,10 @@ mod tests {
         delay.report(ms(2_000), ms(1));
         assert_eq!(delay.expected(ms(3_000)), ms(700));
         assert!(!delay.is_stale(ms(7_999)) && delay.is_stale(ms(8_000)));
+        delay.start(ms(8_000), id(3));
+        delay.end(ms(8_000), id(3), ms(9_500));
+        assert_eq!(delay.expected(ms(9_500)), ms(1_100));
+        assert!(!delay.is_stale(ms(10_499)) && delay.is_stale(ms(10_500)));
         assert_eq!(delay.under_way_count(), 0);
     }
 }

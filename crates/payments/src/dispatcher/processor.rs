@@ -19,6 +19,8 @@ const LIMIT_MIN: usize = 16;
 /// How long a processor that had no room is left alone at the most.
 const BUSY_WAIT_MAX: Duration = Duration::from_secs(1);
 const BUSY_WAIT_MIN: Duration = Duration::from_millis(50);
+/// How much of a second's payments may be sent at once.
+const BURST: Duration = Duration::from_millis(20);
 /// How many payments one processor is asked for at once while it answers.
 const ASKS_MAX: usize = 8;
 /// How long a processor that did not say is not asked; doubled each time.
@@ -35,6 +37,8 @@ pub(super) struct Processor {
     /// How many requests may be under way.
     limit: usize,
     busy_until: Duration,
+    /// When all that was sent would have been sent at the highest rate.
+    sent_until: Duration,
     /// How many payments are pinned to it, in every stage.
     pub(super) pinned_count: usize,
     /// When to ask for the payments of which nobody knows.
@@ -83,6 +87,7 @@ impl Processor {
             failures_count: 0,
             probe_wait: PROBE_WAIT_MIN,
             busy_until: Duration::ZERO,
+            sent_until: Duration::ZERO,
             pinned_count: 0,
             questions: BTreeSet::new(),
             asking_count: 0,
@@ -126,7 +131,12 @@ impl Processor {
     }
 
     fn is_full(&self, now: Duration) -> bool {
-        now < self.busy_until || self.under_way_count() >= self.limit
+        now < self.no_room_until() || self.under_way_count() >= self.limit
+    }
+
+    /// It said so, or its rate does.
+    fn no_room_until(&self) -> Duration {
+        self.busy_until.max(self.sent_until.saturating_sub(BURST))
     }
 
     pub(super) fn under_way_count(&self) -> usize {
@@ -139,6 +149,10 @@ impl Processor {
             self.breaker = Breaker::Probing;
         }
         self.delay.start(now, id);
+        if let Some(rate) = self.policy.rate_max {
+            let each = Duration::from_secs(1) / rate.get();
+            self.sent_until = self.sent_until.max(now) + each;
+        }
     }
 
     /// A request never left, or nobody waits for its answer any more.
@@ -247,7 +261,7 @@ impl Processor {
 
     /// When a processor that had no room is tried again.
     pub(super) fn busy_until(&self, now: Duration) -> Option<Duration> {
-        Some(self.busy_until).filter(|until| *until > now)
+        Some(self.no_room_until()).filter(|until| *until > now)
     }
 
     pub(super) const fn breaker_name(&self) -> &'static str {

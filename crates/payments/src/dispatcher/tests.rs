@@ -1,5 +1,6 @@
 //! Which processor is chosen, and when.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ledger::reference::Books;
@@ -28,12 +29,19 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let processor = |name| ProcessorPolicy {
-            name: ProcessorName::new(name).unwrap(),
-            concurrency_max: 4,
-            lease: ms(12_000),
-            recorded_within: None,
-            health_interval: None,
+        Self::with(|processor| processor)
+    }
+
+    fn with(change: fn(ProcessorPolicy) -> ProcessorPolicy) -> Self {
+        let processor = |name| {
+            change(ProcessorPolicy {
+                name: ProcessorName::new(name).unwrap(),
+                concurrency_max: 4,
+                rate_max: None,
+                lease: ms(12_000),
+                recorded_within: None,
+                health_interval: None,
+            })
         };
         Self {
             dispatcher: Dispatcher::new(Policy {
@@ -170,6 +178,26 @@ fn a_backlog_waits_for_a_while_and_nobody_waits_for_the_dead() {
         .map(|(id, _)| *id)
         .collect();
     assert!(fallback.contains(&2), "{:?}", desk.places());
+}
+
+#[test]
+fn a_backlog_comes_at_the_rate_that_a_processor_takes() {
+    let mut desk = Desk::with(|processor| ProcessorPolicy {
+        concurrency_max: 1_000,
+        rate_max: NonZeroU32::new(100),
+        ..processor
+    });
+    for id in 1..=100 {
+        desk.accept(id);
+    }
+    // 20 ms of it at once, and then one each 10 ms.
+    assert_eq!(desk.places().len(), 3);
+    for sent in 4..=53 {
+        desk.tick(10);
+        assert_eq!(desk.places().len(), sent);
+        desk.answer(Answer::Recorded);
+        desk.sent.push(desk.sent[0]);
+    }
 }
 
 #[test]

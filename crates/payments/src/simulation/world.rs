@@ -85,6 +85,7 @@ impl World {
                 .map(|(processor, name)| ProcessorPolicy {
                     name: ProcessorName::new(name).unwrap(),
                     concurrency_max: rng.random_range(1..20),
+                    rate_max: None,
                     lease: LEASE,
                     recorded_within: rng
                         .random::<bool>()

@@ -55,6 +55,7 @@ impl Lab {
                     .map(|name| ProcessorPolicy {
                         name: ProcessorName::new(name).unwrap(),
                         concurrency_max: 64,
+                        rate_max: None,
                         lease: ms(4_000),
                         recorded_within: None,
                         health_interval: Some(ms(5_100)),
