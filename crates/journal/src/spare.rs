@@ -2,9 +2,13 @@
 //!
 //! A file named `spare` was filled and synced before it got that name, so a short fill can never
 //! be taken for a complete one. One left by an earlier run is used again if it is still all zeros.
+//!
+//! It is filled in pieces, each synced, over a part of the time that the segment before it lasted: a
+//! whole segment handed to the disk at once would be in the way of every frame's sync meanwhile.
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -24,12 +28,16 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// How often it is told that the disk is full.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Zeros are written in pieces of this size, so that a stop need not wait for a whole segment.
-const PIECE_BYTES: usize = 1 << 20;
+/// Zeros are written and synced in pieces of this size: a frame's sync waits for one at the most,
+/// and so does a stop.
+const PIECE_BYTES: usize = 256 << 10;
+/// Over which part of a segment's time the next one is filled, and how long at the most.
+const SPREAD_SHARE: u32 = 4;
+const SPREAD_MAX: Duration = Duration::from_secs(4);
 
 enum State<F> {
-    /// A spare is asked for or being prepared.
-    Wanted,
+    /// A spare is asked for or being prepared, over this time.
+    Wanted(Duration),
     Ready(F),
     /// It was taken; the next is prepared once that one has its segment's name.
     Taken,
@@ -50,6 +58,9 @@ struct Shared<S: Storage> {
     segment_bytes: u64,
     state: Mutex<State<S::File>>,
     changed: Condvar,
+    /// Somebody waits for the spare that is being prepared.
+    is_awaited: AtomicBool,
+    wanted_at: Mutex<Option<Instant>>,
     warnings: Throttle,
 }
 
@@ -68,6 +79,8 @@ impl<S: Storage> Spares<S> {
             segment_bytes,
             state: Mutex::new(State::Taken),
             changed: Condvar::new(),
+            is_awaited: AtomicBool::new(false),
+            wanted_at: Mutex::new(None),
             warnings: Throttle::new(WARNING_INTERVAL),
         });
         let thread = if storage.prepares_in_background() {
@@ -84,13 +97,23 @@ impl<S: Storage> Spares<S> {
 
     /// Asks for a spare, once the one taken before has got its segment's name.
     pub(crate) fn want(&self) {
-        *self.shared.state.lock() = State::Wanted;
+        self.shared.is_awaited.store(false, Ordering::Relaxed);
         if self.thread.is_some() {
+            *self.shared.state.lock() = State::Wanted(self.spread());
             self.shared.changed.notify_all();
         } else {
-            let outcome = self.shared.prepare();
+            let outcome = self.shared.prepare(Duration::ZERO);
             *self.shared.state.lock() = outcome;
         }
+    }
+
+    /// How long filling may take: segments have lasted for a multiple of it. None at all at first,
+    /// when nobody knows how long the first one will last.
+    fn spread(&self) -> Duration {
+        let now = Instant::now();
+        let before = self.shared.wanted_at.lock().replace(now);
+        let lasted = before.map_or(Duration::ZERO, |before| now - before);
+        (lasted / SPREAD_SHARE).min(SPREAD_MAX)
     }
 
     /// Takes the spare, waiting for it within [`WAIT_MAX`].
@@ -103,7 +126,10 @@ impl<S: Storage> Spares<S> {
                 State::Ready(_) => break,
                 State::Full(_) => return Err(NoSpare::Full),
                 State::Broken(failure) => return Err(NoSpare::Broken(failure.clone())),
-                State::Wanted | State::Taken | State::Stopped => {}
+                State::Wanted(_) | State::Taken | State::Stopped => {}
+            }
+            if !self.shared.is_awaited.swap(true, Ordering::Relaxed) {
+                self.shared.changed.notify_all();
             }
             if self
                 .shared
@@ -151,15 +177,15 @@ impl<S: Storage> Shared<S> {
     fn prepare_until_stopped(&self) {
         loop {
             let mut state = self.state.lock();
-            loop {
+            let spread = loop {
                 match &*state {
                     State::Stopped => return,
-                    State::Wanted => break,
+                    State::Wanted(spread) => break *spread,
                     _ => self.changed.wait(&mut state),
                 }
-            }
+            };
             drop(state);
-            let outcome = self.prepare();
+            let outcome = self.prepare(spread);
             let mut state = self.state.lock();
             if !matches!(*state, State::Stopped) {
                 *state = outcome;
@@ -173,10 +199,10 @@ impl<S: Storage> Shared<S> {
         matches!(*self.state.lock(), State::Stopped)
     }
 
-    fn prepare(&self) -> State<S::File> {
+    fn prepare(&self, spread: Duration) -> State<S::File> {
         match self
             .left_over()
-            .and_then(|file| file.map_or_else(|| self.fill(), Ok))
+            .and_then(|file| file.map_or_else(|| self.fill(spread), Ok))
         {
             Ok(file) => State::Ready(file),
             Err(error) => {
@@ -216,13 +242,19 @@ impl<S: Storage> Shared<S> {
         Ok(None)
     }
 
-    fn fill(&self) -> io::Result<S::File> {
+    fn fill(&self, spread: Duration) -> io::Result<S::File> {
         let file = self.storage.create(SPARE_PARTIAL)?;
         file.reserve(self.segment_bytes)?;
         let piece =
             vec![0; PIECE_BYTES.min(usize::try_from(self.segment_bytes).unwrap_or(PIECE_BYTES))];
+        let pieces_count = self.segment_bytes.div_ceil(PIECE_BYTES as u64);
+        let pause = spread / u32::try_from(pieces_count).unwrap_or(u32::MAX).max(1);
         let mut filled = 0;
         while filled < self.segment_bytes {
+            if filled > 0 {
+                file.sync()?;
+                self.pause(pause);
+            }
             if self.stopped() {
                 return Err(io::ErrorKind::Interrupted.into());
             }
@@ -236,20 +268,32 @@ impl<S: Storage> Shared<S> {
         self.storage.sync_directory()?;
         Ok(file)
     }
+
+    /// Leaves the disk to others, unless the spare is waited for.
+    fn pause(&self, pause: Duration) {
+        let mut state = self.state.lock();
+        let is_hurried = self.is_awaited.load(Ordering::Relaxed);
+        if !pause.is_zero() && !is_hurried && !matches!(*state, State::Stopped) {
+            self.changed.wait_for(&mut state, pause);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::faulty::FaultyStorage;
+    use crate::file_storage::FileStorage;
 
     #[test]
     fn a_spare_is_not_waited_for_for_ever() {
         let shared = Shared {
             storage: Arc::new(FaultyStorage::new(1)),
             segment_bytes: 4096,
-            state: Mutex::new(State::Wanted),
+            state: Mutex::new(State::Wanted(Duration::ZERO)),
             changed: Condvar::new(),
+            is_awaited: AtomicBool::new(false),
+            wanted_at: Mutex::new(None),
             warnings: Throttle::new(WARNING_INTERVAL),
         };
         // Nobody prepares it.
@@ -262,5 +306,32 @@ mod tests {
         assert!(start.elapsed() >= WAIT_MAX);
         spares.want();
         assert!(spares.take().is_ok());
+    }
+
+    #[test]
+    fn whoever_waits_is_not_held_by_the_pauses() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = Arc::new(Shared {
+            storage: Arc::new(FileStorage::open(folder.path()).unwrap()),
+            segment_bytes: 4 * PIECE_BYTES as u64,
+            state: Mutex::new(State::Wanted(Duration::from_secs(3_600))),
+            changed: Condvar::new(),
+            is_awaited: AtomicBool::new(false),
+            wanted_at: Mutex::new(None),
+            warnings: Throttle::new(WARNING_INTERVAL),
+        });
+        let preparing = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || preparing.prepare_until_stopped());
+        // Time enough for the first piece, after which it pauses.
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(matches!(*shared.state.lock(), State::Wanted(_)));
+        let spares = Spares {
+            shared,
+            thread: Some(thread),
+        };
+        let Ok(spare) = spares.take() else {
+            panic!("it did not come in time");
+        };
+        assert_eq!(spare.size().unwrap(), 4 * PIECE_BYTES as u64);
     }
 }
