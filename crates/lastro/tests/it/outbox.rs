@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use reqwest::Client;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use testkit::LastroProcess;
 use uuid::Uuid;
 
-use crate::support::{Bank, assert_clean, binary, folder, rounds, serve, verify};
+use crate::support::{Bank, Nodes, assert_clean, binary, folder, is_long, rounds, serve, verify};
 
 /// Nothing in these tests takes longer, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -129,62 +128,43 @@ async fn every_accepted_operation_is_applied_once_after_kill_9() {
     assert_clean(folder.path());
 }
 
-/// A ledger node and the API nodes before it, in folders of their own.
-struct Nodes {
-    data: TempDir,
-    /// A path that is short enough for a socket.
-    sockets: TempDir,
+/// How often the ledger node dies.
+fn outages() -> u32 {
+    if is_long() { 5 } else { 1 }
 }
 
-impl Nodes {
-    fn new() -> Self {
-        Self {
-            data: folder(),
-            sockets: tempfile::tempdir().unwrap(),
-        }
-    }
+/// The ledger node, with the demo's accounts.
+fn demo_ledger(nodes: &Nodes) -> LastroProcess {
+    nodes.ledger(&["--demo"])
+}
 
-    fn address(&self) -> String {
-        format!("unix:{}", self.sockets.path().join("ledger").display())
-    }
-
-    fn ledger(&self) -> LastroProcess {
-        let address = self.address();
-        let arguments = ["--role", "ledger", "--grpc-listen", &address, "--demo"];
-        LastroProcess::serve(&binary(), &self.data.path().join("ledger"), &arguments).unwrap()
-    }
-
-    fn api(&self, name: &str) -> LastroProcess {
-        let address = self.address();
-        let arguments = ["--role", "api", "--ledger", &address];
-        let small = ["--outbox-bytes-max", "2097152"];
-        let arguments = [&arguments[..], &small[..]].concat();
-        LastroProcess::serve(&binary(), &self.data.path().join(name), &arguments).unwrap()
-    }
-
-    /// Stops the ledger node and checks its books.
-    fn assert_clean(&self, ledger: LastroProcess) {
-        assert!(ledger.stop().unwrap().success());
-        assert_clean(&self.data.path().join("ledger"));
-    }
+/// An API node whose outbox is soon full.
+fn small_api(nodes: &Nodes, name: &str) -> LastroProcess {
+    let mut command = nodes.api_command(name);
+    command.args(["--outbox-bytes-max", "2097152"]);
+    LastroProcess::start(command).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn operations_accepted_while_the_ledger_is_dead_are_applied_once_after_its_return() {
     let nodes = Nodes::new();
-    let ledger = nodes.ledger();
-    let api = nodes.api("api");
+    let mut ledger = demo_ledger(&nodes);
+    let api = small_api(&nodes, "api");
     let bank = Bank::of(&api);
-    let before = leave_many(api.url(), 4, 10).await;
-    ledger.kill();
-    let meanwhile = leave_many(api.url(), 4, 50).await;
-    assert_eq!((before.len(), meanwhile.len()), (40, 200));
-    let (status, ready) = bank.get("/readyz").await;
-    assert_eq!((status, &ready["operations"]), (200, &json!("ready")));
-    let newest = format!("/v1/operations/{}", meanwhile.last().unwrap());
-    assert_eq!(bank.get(&newest).await.1["state"], "queued");
-    let ledger = nodes.ledger();
-    assert_applied_once(&bank, &[before, meanwhile].concat()).await;
+    let mut accepted = Vec::new();
+    for _ in 0..outages() {
+        let before = leave_many(api.url(), 4, 10).await;
+        ledger.kill();
+        let meanwhile = leave_many(api.url(), 4, 50).await;
+        assert_eq!((before.len(), meanwhile.len()), (40, 200));
+        let (status, ready) = bank.get("/readyz").await;
+        assert_eq!((status, &ready["operations"]), (200, &json!("ready")));
+        let newest = format!("/v1/operations/{}", meanwhile.last().unwrap());
+        assert_eq!(bank.get(&newest).await.1["state"], "queued");
+        ledger = demo_ledger(&nodes);
+        accepted.extend([before, meanwhile].concat());
+        assert_applied_once(&bank, &accepted).await;
+    }
     assert!(api.stop().unwrap().success());
     nodes.assert_clean(ledger);
 }
@@ -192,19 +172,22 @@ async fn operations_accepted_while_the_ledger_is_dead_are_applied_once_after_its
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_node_that_is_killed_with_a_full_outbox_applies_all_of_it_once() {
     let nodes = Nodes::new();
-    let ledger = nodes.ledger();
-    let api = nodes.api("api");
-    ledger.kill();
-    let accepted = leave_many(api.url(), 32, usize::MAX).await;
-    let (status, ready) = Bank::of(&api).get("/readyz").await;
-    assert_eq!((status, &ready["code"]), (503, &json!("overloaded")));
-    api.kill();
-    let api = nodes.api("api");
-    let bank = Bank::of(&api);
-    let newest = format!("/v1/operations/{}", accepted.last().unwrap());
-    assert_eq!(bank.get(&newest).await.1["state"], "queued");
-    let ledger = nodes.ledger();
-    assert_applied_once(&bank, &accepted).await;
+    let mut ledger = demo_ledger(&nodes);
+    let mut api = small_api(&nodes, "api");
+    let mut accepted = Vec::new();
+    for _ in 0..outages() {
+        ledger.kill();
+        accepted.extend(leave_many(api.url(), 32, usize::MAX).await);
+        let (status, ready) = Bank::of(&api).get("/readyz").await;
+        assert_eq!((status, &ready["code"]), (503, &json!("overloaded")));
+        api.kill();
+        api = small_api(&nodes, "api");
+        let bank = Bank::of(&api);
+        let newest = format!("/v1/operations/{}", accepted.last().unwrap());
+        assert_eq!(bank.get(&newest).await.1["state"], "queued");
+        ledger = demo_ledger(&nodes);
+        assert_applied_once(&bank, &accepted).await;
+    }
     assert!(api.stop().unwrap().success());
     nodes.assert_clean(ledger);
 }
@@ -212,14 +195,15 @@ async fn an_api_node_that_is_killed_with_a_full_outbox_applies_all_of_it_once() 
 #[test]
 fn the_bank_is_clean_although_its_ledger_node_is_killed() {
     let nodes = Nodes::new();
-    let mut ledger = nodes.ledger();
+    let mut ledger = demo_ledger(&nodes);
     let apis: Vec<_> = (0..3)
-        .map(|number| nodes.api(&format!("{number}")))
+        .map(|number| small_api(&nodes, &format!("{number}")))
         .collect();
     let servers: Vec<&str> = apis.iter().map(LastroProcess::url).collect();
-    let kills_count = if rounds() > 10 { 5 } else { 2 };
+    let kills_count = if is_long() { 5 } else { 2 };
     let seconds = format!("{}", 1 + 2 * kills_count);
-    let report = nodes.data.path().join("report.json");
+    let folder = folder();
+    let report = folder.path().join("report.json");
     let mut load = Command::new(binary())
         .args([
             "load",
@@ -245,7 +229,7 @@ fn the_bank_is_clean_although_its_ledger_node_is_killed() {
         );
         ledger.kill();
         std::thread::sleep(Duration::from_millis(500));
-        ledger = nodes.ledger();
+        ledger = demo_ledger(&nodes);
     }
     let output = load.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

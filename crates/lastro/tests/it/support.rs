@@ -1,5 +1,7 @@
 //! Starting the binary, and speaking to it.
 
+mod nodes;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -7,6 +9,8 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::LastroProcess;
+
+pub(crate) use nodes::Nodes;
 
 /// The binary under test.
 pub(crate) fn binary() -> PathBuf {
@@ -41,13 +45,21 @@ pub(crate) fn assert_clean(data_dir: &Path) {
     );
 }
 
+/// Whether this is the long run.
+pub(crate) fn is_long() -> bool {
+    std::env::var_os("LASTRO_LONG").is_some()
+}
+
 /// How many times a test that waits for chance is tried: 10, or 100 in the long run.
 pub(crate) fn rounds() -> u32 {
-    if std::env::var_os("LASTRO_LONG").is_some() {
-        100
-    } else {
-        10
-    }
+    if is_long() { 100 } else { 10 }
+}
+
+/// Sends a process a signal, such as `-STOP`.
+pub(crate) fn signal(process: &LastroProcess, name: &str) {
+    let id = process.id().to_string();
+    let sent = Command::new("kill").args([name, &id]).status().unwrap();
+    assert!(sent.success());
 }
 
 /// A client that keeps its connections.

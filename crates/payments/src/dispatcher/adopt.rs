@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ledger::{DueQuery, Payment, PaymentId, PaymentState, Unavailable};
+use ledger::{DueQuery, Millis, Payment, PaymentId, PaymentState, Unavailable};
 
 use super::payment::{Held, Pin, Stage};
 use super::{Dispatcher, Effect};
@@ -77,6 +77,9 @@ impl Dispatcher {
         self.pages.is_at_end = page.len() < limit && !self.pages.is_stale;
         for payment in page {
             self.pages.after = Some(payment.place());
+            // The ledger's time does not step back: nothing is requested before it was accepted.
+            let accepted_at = Millis(payment.accepted_at.as_nanos() / 1_000_000);
+            self.wall = self.wall.max(accepted_at);
             if !self.held.contains_key(&payment.id) && !ended.contains(&payment.id) {
                 self.hold(&payment, now);
             }

@@ -46,7 +46,7 @@ pub struct Now {
     /// A clock that never steps: since whenever. Leases and waiting are measured with it.
     pub at: Duration,
     /// The time of day that processors are told. It may step; the dispatcher holds it when it
-    /// steps back.
+    /// steps back, also behind the ledger's.
     pub wall: Millis,
 }
 

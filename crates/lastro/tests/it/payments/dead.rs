@@ -1,0 +1,86 @@
+//! One processor dies for ever while the other works: only what the dead one may have waits for it.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use processor::{Answer, Faults};
+use testkit::LastroProcess;
+use uuid::Uuid;
+
+use super::lab::{Lab, NAMES, ms};
+use crate::support::assert_clean;
+
+/// How long a payment may take that the dead one cannot have: machines are busy.
+const BOUND: Duration = Duration::from_secs(20);
+
+/// Pays, and waits until all of it is settled at the living one; those are not among `before`.
+async fn pay_the_living(lab: &mut Lab, process: &LastroProcess, before: &[Uuid]) {
+    lab.pay(process, ms(300), 150).await;
+    let bound = Instant::now() + BOUND;
+    let paid: Vec<Uuid> = lab.accepted.keys().copied().collect();
+    let paid: Vec<Uuid> = paid.into_iter().filter(|id| !before.contains(id)).collect();
+    assert!(!paid.is_empty());
+    for id in paid {
+        loop {
+            let told = lab.get(process, &format!("/v1/payments/{id}")).await;
+            if told["state"] == "settled" {
+                assert_eq!(told["processor"], NAMES[1], "{told}");
+                break;
+            }
+            assert!(Instant::now() < bound, "it waits for the dead: {told}");
+            tokio::time::sleep(ms(20)).await;
+        }
+    }
+}
+
+/// What Lastro says is with the dead one, and nobody knows whether it is recorded there.
+async fn pinned_now(lab: &Lab, process: &LastroProcess) -> BTreeSet<Uuid> {
+    let mut pinned = BTreeSet::new();
+    for payment in lab.processors()[0].payments() {
+        let id = payment.correlation_id;
+        let told = lab.get(process, &format!("/v1/payments/{id}")).await;
+        assert_eq!(told["processor"], NAMES[0], "{told}");
+        if told["state"] == "sent" {
+            pinned.insert(id);
+        }
+    }
+    pinned
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_dead_for_ever_holds_up_only_what_it_may_have() {
+    let mut lab = Lab::new();
+    let dead = lab.processors()[0].clone();
+    // It records what it gets, says nothing, and dies.
+    dead.set_faults(Faults {
+        answer: Answer::Never,
+        ..Faults::default()
+    });
+    let process = lab.serve();
+    lab.pay(&process, ms(100), 16).await;
+    let bound = Instant::now() + BOUND;
+    while dead.payments().is_empty() {
+        assert!(Instant::now() < bound, "it gets nothing");
+        tokio::time::sleep(ms(5)).await;
+    }
+    dead.refuse_connections(Duration::from_secs(86_400));
+    lab.drained().await;
+    let first: Vec<Uuid> = lab.accepted.keys().copied().collect();
+    let pinned = pinned_now(&lab, &process).await;
+    assert!(!pinned.is_empty());
+
+    pay_the_living(&mut lab, &process, &first).await;
+    process.kill();
+    // The next start knows no more about them, and nothing waits for that either.
+    let process = lab.serve();
+    let before: Vec<Uuid> = lab.accepted.keys().copied().collect();
+    pay_the_living(&mut lab, &process, &before).await;
+
+    assert_eq!(pinned_now(&lab, &process).await, pinned);
+    // No payment is at both, and the summary has what is settled.
+    let mut kept = lab.kept();
+    kept.retain(|id, _| !pinned.contains(id));
+    lab.audit_sums(&process, &kept).await;
+    assert!(process.stop().unwrap().success());
+    assert_clean(&lab.data());
+}
