@@ -126,6 +126,7 @@ impl RemoteEngine {
             batches_count: batches.len(),
             commands_count: commands_count(&batches),
             repeatable: batches.iter().all(Batch::is_repeatable),
+            pays: batches.iter().any(Batch::has_payments),
             deadline,
         })?;
         match tokio::time::timeout_at(deadline.into(), answered).await {

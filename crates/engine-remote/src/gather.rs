@@ -2,6 +2,9 @@
 //!
 //! A call is started as soon as something waits and none is in flight. While one is in flight, what
 //! arrives waits for its end, except where so much waits that another call is worth its cost.
+//!
+//! A call has one answer where the ledger does not apply it. There are ledgers that do no payments
+//! and say so of the whole call: so what is about payments goes in calls of its own.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -36,6 +39,8 @@ pub(crate) struct Parcel {
     pub(crate) commands_count: usize,
     /// Whether they may be given twice.
     pub(crate) repeatable: bool,
+    /// Whether any of them is about a payment.
+    pub(crate) pays: bool,
     pub(crate) deadline: Instant,
 }
 
@@ -47,9 +52,40 @@ struct Request {
 
 #[derive(Default)]
 struct Waiting {
-    requests: VecDeque<Request>,
+    /// What is about no payment, and what is.
+    lines: [VecDeque<Request>; 2],
+    /// Which line the next call is for, where something waits in both.
+    turn: usize,
     bytes: usize,
     calls_count: usize,
+}
+
+impl Waiting {
+    fn line(&mut self, parcel: &Parcel) -> &mut VecDeque<Request> {
+        &mut self.lines[usize::from(parcel.pays)]
+    }
+
+    /// Fills a call from one line, in order.
+    fn call(&mut self, line: usize, now: Instant) -> Vec<Request> {
+        let (mut bytes, mut commands_count, mut requests) = (0, 0, Vec::new());
+        while let Some(request) = self.lines[line].pop_front() {
+            let parcel = &request.parcel;
+            let is_full = bytes + parcel.message.len() > CALL_BYTES
+                || commands_count + parcel.commands_count > CALL_COMMANDS;
+            if is_full && !requests.is_empty() {
+                self.lines[line].push_front(request);
+                break;
+            }
+            self.bytes -= parcel.message.len();
+            // Who does not wait any more has been answered `timeout`: it is not begun.
+            if parcel.deadline > now && !request.answer.is_closed() {
+                bytes += parcel.message.len();
+                commands_count += parcel.commands_count;
+                requests.push(request);
+            }
+        }
+        requests
+    }
 }
 
 /// The way of writes to the ledger.
@@ -90,7 +126,7 @@ impl Gather {
             return Err(Unavailable::Overloaded);
         }
         waiting.bytes += bytes;
-        waiting.requests.push_back(Request { parcel, answer });
+        waiting.line(&parcel).push_back(Request { parcel, answer });
         let starts = match waiting.calls_count {
             0 => true,
             calls_count => calls_count < self.calls_max && waiting.bytes >= WORTH_BYTES,
@@ -145,29 +181,17 @@ impl Gather {
     fn take(&self) -> Option<Vec<Request>> {
         let now = Instant::now();
         let mut waiting = self.waiting.lock();
-        let (mut bytes, mut commands_count, mut requests) = (0, 0, Vec::new());
-        while let Some(request) = waiting.requests.pop_front() {
-            let parcel = &request.parcel;
-            let is_full = bytes + parcel.message.len() > CALL_BYTES
-                || commands_count + parcel.commands_count > CALL_COMMANDS;
-            if is_full && !requests.is_empty() {
-                waiting.requests.push_front(request);
-                break;
-            }
-            waiting.bytes -= parcel.message.len();
-            // Who does not wait any more has been answered `timeout`: it is not begun.
-            if parcel.deadline > now && !request.answer.is_closed() {
-                bytes += parcel.message.len();
-                commands_count += parcel.commands_count;
-                requests.push(request);
+        for _ in 0..waiting.lines.len() {
+            let line = waiting.turn;
+            waiting.turn = 1 - line;
+            let requests = waiting.call(line, now);
+            if !requests.is_empty() {
+                self.metrics.call_starts(requests.len(), waiting.bytes);
+                return Some(requests);
             }
         }
-        if requests.is_empty() {
-            waiting.calls_count -= 1;
-            return None;
-        }
-        self.metrics.call_starts(requests.len(), waiting.bytes);
-        Some(requests)
+        waiting.calls_count -= 1;
+        None
     }
 
     /// Puts the requests of a lost call in front of what waits, where they may be given again.
@@ -180,7 +204,7 @@ impl Gather {
         let mut waiting = self.waiting.lock();
         for request in again.into_iter().rev() {
             waiting.bytes += request.parcel.message.len();
-            waiting.requests.push_front(request);
+            waiting.line(&request.parcel).push_front(request);
         }
     }
 }

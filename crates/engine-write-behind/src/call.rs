@@ -242,23 +242,6 @@ fn batch_outcomes(
     })
 }
 
-/// Whether the batches name payments.
-pub(crate) fn has_payments(batches: &[Batch]) -> bool {
-    let is_of_payment = |command: &Command| {
-        matches!(
-            command,
-            Command::AcceptPayment(_)
-                | Command::SendPayment { .. }
-                | Command::SettlePayment { .. }
-                | Command::ReleasePayment { .. }
-                | Command::RefusePayment { .. }
-                | Command::PurgePayments
-        )
-    };
-    let mut commands = batches.iter().flat_map(Batch::commands);
-    commands.any(is_of_payment)
-}
-
 /// Whether the batch, given again after it was applied, answers the same and changes nothing.
 pub(crate) fn is_repeatable(batch: &Batch) -> bool {
     let has_memory = |command: &Command| {

@@ -12,7 +12,6 @@ use ledger::{
 };
 use tokio::task::JoinHandle;
 
-use crate::call::has_payments;
 use crate::error::OpenError;
 use crate::front::Front;
 use crate::link::Link;
@@ -149,7 +148,7 @@ impl Drop for WriteBehindEngine {
 
 impl Engine for WriteBehindEngine {
     fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
-        if has_payments(&batches) {
+        if batches.iter().any(Batch::has_payments) {
             return Box::pin(async { Err(Unavailable::NotSupported) });
         }
         Box::pin(self.queue.submit(batches, deadline))

@@ -96,6 +96,12 @@ impl Batch {
         self.atomic.is_some() || self.commands.iter().all(Command::is_repeatable)
     }
 
+    /// Whether any of its commands is about payments.
+    #[must_use]
+    pub fn has_payments(&self) -> bool {
+        self.commands.iter().any(Command::is_of_payments)
+    }
+
     /// The size of its commands, by [`Command::size_bytes`].
     #[must_use]
     pub const fn size_bytes(&self) -> usize {

@@ -223,6 +223,27 @@ impl Command {
         }
     }
 
+    /// Whether the command is about payments, which not every engine does.
+    #[must_use]
+    pub const fn is_of_payments(&self) -> bool {
+        match self {
+            Self::AcceptPayment(_)
+            | Self::SendPayment { .. }
+            | Self::SettlePayment { .. }
+            | Self::ReleasePayment { .. }
+            | Self::RefusePayment { .. }
+            | Self::PurgePayments => true,
+            Self::OpenAccount(_)
+            | Self::ChangeLimit { .. }
+            | Self::CloseAccount { .. }
+            | Self::Transfer(_)
+            | Self::Pend { .. }
+            | Self::Post { .. }
+            | Self::Void { .. }
+            | Self::Expire { .. } => false,
+        }
+    }
+
     /// The first field in which `other` differs from this command under the same id.
     #[must_use]
     pub fn first_difference(&self, other: &Self) -> Option<Field> {

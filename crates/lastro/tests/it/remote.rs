@@ -7,8 +7,13 @@ use std::time::{Duration, Instant};
 
 use engine_embedded::EmbeddedEngine;
 use engine_remote::{RemoteEngine, Tls};
+use futures_util::future::join_all;
 use journal::{Durability, FileStorage};
-use ledger::{Account, AccountId, Batch, BoxFuture, Command, Engine, Unavailable};
+use ledger::{
+    AcceptPayment, Account, AccountId, Batch, BoxFuture, Command, Currency, Engine, MoveMoney,
+    OpenAccount, PaymentId, TransferId, Unavailable,
+};
+use payments::WithoutPayments;
 use server::{AlwaysReady, App, GrpcLimits, Hosts, Limits, ServerTls, Stopped};
 use testkit::ManualClock;
 use testkit::conformance::{self, Subject, Time};
@@ -26,22 +31,18 @@ impl Node {
     /// On its Unix socket.
     async fn start(folder: &Path, clock: &Arc<ManualClock>) -> Self {
         let address = format!("unix:{}", folder.join("grpc.sock").display());
-        Self::start_at(folder, clock, &address, None).await
+        Self::start_at(embedded(folder, clock), clock, &address, None).await
     }
 
     async fn start_at(
-        folder: &Path,
+        engine: Arc<dyn Engine>,
         clock: &Arc<ManualClock>,
         address: &str,
         tls: Option<ServerTls>,
     ) -> Self {
-        let mut options = engine_embedded::Options::default();
-        options.journal.durability = Durability::Os;
-        let storage = FileStorage::open(folder.join("data")).unwrap();
-        let opened = EmbeddedEngine::open(storage, options, clock.clone());
         let app = App {
             operations: None,
-            engine: Arc::new(opened.unwrap().0),
+            engine,
             clock: clock.clone(),
             health: Arc::new(AlwaysReady),
             limits: Limits::default(),
@@ -68,6 +69,14 @@ impl Node {
         self.stop.send(()).unwrap();
         assert_eq!(self.serving.await.unwrap().requests_cut, 0);
     }
+}
+
+fn embedded(folder: &Path, clock: &Arc<ManualClock>) -> Arc<dyn Engine> {
+    let mut options = engine_embedded::Options::default();
+    options.journal.durability = Durability::Os;
+    let storage = FileStorage::open(folder.join("data")).unwrap();
+    let opened = EmbeddedEngine::open(storage, options, clock.clone());
+    Arc::new(opened.unwrap().0)
 }
 
 struct RemoteSubject {
@@ -148,7 +157,8 @@ async fn only_callers_with_a_known_certificate_are_let_in() {
     let clock = Arc::new(ManualClock::default());
     let known = file("known-ca.pem");
     let tls = ServerTls::new(&file("server.pem"), &file("server.key"), Some(&known)).unwrap();
-    let node = Node::start_at(folder.path(), &clock, "127.0.0.1:0", Some(tls)).await;
+    let engine = embedded(folder.path(), &clock);
+    let node = Node::start_at(engine, &clock, "127.0.0.1:0", Some(tls)).await;
     let identity = |name: &str| (file(&format!("{name}.pem")), file(&format!("{name}.key")));
     let shows = |ca: &str, who: &str| {
         let (certificate, key) = identity(who);
@@ -207,4 +217,62 @@ async fn a_ledger_that_is_down_is_known_to_be() {
     assert_eq!(now, Some(refused));
     let late = engine.submit(close(), Instant::now()).await;
     assert_eq!(late, Err(Unavailable::Overloaded));
+}
+
+/// Payments that a ledger does not take are refused by themselves: what others gave at the same
+/// time, and what went to the ledger with them, is applied.
+#[tokio::test]
+async fn a_payment_that_the_ledger_does_not_take_fails_alone() {
+    let folder = crate::support::folder();
+    let clock = Arc::new(ManualClock::default());
+    let engine = Arc::new(WithoutPayments::new(embedded(folder.path(), &clock)));
+    let node = Node::start_at(engine, &clock, "127.0.0.1:0", None).await;
+    let options = engine_remote::Options {
+        patience: Duration::from_secs(30),
+        ..engine_remote::Options::default()
+    };
+    let engine = RemoteEngine::new(node.address.parse().unwrap(), options);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let currency = Currency::new("BRL").unwrap();
+    let id = || AccountId::new("a").unwrap();
+    let open = Command::OpenAccount(OpenAccount {
+        id: id(),
+        currency,
+        credit_limit: 0,
+    });
+    let opened = engine.submit(vec![Batch::one(open)], deadline).await;
+    assert!(opened.unwrap()[0][0].result.is_ok());
+    let deposit = |number| {
+        Command::Transfer(MoveMoney {
+            id: TransferId::from_u128(number),
+            debit_account_id: AccountId::world(currency),
+            credit_account_id: id(),
+            amount: 1,
+            description: "deposit".into(),
+            reference: None,
+        })
+    };
+    let payment = |number| {
+        Command::AcceptPayment(AcceptPayment {
+            id: PaymentId::from_u128(number),
+            account_id: None,
+            currency,
+            amount: 1,
+            description: "payment".into(),
+        })
+    };
+    // All of them wait by the time the first call is made.
+    let asked = (1..=100).flat_map(|number| [deposit(number), payment(number)]);
+    let asked = asked.map(|command| engine.submit(vec![Batch::one(command)], deadline));
+    for (place, answer) in join_all(asked).await.into_iter().enumerate() {
+        if place % 2 == 0 {
+            assert!(answer.unwrap()[0][0].result.is_ok());
+        } else {
+            assert_eq!(answer, Err(Unavailable::NotSupported));
+        }
+    }
+    let account = engine.account(id(), deadline).await.unwrap().unwrap();
+    assert_eq!(account.balance(), 100);
+    drop(engine);
+    node.stop().await;
 }
