@@ -19,6 +19,7 @@ mod postgres;
 mod process;
 mod proxy;
 mod redis;
+mod sockets;
 #[cfg(test)]
 mod tests;
 mod user;

@@ -276,7 +276,7 @@ impl Postgres {
             .current_dir(&data)
             .env_remove("PGOPTIONS");
         let mut process = ServerProcess::spawn("PostgreSQL", command, &self.folder.log())?;
-        process.wait_until(START_BOUND, || answers(self.port).unwrap_or(false))?;
+        process.wait_until_it_serves(self.port, |port| answers(port).unwrap_or(false))?;
         self.process = Some(process);
         Ok(())
     }

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
+use super::START_BOUND;
+use super::sockets::listens;
+
 /// Waits for the end of its input, which is our end, then kills the group it was told.
 const GUARDIAN: &str = "read _; kill -KILL \"-$1\" 2>/dev/null";
 /// How often something is looked at again.
@@ -113,6 +116,20 @@ impl ServerProcess {
         }
     }
 
+    /// Waits until something answers at its port, and is not somebody else.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::wait_until`].
+    pub(super) fn wait_until_it_serves(
+        &mut self,
+        port: u16,
+        answers: impl Fn(u16) -> bool,
+    ) -> Result<(), String> {
+        let id = self.id();
+        self.wait_until(START_BOUND, || answers(port) && listens(id, port))
+    }
+
     /// What it was called.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -180,8 +197,7 @@ impl ServerProcess {
             let _ = guardian.wait();
         }
         // PostgreSQL's children leave the group: they are found by their parents.
-        let mut family = descendants(self.id());
-        family.push(self.id());
+        let family = family(self.id());
         // Errors mean that they are gone already.
         if self.ended().is_none()
             && let Some(group) = pid(self.id())
@@ -219,6 +235,13 @@ fn guardian(group: u32) -> std::io::Result<Child> {
 
 fn pid(id: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(id).ok()?)
+}
+
+/// A process and all its descendants.
+pub(super) fn family(of: u32) -> Vec<u32> {
+    let mut family = descendants(of);
+    family.push(of);
+    family
 }
 
 /// The children of a process, their children, and so on.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::options::{self, Folder, ServerOptions};
-use super::{START_BOUND, STOP_BOUND, ServerProcess, StopSignal, ports, program};
+use super::{STOP_BOUND, ServerProcess, StopSignal, ports, program};
 
 /// Which proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,9 +151,8 @@ impl Proxy {
                 .map_err(|error| format!("no configuration for {name}: {error}"))?;
             let command = kind.command(options, folder.path())?;
             let mut process = ServerProcess::spawn(name, command, &folder.log())?;
-            process.wait_until(START_BOUND, || {
-                TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
-            })?;
+            let answers = |port| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+            process.wait_until_it_serves(port, answers)?;
             Ok(Self {
                 process,
                 _folder: folder,

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::options::{self, Folder, ServerOptions};
-use super::{START_BOUND, STOP_BOUND, ServerProcess, StopSignal, ports, program};
+use super::{STOP_BOUND, ServerProcess, StopSignal, ports, program};
 
 /// The oldest version that has functions.
 const VERSION_MIN: u32 = 7;
@@ -146,7 +146,7 @@ impl Redis {
             command.args([&format!("--{name}"), value]);
         }
         let mut process = ServerProcess::spawn("Redis", command, &self.folder.log())?;
-        process.wait_until(START_BOUND, || answers(self.port).unwrap_or(false))?;
+        process.wait_until_it_serves(self.port, |port| answers(port).unwrap_or(false))?;
         self.process = Some(process);
         Ok(())
     }
