@@ -18,6 +18,16 @@ pub enum Durability {
 }
 
 impl Durability {
+    /// The word for it, as metrics and `/readyz` say it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Disk => "disk",
+            Self::Delayed => "delayed",
+            Self::Unsafe => "unsafe",
+        }
+    }
+
     /// By the settings of this session.
     pub(crate) async fn of(client: &Client) -> Result<Self, OpenError> {
         let settings = "SELECT current_setting('fsync')::boolean
@@ -34,10 +44,11 @@ impl Durability {
 
 impl fmt::Display for Durability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Disk => "disk (fsync, synchronous_commit)",
-            Self::Delayed => "delayed (synchronous_commit is off: a crash loses the newest writes)",
-            Self::Unsafe => "unsafe (fsync or full_page_writes is off)",
-        })
+        let why = match self {
+            Self::Disk => "fsync, synchronous_commit",
+            Self::Delayed => "synchronous_commit is off: a crash loses the newest writes",
+            Self::Unsafe => "fsync or full_page_writes is off: a power cut may destroy it",
+        };
+        write!(f, "{} ({why})", self.as_str())
     }
 }

@@ -12,6 +12,7 @@ use ledger::{
 };
 
 use crate::call::Store;
+use crate::durability::Durability;
 use crate::error::{Failure, OpenError};
 use crate::migrate;
 use crate::pool::{Lease, Options, connect, pool};
@@ -26,7 +27,7 @@ const UNLIMITED: &str = "
 
 /// The ledger's tables, without an engine that decides upon them: nothing changes by itself.
 #[derive(Clone)]
-pub struct Tables(Store);
+pub struct Tables(Store, Durability);
 
 impl Tables {
     /// Connects to the database of this URL, and migrates it where that is asked for.
@@ -41,8 +42,15 @@ impl Tables {
         } else {
             migrate::check(&client).await?;
         }
+        let durability = Durability::of(&client).await?;
         drop(client);
-        Ok(Self(Store::new(pool(url, options)?)))
+        Ok(Self(Store::new(pool(url, options)?), durability))
+    }
+
+    /// What a commit waits for, by the database's settings when it was connected to.
+    #[must_use]
+    pub const fn durability(&self) -> Durability {
+        self.1
     }
 
     pub(crate) const fn store(&self) -> &Store {

@@ -55,6 +55,8 @@ impl Default for Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opened {
     /// The durability in force.
+    /// What the database promises of all that Redis lets go of.
+    pub database: engine_postgres::Durability,
     pub durability: Durability,
     /// Where Redis' state comes from.
     pub origin: Origin,
@@ -101,6 +103,7 @@ impl WriteBehindEngine {
         let front = Arc::new(Front::new(link, tables, options));
         let repaired = repair(&front).await?;
         let opened = Opened {
+            database: front.tables.durability(),
             durability: settings.durability,
             origin: repaired.origin,
             persisted: repaired.persisted,

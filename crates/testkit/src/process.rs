@@ -17,6 +17,7 @@ pub struct LastroProcess {
     child: Child,
     url: String,
     log: mpsc::Receiver<String>,
+    logged: Vec<String>,
 }
 
 impl LastroProcess {
@@ -59,22 +60,30 @@ impl LastroProcess {
             .spawn()
             .map_err(|error| format!("{command:?}: {error}"))?;
         let log = lines(&mut child);
-        let mut said = Vec::new();
+        let mut logged = Vec::new();
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match log.recv_timeout(left) {
                 Ok(line) => {
-                    if let Some(address) = address_in(&line) {
-                        let url = format!("http://{address}");
-                        return Ok(Self { child, url, log });
+                    let url = address_in(&line).map(|address| format!("http://{address}"));
+                    logged.push(line);
+                    if let Some(url) = url {
+                        return Ok(Self {
+                            child,
+                            url,
+                            log,
+                            logged,
+                        });
                     }
-                    said.push(line);
                 }
                 Err(_) => {
                     let _ = child.kill();
                     let _ = child.wait();
-                    return Err(format!("it does not listen; it said:\n{}", said.join("\n")));
+                    return Err(format!(
+                        "it does not listen; it said:\n{}",
+                        logged.join("\n")
+                    ));
                 }
             }
         }
@@ -117,9 +126,10 @@ impl LastroProcess {
         Err(format!("it did not stop in {STOP_TIMEOUT:?}"))
     }
 
-    /// What it has logged since the start or since this was asked last.
-    pub fn logged(&self) -> Vec<String> {
-        self.log.try_iter().collect()
+    /// What it has logged since the start, a line each.
+    pub fn logged(&mut self) -> &[String] {
+        self.logged.extend(self.log.try_iter());
+        &self.logged
     }
 
     fn kill_now(&mut self) {

@@ -37,20 +37,27 @@ impl Health for EmbeddedHealth {
 }
 
 /// Ready while the database answers.
-pub(super) struct PostgresHealth(Weak<PostgresEngine>);
+pub(super) struct PostgresHealth {
+    engine: Weak<PostgresEngine>,
+    durability: &'static str,
+}
 
 impl PostgresHealth {
     pub(super) fn new(engine: &Arc<PostgresEngine>) -> Self {
-        Self(Arc::downgrade(engine))
+        Self {
+            engine: Arc::downgrade(engine),
+            durability: engine.durability().as_str(),
+        }
     }
 }
 
 impl Health for PostgresHealth {
     fn readiness(&self) -> Readiness {
-        match self.0.upgrade() {
+        let readiness = match self.engine.upgrade() {
             Some(engine) if engine.is_answering() => Readiness::ready(),
             _ => Readiness::not_ready("ledger_unavailable"),
-        }
+        };
+        readiness.with("durability", self.durability)
     }
 }
 

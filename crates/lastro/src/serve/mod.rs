@@ -44,7 +44,12 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let Opened { engine, mut health } = runtime.block_on(open(&config, &clock))?;
+    let Opened {
+        engine,
+        mut health,
+        durability,
+    } = runtime.block_on(open(&config, &clock))?;
+    tell_info(durability);
     let (dispatch, engine) = runtime.block_on(async { dispatch(&config, engine, &clock) });
     let mut outbox = None;
     if let Some(outbox_config) = config.outbox() {
@@ -102,6 +107,11 @@ fn install_metrics(config: &Config) -> anyhow::Result<Option<PrometheusHandle>> 
         return Ok(None);
     }
     let recorder = server::install_metrics().context("cannot install the metrics recorder")?;
+    Ok(Some(recorder))
+}
+
+/// What this process is, for the metrics.
+fn tell_info(durability: String) {
     metrics::describe_gauge!(
         "lastro_info",
         "Always 1: the version and what an answer waits for"
@@ -109,18 +119,9 @@ fn install_metrics(config: &Config) -> anyhow::Result<Option<PrometheusHandle>> 
     metrics::gauge!(
         "lastro_info",
         "version" => env!("CARGO_PKG_VERSION"),
-        "durability" => match config.engine {
-            EngineConfig::Embedded => config.durability.to_string(),
-            EngineConfig::Postgres { .. } => "postgres".to_owned(),
-            EngineConfig::Remote { .. } => "remote".to_owned(),
-            EngineConfig::WriteBehind(_) => {
-                let asked = write_behind::asked(config.durability);
-                format!("redis-{}", asked.as_str())
-            }
-        }
+        "durability" => durability
     )
     .set(1.0);
-    Ok(Some(recorder))
 }
 
 /// Every connection is a file: as many as this process may open, not what shells allow at first.

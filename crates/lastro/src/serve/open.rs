@@ -17,6 +17,8 @@ use super::health::{EmbeddedHealth, PostgresHealth, RemoteHealth};
 pub(super) struct Opened {
     pub(super) engine: Arc<dyn Engine>,
     pub(super) health: Arc<dyn Health>,
+    /// What an answer waits for, in a word.
+    pub(super) durability: String,
 }
 
 /// Opens the engine; needs to be in a runtime.
@@ -25,14 +27,23 @@ pub(super) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Res
         EngineConfig::Embedded => {
             let engine = Arc::new(embedded(config, clock)?);
             let health = Arc::new(EmbeddedHealth::new(&engine, config.durability));
-            Ok(Opened { engine, health })
+            Ok(Opened {
+                engine,
+                health,
+                durability: config.durability.to_string(),
+            })
         }
         EngineConfig::Postgres { url, options } => {
             let engine = PostgresEngine::open(url, options).await;
             let engine = Arc::new(engine.context("cannot open the ledger in the database")?);
-            report_durability(engine.durability());
+            let durability = engine.durability();
+            report_durability(durability);
             let health = Arc::new(PostgresHealth::new(&engine));
-            Ok(Opened { engine, health })
+            Ok(Opened {
+                engine,
+                health,
+                durability: durability.as_str().to_owned(),
+            })
         }
         EngineConfig::WriteBehind(write_behind) => {
             super::write_behind::open(write_behind, config.durability).await
@@ -48,7 +59,11 @@ pub(super) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Res
             };
             let engine = Arc::new(RemoteEngine::new(ledger.clone(), options));
             let health = Arc::new(RemoteHealth::new(&engine));
-            Ok(Opened { engine, health })
+            Ok(Opened {
+                engine,
+                health,
+                durability: "remote".to_owned(),
+            })
         }
     }
 }
@@ -65,7 +80,8 @@ fn embedded(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<EmbeddedE
     Ok(engine)
 }
 
-fn report_durability(durability: Durability) {
+/// What the database is set to is for its operator to say: it is served as it is.
+pub(super) fn report_durability(durability: Durability) {
     if durability == Durability::Disk {
         tracing::info!(%durability, "the ledger in the database is open");
     } else {

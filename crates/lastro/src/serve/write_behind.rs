@@ -6,7 +6,7 @@ use anyhow::Context;
 use engine_write_behind::{Durability, Options, WriteBehindEngine};
 use server::{Health, Readiness};
 
-use super::open::Opened;
+use super::open::{Opened, report_durability};
 
 /// What the configuration says of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl WriteBehindConfig {
 }
 
 /// What an answer waits for, in the words of the configuration.
-pub(crate) const fn asked(durability: journal::Durability) -> Durability {
+const fn asked(durability: journal::Durability) -> Durability {
     match durability {
         journal::Durability::Disk => Durability::Always,
         journal::Durability::Os => Durability::Everysec,
@@ -70,12 +70,22 @@ pub(super) async fn open(
         position = opened.position,
         "Redis and the database agree"
     );
+    report_durability(opened.database);
+    let durability = format!(
+        "redis-{} postgres-{}",
+        opened.durability.as_str(),
+        opened.database.as_str()
+    );
     let engine = Arc::new(engine);
     let health = Arc::new(WriteBehindHealth {
         engine: Arc::downgrade(&engine),
         durability: opened.durability,
     });
-    Ok(Opened { engine, health })
+    Ok(Opened {
+        engine,
+        health,
+        durability,
+    })
 }
 
 /// Ready while Redis answers and agrees with the database; how far that is behind is a field.

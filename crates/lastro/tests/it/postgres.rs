@@ -1,6 +1,7 @@
-//! Two nodes over one PostgreSQL.
+//! Nodes over a PostgreSQL, and the commands about one.
 
-use std::process::Command;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use testkit::LastroProcess;
@@ -45,6 +46,109 @@ fn what_one_node_answered_the_other_shows() {
     assert!(one.stop().unwrap().success());
     assert!(other.stop().unwrap().success());
     assert_eq!(std::fs::read_dir(unused.path()).unwrap().count(), 0);
+}
+
+fn verify(url: &str) -> (Option<i32>, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(binary())
+        .args(["verify", "--database-url", url])
+        .output()
+        .unwrap();
+    let said = [stdout, stderr].concat();
+    (status.code(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test]
+async fn verify_tells_a_clean_database_from_one_that_is_not() {
+    let postgres = Postgres::start().unwrap();
+    let url = postgres.url();
+    let unused = folder();
+    let (code, said) = verify(&url);
+    assert!(code == Some(1) && said.contains("lastro migrate"), "{said}");
+    let arguments = ["--demo", "--engine", "postgres", "--database-url", &url];
+    let process = LastroProcess::serve(&binary(), unused.path(), &arguments).unwrap();
+    let bank = Bank::of(&process);
+    for client in ["1", "2"] {
+        assert_eq!(bank.transact(client, "c", 700).await.0, 200);
+        assert_eq!(bank.transact(client, "d", 300).await.0, 200);
+    }
+    // Beside the node, and without it.
+    let clean = |(code, said): (Option<i32>, String)| {
+        assert!(code == Some(0) && said.contains("\nclean: "), "{said}");
+        assert!(said.contains("entries     4\n"), "{said}");
+        assert!(said.contains("sum of BRL  0\n"), "{said}");
+    };
+    clean(verify(&url));
+    assert!(process.stop().unwrap().success());
+    clean(verify(&url));
+    let forged = "UPDATE lastro.accounts SET credits_posted = credits_posted + 1 \
+        WHERE account_id = '2' RETURNING account_id";
+    assert!(postgres.psql(forged).unwrap().starts_with('2'));
+    let (code, said) = verify(&url);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("NOT CLEAN: ") && said.contains("\n  account 2: "),
+        "{said}"
+    );
+    assert!(!said.contains("account 1"), "{said}");
+}
+
+/// What is served at the second address that the process names.
+async fn metrics(process: &mut LastroProcess) -> String {
+    let bound = Instant::now() + Duration::from_secs(60);
+    loop {
+        let named = process.logged().iter();
+        let mut addresses = named.filter_map(|line| line.split_once("listening on "));
+        if let Some((_, address)) = addresses.nth(1) {
+            let address = address.split(' ').next().unwrap();
+            let answer = reqwest::get(format!("http://{address}/metrics")).await;
+            return answer.unwrap().text().await.unwrap();
+        }
+        assert!(Instant::now() < bound, "no metrics are served");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What the database is set to is said at the start, by `/readyz` and by the metrics.
+#[tokio::test]
+async fn the_start_says_what_the_database_promises() {
+    let postgres = Postgres::start().unwrap();
+    let url = postgres.url();
+    let unused = folder();
+    let set = |statement: &str| postgres.psql(statement).unwrap();
+    for (word, warns) in [("disk", false), ("delayed", true), ("unsafe", true)] {
+        match word {
+            "delayed" => _ = set("ALTER DATABASE postgres SET synchronous_commit = off"),
+            "unsafe" => {
+                set("ALTER SYSTEM SET fsync = off");
+                set("SELECT pg_reload_conf()");
+                let bound = Instant::now() + Duration::from_secs(60);
+                while set("SHOW fsync") != "off" {
+                    assert!(Instant::now() < bound, "the setting is not taken");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+            _ => {}
+        }
+        let arguments = ["--engine", "postgres", "--database-url", &url];
+        let scraped = ["--metrics-listen", "127.0.0.1:0"];
+        let arguments = [&arguments[..], &scraped].concat();
+        let mut process = LastroProcess::serve(&binary(), unused.path(), &arguments).unwrap();
+        let (status, ready) = Bank::of(&process).get("/readyz").await;
+        assert_eq!((status, &ready["durability"]), (200, &word.into()));
+        let metrics = metrics(&mut process).await;
+        assert!(
+            metrics.contains(&format!("durability=\"{word}\"")),
+            "{metrics}"
+        );
+        let said = process.logged().join("\n");
+        assert!(said.contains(&format!("durability={word} (")), "{said}");
+        assert_eq!(said.contains("NOT durable"), warns, "{said}");
+        assert!(process.stop().unwrap().success());
+    }
 }
 
 #[test]
