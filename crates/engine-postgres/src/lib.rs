@@ -61,6 +61,6 @@ pub use engine::{PostgresEngine, migrate};
 pub use error::{Failure, OpenError};
 pub use migrate::Migrated;
 pub use pages::LimitedAccount;
-pub use pool::{Lease, Options, place};
+pub use pool::{Lease, Options, connect_to_verify, place};
 pub use tables::{Tables, write_balances, write_history};
 pub use verify::{Finding, Progress, Verified, verify};

@@ -67,8 +67,13 @@ pub(crate) async fn connect(url: &str, options: &Options) -> Result<Client, Open
     connect_to(address(url, options)?).await
 }
 
-/// One that reads everything: from a standby too, for as long as it takes, by the planner's choice.
-pub(crate) async fn connect_to_verify(url: &str, options: &Options) -> Result<Client, OpenError> {
+/// A connection that reads everything: from a standby too, for as long as it takes, by the planner's
+/// choice.
+///
+/// # Errors
+///
+/// When there is none.
+pub async fn connect_to_verify(url: &str, options: &Options) -> Result<Client, OpenError> {
     let mut address = Address::of(url, options.authority.as_deref())?;
     let config = &mut address.config;
     let given = config.get_options().unwrap_or_default();

@@ -53,6 +53,7 @@ mod verify;
 pub use engine::{Lag, Opened, Options, WriteBehindEngine};
 pub use error::OpenError;
 pub use link::place;
+pub use positions::{Persisted, persisted};
 pub use repair::Origin;
 pub use settings::Durability;
 pub use verify::{Verified, verify};

@@ -11,7 +11,7 @@
 
 use std::time::Instant;
 
-use engine_postgres::{Failure, Lease, Tables};
+use engine_postgres::{Failure, Lease, Options, Tables, connect_to_verify};
 use ledger::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -64,6 +64,40 @@ pub(crate) struct Behind {
     pub(crate) position: u64,
     /// No event up to there is later.
     pub(crate) newest: Timestamp,
+}
+
+/// How far a database behind a Redis has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Persisted {
+    /// Up to here it has ids and entries.
+    pub position: u64,
+    /// Up to here its accounts show them.
+    pub accounts_position: u64,
+}
+
+/// How far the ledger in the database of this URL is persisted; `None` where there is no Redis
+/// before it.
+///
+/// # Errors
+///
+/// When the database does not answer.
+pub async fn persisted(url: &str, options: &Options) -> Result<Option<Persisted>, OpenError> {
+    let client = connect_to_verify(url, options).await?;
+    let is_there = "SELECT to_regclass('lastro_behind.ledger') IS NOT NULL";
+    if !client.query_one(is_there, &[]).await?.try_get(0)? {
+        return Ok(None);
+    }
+    let positions = "
+        SELECT ledger.position, balances.position AS accounts_position
+        FROM lastro_behind.ledger, lastro_behind.balances";
+    let Some(row) = client.query_opt(positions, &[]).await? else {
+        return Ok(None);
+    };
+    let accounts_position: i64 = row.try_get("accounts_position")?;
+    Ok(Some(Persisted {
+        position: position(&row)?,
+        accounts_position: accounts_position.cast_unsigned(),
+    }))
 }
 
 /// A call, or several, that the accounts do not show yet.

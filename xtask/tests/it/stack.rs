@@ -279,6 +279,11 @@ fn rinha_2024_postgres_nginx() {
 }
 
 #[test]
+fn rinha_2024_write_behind_envoy() {
+    check_profile("rinha-2024-write-behind-envoy", port_offset(7), 5);
+}
+
+#[test]
 fn a_part_that_dies_ends_the_stack_with_its_log_shown() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let folder = folder.path().canonicalize().unwrap();

@@ -1,10 +1,12 @@
-//! Checking a ledger in PostgreSQL.
+//! Checking a ledger in PostgreSQL. What is persisted of a ledger in Redis can be checked by itself
+//! only while the accounts show all that is persisted.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use engine_postgres::{Progress, Verified, place, verify};
+use engine_write_behind::{Persisted, persisted};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::database::DatabaseSettings;
@@ -20,10 +22,22 @@ pub(super) fn run(url: &str, settings: &DatabaseSettings) -> anyhow::Result<Exit
         bar.set_message(progress.what);
         bar.set_position(progress.rows_count);
     };
-    let verified = runtime.block_on(verify(url, &options, &mut show));
+    let verified = runtime.block_on(async {
+        let before = persisted(url, &options).await?;
+        ensure!(before.is_none_or(is_shown), BEHIND);
+        let verified = verify(url, &options, &mut show).await?;
+        ensure!(persisted(url, &options).await? == before, BEHIND);
+        anyhow::Ok((before, verified))
+    });
     bar.finish_and_clear();
-    let verified = verified
+    let (behind, verified) = verified
         .with_context(|| format!("{} could not be verified", place(url).unwrap_or_default()))?;
+    if let Some(behind) = behind {
+        println!(
+            "persisted   {}, of the ledger in a Redis before it",
+            behind.position
+        );
+    }
     print(&verified);
     if verified.is_clean() {
         println!("clean: the snapshot keeps every rule");
@@ -32,6 +46,14 @@ pub(super) fn run(url: &str, settings: &DatabaseSettings) -> anyhow::Result<Exit
         println!("NOT CLEAN: {} rules are broken", verified.findings_count);
         Ok(ExitCode::FAILURE)
     }
+}
+
+/// What is said of a database whose accounts follow its entries at a distance.
+const BEHIND: &str = "a Redis is before this database, and its accounts do not show yet all that is \
+    persisted: give --redis-url to compare the two, or try again when nothing is written";
+
+const fn is_shown(persisted: Persisted) -> bool {
+    persisted.accounts_position == persisted.position
 }
 
 /// On standard error, and only where that is a terminal.

@@ -1,6 +1,7 @@
-//! Two nodes over one Redis with one PostgreSQL behind.
+//! Nodes over one Redis with one PostgreSQL behind.
 
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use testkit::LastroProcess;
@@ -16,6 +17,33 @@ fn verify(redis: &Redis, postgres: &Postgres) -> Output {
     command.args(["verify", "--redis-url", &redis.url()]);
     command.args(["--database-url", &postgres.url()]);
     command.output().unwrap()
+}
+
+/// Whether the database by itself is found clean, and what was said.
+fn verify_database(postgres: &Postgres) -> (bool, String) {
+    let mut command = Command::new(binary());
+    command.args(["verify", "--database-url", &postgres.url()]);
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().unwrap();
+    let said = String::from_utf8([stdout, stderr].concat()).unwrap();
+    (status.success(), said)
+}
+
+fn redis() -> Redis {
+    let settings = [("appendonly", "yes"), ("appendfsync", "always")];
+    Redis::start_with(&ServerOptions::with_settings(&settings)).unwrap()
+}
+
+fn node(redis: &Redis, postgres: &Postgres) -> LastroProcess {
+    let unused = folder();
+    let (redis_url, database_url) = (redis.url(), postgres.url());
+    let arguments = ["--demo", "--engine", "write-behind"];
+    let stores = ["--redis-url", &redis_url, "--database-url", &database_url];
+    let arguments = [&arguments[..], &stores].concat();
+    LastroProcess::serve(&binary(), unused.path(), &arguments).unwrap()
 }
 
 async fn wait_until_persisted(bank: &Bank) {
@@ -47,25 +75,10 @@ fn wait_for_account(postgres: &Postgres, id: &str) {
 
 #[test]
 fn what_a_killed_node_answered_the_other_persists() {
-    let settings = [("appendonly", "yes"), ("appendfsync", "always")];
-    let redis = Redis::start_with(&ServerOptions::with_settings(&settings)).unwrap();
+    let redis = redis();
     let mut postgres = Postgres::start().unwrap();
-    let unused = folder();
-    let (redis_url, database_url) = (redis.url(), postgres.url());
-    let start = || {
-        let arguments = [
-            "--demo",
-            "--engine",
-            "write-behind",
-            "--redis-url",
-            &redis_url,
-            "--database-url",
-            &database_url,
-        ];
-        LastroProcess::serve(&binary(), unused.path(), &arguments).unwrap()
-    };
     // The first one persists.
-    let (one, other) = (start(), start());
+    let (one, other) = (node(&redis, &postgres), node(&redis, &postgres));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let bank = Bank::of(&one);
@@ -111,4 +124,54 @@ fn what_a_killed_node_answered_the_other_persists() {
         !verified.status.success() && said.contains("account 2"),
         "{said}"
     );
+}
+
+/// The lock of those who bring the accounts forward, as in `engine-write-behind`.
+const BALANCES_LOCK: i64 = 0x6c61_7374_726f_1002;
+
+/// What is persisted can be checked by itself, but not while its accounts stay behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_stays_behind_is_not_called_unclean() {
+    let redis = redis();
+    let postgres = Arc::new(Postgres::start().unwrap());
+    // While somebody else holds the lock, nobody brings the accounts forward.
+    let holder = {
+        let postgres = Arc::clone(&postgres);
+        let hold = format!("SELECT pg_advisory_lock({BALANCES_LOCK}), pg_sleep(600)");
+        std::thread::spawn(move || postgres.psql(&hold))
+    };
+    let of_holder = "FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    let bound = Instant::now() + PATIENCE;
+    while postgres
+        .psql(&format!("SELECT count(*) {of_holder}"))
+        .unwrap()
+        != "1"
+    {
+        assert!(Instant::now() < bound, "nobody holds the lock");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let process = node(&redis, &postgres);
+    let bank = Bank::of(&process);
+    assert_eq!(bank.transact("1", "d", 100).await.0, 200);
+    wait_until_persisted(&bank).await;
+    let (clean, said) = verify_database(&postgres);
+    assert!(!clean && said.contains("give --redis-url"), "{said}");
+    assert!(!said.contains("NOT CLEAN"), "{said}");
+
+    let ended = postgres.psql(&format!("SELECT pg_terminate_backend(pid) {of_holder}"));
+    assert_eq!(ended.unwrap(), "t");
+    assert!(holder.join().unwrap().is_err());
+    let shown = "SELECT balances.position = ledger.position
+        FROM lastro_behind.balances, lastro_behind.ledger";
+    let bound = Instant::now() + PATIENCE;
+    while postgres.psql(shown).unwrap() != "t" {
+        assert!(Instant::now() < bound, "the accounts stay behind");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (clean, said) = verify_database(&postgres);
+    assert!(
+        clean && said.contains("of the ledger in a Redis before it"),
+        "{said}"
+    );
+    assert!(process.stop().unwrap().success());
 }
