@@ -11,7 +11,7 @@ use crate::apply::apply;
 use crate::error::Failure;
 use crate::keys::Keys;
 use crate::known::Known;
-use crate::load::load;
+use crate::load::{EXPIRED_MAX, load};
 use crate::metrics;
 use crate::pool::Lease;
 use crate::rows::Rows;
@@ -38,6 +38,8 @@ enum Attempt {
     Done(Vec<Vec<Outcome>>),
     /// What was asked for was too little; with these keys it is enough.
     Wider(Keys),
+    /// More was due than one call takes. That much has expired, and the batches are not begun.
+    Expired(Keys),
 }
 
 impl Store {
@@ -66,6 +68,14 @@ impl Store {
                 Ok(Attempt::Wider(wider)) => {
                     metrics::retry_wider();
                     keys = wider;
+                    continue;
+                }
+                // The next caller finds less to do.
+                Ok(Attempt::Expired(_)) if Instant::now() >= deadline => {
+                    return Err(Unavailable::Overloaded);
+                }
+                Ok(Attempt::Expired(same)) => {
+                    keys = same;
                     continue;
                 }
                 Err(failure) => failure,
@@ -102,29 +112,39 @@ impl Store {
             end(lease, "ROLLBACK", deadline).await?;
             return Ok(Attempt::Wider(snapshot.keys));
         }
-        if snapshot.changed.is_empty() {
-            end(lease, "COMMIT", deadline).await?;
-            return Ok(Attempt::Done(outcomes));
+        let committed = if snapshot.changed.is_empty() {
+            end(lease, "COMMIT", deadline).await
+        } else {
+            let rows = Rows::of(&snapshot);
+            let stripe = self.stripe.fetch_add(1, Ordering::Relaxed) % STRIPES_COUNT;
+            let committed = write_and_commit(lease, &rows, stripe.cast_signed());
+            let committed = tokio::time::timeout_at(deadline.into(), committed);
+            committed.await.unwrap_or(Err(Failure::CommitUnknown))
+        };
+        match (outcomes, committed) {
+            (Some(outcomes), Ok(())) => Ok(Attempt::Done(outcomes)),
+            // Committed or not, what is still due is found again.
+            (None, Ok(()) | Err(Failure::CommitUnknown)) => Ok(Attempt::Expired(snapshot.keys)),
+            (_, Err(failure)) => Err(failure),
         }
-        let rows = Rows::of(&snapshot);
-        let stripe = self.stripe.fetch_add(1, Ordering::Relaxed) % STRIPES_COUNT;
-        let committed = write_and_commit(lease, &rows, stripe.cast_signed());
-        let committed = tokio::time::timeout_at(deadline.into(), committed);
-        committed.await.unwrap_or(Err(Failure::CommitUnknown))?;
-        Ok(Attempt::Done(outcomes))
     }
 
-    /// Locks, reads and decides. The outcomes do not count when something was missed.
+    /// Locks, reads and decides. The outcomes do not count when something was missed; there are
+    /// none where what is due has to be worked off first.
     async fn decide(
         &self,
         lease: &Lease,
         batches: &[Batch],
         keys: Keys,
-    ) -> Result<(Snapshot, Vec<Vec<Outcome>>), Failure> {
+    ) -> Result<(Snapshot, Option<Vec<Vec<Outcome>>>), Failure> {
         let mut snapshot = load(lease, keys, &self.known).await?;
         self.known.exchange(&mut snapshot);
+        if snapshot.due.len() >= EXPIRED_MAX {
+            apply(&mut snapshot, []);
+            return Ok((snapshot, None));
+        }
         let outcomes = apply(&mut snapshot, batches.iter().cloned());
-        Ok((snapshot, outcomes))
+        Ok((snapshot, Some(outcomes)))
     }
 }
 

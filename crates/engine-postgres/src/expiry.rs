@@ -9,14 +9,13 @@ use uuid::Uuid;
 
 use crate::call::{Chain, Store};
 use crate::error::Failure;
+use crate::load::EXPIRED_MAX;
 use crate::pool::Lease;
 
 /// How long between two looks.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// How long one look may take.
 const BOUND: Duration = Duration::from_secs(2);
-/// How many pending transfers expire in one call.
-const EXPIRED_MAX: i64 = 1_000;
 
 pub(crate) const DUE: &str = "
     SELECT transfer_id FROM lastro.pendings WHERE expires_at <= lastro.now_ns()
@@ -49,7 +48,8 @@ async fn due(store: &Store, deadline: Instant) -> Result<Vec<Command>, Failure> 
     let lease = Lease::take(&store.pool, deadline).await?;
     let client = lease.client();
     let statement = client.prepare_cached(DUE).await?;
-    let rows = client.query(&statement, &[&EXPIRED_MAX]).await?;
+    let count_max = i64::try_from(EXPIRED_MAX).unwrap_or(i64::MAX);
+    let rows = client.query(&statement, &[&count_max]).await?;
     lease.done();
     rows.iter()
         .map(|row| {

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | a call of any size | 2: locks and reads; writes and the commit |
 //! | a call that has to end a pending transfer whose other side it did not name | up to 3 more |
+//! | a call whose accounts have a thousand or more pending transfers due | 2 more for each thousand |
 //! | a read | 1 |
 //!
 //! What this gives up: the rules as one SQL function would take one round trip, and locks would be

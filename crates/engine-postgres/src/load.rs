@@ -44,20 +44,36 @@ const TIME: &str = "
         CASE WHEN $2 THEN coalesce((SELECT max(accepted_at) FROM lastro.payments), 0)
             ELSE 0 END AS accepted_at";
 
-const DUE: &str = "
-    SELECT DISTINCT transfer.transfer_id, record, pending_state, expires_at
-    FROM lastro.accounts_of($1, $2, $3, $4, 0) AS wanted (id)
-    JOIN lastro.pendings pending ON pending.account_id = wanted.id
-    JOIN lastro.transfers transfer ON transfer.transfer_id = pending.transfer_id
-    WHERE expires_at <= lastro.now_ns()";
+/// How many pending transfers expire in one call; as in `due!` and in `lastro.accounts_of`.
+pub(crate) const EXPIRED_MAX: usize = 1_000;
+
+/// The oldest of what is due on these accounts. Fewer than the bound are all there are.
+macro_rules! due {
+    ($wanted:literal) => {
+        concat!(
+            "
+    SELECT due.transfer_id, record, pending_state, expires_at FROM (
+        SELECT DISTINCT pending.expires_at, pending.transfer_id
+        FROM ",
+            $wanted,
+            " AS wanted (id)
+        CROSS JOIN LATERAL (
+            SELECT expires_at, transfer_id FROM lastro.pendings
+            WHERE account_id = wanted.id AND expires_at <= (SELECT lastro.now_ns())
+            ORDER BY expires_at, transfer_id LIMIT 1000
+        ) AS pending
+        ORDER BY pending.expires_at, pending.transfer_id LIMIT 1000
+    ) AS due
+    JOIN lastro.transfers transfer ON transfer.transfer_id = due.transfer_id"
+        )
+    };
+}
+
+const DUE: &str = due!("lastro.accounts_of($1, $2, $3, $4, 0)");
 
 /// Likewise for a call that names accounts alone. Other sides that are not named are not locked:
 /// they are missed, and the next attempt names them.
-const DUE_NAMED: &str = "
-    SELECT transfer.transfer_id, record, pending_state, expires_at
-    FROM lastro.pendings pending
-    JOIN lastro.transfers transfer ON transfer.transfer_id = pending.transfer_id
-    WHERE pending.account_id = ANY ($1) AND expires_at <= lastro.now_ns()";
+const DUE_NAMED: &str = due!("unnest($1::text[])");
 
 const TRANSFERS: &str = "
     SELECT transfer_id, record, pending_state FROM lastro.transfers WHERE transfer_id = ANY ($1)";

@@ -4,6 +4,7 @@
 
 mod conformance;
 mod crashes;
+mod expiries;
 mod migrations;
 mod nodes;
 mod subject;
