@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Pool;
-use ledger::{Batch, Command, Outcome, Unavailable};
+use ledger::{Batch, Outcome, Unavailable};
 
 use crate::apply::apply;
 use crate::error::Failure;
@@ -82,7 +82,7 @@ impl Store {
             };
             let again = match &failure {
                 // Under their ids the commands answer again what they answered first.
-                Failure::CommitUnknown => batches.iter().all(is_repeatable),
+                Failure::CommitUnknown => batches.iter().all(Batch::is_repeatable),
                 failure => failure.is_passing(),
             };
             if !again || Instant::now() + pause >= deadline {
@@ -155,20 +155,6 @@ async fn end(lease: Lease, statement: &str, deadline: Instant) -> Result<(), Fai
         .map_err(|_| Failure::Late)??;
     lease.done();
     Ok(())
-}
-
-/// Whether the batch, given again after it was applied, answers the same and changes nothing.
-fn is_repeatable(batch: &Batch) -> bool {
-    let has_memory = |command: &Command| {
-        !matches!(
-            command,
-            Command::ChangeLimit { .. }
-                | Command::CloseAccount { .. }
-                | Command::Expire { .. }
-                | Command::PurgePayments
-        )
-    };
-    batch.atomic_id().is_some() || batch.commands().iter().all(has_memory)
 }
 
 /// An error with its causes.

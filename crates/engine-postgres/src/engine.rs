@@ -1,5 +1,6 @@
 //! The engine as callers hold it.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -14,9 +15,10 @@ use crate::call::Store;
 use crate::durability::Durability;
 use crate::error::OpenError;
 use crate::expiry;
+use crate::metrics::Metrics;
 use crate::migrate::{self, Migrated};
 use crate::pool::{Options, connect, pool};
-use crate::queue::Queue;
+use crate::queue::{Answered, Calls, Queue};
 
 /// The rules over PostgreSQL. Any number of nodes may share one database.
 ///
@@ -24,9 +26,33 @@ use crate::queue::Queue;
 /// are queued.
 pub struct PostgresEngine {
     store: Store,
-    queue: Queue,
+    queue: Queue<Measured>,
     expiry: JoinHandle<()>,
     durability: Durability,
+}
+
+/// The store, as the metrics see it.
+struct Measured {
+    store: Store,
+    metrics: Metrics,
+}
+
+impl Calls for Measured {
+    const CALL_BYTES_MAX: usize = 4 << 20;
+    const CALL_REQUESTS_MAX: usize = 1_024;
+
+    async fn call(&self, batches: &[Batch], deadline: Instant) -> Answered {
+        let began = Instant::now();
+        self.metrics.pool(&self.store.pool);
+        let answered = self.store.call(batches, deadline).await;
+        let commands_count = batches.iter().map(|batch| batch.commands().len()).sum();
+        self.metrics.call(commands_count, began.elapsed());
+        answered
+    }
+
+    fn waiting(&self, bytes: usize) {
+        self.metrics.queue_bytes(bytes);
+    }
 }
 
 impl PostgresEngine {
@@ -45,7 +71,12 @@ impl PostgresEngine {
         let durability = Durability::of(&client).await?;
         drop(client);
         let store = Store::new(pool(url, options)?);
-        let queue = Queue::start(&store, options.queue_bytes_max, options.calls_max);
+        let measured = Measured {
+            store: store.clone(),
+            metrics: Metrics::new(),
+        };
+        let (bytes_max, calls_max) = (options.queue_bytes_max, options.calls_max);
+        let queue = Queue::start(Arc::new(measured), bytes_max, calls_max);
         let expiry = tokio::spawn(expiry::run(store.clone()));
         Ok(Self {
             store,

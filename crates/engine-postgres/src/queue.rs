@@ -1,65 +1,83 @@
-//! The bounded way to the database: what arrives while calls are under way goes together in the
-//! next one, so that a hot account costs one lock a call.
+//! The bounded way to a store: what arrives while calls are under way goes together in the next one,
+//! so that a hot account costs one lock a call.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ledger::{Batch, Outcome, Unavailable};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use crate::call::Store;
-use crate::metrics::Metrics;
+/// What callers are answered.
+pub type Answered = Result<Vec<Vec<Outcome>>, Unavailable>;
 
-/// About how many bytes of commands go in one call.
-const CALL_BYTES_MAX: usize = 4 << 20;
-/// How many requests go in one call.
-const CALL_REQUESTS_MAX: usize = 1_024;
+/// The store that calls are made to.
+pub trait Calls: Send + Sync + 'static {
+    /// About how many bytes of commands go in one call.
+    const CALL_BYTES_MAX: usize;
+    /// How many requests go in one call.
+    const CALL_REQUESTS_MAX: usize;
 
-type Answer = Result<Vec<Vec<Outcome>>, Unavailable>;
+    /// Applies the batches in one call.
+    fn call(&self, batches: &[Batch], deadline: Instant) -> impl Future<Output = Answered> + Send;
+
+    /// How long to wait, now that something has arrived, before a call is made of it.
+    fn pause(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Told how many bytes wait.
+    fn waiting(&self, bytes: usize) {
+        let _ = bytes;
+    }
+}
 
 /// Batches that wait.
 struct Request {
     batches: Vec<Batch>,
     deadline: Instant,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<Answered>,
     size_bytes: usize,
 }
 
 /// The callers' end. The callers' tasks end when it is dropped, after what was queued.
-pub(crate) struct Queue {
+pub struct Queue<C> {
+    store: Arc<C>,
     sender: mpsc::UnboundedSender<Request>,
     waiting_bytes: Arc<AtomicUsize>,
     bytes_max: usize,
-    metrics: Arc<Metrics>,
 }
 
-impl Queue {
-    /// A queue of about `bytes_max`, with tasks that make `calls_max` calls at once.
-    pub(crate) fn start(store: &Store, bytes_max: usize, calls_max: usize) -> Self {
+impl<C: Calls> Queue<C> {
+    /// A queue of about `bytes_max`, with tasks that make `calls_max` calls at once. Needs to be in
+    /// a runtime.
+    #[must_use]
+    pub fn start(store: Arc<C>, bytes_max: usize, calls_max: usize) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         let receiver = Arc::new(Mutex::new(receiver));
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
-        let metrics = Arc::new(Metrics::new());
         for _ in 0..calls_max.max(1) {
             let caller = Caller {
-                store: store.clone(),
+                store: Arc::clone(&store),
                 receiver: Arc::clone(&receiver),
                 waiting_bytes: Arc::clone(&waiting_bytes),
-                metrics: Arc::clone(&metrics),
             };
             tokio::spawn(caller.run());
         }
         Self {
+            store,
             sender,
             waiting_bytes,
             bytes_max,
-            metrics,
         }
     }
 
     /// Has the batches applied, and waits for their outcomes until the deadline.
-    pub(crate) async fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer {
+    ///
+    /// # Errors
+    ///
+    /// When the queue is full, the store is unavailable, or the deadline passes.
+    pub async fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answered {
         if deadline <= Instant::now() {
             return Err(Unavailable::Overloaded);
         }
@@ -71,7 +89,7 @@ impl Queue {
             self.waiting_bytes.fetch_sub(size_bytes, Ordering::Relaxed);
             return Err(Unavailable::Overloaded);
         }
-        self.metrics.queue_bytes(before + size_bytes);
+        self.store.waiting(before + size_bytes);
         let (answer, answered) = oneshot::channel();
         let request = Request {
             batches,
@@ -91,20 +109,19 @@ impl Queue {
 }
 
 /// A task that makes one call after the other.
-struct Caller {
-    store: Store,
+struct Caller<C> {
+    store: Arc<C>,
     receiver: Arc<Mutex<mpsc::UnboundedReceiver<Request>>>,
     waiting_bytes: Arc<AtomicUsize>,
-    metrics: Arc<Metrics>,
 }
 
-impl Caller {
+impl<C: Calls> Caller<C> {
     async fn run(self) {
         while let Some(requests) = self.gather().await {
-            let (store, metrics) = (self.store.clone(), Arc::clone(&self.metrics));
+            let store = Arc::clone(&self.store);
             // A panic ends this call alone: its requests are answered that the ledger is
-            // unavailable, and the database rolls it back.
-            let _ = tokio::spawn(async move { call(&store, requests, &metrics).await }).await;
+            // unavailable.
+            let _ = tokio::spawn(async move { call(&*store, requests).await }).await;
         }
     }
 
@@ -112,9 +129,13 @@ impl Caller {
     async fn gather(&self) -> Option<Vec<Request>> {
         let mut receiver = self.receiver.lock().await;
         let first = receiver.recv().await?;
+        let pause = self.store.pause();
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
         let mut bytes = first.size_bytes;
         let mut requests = vec![first];
-        while bytes < CALL_BYTES_MAX && requests.len() < CALL_REQUESTS_MAX {
+        while bytes < C::CALL_BYTES_MAX && requests.len() < C::CALL_REQUESTS_MAX {
             let Ok(request) = receiver.try_recv() else {
                 break;
             };
@@ -122,12 +143,12 @@ impl Caller {
             requests.push(request);
         }
         let before = self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.metrics.queue_bytes(before.saturating_sub(bytes));
+        self.store.waiting(before.saturating_sub(bytes));
         Some(requests)
     }
 }
 
-async fn call(store: &Store, requests: Vec<Request>, metrics: &Metrics) {
+async fn call(store: &impl Calls, requests: Vec<Request>) {
     let now = Instant::now();
     let mut batches = Vec::new();
     let mut callers = Vec::with_capacity(requests.len());
@@ -145,11 +166,7 @@ async fn call(store: &Store, requests: Vec<Request>, metrics: &Metrics) {
     if callers.is_empty() {
         return;
     }
-    metrics.pool(&store.pool);
-    let answered = store.call(&batches, latest).await;
-    let commands_count = batches.iter().map(|batch| batch.commands().len()).sum();
-    metrics.call(commands_count, now.elapsed());
-    match answered {
+    match store.call(&batches, latest).await {
         Ok(outcomes) => {
             let mut outcomes = outcomes.into_iter();
             for (answer, count) in callers {

@@ -241,14 +241,3 @@ fn batch_outcomes(
         }
     })
 }
-
-/// Whether the batch, given again after it was applied, answers the same and changes nothing.
-pub(crate) fn is_repeatable(batch: &Batch) -> bool {
-    let has_memory = |command: &Command| {
-        !matches!(
-            command,
-            Command::ChangeLimit { .. } | Command::CloseAccount { .. } | Command::Expire { .. }
-        )
-    };
-    batch.atomic_id().is_some() || batch.commands().iter().all(has_memory)
-}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use engine_postgres::Tables;
+use engine_postgres::{Queue, Tables};
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, Millis, Outcome, Payment,
     PaymentId, ProcessorSummary, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
@@ -15,7 +15,6 @@ use tokio::task::JoinHandle;
 use crate::error::OpenError;
 use crate::front::Front;
 use crate::link::Link;
-use crate::queue::Queue;
 use crate::repair::{Origin, repair};
 use crate::settings::{self, Durability};
 use crate::{balances, keeper, persist};
@@ -55,9 +54,9 @@ impl Default for Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opened {
     /// The durability in force.
+    pub durability: Durability,
     /// What the database promises of all that Redis lets go of.
     pub database: engine_postgres::Durability,
-    pub durability: Durability,
     /// Where Redis' state comes from.
     pub origin: Origin,
     /// Up to here everything is persisted.
@@ -81,7 +80,7 @@ pub struct Lag {
 /// are queued; what is not persisted stays in Redis.
 pub struct WriteBehindEngine {
     front: Arc<Front>,
-    queue: Queue,
+    queue: Queue<Front>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -103,15 +102,16 @@ impl WriteBehindEngine {
         let front = Arc::new(Front::new(link, tables, options));
         let repaired = repair(&front).await?;
         let opened = Opened {
-            database: front.tables.durability(),
             durability: settings.durability,
+            database: front.tables.durability(),
             origin: repaired.origin,
             persisted: repaired.persisted,
             position: repaired.position,
         };
         repaired.begin(&front);
         front.seen.answers.store(true, Ordering::Relaxed);
-        let queue = Queue::start(&front);
+        let (bytes_max, calls_max) = (front.options.queue_bytes_max, front.options.calls_max);
+        let queue = Queue::start(Arc::clone(&front), bytes_max, calls_max);
         let tasks = vec![
             tokio::spawn(keeper::run(Arc::downgrade(&front))),
             tokio::spawn(persist::run(Arc::clone(&front))),
@@ -154,7 +154,10 @@ impl Engine for WriteBehindEngine {
         if batches.iter().any(Batch::has_payments) {
             return Box::pin(async { Err(Unavailable::NotSupported) });
         }
-        Box::pin(self.queue.submit(batches, deadline))
+        Box::pin(async move {
+            self.front.check_lag()?;
+            self.queue.submit(batches, deadline).await
+        })
     }
 
     fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>> {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use engine_postgres::Tables;
+use engine_postgres::{Answered, Tables};
 use futures_util::future::try_join_all;
-use ledger::{Batch, Outcome, Unavailable};
+use ledger::{Batch, Unavailable};
 use redis::Value;
 use tokio::sync::{Notify, watch};
 
-use crate::call::{Checked, Unknown, decode, encode, is_repeatable};
+use crate::call::{Checked, Unknown, decode, encode};
 use crate::engine::Options;
 use crate::error::{Chain, Damaged, Trouble};
 use crate::link::{Link, Reply, bytes};
@@ -112,11 +112,7 @@ impl Front {
     }
 
     /// Applies the batches in one call.
-    pub(crate) async fn call(
-        &self,
-        batches: &[Batch],
-        deadline: Instant,
-    ) -> Result<Vec<Vec<Outcome>>, Unavailable> {
+    pub(crate) async fn apply(&self, batches: &[Batch], deadline: Instant) -> Answered {
         let mut checked = Checked::default();
         let [mut pause, pause_max] = PAUSES;
         loop {
@@ -144,7 +140,7 @@ impl Front {
             };
             let again = match &trouble {
                 // Under their ids the commands answer again what they answered first.
-                Trouble::Lost(_) => batches.iter().all(is_repeatable),
+                Trouble::Lost(_) => batches.iter().all(Batch::is_repeatable),
                 trouble => trouble.is_passing(),
             };
             if !again || Instant::now() + pause >= deadline {

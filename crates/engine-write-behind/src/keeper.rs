@@ -62,7 +62,7 @@ async fn look(front: &Front) -> Result<(), Trouble> {
     front.seen.lag_us.store(lag_us, Ordering::Relaxed);
     if figure(4)? > 0 {
         // A call without commands ends what is due.
-        let _ = front.call(&[], deadline).await;
+        let _ = front.apply(&[], deadline).await;
     }
     Ok(())
 }

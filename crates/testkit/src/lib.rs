@@ -2,6 +2,7 @@
 //!
 //! - [`conformance`] runs an engine beside the reference engine and compares all they answer.
 //! - [`bank`] has accounts that many tasks move money between, and checks them.
+//! - [`meeting`] has several nodes over one ledger meet at these.
 //! - [`Generator`] draws the commands: cleverly, so that every outcome occurs often.
 //! - [`LastroProcess`] runs the real binary.
 //! - [`servers`] starts and stops real databases and proxies.
@@ -15,6 +16,8 @@ mod clock;
 pub mod conformance;
 #[cfg(feature = "engines")]
 mod generator;
+#[cfg(feature = "engines")]
+pub mod meeting;
 mod process;
 mod seeds;
 pub mod servers;
