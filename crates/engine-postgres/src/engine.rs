@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, Millis, Outcome, Payment,
@@ -12,6 +12,7 @@ use ledger::{
 use tokio::task::JoinHandle;
 
 use crate::call::Store;
+use crate::claims::PaymentClaims;
 use crate::durability::Durability;
 use crate::error::OpenError;
 use crate::expiry;
@@ -90,6 +91,12 @@ impl PostgresEngine {
     #[must_use]
     pub const fn durability(&self) -> Durability {
         self.durability
+    }
+
+    /// The claims of a node that dispatches payments, under leases that last so long.
+    #[must_use]
+    pub fn claims(&self, lasts: Duration) -> PaymentClaims {
+        PaymentClaims::new(self.store.clone(), lasts)
     }
 
     /// Whether the database answered when it was last asked, half a second ago or so.

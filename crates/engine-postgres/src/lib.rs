@@ -33,6 +33,7 @@
 
 mod apply;
 mod call;
+mod claims;
 mod codec;
 mod durability;
 mod engine;
@@ -57,6 +58,7 @@ mod tls;
 mod verify;
 mod write;
 
+pub use claims::PaymentClaims;
 pub use durability::Durability;
 pub use engine::{PostgresEngine, migrate};
 pub use error::{Failure, OpenError};

@@ -4,7 +4,7 @@ use testkit::servers::Postgres;
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::pool::{Lease, Options, connect, pool};
-use crate::{expiry, load, migrate, read};
+use crate::{claims, expiry, load, migrate, read};
 
 /// Accounts with many entries, unlimited ones, used ids, payments.
 const FILL: &str = "
@@ -35,7 +35,7 @@ fn every_statement_is_a_look_up_in_an_index() {
             let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
             let lease = Lease::take(&pool, deadline).await.unwrap();
             let asked = load::STATEMENTS.iter().chain(&read::STATEMENTS);
-            for statement in asked.chain([&expiry::DUE]) {
+            for statement in asked.chain(&claims::STATEMENTS).chain([&expiry::DUE]) {
                 let plan = plan(&lease, statement).await;
                 assert!(!plan.contains("Seq Scan"), "{statement}\n{plan}");
             }
@@ -45,6 +45,10 @@ fn every_statement_is_a_look_up_in_an_index() {
                     && statement.contains("Index Scan using accounts_pkey"),
                 "{statement}"
             );
+            // What is settled is in no page that is claimed from, however much it is.
+            let due = plan(&lease, claims::DUE).await;
+            let looked_up = due.matches("using payments_claimed").count();
+            assert!(looked_up == 2 && !due.contains("Sort"), "{due}");
             lease.done();
         }
     });

@@ -14,6 +14,7 @@
 
 mod account;
 mod batch;
+mod claims;
 mod command;
 mod decide;
 mod engine;
@@ -34,6 +35,7 @@ pub use account::{Account, Movement};
 pub use batch::{
     AtomicDecision, BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, Batch, BatchInvalid, decide_atomic,
 };
+pub use claims::{Claims, ClaimsLease, HealthReport, HealthTurn};
 pub use command::{AcceptPayment, Command, Field, MoveMoney, OpenAccount};
 pub use decide::{Decision, decide};
 pub use engine::{

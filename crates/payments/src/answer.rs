@@ -51,15 +51,6 @@ pub enum Found {
     Failed,
 }
 
-/// A processor's own word about its health.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HealthReport {
-    /// Whether payments fail.
-    pub failing: bool,
-    /// The least that a payment takes.
-    pub delay_min: Duration,
-}
-
 /// A server error that is configured to mean that nothing was recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Definite {

@@ -19,10 +19,11 @@ mod policy;
 #[cfg(test)]
 mod simulation;
 
-pub use answer::{Answer, Definite, Found, HealthReport, NotRecorded, classify};
+pub use answer::{Answer, Definite, Found, NotRecorded, classify};
 pub use decimal::{decimal_text, minor_units};
 pub use dispatcher::{Dispatcher, Effect, Input, Now, ProcessorStanding, SendRequest, Standing};
 pub use driver::{
-    Config, Dispatch, ProcessorConfig, ProcessorUrl, UrlInvalid, WithPayments, WithoutPayments,
+    Alone, Config, Dispatch, ProcessorConfig, ProcessorUrl, UrlInvalid, WithPayments,
+    WithoutPayments,
 };
 pub use policy::{Policy, ProcessorPolicy};

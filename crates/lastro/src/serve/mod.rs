@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::outbox::Operations;
-use ::payments::{Dispatch, WithoutPayments};
+use ::payments::{Alone, Dispatch, WithoutPayments};
 use anyhow::{Context, bail};
-use ledger::{Clock, Engine};
+use ledger::{Claims, Clock, Engine};
 use metrics_exporter_prometheus::PrometheusHandle;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use server::{App, GrpcLimits, Limits, Listener, ServerTls};
@@ -48,9 +48,10 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
         engine,
         mut health,
         durability,
+        claims,
     } = runtime.block_on(open(&config, &clock))?;
     tell_info(durability);
-    let (dispatch, engine) = runtime.block_on(async { dispatch(&config, engine, &clock) });
+    let (dispatch, engine) = runtime.block_on(async { dispatch(&config, engine, claims, &clock) });
     let mut outbox = None;
     if let Some(outbox_config) = config.outbox() {
         let _in_runtime = runtime.enter();
@@ -87,11 +88,20 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
 fn dispatch(
     config: &Config,
     engine: Arc<dyn Engine>,
+    claims: Option<Arc<dyn Claims>>,
     clock: &Arc<dyn Clock>,
 ) -> (Option<Dispatch>, Arc<dyn Engine>) {
     match &config.payments {
         Some(payments) => {
-            let (dispatch, engine) = Dispatch::start(engine, payments.clone(), Arc::clone(clock));
+            let mut payments = payments.clone();
+            let claims = match claims {
+                Some(claims) => {
+                    payments.policy.window = payments::SHARED_WINDOW;
+                    claims
+                }
+                None => Arc::new(Alone::new(Arc::clone(&engine))),
+            };
+            let (dispatch, engine) = Dispatch::start(engine, claims, payments, Arc::clone(clock));
             (Some(dispatch), engine)
         }
         // The ledger node knows.

@@ -7,11 +7,12 @@ use engine_embedded::{EmbeddedEngine, Recovery};
 use engine_postgres::{Durability, PostgresEngine};
 use engine_remote::RemoteEngine;
 use journal::FileStorage;
-use ledger::{Clock, Engine};
+use ledger::{Claims, Clock, Engine};
 use server::Health;
 
 use super::config::{Config, EngineConfig};
 use super::health::{EmbeddedHealth, PostgresHealth, RemoteHealth};
+use super::payments;
 
 /// An engine, and who knows how it is.
 pub(super) struct Opened {
@@ -19,6 +20,8 @@ pub(super) struct Opened {
     pub(super) health: Arc<dyn Health>,
     /// What an answer waits for, in a word.
     pub(super) durability: String,
+    /// Who dispatches what, where other nodes may do so over the same ledger.
+    pub(super) claims: Option<Arc<dyn Claims>>,
 }
 
 /// Opens the engine; needs to be in a runtime.
@@ -31,6 +34,7 @@ pub(super) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Res
                 engine,
                 health,
                 durability: config.durability.to_string(),
+                claims: None,
             })
         }
         EngineConfig::Postgres { url, options } => {
@@ -39,10 +43,14 @@ pub(super) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Res
             let durability = engine.durability();
             report_durability(durability);
             let health = Arc::new(PostgresHealth::new(&engine));
+            let claims = config.payments.as_ref().map(|payments| {
+                Arc::new(engine.claims(payments::claims_lease(payments))) as Arc<dyn Claims>
+            });
             Ok(Opened {
                 engine,
                 health,
                 durability: durability.as_str().to_owned(),
+                claims,
             })
         }
         EngineConfig::WriteBehind(write_behind) => {
@@ -63,6 +71,7 @@ pub(super) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Res
                 engine,
                 health,
                 durability: "remote".to_owned(),
+                claims: None,
             })
         }
     }

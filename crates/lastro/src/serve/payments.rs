@@ -12,6 +12,9 @@ use serde::Deserialize;
 /// How much longer than its request's timeout a lease is: what it takes to record a payment as
 /// sent, and to get its bytes out.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
+/// How many accepted payments a node holds that shares the ledger with others: what it holds they
+/// cannot pay, and wait for when it dies.
+pub(super) const SHARED_WINDOW: usize = 1_024;
 /// A processor's place is a bit of 64.
 const PROCESSORS_MAX: usize = 64;
 
@@ -90,6 +93,12 @@ pub(super) fn resolve(
         },
         processors: configs,
     }))
+}
+
+/// How long the lease lasts under which a node claims payments: no less than that of any request.
+pub(super) fn claims_lease(config: &Config) -> Duration {
+    let leases = config.policy.processors.iter().map(|policy| policy.lease);
+    leases.max().unwrap_or_default()
 }
 
 /// The processors of the flags, with what the file says about them; those of the file where there

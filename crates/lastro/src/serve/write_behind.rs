@@ -85,6 +85,7 @@ pub(super) async fn open(
         engine,
         health,
         durability,
+        claims: None,
     })
 }
 

@@ -18,7 +18,8 @@ impl Dispatcher {
         if self.pages.reading.is_some() || now < self.pages.retry_at {
             return;
         }
-        if self.pages.is_at_end && now >= self.pages.rescan_at {
+        // Not before it was walked to its end once, be there ever so much behind it since.
+        if self.pages.walked == Some(self.pages.walk) && now >= self.pages.rescan_at {
             self.rescan(now);
         }
         let room = self.policy.window.saturating_sub(self.queue.fresh_len());
@@ -41,6 +42,7 @@ impl Dispatcher {
     fn rescan(&mut self, now: Duration) {
         self.pages.after = None;
         self.pages.is_at_end = false;
+        self.pages.walk += 1;
         self.pages.rescan_at = now + self.policy.rescan_interval;
         let parked: Vec<PaymentId> = self
             .held
@@ -69,20 +71,42 @@ impl Dispatcher {
         let ended = std::mem::take(&mut self.pages.ended);
         let Ok(page) = page else {
             self.pages.retry_at = now + RETRY_WAIT;
+            // What was claimed and not told is behind nothing that was.
+            self.rescan_soon(now);
             return;
         };
         if self.pages.rescan_at == Duration::ZERO {
             self.pages.rescan_at = now + self.policy.rescan_interval;
         }
-        self.pages.is_at_end = page.len() < limit && !self.pages.is_stale;
+        let is_last = page.len() < limit;
+        self.pages.is_at_end = is_last && !self.pages.is_stale;
         for payment in page {
-            self.pages.after = Some(payment.place());
+            self.pages.after = self.pages.after.max(Some(payment.place()));
             // The ledger's time does not step back: nothing is requested before it was accepted.
             let accepted_at = Millis(payment.accepted_at.as_nanos() / 1_000_000);
             self.wall = self.wall.max(accepted_at);
-            if !self.held.contains_key(&payment.id) && !ended.contains(&payment.id) {
-                self.hold(&payment, now);
+            match self.held.get_mut(&payment.id) {
+                Some(held) => held.walk = self.pages.walk,
+                None if ended.contains(&payment.id) => {}
+                None => self.hold(&payment, now),
             }
+        }
+        if is_last && self.pages.walked != Some(self.pages.walk) {
+            self.pages.walked = Some(self.pages.walk);
+            self.forget_missed(now);
+        }
+    }
+
+    /// Lets go of what a walk of the whole list did not tell of: another node ended it.
+    fn forget_missed(&mut self, now: Duration) {
+        let is_missed = |held: &Held| held.walk < self.pages.walk && held.is_idle();
+        let held = self.held.iter();
+        let missed: Vec<PaymentId> = held
+            .filter(|(_, held)| is_missed(held))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in missed {
+            self.forget(id, now);
         }
     }
 
@@ -116,7 +140,8 @@ impl Dispatcher {
             }
             PaymentState::Settled { .. } | PaymentState::Refused { .. } => return,
         };
-        self.held.insert(payment.id, Held::new(payment, now, stage));
+        let held = Held::new(payment, now, stage, self.pages.walk);
+        self.held.insert(payment.id, held);
     }
 
     /// Somebody else changed a payment. Where a command or a request is under way its end will
@@ -130,9 +155,7 @@ impl Dispatcher {
             self.rescan_soon(now);
             return;
         };
-        let is_idle =
-            held.pending.is_none() && !matches!(held.stage, Stage::Sent(_) | Stage::Asking(_));
-        if is_idle {
+        if held.is_idle() {
             self.forget(id, now);
         }
         self.rescan_soon(now);

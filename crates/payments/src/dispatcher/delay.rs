@@ -44,9 +44,14 @@ impl Delay {
         }
     }
 
+    /// Whether what is known is older than what was asked for then.
+    pub(super) fn is_older_than(&self, asked_at: Duration) -> bool {
+        asked_at >= self.evidence_at
+    }
+
     /// The processor's own word, asked for at `asked_at`.
     pub(super) fn report(&mut self, asked_at: Duration, delay_min: Duration) {
-        if asked_at >= self.evidence_at {
+        if self.is_older_than(asked_at) {
             self.estimate = delay_min;
             self.evidence_at = asked_at;
             self.holds_until = asked_at + REPORT_HOLDS;

@@ -24,10 +24,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use ledger::{
-    Command, Currency, DuePlace, DueQuery, Millis, Outcome, Payment, PaymentId, Unavailable,
+    Command, Currency, DuePlace, DueQuery, HealthReport, Millis, Outcome, Payment, PaymentId,
+    Unavailable,
 };
 
-use crate::answer::{Answer, Found, HealthReport};
+use crate::answer::{Answer, Found};
 use crate::policy::Policy;
 use payment::Held;
 use processor::Processor;
@@ -55,9 +56,10 @@ pub struct Now {
 pub enum Input {
     /// Time has passed, or the dispatcher begins.
     Tick,
-    /// A payment was accepted: there is something new behind the last page.
+    /// There may be something new to be had, behind the last page or from another node.
     Accepted,
-    /// Somebody else changed this payment: an operator, or a purge.
+    /// Somebody else changed this payment: an operator, or a purge. On another node nobody hears of
+    /// it: there it is missed when the list has been walked.
     Changed(PaymentId),
     /// A page of the payments due.
     Due(Result<Vec<Payment>, Unavailable>),
@@ -163,6 +165,9 @@ struct Pages {
     ended: HashSet<PaymentId>,
     retry_at: Duration,
     rescan_at: Duration,
+    /// How often the list was begun anew, and which of these walks ended last.
+    walk: u64,
+    walked: Option<u64>,
 }
 
 impl Dispatcher {
@@ -192,6 +197,25 @@ impl Dispatcher {
             #[cfg(test)]
             planted: None,
         }
+    }
+
+    /// One that knows of no payment, after all claims were lost. What was under way at processors is
+    /// lost with them, and so is what was learned from it; only what was counted stays.
+    #[must_use]
+    pub fn anew(self) -> Self {
+        let mut anew = Self::new(self.policy);
+        anew.refused_count = self.refused_count;
+        anew.wall = self.wall;
+        for (processor, before) in anew.processors.iter_mut().zip(&self.processors) {
+            processor.settled_count = before.settled_count;
+            processor.settled_amount = before.settled_amount;
+            processor.refusals_count = before.refusals_count;
+        }
+        #[cfg(test)]
+        {
+            anew.planted = self.planted;
+        }
+        anew
     }
 
     /// Takes in what happened; what is to be done now is added to `effects`.

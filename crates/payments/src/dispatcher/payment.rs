@@ -17,6 +17,8 @@ pub(super) struct Held {
     /// Which processors refused it, a bit for each.
     pub(super) refused_by: u64,
     pub(super) stage: Stage,
+    /// The newest walk of the ledger's list that told of it.
+    pub(super) walk: u64,
     /// The command given to the ledger and not answered, and how often it was.
     pub(super) pending: Option<(Command, u32)>,
 }
@@ -67,7 +69,7 @@ pub(super) struct Pin {
 }
 
 impl Held {
-    pub(super) fn new(payment: &Payment, since: Duration, stage: Stage) -> Self {
+    pub(super) fn new(payment: &Payment, since: Duration, stage: Stage, walk: u64) -> Self {
         Self {
             place: payment.place(),
             amount: payment.amount,
@@ -76,8 +78,14 @@ impl Held {
             since,
             refused_by: 0,
             stage,
+            walk,
             pending: None,
         }
+    }
+
+    /// Whether nothing is under way whose end will show what the payment is now.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.pending.is_none() && !matches!(self.stage, Stage::Sent(_) | Stage::Asking(_))
     }
 
     /// What a command expects of the payment now.

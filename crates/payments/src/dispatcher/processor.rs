@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ledger::PaymentId;
+use ledger::{HealthReport, PaymentId};
 
 use super::delay::Delay;
-use crate::answer::{Answer, HealthReport, NotRecorded};
+use crate::answer::{Answer, NotRecorded};
 use crate::policy::ProcessorPolicy;
 
 /// So many failures in a row open the breaker.
@@ -26,6 +26,8 @@ const ASKS_MAX: usize = 8;
 /// How long a processor that did not say is not asked; doubled each time.
 const ASK_WAIT_MIN: Duration = Duration::from_millis(100);
 const ASK_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Another node's report is looked for so long after it should be there, or was not.
+const REPORT_WAIT: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub(super) struct Processor {
@@ -224,6 +226,15 @@ impl Processor {
         let (Some(report), Some(asked_at)) = (report, self.health_asked_at.take()) else {
             return;
         };
+        let asked_at = asked_at.saturating_sub(report.age);
+        if !report.age.is_zero() {
+            let interval = self.policy.health_interval.unwrap_or_default();
+            self.health_due_at = now + interval.saturating_sub(report.age) + REPORT_WAIT;
+            // What this node has seen since says more.
+            if !self.delay.is_older_than(asked_at) {
+                return;
+            }
+        }
         self.delay.report(asked_at, report.delay_min);
         match (report.failing, self.breaker) {
             (true, Breaker::Closed) => self.open(now),

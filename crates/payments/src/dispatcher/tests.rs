@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use ledger::reference::Books;
 use ledger::{
-    AcceptPayment, Batch, Command, Currency, Millis, PaymentId, PaymentState, ProcessorName, State,
-    Ticker, Timestamp, UsedPayment,
+    AcceptPayment, Batch, Command, Currency, HealthReport, Millis, PaymentExpected, PaymentId,
+    PaymentState, PaymentStateName, ProcessorName, RefusedCode, State, Ticker, Timestamp,
+    UsedPayment,
 };
 
 use super::{Dispatcher, Effect, Input, Now, SendRequest};
-use crate::answer::{Answer, Found, HealthReport, NotRecorded};
+use crate::answer::{Answer, Found, NotRecorded};
 use crate::policy::{Policy, ProcessorPolicy};
 
 const fn ms(millis: u64) -> Duration {
@@ -222,6 +223,7 @@ fn better_late_than_never() {
         let report = HealthReport {
             failing: false,
             delay_min: ms(4_000),
+            age: Duration::ZERO,
         };
         desk.tell(Input::Health(place, Some(report)));
     }
@@ -280,6 +282,88 @@ fn another_amount_is_for_an_operator() {
     desk.tick(30_000);
     assert!(matches!(desk.state(1), PaymentState::Sent { .. }));
     assert_eq!(desk.dispatcher.standing(desk.now).conflicts_count, 1);
+}
+
+#[test]
+fn what_another_node_ended_is_let_go_of() {
+    let mut desk = Desk::new();
+    desk.accept(1);
+    desk.accept(2);
+    // Nobody knows of either, and nobody will: the processor does not say.
+    for _ in 0..2 {
+        desk.answer(Answer::Unknown);
+    }
+    for id in desk.asked.clone() {
+        desk.tell(Input::Asked(id, Found::Failed));
+    }
+    assert_eq!(desk.dispatcher.held_count(), 2);
+    let expected = PaymentExpected {
+        state: PaymentStateName::Sent,
+        attempt: 1,
+    };
+    let code = RefusedCode::OperatorRefused;
+    let id = PaymentId::from_u128(1);
+    let refused = desk.apply(Command::RefusePayment { id, expected, code });
+    assert!(refused.result.is_ok());
+    desk.tick(60_000);
+    // Both are asked for again; one that is not due any more is missed by the next walk.
+    for id in std::mem::take(&mut desk.asked) {
+        desk.tell(Input::Asked(id, Found::Failed));
+    }
+    desk.tick(60_000);
+    assert_eq!(desk.dispatcher.held_count(), 1);
+    assert_eq!(
+        desk.dispatcher.standing(desk.now).processors[0].unknown_count,
+        1
+    );
+}
+
+#[test]
+fn what_another_node_was_told_counts_unless_this_one_knows_better() {
+    let mut desk = Desk::new();
+    let told = |age, delay| HealthReport {
+        failing: false,
+        delay_min: ms(delay),
+        age: ms(age),
+    };
+    desk.tick(10_000);
+    desk.dispatcher.processors[0].health_asked_at = Some(desk.now);
+    desk.tell(Input::Health(0, Some(told(2_000, 4_000))));
+    assert_eq!(
+        desk.dispatcher.processors[0].delay.expected(desk.now),
+        ms(4_000)
+    );
+    desk.accept(1);
+    desk.tick(2_000);
+    assert_eq!(desk.places(), [(1, 1)], "the first is too slow");
+    desk.tick(30);
+    desk.dispatcher.processors[1].health_asked_at = Some(desk.now);
+    desk.answer(Answer::Recorded);
+    desk.tell(Input::Health(1, Some(told(2_000, 4_000))));
+    assert_eq!(
+        desk.dispatcher.processors[1].delay.expected(desk.now),
+        ms(15)
+    );
+}
+
+#[test]
+fn one_that_begins_anew_holds_nothing_and_has_counted_all() {
+    let mut desk = Desk::new();
+    desk.accept(1);
+    desk.answer(Answer::Recorded);
+    desk.accept(2);
+    assert_eq!(desk.dispatcher.held_count(), 1);
+    desk.dispatcher = desk.dispatcher.anew();
+    assert_eq!(desk.dispatcher.held_count(), 0);
+    assert!(desk.dispatcher.is_quiet());
+    let standing = desk.dispatcher.standing(desk.now);
+    assert_eq!(standing.processors[0].settled_count, 1);
+    desk.tell(Input::Tick);
+    assert_eq!(
+        desk.asked,
+        [PaymentId::from_u128(2)],
+        "what is sent is asked for"
+    );
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The metrics of payments, renewed once in a while.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use ledger::ClaimsLease;
 use metrics::{Counter, Gauge, counter, gauge};
 
 use crate::dispatcher::Standing;
@@ -15,6 +16,8 @@ pub(super) struct Meters {
     conflicts: Gauge,
     orphans: Gauge,
     refused: Counter,
+    lease: Gauge,
+    claims_lost: Counter,
     processors: Vec<ProcessorMeters>,
     /// So that an operator is told once.
     conflicts_told: usize,
@@ -44,6 +47,8 @@ impl Meters {
             conflicts: gauge!("lastro_payments_conflicts"),
             orphans: gauge!("lastro_payments_orphans"),
             refused: counter!("lastro_payments_refused_total"),
+            lease: gauge!("lastro_payments_lease_seconds"),
+            claims_lost: counter!("lastro_payments_claims_lost_total"),
             processors: processors
                 .map(|(processor, cost)| ProcessorMeters::new(processor.name.as_str(), *cost))
                 .collect(),
@@ -53,12 +58,21 @@ impl Meters {
     }
 
     /// Renews them, where they are old.
-    pub(super) fn renew(&mut self, at: Duration, standing: impl FnOnce() -> Standing) {
+    pub(super) fn renew(
+        &mut self,
+        at: Duration,
+        lease: ClaimsLease,
+        standing: impl FnOnce() -> Standing,
+    ) {
         if at < self.next_at {
             return;
         }
         self.next_at = at + INTERVAL;
         let standing = standing();
+        if let Some(until) = lease.until {
+            let left = until.saturating_duration_since(Instant::now());
+            self.lease.set(left.as_secs_f64());
+        }
         self.waiting.set(count(standing.waiting_count));
         self.conflicts.set(count(standing.conflicts_count));
         self.orphans.set(count(standing.orphans_count));
@@ -85,6 +99,10 @@ impl Meters {
             meters.delay.set(standing.delay_expected.as_secs_f64());
         }
         self.tell_operators(&standing);
+    }
+
+    pub(super) fn claims_lost(&self) {
+        self.claims_lost.increment(1);
     }
 
     fn tell_operators(&mut self, standing: &Standing) {

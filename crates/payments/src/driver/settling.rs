@@ -43,6 +43,15 @@ impl Settling {
         }
     }
 
+    /// Nobody will hear of any of them any more.
+    pub(super) fn clear(&self) {
+        let mut open = self.open.lock();
+        open.numbers.clear();
+        open.in_order.clear();
+        drop(open);
+        self.ended.notify_waiters();
+    }
+
     /// Waits until all that had begun by now has ended, up to the deadline.
     pub(super) async fn wait(&self, deadline: Instant) {
         let begun_count = self.open.lock().begun_count;
@@ -91,5 +100,7 @@ mod tests {
             .await
             .unwrap()
             .unwrap();
+        settling.clear();
+        settling.wait(soon(60_000)).await;
     }
 }

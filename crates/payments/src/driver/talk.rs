@@ -6,14 +6,14 @@ use hyper::body::Bytes;
 use hyper::{Method, StatusCode};
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
-use ledger::{Currency, Millis, PaymentId};
+use ledger::{Currency, HealthReport, Millis, PaymentId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::client::Client;
 use super::config::ProcessorConfig;
 use super::gate::{Left, leave_by};
-use crate::answer::{Answer, Found, HealthReport, NotRecorded, classify};
+use crate::answer::{Answer, Found, NotRecorded, classify};
 use crate::decimal::{decimal_text, minor_units};
 use crate::dispatcher::SendRequest;
 
@@ -92,6 +92,7 @@ impl Talk {
         (status == StatusCode::OK).then_some(HealthReport {
             failing: health.failing,
             delay_min: Duration::from_millis(health.delay_min_ms),
+            age: Duration::ZERO,
         })
     }
 

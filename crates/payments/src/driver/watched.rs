@@ -10,7 +10,6 @@ use ledger::{
 };
 
 use super::Mailbox;
-use crate::dispatcher::Input;
 
 /// How long a summary waits for settlements that are being committed.
 const SUMMARY_WAIT: Duration = Duration::from_millis(20);
@@ -77,7 +76,7 @@ impl WithPayments {
                     PaymentState::Accepted if payment.attempt == 0 => is_accepted = true,
                     _ => {
                         // The driver has ended where nobody hears it.
-                        let _ = self.mailbox.inputs.send(Input::Changed(payment.id));
+                        let _ = self.mailbox.changed.send(payment.id);
                     }
                 },
                 Record::Account { .. } | Record::Transfer(_) | Record::Purge { .. } => {}

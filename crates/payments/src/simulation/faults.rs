@@ -10,8 +10,10 @@ pub(crate) enum Bug {
     AlreadyRecordedFails,
     /// A processor that does not have it now is believed never to have it.
     UnpinnedAtOnce,
-    /// Bytes leave although the lease is over.
+    /// Bytes leave although the payment's lease is over.
     LeaseUnchecked,
+    /// Bytes leave although the lease of the node's claims is over: others have the payment.
+    ClaimsUnchecked,
     /// A request that is sent again tells a new time.
     RequestedAtRenewed,
 }
@@ -31,6 +33,8 @@ pub(super) struct Faults {
     pub(super) paused_before_write: u32,
     pub(super) ledger_silent: u32,
     pub(super) crash_in_s: u32,
+    pub(super) frozen_in_s: u32,
+    pub(super) cut_off_in_s: u32,
     pub(super) clock_step_in_s: u32,
 }
 
@@ -55,6 +59,8 @@ impl Faults {
             paused_before_write: chance(150),
             ledger_silent: chance(200),
             crash_in_s: chance(300),
+            frozen_in_s: chance(150),
+            cut_off_in_s: chance(150),
             clock_step_in_s: chance(500),
         }
     }

@@ -1,10 +1,15 @@
-//! The dispatcher under a simulated network, clock and power switch, and an auditor.
+//! Dispatchers under a simulated network, clocks and power switches, and an auditor.
 //!
-//! Everything follows from a seed. The ledger is the rules themselves and never forgets; the
-//! dispatcher is thrown away and begun anew at any moment, while requests that it gave out may
-//! still leave. After a time all faults stop, and whatever is left has to come to its end.
+//! Everything follows from a seed. The ledger is the rules themselves and never forgets. One to
+//! three nodes share it and claim payments under leases; each is thrown away and begun anew at any
+//! moment, stopped for a while or cut off from its lease, while requests that it gave out may still
+//! leave. After a time all faults stop, and whatever is left has to come to its end.
 
+mod audit;
+mod claims;
 mod faults;
+mod network;
+mod node;
 mod processor;
 mod tests;
 mod world;
@@ -30,6 +35,9 @@ pub(crate) struct Tally {
     pub(crate) lease_over: u64,
     pub(crate) restarts: u64,
     pub(crate) late: u64,
+    pub(crate) frozen: u64,
+    pub(crate) leases_ended: u64,
+    pub(crate) claims_lost: u64,
     pub(crate) held_max: usize,
 }
 

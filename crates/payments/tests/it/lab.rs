@@ -8,7 +8,7 @@ use ledger::{
     AcceptPayment, Batch, Clock, Command, Currency, DueQuery, Engine, PaymentId, PaymentState,
     ProcessorName, Timestamp, UsedPayment,
 };
-use payments::{Config, Definite, Dispatch, Policy, ProcessorConfig, ProcessorPolicy};
+use payments::{Alone, Config, Definite, Dispatch, Policy, ProcessorConfig, ProcessorPolicy};
 use processor::{Decimal, Running, Settings};
 
 pub(crate) const NAMES: [&str; 2] = ["default", "fallback"];
@@ -99,8 +99,9 @@ impl Lab {
     pub(crate) fn restart(&mut self) {
         self.dispatch = None;
         let ledger = Arc::clone(&self.ledger) as Arc<dyn Engine>;
+        let claims = Arc::new(Alone::new(Arc::clone(&ledger)));
         let (dispatch, engine) =
-            Dispatch::start(ledger, self.config.clone(), Arc::new(SystemClock));
+            Dispatch::start(ledger, claims, self.config.clone(), Arc::new(SystemClock));
         (self.dispatch, self.engine) = (Some(dispatch), engine);
     }
 

@@ -11,7 +11,7 @@ use ledger::{
     AcceptPayment, Batch, Clock, Command, Currency, DueQuery, Engine, Millis, Payment, PaymentId,
     PaymentState, ProcessorName, Timestamp, UsedPayment,
 };
-use payments::{Config, Dispatch, Policy, ProcessorConfig, ProcessorPolicy};
+use payments::{Alone, Config, Dispatch, Policy, ProcessorConfig, ProcessorPolicy};
 use processor::{Running, Settings};
 use testkit::ManualClock;
 
@@ -60,8 +60,9 @@ impl Life {
         let storage = FileStorage::open(data).unwrap();
         let options = engine_embedded::Options::default();
         let (engine, _) = EmbeddedEngine::open(storage, options, clock.clone()).unwrap();
-        let (dispatch, engine) =
-            Dispatch::start(Arc::new(engine), config(processor), clock.clone());
+        let engine = Arc::new(engine);
+        let claims = Arc::new(Alone::new(engine.clone()));
+        let (dispatch, engine) = Dispatch::start(engine, claims, config(processor), clock.clone());
         Self { dispatch, engine }
     }
 

@@ -70,6 +70,20 @@ impl Lab {
         LastroProcess::serve(&binary(), &self.data(), &["--config", &config]).unwrap()
     }
 
+    /// Likewise, as one of the nodes over a database.
+    pub(super) fn serve_over(&self, database_url: &str) -> LastroProcess {
+        let config = self.config();
+        let arguments = [
+            "--config",
+            &config,
+            "--enable-purge",
+            "--engine",
+            "postgres",
+        ];
+        let arguments = [&arguments[..], &["--database-url", database_url]].concat();
+        LastroProcess::serve(&binary(), &self.data(), &arguments).unwrap()
+    }
+
     pub(super) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -77,13 +91,15 @@ impl Lab {
     /// Asks for payments, 16 at once, until the time is over, enough were asked for, or nobody is
     /// there any more, and for the summary all the while.
     pub(super) async fn pay(&mut self, process: &LastroProcess, time: Duration, count_max: usize) {
-        self.pay_at(process.url(), time, count_max).await;
+        self.pay_at(&[process.url()], time, count_max).await;
     }
 
-    pub(super) async fn pay_at(&mut self, url: &str, time: Duration, count_max: usize) {
+    /// Likewise, of several processes in turn.
+    pub(super) async fn pay_at(&mut self, urls: &[&str], time: Duration, count_max: usize) {
         let until = Instant::now() + time;
         let payers = (0..16).map(|payer| {
-            let (client, url) = (self.client.clone(), url.to_owned());
+            let url = urls[usize::try_from(payer).unwrap() % urls.len()].to_owned();
+            let client = self.client.clone();
             tokio::spawn(async move {
                 let mut answers = Vec::new();
                 while Instant::now() < until && answers.len() < count_max.div_ceil(16) {

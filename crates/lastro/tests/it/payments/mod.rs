@@ -4,6 +4,7 @@
 mod clock;
 mod dead;
 mod lab;
+mod shared;
 
 use std::time::{Duration, Instant};
 
@@ -73,7 +74,8 @@ async fn kill_9_of_api_nodes_during_dispatch_pays_nothing_twice_and_loses_nothin
             tokio::time::sleep(a_while()).await;
             victim.kill();
         };
-        tokio::join!(lab.pay_at(&url, ms(10_000), 8_000), killed);
+        let urls = [url.as_str()];
+        tokio::join!(lab.pay_at(&urls, ms(10_000), 8_000), killed);
         lab.ask_again(&other).await;
     }
     lab.audit(&other).await;

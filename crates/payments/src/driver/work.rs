@@ -1,0 +1,329 @@
+//! The dispatcher's task: from one lease of its claims to the next.
+//!
+//! Unless the lease is known to last, the dispatcher is told nothing, and so decides nothing; no
+//! byte leaves either. A lease that was lost to other nodes takes with it all that was claimed: the
+//! dispatcher begins anew under the next, and hears nothing of what was begun under the one before.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ledger::{
+    Batch, Claims, ClaimsLease, Clock, Command, Engine, HealthReport, HealthTurn, Millis, Outcome,
+    PaymentId, ProcessorName, Unavailable,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Mailbox;
+use super::config::Config;
+use super::leases::Leases;
+use super::meters::Meters;
+use super::talk::Talk;
+use crate::answer::Answer;
+use crate::dispatcher::{Dispatcher, Effect, Input, Now, SendRequest};
+use crate::policy::ProcessorPolicy;
+
+/// How long the ledger has for a command or a page.
+const ENGINE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The most commands of one batch.
+const BATCH_MAX: usize = 1_000;
+/// The most inputs that are taken in before their effects are carried out.
+const INPUTS_MAX: usize = 1_000;
+/// How often a node that shares its ledger looks for what others accepted and did not claim.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+pub(super) struct Driver {
+    engine: Arc<dyn Engine>,
+    claims: Arc<dyn Claims>,
+    clock: Arc<dyn Clock>,
+    started: Instant,
+    dispatcher: Dispatcher,
+    talks: Vec<Arc<Talk>>,
+    /// Each processor's name, and how often one node asks for its health.
+    polls: Vec<(ProcessorName, Duration)>,
+    mailbox: Mailbox,
+    meters: Meters,
+    leases: Leases,
+    /// As it was when the dispatcher was last told something.
+    lease: ClaimsLease,
+    look_at: Instant,
+    /// What was begun under the lease reports here.
+    reports: mpsc::UnboundedSender<Input>,
+}
+
+/// What reaches the task.
+pub(super) struct Sources {
+    changed: mpsc::UnboundedReceiver<PaymentId>,
+    stop: Stop,
+}
+
+struct Stop {
+    told: oneshot::Receiver<()>,
+    is_told: bool,
+}
+
+impl Sources {
+    pub(super) const fn new(
+        changed: mpsc::UnboundedReceiver<PaymentId>,
+        told: oneshot::Receiver<()>,
+    ) -> Self {
+        let is_told = false;
+        Self {
+            changed,
+            stop: Stop { told, is_told },
+        }
+    }
+}
+
+impl Stop {
+    /// Waits until it is told, once.
+    async fn told(&mut self) {
+        if self.is_told {
+            std::future::pending::<()>().await;
+        }
+        // An error means that nobody holds the dispatcher: its task is being ended.
+        let _ = (&mut self.told).await;
+        self.is_told = true;
+    }
+}
+
+impl Driver {
+    /// Needs to be in a runtime.
+    pub(super) fn new(
+        engine: Arc<dyn Engine>,
+        claims: Arc<dyn Claims>,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        mailbox: Mailbox,
+    ) -> Self {
+        let costs: Vec<u32> = config
+            .processors
+            .iter()
+            .map(|p| p.cost_basis_points)
+            .collect();
+        let talks = config.processors.into_iter();
+        let poll = |policy: &ProcessorPolicy| {
+            let interval = policy.health_interval.unwrap_or_default();
+            (policy.name.clone(), interval)
+        };
+        Self {
+            engine,
+            leases: Leases::start(Arc::clone(&claims)),
+            claims,
+            clock,
+            started: Instant::now(),
+            talks: talks.map(|config| Arc::new(Talk::new(config))).collect(),
+            polls: config.policy.processors.iter().map(poll).collect(),
+            meters: Meters::new(&config.policy, &costs),
+            dispatcher: Dispatcher::new(config.policy),
+            mailbox,
+            lease: ClaimsLease::ALONE,
+            look_at: Instant::now(),
+            reports: mpsc::unbounded_channel().0,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut sources: Sources) {
+        while !sources.stop.is_told {
+            tokio::select! {
+                lease = self.leases.current() => self.lease = lease,
+                () = sources.stop.told() => return,
+            }
+            if !self.work(&mut sources).await {
+                tracing::warn!("the claims of this node were over and are lost: it begins anew");
+                self.meters.claims_lost();
+                self.mailbox.settling.clear();
+                self.dispatcher = self.dispatcher.anew();
+            }
+        }
+        drop(self.leases);
+        if self.dispatcher.is_quiet() {
+            // Others need not wait for the lease's end.
+            let left = self.claims.leave(in_time()).await;
+            if let Err(unavailable) = left {
+                tracing::warn!(%unavailable, "claimed payments are free once the lease is over");
+            }
+        }
+    }
+
+    /// Dispatches under one lease until told to stop; `false` when the lease was lost.
+    async fn work(&mut self, sources: &mut Sources) -> bool {
+        let (reports, mut received) = mpsc::unbounded_channel();
+        self.reports = reports;
+        let mut effects = Vec::new();
+        self.tell(Input::Tick, &mut effects);
+        self.carry_out(&mut effects);
+        while !(sources.stop.is_told && self.dispatcher.is_quiet()) {
+            let input = self.next_input(&mut received, sources).await;
+            // Whatever happened before: only who has the lease may act upon it.
+            let lease = self.leases.current().await;
+            if lease.number != self.lease.number {
+                return false;
+            }
+            self.lease = lease;
+            self.tell(input, &mut effects);
+            for _ in 0..INPUTS_MAX {
+                let Ok(input) = received.try_recv() else {
+                    break;
+                };
+                self.tell(input, &mut effects);
+            }
+            self.carry_out(&mut effects);
+            let at = self.started.elapsed();
+            self.meters
+                .renew(at, self.lease, || self.dispatcher.standing(at));
+        }
+        true
+    }
+
+    async fn next_input(
+        &mut self,
+        received: &mut mpsc::UnboundedReceiver<Input>,
+        sources: &mut Sources,
+    ) -> Input {
+        let next_tick = self.started + self.dispatcher.next_tick(self.started.elapsed());
+        let shares = self.lease.until.is_some();
+        tokio::select! {
+            Some(input) = received.recv() => input,
+            Some(id) = sources.changed.recv() => Input::Changed(id),
+            () = self.mailbox.accepted.notified() => Input::Accepted,
+            () = tokio::time::sleep_until(next_tick.into()) => Input::Tick,
+            () = tokio::time::sleep_until(self.look_at.into()), if shares => {
+                self.look_at = Instant::now() + LOOK_INTERVAL;
+                Input::Accepted
+            }
+            () = sources.stop.told() => Input::Stop,
+        }
+    }
+
+    fn tell(&mut self, input: Input, effects: &mut Vec<Effect>) {
+        if let Input::Outcome(id, Ok(_)) = &input {
+            self.mailbox.settling.end(*id);
+        }
+        let now = Now {
+            at: self.started.elapsed(),
+            wall: Millis(self.clock.now().as_nanos() / 1_000_000),
+        };
+        self.dispatcher.handle(now, input, effects);
+    }
+
+    fn carry_out(&self, effects: &mut Vec<Effect>) {
+        let mut commands = Vec::new();
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Submit(id, command) => commands.push((id, command)),
+                Effect::Send(request) => self.send(request),
+                Effect::Ask {
+                    id,
+                    currency,
+                    processor,
+                } => self.spawn(processor, |talk| async move {
+                    Input::Asked(id, talk.find(id, currency).await)
+                }),
+                Effect::PollHealth(processor) => self.poll_health(processor),
+                Effect::ReadDue(query) => {
+                    let (claims, reports) = (Arc::clone(&self.claims), self.reports.clone());
+                    tokio::spawn(async move {
+                        let page = claims.payments_due(query, in_time()).await;
+                        // The lease has ended where nobody hears it.
+                        let _ = reports.send(Input::Due(page));
+                    });
+                }
+            }
+        }
+        while !commands.is_empty() {
+            let rest = commands.split_off(commands.len().min(BATCH_MAX));
+            self.submit(std::mem::replace(&mut commands, rest));
+        }
+    }
+
+    /// Sends a payment, unless the lease of it or that of the claims would not outlive the request.
+    fn send(&self, request: SendRequest) {
+        let of_payment = self.started + request.lease_until;
+        let of_claims = self.lease.until.unwrap_or(of_payment);
+        let settling = Arc::clone(&self.mailbox.settling);
+        self.spawn(request.processor, |talk| async move {
+            let answer = talk.send(&request, of_payment.min(of_claims)).await;
+            if answer == Answer::Recorded {
+                settling.begin(request.id);
+            }
+            Input::Answered(request.id, request.attempt, answer)
+        });
+    }
+
+    /// Has the processor asked for its health by whoever's turn it is.
+    fn poll_health(&self, processor: usize) {
+        let Some((name, interval)) = self.polls.get(processor).cloned() else {
+            return;
+        };
+        let claims = Arc::clone(&self.claims);
+        self.spawn(processor, move |talk| async move {
+            let turn = claims.health_turn(name.clone(), interval, in_time()).await;
+            let Ok(HealthTurn::Ours) = turn else {
+                let report = match turn {
+                    Ok(HealthTurn::Theirs(report)) => report,
+                    _ => None,
+                };
+                return Input::Health(processor, report);
+            };
+            let asked_at = Instant::now();
+            let report = talk.health().await;
+            if let Some(report) = report {
+                let age = asked_at.elapsed();
+                tokio::spawn(async move {
+                    let report = HealthReport { age, ..report };
+                    // Who does not hear of it asks when it is their turn.
+                    let _ = claims.report_health(name, report, in_time()).await;
+                });
+            }
+            Input::Health(processor, report)
+        });
+    }
+
+    /// Talks to a processor, and tells the dispatcher what came of it.
+    fn spawn<F: Future<Output = Input> + Send + 'static>(
+        &self,
+        processor: usize,
+        talk: impl FnOnce(Arc<Talk>) -> F,
+    ) {
+        let Some(to) = self.talks.get(processor) else {
+            return;
+        };
+        let talking = talk(Arc::clone(to));
+        let reports = self.reports.clone();
+        tokio::spawn(async move {
+            // The lease has ended where nobody hears it.
+            let _ = reports.send(talking.await);
+        });
+    }
+
+    fn submit(&self, commands: Vec<(PaymentId, Command)>) {
+        let (engine, reports) = (Arc::clone(&self.engine), self.reports.clone());
+        tokio::spawn(async move {
+            let (ids, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
+            let outcomes = give(engine.as_ref(), commands).await;
+            let mut outcomes = outcomes.map(Vec::into_iter);
+            for id in ids {
+                let outcome = match &mut outcomes {
+                    Ok(outcomes) => outcomes.next().ok_or(Unavailable::LedgerUnavailable),
+                    Err(unavailable) => Err(*unavailable),
+                };
+                // The lease has ended where nobody hears it.
+                let _ = reports.send(Input::Outcome(id, outcome.map(Box::new)));
+            }
+        });
+    }
+}
+
+fn in_time() -> Instant {
+    Instant::now() + ENGINE_TIMEOUT
+}
+
+/// Gives the engine commands that stand alone.
+async fn give(engine: &dyn Engine, commands: Vec<Command>) -> Result<Vec<Outcome>, Unavailable> {
+    let batch = Batch::independent(commands).map_err(|invalid| {
+        tracing::error!(%invalid, "commands about payments make no batch");
+        Unavailable::Overloaded
+    })?;
+    let outcomes = engine.submit(vec![batch], in_time()).await?;
+    Ok(outcomes.into_iter().flatten().collect())
+}
