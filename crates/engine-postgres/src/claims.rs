@@ -11,6 +11,7 @@
 //! Locks: the lease's row first, then payments, by id or without waiting.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Object;
@@ -29,8 +30,9 @@ use crate::codec::{time, used_payment, uuid};
 use crate::error::Failure;
 use crate::pool::Lease as Connection;
 
-/// How many leases that are over one renewal ends at the most.
+/// How many leases that are over are ended at a time, and how long that may take.
 const ENDED_MAX: i64 = 8;
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 const RENEW: &str = "
     UPDATE lastro.leases SET leased_until = lastro.now_ns() + $2 WHERE lease_id = $1
@@ -118,7 +120,9 @@ pub(crate) const STATEMENTS: [&str; 8] = [
 pub struct PaymentClaims {
     store: Store,
     lasts: Duration,
-    held: Arc<Mutex<Held>>,
+    held: Mutex<Held>,
+    /// Whether leases are being ended.
+    is_ending: Arc<AtomicBool>,
 }
 
 /// The lease that is held.
@@ -133,7 +137,8 @@ impl PaymentClaims {
         Self {
             store,
             lasts,
-            held: Arc::default(),
+            held: Mutex::default(),
+            is_ending: Arc::default(),
         }
     }
 
@@ -157,12 +162,25 @@ impl PaymentClaims {
             held.number += 1;
         }
         let number = self.held.lock().number;
-        for over in query(client, OVER, &[&ENDED_MAX]).await? {
-            end(client, over.try_get("lease_id")?, false).await?;
-        }
         connection.done();
+        self.end_others();
         let until = Some(asked_at + self.lasts);
         Ok(ClaimsLease { number, until })
+    }
+
+    /// Ends what is over, in a task of its own: a node that died in the middle of a transaction
+    /// keeps payments locked for a while, and whoever waits for them still has to renew.
+    fn end_others(&self) {
+        if self.is_ending.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (store, is_ending) = (self.store.clone(), Arc::clone(&self.is_ending));
+        tokio::spawn(async move {
+            let deadline = Instant::now() + END_TIMEOUT;
+            // What fails is tried again after the next renewal.
+            let _ = in_time(deadline, end_over(&store, deadline)).await;
+            is_ending.store(false, Ordering::Relaxed);
+        });
     }
 
     async fn left(&self, deadline: Instant) -> Result<(), Failure> {
@@ -275,6 +293,16 @@ impl Claims for PaymentClaims {
             async move { in_time(deadline, self.reported(&processor, report, deadline)).await },
         )
     }
+}
+
+async fn end_over(store: &Store, deadline: Instant) -> Result<(), Failure> {
+    let connection = Connection::take(&store.pool, deadline).await?;
+    let client = connection.client();
+    for over in query(client, OVER, &[&ENDED_MAX]).await? {
+        end(client, over.try_get("lease_id")?, false).await?;
+    }
+    connection.done();
+    Ok(())
 }
 
 /// Ends a lease, and frees what was claimed under it.

@@ -11,6 +11,7 @@ use ledger::{
 };
 use testkit::bank::in_seconds;
 use testkit::servers::Postgres;
+use tokio_postgres::NoTls;
 
 use crate::subject::open;
 
@@ -60,6 +61,20 @@ async fn due(claims: &PaymentClaims, after: Option<&Payment>, limit: usize) -> V
     let after = after.map(Payment::place);
     let query = DueQuery { after, limit };
     claims.payments_due(query, in_seconds(20)).await.unwrap()
+}
+
+/// Waits until a node has claimed all of these.
+async fn until_claimed(claims: &PaymentClaims, expected: &[u128]) {
+    let patience = in_seconds(30);
+    loop {
+        renew(claims).await;
+        let claimed = ids(&due(claims, None, 1_000_000).await);
+        if claimed == expected {
+            return;
+        }
+        assert!(Instant::now() < patience, "{claimed:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn ids(payments: &[Payment]) -> Vec<u128> {
@@ -153,15 +168,42 @@ fn a_lease_that_is_over_is_ended_with_all_that_was_claimed_under_it() {
         renew(&long).await;
         assert_eq!(ids(&due(&long, None, 10).await), [3]);
         tokio::time::sleep(Duration::from_millis(400)).await;
-        renew(&long).await;
+        until_claimed(&long, &[1, 2, 3]).await;
         // Whoever lost it is told nothing, and then begins under another.
         assert!(due(&short, None, 10).await.is_empty());
-        assert_eq!(ids(&due(&long, None, 10).await), [1, 2, 3]);
         assert_eq!(renew(&short).await.number, lease.number + 1);
         assert!(due(&short, None, 10).await.is_empty());
         let orphans = "SELECT count(*) FROM lastro.payments WHERE claimed_by NOT IN
             (SELECT lease_id FROM lastro.leases)";
         assert_eq!(postgres.psql_in("claims", orphans).unwrap(), "0");
+    });
+}
+
+#[test]
+fn what_a_dead_node_keeps_locked_keeps_nobody_from_renewing() {
+    with_postgres(async |_, url| {
+        let engine = open(&url).await;
+        accept(&engine, 1..3).await;
+        let (dead, alive) = (
+            engine.claims(Duration::from_millis(50)),
+            engine.claims(Duration::from_secs(1)),
+        );
+        renew(&dead).await;
+        assert_eq!(ids(&due(&dead, None, 10).await), [1, 2]);
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let lock = "BEGIN; SELECT FROM lastro.payments FOR UPDATE";
+        client.batch_execute(lock).await.unwrap();
+        let first = renew(&alive).await;
+        let locked_until = Instant::now() + Duration::from_millis(2_500);
+        while Instant::now() < locked_until {
+            let deadline = Instant::now() + Duration::from_millis(900);
+            assert_eq!(alive.renew(deadline).await.unwrap().number, first.number);
+            assert!(due(&alive, None, 10).await.is_empty());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        client.batch_execute("COMMIT").await.unwrap();
+        until_claimed(&alive, &[1, 2]).await;
     });
 }
 
@@ -196,11 +238,7 @@ fn claims_and_ends_that_meet_leave_nothing_behind() {
         }
         assert!(leases > 4, "none was ended by another");
         let last = engine.claims(LONG);
-        renew(&last).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        renew(&last).await;
-        let all: Vec<u128> = ids(&due(&last, None, 1_000_000).await);
-        assert_eq!(all.len() as u128, next);
+        until_claimed(&last, &(0..next).collect::<Vec<_>>()).await;
         let deadlocks = postgres.psql("SELECT sum(deadlocks) FROM pg_stat_database");
         assert_eq!(deadlocks.unwrap(), "0");
     });
