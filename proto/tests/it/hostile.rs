@@ -16,15 +16,15 @@ fn generated(bytes: &[u8]) -> Option<Vec<Batch>> {
 fn generated_moves(bytes: &[u8]) -> Vec<v1::Moved> {
     let message = v1::SubmitResponse::decode(bytes).unwrap();
     let outcomes = message.batches.into_iter().flat_map(|batch| batch.outcomes);
-    outcomes.filter_map(moved).collect()
+    outcomes.filter_map(|outcome| moved(&outcome)).collect()
 }
 
 fn moves(outcomes: &[Vec<Outcome>]) -> Vec<v1::Moved> {
     let messages = outcomes.iter().flatten().map(v1::Outcome::from);
-    messages.filter_map(moved).collect()
+    messages.filter_map(|outcome| moved(&outcome)).collect()
 }
 
-fn moved(outcome: v1::Outcome) -> Option<v1::Moved> {
+fn moved(outcome: &v1::Outcome) -> Option<v1::Moved> {
     match outcome.result {
         Some(v1::outcome::Result::Moved(moved)) => Some(moved),
         _ => None,
