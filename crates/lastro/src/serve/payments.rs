@@ -255,6 +255,7 @@ mod tests {
         [[processors]]
         name = 'default'
         cost_percent = '5'
+        rate_max = 250
         recorded_within_ms = 9000
         definite_5xx = [{ status = 500, empty_body = true }]
     ";
@@ -272,8 +273,14 @@ mod tests {
             (500, 0)
         );
         assert_eq!(default.definite.len(), 1);
-        let within = config.policy.processors[0].recorded_within;
-        assert_eq!(within, Some(Duration::from_secs(9)));
+        let [paced, unpaced] = config.policy.processors.as_slice() else {
+            panic!("{config:?}");
+        };
+        assert_eq!(paced.recorded_within, Some(Duration::from_secs(9)));
+        assert_eq!(
+            (paced.rate_max, unpaced.rate_max),
+            (NonZeroU32::new(250), None)
+        );
         assert_eq!(config.policy.preferred_wait, Duration::from_millis(700));
         let shown = Shown(Some(&config)).to_string();
         assert!(
@@ -281,6 +288,10 @@ mod tests {
             "{shown}"
         );
         assert!(shown.contains("500 without a body is definite"), "{shown}");
+        assert!(
+            shown.contains("500 at once, timeout 10000 ms, 250 a second"),
+            "{shown}"
+        );
     }
 
     #[test]
@@ -299,6 +310,7 @@ mod tests {
             (vec!["a=http://a", "a=http://b"], String::new()),
             (vec![], FILE.to_owned()),
             (vec![], of("timeout_ms = 0")),
+            (vec![], of("rate_max = 0")),
             (vec![], of("cost_percent = '101'")),
             (vec![], of("definite_5xx = [{ status = 404 }]")),
             (vec![], of("health_path = 'x'")),
