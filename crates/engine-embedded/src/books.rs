@@ -9,7 +9,7 @@ use journal::Address;
 use ledger::{DuePlace, Payment, PaymentId, Timestamp};
 
 use crate::accounts::{Accounts, Slot};
-use crate::draft::{Draft, SummaryChange};
+use crate::changes::{Changes, SummaryChange};
 use crate::ids::Ids;
 use crate::summary::Summary;
 
@@ -31,25 +31,25 @@ pub(crate) struct Books {
 }
 
 impl Books {
-    /// Takes in what was decided and is durable now. `draft` is empty afterwards.
-    pub(crate) fn publish(&mut self, draft: &mut Draft) {
-        for (id, address) in draft.transfers.drain() {
+    /// Takes in what was decided and is durable now. `changes` is empty afterwards.
+    pub(crate) fn publish(&mut self, changes: &mut Changes) {
+        for (id, address) in changes.transfers.drain() {
             self.ids.transfers.insert(id, address);
         }
-        for (id, address) in draft.payment_ids.drain() {
+        for (id, address) in changes.payment_ids.drain() {
             self.ids.payments.insert(id, address);
         }
-        for (id, address) in draft.batches.drain() {
+        for (id, address) in changes.batches.drain() {
             self.ids.batches.insert(id, address);
         }
-        draft.accounts.publish(&mut self.accounts);
-        for (slot, address) in draft.checkpoints.drain(..) {
+        changes.accounts.publish(&mut self.accounts);
+        for (slot, address) in changes.checkpoints.drain(..) {
             self.checkpoints.entry(slot).or_default().push(address);
         }
-        for (_, payment) in draft.payments.drain() {
+        for (_, payment) in changes.payments.drain() {
             self.payments.set(payment);
         }
-        for change in draft.summary.drain(..) {
+        for change in changes.summary.drain(..) {
             match change {
                 SummaryChange::Settled {
                     processor,
@@ -61,7 +61,7 @@ impl Books {
                 SummaryChange::Purged => self.summary.clear(),
             }
         }
-        self.purges.append(&mut draft.purges);
+        self.purges.append(&mut changes.purges);
     }
 
     /// Whether the summaries count a payment that was accepted then.

@@ -2,31 +2,28 @@
 
 use std::cell::Cell;
 
-use hashbrown::HashMap;
-
 use journal::Address;
 use ledger::{
-    Account, AccountId, After, BatchId, Command, Event, Expiries, Millis, Payment, PaymentId,
-    PaymentState, ProcessorName, Timestamp, Transfer, TransferId, UsedId,
+    Account, AccountId, After, BatchId, Command, Event, Expiries, Payment, PaymentId, PaymentState,
+    Timestamp, Transfer, TransferId, UsedId,
 };
 
 use crate::accounts::{Accounts, Kept, Slot};
 use crate::books::{Books, CHECKPOINT_ENTRIES};
+use crate::changes::{Changes, SummaryChange};
 
-/// The changes of the frame that is being gathered, and the expiries, which only the writer asks.
+/// The changes of the frame that is being gathered, and of the one before it until that is durable;
+/// and the expiries, which only the writer asks.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
-    pub(crate) accounts: DraftAccounts,
-    pub(crate) transfers: HashMap<TransferId, Address>,
-    pub(crate) payment_ids: HashMap<PaymentId, Address>,
-    pub(crate) batches: HashMap<BatchId, Address>,
-    pub(crate) checkpoints: Vec<(Slot, Address)>,
-    pub(crate) payments: HashMap<PaymentId, Payment>,
-    pub(crate) summary: Vec<SummaryChange>,
-    pub(crate) purges: Vec<Timestamp>,
+    pub(crate) open: Changes,
+    /// Of the frame on its way to the disk. Empty when none is.
+    pub(crate) sealed: Changes,
     pub(crate) expiries: Expiries,
     /// The record that the event in hand is written to.
     pub(crate) address: Option<Address>,
+    /// The slots asked for last: a transfer asks for its two accounts several times.
+    recent: Cell<[Slot; 2]>,
 }
 
 /// The entries before the ones that a transfer made.
@@ -36,122 +33,78 @@ pub(crate) struct Entered {
     pub(crate) credit_previous: Option<Address>,
 }
 
-/// What happens to the sums of settled payments.
-#[derive(Debug)]
-pub(crate) enum SummaryChange {
-    Settled {
-        processor: ProcessorName,
-        requested_at: Millis,
-        amount: u64,
-    },
-    Purged,
-}
+impl Draft {
+    /// The frame is sealed: what comes now belongs to the next one.
+    pub(crate) fn seal(&mut self) {
+        std::mem::swap(&mut self.open, &mut self.sealed);
+    }
 
-/// Accounts that differ from the published ones.
-#[derive(Debug, Default)]
-pub(crate) struct DraftAccounts {
-    changed: Vec<(Slot, Kept)>,
-    /// By slot: the place in `changed`, plus 1; 0 when unchanged.
-    places: Vec<u32>,
-    new: Vec<AccountId>,
-    new_slots: HashMap<AccountId, Slot>,
-    /// The slots asked for last: a transfer asks for its two accounts several times.
-    recent: Cell<[Slot; 2]>,
-}
-
-impl DraftAccounts {
     /// Says that these published slots will be asked for next.
     pub(crate) fn expect(&self, slots: [Slot; 2]) {
         self.recent.set(slots);
     }
 
-    pub(crate) fn slot(&self, published: &Accounts, id: &AccountId) -> Option<Slot> {
+    /// The account as it is decided upon.
+    pub(crate) fn kept<'a>(&'a self, books: &'a Books, id: &AccountId) -> Option<&'a Kept> {
+        let slot = self.slot(&books.accounts, id)?;
+        let open = self.open.accounts.get(slot);
+        Some(open.unwrap_or_else(|| before(&self.sealed, &books.accounts, slot)))
+    }
+
+    /// Where the newest record about this transfer's id is, unless a published one is the newest.
+    pub(crate) fn newest_of_transfer(&self, id: TransferId) -> Option<Address> {
+        let open = self.open.transfers.get(&id);
+        open.or_else(|| self.sealed.transfers.get(&id)).copied()
+    }
+
+    /// Likewise about a payment's.
+    pub(crate) fn newest_of_payment(&self, id: PaymentId) -> Option<Address> {
+        let open = self.open.payment_ids.get(&id);
+        open.or_else(|| self.sealed.payment_ids.get(&id)).copied()
+    }
+
+    /// Likewise about a batch's.
+    pub(crate) fn newest_of_batch(&self, id: BatchId) -> Option<Address> {
+        let open = self.open.batches.get(&id);
+        open.or_else(|| self.sealed.batches.get(&id)).copied()
+    }
+
+    /// The payment, unless it is as it was published.
+    pub(crate) fn payment(&self, id: PaymentId) -> Option<&Payment> {
+        let open = self.open.payments.get(&id);
+        open.or_else(|| self.sealed.payments.get(&id))
+    }
+
+    fn slot(&self, published: &Accounts, id: &AccountId) -> Option<Slot> {
         let [newest, older] = self.recent.get();
         for slot in [newest, older] {
             if published.id(slot) == Some(id) {
                 return Some(slot);
             }
         }
-        match published.slot(id) {
-            Some(slot) => {
-                self.recent.set([slot, newest]);
-                Some(slot)
-            }
-            None if self.new.is_empty() => None,
-            None => self.new_slots.get(id).copied(),
+        if let Some(slot) = published.slot(id) {
+            self.recent.set([slot, newest]);
+            return Some(slot);
         }
+        let sealed = self.sealed.accounts.new_slot(id);
+        sealed.or_else(|| self.open.accounts.new_slot(id))
     }
 
-    pub(crate) fn get<'a>(&'a self, published: &'a Accounts, id: &AccountId) -> Option<&'a Kept> {
-        let slot = self.slot(published, id)?;
-        match self.place(slot) {
-            Some(place) => self.changed.get(place).map(|(_, kept)| kept),
-            None => Some(published.kept(slot)),
-        }
+    fn kept_mut(&mut self, published: &Accounts, slot: Slot) -> &mut Kept {
+        let Self { open, sealed, .. } = self;
+        let before = || *before(sealed, published, slot);
+        open.accounts.get_mut(slot, before)
     }
 
-    pub(crate) fn get_mut(&mut self, published: &Accounts, id: &AccountId) -> Option<&mut Kept> {
-        let slot = self.slot(published, id)?;
-        self.kept_mut(published, slot)
-    }
-
-    fn kept_mut(&mut self, published: &Accounts, slot: Slot) -> Option<&mut Kept> {
-        let place = match self.place(slot) {
-            Some(place) => place,
-            None => self.change(slot, *published.kept(slot)),
-        };
-        self.changed.get_mut(place).map(|(_, kept)| kept)
-    }
-
-    pub(crate) fn insert(&mut self, published: &Accounts, id: &AccountId, kept: Kept) {
-        let count = published.len() + self.new.len();
-        let slot = Slot::try_from(count).unwrap_or_else(|_| panic!("2^32 accounts"));
-        self.new.push(id.clone());
-        self.new_slots.insert(id.clone(), slot);
-        self.change(slot, kept);
-    }
-
-    /// Hands the changes over. New accounts are in `changed` in the order of their slots.
-    pub(crate) fn publish(&mut self, published: &mut Accounts) {
-        self.new_slots.clear();
-        let mut new = self.new.drain(..);
-        for (slot, kept) in self.changed.drain(..) {
-            self.places[slot as usize] = 0;
-            if (slot as usize) < published.len() {
-                published.set(slot, kept);
-            } else if let Some(id) = new.next() {
-                published.push(id, kept);
-            }
-        }
-    }
-
-    fn place(&self, slot: Slot) -> Option<usize> {
-        match self.places.get(slot as usize) {
-            None | Some(0) => None,
-            Some(place) => Some(*place as usize - 1),
-        }
-    }
-
-    fn change(&mut self, slot: Slot, kept: Kept) -> usize {
-        if self.places.len() <= slot as usize {
-            self.places.resize(slot as usize + 1, 0);
-        }
-        self.changed.push((slot, kept));
-        let place = u32::try_from(self.changed.len()).unwrap_or_else(|_| panic!("2^32 changes"));
-        self.places[slot as usize] = place;
-        place as usize - 1
-    }
-}
-
-impl Draft {
     /// The accepted payments, those of the draft included.
     pub(crate) fn payments_accepted(&self, books: &Books) -> Vec<Payment> {
-        let unchanged = books
-            .payments
-            .iter()
-            .filter(|payment| !self.payments.contains_key(&payment.id));
+        let published = books.payments.iter();
+        let unchanged = published.filter(|payment| self.payment(payment.id).is_none());
+        let sealed = self.sealed.payments.values();
+        let sealed = sealed.filter(|payment| !self.open.payments.contains_key(&payment.id));
         let mut accepted: Vec<Payment> = unchanged
-            .chain(self.payments.values())
+            .chain(sealed)
+            .chain(self.open.payments.values())
             .filter(|payment| payment.state == PaymentState::Accepted)
             .cloned()
             .collect();
@@ -166,13 +119,15 @@ impl Draft {
             last_entry: None,
             opened,
         };
-        self.accounts.insert(&books.accounts, id, kept);
+        let sealed_count = self.sealed.accounts.new_count();
+        let count = books.accounts.len() + sealed_count + self.open.accounts.new_count();
+        let slot = Slot::try_from(count).unwrap_or_else(|_| panic!("2^32 accounts"));
+        self.open.accounts.open(slot, id, kept);
     }
 
     pub(crate) fn account_mut(&mut self, books: &Books, id: &AccountId) -> Option<&mut Account> {
-        self.accounts
-            .get_mut(&books.accounts, id)
-            .map(|kept| &mut kept.account)
+        let slot = self.slot(&books.accounts, id)?;
+        Some(&mut self.kept_mut(&books.accounts, slot).account)
     }
 
     /// Remembers what the event says beyond its accounts' totals.
@@ -182,28 +137,29 @@ impl Draft {
             self.remember_transfer(transfer, address);
         }
         if let Some(payment) = event.payment() {
-            self.payment_ids.insert(payment.id, address);
-            self.payments.insert(payment.id, payment.clone());
+            self.open.payment_ids.insert(payment.id, address);
+            self.open.payments.insert(payment.id, payment.clone());
         }
         match event {
             Event::PaymentAccepted(payment) => {
-                self.transfers
+                self.open
+                    .transfers
                     .insert(TransferId::of_payment(payment.id), address);
             }
             Event::PaymentSettled { payment, .. } => self.summarize(books, payment),
             Event::PaymentsPurged { timestamp, .. } => self.purge(books, *timestamp),
             Event::Refused { command, .. } => self.remember_refused(command, address),
             Event::Batch(batch) => {
-                self.batches.insert(batch.id, address);
+                self.open.batches.insert(batch.id, address);
             }
             _ => {}
         }
     }
 
     fn remember_transfer(&mut self, transfer: &Transfer, address: Address) {
-        self.transfers.insert(transfer.id, address);
+        self.open.transfers.insert(transfer.id, address);
         if let Some((pending_id, _)) = transfer.ends() {
-            self.transfers.insert(pending_id, address);
+            self.open.transfers.insert(pending_id, address);
         }
         self.expiries.record(transfer);
     }
@@ -229,28 +185,29 @@ impl Draft {
         after: After,
         address: Address,
     ) -> Option<Address> {
-        let slot = self.accounts.slot(&books.accounts, id)?;
+        let slot = self.slot(&books.accounts, id)?;
         if after.entry_number.is_multiple_of(CHECKPOINT_ENTRIES) {
-            self.checkpoints.push((slot, address));
+            self.open.checkpoints.push((slot, address));
         }
-        let kept = self.accounts.kept_mut(&books.accounts, slot)?;
+        let kept = self.kept_mut(&books.accounts, slot);
         kept.last_entry.replace(address)
     }
 
     fn remember_refused(&mut self, command: &Command, address: Address) {
         match command.used_id() {
             Some(UsedId::Transfer(id)) => {
-                self.transfers.insert(id, address);
+                self.open.transfers.insert(id, address);
             }
             Some(UsedId::Payment(id)) => {
-                self.payment_ids.insert(id, address);
+                self.open.payment_ids.insert(id, address);
             }
             None => {}
         }
     }
 
     fn summarize(&mut self, books: &Books, payment: &Payment) {
-        let counted = match self.purges.last() {
+        let purges = [&self.open.purges, &self.sealed.purges];
+        let counted = match purges.into_iter().find_map(|purges| purges.last()) {
             Some(purged_at) => payment.accepted_at > *purged_at,
             None => books.is_counted(payment.accepted_at),
         };
@@ -260,7 +217,7 @@ impl Draft {
         } = &payment.state
             && counted
         {
-            self.summary.push(SummaryChange::Settled {
+            self.open.summary.push(SummaryChange::Settled {
                 processor: processor.clone(),
                 requested_at: *requested_at,
                 amount: payment.amount,
@@ -270,9 +227,17 @@ impl Draft {
 
     fn purge(&mut self, books: &Books, timestamp: Timestamp) {
         for payment in self.payments_accepted(books) {
-            self.payments.insert(payment.id, payment.purged(timestamp));
+            self.open
+                .payments
+                .insert(payment.id, payment.purged(timestamp));
         }
-        self.summary.push(SummaryChange::Purged);
-        self.purges.push(timestamp);
+        self.open.summary.push(SummaryChange::Purged);
+        self.open.purges.push(timestamp);
     }
+}
+
+/// The account as it was before the open frame.
+fn before<'a>(sealed: &'a Changes, published: &'a Accounts, slot: Slot) -> &'a Kept {
+    let sealed = sealed.accounts.get(slot);
+    sealed.unwrap_or_else(|| published.kept(slot))
 }

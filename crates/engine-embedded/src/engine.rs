@@ -15,7 +15,8 @@ use crate::metrics::Metrics;
 use crate::open::{OpenError, Recovered, Recovery, recover};
 use crate::queue::{Queue, queue};
 use crate::shared::{Shared, Status};
-use crate::writer::{Expiring, Writer};
+use crate::syncer::Syncer;
+use crate::writer::{Expiring, Writer, part_bytes};
 
 /// How the engine is opened.
 #[derive(Debug, Clone)]
@@ -60,6 +61,8 @@ impl<S: Storage> EmbeddedEngine<S> {
         options: Options,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Recovery), OpenError> {
+        let part_bytes = part_bytes(options.journal.frame_bytes_max);
+        let overlaps = storage.prepares_in_background();
         let Recovered {
             journal,
             books,
@@ -69,6 +72,11 @@ impl<S: Storage> EmbeddedEngine<S> {
         } = recover(storage, options.journal)?;
         let shared = Arc::new(Shared::new(books, journal.reader()));
         let (queue, waiting) = queue(options.queue_bytes_max);
+        let syncer = if overlaps {
+            Syncer::thread().map_err(OpenError::Thread)?
+        } else {
+            Syncer::late()
+        };
         let writer = Writer {
             journal,
             shared: Arc::clone(&shared),
@@ -79,11 +87,14 @@ impl<S: Storage> EmbeddedEngine<S> {
             metrics: Metrics::new(),
             answers: Vec::new(),
             expiring: Expiring::default(),
+            syncer,
+            in_flight: Vec::new(),
+            part_bytes,
         };
         let writer = std::thread::Builder::new()
             .name("lastro-writer".to_owned())
             .spawn(move || {
-                let _stop = StopOnPanic;
+                let _stop = StopOnPanic("writer");
                 writer.run();
             })
             .map_err(OpenError::Thread)?;
@@ -146,14 +157,14 @@ impl<S: Storage> Drop for EmbeddedEngine<S> {
     }
 }
 
-/// After a panic of the writer nobody knows what is decided and what is durable: the process
-/// stops, and the next start replays what is.
-struct StopOnPanic;
+/// After a panic of the writer or of its helper nobody knows what is decided and what is durable:
+/// the process stops, and the next start replays what is.
+pub(crate) struct StopOnPanic(pub(crate) &'static str);
 
 impl Drop for StopOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!("the writer panicked; the process stops");
+            tracing::error!("the {} panicked; the process stops", self.0);
             std::process::abort();
         }
     }

@@ -1,6 +1,7 @@
 //! The default engine: the rules in memory over the journal.
 //!
-//! - One writer thread decides, writes, syncs, publishes and answers, in this order.
+//! - One writer thread decides, writes, syncs, publishes and answers, in this order. Under load a
+//!   second thread writes and syncs a frame while the next is decided.
 //! - Reads see what is published, which is what is durable; they never wait for a sync.
 //!
 //! | what | cost |
@@ -21,6 +22,7 @@
 
 mod accounts;
 mod books;
+mod changes;
 mod draft;
 mod engine;
 mod ids;
@@ -33,6 +35,7 @@ mod record;
 mod shards;
 mod shared;
 mod summary;
+mod syncer;
 mod verify;
 mod working;
 mod writer;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use journal::FrameInfo;
 use ledger::{Expiries, Timestamp};
 use metrics::{Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, gauge};
 use metrics::{Unit, describe_histogram, histogram};
@@ -65,16 +66,12 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn frame(&self, records: usize, bytes: usize, elapsed: Duration) {
+    pub(crate) fn frame(&self, info: &FrameInfo, elapsed: Duration) {
         self.frames.increment(1);
-        self.records.increment(records as u64);
-        self.bytes.increment(bytes as u64);
+        self.records.increment(info.count.into());
+        self.bytes.increment(info.frame_bytes());
         self.commit_seconds.record(elapsed);
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a frame has far fewer than 2^52 records"
-        )]
-        self.frame_records.record(records as f64);
+        self.frame_records.record(info.count);
     }
 
     pub(crate) fn queue_bytes(&self, bytes: usize) {

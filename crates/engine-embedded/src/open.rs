@@ -70,7 +70,7 @@ pub(crate) fn recover<S: Storage>(
         }
         .take_in(&recorded.event, address);
         if visited.last_in_frame {
-            books.publish(&mut draft);
+            books.publish(&mut draft.open);
         }
         Ok(())
     })?;

@@ -46,7 +46,7 @@ impl<'a, S: Storage> Working<'a, S> {
     /// decisions would wait one by one.
     ///
     /// Answers with the slots of each command's accounts, to be handed to
-    /// [`DraftAccounts::expect`](crate::draft::DraftAccounts::expect).
+    /// [`Draft::expect`](crate::draft::Draft::expect).
     pub(crate) fn warm(&self, commands: &[Command]) -> Vec<[Slot; 2]> {
         let slot = |id| self.books.accounts.slot(id).unwrap_or(Slot::MAX);
         let warmed = commands.iter().map(|command| match command {
@@ -90,11 +90,8 @@ impl<'a, S: Storage> Working<'a, S> {
     }
 
     fn newest(&self, id: TransferId) -> Option<Address> {
-        self.draft
-            .transfers
-            .get(&id)
-            .copied()
-            .or_else(|| self.books.ids.transfers.get(id))
+        let decided = self.draft.newest_of_transfer(id);
+        decided.or_else(|| self.books.ids.transfers.get(id))
     }
 
     fn looked_up<T>(&self, result: Result<T, LookupError>) -> Option<T> {
@@ -119,14 +116,11 @@ impl<S: Storage> Records for Working<'_, S> {
 
 impl<S: Storage> State for Working<'_, S> {
     fn account(&self, id: &AccountId) -> Option<Account> {
-        self.draft
-            .accounts
-            .get(&self.books.accounts, id)
-            .map(|kept| kept.account)
+        self.draft.kept(self.books, id).map(|kept| kept.account)
     }
 
     fn account_opened(&self, id: &AccountId) -> Option<Account> {
-        let opened = self.draft.accounts.get(&self.books.accounts, id)?.opened?;
+        let opened = self.draft.kept(self.books, id)?.opened?;
         match self.looked_up(self.recorded(opened))?.event {
             Event::AccountOpened { account, .. } => Some(account),
             _ => self.looked_up(Err(LookupError::Mismatch(opened.to_u64()))),
@@ -139,20 +133,20 @@ impl<S: Storage> State for Working<'_, S> {
     }
 
     fn payment(&self, id: PaymentId) -> Option<UsedPayment> {
-        if let Some(payment) = self.draft.payments.get(&id) {
+        if let Some(payment) = self.draft.payment(id) {
             return Some(UsedPayment::Accepted(payment.clone()));
         }
         if let Some(payment) = self.books.payments.get(id) {
             return Some(UsedPayment::Accepted(payment.clone()));
         }
-        let newest = self.draft.payment_ids.get(&id).copied();
-        let newest = newest.or_else(|| self.books.ids.payments.get(id))?;
+        let decided = self.draft.newest_of_payment(id);
+        let newest = decided.or_else(|| self.books.ids.payments.get(id))?;
         self.looked_up(lookup::payment(self, newest, &self.books.purges))
     }
 
     fn batch(&self, id: BatchId) -> Option<UsedBatch> {
-        let newest = self.draft.batches.get(&id).copied();
-        let newest = newest.or_else(|| self.books.ids.batches.get(id))?;
+        let decided = self.draft.newest_of_batch(id);
+        let newest = decided.or_else(|| self.books.ids.batches.get(id))?;
         self.looked_up(lookup::batch(self, newest))
     }
 

@@ -2,13 +2,16 @@
 //!
 //! A round takes what has arrived, up to [`ROUND_BYTES`] of records, as one frame with one write
 //! and one sync. Every outcome of the round, `exists` and refusals too, waits for that sync; what
-//! it was decided upon is either in this frame or was synced in an earlier one.
+//! it was decided upon is either in this frame or in an earlier one, which is synced before.
+//!
+//! While a frame is on its way to the disk the next one is gathered, if there is anything to
+//! gather: [`flush`].
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, TryRecvError};
-use journal::{Address, BeginError, Journal, Storage};
+use journal::{Address, Journal, Storage};
 use ledger::{
     AtomicDecision, Batch, BatchId, Clock, Command, Decision, Event, Outcome, Ticker, Timestamp,
     TransferId, Unavailable, decide, decide_atomic,
@@ -21,14 +24,19 @@ use crate::metrics::Metrics;
 use crate::queue::{Answer, Request, Waiting};
 use crate::record::{RECORD_BYTES_MAX, record_bytes_max};
 use crate::shared::{Shared, Status};
+use crate::syncer::{Happened, Syncer};
 use crate::working::Working;
 
+mod flush;
 #[cfg(test)]
 mod tests;
 
 /// A frame is closed once it has this many bytes: what waits is answered in a few milliseconds
 /// even when much more has arrived.
 const ROUND_BYTES: usize = 1 << 20;
+/// A frame that could be on its way to the disk goes once it has this part of a round, though more
+/// waits: its sync takes about as long as the next so many bytes take to be decided.
+const ROUND_PARTS: usize = 16;
 /// A round takes no more than this of requests, so that those which leave no record are answered
 /// soon too.
 const ROUND_REQUEST_BYTES: usize = 4 * ROUND_BYTES;
@@ -54,9 +62,27 @@ pub(crate) struct Writer<S: Storage> {
     pub(crate) draft: Draft,
     pub(crate) waiting: Waiting,
     pub(crate) metrics: Metrics,
-    pub(crate) answers: Vec<(oneshot::Sender<Answer>, Answer)>,
+    /// They wait for the open frame.
+    pub(crate) answers: Answers,
     pub(crate) expiring: Expiring,
+    pub(crate) syncer: Syncer<S>,
+    /// How much a frame has at least that goes though more waits.
+    pub(crate) part_bytes: usize,
+    /// They wait for the frame on its way to the disk.
+    pub(crate) in_flight: Answers,
 }
+
+/// See [`Writer::part_bytes`].
+pub(crate) const fn part_bytes(frame_bytes_max: usize) -> usize {
+    if frame_bytes_max < ROUND_BYTES {
+        frame_bytes_max / ROUND_PARTS
+    } else {
+        ROUND_BYTES / ROUND_PARTS
+    }
+}
+
+/// Who is answered, and what.
+pub(crate) type Answers = Vec<(oneshot::Sender<Answer>, Answer)>;
 
 /// How far the due expiries of this round have come.
 #[derive(Debug, Default)]
@@ -79,7 +105,14 @@ impl<S: Storage> Writer<S> {
         }
     }
 
-    fn next_request(&self) -> Result<Request, RecvTimeoutError> {
+    fn next_request(&mut self) -> Result<Request, RecvTimeoutError> {
+        while self.journal.is_in_flight() {
+            match self.syncer.wait_or(&self.waiting.receiver) {
+                Happened::Arrived(request) => return Ok(request),
+                Happened::Written(written) => self.landed(written),
+                Happened::Closed => self.land(),
+            }
+        }
         let receiver = &self.waiting.receiver;
         if self.expiring.has_backlog {
             let received = receiver.try_recv();
@@ -99,33 +132,47 @@ impl<S: Storage> Writer<S> {
 
     fn round(&mut self, first: Request) {
         self.begin_expiring();
-        let now = Instant::now();
         let mut next = Some(first);
         let mut taken_bytes = 0;
         while let Some(request) = next {
             self.waiting.taken(&request);
             taken_bytes += request.size_bytes();
-            self.take(request, now);
-            let has_room = self.journal.open_frame_bytes() < ROUND_BYTES;
-            next = if has_room && taken_bytes < ROUND_REQUEST_BYTES {
-                self.waiting.receiver.try_recv().ok()
-            } else {
-                None
-            };
+            self.take(request);
+            self.land_if_written();
+            let is_full = taken_bytes >= ROUND_REQUEST_BYTES || self.is_frame_full();
+            next = if is_full { None } else { self.next_of_round() };
         }
         self.metrics.queue_bytes(self.waiting.bytes());
-        self.flush();
+        self.flush(!self.waiting.receiver.is_empty());
+    }
+
+    fn is_frame_full(&self) -> bool {
+        let bytes = self.journal.open_frame_bytes();
+        let may_go = || !self.journal.is_in_flight() && !self.waiting.receiver.is_empty();
+        bytes >= ROUND_BYTES || (bytes >= self.part_bytes && may_go())
+    }
+
+    /// What has arrived or, while the open frame has to wait for the one before it, arrives.
+    fn next_of_round(&mut self) -> Option<Request> {
+        while self.journal.is_in_flight() {
+            match self.syncer.wait_or(&self.waiting.receiver) {
+                Happened::Arrived(request) => return Some(request),
+                Happened::Written(written) => self.landed(written),
+                Happened::Closed => return None,
+            }
+        }
+        self.waiting.receiver.try_recv().ok()
     }
 
     /// Decides a request's batches and keeps its answer until the flush.
-    fn take(&mut self, request: Request, now: Instant) {
+    fn take(&mut self, request: Request) {
         let Request {
             batches,
             deadline,
             answer,
             ..
         } = request;
-        let result = if deadline <= now {
+        let result = if deadline <= Instant::now() {
             Err(Unavailable::Overloaded)
         } else {
             self.decide_all(batches)
@@ -136,6 +183,9 @@ impl<S: Storage> Writer<S> {
     fn decide_all(&mut self, batches: Vec<Batch>) -> Answer {
         let mut outcomes = Vec::with_capacity(batches.len());
         for batch in batches {
+            if self.journal.open_frame_bytes() >= self.part_bytes && !self.journal.is_in_flight() {
+                self.flush(true);
+            }
             match self.decide_batch(batch) {
                 Ok(decided) => outcomes.push(decided),
                 // What came before in the same call may be durable by now.
@@ -256,7 +306,7 @@ impl<S: Storage> Writer<S> {
             let code = unavailable.code();
             tracing::warn!(code, held_back, "due expiries wait");
         }
-        self.flush();
+        self.flush(false);
         self.look_for_space();
     }
 
@@ -283,81 +333,6 @@ impl<S: Storage> Writer<S> {
         let mut working = Working::new(&books, draft, journal, &shared.reader);
         work(&mut working, ticker)
     }
-
-    /// Makes sure that the open frame can take so much more. Nothing is decided before.
-    fn make_room(&mut self, bytes: usize, records: usize) -> Result<(), Unavailable> {
-        if self.journal.failure().is_none() && self.journal.open_frame_records() > 0 {
-            if self.journal.fits(bytes, records) {
-                return Ok(());
-            }
-            self.flush();
-        }
-        if self.journal.failure().is_some() {
-            // The frame that failed is never committed, nor is any other.
-            return Err(Unavailable::StorageFailed);
-        }
-        match self.journal.begin(bytes, records) {
-            Ok(()) => {
-                self.shared.set_status(Status::Ready);
-                Ok(())
-            }
-            Err(BeginError::Full) => {
-                self.shared.set_status(Status::StorageFull);
-                Err(Unavailable::StorageFull)
-            }
-            Err(BeginError::Failed(failure)) => {
-                self.fail(&failure);
-                Err(Unavailable::StorageFailed)
-            }
-            Err(error @ (BeginError::Late | BeginError::TooLarge { .. })) => {
-                if let Some(held_back) = self.shared.warnings.no_room.pass() {
-                    tracing::warn!(%error, held_back, "no room for a frame");
-                }
-                Err(Unavailable::Overloaded)
-            }
-        }
-    }
-
-    /// Writes and syncs the open frame, publishes it, and answers everybody who waits for it.
-    fn flush(&mut self) {
-        let committed = self.journal.open_frame_records() == 0 || self.commit();
-        if !committed {
-            for (_, answer) in &mut self.answers {
-                *answer = Err(Unavailable::StorageFailed);
-            }
-        }
-        self.metrics
-            .expiries(&self.draft.expiries, || self.clock.now());
-        for (sender, answer) in self.answers.drain(..) {
-            // A caller that has gone asks again with the same id.
-            let _ = sender.send(answer);
-        }
-    }
-
-    fn commit(&mut self) -> bool {
-        let started = Instant::now();
-        let (records, bytes) = (
-            self.journal.open_frame_records(),
-            self.journal.open_frame_bytes(),
-        );
-        match self.journal.commit(self.ticker.last().as_nanos()) {
-            Ok(_) => {
-                self.metrics.frame(records, bytes, started.elapsed());
-                self.shared.books.write().publish(&mut self.draft);
-                true
-            }
-            Err(journal::CommitError::Failed(failure)) => {
-                self.fail(&failure);
-                false
-            }
-        }
-    }
-
-    fn fail(&self, failure: &journal::Failure) {
-        if self.shared.set_status(Status::StorageFailed) {
-            tracing::error!(%failure, "nothing more is written; restart once the storage is well");
-        }
-    }
 }
 
 fn independent<S: Storage>(
@@ -370,7 +345,7 @@ fn independent<S: Storage>(
     let mut outcomes = Vec::with_capacity(commands.len());
     let slots = working.warm(&commands);
     for (command, slots) in commands.into_iter().zip(slots) {
-        working.draft.accounts.expect(slots);
+        working.draft.expect(slots);
         outcomes.push(decide_command(working, command, ticker, now)?);
     }
     Ok(outcomes)

@@ -12,6 +12,7 @@ use crate::open::{Opened, open};
 use crate::open_frame::{OpenFrame, grown};
 use crate::options::{Durability, Options};
 use crate::reader::Reader;
+use crate::sealed_frame::{InFlight, SealedFrame, Written};
 use crate::segments::Segments;
 use crate::spare::{NoSpare, Spares};
 use crate::storage::{SPARE, Storage, StorageFile, is_full, segment_name};
@@ -31,7 +32,9 @@ pub struct Head {
 /// The journal's one writer. Holds the directory's lock until dropped.
 ///
 /// For each group of records: [`begin`](Self::begin) makes room, [`push`](Self::push) adds them to
-/// a frame in memory, [`commit`](Self::commit) writes it and answers for it.
+/// a frame in memory, [`commit`](Self::commit) writes it and answers for it. Where the next frame
+/// is to be gathered meanwhile, [`seal`](Self::seal) and [`complete`](Self::complete) are the two
+/// ends of a commit.
 pub struct Journal<S: Storage> {
     pub(crate) segments: Arc<Segments<S>>,
     pub(crate) file: Arc<S::File>,
@@ -42,6 +45,9 @@ pub struct Journal<S: Storage> {
     pub(crate) offset: u64,
     pub(crate) head: Head,
     pub(crate) frame: OpenFrame,
+    pub(crate) in_flight: Option<InFlight>,
+    /// For the frame after the open one.
+    pub(crate) buffer: Vec<u8>,
     pub(crate) options: Options,
     pub(crate) failed: Option<Failure>,
     // The helper stops before the lock is freed: fields are dropped in this order.
@@ -90,7 +96,8 @@ impl<S: Storage> Journal<S> {
     ///
     /// # Panics
     ///
-    /// If records were pushed since the last commit.
+    /// If records were pushed since the last commit, or if a sealed frame is in flight and
+    /// [`would_roll`](Self::would_roll).
     pub fn begin(
         &mut self,
         payload_bytes_max: usize,
@@ -109,7 +116,11 @@ impl<S: Storage> Journal<S> {
         if bytes > bytes_max {
             return Err(BeginError::TooLarge { bytes, bytes_max });
         }
-        if bytes as u64 > self.segments.segment_bytes - self.offset {
+        if self.would_roll(payload_bytes_max, records_max) {
+            assert!(
+                self.in_flight.is_none(),
+                "a segment's last frame is written before the next segment begins"
+            );
             self.roll()?;
         }
         self.frame.begin();
@@ -138,10 +149,11 @@ impl<S: Storage> Journal<S> {
         self.frame.push(&self.segments.seal, write)
     }
 
-    /// The payload of a record of the open frame; `None` if none of its records is there.
-    /// The address must be one that [`push`](Self::push) returned.
+    /// The payload of a record of the open frame or of the one in flight; `None` if none of their
+    /// records is there. The address must be one that [`push`](Self::push) returned.
     pub fn pushed(&self, address: Address) -> Option<&[u8]> {
-        self.frame.pushed(address)
+        let in_flight = || self.in_flight.as_ref()?.pushed(address);
+        self.frame.pushed(address).or_else(in_flight)
     }
 
     /// Records in the open frame.
@@ -163,7 +175,29 @@ impl<S: Storage> Journal<S> {
     ///
     /// After a failed write or sync it is unknown whether the frame is kept; this and every later
     /// call answers [`CommitError::Failed`], and nothing more is written.
+    ///
+    /// # Panics
+    ///
+    /// If a sealed frame is in flight.
     pub fn commit(&mut self, time_ns: u64) -> Result<FrameInfo, CommitError> {
+        let written = self.seal(time_ns)?.write();
+        self.complete(written)
+    }
+
+    /// The first half of [`commit`](Self::commit): the frame is sealed, and another thread may
+    /// write it while the next frame is gathered. Only one is in flight at a time: each must be
+    /// [`complete`](Self::complete) before the next is sealed, and before
+    /// [`begin`](Self::begin) moves on to another segment.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit).
+    ///
+    /// # Panics
+    ///
+    /// If a sealed frame is in flight.
+    pub fn seal(&mut self, time_ns: u64) -> Result<SealedFrame<S>, CommitError> {
+        assert!(self.in_flight.is_none(), "one frame is written at a time");
         if let Some(failure) = &self.failed {
             return Err(CommitError::Failed(failure.clone()));
         }
@@ -179,24 +213,55 @@ impl<S: Storage> Journal<S> {
             hash: Hash::default(),
         };
         info.seal(&self.segments.seal, self.frame.bytes_mut());
-        let mut written = self.file.write_at(self.frame.bytes(), self.offset);
-        let mut doing = "write";
-        if written.is_ok() && self.options.durability == Durability::Disk {
-            written = self.file.sync();
-            doing = "sync";
-        }
-        if let Err(error) = written {
-            let name = segment_name(self.segment_number);
-            return Err(CommitError::Failed(self.fail(doing, &name, &error)));
-        }
+        let bytes = self.frame.take(std::mem::take(&mut self.buffer));
+        let bytes = Arc::new(bytes);
+        let sealed = SealedFrame {
+            file: Arc::clone(&self.file),
+            segment_number: self.segment_number,
+            offset: self.offset,
+            bytes: Arc::clone(&bytes),
+            durability: self.options.durability,
+        };
         self.offset += info.frame_bytes();
+        self.move_frame();
+        self.in_flight = Some(InFlight { info, bytes });
+        Ok(sealed)
+    }
+
+    /// The second half of [`commit`](Self::commit): what became of the frame in flight.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit).
+    ///
+    /// # Panics
+    ///
+    /// If no frame is in flight.
+    pub fn complete(&mut self, written: Written) -> Result<FrameInfo, CommitError> {
+        let InFlight { info, bytes } = self.in_flight.take().expect("a frame is in flight");
+        if let Err(failure) = written.result {
+            self.failed = Some(failure.clone());
+            return Err(CommitError::Failed(failure));
+        }
         self.head = Head {
             sequence: info.sequence,
             hash: info.hash,
             records: info.records_before + u64::from(info.count),
         };
-        self.move_frame();
+        // Whoever wrote it let go of it before they said so.
+        self.buffer = Arc::try_unwrap(bytes).unwrap_or_default();
         Ok(info)
+    }
+
+    /// Whether a sealed frame is not complete yet.
+    pub fn is_in_flight(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    /// Whether [`begin`](Self::begin) would move on to another segment for such a frame.
+    pub fn would_roll(&self, payload_bytes_max: usize, records_max: usize) -> bool {
+        let bytes = grown(FRAME_HEADER_BYTES, payload_bytes_max, records_max);
+        bytes as u64 > self.segments.segment_bytes - self.offset
     }
 
     /// A reader of committed records, to be shared with other threads.

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `push` | the copy of the payload and its hardware CRC32C; no allocation once the buffer is warm |
 //! | `commit` | one BLAKE3 over the frame, one write, one sync ([`Durability::Disk`]) or none |
+//! | `seal`, then `complete` | the same, but the write and the sync may be another thread's |
 //! | `begin` | nothing, or at the end of a segment: one rename, two small syncs |
 //! | `Reader::record` | one read of 512 bytes; two for a longer record |
 //!
@@ -35,6 +36,7 @@ mod options;
 mod reader;
 mod retire;
 mod scan;
+mod sealed_frame;
 mod segments;
 mod spare;
 mod storage;
@@ -52,5 +54,6 @@ pub use open::{Cut, Opened};
 pub use options::{Durability, Options, UnknownDurability};
 pub use reader::Reader;
 pub use scan::{Scanned, Tail, scan, scan_retired};
+pub use sealed_frame::{SealedFrame, Written};
 pub use storage::{LockAttempt, Storage, StorageFile};
 pub use walk::Visited;

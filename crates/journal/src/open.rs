@@ -109,6 +109,8 @@ pub(crate) fn open<S: Storage, E>(
         offset: walked.offset,
         head: walked.head,
         frame: OpenFrame::new(0, 0),
+        in_flight: None,
+        buffer: Vec::new(),
         options,
         failed: None,
         spares,

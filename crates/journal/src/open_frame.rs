@@ -1,4 +1,4 @@
-//! The frame being gathered: one buffer, reused for every frame.
+//! The frame being gathered, in a buffer that is used again.
 
 use crate::address::Address;
 use crate::format::{FRAME_HEADER_BYTES, RECORD_HEADER_BYTES, Seal, payload_length, seal_record};
@@ -23,6 +23,15 @@ impl OpenFrame {
             bytes_max,
             begun: false,
         }
+    }
+
+    /// Takes the frame away and leaves an empty one, which goes on in `buffer`.
+    pub(crate) fn take(&mut self, buffer: Vec<u8>) -> Vec<u8> {
+        let taken = std::mem::replace(&mut self.bytes, buffer);
+        self.bytes.resize(FRAME_HEADER_BYTES, 0);
+        self.count = 0;
+        self.begun = false;
+        taken
     }
 
     /// Empties the frame and moves it to another place.
@@ -84,14 +93,19 @@ impl OpenFrame {
     }
 
     pub(crate) fn pushed(&self, address: Address) -> Option<&[u8]> {
-        let at = usize::try_from(address.to_u64().checked_sub(self.start)?).ok()?;
-        if at < FRAME_HEADER_BYTES {
-            return None;
-        }
-        let record = self.bytes.get(at..)?;
-        let payload = record.get(RECORD_HEADER_BYTES..)?;
-        payload.get(..payload_length(record))
+        payload_at(&self.bytes, self.start, address)
     }
+}
+
+/// The payload of the record at `address` in a frame that begins at `start`; `None` past its ends.
+pub(crate) fn payload_at(frame: &[u8], start: u64, address: Address) -> Option<&[u8]> {
+    let at = usize::try_from(address.to_u64().checked_sub(start)?).ok()?;
+    if at < FRAME_HEADER_BYTES {
+        return None;
+    }
+    let record = frame.get(at..)?;
+    let payload = record.get(RECORD_HEADER_BYTES..)?;
+    payload.get(..payload_length(record))
 }
 
 /// The length that a frame of `bytes` gets with so much more in it; saturates.

@@ -11,27 +11,46 @@ use ledger::{
 use testkit::ManualClock;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::{BATCH_EXPIRIES_MAX, Expiring, ROUND_EXPIRIES, ROUND_REQUEST_BYTES, Writer};
+use super::{
+    BATCH_EXPIRIES_MAX, Expiring, ROUND_EXPIRIES, ROUND_REQUEST_BYTES, Writer, part_bytes,
+};
 use crate::engine::Options;
 use crate::metrics::Metrics;
 use crate::open::{Recovered, recover};
-use crate::queue::{Queue, queue};
+use crate::queue::{Answer, Queue, queue};
 use crate::shared::Shared;
+use crate::syncer::Syncer;
 
-/// A writer that does nothing by itself, and the callers' end of its queue.
-fn idle_writer(clock: &Arc<ManualClock>) -> (Writer<FaultyStorage>, Queue) {
-    let options = journal::Options {
+fn options() -> Options {
+    let journal = journal::Options {
         segment_bytes: 64 << 10,
         frame_bytes_max: 32 << 10,
         ..Options::default().journal
     };
+    Options {
+        journal,
+        ..Options::default()
+    }
+}
+
+/// A writer that does nothing by itself, and the callers' end of its queue.
+fn idle_writer(clock: &Arc<ManualClock>) -> (Writer<FaultyStorage>, Queue) {
+    idle_writer_over(FaultyStorage::new(1), clock)
+}
+
+fn idle_writer_over(
+    storage: FaultyStorage,
+    clock: &Arc<ManualClock>,
+) -> (Writer<FaultyStorage>, Queue) {
+    let options = options().journal;
+    let frame_bytes_max = options.frame_bytes_max;
     let Recovered {
         journal,
         books,
         draft,
         last,
         ..
-    } = recover(FaultyStorage::new(1), options).unwrap();
+    } = recover(storage, options).unwrap();
     let (queue, waiting) = queue(usize::MAX);
     let writer = Writer {
         shared: Arc::new(Shared::new(books, journal.reader())),
@@ -43,6 +62,9 @@ fn idle_writer(clock: &Arc<ManualClock>) -> (Writer<FaultyStorage>, Queue) {
         metrics: Metrics::new(),
         answers: Vec::new(),
         expiring: Expiring::default(),
+        syncer: Syncer::late(),
+        in_flight: Vec::new(),
+        part_bytes: part_bytes(frame_bytes_max),
     };
     (writer, queue)
 }
@@ -167,4 +189,120 @@ fn a_batch_that_depends_on_too_many_expiries_comes_through_in_the_end() {
     // Nothing was done under its id, and asked again it is.
     let codes = give(&mut writer, &queue, all()).unwrap();
     assert_eq!(codes, ["created"]);
+}
+
+/// A writer over this storage that has every frame written late, and its queue.
+fn late_writer(storage: &FaultyStorage) -> (Writer<FaultyStorage>, Queue) {
+    let (mut writer, queue) = idle_writer_over(storage.clone(), &Arc::default());
+    writer.part_bytes = 1;
+    let open = |id| {
+        Command::OpenAccount(OpenAccount {
+            id: account_id(id),
+            currency: Currency::new("BRL").unwrap(),
+            credit_limit: 0,
+        })
+    };
+    let opened = ["payer", "payee"].map(open).to_vec();
+    assert_eq!(give(&mut writer, &queue, opened).unwrap(), ["created"; 2]);
+    (writer, queue)
+}
+
+type Answered = tokio::sync::oneshot::Receiver<Answer>;
+
+fn push(queue: &Queue, commands: Vec<Command>) -> Answered {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let batch = Batch::independent(commands).unwrap();
+    queue.push(vec![batch], deadline).unwrap()
+}
+
+fn transfer(id: u128, debit: &str, credit: &str, amount: u64) -> Command {
+    Command::Transfer(moves(id, debit, credit, amount))
+}
+
+fn codes(answered: &mut Answered) -> Vec<&'static str> {
+    let outcomes = answered.try_recv().unwrap().unwrap();
+    outcomes[0].iter().map(Outcome::code).collect()
+}
+
+/// Two calls: the second spends what the first one brings, and asks for it again.
+fn two_calls(queue: &Queue) -> [Answered; 2] {
+    let first = vec![
+        transfer(1, "world:BRL", "payer", 100),
+        transfer(2, "payer", "payee", 101),
+    ];
+    let mut second = first.clone();
+    second.push(transfer(3, "payer", "payee", 100));
+    second.push(transfer(4, "payer", "payee", 1));
+    [push(queue, first), push(queue, second)]
+}
+
+#[test]
+fn a_frame_is_decided_upon_the_one_on_its_way_and_answered_after_it() {
+    let storage = FaultyStorage::new(1);
+    let (mut writer, queue) = late_writer(&storage);
+    let [mut first, mut second] = two_calls(&queue);
+    let written_before = storage.operations();
+
+    let request = writer.next_request().unwrap();
+    writer.round(request);
+    assert!(writer.journal.is_in_flight());
+    assert_eq!(storage.operations(), written_before);
+    assert_eq!(first.try_recv().unwrap_err(), TryRecvError::Empty);
+    let balance = |writer: &Writer<FaultyStorage>, id| {
+        let books = writer.shared.books.read();
+        books
+            .accounts
+            .get(&account_id(id))
+            .unwrap()
+            .account
+            .balance()
+    };
+    assert_eq!(balance(&writer, "payer"), 0);
+
+    // The next one is decided before the first is written, and written after it.
+    let request = writer.next_request().unwrap();
+    writer.take(request);
+    assert_eq!(storage.operations(), written_before);
+    assert_eq!(second.try_recv().unwrap_err(), TryRecvError::Empty);
+    writer.flush(true);
+    assert_eq!(codes(&mut first), ["created", "insufficient_funds"]);
+    assert_eq!(
+        (balance(&writer, "payer"), balance(&writer, "payee")),
+        (100, 0)
+    );
+    assert_eq!(second.try_recv().unwrap_err(), TryRecvError::Empty);
+    writer.land();
+    let expected = [
+        "exists",
+        "insufficient_funds",
+        "created",
+        "insufficient_funds",
+    ];
+    assert_eq!(codes(&mut second), expected);
+    assert_eq!(
+        (balance(&writer, "payer"), balance(&writer, "payee")),
+        (0, 100)
+    );
+    drop(writer);
+    let recovered = recover(storage.crash(), options().journal).unwrap();
+    assert_eq!(recovered.books.ids.transfers.len(), 4);
+}
+
+#[test]
+fn who_relies_on_a_frame_that_fails_is_not_answered_well() {
+    let storage = FaultyStorage::new(1);
+    let (mut writer, queue) = late_writer(&storage);
+    let [mut first, mut second] = two_calls(&queue);
+    // What follows upon what was answered before only.
+    let mut third = push(&queue, vec![transfer(9, "world:BRL", "payee", 1)]);
+    let request = writer.next_request().unwrap();
+    writer.round(request);
+    storage.fail_operation(storage.operations() + 1);
+    let request = writer.next_request().unwrap();
+    writer.round(request);
+    for answered in [&mut first, &mut second, &mut third] {
+        let answer = answered.try_recv().unwrap();
+        assert_eq!(answer.unwrap_err(), Unavailable::StorageFailed);
+    }
+    assert_eq!(writer.shared.books.read().ids.transfers.len(), 0);
 }

@@ -15,7 +15,7 @@ const STEPS_LONG: usize = 60;
 /// How many operations the workload takes when nothing happens.
 fn operations(seed: u64, steps: usize) -> u64 {
     let storage = FaultyStorage::new(seed);
-    Workload::new(seed).run(&storage, steps);
+    Workload::of_either_kind(seed).run(&storage, steps);
     storage.operations()
 }
 
@@ -37,7 +37,7 @@ fn every_operation_is_a_crash_point() {
             again.point = format!("crash after operation {number}, power cut: {power_cut}");
             let storage = FaultyStorage::new(seed);
             storage.crash_after_operation(number);
-            let mut workload = Workload::new(seed);
+            let mut workload = Workload::of_either_kind(seed);
             workload.run(&storage, STEPS);
             let storage = restart(&storage, power_cut);
             workload.recover(&storage, 3);
@@ -52,7 +52,7 @@ fn crash_after_crash_loses_nothing() {
     for seed in Seeds::from_env(300) {
         let mut again = Again::new(seed);
         let mut random = StdRng::seed_from_u64(seed);
-        let mut workload = Workload::new(seed);
+        let mut workload = Workload::of_either_kind(seed);
         let mut storage = FaultyStorage::new(seed);
         for crash in 0..random.random_range(2..7) {
             // Often the crash comes while the one before is being recovered from.
@@ -79,7 +79,7 @@ fn a_crash_of_a_failing_disk_loses_nothing() {
         again.point = format!("operation {number} fails, power cut: {power_cut}");
         let storage = FaultyStorage::new(seed);
         storage.fail_operation(number);
-        let mut workload = Workload::new(seed);
+        let mut workload = Workload::of_either_kind(seed);
         workload.run(&storage, STEPS);
         let storage = restart(&storage, power_cut);
         workload.recover(&storage, 3);

@@ -22,8 +22,14 @@ pub(crate) fn options() -> Options {
     small(24, 20)
 }
 
+/// How many steps go in one call where frames overlap.
+const STEPS_JOINED: usize = 6;
+
 /// One seed's run.
 pub(crate) struct Workload {
+    /// Whether calls need several frames, and segments hold several: then one is decided while the
+    /// one before is on its way to the disk.
+    overlaps: bool,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) model: Model,
     generator: Generator,
@@ -41,6 +47,7 @@ pub(crate) struct Workload {
 impl Workload {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
+            overlaps: false,
             clock: Arc::default(),
             model: Model::default(),
             generator: Generator::new(seed, GeneratorOptions::default()),
@@ -52,12 +59,25 @@ impl Workload {
         }
     }
 
+    /// For every other seed, one whose frames overlap.
+    pub(crate) fn of_either_kind(seed: u64) -> Self {
+        Self {
+            overlaps: seed % 2 == 1,
+            ..Self::new(seed)
+        }
+    }
+
     /// Opens the engine, and cuts the model to what it found.
     pub(crate) fn open(
         &mut self,
         storage: &FaultyStorage,
     ) -> Result<EmbeddedEngine<FaultyStorage>, OpenError> {
-        let opened = EmbeddedEngine::open(storage.clone(), options(), self.clock.clone());
+        let options = if self.overlaps {
+            small(128, 18)
+        } else {
+            options()
+        };
+        let opened = EmbeddedEngine::open(storage.clone(), options, self.clock.clone());
         let (engine, recovery) = opened?;
         self.model.cut_to(recovery.journal.head.records as usize);
         Ok(engine)
@@ -78,7 +98,8 @@ impl Workload {
         steps: usize,
     ) -> bool {
         (0..steps).all(|_| {
-            let batches = self.draw();
+            let steps = if self.overlaps { STEPS_JOINED } else { 1 };
+            let batches: Vec<_> = (0..steps).flat_map(|_| self.draw()).collect();
             !storage.is_stopped() && self.submit(engine, &batches)
         })
     }

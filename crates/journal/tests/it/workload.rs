@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use journal::faulty::FaultyStorage;
-use journal::{Address, Durability, Journal, OpenError, Opened, Options};
+use journal::{Address, Durability, Journal, OpenError, Opened, Options, SealedFrame};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use testkit::Seeds;
@@ -120,36 +120,89 @@ pub(crate) fn open_as(
 }
 
 /// Commits `frames` random frames; stops at the first refusal and says whether there was one.
+/// Often a frame is written only once the next one is gathered.
 pub(crate) fn append(
     journal: &mut Journal<FaultyStorage>,
     random: &mut StdRng,
     frames: usize,
     history: &mut History,
 ) -> bool {
+    let mut in_flight: Option<(SealedFrame<FaultyStorage>, Frame)> = None;
     for _ in 0..frames {
         let payloads = draw_payloads(random);
         let bytes = payloads.iter().map(Vec::len).sum();
+        if journal.would_roll(bytes, payloads.len()) && !land(journal, &mut in_flight, history) {
+            return false;
+        }
         if journal.begin(bytes, payloads.len()).is_err() {
+            // What is in flight is written all the same.
+            land(journal, &mut in_flight, history);
             return false;
         }
-        let time_ns = random.random();
-        let push = |payload: Vec<u8>| {
-            (
-                journal.push(|buffer| buffer.extend_from_slice(&payload)),
-                payload,
-            )
-        };
-        let frame = Frame {
-            time_ns,
-            records: payloads.into_iter().map(push).collect(),
-        };
-        if journal.commit(time_ns).is_err() {
-            history.unanswered = Some(frame);
+        let frame = gather(journal, random.random(), payloads);
+        check_pushed(journal, &frame, in_flight.as_ref());
+        if !land(journal, &mut in_flight, history) {
             return false;
         }
-        history.answered.push(frame);
+        let Ok(sealed) = journal.seal(frame.time_ns) else {
+            return false;
+        };
+        in_flight = Some((sealed, frame));
+        if random.random() && !land(journal, &mut in_flight, history) {
+            return false;
+        }
     }
-    true
+    land(journal, &mut in_flight, history)
+}
+
+fn gather(journal: &mut Journal<FaultyStorage>, time_ns: u64, payloads: Vec<Vec<u8>>) -> Frame {
+    let push = |payload: Vec<u8>| {
+        let address = journal.push(|buffer| buffer.extend_from_slice(&payload));
+        (address, payload)
+    };
+    Frame {
+        time_ns,
+        records: payloads.into_iter().map(push).collect(),
+    }
+}
+
+/// What is not on the disk yet is told from memory.
+fn check_pushed(
+    journal: &Journal<FaultyStorage>,
+    open: &Frame,
+    in_flight: Option<&(SealedFrame<FaultyStorage>, Frame)>,
+) {
+    assert_eq!(journal.is_in_flight(), in_flight.is_some());
+    let sealed = in_flight.map(|(_, frame)| frame);
+    for (address, payload) in [Some(open), sealed]
+        .into_iter()
+        .flatten()
+        .flat_map(|f| &f.records)
+    {
+        assert_eq!(journal.pushed(*address), Some(&payload[..]));
+    }
+}
+
+/// Whether the frame in flight, if there is one, reached the disk.
+fn land(
+    journal: &mut Journal<FaultyStorage>,
+    in_flight: &mut Option<(SealedFrame<FaultyStorage>, Frame)>,
+    history: &mut History,
+) -> bool {
+    let Some((sealed, frame)) = in_flight.take() else {
+        return true;
+    };
+    match journal.complete(sealed.write()) {
+        Ok(info) => {
+            assert_eq!(info.sequence, history.answered.len() as u64 + 1);
+            history.answered.push(frame);
+            true
+        }
+        Err(_) => {
+            history.unanswered = Some(frame);
+            false
+        }
+    }
 }
 
 fn draw_payloads(random: &mut StdRng) -> Vec<Vec<u8>> {

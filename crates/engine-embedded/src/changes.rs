@@ -1,0 +1,110 @@
+//! What one frame changes.
+
+use hashbrown::HashMap;
+
+use journal::Address;
+use ledger::{
+    AccountId, BatchId, Millis, Payment, PaymentId, ProcessorName, Timestamp, TransferId,
+};
+
+use crate::accounts::{Accounts, Kept, Slot};
+
+/// What a frame's events change of the books.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) accounts: ChangedAccounts,
+    pub(crate) transfers: HashMap<TransferId, Address>,
+    pub(crate) payment_ids: HashMap<PaymentId, Address>,
+    pub(crate) batches: HashMap<BatchId, Address>,
+    pub(crate) checkpoints: Vec<(Slot, Address)>,
+    pub(crate) payments: HashMap<PaymentId, Payment>,
+    pub(crate) summary: Vec<SummaryChange>,
+    pub(crate) purges: Vec<Timestamp>,
+}
+
+/// What happens to the sums of settled payments.
+#[derive(Debug)]
+pub(crate) enum SummaryChange {
+    Settled {
+        processor: ProcessorName,
+        requested_at: Millis,
+        amount: u64,
+    },
+    Purged,
+}
+
+/// Accounts that a frame opens or changes.
+#[derive(Debug, Default)]
+pub(crate) struct ChangedAccounts {
+    changed: Vec<(Slot, Kept)>,
+    /// By slot: the place in `changed`, plus 1; 0 when unchanged.
+    places: Vec<u32>,
+    new: Vec<AccountId>,
+    new_slots: HashMap<AccountId, Slot>,
+}
+
+impl ChangedAccounts {
+    /// How many it opens.
+    pub(crate) const fn new_count(&self) -> usize {
+        self.new.len()
+    }
+
+    /// The slot of an account that it opens.
+    pub(crate) fn new_slot(&self, id: &AccountId) -> Option<Slot> {
+        if self.new.is_empty() {
+            return None;
+        }
+        self.new_slots.get(id).copied()
+    }
+
+    pub(crate) fn get(&self, slot: Slot) -> Option<&Kept> {
+        let (_, kept) = self.changed.get(self.place(slot)?)?;
+        Some(kept)
+    }
+
+    /// The account as it is changed; `before` tells what it was.
+    pub(crate) fn get_mut(&mut self, slot: Slot, before: impl FnOnce() -> Kept) -> &mut Kept {
+        let place = match self.place(slot) {
+            Some(place) => place,
+            None => self.change(slot, before()),
+        };
+        &mut self.changed[place].1
+    }
+
+    pub(crate) fn open(&mut self, slot: Slot, id: &AccountId, kept: Kept) {
+        self.new.push(id.clone());
+        self.new_slots.insert(id.clone(), slot);
+        self.change(slot, kept);
+    }
+
+    /// Hands the changes over. New accounts are in `changed` in the order of their slots.
+    pub(crate) fn publish(&mut self, published: &mut Accounts) {
+        self.new_slots.clear();
+        let mut new = self.new.drain(..);
+        for (slot, kept) in self.changed.drain(..) {
+            self.places[slot as usize] = 0;
+            if (slot as usize) < published.len() {
+                published.set(slot, kept);
+            } else if let Some(id) = new.next() {
+                published.push(id, kept);
+            }
+        }
+    }
+
+    fn place(&self, slot: Slot) -> Option<usize> {
+        match self.places.get(slot as usize) {
+            None | Some(0) => None,
+            Some(place) => Some(*place as usize - 1),
+        }
+    }
+
+    fn change(&mut self, slot: Slot, kept: Kept) -> usize {
+        if self.places.len() <= slot as usize {
+            self.places.resize(slot as usize + 1, 0);
+        }
+        self.changed.push((slot, kept));
+        let place = u32::try_from(self.changed.len()).unwrap_or_else(|_| panic!("2^32 changes"));
+        self.places[slot as usize] = place;
+        place as usize - 1
+    }
+}
