@@ -20,8 +20,9 @@ use crate::call::{self, CallError};
 use crate::link::{Link, RETRY_PAUSE, told};
 use crate::metrics::Metrics;
 
-/// About how many bytes go in one call; a single request may have more.
-const CALL_BYTES: usize = 512 * 1024;
+/// About how many bytes go in one call; a single request may have more. What waits beyond it goes
+/// in another one, which the ledger decides while it syncs this one.
+const CALL_BYTES: usize = 128 * 1024;
 /// How many commands go in one call; a single request may have more.
 const CALL_COMMANDS: usize = 16_384;
 /// How many bytes have to wait for a call beside those in flight.
