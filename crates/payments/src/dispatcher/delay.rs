@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use ledger::PaymentId;
 
-/// So long after a processor's own word it is taken for true; then one request may find out.
-const REPORT_HOLDS: Duration = Duration::from_secs(5);
-/// Likewise after an answer, which tells of one request alone.
+/// So long after an answer, which tells of one request alone, it is taken for true; then one
+/// request may find out.
 const ANSWER_HOLDS: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
@@ -18,6 +17,9 @@ pub(super) struct Delay {
     estimate: Duration,
     evidence_at: Duration,
     holds_until: Duration,
+    /// What the processor said last, and how long that holds.
+    word: Duration,
+    word_until: Duration,
     /// The requests under way, oldest first.
     under_way: BTreeSet<(Duration, PaymentId)>,
 }
@@ -41,6 +43,10 @@ impl Delay {
             self.estimate = took.min((self.estimate + took) / 2);
             self.evidence_at = sent_at;
             self.holds_until = now + ANSWER_HOLDS;
+            if took / 2 <= self.word {
+                // No slower than it said: its word stands.
+                self.holds_until = self.holds_until.max(self.word_until);
+            }
         }
     }
 
@@ -49,12 +55,19 @@ impl Delay {
         asked_at >= self.evidence_at
     }
 
-    /// The processor's own word, asked for at `asked_at`.
-    pub(super) fn report(&mut self, asked_at: Duration, delay_min: Duration) {
+    /// The processor's own word, asked for at `asked_at`: taken for true until `holds_until`, when
+    /// one request may find out.
+    pub(super) fn report(
+        &mut self,
+        asked_at: Duration,
+        delay_min: Duration,
+        holds_until: Duration,
+    ) {
         if self.is_older_than(asked_at) {
             self.estimate = delay_min;
             self.evidence_at = asked_at;
-            self.holds_until = asked_at + REPORT_HOLDS;
+            self.holds_until = holds_until;
+            (self.word, self.word_until) = (delay_min, holds_until);
         }
     }
 
@@ -99,8 +112,8 @@ mod tests {
         assert_eq!(delay.expected(ms(1_500)), ms(10));
         delay.end(ms(0), id(1), ms(2_000));
         assert_eq!(delay.expected(ms(2_000)), ms(10));
-        delay.report(ms(3_000), ms(700));
-        delay.report(ms(2_000), ms(1));
+        delay.report(ms(3_000), ms(700), ms(8_000));
+        delay.report(ms(2_000), ms(1), ms(7_000));
         assert_eq!(delay.expected(ms(3_000)), ms(700));
         assert!(!delay.is_stale(ms(7_999)) && delay.is_stale(ms(8_000)));
         delay.start(ms(8_000), id(3));
@@ -108,5 +121,20 @@ mod tests {
         assert_eq!(delay.expected(ms(9_500)), ms(1_100));
         assert!(!delay.is_stale(ms(10_499)) && delay.is_stale(ms(10_500)));
         assert_eq!(delay.under_way_count(), 0);
+    }
+
+    #[test]
+    fn an_answer_as_slow_as_was_said_does_not_shorten_the_word() {
+        let mut delay = Delay::default();
+        let id = PaymentId::from_u128;
+        delay.report(ms(0), ms(1_500), ms(6_000));
+        delay.start(ms(10), id(1));
+        delay.end(ms(10), id(1), ms(1_520));
+        assert!(!delay.is_stale(ms(5_999)) && delay.is_stale(ms(6_000)));
+        // One that is slower than was said tells of itself alone, and so does a fast one.
+        delay.report(ms(6_100), ms(0), ms(12_100));
+        delay.start(ms(6_200), id(2));
+        delay.end(ms(6_200), id(2), ms(8_200));
+        assert!(!delay.is_stale(ms(9_199)) && delay.is_stale(ms(9_200)));
     }
 }

@@ -28,6 +28,8 @@ const ASK_WAIT_MIN: Duration = Duration::from_millis(100);
 const ASK_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Another node's report is looked for so long after it should be there, or was not.
 const REPORT_WAIT: Duration = Duration::from_millis(200);
+/// A report holds until the next one is overdue by so much.
+const WORD_GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Processor {
@@ -235,7 +237,9 @@ impl Processor {
                 return;
             }
         }
-        self.delay.report(asked_at, report.delay_min);
+        let interval = self.policy.health_interval.unwrap_or_default();
+        let overdue_at = asked_at + interval + WORD_GRACE;
+        self.delay.report(asked_at, report.delay_min, overdue_at);
         match (report.failing, self.breaker) {
             (true, Breaker::Closed) => self.open(now),
             (false, Breaker::Open { .. }) => self.breaker = Breaker::Open { probe_at: now },

@@ -219,7 +219,10 @@ fn what_is_too_slow_is_left_alone_until_it_says_otherwise() {
 fn better_late_than_never() {
     let mut desk = Desk::new();
     for place in 0..2 {
-        desk.dispatcher.processors[place].health_asked_at = Some(Duration::ZERO);
+        let processor = &mut desk.dispatcher.processors[place];
+        processor.health_asked_at = Some(Duration::ZERO);
+        // What it says is taken for true until its next report is overdue.
+        processor.policy.health_interval = Some(ms(4_000));
         let report = HealthReport {
             failing: false,
             delay_min: ms(4_000),
@@ -326,6 +329,9 @@ fn what_another_node_was_told_counts_unless_this_one_knows_better() {
         delay_min: ms(delay),
         age: ms(age),
     };
+    for processor in &mut desk.dispatcher.processors {
+        processor.policy.health_interval = Some(ms(5_000));
+    }
     desk.tick(10_000);
     desk.dispatcher.processors[0].health_asked_at = Some(desk.now);
     desk.tell(Input::Health(0, Some(told(2_000, 4_000))));
