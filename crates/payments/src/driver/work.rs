@@ -48,6 +48,11 @@ pub(super) struct Driver {
     look_at: Instant,
     /// What was begun under the lease reports here.
     reports: mpsc::UnboundedSender<Input>,
+    /// The commands for the next batch.
+    commands: Vec<(PaymentId, Command)>,
+    /// How many outcomes of the batch under way are still to come: one is under way at a time, so
+    /// that what comes up meanwhile goes together.
+    outcomes_left: usize,
 }
 
 /// What reaches the task.
@@ -119,6 +124,8 @@ impl Driver {
             lease: ClaimsLease::ALONE,
             look_at: Instant::now(),
             reports: mpsc::unbounded_channel().0,
+            commands: Vec::new(),
+            outcomes_left: 0,
         }
     }
 
@@ -149,6 +156,8 @@ impl Driver {
     async fn work(&mut self, sources: &mut Sources) -> bool {
         let (reports, mut received) = mpsc::unbounded_channel();
         self.reports = reports;
+        self.commands.clear();
+        self.outcomes_left = 0;
         let mut effects = Vec::new();
         self.tell(Input::Tick, &mut effects);
         self.carry_out(&mut effects);
@@ -196,8 +205,11 @@ impl Driver {
     }
 
     fn tell(&mut self, input: Input, effects: &mut Vec<Effect>) {
-        if let Input::Outcome(id, Ok(_)) = &input {
-            self.mailbox.settling.end(*id);
+        if let Input::Outcome(id, result) = &input {
+            self.outcomes_left = self.outcomes_left.saturating_sub(1);
+            if result.is_ok() {
+                self.mailbox.settling.end(*id);
+            }
         }
         let now = Now {
             at: self.started.elapsed(),
@@ -206,11 +218,10 @@ impl Driver {
         self.dispatcher.handle(now, input, effects);
     }
 
-    fn carry_out(&self, effects: &mut Vec<Effect>) {
-        let mut commands = Vec::new();
+    fn carry_out(&mut self, effects: &mut Vec<Effect>) {
         for effect in effects.drain(..) {
             match effect {
-                Effect::Submit(id, command) => commands.push((id, command)),
+                Effect::Submit(id, command) => self.commands.push((id, command)),
                 Effect::Send(request) => self.send(request),
                 Effect::Ask {
                     id,
@@ -230,9 +241,11 @@ impl Driver {
                 }
             }
         }
-        while !commands.is_empty() {
-            let rest = commands.split_off(commands.len().min(BATCH_MAX));
-            self.submit(std::mem::replace(&mut commands, rest));
+        if self.outcomes_left == 0 && !self.commands.is_empty() {
+            let rest = self.commands.split_off(self.commands.len().min(BATCH_MAX));
+            let commands = std::mem::replace(&mut self.commands, rest);
+            self.outcomes_left = commands.len();
+            self.submit(commands);
         }
     }
 
