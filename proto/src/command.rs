@@ -102,6 +102,7 @@ fn payment_to_message(command: &Command) -> Kind {
             expected: Some(payment::expected_to_message(*expected)),
             code: payment::refused_code_to_message(*code).into(),
         }),
+        Command::ResolvePayment(resolve) => Kind::ResolvePayment(resolve.into()),
         _ => Kind::PurgePayments(v1::PurgePayments {}),
     }
 }
@@ -168,6 +169,7 @@ fn payment_from_message(command: Kind) -> Result<Command, Invalid> {
             expected: payment::expected(refuse.expected)?,
             code: payment::refused_code(refuse.code)?,
         },
+        Kind::ResolvePayment(resolve) => Command::ResolvePayment(resolve.try_into()?),
         _ => Command::PurgePayments,
     })
 }

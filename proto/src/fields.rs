@@ -2,7 +2,7 @@
 
 use compact_str::CompactString;
 use ledger::{
-    AccountId, BatchId, Currency, PaymentId, ProcessorName, Reference, Timestamp, TransferId,
+    AccountId, BatchId, Currency, Note, PaymentId, ProcessorName, Reference, Timestamp, TransferId,
 };
 
 /// What a message says and the ledger's types cannot.
@@ -20,6 +20,9 @@ pub enum Invalid {
     /// A text that is no processor's name.
     #[error("`processor` has to be 1 to 32 characters of A-Z a-z 0-9 _ -")]
     Processor,
+    /// A text that is no operator's note.
+    #[error("`{0}` has to be 1 to 140 characters, none of them a control character")]
+    Note(&'static str),
     /// A text that is no currency.
     #[error("`currency` has to be a code of ISO 4217 in capitals, such as BRL")]
     Currency,
@@ -87,6 +90,10 @@ pub(crate) fn payer(text: &str) -> Result<Option<AccountId>, Invalid> {
 
 pub(crate) fn processor(text: &str) -> Result<ProcessorName, Invalid> {
     ProcessorName::new(text).map_err(|_| Invalid::Processor)
+}
+
+pub(crate) fn note(text: String, field: &'static str) -> Result<Note, Invalid> {
+    Note::try_from(CompactString::from(text)).map_err(|_| Invalid::Note(field))
 }
 
 pub(crate) fn currency(text: &str) -> Result<Currency, Invalid> {

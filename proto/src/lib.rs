@@ -14,6 +14,7 @@ mod outcome;
 mod payment;
 mod reads;
 mod refusal;
+mod resolution;
 pub mod submit;
 mod transfer;
 mod unavailable;

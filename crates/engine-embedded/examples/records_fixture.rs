@@ -20,12 +20,16 @@ mod picture;
 #[path = "../tests/it/script.rs"]
 mod script;
 
-use script::{Step, steps};
+use script::{Step, resolution_steps, steps};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let path = std::env::args()
-        .nth(1)
-        .ok_or("usage: records_fixture <new directory>")?;
+    let usage = "usage: records_fixture all|resolutions <new directory>";
+    let steps = match std::env::args().nth(1).as_deref() {
+        Some("all") => steps(),
+        Some("resolutions") => resolution_steps(),
+        _ => return Err(usage.into()),
+    };
+    let path = std::env::args().nth(2).ok_or(usage)?;
     fs::create_dir(&path)?;
     let clock = Arc::new(ManualClock::default());
     let storage = FileStorage::open(&path)?;
@@ -33,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()?;
-    for step in steps() {
+    for step in steps {
         match step {
             Step::Advance(by) => clock.advance_ns(by),
             Step::Submit(batches) => {

@@ -46,6 +46,9 @@ impl Books {
         for (slot, address) in changes.checkpoints.drain(..) {
             self.checkpoints.entry(slot).or_default().push(address);
         }
+        for (id, address) in changes.resolutions.drain() {
+            self.payments.set_resolution(id, address);
+        }
         for (_, payment) in changes.payments.drain() {
             self.payments.set(payment);
         }
@@ -77,11 +80,18 @@ impl Books {
 pub(crate) struct OpenPayments {
     by_id: HashMap<PaymentId, Payment>,
     by_place: BTreeSet<DuePlace>,
+    /// Where the newest resolution is of those that have one.
+    resolutions: HashMap<PaymentId, Address>,
 }
 
 impl OpenPayments {
     pub(crate) fn get(&self, id: PaymentId) -> Option<&Payment> {
         self.by_id.get(&id)
+    }
+
+    /// Where the newest resolution of an open payment is.
+    pub(crate) fn resolution(&self, id: PaymentId) -> Option<Address> {
+        self.resolutions.get(&id).copied()
     }
 
     /// The payments, oldest first.
@@ -104,6 +114,12 @@ impl OpenPayments {
         } else {
             self.by_place.remove(&payment.place());
             self.by_id.remove(&payment.id);
+            self.resolutions.remove(&payment.id);
         }
+    }
+
+    /// Says where the newest resolution of a payment is, whose own state is set after it.
+    fn set_resolution(&mut self, id: PaymentId, address: Address) {
+        self.resolutions.insert(id, address);
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Changes {
     pub(crate) batches: HashMap<BatchId, Address>,
     pub(crate) checkpoints: Vec<(Slot, Address)>,
     pub(crate) payments: HashMap<PaymentId, Payment>,
+    /// The newest resolutions.
+    pub(crate) resolutions: HashMap<PaymentId, Address>,
     pub(crate) summary: Vec<SummaryChange>,
     pub(crate) purges: Vec<Timestamp>,
 }

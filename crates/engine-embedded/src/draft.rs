@@ -75,6 +75,12 @@ impl Draft {
         open.or_else(|| self.sealed.payments.get(&id))
     }
 
+    /// Where the payment's newest resolution is, unless a published one is the newest.
+    pub(crate) fn newest_resolution(&self, id: PaymentId) -> Option<Address> {
+        let open = self.open.resolutions.get(&id);
+        open.or_else(|| self.sealed.resolutions.get(&id)).copied()
+    }
+
     fn slot(&self, published: &Accounts, id: &AccountId) -> Option<Slot> {
         let [newest, older] = self.recent.get();
         for slot in [newest, older] {
@@ -147,6 +153,10 @@ impl Draft {
                     .insert(TransferId::of_payment(payment.id), address);
             }
             Event::PaymentSettled { payment, .. } => self.summarize(books, payment),
+            Event::PaymentResolved(resolved) => {
+                self.open.resolutions.insert(resolved.payment.id, address);
+                self.summarize(books, &resolved.payment);
+            }
             Event::PaymentsPurged { timestamp, .. } => self.purge(books, *timestamp),
             Event::Refused { command, .. } => self.remember_refused(command, address),
             Event::Batch(batch) => {

@@ -7,8 +7,8 @@ use std::time::Instant;
 use journal::{FileStorage, Storage};
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, Clock, DueQuery, Engine, Millis, Outcome,
-    Payment, PaymentId, ProcessorSummary, Statement, StatementQuery, Ticker, Timestamp, TransferId,
-    Unavailable, UsedPayment, UsedTransfer,
+    Payment, PaymentId, ProcessorSummary, Resolution, Statement, StatementQuery, Ticker, Timestamp,
+    TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 
 use crate::metrics::Metrics;
@@ -202,6 +202,10 @@ impl<S: Storage> Engine for EmbeddedEngine<S> {
 
     fn payment(&self, id: PaymentId, _: Instant) -> Answer<'_, Option<UsedPayment>> {
         ready(self.shared.payment(id))
+    }
+
+    fn resolutions(&self, id: PaymentId, _: Instant) -> Answer<'_, Vec<Resolution>> {
+        ready(self.shared.resolutions(id))
     }
 
     fn payments_summary(

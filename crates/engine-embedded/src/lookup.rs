@@ -2,8 +2,8 @@
 
 use journal::{Address, ReadError, Reader, Storage};
 use ledger::{
-    Event, Payment, PaymentState, PendingState, Timestamp, Transfer, TransferId, TransferKind,
-    UsedBatch, UsedPayment, UsedTransfer,
+    Event, Payment, PaymentId, PaymentState, PendingState, RESOLUTIONS_READ_MAX, Resolution,
+    Timestamp, Transfer, TransferId, TransferKind, UsedBatch, UsedPayment, UsedTransfer,
 };
 
 use crate::record::{RecordError, Recorded, decode, next_address};
@@ -69,6 +69,10 @@ pub(crate) fn transfer(
         } => Ok(UsedTransfer::Refused(command, refusal)),
         Event::PaymentAccepted(payment) => Ok(UsedTransfer::Payment(payment.id)),
         Event::PaymentSettled { transfer, .. } => Ok(UsedTransfer::Created(transfer, None)),
+        Event::PaymentResolved(resolved) => {
+            let transfer = resolved.transfer.ok_or_else(mismatch)?;
+            Ok(UsedTransfer::Created(transfer, None))
+        }
         Event::Transfer(transfer) => match transfer.ends() {
             Some((pending_id, end)) if pending_id == id => {
                 let origin = Address::from_u64(links.origin).ok_or_else(mismatch)?;
@@ -109,6 +113,31 @@ pub(crate) fn payment(
         Some(payment) => Ok(UsedPayment::Accepted(after_purges(payment.clone(), purges))),
         None => Err(LookupError::Mismatch(newest.to_u64())),
     }
+}
+
+/// What operators decided of a payment, newest first, by the newest record about it: each record
+/// leads to the newest resolution before it.
+pub(crate) fn resolutions(
+    records: &impl Records,
+    id: PaymentId,
+    newest: Address,
+) -> Result<Vec<Resolution>, LookupError> {
+    let mut resolutions = Vec::new();
+    let mut next = Some(newest);
+    while let Some(address) = next
+        && resolutions.len() < RESOLUTIONS_READ_MAX
+    {
+        let Recorded { links, event } = records.recorded(address)?;
+        let is_own = event.payment().is_some_and(|payment| payment.id == id);
+        match event {
+            Event::PaymentResolved(resolved) if is_own => resolutions.push(resolved.resolution),
+            // Whatever happened to it last, its acceptance's refusal too.
+            _ if address == newest => {}
+            _ => return Err(LookupError::Mismatch(address.to_u64())),
+        }
+        next = Address::from_u64(links.origin);
+    }
+    Ok(resolutions)
 }
 
 fn after_purges(payment: Payment, purges: &[Timestamp]) -> Payment {

@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use journal::{Address, Storage};
 use ledger::{
-    Account, AccountId, BalanceAt, DueQuery, Entry, Limit, Payment, PaymentId, STATEMENT_PAGE_MAX,
-    Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, BalanceAt, DueQuery, Entry, Limit, Payment, PaymentId, Resolution,
+    STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment,
+    UsedTransfer,
 };
 
 use crate::accounts::Kept;
@@ -110,6 +111,14 @@ impl<S: Storage> Shared<S> {
         lookup::payment(&self.reader, newest, &purges)
             .map(Some)
             .map_err(|error| damaged(self, &error))
+    }
+
+    pub(crate) fn resolutions(&self, id: PaymentId) -> Result<Vec<Resolution>, Unavailable> {
+        let newest = self.books.read().ids.payments.get(id);
+        let Some(newest) = newest else {
+            return Ok(Vec::new());
+        };
+        lookup::resolutions(&self.reader, id, newest).map_err(|error| damaged(self, &error))
     }
 
     pub(crate) fn payments_due(&self, query: DueQuery) -> Vec<Payment> {

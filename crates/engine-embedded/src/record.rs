@@ -13,8 +13,8 @@ mod tests;
 /// The first byte of every record of this layout.
 const VERSION: u8 = 1;
 
-/// The most bytes of any record: a settlement holds its payment and its transfer, each with a
-/// description and account ids; an atomic batch's own may hold the outcome of a member.
+/// The most bytes of any record but a resolution's: a settlement holds its payment and its transfer,
+/// each with a description and account ids; an atomic batch's own may hold the outcome of a member.
 pub(crate) const RECORD_BYTES_MAX: usize = 2_048;
 
 /// The most bytes that the record of this command takes.
@@ -22,6 +22,8 @@ pub(crate) fn record_bytes_max(command: &Command) -> usize {
     match command {
         // What the event adds: ids of two sides after it, timestamp, links.
         Command::Transfer(_) | Command::Pend { .. } => command.size_bytes() + 320,
+        // As much as its settlement would, and the resolution.
+        Command::ResolvePayment(resolve) => RECORD_BYTES_MAX + resolve.texts_bytes() + 96,
         _ => RECORD_BYTES_MAX,
     }
 }
@@ -34,7 +36,7 @@ pub(crate) struct Links {
     /// The credit account's previous entry; 0 likewise.
     pub(crate) credit_previous: u64,
     /// The pending transfer that a post, void or expiry ends; the first member of an applied
-    /// atomic batch; else 0.
+    /// atomic batch; the newest resolution before it of a payment that it is about; else 0.
     pub(crate) origin: u64,
 }
 

@@ -85,6 +85,10 @@ impl<'a, S: Storage> Working<'a, S> {
 
     /// Where what the event ends or follows upon is.
     fn origin(&self, event: &Event) -> Option<Address> {
+        if let Some(payment) = event.payment() {
+            let decided = self.draft.newest_resolution(payment.id);
+            return decided.or_else(|| self.books.payments.resolution(payment.id));
+        }
         let (pending_id, _) = event.transfer()?.ends()?;
         self.newest(pending_id)
     }

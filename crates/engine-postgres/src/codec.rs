@@ -5,8 +5,9 @@
 //! its end.
 
 use ledger::{
-    Account, AccountId, BatchId, Currency, Digest, Event, Limit, Millis, PaymentId, PendingState,
-    Timestamp, TransferId, TransferKind, UsedBatch, UsedPayment, UsedTransfer,
+    Account, AccountId, BatchId, Currency, Digest, Event, Limit, Millis, Note, PaymentId,
+    PendingState, ProcessorName, Resolution, ResolutionKind, Timestamp, TransferId, TransferKind,
+    UsedBatch, UsedPayment, UsedTransfer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -147,6 +148,31 @@ pub(crate) fn used_payment(row: &Row) -> Result<(PaymentId, UsedPayment), Failur
         _ => return Err(Failure::Damaged("a payment")),
     };
     Ok((id, used))
+}
+
+/// A row of resolutions.
+pub(crate) fn resolution(row: &Row) -> Result<Resolution, Failure> {
+    let damaged = || Failure::Damaged("a resolution");
+    let requested_at: Option<i64> = row.try_get("requested_at_ms")?;
+    let kind = match (row.try_get("kind")?, requested_at) {
+        ("settled", Some(at)) => ResolutionKind::Settled {
+            requested_at: Millis(at.cast_unsigned()),
+        },
+        ("release", None) => ResolutionKind::Release,
+        ("refuse", None) => ResolutionKind::Refuse,
+        _ => return Err(damaged()),
+    };
+    let attempt: i64 = row.try_get("attempt")?;
+    let processor: Option<&str> = row.try_get("processor")?;
+    let processor = processor.map(ProcessorName::new).transpose();
+    Ok(Resolution {
+        kind,
+        attempt: u32::try_from(attempt).map_err(|_| damaged())?,
+        processor: processor.map_err(|_| damaged())?,
+        who: Note::new(row.try_get("who")?).map_err(|_| damaged())?,
+        why: Note::new(row.try_get("why")?).map_err(|_| damaged())?,
+        timestamp: timestamp(row.try_get("resolved_at")?),
+    })
 }
 
 /// A row of used ids of atomic batches.

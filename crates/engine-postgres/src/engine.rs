@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, Millis, Outcome, Payment,
-    PaymentId, ProcessorSummary, Statement, StatementQuery, Timestamp, TransferId, UsedPayment,
-    UsedTransfer,
+    PaymentId, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId,
+    UsedPayment, UsedTransfer,
 };
 use tokio::task::JoinHandle;
 
@@ -151,6 +151,10 @@ impl Engine for PostgresEngine {
 
     fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {
         Box::pin(self.store.payment(id, deadline))
+    }
+
+    fn resolutions(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Vec<Resolution>> {
+        Box::pin(self.store.resolutions(id, deadline))
     }
 
     fn payments_summary(

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use ledger::{AccountId, Batch, BatchId, Command, PaymentId, TransferId};
+use ledger::{
+    AccountId, Batch, BatchId, Command, PaymentId, ResolutionKind, ResolvePayment, TransferId,
+};
 
 /// The keys that are read, in the order in which they are locked.
 #[derive(Debug, Default)]
@@ -65,13 +67,19 @@ impl Keys {
                     self.account(account_id);
                 }
             }
-            Command::SettlePayment { id, .. } => {
+            Command::SettlePayment { id, .. }
+            | Command::ResolvePayment(ResolvePayment {
+                id,
+                kind: ResolutionKind::Settled { .. },
+                ..
+            }) => {
                 self.is_summed = true;
                 self.payments.insert(*id);
             }
             Command::SendPayment { id, .. }
             | Command::ReleasePayment { id, .. }
-            | Command::RefusePayment { id, .. } => {
+            | Command::RefusePayment { id, .. }
+            | Command::ResolvePayment(ResolvePayment { id, .. }) => {
                 self.payments.insert(*id);
             }
             Command::PurgePayments => self.purges = true,

@@ -4,15 +4,16 @@ use std::time::{Duration, Instant};
 
 use ledger::{
     Account, AccountId, BalanceAt, BatchId, DueQuery, Entry, Millis, Payment, PaymentId,
-    ProcessorName, ProcessorSummary, STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp,
-    TransferId, Unavailable, UsedBatch, UsedPayment, UsedTransfer,
+    ProcessorName, ProcessorSummary, RESOLUTIONS_READ_MAX, Resolution, STATEMENT_PAGE_MAX,
+    Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedBatch, UsedPayment,
+    UsedTransfer,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::call::{Chain, Store};
 use crate::codec::{
-    account_id, limited_account, time, timestamp, total, unlimited_account, used_batch,
+    account_id, limited_account, resolution, time, timestamp, total, unlimited_account, used_batch,
     used_payment, used_transfer, uuid,
 };
 use crate::error::Failure;
@@ -61,6 +62,9 @@ const ENTRY_AT: &str = "
 
 const PAYMENT: &str = "SELECT payment_id, record FROM lastro.payments WHERE payment_id = $1";
 
+const RESOLUTIONS: &str = "
+    SELECT * FROM lastro.resolutions WHERE payment_id = $1 ORDER BY resolved_at DESC LIMIT $2";
+
 /// Whole buckets, and the single payments at the window's ends.
 const SUMMARY: &str = "
     SELECT processor, sum(payments_count)::bigint AS payments_count, sum(amount)::text AS amount
@@ -85,7 +89,7 @@ const PAYMENTS_DUE: &str = "
 
 /// All of them; the statement's is the first.
 #[cfg(test)]
-pub(crate) const STATEMENTS: [&str; 11] = [
+pub(crate) const STATEMENTS: [&str; 12] = [
     STATEMENT,
     LIMITED,
     UNLIMITED,
@@ -95,6 +99,7 @@ pub(crate) const STATEMENTS: [&str; 11] = [
     ENTRIES,
     ENTRY_AT,
     PAYMENT,
+    RESOLUTIONS,
     SUMMARY,
     PAYMENTS_DUE,
 ];
@@ -235,6 +240,21 @@ impl Store {
         self.ask(PAYMENT, &[&uuid(id.to_u128())], deadline, |rows| {
             Ok(rows.first().map(used_payment).transpose()?.map(|row| row.1))
         })
+        .await
+    }
+
+    pub(crate) async fn resolutions(
+        &self,
+        id: PaymentId,
+        deadline: Instant,
+    ) -> Result<Vec<Resolution>, Unavailable> {
+        let limit = at_most(RESOLUTIONS_READ_MAX as u64);
+        self.ask(
+            RESOLUTIONS,
+            &[&uuid(id.to_u128()), &limit],
+            deadline,
+            |rows| rows.iter().map(resolution).collect(),
+        )
         .await
     }
 

@@ -1,6 +1,9 @@
 //! What a call's events make, as columns: each statement that writes takes arrays.
 
-use ledger::{Account, Event, Limit, PaymentState, TransferKind, UsedPayment, UsedTransfer};
+use ledger::{
+    Account, Event, Limit, PaymentState, Resolution, ResolutionKind, TransferKind, UsedPayment,
+    UsedTransfer,
+};
 use uuid::Uuid;
 
 use crate::codec::{encode, millis, pending_state_number, signed, time, uuid};
@@ -136,6 +139,38 @@ impl PaymentRows {
     }
 }
 
+/// Columns of resolutions, in the order in which they were decided.
+#[derive(Debug, Default)]
+pub(crate) struct ResolutionRows {
+    pub(crate) payment_id: Vec<Uuid>,
+    pub(crate) resolved_at: Vec<i64>,
+    pub(crate) kind: Vec<&'static str>,
+    pub(crate) requested_at_ms: Vec<Option<i64>>,
+    pub(crate) attempt: Vec<i64>,
+    pub(crate) processor: Vec<Option<String>>,
+    pub(crate) who: Vec<String>,
+    pub(crate) why: Vec<String>,
+}
+
+impl ResolutionRows {
+    fn push(&mut self, id: Uuid, resolution: &Resolution) {
+        let requested_at = match resolution.kind {
+            ResolutionKind::Settled { requested_at } => Some(requested_at),
+            ResolutionKind::Release | ResolutionKind::Refuse => None,
+        };
+        self.payment_id.push(id);
+        self.resolved_at.push(time(resolution.timestamp));
+        self.kind.push(resolution.kind.as_str());
+        self.requested_at_ms
+            .push(requested_at.map(|at| signed(at.0)));
+        self.attempt.push(resolution.attempt.into());
+        let processor = resolution.processor.as_ref();
+        self.processor.push(processor.map(ToString::to_string));
+        self.who.push(resolution.who.to_string());
+        self.why.push(resolution.why.to_string());
+    }
+}
+
 /// Columns of atomic batches, sorted by id.
 #[derive(Debug, Default)]
 pub(crate) struct BatchRows {
@@ -154,6 +189,7 @@ pub(crate) struct Rows {
     pub(crate) entries: EntryRows,
     pub(crate) payments_new: PaymentRows,
     pub(crate) payments_changed: PaymentRows,
+    pub(crate) resolutions: ResolutionRows,
     pub(crate) batches: BatchRows,
     pub(crate) limited_new: AccountRows,
     pub(crate) limited_changed: AccountRows,
@@ -295,6 +331,9 @@ impl Rows {
                 &mut self.payments_changed
             };
             rows.push(uuid(id.to_u128()), used);
+        }
+        for (id, resolution) in &snapshot.changed.resolutions {
+            self.resolutions.push(uuid(id.to_u128()), resolution);
         }
         // A settled payment never changes again: each was settled by this call.
         let purged_at = snapshot.changed.purged_at.last();

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ledger::{
-    Account, AccountId, BatchId, Event, Payment, PaymentId, PaymentState, PendingState, State,
-    StateMut, Timestamp, Transfer, TransferId, TransferKind, UsedBatch, UsedId, UsedPayment,
+    Account, AccountId, BatchId, Event, Payment, PaymentId, PaymentState, PendingState, Resolution,
+    State, StateMut, Timestamp, Transfer, TransferId, TransferKind, UsedBatch, UsedId, UsedPayment,
     UsedTransfer,
 };
 
@@ -48,6 +48,8 @@ pub(crate) struct Changed {
     pub(crate) ended: BTreeMap<TransferId, PendingState>,
     pub(crate) payments: BTreeSet<PaymentId>,
     pub(crate) payments_new: BTreeSet<PaymentId>,
+    /// In order.
+    pub(crate) resolutions: Vec<(PaymentId, Resolution)>,
     /// Transfers that made entries, in order.
     pub(crate) entered: Vec<Transfer>,
     pub(crate) purged_at: Vec<Timestamp>,
@@ -113,7 +115,7 @@ impl Snapshot {
                     true => &mut changed.transfers_new,
                     false => &mut changed.transfers_settled,
                 };
-                records.insert(transfer.id, event.clone());
+                records.insert(transfer.id, as_settlement(event));
             }
             TransferKind::Pend { .. } => {
                 let used = created(Some(PendingState::Pending));
@@ -131,6 +133,20 @@ impl Snapshot {
             self.changed.payments_new.insert(id);
         }
         self.changed.payments.insert(id);
+    }
+}
+
+/// What settled a payment, whoever decided it: that is kept beside.
+fn as_settlement(event: &Event) -> Event {
+    match event {
+        Event::PaymentResolved(resolved) => match &resolved.transfer {
+            Some(transfer) => Event::PaymentSettled {
+                payment: Box::new(resolved.payment.clone()),
+                transfer: transfer.clone(),
+            },
+            None => event.clone(),
+        },
+        _ => event.clone(),
     }
 }
 
@@ -208,6 +224,11 @@ impl StateMut for Snapshot {
             Event::PaymentAccepted(payment) => {
                 let id = TransferId::of_payment(payment.id);
                 self.use_transfer_id(id, UsedTransfer::Payment(payment.id), event.clone());
+            }
+            Event::PaymentResolved(resolved) => {
+                let resolution = resolved.resolution.clone();
+                let id = resolved.payment.id;
+                self.changed.resolutions.push((id, resolution));
             }
             Event::PaymentsPurged { timestamp, .. } => {
                 self.changed.purged_at.push(*timestamp);

@@ -84,6 +84,12 @@ const ENTRIES: &str = "
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[],
         $7::bigint[], $8::text[], $9::bigint[], $10::bigint[])";
 
+const RESOLUTIONS: &str = "
+    INSERT INTO lastro.resolutions (payment_id, resolved_at, kind, requested_at_ms, attempt,
+        processor, who, why)
+    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[],
+        $6::text[], $7::text[], $8::text[])";
+
 const PURGES: &str = "INSERT INTO lastro.purges (purged_at) SELECT unnest($1::bigint[])";
 
 /// Summaries begin anew.
@@ -257,6 +263,20 @@ fn change_ids<'a>(rows: &'a Rows, statements: &mut Statements<'a>) {
             &payments.requested_at_ms,
         ];
         statements.push((PAYMENTS_CHANGED, parameters));
+    }
+    let resolutions = &rows.resolutions;
+    if !resolutions.payment_id.is_empty() {
+        let parameters: Parameters<'a> = vec![
+            &resolutions.payment_id,
+            &resolutions.resolved_at,
+            &resolutions.kind,
+            &resolutions.requested_at_ms,
+            &resolutions.attempt,
+            &resolutions.processor,
+            &resolutions.who,
+            &resolutions.why,
+        ];
+        statements.push((RESOLUTIONS, parameters));
     }
 }
 

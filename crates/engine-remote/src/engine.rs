@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, Millis, Outcome, Payment,
-    PaymentId, ProcessorSummary, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
-    UsedPayment, UsedTransfer,
+    PaymentId, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId,
+    Unavailable, UsedPayment, UsedTransfer,
 };
 use proto::{Invalid, Message, submit, v1};
 use tokio::sync::Semaphore;
@@ -227,6 +227,18 @@ impl Engine for RemoteEngine {
         let question = v1::GetPaymentRequest { id };
         let read = v1::GetPaymentResponse::read;
         Box::pin(self.read("/lastro.v1.Ledger/GetPayment", question, deadline, read))
+    }
+
+    fn resolutions(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Vec<Resolution>> {
+        let payment_id = id.to_bytes().to_vec();
+        let question = v1::ListResolutionsRequest { payment_id };
+        let read = v1::ListResolutionsResponse::read;
+        Box::pin(self.read(
+            "/lastro.v1.Ledger/ListResolutions",
+            question,
+            deadline,
+            read,
+        ))
     }
 
     fn payments_summary(

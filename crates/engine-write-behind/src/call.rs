@@ -173,6 +173,7 @@ fn add(call: &mut Cmd, command: &Command, is_well_formed: bool) {
         | Command::SettlePayment { .. }
         | Command::ReleasePayment { .. }
         | Command::RefusePayment { .. }
+        | Command::ResolvePayment(_)
         | Command::PurgePayments => unreachable!("payments are refused before"),
     }
     call.arg(content(command));

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use engine_postgres::{Queue, Tables};
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, Millis, Outcome, Payment,
-    PaymentId, ProcessorSummary, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
-    UsedPayment, UsedTransfer,
+    PaymentId, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId,
+    Unavailable, UsedPayment, UsedTransfer,
 };
 use tokio::task::JoinHandle;
 
@@ -183,6 +183,11 @@ impl Engine for WriteBehindEngine {
 
     /// There are no payments over this engine.
     fn payment(&self, _: PaymentId, _: Instant) -> Answer<'_, Option<UsedPayment>> {
+        Box::pin(async { Err(Unavailable::NotSupported) })
+    }
+
+    /// Likewise.
+    fn resolutions(&self, _: PaymentId, _: Instant) -> Answer<'_, Vec<Resolution>> {
         Box::pin(async { Err(Unavailable::NotSupported) })
     }
 

@@ -143,6 +143,7 @@ impl Command {
                         + accept.description.len()
                 }
                 Self::SendPayment { processor, .. } => processor.as_str().len(),
+                Self::ResolvePayment(resolve) => resolve.texts_bytes(),
                 Self::Post { .. }
                 | Self::Void { .. }
                 | Self::Expire { .. }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{AccountId, PaymentId, ProcessorName, Reference, TransferId};
 use crate::money::Currency;
 use crate::payment::{PaymentExpected, RefusedCode};
+use crate::resolution::ResolvePayment;
 use crate::time::Millis;
 
 /// One command. Amounts are minor units.
@@ -100,6 +101,8 @@ pub enum Command {
     },
     /// Refuses every accepted payment and starts the summaries anew.
     PurgePayments,
+    /// Settles, releases or refuses a payment because an operator says so.
+    ResolvePayment(ResolvePayment),
 }
 
 /// The content of [`Command::OpenAccount`].
@@ -147,7 +150,7 @@ pub struct AcceptPayment {
 
 impl Command {
     /// Every command's name, in the order of the variants.
-    pub const NAMES: [&'static str; 14] = [
+    pub const NAMES: [&'static str; 15] = [
         "open_account",
         "change_limit",
         "close_account",
@@ -162,6 +165,7 @@ impl Command {
         "release_payment",
         "refuse_payment",
         "purge_payments",
+        "resolve_payment",
     ];
 
     /// The command's name: what logs and metric labels say.
@@ -181,7 +185,7 @@ impl Command {
             settle,
             ..,
         ] = Self::NAMES;
-        let [.., release, refuse, purge] = Self::NAMES;
+        let [.., release, refuse, purge, resolve] = Self::NAMES;
         match self {
             Self::OpenAccount(_) => open,
             Self::ChangeLimit { .. } => limit,
@@ -197,6 +201,7 @@ impl Command {
             Self::ReleasePayment { .. } => release,
             Self::RefusePayment { .. } => refuse,
             Self::PurgePayments => purge,
+            Self::ResolvePayment(_) => resolve,
         }
     }
 
@@ -215,7 +220,8 @@ impl Command {
             | Self::SendPayment { .. }
             | Self::SettlePayment { .. }
             | Self::ReleasePayment { .. }
-            | Self::RefusePayment { .. } => true,
+            | Self::RefusePayment { .. }
+            | Self::ResolvePayment(_) => true,
             Self::ChangeLimit { .. }
             | Self::CloseAccount { .. }
             | Self::Expire { .. }
@@ -232,6 +238,7 @@ impl Command {
             | Self::SettlePayment { .. }
             | Self::ReleasePayment { .. }
             | Self::RefusePayment { .. }
+            | Self::ResolvePayment(_)
             | Self::PurgePayments => true,
             Self::OpenAccount(_)
             | Self::ChangeLimit { .. }

@@ -9,6 +9,7 @@ use crate::batch::Batch;
 use crate::id::{AccountId, PaymentId, ProcessorName, TransferId};
 use crate::outcome::Outcome;
 use crate::payment::Payment;
+use crate::resolution::Resolution;
 use crate::state::{UsedPayment, UsedTransfer};
 use crate::time::{Millis, Timestamp};
 use crate::transfer::Entry;
@@ -56,6 +57,12 @@ pub trait Engine: Send + Sync + 'static {
 
     /// How a payment's id was used.
     fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>>;
+
+    /// What operators decided of a payment, newest first, [`RESOLUTIONS_READ_MAX`] at the most;
+    /// none where there is no such payment.
+    ///
+    /// [`RESOLUTIONS_READ_MAX`]: crate::RESOLUTIONS_READ_MAX
+    fn resolutions(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Vec<Resolution>>;
 
     /// Settled payments per processor, those accepted since the last purge, by their
     /// `requested_at` in `from ..= to`; ordered by the processor's name.

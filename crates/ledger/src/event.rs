@@ -7,6 +7,7 @@ use crate::command::Command;
 use crate::id::{AccountId, BatchId};
 use crate::outcome::{Outcome, Record, Refusal};
 use crate::payment::{Payment, PaymentState};
+use crate::resolution::{PaymentResolved, Resolution};
 use crate::time::Timestamp;
 use crate::transfer::Transfer;
 
@@ -76,6 +77,8 @@ pub enum Event {
     /// An atomic batch was decided. Where all its members were created, their events come right
     /// before this one.
     Batch(BatchDecided),
+    /// A payment was settled, released or refused by an operator.
+    PaymentResolved(Box<PaymentResolved>),
 }
 
 /// An atomic batch's outcome, remembered under its id.
@@ -117,6 +120,7 @@ impl Event {
             | Self::PaymentSent(payment)
             | Self::PaymentReleased(payment)
             | Self::PaymentRefused(payment) => payment.timestamp,
+            Self::PaymentResolved(resolved) => resolved.payment.timestamp,
             Self::LimitChanged { timestamp, .. }
             | Self::AccountClosed { timestamp, .. }
             | Self::PaymentsPurged { timestamp, .. }
@@ -140,6 +144,7 @@ impl Event {
             | Self::PaymentReleased(payment)
             | Self::PaymentRefused(payment) => Outcome::created(Record::Payment(payment)),
             Self::PaymentSettled { payment, .. } => Outcome::created(Record::Payment(*payment)),
+            Self::PaymentResolved(resolved) => Outcome::created(Record::Payment(resolved.payment)),
             Self::PaymentsPurged {
                 payments_count,
                 timestamp,
@@ -157,6 +162,7 @@ impl Event {
     pub const fn transfer(&self) -> Option<&Transfer> {
         match self {
             Self::Transfer(transfer) | Self::PaymentSettled { transfer, .. } => Some(transfer),
+            Self::PaymentResolved(resolved) => resolved.transfer.as_ref(),
             _ => None,
         }
     }
@@ -170,6 +176,16 @@ impl Event {
             | Self::PaymentReleased(payment)
             | Self::PaymentRefused(payment) => Some(payment),
             Self::PaymentSettled { payment, .. } => Some(payment),
+            Self::PaymentResolved(resolved) => Some(&resolved.payment),
+            _ => None,
+        }
+    }
+
+    /// The operator's decision that it carried out, if it did.
+    #[must_use]
+    pub const fn resolution(&self) -> Option<&Resolution> {
+        match self {
+            Self::PaymentResolved(resolved) => Some(&resolved.resolution),
             _ => None,
         }
     }

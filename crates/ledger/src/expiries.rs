@@ -163,6 +163,7 @@ impl Found<'_> {
             | Command::SettlePayment { .. }
             | Command::ReleasePayment { .. }
             | Command::RefusePayment { .. }
+            | Command::ResolvePayment(_)
             | Command::PurgePayments => {}
         }
     }

@@ -26,6 +26,7 @@ mod money;
 mod outcome;
 mod payment;
 pub mod reference;
+mod resolution;
 mod state;
 mod text;
 mod time;
@@ -52,7 +53,10 @@ pub use memory::{Memory, UsedId};
 pub use money::{AMOUNT_MAX, Currency, InvalidCurrency, Limit};
 pub use outcome::{Outcome, Record, Refusal};
 pub use payment::{Payment, PaymentExpected, PaymentState, PaymentStateName, RefusedCode};
+pub use resolution::{
+    PaymentResolved, RESOLUTIONS_READ_MAX, Resolution, ResolutionKind, ResolvePayment,
+};
 pub use state::{State, StateMut, UsedBatch, UsedPayment, UsedTransfer, evolve};
-pub use text::{DESCRIPTION_LENGTH_MAX, is_description};
+pub use text::{DESCRIPTION_LENGTH_MAX, InvalidNote, Note, is_description};
 pub use time::{Clock, Millis, Ticker, Timestamp};
 pub use transfer::{After, Entry, PendingState, Transfer, TransferKind};

@@ -22,6 +22,7 @@ use crate::memory::Memory;
 use crate::money::Limit;
 use crate::outcome::Outcome;
 use crate::payment::{Payment, PaymentState};
+use crate::resolution::{RESOLUTIONS_READ_MAX, Resolution};
 use crate::state::{State, UsedBatch, UsedPayment, UsedTransfer, evolve};
 use crate::time::{Clock, Millis, Ticker, Timestamp};
 use crate::transfer::Entry;
@@ -217,6 +218,20 @@ impl Books {
         ))
     }
 
+    /// See [`Engine::resolutions`].
+    #[must_use]
+    pub fn resolutions(&self, id: PaymentId) -> Vec<Resolution> {
+        let of_payment = |event: &&Event| event.payment().is_some_and(|payment| payment.id == id);
+        self.events
+            .iter()
+            .rev()
+            .filter(of_payment)
+            .filter_map(Event::resolution)
+            .take(RESOLUTIONS_READ_MAX)
+            .cloned()
+            .collect()
+    }
+
     /// See [`Engine::payments_summary`].
     #[must_use]
     pub fn payments_summary(
@@ -336,6 +351,10 @@ impl Engine for ReferenceEngine {
 
     fn payment(&self, id: PaymentId, _: Instant) -> Answer<'_, Option<UsedPayment>> {
         self.answer(|books| books.memory.payment(id))
+    }
+
+    fn resolutions(&self, id: PaymentId, _: Instant) -> Answer<'_, Vec<Resolution>> {
+        self.answer(|books| books.resolutions(id))
     }
 
     fn payments_summary(

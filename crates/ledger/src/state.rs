@@ -7,6 +7,7 @@ use crate::id::{AccountId, BatchId, PaymentId, TransferId};
 use crate::money::Limit;
 use crate::outcome::{Outcome, Refusal};
 use crate::payment::Payment;
+use crate::resolution::{PaymentResolved, ResolutionKind};
 use crate::transfer::{PendingState, Transfer};
 
 /// The look-ups that a decision is made upon.
@@ -84,9 +85,7 @@ pub fn evolve(state: &mut impl StateMut, event: &Event) {
     open_system_accounts(state, event);
     match event {
         Event::Transfer(transfer) | Event::PaymentSettled { transfer, .. } => {
-            let (debit, credit) = transfer.movements();
-            move_account(state, &transfer.debit_account_id, debit);
-            move_account(state, &transfer.credit_account_id, credit);
+            move_money(state, transfer);
         }
         Event::AccountOpened { id, account } => state.insert_account(id, *account),
         Event::LimitChanged { id, account, .. } => expect_account(state, id).limit = account.limit,
@@ -97,6 +96,7 @@ pub fn evolve(state: &mut impl StateMut, event: &Event) {
             }
         }
         Event::PaymentRefused(payment) => release_payment(state, payment),
+        Event::PaymentResolved(resolved) => resolve(state, resolved),
         Event::PaymentsPurged { .. } => {
             for payment in state.accepted() {
                 release_payment(state, &payment);
@@ -122,6 +122,20 @@ fn open_system_accounts(state: &mut impl StateMut, event: &Event) {
             state.insert_account(&id, account);
         }
     }
+}
+
+fn resolve(state: &mut impl StateMut, resolved: &PaymentResolved) {
+    match (resolved.resolution.kind, &resolved.transfer) {
+        (_, Some(transfer)) => move_money(state, transfer),
+        (ResolutionKind::Refuse, None) => release_payment(state, &resolved.payment),
+        (ResolutionKind::Settled { .. } | ResolutionKind::Release, None) => {}
+    }
+}
+
+fn move_money(state: &mut impl StateMut, transfer: &Transfer) {
+    let (debit, credit) = transfer.movements();
+    move_account(state, &transfer.debit_account_id, debit);
+    move_account(state, &transfer.credit_account_id, credit);
 }
 
 fn release_payment(state: &mut impl StateMut, payment: &Payment) {

@@ -6,8 +6,8 @@ use std::time::Instant;
 use axum::body::Body;
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, Command, Engine, Millis, Outcome, PaymentId,
-    ProcessorSummary, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment,
-    UsedTransfer,
+    ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
+    UsedPayment, UsedTransfer,
 };
 
 use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations};
@@ -160,6 +160,11 @@ impl Call {
 
     pub(crate) async fn payment(&self, id: PaymentId) -> Result<Option<UsedPayment>, Problem> {
         self.ask(|engine, deadline| engine.payment(id, deadline))
+            .await
+    }
+
+    pub(crate) async fn resolutions(&self, id: PaymentId) -> Result<Vec<Resolution>, Problem> {
+        self.ask(|engine, deadline| engine.resolutions(id, deadline))
             .await
     }
 

@@ -157,6 +157,25 @@ fn what_the_ledger_cannot_say_is_named() {
         refused(Kind::SettlePayment(settle)),
         Invalid::Unknown("state")
     );
+    let resolve = |kind, who: &str, why: &str| {
+        let expected = Some(v1::PaymentExpected {
+            state: v1::PaymentStateName::Sent.into(),
+            attempt: 1,
+        });
+        refused(Kind::ResolvePayment(v1::ResolvePayment {
+            id: vec![1; 16],
+            expected,
+            kind,
+            requested_at_ms: 0,
+            who: who.to_owned(),
+            why: why.to_owned(),
+        }))
+    };
+    assert_eq!(resolve(1, "", "x"), Invalid::Note("who"));
+    assert_eq!(resolve(2, "ana", "a\nb"), Invalid::Note("why"));
+    assert_eq!(resolve(3, "ana", &"x".repeat(141)), Invalid::Note("why"));
+    assert_eq!(resolve(0, "ana", "x"), Invalid::Unknown("kind"));
+    assert_eq!(resolve(4, "ana", "x"), Invalid::Unknown("kind"));
     let nothing = Command::try_from(v1::Command::default());
     assert_eq!(nothing.unwrap_err(), Invalid::Missing("command"));
 }

@@ -56,6 +56,7 @@ fn accounts_and_statements() {
 fn used_ids_and_payments() {
     let history = history(8, 1_500);
     let memory = history.books.state();
+    let mut resolutions_count = 0;
     for event in history.books.events() {
         let transfer = match event {
             Event::Refused { command, .. } => match command.used_id() {
@@ -73,7 +74,17 @@ fn used_ids_and_payments() {
             .and_then(|payment| memory.payment(payment.id));
         let message = v1::GetPaymentResponse::from(payment.as_ref());
         assert_eq!(carried(&message).read().unwrap(), payment);
+        if let Some(id) = event.resolution().and(event.payment()).map(|of| of.id) {
+            let payment_id = id.to_bytes().to_vec();
+            let message = v1::ListResolutionsRequest { payment_id };
+            assert_eq!(carried(&message).read().unwrap(), id);
+            let resolutions = history.books.resolutions(id);
+            resolutions_count += resolutions.len();
+            let message = v1::ListResolutionsResponse::from(&*resolutions);
+            assert_eq!(carried(&message).read().unwrap(), resolutions);
+        }
     }
+    assert!(resolutions_count > 10, "{resolutions_count}");
     let query = DueQuery {
         after: None,
         limit: 1_000,

@@ -178,6 +178,43 @@ fn the_largest_of_all_others_fit_in_theirs() {
     }
 }
 
+#[test]
+fn the_largest_resolution_fits_in_its_room() {
+    let note = ledger::Note::new(&"💸".repeat(140)).unwrap();
+    let kind = ledger::ResolutionKind::Settled {
+        requested_at: Millis(u64::MAX),
+    };
+    let command = |note: &ledger::Note| {
+        Command::ResolvePayment(ledger::ResolvePayment {
+            id: PaymentId::from_u128(1),
+            expected: payment().standing(),
+            kind,
+            who: note.clone(),
+            why: note.clone(),
+        })
+    };
+    let event = |note: &ledger::Note| {
+        Event::PaymentResolved(Box::new(ledger::PaymentResolved {
+            payment: payment(),
+            transfer: Some(transfer(TransferKind::Settle {
+                payment_id: PaymentId::from_u128(1),
+                reserved: true,
+            })),
+            resolution: ledger::Resolution {
+                kind,
+                attempt: u32::MAX,
+                processor: Some(ProcessorName::new(&"p".repeat(32)).unwrap()),
+                who: note.clone(),
+                why: note.clone(),
+                timestamp: NEVER,
+            },
+        }))
+    };
+    for note in [note, ledger::Note::new("x").unwrap()] {
+        assert!(length(&event(&note)) <= record_bytes_max(&command(&note)));
+    }
+}
+
 /// The example of `docs/ledger-records.md`.
 #[test]
 fn the_bytes_are_those_of_the_description() {

@@ -37,6 +37,8 @@ pub(super) struct Auditor {
     pub(super) transfer_ids: HashSet<TransferId>,
     pub(super) open: HashMap<TransferId, Open>,
     pub(super) payments: HashMap<PaymentId, Payment>,
+    /// Where each payment's newest resolution is.
+    pub(super) resolutions: HashMap<PaymentId, u64>,
     pub(super) refused_payment_ids: HashSet<PaymentId>,
     batch_ids: HashSet<BatchId>,
     /// The records of the frame in hand: where each is, and whether it may be a batch's member.

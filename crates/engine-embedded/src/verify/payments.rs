@@ -1,8 +1,8 @@
 //! What must hold of a payment's life.
 
 use ledger::{
-    AMOUNT_MAX, AccountId, Event, Movement, Payment, PaymentState, RefusedCode, Transfer,
-    TransferId, TransferKind, is_description,
+    AMOUNT_MAX, AccountId, Event, Movement, Payment, PaymentResolved, PaymentState, RefusedCode,
+    ResolutionKind, Transfer, TransferId, TransferKind, is_description,
 };
 
 use crate::record::Links;
@@ -10,6 +10,13 @@ use crate::verify::auditor::Auditor;
 
 impl Auditor {
     pub(super) fn payment_event(&mut self, links: Links, event: &Event) {
+        if let Some(payment) = event.payment() {
+            let newest = self.resolutions.get(&payment.id).copied();
+            self.check(
+                links.origin == newest.unwrap_or(0),
+                "a payment's record does not lead to the newest resolution",
+            );
+        }
         match event {
             Event::PaymentAccepted(payment) => self.payment_accepted(payment),
             Event::PaymentSent(payment) => {
@@ -25,31 +32,12 @@ impl Auditor {
                 );
                 self.keep(payment);
             }
-            Event::PaymentReleased(payment) => {
-                let Some(before) = self.before(payment) else {
-                    return;
-                };
-                let released = matches!(before.state, PaymentState::Sent { .. })
-                    && payment.state == PaymentState::Accepted
-                    && payment.attempt == before.attempt;
-                self.check(released, "a payment was released that was not sent");
-                self.keep(payment);
-            }
-            Event::PaymentRefused(payment) => {
-                let Some(before) = self.before(payment) else {
-                    return;
-                };
-                let refused = matches!(payment.state, PaymentState::Refused { .. });
-                self.check(
-                    before.state.is_due() && refused && payment.attempt == before.attempt,
-                    "a payment was refused twice",
-                );
-                self.release(&before);
-                self.keep(payment);
-            }
+            Event::PaymentReleased(payment) => self.payment_released(payment),
+            Event::PaymentRefused(payment) => self.payment_refused(payment),
             Event::PaymentSettled { payment, transfer } => {
                 self.payment_settled(links, payment, transfer);
             }
+            Event::PaymentResolved(resolved) => self.payment_resolved(links, resolved),
             Event::PaymentsPurged {
                 payments_count,
                 timestamp,
@@ -95,6 +83,54 @@ impl Auditor {
             }
         }
         self.keep(payment);
+    }
+
+    fn payment_released(&mut self, payment: &Payment) {
+        let Some(before) = self.before(payment) else {
+            return;
+        };
+        let released = matches!(before.state, PaymentState::Sent { .. })
+            && payment.state == PaymentState::Accepted
+            && payment.attempt == before.attempt;
+        self.check(released, "a payment was released that was not sent");
+        self.keep(payment);
+    }
+
+    fn payment_refused(&mut self, payment: &Payment) {
+        let Some(before) = self.before(payment) else {
+            return;
+        };
+        let refused = matches!(payment.state, PaymentState::Refused { .. });
+        self.check(
+            before.state.is_due() && refused && payment.attempt == before.attempt,
+            "a payment was refused twice",
+        );
+        self.release(&before);
+        self.keep(payment);
+    }
+
+    fn payment_resolved(&mut self, links: Links, resolved: &PaymentResolved) {
+        let PaymentResolved {
+            payment,
+            transfer,
+            resolution,
+        } = resolved;
+        let before = self.payments.get(&payment.id);
+        let was_at = before.and_then(|before| match &before.state {
+            PaymentState::Sent { processor, .. } => Some(processor),
+            _ => None,
+        });
+        let told = resolution.processor.as_ref() == was_at && resolution.made(payment);
+        self.check(told, "a resolution is not what became of its payment");
+        match (resolution.kind, transfer) {
+            (ResolutionKind::Settled { .. }, Some(transfer)) => {
+                self.payment_settled(links, payment, transfer);
+            }
+            (ResolutionKind::Release, None) => self.payment_released(payment),
+            (ResolutionKind::Refuse, None) => self.payment_refused(payment),
+            _ => self.find("a resolution moves money, or moves none, against its kind"),
+        }
+        self.resolutions.insert(payment.id, self.address);
     }
 
     fn payment_settled(&mut self, links: Links, payment: &Payment, transfer: &Transfer) {

@@ -3,6 +3,7 @@
 mod history;
 mod money;
 mod payments;
+mod resolutions;
 #[path = "../../tests/it/script.rs"]
 mod script;
 
@@ -15,7 +16,10 @@ type Case = (&'static str, fn(&mut History));
 
 /// Checks each case upon a history of its own.
 fn check(cases: &[Case]) {
-    let good = History::good();
+    check_upon(&History::good(), cases);
+}
+
+fn check_upon(good: &History, cases: &[Case]) {
     for (expected, change) in cases {
         let mut history = good.clone();
         change(&mut history);
@@ -39,14 +43,15 @@ fn a_good_history_is_clean() {
 }
 
 #[test]
-fn every_kind_of_event_is_in_the_good_history() {
+fn every_kind_of_event_is_in_a_good_history() {
     let mut variants = std::collections::BTreeSet::new();
-    for record in History::good().frames.concat() {
+    let histories = [History::good(), History::resolved()];
+    for record in histories.map(|history| history.frames.concat()).concat() {
         let name = format!("{:?}", record.event);
         let end = name.find(|c: char| !c.is_alphanumeric());
         variants.insert(name[..end.unwrap_or(name.len())].to_owned());
     }
-    assert_eq!(variants.len(), 12, "{variants:?}");
+    assert_eq!(variants.len(), 13, "{variants:?}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod panics;
 mod picture;
 mod readers;
 mod replay;
+mod resolutions;
 mod script;
 mod statements;
 mod subject;

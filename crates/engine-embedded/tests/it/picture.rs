@@ -38,6 +38,9 @@ pub(crate) fn picture(engine: &dyn Engine, ids: &Ids) -> String {
     for id in &ids.payments {
         let used = read(engine.payment(*id, deadline));
         line(&mut text, &format!("payment {id}"), used);
+        for resolution in read(engine.resolutions(*id, deadline)) {
+            line(&mut text, "  resolution", resolution);
+        }
     }
     let due = read(engine.payments_due(EVERY_DUE, deadline));
     line(&mut text, "due", due);

@@ -1,10 +1,10 @@
-//! A short life of a ledger in which every event occurs. It never changes: a fixture was made by
-//! it.
+//! Short lives of a ledger in which every event occurs. They never change: fixtures were made by
+//! them.
 
 use ledger::{
-    AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Millis, MoveMoney, OpenAccount,
-    PaymentExpected, PaymentId, PaymentStateName, ProcessorName, Reference, RefusedCode,
-    TransferId,
+    AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Millis, MoveMoney, Note,
+    OpenAccount, PaymentExpected, PaymentId, PaymentStateName, ProcessorName, Reference,
+    RefusedCode, ResolutionKind, ResolvePayment, TransferId,
 };
 
 /// One step.
@@ -15,7 +15,7 @@ pub(crate) enum Step {
     Submit(Vec<Batch>),
 }
 
-/// All steps, in order.
+/// Every event but resolutions, which there were none of yet.
 pub(crate) fn steps() -> Vec<Step> {
     let mut steps = vec![Step::Advance(1_000)];
     let batches = accounts_and_transfers()
@@ -33,6 +33,59 @@ pub(crate) fn steps() -> Vec<Step> {
         steps.push(Step::Submit(vec![batch]));
     }
     steps
+}
+
+/// Payments that operators resolve.
+pub(crate) fn resolution_steps() -> Vec<Step> {
+    let accepted = |id| accept(id, (id % 2 == 1).then_some("a"), 10);
+    let sent = |id| send(id, 0, "default");
+    let purge = Command::PurgePayments;
+    let calls = vec![
+        vec![open("a", "BRL", 1_000)],
+        [1, 2, 3, 4].map(accepted).into(),
+        [5, 6, 7].map(accepted).into(),
+        [1, 2, 4].map(sent).into(),
+        [5, 6, 7].map(sent).into(),
+        vec![
+            resolve(1, PaymentStateName::Sent, 1, ResolutionKind::Release),
+            send(1, 1, "fallback"),
+            resolve(1, PaymentStateName::Sent, 2, at(7_000)),
+        ],
+        // What the dispatcher does next leads to what an operator decided.
+        vec![resolve(
+            2,
+            PaymentStateName::Sent,
+            1,
+            ResolutionKind::Release,
+        )],
+        vec![send(2, 1, "fallback")],
+        vec![settle(2, 2)],
+        vec![resolve(
+            3,
+            PaymentStateName::Accepted,
+            0,
+            ResolutionKind::Refuse,
+        )],
+        vec![
+            resolve(4, PaymentStateName::Sent, 1, ResolutionKind::Release),
+            resolve(4, PaymentStateName::Accepted, 1, ResolutionKind::Refuse),
+        ],
+        vec![
+            resolve(5, PaymentStateName::Sent, 1, ResolutionKind::Release),
+            purge,
+        ],
+        vec![settle(6, 1)],
+        // Done already, by the dispatcher.
+        vec![resolve(6, PaymentStateName::Sent, 1, at(1_000))],
+        vec![resolve(
+            7,
+            PaymentStateName::Sent,
+            1,
+            ResolutionKind::Release,
+        )],
+    ];
+    let step = |commands| [Step::Advance(1_000_000), Step::Submit(vec![all(commands)])];
+    calls.into_iter().flat_map(step).collect()
 }
 
 fn accounts_and_transfers() -> Vec<Batch> {
@@ -206,6 +259,25 @@ fn settle(id: u128, attempt: u32) -> Command {
         expected: expected(PaymentStateName::Sent, attempt),
         requested_at: Millis(1_767_225_600_000 + u64::from(attempt) * 1_000),
     }
+}
+
+fn at(offset_ms: u64) -> ResolutionKind {
+    let requested_at = Millis(1_767_225_600_000 + offset_ms);
+    ResolutionKind::Settled { requested_at }
+}
+
+fn resolve(id: u128, state: PaymentStateName, attempt: u32, kind: ResolutionKind) -> Command {
+    Command::ResolvePayment(ResolvePayment {
+        id: PaymentId::from_u128(id),
+        expected: expected(state, attempt),
+        kind,
+        who: note("ana"),
+        why: note(&format!("{} of payment {id} é 💸", kind.as_str())),
+    })
+}
+
+fn note(text: &str) -> Note {
+    Note::new(text).unwrap()
 }
 
 fn expected(state: PaymentStateName, attempt: u32) -> PaymentExpected {

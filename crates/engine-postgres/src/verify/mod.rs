@@ -6,6 +6,7 @@
 //! | accounts | accounts, entries, pendings and reservations by account | totals, limits, numbers without gaps, balances |
 //! | transfers | used ids of transfers, by id | each record against its entries, its pending transfer, its payment |
 //! | payments | payments by id | each record against its columns and its transfer's id; sums per bucket |
+//! | resolutions | what operators decided, by payment | each against what became of its payment |
 //! | batches, stripes | both in full | digests and outcomes; totals against the transfers |
 //!
 //! Rows come by pages, so that memory stays the same however large the ledger is. It shares nothing
@@ -16,6 +17,7 @@ mod batches;
 mod findings;
 mod pages;
 mod payments;
+mod resolutions;
 mod stripes;
 mod transfers;
 
@@ -141,6 +143,7 @@ pub async fn verify(
     auditor.transfers().await?;
     auditor.payments().await?;
     auditor.sums().await?;
+    auditor.resolutions().await?;
     auditor.batches().await?;
     auditor.stripes().await?;
     Ok(auditor.finish())

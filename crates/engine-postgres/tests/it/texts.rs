@@ -1,8 +1,9 @@
 //! Texts that look like statements come back as they went in.
 
 use ledger::{
-    AccountId, Command, Engine, MoveMoney, OpenAccount, Record, StatementQuery, TransferId,
-    UsedTransfer,
+    AcceptPayment, AccountId, Command, Engine, MoveMoney, Note, OpenAccount, PaymentExpected,
+    PaymentId, PaymentStateName, Record, ResolutionKind, ResolvePayment, StatementQuery,
+    TransferId, UsedTransfer,
 };
 use testkit::bank::{currency, id, in_seconds, submit_one};
 use testkit::servers::Postgres;
@@ -37,6 +38,48 @@ fn texts_full_of_sql_come_back_as_they_went_in() {
             let opened = submit_one(&engine, command, in_seconds(20)).await.unwrap();
             assert_eq!(opened.code(), "created", "{name}");
             check_account(&engine, name).await;
+        }
+    });
+}
+
+/// Payments, each given up by somebody with such a name, for such a reason.
+#[test]
+fn so_does_what_operators_say() {
+    let postgres = Postgres::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let engine = open(&postgres.url()).await;
+        for (number, text) in (1..).zip(DESCRIPTIONS) {
+            let id = PaymentId::from_u128(number);
+            let accept = Command::AcceptPayment(AcceptPayment {
+                id,
+                account_id: None,
+                currency: currency(),
+                amount: 1,
+                description: text.into(),
+            });
+            let resolve = Command::ResolvePayment(ResolvePayment {
+                id,
+                expected: PaymentExpected {
+                    state: PaymentStateName::Accepted,
+                    attempt: 0,
+                },
+                kind: ResolutionKind::Refuse,
+                who: Note::new(text).unwrap(),
+                why: Note::new(&text.replace(' ', "'")).unwrap(),
+            });
+            for expected in ["created", "exists"] {
+                for command in [&accept, &resolve] {
+                    let told = submit_one(&engine, command.clone(), in_seconds(20)).await;
+                    assert_eq!(told.unwrap().code(), expected, "{text}");
+                }
+            }
+            let kept = engine.resolutions(id, in_seconds(20)).await.unwrap();
+            let texts: Vec<_> = kept
+                .iter()
+                .map(|resolution| (resolution.who.as_str(), resolution.why.to_string()))
+                .collect();
+            assert_eq!(texts, [(text, text.replace(' ', "'"))]);
         }
     });
 }

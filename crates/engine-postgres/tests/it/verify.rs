@@ -2,8 +2,9 @@
 
 use engine_postgres::{Options, PostgresEngine, Verified, verify};
 use ledger::{
-    AcceptPayment, AccountId, Batch, BatchId, Command, Engine, Millis, MoveMoney, PaymentExpected,
-    PaymentId, PaymentStateName, ProcessorName, TransferId,
+    AcceptPayment, AccountId, Batch, BatchId, Command, Engine, Millis, MoveMoney, Note,
+    PaymentExpected, PaymentId, PaymentStateName, ProcessorName, ResolutionKind, ResolvePayment,
+    TransferId,
 };
 use testkit::servers::Postgres;
 
@@ -11,7 +12,7 @@ use crate::subject::open;
 use testkit::bank::{Drawer, accounts, currency, id, in_seconds, open_accounts};
 
 /// What is done to a good ledger, and what the check says of it. Each is undone afterwards.
-const CORRUPTIONS: [(&str, &str); 30] = [
+const CORRUPTIONS: [(&str, &str); 34] = [
     (
         "UPDATE lastro.accounts SET debits_posted = debits_posted + 1 WHERE account_id = 'user:1'",
         "account user:1: its debits_posted are",
@@ -143,6 +144,22 @@ const CORRUPTIONS: [(&str, &str); 30] = [
         "payment_sums 0/",
     ),
     (
+        "UPDATE lastro.resolutions SET kind = 'refuse' WHERE kind = 'release'",
+        "it is not what became of its payment",
+    ),
+    (
+        "UPDATE lastro.resolutions SET attempt = 2",
+        "it is not what became of its payment",
+    ),
+    (
+        "UPDATE lastro.resolutions SET who = ''",
+        "its columns cannot be read",
+    ),
+    (
+        "UPDATE lastro.resolutions SET payment_id = gen_random_uuid()",
+        "there is no such payment",
+    ),
+    (
         "UPDATE lastro.batches SET digest = '\\x00'",
         "its digest is none",
     ),
@@ -164,7 +181,7 @@ fn every_corruption_is_found() {
     assert!(good.transfers_count > 50 && good.entries_count > 50 && good.refusals_count > 0);
     assert_eq!(
         (good.payments_count, good.batches_count),
-        (4, 1),
+        (6, 1),
         "{good:?}"
     );
     for (number, (statements, expected)) in (1..).zip(CORRUPTIONS) {
@@ -224,6 +241,42 @@ async fn fill(engine: &PostgresEngine) {
     pay(engine).await;
 }
 
+const fn expected(state: PaymentStateName, attempt: u32) -> PaymentExpected {
+    PaymentExpected { state, attempt }
+}
+
+/// Two payments that an operator resolves: one waits again, one is settled.
+fn resolved() -> Vec<Command> {
+    let requested_at = Millis(1_763_640_000_000);
+    let of = |number: u128, kind: ResolutionKind| {
+        let id = PaymentId::from_u128(number);
+        [
+            Command::AcceptPayment(AcceptPayment {
+                id,
+                account_id: None,
+                currency: currency(),
+                amount: 1,
+                description: "resolved".into(),
+            }),
+            Command::SendPayment {
+                id,
+                expected: expected(PaymentStateName::Accepted, 0),
+                processor: ProcessorName::new("default").unwrap(),
+                requested_at,
+            },
+            Command::ResolvePayment(ResolvePayment {
+                id,
+                expected: expected(PaymentStateName::Sent, 1),
+                kind,
+                who: Note::new("ana").unwrap(),
+                why: Note::new("she looked").unwrap(),
+            }),
+        ]
+    };
+    let settled = ResolutionKind::Settled { requested_at };
+    [of(5, ResolutionKind::Release), of(6, settled)].concat()
+}
+
 /// Payments accepted, sent, settled and refused, from accounts with enough in them.
 async fn pay(engine: &PostgresEngine) {
     let processor = ProcessorName::new("default").unwrap();
@@ -243,7 +296,6 @@ async fn pay(engine: &PostgresEngine) {
             description: "paid".into(),
         }));
     }
-    let expected = |state, attempt| PaymentExpected { state, attempt };
     for number in 2..=4_u128 {
         commands.push(Command::SendPayment {
             id: payment_id(number),
@@ -259,6 +311,7 @@ async fn pay(engine: &PostgresEngine) {
             requested_at: Millis(1_763_640_000_000),
         });
     }
+    commands.extend(resolved());
     let batch = Batch::independent(commands).unwrap();
     let outcomes = engine.submit(vec![batch], in_seconds(20)).await.unwrap();
     assert!(

@@ -72,6 +72,7 @@ pub fn decide<S: State + ?Sized>(state: &S, command: Command, now: Timestamp) ->
             payment::refuse(state, id, expected, code, now)
         }
         Command::PurgePayments => payment::purge(state, now),
+        Command::ResolvePayment(resolve) => payment::resolve(state, resolve, now),
     }
 }
 

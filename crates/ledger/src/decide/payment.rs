@@ -10,6 +10,7 @@ use crate::event::Event;
 use crate::id::{AccountId, PaymentId, ProcessorName, TransferId};
 use crate::outcome::{Outcome, Record, Refusal};
 use crate::payment::{Payment, PaymentExpected, PaymentState, PaymentStateName, RefusedCode};
+use crate::resolution::{PaymentResolved, Resolution, ResolutionKind, ResolvePayment};
 use crate::state::{State, UsedPayment};
 use crate::time::{Millis, Timestamp};
 use crate::transfer::{Transfer, TransferKind};
@@ -234,6 +235,54 @@ pub(super) fn refuse<S: State + ?Sized>(
         timestamp: now,
         ..payment
     }))
+}
+
+/// What the same decision of a dispatcher's would do, kept with who and why.
+pub(super) fn resolve<S: State + ?Sized>(
+    state: &S,
+    resolve: ResolvePayment,
+    now: Timestamp,
+) -> Decision {
+    let ResolvePayment {
+        id,
+        expected,
+        kind,
+        who,
+        why,
+    } = resolve;
+    let before = match find_payment(state, id) {
+        Ok(payment) => payment,
+        Err(refusal) => return Decision::Refused(refusal),
+    };
+    let decision = match kind {
+        ResolutionKind::Settled { requested_at } => settle(state, id, expected, requested_at, now),
+        ResolutionKind::Release => release(state, id, expected, now),
+        ResolutionKind::Refuse => refuse(state, id, expected, RefusedCode::OperatorRefused, now),
+    };
+    let (payment, transfer) = match decision {
+        Decision::Event(Event::PaymentSettled { payment, transfer }) => (*payment, Some(transfer)),
+        Decision::Event(Event::PaymentReleased(payment) | Event::PaymentRefused(payment)) => {
+            (payment, None)
+        }
+        other => return other,
+    };
+    let processor = match before.state {
+        PaymentState::Sent { processor, .. } => Some(processor),
+        _ => None,
+    };
+    let resolution = Resolution {
+        kind,
+        attempt: payment.attempt,
+        processor,
+        who,
+        why,
+        timestamp: now,
+    };
+    Decision::Event(Event::PaymentResolved(Box::new(PaymentResolved {
+        payment,
+        transfer,
+        resolution,
+    })))
 }
 
 pub(super) fn purge<S: State + ?Sized>(state: &S, now: Timestamp) -> Decision {

@@ -2,9 +2,10 @@
 
 use ledger::{
     AMOUNT_MAX, AcceptPayment, Account, AccountId, After, BatchDecided, BatchId, Command, Currency,
-    Digest, Event, Limit, MemberFailure, Millis, MoveMoney, OpenAccount, Outcome, Payment,
-    PaymentExpected, PaymentId, PaymentState, PaymentStateName, ProcessorName, Record, Reference,
-    Refusal, RefusedCode, Timestamp, Transfer, TransferId, TransferKind,
+    Digest, Event, Limit, MemberFailure, Millis, MoveMoney, Note, OpenAccount, Outcome, Payment,
+    PaymentExpected, PaymentId, PaymentResolved, PaymentState, PaymentStateName, ProcessorName,
+    Record, Reference, Refusal, RefusedCode, Resolution, ResolutionKind, ResolvePayment, Timestamp,
+    Transfer, TransferId, TransferKind,
 };
 
 use crate::lists::refusals;
@@ -124,7 +125,29 @@ pub(crate) fn commands() -> Vec<Command> {
         code,
     }));
     commands.push(Command::PurgePayments);
+    commands.extend(resolution_kinds().map(|kind| {
+        Command::ResolvePayment(ResolvePayment {
+            id: payment_id(),
+            expected,
+            kind,
+            who: note("ana"),
+            why: note("não está lá 💸"),
+        })
+    }));
     commands
+}
+
+fn note(text: &str) -> Note {
+    Note::new(text).unwrap()
+}
+
+const fn resolution_kinds() -> [ResolutionKind; 3] {
+    let requested_at = Millis(1_767_225_600_123);
+    [
+        ResolutionKind::Settled { requested_at },
+        ResolutionKind::Release,
+        ResolutionKind::Refuse,
+    ]
 }
 
 fn accept(account_id: Option<AccountId>) -> AcceptPayment {
@@ -242,7 +265,40 @@ pub(crate) fn events() -> Vec<Event> {
         timestamp: at(8),
     }));
     events.extend(failures().map(|failure| Event::Batch(batch(failure))));
+    events.extend(resolution_kinds().map(|kind| Event::PaymentResolved(resolved(kind).into())));
     events
+}
+
+fn resolved(kind: ResolutionKind) -> PaymentResolved {
+    let code = RefusedCode::OperatorRefused;
+    let (state, processor) = match kind {
+        ResolutionKind::Settled { requested_at } => (
+            PaymentState::Settled {
+                processor: processor(),
+                requested_at,
+            },
+            Some(processor()),
+        ),
+        ResolutionKind::Release => (PaymentState::Accepted, Some(processor())),
+        ResolutionKind::Refuse => (PaymentState::Refused { code }, None),
+    };
+    let settle = TransferKind::Settle {
+        payment_id: payment_id(),
+        reserved: true,
+    };
+    let is_settled = matches!(kind, ResolutionKind::Settled { .. });
+    PaymentResolved {
+        payment: payment(state, 2),
+        transfer: is_settled.then(|| transfer(settle)),
+        resolution: Resolution {
+            kind,
+            attempt: 2,
+            processor,
+            who: note("ana"),
+            why: note("não está lá 💸"),
+            timestamp: at(3),
+        },
+    }
 }
 
 const fn transfer_kinds() -> [TransferKind; 6] {

@@ -7,8 +7,8 @@ use journal::Storage;
 use ledger::reference::ReferenceEngine;
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, Command, Currency, DueQuery, Engine, Event,
-    Millis, MoveMoney, OpenAccount, Outcome, Payment, PaymentId, ProcessorSummary, Statement,
-    StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Millis, MoveMoney, OpenAccount, Outcome, Payment, PaymentId, ProcessorSummary, Resolution,
+    Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations, Options, Outbox};
 use parking_lot::Mutex;
@@ -140,6 +140,10 @@ impl Engine for Ledger {
 
     fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {
         self.behind.payment(id, deadline)
+    }
+
+    fn resolutions(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Vec<Resolution>> {
+        self.behind.resolutions(id, deadline)
     }
 
     fn payments_summary(

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, Command, DueQuery, Engine, Millis, Outcome,
-    Payment, PaymentId, PaymentState, ProcessorSummary, Record, Statement, StatementQuery,
-    Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Payment, PaymentId, PaymentState, ProcessorSummary, Record, Resolution, Statement,
+    StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 
 use super::Mailbox;
@@ -44,6 +44,10 @@ macro_rules! reads_through {
 
         fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {
             self.engine.payment(id, deadline)
+        }
+
+        fn resolutions(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Vec<Resolution>> {
+            self.engine.resolutions(id, deadline)
         }
 
         fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>> {

@@ -22,8 +22,9 @@ impl Method {
     pub(super) const GET_PAYMENT: Self = Self(5);
     pub(super) const GET_PAYMENTS_SUMMARY: Self = Self(6);
     pub(super) const LIST_PAYMENTS_DUE: Self = Self(7);
+    pub(super) const LIST_RESOLUTIONS: Self = Self(8);
 
-    const NAMES: [&'static str; 8] = [
+    const NAMES: [&'static str; 9] = [
         "Submit",
         "GetAccount",
         "GetStatement",
@@ -32,6 +33,7 @@ impl Method {
         "GetPayment",
         "GetPaymentsSummary",
         "ListPaymentsDue",
+        "ListResolutions",
     ];
 
     /// The name in the definition.

@@ -37,6 +37,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         GET_PAYMENT => payment;
         GET_PAYMENTS_SUMMARY => payments_summary;
         LIST_PAYMENTS_DUE => payments_due;
+        LIST_RESOLUTIONS => resolutions;
     };
     router.with_state(shared)
 }
@@ -208,4 +209,12 @@ async fn payments_due(call: Call) -> Answered {
         .ask(|engine, deadline| engine.payments_due(query, deadline))
         .await?;
     written(&v1::ListPaymentsDueResponse::from(&*answer))
+}
+
+async fn resolutions(call: Call) -> Answered {
+    let id = call.question::<v1::ListResolutionsRequest>()?.read()?;
+    let answer = call
+        .ask(|engine, deadline| engine.resolutions(id, deadline))
+        .await?;
+    written(&v1::ListResolutionsResponse::from(&*answer))
 }

@@ -3,8 +3,8 @@
 use axum::extract::Request;
 use axum::http::StatusCode;
 use ledger::{
-    Command, Millis, Payment, PaymentExpected, PaymentId, PaymentState, Record, RefusedCode,
-    UsedPayment, is_description,
+    Command, Millis, Note, Payment, PaymentExpected, PaymentId, PaymentState, ProcessorName,
+    Record, Resolution, ResolutionKind, ResolvePayment, UsedPayment,
 };
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,55 @@ pub(crate) struct PaymentView<'a> {
     /// When its state last changed.
     #[schema(value_type = String, format = DateTime)]
     timestamp: Nanos,
+    /// What operators decided of it, newest first, the newest 100; only where it is asked for by
+    /// `GET`, and missing where there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 100)]
+    resolutions: Vec<ResolutionView<'a>>,
+}
+
+/// A decision of an operator's, kept for good.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct ResolutionView<'a> {
+    /// `settled`, `release` or `refuse`.
+    #[schema(example = "release")]
+    resolution: &'static str,
+    /// The attempt that was looked at.
+    attempt: u32,
+    /// Where it was on its way to; missing where it waited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "default")]
+    processor: Option<&'a str>,
+    /// The time under which the processor counts it: `settled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    requested_at: Option<Nanos>,
+    /// Who decided.
+    #[schema(example = "ana")]
+    who: &'a str,
+    /// And why.
+    #[schema(example = "they have no record of it")]
+    why: &'a str,
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: Nanos,
+}
+
+impl<'a> From<&'a Resolution> for ResolutionView<'a> {
+    fn from(resolution: &'a Resolution) -> Self {
+        let requested_at = match resolution.kind {
+            ResolutionKind::Settled { requested_at } => Some(Nanos(nanos(requested_at))),
+            ResolutionKind::Release | ResolutionKind::Refuse => None,
+        };
+        Self {
+            resolution: resolution.kind.as_str(),
+            attempt: resolution.attempt,
+            processor: resolution.processor.as_ref().map(ProcessorName::as_str),
+            requested_at,
+            who: resolution.who.as_str(),
+            why: resolution.why.as_str(),
+            timestamp: Nanos(resolution.timestamp),
+        }
+    }
 }
 
 impl<'a> From<&'a Payment> for PaymentView<'a> {
@@ -78,6 +127,7 @@ impl<'a> From<&'a Payment> for PaymentView<'a> {
             code,
             accepted_at: Nanos(payment.accepted_at),
             timestamp: Nanos(payment.timestamp),
+            resolutions: Vec::new(),
         }
     }
 }
@@ -101,7 +151,7 @@ pub(crate) struct ResolveRequest<'a> {
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     requested_at: Option<Text<'a>>,
-    /// Who decides, for the log.
+    /// Who decides: kept with the payment.
     #[serde(borrow)]
     #[schema(value_type = String, min_length = 1, max_length = 140, example = "ana")]
     who: Text<'a>,
@@ -111,7 +161,7 @@ pub(crate) struct ResolveRequest<'a> {
     why: Text<'a>,
 }
 
-/// Tells a payment as it is.
+/// Tells a payment as it is, and what operators decided of it.
 #[utoipa::path(
     get, path = "/v1/payments/{id}", tag = "payments",
     params(("id" = String, Path, description = "The payment's id")),
@@ -125,7 +175,18 @@ pub(crate) struct ResolveRequest<'a> {
 pub(crate) async fn payment_by_id(call: Call, request: Request) -> Answered {
     let id = payment_in_path(request.uri().path())?;
     let payment = find(&call, id).await?;
-    Ok(json::respond(StatusCode::OK, &PaymentView::from(&payment)))
+    let resolutions = call.resolutions(id).await?;
+    // What was decided since the payment was read is not what left it as it is told.
+    let until_then = |resolution: &&Resolution| resolution.timestamp <= payment.timestamp;
+    let view = PaymentView {
+        resolutions: resolutions
+            .iter()
+            .filter(until_then)
+            .map(ResolutionView::from)
+            .collect(),
+        ..PaymentView::from(&payment)
+    };
+    Ok(json::respond(StatusCode::OK, &view))
 }
 
 async fn find(call: &Call, id: PaymentId) -> Result<Payment, Problem> {
@@ -162,42 +223,51 @@ pub(crate) async fn resolve_payment(call: Call, request: Request) -> Answered {
     json::check_content_type(&parts.headers)?;
     let body = call.body(body).await?;
     let resolve = json::parse::<ResolveRequest<'_>>(&body)?;
-    for (text, detail) in [
-        (
-            &resolve.who,
-            "who has 1 to 140 characters, none of them a control character",
-        ),
-        (
-            &resolve.why,
-            "why has 1 to 140 characters, none of them a control character",
-        ),
-    ] {
-        if !is_description(&text.0) {
-            return Err(errors::description_invalid(detail));
-        }
-    }
+    let who = note(
+        &resolve.who,
+        "who has 1 to 140 characters, none of them a control character",
+    )?;
+    let why = note(
+        &resolve.why,
+        "why has 1 to 140 characters, none of them a control character",
+    )?;
     let payment = find(&call, id).await?;
-    let command = command(&resolve, &payment)?;
-    let (resolution, who, why) = (&*resolve.resolution.0, &*resolve.who.0, &*resolve.why.0);
-    let (Record::Payment(after), _) = first_or_again(call.submit(command).await?)? else {
+    let command = Command::ResolvePayment(ResolvePayment {
+        id,
+        expected: expected(&resolve, &payment)?,
+        kind: kind(&resolve, &payment)?,
+        who: who.clone(),
+        why: why.clone(),
+    });
+    let (Record::Payment(after), replayed) = first_or_again(call.submit(command).await?)? else {
         tracing::error!("a resolution made no payment");
         return Err(errors::internal());
     };
-    tracing::warn!(
-        payment_id = %id, resolution, who, why,
-        attempt = after.attempt, state = after.state.name().as_str(),
-        "payment {id} was resolved by {who}: {resolution}, since {why}"
-    );
+    if !replayed {
+        let resolution = &*resolve.resolution.0;
+        tracing::warn!(
+            payment_id = %id, resolution, %who, %why,
+            attempt = after.attempt, state = after.state.name().as_str(),
+            "payment {id} was resolved by {who}: {resolution}, since {why}"
+        );
+    }
     Ok(json::respond(StatusCode::OK, &PaymentView::from(&after)))
 }
 
-fn command(resolve: &ResolveRequest<'_>, payment: &Payment) -> Result<Command, Problem> {
-    let id = payment.id;
+fn note(text: &Text<'_>, detail: &'static str) -> Result<Note, Problem> {
+    Note::new(&text.0).map_err(|_| errors::description_invalid(detail))
+}
+
+/// The payment as it was looked at: in the state it has, at the attempt that is named.
+fn expected(resolve: &ResolveRequest<'_>, payment: &Payment) -> Result<PaymentExpected, Problem> {
     let attempt = resolve.attempt.amount("attempt")?;
-    let expected = PaymentExpected {
+    Ok(PaymentExpected {
         attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
         ..payment.standing()
-    };
+    })
+}
+
+fn kind(resolve: &ResolveRequest<'_>, payment: &Payment) -> Result<ResolutionKind, Problem> {
     let told = match &payment.state {
         PaymentState::Sent { requested_at, .. } | PaymentState::Settled { requested_at, .. } => {
             Some(*requested_at)
@@ -212,17 +282,9 @@ fn command(resolve: &ResolveRequest<'_>, payment: &Payment) -> Result<Command, P
         None => told.unwrap_or_default(),
     };
     Ok(match &*resolve.resolution.0 {
-        "settled" => Command::SettlePayment {
-            id,
-            expected,
-            requested_at,
-        },
-        "release" => Command::ReleasePayment { id, expected },
-        "refuse" => Command::RefusePayment {
-            id,
-            expected,
-            code: RefusedCode::OperatorRefused,
-        },
+        "settled" => ResolutionKind::Settled { requested_at },
+        "release" => ResolutionKind::Release,
+        "refuse" => ResolutionKind::Refuse,
         _ => {
             let detail = "resolution is `settled`, `release` or `refuse`";
             return Err(errors::json_invalid(detail));

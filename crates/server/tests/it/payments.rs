@@ -35,11 +35,15 @@ async fn apply(engine: &ReferenceEngine, command: Command) {
 }
 
 async fn send(engine: &ReferenceEngine, id: u128) {
+    send_after(engine, id, 0).await;
+}
+
+async fn send_after(engine: &ReferenceEngine, id: u128, attempt: u32) {
     let send = Command::SendPayment {
         id: PaymentId::from_u128(id),
         expected: PaymentExpected {
             state: PaymentStateName::Accepted,
-            attempt: 0,
+            attempt,
         },
         processor: ProcessorName::new("default").unwrap(),
         requested_at: Millis(1_752_582_896_007),
@@ -209,6 +213,54 @@ async fn what_is_released_waits_again() {
     );
     let refused = face.post(path, resolve("refuse", 1)).await;
     assert_eq!(refused.body["code"], "operator_refused");
+}
+
+/// What is told of the operators' decisions, without when they were made.
+async fn resolutions(face: &Face) -> Value {
+    let mut told = face.get(&format!("/v1/payments/{ID}")).await.body["resolutions"].take();
+    for resolution in told.as_array_mut().into_iter().flatten() {
+        let timestamp = resolution.as_object_mut().unwrap().remove("timestamp");
+        assert!(timestamp.is_some(), "{resolution}");
+    }
+    told
+}
+
+#[tokio::test]
+async fn who_resolved_a_payment_and_why_is_kept() {
+    let (face, engine) = five().await;
+    pay(&face, body("19.90")).await;
+    send(&engine, NUMBER).await;
+    assert_eq!(resolutions(&face).await, Value::Null);
+    let path = &format!("/v1/payments/{ID}/resolve");
+    let released = json!({
+        "resolution": "release", "attempt": 1, "who": "ana", "why": "'; DROP TABLE é 💸",
+    });
+    assert_eq!(face.post(path, released.clone()).await.status, 200);
+    // Again, by another one: it is done already.
+    let again = face.post(path, resolve("release", 1)).await;
+    assert_eq!((again.status, &again.body["attempt"]), (200, &json!(1)));
+    send_after(&engine, NUMBER, 1).await;
+    let settled = json!({
+        "resolution": "settled", "attempt": 2, "requested_at": "2025-07-15T12:34:57.001Z",
+        "who": "bia", "why": "on their statement",
+    });
+    let bodies = [json!({"who": "x"}), resolve("settled", 1)];
+    for bad in bodies {
+        assert!(face.post(path, bad).await.status >= 400);
+    }
+    assert_eq!(face.post(path, settled).await.status, 200);
+    let expected = json!([
+        {
+            "resolution": "settled", "attempt": 2, "processor": "default",
+            "requested_at": "2025-07-15T12:34:57.001000000Z",
+            "who": "bia", "why": "on their statement",
+        },
+        {
+            "resolution": "release", "attempt": 1, "processor": "default",
+            "who": "ana", "why": "'; DROP TABLE é 💸",
+        },
+    ]);
+    assert_eq!(resolutions(&face).await, expected);
 }
 
 #[tokio::test]

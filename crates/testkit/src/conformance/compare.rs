@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use ledger::{
-    Account, BalanceAt, Entry, Outcome, Payment, ProcessorSummary, Record, Statement, Timestamp,
-    Transfer, UsedPayment, UsedTransfer,
+    Account, BalanceAt, Entry, Outcome, Payment, ProcessorSummary, Record, Resolution, Statement,
+    Timestamp, Transfer, UsedPayment, UsedTransfer,
 };
 
 /// What the engine calls the reference's timestamps.
@@ -138,6 +138,12 @@ impl Stamped for UsedPayment {
         if let Self::Accepted(payment) = self {
             payment.each_timestamp(f);
         }
+    }
+}
+
+impl Stamped for Resolution {
+    fn each_timestamp(&mut self, f: &mut dyn FnMut(&mut Timestamp)) {
+        f(&mut self.timestamp);
     }
 }
 

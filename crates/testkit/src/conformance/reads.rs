@@ -203,6 +203,11 @@ impl Run<'_> {
                 |engine| engine.payment(id, deadline),
             )
             .await?;
+            self.ask(
+                || format!("resolutions of payment {id}"),
+                |engine| engine.resolutions(id, deadline),
+            )
+            .await?;
         }
         // The whole list first: it tells the moments of the engine's own clock.
         let due = self.payments_due(None, 10_000).await?;

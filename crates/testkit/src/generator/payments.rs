@@ -2,8 +2,9 @@
 
 use ledger::reference::Books;
 use ledger::{
-    AcceptPayment, AccountId, Command, Event, Millis, Payment, PaymentExpected, PaymentId,
-    PaymentState, PaymentStateName, RefusedCode, State, UsedPayment,
+    AcceptPayment, AccountId, Command, Event, Millis, Note, Payment, PaymentExpected, PaymentId,
+    PaymentState, PaymentStateName, RefusedCode, ResolutionKind, ResolvePayment, State,
+    UsedPayment,
 };
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -56,6 +57,9 @@ impl Generator {
             .as_ref()
             .map_or(PaymentState::Accepted, |payment| payment.state.clone());
         let expected = self.expected(payment.as_ref());
+        if self.one_in(4) {
+            return self.resolve(id, expected, &state);
+        }
         let chance = self.rng.random_range(0..10);
         match &state {
             PaymentState::Accepted if chance < 6 => self.send(id, expected, &state),
@@ -74,6 +78,39 @@ impl Generator {
                 requested_at: self.requested_at(),
             },
             _ => self.refuse(id, expected),
+        }
+    }
+
+    /// An operator's decision, whatever the payment's state.
+    fn resolve(
+        &mut self,
+        id: PaymentId,
+        expected: PaymentExpected,
+        state: &PaymentState,
+    ) -> Command {
+        let requested_at = match state {
+            PaymentState::Sent { requested_at, .. } if !self.one_in(4) => *requested_at,
+            _ => self.requested_at(),
+        };
+        let kind = match self.rng.random_range(0..6) {
+            0 => ResolutionKind::Settled { requested_at },
+            1..4 => ResolutionKind::Release,
+            _ => ResolutionKind::Refuse,
+        };
+        Command::ResolvePayment(ResolvePayment {
+            id,
+            expected,
+            kind,
+            who: self.note(),
+            why: self.note(),
+        })
+    }
+
+    fn note(&mut self) -> Note {
+        let text = self.description();
+        match Note::new(&text) {
+            Ok(note) => note,
+            Err(error) => panic!("{text:?}: {error}"),
         }
     }
 

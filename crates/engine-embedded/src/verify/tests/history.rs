@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 
 use journal::faulty::FaultyStorage;
 use journal::{Journal, Visited};
-use ledger::{Account, Command, Engine, Event, Payment, PaymentId, Refusal, TransferId, UsedId};
+use ledger::{
+    Account, Command, Engine, Event, Payment, PaymentId, PaymentResolved, Refusal, TransferId,
+    UsedId,
+};
 use testkit::ManualClock;
 
-use super::script::{Step, steps};
+use super::script::{Step, resolution_steps, steps};
 use crate::record::{Links, decode, encode};
 use crate::verify::{Audit, verify};
 use crate::{EmbeddedEngine, Options};
@@ -41,6 +44,15 @@ fn options() -> journal::Options {
 impl History {
     /// What the engine makes of the script.
     pub(super) fn good() -> Self {
+        Self::of(steps())
+    }
+
+    /// Likewise of the one in which operators resolve payments.
+    pub(super) fn resolved() -> Self {
+        Self::of(resolution_steps())
+    }
+
+    fn of(steps: Vec<Step>) -> Self {
         let storage = FaultyStorage::new(1);
         let clock = Arc::new(ManualClock::default());
         let options = Options {
@@ -52,7 +64,7 @@ impl History {
             .enable_time()
             .build()
             .unwrap();
-        for step in steps() {
+        for step in steps {
             match step {
                 Step::Advance(by) => clock.advance_ns(by),
                 Step::Submit(batches) => {
@@ -176,6 +188,15 @@ impl History {
             | Event::PaymentReleased(payment)
             | Event::PaymentRefused(payment) => payment,
             Event::PaymentSettled { payment, .. } => &mut *payment,
+            Event::PaymentResolved(resolved) => &mut resolved.payment,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The `nth` event about the payment, a resolution.
+    pub(super) fn resolved_event(&mut self, id: u128, nth: usize) -> &mut PaymentResolved {
+        match self.payment_event(id, nth) {
+            Event::PaymentResolved(resolved) => resolved,
             other => panic!("{other:?}"),
         }
     }

@@ -4,6 +4,7 @@
 mod clock;
 mod dead;
 mod lab;
+mod resolved;
 mod shared;
 
 use std::time::{Duration, Instant};

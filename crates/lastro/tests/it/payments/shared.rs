@@ -5,12 +5,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use processor::Faults;
-use serde_json::{Value, json};
+use serde_json::Value;
 use testkit::LastroProcess;
 use testkit::servers::Postgres;
 use uuid::Uuid;
 
 use super::lab::{Lab, ms};
+use super::resolved::{assert_refused, one_unknown, resolve};
 use super::{a_while, trouble};
 use crate::support::{binary, is_long, signal};
 
@@ -159,41 +160,9 @@ async fn any_node_purges_resolves_and_sums_up_what_another_pays() {
     lab.processors()[0].set_faults(faults);
     lab.processors()[0].set_failing(false);
     lab.pay(&one, ms(5_000), 16).await;
-    let unknown: Vec<Uuid> = lab.accepted.drain().map(|(id, _)| id).collect();
-    let id = loop {
-        let mut sent = None;
-        for id in &unknown {
-            let told = lab.get(&other, &format!("/v1/payments/{id}")).await;
-            sent = sent.or((told["state"] == "sent").then_some(*id));
-        }
-        if let Some(id) = sent {
-            break id;
-        }
-        tokio::time::sleep(ms(10)).await;
-    };
+    let id = one_unknown(&mut lab, &other).await;
     resolve(&other, id).await;
     let told = lab.get(&one, &format!("/v1/payments/{id}")).await;
-    assert_eq!(told["code"], "operator_refused", "{told}");
+    assert_refused(&told);
     assert_eq!(summary(&one).await, summary(&other).await);
-}
-
-/// Gives a payment up, whatever attempt it is at.
-async fn resolve(node: &LastroProcess, id: Uuid) {
-    let (client, url) = (
-        reqwest::Client::new(),
-        format!("{}/v1/payments/{id}", node.url()),
-    );
-    for _ in 0..100 {
-        let told: Value = client.get(&url).send().await.unwrap().json().await.unwrap();
-        let body = json!({
-            "resolution": "refuse", "attempt": told["attempt"],
-            "who": "ana", "why": "they never said",
-        });
-        let resolved = client.post(format!("{url}/resolve")).json(&body).send();
-        match resolved.await.unwrap().status().as_u16() {
-            200 => return,
-            status => assert_eq!(status, 422, "{told}"),
-        }
-    }
-    panic!("{id} was never resolved");
 }

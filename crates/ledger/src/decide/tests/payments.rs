@@ -145,6 +145,69 @@ fn there_has_to_be_a_payment() {
 }
 
 #[test]
+fn an_operator_resolves_as_a_dispatcher_would_and_is_named() {
+    check(
+        "
+        open a BRL 100
+        accept 1 a BRL 60
+        resolve 1 accepted/0 release ana x -> payment_in_other_state accepted/0
+        send 1 accepted/0 p 5
+        resolve 1 sent/0 release ana x -> payment_in_other_state sent/1
+        resolve 1 sent/1 release ana not-there
+        resolve 1 sent/1 release eve again -> exists
+        release 1 sent/1 -> exists
+        send 1 accepted/1 q 7
+        resolve 1 sent/2 settled 8 bia on-statement
+        account a -> balance=-60 available=40 pending=0/0
+        account processor:q:BRL -> balance=60 available=unlimited pending=0/0
+        resolve 1 sent/2 settled 8 eve again -> exists
+        settle 1 sent/2 8 -> exists
+        resolve 1 sent/2 settled 9 eve x -> payment_in_other_state settled/2
+        resolve 1 settled/2 refuse eve x -> payment_in_other_state settled/2
+        resolutions 1 -> 2 q settled bia on-statement; 1 p release ana not-there
+        accept 2 a BRL 40
+        resolve 2 accepted/0 refuse ana asked-to
+        account a -> balance=-60 available=40 pending=0/0
+        refuse 2 accepted/0 operator_refused -> exists
+        resolve 2 accepted/0 refuse eve again -> exists
+        resolutions 2 -> 0 - refuse ana asked-to
+        resolve 3 accepted/0 refuse ana x -> payment_not_found 3
+        resolutions 3 -> none
+        ",
+    );
+}
+
+#[test]
+fn what_a_dispatcher_did_is_nobodys_decision() {
+    check(
+        "
+        accept 1 - BRL 1
+        send 1 accepted/0 p 5
+        settle 1 sent/1 5
+        resolve 1 sent/1 settled 5 ana x -> exists
+        resolutions 1 -> none
+        ",
+    );
+}
+
+#[test]
+fn an_operator_may_resolve_in_an_atomic_batch() {
+    check(
+        "
+        open a BRL 100
+        accept 1 a BRL 60
+        send 1 accepted/0 p 5
+        atomic 1: resolve 1 sent/1 settled 5 ana x; transfer 9 a world:BRL 41 -> batch_member_failed; insufficient_funds a available=40 required=41 limit=100
+        resolutions 1 -> none
+        atomic 2: resolve 1 sent/1 release ana x; resolve 1 accepted/1 refuse ana y -> created; created
+        account a -> balance=0 available=100 pending=0/0
+        resolutions 1 -> 1 - refuse ana y; 1 p release ana x
+        atomic 2: resolve 1 sent/1 release ana x; resolve 1 accepted/1 refuse ana y -> exists; exists
+        ",
+    );
+}
+
+#[test]
 fn a_purge_refuses_what_is_accepted_and_nothing_else() {
     check(
         "

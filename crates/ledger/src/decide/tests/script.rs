@@ -5,8 +5,9 @@ use std::str::{FromStr, SplitWhitespace};
 use crate::reference::Books;
 use crate::{
     AMOUNT_MAX, AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Millis, MoveMoney,
-    OpenAccount, Outcome, PaymentExpected, PaymentId, PaymentStateName, ProcessorName, Reference,
-    Refusal, RefusedCode, State, Ticker, Timestamp, TransferId,
+    Note, OpenAccount, Outcome, PaymentExpected, PaymentId, PaymentStateName, ProcessorName,
+    Reference, Refusal, RefusedCode, Resolution, ResolutionKind, ResolvePayment, State, Ticker,
+    Timestamp, TransferId,
 };
 
 /// The second 0 of every script, in nanoseconds. Scripts begin ten seconds before it.
@@ -68,6 +69,14 @@ impl Run {
                 account.debits_pending,
                 account.credits_pending
             ));
+        }
+        if let Some(id) = line.strip_prefix("resolutions ") {
+            let resolutions = self.books.resolutions(PaymentId::from_u128(parse(id)));
+            let texts: Vec<_> = resolutions.iter().map(resolution_text).collect();
+            return Some(match texts.as_slice() {
+                [] => "none".to_owned(),
+                texts => texts.join("; "),
+            });
         }
         let batch = match line.strip_prefix("atomic ") {
             Some(atomic) => {
@@ -170,6 +179,20 @@ fn payment_command(name: &str, words: &mut SplitWhitespace<'_>) -> Command {
                 other => panic!("no code {other}"),
             },
         },
+        "resolve" => Command::ResolvePayment(ResolvePayment {
+            id,
+            expected,
+            kind: match word(words) {
+                "settled" => ResolutionKind::Settled {
+                    requested_at: Millis(parse(word(words))),
+                },
+                "release" => ResolutionKind::Release,
+                "refuse" => ResolutionKind::Refuse,
+                other => panic!("no resolution {other}"),
+            },
+            who: Note::new(word(words)).unwrap(),
+            why: Note::new(word(words)).unwrap(),
+        }),
         other => panic!("no command {other}"),
     }
 }
@@ -247,6 +270,19 @@ fn text(outcome: &Outcome) -> String {
         Err(refusal) if outcome.replayed => format!("exists: {}", refusal_text(refusal)),
         Err(refusal) => refusal_text(refusal),
     }
+}
+
+/// A resolution as scripts spell it.
+fn resolution_text(resolution: &Resolution) -> String {
+    let processor = resolution.processor.as_ref();
+    format!(
+        "{} {} {} {} {}",
+        resolution.attempt,
+        processor.map_or("-", ProcessorName::as_str),
+        resolution.kind.as_str(),
+        resolution.who,
+        resolution.why
+    )
 }
 
 /// A refusal with its figures.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use ledger::reference::ReferenceEngine;
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, Millis, Outcome, Payment,
-    PaymentId, ProcessorSummary, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
-    UsedPayment, UsedTransfer,
+    PaymentId, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId,
+    Unavailable, UsedPayment, UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -93,6 +93,10 @@ impl Engine for Double {
 
     fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {
         self.answer(|engine| engine.payment(id, deadline))
+    }
+
+    fn resolutions(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Vec<Resolution>> {
+        self.answer(|engine| engine.resolutions(id, deadline))
     }
 
     fn payments_summary(

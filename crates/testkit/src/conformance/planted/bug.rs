@@ -71,6 +71,12 @@ pub(super) enum Bug {
     PaymentReservationKept,
     /// A settlement moves the money twice.
     SettlementTwice,
+    /// A payment's newest resolution is not told.
+    ResolutionForgotten,
+    /// A payment's newest resolution is told twice.
+    ResolutionTwice,
+    /// Who resolved a payment and why change places.
+    WhoIsWhy,
     /// A purge makes no difference to the summary.
     SummaryCountsPurged,
     /// The summary leaves out its upper bound.

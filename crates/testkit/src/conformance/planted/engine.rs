@@ -8,8 +8,8 @@ use std::time::Instant;
 use ledger::reference::Books;
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, BoxFuture, Clock, DueQuery, Engine, Event,
-    Millis, Outcome, Payment, PaymentId, PaymentState, ProcessorSummary, State, Statement,
-    StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Millis, Outcome, Payment, PaymentId, PaymentState, ProcessorSummary, Resolution, State,
+    Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -181,6 +181,21 @@ impl Engine for Planted {
 
     fn payment(&self, id: PaymentId, _: Instant) -> Answer<'_, Option<UsedPayment>> {
         self.answer(|books| books.state().payment(id))
+    }
+
+    fn resolutions(&self, id: PaymentId, _: Instant) -> Answer<'_, Vec<Resolution>> {
+        let mut resolutions = self.read(|books| books.resolutions(id));
+        match self.bug {
+            Bug::ResolutionForgotten if !resolutions.is_empty() => drop(resolutions.remove(0)),
+            Bug::ResolutionTwice => resolutions.extend(resolutions.first().cloned()),
+            Bug::WhoIsWhy => {
+                for Resolution { who, why, .. } in &mut resolutions {
+                    std::mem::swap(who, why);
+                }
+            }
+            _ => {}
+        }
+        Box::pin(std::future::ready(Ok(resolutions)))
     }
 
     fn payments_summary(

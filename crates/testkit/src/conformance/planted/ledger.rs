@@ -3,8 +3,8 @@
 use ledger::reference::Books;
 use ledger::{
     AtomicDecision, Batch, BatchDecided, Command, Decision, Event, Field, MoveMoney, Outcome,
-    Record, Refusal, State, Ticker, Timestamp, Transfer, TransferId, TransferKind, UsedId,
-    UsedPayment, UsedTransfer, decide, decide_atomic,
+    Record, Refusal, ResolvePayment, State, Ticker, Timestamp, Transfer, TransferId, TransferKind,
+    UsedId, UsedPayment, UsedTransfer, decide, decide_atomic,
 };
 
 use super::bug::Bug;
@@ -174,7 +174,8 @@ impl PlantedBooks {
         let (Command::SendPayment { id, expected, .. }
         | Command::SettlePayment { id, expected, .. }
         | Command::ReleasePayment { id, expected }
-        | Command::RefusePayment { id, expected, .. }) = command
+        | Command::RefusePayment { id, expected, .. }
+        | Command::ResolvePayment(ResolvePayment { id, expected, .. })) = command
         else {
             return;
         };
