@@ -30,8 +30,9 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let journal = journal::Options {
-            // An atomic batch is one frame: 8,190 records of 2 KiB at the most.
-            frame_bytes_max: 18 << 20,
+            // An atomic batch is one frame: 8,190 records of 2 KiB at the most, and 4 MiB of texts
+            // where they are resolutions.
+            frame_bytes_max: 22 << 20,
             ..journal::Options::default()
         };
         Self {

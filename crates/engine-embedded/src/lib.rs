@@ -6,7 +6,7 @@
 //!
 //! | what | cost |
 //! |---|---|
-//! | an account | about 130 bytes of memory |
+//! | an account | about 140 bytes of memory |
 //! | a used id | about 42 bytes of memory (the index moves to disk in a later round) |
 //! | a statement line | one small read |
 //! | an entry by its number | at most 1,024 small reads |

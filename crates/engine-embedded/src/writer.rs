@@ -183,7 +183,11 @@ impl<S: Storage> Writer<S> {
     fn decide_all(&mut self, batches: Vec<Batch>) -> Answer {
         let mut outcomes = Vec::with_capacity(batches.len());
         for batch in batches {
-            if self.journal.open_frame_bytes() >= self.part_bytes && !self.journal.is_in_flight() {
+            // A call may hold more than a round of them.
+            self.land_if_written();
+            let bytes = self.journal.open_frame_bytes();
+            let may_go = !self.journal.is_in_flight();
+            if bytes >= ROUND_BYTES || (bytes >= self.part_bytes && may_go) {
                 self.flush(true);
             }
             match self.decide_batch(batch) {
@@ -269,16 +273,21 @@ impl<S: Storage> Writer<S> {
 
     fn expire_one(&mut self, pending_id: TransferId, now: Timestamp) -> Result<(), Unavailable> {
         self.make_room(RECORD_BYTES_MAX, 1)?;
+        let mut outcomes = Vec::with_capacity(1);
         let expired = self.work(|working, ticker| {
             let command = Command::Expire { pending_id };
-            decide_command(working, command, ticker, now)
+            decide_command(working, command, ticker, now, &mut outcomes)
         });
         match expired {
-            Ok(Outcome {
-                result: Ok(_),
-                replayed: false,
-            }) => self.metrics.expired(),
-            Ok(outcome) => unreachable!("a due pending transfer expires: {outcome:?}"),
+            Ok(()) => match outcomes.as_slice() {
+                [
+                    Outcome {
+                        result: Ok(_),
+                        replayed: false,
+                    },
+                ] => self.metrics.expired(),
+                other => unreachable!("a due pending transfer expires: {other:?}"),
+            },
             Err(error) => {
                 if let Some(held_back) = self.shared.warnings.damage.pass() {
                     tracing::error!(
@@ -314,7 +323,7 @@ impl<S: Storage> Writer<S> {
     /// would show that there is space again: so it is looked for, enough for any one command.
     fn look_for_space(&mut self) {
         if self.shared.status() == Status::StorageFull
-            && self.make_room(2 * RECORD_BYTES_MAX, 2).is_ok()
+            && self.make_room(3 * RECORD_BYTES_MAX, 2).is_ok()
         {
             tracing::info!("there is space to write to again");
         }
@@ -341,35 +350,38 @@ fn independent<S: Storage>(
     ticker: &mut Ticker,
     now: Timestamp,
 ) -> Result<Vec<Outcome>, LookupError> {
-    // A loop and not a `collect` of results: outcomes are large, and each is moved once.
+    // Outcomes are large: each is put where it stays.
     let mut outcomes = Vec::with_capacity(commands.len());
     let slots = working.warm(&commands);
     for (command, slots) in commands.into_iter().zip(slots) {
         working.draft.expect(slots);
-        outcomes.push(decide_command(working, command, ticker, now)?);
+        decide_command(working, command, ticker, now, &mut outcomes)?;
     }
     Ok(outcomes)
 }
 
+/// Decides a command and adds its outcome to the others.
 fn decide_command<S: Storage>(
     working: &mut Working<'_, S>,
     command: Command,
     ticker: &mut Ticker,
     now: Timestamp,
-) -> Result<Outcome, LookupError> {
+    outcomes: &mut Vec<Outcome>,
+) -> Result<(), LookupError> {
     let decision = decide(working, command, ticker.peek(now));
     if let Some(failure) = working.take_failure() {
         return Err(failure);
     }
-    Ok(match decision {
+    match decision {
         Decision::Event(event) => {
             ticker.tick(now);
             working.record(&event, None);
-            outcome_of(event)
+            outcomes.push(outcome_of(event));
         }
-        Decision::Exists(outcome) => outcome,
-        Decision::Refused(refusal) => Outcome::refused(refusal),
-    })
+        Decision::Exists(outcome) => outcomes.push(outcome),
+        Decision::Refused(refusal) => outcomes.push(Outcome::refused(refusal)),
+    }
+    Ok(())
 }
 
 fn atomic<S: Storage>(

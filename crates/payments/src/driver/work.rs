@@ -313,7 +313,9 @@ impl Driver {
         let (engine, reports) = (Arc::clone(&self.engine), self.reports.clone());
         tokio::spawn(async move {
             let (ids, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
-            let outcomes = give(engine.as_ref(), commands).await;
+            // Whatever happens there, what waits for the outcomes hears of them.
+            let given = tokio::spawn(async move { give(engine.as_ref(), commands).await });
+            let outcomes = given.await.unwrap_or(Err(Unavailable::LedgerUnavailable));
             let mut outcomes = outcomes.map(Vec::into_iter);
             for id in ids {
                 let outcome = match &mut outcomes {
