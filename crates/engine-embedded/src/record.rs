@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 /// The first byte of every record of this layout.
 const VERSION: u8 = 1;
@@ -67,6 +68,9 @@ pub enum RecordError {
 /// Appends the record's bytes.
 pub(crate) fn encode(links: Links, event: &Event, bytes: &mut Vec<u8>) {
     bytes.push(VERSION);
+    if transfer::encode(links, event, bytes) {
+        return;
+    }
     let appended = postcard::serialize_with_flavor(&Recording { links, event }, Appending(bytes));
     assert!(appended.is_ok(), "plain data serializes into memory");
 }
@@ -91,38 +95,11 @@ pub(crate) fn next_address(address: Address, payload_length: usize) -> Option<Ad
 /// Serializes to the end of a buffer that is there already.
 struct Appending<'a>(&'a mut Vec<u8>);
 
-impl Appending<'_> {
-    /// Appends fewer than 32 bytes in pieces of fixed sizes. Most are numbers of a few bytes: a
-    /// call to copy however many there are costs more than that.
-    fn extend_short(&mut self, bytes: &[u8]) {
-        let rest = self.extend_piece::<16>(bytes);
-        let rest = self.extend_piece::<8>(rest);
-        let rest = self.extend_piece::<4>(rest);
-        let rest = self.extend_piece::<2>(rest);
-        self.extend_piece::<1>(rest);
-    }
-
-    /// Appends the first `N` bytes, if there are so many, and answers with those behind them.
-    fn extend_piece<'a, const N: usize>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        match bytes.split_first_chunk::<N>() {
-            Some((piece, rest)) => {
-                self.0.extend_from_slice(piece);
-                rest
-            }
-            None => bytes,
-        }
-    }
-}
-
 impl Flavor for Appending<'_> {
     type Output = ();
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        if bytes.len() < 32 {
-            self.extend_short(bytes);
-        } else {
-            self.0.extend_from_slice(bytes);
-        }
+        self.0.extend_from_slice(bytes);
         Ok(())
     }
 
