@@ -30,7 +30,11 @@ struct Gate {
 #[derive(Default)]
 struct State {
     is_closed: bool,
+    /// How many may pass though it is closed.
+    passes: usize,
     waiting: usize,
+    /// The thread that came last.
+    last_thread: Option<String>,
 }
 
 impl Gated {
@@ -50,10 +54,24 @@ impl Gated {
         self.gate.changed.notify_all();
     }
 
+    /// Lets one sync through.
+    pub(crate) fn let_one_through(&self) {
+        self.gate.state.lock().passes += 1;
+        self.gate.changed.notify_all();
+    }
+
     /// Returns once a sync waits at the gate.
     pub(crate) fn wait_for_a_sync(&self) {
         let mut state = self.gate.state.lock();
         while state.waiting == 0 {
+            self.gate.changed.wait(&mut state);
+        }
+    }
+
+    /// Returns once a sync of this thread's waits at the gate.
+    pub(crate) fn wait_for_a_sync_of(&self, thread: &str) {
+        let mut state = self.gate.state.lock();
+        while state.waiting == 0 || state.last_thread.as_deref() != Some(thread) {
             self.gate.changed.wait(&mut state);
         }
     }
@@ -71,12 +89,19 @@ impl Gated {
 
 impl Gate {
     fn pass(&self) {
+        let thread = std::thread::current();
+        if thread.name() == Some("journal-spare") {
+            // No frame's.
+            return;
+        }
         let mut state = self.state.lock();
         state.waiting += 1;
+        state.last_thread = thread.name().map(ToOwned::to_owned);
         self.changed.notify_all();
-        while state.is_closed {
+        while state.is_closed && state.passes == 0 {
             self.changed.wait(&mut state);
         }
+        state.passes = state.passes.saturating_sub(1);
         state.waiting -= 1;
     }
 }

@@ -13,6 +13,7 @@ mod gated;
 mod golden;
 mod lies;
 mod model;
+mod overlap;
 mod panics;
 mod picture;
 mod readers;
