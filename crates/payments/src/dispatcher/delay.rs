@@ -131,7 +131,7 @@ mod tests {
         delay.start(ms(10), id(1));
         delay.end(ms(10), id(1), ms(1_520));
         assert!(!delay.is_stale(ms(5_999)) && delay.is_stale(ms(6_000)));
-        // One that is slower than was said tells of itself alone, and so does a fast one.
+        // One that is slower than was said tells of itself alone.
         delay.report(ms(6_100), ms(0), ms(12_100));
         delay.start(ms(6_200), id(2));
         delay.end(ms(6_200), id(2), ms(8_200));
