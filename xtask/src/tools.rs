@@ -37,6 +37,13 @@ const TOOLS: &[Tool] = &[
         reason: "a test traces the server's system calls",
     },
     Tool {
+        program: "ip",
+        folders: SYSTEM_FOLDERS,
+        debian: &["iproute2"],
+        pypi: &[],
+        reason: "tests cut networks of their own into pieces",
+    },
+    Tool {
         program: "postgres",
         folders: POSTGRES_FOLDERS,
         debian: &["postgresql"],

@@ -5,6 +5,7 @@
 //! - [`meeting`] has several nodes over one ledger meet at these.
 //! - [`Generator`] draws the commands: cleverly, so that every outcome occurs often.
 //! - [`LastroProcess`] runs the real binary.
+//! - [`network`] makes hosts of their own whose packets can be dropped.
 //! - [`servers`] starts and stops real databases and proxies.
 //! - [`ManualClock`] is a clock that tests set; [`Seeds`] are the runs asked for.
 
@@ -18,6 +19,7 @@ pub mod conformance;
 mod generator;
 #[cfg(feature = "engines")]
 pub mod meeting;
+pub mod network;
 mod process;
 mod seeds;
 pub mod servers;
