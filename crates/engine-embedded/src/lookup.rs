@@ -2,8 +2,9 @@
 
 use journal::{Address, ReadError, Reader, Storage};
 use ledger::{
-    Event, Payment, PaymentId, PaymentState, PendingState, RESOLUTIONS_READ_MAX, Resolution,
-    Timestamp, Transfer, TransferId, TransferKind, UsedBatch, UsedPayment, UsedTransfer,
+    Digest, Event, Payment, PaymentId, PaymentState, PendingState, RESOLUTIONS_READ_MAX,
+    Resolution, Timestamp, Transfer, TransferId, TransferKind, UsedBatch, UsedPayment,
+    UsedTransfer,
 };
 
 use crate::record::{RecordError, Recorded, decode, next_address};
@@ -148,6 +149,14 @@ fn after_purges(payment: Payment, purges: &[Timestamp]) -> Payment {
     match purges.get(next) {
         Some(purged_at) => payment.purged(*purged_at),
         None => payment,
+    }
+}
+
+/// What the members of an atomic batch were: one read, however many there were.
+pub(crate) fn batch_digest(records: &impl Records, newest: Address) -> Result<Digest, LookupError> {
+    match records.recorded(newest)?.event {
+        Event::Batch(batch) => Ok(batch.digest),
+        _ => Err(LookupError::Mismatch(newest.to_u64())),
     }
 }
 

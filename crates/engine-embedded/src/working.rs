@@ -5,8 +5,8 @@ use std::hint::black_box;
 
 use journal::{Address, Journal, Reader, Storage};
 use ledger::{
-    Account, AccountId, BatchId, Command, Event, Payment, PaymentId, State, StateMut, TransferId,
-    UsedBatch, UsedPayment, UsedTransfer, evolve,
+    Account, AccountId, BatchId, Command, Digest, Event, Payment, PaymentId, State, StateMut,
+    TransferId, UsedBatch, UsedPayment, UsedTransfer, evolve,
 };
 
 use crate::accounts::Slot;
@@ -98,6 +98,11 @@ impl<'a, S: Storage> Working<'a, S> {
         decided.or_else(|| self.books.ids.transfers.get(id))
     }
 
+    fn newest_of_batch(&self, id: BatchId) -> Option<Address> {
+        let decided = self.draft.newest_of_batch(id);
+        decided.or_else(|| self.books.ids.batches.get(id))
+    }
+
     fn looked_up<T>(&self, result: Result<T, LookupError>) -> Option<T> {
         result
             .map_err(|error| *self.failure.borrow_mut() = Some(error))
@@ -149,9 +154,13 @@ impl<S: Storage> State for Working<'_, S> {
     }
 
     fn batch(&self, id: BatchId) -> Option<UsedBatch> {
-        let decided = self.draft.newest_of_batch(id);
-        let newest = decided.or_else(|| self.books.ids.batches.get(id))?;
+        let newest = self.newest_of_batch(id)?;
         self.looked_up(lookup::batch(self, newest))
+    }
+
+    fn batch_digest(&self, id: BatchId) -> Option<Digest> {
+        let newest = self.newest_of_batch(id)?;
+        self.looked_up(lookup::batch_digest(self, newest))
     }
 
     fn payments_accepted(&self) -> Vec<Payment> {

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 use journal::{Address, Journal, Storage};
 use ledger::{
-    AtomicDecision, Batch, BatchId, Clock, Command, Decision, Event, Outcome, Ticker, Timestamp,
-    TransferId, Unavailable, decide, decide_atomic,
+    AtomicDecision, Batch, BatchId, Clock, Command, Decision, DueWalk, Event, Outcome, Ticker,
+    Timestamp, TransferId, Unavailable, decide, decide_atomic,
 };
 use tokio::sync::oneshot;
 
@@ -45,9 +45,9 @@ const EXPIRY_INTERVAL: Duration = Duration::from_millis(250);
 /// How many due expiries a round applies, whatever its commands are about: a burst of them takes
 /// turns with the commands that arrive meanwhile.
 const ROUND_EXPIRIES: usize = 1_024;
-/// How many more a batch may need for its own sake. One that needs more is `overloaded`; as many
-/// are applied all the same, so that asking again comes to an end.
-const BATCH_EXPIRIES_MAX: usize = 16_384;
+/// How many more a call may need for the sake of its batches. One that needs more is `overloaded`;
+/// as many are applied all the same, so that asking again comes to an end.
+const CALL_EXPIRIES_MAX: usize = 16_384;
 /// How often it is looked for space while the storage is full and nothing arrives.
 const SPACE_INTERVAL: Duration = Duration::from_secs(1);
 /// After how long an expiry is tried again whose pending transfer could not be read.
@@ -91,6 +91,17 @@ pub(crate) struct Expiring {
     left: usize,
     /// Whether more were due than that.
     has_backlog: bool,
+    /// How many more the call in hand may apply for the sake of its batches.
+    call_left: usize,
+    /// The accounts whose due expiries were gone through in this round.
+    walk: DueWalk,
+}
+
+impl Expiring {
+    /// Whether the call in hand needed as many as are a round's work.
+    const fn is_round_full(&self) -> bool {
+        self.call_left + ROUND_EXPIRIES <= CALL_EXPIRIES_MAX
+    }
 }
 
 impl<S: Storage> Writer<S> {
@@ -139,7 +150,9 @@ impl<S: Storage> Writer<S> {
             taken_bytes += request.size_bytes();
             self.take(request);
             self.land_if_written();
-            let is_full = taken_bytes >= ROUND_REQUEST_BYTES || self.is_frame_full();
+            let is_full = taken_bytes >= ROUND_REQUEST_BYTES
+                || self.is_frame_full()
+                || self.expiring.is_round_full();
             next = if is_full { None } else { self.next_of_round() };
         }
         self.metrics.queue_bytes(self.waiting.bytes());
@@ -172,6 +185,7 @@ impl<S: Storage> Writer<S> {
             answer,
             ..
         } = request;
+        self.expiring.call_left = CALL_EXPIRIES_MAX;
         let result = if deadline <= Instant::now() {
             Err(Unavailable::Overloaded)
         } else {
@@ -235,6 +249,8 @@ impl<S: Storage> Writer<S> {
         self.expiring = Expiring {
             left: ROUND_EXPIRIES,
             has_backlog: false,
+            call_left: CALL_EXPIRIES_MAX,
+            walk: DueWalk::default(),
         };
     }
 
@@ -256,15 +272,19 @@ impl<S: Storage> Writer<S> {
         if self.draft.expiries.due(now).is_none() {
             return Ok(());
         }
+        let call_left = self.expiring.call_left;
+        let mut walk = std::mem::take(&mut self.expiring.walk);
         let needed = self.work(|working, _| {
             let expiries = &working.draft.expiries;
-            expiries.due_for(working, commands, now, BATCH_EXPIRIES_MAX)
+            expiries.due_for(working, commands, now, call_left, &mut walk)
         });
-        let are_all = needed.len() < BATCH_EXPIRIES_MAX;
-        for pending_id in needed {
+        for pending_id in needed.pending_ids {
+            // Where this fails the walk is begun anew: not all that it found is expired.
             self.expire_one(pending_id, now)?;
+            self.expiring.call_left -= 1;
         }
-        if are_all {
+        if needed.are_all {
+            self.expiring.walk = walk;
             Ok(())
         } else {
             Err(Unavailable::Overloaded)

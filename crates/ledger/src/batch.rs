@@ -190,12 +190,20 @@ pub fn decide_atomic<S: State>(
 ) -> AtomicDecision {
     let digest = Digest::of(&commands);
     let members_count = commands.len();
-    if let Some(used) = state.batch(id) {
-        return AtomicDecision::Outcomes(replay(
-            used.digest == digest,
-            used.outcomes,
-            members_count,
-        ));
+    match state.batch_digest(id) {
+        None => {}
+        Some(first) if first == digest => {
+            // A look-up that fails now is the engine's to find: its decision does not count.
+            let outcomes = state.batch(id).map_or_else(Vec::new, |used| used.outcomes);
+            let again = outcomes
+                .into_iter()
+                .map(|first| Outcome::exists(first.result));
+            return AtomicDecision::Outcomes(again.collect());
+        }
+        Some(_) => {
+            let refusal = Refusal::ExistsWithDifferent(crate::command::Field::Members);
+            return AtomicDecision::Outcomes(vec![Outcome::refused(refusal); members_count]);
+        }
     }
     let mut members_ticker = *ticker;
     let mut overlay = Overlay::new(state);
@@ -240,16 +248,4 @@ pub fn decide_atomic<S: State>(
             timestamp,
         },
     )
-}
-
-fn replay(same_members: bool, first: Vec<Outcome>, members_count: usize) -> Vec<Outcome> {
-    if same_members {
-        first
-            .into_iter()
-            .map(|outcome| Outcome::exists(outcome.result))
-            .collect()
-    } else {
-        let refusal = Refusal::ExistsWithDifferent(crate::command::Field::Members);
-        vec![Outcome::refused(refusal); members_count]
-    }
 }

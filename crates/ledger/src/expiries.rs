@@ -75,12 +75,16 @@ impl Expiries {
     }
 
     /// The pending transfers that are expired at `now` and that decisions about these commands
-    /// depend upon, in the order of time, no more than `count_max`. Deciding with all others still
-    /// pending has the same outcomes.
+    /// depend upon, at most `count_max` of them. Deciding with all others still pending has the
+    /// same outcomes.
     ///
     /// These are the pending transfers that are named, and those that reserve what a command is to
     /// debit. What is reserved to come in matters to an account that is limited or closed, and else
     /// only where a total comes near the largest there is.
+    ///
+    /// `walk` remembers which accounts were looked at: within one walk each account's side is gone
+    /// through once, however many commands name it. Whoever does not expire or postpone all that
+    /// is returned has to begin a new walk.
     #[must_use]
     pub fn due_for(
         &self,
@@ -88,22 +92,35 @@ impl Expiries {
         commands: &[Command],
         now: Timestamp,
         count_max: usize,
-    ) -> Vec<TransferId> {
+        walk: &mut DueWalk,
+    ) -> DueFor {
         if self.due(now).is_none() {
-            return Vec::new();
+            return DueFor {
+                pending_ids: Vec::new(),
+                are_all: true,
+            };
         }
+        walk.go_on_at(now);
         let mut found = Found {
             expiries: self,
             now,
             count_max,
             due: BTreeSet::new(),
+            are_all: true,
+            walk,
         };
         let amounts = commands.iter().filter_map(moved).map(|moved| moved.amount);
         let total = amounts.fold(0, u64::saturating_add).min(AMOUNT_MAX);
         for command in commands {
             found.look_up(state, command, total);
+            if !found.are_all {
+                break;
+            }
         }
-        found.due.into_iter().map(|(_, id)| id).collect()
+        DueFor {
+            are_all: found.are_all,
+            pending_ids: found.due.into_iter().map(|(_, id)| id).collect(),
+        }
     }
 
     /// When the next pending transfer expires.
@@ -125,12 +142,60 @@ impl Expiries {
     }
 }
 
+/// What [`Expiries::due_for`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueFor {
+    /// In the order of time.
+    pub pending_ids: Vec<TransferId>,
+    /// Whether there are no more than these.
+    pub are_all: bool,
+}
+
+/// Up to which time [`Expiries::due_for`] has gone through which accounts.
+#[derive(Debug, Default)]
+pub struct DueWalk {
+    /// By account: its debit side and its credit side.
+    walked_until: HashMap<AccountId, [Option<Timestamp>; 2]>,
+    now: Timestamp,
+    lookups_count: u64,
+}
+
+impl DueWalk {
+    /// How many look-ups were made so far: one for each side of an account, and one for each
+    /// pending transfer that is on it.
+    #[must_use]
+    pub const fn lookups_count(&self) -> u64 {
+        self.lookups_count
+    }
+
+    /// What a clock that stepped back lets come due was not looked at.
+    fn go_on_at(&mut self, now: Timestamp) {
+        if now < self.now {
+            self.walked_until.clear();
+        }
+        self.now = now;
+    }
+
+    /// Up to when the side was gone through before it is gone through up to now.
+    fn walk(&mut self, account_id: &AccountId, side: Side) -> Option<Timestamp> {
+        let now = self.now;
+        let until = |sides: &mut [Option<Timestamp>; 2]| sides[side as usize].replace(now);
+        if let Some(sides) = self.walked_until.get_mut(account_id) {
+            return until(sides);
+        }
+        until(self.walked_until.entry(account_id.clone()).or_default())
+    }
+}
+
 /// What [`Expiries::due_for`] has found so far.
 struct Found<'a> {
     expiries: &'a Expiries,
     now: Timestamp,
     count_max: usize,
     due: BTreeSet<(Timestamp, TransferId)>,
+    /// Whether none was left out.
+    are_all: bool,
+    walk: &'a mut DueWalk,
 }
 
 impl Found<'_> {
@@ -169,24 +234,38 @@ impl Found<'_> {
     }
 
     fn add_side(&mut self, account_id: &AccountId, side: Side) {
-        let least = (Timestamp::default(), TransferId::from_u128(0));
-        let key = |(at, id)| (account_id.clone(), side, at, id);
-        let from = Bound::Included(key(least));
-        let to = Bound::Included(key((self.now, TransferId::from_u128(u128::MAX))));
+        let walked_until = self.walk.walk(account_id, side);
+        if walked_until == Some(self.now) {
+            return;
+        }
+        let key = |at, id| (account_id.clone(), side, at, TransferId::from_u128(id));
+        let from = match walked_until {
+            Some(walked_until) => Bound::Excluded(key(walked_until, u128::MAX)),
+            None => Bound::Included(key(Timestamp::default(), 0)),
+        };
+        let to = Bound::Included(key(self.now, u128::MAX));
+        self.walk.lookups_count += 1;
         for (_, _, _, pending_id) in self.expiries.by_account.range((from, to)) {
-            if self.due.len() >= self.count_max {
+            self.walk.lookups_count += 1;
+            self.add(*pending_id);
+            if !self.are_all {
                 return;
             }
-            self.add(*pending_id);
         }
     }
 
     fn add(&mut self, pending_id: TransferId) {
-        if let Some(times) = self.expiries.by_id.get(&pending_id)
-            && times.due_at <= self.now
-            && self.due.len() < self.count_max
-        {
-            self.due.insert((times.due_at, pending_id));
+        let Some(times) = self.expiries.by_id.get(&pending_id) else {
+            return;
+        };
+        let due = (times.due_at, pending_id);
+        if times.due_at > self.now || self.due.contains(&due) {
+            return;
+        }
+        if self.due.len() < self.count_max {
+            self.due.insert(due);
+        } else {
+            self.are_all = false;
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::engine::{
     StatementQuery,
 };
 use crate::event::{BatchDecided, Event};
-use crate::expiries::Expiries;
+use crate::expiries::{DueWalk, Expiries};
 use crate::id::{AccountId, PaymentId, TransferId};
 use crate::memory::Memory;
 use crate::money::Limit;
@@ -105,7 +105,11 @@ impl Books {
         now: Timestamp,
     ) -> Vec<Outcome> {
         let (memory, commands) = (&self.memory, batch.commands());
-        for pending_id in self.expiries.due_for(memory, commands, now, usize::MAX) {
+        let mut walk = DueWalk::default();
+        let needed = self
+            .expiries
+            .due_for(memory, commands, now, usize::MAX, &mut walk);
+        for pending_id in needed.pending_ids {
             self.expire_one(pending_id, ticker, now);
         }
         self.apply_batch(batch, ticker, now)

@@ -27,6 +27,13 @@ pub trait State {
     /// How an atomic batch's id was used.
     fn batch(&self, id: BatchId) -> Option<UsedBatch>;
 
+    /// What the members were of the atomic batch that used this id. Where the outcomes of a batch
+    /// are read from somewhere, this reads none of them: a short batch under the id of a long one
+    /// costs no more than a short one.
+    fn batch_digest(&self, id: BatchId) -> Option<Digest> {
+        self.batch(id).map(|used| used.digest)
+    }
+
     /// The payments that are accepted and not sent, oldest first.
     fn payments_accepted(&self) -> Vec<Payment>;
 }

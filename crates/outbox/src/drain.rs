@@ -61,7 +61,8 @@ impl<S: Storage> Drain<S> {
                 }
                 Err(NotApplied::Unavailable(why)) => {
                     self.note_failure(why, pause);
-                    if why == Unavailable::Timeout {
+                    // One that the ledger cannot decide must not hold up those before it.
+                    if matches!(why, Unavailable::Timeout | Unavailable::StorageDamaged) {
                         batch_max = (batch_max / 2).max(1);
                     }
                     tokio::time::sleep(pause).await;

@@ -5,15 +5,13 @@ use std::time::{Duration, Instant};
 
 use journal::faulty::FaultyStorage;
 use ledger::{
-    AccountId, Batch, Command, Currency, MoveMoney, OpenAccount, Outcome, Ticker, TransferId,
-    Unavailable,
+    AccountId, Batch, BatchId, Command, Currency, MoveMoney, OpenAccount, Outcome, Ticker,
+    TransferId, Unavailable,
 };
 use testkit::ManualClock;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::{
-    BATCH_EXPIRIES_MAX, Expiring, ROUND_EXPIRIES, ROUND_REQUEST_BYTES, Writer, part_bytes,
-};
+use super::{CALL_EXPIRIES_MAX, Expiring, ROUND_EXPIRIES, ROUND_REQUEST_BYTES, Writer, part_bytes};
 use crate::engine::Options;
 use crate::metrics::Metrics;
 use crate::open::{Recovered, recover};
@@ -178,7 +176,7 @@ fn a_burst_of_expiries_holds_up_nobody() {
 
 #[test]
 fn a_batch_that_depends_on_too_many_expiries_comes_through_in_the_end() {
-    const COUNT: usize = BATCH_EXPIRIES_MAX + 2 * ROUND_EXPIRIES;
+    const COUNT: usize = CALL_EXPIRIES_MAX + 2 * ROUND_EXPIRIES;
     let clock = Arc::<ManualClock>::default();
     let (mut writer, queue) = idle_writer(&clock);
     burst(&clock, &mut writer, &queue, COUNT);
@@ -186,9 +184,108 @@ fn a_batch_that_depends_on_too_many_expiries_comes_through_in_the_end() {
     let refused = give(&mut writer, &queue, all()).unwrap_err();
     assert_eq!(refused, Unavailable::Overloaded);
     assert_eq!(writer.draft.expiries.len(), ROUND_EXPIRIES + 10);
+    let looked_up = writer.expiring.walk.lookups_count();
+    assert_eq!(looked_up, 0, "what was not finished is looked up anew");
     // Nothing was done under its id, and asked again it is.
     let codes = give(&mut writer, &queue, all()).unwrap();
     assert_eq!(codes, ["created"]);
+}
+
+/// What is due on an account is looked up once in a round, not once for each command that names it.
+#[test]
+fn what_is_due_is_looked_up_once_in_a_round() {
+    const COUNT: usize = 6_000;
+    const COMMANDS: usize = 40;
+    let clock = Arc::<ManualClock>::default();
+    let (mut writer, queue) = idle_writer(&clock);
+    burst(&clock, &mut writer, &queue, COUNT);
+    // Together they need all that the account may spend.
+    let command = |id| transfer(90_000 + id, "early", "shop", 1_000_000 / COMMANDS as u64);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let batches = (0..COMMANDS as u128)
+        .map(command)
+        .collect::<Vec<_>>()
+        .chunks(8)
+        .map(|commands| Batch::independent(commands.to_vec()).unwrap())
+        .collect();
+    let mut answer = queue.push(batches, deadline).unwrap();
+    let mut bystander = push(&queue, vec![transfer(99_000, "other", "shop", 1)]);
+    let request = writer.waiting.receiver.recv().unwrap();
+    writer.round(request);
+    writer.land();
+    let looked_up = writer.expiring.walk.lookups_count();
+    let once = COUNT - ROUND_EXPIRIES + 1;
+    assert_eq!(looked_up, once as u64);
+    let outcomes = answer.try_recv().unwrap().unwrap();
+    let created = outcomes
+        .iter()
+        .flatten()
+        .filter(|one| one.code() == "created");
+    assert_eq!(created.count(), COMMANDS);
+    // So many expiries are a round's work: who comes next is next.
+    assert_eq!(bystander.try_recv().unwrap_err(), TryRecvError::Empty);
+    let request = writer.waiting.receiver.recv().unwrap();
+    writer.round(request);
+    assert_eq!(codes(&mut bystander), ["created"]);
+}
+
+/// One account's backlog is nobody else's matter: who is gathered into the same round is answered.
+#[test]
+fn too_large_a_backlog_fails_its_own_call_alone() {
+    const COUNT: usize = CALL_EXPIRIES_MAX + 4 * ROUND_EXPIRIES;
+    let clock = Arc::<ManualClock>::default();
+    let (mut writer, queue) = idle_writer(&clock);
+    burst(&clock, &mut writer, &queue, COUNT);
+    let mut answers = [
+        push(&queue, vec![transfer(90_001, "other", "shop", 1)]),
+        push(&queue, vec![transfer(90_002, "early", "shop", 1)]),
+        push(&queue, vec![transfer(90_003, "late", "shop", 1_000_000)]),
+    ];
+    while let Ok(request) = writer.waiting.receiver.try_recv() {
+        writer.round(request);
+    }
+    assert_eq!(codes(&mut answers[0]), ["created"]);
+    let refused = answers[1].try_recv().unwrap().unwrap_err();
+    assert_eq!(refused, Unavailable::Overloaded);
+    assert_eq!(codes(&mut answers[2]), ["created"]);
+}
+
+/// Many short batches under the id of a long one must not each read the long one's members.
+#[test]
+fn a_batch_with_other_members_reads_none_of_the_first_ones() {
+    let storage = FaultyStorage::new(1);
+    let (mut writer, queue) = late_writer(&storage);
+    let id = BatchId::from_u128(7);
+    let atomic = |members: std::ops::Range<u128>| {
+        let commands = members.map(|number| {
+            let description = format!("member {number}").into();
+            let moves = moves(number, "world:BRL", "payer", 1);
+            Command::Transfer(MoveMoney {
+                description,
+                ..moves
+            })
+        });
+        Batch::atomic(id, commands.collect()).unwrap()
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut answer = |batch| {
+        let mut answer = queue.push(vec![batch], deadline).unwrap();
+        let request = writer.waiting.receiver.recv().unwrap();
+        writer.round(request);
+        writer.land();
+        answer.try_recv().unwrap().unwrap().remove(0)
+    };
+    assert_eq!(answer(atomic(100..140)).len(), 40);
+    // A member that cannot be read any more harms only who asks for it.
+    let file = "0000000000.segment";
+    let bytes = storage.bytes(file).unwrap();
+    let member = b"member 139";
+    let found = bytes
+        .windows(member.len())
+        .position(|bytes| bytes == member);
+    storage.flip_bit(file, found.expect("the member's record") as u64 * 8);
+    let other = answer(atomic(200..201));
+    assert_eq!(other[0].code(), "exists_with_different_members");
 }
 
 /// A writer over this storage that has every frame written late, and its queue.

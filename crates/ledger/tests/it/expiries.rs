@@ -2,8 +2,8 @@
 
 use ledger::reference::Books;
 use ledger::{
-    AMOUNT_MAX, AccountId, Batch, Command, Currency, MoveMoney, OpenAccount, Ticker, Timestamp,
-    TransferId,
+    AMOUNT_MAX, AccountId, Batch, Command, Currency, DueWalk, MoveMoney, OpenAccount, Ticker,
+    Timestamp, TransferId,
 };
 
 /// Seconds after the epoch.
@@ -68,7 +68,10 @@ fn check(command: &Command, code: &str, left: &[u128]) {
     let due = |books: &Books, command: &Command| {
         let commands = std::slice::from_ref(command);
         let expiries = books.expiries();
-        expiries.due_for(books.state(), commands, at(10), usize::MAX)
+        let mut walk = DueWalk::default();
+        let due = expiries.due_for(books.state(), commands, at(10), usize::MAX, &mut walk);
+        assert!(due.are_all);
+        due.pending_ids
     };
     let needed = due(&books, command);
     let expected: Vec<_> = (1..=3).filter(|id| !left.contains(id)).collect();
@@ -134,8 +137,11 @@ fn no_more_are_told_than_asked_for_and_none_that_are_postponed() {
     let (books, _) = books();
     let commands = [transfer(9, "payer", "shop", 1)];
     let due = |expiries: &ledger::Expiries, count_max| {
-        let due = expiries.due_for(books.state(), &commands, at(10), count_max);
-        due.iter().map(|id| id.to_u128()).collect::<Vec<_>>()
+        let mut walk = DueWalk::default();
+        let due = expiries.due_for(books.state(), &commands, at(10), count_max, &mut walk);
+        assert_eq!(due.are_all, count_max > 1);
+        let ids = due.pending_ids.iter();
+        ids.map(|id| id.to_u128()).collect::<Vec<_>>()
     };
     let mut expiries = books.expiries().clone();
     assert_eq!(due(&expiries, usize::MAX), [1, 2]);
@@ -143,6 +149,45 @@ fn no_more_are_told_than_asked_for_and_none_that_are_postponed() {
     expiries.postpone(TransferId::from_u128(1), at(60));
     assert_eq!(due(&expiries, usize::MAX), [2]);
     assert_eq!(expiries.due(at(10)), Some(TransferId::from_u128(2)));
-    let early = expiries.due_for(books.state(), &commands, at(5), usize::MAX);
-    assert_eq!(early, []);
+    let mut walk = DueWalk::default();
+    let early = expiries.due_for(books.state(), &commands, at(5), usize::MAX, &mut walk);
+    assert_eq!(early.pending_ids, []);
+}
+
+/// The largest batch there is, all of it about one account on which much is due: what is due is
+/// gone through once, and what came due meanwhile is not missed.
+#[test]
+fn what_is_due_is_gone_through_once_for_the_largest_batch() {
+    const DUE_COUNT: u128 = 16_383;
+    const COMMANDS_COUNT: u128 = 8_190;
+    let (mut books, mut ticker) = books();
+    let pend = |id, timeout_s| Command::Pend {
+        transfer: moves(id, "other", "shop", 1),
+        timeout_s,
+    };
+    let limit = Command::ChangeLimit {
+        account_id: account_id("other"),
+        credit_limit: 100_000,
+    };
+    books.apply(Batch::one(limit), &mut ticker, at(1));
+    for id in 0..DUE_COUNT {
+        let batch = Batch::one(pend(10_000 + id, 5));
+        assert_eq!(books.apply(batch, &mut ticker, at(1))[0].code(), "created");
+    }
+    books.apply(Batch::one(pend(9_999, 10)), &mut ticker, at(1));
+    let commands: Vec<_> = (0..COMMANDS_COUNT)
+        .map(|id| transfer(100_000 + id, "other", "payer", 1))
+        .collect();
+    let (expiries, mut walk) = (books.expiries(), DueWalk::default());
+    let due = expiries.due_for(books.state(), &commands, at(10), usize::MAX, &mut walk);
+    assert_eq!(due.pending_ids.len() as u128, DUE_COUNT);
+    assert!(walk.lookups_count() <= DUE_COUNT as u64 + 10);
+    // The next batches of the same walk look only at what came due since.
+    let before = walk.lookups_count();
+    let later = expiries.due_for(books.state(), &commands, at(12), usize::MAX, &mut walk);
+    assert_eq!(later.pending_ids, [TransferId::from_u128(9_999)]);
+    assert_eq!(walk.lookups_count() - before, 2);
+    // A clock that steps back begins anew.
+    let back = expiries.due_for(books.state(), &commands, at(10), usize::MAX, &mut walk);
+    assert_eq!(back, due);
 }

@@ -61,6 +61,26 @@ async fn a_ledger_that_does_not_answer_in_time_is_given_less_at_a_time() {
     assert_eq!(ledger.recorded(), (1..=64).collect::<Vec<_>>());
 }
 
+/// What the ledger cannot decide waits, with what is behind it; what came before it does not.
+#[tokio::test]
+async fn an_operation_that_meets_damage_does_not_hold_up_those_before_it() {
+    let ledger = Ledger::start(Manner::Away(Unavailable::LedgerUnavailable)).await;
+    let outbox = open(FaultyStorage::new(3), &small(), &ledger);
+    for number in 1..=64 {
+        accept(&outbox, operation(number)).await.unwrap();
+    }
+    ledger.behave(Manner::Damaged(60));
+    let deadline = soon();
+    while outbox.depth() > 5 {
+        assert!(Instant::now() < deadline, "{} are queued", outbox.depth());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(ledger.recorded(), (1..=59).collect::<Vec<_>>());
+    ledger.behave(Manner::Well);
+    drained(&outbox).await;
+    assert_eq!(ledger.recorded(), (1..=64).collect::<Vec<_>>());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_that_share_accounts_and_ids_apply_each_operation_once() {
     let ledger = Ledger::start(Manner::Moody).await;

@@ -8,7 +8,8 @@ use ledger::reference::ReferenceEngine;
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, Command, Currency, DueQuery, Engine, Event,
     Millis, MoveMoney, OpenAccount, Outcome, Payment, PaymentId, ProcessorSummary, Resolution,
-    Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedId, UsedPayment,
+    UsedTransfer,
 };
 use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations, Options, Outbox};
 use parking_lot::Mutex;
@@ -24,6 +25,9 @@ pub(crate) enum Manner {
     Away(Unavailable),
     /// What is given is done, and the answer is lost.
     LosesAnswers,
+    /// The operation of this number meets a record that is damaged: nothing is done of what comes
+    /// with it.
+    Damaged(u128),
     /// No answer ever comes; nothing is done.
     Silent,
     /// Any of the first three, by chance.
@@ -106,6 +110,16 @@ impl Engine for Ledger {
             },
             manner => manner,
         };
+        let is_in = |number: u128| {
+            let mut commands = batches.iter().flat_map(Batch::commands);
+            commands
+                .any(|one| one.used_id() == Some(UsedId::Transfer(TransferId::from_u128(number))))
+        };
+        let manner = match manner {
+            Manner::Damaged(number) if is_in(number) => Manner::Away(Unavailable::StorageDamaged),
+            Manner::Damaged(_) => Manner::Well,
+            manner => manner,
+        };
         match manner {
             Manner::Away(why) => Box::pin(async move { Err(why) }),
             Manner::LosesAnswers => Box::pin(async move {
@@ -113,7 +127,9 @@ impl Engine for Ledger {
                 Err(Unavailable::Timeout)
             }),
             Manner::Silent => Box::pin(std::future::pending()),
-            Manner::Well | Manner::Moody => self.behind.submit(batches, deadline),
+            Manner::Well | Manner::Moody | Manner::Damaged(_) => {
+                self.behind.submit(batches, deadline)
+            }
         }
     }
 
