@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::storage::is_shortage;
+
 /// Why a journal could not be opened or scanned. Nothing has been appended.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError<E> {
@@ -95,6 +97,16 @@ pub enum BeginError {
     /// The next segment is not ready yet: nothing was done, and the call may be tried again.
     #[error("the journal's next segment is not ready yet: the disk is slow")]
     Late,
+    /// There was no descriptor or memory to create the next segment with: nothing was done, and the
+    /// call may be tried again.
+    #[error(
+        "the journal's next segment cannot be created now: {cause}; it is tried again. Close what \
+         this machine does not need, or raise the limit that is named"
+    )]
+    Short {
+        /// The storage's own words.
+        cause: Arc<str>,
+    },
     /// Such a frame is never possible with these options.
     #[error("a frame of {bytes} bytes passes the journal's {bytes_max}")]
     TooLarge {
@@ -150,6 +162,15 @@ impl Failure {
             file: file.into(),
             cause: cause.to_string().into(),
         }
+    }
+}
+
+impl ReadError {
+    /// Whether nothing is wrong with the record: there was no descriptor or memory to read it with,
+    /// and the call may be tried again.
+    #[must_use]
+    pub fn is_shortage(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_shortage(source))
     }
 }
 

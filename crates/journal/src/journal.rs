@@ -15,7 +15,7 @@ use crate::reader::Reader;
 use crate::sealed_frame::{InFlight, SealedFrame, Written};
 use crate::segments::Segments;
 use crate::spare::{NoSpare, Spares};
-use crate::storage::{SPARE, Storage, StorageFile, is_full, segment_name};
+use crate::storage::{SPARE, Storage, StorageFile, is_full, is_shortage, segment_name};
 use crate::walk::Visited;
 
 /// The end of the chain: what a later reading must find again, or more was changed than a tear.
@@ -91,8 +91,8 @@ impl<S: Storage> Journal<S> {
     ///
     /// # Errors
     ///
-    /// Nothing was written for the frame in any case. [`BeginError::Full`] and
-    /// [`BeginError::Late`] may be tried again; [`BeginError::Failed`] stays.
+    /// Nothing was written for the frame in any case. [`BeginError::Full`], [`BeginError::Late`] and
+    /// [`BeginError::Short`] may be tried again; [`BeginError::Failed`] stays.
     ///
     /// # Panics
     ///
@@ -311,6 +311,7 @@ impl<S: Storage> Journal<S> {
             Ok(file) => file,
             Err(NoSpare::Full) => return Err(BeginError::Full),
             Err(NoSpare::Late) => return Err(BeginError::Late),
+            Err(NoSpare::Short(cause)) => return Err(BeginError::Short { cause }),
             Err(NoSpare::Broken(failure)) => {
                 self.failed = Some(failure.clone());
                 return Err(BeginError::Failed(failure));
@@ -328,6 +329,11 @@ impl<S: Storage> Journal<S> {
             if is_full(&error) {
                 self.spares.put_back(file);
                 return Err(BeginError::Full);
+            }
+            if is_shortage(&error) {
+                self.spares.put_back(file);
+                let cause = error.to_string().into();
+                return Err(BeginError::Short { cause });
             }
             return Err(self.begin_fail("rename", SPARE, &error));
         }

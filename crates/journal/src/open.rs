@@ -167,6 +167,7 @@ fn create<S: Storage, E>(
         source: match none {
             NoSpare::Full => std::io::ErrorKind::StorageFull.into(),
             NoSpare::Late => std::io::ErrorKind::TimedOut.into(),
+            NoSpare::Short(cause) => std::io::Error::other(&*cause),
             NoSpare::Broken(failure) => std::io::Error::other(failure),
         },
     })?;

@@ -16,14 +16,15 @@ use parking_lot::{Condvar, Mutex};
 use throttle::Throttle;
 
 use crate::error::Failure;
-use crate::storage::{SPARE, SPARE_PARTIAL, Storage, StorageFile, is_full};
+use crate::storage::{SPARE, SPARE_PARTIAL, Storage, StorageFile, is_full, is_shortage};
 use crate::tail::all_zero;
 
 /// How long a roll waits for the spare. A disk that writes 32 MB/s fills 64 MiB in 2 s; whoever
 /// waits longer is better told than held.
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// A full disk is asked again at most this often: each try may write up to the last free byte.
+/// What there was no room for is tried again at most this often: on a full disk each try may write
+/// up to the last free byte.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// How often it is told that the disk is full.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
@@ -42,6 +43,8 @@ enum State<F> {
     /// It was taken; the next is prepared once that one has its segment's name.
     Taken,
     Full(Instant),
+    /// There was no descriptor or memory to make it with.
+    Short(Instant, Arc<str>),
     Broken(Failure),
     Stopped,
 }
@@ -50,6 +53,7 @@ enum State<F> {
 pub(crate) enum NoSpare {
     Full,
     Late,
+    Short(Arc<str>),
     Broken(Failure),
 }
 
@@ -119,12 +123,13 @@ impl<S: Storage> Spares<S> {
     /// Takes the spare, waiting for it within [`WAIT_MAX`].
     pub(crate) fn take(&self) -> Result<S::File, NoSpare> {
         let deadline = Instant::now() + WAIT_MAX;
-        self.retry_if_full();
+        self.retry_if_due();
         let mut state = self.shared.state.lock();
         loop {
             match &*state {
                 State::Ready(_) => break,
                 State::Full(_) => return Err(NoSpare::Full),
+                State::Short(_, cause) => return Err(NoSpare::Short(Arc::clone(cause))),
                 State::Broken(failure) => return Err(NoSpare::Broken(failure.clone())),
                 State::Wanted(_) | State::Taken | State::Stopped => {}
             }
@@ -151,9 +156,11 @@ impl<S: Storage> Spares<S> {
         *self.shared.state.lock() = State::Ready(file);
     }
 
-    fn retry_if_full(&self) {
+    fn retry_if_due(&self) {
         let due = match &*self.shared.state.lock() {
-            State::Full(since) => self.thread.is_none() || since.elapsed() >= RETRY_AFTER,
+            State::Full(since) | State::Short(since, _) => {
+                self.thread.is_none() || since.elapsed() >= RETRY_AFTER
+            }
             _ => false,
         };
         if due {
@@ -181,6 +188,13 @@ impl<S: Storage> Shared<S> {
                 match &*state {
                     State::Stopped => return,
                     State::Wanted(spread) => break *spread,
+                    // Nobody need ask: it should be there when it is asked for.
+                    State::Short(..) => {
+                        let waited = self.changed.wait_for(&mut state, RETRY_AFTER);
+                        if waited.timed_out() {
+                            break Duration::ZERO;
+                        }
+                    }
                     _ => self.changed.wait(&mut state),
                 }
             };
@@ -216,6 +230,17 @@ impl<S: Storage> Shared<S> {
                         );
                     }
                     State::Full(Instant::now())
+                } else if is_shortage(&error) {
+                    if let Some(held_back) = self.warnings.pass() {
+                        tracing::warn!(
+                            %error,
+                            held_back,
+                            "the journal's next segment cannot be created now: {error}. Writes \
+                             are refused once the current segment is full; it is tried again. \
+                             Close what this machine does not need, or raise the limit"
+                        );
+                    }
+                    State::Short(Instant::now(), error.to_string().into())
                 } else {
                     State::Broken(Failure::new("prepare", SPARE_PARTIAL, &error))
                 }

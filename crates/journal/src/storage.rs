@@ -5,6 +5,8 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 /// One directory of files, with a lock. Names are plain file names, without a folder.
 pub trait Storage: Send + Sync + 'static {
     /// An open file.
@@ -108,6 +110,13 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
     )
+}
+
+/// Whether the error says that there is no descriptor or memory left at the moment, in the process
+/// or in the system. Nothing was done, and it may be tried again.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
 /// The name of a segment file.

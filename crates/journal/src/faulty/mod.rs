@@ -16,6 +16,8 @@
 //! - **Lying.** [`FaultyStorage::misdirect_operation`] sends a write elsewhere,
 //!   [`FaultyStorage::flip_bit`] and [`FaultyStorage::alter`] change what is there.
 //! - **Full.** [`FaultyStorage::set_capacity`] bounds the bytes of all files together.
+//! - **Short.** While [`FaultyStorage::set_shortage`] is on, no file can be created or opened, as
+//!   where a process has no descriptor left.
 //!
 //! The same seed and the same calls give the same faults. So that the calls are the same, a journal
 //! over this storage prepares its segments without a thread, unless
@@ -122,6 +124,11 @@ impl FaultyStorage {
     /// file by fails with [`io::ErrorKind::StorageFull`], after the part that fits.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.state.lock().capacity = bytes;
+    }
+
+    /// Whether creating, opening and listing fail, as at the limit of open files.
+    pub fn set_shortage(&self, is_short: bool) {
+        self.state.lock().is_short = is_short;
     }
 
     /// The power goes: what a restart finds. This storage (and its clones) is dead from then on,

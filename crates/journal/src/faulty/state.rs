@@ -17,6 +17,7 @@ pub(super) struct State {
     pub(super) fail: BTreeSet<u64>,
     pub(super) misdirect: BTreeSet<u64>,
     pub(super) capacity: Option<u64>,
+    pub(super) is_short: bool,
     pub(super) locked: bool,
     random: Random,
     dead: bool,
@@ -36,6 +37,7 @@ impl State {
             fail: BTreeSet::new(),
             misdirect: BTreeSet::new(),
             capacity: None,
+            is_short: false,
             locked: false,
             random: Random::new(seed),
             dead: false,
@@ -61,6 +63,15 @@ impl State {
     fn alive(&self) -> io::Result<()> {
         if self.is_stopped() {
             Err(io::Error::other("the machine has stopped"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn enough(&self) -> io::Result<()> {
+        if self.is_short {
+            let errno = rustix::io::Errno::MFILE;
+            Err(io::Error::from_raw_os_error(errno.raw_os_error()))
         } else {
             Ok(())
         }
@@ -156,10 +167,12 @@ impl State {
 
     pub(super) fn list(&self) -> io::Result<Vec<String>> {
         self.alive()?;
+        self.enough()?;
         Ok(self.names.keys().cloned().collect())
     }
 
     pub(super) fn create(&mut self, name: &str) -> io::Result<u64> {
+        self.enough()?;
         if self.count(OperationKind::Create, name, 0, 0)? {
             return Err(failed());
         }
@@ -175,6 +188,7 @@ impl State {
 
     pub(super) fn open(&self, name: &str) -> io::Result<u64> {
         self.alive()?;
+        self.enough()?;
         self.names
             .get(name)
             .copied()

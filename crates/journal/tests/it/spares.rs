@@ -173,3 +173,30 @@ fn a_roll_without_a_durable_name_is_made_durable_by_opening() {
     // The header, and the name, before the next spare.
     assert_eq!(kinds[..4], [K::Write, K::Sync, K::SyncDirectory, K::Create]);
 }
+
+/// What cannot be created is late: nothing is written, nothing is broken, and it goes on by itself.
+#[test]
+fn a_shortage_of_descriptors_is_waited_out() {
+    for in_background in [false, true] {
+        let mut storage = FaultyStorage::new(9);
+        if in_background {
+            storage = storage.with_helper_thread();
+        }
+        let mut random = StdRng::seed_from_u64(9);
+        let mut history = History::default();
+        let (mut journal, _, _) = open(&storage).unwrap();
+        storage.set_shortage(true);
+        while append(&mut journal, &mut random, 1, &mut history) {}
+        let refused = journal.begin(1900, 1).unwrap_err();
+        assert!(matches!(refused, BeginError::Short { .. }), "{refused}");
+        assert!(journal.failure().is_none());
+        storage.set_shortage(false);
+        let start = std::time::Instant::now();
+        while !append(&mut journal, &mut random, 20, &mut history) {
+            assert!(start.elapsed().as_secs() < 10, "writes never went on");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        drop(journal);
+        assert_eq!(open(&storage.crash()).unwrap().2, history.answered);
+    }
+}
