@@ -83,7 +83,12 @@ impl<S: Storage> Drain<S> {
 
     /// Gives the ledger the oldest operations and takes in its answer.
     async fn apply(&self, oldest: &[Stored]) -> Result<(), NotApplied> {
-        let commands = self.read(oldest).map_err(NotApplied::Unreadable)?;
+        let commands = self
+            .read(oldest)
+            .map_err(|error| match error.unavailable() {
+                Unavailable::StorageDamaged => NotApplied::Unreadable(error),
+                passing => NotApplied::Unavailable(passing),
+            })?;
         let batch = Batch::independent(commands.clone()).unwrap_or_else(|error| {
             unreachable!("a micro-batch is far below the bounds of a batch: {error}")
         });

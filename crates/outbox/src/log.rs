@@ -147,6 +147,8 @@ pub(crate) enum NoRoom {
     Full,
     /// The next segment is not ready yet.
     Late,
+    /// There is no descriptor or memory for the next segment.
+    Short,
     /// A write or a sync failed, now or before.
     Failed(Failure),
 }
@@ -308,6 +310,7 @@ impl<S: Storage> Log<S> {
             .map_err(|error| match error {
                 BeginError::Full => NoRoom::Full,
                 BeginError::Late => NoRoom::Late,
+                BeginError::Short { .. } => NoRoom::Short,
                 BeginError::Failed(failure) => NoRoom::Failed(failure),
                 BeginError::TooLarge { bytes, bytes_max } => {
                     unreachable!("a record is far below a frame's {bytes_max} bytes: {bytes}")

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use journal::{Address, ReadError, Reader, Storage};
-use ledger::Command;
+use ledger::{Command, Unavailable};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -47,6 +47,16 @@ pub(crate) enum Unreadable {
     Read(#[from] ReadError),
     #[error(transparent)]
     Record(#[from] RecordError),
+}
+
+impl Unreadable {
+    /// What a call is answered that needed the operation.
+    pub(crate) fn unavailable(&self) -> Unavailable {
+        match self {
+            Self::Read(error) if error.is_shortage() => Unavailable::Overloaded,
+            Self::Read(_) | Self::Record(_) => Unavailable::StorageDamaged,
+        }
+    }
 }
 
 /// Shared state.

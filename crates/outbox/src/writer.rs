@@ -170,7 +170,7 @@ impl<S: Storage> Writer<S> {
                 Ok(first) => compare(&first, operation, queued(true)),
                 Err(error) => {
                     tracing::error!(%error, "a queued operation could not be read back: {error}");
-                    Err(unavailable(Unavailable::StorageDamaged))
+                    Err(unavailable(error.unavailable()))
                 }
             },
             Known::Answered(first, state) => compare(
@@ -214,7 +214,8 @@ impl<S: Storage> Writer<S> {
     fn make_room(&mut self, record_bytes: usize) -> Result<(), Unavailable> {
         let (status, why) = match self.log.begin(record_bytes) {
             Ok(()) => return Ok(()),
-            Err(NoRoom::Quota) => (Status::Overloaded, Unavailable::Overloaded),
+            // The journal says why.
+            Err(NoRoom::Quota | NoRoom::Short) => (Status::Overloaded, Unavailable::Overloaded),
             // The disk is slow: soon again.
             Err(NoRoom::Late) => return Err(Unavailable::Overloaded),
             Err(NoRoom::Full) => (Status::StorageFull, Unavailable::StorageFull),

@@ -43,6 +43,48 @@ async fn a_full_disk_refuses_until_space_is_freed_and_the_queue_is_applied_meanw
     assert_eq!(accept(&outbox, operation(number)).await, Ok(QUEUED));
 }
 
+/// At the limit of open files nothing is broken for good: what waits is applied and what comes is
+/// taken once there are descriptors again.
+#[tokio::test]
+async fn a_shortage_of_descriptors_passes() {
+    let ledger = Ledger::start(AWAY).await;
+    let storage = FaultyStorage::new(1);
+    let outbox = open(storage.clone(), &small(), &ledger);
+    for number in 1..=300 {
+        assert_eq!(accept(&outbox, operation(number)).await, Ok(QUEUED));
+    }
+    drop(outbox);
+    // What was written before is open no more.
+    let storage = storage.kill();
+    let outbox = open(storage.clone(), &small(), &ledger);
+    storage.set_shortage(true);
+    ledger.behave(Manner::Well);
+    let overloaded = unavailable(Unavailable::Overloaded);
+    assert_eq!(accept(&outbox, operation(1)).await, overloaded);
+    let mut number = 1_000;
+    let refused = loop {
+        match accept(&outbox, operation(number)).await {
+            Ok(QUEUED) => number += 1,
+            refused => break refused,
+        }
+    };
+    assert_eq!(refused, overloaded);
+    assert_eq!(outbox.status(), Status::Overloaded);
+    assert!(outbox.depth() >= 300, "what cannot be read waits");
+
+    storage.set_shortage(false);
+    drained(&outbox).await;
+    let deadline = soon();
+    while outbox.status() != Status::Ready {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(accept(&outbox, operation(number)).await, Ok(QUEUED));
+    drained(&outbox).await;
+    let expected = (1..=300).chain(1_000..=number);
+    assert_eq!(ledger.recorded(), expected.collect::<Vec<_>>());
+}
+
 #[tokio::test]
 async fn after_a_failed_write_or_sync_nothing_is_taken_and_the_queue_is_applied() {
     for (kind, skipped) in [(OperationKind::Write, 1), (OperationKind::Sync, 2)] {
