@@ -63,6 +63,7 @@ impl From<&Refusal> for v1::Refusal {
                 message.payment_state = state_name_to_message(*state).into();
                 message.attempt = *attempt;
             }
+            Refusal::PaymentUnderWay { until } => message.until = until.as_nanos(),
             Refusal::CurrencyMismatch
             | Refusal::AccountsMustDiffer
             | Refusal::DescriptionInvalid
@@ -93,6 +94,7 @@ const fn code(refusal: &Refusal) -> Code {
         Refusal::BalanceOverflow { .. } => Code::BalanceOverflow,
         Refusal::PaymentNotFound { .. } => Code::PaymentNotFound,
         Refusal::PaymentInOtherState { .. } => Code::PaymentInOtherState,
+        Refusal::PaymentUnderWay { .. } => Code::PaymentUnderWay,
     }
 }
 
@@ -158,6 +160,9 @@ impl TryFrom<v1::Refusal> for Refusal {
             Code::PaymentInOtherState => Self::PaymentInOtherState {
                 state: state_name(refusal.payment_state)?,
                 attempt: refusal.attempt,
+            },
+            Code::PaymentUnderWay => Self::PaymentUnderWay {
+                until: fields::timestamp(refusal.until),
             },
         })
     }

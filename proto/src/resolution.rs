@@ -1,5 +1,7 @@
 //! What operators decide of payments.
 
+use std::time::Duration;
+
 use ledger::{Millis, PaymentId, ProcessorName, Resolution, ResolutionKind, ResolvePayment};
 
 use crate::fields::{self, Invalid};
@@ -50,6 +52,8 @@ impl TryFrom<v1::ResolvePayment> for ResolvePayment {
             kind: kind(resolve.kind, resolve.requested_at_ms)?,
             who: fields::note(resolve.who, "who")?,
             why: fields::note(resolve.why, "why")?,
+            // Whoever has the processors knows it, and sets it.
+            send_lease: Duration::ZERO,
         })
     }
 }

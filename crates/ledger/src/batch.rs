@@ -83,6 +83,16 @@ impl Batch {
         })
     }
 
+    /// States how long a request to a processor may be under way after it was recorded as sent: see
+    /// [`ResolvePayment::send_lease`](crate::ResolvePayment::send_lease).
+    pub fn set_send_lease(&mut self, send_lease: std::time::Duration) {
+        for command in &mut self.commands {
+            if let Command::ResolvePayment(resolve) = command {
+                resolve.send_lease = send_lease;
+            }
+        }
+    }
+
     /// The id of an atomic batch.
     #[must_use]
     pub const fn atomic_id(&self) -> Option<BatchId> {

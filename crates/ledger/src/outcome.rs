@@ -144,6 +144,11 @@ pub enum Refusal {
         /// How often it has been sent.
         attempt: u32,
     },
+    /// A request may be under way to the processor: the payment is neither released nor refused.
+    PaymentUnderWay {
+        /// From when on it is.
+        until: Timestamp,
+    },
 }
 
 impl Outcome {
@@ -187,7 +192,7 @@ impl Outcome {
 
 impl Refusal {
     /// Every refusal's name: the closed list.
-    pub const CODES: [&'static str; 30] = [
+    pub const CODES: [&'static str; 31] = [
         Field::Kind.exists_with_different(),
         Field::Currency.exists_with_different(),
         Field::CreditLimit.exists_with_different(),
@@ -218,6 +223,7 @@ impl Refusal {
         "balance_overflow",
         "payment_not_found",
         "payment_in_other_state",
+        "payment_under_way",
     ];
 
     /// The refusal's name, stable for good.
@@ -243,6 +249,7 @@ impl Refusal {
             Self::BalanceOverflow { .. } => "balance_overflow",
             Self::PaymentNotFound { .. } => "payment_not_found",
             Self::PaymentInOtherState { .. } => "payment_in_other_state",
+            Self::PaymentUnderWay { .. } => "payment_under_way",
         }
     }
 }
@@ -332,6 +339,10 @@ impl fmt::Display for Refusal {
             Self::PaymentInOtherState { state, attempt } => {
                 write!(f, "the payment is {} at attempt {attempt}", state.as_str())
             }
+            Self::PaymentUnderWay { .. } => f.write_str(
+                "a request may be under way to the processor: look again at the time given, then \
+                 release or refuse",
+            ),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What an operator decides of a payment that nobody else can end, kept with who and why.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{PaymentId, ProcessorName};
@@ -24,6 +26,11 @@ pub struct ResolvePayment {
     pub who: Note,
     /// And why.
     pub why: Note,
+    /// How long a request of its processor's may be under way after the ledger had `sent`: until
+    /// then the payment is neither released nor refused. It is set by the node that dispatches, on
+    /// its way to the engine, and is no part of the content.
+    #[serde(skip)]
+    pub send_lease: Duration,
 }
 
 /// What an operator may decide.

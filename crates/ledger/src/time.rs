@@ -29,6 +29,13 @@ impl Timestamp {
         Self(self.0.saturating_add(seconds as u64 * 1_000_000_000))
     }
 
+    /// The instant `duration` later; the end of time where that cannot be counted.
+    #[must_use]
+    pub fn plus(self, duration: std::time::Duration) -> Self {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(nanos))
+    }
+
     /// The next instant there is.
     #[must_use]
     pub const fn next(self) -> Self {

@@ -9,12 +9,15 @@ use ledger::Millis;
 pub enum Answer {
     /// Recorded by this request.
     Recorded,
-    /// The id was recorded before, by whichever attempt: to be looked up.
+    /// The id was recorded before, by whichever attempt (409, 422): to be looked up.
     AlreadyRecorded,
     /// This attempt was definitely not recorded.
     NotRecorded(NotRecorded),
     /// The processor does not want this payment; this attempt was not recorded.
     Refused,
+    /// The answer is about the caller or the way to the processor (401, 403, 404, 405, 407, 421),
+    /// not about this payment.
+    Misdirected,
     /// Anything may have happened.
     Unknown,
 }
@@ -26,13 +29,24 @@ pub enum NotRecorded {
     LeaseOver,
     /// No byte left: there was no connection.
     Unreachable,
-    /// The processor had no room (429).
+    /// The processor had no room, or it is not the time yet (423, 425, 429).
     Busy {
         /// When it wants to be asked again.
         retry_after: Option<Duration>,
     },
     /// The processor said that it failed, in a way that is configured as definite.
     Failing,
+}
+
+impl NotRecorded {
+    /// Whether the processor, or something on the way, has answered.
+    #[must_use]
+    pub const fn was_answered(self) -> bool {
+        match self {
+            Self::LeaseOver | Self::Unreachable => false,
+            Self::Busy { .. } | Self::Failing => true,
+        }
+    }
 }
 
 /// What the processor says when it is asked for a payment by its id.
@@ -72,8 +86,9 @@ pub fn classify(
         |d: &Definite| d.status == status && (body_is_empty || !d.empty_body) && status >= 500;
     match status {
         200..=299 => Answer::Recorded,
-        422 => Answer::AlreadyRecorded,
-        429 => Answer::NotRecorded(NotRecorded::Busy { retry_after }),
+        409 | 422 => Answer::AlreadyRecorded,
+        423 | 425 | 429 => Answer::NotRecorded(NotRecorded::Busy { retry_after }),
+        401 | 403 | 404 | 405 | 407 | 421 => Answer::Misdirected,
         408 => Answer::Unknown,
         400..=499 => Answer::Refused,
         _ if definite.iter().any(is_definite) => Answer::NotRecorded(NotRecorded::Failing),
@@ -97,10 +112,20 @@ mod tests {
             (200, true, Answer::Recorded),
             (201, false, Answer::Recorded),
             (204, true, Answer::Recorded),
+            (409, true, Answer::AlreadyRecorded),
             (422, false, Answer::AlreadyRecorded),
+            (423, true, busy),
+            (425, true, busy),
             (429, true, busy),
             (400, false, Answer::Refused),
-            (404, true, Answer::Refused),
+            (402, false, Answer::Refused),
+            (410, true, Answer::Refused),
+            (401, false, Answer::Misdirected),
+            (403, false, Answer::Misdirected),
+            (404, true, Answer::Misdirected),
+            (405, true, Answer::Misdirected),
+            (407, true, Answer::Misdirected),
+            (421, true, Answer::Misdirected),
             (408, true, Answer::Unknown),
             (500, true, Answer::NotRecorded(NotRecorded::Failing)),
             (500, false, Answer::Unknown),

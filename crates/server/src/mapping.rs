@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use ledger::{Refusal, Unavailable};
 
 use crate::problem::Problem;
+use crate::rfc3339;
 
 impl From<&Refusal> for Problem {
     fn from(refusal: &Refusal) -> Self {
@@ -32,7 +33,8 @@ const fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::AmountExceedsPending { .. }
         | Refusal::BatchMemberFailed
         | Refusal::BalanceOverflow { .. }
-        | Refusal::PaymentInOtherState { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        | Refusal::PaymentInOtherState { .. }
+        | Refusal::PaymentUnderWay { .. } => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }
 
@@ -88,6 +90,9 @@ fn with_figures(problem: Problem, refusal: &Refusal) -> Problem {
         Refusal::PaymentInOtherState { state, attempt } => problem
             .with("state", state.as_str())
             .with("attempt", *attempt),
+        Refusal::PaymentUnderWay { until } => {
+            problem.with("until", rfc3339::Nanos(*until).to_string())
+        }
         Refusal::CurrencyMismatch
         | Refusal::AccountsMustDiffer
         | Refusal::DescriptionInvalid
@@ -204,6 +209,12 @@ mod tests {
             attempt: 2,
         };
         check(&refusal, 422, &json!({"state": "sent", "attempt": 2}));
+        let until = ledger::Timestamp::from_nanos(1_706_000_000_000_000_001);
+        check(
+            &Refusal::PaymentUnderWay { until },
+            422,
+            &json!({"until": "2024-01-23T08:53:20.000000001Z"}),
+        );
         for refusal in [
             Refusal::CurrencyMismatch,
             Refusal::AccountsMustDiffer,

@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine-write-behind", &["ledger", "engine-postgres"]),
     ("engine-remote", &["ledger", "proto"]),
     ("outbox", &["ledger", "journal"]),
-    ("payments", &["ledger"]),
+    ("payments", &["ledger", "throttle"]),
     (
         "server",
         &["ledger", "proto", "throttle", "outbox", "payments"],

@@ -191,6 +191,7 @@ fn the_largest_resolution_fits_in_its_room() {
             kind,
             who: note.clone(),
             why: note.clone(),
+            send_lease: std::time::Duration::ZERO,
         })
     };
     let event = |note: &ledger::Note| {

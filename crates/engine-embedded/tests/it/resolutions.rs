@@ -51,6 +51,7 @@ fn resolve(attempt: u32, kind: ResolutionKind) -> Command {
         kind,
         who: Note::new("ana").unwrap(),
         why: Note::new(&format!("reason {attempt}")).unwrap(),
+        send_lease: std::time::Duration::ZERO,
     })
 }
 

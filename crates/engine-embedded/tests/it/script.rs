@@ -273,6 +273,7 @@ fn resolve(id: u128, state: PaymentStateName, attempt: u32, kind: ResolutionKind
         kind,
         who: note("ana"),
         why: note(&format!("{} of payment {id} é 💸", kind.as_str())),
+        send_lease: std::time::Duration::ZERO,
     })
 }
 

@@ -67,6 +67,7 @@ fn so_does_what_operators_say() {
                 kind: ResolutionKind::Refuse,
                 who: Note::new(text).unwrap(),
                 why: Note::new(&text.replace(' ', "'")).unwrap(),
+                send_lease: std::time::Duration::ZERO,
             });
             for expected in ["created", "exists"] {
                 for command in [&accept, &resolve] {

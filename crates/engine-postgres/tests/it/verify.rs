@@ -1,5 +1,7 @@
 //! A database is corrupted in each way, and it is found.
 
+use std::time::Duration;
+
 use engine_postgres::{Options, PostgresEngine, Verified, verify};
 use ledger::{
     AcceptPayment, AccountId, Batch, BatchId, Command, Engine, Millis, MoveMoney, Note,
@@ -270,6 +272,7 @@ fn resolved() -> Vec<Command> {
                 kind,
                 who: Note::new("ana").unwrap(),
                 why: Note::new("she looked").unwrap(),
+                send_lease: Duration::ZERO,
             }),
         ]
     };

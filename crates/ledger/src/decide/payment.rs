@@ -249,11 +249,21 @@ pub(super) fn resolve<S: State + ?Sized>(
         kind,
         who,
         why,
+        send_lease,
     } = resolve;
     let before = match find_payment(state, id) {
         Ok(payment) => payment,
         Err(refusal) => return Decision::Refused(refusal),
     };
+    let is_sent =
+        matches!(before.state, PaymentState::Sent { .. }) && before.standing() == expected;
+    let until = before.timestamp.plus(send_lease);
+    match kind {
+        ResolutionKind::Release | ResolutionKind::Refuse if is_sent && now < until => {
+            return Decision::Refused(Refusal::PaymentUnderWay { until });
+        }
+        ResolutionKind::Release | ResolutionKind::Refuse | ResolutionKind::Settled { .. } => {}
+    }
     let decision = match kind {
         ResolutionKind::Settled { requested_at } => settle(state, id, expected, requested_at, now),
         ResolutionKind::Release => release(state, id, expected, now),

@@ -65,7 +65,10 @@ fn next_refusal(refusal: &Refusal) -> Option<Refusal> {
             state: PaymentStateName::Sent,
             attempt: 0,
         },
-        Refusal::PaymentInOtherState { .. } => return None,
+        Refusal::PaymentInOtherState { .. } => Refusal::PaymentUnderWay {
+            until: ledger::Timestamp::from_nanos(1_706_000_000_000_000_001),
+        },
+        Refusal::PaymentUnderWay { .. } => return None,
     })
 }
 

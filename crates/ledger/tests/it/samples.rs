@@ -132,6 +132,7 @@ pub(crate) fn commands() -> Vec<Command> {
             kind,
             who: note("ana"),
             why: note("não está lá 💸"),
+            send_lease: std::time::Duration::ZERO,
         })
     }));
     commands

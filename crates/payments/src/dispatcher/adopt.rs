@@ -86,6 +86,11 @@ impl Dispatcher {
             let accepted_at = Millis(payment.accepted_at.as_nanos() / 1_000_000);
             self.wall = self.wall.max(accepted_at);
             match self.held.get_mut(&payment.id) {
+                Some(held) if held.is_idle() && held.is_behind(&payment) => {
+                    // Another node, or an operator there, has changed it.
+                    self.forget(payment.id, now);
+                    self.hold(&payment, now);
+                }
                 Some(held) => held.walk = self.pages.walk,
                 None if ended.contains(&payment.id) => {}
                 None => self.hold(&payment, now),
@@ -110,7 +115,7 @@ impl Dispatcher {
         }
     }
 
-    fn hold(&mut self, payment: &Payment, now: Duration) {
+    pub(super) fn hold(&mut self, payment: &Payment, now: Duration) {
         let stage = match &payment.state {
             PaymentState::Accepted => {
                 self.queue.insert(0, payment.place());
@@ -130,6 +135,7 @@ impl Dispatcher {
                         let processor = &mut self.processors[place];
                         processor.pinned_count += 1;
                         processor.questions.insert((now, payment.id));
+                        processor.leases.insert((lease_until, payment.id));
                         Stage::Unknown(pin)
                     }
                     None => {
@@ -188,6 +194,7 @@ impl Dispatcher {
     pub(super) fn unpin(&mut self, id: PaymentId, stage: &Stage, pin: &Pin, now: Duration) {
         let processor = &mut self.processors[pin.processor];
         processor.pinned_count -= 1;
+        processor.leases.remove(&(pin.lease_until, id));
         match stage {
             Stage::Sending(_) => processor.cancel(id, pin.sent_at, now),
             Stage::Unknown(_) => {

@@ -6,7 +6,7 @@ use ledger::{PaymentId, PaymentStateName};
 
 use super::payment::{Pin, Stage};
 use super::processor::doubled;
-use super::{Dispatcher, Effect};
+use super::{Dispatcher, Effect, Question, SendRequest};
 use crate::answer::{Answer, Found};
 
 /// How long to wait before a processor is asked again for the same payment.
@@ -15,34 +15,34 @@ const ASK_WAIT_MAX: Duration = Duration::from_secs(5);
 /// So often a payment is sent again where its absence can be proven by waiting: each time puts the
 /// proof off.
 const RESENDS_MAX: u32 = 3;
+/// So much later than its timeout, which ends with the lease, the kernel has given up the bytes of a
+/// request: its timers are coarse.
+const KERNEL_GRACE: Duration = Duration::from_secs(1);
 
 impl Dispatcher {
-    /// What became of the request of an attempt.
+    /// What became of a request.
     pub(super) fn answered(
         &mut self,
-        id: PaymentId,
-        attempt: u32,
+        request: &SendRequest,
         answer: Answer,
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(held) = self
-            .held
-            .get_mut(&id)
-            .filter(|held| held.attempt == attempt)
-        else {
+        let id = request.id;
+        let held = self.held.get_mut(&id);
+        let held = held.filter(|held| held.attempt == request.attempt);
+        let Some((held, pin)) = held.and_then(|held| match held.stage {
+            Stage::Sent(pin) => Some((held, pin)),
+            _ => None,
+        }) else {
+            if answer == Answer::Recorded {
+                self.recorded_late(request, now, effects);
+            }
             return;
         };
-        let pin = match &held.stage {
-            Stage::Sent(pin) => *pin,
-            // Its report came after all.
-            Stage::Unknown(pin) if answer == Answer::Recorded => {
-                let pin = *pin;
-                self.take_question_back(id, pin.processor);
-                return self.settle(id, pin, pin.requested_at, effects);
-            }
-            _ => return,
-        };
+        if answer == Answer::Unknown {
+            held.held_up_at |= 1 << pin.processor;
+        }
         self.overdue_over(id, &pin);
         self.processors[pin.processor].end(id, pin.sent_at, answer, now);
         #[cfg(test)]
@@ -59,18 +59,34 @@ impl Dispatcher {
             }
             Answer::Unknown => self.question(id, pin.unclear(now), now),
             // It settles the question for its own attempt only.
-            Answer::NotRecorded(_) | Answer::Refused if pin.is_unclear => {
+            Answer::NotRecorded(_) | Answer::Refused | Answer::Misdirected if pin.is_unclear => {
                 self.question_later(id, pin, now);
             }
-            Answer::NotRecorded(_) => self.release(id, pin, effects),
+            Answer::NotRecorded(why) if !why.was_answered() => self.release(id, pin, effects),
+            Answer::NotRecorded(_) | Answer::Misdirected => self.denied(id, pin, now, effects),
             Answer::Refused => {
                 if let Some(held) = self.held.get_mut(&id) {
                     held.refused_by |= 1 << pin.processor;
                 }
                 self.processors[pin.processor].refusals_count += 1;
-                self.release(id, pin, effects);
+                self.denied(id, pin, now, effects);
             }
         }
+    }
+
+    /// The answer says that the only attempt is not recorded. Whoever answered may have seen it
+    /// twice, and recorded it the first time: the processor is asked by id first.
+    #[cfg_attr(
+        not(test),
+        expect(unused_variables, reason = "only a planted mistake has effects")
+    )]
+    fn denied(&mut self, id: PaymentId, mut pin: Pin, now: Duration, effects: &mut Vec<Effect>) {
+        #[cfg(test)]
+        if self.planted == Some(super::Planted::DenialBelieved) {
+            return self.release(id, pin, effects);
+        }
+        pin.is_denied = true;
+        self.question(id, pin, now);
     }
 
     /// Requests whose report never came: nobody knows.
@@ -89,16 +105,18 @@ impl Dispatcher {
         }
     }
 
-    fn overdue_over(&mut self, id: PaymentId, pin: &Pin) {
+    pub(super) fn overdue_over(&mut self, id: PaymentId, pin: &Pin) {
         self.overdue
             .remove(&(pin.lease_until + super::REPORT_GRACE, id));
     }
 
     /// Nobody knows what became of it: the processor is asked at `at`.
-    fn question(&mut self, id: PaymentId, pin: Pin, at: Duration) {
+    pub(super) fn question(&mut self, id: PaymentId, pin: Pin, at: Duration) {
         if let Some(held) = self.held.get_mut(&id) {
             held.stage = Stage::Unknown(pin);
-            self.processors[pin.processor].questions.insert((at, id));
+            let processor = &mut self.processors[pin.processor];
+            processor.questions.insert((at, id));
+            processor.leases.insert((pin.lease_until, id));
         }
     }
 
@@ -110,7 +128,7 @@ impl Dispatcher {
         self.question(id, pin, at);
     }
 
-    fn take_question_back(&mut self, id: PaymentId, processor: usize) {
+    pub(super) fn take_question_back(&mut self, id: PaymentId, processor: usize) {
         let questions = &mut self.processors[processor].questions;
         questions.retain(|(_, questioned)| *questioned != id);
     }
@@ -118,7 +136,7 @@ impl Dispatcher {
     /// From when on a processor that does not have it never will.
     fn proof_at(&self, pin: &Pin) -> Option<Duration> {
         let recorded_within = self.policy.processors[pin.processor].recorded_within?;
-        (!pin.is_claimed).then_some(pin.lease_until + recorded_within)
+        (!pin.is_claimed).then_some(pin.lease_until + KERNEL_GRACE + recorded_within)
     }
 
     pub(super) fn ask_questions(&mut self, now: Duration, effects: &mut Vec<Effect>) {
@@ -132,15 +150,18 @@ impl Dispatcher {
                     continue;
                 };
                 if let Stage::Unknown(mut pin) = held.stage {
+                    self.questions_count += 1;
                     pin.asked_at = now;
                     pin.asks_count += 1;
+                    pin.question = self.questions_count;
                     held.stage = Stage::Asking(pin);
                     self.processors[place].asking_count += 1;
-                    effects.push(Effect::Ask {
+                    effects.push(Effect::Ask(Question {
                         id,
                         currency: held.currency,
                         processor: place,
-                    });
+                        number: self.questions_count,
+                    }));
                 }
             }
         }
@@ -149,18 +170,22 @@ impl Dispatcher {
     /// What the processor says about a payment.
     pub(super) fn asked(
         &mut self,
-        id: PaymentId,
+        question: Question,
         found: Found,
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
+        let id = question.id;
+        self.processors[question.processor].asked(found != Found::Failed, now);
         let Some(held) = self.held.get_mut(&id) else {
             return;
         };
         let Stage::Asking(pin) = held.stage else {
             return;
         };
-        self.processors[pin.processor].asked(found != Found::Failed, now);
+        if pin.question != question.number {
+            return;
+        }
         match found {
             Found::Recorded {
                 amount,
@@ -184,17 +209,21 @@ impl Dispatcher {
         if self.planted == Some(super::Planted::UnpinnedAtOnce) {
             return self.release(id, pin, effects);
         }
-        if proof_at.is_some_and(|proof_at| pin.asked_at >= proof_at) {
+        let is_only_denied = pin.is_denied && !pin.is_unclear;
+        if is_only_denied || proof_at.is_some_and(|proof_at| pin.asked_at >= proof_at) {
             return self.release(id, pin, effects);
         }
         let processor = &mut self.processors[pin.processor];
+        let resend_at = pin.sent_at + resend_wait(&pin, processor.policy.lease);
         let may_resend = !pin.is_claimed
             && (proof_at.is_none() || pin.resends_count < RESENDS_MAX)
+            && now >= resend_at
             && processor.has_room_again(now)
             && !self.is_stopping;
         if !may_resend {
             return self.question_later(id, pin, now);
         }
+        processor.leases.remove(&(pin.lease_until, id));
         processor.start(id, now);
         let lease = processor.policy.lease;
         let pin = Pin {
@@ -207,5 +236,14 @@ impl Dispatcher {
             held.stage = Stage::Sending(pin);
         }
         self.submit_send(id, PaymentStateName::Sent, pin, effects);
+    }
+}
+
+/// How long after it was sent a payment is sent again to a processor that does not have it: at once
+/// at first, then seldom. Between two sendings an operator can end it.
+fn resend_wait(pin: &Pin, lease: Duration) -> Duration {
+    match pin.resends_count.checked_sub(RESENDS_MAX) {
+        None => Duration::ZERO,
+        Some(more) => doubled(lease * 2, more).min(lease * 8),
     }
 }

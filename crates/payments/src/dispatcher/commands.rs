@@ -7,7 +7,7 @@ use ledger::{
     Unavailable,
 };
 
-use super::payment::{Pin, Stage};
+use super::payment::{Held, Pending, Pin, Proof, Stage};
 use super::processor::doubled;
 use super::{Dispatcher, Effect, REPORT_GRACE, SendRequest};
 
@@ -63,7 +63,7 @@ impl Dispatcher {
         };
         held.stage = Stage::Ending(pin);
         let expected = held.expected(PaymentStateName::Sent);
-        let command = if held.refused_by == everybody {
+        let command = if held.refused_by == everybody && held.proof.is_none() {
             let code = RefusedCode::ProcessorRefused;
             Command::RefusePayment { id, expected, code }
         } else {
@@ -74,7 +74,11 @@ impl Dispatcher {
 
     fn submit(&mut self, id: PaymentId, command: Command, effects: &mut Vec<Effect>) {
         if let Some(held) = self.held.get_mut(&id) {
-            held.pending = Some((command.clone(), 0));
+            held.pending = Some(Pending {
+                command: command.clone(),
+                tries: 0,
+                may_be_done: false,
+            });
             self.commands_count += 1;
             effects.push(Effect::Submit(id, command));
         }
@@ -86,8 +90,8 @@ impl Dispatcher {
                 return;
             }
             self.retries.remove(&(at, id));
-            if let Some((command, _)) = self.held.get(&id).and_then(|held| held.pending.as_ref()) {
-                effects.push(Effect::Submit(id, command.clone()));
+            if let Some(pending) = self.held.get(&id).and_then(|held| held.pending.as_ref()) {
+                effects.push(Effect::Submit(id, pending.command.clone()));
             }
         }
     }
@@ -102,32 +106,89 @@ impl Dispatcher {
         let Some(held) = self.held.get_mut(&id) else {
             return;
         };
-        let Some((command, tries)) = &mut held.pending else {
+        let Some(mut pending) = held.pending.take() else {
             return;
         };
-        let Ok(outcome) = result else {
+        let outcome = match result {
+            Ok(outcome) => outcome,
             // Done or not: the same command again has the same outcome.
-            let wait = doubled(RETRY_WAIT_MIN, *tries).min(RETRY_WAIT_MAX);
-            *tries += 1;
-            self.retries.insert((now + wait, id));
-            return;
+            Err(unavailable) => {
+                let wait = doubled(RETRY_WAIT_MIN, pending.tries).min(RETRY_WAIT_MAX);
+                pending.tries += 1;
+                pending.may_be_done |= !unavailable.nothing_done();
+                held.pending = Some(pending);
+                self.retries.insert((now + wait, id));
+                return;
+            }
         };
-        let was_refusal = matches!(command, Command::RefusePayment { .. });
-        let was_settlement = matches!(command, Command::SettlePayment { .. });
-        held.pending = None;
         self.commands_count -= 1;
         match outcome.result {
             Ok(Record::Payment(payment)) => {
+                let was_refusal = matches!(pending.command, Command::RefusePayment { .. });
+                let was_settlement = matches!(pending.command, Command::SettlePayment { .. });
                 self.count(&payment, was_settlement, was_refusal);
-                self.done(&payment, now, effects);
+                let is_ours = !outcome.replayed || pending.may_be_done;
+                #[cfg(test)]
+                let is_ours = is_ours || self.planted == Some(super::Planted::ReplayTakenForFresh);
+                if is_ours || !matches!(held_stage(self.held.get(&id)), Some(Stage::Sending(_))) {
+                    self.done(&payment, now, effects);
+                } else {
+                    self.sent_by_others(&payment, now);
+                }
             }
             // Somebody else has brought it to another state: as the ledger has it, it is found
             // again if it is still due.
-            Ok(_) | Err(_) => {
-                self.forget(id, now);
-                self.rescan_soon(now);
-            }
+            Ok(_) | Err(_) => self.overtaken(id, &pending.command, now, effects),
         }
+    }
+
+    /// Somebody else has brought a payment to another state. Where its processor has it, that is
+    /// looked at: nobody may settle it there any more.
+    fn overtaken(
+        &mut self,
+        id: PaymentId,
+        command: &Command,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(held) = self.held.get(&id) else {
+            return;
+        };
+        let attempt = held.attempt;
+        let settled_at = match (command, &held.stage) {
+            (Command::SettlePayment { requested_at, .. }, _) => Some(*requested_at),
+            (_, Stage::Binding(pin)) => Some(pin.requested_at),
+            _ => None,
+        };
+        let proven = held.stage.pin().zip(settled_at);
+        let proven = proven.map(|(pin, requested_at)| Proof {
+            processor: pin.processor,
+            requested_at,
+            attempt,
+        });
+        let proof = held.proof.or(proven);
+        self.forget(id, now);
+        self.rescan_soon(now);
+        if let Some(proof) = proof {
+            self.look(id, proof, effects);
+        }
+    }
+
+    /// The ledger had `sent` before it was told: whoever told it may be about to send, or has sent.
+    fn sent_by_others(&mut self, payment: &Payment, now: Duration) {
+        let id = payment.id;
+        let Some(held) = self.held.get_mut(&id) else {
+            return;
+        };
+        let Stage::Sending(pin) = held.stage else {
+            return;
+        };
+        held.attempt = payment.attempt;
+        let processor = &mut self.processors[pin.processor];
+        processor.cancel(id, pin.sent_at, now);
+        let lease_until = pin.lease_until.max(now + processor.policy.lease);
+        let pin = Pin { lease_until, ..pin };
+        self.question(id, pin.unclear(now), now);
     }
 
     fn done(&mut self, payment: &Payment, now: Duration, effects: &mut Vec<Effect>) {
@@ -139,6 +200,9 @@ impl Dispatcher {
             (PaymentState::Sent { .. }, Stage::Sending(pin)) => {
                 held.attempt = payment.attempt;
                 let mut pin = *pin;
+                if let Some(proof) = held.proof {
+                    return self.sent_and_proven(id, pin, proof, now, effects);
+                }
                 self.processors[pin.processor]
                     .delay
                     .leave(pin.sent_at, id, now);
@@ -155,8 +219,18 @@ impl Dispatcher {
                 }));
                 self.overdue.insert((pin.lease_until + REPORT_GRACE, id));
             }
+            (PaymentState::Sent { .. }, Stage::Binding(pin)) => {
+                let pin = *pin;
+                held.attempt = payment.attempt;
+                self.settle(id, pin, pin.requested_at, effects);
+            }
             (PaymentState::Accepted, Stage::Ending(pin)) => {
                 let pin = *pin;
+                if let Some(proof) = held.proof.take() {
+                    let ended = std::mem::replace(&mut held.stage, Stage::Waiting);
+                    self.unpin(id, &ended, &pin, now);
+                    return self.bind(id, proof, now, effects);
+                }
                 // What only a broken processor might still want must not fill the window. It is
                 // found again when the list is walked from its beginning.
                 let refused_count = self.queue.len() - self.queue.fresh_len();
@@ -167,7 +241,45 @@ impl Dispatcher {
                 self.queue.insert(held.refused_by, held.place);
                 self.unpin(id, &ended, &pin, now);
             }
-            _ => self.forget(id, now),
+            (state, _) => {
+                let is_there = |proof: &Proof| match state {
+                    PaymentState::Settled { processor, .. } => {
+                        self.policy.processors[proof.processor].name == *processor
+                    }
+                    PaymentState::Accepted
+                    | PaymentState::Sent { .. }
+                    | PaymentState::Refused { .. } => false,
+                };
+                let lost = held.proof.filter(|proof| !is_there(proof));
+                self.forget(id, now);
+                if let Some(proof) = lost {
+                    self.look(id, proof, effects);
+                }
+            }
         }
     }
+
+    /// The ledger has `sent`, and meanwhile a processor said that it has the payment: no byte leaves.
+    fn sent_and_proven(
+        &mut self,
+        id: PaymentId,
+        pin: Pin,
+        proof: Proof,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.processors[pin.processor].cancel(id, pin.sent_at, now);
+        if proof.processor == pin.processor {
+            self.settle(id, pin, proof.requested_at, effects);
+        } else if pin.is_unclear {
+            self.report(id, proof, Some(PaymentStateName::Sent), effects);
+            self.question(id, pin, now);
+        } else {
+            self.release(id, pin, effects);
+        }
+    }
+}
+
+fn held_stage(held: Option<&Held>) -> Option<&Stage> {
+    held.map(|held| &held.stage)
 }

@@ -7,13 +7,18 @@
 //! - No request leaves before the ledger has `sent(processor, attempt, requested_at)`.
 //! - From then on the payment is pinned: nothing but "recorded", "not recorded" of an only attempt,
 //!   or proven absence ends that.
+//! - A processor's "recorded" is proof whenever it comes: where it cannot be settled any more, it is
+//!   a conflict.
+//! - Whether a processor is used never depends on a payment that may never end.
 //! - Memory holds a window of the payments that wait, another of those that some processor refused,
-//!   and of those pinned no more than twice each processor's concurrency.
+//!   and those that are pinned: of these a processor gets no new ones while as many as its
+//!   concurrency may still be under way there, and one at a time while its breaker is open.
 
 mod adopt;
 mod answers;
 mod commands;
 mod delay;
+mod late;
 mod payment;
 mod processor;
 mod queue;
@@ -30,10 +35,11 @@ use ledger::{
 
 use crate::answer::{Answer, Found};
 use crate::policy::Policy;
-use payment::Held;
+use payment::{Held, Proof};
 use processor::Processor;
 use queue::Queue;
 
+pub use late::Conflict;
 pub use standing::{ProcessorStanding, Standing};
 
 /// The dispatcher looks at itself this often while it holds anything.
@@ -65,10 +71,14 @@ pub enum Input {
     Due(Result<Vec<Payment>, Unavailable>),
     /// What the ledger answered to a command.
     Outcome(PaymentId, Result<Box<Outcome>, Unavailable>),
-    /// What became of the request of this attempt.
-    Answered(PaymentId, u32, Answer),
+    /// What became of a request.
+    Answered(SendRequest, Answer),
     /// What the processor said about a payment.
-    Asked(PaymentId, Found),
+    Asked(Question, Found),
+    /// What the processor said when it was asked whether it is back.
+    Probed(Question, Found),
+    /// A payment as the ledger has it; `None` where it has none of this id.
+    Looked(PaymentId, Result<Option<Box<Payment>>, Unavailable>),
     /// A processor's health; `None` when it did not say.
     Health(usize, Option<HealthReport>),
     /// Nothing new is to be begun.
@@ -83,18 +93,30 @@ pub enum Effect {
     /// Send a payment to its processor.
     Send(SendRequest),
     /// Ask the processor whether it has the payment.
-    Ask {
-        /// The payment.
-        id: PaymentId,
-        /// Its amount's currency.
-        currency: Currency,
-        /// The processor's place in the policy.
-        processor: usize,
-    },
+    Ask(Question),
+    /// Ask the processor for a payment that it is not known to have, to find out whether it is back.
+    Probe(Question),
+    /// Read a payment from the ledger.
+    Look(PaymentId),
+    /// Report to an operator that a processor has a payment that cannot be settled there any more.
+    Report(Conflict),
     /// Ask the processor at this place for its health.
     PollHealth(usize),
     /// Read a page of the payments due.
     ReadDue(DueQuery),
+}
+
+/// A question to a processor about a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question {
+    /// The payment.
+    pub id: PaymentId,
+    /// Its amount's currency.
+    pub currency: Currency,
+    /// The processor's place in the policy.
+    pub processor: usize,
+    /// The question's own: of two about one payment the later has the higher.
+    pub number: u64,
 }
 
 /// One request to a processor.
@@ -129,8 +151,15 @@ pub struct Dispatcher {
     retries: BTreeSet<(Duration, PaymentId)>,
     /// Requests by when a report is overdue.
     overdue: BTreeSet<(Duration, PaymentId)>,
+    /// Processors' words that came for payments that are not held: the ledger is asked for these.
+    late: HashMap<PaymentId, Proof>,
+    /// Of these the ones that the ledger could not show, by when to look again.
+    looks: BTreeSet<(Duration, PaymentId)>,
+    questions_count: u64,
     commands_count: usize,
     conflicts_count: usize,
+    /// How often a processor had a payment that could not be settled there any more.
+    late_count: u64,
     orphans_count: usize,
     refused_count: u64,
     /// When the head of the queue stops waiting for a processor it prefers.
@@ -149,6 +178,14 @@ pub(crate) enum Planted {
     AlreadyRecordedFails,
     /// A processor that does not have it now is believed never to have it.
     UnpinnedAtOnce,
+    /// "Not recorded" is believed, and the payment goes elsewhere without a question.
+    DenialBelieved,
+    /// `sent` that is answered as a replay is taken for a fresh attempt.
+    ReplayTakenForFresh,
+    /// A breaker lets nothing through while anything is pinned to its processor.
+    ProbesOnlyWhenIdle,
+    /// The oldest payment finds out whether a processor is back, whatever is known.
+    OldestProbes,
 }
 
 /// How far the ledger's list has been read.
@@ -187,8 +224,12 @@ impl Dispatcher {
             pages: Pages::default(),
             retries: BTreeSet::new(),
             overdue: BTreeSet::new(),
+            late: HashMap::new(),
+            looks: BTreeSet::new(),
+            questions_count: 0,
             commands_count: 0,
             conflicts_count: 0,
+            late_count: 0,
             orphans_count: 0,
             refused_count: 0,
             patience_until: None,
@@ -205,6 +246,7 @@ impl Dispatcher {
     pub fn anew(self) -> Self {
         let mut anew = Self::new(self.policy);
         anew.refused_count = self.refused_count;
+        anew.late_count = self.late_count;
         anew.wall = self.wall;
         for (processor, before) in anew.processors.iter_mut().zip(&self.processors) {
             processor.settled_count = before.settled_count;
@@ -227,10 +269,10 @@ impl Dispatcher {
             Input::Changed(id) => self.changed(id, now.at),
             Input::Due(page) => self.adopt(page, now.at),
             Input::Outcome(id, result) => self.outcome(id, result, now.at, effects),
-            Input::Answered(id, attempt, answer) => {
-                self.answered(id, attempt, answer, now.at, effects);
-            }
-            Input::Asked(id, found) => self.asked(id, found, now.at, effects),
+            Input::Answered(request, answer) => self.answered(&request, answer, now.at, effects),
+            Input::Asked(question, found) => self.asked(question, found, now.at, effects),
+            Input::Probed(question, found) => self.probed(question, found, now.at, effects),
+            Input::Looked(id, payment) => self.looked(id, payment, now.at, effects),
             Input::Health(processor, report) => {
                 if let Some(processor) = self.processors.get_mut(processor) {
                     processor.report(report, now.at);
@@ -246,6 +288,10 @@ impl Dispatcher {
     fn advance(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         self.retry_commands(now, effects);
         self.end_overdue(now);
+        self.look_again(now, effects);
+        for processor in &mut self.processors {
+            processor.end_leases(now);
+        }
         if self.is_stopping {
             return;
         }
@@ -289,7 +335,7 @@ impl Dispatcher {
             let probe_at = processor.probe_at().filter(|at| *at > now);
             [probe_at, processor.busy_until(now)].into_iter().flatten()
         });
-        let lists = [&self.retries, &self.overdue];
+        let lists = [&self.retries, &self.overdue, &self.looks];
         let firsts = lists
             .into_iter()
             .filter_map(|list| list.first())

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ledger::{Command, Currency, DuePlace, Millis, Payment, PaymentExpected, PaymentStateName};
+use ledger::{
+    Command, Currency, DuePlace, Millis, Payment, PaymentExpected, PaymentState, PaymentStateName,
+};
 
 /// What is held of a payment that is due.
 #[derive(Debug)]
@@ -19,8 +21,31 @@ pub(super) struct Held {
     pub(super) stage: Stage,
     /// The newest walk of the ledger's list that told of it.
     pub(super) walk: u64,
-    /// The command given to the ledger and not answered, and how often it was.
-    pub(super) pending: Option<(Command, u32)>,
+    /// The command given to the ledger and not answered.
+    pub(super) pending: Option<Pending>,
+    /// Which processors did not say what became of an attempt of it, a bit for each.
+    pub(super) held_up_at: u64,
+    /// What says that a processor has it, and came while something else was under way.
+    pub(super) proof: Option<Proof>,
+}
+
+/// A command that the ledger has not answered.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) command: Command,
+    /// How often it was given without an answer.
+    pub(super) tries: u32,
+    /// Whether a try before may have been carried out.
+    pub(super) may_be_done: bool,
+}
+
+/// A processor's word that it has recorded an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Proof {
+    /// The processor's place in the policy.
+    pub(super) processor: usize,
+    pub(super) requested_at: Millis,
+    pub(super) attempt: u32,
 }
 
 /// Where a payment is. All but the first are pinned to a processor.
@@ -36,6 +61,9 @@ pub(super) enum Stage {
     Unknown(Pin),
     /// The processor is being asked.
     Asking(Pin),
+    /// It is known to be recorded, and the ledger is told that it is there before it is settled: no
+    /// byte leaves.
+    Binding(Pin),
     /// The ledger was told how it ends, or that it goes back to the queue.
     Ending(Pin),
     /// Its processor has it with another amount: for an operator.
@@ -55,14 +83,18 @@ pub(super) struct Pin {
     pub(super) sent_at: Duration,
     /// Until when bytes of any attempt under this pin may leave.
     pub(super) lease_until: Duration,
+    /// Whether the processor answered that its only attempt is not recorded: it is asked by id
+    /// before the payment may go elsewhere.
+    pub(super) is_denied: bool,
     /// Whether some attempt under this pin may have been recorded.
     pub(super) is_unclear: bool,
     /// Whether the processor has said that it has it: absence is no proof then.
     pub(super) is_claimed: bool,
     /// Since when it is unclear.
     pub(super) unclear_since: Duration,
-    /// When the processor was last asked, and how often.
+    /// When the processor was last asked, by which question, and how often.
     pub(super) asked_at: Duration,
+    pub(super) question: u64,
     pub(super) asks_count: u32,
     /// How often it was sent again under this pin.
     pub(super) resends_count: u32,
@@ -80,12 +112,23 @@ impl Held {
             stage,
             walk,
             pending: None,
+            held_up_at: 0,
+            proof: None,
         }
     }
 
     /// Whether nothing is under way whose end will show what the payment is now.
     pub(super) const fn is_idle(&self) -> bool {
         self.pending.is_none() && !matches!(self.stage, Stage::Sent(_) | Stage::Asking(_))
+    }
+
+    /// Whether the ledger has gone on with the payment since it was last heard of. A page may be
+    /// older than what is held.
+    pub(super) fn is_behind(&self, payment: &Payment) -> bool {
+        // An attempt is sent, and then released.
+        let is_released = matches!(self.stage, Stage::Waiting);
+        let was_released = payment.state == PaymentState::Accepted;
+        (payment.attempt, was_released) > (self.attempt, is_released)
     }
 
     /// What a command expects of the payment now.
@@ -105,6 +148,7 @@ impl Stage {
             | Self::Sent(pin)
             | Self::Unknown(pin)
             | Self::Asking(pin)
+            | Self::Binding(pin)
             | Self::Ending(pin)
             | Self::Conflict(pin) => Some(pin),
         }
@@ -124,10 +168,12 @@ impl Pin {
             requested_at,
             sent_at: now,
             lease_until,
+            is_denied: false,
             is_unclear: false,
             is_claimed: false,
             unclear_since: Duration::ZERO,
             asked_at: Duration::ZERO,
+            question: 0,
             asks_count: 0,
             resends_count: 0,
         }

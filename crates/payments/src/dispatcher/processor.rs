@@ -13,11 +13,13 @@ use crate::policy::ProcessorPolicy;
 const FAILURES_MAX: u32 = 3;
 /// How long an open breaker waits for its first probe; doubled after each that fails.
 const PROBE_WAIT_MIN: Duration = Duration::from_millis(100);
-const PROBE_WAIT_MAX: Duration = Duration::from_secs(1);
+const PROBE_WAIT_MAX: Duration = Duration::from_millis(800);
+/// The longest wait where the answers are about the caller or the way, which somebody has to mend.
+const MISDIRECTED_WAIT_MAX: Duration = Duration::from_secs(30);
 /// What the limit starts with, and never falls below.
 const LIMIT_MIN: usize = 16;
-/// How long a processor that had no room is left alone at the most.
-const BUSY_WAIT_MAX: Duration = Duration::from_secs(1);
+/// How long a processor that had no room is left alone at most, whatever it asks for.
+const BUSY_WAIT_MAX: Duration = Duration::from_secs(60);
 const BUSY_WAIT_MIN: Duration = Duration::from_millis(50);
 /// How much of a second's payments may be sent at once.
 const BURST: Duration = Duration::from_millis(20);
@@ -45,6 +47,12 @@ pub(super) struct Processor {
     sent_until: Duration,
     /// How many payments are pinned to it, in every stage.
     pub(super) pinned_count: usize,
+    /// Payments of unknown outcome whose requests may still be under way there, by when their leases
+    /// end. Afterwards they count for nothing: they may never end.
+    pub(super) leases: BTreeSet<(Duration, PaymentId)>,
+    /// Until when its own report that it fails is taken for true.
+    failing_until: Duration,
+    misdirected_count: u32,
     /// When to ask for the payments of which nobody knows.
     pub(super) questions: BTreeSet<(Duration, PaymentId)>,
     pub(super) asking_count: usize,
@@ -64,7 +72,11 @@ pub(super) struct Processor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Breaker {
     Closed,
-    Open { probe_at: Duration },
+    Open {
+        probe_at: Duration,
+        /// It was opened by silence, and nothing was heard since: a question finds out.
+        is_silent: bool,
+    },
     Probing,
 }
 
@@ -75,6 +87,8 @@ pub(super) enum Room {
     Free,
     /// One, to find out.
     Probe,
+    /// None before a question was answered.
+    Ask,
     /// It works, and has enough to do.
     Saturated,
     /// It fails, is too slow, or nobody knows what became of too many.
@@ -93,6 +107,9 @@ impl Processor {
             busy_until: Duration::ZERO,
             sent_until: Duration::ZERO,
             pinned_count: 0,
+            leases: BTreeSet::new(),
+            failing_until: Duration::ZERO,
+            misdirected_count: 0,
             questions: BTreeSet::new(),
             asking_count: 0,
             asks_failed: 0,
@@ -108,17 +125,17 @@ impl Processor {
 
     /// Whether a payment that is free to go elsewhere may be sent to it.
     pub(super) fn room(&self, now: Duration, delay_max: Duration) -> Room {
-        let unresolved_count = self.pinned_count - self.under_way_count();
-        let is_idle = self.pinned_count == 0;
+        let is_idle = self.under_way_count() == 0;
         let is_slow = self.delay.expected(now) > delay_max;
-        if is_slow && !(is_idle && self.delay.is_stale(now)) {
-            return Room::Broken;
-        }
         match self.breaker {
-            // What is unresolved is asked for first: that finds out as well and binds nothing new.
-            Breaker::Open { probe_at } if now >= probe_at && is_idle => Room::Probe,
-            Breaker::Open { .. } | Breaker::Probing => Room::Broken,
-            Breaker::Closed if unresolved_count >= self.policy.concurrency_max => Room::Broken,
+            Breaker::Open { probe_at, .. } if now < probe_at => Room::Broken,
+            Breaker::Open {
+                is_silent: true, ..
+            } => Room::Ask,
+            _ if is_slow && !(is_idle && self.delay.is_stale(now)) => Room::Broken,
+            Breaker::Open { .. } => Room::Probe,
+            Breaker::Probing => Room::Broken,
+            Breaker::Closed if self.leases.len() >= self.policy.concurrency_max => Room::Broken,
             Breaker::Closed if is_slow => Room::Probe,
             Breaker::Closed if self.is_full(now) => Room::Saturated,
             Breaker::Closed => Room::Free,
@@ -128,10 +145,25 @@ impl Processor {
     /// Whether a payment that is bound to it may be sent to it again.
     pub(super) fn has_room_again(&self, now: Duration) -> bool {
         match self.breaker {
-            Breaker::Open { probe_at } => now >= probe_at,
+            Breaker::Open {
+                probe_at,
+                is_silent,
+            } => now >= probe_at && !is_silent,
             Breaker::Probing => false,
             Breaker::Closed => !self.is_full(now),
         }
+    }
+
+    /// Requests that may be under way no more count no more.
+    pub(super) fn end_leases(&mut self, now: Duration) {
+        while self.leases.first().is_some_and(|(until, _)| *until <= now) {
+            self.leases.pop_first();
+        }
+    }
+
+    /// Whether it says of itself that it fails.
+    pub(super) fn says_failing(&self, now: Duration) -> bool {
+        now < self.failing_until
     }
 
     fn is_full(&self, now: Duration) -> bool {
@@ -163,7 +195,7 @@ impl Processor {
     pub(super) fn cancel(&mut self, id: PaymentId, sent_at: Duration, now: Duration) {
         self.delay.end(sent_at, id, now);
         if self.breaker == Breaker::Probing {
-            self.open(now);
+            self.open(now, false);
         }
     }
 
@@ -178,17 +210,27 @@ impl Processor {
             }
             Answer::NotRecorded(NotRecorded::LeaseOver) => {
                 if self.breaker == Breaker::Probing {
-                    self.open(now);
+                    self.open(now, false);
                 }
             }
             Answer::NotRecorded(NotRecorded::Busy { retry_after }) => {
                 self.close();
                 let wait = retry_after.unwrap_or(BUSY_WAIT_MIN);
-                self.busy_until = now + wait.clamp(BUSY_WAIT_MIN, BUSY_WAIT_MAX);
+                let until = now + wait.clamp(BUSY_WAIT_MIN, BUSY_WAIT_MAX);
+                self.busy_until = self.busy_until.max(until);
                 self.limit = (self.limit / 2).max(LIMIT_MIN.min(self.policy.concurrency_max));
             }
-            Answer::NotRecorded(NotRecorded::Unreachable | NotRecorded::Failing)
-            | Answer::Unknown => self.fail(now),
+            Answer::NotRecorded(NotRecorded::Failing) => self.fail(now, false),
+            Answer::NotRecorded(NotRecorded::Unreachable) | Answer::Unknown => self.fail(now, true),
+            Answer::Misdirected => {
+                self.open(now, false);
+                let wait = doubled(PROBE_WAIT_MAX, self.misdirected_count);
+                self.misdirected_count += 1;
+                self.breaker = Breaker::Open {
+                    probe_at: now + wait.min(MISDIRECTED_WAIT_MAX),
+                    is_silent: false,
+                };
+            }
         }
     }
 
@@ -202,25 +244,48 @@ impl Processor {
         }
     }
 
-    fn fail(&mut self, now: Duration) {
+    fn fail(&mut self, now: Duration, is_silent: bool) {
         self.failures_count += 1;
         let is_over = self.breaker == Breaker::Closed && self.failures_count >= FAILURES_MAX;
         if is_over || self.breaker == Breaker::Probing {
-            self.open(now);
+            self.open(now, is_silent);
         }
     }
 
-    fn open(&mut self, now: Duration) {
+    fn open(&mut self, now: Duration, is_silent: bool) {
         let probe_at = now + self.probe_wait;
         self.probe_wait = (self.probe_wait * 2).min(PROBE_WAIT_MAX);
-        self.breaker = Breaker::Open { probe_at };
+        self.breaker = Breaker::Open {
+            probe_at,
+            is_silent,
+        };
         self.limit = LIMIT_MIN.min(self.policy.concurrency_max);
     }
 
     fn close(&mut self) {
         self.breaker = Breaker::Closed;
         self.failures_count = 0;
+        self.misdirected_count = 0;
         self.probe_wait = PROBE_WAIT_MIN;
+    }
+
+    /// A question goes out that finds out whether it is back: the next one does not wait for its
+    /// answer.
+    pub(super) fn probe(&mut self, now: Duration) {
+        self.open(now, true);
+    }
+
+    /// It has answered a question: whatever silence there was is over.
+    pub(super) fn is_heard(&mut self, now: Duration) {
+        if let Breaker::Open {
+            is_silent: true, ..
+        } = self.breaker
+        {
+            self.breaker = Breaker::Open {
+                probe_at: now,
+                is_silent: false,
+            };
+        }
     }
 
     /// The processor's own word; `None` when it said nothing.
@@ -240,10 +305,21 @@ impl Processor {
         let interval = self.policy.health_interval.unwrap_or_default();
         let overdue_at = asked_at + interval + WORD_GRACE;
         self.delay.report(asked_at, report.delay_min, overdue_at);
+        self.failing_until = if report.failing {
+            overdue_at
+        } else {
+            Duration::ZERO
+        };
         match (report.failing, self.breaker) {
-            (true, Breaker::Closed) => self.open(now),
-            (false, Breaker::Open { .. }) => self.breaker = Breaker::Open { probe_at: now },
-            _ => {}
+            (true, Breaker::Closed) => self.open(now, false),
+            (false, Breaker::Open { .. }) => {
+                self.breaker = Breaker::Open {
+                    probe_at: now,
+                    is_silent: false,
+                };
+            }
+            (true, Breaker::Open { .. } | Breaker::Probing)
+            | (false, Breaker::Closed | Breaker::Probing) => {}
         }
     }
 
@@ -258,6 +334,7 @@ impl Processor {
     pub(super) fn asked(&mut self, is_answered: bool, now: Duration) {
         self.asking_count -= 1;
         if is_answered {
+            self.is_heard(now);
             self.asks_failed = 0;
             self.ask_after = Duration::ZERO;
         } else {
@@ -269,7 +346,7 @@ impl Processor {
     /// When a breaker that is open lets the next one through.
     pub(super) const fn probe_at(&self) -> Option<Duration> {
         match self.breaker {
-            Breaker::Open { probe_at } => Some(probe_at),
+            Breaker::Open { probe_at, .. } => Some(probe_at),
             _ => None,
         }
     }

@@ -36,6 +36,14 @@ impl Queue {
             .filter_map(|(refused_by, line)| Some((*refused_by, *line.first()?)))
     }
 
+    /// The newest of all that a processor did not refuse.
+    pub(super) fn newest(&self, processor: usize) -> Option<DuePlace> {
+        let lines = self.lines.iter();
+        let is_allowed = |(refused_by, _): &(&u64, _)| *refused_by & (1 << processor) == 0;
+        let newest = lines.filter(is_allowed).filter_map(|(_, line)| line.last());
+        newest.max().copied()
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.count
     }

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use ledger::{DuePlace, PaymentStateName};
 
-use super::payment::{Pin, Stage};
+#[cfg(test)]
+use super::Planted;
+use super::payment::{Pin, Proof, Stage};
 use super::processor::Room;
-use super::{Dispatcher, Effect};
+use super::{Dispatcher, Effect, Question};
+use crate::answer::Found;
 
 /// What is best for the payment at the head of a line.
 enum Choice {
@@ -19,6 +22,7 @@ impl Dispatcher {
     /// Sends what can be sent, oldest first.
     pub(super) fn route(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         self.patience_until = None;
+        self.find_out(now, effects);
         loop {
             let rooms = self.rooms(now);
             let mut best: Option<(DuePlace, usize)> = None;
@@ -42,6 +46,99 @@ impl Dispatcher {
         }
     }
 
+    /// Finds out which processors are back, with one payment each that has waited least, or first by
+    /// a question where a processor was silent.
+    fn find_out(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        for processor in 0..self.processors.len() {
+            let rooms = self.rooms(now);
+            let room = rooms[processor];
+            #[cfg(test)]
+            let room = match room {
+                Room::Ask if self.planted == Some(Planted::OldestProbes) => Room::Probe,
+                room => room,
+            };
+            if !matches!(room, Room::Probe | Room::Ask) {
+                continue;
+            }
+            let Some(place) = self.prober(processor, &rooms, now) else {
+                continue;
+            };
+            if room == Room::Probe {
+                self.begin(place, processor, now, effects);
+            } else if let Some(held) = self.held.get(&place.id) {
+                self.processors[processor].probe(now);
+                self.questions_count += 1;
+                effects.push(Effect::Probe(Question {
+                    id: place.id,
+                    currency: held.currency,
+                    processor,
+                    number: self.questions_count,
+                }));
+            }
+        }
+    }
+
+    /// The payment with which to find out whether a processor is back; none where it would rather
+    /// go, or wait, elsewhere.
+    fn prober(&self, processor: usize, rooms: &[Room], now: Duration) -> Option<DuePlace> {
+        #[cfg(test)]
+        match self.planted {
+            Some(Planted::OldestProbes) => {
+                return self.queue.heads().next().map(|(_, place)| place);
+            }
+            Some(Planted::ProbesOnlyWhenIdle) if self.processors[processor].pinned_count > 0 => {
+                return None;
+            }
+            _ => {}
+        }
+        let place = self.queue.newest(processor)?;
+        let held = self.held.get(&place.id)?;
+        let is_allowed = |place: &usize| held.refused_by & (1 << *place) == 0;
+        let others = (0..rooms.len()).filter(|other| *other != processor);
+        let mut others = others.filter(is_allowed);
+        let has_waited_enough = held.held_up_at & (1 << processor) != 0
+            || now >= held.since + self.policy.deadline
+            || self.processors[processor].says_failing(now);
+        let is_better = |other: usize| match rooms[other] {
+            Room::Free => other < processor || has_waited_enough,
+            Room::Saturated => has_waited_enough,
+            Room::Probe | Room::Ask | Room::Broken => false,
+        };
+        (!others.any(is_better)).then_some(place)
+    }
+
+    /// What a processor said to the question whether it is back.
+    pub(super) fn probed(
+        &mut self,
+        question: Question,
+        found: Found,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) {
+        match found {
+            Found::Failed => {}
+            Found::Absent => self.processors[question.processor].is_heard(now),
+            Found::Recorded {
+                amount,
+                requested_at,
+            } => {
+                self.processors[question.processor].is_heard(now);
+                let Some(held) = self.held.get(&question.id) else {
+                    return;
+                };
+                // Whoever gave it the payment: it has it.
+                if amount == Some(held.amount) {
+                    let proof = Proof {
+                        processor: question.processor,
+                        requested_at,
+                        attempt: held.attempt,
+                    };
+                    self.prove(question.id, proof, now, effects);
+                }
+            }
+        }
+    }
+
     fn rooms(&mut self, now: Duration) -> Vec<Room> {
         let delay_max = self.policy.delay_max;
         self.processors
@@ -50,7 +147,7 @@ impl Dispatcher {
                 let room = processor.room(now, delay_max);
                 match room {
                     Room::Broken => processor.broken_since = processor.broken_since.or(Some(now)),
-                    Room::Probe => {}
+                    Room::Probe | Room::Ask => {}
                     Room::Free | Room::Saturated => processor.broken_since = None,
                 }
                 room
@@ -64,9 +161,9 @@ impl Dispatcher {
         let last = (0..rooms.len()).rev().find(|place| is_allowed(*place));
         for (place, room) in rooms.iter().enumerate().filter(|(p, _)| is_allowed(*p)) {
             let waits_since = match room {
-                Room::Free | Room::Probe => return Choice::To(place),
+                Room::Free => return Choice::To(place),
                 Room::Saturated => since,
-                Room::Broken => self.processors[place]
+                Room::Probe | Room::Ask | Room::Broken => self.processors[place]
                     .broken_since
                     .unwrap_or(now)
                     .min(since),

@@ -16,6 +16,8 @@ pub struct Standing {
     pub has_more: bool,
     /// Payments that their processor has with another amount.
     pub conflicts_count: usize,
+    /// How often a processor had recorded a payment that could not be settled there any more.
+    pub late_count: u64,
     /// Payments that were sent to a processor that is not configured.
     pub orphans_count: usize,
     /// Payments that every processor refused.
@@ -76,6 +78,7 @@ impl Dispatcher {
             waiting_count: self.queue.len(),
             has_more: !self.pages.is_at_end,
             conflicts_count: self.conflicts_count,
+            late_count: self.late_count,
             orphans_count: self.orphans_count,
             refused_count: self.refused_count,
             processors,

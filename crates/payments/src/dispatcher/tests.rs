@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use ledger::reference::Books;
 use ledger::{
-    AcceptPayment, Batch, Command, Currency, HealthReport, Millis, PaymentExpected, PaymentId,
-    PaymentState, PaymentStateName, ProcessorName, RefusedCode, State, Ticker, Timestamp,
-    UsedPayment,
+    AcceptPayment, Batch, Command, Currency, HealthReport, Millis, Payment, PaymentExpected,
+    PaymentId, PaymentState, PaymentStateName, ProcessorName, RefusedCode, State, Ticker,
+    Timestamp, UsedPayment,
 };
 
-use super::{Dispatcher, Effect, Input, Now, SendRequest};
+use super::{Conflict, Dispatcher, Effect, Input, Now, Question, SendRequest};
 use crate::answer::{Answer, Found, NotRecorded};
 use crate::policy::{Policy, ProcessorPolicy};
 
@@ -25,7 +25,10 @@ struct Desk {
     ticker: Ticker,
     now: Duration,
     sent: Vec<SendRequest>,
-    asked: Vec<PaymentId>,
+    asked: Vec<Question>,
+    probed: Vec<Question>,
+    reported: Vec<Conflict>,
+    records_count: usize,
 }
 
 impl Desk {
@@ -58,17 +61,21 @@ impl Desk {
             now: Duration::ZERO,
             sent: Vec::new(),
             asked: Vec::new(),
+            probed: Vec::new(),
+            reported: Vec::new(),
+            records_count: 0,
         }
     }
 
     fn apply(&mut self, command: Command) -> ledger::Outcome {
+        self.records_count += 1;
         let at = Timestamp::from_nanos(1);
         self.books
             .apply(Batch::one(command), &mut self.ticker, at)
             .remove(0)
     }
 
-    fn accept(&mut self, id: u128) {
+    fn apply_acceptance(&mut self, id: u128) -> Payment {
         let accepted = self.apply(Command::AcceptPayment(AcceptPayment {
             id: PaymentId::from_u128(id),
             account_id: None,
@@ -77,6 +84,11 @@ impl Desk {
             description: "payment".into(),
         }));
         assert!(accepted.result.is_ok());
+        self.payment(id).unwrap()
+    }
+
+    fn accept(&mut self, id: u128) {
+        self.apply_acceptance(id);
         self.tell(Input::Accepted);
     }
 
@@ -98,7 +110,13 @@ impl Desk {
                         inputs.push(Input::Due(Ok(self.books.payments_due(query))));
                     }
                     Effect::Send(request) => self.sent.push(request),
-                    Effect::Ask { id, .. } => self.asked.push(id),
+                    Effect::Ask(question) => self.asked.push(question),
+                    Effect::Probe(question) => self.probed.push(question),
+                    Effect::Look(id) => {
+                        let payment = self.payment(id.to_u128()).map(Box::new);
+                        inputs.push(Input::Looked(id, Ok(payment)));
+                    }
+                    Effect::Report(conflict) => self.reported.push(conflict),
                     Effect::PollHealth(_) => {}
                 }
             }
@@ -113,7 +131,26 @@ impl Desk {
     /// Answers the newest request.
     fn answer(&mut self, answer: Answer) {
         let request = self.sent.pop().unwrap();
-        self.tell(Input::Answered(request.id, request.attempt, answer));
+        self.tell(Input::Answered(request, answer));
+    }
+
+    /// Answers the oldest question.
+    fn found(&mut self, found: Found) {
+        let question = self.asked.remove(0);
+        self.tell(Input::Asked(question, found));
+    }
+
+    /// Answers the newest request, which is not recorded: the processor does not have it either.
+    fn deny(&mut self, answer: Answer) {
+        self.answer(answer);
+        self.found(Found::Absent);
+    }
+
+    fn recorded(&self, requested_at: Millis) -> Found {
+        Found::Recorded {
+            amount: Some(1_990),
+            requested_at,
+        }
     }
 
     /// Where each request under way went, by payment.
@@ -124,18 +161,26 @@ impl Desk {
             .collect()
     }
 
-    fn state(&self, id: u128) -> PaymentState {
+    fn payment(&self, id: u128) -> Option<Payment> {
         match self.books.state().payment(PaymentId::from_u128(id)) {
-            Some(UsedPayment::Accepted(payment)) => payment.state,
-            other => panic!("{other:?}"),
+            Some(UsedPayment::Accepted(payment)) => Some(payment),
+            Some(UsedPayment::Refused(..)) | None => None,
         }
+    }
+
+    fn state(&self, id: u128) -> PaymentState {
+        self.payment(id).unwrap().state
+    }
+
+    fn is_settled_at(&self, id: u128, name: &str) -> bool {
+        matches!(self.state(id), PaymentState::Settled { processor, .. } if processor.as_str() == name)
     }
 
     /// The preferred processor fails until its breaker is open; the payments go on to wait.
     fn break_default(&mut self) {
         self.accept(900);
         for _ in 0..3 {
-            self.answer(Answer::NotRecorded(NotRecorded::Failing));
+            self.deny(Answer::NotRecorded(NotRecorded::Failing));
         }
         assert!(self.sent.is_empty());
     }
@@ -170,15 +215,275 @@ fn a_backlog_waits_for_a_while_and_nobody_waits_for_the_dead() {
     desk.answer(Answer::NotRecorded(NotRecorded::Unreachable));
     desk.tick(1_950);
     desk.tick(1_000);
-    // One probes, the other takes the fallback; what comes later does so at once.
+    // Nobody waits any more, and nothing but questions goes to the one that was silent.
     desk.accept(2);
-    let fallback: Vec<u128> = desk
-        .places()
-        .iter()
-        .filter(|(_, p)| *p == 1)
-        .map(|(id, _)| *id)
-        .collect();
-    assert!(fallback.contains(&2), "{:?}", desk.places());
+    let mut places = desk.places();
+    places.sort_unstable();
+    assert_eq!(places, [(1, 1), (2, 1), (900, 1)]);
+    assert!(!desk.probed.is_empty());
+}
+
+#[test]
+fn a_silent_processor_is_asked_before_it_gets_anything_and_back_at_once() {
+    let mut desk = Desk::new();
+    for id in 1..=3 {
+        desk.accept(id);
+    }
+    for _ in 0..3 {
+        desk.answer(Answer::Unknown);
+    }
+    for question in std::mem::take(&mut desk.asked) {
+        desk.tell(Input::Asked(question, Found::Failed));
+    }
+    let records_count = desk.records_count;
+    desk.accept(4);
+    for _ in 0..30 {
+        desk.tick(50);
+    }
+    assert!(desk.places().is_empty());
+    assert!(desk.probed.len() > 1, "{:?}", desk.probed);
+    assert_eq!(
+        desk.records_count,
+        records_count + 1,
+        "a question costs no record"
+    );
+    // Three are stuck there, and nobody answers for them; it is back all the same.
+    let question = *desk.probed.last().unwrap();
+    desk.tell(Input::Probed(question, Found::Absent));
+    assert_eq!(desk.places(), [(4, 0)]);
+    desk.answer(Answer::Recorded);
+    desk.accept(5);
+    assert_eq!(desk.places(), [(5, 0)]);
+}
+
+#[test]
+fn what_is_stuck_does_not_keep_the_breaker_open() {
+    let mut desk = Desk::new();
+    desk.accept(1);
+    desk.answer(Answer::AlreadyRecorded);
+    desk.found(Found::Absent);
+    desk.break_default();
+    desk.tick(110);
+    assert_eq!(
+        desk.places(),
+        [(900, 0)],
+        "the one that is stuck is no reason"
+    );
+    desk.answer(Answer::Recorded);
+    assert!(desk.is_settled_at(900, "default"));
+    assert!(matches!(desk.state(1), PaymentState::Sent { .. }));
+    // As many as may be at once are stuck, for ever: once their leases are over they do not count.
+    for id in 11..=13 {
+        desk.accept(id);
+        desk.answer(Answer::AlreadyRecorded);
+    }
+    desk.tick(12_001);
+    desk.accept(20);
+    assert_eq!(desk.places(), [(20, 0)]);
+}
+
+#[test]
+fn a_payment_that_was_held_up_once_probes_nothing_beside_one_that_works() {
+    let mut desk = Desk::with(|processor| ProcessorPolicy {
+        recorded_within: Some(ms(1_000)),
+        ..processor
+    });
+    for id in 1..=3 {
+        desk.accept(id);
+    }
+    for _ in 0..3 {
+        desk.answer(Answer::Unknown);
+    }
+    desk.tick(14_000);
+    for question in std::mem::take(&mut desk.asked) {
+        desk.tell(Input::Asked(question, Found::Failed));
+    }
+    // Proven absent now, and past their deadline: they go to the one that works.
+    desk.tick(20_000);
+    for question in std::mem::take(&mut desk.asked) {
+        desk.tell(Input::Asked(question, Found::Absent));
+    }
+    for question in std::mem::take(&mut desk.asked) {
+        desk.tell(Input::Asked(question, Found::Absent));
+    }
+    assert!(desk.places().contains(&(1, 1)), "{:?}", desk.places());
+    assert!(
+        desk.places().iter().all(|(_, place)| *place == 1),
+        "{:?}",
+        desk.places()
+    );
+}
+
+#[test]
+fn a_failing_report_is_believed_where_another_works() {
+    let mut desk = Desk::new();
+    for processor in &mut desk.dispatcher.processors {
+        processor.policy.health_interval = Some(ms(5_000));
+    }
+    let report = |failing| HealthReport {
+        failing,
+        delay_min: ms(0),
+        age: Duration::ZERO,
+    };
+    desk.tell(Input::Tick);
+    desk.tell(Input::Health(0, Some(report(true))));
+    for id in 1..=3 {
+        desk.accept(id);
+        desk.tick(1_000);
+    }
+    let mut places = desk.places();
+    places.sort_unstable();
+    assert_eq!(places, [(1, 1), (2, 1), (3, 1)]);
+    desk.tick(2_000);
+    desk.tell(Input::Health(0, Some(report(false))));
+    desk.accept(4);
+    assert_eq!(desk.places().last(), Some(&(4, 0)), "back at once");
+}
+
+#[test]
+fn a_word_of_when_to_ask_again_is_kept() {
+    let mut desk = Desk::new();
+    desk.accept(1);
+    let retry_after = Some(Duration::from_secs(120));
+    desk.deny(Answer::NotRecorded(NotRecorded::Busy { retry_after }));
+    let records_count = desk.records_count;
+    desk.tick(1_900);
+    assert!(desk.places().is_empty());
+    assert_eq!(desk.records_count, records_count);
+    desk.tick(200);
+    assert_eq!(desk.places(), [(1, 1)], "nobody waits for it for so long");
+    desk.answer(Answer::Recorded);
+    desk.tick(57_800);
+    desk.accept(2);
+    assert!(desk.places().is_empty());
+    desk.tick(200);
+    assert_eq!(desk.places(), [(2, 0)], "a minute at most");
+}
+
+#[test]
+fn not_recorded_is_asked_for_before_another_gets_it() {
+    for answer in [
+        Answer::Refused,
+        Answer::Misdirected,
+        Answer::NotRecorded(NotRecorded::Failing),
+        Answer::NotRecorded(NotRecorded::Busy { retry_after: None }),
+    ] {
+        let mut desk = Desk::new();
+        desk.accept(1);
+        let requested_at = desk.sent[0].requested_at;
+        desk.answer(answer);
+        desk.tick(5_000);
+        assert!(desk.sent.is_empty(), "{answer:?}");
+        assert!(
+            matches!(desk.state(1), PaymentState::Sent { .. }),
+            "{answer:?}"
+        );
+        let found = desk.recorded(requested_at);
+        desk.found(found);
+        assert!(desk.is_settled_at(1, "default"), "{answer:?}");
+    }
+}
+
+#[test]
+fn an_answer_about_the_way_ends_no_payment() {
+    let mut desk = Desk::new();
+    desk.accept(1);
+    desk.deny(Answer::Misdirected);
+    assert_eq!(desk.state(1), PaymentState::Accepted);
+    assert_eq!(
+        desk.dispatcher.standing(desk.now).processors[0].breaker,
+        "open"
+    );
+    for _ in 0..60 {
+        desk.tick(1_000);
+        while !desk.sent.is_empty() {
+            desk.deny(Answer::Misdirected);
+        }
+    }
+    assert_eq!(desk.state(1), PaymentState::Accepted, "it waits");
+    // About one try each half minute and processor, once it is clear that nobody mends it.
+    assert!(desk.records_count < 50, "{}", desk.records_count);
+}
+
+#[test]
+fn a_replay_that_is_no_retry_is_unclear() {
+    let mut desk = Desk::new();
+    let id = PaymentId::from_u128(1);
+    // Another has it as sent at the same millisecond, and the page was read before.
+    desk.dispatcher.pages.reading = Some(100);
+    let accepted = desk.apply_acceptance(1);
+    desk.apply(Command::SendPayment {
+        id,
+        expected: accepted.standing(),
+        processor: ProcessorName::new("default").unwrap(),
+        requested_at: Millis(0),
+    });
+    desk.tell(Input::Due(Ok(vec![accepted])));
+    assert!(desk.sent.is_empty(), "whoever sent it may be about to");
+    assert_eq!(desk.asked.len(), 1);
+    desk.found(Found::Absent);
+    assert_eq!(desk.places(), [(1, 0)]);
+    desk.answer(Answer::NotRecorded(NotRecorded::Unreachable));
+    assert!(matches!(desk.state(1), PaymentState::Sent { .. }));
+}
+
+#[test]
+fn a_late_word_is_proof_in_every_stage() {
+    // Asked for, the question unanswered.
+    let mut desk = Desk::new();
+    desk.accept(1);
+    let first = desk.sent[0];
+    desk.answer(Answer::Unknown);
+    desk.tell(Input::Answered(first, Answer::Recorded));
+    assert!(desk.is_settled_at(1, "default"));
+    desk.found(Found::Absent);
+    assert_eq!(desk.dispatcher.processors[0].asking_count, 0);
+    // Sent again: the first one's word comes.
+    let mut desk = Desk::new();
+    desk.accept(1);
+    let first = desk.sent[0];
+    desk.answer(Answer::Unknown);
+    desk.found(Found::Absent);
+    assert_eq!(desk.sent[0].attempt, 2);
+    desk.tell(Input::Answered(first, Answer::Recorded));
+    assert!(desk.is_settled_at(1, "default"));
+    desk.answer(Answer::AlreadyRecorded);
+    assert!(desk.dispatcher.is_quiet());
+    assert!(desk.reported.is_empty());
+}
+
+#[test]
+fn a_late_word_brings_back_what_an_operator_released() {
+    let mut desk = Desk::new();
+    desk.accept(1);
+    let first = desk.sent[0];
+    desk.answer(Answer::Unknown);
+    let expected = desk.payment(1).unwrap().standing();
+    let id = first.id;
+    desk.apply(Command::ReleasePayment { id, expected });
+    desk.tell(Input::Changed(id));
+    desk.tell(Input::Answered(first, Answer::Recorded));
+    assert!(desk.is_settled_at(1, "default"), "{:?}", desk.state(1));
+    assert!(desk.reported.is_empty());
+}
+
+#[test]
+fn a_word_that_nobody_can_settle_is_a_conflict() {
+    let mut desk = Desk::new();
+    desk.accept(1);
+    let first = desk.sent[0];
+    let expected = desk.payment(1).unwrap().standing();
+    let (id, code) = (first.id, RefusedCode::OperatorRefused);
+    desk.apply(Command::RefusePayment { id, expected, code });
+    desk.tell(Input::Changed(id));
+    desk.answer(Answer::Recorded);
+    let [conflict] = desk.reported.as_slice() else {
+        panic!("{:?}", desk.reported);
+    };
+    assert_eq!((conflict.id, conflict.processor), (id, 0));
+    assert_eq!(conflict.state, Some(PaymentStateName::Refused));
+    assert_eq!(desk.dispatcher.standing(desk.now).late_count, 1);
+    assert!(desk.dispatcher.is_quiet());
 }
 
 #[test]
@@ -245,7 +550,7 @@ fn a_refused_connection_on_a_second_sending_does_not_unpin() {
     let first = desk.sent[0];
     desk.answer(Answer::Unknown);
     assert_eq!(desk.asked.len(), 1);
-    desk.tell(Input::Asked(first.id, Found::Absent));
+    desk.found(Found::Absent);
     let second = desk.sent[0];
     assert_eq!(
         (second.attempt, second.requested_at),
@@ -254,16 +559,9 @@ fn a_refused_connection_on_a_second_sending_does_not_unpin() {
     desk.answer(Answer::NotRecorded(NotRecorded::Unreachable));
     assert!(matches!(desk.state(1), PaymentState::Sent { .. }));
     desk.tick(200);
-    assert_eq!(desk.asked.len(), 2);
-    let requested_at = first.requested_at;
-    let amount = Some(1_990);
-    desk.tell(Input::Asked(
-        first.id,
-        Found::Recorded {
-            amount,
-            requested_at,
-        },
-    ));
+    assert_eq!(desk.asked.len(), 1);
+    let found = desk.recorded(first.requested_at);
+    desk.found(found);
     assert!(matches!(desk.state(1), PaymentState::Settled { .. }));
 }
 
@@ -274,14 +572,10 @@ fn another_amount_is_for_an_operator() {
     let requested_at = desk.sent[0].requested_at;
     desk.answer(Answer::AlreadyRecorded);
     let amount = Some(1);
-    let id = PaymentId::from_u128(1);
-    desk.tell(Input::Asked(
-        id,
-        Found::Recorded {
-            amount,
-            requested_at,
-        },
-    ));
+    desk.found(Found::Recorded {
+        amount,
+        requested_at,
+    });
     desk.tick(30_000);
     assert!(matches!(desk.state(1), PaymentState::Sent { .. }));
     assert_eq!(desk.dispatcher.standing(desk.now).conflicts_count, 1);
@@ -296,8 +590,8 @@ fn what_another_node_ended_is_let_go_of() {
     for _ in 0..2 {
         desk.answer(Answer::Unknown);
     }
-    for id in desk.asked.clone() {
-        desk.tell(Input::Asked(id, Found::Failed));
+    for question in std::mem::take(&mut desk.asked) {
+        desk.tell(Input::Asked(question, Found::Failed));
     }
     assert_eq!(desk.dispatcher.held_count(), 2);
     let expected = PaymentExpected {
@@ -310,8 +604,8 @@ fn what_another_node_ended_is_let_go_of() {
     assert!(refused.result.is_ok());
     desk.tick(60_000);
     // Both are asked for again; one that is not due any more is missed by the next walk.
-    for id in std::mem::take(&mut desk.asked) {
-        desk.tell(Input::Asked(id, Found::Failed));
+    for question in std::mem::take(&mut desk.asked) {
+        desk.tell(Input::Asked(question, Found::Failed));
     }
     desk.tick(60_000);
     assert_eq!(desk.dispatcher.held_count(), 1);
@@ -365,20 +659,17 @@ fn one_that_begins_anew_holds_nothing_and_has_counted_all() {
     let standing = desk.dispatcher.standing(desk.now);
     assert_eq!(standing.processors[0].settled_count, 1);
     desk.tell(Input::Tick);
-    assert_eq!(
-        desk.asked,
-        [PaymentId::from_u128(2)],
-        "what is sent is asked for"
-    );
+    let asked: Vec<u128> = desk.asked.iter().map(|q| q.id.to_u128()).collect();
+    assert_eq!(asked, [2], "what is sent is asked for");
 }
 
 #[test]
 fn a_payment_that_everybody_refuses_is_refused() {
     let mut desk = Desk::new();
     desk.accept(1);
-    desk.answer(Answer::Refused);
+    desk.deny(Answer::Refused);
     assert_eq!(desk.places(), [(1, 1)]);
-    desk.answer(Answer::Refused);
+    desk.deny(Answer::Refused);
     assert!(matches!(desk.state(1), PaymentState::Refused { .. }));
     assert_eq!(desk.dispatcher.held_count(), 0);
 }

@@ -1,15 +1,22 @@
 //! Requests to one processor, over connections that are kept.
+//!
+//! A request that is given up must not be delivered later. So each socket is told before it
+//! connects that closing it resets the connection and throws away what was not sent, and that the
+//! kernel gives up unacknowledged bytes after the request's timeout: that holds also where this
+//! process is killed or frozen.
 
+use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::config::ProcessorUrl;
 use super::gate::{Gate, Gated, Left};
@@ -48,10 +55,22 @@ pub(super) struct Whole {
     pub(super) body: Bytes,
 }
 
+/// Why there is no whole answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) left: Left,
+    pub(super) why: &'static str,
+}
+
 impl Whole {
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-        Some(Duration::from_secs(seconds))
+    /// When it wants to be asked again: in so many seconds, or at a time of day.
+    pub(super) fn retry_after(&self, now: jiff::Timestamp) -> Option<Duration> {
+        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        Duration::try_from(at.duration_since(now)).ok()
     }
 }
 
@@ -68,14 +87,14 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Without a whole answer within the timeout: whether bytes have left.
+    /// Without a whole answer within the timeout: whether bytes have left, and why there is none.
     pub(super) async fn exchange(
         &self,
         method: Method,
         path: &str,
         body: Option<Bytes>,
         leave_by: Instant,
-    ) -> Result<Whole, Left> {
+    ) -> Result<Whole, Failure> {
         let deadline = Instant::now() + self.timeout;
         loop {
             let connection = match self.idle_connection() {
@@ -83,10 +102,14 @@ impl Client {
                 None => self.connect(deadline).await?,
             };
             let was_fresh = connection.is_fresh;
-            let request = self.request(&method, path, body.as_ref()).ok_or(Left::No)?;
+            let request = self.request(&method, path, body.as_ref());
+            let request = request.ok_or(Failure {
+                left: Left::No,
+                why: "the request cannot be written",
+            })?;
             match self.over(connection, request, leave_by, deadline).await {
                 // The connection had been closed meanwhile: another may do.
-                Err(Left::No) if !was_fresh && Instant::now() < deadline => {}
+                Err(Failure { left: Left::No, .. }) if !was_fresh && Instant::now() < deadline => {}
                 result => return result,
             }
         }
@@ -116,13 +139,17 @@ impl Client {
         request: Request<Full<Bytes>>,
         leave_by: Instant,
         deadline: Instant,
-    ) -> Result<Whole, Left> {
+    ) -> Result<Whole, Failure> {
         connection.gate.open(leave_by);
         let exchange = async {
-            let response = connection.sender.send_request(request).await.ok()?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, BODY_BYTES_MAX).collect().await.ok()?;
-            Some(Whole {
+            let response = connection.sender.send_request(request).await;
+            let (head, body) = response.map_err(|_| "the connection broke")?.into_parts();
+            let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
+            let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+                true => "the answer has more than 64 kB",
+                false => "the connection broke within the answer",
+            })?;
+            Ok(Whole {
                 status: head.status,
                 headers: head.headers,
                 body: body.to_bytes(),
@@ -130,9 +157,8 @@ impl Client {
         };
         let whole = tokio::time::timeout_at(deadline.into(), exchange).await;
         let left = connection.gate.close();
-        let Ok(Some(whole)) = whole else {
-            return Err(left);
-        };
+        let whole = whole.unwrap_or(Err("no whole answer came in time"));
+        let whole = whole.map_err(|why| Failure { left, why })?;
         connection.is_fresh = false;
         let mut idle = self.idle.lock();
         if idle.len() < IDLE_MAX {
@@ -152,10 +178,9 @@ impl Client {
         }
     }
 
-    async fn connect(&self, deadline: Instant) -> Result<Connection, Left> {
+    async fn connect(&self, deadline: Instant) -> Result<Connection, Failure> {
         let connecting = async {
-            let stream = TcpStream::connect(&self.url.connect_to).await.ok()?;
-            stream.set_nodelay(true).ok()?;
+            let stream = self.stream().await.ok()?;
             let gate = Gate::default();
             let gated = Gated {
                 stream,
@@ -175,9 +200,42 @@ impl Client {
         };
         match tokio::time::timeout_at(deadline.into(), connecting).await {
             Ok(Some(connection)) => Ok(connection),
-            Ok(None) | Err(_) => Err(Left::No),
+            Ok(None) | Err(_) => Err(Failure {
+                left: Left::No,
+                why: "there is no connection",
+            }),
         }
     }
+}
+
+impl Client {
+    /// Connects to the first of the processor's addresses that takes a connection.
+    async fn stream(&self) -> io::Result<TcpStream> {
+        let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in tokio::net::lookup_host(&self.url.connect_to).await? {
+            match socket(address, self.timeout)?.connect(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+}
+
+/// A socket that delivers nothing once it was closed, or `timeout` after it was written to.
+fn socket(address: SocketAddr, timeout: Duration) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_nodelay(true)?;
+    socket.set_zero_linger()?;
+    // The kernel counts in milliseconds, and takes 0 for its own default.
+    let millis = u32::try_from(timeout.as_millis().max(1))
+        .map_err(|_| io::Error::other("the timeout of a request is longer than 49 days"))?;
+    rustix::net::sockopt::set_tcp_user_timeout(&socket, millis)?;
+    Ok(socket)
 }
 
 #[cfg(test)]
@@ -199,9 +257,37 @@ mod tests {
         let late = Instant::now();
         let body = Some(Bytes::from_static(b"{}"));
         let left = client.exchange(Method::POST, "/payments", body, late).await;
-        assert_eq!(left.err(), Some(Left::TooLate));
+        assert_eq!(left.err().map(|failure| failure.left), Some(Left::TooLate));
         let (mut stream, _) = listener.accept().unwrap();
-        assert_eq!(stream.read(&mut [0; 16]).unwrap(), 0);
+        let read = stream.read(&mut [0; 16]);
+        assert!(!matches!(read, Ok(1..)), "{read:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_request_that_is_given_up_is_reset_and_kept_by_nobody() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let timeout = Duration::from_millis(1_234);
+        let address = listener.local_addr().unwrap();
+        let socket = socket(address, timeout).unwrap();
+        assert_eq!(
+            rustix::net::sockopt::tcp_user_timeout(&socket).unwrap(),
+            1_234
+        );
+        let linger = rustix::net::sockopt::socket_linger(&socket).unwrap();
+        assert_eq!(linger, Some(Duration::ZERO));
+        let client = client(&listener, Duration::from_millis(50));
+        let leave_by = Instant::now() + Duration::from_secs(60);
+        let left = client.exchange(Method::GET, "/", None, leave_by).await;
+        assert_eq!(left.err().map(|failure| failure.left), Some(Left::Yes));
+        let (mut stream, _) = listener.accept().unwrap();
+        let ended = loop {
+            match stream.read(&mut [0; 1_024]) {
+                Ok(0) => break None,
+                Ok(_) => {}
+                Err(error) => break Some(error.kind()),
+            }
+        };
+        assert_eq!(ended, Some(io::ErrorKind::ConnectionReset));
     }
 
     #[tokio::test]
@@ -210,9 +296,9 @@ mod tests {
         let client = client(&listener, Duration::from_millis(50));
         let leave_by = Instant::now() + Duration::from_secs(60);
         let left = client.exchange(Method::GET, "/", None, leave_by).await;
-        assert_eq!(left.err(), Some(Left::Yes));
+        assert_eq!(left.err().map(|failure| failure.left), Some(Left::Yes));
         drop(listener);
         let left = client.exchange(Method::GET, "/", None, leave_by).await;
-        assert_eq!(left.err(), Some(Left::No));
+        assert_eq!(left.err().map(|failure| failure.left), Some(Left::No));
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Gate(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// The first byte has to leave by then; `None` while nothing may leave.
+    /// Every byte has to leave by then; `None` while nothing may leave.
     leave_by: Option<Instant>,
     has_written: bool,
     was_late: bool,
@@ -37,7 +37,7 @@ pub(super) enum Left {
 }
 
 impl Gate {
-    /// Lets the next request out, if its first byte leaves by then.
+    /// Lets the next request out, as far as its bytes leave by then.
     pub(super) fn open(&self, leave_by: Instant) {
         *self.0.lock() = State {
             leave_by: Some(leave_by),
@@ -77,8 +77,9 @@ impl AsyncWrite for Gated {
         let is_late = state
             .leave_by
             .is_some_and(|leave_by| Instant::now() > leave_by);
-        if is_late && !state.has_written {
-            state.was_late = true;
+        if is_late {
+            // The rest of a request that has begun to leave does not follow it either.
+            state.was_late = !state.has_written;
             state.leave_by = None;
             return Poll::Ready(Err(io::Error::other("the lease is over")));
         }
@@ -91,8 +92,10 @@ impl AsyncWrite for Gated {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    /// A connection is dropped, which resets it: an orderly end would have the kernel deliver first
+    /// what it still keeps.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -106,7 +109,7 @@ impl AsyncRead for Gated {
     }
 }
 
-/// The latest moment for a first byte whose request may take `timeout`, within the lease.
+/// The latest moment for the bytes of a request that may take `timeout`, within the lease.
 pub(super) fn leave_by(lease_until: Instant, timeout: Duration) -> Instant {
     lease_until.checked_sub(timeout).unwrap_or(lease_until)
 }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use ledger::ClaimsLease;
+use ledger::{ClaimsLease, PaymentStateName};
 use metrics::{Counter, Gauge, counter, gauge};
 
-use crate::dispatcher::Standing;
+use crate::dispatcher::{Conflict, Standing};
 use crate::policy::Policy;
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -14,6 +14,7 @@ pub(super) struct Meters {
     next_at: Duration,
     waiting: Gauge,
     conflicts: Gauge,
+    late: Counter,
     orphans: Gauge,
     refused: Counter,
     lease: Gauge,
@@ -25,6 +26,7 @@ pub(super) struct Meters {
 }
 
 struct ProcessorMeters {
+    name: String,
     sent: Gauge,
     limit: Gauge,
     unknown: Gauge,
@@ -45,6 +47,7 @@ impl Meters {
             next_at: Duration::ZERO,
             waiting: gauge!("lastro_payments_waiting"),
             conflicts: gauge!("lastro_payments_conflicts"),
+            late: counter!("lastro_payments_recorded_late_total"),
             orphans: gauge!("lastro_payments_orphans"),
             refused: counter!("lastro_payments_refused_total"),
             lease: gauge!("lastro_payments_lease_seconds"),
@@ -75,6 +78,7 @@ impl Meters {
         }
         self.waiting.set(count(standing.waiting_count));
         self.conflicts.set(count(standing.conflicts_count));
+        self.late.absolute(standing.late_count);
         self.orphans.set(count(standing.orphans_count));
         self.refused.absolute(standing.refused_count);
         for (meters, standing) in self.processors.iter().zip(&standing.processors) {
@@ -105,12 +109,28 @@ impl Meters {
         self.claims_lost.increment(1);
     }
 
+    /// A processor has a payment that cannot be settled there any more.
+    pub(super) fn report(&self, conflict: &Conflict) {
+        let id = conflict.id;
+        let processor = self.processors.get(conflict.processor);
+        let processor = processor.map_or("", |processor| processor.name.as_str());
+        let state = conflict
+            .state
+            .map_or("unknown to the ledger", PaymentStateName::as_str);
+        tracing::error!(
+            payment_id = %id, processor, state, attempt = conflict.attempt,
+            requested_at_ms = conflict.requested_at.0, code = "payment_conflict",
+            "payment {id} is recorded by processor {processor}, but it is {state} here and cannot \
+             be settled there: look at both, and have the processor refund it where it was paid twice"
+        );
+    }
+
     fn tell_operators(&mut self, standing: &Standing) {
         if standing.conflicts_count > self.conflicts_told {
             tracing::error!(
                 payments_count = standing.conflicts_count,
                 code = "payment_conflict",
-                "payments stand at their processor with another amount: an operator has to resolve them"
+                "payments are recorded by their processor with another amount: an operator has to resolve them"
             );
         }
         if standing.orphans_count > self.orphans_told {
@@ -128,6 +148,7 @@ impl ProcessorMeters {
     fn new(name: &str, cost_basis_points: u32) -> Self {
         let label = || [("processor", name.to_owned())];
         Self {
+            name: name.to_owned(),
             sent: gauge!("lastro_payments_sent", &label()),
             limit: gauge!("lastro_payments_sent_limit", &label()),
             unknown: gauge!("lastro_payments_unknown", &label()),

@@ -67,7 +67,9 @@ impl Dispatch {
             accepted: Arc::default(),
             settling: Arc::default(),
         };
-        let watched = WithPayments::new(Arc::clone(&engine), mailbox.clone());
+        let leases = config.policy.processors.iter().map(|policy| policy.lease);
+        let send_lease = leases.max().unwrap_or_default();
+        let watched = WithPayments::new(Arc::clone(&engine), mailbox.clone(), send_lease);
         let (stop, stopped) = oneshot::channel();
         let driver = Driver::new(engine, claims, config, clock, mailbox);
         let task = tokio::spawn(driver.run(Sources::new(received, stopped)));

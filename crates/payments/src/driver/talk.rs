@@ -1,16 +1,18 @@
 //! What is said to processors, and how their words are understood.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
 use hyper::{Method, StatusCode};
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
-use ledger::{Currency, HealthReport, Millis, PaymentId};
+use ledger::{Currency, HealthReport, Millis, PaymentId, ProcessorName};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use throttle::Throttle;
 
-use super::client::Client;
+use super::client::{Client, Whole};
 use super::config::ProcessorConfig;
 use super::gate::{Left, leave_by};
 use crate::answer::{Answer, Found, NotRecorded, classify};
@@ -21,19 +23,28 @@ const MILLISECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 /// How long a processor has for a question or its health.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often one kind of trouble with a processor is logged.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
+/// How much of an answer that cannot be read is logged.
+const BEGINNING_CHARS: usize = 200;
+
 /// One processor, as the driver talks to it.
 pub(super) struct Talk {
+    name: ProcessorName,
     payments: Client,
     questions: Client,
     config: ProcessorConfig,
+    unknown: Throttle,
+    misdirected: Throttle,
+    unreadable: Throttle,
 }
 
 #[derive(Deserialize)]
 struct KeptPayment<'a> {
     #[serde(borrow)]
     amount: &'a RawValue,
-    #[serde(rename = "requestedAt")]
-    requested_at: Timestamp,
+    #[serde(borrow, rename = "requestedAt")]
+    requested_at: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -44,8 +55,12 @@ struct Health {
 }
 
 impl Talk {
-    pub(super) fn new(config: ProcessorConfig) -> Self {
+    pub(super) fn new(name: ProcessorName, config: ProcessorConfig) -> Self {
         Self {
+            name,
+            unknown: Throttle::new(WARNING_INTERVAL),
+            misdirected: Throttle::new(WARNING_INTERVAL),
+            unreadable: Throttle::new(WARNING_INTERVAL),
             payments: Client::new(config.url.clone(), config.timeout),
             questions: Client::new(config.url.clone(), QUESTION_TIMEOUT.min(config.timeout)),
             config,
@@ -63,15 +78,59 @@ impl Talk {
             .payments
             .exchange(Method::POST, "/payments", Some(body), leave_by);
         match answer.await {
-            Ok(whole) => classify(
-                whole.status.as_u16(),
-                whole.body.is_empty(),
-                whole.retry_after(),
-                &self.config.definite,
-            ),
-            Err(Left::Yes) => Answer::Unknown,
-            Err(Left::No) => Answer::NotRecorded(NotRecorded::Unreachable),
-            Err(Left::TooLate) => Answer::NotRecorded(NotRecorded::LeaseOver),
+            Ok(whole) => self.judge(request.id, &whole),
+            Err(failure) => match failure.left {
+                Left::Yes => {
+                    self.warn_of_unknown(request.id, failure.why, "");
+                    Answer::Unknown
+                }
+                Left::No => Answer::NotRecorded(NotRecorded::Unreachable),
+                Left::TooLate => Answer::NotRecorded(NotRecorded::LeaseOver),
+            },
+        }
+    }
+
+    fn judge(&self, id: PaymentId, whole: &Whole) -> Answer {
+        let status = whole.status.as_u16();
+        let retry_after = whole.retry_after(Timestamp::now());
+        let definite = &self.config.definite;
+        let answer = classify(status, whole.body.is_empty(), retry_after, definite);
+        match answer {
+            Answer::Recorded if declares_failure(&whole.body) => {
+                let why = format!("it answered {status} and declares a failure");
+                self.warn_of_unknown(id, &why, &beginning(&whole.body));
+                Answer::Unknown
+            }
+            Answer::Unknown => {
+                let why = format!("it answered {status}");
+                self.warn_of_unknown(id, &why, &beginning(&whole.body));
+                Answer::Unknown
+            }
+            Answer::Misdirected => {
+                if let Some(held_back) = self.misdirected.pass() {
+                    tracing::error!(
+                        processor = %self.name, payment_id = %id, status, held_back,
+                        answer = %beginning(&whole.body),
+                        "processor {} answers {status}, which is about its URL, the credentials or \
+                         the way to it: payments wait. Mend its configuration", self.name
+                    );
+                }
+                Answer::Misdirected
+            }
+            Answer::Recorded
+            | Answer::AlreadyRecorded
+            | Answer::NotRecorded(_)
+            | Answer::Refused => answer,
+        }
+    }
+
+    fn warn_of_unknown(&self, id: PaymentId, why: &str, answer: &str) {
+        if let Some(held_back) = self.unknown.pass() {
+            tracing::warn!(
+                processor = %self.name, payment_id = %id, why, answer, held_back,
+                "payment {id} may be recorded by processor {}: {why}. It is asked by id until it \
+                 is known", self.name
+            );
         }
     }
 
@@ -79,9 +138,26 @@ impl Talk {
     pub(super) async fn find(&self, id: PaymentId, currency: Currency) -> Found {
         let path = format!("/payments/{id}");
         match self.ask(&path).await {
-            Some((StatusCode::OK, body)) => kept(&body, currency),
+            Some((StatusCode::OK, body)) => kept(&body, currency).unwrap_or_else(|why| {
+                self.warn_of_unreadable(id, why, &body);
+                Found::Failed
+            }),
             Some((StatusCode::NOT_FOUND, _)) => Found::Absent,
-            _ => Found::Failed,
+            Some((status, body)) => {
+                self.warn_of_unreadable(id, status.as_str(), &body);
+                Found::Failed
+            }
+            None => Found::Failed,
+        }
+    }
+
+    fn warn_of_unreadable(&self, id: PaymentId, why: &str, body: &[u8]) {
+        if let Some(held_back) = self.unreadable.pass() {
+            tracing::warn!(
+                processor = %self.name, payment_id = %id, why, answer = %beginning(body), held_back,
+                "processor {} was asked for payment {id}, and its answer cannot be read ({why}): the \
+                 payment stays with it until one can, or an operator resolves it", self.name
+            );
         }
     }
 
@@ -118,17 +194,67 @@ fn payment_body(request: &SendRequest) -> Option<Bytes> {
     )))
 }
 
-fn kept(body: &[u8], currency: Currency) -> Found {
-    let Ok(payment) = serde_json::from_slice::<KeptPayment<'_>>(body) else {
-        return Found::Failed;
+/// The payment that the processor shows. It is read generously: an amount may be a number or text,
+/// and a time without an offset is UTC.
+fn kept(body: &[u8], currency: Currency) -> Result<Found, &'static str> {
+    let payment: KeptPayment<'_> = serde_json::from_slice(body)
+        .map_err(|_| "no JSON object with amount and requestedAt as text")?;
+    let amount = payment.amount.get();
+    let amount: Cow<'_, str> = if amount.starts_with('"') {
+        serde_json::from_str(amount).map_err(|_| "the amount is no text")?
+    } else {
+        Cow::Borrowed(amount)
     };
-    let Ok(requested_at) = u64::try_from(payment.requested_at.as_millisecond()) else {
-        return Found::Failed;
-    };
-    Found::Recorded {
-        amount: minor_units(payment.amount.get(), currency.decimals()),
-        requested_at: Millis(requested_at),
+    if amount.parse::<serde_json::Number>().is_err() {
+        return Err("the amount is no number");
     }
+    let requested_at = time(&payment.requested_at).ok_or("requestedAt is no time")?;
+    let requested_at =
+        u64::try_from(requested_at.as_millisecond()).map_err(|_| "requestedAt is before 1970")?;
+    Ok(Found::Recorded {
+        amount: minor_units(&amount, currency.decimals()),
+        requested_at: Millis(requested_at),
+    })
+}
+
+fn time(text: &str) -> Option<Timestamp> {
+    let without_offset = || {
+        let civil: jiff::civil::DateTime = text.parse().ok()?;
+        let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        Some(zoned.timestamp())
+    };
+    text.parse().ok().or_else(without_offset)
+}
+
+/// Whether the body of a good answer says that it is none.
+fn declares_failure(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Declared<'a> {
+        success: Option<bool>,
+        #[serde(borrow)]
+        error: Option<&'a RawValue>,
+        #[serde(borrow)]
+        status: Option<&'a RawValue>,
+    }
+    // Most answers say none of these, and are not read.
+    let says = |word: &[u8]| body.windows(word.len()).any(|window| window == word);
+    if !(says(b"\"success\"") || says(b"\"error\"") || says(b"\"status\"")) {
+        return false;
+    }
+    let Ok(declared) = serde_json::from_slice::<Declared<'_>>(body) else {
+        return false;
+    };
+    let is_nothing = |error: &&RawValue| matches!(error.get(), "null" | "false" | "\"\"");
+    let status = declared.status.map_or("", |status| status.get());
+    let status = status.trim_matches('"').to_ascii_lowercase();
+    declared.success == Some(false)
+        || declared.error.is_some_and(|error| !is_nothing(&error))
+        || ["failed", "failure", "error", "declined", "rejected"].contains(&status.as_str())
+}
+
+fn beginning(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(4 * BEGINNING_CHARS)]);
+    text.chars().take(BEGINNING_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -154,12 +280,61 @@ mod tests {
             amount: Some(1_990),
             requested_at: request.requested_at,
         };
-        assert_eq!(kept(&body, currency), found);
+        assert_eq!(kept(&body, currency), Ok(found));
         let other = br#"{"amount": 19.901, "requestedAt": "2025-07-15T12:34:56.007Z"}"#;
         assert!(matches!(
             kept(other, currency),
-            Found::Recorded { amount: None, .. }
+            Ok(Found::Recorded { amount: None, .. })
         ));
-        assert_eq!(kept(b"{}", currency), Found::Failed);
+        for bad in [
+            "{}",
+            "",
+            r#"{"amount": "19,90", "requestedAt": "2025-07-15T12:34:56.007Z"}"#,
+            r#"{"amount": 19.90, "requestedAt": "yesterday"}"#,
+            r#"{"amount": {}, "requestedAt": "2025-07-15T12:34:56.007Z"}"#,
+        ] {
+            assert!(kept(bad.as_bytes(), currency).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_others_write_is_read_generously() {
+        let currency = Currency::new("BRL").unwrap();
+        for (amount, requested_at, millis) in [
+            ("19.90", "2025-07-15T12:34:56.007", 1_752_582_896_007),
+            ("\"19.90\"", "2025-07-15 12:34:56.007123", 1_752_582_896_007),
+            ("1.99e1", "2025-07-15T09:34:56.007-03:00", 1_752_582_896_007),
+            ("\"19.9\"", "2025-07-15T12:34:56", 1_752_582_896_000),
+            ("19.900", "2025-07-15T12:34Z", 1_752_582_840_000),
+        ] {
+            let body = format!(r#"{{"amount": {amount}, "requestedAt": "{requested_at}"}}"#);
+            let found = Found::Recorded {
+                amount: Some(1_990),
+                requested_at: Millis(millis),
+            };
+            assert_eq!(kept(body.as_bytes(), currency), Ok(found), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_good_status_with_a_declared_failure_is_no_good_answer() {
+        for body in [
+            r#"{"success": false}"#,
+            r#"{"status": "FAILED", "id": 1}"#,
+            r#"{"error": {"code": 7}}"#,
+            r#"{"error": "no funds"}"#,
+        ] {
+            assert!(declares_failure(body.as_bytes()), "{body}");
+        }
+        for body in [
+            "",
+            "OK",
+            r#"{"message": "payment processed successfully"}"#,
+            r#"{"success": true, "error": null, "status": "recorded"}"#,
+            r#"{"status": 200, "error": ""}"#,
+            r#"["error"]"#,
+        ] {
+            assert!(!declares_failure(body.as_bytes()), "{body}");
+        }
     }
 }

@@ -11,6 +11,9 @@ use ledger::{
 
 use super::Mailbox;
 
+/// How long a request of another node's may be under way, where this one knows no processor: the
+/// lease of a send by its default.
+const SEND_LEASE: Duration = Duration::from_secs(15);
 /// How long a summary waits for settlements that are being committed.
 const SUMMARY_WAIT: Duration = Duration::from_millis(20);
 
@@ -61,11 +64,17 @@ macro_rules! reads_through {
 pub struct WithPayments {
     engine: Arc<dyn Engine>,
     mailbox: Mailbox,
+    /// The longest lease of a send.
+    send_lease: Duration,
 }
 
 impl WithPayments {
-    pub(super) fn new(engine: Arc<dyn Engine>, mailbox: Mailbox) -> Self {
-        Self { engine, mailbox }
+    pub(super) fn new(engine: Arc<dyn Engine>, mailbox: Mailbox, send_lease: Duration) -> Self {
+        Self {
+            engine,
+            mailbox,
+            send_lease,
+        }
     }
 
     fn hear(&self, outcomes: &[Vec<Outcome>]) {
@@ -93,8 +102,11 @@ impl WithPayments {
 }
 
 impl Engine for WithPayments {
-    fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+    fn submit(&self, mut batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
         Box::pin(async move {
+            for batch in &mut batches {
+                batch.set_send_lease(self.send_lease);
+            }
             let outcomes = self.engine.submit(batches, deadline).await;
             match &outcomes {
                 Ok(outcomes) => self.hear(outcomes),
@@ -138,13 +150,16 @@ impl WithoutPayments {
 }
 
 impl Engine for WithoutPayments {
-    fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+    fn submit(&self, mut batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
         let is_acceptance = |command: &Command| matches!(command, Command::AcceptPayment(_));
         if batches
             .iter()
             .any(|batch| batch.commands().iter().any(is_acceptance))
         {
             return Box::pin(std::future::ready(Err(Unavailable::NotSupported)));
+        }
+        for batch in &mut batches {
+            batch.set_send_lease(SEND_LEASE);
         }
         self.engine.submit(batches, deadline)
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ledger::{
     Batch, Claims, ClaimsLease, Clock, Command, Engine, HealthReport, HealthTurn, Millis, Outcome,
-    PaymentId, ProcessorName, Unavailable,
+    PaymentId, ProcessorName, Unavailable, UsedPayment,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -116,7 +116,10 @@ impl Driver {
             claims,
             clock,
             started: Instant::now(),
-            talks: talks.map(|config| Arc::new(Talk::new(config))).collect(),
+            talks: talks
+                .zip(&config.policy.processors)
+                .map(|(config, policy)| Arc::new(Talk::new(policy.name.clone(), config)))
+                .collect(),
             polls: config.policy.processors.iter().map(poll).collect(),
             meters: Meters::new(&config.policy, &costs),
             dispatcher: Dispatcher::new(config.policy),
@@ -223,13 +226,14 @@ impl Driver {
             match effect {
                 Effect::Submit(id, command) => self.commands.push((id, command)),
                 Effect::Send(request) => self.send(request),
-                Effect::Ask {
-                    id,
-                    currency,
-                    processor,
-                } => self.spawn(processor, |talk| async move {
-                    Input::Asked(id, talk.find(id, currency).await)
+                Effect::Ask(question) => self.spawn(question.processor, move |talk| async move {
+                    Input::Asked(question, talk.find(question.id, question.currency).await)
                 }),
+                Effect::Probe(question) => self.spawn(question.processor, move |talk| async move {
+                    Input::Probed(question, talk.find(question.id, question.currency).await)
+                }),
+                Effect::Look(id) => self.look(id),
+                Effect::Report(conflict) => self.meters.report(&conflict),
                 Effect::PollHealth(processor) => self.poll_health(processor),
                 Effect::ReadDue(query) => {
                     let (claims, reports) = (Arc::clone(&self.claims), self.reports.clone());
@@ -259,7 +263,21 @@ impl Driver {
             if answer == Answer::Recorded {
                 settling.begin(request.id);
             }
-            Input::Answered(request.id, request.attempt, answer)
+            Input::Answered(request, answer)
+        });
+    }
+
+    /// Reads a payment from the ledger.
+    fn look(&self, id: PaymentId) {
+        let (engine, reports) = (Arc::clone(&self.engine), self.reports.clone());
+        tokio::spawn(async move {
+            let used = engine.payment(id, in_time()).await;
+            let payment = used.map(|used| match used {
+                Some(UsedPayment::Accepted(payment)) => Some(Box::new(payment)),
+                Some(UsedPayment::Refused(..)) | None => None,
+            });
+            // The lease has ended where nobody hears it.
+            let _ = reports.send(Input::Looked(id, payment));
         });
     }
 

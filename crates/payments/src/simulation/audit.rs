@@ -4,6 +4,11 @@ use ledger::{Payment, PaymentId, PaymentState, State, UsedPayment};
 
 use super::world::{Happening, World};
 
+/// Payments from this one on come when no node is stopped any more, and breakers are open.
+const LATE_FROM: u128 = 72;
+/// How many of these may go to a dead processor: what opens a breaker that a restart had closed.
+const LATE_PINNED_MAX: u64 = 5;
+
 impl World {
     fn payments(&self) -> Vec<Payment> {
         let payment = |id: &PaymentId| match self.ledger.0.state().payment(*id) {
@@ -13,14 +18,17 @@ impl World {
         self.amounts.keys().filter_map(payment).collect()
     }
 
-    fn is_pinned_to_the_dead(&self, payment: &Payment) -> bool {
+    /// Whether its processor never says what became of it.
+    fn is_stuck(&self, payment: &Payment) -> bool {
         let PaymentState::Sent { processor, .. } = &payment.state else {
             return false;
         };
         let is_it = |place: &usize| self.names[*place] == *processor;
-        (0..2)
-            .find(is_it)
-            .is_some_and(|place| self.processors[place].is_dead)
+        let place = (0..self.names.len()).find(is_it);
+        place.is_some_and(|place| {
+            let processor = &self.processors[place];
+            processor.is_dead || processor.is_stuck(payment.id)
+        })
     }
 
     /// Whether nothing is left to wait for.
@@ -28,16 +36,19 @@ impl World {
         let writes_left = self.happenings.values().any(|h| {
             matches!(
                 h,
-                Happening::Write(..) | Happening::Arrive(..) | Happening::Record(..)
+                Happening::Write(..)
+                    | Happening::Arrive(..)
+                    | Happening::Record(..)
+                    | Happening::Accept(_)
             )
         });
-        let is_left =
-            |payment: &Payment| payment.state.is_due() && !self.is_pinned_to_the_dead(payment);
+        let is_left = |payment: &Payment| payment.state.is_due() && !self.is_stuck(payment);
         !writes_left && !self.payments().iter().any(is_left)
     }
 
     /// Lastro and both processors, payment by payment.
     pub(super) fn audit(&mut self) -> Result<(), String> {
+        let mut late_pinned = 0;
         for payment in self.payments() {
             let id = payment.id;
             let mut kept = self
@@ -66,7 +77,11 @@ impl World {
                 }
                 (PaymentState::Sent { .. }, None) => {
                     self.tally.pinned += 1;
-                    self.is_pinned_to_the_dead(&payment)
+                    let is_confused = self.processors[0].is_stuck(id);
+                    self.tally.stuck += u64::from(is_confused);
+                    let is_late = id.to_u128() >= LATE_FROM;
+                    late_pinned += u64::from(is_late && !is_confused);
+                    self.is_stuck(&payment)
                 }
                 _ => false,
             };
@@ -76,6 +91,12 @@ impl World {
                     "payment {id} of {amount} is {state:?}, and kept as {kept:?}"
                 ));
             }
+        }
+        // A dead processor gets what its breaker lets through while it is closed, and nothing after.
+        if self.nodes.len() == 1 && late_pinned > LATE_PINNED_MAX {
+            return Err(format!(
+                "{late_pinned} payments went to a dead processor beside one that works"
+            ));
         }
         Ok(())
     }

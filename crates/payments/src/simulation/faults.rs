@@ -3,6 +3,8 @@
 use rand::Rng;
 use rand::rngs::SmallRng;
 
+use crate::dispatcher::Planted;
+
 /// A mistake planted to show that it is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bug {
@@ -16,12 +18,49 @@ pub(crate) enum Bug {
     ClaimsUnchecked,
     /// A request that is sent again tells a new time.
     RequestedAtRenewed,
+    /// The kernel goes on sending the bytes of a request that was given up.
+    BytesKept,
+    /// "Not recorded" is believed, and the payment goes elsewhere without a question.
+    DenialBelieved,
+    /// An operator's decision does not wait for the lease of the send.
+    OperatorUnchecked,
+    /// `sent` that is answered as a replay is taken for a fresh attempt.
+    ReplayTakenForFresh,
+    /// A breaker lets nothing through while anything is pinned to its processor.
+    ProbesOnlyWhenIdle,
+    /// The oldest payment finds out whether a processor is back, whatever is known.
+    OldestProbes,
+}
+
+impl Bug {
+    /// The mistake of a dispatcher's own; `None` for one of what is around it.
+    pub(super) const fn planted(self) -> Option<Planted> {
+        match self {
+            Self::AlreadyRecordedFails => Some(Planted::AlreadyRecordedFails),
+            Self::UnpinnedAtOnce => Some(Planted::UnpinnedAtOnce),
+            Self::DenialBelieved => Some(Planted::DenialBelieved),
+            Self::ReplayTakenForFresh => Some(Planted::ReplayTakenForFresh),
+            Self::ProbesOnlyWhenIdle => Some(Planted::ProbesOnlyWhenIdle),
+            Self::OldestProbes => Some(Planted::OldestProbes),
+            Self::LeaseUnchecked
+            | Self::ClaimsUnchecked
+            | Self::RequestedAtRenewed
+            | Self::BytesKept
+            | Self::OperatorUnchecked => None,
+        }
+    }
 }
 
 /// Chances in a thousand.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Faults {
     pub(super) request_lost: u32,
+    pub(super) bytes_late: u32,
+    /// Something on the way repeats the request, and hands on the answer to the repetition.
+    pub(super) repeated: u32,
+    pub(super) answer_repeated: u32,
+    pub(super) command_slow: u32,
+    pub(super) operator_in_s: u32,
     pub(super) answer_lost: u32,
     pub(super) no_connection: u32,
     pub(super) recorded_late: u32,
@@ -48,6 +87,11 @@ impl Faults {
         };
         Self {
             request_lost: chance(200),
+            bytes_late: chance(200),
+            repeated: chance(200),
+            answer_repeated: chance(200),
+            command_slow: chance(100),
+            operator_in_s: chance(700),
             answer_lost: chance(300),
             no_connection: chance(200),
             recorded_late: chance(300),

@@ -3,13 +3,16 @@
 //! Everything follows from a seed. The ledger is the rules themselves and never forgets. One to
 //! three nodes share it and claim payments under leases; each is thrown away and begun anew at any
 //! moment, stopped for a while or cut off from its lease, while requests that it gave out may still
-//! leave. After a time all faults stop, and whatever is left has to come to its end.
+//! leave, their bytes may arrive after they were given up, and something on the way may repeat them.
+//! Processors are silent for a while or for ever, or never say what became of a payment; operators
+//! resolve at any moment. After a time all faults stop, and whatever is left has to come to its end.
 
 mod audit;
 mod claims;
 mod faults;
 mod network;
 mod node;
+mod operator;
 mod processor;
 mod tests;
 mod world;
@@ -35,6 +38,13 @@ pub(crate) struct Tally {
     pub(crate) lease_over: u64,
     pub(crate) restarts: u64,
     pub(crate) late: u64,
+    pub(crate) bytes_late: u64,
+    pub(crate) repeated: u64,
+    pub(crate) resolved: u64,
+    pub(crate) under_way: u64,
+    pub(crate) stuck: u64,
+    pub(crate) probes: u64,
+    pub(crate) reports: u64,
     pub(crate) frozen: u64,
     pub(crate) leases_ended: u64,
     pub(crate) claims_lost: u64,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ledger::{Millis, PaymentId};
+use ledger::Millis;
 use rand::Rng;
 
 use super::faults::Bug;
@@ -11,11 +11,14 @@ use super::node::{ClaimsLease, Life};
 use super::processor::Kept;
 use super::world::{Happening, TIMEOUT, World};
 use crate::answer::{Answer, Found, NotRecorded};
-use crate::dispatcher::{Input, SendRequest};
+use crate::dispatcher::{Input, Question, SendRequest};
+
+/// How long a kernel goes on sending what nobody acknowledges, if it is not told to give up.
+const KEPT_MAX: Duration = Duration::from_secs(60);
 
 impl World {
     fn report(&mut self, life: Life, request: &SendRequest, answer: Answer) {
-        let input = Input::Answered(request.id, request.attempt, answer);
+        let input = Input::Answered(*request, answer);
         self.at(self.now, Happening::Input(life, input));
     }
 
@@ -42,6 +45,11 @@ impl World {
                 "the bytes of payment {id} leave a node that has lost it"
             ));
         }
+        if self.sent_by.get(&(id, request.attempt)) != Some(&life) {
+            self.broken = Some(format!(
+                "the bytes of payment {id} leave for an attempt that another has recorded"
+            ));
+        }
         if self.chance(self.faults.no_connection) {
             let answer = Answer::NotRecorded(NotRecorded::Unreachable);
             return self.report(life, &request, answer);
@@ -54,19 +62,30 @@ impl World {
             }
         }
         if !self.chance(self.faults.request_lost) {
-            let arrival = self.now + self.network();
-            self.at(arrival, Happening::Arrive(life, request));
+            let kept = match self.chance(self.faults.bytes_late) {
+                true => self.rng.random_range(Duration::ZERO..KEPT_MAX),
+                false => Duration::ZERO,
+            };
+            // The kernel sends nothing for longer than that, whatever becomes of the process.
+            if kept <= TIMEOUT || self.bug == Some(Bug::BytesKept) {
+                self.tally.bytes_late += u64::from(!kept.is_zero());
+                let arrival = self.now + kept + self.network();
+                self.at(arrival, Happening::Arrive(life, request));
+            }
         }
-        let attempt = request.attempt;
-        let timeout = Input::Answered(id, attempt, Answer::Unknown);
+        let timeout = Input::Answered(request, Answer::Unknown);
         // The report that comes first counts; the dispatcher ignores the other.
         self.at(self.now + TIMEOUT, Happening::Input(life, timeout));
     }
 
     pub(super) fn arrive(&mut self, life: Life, request: SendRequest) {
         let refuses_all = self.faults.refusing > 0 && request.id.to_u128().is_multiple_of(7);
-        if self.processors[request.processor].is_dead {
+        let processor = &self.processors[request.processor];
+        if processor.is_silent(self.now) {
             return;
+        }
+        if processor.is_stuck(request.id) {
+            return self.respond(life, request, Answer::AlreadyRecorded);
         }
         if self.chance(self.faults.busy) {
             let retry_after = Some(ms(100));
@@ -111,28 +130,42 @@ impl World {
         self.processors[request.processor].kept.insert(id, kept);
         let answer = match is_error {
             true => Answer::Unknown,
+            false if self.chance(self.faults.repeated) => self.answer_to_a_repetition(),
             false => Answer::Recorded,
         };
         self.respond(life, request, answer);
+    }
+
+    fn answer_to_a_repetition(&mut self) -> Answer {
+        self.tally.repeated += 1;
+        let retry_after = None;
+        match self.rng.random_range(0..5) {
+            0 => Answer::AlreadyRecorded,
+            1 => Answer::NotRecorded(NotRecorded::Busy { retry_after }),
+            2 => Answer::NotRecorded(NotRecorded::Failing),
+            3 => Answer::Misdirected,
+            _ => Answer::Refused,
+        }
     }
 
     fn respond(&mut self, life: Life, request: SendRequest, answer: Answer) {
         if self.chance(self.faults.answer_lost) {
             return;
         }
-        let (id, attempt) = (request.id, request.attempt);
         let at = self.now + self.network();
-        self.at(
-            at,
-            Happening::Input(life, Input::Answered(id, attempt, answer)),
-        );
+        let input = Input::Answered(request, answer);
+        if self.chance(self.faults.answer_repeated) {
+            let again = at + self.rng.random_range(Duration::ZERO..ms(5_000));
+            self.at(again, Happening::Input(life, input.clone()));
+        }
+        self.at(at, Happening::Input(life, input));
     }
 
-    pub(super) fn question(&mut self, life: Life, id: PaymentId, place: usize) {
+    pub(super) fn question(&mut self, life: Life, question: Question, is_probe: bool) {
         let fails = self.chance(self.faults.question_fails);
-        let processor = &self.processors[place];
-        let found = match processor.kept.get(&id) {
-            _ if processor.is_dead || fails => Found::Failed,
+        let processor = &self.processors[question.processor];
+        let found = match processor.kept.get(&question.id) {
+            _ if processor.is_silent(self.now) || fails => Found::Failed,
             Some(kept) => Found::Recorded {
                 amount: Some(kept.amount),
                 requested_at: kept.requested_at,
@@ -140,6 +173,10 @@ impl World {
             None => Found::Absent,
         };
         let at = self.now + self.network();
-        self.at(at, Happening::Input(life, Input::Asked(id, found)));
+        let input = match is_probe {
+            true => Input::Probed(question, found),
+            false => Input::Asked(question, found),
+        };
+        self.at(at, Happening::Input(life, input));
     }
 }

@@ -2,6 +2,7 @@
 //! the caller has left.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use ledger::{Millis, PaymentId};
@@ -18,8 +19,23 @@ pub(super) struct Processor {
     pub(super) kept: HashMap<PaymentId, Kept>,
     /// It answers nothing, for ever.
     pub(super) is_dead: bool,
+    /// It answers nothing meanwhile.
+    pub(super) down: Range<Duration>,
+    /// It says of one payment in thirteen that it is recorded, for ever, and does not have it.
+    pub(super) is_confused: bool,
     /// What it takes to record a payment.
     pub(super) delay: Duration,
     /// The longest that a late recording may take.
     pub(super) late_max: Duration,
+}
+
+impl Processor {
+    pub(super) fn is_silent(&self, now: Duration) -> bool {
+        self.is_dead || self.down.contains(&now)
+    }
+
+    /// Whether it never says what became of this payment.
+    pub(super) fn is_stuck(&self, id: PaymentId) -> bool {
+        self.is_confused && id.to_u128() % 13 == 5
+    }
 }

@@ -5,12 +5,16 @@ use super::{Bug, Tally, run};
 /// How many seeds a planted mistake has to be found within.
 const FOUND_WITHIN: u64 = 1_000;
 
+/// `LASTRO_SEEDS` of them; `LASTRO_SEED` is one alone.
 fn seeds() -> std::ops::Range<u64> {
-    let count = if std::env::var_os("LASTRO_LONG").is_some() {
+    let given = std::env::var("LASTRO_SEEDS").ok();
+    let given = given.map(|text| text.parse().expect("LASTRO_SEEDS is a number"));
+    let usual = if std::env::var_os("LASTRO_LONG").is_some() {
         20_000
     } else {
         400
     };
+    let count = given.unwrap_or(usual);
     let start = std::env::var("LASTRO_SEED")
         .ok()
         .and_then(|text| text.parse().ok());
@@ -31,6 +35,13 @@ fn no_schedule_pays_twice_or_loses_a_payment() {
         sum.lease_over += tally.lease_over;
         sum.restarts += tally.restarts;
         sum.late += tally.late;
+        sum.bytes_late += tally.bytes_late;
+        sum.repeated += tally.repeated;
+        sum.resolved += tally.resolved;
+        sum.under_way += tally.under_way;
+        sum.stuck += tally.stuck;
+        sum.probes += tally.probes;
+        sum.reports += tally.reports;
         sum.frozen += tally.frozen;
         sum.leases_ended += tally.leases_ended;
         sum.claims_lost += tally.claims_lost;
@@ -52,6 +63,10 @@ fn no_schedule_pays_twice_or_loses_a_payment() {
         ];
         assert!(seen.iter().all(|count| *count > 0), "{sum:?}");
         let seen = [sum.duplicates, sum.lease_over, sum.restarts, sum.late];
+        assert!(seen.iter().all(|count| *count > 0), "{sum:?}");
+        let seen = [sum.bytes_late, sum.repeated, sum.resolved, sum.under_way];
+        assert!(seen.iter().all(|count| *count > 0), "{sum:?}");
+        let seen = [sum.stuck, sum.probes];
         assert!(seen.iter().all(|count| *count > 0), "{sum:?}");
         let seen = [sum.frozen, sum.leases_ended, sum.claims_lost];
         assert!(seen.iter().all(|count| *count > 0), "{sum:?}");
@@ -84,6 +99,36 @@ fn an_unchecked_lease_is_found() {
 #[test]
 fn unchecked_claims_are_found() {
     is_found(Bug::ClaimsUnchecked);
+}
+
+#[test]
+fn bytes_that_the_kernel_keeps_are_found() {
+    is_found(Bug::BytesKept);
+}
+
+#[test]
+fn a_believed_denial_is_found() {
+    is_found(Bug::DenialBelieved);
+}
+
+#[test]
+fn an_operator_who_does_not_wait_is_found() {
+    is_found(Bug::OperatorUnchecked);
+}
+
+#[test]
+fn a_replay_taken_for_a_fresh_attempt_is_found() {
+    is_found(Bug::ReplayTakenForFresh);
+}
+
+#[test]
+fn a_breaker_that_a_stuck_payment_keeps_open_is_found() {
+    is_found(Bug::ProbesOnlyWhenIdle);
+}
+
+#[test]
+fn payments_that_wait_at_the_dead_are_found() {
+    is_found(Bug::OldestProbes);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! The world around the dispatchers: a ledger, nodes, two processors, a network, clocks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use ledger::reference::Books;
 use ledger::{
     AcceptPayment, Batch, Command, Currency, HealthReport, Millis, Outcome, PaymentId,
-    ProcessorName, Ticker, Timestamp, Unavailable,
+    ProcessorName, Record, State, Ticker, Timestamp, Unavailable, UsedPayment,
 };
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -16,7 +16,7 @@ use super::faults::{Bug, Faults};
 use super::node::{ClaimsLease, Life, Node};
 use super::processor::Processor;
 use super::{Tally, ms};
-use crate::dispatcher::{Effect, Input, Now, Planted, SendRequest};
+use crate::dispatcher::{Effect, Input, Now, Question, SendRequest};
 use crate::policy::{Policy, ProcessorPolicy};
 
 /// Faults end at this time, and what is stopped by then goes on.
@@ -25,10 +25,12 @@ const HEALED_AT: Duration = Duration::from_secs(40);
 const END_AT: Duration = Duration::from_secs(400);
 pub(super) const TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the leases of requests, and of claims, last: the nodes may be configured apart.
-const LEASES_MS: [u64; 3] = [1_500, 3_000, 9_000];
+pub(super) const LEASES_MS: [u64; 3] = [1_500, 3_000, 9_000];
 const RENEW_INTERVAL: Duration = Duration::from_millis(300);
 const NETWORK_MAX: Duration = Duration::from_millis(40);
 const PAYMENTS_COUNT: u128 = 60;
+/// Payments that come once all is well, but for what is dead or stuck for ever: one a second.
+const LATE_PAYMENTS: std::ops::RangeInclusive<u128> = 61..=90;
 const WALL_START: u64 = 1_750_000_000_000;
 
 pub(super) enum Happening {
@@ -41,7 +43,8 @@ pub(super) enum Happening {
     Arrive(Life, SendRequest),
     /// Whether an error is told instead of the truth.
     Record(Life, SendRequest, bool),
-    Question(Life, PaymentId, usize),
+    /// Whether it is to find out if the processor is back.
+    Question(Life, Question, bool),
     Accept(PaymentId),
     /// Once a second: crashes, stops, a step of a clock.
     Second,
@@ -64,11 +67,15 @@ pub(super) struct World {
     /// One node has the ledger to itself, and needs no claims.
     is_alone: bool,
     pub(super) processors: Vec<Processor>,
-    nodes: Vec<Node>,
+    pub(super) nodes: Vec<Node>,
     pub(super) happenings: BTreeMap<(Duration, u64), Happening>,
     happenings_count: u64,
     pub(super) amounts: HashMap<PaymentId, u64>,
+    /// Whose command made the ledger record each attempt.
+    pub(super) sent_by: HashMap<(PaymentId, u32), Life>,
     pub(super) told: HashMap<PaymentId, (usize, Millis)>,
+    /// Payments of which an operator was told that they cannot be settled where they are recorded.
+    pub(super) reported: HashSet<PaymentId>,
     pub(super) broken: Option<String>,
     pub(super) tally: Tally,
 }
@@ -77,17 +84,22 @@ impl World {
     pub(super) fn new(seed: u64, bug: Option<Bug>) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
         let faults = Faults::random(&mut rng);
+        let processors_count = if rng.random_range(0..4) == 0 { 1 } else { 2 };
         let dead = (rng.random_range(0..6) == 0).then(|| rng.random_range(0..2));
-        let processors: Vec<Processor> = (0..2)
+        let is_confused = rng.random_range(0..3) == 0;
+        let processors: Vec<Processor> = (0..processors_count)
             .map(|place| Processor {
                 kept: HashMap::new(),
-                is_dead: dead == Some(place),
+                is_dead: dead == Some(place) && processors_count > 1,
+                down: outage(&mut rng),
+                is_confused,
                 delay: ms([1, 20, 300][rng.random_range(0..3)]),
                 late_max: ms(rng.random_range(500..6_000)),
             })
             .collect();
         let names = ["default", "fallback"].map(|name| ProcessorName::new(name).unwrap());
-        let policy = policy(&mut rng, &names, &processors);
+        let names = &names[..processors_count];
+        let policy = policy(&mut rng, names, &processors);
         let is_alone = rng.random_range(0..3) == 0;
         let nodes_count = if is_alone { 1 } else { rng.random_range(1..=3) };
         let nodes = (0..nodes_count)
@@ -99,11 +111,7 @@ impl World {
                 }
                 let lease_lasts = ms(LEASES_MS[rng.random_range(0..3)]);
                 let mut node = Node::new(node, policy, lease_lasts);
-                node.dispatcher.planted = match bug {
-                    Some(Bug::AlreadyRecordedFails) => Some(Planted::AlreadyRecordedFails),
-                    Some(Bug::UnpinnedAtOnce) => Some(Planted::UnpinnedAtOnce),
-                    _ => None,
-                };
+                node.dispatcher.planted = bug.and_then(Bug::planted);
                 node
             })
             .collect();
@@ -112,7 +120,7 @@ impl World {
             faults,
             bug,
             now: Duration::ZERO,
-            names: names.into(),
+            names: names.to_vec(),
             ledger: (Books::default(), Ticker::default()),
             claims: Claims::default(),
             is_alone,
@@ -121,7 +129,9 @@ impl World {
             happenings: BTreeMap::new(),
             happenings_count: 0,
             amounts: HashMap::new(),
+            sent_by: HashMap::new(),
             told: HashMap::new(),
+            reported: HashSet::new(),
             broken: None,
             tally: Tally::default(),
         };
@@ -130,6 +140,10 @@ impl World {
         }
         for id in 1..=PAYMENTS_COUNT {
             let at = ms(world.rng.random_range(0..30_000));
+            world.at(at, Happening::Accept(PaymentId::from_u128(id)));
+        }
+        for (second, id) in (5..).zip(LATE_PAYMENTS) {
+            let at = HEALED_AT + ms(second * 1_000);
             world.at(at, Happening::Accept(PaymentId::from_u128(id)));
         }
         world.at(ms(1_000), Happening::Second);
@@ -209,7 +223,9 @@ impl World {
             Happening::Write(life, request, lease) => self.write(life, request, lease),
             Happening::Arrive(life, request) => self.arrive(life, request),
             Happening::Record(life, request, hidden) => self.record(life, request, hidden),
-            Happening::Question(life, id, processor) => self.question(life, id, processor),
+            Happening::Question(life, question, is_probe) => {
+                self.question(life, question, is_probe);
+            }
             Happening::Accept(id) => self.accept(id),
             Happening::Second => self.second(),
             Happening::Renew(life) => self.renew(life),
@@ -243,7 +259,13 @@ impl World {
     fn carry_out(&mut self, life: Life, effect: Effect) {
         let soon = self.now + self.network();
         match effect {
-            Effect::Submit(id, command) => self.at(soon, Happening::Command(life, id, command)),
+            Effect::Submit(id, command) => {
+                let slow = match self.chance(self.faults.command_slow) {
+                    true => self.rng.random_range(Duration::ZERO..ms(2_000)),
+                    false => Duration::ZERO,
+                };
+                self.at(soon + slow, Happening::Command(life, id, command));
+            }
             Effect::Send(request) => {
                 let paused = self.chance(self.faults.paused_before_write);
                 let pause = ms(if paused {
@@ -255,8 +277,25 @@ impl World {
                     self.at(self.now + pause, Happening::Write(life, request, lease));
                 }
             }
-            Effect::Ask { id, processor, .. } => {
-                self.at(soon, Happening::Question(life, id, processor));
+            Effect::Ask(question) => self.at(soon, Happening::Question(life, question, false)),
+            Effect::Probe(question) => {
+                self.tally.probes += 1;
+                self.at(soon, Happening::Question(life, question, true));
+            }
+            Effect::Look(id) => {
+                let payment = match self.ledger.0.state().payment(id) {
+                    Some(UsedPayment::Accepted(payment)) => Some(Box::new(payment)),
+                    Some(UsedPayment::Refused(..)) | None => None,
+                };
+                let payment = match self.chance(self.faults.ledger_silent) {
+                    true => Err(Unavailable::Timeout),
+                    false => Ok(payment),
+                };
+                self.at(soon, Happening::Input(life, Input::Looked(id, payment)));
+            }
+            Effect::Report(conflict) => {
+                self.tally.reports += 1;
+                self.reported.insert(conflict.id);
             }
             Effect::PollHealth(place) => {
                 let processor = &self.processors[place];
@@ -266,7 +305,7 @@ impl World {
                     // The first node asks, the others hear of it later.
                     age: ms(if life.node == 0 { 0 } else { 1_000 }),
                 };
-                let report = Some(report).filter(|_| !processor.is_dead);
+                let report = Some(report).filter(|_| !processor.is_silent(self.now));
                 self.at(soon, Happening::Input(life, Input::Health(place, report)));
             }
             Effect::ReadDue(query) => {
@@ -343,7 +382,7 @@ impl World {
         }
     }
 
-    fn apply(&mut self, command: Command) -> Outcome {
+    pub(super) fn apply(&mut self, command: Command) -> Outcome {
         let now = Timestamp::from_nanos(self.time() * 1_000_000);
         let (books, ticker) = &mut self.ledger;
         books.apply(Batch::one(command), ticker, now).remove(0)
@@ -376,7 +415,13 @@ impl World {
             );
         }
         let is_release = matches!(command, Command::ReleasePayment { .. });
+        let is_send = matches!(command, Command::SendPayment { .. });
         let outcome = self.apply(command);
+        if let (true, false, Ok(Record::Payment(payment))) =
+            (is_send, outcome.replayed, &outcome.result)
+        {
+            self.sent_by.insert((id, payment.attempt), life);
+        }
         self.tally.releases += u64::from(is_release && outcome.result.is_ok());
         let result = if self.chance(self.faults.ledger_silent / 2) {
             Err(Unavailable::Timeout)
@@ -405,6 +450,9 @@ impl World {
                 self.nodes[node].wall_offset_ms = self.rng.random_range(-60_000..60_000);
             }
         }
+        if self.chance(self.faults.operator_in_s) {
+            self.operate();
+        }
         self.at(self.now + ms(1_000), Happening::Second);
     }
 
@@ -418,6 +466,15 @@ impl World {
         node.frozen_until = self.now + down;
         let life = node.life;
         self.at(self.now + down, Happening::Renew(life));
+    }
+}
+
+/// When a processor is silent, if it is: over before all is well.
+fn outage(rng: &mut SmallRng) -> std::ops::Range<Duration> {
+    let from = ms(rng.random_range(0..25_000));
+    match rng.random_range(0..3) {
+        0 => from..from + ms(rng.random_range(2_000..15_000)),
+        _ => Duration::ZERO..Duration::ZERO,
     }
 }
 

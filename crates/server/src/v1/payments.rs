@@ -1,5 +1,7 @@
 //! Looking at a payment, and ending one that only an operator can end.
 
+use std::time::Duration;
+
 use axum::extract::Request;
 use axum::http::StatusCode;
 use ledger::{
@@ -213,7 +215,8 @@ async fn find(call: &Call, id: PaymentId) -> Result<Payment, Problem> {
             content_type = "application/problem+json"),
         (status = 404, description = "`payment_not_found`", body = crate::openapi::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 422, description = "`payment_in_other_state`, `description_invalid`",
+        (status = 422, description = "`payment_in_other_state`, `description_invalid`, \
+            `payment_under_way`: look again at `until`",
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -238,6 +241,7 @@ pub(crate) async fn resolve_payment(call: Call, request: Request) -> Answered {
         kind: kind(&resolve, &payment)?,
         who: who.clone(),
         why: why.clone(),
+        send_lease: Duration::ZERO,
     });
     let (Record::Payment(after), replayed) = first_or_again(call.submit(command).await?)? else {
         tracing::error!("a resolution made no payment");

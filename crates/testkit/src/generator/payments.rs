@@ -1,5 +1,7 @@
 //! Payments through all their states, and commands that expect the wrong one.
 
+use std::time::Duration;
+
 use ledger::reference::Books;
 use ledger::{
     AcceptPayment, AccountId, Command, Event, Millis, Note, Payment, PaymentExpected, PaymentId,
@@ -103,6 +105,7 @@ impl Generator {
             kind,
             who: self.note(),
             why: self.note(),
+            send_lease: Duration::ZERO,
         })
     }
 

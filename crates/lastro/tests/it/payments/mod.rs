@@ -5,6 +5,7 @@ mod clock;
 mod dead;
 mod lab;
 mod resolved;
+mod router;
 mod shared;
 
 use std::time::{Duration, Instant};

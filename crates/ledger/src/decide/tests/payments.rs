@@ -178,6 +178,32 @@ fn an_operator_resolves_as_a_dispatcher_would_and_is_named() {
 }
 
 #[test]
+fn an_operator_waits_until_no_request_can_be_under_way() {
+    check(
+        "
+        at 100
+        accept 1 - BRL 1
+        send 1 accepted/0 p 5
+        resolve 1 sent/1 release ana x 15 -> payment_under_way
+        at 114.999999999
+        resolve 1 sent/1 refuse ana x 15 -> payment_under_way
+        at 116
+        send 1 sent/1 p 5
+        resolve 1 sent/1 refuse ana x 15 -> payment_in_other_state sent/2
+        resolve 1 sent/2 release ana x 15 -> payment_under_way
+        resolutions 1 -> none
+        at 132
+        resolve 1 sent/2 release ana x 15
+        resolve 1 sent/2 release ana x 15 -> exists
+        resolve 1 accepted/2 refuse ana x 15
+        accept 2 - BRL 1
+        send 2 accepted/0 p 5
+        resolve 2 sent/1 settled 5 ana x 15
+        ",
+    );
+}
+
+#[test]
 fn what_a_dispatcher_did_is_nobodys_decision() {
     check(
         "

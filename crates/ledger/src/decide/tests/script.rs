@@ -1,6 +1,7 @@
 //! Reads scripts and runs them over the reference's books.
 
 use std::str::{FromStr, SplitWhitespace};
+use std::time::Duration;
 
 use crate::reference::Books;
 use crate::{
@@ -192,6 +193,10 @@ fn payment_command(name: &str, words: &mut SplitWhitespace<'_>) -> Command {
             },
             who: Note::new(word(words)).unwrap(),
             why: Note::new(word(words)).unwrap(),
+            send_lease: match words.next() {
+                Some(seconds) => Duration::from_secs(parse(seconds)),
+                None => Duration::ZERO,
+            },
         }),
         other => panic!("no command {other}"),
     }
@@ -327,5 +332,6 @@ fn refusal_text(refusal: &Refusal) -> String {
         Refusal::PaymentInOtherState { state, attempt } => {
             format!("{code} {}/{attempt}", state.as_str())
         }
+        Refusal::PaymentUnderWay { .. } => code.to_owned(),
     }
 }

@@ -1,0 +1,163 @@
+//! A router that drops packets silently, between Lastro and a processor: what a kernel still keeps of
+//! a request that was given up must not arrive later, when another processor has paid.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use reqwest::Client;
+use serde_json::{Value, json};
+use testkit::LastroProcess;
+use testkit::network::Network;
+use uuid::Uuid;
+
+use super::lab::{NAMES, ms};
+use crate::support::{assert_clean, binary, folder};
+
+/// How long packets are dropped. By then the payments are provably not recorded, and the kernel of a
+/// connection that was only closed sends its bytes again a few seconds later.
+const CUT: Duration = Duration::from_millis(8_800);
+const PAYMENTS_COUNT: usize = 5;
+
+/// What happens to Lastro while its packets are dropped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// It goes on.
+    Alive,
+    /// It is killed, and started again.
+    Killed,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_of_a_request_that_was_given_up_never_arrive() {
+    behind_a_router_that_drops(Then::Alive).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_of_a_process_that_was_killed_never_arrive() {
+    behind_a_router_that_drops(Then::Killed).await;
+}
+
+async fn behind_a_router_that_drops(then: Then) {
+    if let Err(why) = Network::permitted() {
+        println!("not run: {why}");
+        return;
+    }
+    let mut network = Network::start(&["lastro", NAMES[0], NAMES[1]]).unwrap();
+    let processors = NAMES.map(|name| processor(&network, name));
+    let folder = folder();
+    let config = folder.path().join("lastro.toml");
+    let mut text = "[payments]\npreferred_wait_ms = 300\n".to_owned();
+    for (name, processor) in NAMES.iter().zip(&processors) {
+        text += &format!(
+            "[[processors]]\nname = '{name}'\nurl = '{}'\ntimeout_ms = 1000\n\
+             recorded_within_ms = 500\nhealth_path = 'none'\n\
+             definite_5xx = [{{ status = 500, empty_body = true }}]\n",
+            processor.url()
+        );
+    }
+    std::fs::write(&config, text).unwrap();
+    let data = folder.path().join("data");
+    let serve = || {
+        let listen = format!("{}:0", network.address("lastro"));
+        let mut command = on_host(&network, "lastro");
+        command
+            .arg("serve")
+            .args(["--insecure", "--listen", &listen]);
+        command.arg("--config").arg(&config);
+        command.arg("--data-dir").arg(&data);
+        LastroProcess::start(command).unwrap()
+    };
+    let mut lastro = serve();
+    let client = Client::new();
+    // A connection is there and kept.
+    pay(&client, &lastro, Uuid::new_v4()).await;
+    settled_at(&client, &lastro, &processors, 1).await;
+
+    network.cut("lastro", NAMES[0]).unwrap();
+    let healed_at = Instant::now() + CUT;
+    let ids: Vec<Uuid> = (0..PAYMENTS_COUNT).map(|_| Uuid::new_v4()).collect();
+    for id in &ids {
+        pay(&client, &lastro, *id).await;
+    }
+    tokio::time::sleep(ms(400)).await;
+    if then == Then::Killed {
+        lastro.kill();
+        lastro = serve();
+    }
+    tokio::time::sleep_until(healed_at.into()).await;
+    set_failing(&client, &processors[0], true).await;
+    network.heal("lastro", NAMES[0]).unwrap();
+    tokio::time::sleep(ms(3_000)).await;
+    set_failing(&client, &processors[0], false).await;
+    settled_at(&client, &lastro, &processors, PAYMENTS_COUNT + 1).await;
+    // What the kernel would have kept is sent again 12.6 s, and 25.4 s, after the first time.
+    tokio::time::sleep_until((healed_at - CUT + ms(27_000)).into()).await;
+    for id in &ids {
+        let mut kept = Vec::new();
+        for (name, processor) in NAMES.iter().zip(&processors) {
+            let url = format!("{}/payments/{id}", processor.url());
+            if client.get(url).send().await.unwrap().status() == 200 {
+                kept.push(*name);
+            }
+        }
+        let told = told(&client, &lastro, *id).await;
+        assert_eq!(kept, [told["processor"].as_str().unwrap()], "{told}");
+        assert_eq!(told["state"], "settled", "{told}");
+    }
+    assert!(lastro.stop().unwrap().success());
+    assert_clean(&data);
+}
+
+fn on_host(network: &Network, host: &str) -> Command {
+    let words = network.launcher(host);
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).arg(binary());
+    command
+}
+
+fn processor(network: &Network, name: &str) -> LastroProcess {
+    let listen = format!("{}:0", network.address(name));
+    let mut command = on_host(network, name);
+    command.args(["processor", "--listen", &listen, "--name", name]);
+    LastroProcess::start(command).unwrap()
+}
+
+async fn pay(client: &Client, lastro: &LastroProcess, id: Uuid) {
+    let body = json!({"correlationId": id, "amount": 19.90});
+    let url = format!("{}/payments", lastro.url());
+    let answer = client.post(url).json(&body).send().await.unwrap();
+    assert_eq!(answer.status(), 202);
+}
+
+async fn told(client: &Client, lastro: &LastroProcess, id: Uuid) -> Value {
+    let url = format!("{}/v1/payments/{id}", lastro.url());
+    client.get(url).send().await.unwrap().json().await.unwrap()
+}
+
+async fn set_failing(client: &Client, processor: &LastroProcess, is_failing: bool) {
+    let url = format!("{}/admin/configurations/failure", processor.url());
+    let request = client.put(url).header("X-Rinha-Token", "123");
+    let answer = request.json(&json!({"failure": is_failing})).send().await;
+    assert_eq!(answer.unwrap().status(), 200);
+}
+
+/// Waits until the processors have so many payments together, as Lastro sees it.
+async fn settled_at(
+    client: &Client,
+    lastro: &LastroProcess,
+    processors: &[LastroProcess],
+    count: usize,
+) {
+    assert_eq!(processors.len(), NAMES.len());
+    let patience = Instant::now() + Duration::from_secs(60);
+    loop {
+        let url = format!("{}/payments-summary", lastro.url());
+        let summary: Value = client.get(url).send().await.unwrap().json().await.unwrap();
+        let counts = NAMES.map(|name| summary[name]["totalRequests"].as_u64().unwrap());
+        if usize::try_from(counts.iter().sum::<u64>()).unwrap() == count {
+            return;
+        }
+        assert!(Instant::now() < patience, "{summary}");
+        tokio::time::sleep(ms(50)).await;
+    }
+}

@@ -1,0 +1,196 @@
+//! "Recorded" that comes late: after the payment went on, or was let go of.
+//!
+//! It is proof in every stage of its attempt. Where the ledger has the payment waiting again, it is
+//! bound to that processor and settled; where it has ended otherwise, or is with another processor,
+//! nobody can settle it here: an operator is told.
+
+use std::time::Duration;
+
+use ledger::{Command, Millis, Payment, PaymentId, PaymentState, PaymentStateName, Unavailable};
+
+use super::payment::{Pin, Proof, Stage};
+use super::{Dispatcher, Effect, SendRequest};
+
+/// How long to wait before the ledger is asked again for a payment that it could not show.
+const LOOK_WAIT: Duration = Duration::from_millis(200);
+
+/// A processor has a payment that cannot be settled there any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conflict {
+    /// The payment.
+    pub id: PaymentId,
+    /// The processor's place in the policy.
+    pub processor: usize,
+    /// The attempt that it recorded.
+    pub attempt: u32,
+    /// The time that it was told.
+    pub requested_at: Millis,
+    /// The state of the payment in the ledger; `None` where that has no such payment.
+    pub state: Option<PaymentStateName>,
+}
+
+impl Dispatcher {
+    /// The processor has recorded a request that nobody waits for any more.
+    pub(super) fn recorded_late(
+        &mut self,
+        request: &SendRequest,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) {
+        let proof = Proof {
+            processor: request.processor,
+            requested_at: request.requested_at,
+            attempt: request.attempt,
+        };
+        self.prove(request.id, proof, now, effects);
+    }
+
+    pub(super) fn prove(
+        &mut self,
+        id: PaymentId,
+        proof: Proof,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(held) = self.held.get_mut(&id) else {
+            return self.look(id, proof, effects);
+        };
+        let is_here = held
+            .stage
+            .pin()
+            .is_some_and(|pin| pin.processor == proof.processor);
+        let pending = held.pending.as_ref().map(|pending| &pending.command);
+        match (&held.stage, is_here) {
+            (Stage::Waiting, _) => {
+                self.queue.remove(held.refused_by, held.place);
+                self.bind(id, proof, now, effects);
+            }
+            (Stage::Unknown(pin), true) => {
+                let pin = *pin;
+                self.take_question_back(id, pin.processor);
+                self.settle(id, pin, proof.requested_at, effects);
+            }
+            // The answer to the question comes to nothing.
+            (Stage::Asking(pin), true) => {
+                let pin = *pin;
+                self.settle(id, pin, proof.requested_at, effects);
+            }
+            // Of an attempt before the one under way.
+            (Stage::Sent(pin), true) => {
+                let pin = *pin;
+                self.overdue_over(id, &pin);
+                self.processors[pin.processor].cancel(id, pin.sent_at, now);
+                self.settle(id, pin, proof.requested_at, effects);
+            }
+            // It is being settled, or an operator is told already.
+            (Stage::Binding(_) | Stage::Conflict(_), true) => {}
+            (Stage::Ending(_), true) if matches!(pending, Some(Command::SettlePayment { .. })) => {}
+            // The ledger's answer shows what has become of it.
+            (Stage::Sending(_) | Stage::Ending(_), _) => held.proof = Some(proof),
+            (
+                Stage::Sent(_)
+                | Stage::Unknown(_)
+                | Stage::Asking(_)
+                | Stage::Binding(_)
+                | Stage::Conflict(_)
+                | Stage::Orphan,
+                _,
+            ) => {
+                held.proof = Some(proof);
+                self.report(id, proof, Some(PaymentStateName::Sent), effects);
+            }
+        }
+    }
+
+    /// Looks at a payment in the ledger: a processor has it.
+    pub(super) fn look(&mut self, id: PaymentId, proof: Proof, effects: &mut Vec<Effect>) {
+        self.late.insert(id, proof);
+        effects.push(Effect::Look(id));
+    }
+
+    pub(super) fn look_again(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        while let Some((at, id)) = self.looks.first().copied() {
+            if at > now {
+                return;
+            }
+            self.looks.remove(&(at, id));
+            effects.push(Effect::Look(id));
+        }
+    }
+
+    /// A payment as the ledger has it, of which a processor says that it has recorded it.
+    pub(super) fn looked(
+        &mut self,
+        id: PaymentId,
+        payment: Result<Option<Box<Payment>>, Unavailable>,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Ok(payment) = payment else {
+            if self.late.contains_key(&id) {
+                self.looks.insert((now + LOOK_WAIT, id));
+            }
+            return;
+        };
+        let Some(proof) = self.late.remove(&id) else {
+            return;
+        };
+        if self.held.contains_key(&id) {
+            return self.prove(id, proof, now, effects);
+        }
+        let Some(payment) = payment else {
+            return self.report(id, proof, None, effects);
+        };
+        let name = &self.policy.processors[proof.processor].name;
+        match &payment.state {
+            PaymentState::Accepted => {
+                self.hold(&payment, now);
+                self.prove(id, proof, now, effects);
+            }
+            // Whoever holds it asks that processor for it.
+            PaymentState::Sent { processor, .. } if processor == name => self.rescan_soon(now),
+            PaymentState::Settled { processor, .. } if processor == name => {}
+            PaymentState::Sent { .. }
+            | PaymentState::Settled { .. }
+            | PaymentState::Refused { .. } => {
+                self.report(id, proof, Some(payment.state.name()), effects);
+            }
+        }
+    }
+
+    /// Sends a payment to the processor that has it, but for the bytes.
+    pub(super) fn bind(
+        &mut self,
+        id: PaymentId,
+        proof: Proof,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(held) = self.held.get_mut(&id) else {
+            return;
+        };
+        let mut pin = Pin::fresh(proof.processor, proof.requested_at, now, now).unclear(now);
+        pin.is_claimed = true;
+        held.stage = Stage::Binding(pin);
+        self.processors[proof.processor].pinned_count += 1;
+        self.submit_send(id, PaymentStateName::Accepted, pin, effects);
+    }
+
+    /// Nobody but an operator can mend it.
+    pub(super) fn report(
+        &mut self,
+        id: PaymentId,
+        proof: Proof,
+        state: Option<PaymentStateName>,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.late_count += 1;
+        effects.push(Effect::Report(Conflict {
+            id,
+            processor: proof.processor,
+            attempt: proof.attempt,
+            requested_at: proof.requested_at,
+            state,
+        }));
+    }
+}
