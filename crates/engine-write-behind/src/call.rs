@@ -74,9 +74,9 @@ impl Checked {
 }
 
 /// The call of these batches.
-pub(crate) fn encode(epoch: &[u8], batches: &[Batch], checked: &Checked) -> Cmd {
+pub(crate) fn encode(token: &[u8], batches: &[Batch], checked: &Checked) -> Cmd {
     let mut call = Function::Apply.call();
-    call.arg(epoch).arg(checked.records.len());
+    call.arg(token).arg(checked.records.len());
     for (key, record) in &checked.records {
         call.arg(key).arg(record);
     }

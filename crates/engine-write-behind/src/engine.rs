@@ -100,15 +100,18 @@ impl WriteBehindEngine {
         let settings = settings::check(&link, options.durability, bound).await?;
         let tables = Tables::open(database_url, &options.database).await?;
         let front = Arc::new(Front::new(link, tables, options));
-        let repaired = repair(&front).await?;
+        let agreed = repair(&front).await?;
         let opened = Opened {
             durability: settings.durability,
             database: front.tables.durability(),
-            origin: repaired.origin,
-            persisted: repaired.persisted,
-            position: repaired.position,
+            origin: match agreed.rebuilt {
+                None => Origin::Kept,
+                Some(_) => Origin::Rebuilt,
+            },
+            persisted: agreed.persisted,
+            position: agreed.position,
         };
-        repaired.begin(&front);
+        front.begin(agreed);
         front.seen.answers.store(true, Ordering::Relaxed);
         let (bytes_max, calls_max) = (front.options.queue_bytes_max, front.options.calls_max);
         let queue = Queue::start(Arc::clone(&front), bytes_max, calls_max);
@@ -128,7 +131,7 @@ impl WriteBehindEngine {
     /// Whether Redis answered when it was last asked, and agrees with the database.
     #[must_use]
     pub fn is_answering(&self) -> bool {
-        self.front.seen.answers.load(Ordering::Relaxed) && self.front.epoch_now().is_some()
+        self.front.seen.answers.load(Ordering::Relaxed) && self.front.era_now().is_some()
     }
 
     /// How far the database was behind when it was last looked.

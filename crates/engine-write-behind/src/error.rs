@@ -47,8 +47,11 @@ impl From<Damaged> for OpenError {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Trouble {
     /// Nothing was applied: what it holds has to be compared with the database first.
-    #[error("Redis is empty, was restarted, or has been rebuilt")]
+    #[error("Redis is empty, was restarted, went back, or was compared by another node")]
     Stale,
+    /// It was not dropped: it has calls that the database does not have.
+    #[error("Redis has calls that are not persisted, and was not rebuilt")]
+    Unpersisted,
     /// Nothing was applied: it has no memory left.
     #[error("Redis has no memory left")]
     Full(#[source] redis::RedisError),
@@ -92,6 +95,16 @@ impl Trouble {
         matches!(self, Self::Refused(_) | Self::Lost(_))
     }
 
+    /// Whether what was asked for may have been applied all the same.
+    pub(crate) const fn may_be_applied(&self) -> bool {
+        match self {
+            Self::Stale | Self::Unpersisted | Self::Full(_) | Self::Refused(_) => false,
+            // An error of no known name may have come after it was applied, and an answer that is not
+            // understood did.
+            Self::Stuck(_) | Self::Lost(_) | Self::Late | Self::Damaged(_) => true,
+        }
+    }
+
     /// What the caller is told.
     pub(crate) const fn unavailable(&self) -> Unavailable {
         match self {
@@ -99,7 +112,9 @@ impl Trouble {
             Self::Stuck(_) => Unavailable::StorageFailed,
             Self::Late => Unavailable::Timeout,
             Self::Damaged(_) => Unavailable::StorageDamaged,
-            Self::Stale | Self::Refused(_) | Self::Lost(_) => Unavailable::LedgerUnavailable,
+            Self::Stale | Self::Unpersisted | Self::Refused(_) | Self::Lost(_) => {
+                Unavailable::LedgerUnavailable
+            }
         }
     }
 }

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use engine_postgres::{Answered, Tables};
 use futures_util::future::try_join_all;
 use ledger::{Batch, Unavailable};
+use parking_lot::Mutex;
 use redis::Value;
 use tokio::sync::{Notify, watch};
 
 use crate::call::{Checked, Unknown, decode, encode};
+use crate::compare::{Agreed, Newest};
 use crate::engine::Options;
 use crate::error::{Chain, Damaged, Trouble};
 use crate::link::{Link, Reply, bytes};
@@ -23,11 +25,35 @@ pub(crate) struct Front {
     pub(crate) link: Link,
     pub(crate) tables: Tables,
     pub(crate) options: Options,
-    /// The epoch under which calls are made; `None` while the stores have to be compared.
-    epoch: watch::Sender<Option<Arc<str>>>,
+    /// The era in which calls are made; `None` while the stores have to be compared.
+    era: watch::Sender<Option<Arc<Era>>>,
+    /// The newest one there was.
+    last_era: Mutex<Option<Arc<Era>>>,
     /// Told that they have to be.
     pub(crate) stale: Notify,
     pub(crate) seen: Seen,
+}
+
+/// The time from one comparison of the stores to the next.
+#[derive(Debug)]
+pub(crate) struct Era {
+    pub(crate) epoch: String,
+    /// The newest position that this node has answered or been told in it.
+    position: AtomicU64,
+}
+
+impl Era {
+    /// What each call carries: with less in it, Redis does nothing.
+    pub(crate) fn token(&self) -> String {
+        format!("{}{}", self.epoch, self.position.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn newest(&self) -> Newest {
+        Newest {
+            epoch: self.epoch.clone(),
+            position: self.position.load(Ordering::Acquire),
+        }
+    }
 }
 
 /// What was last seen of the stores.
@@ -50,13 +76,13 @@ impl Seen {
         position.saturating_sub(self.persisted.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn note(&self, position: u64, persisted: u64) {
+    fn note(&self, position: u64, persisted: u64) {
         self.position.fetch_max(position, Ordering::Relaxed);
         self.persisted.fetch_max(persisted, Ordering::Relaxed);
     }
 
     /// Begins anew where the ledger goes on.
-    pub(crate) fn begin(&self, position: u64, persisted: u64) {
+    fn begin(&self, position: u64, persisted: u64) {
         self.position.store(position, Ordering::Relaxed);
         self.persisted.store(persisted, Ordering::Relaxed);
     }
@@ -68,36 +94,96 @@ impl Front {
             link,
             tables,
             options,
-            epoch: watch::Sender::new(None),
+            era: watch::Sender::new(None),
+            last_era: Mutex::default(),
             stale: Notify::new(),
             seen: Seen::default(),
         }
     }
 
-    /// The epoch in force; waits for it while the stores are compared.
-    pub(crate) async fn epoch(&self, deadline: Instant) -> Result<Arc<str>, Unavailable> {
-        let mut receiver = self.epoch.subscribe();
+    /// The era that runs; waits for it while the stores are compared.
+    pub(crate) async fn era(&self, deadline: Instant) -> Result<Arc<Era>, Unavailable> {
+        let mut receiver = self.era.subscribe();
         let known = receiver.wait_for(Option::is_some);
         match tokio::time::timeout_at(deadline.into(), known).await {
-            Ok(Ok(epoch)) => epoch.clone().ok_or(Unavailable::LedgerUnavailable),
+            Ok(Ok(era)) => era.clone().ok_or(Unavailable::LedgerUnavailable),
             _ => Err(Unavailable::LedgerUnavailable),
         }
     }
 
-    /// The epoch in force, if any.
-    pub(crate) fn epoch_now(&self) -> Option<Arc<str>> {
-        self.epoch.borrow().clone()
+    /// The era that runs, if any.
+    pub(crate) fn era_now(&self) -> Option<Arc<Era>> {
+        self.era.borrow().clone()
     }
 
-    /// The stores agree, under this epoch.
-    pub(crate) fn agree(&self, epoch: Arc<str>) {
-        self.epoch.send_replace(Some(epoch));
+    /// The newest position that this node has seen, in the newest era it has seen.
+    pub(crate) fn newest(&self) -> Option<Newest> {
+        self.last_era.lock().as_ref().map(|era| era.newest())
     }
 
-    /// Redis does not go on under this epoch: the stores have to be compared.
+    /// Told a position in this era. `false`: the era is over, and what was told may be lost already.
+    #[must_use]
+    pub(crate) fn note(&self, era: &Era, position: u64, persisted: u64) -> bool {
+        // While the era is borrowed it does not end: whoever compares afterwards knows the position.
+        let now = self.era.borrow();
+        let is_now = now.as_ref().is_some_and(|now| now.epoch == era.epoch);
+        if is_now {
+            era.position.fetch_max(position, Ordering::AcqRel);
+            self.seen.note(position, persisted);
+        }
+        is_now
+    }
+
+    /// Whether this era still runs.
+    pub(crate) fn is_now(&self, era: &Era) -> bool {
+        self.era
+            .borrow()
+            .as_ref()
+            .is_some_and(|now| now.epoch == era.epoch)
+    }
+
+    /// The stores agree: a new era begins, or the one before goes on. A node that lived on reports what
+    /// it had seen and is lost.
+    pub(crate) fn begin(&self, agreed: Agreed) {
+        let (position, persisted) = (agreed.position, agreed.persisted);
+        let newest = self.newest();
+        if let (Some(after), Some(newest)) = (agreed.lost_after, &newest) {
+            tracing::error!(
+                lost_from_position = after + 1,
+                lost_to_position = newest.position,
+                persisted_position = persisted,
+                "DATA LOSS: answered writes up to position {} are missing from Redis and PostgreSQL. The                  ledger goes on without them and their ids are free again: compare what callers were                  answered with what the ledger has, and find out why Redis or the database lost them",
+                newest.position
+            );
+        }
+        let origin = match agreed.rebuilt {
+            None => "kept",
+            Some(_) => "rebuilt from the database",
+        };
+        tracing::info!(
+            persisted_position = persisted,
+            position,
+            origin,
+            "the ledger is open"
+        );
+        self.seen.begin(position, persisted);
+        let mut last = self.last_era.lock();
+        let goes_on = last.take().filter(|era| era.epoch == agreed.epoch);
+        let era = goes_on.unwrap_or_else(|| {
+            Arc::new(Era {
+                epoch: agreed.epoch,
+                position: AtomicU64::new(0),
+            })
+        });
+        era.position.fetch_max(position, Ordering::AcqRel);
+        *last = Some(Arc::clone(&era));
+        self.era.send_replace(Some(era));
+    }
+
+    /// Redis or the database does not go on in this era: the stores have to be compared.
     pub(crate) fn doubt(&self, epoch: &str) {
-        let changed = self.epoch.send_if_modified(|current| {
-            let is_it = current.as_deref() == Some(epoch);
+        let changed = self.era.send_if_modified(|current| {
+            let is_it = current.as_ref().is_some_and(|era| era.epoch == epoch);
             if is_it {
                 *current = None;
             }
@@ -105,7 +191,7 @@ impl Front {
         });
         if changed {
             tracing::warn!(
-                "Redis is empty, was restarted or rebuilt: comparing it with the database"
+                "Redis or the database is not what it was when they were compared: comparing them                  again, nothing is applied meanwhile"
             );
         }
         self.stale.notify_one();
@@ -115,29 +201,44 @@ impl Front {
     pub(crate) async fn apply(&self, batches: &[Batch], deadline: Instant) -> Answered {
         let mut checked = Checked::default();
         let [mut pause, pause_max] = PAUSES;
+        // A later attempt that is refused says nothing about an earlier one.
+        let mut may_be_applied = false;
         loop {
-            let epoch = self.epoch(deadline).await?;
-            let call = encode(epoch.as_bytes(), batches, &checked);
+            let era = self.era(deadline).await?;
+            let call = encode(era.token().as_bytes(), batches, &checked);
             let trouble = match self.link.call(&call, deadline).await {
                 Ok(Reply::Done(values)) => match decode(&values, batches, &checked) {
                     Ok(answered) => {
-                        self.seen.note(answered.position, answered.persisted);
-                        return Ok(answered.outcomes);
+                        if self.note(&era, answered.position, answered.persisted) {
+                            return Ok(answered.outcomes);
+                        }
+                        // It is given again, to the Redis that the ledger goes on with.
+                        may_be_applied = true;
+                        if !batches.iter().all(Batch::is_repeatable) {
+                            return Err(Unavailable::LedgerUnavailable);
+                        }
+                        checked = Checked::default();
+                        continue;
                     }
-                    Err(damaged) => damaged.into(),
+                    Err(damaged) => {
+                        may_be_applied = true;
+                        damaged.into()
+                    }
                 },
                 Ok(Reply::Check(keys)) => {
-                    self.check(&keys, &mut checked, deadline).await?;
+                    let checked = self.check(&keys, &mut checked, deadline).await;
+                    checked.map_err(|why| unknown_if(may_be_applied, why))?;
                     continue;
                 }
                 Ok(Reply::Again) => continue,
                 Err(Trouble::Stale) => {
-                    self.doubt(&epoch);
+                    self.doubt(&era.epoch);
                     checked = Checked::default();
                     continue;
                 }
                 Err(trouble) => trouble,
             };
+            may_be_applied |= trouble.may_be_applied();
             let again = match &trouble {
                 // Under their ids the commands answer again what they answered first.
                 Trouble::Lost(_) => batches.iter().all(Batch::is_repeatable),
@@ -145,7 +246,7 @@ impl Front {
             };
             if !again || Instant::now() + pause >= deadline {
                 tracing::warn!(error = %Chain(&trouble), "a call was not answered");
-                return Err(trouble.unavailable());
+                return Err(unknown_if(may_be_applied, trouble.unavailable()));
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(pause_max);
@@ -188,4 +289,12 @@ impl Front {
         }
         Ok(())
     }
+}
+
+/// What may have been applied is never answered as certainly not done.
+fn unknown_if(may_be_applied: bool, why: Unavailable) -> Unavailable {
+    if may_be_applied && why.nothing_done() {
+        return Unavailable::LedgerUnavailable;
+    }
+    why
 }

@@ -5,8 +5,9 @@
 //!   happened, and the ledger's own position. It is a second copy of the rules; the conformance suite
 //!   holds it to the first, and the `BalanceWriter` applies every event once more with the rules
 //!   themselves before the database's accounts show it.
-//! - Every call carries the epoch of the last rebuild. With another one, in an empty Redis, or in one
-//!   that was restarted and not compared with the database since, nothing is applied.
+//! - Every call carries the epoch of the last comparison of the stores, and the newest position that its
+//!   node has seen. With another epoch, in an empty Redis, in one that was restarted and not compared
+//!   with the database since, or has gone back to before that position, nothing is applied.
 //! - Time is Redis' clock, later for each event than for the one before.
 //! - What is persisted is the ledger of `engine-postgres`: its tables, its reads.
 //!
@@ -31,6 +32,7 @@ mod account;
 mod balances;
 mod bytes;
 mod call;
+mod compare;
 mod engine;
 mod error;
 mod filter;
@@ -48,6 +50,8 @@ mod record;
 mod refusal;
 mod repair;
 mod settings;
+#[cfg(test)]
+mod simulation;
 mod verify;
 
 pub use engine::{Lag, Opened, Options, WriteBehindEngine};

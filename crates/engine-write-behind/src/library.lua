@@ -1,4 +1,4 @@
-#!lua name=lastro_1
+#!lua name=lastro_2
 -- The rules where they are applied: a second copy of what `ledger` decides, kept the same by the
 -- conformance suite. docs/write-behind-format.md has the keys and the bytes.
 --
@@ -12,8 +12,8 @@
 
 local META, STREAM, EXPIRIES, REBUILD = 'lastro:meta', 'lastro:stream', 'lastro:expiries', 'lastro:rebuild'
 local ACCOUNT, ENTRIES, ID, BATCH, FILTER = 'lastro:a:', 'lastro:e:', 'lastro:i:', 'lastro:b:', 'lastro:f:'
-local META_FORMAT = '>c4c16c16I8I8I2I8I1I8'
-local VERSION = 'LWB1'
+local META_FORMAT = '>c4c16c16I8I8I2I8I1I8I8'
+local VERSION = 'LWB2'
 
 local AMOUNT_MAX = 9007199254740991
 local HALF = 4294967296
@@ -27,9 +27,11 @@ local FILTER_WORDS, FILTER_DOUBLINGS = 524288, 8
 
 local PENDING, POSTED, VOIDED, EXPIRED = 1, 2, 3, 4
 
--- The epoch whose position was compared with the database's since this Redis started: it is in no
--- file, so that after a restart nothing is applied before somebody has looked.
-local session
+-- For each ledger the epoch under which this Redis was compared with the database since it started,
+-- and the newest position that was here since. It is in no file and goes to no replica: after a restart
+-- nothing is applied before somebody has compared again. It does outlive a partial resync, in which a
+-- Redis takes on another one's state: then the epoch is another one, or the position went back.
+local sessions = {}
 
 -- The call under way.
 local meta, now_us
@@ -64,22 +66,35 @@ local function read_meta()
   local text = redis.call('GET', META)
   if not text then return nil end
   local m = {}
-  m.version, m.epoch, m.ledger, m.position, m.us, m.ns, m.trimmed, m.filters, m.filter_used =
-    struct.unpack(META_FORMAT, text)
+  if string.sub(text, 1, 4) ~= VERSION then
+    m.version, m.epoch, m.ledger, m.position = struct.unpack('>c4c16c16I8', text)
+    return m
+  end
+  m.version, m.epoch, m.ledger, m.position, m.us, m.ns, m.trimmed, m.filters, m.filter_used,
+    m.let_go = struct.unpack(META_FORMAT, text)
   return m
 end
 
 local function write_meta(m)
   redis.call('SET', META, struct.pack(META_FORMAT, VERSION, m.epoch, m.ledger, m.position, m.us,
-    m.ns, m.trimmed, m.filters, m.filter_used))
+    m.ns, m.trimmed, m.filters, m.filter_used, m.let_go))
 end
 
--- Why nothing is done under this epoch, or nothing.
-local function refused(epoch)
+-- Whether what is here was compared under its epoch, and has not gone back since.
+local function is_in_session(m)
+  local session = sessions[m.ledger]
+  return session ~= nil and session.epoch == m.epoch and m.position >= session.position
+end
+
+-- Why nothing is done for this token, or nothing. A token is the epoch and the newest position that
+-- the node has seen under it.
+local function refused(token)
   meta = read_meta()
   if not meta then return 'EMPTY' end
-  if meta.epoch ~= epoch then return 'EPOCH' end
-  if session ~= epoch then return 'RESTARTED' end
+  if meta.epoch ~= string.sub(token, 1, 16) then return 'EPOCH' end
+  if not is_in_session(meta) then return 'RESTARTED' end
+  if meta.position < tonumber(string.sub(token, 17)) then return 'BEHIND' end
+  sessions[meta.ledger].position = meta.position
   return nil
 end
 
@@ -630,6 +645,7 @@ local function write()
   redis.call('XADD', STREAM, number(meta.position + 1) .. '-0', 'r', table.concat(parts))
   meta.position = meta.position + #records
   write_meta(meta)
+  sessions[meta.ledger].position = meta.position
 end
 
 local function begin()
@@ -639,7 +655,7 @@ local function begin()
   records, zadd, zrem, undo = {}, {}, {}, nil
 end
 
--- epoch, count of known ids, (key, record or '') of each, batches
+-- token, count of known ids, (key, record or '') of each, batches
 local function apply(_, args)
   local why = refused(args[1])
   if why then return { why } end
@@ -676,14 +692,14 @@ end
 ---------------------------------------------------------------------------------------------------
 -- Reads
 
--- epoch, account id
+-- token, account id
 local function read_account(_, args)
   local why = refused(args[1])
   if why then return { why } end
   return { 'OK', redis.call('GET', ACCOUNT .. args[2]) }
 end
 
--- epoch, account id, before, limit: the account, the number of the oldest entry here, and records
+-- token, account id, before, limit: the account, the number of the oldest entry here, and records
 -- of those asked for, newest first
 local function read_statement(_, args)
   local why = refused(args[1])
@@ -703,7 +719,7 @@ local function read_statement(_, args)
   return answer
 end
 
--- epoch, account id, microseconds, nanoseconds: the account, the number of the oldest entry here,
+-- token, account id, microseconds, nanoseconds: the account, the number of the oldest entry here,
 -- and the record of the newest one by then
 local function read_balance_at(_, args)
   local why = refused(args[1])
@@ -728,7 +744,7 @@ local function read_balance_at(_, args)
   return { 'OK', text, a.count - length + 1, found }
 end
 
--- epoch, id with its hash: the record, or whether the database has to be asked
+-- token, id with its hash: the record, or whether the database has to be asked
 local function read_transfer(_, args)
   local why = refused(args[1])
   if why then return { why } end
@@ -739,7 +755,7 @@ local function read_transfer(_, args)
   return { 'OK', false }
 end
 
--- epoch: position, what is persisted, the time now and that of the oldest call not yet persisted
+-- token: position, what is persisted, the time now and that of the oldest call not yet persisted
 local function read_status(_, args)
   local why = refused(args[1])
   if why then return { why } end
@@ -751,7 +767,7 @@ local function read_status(_, args)
   return { 'OK', meta.position, meta.trimmed, us_now, us or us_now, #due }
 end
 
--- epoch, after which position, how many calls: position, what is trimmed, (position, payload)
+-- token, after which position, how many calls: position, what is trimmed, (position, payload)
 local function read_tail(_, args)
   local why = refused(args[1])
   if why then return { why } end
@@ -805,23 +821,25 @@ local function set_bits(hashes)
   end
 end
 
--- epoch, seconds, count, (key, hash, '1' where its outcome may be forgotten after the seconds)
+-- token, the position up to which all of it is persisted, seconds, (key, hash, '1' where its outcome
+-- may be forgotten after the seconds)
 local function forget(_, args)
   local why = refused(args[1])
   if why then return { why } end
   local hashes = {}
-  for i = 4, 3 + 3 * tonumber(args[3]), 3 do
+  for i = 4, #args, 3 do
     if args[i + 1] ~= '' then hashes[#hashes + 1] = args[i + 1] end
   end
   set_bits(hashes)
+  meta.let_go = math.max(meta.let_go, tonumber(args[2]))
   write_meta(meta)
-  for i = 4, 3 + 3 * tonumber(args[3]), 3 do
-    if args[i + 2] == '1' then redis.call('EXPIRE', args[i], args[2]) end
+  for i = 4, #args, 3 do
+    if args[i + 2] == '1' then redis.call('EXPIRE', args[i], args[3]) end
   end
   return { 'OK' }
 end
 
--- epoch, position, (account id, newest entry number persisted)
+-- token, position, (account id, newest entry number persisted)
 local function trim(_, args)
   local why = refused(args[1])
   if why then return { why } end
@@ -836,7 +854,7 @@ local function trim(_, args)
     if keep > first then redis.call('LTRIM', key, keep - first, -1) end
   end
   redis.call('XTRIM', STREAM, 'MINID', number(position + 1) .. '-0')
-  meta.trimmed = position
+  meta.trimmed, meta.let_go = position, math.max(meta.let_go, position)
   write_meta(meta)
   return { 'OK' }
 end
@@ -844,26 +862,53 @@ end
 ---------------------------------------------------------------------------------------------------
 -- Start and repair
 
--- What is here: the position's record, and where the stream begins
+-- Epochs begin with their number: a later one is greater, as text.
+
+-- What is here: the position's record, where the stream begins, and whether it is in session
 local function look()
   local first = redis.call('XRANGE', STREAM, '-', '+', 'COUNT', 1)[1]
-  return { redis.call('GET', META), first and string.match(first[1], '^%d+') or '' }
+  local m = read_meta()
+  return { 'OK', redis.call('GET', META), first and string.match(first[1], '^%d+') or '',
+    m and is_in_session(m) and '1' or '0' }
 end
 
--- epoch: what is kept here was compared with the database
+-- epoch of the comparison: what is here, and from here on nothing is applied before it is resumed
+local function halt(_, args)
+  local m = read_meta()
+  if m then
+    if m.version == VERSION and m.epoch >= args[1] then return { 'EPOCH' } end
+    sessions[m.ledger] = nil
+  end
+  return look()
+end
+
+-- epoch that is here, epoch to be, position: what is kept here was compared with the database
 local function resume(_, args)
   meta = read_meta()
   if not meta then return { 'EMPTY' } end
-  if meta.epoch ~= args[1] then return { 'EPOCH' } end
-  session = args[1]
+  if meta.version ~= VERSION or meta.epoch ~= args[1] or args[2] <= meta.epoch then
+    return { 'EPOCH' }
+  end
+  if meta.position ~= tonumber(args[3]) then return { 'BEHIND' } end
+  meta.epoch = args[2]
+  write_meta(meta)
+  sessions[meta.ledger] = { epoch = meta.epoch, position = meta.position }
   return { 'OK' }
 end
 
--- epoch to be: from here on nothing is applied until it is founded
+-- epoch to be, the epoch that is here or '', the position up to which it may be dropped: from here on
+-- nothing is applied until it is founded. Whoever is in session, or has more, is not dropped.
 local function rebuild(_, args)
+  local m = read_meta()
+  if m then
+    if m.epoch ~= args[2] or is_in_session(m) then return { 'EPOCH' } end
+    if m.version == VERSION and args[1] <= m.epoch then return { 'EPOCH' } end
+    if m.position > tonumber(args[3]) then return { 'UNPERSISTED' } end
+  end
+  local other = redis.call('GET', REBUILD)
+  if other and other > args[1] then return { 'EPOCH' } end
   redis.call('DEL', META)
   redis.call('SET', REBUILD, args[1])
-  session = nil
   return { 'OK' }
 end
 
@@ -880,14 +925,14 @@ local function found(_, args)
   local position = tonumber(args[3])
   write_meta({ epoch = args[1], ledger = args[2], position = position, us = tonumber(args[4]),
     ns = tonumber(args[5]), trimmed = position, filters = tonumber(args[6]),
-    filter_used = tonumber(args[7]) })
+    filter_used = tonumber(args[7]), let_go = position })
   redis.call('DEL', REBUILD)
-  session = args[1]
+  sessions[args[2]] = { epoch = args[1], position = position }
   return { 'OK' }
 end
 
 local function register(name, callback, flag)
-  redis.register_function({ function_name = 'lastro_1_' .. name, callback = callback,
+  redis.register_function({ function_name = 'lastro_2_' .. name, callback = callback,
     flags = { flag } })
 end
 
@@ -899,7 +944,8 @@ register('transfer', read_transfer, 'no-writes')
 register('status', read_status, 'no-writes')
 register('tail', read_tail, 'no-writes')
 register('look', look, 'no-writes')
-register('resume', resume, 'no-writes')
+register('halt', halt, 'no-writes')
+register('resume', resume, 'allow-oom')
 register('forget', forget, 'allow-oom')
 register('trim', trim, 'allow-oom')
 register('rebuild', rebuild, 'allow-oom')

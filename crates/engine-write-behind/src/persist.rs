@@ -11,12 +11,15 @@ use ledger::{AccountId, Event, Timestamp, Transfer, TransferKind};
 use redis::{Cmd, Value};
 
 use crate::call::{batch_key, transfer_key};
+use crate::compare::{Stores, is_agreed};
+use crate::error::OpenError;
 use crate::error::{Chain, Damaged, Trouble};
 use crate::filter::Hash;
-use crate::front::Front;
+use crate::front::{Era, Front};
 use crate::link::{Function, bytes, done, number};
 use crate::positions::{self, Logged, Role};
 use crate::record::{Record, decode_all};
+use crate::repair::RealStores;
 
 /// How long to wait where there is little to do; what gathers meanwhile goes together.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -37,9 +40,11 @@ enum Stop {
     Database(#[from] Failure),
     #[error("Redis does not do it")]
     Redis(#[from] Trouble),
-    /// Another node writes, or Redis was rebuilt.
-    #[error("the position in the database was moved by somebody else")]
+    /// Another node writes, the stores were compared again, or have to be.
+    #[error("the stores are not what they were when they were compared")]
     Moved,
+    #[error("the stores cannot be looked at")]
+    Stores(#[from] OpenError),
 }
 
 impl From<tokio_postgres::Error> for Stop {
@@ -71,30 +76,37 @@ async fn write(front: &Front) -> Result<(), Stop> {
     let Some(lease) = locked.await? else {
         return Ok(());
     };
-    let Some(epoch) = front.epoch_now() else {
+    let Some(era) = front.era_now() else {
         return Ok(());
     };
-    let behind = positions::read(&lease).await?;
-    let behind = behind.filter(|behind| *behind.epoch == *epoch);
-    let Some(behind) = behind else {
+    // The judgement of a start: also the database may be an older one by now.
+    let newest = era.newest();
+    let stores = RealStores {
+        front,
+        lease: &lease,
+    };
+    let (before, redis) = (stores.database().await?, stores.redis().await?);
+    let after = stores.database().await?;
+    let (Some(before), Some(mark), Some(after)) = (before, redis, after) else {
+        front.doubt(&era.epoch);
         return Err(Stop::Moved);
     };
+    if after.epoch != era.epoch || !is_agreed(&before, &mark, &after, Some(&newest)) {
+        front.doubt(&era.epoch);
+        return Err(Stop::Moved);
+    }
     let mut writer = Writer {
         front,
         lease,
-        epoch,
-        persisted: behind.position,
-        trimmed: front
-            .seen
-            .persisted
-            .load(std::sync::atomic::Ordering::Relaxed),
+        era,
+        persisted: after.position,
+        // What was persisted and not let go of is read again.
+        trimmed: mark.trimmed,
     };
     tracing::info!(
         position = writer.persisted,
         "this node persists what is answered"
     );
-    // What was persisted and not let go of is read again.
-    writer.trimmed = writer.look().await?;
     loop {
         let events_count = tokio::time::timeout(BOUND * 2, writer.step()).await;
         let events_count = events_count.map_err(|_| Stop::Database(Failure::Late))??;
@@ -107,7 +119,7 @@ async fn write(front: &Front) -> Result<(), Stop> {
 struct Writer<'a> {
     front: &'a Front,
     lease: Lease,
-    epoch: Arc<str>,
+    era: Arc<Era>,
     /// Where the database is.
     persisted: u64,
     /// What Redis has let go of.
@@ -117,23 +129,16 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn call(&self, function: Function) -> Cmd {
         let mut call = function.call();
-        call.arg(self.epoch.as_bytes());
+        call.arg(self.era.token());
         call
     }
 
     async fn ask(&self, call: &Cmd) -> Result<Vec<Value>, Stop> {
         let reply = self.front.link.call(call, Instant::now() + BOUND).await;
         if matches!(reply, Err(Trouble::Stale)) {
-            self.front.doubt(&self.epoch);
+            self.front.doubt(&self.era.epoch);
         }
         Ok(done(reply?)?)
-    }
-
-    /// Up to where Redis has let go.
-    async fn look(&self) -> Result<u64, Stop> {
-        let mut call = self.call(Function::Tail);
-        call.arg(0).arg(1);
-        Ok(number(self.ask(&call).await?.get(1))?)
     }
 
     /// Persists the next calls, and lets Redis let go of them; how many events they were.
@@ -151,10 +156,21 @@ impl Writer<'_> {
             let records = decode_all(bytes)?;
             if first != position + 1 {
                 tracing::error!(position, first, "the stream lacks calls");
+                self.front.doubt(&self.era.epoch);
                 return Err(Damaged.into());
             }
             position += records.len() as u64;
             if position > self.persisted {
+                // Nothing is left out: the first one follows what the database has.
+                if first != fresh + 1 {
+                    tracing::error!(
+                        persisted = fresh,
+                        first,
+                        "a call passes the database's position"
+                    );
+                    self.front.doubt(&self.era.epoch);
+                    return Err(Damaged.into());
+                }
                 payload.extend_from_slice(bytes);
                 fresh = position;
                 events.extend(records.iter().cloned());
@@ -188,8 +204,9 @@ impl Writer<'_> {
         let client = lease.client();
         client.batch_execute("BEGIN").await?;
         // The row first: a writer from before a rebuild, or a second one, ends here.
-        if !positions::move_ledger(lease, &self.epoch, self.persisted, to, newest).await? {
+        if !positions::move_ledger(lease, &self.era.epoch, self.persisted, to, newest).await? {
             client.batch_execute("ROLLBACK").await?;
+            self.front.doubt(&self.era.epoch);
             return Err(Stop::Moved);
         }
         write_history(lease, &history, batches).await?;
@@ -217,7 +234,7 @@ impl Writer<'_> {
         }
         for together in forgotten.chunks(FORGOTTEN_TOGETHER) {
             let mut call = self.call(Function::Forget);
-            call.arg(ids_kept).arg(together.len());
+            call.arg(position).arg(ids_kept);
             for id in together {
                 call.arg(&id.key).arg(&id.hash);
                 call.arg(if id.may_go { "1" } else { "0" });
@@ -231,8 +248,11 @@ impl Writer<'_> {
         }
         self.ask(&call).await?;
         self.trimmed = position;
-        self.front.seen.note(position, position);
-        Ok(())
+        if self.front.note(&self.era, position, position) {
+            Ok(())
+        } else {
+            Err(Stop::Moved)
+        }
     }
 }
 

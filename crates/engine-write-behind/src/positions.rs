@@ -2,7 +2,8 @@
 //!
 //! | table | what |
 //! |---|---|
-//! | `ledger` | which ledger this is, the epoch of Redis' last rebuild, the position up to which ids and entries are persisted |
+//! | `ledger` | which ledger this is, the newest epoch, the position up to which ids and entries are persisted |
+//! | `epochs` | each epoch that was taken, and the position at which Redis went on under it |
 //! | `log` | the calls that the accounts do not show yet, as they were in the stream |
 //! | `balances` | the position up to which they do |
 //!
@@ -16,7 +17,8 @@ use ledger::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::error::OpenError;
+use crate::compare::{History, epoch_of};
+use crate::error::{Damaged, OpenError};
 
 /// The advisory locks of those of whom there is one.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +48,11 @@ const SCHEMA: &str = "
         position bigint NOT NULL,
         newest_at bigint NOT NULL
     );
+    CREATE TABLE IF NOT EXISTS lastro_behind.epochs (
+        number bigint PRIMARY KEY,
+        epoch text NOT NULL UNIQUE,
+        began bigint
+    );
     CREATE TABLE IF NOT EXISTS lastro_behind.balances (
         one boolean PRIMARY KEY DEFAULT true CHECK (one),
         position bigint NOT NULL
@@ -59,7 +66,10 @@ const SCHEMA: &str = "
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Behind {
     pub(crate) ledger_id: Uuid,
+    /// Nothing of another epoch is persisted.
     pub(crate) epoch: String,
+    /// Where Redis went on under it; `None` while the stores are compared.
+    pub(crate) began: Option<u64>,
     /// Up to here ids and entries are persisted.
     pub(crate) position: u64,
     /// No event up to there is later.
@@ -147,12 +157,18 @@ pub(crate) async fn prepare(lease: &Lease) -> Result<(), Failure> {
 }
 
 pub(crate) async fn read(lease: &Lease) -> Result<Option<Behind>, Failure> {
-    let statement = "SELECT * FROM lastro_behind.ledger";
-    let row = lease.client().query_opt(statement, &[]).await?;
+    let statement = "
+        SELECT ledger_id, ledger.epoch, position, newest_at, began
+        FROM lastro_behind.ledger LEFT JOIN lastro_behind.epochs ON epochs.epoch = ledger.epoch";
+    let client = lease.client();
+    let statement = client.prepare_cached(statement).await?;
+    let row = client.query_opt(&statement, &[]).await?;
     row.map(|row| {
+        let began: Option<i64> = row.try_get("began")?;
         Ok(Behind {
             ledger_id: row.try_get("ledger_id")?,
             epoch: row.try_get("epoch")?,
+            began: began.map(i64::cast_unsigned),
             position: position(&row)?,
             newest: Timestamp::from_nanos(row.try_get::<_, i64>("newest_at")?.cast_unsigned()),
         })
@@ -178,11 +194,62 @@ pub(crate) async fn has_payments(lease: &Lease) -> Result<bool, Failure> {
     Ok(lease.client().query_one(statement, &[]).await?.try_get(0)?)
 }
 
-/// From now on nothing of another epoch is persisted.
-pub(crate) async fn set_epoch(lease: &Lease, epoch: &str) -> Result<(), Failure> {
+/// Takes a new epoch, with a number above this one and above all there were. From then on nothing of
+/// another one is persisted; a persist under way is waited for.
+pub(crate) async fn take_epoch(lease: &Lease, above: u64) -> Result<Behind, OpenError> {
+    let client = lease.client();
+    client.batch_execute("BEGIN").await?;
+    let locked = "SELECT FROM lastro_behind.ledger FOR UPDATE";
+    client.query_one(locked, &[]).await?;
+    let newest = "SELECT coalesce(max(number), 0) AS position FROM lastro_behind.epochs";
+    let newest = position(&client.query_one(newest, &[]).await?)?;
+    let number = newest.max(above) + 1;
+    let random = Uuid::new_v4().as_fields().0;
+    let epoch = epoch_of(number, random);
+    let statement = "INSERT INTO lastro_behind.epochs (number, epoch) VALUES ($1, $2)";
+    client
+        .execute(statement, &[&stored(number)?, &epoch])
+        .await?;
     let statement = "UPDATE lastro_behind.ledger SET epoch = $1";
-    lease.client().execute(statement, &[&epoch]).await?;
-    Ok(())
+    client.execute(statement, &[&epoch]).await?;
+    client.batch_execute("COMMIT").await?;
+    let behind = read(lease).await?.ok_or(Damaged)?;
+    if behind.epoch != epoch {
+        return Err(OpenError::Busy);
+    }
+    Ok(behind)
+}
+
+/// What is known of an epoch, and of those that were confirmed after it.
+pub(crate) async fn history(lease: &Lease, epoch: &str) -> Result<History, Failure> {
+    let client = lease.client();
+    let statement = "SELECT number AS position FROM lastro_behind.epochs WHERE epoch = $1";
+    let Some(row) = client.query_opt(statement, &[&epoch]).await? else {
+        return Ok(History::Unknown);
+    };
+    let number = position(&row)?;
+    let statement = "
+        SELECT min(began) AS went_on, count(*) AS count, max(number) AS newest
+        FROM lastro_behind.epochs WHERE number > $1";
+    let later = client.query_one(statement, &[&stored(number)?]).await?;
+    let (count, newest): (i64, Option<i64>) = (later.try_get("count")?, later.try_get("newest")?);
+    if newest.is_some_and(|newest| newest.cast_unsigned() - number != count.cast_unsigned()) {
+        return Ok(History::Gap);
+    }
+    let went_on: Option<i64> = later.try_get("went_on")?;
+    Ok(History::WentOn(went_on.map(i64::cast_unsigned)))
+}
+
+/// Redis went on under this epoch, at this position; `false`: another one was taken since.
+pub(crate) async fn confirm_epoch(lease: &Lease, epoch: &str, began: u64) -> Result<bool, Failure> {
+    let statement = "
+        UPDATE lastro_behind.epochs SET began = $2
+        WHERE epoch = (SELECT epoch FROM lastro_behind.ledger WHERE epoch = $1 FOR UPDATE)";
+    let client = lease.client();
+    Ok(client
+        .execute(statement, &[&epoch, &stored(began)?])
+        .await?
+        == 1)
 }
 
 /// Moves the position of ids and entries, in the transaction that the connection is in; `false`:

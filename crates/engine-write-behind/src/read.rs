@@ -132,14 +132,16 @@ impl Front {
         deadline: Instant,
     ) -> Result<Reply, Unavailable> {
         loop {
-            let epoch = self.epoch(deadline).await?;
+            let era = self.era(deadline).await?;
             let mut call = function.call();
-            call.arg(epoch.as_bytes());
+            call.arg(era.token());
             add(&mut call);
             let trouble = match self.link.call(&call, deadline).await {
-                Ok(reply) => return Ok(reply),
+                Ok(reply) if self.is_now(&era) => return Ok(reply),
+                // From a Redis that the ledger may not have gone on with.
+                Ok(_) => continue,
                 Err(Trouble::Stale) => {
-                    self.doubt(&epoch);
+                    self.doubt(&era.epoch);
                     continue;
                 }
                 Err(trouble) => trouble,

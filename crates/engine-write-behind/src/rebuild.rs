@@ -1,15 +1,15 @@
 //! Redis made anew from the database, under a new epoch.
 //!
-//! First the database takes the new epoch: from then on nobody persists what was applied under the
-//! old one. Then the accounts are brought to the position of the entries, and all is copied. Only
-//! the very end makes Redis answer again; whoever fails before leaves it empty for the next one.
+//! The database has taken the new epoch before: nobody persists what was applied under an old one.
+//! The accounts are brought to the position of the entries, and all is copied. Only the very end
+//! founds Redis, and only the epoch's confirmation in the database makes nodes use it; whoever fails
+//! before leaves it for the next one.
 
 use std::time::{Duration, Instant};
 
 use engine_postgres::Lease;
 use ledger::{AccountId, BatchId, Limit, TransferId, UsedTransfer};
 use redis::{Cmd, Pipeline, Value};
-use uuid::Uuid;
 
 use crate::account::Kept;
 use crate::balances;
@@ -21,7 +21,7 @@ use crate::link::{Function, done, understand};
 use crate::moment::Moment;
 use crate::positions;
 use crate::record::{encode_transfer, encode_used};
-use crate::repair::{BOUND, Origin, Repaired, trouble};
+use crate::repair::{BOUND, trouble};
 
 const ACCOUNTS_PAGE: i64 = 500;
 const PENDINGS_PAGE: i64 = 500;
@@ -33,14 +33,16 @@ const TOGETHER: usize = 500;
 /// How often it is said how far it is.
 const PROGRESS: Duration = Duration::from_secs(1);
 
-pub(crate) async fn rebuild(front: &Front, lease: &Lease) -> Result<Repaired, OpenError> {
-    let epoch = Uuid::new_v4().simple().to_string()[..16].to_owned();
-    positions::set_epoch(lease, &epoch).await?;
+/// Copies what the database has, under the epoch that it has taken. Redis has begun its rebuild.
+pub(crate) async fn rebuild(front: &Front, lease: &Lease, epoch: &str) -> Result<(), OpenError> {
     while balances::step(lease).await? {}
     let behind = positions::read(lease).await?.ok_or(Damaged)?;
+    if behind.epoch != epoch {
+        return Err(OpenError::Busy);
+    }
     let mut filling = Filling {
         front,
-        epoch: &epoch,
+        epoch,
         waiting: Vec::new(),
         copied: 0,
         said: Instant::now(),
@@ -52,17 +54,12 @@ pub(crate) async fn rebuild(front: &Front, lease: &Lease) -> Result<Repaired, Op
     filling.flush().await?;
     let newest = Moment::from(behind.newest);
     let mut found = Function::Found.call();
-    found.arg(&epoch).arg(behind.ledger_id.as_bytes());
+    found.arg(epoch).arg(behind.ledger_id.as_bytes());
     found.arg(behind.position).arg(newest.us).arg(newest.ns);
     found.arg(filters.count()).arg(filters.used());
     let founded = front.link.call(&found, Instant::now() + BOUND).await;
-    founded.map_err(trouble)?;
-    Ok(Repaired {
-        epoch: epoch.into(),
-        origin: Origin::Rebuilt,
-        persisted: behind.position,
-        position: behind.position,
-    })
+    founded.and_then(done).map_err(trouble)?;
+    Ok(())
 }
 
 /// A rebuild under way.
@@ -75,12 +72,8 @@ struct Filling<'a> {
 }
 
 impl Filling<'_> {
-    /// From here on nothing is applied; whatever an older ledger left is removed.
+    /// Whatever an older ledger left is removed.
     async fn wipe(&mut self) -> Result<(), OpenError> {
-        let mut begin = Function::Rebuild.call();
-        begin.arg(self.epoch);
-        let begun = self.front.link.call(&begin, Instant::now() + BOUND).await;
-        begun.map_err(trouble)?;
         let mut cursor = Vec::from(*b"0");
         loop {
             let mut scan = redis::cmd("SCAN");

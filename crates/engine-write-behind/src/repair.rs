@@ -1,33 +1,24 @@
-//! Start and repair: Redis is compared with the database before anything is applied to it, by one
-//! node at a time. Every start does it, and every node that finds Redis changed.
-//!
-//! | Redis | the database | what is done |
-//! |---|---|---|
-//! | empty | any | Redis is rebuilt |
-//! | of the epoch, at the database's position or after it | | it goes on |
-//! | of the epoch, before the database's position: it lost what was persisted already | | rebuilt |
-//! | of another epoch of the same ledger: an older Redis has come back | | rebuilt |
-//! | another ledger, or calls that are neither there nor in the database | | refused |
+//! Start and repair: what [`compare`](crate::compare) asks of the real stores, by one node at a time.
+//! Every start does it, and every node that finds Redis or the database changed.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use engine_postgres::Lease;
 use ledger::Unavailable;
-use redis::Value;
+use redis::{Cmd, Value};
 
 use crate::bytes::Bytes;
+use crate::compare::{Agreed, History, Mark, Stores, compare};
 use crate::error::{Damaged, OpenError, Trouble};
 use crate::front::Front;
-use crate::link::{Function, bytes};
+use crate::link::{Function, bytes, done};
 use crate::positions::{self, Behind, Role};
 use crate::rebuild::rebuild;
 
 /// The library that is loaded at the start.
 const LIBRARY: &str = include_str!("library.lua");
 /// Its name: another version has another one, so that nodes of both may run side by side.
-const LIBRARY_NAME: &str = "lastro_1";
+const LIBRARY_NAME: &str = "lastro_2";
 /// How long another node may be at it.
 const BUSY_BOUND: Duration = Duration::from_secs(600);
 /// How long one question may take.
@@ -42,51 +33,8 @@ pub enum Origin {
     Rebuilt,
 }
 
-/// The stores agree.
-pub(crate) struct Repaired {
-    pub(crate) epoch: Arc<str>,
-    pub(crate) origin: Origin,
-    pub(crate) persisted: u64,
-    pub(crate) position: u64,
-}
-
-impl Repaired {
-    /// Goes on from here. A node that lived on says what it had answered.
-    pub(crate) fn begin(self, front: &Front) {
-        let answered = front.seen.position.load(Ordering::Relaxed);
-        let (position, persisted) = (self.position, self.persisted);
-        if answered > position {
-            tracing::warn!(
-                answered_position = answered,
-                position,
-                "this node had answered further than Redis and the database go: the tail is gone"
-            );
-        }
-        let origin = match self.origin {
-            Origin::Kept => "kept",
-            Origin::Rebuilt => "rebuilt from the database",
-        };
-        tracing::info!(
-            persisted_position = persisted,
-            position,
-            origin,
-            "the ledger is open"
-        );
-        front.seen.begin(position, persisted);
-        front.agree(self.epoch);
-    }
-}
-
-/// What Redis says of itself.
-struct Meta {
-    epoch: String,
-    ledger: [u8; 16],
-    position: u64,
-    trimmed: u64,
-}
-
 /// Compares the stores, and rebuilds Redis where that is what it needs.
-pub(crate) async fn repair(front: &Front) -> Result<Repaired, OpenError> {
+pub(crate) async fn repair(front: &Front) -> Result<Agreed, OpenError> {
     let lease = lock(front).await?;
     positions::prepare(&lease).await?;
     if positions::has_payments(&lease).await? {
@@ -95,29 +43,15 @@ pub(crate) async fn repair(front: &Front) -> Result<Repaired, OpenError> {
         ));
     }
     load_library(front).await?;
-    let (meta, stream_begin) = look(front).await?;
-    let behind = match positions::read(&lease).await? {
-        Some(behind) => behind,
-        None if meta.is_some() => {
-            return Err(OpenError::Disagree(
-                "Redis holds a ledger, the database has never been behind one".to_owned(),
-            ));
-        }
-        None => {
-            positions::create(&lease).await?;
-            positions::read(&lease).await?.ok_or(Damaged)?
-        }
+    let newest = front.newest();
+    let stores = RealStores {
+        front,
+        lease: &lease,
     };
-    let repaired = match judge(meta.as_ref(), stream_begin, &behind)? {
-        Verdict::Keep(position) => keep(front, behind, position).await?,
-        Verdict::Rebuild(why) => {
-            tracing::warn!(why, "Redis is rebuilt from the database");
-            rebuild(front, &lease).await?
-        }
-    };
+    let agreed = compare(&stores, newest.as_ref()).await?;
     // The lock goes with the connection.
     drop(lease);
-    Ok(repaired)
+    Ok(agreed)
 }
 
 async fn lock(front: &Front) -> Result<Lease, OpenError> {
@@ -168,92 +102,109 @@ fn holds(value: &Value, wanted: &[u8]) -> bool {
     }
 }
 
-/// What Redis holds, and the position at which its stream begins.
-async fn look(front: &Front) -> Result<(Option<Meta>, Option<u64>), OpenError> {
-    let call = Function::Look.call();
-    let deadline = Instant::now() + BOUND;
-    let Value::Array(values) = front.link.ask(&call, deadline).await.map_err(trouble)? else {
-        return Err(Damaged.into());
-    };
-    let meta = bytes(values.first())?.map(decode_meta).transpose()?;
-    let begin = bytes(values.get(1))?.unwrap_or_default();
-    let begin = std::str::from_utf8(begin).map_err(|_| Damaged)?.parse();
-    Ok((meta, begin.ok()))
+/// Redis, and the database over one connection.
+pub(crate) struct RealStores<'a> {
+    pub(crate) front: &'a Front,
+    pub(crate) lease: &'a Lease,
 }
 
-fn decode_meta(meta: &[u8]) -> Result<Meta, OpenError> {
-    let mut meta = Bytes(meta);
-    if meta.take(4)? != b"LWB1" {
-        return Err(OpenError::Disagree(
-            "Redis holds a format that this version does not know".to_owned(),
-        ));
+impl RealStores<'_> {
+    async fn call(&self, call: &Cmd) -> Result<Vec<Value>, OpenError> {
+        let reply = self.front.link.call(call, Instant::now() + BOUND).await;
+        reply.and_then(done).map_err(trouble)
     }
+
+    async fn mark(&self, call: &Cmd) -> Result<Option<Mark>, OpenError> {
+        let values = self.call(call).await?;
+        let Some(meta) = bytes(values.first())? else {
+            return Ok(None);
+        };
+        let mut mark = decode_meta(meta)?;
+        let begin = bytes(values.get(1))?.ok_or(Damaged)?;
+        if !begin.is_empty() {
+            let begin = std::str::from_utf8(begin).map_err(|_| Damaged)?;
+            mark.stream_begin = Some(begin.parse().map_err(|_| Damaged)?);
+        }
+        mark.is_in_session = bytes(values.get(2))?.ok_or(Damaged)? == b"1";
+        Ok(Some(mark))
+    }
+}
+
+impl Stores for RealStores<'_> {
+    async fn database(&self) -> Result<Option<Behind>, OpenError> {
+        Ok(positions::read(self.lease).await?)
+    }
+
+    async fn create(&self) -> Result<(), OpenError> {
+        positions::create(self.lease).await
+    }
+
+    async fn redis(&self) -> Result<Option<Mark>, OpenError> {
+        self.mark(&Function::Look.call()).await
+    }
+
+    async fn take(&self, above: u64) -> Result<Behind, OpenError> {
+        positions::take_epoch(self.lease, above).await
+    }
+
+    async fn halt(&self, epoch: &str) -> Result<Option<Mark>, OpenError> {
+        let mut call = Function::Halt.call();
+        call.arg(epoch);
+        self.mark(&call).await
+    }
+
+    async fn history(&self, epoch: &str) -> Result<History, OpenError> {
+        Ok(positions::history(self.lease, epoch).await?)
+    }
+
+    async fn resume(&self, found: &Mark, epoch: &str) -> Result<(), OpenError> {
+        let mut call = Function::Resume.call();
+        call.arg(&found.epoch).arg(epoch).arg(found.position);
+        self.call(&call).await.map(drop)
+    }
+
+    async fn rebuild(&self, found: Option<&Mark>, drop: u64, epoch: &str) -> Result<(), OpenError> {
+        let mut begin = Function::Rebuild.call();
+        begin.arg(epoch);
+        begin.arg(found.map_or("", |mark| mark.epoch.as_str()));
+        begin.arg(drop);
+        self.call(&begin).await?;
+        rebuild(self.front, self.lease, epoch).await
+    }
+
+    async fn confirm(&self, epoch: &str, began: u64) -> Result<bool, OpenError> {
+        Ok(positions::confirm_epoch(self.lease, epoch, began).await?)
+    }
+}
+
+fn decode_meta(meta: &[u8]) -> Result<Mark, OpenError> {
+    let mut meta = Bytes(meta);
+    let is_old_format = match meta.take(4)? {
+        b"LWB2" => false,
+        b"LWB1" => true,
+        _ => {
+            return Err(OpenError::Disagree(
+                "Redis holds a format that this version does not know".to_owned(),
+            ));
+        }
+    };
     let epoch = std::str::from_utf8(meta.take(16)?).map_err(|_| Damaged)?;
     let epoch = epoch.to_owned();
     let ledger = meta.array()?;
     let position = meta.u64()?;
     meta.take(8 + 2)?;
     let trimmed = meta.u64()?;
-    Ok(Meta {
+    meta.take(1 + 8)?;
+    let let_go = if is_old_format { trimmed } else { meta.u64()? };
+    Ok(Mark {
         epoch,
         ledger,
         position,
         trimmed,
-    })
-}
-
-#[derive(Debug, PartialEq)]
-enum Verdict {
-    Keep(u64),
-    Rebuild(&'static str),
-}
-
-fn judge(
-    meta: Option<&Meta>,
-    stream_begin: Option<u64>,
-    behind: &Behind,
-) -> Result<Verdict, OpenError> {
-    let Some(meta) = meta else {
-        return Ok(Verdict::Rebuild("it is empty"));
-    };
-    if meta.ledger != *behind.ledger_id.as_bytes() {
-        return Err(OpenError::Disagree(
-            "they hold different ledgers; is one of the URLs another's?".to_owned(),
-        ));
-    }
-    if meta.epoch != behind.epoch {
-        return Ok(Verdict::Rebuild("it is from before the last rebuild"));
-    }
-    let persisted = behind.position;
-    if meta.position < persisted {
-        return Ok(Verdict::Rebuild("it has lost calls that are persisted"));
-    }
-    if meta.trimmed > persisted {
-        return Err(OpenError::Disagree(format!(
-            "Redis has let go of everything up to position {}, the database ends at {persisted}: \
-             it is older than it was, restore a newer one",
-            meta.trimmed
-        )));
-    }
-    if meta.position > persisted && stream_begin.is_none_or(|begin| begin > persisted + 1) {
-        return Err(OpenError::Disagree(format!(
-            "the database ends at position {persisted}, and the stream in Redis begins after the \
-             call that comes next"
-        )));
-    }
-    Ok(Verdict::Keep(meta.position))
-}
-
-async fn keep(front: &Front, behind: Behind, position: u64) -> Result<Repaired, OpenError> {
-    let mut call = Function::Resume.call();
-    call.arg(behind.epoch.as_bytes());
-    let resumed = front.link.call(&call, Instant::now() + BOUND).await;
-    resumed.map_err(trouble)?;
-    Ok(Repaired {
-        epoch: behind.epoch.into(),
-        origin: Origin::Kept,
-        persisted: behind.position,
-        position,
+        let_go,
+        stream_begin: None,
+        is_in_session: false,
+        is_old_format,
     })
 }
 
@@ -265,7 +216,8 @@ pub(crate) fn trouble(trouble: Trouble) -> OpenError {
         | Trouble::Stuck(error)
         | Trouble::Full(error) => OpenError::Redis(error),
         Trouble::Damaged(damaged) => damaged.into(),
-        Trouble::Stale => OpenError::Disagree("another node rebuilds Redis as well".to_owned()),
+        Trouble::Stale => OpenError::Busy,
+        Trouble::Unpersisted => OpenError::Disagree(trouble.to_string()),
         Trouble::Late => OpenError::Unsafe(format!(
             "Redis does not answer: {}",
             Unavailable::Timeout.code()
@@ -275,57 +227,19 @@ pub(crate) fn trouble(trouble: Trouble) -> OpenError {
 
 #[cfg(test)]
 mod tests {
-    use ledger::Timestamp;
-    use uuid::Uuid;
-
     use super::*;
 
-    fn judged(position: u64, trimmed: u64, begin: Option<u64>, behind: u64) -> String {
-        let meta = Meta {
-            epoch: "e".to_owned(),
-            ledger: [7; 16],
-            position,
-            trimmed,
-        };
-        let behind = Behind {
-            ledger_id: Uuid::from_bytes([7; 16]),
-            epoch: "e".to_owned(),
-            position: behind,
-            newest: Timestamp::default(),
-        };
-        match judge(Some(&meta), begin, &behind) {
-            Ok(verdict) => format!("{verdict:?}"),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    #[test]
-    fn stores_that_agree_are_kept_and_others_mended_or_refused() {
-        for (position, trimmed, begin, behind, says) in [
-            (10, 10, None, 10, "Keep(10)"),
-            (12, 10, Some(11), 10, "Keep(12)"),
-            (12, 8, Some(9), 10, "Keep(12)"),
-            (9, 9, None, 10, "lost calls that are persisted"),
-            (
-                12,
-                11,
-                Some(12),
-                10,
-                "let go of everything up to position 11",
-            ),
-            (12, 10, Some(12), 10, "begins after the call"),
-            (12, 10, None, 10, "begins after the call"),
-        ] {
-            let said = judged(position, trimmed, begin, behind);
-            assert!(said.contains(says), "{position} {trimmed}: {said}");
-        }
-    }
-
     /// Each version of the library that ever was, with the hash of its text.
-    const LIBRARIES: [(&str, &str); 1] = [(
-        "lastro_1",
-        "8da5f4e7b755a31967820e871240e8b56e2796260817a73ba7860210619b1e4f",
-    )];
+    const LIBRARIES: [(&str, &str); 2] = [
+        (
+            "lastro_1",
+            "8da5f4e7b755a31967820e871240e8b56e2796260817a73ba7860210619b1e4f",
+        ),
+        (
+            "lastro_2",
+            "728bc2215e2fd3b52b36e2b66d219e838b6ad5f9174410b82b48e308c8a40e77",
+        ),
+    ];
 
     #[test]
     fn another_library_has_another_name() {

@@ -71,7 +71,7 @@ fn stores_that_tell_different_stories_are_refused_and_an_older_redis_is_rebuilt(
         let says = refused(&first, &postgres.url(), Options::default()).await;
         assert!(says.contains("let go of everything"), "{says}");
         // A Redis from before.
-        let later = "UPDATE lastro_behind.ledger SET position = position + 1, epoch = 'another'";
+        let later = "UPDATE lastro_behind.ledger SET position = position + 2, epoch = 'another'";
         postgres.psql(later).unwrap();
         let (engine, opened) = open_with(&first.url(), &postgres.url(), Options::default()).await;
         assert_eq!(opened.origin, Origin::Rebuilt);

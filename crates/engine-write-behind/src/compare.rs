@@ -1,0 +1,448 @@
+//! Redis compared with the database: what is asked in which order, and what follows from the answers.
+//! Only this; the stores are handed in, real ones or simulated ones.
+//!
+//! | Redis | what is done |
+//! |---|---|
+//! | in use under the newest epoch, and nothing has gone back | the node joins; nothing is changed |
+//! | at the database's position or after it, and all that the ledger went on with is in it | kept, under a new epoch |
+//! | empty; lost what is persisted; has calls without which the ledger went on | rebuilt, under a new epoch |
+//! | another ledger; or neither of the two has calls that were answered | refused; nothing is applied |
+//!
+//! - The database is read before Redis: its position can only be too low then. To judge anything but
+//!   a join both have to stand still: the database takes a new epoch, so that no persist of before can
+//!   commit, and Redis is halted, so that no call is applied.
+//! - An epoch counts once it is confirmed in the database, at the position at which Redis went on
+//!   under it. Nobody calls under one that is not. Redis' state of an older epoch is a beginning of the
+//!   ledger's history if it has no more than the least position of the epochs confirmed since.
+
+use crate::error::OpenError;
+use crate::positions::Behind;
+
+/// How many of an epoch's characters are its number.
+const NUMBER_DIGITS: usize = 8;
+
+/// The epoch of this number; `random` tells it apart from one that a database had before it was
+/// restored. As text a later one is greater.
+pub(crate) fn epoch_of(number: u64, random: u32) -> String {
+    format!("{number:0NUMBER_DIGITS$x}{random:08x}")
+}
+
+/// What Redis says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) epoch: String,
+    pub(crate) ledger: [u8; 16],
+    pub(crate) position: u64,
+    /// Up to here the stream is cut.
+    pub(crate) trimmed: u64,
+    /// Up to here it may have forgotten what is persisted; not less than `trimmed`.
+    pub(crate) let_go: u64,
+
+    /// Where the stream begins; `None` where it is empty.
+    pub(crate) stream_begin: Option<u64>,
+    /// It was compared under its epoch since it started, and has not gone back since.
+    pub(crate) is_in_session: bool,
+    /// The version before wrote it.
+    pub(crate) is_old_format: bool,
+}
+
+impl Mark {
+    fn number(&self) -> u64 {
+        let digits = self.epoch.get(..NUMBER_DIGITS);
+        let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        // The version before did not count its epochs.
+        if self.is_old_format {
+            0
+        } else {
+            number.unwrap_or(0)
+        }
+    }
+}
+
+/// The newest position that this node has answered or been told, and under which epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Newest {
+    pub(crate) epoch: String,
+    pub(crate) position: u64,
+}
+
+/// What the database knows of an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum History {
+    /// The database does not know it: it was restored to before it.
+    Unknown,
+    /// The database has lost epochs that followed it.
+    Gap,
+    /// The least position of the epochs that were confirmed since; `None`: no other was.
+    WentOn(Option<u64>),
+}
+
+/// What a comparison does with the stores, one question at a time.
+pub(crate) trait Stores {
+    /// What the database says; `None` where there never was a Redis before it.
+    async fn database(&self) -> Result<Option<Behind>, OpenError>;
+    /// Begins a ledger in the database.
+    async fn create(&self) -> Result<(), OpenError>;
+    /// What Redis says; `None` where it is empty.
+    async fn redis(&self) -> Result<Option<Mark>, OpenError>;
+    /// Takes a new epoch with a number above this one; its position stands from then on.
+    async fn take(&self, above: u64) -> Result<Behind, OpenError>;
+    /// As `redis`, and from then on nothing is applied before it is resumed or founded.
+    async fn halt(&self, epoch: &str) -> Result<Option<Mark>, OpenError>;
+    async fn history(&self, epoch: &str) -> Result<History, OpenError>;
+
+    /// Redis goes on with what it has, as it was found.
+    async fn resume(&self, found: &Mark, epoch: &str) -> Result<(), OpenError>;
+    /// Redis is made anew from the database; what it has may be dropped up to this position.
+    async fn rebuild(&self, found: Option<&Mark>, drop: u64, epoch: &str) -> Result<(), OpenError>;
+    /// Redis went on under the epoch, here; `false`: somebody has taken another one.
+    async fn confirm(&self, epoch: &str, began: u64) -> Result<bool, OpenError>;
+}
+
+/// The stores agree.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Agreed {
+    pub(crate) epoch: String,
+    /// Why Redis was rebuilt.
+    pub(crate) rebuilt: Option<&'static str>,
+    pub(crate) persisted: u64,
+    pub(crate) position: u64,
+    /// The ledger goes on without what this node had seen behind this position.
+    pub(crate) lost_after: Option<u64>,
+}
+
+/// Compares the stores, and brings them to agree where that loses nothing that one of them has.
+pub(crate) async fn compare(
+    stores: &impl Stores,
+    newest: Option<&Newest>,
+) -> Result<Agreed, OpenError> {
+    let before = stores.database().await?;
+    let redis = stores.redis().await?;
+    let Some(before) = before else {
+        if redis.is_some() {
+            return Err(OpenError::Disagree(
+                "Redis holds a ledger, the database has never been behind one".to_owned(),
+            ));
+        }
+        stores.create().await?;
+        return renew(stores, 0, newest).await;
+    };
+    let after = stores.database().await?;
+    if let (Some(mark), Some(after)) = (&redis, &after)
+        && is_agreed(&before, mark, after, newest)
+    {
+        return Ok(Agreed {
+            epoch: after.epoch.clone(),
+            rebuilt: None,
+            persisted: before.position,
+            position: mark.position,
+            lost_after: lost_after(stores, newest, mark.position).await?,
+        });
+    }
+    renew(stores, redis.as_ref().map_or(0, Mark::number), newest).await
+}
+
+/// Whether stores that are in use still agree: a node asks this all the time.
+pub(crate) async fn still_agree(stores: &impl Stores, newest: &Newest) -> Result<bool, OpenError> {
+    let (before, redis) = (stores.database().await?, stores.redis().await?);
+    let after = stores.database().await?;
+    Ok(match (&before, &redis, &after) {
+        (Some(before), Some(mark), Some(after)) => {
+            after.epoch == newest.epoch && is_agreed(before, mark, after, Some(newest))
+        }
+        _ => false,
+    })
+}
+
+/// Whether Redis is in use under the newest epoch and neither of the two has gone back, by answers
+/// in this order.
+pub(crate) fn is_agreed(
+    before: &Behind,
+    redis: &Mark,
+    after: &Behind,
+    newest: Option<&Newest>,
+) -> bool {
+    let is_of_epoch = redis.ledger == *after.ledger_id.as_bytes()
+        && redis.epoch == before.epoch
+        && redis.epoch == after.epoch
+        && after.began.is_some();
+    let seen = newest.filter(|newest| newest.epoch == redis.epoch);
+    is_of_epoch
+        && redis.is_in_session
+        && redis.position >= before.position
+        && seen.is_none_or(|seen| redis.position >= seen.position)
+        && redis.let_go <= after.position
+}
+
+/// Both stand still, and are judged.
+async fn renew(
+    stores: &impl Stores,
+    above: u64,
+    newest: Option<&Newest>,
+) -> Result<Agreed, OpenError> {
+    let taken = stores.take(above).await?;
+    let epoch = taken.epoch.clone();
+    let found = stores.halt(&epoch).await?;
+    let history = match &found {
+        Some(mark) => stores.history(&mark.epoch).await?,
+        None => History::WentOn(None),
+    };
+    let persisted = taken.position;
+    let (position, rebuilt) = match judge(&taken, found.as_ref(), history)? {
+        Verdict::Keep(mark) => {
+            stores.resume(mark, &epoch).await?;
+            (mark.position, None)
+        }
+        Verdict::Rebuild { why, drop } => {
+            // The database is still what it was: nothing is dropped for one that is gone.
+            if stores.database().await?.as_ref() != Some(&taken) {
+                return Err(OpenError::Busy);
+            }
+            tracing::warn!(why, "Redis is rebuilt from the database");
+            stores.rebuild(found.as_ref(), drop, &epoch).await?;
+            (persisted, Some(why))
+        }
+    };
+    if !stores.confirm(&epoch, position).await? {
+        return Err(OpenError::Busy);
+    }
+    Ok(Agreed {
+        epoch,
+        rebuilt,
+        persisted,
+        position,
+        lost_after: lost_after(stores, newest, position).await?,
+    })
+}
+
+/// Behind which position the ledger went on without what this node had seen, if so.
+async fn lost_after(
+    stores: &impl Stores,
+    newest: Option<&Newest>,
+    position: u64,
+) -> Result<Option<u64>, OpenError> {
+    let Some(newest) = newest else {
+        return Ok(None);
+    };
+    let went_on = match stores.history(&newest.epoch).await? {
+        History::WentOn(from) => from,
+        // The database was restored to before it: nothing vouches for what the node had seen.
+        History::Unknown | History::Gap => Some(position.min(newest.position.saturating_sub(1))),
+    };
+    Ok(went_on.filter(|from| *from < newest.position))
+}
+
+/// What becomes of Redis.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict<'a> {
+    /// It goes on.
+    Keep(&'a Mark),
+    /// It is made anew; what it has up to this position may be dropped.
+    Rebuild { why: &'static str, drop: u64 },
+}
+
+/// Judges a Redis that is halted by a database that has taken a new epoch.
+pub(crate) fn judge<'a>(
+    taken: &Behind,
+    redis: Option<&'a Mark>,
+    history: History,
+) -> Result<Verdict<'a>, OpenError> {
+    let refuse = |text: String| Err(OpenError::Disagree(text));
+    let Some(mark) = redis else {
+        let (why, drop) = ("it is empty", 0);
+        return Ok(Verdict::Rebuild { why, drop });
+    };
+    if mark.ledger != *taken.ledger_id.as_bytes() {
+        return refuse("they hold different ledgers; is one of the URLs another's?".to_owned());
+    }
+    let persisted = taken.position;
+    if mark.is_old_format {
+        if mark.position > persisted {
+            return refuse(format!(
+                "Redis is at position {}, the database at {persisted}, and Redis holds the format of \
+                 the version before: run that version until everything is persisted",
+                mark.position
+            ));
+        }
+        let (why, drop) = ("it holds the format of the version before", persisted);
+        return Ok(Verdict::Rebuild { why, drop });
+    }
+    match history {
+        History::WentOn(Some(from)) if mark.position > from => {
+            let (why, drop) = (
+                "an older one has come back, with calls without which the ledger went on",
+                mark.position,
+            );
+            return Ok(Verdict::Rebuild { why, drop });
+        }
+        History::WentOn(_) => {}
+
+        History::Unknown | History::Gap => {
+            return refuse(
+                "the database does not know under which epochs the ledger went on since Redis' own; was \
+                 it restored to before them, and used with another Redis? Nothing is applied; restore a \
+                 newer database"
+                    .to_owned(),
+            );
+        }
+    }
+    if mark.position < persisted {
+        let (why, drop) = ("it has lost calls that are persisted", persisted);
+        return Ok(Verdict::Rebuild { why, drop });
+    }
+    if mark.let_go > persisted {
+        return refuse(format!(
+            "Redis has let go of everything up to position {}, the database ends at {persisted}: it is \
+             older than it was. Nothing is applied; restore a newer database",
+            mark.let_go
+        ));
+    }
+    let is_whole = mark
+        .stream_begin
+        .is_some_and(|begin| begin <= persisted + 1);
+    if mark.position > persisted && !is_whole {
+        return refuse(format!(
+            "the database ends at position {persisted}, and the stream in Redis begins after the call \
+             that comes next. Nothing is applied; restore a newer database"
+        ));
+    }
+    Ok(Verdict::Keep(mark))
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const LEDGER: [u8; 16] = [7; 16];
+
+    fn behind(epoch: &str, position: u64) -> Behind {
+        Behind {
+            ledger_id: Uuid::from_bytes(LEDGER),
+            epoch: epoch.to_owned(),
+            began: Some(1),
+            position,
+            newest: Timestamp::default(),
+        }
+    }
+
+    fn mark(epoch: &str, position: u64, let_go: u64, stream_begin: Option<u64>) -> Mark {
+        Mark {
+            epoch: epoch.to_owned(),
+            ledger: LEDGER,
+            position,
+            trimmed: let_go,
+            let_go,
+            stream_begin,
+            is_in_session: false,
+            is_old_format: false,
+        }
+    }
+
+    fn judged(mark: &Mark, persisted: u64, history: History) -> String {
+        let taken = behind(&epoch_of(4, 0), persisted);
+        match judge(&taken, Some(mark), history) {
+            Ok(verdict) => format!("{verdict:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn stores_that_agree_are_kept_and_others_mended_or_refused() {
+        let own = epoch_of(3, 9);
+        for (position, let_go, begin, persisted, says) in [
+            (10, 10, None, 10, "Keep"),
+            (12, 10, Some(11), 10, "Keep"),
+            (12, 8, Some(9), 10, "Keep"),
+            (9, 9, None, 10, "lost calls that are persisted"),
+            (
+                12,
+                11,
+                Some(12),
+                10,
+                "let go of everything up to position 11",
+            ),
+            (12, 10, Some(12), 10, "begins after the call"),
+            (12, 10, None, 10, "begins after the call"),
+        ] {
+            let said = judged(
+                &mark(&own, position, let_go, begin),
+                persisted,
+                History::WentOn(None),
+            );
+            assert!(said.contains(says), "{position} {let_go}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_redis_of_an_older_epoch_is_kept_where_the_ledger_went_on_with_all_of_it() {
+        let older = mark(&epoch_of(2, 9), 12, 10, Some(11));
+        for (from, says) in [
+            (12, "Keep"),
+            (20, "Keep"),
+            (11, "without which the ledger went on"),
+        ] {
+            let said = judged(&older, 10, History::WentOn(Some(from)));
+            assert!(said.contains(says), "{from}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_database_that_lost_epochs_is_refused() {
+        for history in [History::Unknown, History::Gap] {
+            let newer = mark(&epoch_of(5, 9), 12, 10, Some(11));
+            let said = judged(&newer, 10, history);
+            assert!(said.contains("does not know"), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_format_before_is_rebuilt_once_everything_is_persisted() {
+        let mut old = mark("0123456789abcdef", 10, 10, None);
+        old.is_old_format = true;
+        let said = judged(&old, 10, History::WentOn(None));
+        assert!(said.contains("Rebuild"), "{said}");
+        let said = judged(&old, 9, History::WentOn(None));
+        assert!(said.contains("until everything is persisted"), "{said}");
+    }
+
+    #[test]
+    fn only_a_redis_in_use_where_nothing_has_gone_back_is_joined() {
+        let epoch = epoch_of(3, 9);
+        let newest = |position| Newest {
+            epoch: epoch_of(3, 9),
+            position,
+        };
+        let mut living = mark(&epoch, 12, 10, Some(11));
+        living.is_in_session = true;
+        let (before, after) = (behind(&epoch, 9), behind(&epoch, 11));
+        assert!(is_agreed(&before, &living, &after, None));
+        assert!(is_agreed(&before, &living, &after, Some(&newest(12))));
+        // Redis went back, to before what this node or the database has.
+        assert!(!is_agreed(&before, &living, &after, Some(&newest(13))));
+        assert!(!is_agreed(
+            &behind(&epoch, 13),
+            &living,
+            &behind(&epoch, 13),
+            None
+        ));
+        // The database did.
+        assert!(!is_agreed(&before, &living, &behind(&epoch, 9), None));
+        // Another epoch meanwhile, one not confirmed, and a Redis that nobody compared.
+        assert!(!is_agreed(
+            &before,
+            &living,
+            &behind(&epoch_of(4, 1), 11),
+            None
+        ));
+        let unconfirmed = Behind {
+            began: None,
+            ..after.clone()
+        };
+        assert!(!is_agreed(&before, &living, &unconfirmed, None));
+        living.is_in_session = false;
+        assert!(!is_agreed(&before, &living, &after, None));
+    }
+}

@@ -1,0 +1,176 @@
+//! What must be true after every step, and in the end.
+
+use std::collections::BTreeSet;
+
+use super::model::Write;
+use super::node::Node;
+use super::world::World;
+use crate::compare::{Agreed, Newest};
+
+/// What the auditor knows.
+#[derive(Debug, Default)]
+pub(super) struct Audit {
+    /// Every write that Redis has applied and no fault has taken.
+    owed: BTreeSet<Write>,
+    /// Those that a fault has taken.
+    excused: BTreeSet<Write>,
+    pub(super) was_rolled_back: bool,
+    broken: Option<String>,
+}
+
+impl Audit {
+    pub(super) fn applied(&mut self, write: Write) {
+        self.excused.remove(&write);
+        self.owed.insert(write);
+    }
+}
+
+fn is_prefix(one: &[Write], other: &[Write]) -> bool {
+    let length = one.len().min(other.len());
+    one[..length] == other[..length]
+}
+
+impl World {
+    fn has(&self, write: Write) -> bool {
+        let redis = self.redis[self.master].kept.ledger.as_ref();
+        self.database.history.contains(&write)
+            || redis.is_some_and(|data| data.history.contains(&write))
+    }
+
+    /// A fault happened: what no store in use has now, it has taken.
+    pub(super) fn excuse(&mut self) {
+        let owed = self.audit.owed.iter().copied();
+        let taken: Vec<_> = owed.filter(|write| !self.has(*write)).collect();
+        for write in taken {
+            self.audit.owed.remove(&write);
+            self.audit.excused.insert(write);
+            self.tally.excused += 1;
+        }
+    }
+
+    pub(super) fn note_agreed(&mut self, agreed: &Agreed, last: Option<&Newest>) {
+        let is_join = last.is_some_and(|last| last.epoch == agreed.epoch);
+        self.tally.joined += u64::from(is_join);
+        self.tally.kept += u64::from(!is_join && agreed.rebuilt.is_none());
+        self.tally.rebuilt += u64::from(agreed.rebuilt.is_some());
+        self.tally.alarms += u64::from(agreed.lost_after.is_some());
+    }
+
+    pub(super) fn check_read(&mut self, write: Write, found: bool) {
+        if !found && self.audit.owed.contains(&write) {
+            self.audit.broken = Some(format!("write {write} was answered, and is not read"));
+        }
+    }
+
+    /// After every step.
+    pub(super) fn check(&mut self) -> Result<(), String> {
+        if let Some(broken) = self.audit.broken.take() {
+            return Err(broken);
+        }
+        if let Some(lost) = self.audit.owed.iter().find(|write| !self.has(**write)) {
+            return Err(format!(
+                "write {lost} was applied, and no fault has taken it"
+            ));
+        }
+        let database = &self.database;
+        if database.history.len() != database.position {
+            return Err(format!("the database has a hole: {database:?}"));
+        }
+        let once: BTreeSet<_> = database.history.iter().collect();
+        if once.len() != database.history.len() {
+            return Err(format!("a write is persisted twice: {database:?}"));
+        }
+        let redis = &self.redis[self.master];
+        if let Some(data) = &redis.kept.ledger
+            && redis
+                .session
+                .as_ref()
+                .is_some_and(|session| session.0 == data.epoch)
+            && data.epoch == database.epoch
+            && database.read().is_some_and(|behind| behind.began.is_some())
+            && !is_prefix(&data.history, &database.history)
+        {
+            return Err(format!(
+                "Redis and the database went apart: {data:?}, {database:?}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is left to wait for.
+    pub(super) fn is_over(&self, nodes: &[Node]) -> bool {
+        let states = || nodes.iter().map(|node| node.state.borrow());
+        // A database that never had a ledger may be another one: Redis is not halted for its sake.
+        let is_stopped = !self.redis[self.master].is_in_session(self.bug) || !self.database.exists;
+        if is_stopped && states().all(|state| state.is_refused && state.era.is_none()) {
+            return true;
+        }
+        let redis = self.redis[self.master].kept.ledger.as_ref();
+        redis.is_some_and(|data| {
+            states().all(|state| {
+                state
+                    .era
+                    .as_ref()
+                    .is_some_and(|era| era.epoch == data.epoch)
+            }) && self.redis[self.master].is_in_session(self.bug)
+                && data.epoch == self.database.epoch
+                && data.trimmed == data.history.len()
+                && data.history.len() == self.database.position
+        })
+    }
+
+    pub(super) fn check_end(&mut self, nodes: &[Node]) -> Result<(), String> {
+        if nodes.iter().all(|node| node.state.borrow().era.is_none()) {
+            // Only an operator with a newer database can help.
+            return if self.audit.was_rolled_back {
+                Ok(())
+            } else {
+                Err(format!(
+                    "it refuses without a reason: {}",
+                    self.describe(nodes)
+                ))
+            };
+        }
+        let redis = self.redis[self.master].kept.ledger.as_ref();
+        let history = redis.map_or(&[][..], |data| &data.history);
+        if history != self.database.history {
+            return Err(format!("the stores differ: {}", self.describe(nodes)));
+        }
+        if let Some(lost) = self
+            .audit
+            .owed
+            .iter()
+            .find(|write| !history.contains(*write))
+        {
+            return Err(format!("write {lost} is lost: {}", self.describe(nodes)));
+        }
+        // A database that was rolled back may have lost where an epoch began, and with it the proof.
+        let proven = nodes.iter().filter(|_| !self.audit.was_rolled_back);
+        for node in proven {
+            let state = node.state.borrow();
+            for (write, position) in &state.answered {
+                if !history.contains(write) && state.alarmed.is_none_or(|to| to < *position) {
+                    return Err(format!(
+                        "write {write} at {position} is lost, and its node said nothing: {}",
+                        self.describe(nodes)
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn describe(&self, nodes: &[Node]) -> String {
+        let states: Vec<_> = nodes.iter().map(|node| node.state.borrow()).collect();
+        format!(
+            "step {}, master {:?}, {:?}, {states:?}, away {}, locks {:?} {:?} of {:?}",
+            self.step,
+            self.redis[self.master],
+            self.database,
+            self.is_away,
+            self.repair_lock,
+            self.writer_lock,
+            self.connections
+        )
+    }
+}
