@@ -64,6 +64,9 @@ impl From<&Refusal> for v1::Refusal {
                 message.attempt = *attempt;
             }
             Refusal::PaymentUnderWay { until } => message.until = until.as_nanos(),
+            Refusal::CurrencyNotCurrent { currency } => {
+                message.currency = currency.as_str().to_owned();
+            }
             Refusal::CurrencyMismatch
             | Refusal::AccountsMustDiffer
             | Refusal::DescriptionInvalid
@@ -95,6 +98,7 @@ const fn code(refusal: &Refusal) -> Code {
         Refusal::PaymentNotFound { .. } => Code::PaymentNotFound,
         Refusal::PaymentInOtherState { .. } => Code::PaymentInOtherState,
         Refusal::PaymentUnderWay { .. } => Code::PaymentUnderWay,
+        Refusal::CurrencyNotCurrent { .. } => Code::CurrencyNotCurrent,
     }
 }
 
@@ -163,6 +167,9 @@ impl TryFrom<v1::Refusal> for Refusal {
             },
             Code::PaymentUnderWay => Self::PaymentUnderWay {
                 until: fields::timestamp(refusal.until),
+            },
+            Code::CurrencyNotCurrent => Self::CurrencyNotCurrent {
+                currency: fields::currency(&refusal.currency)?,
             },
         })
     }

@@ -155,7 +155,10 @@ fn add(call: &mut Cmd, command: &Command, is_well_formed: bool) {
         Command::OpenAccount(open) => {
             call.arg("A").arg(open.id.as_str());
             call.arg(open.currency.as_str()).arg("");
-            call.arg(open.credit_limit).arg("");
+            // The table of currencies is the node's: the library knows none.
+            let is_current = open.currency.check_current().is_ok();
+            call.arg(open.credit_limit)
+                .arg(if is_current { "c" } else { "" });
         }
         Command::ChangeLimit {
             account_id,

@@ -382,9 +382,10 @@ local function account_event(kind, id, a, us, ns)
   return event(head(kind, 0, '-', us, ns) .. struct.pack('>I1', #id) .. id .. pack_account(a))
 end
 
-local function open(id, currency, limit)
+local function open(id, currency, limit, is_current)
   local a = account(id)
   if a then return 'o' .. pack_account(a) end
+  if not is_current then return 'n' .. refusal('w') end
   local us, ns = tick()
   local world_id = 'world:' .. currency
   if not account(world_id) then
@@ -450,7 +451,7 @@ local function operate(args, at)
   elseif kind == 'E' then
     return expire(id_key(two))
   elseif kind == 'A' then
-    return open(one, two, figure)
+    return open(one, two, figure, args[at + 5] == 'c')
   elseif kind == 'L' then
     return change_limit(one, figure)
   elseif kind == 'C' then

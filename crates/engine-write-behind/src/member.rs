@@ -49,9 +49,11 @@ impl State for Known {
 pub(crate) fn malformed(command: &Command) -> Option<Refusal> {
     match decide(&Known::default(), command.clone(), Timestamp::default()) {
         // What only an empty ledger refuses.
-        Decision::Refused(Refusal::AccountNotFound { .. } | Refusal::PendingNotFound { .. }) => {
-            None
-        }
+        Decision::Refused(
+            Refusal::AccountNotFound { .. }
+            | Refusal::PendingNotFound { .. }
+            | Refusal::CurrencyNotCurrent { .. },
+        ) => None,
         Decision::Refused(refusal) => Some(refusal),
         Decision::Event(_) | Decision::Exists(_) => None,
     }

@@ -52,6 +52,12 @@ pub(crate) fn decode(bytes: &mut Bytes<'_>, command: &Command) -> Result<Refusal
             available: figure(x)?,
             required: figure(y)?,
         },
+        b'w' => match command {
+            Command::OpenAccount(open) => Refusal::CurrencyNotCurrent {
+                currency: open.currency,
+            },
+            _ => return Err(Damaged),
+        },
         _ => return Err(Damaged),
     })
 }
@@ -88,6 +94,7 @@ pub(crate) fn encode(refusal: &Refusal, command: &Command) -> Result<Vec<u8>, Da
             available,
             required,
         } => (b'A', b'-', [*available, *required, 0]),
+        Refusal::CurrencyNotCurrent { .. } => (b'w', b'-', [0; 3]),
         _ => return Err(Damaged),
     };
     let mut bytes = vec![code, side];

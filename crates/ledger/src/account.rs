@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::money::{AMOUNT_MAX, Currency, Limit};
+use crate::currency::Currency;
+use crate::money::{AMOUNT_MAX, Limit};
 use crate::time::Timestamp;
 
 /// An account's state. Its id is the key under which it is kept.

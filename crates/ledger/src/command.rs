@@ -5,8 +5,8 @@
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+use crate::currency::Currency;
 use crate::id::{AccountId, PaymentId, ProcessorName, Reference, TransferId};
-use crate::money::Currency;
 use crate::payment::{PaymentExpected, RefusedCode};
 use crate::resolution::ResolvePayment;
 use crate::time::Millis;

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use crate::money::Currency;
+use crate::currency::Currency;
 
 /// The longest account id, in characters (all of them ASCII).
 pub const ACCOUNT_ID_LENGTH_MAX: usize = 64;

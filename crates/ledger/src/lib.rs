@@ -16,6 +16,7 @@ mod account;
 mod batch;
 mod claims;
 mod command;
+mod currency;
 mod decide;
 mod engine;
 mod event;
@@ -38,6 +39,7 @@ pub use batch::{
 };
 pub use claims::{Claims, ClaimsLease, HealthReport, HealthTurn};
 pub use command::{AcceptPayment, Command, Field, MoveMoney, OpenAccount};
+pub use currency::{Currency, InvalidCurrency, Listing, NotCurrent};
 pub use decide::{Decision, decide};
 pub use engine::{
     Answer, BalanceAt, BoxFuture, DuePlace, DueQuery, Engine, ProcessorSummary, STATEMENT_PAGE_MAX,
@@ -50,7 +52,7 @@ pub use id::{
     ProcessorName, Reference, TransferId,
 };
 pub use memory::{Memory, UsedId};
-pub use money::{AMOUNT_MAX, Currency, InvalidCurrency, Limit};
+pub use money::{AMOUNT_MAX, Limit};
 pub use outcome::{Outcome, Record, Refusal};
 pub use payment::{Payment, PaymentExpected, PaymentState, PaymentStateName, RefusedCode};
 pub use resolution::{

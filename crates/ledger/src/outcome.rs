@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
 use crate::command::Field;
+use crate::currency::{Currency, NotCurrent};
 use crate::id::{AccountId, PaymentId, TransferId};
 use crate::payment::{Payment, PaymentStateName};
 use crate::time::Timestamp;
@@ -149,6 +150,11 @@ pub enum Refusal {
         /// From when on it is.
         until: Timestamp,
     },
+    /// The currency opens no new account: ISO has withdrawn it, or it has no minor unit.
+    CurrencyNotCurrent {
+        /// The currency.
+        currency: Currency,
+    },
 }
 
 impl Outcome {
@@ -192,7 +198,7 @@ impl Outcome {
 
 impl Refusal {
     /// Every refusal's name: the closed list.
-    pub const CODES: [&'static str; 31] = [
+    pub const CODES: [&'static str; 32] = [
         Field::Kind.exists_with_different(),
         Field::Currency.exists_with_different(),
         Field::CreditLimit.exists_with_different(),
@@ -224,6 +230,7 @@ impl Refusal {
         "payment_not_found",
         "payment_in_other_state",
         "payment_under_way",
+        "currency_not_current",
     ];
 
     /// The refusal's name, stable for good.
@@ -250,6 +257,7 @@ impl Refusal {
             Self::PaymentNotFound { .. } => "payment_not_found",
             Self::PaymentInOtherState { .. } => "payment_in_other_state",
             Self::PaymentUnderWay { .. } => "payment_under_way",
+            Self::CurrencyNotCurrent { .. } => "currency_not_current",
         }
     }
 }
@@ -343,6 +351,16 @@ impl fmt::Display for Refusal {
                 "a request may be under way to the processor: look again at the time given, then \
                  release or refuse",
             ),
+            Self::CurrencyNotCurrent { currency } => match currency.check_current() {
+                Err(NotCurrent::NoMinorUnit) => write!(
+                    f,
+                    "{currency} has no minor unit: amounts of it cannot be counted"
+                ),
+                Err(NotCurrent::Withdrawn) | Ok(()) => write!(
+                    f,
+                    "{currency} was withdrawn from ISO 4217: use its successor for new accounts"
+                ),
+            },
         }
     }
 }

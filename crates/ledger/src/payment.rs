@@ -4,9 +4,9 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{AcceptPayment, Command};
+use crate::currency::Currency;
 use crate::engine::DuePlace;
 use crate::id::{AccountId, PaymentId, ProcessorName};
-use crate::money::Currency;
 use crate::time::{Millis, Timestamp};
 
 /// A payment as it stands.

@@ -34,7 +34,8 @@ const fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::BatchMemberFailed
         | Refusal::BalanceOverflow { .. }
         | Refusal::PaymentInOtherState { .. }
-        | Refusal::PaymentUnderWay { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        | Refusal::PaymentUnderWay { .. }
+        | Refusal::CurrencyNotCurrent { .. } => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }
 
@@ -93,6 +94,7 @@ fn with_figures(problem: Problem, refusal: &Refusal) -> Problem {
         Refusal::PaymentUnderWay { until } => {
             problem.with("until", rfc3339::Nanos(*until).to_string())
         }
+        Refusal::CurrencyNotCurrent { currency } => problem.with("currency", currency.as_str()),
         Refusal::CurrencyMismatch
         | Refusal::AccountsMustDiffer
         | Refusal::DescriptionInvalid

@@ -38,6 +38,9 @@ pub(super) fn open<S: State + ?Sized>(state: &S, open: OpenAccount, now: Timesta
         let record = Record::Account { id, account: first };
         return replay(Some(first_command), &command, Ok(record));
     }
+    if currency.check_current().is_err() {
+        return Decision::Refused(Refusal::CurrencyNotCurrent { currency });
+    }
     let account = Account::new(currency, Limit::Credit(credit_limit), now);
     Decision::Event(Event::AccountOpened { id, account })
 }

@@ -4,6 +4,7 @@
 //! own work done already is answered with it (`exists`): these commands have no id of their own.
 
 use crate::command::{AcceptPayment, Command, Field};
+use crate::currency::Currency;
 use crate::decide::transfer::{check_funds, check_open, find, is_free, set_after};
 use crate::decide::{Decision, check_amount, check_description, remember, replay};
 use crate::event::Event;
@@ -70,7 +71,7 @@ fn check_form(accept: &AcceptPayment) -> Result<(), Refusal> {
 
 fn check_account<S: State + ?Sized>(state: &S, accept: &AcceptPayment) -> Result<(), Refusal> {
     let Some(account_id) = &accept.account_id else {
-        return Ok(());
+        return check_payer_is_open(state, accept.currency);
     };
     let account = find(state, account_id)?;
     check_open(&account, account_id)?;
@@ -78,6 +79,14 @@ fn check_account<S: State + ?Sized>(state: &S, accept: &AcceptPayment) -> Result
         return Err(Refusal::CurrencyMismatch);
     }
     check_funds(&account, account_id, accept.amount)
+}
+
+/// A payment without an account is paid by the outside, which a currency opens with its first account.
+fn check_payer_is_open<S: State + ?Sized>(state: &S, currency: Currency) -> Result<(), Refusal> {
+    if currency.check_current().is_err() && state.account(&AccountId::world(currency)).is_none() {
+        return Err(Refusal::CurrencyNotCurrent { currency });
+    }
+    Ok(())
 }
 
 pub(super) fn send<S: State + ?Sized>(

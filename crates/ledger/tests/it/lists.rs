@@ -1,7 +1,7 @@
 //! The closed lists are complete: each is walked through an exhaustive match, so that a new variant
 //! does not compile here until it has its place.
 
-use ledger::{AccountId, Field, PaymentId, PaymentStateName, Refusal, TransferId};
+use ledger::{AccountId, Currency, Field, PaymentId, PaymentStateName, Refusal, TransferId};
 
 /// The field after this one.
 fn next_field(field: Field) -> Option<Field> {
@@ -68,7 +68,10 @@ fn next_refusal(refusal: &Refusal) -> Option<Refusal> {
         Refusal::PaymentInOtherState { .. } => Refusal::PaymentUnderWay {
             until: ledger::Timestamp::from_nanos(1_706_000_000_000_000_001),
         },
-        Refusal::PaymentUnderWay { .. } => return None,
+        Refusal::PaymentUnderWay { .. } => Refusal::CurrencyNotCurrent {
+            currency: Currency::new("HRK").unwrap(),
+        },
+        Refusal::CurrencyNotCurrent { .. } => return None,
     })
 }
 

@@ -28,6 +28,8 @@ fn options() -> Options {
 fn the_bare_handler_is_driven_in_both_modes() {
     let mut options = options();
     options.connections = vec![Connections::KeptAlive, Connections::New];
+    // Nothing about this machine's speed: whatever is answered in time is capacity.
+    options.p99_max = options.timeout;
     options.bare = Some(BareOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
         target: None,
@@ -58,16 +60,18 @@ fn a_slow_server_hides_no_queue() {
     let double = Double::start(Arc::new(handler));
     let mut options = options();
     options.target = Some(double.target());
+    // However busy the machine is, it only adds to the queue.
+    options.rate_first = 800;
     let report = run(&options).unwrap();
     let curve = &report.curves[0];
-    let capacity = curve.capacity_per_s.unwrap();
-    assert!((200..=420).contains(&capacity), "{curve:?}");
-    let over = curve
-        .steps
-        .iter()
-        .find(|step| step.rate == 800)
-        .or(curve.steps.get(1));
-    assert!(over.is_some_and(|step| step.held != Held::Held && step.latency.p99_ms > 100.0));
+    let step = &curve.steps[0];
+    assert_eq!(step.rate, 800);
+    assert!(
+        curve.capacity_per_s.is_none_or(|rate| rate <= 400),
+        "{curve:?}"
+    );
+    assert_ne!(step.held, Held::Held, "{curve:?}");
+    assert!(step.latency.p99_ms > 100.0, "{curve:?}");
 }
 
 #[test]

@@ -59,7 +59,8 @@ impl OpenAccountRequest<'_> {
         (status = 409, description = "Opened before with other content; `field` names the first \
             that differs", body = crate::openapi::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 422, description = "Refused: `account_reserved`, `amount_out_of_range`",
+        (status = 422, description = "Refused: `account_reserved`, `amount_out_of_range`, \
+            `currency_not_current`",
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
     )
 )]

@@ -22,7 +22,7 @@ impl Generator {
         };
         Command::OpenAccount(OpenAccount {
             id,
-            currency: self.a_currency(),
+            currency: self.a_currency_to_open(),
             credit_limit: self.credit_limit(),
         })
     }

@@ -203,6 +203,14 @@ impl Generator {
     fn a_currency(&mut self) -> Currency {
         self.currencies[self.rng.random_range(0..self.currencies.len())]
     }
+
+    /// Now and then one that opens no new account.
+    fn a_currency_to_open(&mut self) -> Currency {
+        if !self.one_in(3) {
+            return self.a_currency();
+        }
+        currency(["HRK", "ZWL", "XAU"][self.rng.random_range(0..3)])
+    }
 }
 
 /// The events of late.

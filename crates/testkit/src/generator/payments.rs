@@ -37,7 +37,7 @@ impl Generator {
         let account = account_id.as_ref().and_then(|id| books.state().account(id));
         let currency = match account {
             Some(account) if !self.one_in(8) => account.currency,
-            _ => self.a_currency(),
+            _ => self.a_currency_to_open(),
         };
         let world = AccountId::world(currency);
         let debit = account_id.as_ref().unwrap_or(&world);

@@ -1,6 +1,11 @@
 //! Opening, limiting and closing accounts.
 
 use super::check;
+use crate::reference::Books;
+use crate::{
+    Account, AccountId, Command, Currency, Decision, Event, Field, Limit, MoveMoney, OpenAccount,
+    Refusal, Timestamp, TransferId, decide,
+};
 
 #[test]
 fn an_account_is_opened_once() {
@@ -124,5 +129,64 @@ fn an_expiry_makes_an_account_ready_to_close() {
         at 1
         close a
         ",
+    );
+}
+
+#[test]
+fn a_currency_that_is_not_current_opens_no_account() {
+    check(
+        "
+        open a HRK 0 -> currency_not_current HRK
+        open a XAU 0 -> currency_not_current XAU
+        open a BRL 0
+        open a HRK 0 -> exists_with_different_currency
+        accept 1 - HRK 5 -> currency_not_current HRK
+        accept 1 - HRK 5 -> exists: currency_not_current HRK
+        account a -> balance=0 available=0 pending=0/0
+        ",
+    );
+}
+
+#[test]
+fn an_account_in_a_currency_withdrawn_since_goes_on() {
+    let currency = Currency::new("HRK").unwrap();
+    let opened = |limit, at| Event::AccountOpened {
+        id: AccountId::new("old").unwrap(),
+        account: Account::new(currency, Limit::Credit(limit), Timestamp::from_nanos(at)),
+    };
+    let books = Books::replay(&[opened(10, 1)]);
+    let open = |credit_limit| {
+        Command::OpenAccount(OpenAccount {
+            id: AccountId::new("old").unwrap(),
+            currency,
+            credit_limit,
+        })
+    };
+    let now = Timestamp::from_nanos(2);
+    let again = decide(books.state(), open(10), now);
+    assert!(
+        matches!(&again, Decision::Exists(outcome) if outcome.result.is_ok()),
+        "{again:?}"
+    );
+    let differs = Refusal::ExistsWithDifferent(Field::CreditLimit);
+    assert_eq!(
+        decide(books.state(), open(11), now),
+        Decision::Refused(differs)
+    );
+    let paid = decide(
+        books.state(),
+        Command::Transfer(MoveMoney {
+            id: TransferId::from_u128(1),
+            debit_account_id: AccountId::new("old").unwrap(),
+            credit_account_id: AccountId::world(currency),
+            amount: 10,
+            description: "last kuna".into(),
+            reference: None,
+        }),
+        now,
+    );
+    assert!(
+        matches!(paid, Decision::Event(Event::Transfer(_))),
+        "{paid:?}"
     );
 }

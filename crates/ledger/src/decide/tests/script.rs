@@ -299,6 +299,7 @@ fn refusal_text(refusal: &Refusal) -> String {
         | Refusal::AccountsMustDiffer
         | Refusal::DescriptionInvalid
         | Refusal::BatchMemberFailed => code.to_owned(),
+        Refusal::CurrencyNotCurrent { currency } => format!("{code} {currency}"),
         Refusal::AccountNotFound { account_id }
         | Refusal::AccountClosed { account_id }
         | Refusal::AccountReserved { account_id }
