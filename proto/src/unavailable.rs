@@ -19,6 +19,8 @@ pub enum GrpcCode {
     DeadlineExceeded = 4,
     /// `RESOURCE_EXHAUSTED`
     ResourceExhausted = 8,
+    /// `FAILED_PRECONDITION`
+    FailedPrecondition = 9,
     /// `UNIMPLEMENTED`
     Unimplemented = 12,
     /// `INTERNAL`
@@ -39,6 +41,7 @@ impl GrpcCode {
             Self::InvalidArgument => "3",
             Self::DeadlineExceeded => "4",
             Self::ResourceExhausted => "8",
+            Self::FailedPrecondition => "9",
             Self::Unimplemented => "12",
             Self::Internal => "13",
             Self::Unavailable => "14",
@@ -55,6 +58,7 @@ impl GrpcCode {
             Self::InvalidArgument => "INVALID_ARGUMENT",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::ResourceExhausted => "RESOURCE_EXHAUSTED",
+            Self::FailedPrecondition => "FAILED_PRECONDITION",
             Self::Unimplemented => "UNIMPLEMENTED",
             Self::Internal => "INTERNAL",
             Self::Unavailable => "UNAVAILABLE",
@@ -64,9 +68,10 @@ impl GrpcCode {
 }
 
 /// The ledger's reasons with their statuses.
-const STATUSES: [(Unavailable, GrpcCode); 7] = [
+const STATUSES: [(Unavailable, GrpcCode); 8] = [
     (Unavailable::Overloaded, GrpcCode::ResourceExhausted),
     (Unavailable::StorageFull, GrpcCode::ResourceExhausted),
+    (Unavailable::ClockJumped, GrpcCode::FailedPrecondition),
     (Unavailable::Timeout, GrpcCode::DeadlineExceeded),
     (Unavailable::StorageFailed, GrpcCode::Internal),
     (Unavailable::LedgerUnavailable, GrpcCode::Unavailable),

@@ -1,19 +1,22 @@
 //! The engine as callers hold it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use journal::{FileStorage, Storage};
+use journal::{FileStorage, Reader, Storage};
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Clock, DueQuery, Engine, Millis, Outcome,
-    Payment, PaymentId, ProcessorSummary, Resolution, Statement, StatementQuery, Ticker, Timestamp,
-    TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, Answer, BalanceAt, Batch, Clock, ClockBounds, ClockGuard, DueQuery, Engine,
+    Millis, Outcome, Payment, PaymentId, ProcessorSummary, Resolution, Statement, StatementQuery,
+    Ticker, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 
+use crate::history::History;
 use crate::metrics::Metrics;
 use crate::open::{OpenError, Recovered, Recovery, recover};
 use crate::queue::{Queue, queue};
+use crate::read::NotRead;
 use crate::shared::{Shared, Status};
 use crate::syncer::Syncer;
 use crate::writer::{Expiring, Writer, part_bytes};
@@ -25,6 +28,8 @@ pub struct Options {
     pub journal: journal::Options,
     /// About how many bytes of commands may wait for the writer; more are `overloaded`.
     pub queue_bytes_max: usize,
+    /// How much the clock is trusted.
+    pub clock: ClockBounds,
 }
 
 impl Default for Options {
@@ -38,6 +43,7 @@ impl Default for Options {
         Self {
             journal,
             queue_bytes_max: 64 << 20,
+            clock: ClockBounds::default(),
         }
     }
 }
@@ -47,6 +53,7 @@ impl Default for Options {
 /// Its futures need a tokio runtime with time. Dropping it lets the writer finish what is queued.
 pub struct EmbeddedEngine<S: Storage = FileStorage> {
     shared: Arc<Shared<S>>,
+    history: History,
     queue: Option<Queue>,
     writer: Option<JoinHandle<()>>,
 }
@@ -72,6 +79,7 @@ impl<S: Storage> EmbeddedEngine<S> {
             recovery,
         } = recover(storage, options.journal)?;
         let shared = Arc::new(Shared::new(books, journal.reader()));
+        let history = History::start().map_err(OpenError::Thread)?;
         let (queue, waiting) = queue(options.queue_bytes_max);
         let syncer = if overlaps {
             Syncer::thread().map_err(OpenError::Thread)?
@@ -82,6 +90,7 @@ impl<S: Storage> EmbeddedEngine<S> {
             journal,
             shared: Arc::clone(&shared),
             clock,
+            clock_guard: ClockGuard::after(last, options.clock),
             ticker: Ticker::after(last),
             draft,
             waiting,
@@ -102,6 +111,7 @@ impl<S: Storage> EmbeddedEngine<S> {
         Ok((
             Self {
                 shared,
+                history,
                 queue: Some(queue),
                 writer: Some(writer),
             },
@@ -113,6 +123,13 @@ impl<S: Storage> EmbeddedEngine<S> {
     #[must_use]
     pub fn status(&self) -> Status {
         self.shared.status()
+    }
+
+    /// How far the clock is ahead of what was expected, in seconds, while it is not believed.
+    #[must_use]
+    pub fn clock_ahead_s(&self) -> Option<u64> {
+        let ahead_s = self.shared.clock_ahead_s.load(Ordering::Relaxed);
+        (ahead_s > 0).then_some(ahead_s)
     }
 
     /// How many accounts there are, the system's included.
@@ -144,6 +161,25 @@ impl<S: Storage> EmbeddedEngine<S> {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Unavailable::LedgerUnavailable),
             Err(_) => Err(Unavailable::Timeout),
+        }
+    }
+}
+
+impl<S: Storage> EmbeddedEngine<S> {
+    /// Reads what is in memory at once, and what is not where nobody waits for the disk.
+    async fn read<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        read: impl Fn(&Shared<S>, &Reader<S>) -> Result<T, NotRead> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        match read(&self.shared, &self.shared.at_hand) {
+            Ok(answer) => Ok(answer),
+            Err(NotRead::Unavailable(unavailable)) => Err(unavailable),
+            Err(NotRead::NotAtHand) => {
+                let shared = Arc::clone(&self.shared);
+                let read = move || read(&shared, &shared.reader);
+                self.history.read(deadline, read).await
+            }
         }
     }
 }
@@ -185,7 +221,9 @@ impl<S: Storage> Engine for EmbeddedEngine<S> {
     }
 
     fn statement(&self, query: StatementQuery, deadline: Instant) -> Answer<'_, Option<Statement>> {
-        ready(self.shared.statement(&query, deadline))
+        Box::pin(self.read(deadline, move |shared, reader| {
+            shared.statement(reader, &query, deadline)
+        }))
     }
 
     fn balance_at(
@@ -194,19 +232,23 @@ impl<S: Storage> Engine for EmbeddedEngine<S> {
         at: Timestamp,
         deadline: Instant,
     ) -> Answer<'_, Option<BalanceAt>> {
-        ready(self.shared.balance_at(&id, at, deadline))
+        Box::pin(self.read(deadline, move |shared, reader| {
+            shared.balance_at(reader, &id, at, deadline)
+        }))
     }
 
-    fn transfer(&self, id: TransferId, _: Instant) -> Answer<'_, Option<UsedTransfer>> {
-        ready(self.shared.transfer(id))
+    fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
+        Box::pin(self.read(deadline, move |shared, reader| shared.transfer(reader, id)))
     }
 
-    fn payment(&self, id: PaymentId, _: Instant) -> Answer<'_, Option<UsedPayment>> {
-        ready(self.shared.payment(id))
+    fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {
+        Box::pin(self.read(deadline, move |shared, reader| shared.payment(reader, id)))
     }
 
-    fn resolutions(&self, id: PaymentId, _: Instant) -> Answer<'_, Vec<Resolution>> {
-        ready(self.shared.resolutions(id))
+    fn resolutions(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Vec<Resolution>> {
+        Box::pin(self.read(deadline, move |shared, reader| {
+            shared.resolutions(reader, id)
+        }))
     }
 
     fn payments_summary(

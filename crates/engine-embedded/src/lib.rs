@@ -2,7 +2,8 @@
 //!
 //! - One writer thread decides, writes, syncs, publishes and answers, in this order. Under load a
 //!   second thread writes and syncs a frame while the next is decided.
-//! - Reads see what is published, which is what is durable; they never wait for a sync.
+//! - Reads see what is published, which is what is durable; they never wait for a sync. What is not
+//!   in memory is read in threads for that alone: no thread of a caller's waits for the disk.
 //!
 //! | what | cost |
 //! |---|---|
@@ -25,6 +26,7 @@ mod books;
 mod changes;
 mod draft;
 mod engine;
+mod history;
 mod ids;
 mod lookup;
 mod metrics;

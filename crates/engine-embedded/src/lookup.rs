@@ -3,7 +3,7 @@
 use journal::{Address, ReadError, Reader, Storage};
 use ledger::{
     Digest, Event, Payment, PaymentId, PaymentState, PendingState, RESOLUTIONS_READ_MAX,
-    Resolution, Timestamp, Transfer, TransferId, TransferKind, UsedBatch, UsedPayment,
+    Resolution, Timestamp, Transfer, TransferId, TransferKind, Unavailable, UsedBatch, UsedPayment,
     UsedTransfer,
 };
 
@@ -18,6 +18,21 @@ pub(crate) enum LookupError {
     Record(RecordError, u64),
     #[error("the record at journal address {0} is not the one that was looked for")]
     Mismatch(u64),
+}
+
+impl LookupError {
+    /// Whether nothing is wrong: it has to be fetched from the disk.
+    pub(crate) fn has_to_wait(&self) -> bool {
+        matches!(self, Self::Read(error) if error.has_to_wait())
+    }
+
+    /// What the call is answered that needed the record.
+    pub(crate) fn unavailable(&self) -> Unavailable {
+        match self {
+            Self::Read(error) if error.is_shortage() => Unavailable::Overloaded,
+            Self::Read(_) | Self::Record(..) | Self::Mismatch(_) => Unavailable::StorageDamaged,
+        }
+    }
 }
 
 /// Where records are read from.

@@ -18,6 +18,7 @@ pub(crate) struct Metrics {
     expired: Counter,
     pending_timed: Gauge,
     expiry_lag_seconds: Gauge,
+    clock_ahead_seconds: Gauge,
 }
 
 impl Metrics {
@@ -53,6 +54,11 @@ impl Metrics {
             Unit::Seconds,
             "For how long the oldest due pending transfer has waited to be expired."
         );
+        describe_gauge!(
+            "lastro_clock_ahead_seconds",
+            Unit::Seconds,
+            "How far the clock is ahead of what was expected while it is not believed; else 0."
+        );
         Self {
             frames: counter!("lastro_journal_frames_total"),
             records: counter!("lastro_journal_records_total"),
@@ -63,6 +69,7 @@ impl Metrics {
             expired: counter!("lastro_expiries_total"),
             pending_timed: gauge!("lastro_pending_timed_transfers"),
             expiry_lag_seconds: gauge!("lastro_expiry_lag_seconds"),
+            clock_ahead_seconds: gauge!("lastro_clock_ahead_seconds"),
         }
     }
 
@@ -80,6 +87,14 @@ impl Metrics {
             reason = "the queue is bounded far below 2^52"
         )]
         self.queue_bytes.set(bytes as f64);
+    }
+
+    pub(crate) fn clock_ahead(&self, seconds: u64) {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a few centuries are far fewer than 2^52 seconds"
+        )]
+        self.clock_ahead_seconds.set(seconds as f64);
     }
 
     pub(crate) fn expired(&self) {

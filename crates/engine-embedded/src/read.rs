@@ -1,9 +1,10 @@
-//! Reads of published state. They never wait for a sync; cold history may wait for a page, and a
-//! walk through it ends at the deadline.
+//! Reads of published state. They never wait for a sync. Each is tried with what is in memory first;
+//! what has to be fetched from the disk is read again in a thread for [`history`](crate::history).
+//! A walk through it ends at the deadline.
 
 use std::time::Instant;
 
-use journal::{Address, Storage};
+use journal::{Address, Reader, Storage};
 use ledger::{
     Account, AccountId, BalanceAt, DueQuery, Entry, Limit, Payment, PaymentId, Resolution,
     STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment,
@@ -15,6 +16,15 @@ use crate::books::{Books, CHECKPOINT_ENTRIES};
 use crate::lookup::{self, LookupError, Records};
 use crate::shared::Shared;
 
+/// Why a read has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotRead {
+    /// It has to be fetched from the disk, and the reader was to wait for nothing.
+    NotAtHand,
+    /// What the caller is answered.
+    Unavailable(Unavailable),
+}
+
 impl<S: Storage> Shared<S> {
     pub(crate) fn account(&self, id: &AccountId) -> Option<Account> {
         self.books.read().accounts.get(id).map(|kept| kept.account)
@@ -22,15 +32,17 @@ impl<S: Storage> Shared<S> {
 
     pub(crate) fn statement(
         &self,
+        reader: &Reader<S>,
         query: &StatementQuery,
         deadline: Instant,
-    ) -> Result<Option<Statement>, Unavailable> {
+    ) -> Result<Option<Statement>, NotRead> {
         let before = query.before.unwrap_or(u64::MAX);
         let Some((kept, newest)) = self.kept_and_entry_before(&query.account_id, before) else {
             return Ok(None);
         };
         let mut walk = Walk {
             shared: self,
+            reader,
             account_id: &query.account_id,
             next: newest,
             deadline,
@@ -56,11 +68,12 @@ impl<S: Storage> Shared<S> {
 
     pub(crate) fn balance_at(
         &self,
+        reader: &Reader<S>,
         id: &AccountId,
         at: Timestamp,
         deadline: Instant,
-    ) -> Result<Option<BalanceAt>, Unavailable> {
-        let Some((kept, newest)) = self.kept_and_entry_at(id, at)? else {
+    ) -> Result<Option<BalanceAt>, NotRead> {
+        let Some((kept, newest)) = self.kept_and_entry_at(reader, id, at)? else {
             return Ok(None);
         };
         if kept.account.limit == Limit::Unlimited {
@@ -68,6 +81,7 @@ impl<S: Storage> Shared<S> {
         }
         let mut walk = Walk {
             shared: self,
+            reader,
             account_id: id,
             next: newest,
             deadline,
@@ -87,17 +101,25 @@ impl<S: Storage> Shared<S> {
         }))
     }
 
-    pub(crate) fn transfer(&self, id: TransferId) -> Result<Option<UsedTransfer>, Unavailable> {
+    pub(crate) fn transfer(
+        &self,
+        reader: &Reader<S>,
+        id: TransferId,
+    ) -> Result<Option<UsedTransfer>, NotRead> {
         let newest = self.books.read().ids.transfers.get(id);
         let Some(newest) = newest else {
             return Ok(None);
         };
-        lookup::transfer(&self.reader, id, newest)
+        lookup::transfer(reader, id, newest)
             .map(Some)
-            .map_err(|error| damaged(self, &error))
+            .map_err(|error| self.not_read(&error))
     }
 
-    pub(crate) fn payment(&self, id: PaymentId) -> Result<Option<UsedPayment>, Unavailable> {
+    pub(crate) fn payment(
+        &self,
+        reader: &Reader<S>,
+        id: PaymentId,
+    ) -> Result<Option<UsedPayment>, NotRead> {
         let (newest, purges) = {
             let books = self.books.read();
             if let Some(payment) = books.payments.get(id) {
@@ -108,23 +130,45 @@ impl<S: Storage> Shared<S> {
             };
             (newest, books.purges.clone())
         };
-        lookup::payment(&self.reader, newest, &purges)
+        lookup::payment(reader, newest, &purges)
             .map(Some)
-            .map_err(|error| damaged(self, &error))
+            .map_err(|error| self.not_read(&error))
     }
 
-    pub(crate) fn resolutions(&self, id: PaymentId) -> Result<Vec<Resolution>, Unavailable> {
+    pub(crate) fn resolutions(
+        &self,
+        reader: &Reader<S>,
+        id: PaymentId,
+    ) -> Result<Vec<Resolution>, NotRead> {
         let newest = self.books.read().ids.payments.get(id);
         let Some(newest) = newest else {
             return Ok(Vec::new());
         };
-        lookup::resolutions(&self.reader, id, newest).map_err(|error| damaged(self, &error))
+        lookup::resolutions(reader, id, newest).map_err(|error| self.not_read(&error))
     }
 
     pub(crate) fn payments_due(&self, query: DueQuery) -> Vec<Payment> {
         let books = self.books.read();
         let behind = books.payments.behind(query.after);
         behind.take(query.limit).cloned().collect()
+    }
+
+    fn not_read(&self, error: &LookupError) -> NotRead {
+        if error.has_to_wait() {
+            NotRead::NotAtHand
+        } else {
+            NotRead::Unavailable(self.unreadable(error))
+        }
+    }
+
+    /// What a call is answered for which a record could not be read.
+    pub(crate) fn unreadable(&self, error: &LookupError) -> Unavailable {
+        let unavailable = error.unavailable();
+        if let Some(held_back) = self.warnings.damage.pass() {
+            let code = unavailable.code();
+            tracing::error!(%error, code, held_back, "a record could not be read; the call fails");
+        }
+        unavailable
     }
 
     /// The account, and an entry to walk back from to those numbered below `before`, no more than
@@ -146,9 +190,10 @@ impl<S: Storage> Shared<S> {
     /// The account, and an entry to walk back from to the newest one at `at` or earlier.
     fn kept_and_entry_at(
         &self,
+        reader: &Reader<S>,
         id: &AccountId,
         at: Timestamp,
-    ) -> Result<Option<(Kept, Option<Address>)>, Unavailable> {
+    ) -> Result<Option<(Kept, Option<Address>)>, NotRead> {
         let (kept, checkpoints) = {
             let books = self.books.read();
             let Some(slot) = books.accounts.slot(id) else {
@@ -164,10 +209,9 @@ impl<S: Storage> Shared<S> {
         let (mut low, mut high) = (0, checkpoints.len());
         while low < high {
             let middle = low.midpoint(high);
-            let recorded = self
-                .reader
+            let recorded = reader
                 .recorded(checkpoints[middle])
-                .map_err(|error| damaged(self, &error))?;
+                .map_err(|error| self.not_read(&error))?;
             if recorded.event.timestamp() <= at {
                 low = middle + 1;
             } else {
@@ -186,37 +230,31 @@ fn nth_checkpoint(books: &Books, slot: u32, number: u64) -> Option<Address> {
     books.checkpoints.get(&slot)?.get(place).copied()
 }
 
-fn damaged<S: Storage>(shared: &Shared<S>, error: &LookupError) -> Unavailable {
-    if let Some(held_back) = shared.warnings.damage.pass() {
-        tracing::error!(%error, held_back, "a record could not be read");
-    }
-    Unavailable::StorageDamaged
-}
-
 /// From an entry of an account to the one before, one small read each.
 struct Walk<'a, S: Storage> {
     shared: &'a Shared<S>,
+    reader: &'a Reader<S>,
     account_id: &'a AccountId,
     next: Option<Address>,
     deadline: Instant,
 }
 
 impl<S: Storage> Walk<'_, S> {
-    fn step(&mut self) -> Result<Option<Entry>, Unavailable> {
+    fn step(&mut self) -> Result<Option<Entry>, NotRead> {
         let Some(address) = self.next else {
             return Ok(None);
         };
         if self.deadline <= Instant::now() {
-            return Err(Unavailable::Timeout);
+            return Err(NotRead::Unavailable(Unavailable::Timeout));
         }
         let read = self.read(address);
-        let entry = read.map_err(|error| damaged(self.shared, &error))?;
+        let entry = read.map_err(|error| self.shared.not_read(&error))?;
         Ok(Some(entry))
     }
 
     fn read(&mut self, address: Address) -> Result<Entry, LookupError> {
         let mismatch = || LookupError::Mismatch(address.to_u64());
-        let recorded = self.shared.reader.recorded(address)?;
+        let recorded = self.reader.recorded(address)?;
         let transfer = recorded.event.transfer().ok_or_else(mismatch)?;
         let entry = transfer.entry(self.account_id).ok_or_else(mismatch)?;
         let previous = if transfer.debit_account_id == *self.account_id {

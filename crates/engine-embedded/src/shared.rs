@@ -1,6 +1,6 @@
 //! What the writer and the readers share.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use journal::{Reader, Storage};
@@ -13,7 +13,11 @@ use crate::books::Books;
 pub(crate) struct Shared<S: Storage> {
     pub(crate) books: RwLock<Books>,
     pub(crate) reader: Reader<S>,
+    /// Of what is in memory.
+    pub(crate) at_hand: Reader<S>,
     status: AtomicU8,
+    /// How far the clock is ahead while it is not believed.
+    pub(crate) clock_ahead_s: AtomicU64,
     pub(crate) warnings: Warnings,
 }
 
@@ -25,6 +29,8 @@ pub(crate) struct Warnings {
     pub(crate) waiting: Throttle,
     /// A frame that had no room.
     pub(crate) no_room: Throttle,
+    /// A clock that is not believed.
+    pub(crate) clock: Throttle,
 }
 
 impl Default for Warnings {
@@ -34,6 +40,7 @@ impl Default for Warnings {
             damage: Throttle::new(INTERVAL),
             waiting: Throttle::new(INTERVAL),
             no_room: Throttle::new(INTERVAL),
+            clock: Throttle::new(INTERVAL),
         }
     }
 }
@@ -43,8 +50,14 @@ impl Default for Warnings {
 pub enum Status {
     /// It can.
     Ready,
+    /// The next segment cannot be created now, for want of descriptors or memory. Reads go on, and
+    /// so do writes once it can.
+    Overloaded,
     /// There is no space for the next segment. Reads go on, and so do writes once there is.
     StorageFull,
+    /// The clock jumped forward and is not believed. Reads go on, and so do writes once it is right
+    /// again, or was accepted at a start.
+    ClockJumped,
     /// A write or a sync failed: nothing more is written until a restart. Reads go on.
     StorageFailed,
 }
@@ -55,8 +68,18 @@ impl Status {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "ready",
+            Self::Overloaded => "overloaded",
             Self::StorageFull => "storage_full",
+            Self::ClockJumped => "clock_jumped",
             Self::StorageFailed => "storage_failed",
+        }
+    }
+
+    /// Whether writes go on by themselves once the cause has passed.
+    pub(crate) const fn passes(self) -> bool {
+        match self {
+            Self::Overloaded | Self::StorageFull | Self::ClockJumped => true,
+            Self::Ready | Self::StorageFailed => false,
         }
     }
 }
@@ -65,8 +88,10 @@ impl<S: Storage> Shared<S> {
     pub(crate) fn new(books: Books, reader: Reader<S>) -> Self {
         Self {
             books: RwLock::new(books),
+            at_hand: reader.at_hand(),
             reader,
             status: AtomicU8::new(0),
+            clock_ahead_s: AtomicU64::new(0),
             warnings: Warnings::default(),
         }
     }
@@ -74,7 +99,9 @@ impl<S: Storage> Shared<S> {
     pub(crate) fn status(&self) -> Status {
         match self.status.load(Ordering::Relaxed) {
             0 => Status::Ready,
-            1 => Status::StorageFull,
+            1 => Status::Overloaded,
+            2 => Status::StorageFull,
+            3 => Status::ClockJumped,
             _ => Status::StorageFailed,
         }
     }

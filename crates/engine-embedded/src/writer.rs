@@ -8,13 +8,14 @@
 //! gather: [`flush`].
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 use journal::{Address, Journal, Storage};
 use ledger::{
-    AtomicDecision, Batch, BatchId, Clock, Command, Decision, DueWalk, Event, Outcome, Ticker,
-    Timestamp, TransferId, Unavailable, decide, decide_atomic,
+    AtomicDecision, Batch, BatchId, Clock, ClockGuard, Command, Decision, DueWalk, Event, Outcome,
+    Ticker, Timestamp, TransferId, Unavailable, decide, decide_atomic,
 };
 use tokio::sync::oneshot;
 
@@ -48,16 +49,19 @@ const ROUND_EXPIRIES: usize = 1_024;
 /// How many more a call may need for the sake of its batches. One that needs more is `overloaded`;
 /// as many are applied all the same, so that asking again comes to an end.
 const CALL_EXPIRIES_MAX: usize = 16_384;
-/// How often it is looked for space while the storage is full and nothing arrives.
+/// How often room is looked for while there is none and nothing arrives.
 const SPACE_INTERVAL: Duration = Duration::from_secs(1);
 /// After how long an expiry is tried again whose pending transfer could not be read.
 const UNREADABLE_RETRY_S: u32 = 60;
+/// Likewise where there was no descriptor to read it with.
+const SHORTAGE_RETRY_S: u32 = 1;
 
 /// What the writer thread owns.
 pub(crate) struct Writer<S: Storage> {
     pub(crate) journal: Journal<S>,
     pub(crate) shared: Arc<Shared<S>>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock_guard: ClockGuard,
     pub(crate) ticker: Ticker,
     pub(crate) draft: Draft,
     pub(crate) waiting: Waiting,
@@ -133,7 +137,7 @@ impl<S: Storage> Writer<S> {
             })
         } else if !self.draft.expiries.is_empty() {
             receiver.recv_timeout(EXPIRY_INTERVAL)
-        } else if self.shared.status() == Status::StorageFull {
+        } else if self.shared.status().passes() {
             receiver.recv_timeout(SPACE_INTERVAL)
         } else {
             let received = receiver.recv();
@@ -217,7 +221,7 @@ impl<S: Storage> Writer<S> {
     }
 
     fn decide_batch(&mut self, batch: Batch) -> Result<Vec<Outcome>, Unavailable> {
-        let now = self.clock.now();
+        let now = self.now()?;
         self.expire(now)?;
         self.expire_for(batch.commands(), now)?;
         let bytes: usize = batch.commands().iter().map(record_bytes_max).sum();
@@ -230,19 +234,50 @@ impl<S: Storage> Writer<S> {
             Some(id) => atomic(working, id, commands, ticker, now),
         });
         decided.map_err(|error| {
-            if let Some(held_back) = self.shared.warnings.damage.pass() {
-                tracing::error!(
-                    %error, held_back,
-                    "a record could not be read back; the call is refused"
-                );
-            }
+            let unavailable = self.shared.unreadable(&error);
             if self.journal.open_frame_records() > records_before {
-                // Commands before the one that met the damage are decided.
+                // Commands before the one that could not be decided are.
                 Unavailable::LedgerUnavailable
             } else {
-                Unavailable::StorageDamaged
+                unavailable
             }
         })
+    }
+
+    /// The present time, if it is to be believed.
+    fn now(&mut self) -> Result<Timestamp, Unavailable> {
+        let judged = self
+            .clock_guard
+            .judge(self.clock.now(), self.clock.uptime());
+        let ahead_s = judged.map_or_else(|jumped| jumped.ahead.as_secs().max(1), |_| 0);
+        if self.shared.clock_ahead_s.swap(ahead_s, Ordering::Relaxed) != ahead_s {
+            self.metrics.clock_ahead(ahead_s);
+        }
+        let jumped = match judged {
+            Ok(now) => return Ok(now),
+            Err(jumped) => jumped,
+        };
+        self.shared.set_status(Status::ClockJumped);
+        if let Some(held_back) = self.shared.warnings.clock.pass() {
+            if jumped.leaves_no_room {
+                tracing::error!(
+                    ahead_s,
+                    held_back,
+                    "the clock, or the newest record, is past the last time that leaves room for a \
+                     hold: no writes are taken. Set the clock right; where records have such \
+                     times, restore the ledger from before"
+                );
+            } else {
+                tracing::error!(
+                    ahead_s,
+                    held_back,
+                    "the clock jumped {ahead_s} s ahead of what was expected: no writes are taken \
+                     and nothing expires. Set the clock right and it goes on by itself; if it is \
+                     right, restart with --accept-clock"
+                );
+            }
+        }
+        Err(Unavailable::ClockJumped)
     }
 
     fn begin_expiring(&mut self) {
@@ -315,7 +350,11 @@ impl<S: Storage> Writer<S> {
                         "a pending transfer that is due could not be read; it is tried again later"
                     );
                 }
-                let later = now.plus_seconds(UNREADABLE_RETRY_S);
+                let retry_s = match error.unavailable() {
+                    Unavailable::StorageDamaged => UNREADABLE_RETRY_S,
+                    _ => SHORTAGE_RETRY_S,
+                };
+                let later = now.plus_seconds(retry_s);
                 self.draft.expiries.postpone(pending_id, later);
             }
         }
@@ -328,8 +367,7 @@ impl<S: Storage> Writer<S> {
         if self.journal.failure().is_some() {
             return;
         }
-        let now = self.clock.now();
-        if let Err(unavailable) = self.expire(now)
+        if let Err(unavailable) = self.now().and_then(|now| self.expire(now))
             && let Some(held_back) = self.shared.warnings.waiting.pass()
         {
             let code = unavailable.code();
@@ -339,13 +377,14 @@ impl<S: Storage> Writer<S> {
         self.look_for_space();
     }
 
-    /// Whoever is told by the status alone that the storage is full sends no more writes, which
-    /// would show that there is space again: so it is looked for, enough for any one command.
+    /// Whoever is told by the status alone that nothing can be written sends no more writes, which
+    /// would show that it can again: so room is looked for, enough for any one command.
     fn look_for_space(&mut self) {
-        if self.shared.status() == Status::StorageFull
+        if self.shared.status().passes()
+            && self.now().is_ok()
             && self.make_room(3 * RECORD_BYTES_MAX, 2).is_ok()
         {
-            tracing::info!("there is space to write to again");
+            tracing::info!("writes are taken again");
         }
     }
 

@@ -166,6 +166,13 @@ impl Failure {
 }
 
 impl ReadError {
+    /// Whether nothing is wrong: the record has to be fetched from the disk, and the reader was to
+    /// wait for nothing.
+    #[must_use]
+    pub fn has_to_wait(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Whether nothing is wrong with the record: there was no descriptor or memory to read it with,
     /// and the call may be tried again.
     #[must_use]

@@ -99,7 +99,12 @@ pub(crate) fn open<S: Storage, E>(
     let number = walked.last_segment();
     let name = segment_name(number);
     let file = Arc::new(storage.open(&name).map_err(OpenError::io("open", &name))?);
-    let segments = Arc::new(Segments::new(storage, walked.segment_bytes, seal));
+    let segments = Arc::new(Segments::new(
+        storage,
+        walked.segment_bytes,
+        seal,
+        options.open_files_max,
+    ));
     segments.insert(number, Arc::clone(&file));
     let mut journal = Journal {
         segments,

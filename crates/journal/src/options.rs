@@ -51,6 +51,9 @@ pub struct Options {
     pub frame_bytes_max: usize,
     /// What `commit` waits for.
     pub durability: Durability,
+    /// How many sealed segments are kept open for readers, 256 by default; at least one. Where more
+    /// are read, the longest unused are closed.
+    pub open_files_max: usize,
     /// Whether the oldest segments may be retired ([`Journal::retire_before`]): the journal then
     /// begins with the oldest segment there is. Otherwise one without segment 0 is damaged.
     ///
@@ -64,6 +67,7 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             frame_bytes_max: 8 << 20,
             durability: Durability::Disk,
+            open_files_max: 256,
             retires: false,
         }
     }

@@ -7,7 +7,7 @@ use crate::address::Address;
 use crate::error::ReadError;
 use crate::format::{RECORD_HEADER_BYTES, RecordAt, SEGMENT_HEADER_BYTES, record_at};
 use crate::segments::Segments;
-use crate::storage::{Storage, read_full, segment_name};
+use crate::storage::{Storage, StorageFile, read_full, read_full_by, segment_name};
 
 /// Bytes read at first: most records are shorter, and a page holds it all the same.
 const GUESS_BYTES: u64 = 512;
@@ -16,12 +16,14 @@ const GUESS_BYTES: u64 = 512;
 /// after the journal is dropped.
 pub struct Reader<S: Storage> {
     segments: Arc<Segments<S>>,
+    waits: bool,
 }
 
 impl<S: Storage> Clone for Reader<S> {
     fn clone(&self) -> Self {
         Self {
             segments: Arc::clone(&self.segments),
+            waits: self.waits,
         }
     }
 }
@@ -34,7 +36,20 @@ impl<S: Storage> fmt::Debug for Reader<S> {
 
 impl<S: Storage> Reader<S> {
     pub(crate) fn new(segments: Arc<Segments<S>>) -> Self {
-        Self { segments }
+        Self {
+            segments,
+            waits: true,
+        }
+    }
+
+    /// A reader of what is in memory: whatever would have to be waited for fails
+    /// ([`ReadError::has_to_wait`]).
+    #[must_use]
+    pub fn at_hand(&self) -> Self {
+        Self {
+            segments: Arc::clone(&self.segments),
+            waits: false,
+        }
     }
 
     /// Puts the payload of the record at `address` into `buffer`, replacing what was there.
@@ -74,12 +89,23 @@ impl<S: Storage> Reader<S> {
         if offset < SEGMENT_HEADER_BYTES as u64 {
             return Err(damaged());
         }
-        let file = self.segments.file(number).map_err(io)?;
+        let file = if self.waits {
+            self.segments.file(number).map_err(io)?
+        } else {
+            let file = self.segments.open_file(number);
+            file.ok_or_else(|| io(std::io::ErrorKind::WouldBlock.into()))?
+        };
         let mut wanted = GUESS_BYTES.min(left);
         loop {
             // A segment's size, and so the record's, was checked to be far below the limits.
             buffer.resize(usize::try_from(wanted).map_err(|_| damaged())?, 0);
-            let filled = read_full(&*file, buffer, offset).map_err(io)?;
+            let filled = if self.waits {
+                read_full(&*file, buffer, offset)
+            } else {
+                let at_hand = |buffer: &mut [u8], offset| file.read_at_hand(buffer, offset);
+                read_full_by(at_hand, buffer, offset)
+            };
+            let filled = filled.map_err(io)?;
             let needed = match record_at(&self.segments.seal, address, &buffer[..filled]) {
                 RecordAt::Whole(payload) => {
                     let end = RECORD_HEADER_BYTES + payload.len();

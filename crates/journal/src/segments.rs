@@ -10,9 +10,6 @@ use parking_lot::RwLock;
 use crate::format::Seal;
 use crate::storage::{Storage, segment_name};
 
-/// Files kept open at once: well below the usual limit of 1,024 per process.
-const OPEN_FILES_MAX: usize = 256;
-
 /// An open segment and when it was last asked for.
 struct Open<F> {
     file: Arc<F>,
@@ -25,26 +22,35 @@ pub(crate) struct Segments<S: Storage> {
     pub(crate) segment_bytes: u64,
     pub(crate) seal: Seal,
     files: RwLock<HashMap<u64, Open<S::File>>>,
+    files_max: usize,
     clock: AtomicU64,
 }
 
 impl<S: Storage> Segments<S> {
-    pub(crate) fn new(storage: Arc<S>, segment_bytes: u64, seal: Seal) -> Self {
+    pub(crate) fn new(storage: Arc<S>, segment_bytes: u64, seal: Seal, files_max: usize) -> Self {
         Self {
             storage,
             segment_bytes,
             seal,
             files: RwLock::default(),
+            files_max: files_max.max(1),
             clock: AtomicU64::new(0),
         }
     }
 
+    /// The segment's file, if it is open.
+    pub(crate) fn open_file(&self, number: u64) -> Option<Arc<S::File>> {
+        let now = self.clock.fetch_add(1, Ordering::Relaxed);
+        let files = self.files.read();
+        let open = files.get(&number)?;
+        open.used.store(now, Ordering::Relaxed);
+        Some(Arc::clone(&open.file))
+    }
+
     /// The segment's file, opened if it is not.
     pub(crate) fn file(&self, number: u64) -> io::Result<Arc<S::File>> {
-        let now = self.clock.fetch_add(1, Ordering::Relaxed);
-        if let Some(open) = self.files.read().get(&number) {
-            open.used.store(now, Ordering::Relaxed);
-            return Ok(Arc::clone(&open.file));
+        if let Some(file) = self.open_file(number) {
+            return Ok(file);
         }
         let file = Arc::new(self.storage.open_read_only(&segment_name(number))?);
         self.insert(number, Arc::clone(&file));
@@ -60,7 +66,7 @@ impl<S: Storage> Segments<S> {
     pub(crate) fn insert(&self, number: u64, file: Arc<S::File>) {
         let used = AtomicU64::new(self.clock.fetch_add(1, Ordering::Relaxed));
         let mut files = self.files.write();
-        if files.len() >= OPEN_FILES_MAX && !files.contains_key(&number) {
+        if files.len() >= self.files_max && !files.contains_key(&number) {
             let oldest = files
                 .iter()
                 .min_by_key(|(_, open)| open.used.load(Ordering::Relaxed));
@@ -80,16 +86,18 @@ mod tests {
 
     #[test]
     fn the_longest_unused_are_closed() {
+        const MAX: usize = 20;
         let storage = Arc::new(FaultyStorage::new(1));
-        let segments = Segments::new(Arc::clone(&storage), 4096, Seal::new(JournalId([1; 16])));
-        let many = OPEN_FILES_MAX as u64 + 50;
+        let seal = Seal::new(JournalId([1; 16]));
+        let segments = Segments::new(Arc::clone(&storage), 4096, seal, MAX);
+        let many = MAX as u64 + 50;
         for number in 0..many {
             storage.create(&segment_name(number)).unwrap();
             segments.file(number).unwrap();
             segments.file(0).unwrap();
         }
         let files = segments.files.read();
-        assert_eq!(files.len(), OPEN_FILES_MAX);
+        assert_eq!(files.len(), MAX);
         assert!(files.contains_key(&0) && files.contains_key(&(many - 1)));
         assert!(!files.contains_key(&1));
     }

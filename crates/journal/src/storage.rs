@@ -70,6 +70,12 @@ pub trait StorageFile: Send + Sync + 'static {
     /// Reads up to `buffer.len()` bytes from `offset`; 0 at or past the end.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// As [`StorageFile::read_at`], but fails with [`io::ErrorKind::WouldBlock`] where the bytes are
+    /// not in memory and would have to be waited for. A storage that never waits need not tell.
+    fn read_at_hand(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_at(buffer, offset)
+    }
+
     /// Writes all the bytes at `offset`; durable only after [`StorageFile::sync`]. After an error
     /// any part of them may be there.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
@@ -92,9 +98,22 @@ pub(crate) fn read_full(
     buffer: &mut [u8],
     offset: u64,
 ) -> io::Result<usize> {
+    read_full_by(
+        |buffer, offset| file.read_at(buffer, offset),
+        buffer,
+        offset,
+    )
+}
+
+/// Likewise, by a way of reading.
+pub(crate) fn read_full_by(
+    read: impl Fn(&mut [u8], u64) -> io::Result<usize>,
+    buffer: &mut [u8],
+    offset: u64,
+) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+        match read(&mut buffer[filled..], offset + filled as u64) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

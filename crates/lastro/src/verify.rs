@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use engine_embedded::Verified;
 use journal::{FileStorage, Head, Opened, Scanned, Tail};
+use ledger::Clock;
 
+use crate::clock::{self, SystemClock};
 use crate::database::DatabaseSettings;
 
 #[derive(clap::Args)]
@@ -78,6 +80,15 @@ fn verify_ledger(storage: FileStorage, options: &Options) -> anyhow::Result<Exit
     let verified = engine_embedded::verify(storage, journal_options, options.read_only)
         .with_context(|| format!("{place} could not be verified"))?;
     print(&verified);
+    if let Some(ahead) = clock::ahead(verified.audit.newest, SystemClock.now()) {
+        println!(
+            "TIMES IN THE FUTURE: the newest record is {} s later than this machine's clock. Holds \
+             end by the records' times and new records follow them. Look which clock was wrong; if \
+             it was the ledger's, restore it from before",
+            ahead.as_secs()
+        );
+        return Ok(ExitCode::FAILURE);
+    }
     if verified.is_clean() {
         println!("clean: the chain is whole and every record keeps the rules");
         Ok(ExitCode::SUCCESS)

@@ -153,6 +153,9 @@ pub enum Unavailable {
     Overloaded,
     /// Nothing was done: there is no space to write to. Reads go on.
     StorageFull,
+    /// Nothing was done: the ledger's clock jumped forward, and nobody has accepted that yet. Reads
+    /// go on.
+    ClockJumped,
     /// The outcome is unknown: the deadline passed. Ask again with the same id.
     Timeout,
     /// The outcome is unknown: a write or a sync failed. Nothing more is written.
@@ -172,6 +175,7 @@ impl Unavailable {
         match self {
             Self::Overloaded => "overloaded",
             Self::StorageFull => "storage_full",
+            Self::ClockJumped => "clock_jumped",
             Self::Timeout => "timeout",
             Self::StorageFailed => "storage_failed",
             Self::LedgerUnavailable => "ledger_unavailable",
@@ -184,9 +188,11 @@ impl Unavailable {
     #[must_use]
     pub const fn nothing_done(self) -> bool {
         match self {
-            Self::Overloaded | Self::StorageFull | Self::StorageDamaged | Self::NotSupported => {
-                true
-            }
+            Self::Overloaded
+            | Self::StorageFull
+            | Self::ClockJumped
+            | Self::StorageDamaged
+            | Self::NotSupported => true,
             Self::Timeout | Self::StorageFailed | Self::LedgerUnavailable => false,
         }
     }
@@ -197,6 +203,9 @@ impl fmt::Display for Unavailable {
         f.write_str(match self {
             Self::Overloaded => "too much is waiting already; nothing was done",
             Self::StorageFull => "there is no space left to write to; nothing was done",
+            Self::ClockJumped => {
+                "the ledger's clock jumped forward and is not believed; nothing was done"
+            }
             Self::Timeout => "the deadline passed; ask again with the same id",
             Self::StorageFailed => "a write failed and nothing more is written; ask again later",
             Self::LedgerUnavailable => "the ledger does not answer; ask again with the same id",

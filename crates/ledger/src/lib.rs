@@ -15,6 +15,7 @@
 mod account;
 mod batch;
 mod claims;
+mod clock_guard;
 mod command;
 mod currency;
 mod decide;
@@ -38,6 +39,7 @@ pub use batch::{
     AtomicDecision, BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, Batch, BatchInvalid, decide_atomic,
 };
 pub use claims::{Claims, ClaimsLease, HealthReport, HealthTurn};
+pub use clock_guard::{ClockBounds, ClockGuard, ClockJumped, TIME_MAX};
 pub use command::{AcceptPayment, Command, Field, MoveMoney, OpenAccount};
 pub use currency::{Currency, InvalidCurrency, Listing, NotCurrent};
 pub use decide::{Decision, decide};

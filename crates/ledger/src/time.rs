@@ -1,6 +1,7 @@
 //! Time as the ledger knows it: handed in, never read.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +63,14 @@ pub struct Millis(pub u64);
 pub trait Clock: Send + Sync + 'static {
     /// The present time.
     fn now(&self) -> Timestamp;
+
+    /// The time since the machine's start, which never jumps and goes on while it sleeps; `None`
+    /// where nobody knows it: then no jump of the clock is found (see [`ClockGuard`]).
+    ///
+    /// [`ClockGuard`]: crate::ClockGuard
+    fn uptime(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// Turns a clock into timestamps that strictly increase: a clock that stands still or steps back

@@ -99,6 +99,8 @@ impl Options {
             segment_bytes: self.segment_bytes,
             frame_bytes_max: usize::try_from(frame_bytes_max).unwrap_or(usize::MAX),
             durability: self.durability,
+            // They are read in order.
+            open_files_max: 16,
             retires: true,
         }
     }

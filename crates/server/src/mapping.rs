@@ -108,7 +108,7 @@ impl From<Unavailable> for Problem {
             Unavailable::Overloaded | Unavailable::LedgerUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, Some(1))
             }
-            Unavailable::StorageFull | Unavailable::StorageFailed => {
+            Unavailable::StorageFull | Unavailable::StorageFailed | Unavailable::ClockJumped => {
                 (StatusCode::SERVICE_UNAVAILABLE, Some(30))
             }
             Unavailable::Timeout => (StatusCode::GATEWAY_TIMEOUT, None),

@@ -79,6 +79,7 @@ impl Auditor {
                 ));
             }
         }
+        self.audit.newest = self.last;
         self.audit.accounts_count = self.accounts.len() as u64;
         self.audit.balances = balances;
         self.audit

@@ -13,7 +13,7 @@ use std::convert::Infallible;
 use std::fmt;
 
 use journal::{Head, Journal, Opened, Scanned, Storage, Visited};
-use ledger::Currency;
+use ledger::{Currency, Timestamp};
 
 use auditor::Auditor;
 
@@ -55,6 +55,8 @@ pub struct Audit {
     /// What all balances of a currency sum to: always 0. Modulo 2^64, as the totals of the system's
     /// accounts are.
     pub balances: BTreeMap<Currency, i64>,
+    /// The newest record's time; the start of time where there is none.
+    pub newest: Timestamp,
     /// How many rules are broken.
     pub findings_count: u64,
     /// The first of them.

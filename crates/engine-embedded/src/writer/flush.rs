@@ -40,6 +40,13 @@ impl<S: Storage> Writer<S> {
                 self.fail(&failure);
                 Err(Unavailable::StorageFailed)
             }
+            Err(error @ BeginError::Short { .. }) => {
+                self.shared.set_status(Status::Overloaded);
+                if let Some(held_back) = self.shared.warnings.no_room.pass() {
+                    tracing::warn!(%error, held_back, "writes are refused: {error}");
+                }
+                Err(Unavailable::Overloaded)
+            }
             Err(error @ (BeginError::Late | BeginError::TooLarge { .. })) => {
                 if let Some(held_back) = self.shared.warnings.no_room.pass() {
                     tracing::warn!(%error, held_back, "no room for a frame");

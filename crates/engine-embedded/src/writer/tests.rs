@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use journal::faulty::FaultyStorage;
 use ledger::{
-    AccountId, Batch, BatchId, Command, Currency, MoveMoney, OpenAccount, Outcome, Ticker,
-    TransferId, Unavailable,
+    AccountId, Batch, BatchId, ClockBounds, ClockGuard, Command, Currency, MoveMoney, OpenAccount,
+    Outcome, Ticker, TransferId, Unavailable,
 };
 use testkit::ManualClock;
 use tokio::sync::oneshot::error::TryRecvError;
@@ -54,6 +54,7 @@ fn idle_writer_over(
         shared: Arc::new(Shared::new(books, journal.reader())),
         journal,
         clock: clock.clone(),
+        clock_guard: ClockGuard::after(last, ClockBounds::default()),
         ticker: Ticker::after(last),
         draft,
         waiting,

@@ -69,10 +69,8 @@ impl<S: Storage> Bank<S> {
     }
 
     pub(crate) fn transfer(&self, id: u128) -> Result<Option<UsedTransfer>, Unavailable> {
-        wait(
-            self.engine
-                .transfer(TransferId::from_u128(id), Instant::now()),
-        )
+        let deadline = Instant::now() + PATIENCE;
+        wait(self.engine.transfer(TransferId::from_u128(id), deadline))
     }
 }
 

@@ -51,6 +51,50 @@ fn a_full_disk_refuses_writes_until_space_is_freed() {
     assert_eq!(bank.account("a").entry_count, deposits as u64 + 1);
 }
 
+/// At the limit of open files the next segment cannot be created and old ones cannot be opened:
+/// what needs them is refused for now, and goes on by itself.
+#[test]
+fn a_shortage_of_descriptors_refuses_what_needs_one_until_it_is_over() {
+    let storage = FaultyStorage::new(1);
+    let bank = Bank::open(storage.clone(), small(16, 12));
+    bank.open_accounts(&["a"]);
+    for id in 1..=200 {
+        bank.give(deposit(id, "a", 10));
+    }
+    drop(bank);
+    // What was read before is open no more.
+    let storage = storage.kill();
+    let bank = Bank::open(storage.clone(), small(16, 12));
+    storage.set_shortage(true);
+    let overloaded = Unavailable::Overloaded;
+    assert_eq!(bank.transfer(1), Err(overloaded));
+    assert_eq!(bank.submit(vec![deposit(1, "a", 10)]), Err(overloaded));
+    let mut id = 1_000;
+    let refused = loop {
+        match bank.submit(vec![deposit(id, "a", 1)]) {
+            Ok(_) => id += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(refused, overloaded);
+    assert_eq!(bank.engine.status(), Status::Overloaded);
+    assert_eq!(bank.transfer(id), Ok(None));
+    let before = bank.account("a");
+    assert_eq!(before.entry_count, (200 + id - 1_000) as u64);
+
+    storage.set_shortage(false);
+    let over = Instant::now();
+    while bank.engine.status() != Status::Ready {
+        assert!(over.elapsed() < Duration::from_secs(20));
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(bank.give(deposit(id, "a", 1)).code(), "created");
+    assert_eq!(bank.give(deposit(1, "a", 10)).code(), "exists");
+    drop(bank);
+    let bank = Bank::open(storage.crash(), small(16, 12));
+    assert_eq!(bank.account("a").entry_count, before.entry_count + 1);
+}
+
 /// A proxy that is told not to send requests sends none that would find the space.
 #[test]
 fn space_that_was_freed_is_found_without_a_write() {

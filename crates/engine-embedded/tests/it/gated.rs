@@ -1,4 +1,5 @@
-//! A storage whose syncs wait at a gate while it is closed, and that counts reads.
+//! A storage whose syncs wait at a gate while it is closed, whose reads wait at another one, and that
+//! counts reads.
 
 use std::io;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ struct Gate {
     state: Mutex<State>,
     changed: Condvar,
     reads: AtomicU64,
+    is_slow: Mutex<bool>,
+    is_fast: Condvar,
 }
 
 #[derive(Default)]
@@ -74,6 +77,17 @@ impl Gated {
         while state.waiting == 0 || state.last_thread.as_deref() != Some(thread) {
             self.gate.changed.wait(&mut state);
         }
+    }
+
+    /// From now on nothing is in memory, and reads wait until it is over.
+    pub(crate) fn stall_reads(&self) {
+        *self.gate.is_slow.lock() = true;
+    }
+
+    /// Reads go on.
+    pub(crate) fn end_stall(&self) {
+        *self.gate.is_slow.lock() = false;
+        self.gate.is_fast.notify_all();
     }
 
     /// How often files were read.
@@ -157,8 +171,20 @@ impl Storage for Gated {
 
 impl StorageFile for GatedFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut is_slow = self.gate.is_slow.lock();
+        while *is_slow {
+            self.gate.is_fast.wait(&mut is_slow);
+        }
+        drop(is_slow);
         self.gate.reads.fetch_add(1, Ordering::SeqCst);
         self.inner.read_at(buffer, offset)
+    }
+
+    fn read_at_hand(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        if *self.gate.is_slow.lock() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.read_at(buffer, offset)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

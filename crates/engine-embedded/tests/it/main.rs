@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bank;
+mod clocks;
+mod cold;
 mod conformance;
 mod crashes;
 mod damage;

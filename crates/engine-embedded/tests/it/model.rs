@@ -104,22 +104,22 @@ pub(crate) fn compare<S: Storage>(engine: &EmbeddedEngine<S>, books: &Books) {
     let count = books.accounts().count();
     assert_eq!(engine.accounts_count(), count);
     for (id, account) in books.accounts() {
-        let got = wait(engine.account(id.clone(), Instant::now()));
+        let got = wait(engine.account(id.clone(), Instant::now() + PATIENCE));
         assert_eq!(got.unwrap().as_ref(), Some(account), "account {id}");
         compare_statement(engine, books, id);
     }
     for id in transfer_ids(books) {
-        let got = wait(engine.transfer(id, Instant::now()));
+        let got = wait(engine.transfer(id, Instant::now() + PATIENCE));
         assert_eq!(got.unwrap(), books.state().transfer(id), "transfer {id}");
     }
     assert_eq!(engine.transfer_ids_count(), transfer_ids(books).len());
     for id in payment_ids(books) {
-        let got = wait(engine.payment(id, Instant::now()));
+        let got = wait(engine.payment(id, Instant::now() + PATIENCE));
         assert_eq!(got.unwrap(), books.state().payment(id), "payment {id}");
     }
-    let got = wait(engine.payments_due(EVERY_DUE, Instant::now()));
+    let got = wait(engine.payments_due(EVERY_DUE, Instant::now() + PATIENCE));
     assert_eq!(got.unwrap(), payments_due(books));
-    let got = wait(engine.payments_summary(None, None, Instant::now()));
+    let got = wait(engine.payments_summary(None, None, Instant::now() + PATIENCE));
     assert_eq!(got.unwrap(), summary(books));
 }
 

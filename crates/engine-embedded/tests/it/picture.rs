@@ -1,7 +1,6 @@
 //! All that an engine can be read, as text.
 
 use std::fmt::{Debug, Write};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use ledger::{
@@ -25,7 +24,7 @@ pub(crate) struct Ids {
 /// Every read of these ids, one to a line.
 pub(crate) fn picture(engine: &dyn Engine, ids: &Ids) -> String {
     let mut text = String::new();
-    let deadline = Instant::now();
+    let deadline = Instant::now() + Duration::from_secs(20);
     for id in &ids.accounts {
         let account = read(engine.account(id.clone(), deadline));
         line(&mut text, &format!("account {id}"), account);
@@ -77,16 +76,11 @@ fn statement(engine: &dyn Engine, id: &AccountId, text: &mut String) {
     }
 }
 
-/// Reads never wait.
-fn read<T>(mut answer: Answer<'_, T>) -> T {
-    match answer
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
-    {
-        Poll::Ready(Ok(answer)) => answer,
-        Poll::Ready(Err(unavailable)) => panic!("{unavailable}"),
-        Poll::Pending => panic!("a read waits"),
-    }
+fn read<T>(answer: Answer<'_, T>) -> T {
+    // What is not in memory is read by another thread, within the deadline.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().build().unwrap();
+    runtime.block_on(answer).unwrap()
 }
 
 fn line(text: &mut String, what: &str, answer: impl Debug) {

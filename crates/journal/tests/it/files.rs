@@ -165,3 +165,29 @@ fn a_torn_end_is_cut_and_kept() {
     drop(journal);
     assert_eq!(open(directory.path()).2, kept);
 }
+
+/// What is at hand is the same as what is read with patience, and never damaged for want of it.
+#[test]
+fn a_reader_of_what_is_at_hand_waits_for_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut journal, _, mut kept) = open(folder.path());
+    for number in 0..40 {
+        append(&mut journal, &[vec![number; 700]], 1, &mut kept);
+    }
+    drop(journal);
+    let (journal, _, _) = open(folder.path());
+    let (patient, at_hand) = (journal.reader(), journal.reader().at_hand());
+    let (mut first, mut again) = (Vec::new(), Vec::new());
+    // Its file is not open yet.
+    let error = at_hand.record(kept[0].0, &mut first).unwrap_err();
+    assert!(error.has_to_wait(), "{error}");
+    for (address, payload, _) in &kept {
+        patient.record(*address, &mut first).unwrap();
+        assert_eq!(first, *payload);
+        match at_hand.record(*address, &mut again) {
+            Ok(()) => assert_eq!(again, *payload),
+            // A file system that does not know what it has at hand.
+            Err(error) => assert!(error.has_to_wait(), "{error}"),
+        }
+    }
+}

@@ -8,9 +8,11 @@ use anyhow::{Context, bail};
 use clap::builder::FalseyValueParser;
 use engine_remote::LedgerAddress;
 use journal::Durability;
+use ledger::ClockBounds;
 use serde::Deserialize;
 use server::{Hosts, ListenAddress};
 
+use crate::clock::ClockOptions;
 use crate::database::DatabaseSettings;
 
 use super::outbox::OutboxConfig;
@@ -85,6 +87,8 @@ pub(crate) struct Options {
     tls: TlsOptions,
     #[command(flatten)]
     database: DatabaseSettings,
+    #[command(flatten)]
+    clock: ClockOptions,
     /// How much of the disk operations may take that wait to be applied; 0: none are taken
     /// [default: 1 GiB; 0 for a ledger node, and for everything in one process over a database].
     #[arg(long, env = "LASTRO_OUTBOX_BYTES_MAX", value_name = "BYTES")]
@@ -131,6 +135,7 @@ struct File {
     database_statement_timeout_ms: Option<u64>,
     redis_url: Option<String>,
     outbox_bytes_max: Option<u64>,
+    clock_jump_max_s: Option<u64>,
     no_migrate: Option<bool>,
     role: Option<String>,
     grpc_listen: Option<String>,
@@ -205,6 +210,7 @@ pub(crate) struct Config {
     pub(crate) grpc_listen: Option<ListenAddress>,
     pub(crate) grpc_tls: Option<GrpcTlsFiles>,
     pub(crate) outbox_bytes_max: u64,
+    pub(crate) clock: ClockBounds,
     pub(crate) payments: Option<payments::Config>,
     pub(crate) enable_purge: bool,
     pub(crate) insecure: bool,
@@ -254,6 +260,12 @@ impl Config {
             ledger: options.ledger.or(file.ledger),
             tls: tls.of_ledger()?,
         })?;
+        if !matches!(engine, EngineConfig::Embedded) && options.clock.is_any() {
+            bail!(
+                "--clock-jump-max-s and --accept-clock are for the process whose clock the ledger \
+                 has: over PostgreSQL and Redis it is the database's"
+            );
+        }
         Ok(Self {
             demo: options.demo || file.demo.unwrap_or(false),
             listen: address("listen", listen.as_deref().unwrap_or("127.0.0.1:9999"))?,
@@ -285,6 +297,7 @@ impl Config {
                     (Role::All | Role::Api, _) => OUTBOX_BYTES_MAX,
                 }),
             engine,
+            clock: options.clock.bounds(file.clock_jump_max_s),
             role,
             grpc_listen: match grpc_listen {
                 Some(text) => Some(address("grpc-listen", &text)?),
@@ -456,6 +469,13 @@ impl fmt::Display for Config {
                 writeln!(f, "engine          embedded")?;
                 writeln!(f, "data_dir        {}", self.data_dir.display())?;
                 writeln!(f, "durability      {}", durability(self.durability))?;
+                let jump_max_s = self.clock.jump_max.as_secs();
+                let accepted = if self.clock.is_accepted {
+                    ", believed at this start (--accept-clock)"
+                } else {
+                    ""
+                };
+                writeln!(f, "clock           may jump {jump_max_s} s{accepted}")?;
             }
             EngineConfig::Postgres { url, options } => {
                 writeln!(f, "engine          postgres")?;

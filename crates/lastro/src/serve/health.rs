@@ -26,13 +26,19 @@ impl EmbeddedHealth {
 
 impl Health for EmbeddedHealth {
     fn readiness(&self) -> Readiness {
-        let status = self.engine.upgrade().map(|engine| engine.status());
+        let engine = self.engine.upgrade();
+        let ahead_s = engine.as_ref().and_then(|engine| engine.clock_ahead_s());
+        let status = engine.map(|engine| engine.status());
         let readiness = match status {
             Some(Status::Ready) => Readiness::ready(),
             Some(status) => Readiness::not_ready(status.as_str()),
             None => Readiness::not_ready("ledger_unavailable"),
         };
-        readiness.with("durability", self.durability.to_string())
+        let readiness = readiness.with("durability", self.durability.to_string());
+        match ahead_s {
+            None => readiness,
+            Some(ahead_s) => readiness.with("clock_ahead_s", ahead_s),
+        }
     }
 }
 

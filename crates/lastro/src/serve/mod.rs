@@ -4,6 +4,7 @@ mod config;
 mod demo;
 mod health;
 mod open;
+mod open_files;
 mod outbox;
 mod payments;
 mod tls;
@@ -18,8 +19,8 @@ use ::payments::{Alone, Dispatch, WithoutPayments};
 use anyhow::{Context, bail};
 use ledger::{Claims, Clock, Engine};
 use metrics_exporter_prometheus::PrometheusHandle;
-use rustix::process::{Resource, getrlimit, setrlimit};
 use server::{App, GrpcLimits, Limits, Listener, ServerTls};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -27,6 +28,7 @@ use crate::clock::SystemClock;
 pub(crate) use config::Options;
 use config::{Config, EngineConfig, Role};
 use open::{Opened, open};
+use open_files::OpenFiles;
 use outbox::OutboxHealth;
 
 /// How long requests in progress may take to finish once the server was told to stop.
@@ -36,7 +38,8 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let config = Config::resolve(options)?;
     println!("lastro {}\n{config}", env!("CARGO_PKG_VERSION"));
     crate::log::start()?;
-    raise_open_files_limit();
+    let files = OpenFiles::plan(open_files::raise_limit(), &config)?;
+    files.report();
     let recorder = install_metrics(&config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -49,7 +52,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
         mut health,
         durability,
         claims,
-    } = runtime.block_on(open(&config, &clock))?;
+    } = runtime.block_on(open(&config, &files, &clock))?;
     tell_info(durability);
     let (dispatch, engine) = runtime.block_on(async { dispatch(&config, engine, claims, &clock) });
     let mut outbox = None;
@@ -64,11 +67,27 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
         operations: outbox.clone().map(|outbox| outbox as Arc<dyn Operations>),
         clock,
         health,
-        limits: Limits::default(),
+        limits: Limits {
+            connections_max: files.http_connections_max,
+            ..Limits::default()
+        },
         hosts: config.hosts(),
         is_purge_enabled: config.enable_purge,
     };
-    let served = runtime.block_on(serve(&config, engine.as_ref(), app, recorder));
+    let probes = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("lastro-metrics")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime of the metrics")?;
+    let served = runtime.block_on(serve(
+        &config,
+        &files,
+        engine.as_ref(),
+        app,
+        recorder,
+        &probes,
+    ));
     if let Some(outbox) = outbox {
         runtime.block_on(outbox::stop(&outbox));
     }
@@ -134,20 +153,13 @@ fn tell_info(durability: String) {
     .set(1.0);
 }
 
-/// Every connection is a file: as many as this process may open, not what shells allow at first.
-fn raise_open_files_limit() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "the limit of open files stays as it is");
-    }
-}
-
 async fn serve(
     config: &Config,
+    files: &OpenFiles,
     engine: &dyn Engine,
     app: App,
     recorder: Option<PrometheusHandle>,
+    probes: &Runtime,
 ) -> anyhow::Result<()> {
     // The stop must be heard from the first request on.
     let stop = stop_signal()?;
@@ -167,12 +179,21 @@ async fn serve(
         Some(files) => Some(files.load()?),
         None => None,
     };
-    let metrics_listener = match &config.metrics_listen {
-        Some(address) => Some(server::bind(address).await?),
+    let metrics_listener = match config.metrics_listen.clone() {
+        Some(address) => Some(
+            probes
+                .spawn(async move { server::bind(&address).await })
+                .await??,
+        ),
         None => None,
     };
-    let metrics = serve_metrics(metrics_listener.zip(recorder), stop.clone());
-    let grpc = serve_grpc(grpc_listener, app.clone(), grpc_tls, stop.clone());
+    // In a thread that does nothing else: what is measured must not be in the way of measuring.
+    let metrics = probes.spawn(serve_metrics(metrics_listener.zip(recorder), stop.clone()));
+    let limits = GrpcLimits {
+        connections_max: files.grpc_connections_max,
+        ..GrpcLimits::default()
+    };
+    let grpc = serve_grpc(grpc_listener, app.clone(), limits, grpc_tls, stop.clone());
     let face = async {
         match config.role {
             Role::Ledger => server::serve_probes(listener, app, stopped(stop), STOP_TIMEOUT).await,
@@ -181,7 +202,8 @@ async fn serve(
             }
         }
     };
-    let (face, grpc_cut, ()) = tokio::join!(face, grpc, metrics);
+    let (face, grpc_cut, metrics) = tokio::join!(face, grpc, metrics);
+    metrics.context("the metrics' task panicked")?;
     let requests_cut = face.requests_cut + grpc_cut;
     if requests_cut > 0 {
         bail!("{requests_cut} requests were cut after {STOP_TIMEOUT:?}");
@@ -193,13 +215,13 @@ async fn serve(
 async fn serve_grpc(
     listener: Option<Listener>,
     app: App,
+    limits: GrpcLimits,
     tls: Option<ServerTls>,
     stop: watch::Receiver<bool>,
 ) -> usize {
     let Some(listener) = listener else {
         return 0;
     };
-    let limits = GrpcLimits::default();
     let stopped = stopped(stop);
     let served = server::serve_grpc(listener, app, limits, tls, stopped, STOP_TIMEOUT).await;
     served.requests_cut

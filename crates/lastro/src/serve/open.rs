@@ -12,6 +12,7 @@ use server::Health;
 
 use super::config::{Config, EngineConfig};
 use super::health::{EmbeddedHealth, PostgresHealth, RemoteHealth};
+use super::open_files::OpenFiles;
 use super::payments;
 
 /// An engine, and who knows how it is.
@@ -25,10 +26,14 @@ pub(super) struct Opened {
 }
 
 /// Opens the engine; needs to be in a runtime.
-pub(super) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Opened> {
+pub(super) async fn open(
+    config: &Config,
+    files: &OpenFiles,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Opened> {
     match &config.engine {
         EngineConfig::Embedded => {
-            let engine = Arc::new(embedded(config, clock)?);
+            let engine = Arc::new(embedded(config, files, clock)?);
             let health = Arc::new(EmbeddedHealth::new(&engine, config.durability));
             Ok(Opened {
                 engine,
@@ -77,12 +82,18 @@ pub(super) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Res
     }
 }
 
-fn embedded(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<EmbeddedEngine> {
+fn embedded(
+    config: &Config,
+    files: &OpenFiles,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<EmbeddedEngine> {
     let place = config.data_dir.display();
     let storage =
         FileStorage::open(&config.data_dir).with_context(|| format!("cannot open {place}"))?;
     let mut options = engine_embedded::Options::default();
+    options.clock = config.clock;
     options.journal.durability = config.durability;
+    options.journal.open_files_max = files.segments_max;
     let (engine, recovery) = EmbeddedEngine::open(storage, options, Arc::clone(clock))
         .with_context(|| format!("cannot open the ledger in {place}"))?;
     report(&recovery);

@@ -6,6 +6,7 @@ mod challenge;
 mod commands;
 mod kill;
 mod nodes;
+mod open_files;
 mod outbox;
 mod payments;
 mod postgres;

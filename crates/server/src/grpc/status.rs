@@ -125,6 +125,7 @@ mod tests {
         for reason in [
             Unavailable::Overloaded,
             Unavailable::StorageFull,
+            Unavailable::ClockJumped,
             Unavailable::Timeout,
             Unavailable::StorageFailed,
             Unavailable::LedgerUnavailable,

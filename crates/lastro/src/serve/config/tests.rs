@@ -13,6 +13,7 @@ fn options() -> Options {
         engine: None,
         database_url: None,
         database: DatabaseSettings::default(),
+        clock: ClockOptions::default(),
         redis_url: None,
         outbox_bytes_max: None,
         no_migrate: false,

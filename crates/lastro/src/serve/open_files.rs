@@ -1,0 +1,109 @@
+//! Who may have how many of the files that this process may open: every connection is one.
+//!
+//! What the ledger needs comes first, so that a flood of connections leaves it the descriptors for
+//! its next segment; what is left is for connections.
+
+use anyhow::ensure;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use server::{GrpcLimits, Limits};
+
+use super::config::{Config, EngineConfig, Role};
+
+/// The runtime, listeners, the log, locks, and the folders' own files.
+const OWN: usize = 64;
+/// Connections of whoever asks for metrics.
+const METRICS: usize = 64;
+/// Connections to databases and to the ledger node.
+const OUTGOING: usize = 64;
+/// Connections to payment processors.
+const PROCESSORS: usize = 128;
+/// With fewer connections than these nothing can be served well.
+const CONNECTIONS_MIN: usize = 32;
+
+/// How many files each may open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OpenFiles {
+    limit: usize,
+    /// Sealed segments of the ledger's journal, for readers.
+    pub(super) segments_max: usize,
+    pub(super) http_connections_max: usize,
+    pub(super) grpc_connections_max: usize,
+}
+
+impl OpenFiles {
+    /// Shares out what `limit` allows.
+    pub(super) fn plan(limit: usize, config: &Config) -> anyhow::Result<Self> {
+        let segments_max = match config.engine {
+            EngineConfig::Embedded => (limit / 16).clamp(8, 256),
+            EngineConfig::Postgres { .. }
+            | EngineConfig::Remote { .. }
+            | EngineConfig::WriteBehind(_) => 0,
+        };
+        let processors = config.payments.as_ref().map_or(0, |_| PROCESSORS);
+        let needed = OWN + METRICS + OUTGOING + processors + segments_max;
+        ensure!(
+            limit >= needed + CONNECTIONS_MIN,
+            "this process may open {limit} files, and needs at least {}: raise the limit (ulimit \
+             -n, LimitNOFILE= of systemd)",
+            needed + CONNECTIONS_MIN
+        );
+        let left = limit - needed;
+        let grpc_share = match (&config.grpc_listen, config.role) {
+            (None, _) => 0,
+            (Some(_), Role::Ledger) => left / 2,
+            (Some(_), Role::All | Role::Api) => left / 4,
+        };
+        let grpc_connections_max = grpc_share.min(GrpcLimits::default().connections_max);
+        let http_share = left - grpc_connections_max;
+        Ok(Self {
+            limit,
+            segments_max,
+            http_connections_max: http_share.min(Limits::default().connections_max),
+            grpc_connections_max,
+        })
+    }
+
+    /// Says what was planned.
+    pub(super) fn report(&self) {
+        let Self {
+            limit,
+            segments_max,
+            http_connections_max,
+            grpc_connections_max,
+        } = *self;
+        let usual = Limits::default().connections_max;
+        if http_connections_max < usual {
+            tracing::warn!(
+                limit,
+                http_connections_max,
+                grpc_connections_max,
+                segments_max,
+                "this process may open {limit} files: it serves at most {http_connections_max} \
+                 connections over HTTP instead of {usual}, and {grpc_connections_max} over gRPC. \
+                 For more raise the limit (ulimit -n, LimitNOFILE= of systemd)"
+            );
+        } else {
+            tracing::info!(
+                limit,
+                http_connections_max,
+                grpc_connections_max,
+                segments_max,
+                "this process may open {limit} files"
+            );
+        }
+    }
+}
+
+/// Raises the limit to what this process may have, not what shells allow at first. Returns it.
+pub(super) fn raise_limit() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+    // Without a limit there is more than anybody needs.
+    let current = getrlimit(Resource::Nofile).current;
+    current.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    })
+}
