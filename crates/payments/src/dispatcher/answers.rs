@@ -51,6 +51,16 @@ impl Dispatcher {
         {
             return self.release(id, pin, effects);
         }
+        #[cfg(test)]
+        if self.planted == Some(super::Planted::DenialBelieved)
+            && !pin.is_unclear
+            && matches!(
+                answer,
+                Answer::NotRecorded(_) | Answer::Refused | Answer::Misdirected
+            )
+        {
+            return self.release(id, pin, effects);
+        }
         match answer {
             Answer::Recorded => self.settle(id, pin, pin.requested_at, effects),
             Answer::AlreadyRecorded => {
@@ -63,28 +73,20 @@ impl Dispatcher {
                 self.question_later(id, pin, now);
             }
             Answer::NotRecorded(why) if !why.was_answered() => self.release(id, pin, effects),
-            Answer::NotRecorded(_) | Answer::Misdirected => self.denied(id, pin, now, effects),
+            Answer::NotRecorded(_) | Answer::Misdirected => self.denied(id, pin, now),
             Answer::Refused => {
                 if let Some(held) = self.held.get_mut(&id) {
                     held.refused_by |= 1 << pin.processor;
                 }
                 self.processors[pin.processor].refusals_count += 1;
-                self.denied(id, pin, now, effects);
+                self.denied(id, pin, now);
             }
         }
     }
 
     /// The answer says that the only attempt is not recorded. Whoever answered may have seen it
     /// twice, and recorded it the first time: the processor is asked by id first.
-    #[cfg_attr(
-        not(test),
-        expect(unused_variables, reason = "only a planted mistake has effects")
-    )]
-    fn denied(&mut self, id: PaymentId, mut pin: Pin, now: Duration, effects: &mut Vec<Effect>) {
-        #[cfg(test)]
-        if self.planted == Some(super::Planted::DenialBelieved) {
-            return self.release(id, pin, effects);
-        }
+    fn denied(&mut self, id: PaymentId, mut pin: Pin, now: Duration) {
         pin.is_denied = true;
         self.question(id, pin, now);
     }

@@ -263,6 +263,31 @@ mod tests {
         assert!(!matches!(read, Ok(1..)), "{read:?}");
     }
 
+    #[test]
+    fn a_time_to_ask_again_has_two_forms() {
+        let now = "2026-11-28T10:00:00Z".parse().unwrap();
+        for (text, expected) in [
+            ("7", Some(7)),
+            ("Sat, 28 Nov 2026 10:00:30 GMT", Some(30)),
+            ("Sat, 28 Nov 2026 09:59:00 GMT", None),
+            ("soon", None),
+            ("-1", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
+            let whole = Whole {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                headers,
+                body: Bytes::new(),
+            };
+            assert_eq!(
+                whole.retry_after(now),
+                expected.map(Duration::from_secs),
+                "{text}"
+            );
+        }
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn a_request_that_is_given_up_is_reset_and_kept_by_nobody() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

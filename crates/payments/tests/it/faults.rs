@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use processor::Faults;
+use processor::{Answer, Faults};
 
 use crate::lab::{Lab, ms};
 
@@ -36,6 +36,27 @@ async fn an_error_after_recording() {
     lab.accept(60).await;
     lab.drained_to(0).await;
     lab.audit(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_in_any_way_although_it_is_recorded() {
+    for status in [
+        400, 401, 403, 404, 405, 407, 409, 410, 421, 422, 423, 425, 429,
+    ] {
+        let mut lab = Lab::start();
+        let faults = Faults {
+            answer: Answer::Status {
+                status,
+                body: String::new(),
+            },
+            ..Faults::default()
+        };
+        lab.processors[0].processor().set_faults(faults);
+        lab.accept(4).await;
+        lab.drained_to(0).await;
+        let [default_count, _] = lab.audit(0).await;
+        assert!(default_count > 0, "{status}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

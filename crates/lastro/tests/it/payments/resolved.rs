@@ -8,7 +8,7 @@ use testkit::LastroProcess;
 use uuid::Uuid;
 
 use super::lab::{Lab, ms};
-use crate::support::Nodes;
+use crate::support::{Nodes, assert_clean};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_resolved_a_payment_and_why_outlives_kill_9() {
@@ -60,19 +60,77 @@ pub(super) async fn resolve(node: &LastroProcess, id: Uuid) {
         reqwest::Client::new(),
         format!("{}/v1/payments/{id}", node.url()),
     );
-    for _ in 0..100 {
+    let patience = Instant::now() + Duration::from_secs(120);
+    loop {
         let told: Value = client.get(&url).send().await.unwrap().json().await.unwrap();
         let body = json!({
             "resolution": "refuse", "attempt": told["attempt"],
             "who": "ana", "why": "they never said",
         });
         let resolved = client.post(format!("{url}/resolve")).json(&body).send();
-        match resolved.await.unwrap().status().as_u16() {
+        let resolved = resolved.await.unwrap();
+        match resolved.status().as_u16() {
             200 => return,
             status => assert_eq!(status, 422, "{told}"),
         }
+        // It is sent again once in a while: between two requests it can be ended.
+        let problem: Value = resolved.json().await.unwrap();
+        let code = problem["code"].as_str().unwrap();
+        assert!(
+            ["payment_under_way", "payment_in_other_state"].contains(&code),
+            "{problem}"
+        );
+        assert!(
+            Instant::now() < patience,
+            "{id} was never resolved: {problem}"
+        );
+        tokio::time::sleep(ms(100)).await;
     }
-    panic!("{id} was never resolved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_waits_for_the_request_that_is_under_way() {
+    let mut lab = Lab::new();
+    for processor in lab.processors() {
+        processor.set_delay(ms(700));
+    }
+    let process = lab.serve();
+    lab.pay(&process, ms(5_000), 1).await;
+    let accepted: Vec<Uuid> = lab.accepted.keys().copied().collect();
+    let client = reqwest::Client::new();
+    let mut refused_count = 0;
+    for id in &accepted {
+        let url = format!("{}/v1/payments/{id}", process.url());
+        let told: Value = client.get(&url).send().await.unwrap().json().await.unwrap();
+        for resolution in ["release", "refuse"] {
+            let body = json!({
+                "resolution": resolution, "attempt": told["attempt"], "who": "ana", "why": "too soon",
+            });
+            let resolved = client.post(format!("{url}/resolve")).json(&body).send();
+            let resolved = resolved.await.unwrap();
+            if told["state"] != "sent" || resolved.status() != 422 {
+                continue;
+            }
+            let problem: Value = resolved.json().await.unwrap();
+            if problem["code"] == "payment_under_way" {
+                refused_count += 1;
+                let until: jiff::Timestamp = problem["until"].as_str().unwrap().parse().unwrap();
+                let sent: jiff::Timestamp = told["timestamp"].as_str().unwrap().parse().unwrap();
+                // The request's timeout of 1 s, and 5 s.
+                assert_eq!(
+                    until.duration_since(sent),
+                    jiff::SignedDuration::from_secs(6)
+                );
+            }
+        }
+    }
+    assert!(
+        refused_count > 0,
+        "no payment was met while it was under way"
+    );
+    lab.audit(&process).await;
+    assert!(process.stop().unwrap().success());
+    assert_clean(&lab.data());
 }
 
 /// The payment is refused, and says who decided that and why.

@@ -57,9 +57,9 @@ async fn behind_a_router_that_drops(then: Then) {
     }
     std::fs::write(&config, text).unwrap();
     let data = folder.path().join("data");
-    let serve = || {
+    let serve = |network: &Network| {
         let listen = format!("{}:0", network.address("lastro"));
-        let mut command = on_host(&network, "lastro");
+        let mut command = on_host(network, "lastro");
         command
             .arg("serve")
             .args(["--insecure", "--listen", &listen]);
@@ -67,7 +67,7 @@ async fn behind_a_router_that_drops(then: Then) {
         command.arg("--data-dir").arg(&data);
         LastroProcess::start(command).unwrap()
     };
-    let mut lastro = serve();
+    let mut lastro = serve(&network);
     let client = Client::new();
     // A connection is there and kept.
     pay(&client, &lastro, Uuid::new_v4()).await;
@@ -82,7 +82,7 @@ async fn behind_a_router_that_drops(then: Then) {
     tokio::time::sleep(ms(400)).await;
     if then == Then::Killed {
         lastro.kill();
-        lastro = serve();
+        lastro = serve(&network);
     }
     tokio::time::sleep_until(healed_at.into()).await;
     set_failing(&client, &processors[0], true).await;
@@ -118,7 +118,14 @@ fn on_host(network: &Network, host: &str) -> Command {
 fn processor(network: &Network, name: &str) -> LastroProcess {
     let listen = format!("{}:0", network.address(name));
     let mut command = on_host(network, name);
-    command.args(["processor", "--listen", &listen, "--name", name]);
+    command.args([
+        "processor",
+        "--insecure",
+        "--listen",
+        &listen,
+        "--name",
+        name,
+    ]);
     LastroProcess::start(command).unwrap()
 }
 
