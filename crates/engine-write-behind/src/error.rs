@@ -27,7 +27,9 @@ pub enum OpenError {
     #[error("Redis and the database disagree: {0}")]
     Disagree(String),
     /// Another node is at it.
-    #[error("another node has been comparing the stores or rebuilding Redis for too long")]
+    #[error(
+        "another node compares the stores or rebuilds Redis at the same time: start this one again"
+    )]
     Busy,
 }
 

@@ -216,8 +216,8 @@ pub(crate) fn trouble(trouble: Trouble) -> OpenError {
         | Trouble::Stuck(error)
         | Trouble::Full(error) => OpenError::Redis(error),
         Trouble::Damaged(damaged) => damaged.into(),
-        Trouble::Stale => OpenError::Busy,
-        Trouble::Unpersisted => OpenError::Disagree(trouble.to_string()),
+        // It is not the one that was judged: the next comparison finds what it is now.
+        Trouble::Stale | Trouble::Unpersisted => OpenError::Busy,
         Trouble::Late => OpenError::Unsafe(format!(
             "Redis does not answer: {}",
             Unavailable::Timeout.code()

@@ -7,6 +7,9 @@ use super::node::Node;
 use super::world::World;
 use crate::compare::{Agreed, Newest};
 
+/// By then a node has looked at what Redis is set to.
+const SETTINGS_BOUND: usize = 600;
+
 /// What the auditor knows.
 #[derive(Debug, Default)]
 pub(super) struct Audit {
@@ -54,6 +57,20 @@ impl World {
         self.tally.kept += u64::from(!is_join && agreed.rebuilt.is_none());
         self.tally.rebuilt += u64::from(agreed.rebuilt.is_some());
         self.tally.alarms += u64::from(agreed.lost_after.is_some());
+    }
+
+    /// An answer to what was sent then, by a node that runs since then.
+    pub(super) fn check_answer(&mut self, sent_at: usize, runs_since: usize) {
+        self.tally.answered += 1;
+        let could_know = self
+            .unkept_since
+            .map(|since| since.max(runs_since) + SETTINGS_BOUND);
+        if could_know.is_some_and(|from| sent_at > from) {
+            self.audit.broken = Some(format!(
+                "a write of step {sent_at} was answered by a Redis that is set to keep nothing since {:?}",
+                self.unkept_since
+            ));
+        }
     }
 
     pub(super) fn check_read(&mut self, write: Write, found: bool) {

@@ -4,7 +4,8 @@
 //! are models: two Redis with the library's guards, one of them in use, and a database with locks and
 //! transactions. Each question to a store is on its way for a while, is carried out at any moment, also
 //! after who asked it has died, and its answer may be lost. At every step Redis may restart, come back
-//! from an older file, be replaced by its replica in a planned way or not, or be wiped; the database may
+//! from an older file, be replaced by its replica in a planned way or not, be wiped, or be set to keep
+//! nothing; the database may
 //! be rolled back or be away; nodes die, pause and lose their locks. After a time all faults stop, and
 //! the ledger has to go on, or to refuse for a reason.
 
@@ -25,6 +26,8 @@ pub(crate) enum Bug {
     PositionsUnseen,
     /// C4: the writer goes on from wherever the database is.
     WriterUnjudged,
+    /// C5: what Redis is set to is looked at when a node starts, and never again.
+    SettingsOnce,
 }
 
 /// What a run did, so that a test can tell that it tested something.
@@ -42,6 +45,7 @@ pub(crate) struct Tally {
     pub(crate) faults: u64,
     pub(crate) partial: u64,
     pub(crate) late: u64,
+    pub(crate) unkept: u64,
 }
 
 impl Tally {
@@ -59,6 +63,7 @@ impl Tally {
             faults: self.faults + more.faults,
             partial: self.partial + more.partial,
             late: self.late + more.late,
+            unkept: self.unkept + more.unkept,
         }
     }
 }

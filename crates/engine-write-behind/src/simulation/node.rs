@@ -29,6 +29,10 @@ pub(crate) struct State {
     pub(super) is_refused: bool,
     /// What it has answered, and at which position.
     pub(super) answered: BTreeMap<Write, u64>,
+    /// Whether Redis was found to keep what it answers.
+    is_kept: bool,
+    /// Since when it runs without a pause.
+    pub(super) runs_since: usize,
     /// C2, C3: what it has seen is not looked at.
     forgets_positions: bool,
     /// No new writes.
@@ -95,12 +99,14 @@ impl Node {
             life,
             is_draining: shared.borrow().is_draining(),
             forgets_positions: keeps_epoch(shared.borrow().bug),
+            runs_since: shared.borrow().step,
             ..State::default()
         }));
         let (world, own) = (|| Rc::clone(shared), || Rc::clone(&state));
         let tasks: Vec<Pin<Box<dyn Future<Output = ()>>>> = vec![
             Box::pin(keeper(world(), own())),
             Box::pin(writer(world(), own())),
+            Box::pin(watcher(world(), own())),
             Box::pin(client(world(), own())),
             Box::pin(client(world(), own())),
         ];
@@ -123,10 +129,10 @@ struct Simulated<'a> {
     restarts: Cell<u64>,
 }
 
-fn failed(no: No) -> OpenError {
+/// As for the real ones: whoever came first, the next comparison finds it.
+const fn failed(no: No) -> OpenError {
     match no {
-        No::Lost | No::Stale | No::Moved => OpenError::Busy,
-        No::Unpersisted => OpenError::Disagree("Redis has more".to_owned()),
+        No::Lost | No::Stale | No::Moved | No::Unpersisted => OpenError::Busy,
     }
 }
 
@@ -374,6 +380,20 @@ async fn keeper(shared: Shared, state: Rc<RefCell<State>>) {
     }
 }
 
+/// Looks at what Redis is set to.
+async fn watcher(shared: Shared, state: Rc<RefCell<State>>) {
+    loop {
+        pause().await;
+        let looked = ask(&shared, |world| Ok(world.unkept_since.is_none())).await;
+        if let Ok(is_kept) = looked {
+            state.borrow_mut().is_kept = is_kept;
+            if shared.borrow().bug == Some(Bug::SettingsOnce) {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
 async fn writer(shared: Shared, state: Rc<RefCell<State>>) {
     let life = state.borrow().life;
     loop {
@@ -522,9 +542,10 @@ async fn client(shared: Shared, state: Rc<RefCell<State>>) {
             }
             continue;
         }
-        if unanswered.is_none() && state.borrow().is_draining {
+        if unanswered.is_none() && state.borrow().is_draining || !state.borrow().is_kept {
             continue;
         }
+        let sent_at = shared.borrow().step;
         let write = unanswered.unwrap_or_else(|| shared.borrow_mut().name());
         unanswered = Some(write);
         let asked = token.clone();
@@ -544,7 +565,7 @@ async fn client(shared: Shared, state: Rc<RefCell<State>>) {
                 let mut state = state.borrow_mut();
                 state.note(&token.0, position);
                 state.answered.insert(write, position);
-                shared.borrow_mut().tally.answered += 1;
+                shared.borrow_mut().check_answer(sent_at, state.runs_since);
                 unanswered = None;
             }
             Err(No::Stale) => {

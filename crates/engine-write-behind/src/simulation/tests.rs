@@ -31,6 +31,7 @@ fn no_schedule_loses_what_a_store_still_has() {
             sum.faults,
             sum.partial,
             sum.late,
+            sum.unkept,
         ];
         assert!(seen.iter().all(|count| *count > 0), "{sum:?}");
     }
@@ -67,4 +68,9 @@ fn positions_that_nobody_looks_at_are_found() {
 #[test]
 fn a_writer_that_does_not_judge_the_database_is_found() {
     is_found(Bug::WriterUnjudged, "the database has a hole");
+}
+
+#[test]
+fn settings_that_are_looked_at_once_are_found() {
+    is_found(Bug::SettingsOnce, "set to keep nothing");
 }

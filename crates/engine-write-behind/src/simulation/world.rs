@@ -39,6 +39,8 @@ pub(super) struct World {
     pub(super) redis: [Redis; 2],
     pub(super) master: usize,
     redis_saved: Vec<Kept>,
+    /// Since when Redis is set to keep nothing, if so.
+    pub(super) unkept_since: Option<usize>,
     pub(super) database: Database,
     database_saved: Vec<Database>,
     pub(super) database_restarts: u64,
@@ -69,6 +71,7 @@ impl World {
             redis: Default::default(),
             master: 0,
             redis_saved: Vec::new(),
+            unkept_since: None,
             database: Database::default(),
             database_saved: Vec::new(),
             database_restarts: 0,
@@ -105,6 +108,7 @@ impl World {
             }
             if world.step == FAULTY_STEPS {
                 world.is_away = false;
+                world.unkept_since = None;
                 for node in &mut nodes {
                     node.is_paused = false;
                     node.state.borrow_mut().is_draining = true;
@@ -239,7 +243,7 @@ fn fault(shared: &Shared, nodes: &mut [Node]) {
     let mut guard = shared.borrow_mut();
     let world = &mut *guard;
     world.tally.faults += 1;
-    let fault = world.rng.random_range(0..20);
+    let fault = world.rng.random_range(0..23);
     world.tell(|| format!("fault {fault}"));
     match fault {
         0..4 => world.replicate(),
@@ -318,6 +322,22 @@ fn fault(shared: &Shared, nodes: &mut [Node]) {
         17..20 => {
             let node = world.rng.random_range(0..nodes.len());
             nodes[node].is_paused = !nodes[node].is_paused;
+            nodes[node].state.borrow_mut().runs_since = world.step;
+        }
+        20 => {
+            world.unkept_since = match world.unkept_since {
+                None => Some(world.step),
+                Some(_) => None,
+            };
+        }
+        21 | 22 if world.unkept_since.is_some() => {
+            // A restart: what it had when it still kept something.
+            let kept = world.redis_saved.first().cloned().unwrap_or_default();
+            *world.master() = Redis {
+                kept,
+                session: None,
+            };
+            world.tally.unkept += 1;
         }
         _ => {}
     }
