@@ -11,6 +11,7 @@ use ledger::{
 };
 use tokio::task::JoinHandle;
 
+use crate::behind;
 use crate::call::Store;
 use crate::claims::PaymentClaims;
 use crate::durability::Durability;
@@ -64,6 +65,7 @@ impl PostgresEngine {
     /// See [`OpenError`].
     pub async fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
         let mut client = connect(url, options).await?;
+        behind::refuse(&client).await?;
         if options.migrate {
             migrate::run(&mut client).await?;
         } else {

@@ -32,6 +32,12 @@ pub enum OpenError {
         /// The newest migration known.
         known: i32,
     },
+    /// What is answered is in a Redis first.
+    #[error(
+        "a Redis stands in front of this database, and what it has answered may not be here yet: \
+         serve it with --engine write-behind, or end that with `lastro migrate --detach`"
+    )]
+    Behind,
     /// There are migrations to run first.
     #[error("the database is at migration {found} of {known}: run `lastro migrate`")]
     Older {

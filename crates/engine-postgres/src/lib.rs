@@ -32,6 +32,7 @@
 )]
 
 mod apply;
+mod behind;
 mod call;
 mod claims;
 mod codec;

@@ -35,6 +35,10 @@ pub(crate) async fn run(client: &mut Client) -> Result<Migrated, OpenError> {
     transaction
         .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
         .await?;
+    // Where a Redis is in front, the tables take changes only from those who say that they know.
+    transaction
+        .batch_execute("SET LOCAL lastro_behind.writer = 'yes'")
+        .await?;
     let from = version(&transaction).await?;
     let to = known();
     if from > to {

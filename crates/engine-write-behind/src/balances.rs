@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use engine_postgres::{Failure, Lease, Tables, write_balances};
 
 use crate::error::Chain;
+use crate::pace::Pace;
 use crate::positions::{self, Role};
 use crate::record::decode_all;
 
@@ -14,14 +15,21 @@ use crate::record::decode_all;
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long to wait for the lock, or after a failure.
 const RETRY: Duration = Duration::from_millis(500);
-/// How many logged calls are applied together.
-const LOGGED_MAX: i64 = 32;
-const BOUND: Duration = Duration::from_secs(5);
+/// How many logged steps of the `TransferWriter` are applied together, and how many bytes of them.
+const LOGGED_MAX: u64 = 32;
+const BYTES_MAX: u64 = 4 << 20;
+/// After so many halvings it is a single one.
+const HALVINGS_MAX: u32 = 5;
+const BOUND: Duration = Duration::from_secs(10);
 
 /// Writes for ever.
 pub(crate) async fn run(tables: Tables) {
+    let mut pace = Pace::new(HALVINGS_MAX);
     loop {
-        if let Err(failure) = write(&tables).await {
+        if let Err(failure) = write(&tables, &mut pace).await {
+            if positions::is_late(&failure) {
+                pace.late();
+            }
             tracing::warn!(error = %Chain(&failure), "the balances in the database wait");
         }
         tokio::time::sleep(RETRY).await;
@@ -29,25 +37,45 @@ pub(crate) async fn run(tables: Tables) {
 }
 
 /// Writes as long as it holds the lock and all goes well; at once back where somebody else has it.
-async fn write(tables: &Tables) -> Result<(), Failure> {
+async fn write(tables: &Tables, pace: &mut Pace) -> Result<(), Failure> {
     let deadline = Instant::now() + BOUND;
     let Some(lease) = positions::try_lock(tables, Role::Balances, deadline).await? else {
         return Ok(());
     };
     tracing::info!("this node brings the balances in the database forward");
     loop {
-        let step = tokio::time::timeout(BOUND, step(&lease)).await;
-        if !step.map_err(|_| Failure::Late)?? {
+        let step = tokio::time::timeout(pace.bound(BOUND), step(&lease, pace)).await;
+        let is_any = step.map_err(|_| Failure::Late)??;
+        pace.in_time();
+        if !is_any {
             tokio::time::sleep(PAUSE).await;
         }
     }
 }
 
+/// Applies all that is logged, however long it takes.
+pub(crate) async fn finish(lease: &Lease) -> Result<(), Failure> {
+    let mut pace = Pace::new(HALVINGS_MAX);
+    loop {
+        match step(lease, &pace).await {
+            Ok(true) => pace.in_time(),
+            Ok(false) => return Ok(()),
+            Err(failure) if positions::is_late(&failure) && !pace.is_at_end() => {
+                lease.client().batch_execute("ROLLBACK").await?;
+                pace.late();
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
 /// Applies what is logged, in one transaction; `false` where there is nothing.
-pub(crate) async fn step(lease: &Lease) -> Result<bool, Failure> {
+async fn step(lease: &Lease, pace: &Pace) -> Result<bool, Failure> {
     let client = lease.client();
-    client.batch_execute("BEGIN").await?;
-    let (from, logged) = positions::read_log(lease, LOGGED_MAX).await?;
+    positions::begin(lease, pace).await?;
+    let (count, bytes_max) = (pace.of(LOGGED_MAX), pace.of(BYTES_MAX));
+    let (count, bytes_max) = (count.cast_signed(), bytes_max.cast_signed());
+    let (from, logged) = positions::read_log(lease, count, bytes_max).await?;
     let Some(to) = logged.last().map(|logged| logged.position) else {
         client.batch_execute("ROLLBACK").await?;
         return Ok(false);

@@ -1,5 +1,6 @@
 //! The engine as callers hold it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -14,9 +15,10 @@ use tokio::task::JoinHandle;
 
 use crate::error::OpenError;
 use crate::front::Front;
+use crate::guard::Condition;
 use crate::link::Link;
 use crate::repair::{Origin, repair};
-use crate::settings::{self, Durability};
+use crate::settings::Durability;
 use crate::{balances, keeper, persist};
 
 /// How the engine is opened.
@@ -33,6 +35,9 @@ pub struct Options {
     pub unpersisted_max: u64,
     /// How long Redis keeps the exact outcome of an id that is persisted.
     pub ids_kept: Duration,
+    /// A file with the certificates of those who may vouch for a Redis that is reached over TLS;
+    /// without it, those whom this machine trusts.
+    pub redis_authority: Option<PathBuf>,
     /// How the database is reached.
     pub database: engine_postgres::Options,
 }
@@ -45,6 +50,7 @@ impl Default for Options {
             queue_bytes_max: 64 << 20,
             unpersisted_max: 200_000,
             ids_kept: Duration::from_secs(60 * 60),
+            redis_authority: None,
             database: engine_postgres::Options::default(),
         }
     }
@@ -95,11 +101,10 @@ impl WriteBehindEngine {
         database_url: &str,
         options: Options,
     ) -> Result<(Self, Opened), OpenError> {
-        let link = Link::new(redis_url)?;
-        let bound = Instant::now() + Duration::from_secs(5);
-        let settings = settings::check(&link, options.durability, bound).await?;
+        let link = Link::new(redis_url, options.redis_authority.as_deref())?;
         let tables = Tables::open(database_url, &options.database).await?;
         let front = Arc::new(Front::new(link, tables, options));
+        let settings = front.look_at_settings().await?;
         let agreed = repair(&front).await?;
         let opened = Opened {
             durability: settings.durability,
@@ -112,7 +117,7 @@ impl WriteBehindEngine {
             position: agreed.position,
         };
         front.begin(agreed);
-        front.seen.answers.store(true, Ordering::Relaxed);
+        front.guard.note(Condition::Ready);
         let (bytes_max, calls_max) = (front.options.queue_bytes_max, front.options.calls_max);
         let queue = Queue::start(Arc::clone(&front), bytes_max, calls_max);
         let tasks = vec![
@@ -128,10 +133,22 @@ impl WriteBehindEngine {
         Ok((engine, opened))
     }
 
-    /// Whether Redis answered when it was last asked, and agrees with the database.
+    /// Whether writes were taken when it was last tried, a fraction of a second ago.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        match self.front.guard.condition() {
+            Condition::Ready if self.front.era_now().is_none() => Condition::refuses(
+                Unavailable::LedgerUnavailable,
+                "Redis is being compared with the database",
+            ),
+            condition => condition,
+        }
+    }
+
+    /// Whether it is ready.
     #[must_use]
     pub fn is_answering(&self) -> bool {
-        self.front.seen.answers.load(Ordering::Relaxed) && self.front.era_now().is_some()
+        self.condition() == Condition::Ready
     }
 
     /// How far the database was behind when it was last looked.

@@ -20,6 +20,9 @@ pub enum OpenError {
     /// Redis could not be asked.
     #[error("Redis does not answer as it should")]
     Redis(#[from] redis::RedisError),
+    /// The URL of Redis is none, or says what cannot be honoured.
+    #[error("the URL of Redis is not understood: {0}")]
+    Url(String),
     /// Redis would not keep what is answered.
     #[error("{0}")]
     Unsafe(String),
@@ -104,6 +107,18 @@ impl Trouble {
             // An error of no known name may have come after it was applied, and an answer that is not
             // understood did.
             Self::Stuck(_) | Self::Lost(_) | Self::Late | Self::Damaged(_) => true,
+        }
+    }
+
+    /// Whether another connection may do better: this one is lost or hangs, or leads to a Redis that
+    /// has become a replica.
+    pub(crate) fn is_of_connection(&self) -> bool {
+        match self {
+            Self::Lost(_) | Self::Late => true,
+            Self::Refused(error) => matches!(error.code(), Some("READONLY" | "MASTERDOWN")),
+            Self::Stale | Self::Unpersisted | Self::Full(_) | Self::Stuck(_) | Self::Damaged(_) => {
+                false
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a node shares among its tasks: the ways to both stores, and what it knows of them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use engine_postgres::{Answered, Tables};
@@ -14,11 +14,16 @@ use tokio::sync::{Notify, watch};
 use crate::call::{Checked, Unknown, decode, encode};
 use crate::compare::{Agreed, Newest};
 use crate::engine::Options;
-use crate::error::{Chain, Damaged, Trouble};
+use crate::error::{Chain, Damaged, OpenError, Trouble};
+use crate::guard::Guard;
 use crate::link::{Link, Reply, bytes};
+use crate::settings::{self, Settings, Watch};
 
 /// How long to wait before another attempt: twice as long every time, up to the second.
 const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
+
+/// How long a look at Redis' settings may take.
+const SETTINGS_BOUND: Duration = Duration::from_secs(2);
 
 /// What a node's tasks share.
 pub(crate) struct Front {
@@ -32,6 +37,10 @@ pub(crate) struct Front {
     /// Told that they have to be.
     pub(crate) stale: Notify,
     pub(crate) seen: Seen,
+    /// Whether Redis takes writes and keeps what it answers.
+    pub(crate) guard: Guard,
+    /// How its settings were when they were last looked at.
+    pub(crate) watch: Watch,
 }
 
 /// The time from one comparison of the stores to the next.
@@ -65,8 +74,6 @@ pub(crate) struct Seen {
     pub(crate) persisted: AtomicU64,
     /// How old the oldest call is that it does not have, in microseconds.
     pub(crate) lag_us: AtomicU64,
-    /// Whether Redis answered when it was last asked.
-    pub(crate) answers: AtomicBool,
 }
 
 impl Seen {
@@ -98,6 +105,8 @@ impl Front {
             last_era: Mutex::default(),
             stale: Notify::new(),
             seen: Seen::default(),
+            guard: Guard::default(),
+            watch: Watch::default(),
         }
     }
 
@@ -197,6 +206,37 @@ impl Front {
         self.stale.notify_one();
     }
 
+    /// Looks at what Redis is set to; while that is wrong, nothing is written.
+    pub(crate) async fn look_at_settings(&self) -> Result<Settings, OpenError> {
+        let (asked, deadline) = (self.options.durability, Instant::now() + SETTINGS_BOUND);
+        self.noted(settings::check(&self.link, asked, &self.watch, deadline).await)
+    }
+
+    /// Looks whether the library may do what it has to; it has to be loaded.
+    pub(crate) async fn look_at_commands(&self) -> Result<(), OpenError> {
+        self.noted(settings::probe(&self.link, Instant::now() + SETTINGS_BOUND).await)
+    }
+
+    fn noted<T>(&self, looked: Result<T, OpenError>) -> Result<T, OpenError> {
+        match &looked {
+            Ok(_) => self.guard.note_settings(None),
+            Err(OpenError::Unsafe(why)) => self.guard.note_settings(Some(why.clone())),
+            // It was not asked: nothing is known that was not known before.
+            Err(_) => {}
+        }
+        looked
+    }
+
+    /// Both, while the ledger is open.
+    pub(crate) async fn look_again(&self) -> Result<(), OpenError> {
+        let (asked, deadline) = (self.options.durability, Instant::now() + SETTINGS_BOUND);
+        let looked = async {
+            settings::check(&self.link, asked, &self.watch, deadline).await?;
+            settings::probe(&self.link, deadline).await
+        };
+        self.noted(looked.await)
+    }
+
     /// Applies the batches in one call.
     pub(crate) async fn apply(&self, batches: &[Batch], deadline: Instant) -> Answered {
         let mut checked = Checked::default();
@@ -204,6 +244,7 @@ impl Front {
         // A later attempt that is refused says nothing about an earlier one.
         let mut may_be_applied = false;
         loop {
+            self.guard.check()?;
             let era = self.era(deadline).await?;
             let call = encode(era.token().as_bytes(), batches, &checked);
             let trouble = match self.link.call(&call, deadline).await {

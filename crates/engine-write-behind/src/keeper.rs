@@ -1,20 +1,25 @@
-//! The task that keeps an eye on the stores: the lag, what is due, and whether both are still those
-//! that were compared.
+//! The task that keeps an eye on the stores: the lag, what is due, whether Redis takes writes, how it is
+//! set, and whether both are still those that were compared.
 
 use std::sync::Weak;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use engine_postgres::Failure;
+use ledger::Unavailable;
 
+use crate::call::{Checked, encode};
 use crate::compare::still_agree;
 use crate::error::{Chain, OpenError, Trouble};
 use crate::front::{Era, Front};
+use crate::guard::Condition;
 use crate::link::{Function, done, number};
 use crate::repair::{RealStores, repair};
 
 /// How long between two looks.
 const INTERVAL: Duration = Duration::from_millis(200);
+/// How long between two looks at what Redis is set to.
+const SETTINGS_INTERVAL: Duration = Duration::from_secs(1);
 /// How long one look may take.
 const BOUND: Duration = Duration::from_secs(2);
 /// How long between two comparisons of what both stores say of themselves.
@@ -25,17 +30,27 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 /// Looks for ever, until the engine is dropped.
 pub(crate) async fn run(front: Weak<Front>) {
     let mut compared = Instant::now();
+    let mut settings_due = Instant::now() + SETTINGS_INTERVAL;
     loop {
         let Some(front) = front.upgrade() else {
             return;
         };
         let mut pause = INTERVAL;
         if let Some(era) = front.era_now() {
+            if Instant::now() >= settings_due {
+                settings_due = Instant::now() + SETTINGS_INTERVAL;
+                if let Err(error) = front.look_again().await {
+                    tracing::debug!(error = %Chain(&error), "Redis' settings are wrong or not known");
+                }
+            }
             let looked = look(&front, &era).await;
-            front.seen.answers.store(looked.is_ok(), Ordering::Relaxed);
-            if let Err(trouble) = looked {
-                tracing::debug!(error = %Chain(&trouble), "Redis was not looked at");
-            } else if compared.elapsed() >= COMPARED_EVERY {
+            front.guard.note(match &looked {
+                Ok(()) => Condition::Ready,
+                Err(trouble) => {
+                    Condition::refuses(trouble.unavailable(), Chain(trouble).to_string())
+                }
+            });
+            if looked.is_ok() && compared.elapsed() >= COMPARED_EVERY {
                 if let Err(error) = compare_again(&front, &era).await {
                     tracing::debug!(error = %Chain(&error), "the stores were not compared");
                 }
@@ -45,8 +60,9 @@ pub(crate) async fn run(front: Weak<Front>) {
             match repair(&front).await {
                 Ok(agreed) => front.begin(agreed),
                 Err(error) => {
-                    front.seen.answers.store(false, Ordering::Relaxed);
-                    tracing::error!(error = %Chain(&error), "the ledger cannot go on");
+                    let why = format!("the ledger cannot go on: {}", Chain(&error));
+                    let code = Unavailable::LedgerUnavailable;
+                    front.guard.note(Condition::refuses(code, why));
                     if matches!(error, OpenError::Disagree(_)) {
                         pause = REFUSED_PAUSE;
                     }
@@ -77,16 +93,18 @@ async fn compare_again(front: &Front, era: &Era) -> Result<(), OpenError> {
 }
 
 async fn look(front: &Front, era: &Era) -> Result<(), Trouble> {
+    let looked = figures(front, era).await;
+    if matches!(looked, Err(Trouble::Stale)) {
+        front.doubt(&era.epoch);
+    }
+    looked
+}
+
+async fn figures(front: &Front, era: &Era) -> Result<(), Trouble> {
     let deadline = Instant::now() + BOUND;
     let mut call = Function::Status.call();
     call.arg(era.token());
-    let values = match front.link.call(&call, deadline).await {
-        Err(Trouble::Stale) => {
-            front.doubt(&era.epoch);
-            return Err(Trouble::Stale);
-        }
-        reply => done(reply?)?,
-    };
+    let values = done(front.link.read(&call, deadline).await?)?;
     let figure = |at| number(values.get(at));
     let (now_us, oldest_us) = (figure(2)?, figure(3)?);
     if !front.note(era, figure(0)?, figure(1)?) {
@@ -94,11 +112,15 @@ async fn look(front: &Front, era: &Era) -> Result<(), Trouble> {
     }
     let lag_us = now_us.saturating_sub(oldest_us);
     front.seen.lag_us.store(lag_us, Ordering::Relaxed);
-    if figure(4)? > 0 {
-        // A call without commands ends what is due.
-        let _ = front.apply(&[], deadline).await;
+    // A call without commands ends what is due, and is refused where any other would be: by a Redis
+    // without memory, with too few replicas, with a failed file.
+    match front.guard.check() {
+        Ok(()) => {
+            let nothing = encode(era.token().as_bytes(), &[], &Checked::default());
+            front.link.call(&nothing, deadline).await.map(drop)
+        }
+        Err(_) => Ok(()),
     }
-    Ok(())
 }
 
 #[expect(
@@ -111,4 +133,6 @@ fn publish(front: &Front) {
     metrics::gauge!("lastro_write_behind_lag_seconds").set(lag_us as f64 / 1e6);
     let position = front.seen.position.load(Ordering::Relaxed);
     metrics::gauge!("lastro_write_behind_position").set(position as f64);
+    let is_ready = front.guard.condition() == Condition::Ready;
+    metrics::gauge!("lastro_write_behind_ready").set(f64::from(u8::from(is_ready)));
 }

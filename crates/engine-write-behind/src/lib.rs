@@ -29,18 +29,22 @@
 )]
 
 mod account;
+mod address;
 mod balances;
 mod bytes;
 mod call;
 mod compare;
+mod detach;
 mod engine;
 mod error;
 mod filter;
 mod front;
+mod guard;
 mod keeper;
 mod link;
 mod member;
 mod moment;
+mod pace;
 mod persist;
 mod positions;
 mod queue;
@@ -54,9 +58,11 @@ mod settings;
 mod simulation;
 mod verify;
 
+pub use address::{is_exposed, place};
+pub use detach::detach;
 pub use engine::{Lag, Opened, Options, WriteBehindEngine};
 pub use error::OpenError;
-pub use link::place;
+pub use guard::Condition;
 pub use positions::{Persisted, persisted};
 pub use repair::Origin;
 pub use settings::Durability;

@@ -22,6 +22,8 @@ local ENTRIES_KEPT = 10
 local CHUNK = 3000
 -- How many pending transfers expire in one call.
 local EXPIRED_MAX = 1000
+-- How many calls of the stream are read together.
+local TAIL_CALLS_MAX = 256
 -- The first filter has this many words of 32 bits, each following one twice as many, to a bound.
 local FILTER_WORDS, FILTER_DOUBLINGS = 524288, 8
 
@@ -768,16 +770,24 @@ local function read_status(_, args)
   return { 'OK', meta.position, meta.trimmed, us_now, us or us_now, #due }
 end
 
--- token, after which position, how many calls: position, what is trimmed, (position, payload)
+-- token, after which position, about how many events and bytes: position, what is trimmed,
+-- (position, payload). At least one call, however large.
 local function read_tail(_, args)
   local why = refused(args[1])
   if why then return { why } end
-  local calls = redis.call('XRANGE', STREAM, number(tonumber(args[2]) + 1) .. '-0', '+',
-    'COUNT', args[3])
+  local after, events_max, bytes_max = tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
   local answer = { 'OK', meta.position, meta.trimmed }
-  for _, call in ipairs(calls) do
-    answer[#answer + 1] = string.match(call[1], '^%d+')
-    answer[#answer + 1] = call[2][2]
+  local from, bytes = number(after + 1) .. '-0', 0
+  for i = 1, TAIL_CALLS_MAX do
+    local call = redis.call('XRANGE', STREAM, from, '+', 'COUNT', 1)[1]
+    if not call then break end
+    local first, payload = string.match(call[1], '^%d+'), call[2][2]
+    bytes = bytes + #payload
+    local events = tonumber(first) - 1 - after
+    if i > 1 and (events >= events_max or bytes > bytes_max) then break end
+    answer[#answer + 1] = first
+    answer[#answer + 1] = payload
+    from = '(' .. call[1]
   end
   return answer
 end
@@ -873,6 +883,29 @@ local function look()
     m and is_in_session(m) and '1' or '0' }
 end
 
+-- What everything here and the nodes need, as it is called.
+local NEEDED = {
+  { 'GET', META }, { 'SET', META, '' }, { 'DEL', META }, { 'UNLINK', META }, { 'MGET', ID },
+  { 'MSET', ID, '' }, { 'EXPIRE', ID, '1' }, { 'RPUSH', ENTRIES, '' }, { 'LLEN', ENTRIES },
+  { 'LINDEX', ENTRIES, '0' }, { 'LRANGE', ENTRIES, '0', '1' }, { 'LTRIM', ENTRIES, '0', '1' },
+  { 'ZADD', EXPIRIES, '1', '' }, { 'ZREM', EXPIRIES, '' }, { 'ZRANGEBYSCORE', EXPIRIES, '0', '1' },
+  { 'XADD', STREAM, '*', 'r', '' }, { 'XRANGE', STREAM, '-', '+' }, { 'XTRIM', STREAM, 'MINID', '0' },
+  { 'BITFIELD', FILTER, 'GET', 'u32', '0' }, { 'BITFIELD_RO', FILTER, 'GET', 'u32', '0' },
+  { 'SETRANGE', FILTER, '0', '' }, { 'SCAN', '0' }, { 'TIME' },
+}
+
+-- Which of these this user may not call here, or are not known by their names.
+local function probe()
+  local answer = { 'OK' }
+  for _, words in ipairs(NEEDED) do
+    local is_known, may = pcall(redis.acl_check_cmd, unpack(words))
+    if not (is_known and may) then
+      answer[#answer + 1] = words[1] .. (is_known and ' (forbidden)' or ' (unknown)')
+    end
+  end
+  return answer
+end
+
 -- epoch of the comparison: what is here, and from here on nothing is applied before it is resumed
 local function halt(_, args)
   local m = read_meta()
@@ -932,6 +965,16 @@ local function found(_, args)
   return { 'OK' }
 end
 
+-- token, position: nothing more is applied here, if nothing was after this; whether that is so
+local function leave(_, args)
+  local why = refused(args[1])
+  if why then return { why } end
+  if meta.position ~= tonumber(args[2]) then return { 'OK', 0 } end
+  sessions[meta.ledger] = nil
+  redis.call('DEL', META)
+  return { 'OK', 1 }
+end
+
 local function register(name, callback, flag)
   redis.register_function({ function_name = 'lastro_2_' .. name, callback = callback,
     flags = { flag } })
@@ -947,8 +990,10 @@ register('tail', read_tail, 'no-writes')
 register('look', look, 'no-writes')
 register('halt', halt, 'no-writes')
 register('resume', resume, 'allow-oom')
+register('probe', probe, 'no-writes')
 register('forget', forget, 'allow-oom')
 register('trim', trim, 'allow-oom')
 register('rebuild', rebuild, 'allow-oom')
 register('fill', fill, 'allow-oom')
 register('found', found, 'allow-oom')
+register('leave', leave, 'allow-oom')

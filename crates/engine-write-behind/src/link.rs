@@ -1,16 +1,22 @@
 //! The way to Redis: one connection for all, made anew when it is lost.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo, Pipeline, Value};
+use redis::io::tcp::TcpSettings;
+use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, ServerErrorKind, Value};
 
+use crate::address;
 use crate::error::{OpenError, Trouble};
 
 /// How long making a connection may take.
 const CONNECT_BOUND: Duration = Duration::from_secs(1);
+/// How long the kernel tries to deliver what was sent, whatever became of the process.
+const UNSENT_BOUND: Duration = Duration::from_secs(3);
 
 /// The library's functions.
 #[derive(Debug, Clone, Copy)]
@@ -24,12 +30,14 @@ pub(crate) enum Function {
     Tail,
     Look,
     Halt,
+    Probe,
     Resume,
     Forget,
     Trim,
     Rebuild,
     Fill,
     Found,
+    Leave,
 }
 
 impl Function {
@@ -44,6 +52,7 @@ impl Function {
             Self::Status => "lastro_2_status",
             Self::Tail => "lastro_2_tail",
             Self::Look => "lastro_2_look",
+            Self::Probe => "lastro_2_probe",
             Self::Halt => "lastro_2_halt",
             Self::Resume => "lastro_2_resume",
             Self::Forget => "lastro_2_forget",
@@ -51,6 +60,7 @@ impl Function {
             Self::Rebuild => "lastro_2_rebuild",
             Self::Fill => "lastro_2_fill",
             Self::Found => "lastro_2_found",
+            Self::Leave => "lastro_2_leave",
         };
         let mut command = redis::cmd("FCALL");
         command.arg(name).arg(0);
@@ -69,36 +79,51 @@ pub(crate) enum Reply {
     Again,
 }
 
-/// Where the Redis of this URL is, without a password: what a start may print.
-///
-/// # Errors
-///
-/// When it is no URL of a Redis.
-pub fn place(url: &str) -> Result<String, OpenError> {
-    let info = url.into_connection_info()?;
-    let number = info.redis_settings().db();
-    Ok(format!("{}/{number}", info.addr()))
-}
-
-/// A connection that many share.
+/// A connection that many share. It is made anew, by the name in the URL, when it is lost and when
+/// its Redis turns out to be a replica: after a planned failover the name leads to the new primary.
 #[derive(Clone)]
 pub(crate) struct Link {
     client: Client,
-    current: Arc<Mutex<Option<MultiplexedConnection>>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    current: Mutex<Option<Numbered>>,
+    /// Held by the one who makes the next connection.
+    making: tokio::sync::Mutex<()>,
+    made_count: AtomicU64,
+}
+
+#[derive(Clone)]
+struct Numbered {
+    number: u64,
+    connection: MultiplexedConnection,
 }
 
 impl Link {
-    /// The way to the Redis of this URL; it is not gone yet.
-    pub(crate) fn new(url: &str) -> Result<Self, redis::RedisError> {
+    /// The way to the Redis of this URL; it is not gone yet. The authority is a file with the
+    /// certificates of those who may vouch for it.
+    pub(crate) fn new(url: &str, authority: Option<&Path>) -> Result<Self, OpenError> {
+        // What was given up must not arrive later: it is reset, and the kernel gives it up too.
+        let settings = TcpSettings::default()
+            .set_nodelay(true)
+            .set_linger_time(Duration::ZERO)
+            .set_user_timeout(UNSENT_BOUND);
         Ok(Self {
-            client: Client::open(url)?,
-            current: Arc::default(),
+            client: address::client(url, authority, settings)?,
+            shared: Arc::default(),
         })
     }
 
-    async fn connection(&self) -> Result<MultiplexedConnection, redis::RedisError> {
-        if let Some(connection) = &*self.current.lock() {
-            return Ok(connection.clone());
+    async fn connection(&self) -> Result<Numbered, redis::RedisError> {
+        let known = || self.shared.current.lock().clone();
+        if let Some(current) = known() {
+            return Ok(current);
+        }
+        let _making = self.shared.making.lock().await;
+        if let Some(current) = known() {
+            return Ok(current);
         }
         // Every question brings a bound of its own.
         let config = AsyncConnectionConfig::new()
@@ -107,19 +132,32 @@ impl Link {
         let made = self
             .client
             .get_multiplexed_async_connection_with_config(&config);
-        let made = made.await?;
-        *self.current.lock() = Some(made.clone());
-        Ok(made)
+        let mut connection = made.await?;
+        let role = connection.send_packed_command(&redis::cmd("ROLE")).await?;
+        primary(&role.extract_error()?)?;
+        let current = Numbered {
+            number: self.shared.made_count.fetch_add(1, Ordering::Relaxed),
+            connection,
+        };
+        *self.shared.current.lock() = Some(current.clone());
+        Ok(current)
+    }
+
+    /// The next question goes another way than this one.
+    fn give_up(&self, number: u64) {
+        let mut current = self.shared.current.lock();
+        if current.as_ref().is_some_and(|it| it.number == number) {
+            *current = None;
+        }
     }
 
     /// What Redis answers by the deadline.
     pub(crate) async fn ask(&self, command: &Cmd, deadline: Instant) -> Result<Value, Trouble> {
-        let asked = async {
-            let mut connection = self.connection().await?;
+        let ask = async |mut connection: MultiplexedConnection| {
             let value = connection.send_packed_command(command).await?;
             value.extract_error()
         };
-        self.bounded(asked, deadline).await
+        self.bounded(ask, deadline).await
     }
 
     /// What Redis answers to each of these, in order.
@@ -129,38 +167,65 @@ impl Link {
         count: usize,
         deadline: Instant,
     ) -> Result<Vec<Value>, Trouble> {
-        let asked = async {
-            let mut connection = self.connection().await?;
+        let ask = async |mut connection: MultiplexedConnection| {
             let values = connection.send_packed_commands(commands, 0, count).await?;
             values.into_iter().map(Value::extract_error).collect()
         };
-        self.bounded(asked, deadline).await
+        self.bounded(ask, deadline).await
     }
 
     async fn bounded<T>(
         &self,
-        asked: impl Future<Output = Result<T, redis::RedisError>>,
+        ask: impl AsyncFnOnce(MultiplexedConnection) -> Result<T, redis::RedisError>,
         deadline: Instant,
     ) -> Result<T, Trouble> {
-        match tokio::time::timeout_at(deadline.into(), asked).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => {
-                if error.code().is_none() {
-                    *self.current.lock() = None;
-                }
-                Err(error.into())
-            }
-            Err(_) => {
-                // It may hang for ever: the next question goes another way.
-                *self.current.lock() = None;
-                Err(Trouble::Late)
-            }
+        let mut used = None;
+        let asked = async {
+            let Numbered { number, connection } = self.connection().await?;
+            used = Some(number);
+            ask(connection).await
+        };
+        let trouble = match tokio::time::timeout_at(deadline.into(), asked).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => Trouble::from(error),
+            // It may hang for ever.
+            Err(_) => Trouble::Late,
+        };
+        if let (Some(number), true) = (used, trouble.is_of_connection()) {
+            self.give_up(number);
         }
+        Err(trouble)
+    }
+
+    /// What a function that only reads answers by the deadline, and no replica: it may be behind.
+    pub(crate) async fn read(&self, command: &Cmd, deadline: Instant) -> Result<Reply, Trouble> {
+        let mut both = Pipeline::with_capacity(2);
+        both.add_command(command.clone()).cmd("ROLE");
+        let ask = async |mut connection: MultiplexedConnection| {
+            let values = connection.send_packed_commands(&both, 0, 2).await?;
+            let mut values = values.into_iter();
+            let (answer, role) = (values.next(), values.next());
+            let answer = answer.unwrap_or(Value::Nil).extract_error()?;
+            primary(&role.unwrap_or(Value::Nil).extract_error()?)?;
+            Ok(answer)
+        };
+        understand(self.bounded(ask, deadline).await?)
     }
 
     /// What a function of the library answers by the deadline.
     pub(crate) async fn call(&self, command: &Cmd, deadline: Instant) -> Result<Reply, Trouble> {
         understand(self.ask(command, deadline).await?)
+    }
+}
+
+/// Refuses what a replica says: by what `ROLE` answers.
+fn primary(role: &Value) -> Result<(), redis::RedisError> {
+    match role {
+        Value::Array(parts) if matches!(bytes(parts.first()), Ok(Some(b"master"))) => Ok(()),
+        _ => Err(redis::RedisError::from((
+            ErrorKind::Server(ServerErrorKind::ReadOnly),
+            "this Redis is a replica",
+        ))),
     }
 }
 

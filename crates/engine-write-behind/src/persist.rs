@@ -17,6 +17,7 @@ use crate::error::{Chain, Damaged, Trouble};
 use crate::filter::Hash;
 use crate::front::{Era, Front};
 use crate::link::{Function, bytes, done, number};
+use crate::pace::Pace;
 use crate::positions::{self, Logged, Role};
 use crate::record::{Record, decode_all};
 use crate::repair::RealStores;
@@ -26,8 +27,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// How long to wait for the lock, or after a failure.
 const RETRY: Duration = Duration::from_millis(300);
 const BOUND: Duration = Duration::from_secs(5);
-/// How many calls are read together.
-const CALLS_MAX: usize = 64;
+/// About how many events are persisted together, and how many bytes of them.
+const EVENTS_MAX: u64 = 16_384;
+const BYTES_MAX: u64 = 4 << 20;
+/// After so many halvings it is a single call.
+const HALVINGS_MAX: u32 = 14;
 /// From how many events on there is no waiting for more.
 const EVENTS_MANY: usize = 1_000;
 /// How many ids Redis is told together that it may forget.
@@ -47,6 +51,17 @@ enum Stop {
     Stores(#[from] OpenError),
 }
 
+impl Stop {
+    /// Whether less at a time may go better.
+    fn is_late(&self) -> bool {
+        match self {
+            Self::Database(failure) => positions::is_late(failure),
+            Self::Redis(trouble) => matches!(trouble, Trouble::Late),
+            Self::Moved | Self::Stores(_) => false,
+        }
+    }
+}
+
 impl From<tokio_postgres::Error> for Stop {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Database(error.into())
@@ -61,8 +76,12 @@ impl From<Damaged> for Stop {
 
 /// Writes for ever.
 pub(crate) async fn run(front: Arc<Front>) {
+    let mut pace = Pace::new(HALVINGS_MAX);
     loop {
-        if let Err(stop) = write(&front).await {
+        if let Err(stop) = write(&front, &mut pace).await {
+            if stop.is_late() {
+                pace.late();
+            }
             tracing::warn!(error = %Chain(&stop), "what is answered waits to be persisted");
         }
         tokio::time::sleep(RETRY).await;
@@ -70,7 +89,7 @@ pub(crate) async fn run(front: Arc<Front>) {
 }
 
 /// Writes as long as it holds the lock and all goes well; at once back where somebody else has it.
-async fn write(front: &Front) -> Result<(), Stop> {
+async fn write(front: &Front, pace: &mut Pace) -> Result<(), Stop> {
     let deadline = Instant::now() + BOUND;
     let locked = positions::try_lock(&front.tables, Role::Transfers, deadline);
     let Some(lease) = locked.await? else {
@@ -108,8 +127,9 @@ async fn write(front: &Front) -> Result<(), Stop> {
         "this node persists what is answered"
     );
     loop {
-        let events_count = tokio::time::timeout(BOUND * 2, writer.step()).await;
+        let events_count = tokio::time::timeout(pace.bound(BOUND * 2), writer.step(pace)).await;
         let events_count = events_count.map_err(|_| Stop::Database(Failure::Late))??;
+        pace.in_time();
         if events_count < EVENTS_MANY {
             tokio::time::sleep(PAUSE).await;
         }
@@ -142,9 +162,10 @@ impl Writer<'_> {
     }
 
     /// Persists the next calls, and lets Redis let go of them; how many events they were.
-    async fn step(&mut self) -> Result<usize, Stop> {
+    async fn step(&mut self, pace: &Pace) -> Result<usize, Stop> {
         let mut call = self.call(Function::Tail);
-        call.arg(self.trimmed).arg(CALLS_MAX);
+        call.arg(self.trimmed);
+        call.arg(pace.of(EVENTS_MAX)).arg(pace.of(BYTES_MAX));
         let values = self.ask(&call).await?;
         let calls = values.get(2..).unwrap_or_default();
         let mut let_go = Vec::new();
@@ -178,7 +199,7 @@ impl Writer<'_> {
             let_go.extend(records);
         }
         if fresh > self.persisted {
-            self.persist(fresh, payload, events).await?;
+            self.persist(fresh, payload, events, pace).await?;
         }
         if position > self.trimmed {
             self.let_go(position, &let_go).await?;
@@ -191,6 +212,7 @@ impl Writer<'_> {
         to: u64,
         records: Vec<u8>,
         events: Vec<Record>,
+        pace: &Pace,
     ) -> Result<(), Stop> {
         let newest = events.iter().map(|record| record.event.timestamp());
         let newest = newest.max().unwrap_or(Timestamp::default());
@@ -202,7 +224,7 @@ impl Writer<'_> {
         }
         let lease = &self.lease;
         let client = lease.client();
-        client.batch_execute("BEGIN").await?;
+        positions::begin(lease, pace).await?;
         // The row first: a writer from before a rebuild, or a second one, ends here.
         if !positions::move_ledger(lease, &self.era.epoch, self.persisted, to, newest).await? {
             client.batch_execute("ROLLBACK").await?;

@@ -15,10 +15,12 @@ use std::time::Instant;
 use engine_postgres::{Failure, Lease, Options, Tables, connect_to_verify};
 use ledger::Timestamp;
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
 use crate::compare::{History, epoch_of};
 use crate::error::{Damaged, OpenError};
+use crate::pace::Pace;
 
 /// The advisory locks of those of whom there is one.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +63,35 @@ const SCHEMA: &str = "
         position bigint PRIMARY KEY,
         records bytea NOT NULL
     );";
+
+/// Once a Redis is in front, nobody else changes the ledger's tables: not a node with the engine
+/// `postgres` that runs already, nor one of a version that does not look.
+const FENCE: &str = "
+    CREATE OR REPLACE FUNCTION lastro_behind.fence() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF current_setting('lastro_behind.writer', true) IS DISTINCT FROM 'yes' THEN
+            RAISE EXCEPTION 'a Redis stands in front of this ledger: write through --engine '
+                'write-behind, or end that with `lastro migrate --detach`'
+                USING ERRCODE = 'object_not_in_prerequisite_state';
+        END IF;
+        RETURN NULL;
+    END $$;
+    DO $$
+    DECLARE name text;
+    BEGIN
+        FOREACH name IN ARRAY ARRAY[
+            'accounts', 'stripes', 'entries', 'transfers', 'pendings', 'payments', 'batches'
+        ] LOOP
+            IF NOT EXISTS (
+                SELECT FROM pg_trigger
+                WHERE tgname = 'lastro_behind' AND tgrelid = ('lastro.' || name)::regclass
+            ) THEN
+                EXECUTE format(
+                    'CREATE TRIGGER lastro_behind BEFORE INSERT OR UPDATE OR DELETE ON lastro.%I '
+                    'FOR EACH STATEMENT EXECUTE FUNCTION lastro_behind.fence()', name);
+            END IF;
+        END LOOP;
+    END $$;";
 
 /// What the database says of the ledger before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,6 +187,26 @@ pub(crate) async fn prepare(lease: &Lease) -> Result<(), Failure> {
     Ok(lease.client().batch_execute(SCHEMA).await?)
 }
 
+/// Begins a transaction that may change the ledger's tables, and take longer where that is needed.
+pub(crate) async fn begin(lease: &Lease, pace: &Pace) -> Result<(), Failure> {
+    let longer = pace.patience().map(|times| {
+        format!(
+            "SELECT set_config('statement_timeout', (setting::bigint * {times})::text, true)
+             FROM pg_settings WHERE name = 'statement_timeout'"
+        )
+    });
+    let statements = "BEGIN; SET LOCAL lastro_behind.writer = 'yes'; ".to_owned();
+    let statements = statements + longer.as_deref().unwrap_or_default();
+    Ok(lease.client().batch_execute(&statements).await?)
+}
+
+/// Ends what [`create`] began: the database is a ledger by itself again. Everything has to be
+/// persisted, and shown by its accounts.
+pub(crate) async fn end(lease: &Lease) -> Result<(), Failure> {
+    let statement = "DROP SCHEMA lastro_behind CASCADE";
+    Ok(lease.client().batch_execute(statement).await?)
+}
+
 pub(crate) async fn read(lease: &Lease) -> Result<Option<Behind>, Failure> {
     let statement = "
         SELECT ledger_id, ledger.epoch, position, newest_at, began
@@ -176,16 +227,24 @@ pub(crate) async fn read(lease: &Lease) -> Result<Option<Behind>, Failure> {
     .transpose()
 }
 
-/// Begins a ledger's rows, at position 0.
+/// Begins a ledger's rows, at position 0, once nobody else changes its tables any more.
 pub(crate) async fn create(lease: &Lease) -> Result<(), OpenError> {
     let client = lease.client();
+    client.batch_execute("BEGIN").await?;
+    client.batch_execute(FENCE).await?;
     let statement = "
         INSERT INTO lastro_behind.ledger (ledger_id, epoch, position, newest_at)
         SELECT $1, '', 0, coalesce(max(newest_at), 0) FROM lastro.accounts";
     client.execute(statement, &[&Uuid::new_v4()]).await?;
     let statement = "INSERT INTO lastro_behind.balances (position) VALUES (0)";
     client.execute(statement, &[]).await?;
+    client.batch_execute("COMMIT").await?;
     Ok(())
+}
+
+/// The same for a database that a version without it was behind of.
+pub(crate) async fn fence(lease: &Lease) -> Result<(), Failure> {
+    Ok(lease.client().batch_execute(FENCE).await?)
 }
 
 /// Whether somebody has made payments here.
@@ -285,17 +344,32 @@ pub(crate) async fn add_to_log(lease: &Lease, logged: &Logged) -> Result<(), Fai
     Ok(())
 }
 
-/// Where the accounts are, and what comes next, oldest first.
-pub(crate) async fn read_log(lease: &Lease, count: i64) -> Result<(u64, Vec<Logged>), Failure> {
+/// Where the accounts are, and what comes next, oldest first: at most so many calls, and so many bytes
+/// where that is more than one.
+pub(crate) async fn read_log(
+    lease: &Lease,
+    count: i64,
+    bytes_max: i64,
+) -> Result<(u64, Vec<Logged>), Failure> {
     let client = lease.client();
     let at = "SELECT position FROM lastro_behind.balances";
     let at = client.prepare_cached(at).await?;
     let at = position(&client.query_one(&at, &[]).await?)?;
     let statement = "
-        SELECT position, records FROM lastro_behind.log WHERE position > $1
-        ORDER BY position LIMIT $2";
+        SELECT position, records FROM (
+            SELECT position, records, octet_length(records) AS bytes,
+                sum(octet_length(records)) OVER (ORDER BY position) AS bytes_until
+            FROM (
+                SELECT position, records FROM lastro_behind.log WHERE position > $1
+                ORDER BY position LIMIT $2
+            ) AS next
+        ) AS summed
+        WHERE bytes_until <= $3 OR bytes_until = bytes
+        ORDER BY position";
     let statement = client.prepare_cached(statement).await?;
-    let rows = client.query(&statement, &[&stored(at)?, &count]).await?;
+    let rows = client
+        .query(&statement, &[&stored(at)?, &count, &bytes_max])
+        .await?;
     let logged = rows.iter().map(|row| {
         Ok(Logged {
             position: position(row)?,
@@ -303,6 +377,15 @@ pub(crate) async fn read_log(lease: &Lease, count: i64) -> Result<(u64, Vec<Logg
         })
     });
     Ok((at, logged.collect::<Result<_, Failure>>()?))
+}
+
+/// Whether it was only too much at a time.
+pub(crate) fn is_late(failure: &Failure) -> bool {
+    match failure {
+        Failure::Late => true,
+        Failure::Database(error) => error.code() == Some(&SqlState::QUERY_CANCELED),
+        Failure::Pool(_) | Failure::CommitUnknown | Failure::Damaged(_) => false,
+    }
 }
 
 /// Moves the accounts' position and lets go of what they show by then, in the transaction that the

@@ -136,7 +136,7 @@ impl Front {
             let mut call = function.call();
             call.arg(era.token());
             add(&mut call);
-            let trouble = match self.link.call(&call, deadline).await {
+            let trouble = match self.link.read(&call, deadline).await {
                 Ok(reply) if self.is_now(&era) => return Ok(reply),
                 // From a Redis that the ledger may not have gone on with.
                 Ok(_) => continue,

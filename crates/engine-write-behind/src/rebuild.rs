@@ -35,7 +35,7 @@ const PROGRESS: Duration = Duration::from_secs(1);
 
 /// Copies what the database has, under the epoch that it has taken. Redis has begun its rebuild.
 pub(crate) async fn rebuild(front: &Front, lease: &Lease, epoch: &str) -> Result<(), OpenError> {
-    while balances::step(lease).await? {}
+    balances::finish(lease).await?;
     let behind = positions::read(lease).await?.ok_or(Damaged)?;
     if behind.epoch != epoch {
         return Err(OpenError::Busy);

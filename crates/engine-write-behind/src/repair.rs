@@ -36,6 +36,7 @@ pub enum Origin {
 /// Compares the stores, and rebuilds Redis where that is what it needs.
 pub(crate) async fn repair(front: &Front) -> Result<Agreed, OpenError> {
     let lease = lock(front).await?;
+    front.look_at_settings().await?;
     positions::prepare(&lease).await?;
     if positions::has_payments(&lease).await? {
         return Err(OpenError::Unsafe(
@@ -43,6 +44,10 @@ pub(crate) async fn repair(front: &Front) -> Result<Agreed, OpenError> {
         ));
     }
     load_library(front).await?;
+    front.look_at_commands().await?;
+    if positions::read(&lease).await?.is_some() {
+        positions::fence(&lease).await?;
+    }
     let newest = front.newest();
     let stores = RealStores {
         front,
@@ -136,6 +141,14 @@ impl Stores for RealStores<'_> {
     }
 
     async fn create(&self) -> Result<(), OpenError> {
+        // It was there when this node began: it is not made anew behind an operator's back.
+        if self.front.newest().is_some() {
+            return Err(OpenError::Unsafe(
+                "the database was detached from Redis (`lastro migrate --detach`): stop this node, \
+                 or start it again to put Redis in front once more"
+                    .to_owned(),
+            ));
+        }
         positions::create(self.lease).await
     }
 
@@ -237,7 +250,7 @@ mod tests {
         ),
         (
             "lastro_2",
-            "728bc2215e2fd3b52b36e2b66d219e838b6ad5f9174410b82b48e308c8a40e77",
+            "47c99ca3b3632219b1d3e7a20e5bcec4cc6a35fb514c12cc638db04f1914c357",
         ),
     ];
 

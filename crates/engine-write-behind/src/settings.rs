@@ -1,12 +1,18 @@
-//! What Redis has to be set to, so that what is answered stays: asked for at every start.
+//! What Redis has to be set to, so that what is answered stays: asked for whenever the stores are
+//! compared, and every second in between.
+//!
+//! `CONFIG SET appendonly yes` begins a file that counts for nothing before its first rewrite has
+//! ended. Redis does not say whether a rewrite is that one: it is taken for it unless this node has
+//! seen the file whole, and nobody has set anything since.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use redis::Value;
 
 use crate::error::{OpenError, Trouble};
-use crate::link::Link;
+use crate::link::{Function, Link, done};
+use crate::repair::trouble;
 
 /// The oldest version that has functions.
 const VERSION_MIN: u32 = 7;
@@ -38,83 +44,201 @@ pub(crate) struct Settings {
     pub(crate) durability: Durability,
 }
 
+/// What a look has to know of the one before.
+#[derive(Debug, Default)]
+pub(crate) struct Watch(tokio::sync::Mutex<Before>);
+
+#[derive(Debug, Default)]
+struct Before {
+    /// Since all was well Redis has had its whole file: a rewrite now is not the file's first one.
+    has_file: bool,
+    /// How often settings were set, as far as Redis counts it.
+    sets: Option<String>,
+}
+
 /// Asks Redis, and refuses one that could lose what is answered, or drop it to make room.
 pub(crate) async fn check(
     link: &Link,
     asked: Durability,
+    watch: &Watch,
     deadline: Instant,
 ) -> Result<Settings, OpenError> {
+    let mut before = watch.0.lock().await;
+    loop {
+        let found = look(link, deadline).await?;
+        match judge(asked, &found, &mut before) {
+            // Often it is a matter of milliseconds.
+            Err(Wrong::NoFileYet) if Instant::now() + PAUSE < deadline => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            judged => return judged.map_err(|wrong| OpenError::Unsafe(wrong.to_string())),
+        }
+    }
+}
+
+/// Refuses a Redis in which something that the library needs is forbidden, or goes by another name.
+pub(crate) async fn probe(link: &Link, deadline: Instant) -> Result<(), OpenError> {
+    let values = link.call(&Function::Probe.call(), deadline).await;
+    let values = values.and_then(done).map_err(trouble)?;
+    let missing: Vec<String> = values.iter().map(text).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(OpenError::Unsafe(format!(
+        "Redis does not let its functions call what they need: {}. Allow these to the user of \
+         --redis-url, on keys `lastro:*` and under their own names",
+        missing.join(", ")
+    )))
+}
+
+/// What Redis says of itself and of its settings, by name.
+type Found = HashMap<String, String>;
+
+async fn look(link: &Link, deadline: Instant) -> Result<Found, OpenError> {
     let mut info = redis::cmd("INFO");
-    info.arg("server");
-    let info = ask(link, &info, deadline).await?;
-    check_version(&text(&info))?;
+    for section in SECTIONS {
+        info.arg(section);
+    }
+    let info = text(&ask(link, &info, "INFO", deadline).await?);
+    let mut found: Found = info
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    // Before its settings: a cluster or a Sentinel may refuse to be asked for them.
+    check_kind(&found)?;
     let mut config = redis::cmd("CONFIG");
     config.arg("GET");
     for name in NAMES {
         config.arg(name);
     }
-    let settings = pairs(&ask(link, &config, deadline).await?);
-    judge(asked, |name| settings.get(name).map_or("", String::as_str))
+    found.extend(pairs(&ask(link, &config, "CONFIG GET", deadline).await?));
+    Ok(found)
 }
 
+const SECTIONS: [&str; 5] = [
+    "server",
+    "persistence",
+    "replication",
+    "cluster",
+    "commandstats",
+];
 const NAMES: [&str; 4] = [
     "appendonly",
     "appendfsync",
     "no-appendfsync-on-rewrite",
     "maxmemory-policy",
 ];
+const PAUSE: Duration = Duration::from_millis(20);
 
-async fn ask(link: &Link, command: &redis::Cmd, deadline: Instant) -> Result<Value, OpenError> {
-    link.ask(command, deadline)
-        .await
-        .map_err(|trouble| match trouble {
-            Trouble::Lost(error)
-            | Trouble::Refused(error)
-            | Trouble::Stuck(error)
-            | Trouble::Full(error) => OpenError::Redis(error),
-            other => OpenError::Unsafe(format!("Redis cannot be asked for its settings: {other}")),
-        })
+async fn ask(
+    link: &Link,
+    command: &redis::Cmd,
+    name: &str,
+    deadline: Instant,
+) -> Result<Value, OpenError> {
+    match link.ask(command, deadline).await {
+        Err(Trouble::Stuck(error)) => Err(OpenError::Unsafe(format!(
+            "Redis refuses `{name}`, without which nobody knows whether it keeps what it answers: \
+             {error}. Allow it to the user of --redis-url, under its own name"
+        ))),
+        answer => answer.map_err(trouble),
+    }
 }
 
-fn judge<'a>(asked: Durability, set: impl Fn(&str) -> &'a str) -> Result<Settings, OpenError> {
-    let refuse = |text: String| Err(OpenError::Unsafe(text));
-    let policy = set("maxmemory-policy");
+/// What is wrong with a Redis.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Wrong {
+    #[error(
+        "Redis would drop money to make room (maxmemory-policy {0}): set maxmemory-policy to \
+         noeviction, {KEPT}"
+    )]
+    Drops(String),
+    #[error("Redis keeps nothing (appendonly no): set appendonly to yes, {KEPT}")]
+    KeepsNothing,
+    #[error(
+        "Redis does not sync while it rewrites its file (no-appendfsync-on-rewrite yes): set \
+         no-appendfsync-on-rewrite to no, {KEPT}"
+    )]
+    RewritesUnsynced,
+    #[error(
+        "Redis answers before its file is on disk (appendfsync {0}): set appendfsync to always, \
+         {KEPT}; `everysec` is taken where durability `os` is asked for"
+    )]
+    SyncsLate(String),
+    #[error(
+        "Redis may not have its whole file yet: it rewrites it, and appendonly was set a moment ago, \
+         or this node does not know since when it is. Wait until `INFO persistence` has \
+         aof_rewrite_in_progress:0 and aof_rewrite_scheduled:0; where it never does, look into the \
+         log of Redis"
+    )]
+    NoFileYet,
+    #[error(
+        "Redis could not write its file (aof_last_write_status:err): look into its log, and at the \
+         space on its disk"
+    )]
+    CannotWrite,
+}
+
+/// How a setting outlives a restart of Redis.
+const KEPT: &str = "with `CONFIG SET` and then `CONFIG REWRITE` (or in the file or arguments that \
+     Redis starts with: what only CONFIG SET has set is lost with a restart)";
+
+fn judge(asked: Durability, found: &Found, before: &mut Before) -> Result<Settings, Wrong> {
+    let get = |name: &str| found.get(name).map_or("", String::as_str);
+    let sets = found.get("cmdstat_config|set");
+    let sets = sets.map(|calls| calls.split(',').next().unwrap_or_default().to_owned());
+    let rewrites = get("aof_rewrite_in_progress") == "1" || get("aof_rewrite_scheduled") == "1";
+    // Switched off and on between two looks, it begins a new file as well.
+    let has_file = before.has_file && before.sets == sets;
+    *before = Before {
+        has_file: false,
+        sets,
+    };
+    let policy = get("maxmemory-policy");
     if policy != "noeviction" {
-        return refuse(format!(
-            "Redis would drop money to make room (maxmemory-policy {policy}): \
-             `CONFIG SET maxmemory-policy noeviction`"
+        return Err(Wrong::Drops(policy.to_owned()));
+    }
+    if get("appendonly") != "yes" || get("aof_enabled") != "1" {
+        return Err(Wrong::KeepsNothing);
+    }
+    let synced = get("appendfsync");
+    let durability = match (synced, asked) {
+        ("always", _) if get("no-appendfsync-on-rewrite") == "yes" => {
+            return Err(Wrong::RewritesUnsynced);
+        }
+        ("always", _) => Durability::Always,
+        ("everysec", Durability::Everysec) => Durability::Everysec,
+        _ => return Err(Wrong::SyncsLate(synced.to_owned())),
+    };
+    if get("aof_last_write_status") != "ok" {
+        return Err(Wrong::CannotWrite);
+    }
+    if rewrites && !has_file {
+        return Err(Wrong::NoFileYet);
+    }
+    before.has_file = true;
+    Ok(Settings { durability })
+}
+
+/// A Redis that has functions, and the whole ledger.
+fn check_kind(found: &Found) -> Result<(), OpenError> {
+    let get = |name: &str| found.get(name).map_or("", String::as_str);
+    let mode = get("redis_mode");
+    if mode == "cluster" || get("cluster_enabled") == "1" {
+        return Err(OpenError::Unsafe(
+            "Redis is in cluster mode, which spreads a ledger over machines that cannot decide \
+             together: use one with `cluster-enabled no`, and replicas for when it fails"
+                .to_owned(),
         ));
     }
-    if set("appendonly") != "yes" {
-        return refuse(
-            "Redis keeps nothing (appendonly no): `CONFIG SET appendonly yes`".to_owned(),
-        );
-    }
-    let synced = set("appendfsync");
-    match (synced, asked) {
-        ("always", _) if set("no-appendfsync-on-rewrite") == "yes" => refuse(
-            "Redis does not sync while it rewrites its file (no-appendfsync-on-rewrite yes): \
-             `CONFIG SET no-appendfsync-on-rewrite no`"
+    if mode == "sentinel" {
+        return Err(OpenError::Unsafe(
+            "this is a Sentinel: give --redis-url a name that leads to the primary it watches"
                 .to_owned(),
-        ),
-        ("always", _) => Ok(Settings {
-            durability: Durability::Always,
-        }),
-        ("everysec", Durability::Everysec) => Ok(Settings {
-            durability: Durability::Everysec,
-        }),
-        _ => refuse(format!(
-            "Redis answers before its file is on disk (appendfsync {synced}): \
-             `CONFIG SET appendfsync always`; `everysec` is taken where durability `os` is asked for"
-        )),
+        ));
     }
-}
-
-fn check_version(info: &str) -> Result<(), OpenError> {
-    let version = info
-        .lines()
-        .find_map(|line| line.strip_prefix("redis_version:"))
-        .unwrap_or_default();
+    let version = get("redis_version");
     let major = version.split('.').next().and_then(|part| part.parse().ok());
     if major.is_some_and(|major: u32| major >= VERSION_MIN) {
         return Ok(());
@@ -145,60 +269,4 @@ fn pairs(value: &Value) -> HashMap<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn judged(asked: Durability, set: [&'static str; 4]) -> Result<Durability, String> {
-        let find = |name: &str| {
-            let at = NAMES.iter().position(|known| *known == name);
-            at.map_or("", |at| set[at])
-        };
-        judge(asked, find)
-            .map(|settings| settings.durability)
-            .map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn only_a_redis_that_keeps_what_it_answers_is_taken() {
-        use Durability::{Always, Everysec};
-        let good = ["yes", "always", "no", "noeviction"];
-        assert_eq!(judged(Always, good), Ok(Always));
-        assert_eq!(judged(Everysec, good), Ok(Always));
-        let everysec = ["yes", "everysec", "no", "noeviction"];
-        assert_eq!(judged(Everysec, everysec), Ok(Everysec));
-        for (asked, set, says) in [
-            (Always, everysec, "appendfsync everysec"),
-            (
-                Everysec,
-                ["yes", "no", "no", "noeviction"],
-                "appendfsync no",
-            ),
-            (
-                Everysec,
-                ["no", "always", "no", "noeviction"],
-                "appendonly no",
-            ),
-            (
-                Always,
-                ["yes", "always", "yes", "noeviction"],
-                "no-appendfsync-on-rewrite",
-            ),
-            (
-                Always,
-                ["yes", "always", "no", "allkeys-lru"],
-                "allkeys-lru",
-            ),
-        ] {
-            let error = judged(asked, set).unwrap_err();
-            assert!(error.contains(says), "{error}");
-        }
-    }
-
-    #[test]
-    fn an_old_redis_is_refused() {
-        assert!(check_version("# Server\r\nredis_version:7.0.15\r\n").is_ok());
-        let old = check_version("# Server\r\nredis_version:6.2.14\r\n").unwrap_err();
-        assert!(old.to_string().contains("6.2.14"), "{old}");
-        assert!(check_version("").is_err());
-    }
-}
+mod tests;

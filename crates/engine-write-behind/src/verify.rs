@@ -17,6 +17,7 @@ use redis::{Cmd, Pipeline, Value};
 use crate::account::Kept;
 use crate::bytes::Bytes;
 use crate::call::{batch_key, transfer_key};
+use crate::engine::Options;
 use crate::error::{Damaged, OpenError};
 use crate::filter::{Hash, Known};
 use crate::link::{Link, bytes};
@@ -55,14 +56,18 @@ pub struct Verified {
 /// # Errors
 ///
 /// When one of them does not answer, or writes go on.
-pub async fn verify(redis_url: &str, database_url: &str) -> Result<Verified, OpenError> {
-    let options = DatabaseOptions {
+pub async fn verify(
+    redis_url: &str,
+    database_url: &str,
+    options: &Options,
+) -> Result<Verified, OpenError> {
+    let database = DatabaseOptions {
         migrate: false,
-        ..DatabaseOptions::default()
+        ..options.database.clone()
     };
     let stores = Stores {
-        link: Link::new(redis_url)?,
-        tables: Tables::open(database_url, &options).await?,
+        link: Link::new(redis_url, options.redis_authority.as_deref())?,
+        tables: Tables::open(database_url, &database).await?,
     };
     for _ in 0..TRIES {
         let before = stores.moment().await?;
@@ -125,7 +130,7 @@ impl Stores {
         positions::prepare(&lease).await?;
         let behind = positions::read(&lease).await?;
         let balances = match behind {
-            Some(_) => positions::read_log(&lease, 0).await?.0,
+            Some(_) => positions::read_log(&lease, 0, 0).await?.0,
             None => 0,
         };
         lease.done();
@@ -244,7 +249,7 @@ impl<'a> Comparison<'a> {
     /// Applies what the database has only logged, and what only the stream has.
     async fn bring_forward(&mut self, persisted: u64, position: u64) -> Result<(), OpenError> {
         let lease = self.stores.lease().await?;
-        let (at, logged) = positions::read_log(&lease, i64::MAX).await?;
+        let (at, logged) = positions::read_log(&lease, i64::MAX, i64::MAX).await?;
         lease.done();
         let mut records = Vec::new();
         for call in logged {

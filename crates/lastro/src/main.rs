@@ -7,6 +7,7 @@ mod load;
 mod log;
 mod migrate;
 mod processor;
+mod redis;
 mod serve;
 mod verify;
 

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail, ensure};
 
 use crate::database::DatabaseSettings;
+use crate::redis::RedisOptions;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -18,17 +19,66 @@ pub(crate) struct Options {
     database_url: String,
     #[command(flatten)]
     database: DatabaseSettings,
+    /// Ends that a Redis stands in front of the database (`--engine write-behind`): persists what it
+    /// has answered, and leaves the database to the engine `postgres`. Stop all nodes before.
+    #[arg(long)]
+    detach: bool,
+    #[command(flatten)]
+    redis: RedisOptions,
+    /// With `--detach`: the Redis is lost, and with it what it had answered and not persisted.
+    #[arg(long, requires = "detach", conflicts_with = "redis_url")]
+    redis_lost: bool,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let database = options.database.options(&options.database_url)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
+    if options.detach {
+        return runtime.block_on(detach(options, database));
+    }
+    ensure!(
+        options.redis.config()?.is_none(),
+        "--redis-url is for --detach"
+    );
     let migrated = runtime
         .block_on(engine_postgres::migrate(&options.database_url, &database))
         .context("the database was not migrated")?;
     println!("migration {} → {}", migrated.from, migrated.to);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn detach(options: &Options, database: engine_postgres::Options) -> anyhow::Result<ExitCode> {
+    let redis = options.redis.config()?;
+    if redis.is_none() && !options.redis_lost {
+        bail!(
+            "--detach needs the --redis-url, to persist what it has answered; where that Redis is \
+             lost for good, --redis-lost gives up what was not persisted"
+        );
+    }
+    let (url, redis_authority) = match redis {
+        Some(redis) => (Some(redis.url), redis.authority),
+        None => (None, None),
+    };
+    let options_behind = engine_write_behind::Options {
+        // What it is set to no longer matters much: it is only read from.
+        durability: engine_write_behind::Durability::Everysec,
+        redis_authority,
+        database,
+        ..engine_write_behind::Options::default()
+    };
+    let database_url = &options.database_url;
+    let position = engine_write_behind::detach(url.as_deref(), database_url, &options_behind)
+        .await
+        .context("the database is still behind its Redis")?;
+    if url.is_some() {
+        println!("detached at position {position}: all that was answered is in the database");
+        println!("the keys `lastro:*` in Redis are no longer needed");
+    } else {
+        println!("detached at position {position}: what Redis had answered after it is lost");
+    }
     Ok(ExitCode::SUCCESS)
 }

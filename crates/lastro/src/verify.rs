@@ -13,6 +13,7 @@ use ledger::Clock;
 
 use crate::clock::{self, SystemClock};
 use crate::database::DatabaseSettings;
+use crate::redis::RedisOptions;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -34,21 +35,15 @@ pub(crate) struct Options {
     database_url: Option<String>,
     #[command(flatten)]
     database: DatabaseSettings,
-    /// Compares the ledger in this Redis with the one in `--database-url` behind it instead, at a
-    /// moment without writes: `redis://:password@host:port`.
-    #[arg(
-        long,
-        env = "LASTRO_REDIS_URL",
-        value_name = "URL",
-        hide_env_values = true,
-        requires = "database_url"
-    )]
-    redis_url: Option<String>,
+    /// With a Redis: compares the ledger in it with the one in `--database-url` behind it instead, at
+    /// a moment without writes.
+    #[command(flatten)]
+    redis: RedisOptions,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    if let (Some(redis_url), Some(database_url)) = (&options.redis_url, &options.database_url) {
-        return stores::run(redis_url, database_url);
+    if let (Some(redis), Some(url)) = (options.redis.config()?, &options.database_url) {
+        return stores::run(redis, url, &options.database);
     }
     if let Some(url) = &options.database_url {
         return database::run(url, &options.database);

@@ -57,7 +57,9 @@ async fn check_kept(node: &WriteBehindEngine, ids: &[TransferId]) {
 }
 
 async fn check_equal(redis: &Redis, postgres: &Postgres) {
-    let verified = verify(&redis.url(), &postgres.url()).await.unwrap();
+    let verified = verify(&redis.url(), &postgres.url(), &Options::default())
+        .await
+        .unwrap();
     assert_eq!(verified.findings, Vec::<String>::new(), "{verified:?}");
 }
 

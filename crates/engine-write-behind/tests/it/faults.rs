@@ -45,7 +45,7 @@ impl Stores {
     }
 
     async fn check_equal(&self) {
-        let verified = verify(&self.redis.url(), &self.postgres.url()).await;
+        let verified = verify(&self.redis.url(), &self.postgres.url(), &Options::default()).await;
         let verified = verified.unwrap();
         assert_eq!(verified.findings, Vec::<String>::new(), "{verified:?}");
         assert_eq!(verified.accounts_count, accounts().len() as u64 + 1);

@@ -72,6 +72,10 @@ impl Told {
         self
     }
 
+    pub(crate) const fn answered_count(&self) -> usize {
+        self.outcomes.len()
+    }
+
     /// All that was answered is there, and the ledger is what its transfers make it.
     pub(crate) async fn check_kept(&self, engine: &WriteBehindEngine) {
         for (id, outcome) in &self.outcomes {

@@ -2,12 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
+mod catching_up;
 mod comparisons;
 mod conformance;
+mod failover;
 mod faults;
 mod load;
 mod nodes;
 mod relay;
+mod settings;
 mod starts;
 mod subject;
 mod support;

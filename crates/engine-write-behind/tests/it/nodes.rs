@@ -21,7 +21,9 @@ fn nodes_that_meet_keep_every_rule() {
         }
         meet(&nodes).await;
         wait_until_persisted(&nodes[2]).await;
-        let verified = verify(&redis.url(), &postgres.url()).await.unwrap();
+        let verified = verify(&redis.url(), &postgres.url(), &Options::default())
+            .await
+            .unwrap();
         assert_eq!(verified.findings, Vec::<String>::new());
     });
 }

@@ -1,14 +1,12 @@
 //! Starts that are refused and why, and a Redis that turns away, full or read-only.
 
-use std::time::Duration;
-
 use engine_write_behind::{Durability, OpenError, Options, Origin, WriteBehindEngine};
-use ledger::{Command, Engine, TransferId, Unavailable};
-use testkit::bank::{Drawer, accounts, in_seconds, open_accounts, submit_one};
+use ledger::{Engine, Unavailable};
+use testkit::bank::{accounts, in_seconds, open_accounts};
 use testkit::servers::{Postgres, Redis};
 
 use crate::subject::{open_with, redis};
-use crate::support::{wait_for, wait_until_persisted};
+use crate::support::{try_one, wait_for, wait_until_persisted};
 
 async fn refused(redis: &Redis, database_url: &str, options: Options) -> String {
     match WriteBehindEngine::open(&redis.url(), database_url, options).await {
@@ -79,15 +77,6 @@ fn stores_that_tell_different_stories_are_refused_and_an_older_redis_is_rebuilt(
             assert!(engine.account(id, in_seconds(20)).await.unwrap().is_some());
         }
     });
-}
-
-/// The outcome of a transfer with a new id.
-async fn try_one(engine: &WriteBehindEngine, number: u128) -> Result<(), Unavailable> {
-    let transfer = Drawer::new(1).transfer(TransferId::from_u128(number));
-    let deadline = std::time::Instant::now() + Duration::from_secs(1);
-    submit_one(engine, Command::Transfer(transfer), deadline)
-        .await
-        .map(drop)
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use engine_write_behind::WriteBehindEngine;
+use ledger::{Command, TransferId, Unavailable};
+use testkit::bank::{Drawer, submit_one};
 
 /// The time that anything here may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,4 +24,13 @@ pub(crate) async fn wait_for(what: &str, is_so: impl Fn() -> bool) {
         assert!(Instant::now() < bound, "waited in vain for {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The outcome of a transfer with a new id.
+pub(crate) async fn try_one(engine: &WriteBehindEngine, number: u128) -> Result<(), Unavailable> {
+    let transfer = Drawer::new(1).transfer(TransferId::from_u128(number));
+    let deadline = Instant::now() + Duration::from_secs(1);
+    submit_one(engine, Command::Transfer(transfer), deadline)
+        .await
+        .map(drop)
 }

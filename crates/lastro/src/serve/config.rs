@@ -14,6 +14,7 @@ use server::{Hosts, ListenAddress};
 
 use crate::clock::ClockOptions;
 use crate::database::DatabaseSettings;
+use crate::redis::RedisConfig;
 
 use super::outbox::OutboxConfig;
 use super::payments::{
@@ -56,7 +57,8 @@ pub(crate) struct Options {
         value_name = "embedded|postgres|write-behind"
     )]
     engine: Option<String>,
-    /// The Redis of the engine `write-behind`: `redis://:password@host:port`.
+    /// The Redis of the engine `write-behind`: `redis://:password@host:port/number`, or `rediss://`
+    /// for TLS.
     #[arg(
         long,
         env = "LASTRO_REDIS_URL",
@@ -64,6 +66,10 @@ pub(crate) struct Options {
         hide_env_values = true
     )]
     redis_url: Option<String>,
+    /// A file with the certificates of those who may vouch for a Redis over TLS [default: those whom
+    /// this machine trusts].
+    #[arg(long, env = "LASTRO_REDIS_CA", value_name = "FILE")]
+    redis_ca: Option<PathBuf>,
     /// The database of the engines `postgres` and `write-behind`:
     /// `postgres://user:password@host:port/name`.
     #[arg(
@@ -108,7 +114,8 @@ pub(crate) struct Options {
     /// Lets `POST /purge-payments` give up all payments that wait: for tests.
     #[arg(long, env = "LASTRO_ENABLE_PURGE", value_parser = FalseyValueParser::new())]
     enable_purge: bool,
-    /// Allows addresses beyond loopback, to anyone who can reach them, and any host to be named.
+    /// Allows addresses beyond loopback, to anyone who can reach them, any host to be named, and a
+    /// Redis on another machine without encryption.
     #[arg(long, env = "LASTRO_INSECURE", value_parser = FalseyValueParser::new())]
     insecure: bool,
     /// A TOML file with the same settings, named as the flags with underscores.
@@ -134,6 +141,7 @@ struct File {
     database_connect_timeout_ms: Option<u64>,
     database_statement_timeout_ms: Option<u64>,
     redis_url: Option<String>,
+    redis_ca: Option<PathBuf>,
     outbox_bytes_max: Option<u64>,
     clock_jump_max_s: Option<u64>,
     no_migrate: Option<bool>,
@@ -250,12 +258,15 @@ impl Config {
             file.database_connect_timeout_ms,
             file.database_statement_timeout_ms,
         ));
+        let insecure = options.insecure || file.insecure.unwrap_or(false);
         let engine = engine(EngineOptions {
             role,
             name: options.engine.or(file.engine),
             url: options.database_url.or(file.database_url),
             database,
             redis_url: options.redis_url.or(file.redis_url),
+            redis_ca: options.redis_ca.or(file.redis_ca),
+            insecure,
             migrate: !no_migrate,
             ledger: options.ledger.or(file.ledger),
             tls: tls.of_ledger()?,
@@ -306,7 +317,7 @@ impl Config {
             grpc_tls: tls.of_grpc()?,
             payments: resolve_payments(&options.processor, file.processors, &file.payments)?,
             enable_purge: options.enable_purge || file.enable_purge.unwrap_or(false),
-            insecure: options.insecure || file.insecure.unwrap_or(false),
+            insecure,
         })
     }
 
@@ -392,6 +403,8 @@ struct EngineOptions {
     url: Option<String>,
     database: DatabaseSettings,
     redis_url: Option<String>,
+    redis_ca: Option<PathBuf>,
+    insecure: bool,
     migrate: bool,
     ledger: Option<String>,
     tls: Option<RemoteTlsFiles>,
@@ -421,11 +434,16 @@ fn engine(options: EngineOptions) -> anyhow::Result<EngineConfig> {
             migrate: options.migrate,
             ..options.database.options(&url)?
         };
-        let config = WriteBehindConfig::new(redis_url, url, database);
+        let redis = RedisConfig {
+            url: redis_url,
+            authority: options.redis_ca,
+            insecure: options.insecure,
+        };
+        let config = WriteBehindConfig::new(redis, url, database);
         return Ok(EngineConfig::WriteBehind(config?));
     }
-    if options.redis_url.is_some() {
-        bail!("--redis-url is for --engine write-behind");
+    if options.redis_url.is_some() || options.redis_ca.is_some() {
+        bail!("--redis-url and --redis-ca are for --engine write-behind");
     }
     match (name.as_str(), options.url) {
         ("embedded", None) if options.role == Role::Api => bail!(
@@ -487,7 +505,7 @@ impl fmt::Display for Config {
             }
             EngineConfig::WriteBehind(config) => {
                 writeln!(f, "engine          write-behind")?;
-                let place = engine_write_behind::place(&config.redis_url).unwrap_or_default();
+                let place = engine_write_behind::place(&config.redis.url).unwrap_or_default();
                 writeln!(f, "redis           {place}")?;
                 crate::database::print(f, &config.database_url, &config.database)?;
                 writeln!(

@@ -3,15 +3,17 @@
 use std::sync::{Arc, Weak};
 
 use anyhow::Context;
-use engine_write_behind::{Durability, Options, WriteBehindEngine};
+use engine_write_behind::{Condition, Durability, Options, WriteBehindEngine};
 use server::{Health, Readiness};
+
+use crate::redis::RedisConfig;
 
 use super::open::{Opened, report_durability};
 
 /// What the configuration says of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct WriteBehindConfig {
-    pub(crate) redis_url: String,
+    pub(crate) redis: RedisConfig,
     pub(crate) database_url: String,
     /// The database's settings.
     pub(crate) database: engine_postgres::Options,
@@ -19,13 +21,13 @@ pub(crate) struct WriteBehindConfig {
 
 impl WriteBehindConfig {
     pub(crate) fn new(
-        redis_url: String,
+        redis: RedisConfig,
         database_url: String,
         database: engine_postgres::Options,
     ) -> anyhow::Result<Self> {
-        engine_write_behind::place(&redis_url).context("--redis-url")?;
+        redis.check()?;
         Ok(Self {
-            redis_url,
+            redis,
             database_url,
             database,
         })
@@ -59,10 +61,11 @@ pub(super) async fn open(
 ) -> anyhow::Result<Opened> {
     let options = Options {
         durability: asked(durability),
+        redis_authority: config.redis.authority.clone(),
         database: config.database.clone(),
         ..Options::default()
     };
-    let opened = WriteBehindEngine::open(&config.redis_url, &config.database_url, options).await;
+    let opened = WriteBehindEngine::open(&config.redis.url, &config.database_url, options).await;
     let (engine, opened) = opened.context("cannot open the ledger in Redis and the database")?;
     tracing::info!(
         appendfsync = opened.durability.as_str(),
@@ -89,7 +92,7 @@ pub(super) async fn open(
     })
 }
 
-/// Ready while Redis answers and agrees with the database; how far that is behind is a field.
+/// Ready while Redis takes writes and agrees with the database; how far that is behind is a field.
 struct WriteBehindHealth {
     engine: Weak<WriteBehindEngine>,
     durability: Durability,
@@ -100,10 +103,11 @@ impl Health for WriteBehindHealth {
         let Some(engine) = self.engine.upgrade() else {
             return Readiness::not_ready("ledger_unavailable");
         };
-        let readiness = if engine.is_answering() {
-            Readiness::ready()
-        } else {
-            Readiness::not_ready("ledger_unavailable")
+        let readiness = match engine.condition() {
+            Condition::Ready => Readiness::ready(),
+            Condition::Refuses { code, why } => {
+                Readiness::not_ready(code.code()).with("why", &*why)
+            }
         };
         let lag = engine.lag();
         readiness

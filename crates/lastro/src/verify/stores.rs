@@ -3,14 +3,26 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use engine_write_behind::{Verified, verify};
+use engine_write_behind::{Options, Verified, verify};
 
-pub(super) fn run(redis_url: &str, database_url: &str) -> anyhow::Result<ExitCode> {
+use crate::database::DatabaseSettings;
+use crate::redis::RedisConfig;
+
+pub(super) fn run(
+    redis: RedisConfig,
+    database_url: &str,
+    database: &DatabaseSettings,
+) -> anyhow::Result<ExitCode> {
+    let options = Options {
+        redis_authority: redis.authority,
+        database: database.options(database_url)?,
+        ..Options::default()
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let verified = runtime.block_on(verify(redis_url, database_url));
+    let verified = runtime.block_on(verify(&redis.url, database_url, &options));
     let verified = verified.context("Redis and the database could not be compared")?;
     print(&verified);
     if verified.findings.is_empty() {

@@ -115,7 +115,7 @@ fn what_a_killed_node_answered_the_other_persists() {
     wait_for_account(&postgres, "2");
     assert!(other.stop().unwrap().success());
     // Money that only one of the stores has is found.
-    let forged = "UPDATE lastro.accounts SET credits_posted = credits_posted + 1 \
+    let forged = "SET lastro_behind.writer = 'yes'; UPDATE lastro.accounts SET credits_posted = credits_posted + 1 \
         WHERE account_id = '2' RETURNING account_id";
     assert!(postgres.psql(forged).unwrap().starts_with('2'));
     let verified = verify(&redis, &postgres);
@@ -124,6 +124,113 @@ fn what_a_killed_node_answered_the_other_persists() {
         !verified.status.success() && said.contains("account 2"),
         "{said}"
     );
+}
+
+/// What the binary says with these arguments, and whether it succeeded.
+fn said(arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(binary()).args(arguments).output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (output.status.success(), said)
+}
+
+fn postgres_node(postgres: &Postgres) -> LastroProcess {
+    let unused = folder();
+    let database_url = postgres.url();
+    let arguments = ["--demo", "--engine", "postgres", "--database-url"];
+    let arguments = [&arguments[..], &[&*database_url]].concat();
+    LastroProcess::serve(&binary(), unused.path(), &arguments).unwrap()
+}
+
+/// A database with a Redis in front is served through that alone, until it is detached; nothing that
+/// was answered is missing then.
+#[test]
+fn a_database_behind_a_redis_is_served_alone_once_it_is_detached() {
+    let redis = redis();
+    let mut postgres = Postgres::start().unwrap();
+    let (redis_url, database_url) = (redis.url(), postgres.url());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    // It has begun as a ledger by itself, and still runs.
+    let earlier = postgres_node(&postgres);
+    let process = node(&redis, &postgres);
+    runtime.block_on(async {
+        let bank = Bank::of(&process);
+        // The limit of account 1 is 100,000.
+        assert_eq!(bank.transact("1", "d", 100_000).await.0, 200);
+        // The entries are there before the accounts show them: nobody else may spend it.
+        assert_eq!(Bank::of(&earlier).transact("1", "d", 100_000).await.0, 503);
+        wait_until_persisted(&bank).await;
+    });
+    drop(earlier);
+    let serve = [
+        "serve",
+        "--engine",
+        "postgres",
+        "--database-url",
+        &database_url,
+    ];
+    let (is_served, why) = said(&serve);
+    assert!(!is_served && why.contains("migrate --detach"), "{why}");
+
+    let detach = ["migrate", "--detach", "--database-url", &database_url];
+    let (is_done, why) = said(&detach);
+    assert!(!is_done && why.contains("--redis-url"), "{why}");
+    let detach = [&detach[..], &["--redis-url", &redis_url]].concat();
+    let (is_done, why) = said(&detach);
+    assert!(!is_done && why.contains("still serves"), "{why}");
+
+    // With a tail that only Redis has.
+    postgres.kill();
+    runtime.block_on(async {
+        let bank = Bank::of(&process);
+        for _ in 0..20 {
+            assert_eq!(bank.transact("1", "c", 10).await.0, 200);
+        }
+    });
+    drop(process);
+    postgres.restart().unwrap();
+    let (is_done, what) = said(&detach);
+    assert!(is_done && what.contains("all that was answered"), "{what}");
+    let (is_done, why) = said(&detach);
+    assert!(
+        !is_done && why.contains("no Redis stands in front"),
+        "{why}"
+    );
+
+    let process = postgres_node(&postgres);
+    runtime.block_on(async {
+        let bank = Bank::of(&process);
+        let statement = bank.statement("1").await;
+        assert_eq!(statement["saldo"]["total"], 200 - 100_000);
+        assert_eq!(bank.transact("1", "d", 200).await.0, 200);
+        assert_eq!(bank.transact("1", "d", 1).await.0, 422);
+    });
+    assert!(process.stop().unwrap().success());
+    let (clean, why) = verify_database(&postgres);
+    assert!(clean, "{why}");
+}
+
+#[test]
+fn a_database_whose_redis_is_lost_can_be_detached_by_saying_so() {
+    let redis = redis();
+    let postgres = Postgres::start().unwrap();
+    let process = node(&redis, &postgres);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let bank = Bank::of(&process);
+        assert_eq!(bank.transact("1", "d", 100).await.0, 200);
+        wait_until_persisted(&bank).await;
+    });
+    drop((process, redis));
+    let database_url = postgres.url();
+    let detach = ["migrate", "--detach", "--database-url", &database_url];
+    let detach = [&detach[..], &["--redis-lost"]].concat();
+    let (is_done, what) = said(&detach);
+    assert!(is_done && what.contains("is lost"), "{what}");
+    let process = postgres_node(&postgres);
+    runtime.block_on(async {
+        let statement = Bank::of(&process).statement("1").await;
+        assert_eq!(statement["saldo"]["total"], -100);
+    });
 }
 
 /// The lock of those who bring the accounts forward, as in `engine-write-behind`.

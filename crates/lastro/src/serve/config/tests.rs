@@ -15,6 +15,7 @@ fn options() -> Options {
         database: DatabaseSettings::default(),
         clock: ClockOptions::default(),
         redis_url: None,
+        redis_ca: None,
         outbox_bytes_max: None,
         no_migrate: false,
         role: None,
@@ -282,7 +283,7 @@ fn certificates_and_keys_go_together() {
 #[test]
 fn a_redis_and_a_database_go_together() {
     let database_url = Some("postgres://me:secret@db:5432/bank");
-    let redis_url = Some("redis://:hidden@cache:6379");
+    let redis_url = Some("rediss://:hidden@cache:6379");
     let asked = |engine: &str, database_url: Option<&str>, redis_url: Option<&str>| {
         Config::resolve(Options {
             engine: Some(engine.to_owned()),
@@ -305,6 +306,35 @@ fn a_redis_and_a_database_go_together() {
         let both = asked(engine, database_url, redis_url);
         assert!(both.is_err(), "{engine} {database_url:?} {redis_url:?}");
     }
+}
+
+#[test]
+fn nothing_leaves_for_a_redis_unencrypted_unless_it_is_said() {
+    let asked = |url: &str, insecure: bool, redis_ca: Option<&str>| {
+        Config::resolve(Options {
+            engine: Some("write-behind".to_owned()),
+            database_url: Some("postgres://me:secret@localhost/bank".to_owned()),
+            redis_url: Some(url.to_owned()),
+            redis_ca: redis_ca.map(Into::into),
+            insecure,
+            ..options()
+        })
+    };
+    for url in [
+        "redis://127.0.0.1:6379",
+        "redis://localhost",
+        "rediss://cache",
+    ] {
+        assert!(asked(url, false, None).is_ok(), "{url}");
+    }
+    assert!(asked("rediss://cache", false, Some("ca.pem")).is_ok());
+    let error = asked("redis://cache", false, None).unwrap_err().to_string();
+    assert!(error.contains("rediss://") && error.contains("--insecure"));
+    assert!(asked("redis://cache", true, None).is_ok());
+    let error = asked("redis://localhost", false, Some("ca.pem")).unwrap_err();
+    assert!(error.to_string().contains("--redis-ca"));
+    let error = asked("redis://localhost?timeout=3", false, None).unwrap_err();
+    assert!(format!("{error:#}").contains("`timeout`"));
 }
 
 #[test]

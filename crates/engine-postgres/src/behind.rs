@@ -1,0 +1,19 @@
+//! Whether a Redis stands in front of the database: then what is answered may not be here yet, and
+//! limits would be spent twice. `engine-write-behind` makes its schema, and takes it away.
+
+use tokio_postgres::Client;
+
+use crate::error::OpenError;
+
+/// Refuses such a database.
+pub(crate) async fn refuse(client: &Client) -> Result<(), OpenError> {
+    let schema = "SELECT to_regclass('lastro_behind.ledger') IS NOT NULL";
+    if !client.query_one(schema, &[]).await?.try_get::<_, bool>(0)? {
+        return Ok(());
+    }
+    let ledger = "SELECT EXISTS (SELECT FROM lastro_behind.ledger)";
+    if client.query_one(ledger, &[]).await?.try_get::<_, bool>(0)? {
+        return Err(OpenError::Behind);
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! Taking Redis away from in front of the database: once everything is persisted, and shown by the
+//! accounts, and nothing can be applied to Redis any more. Then the engine `postgres` may serve it.
+//!
+//! 1. The ledger is opened as by a node, and what is not persisted is.
+//! 2. The locks of those who compare and persist are taken: no other node runs.
+//! 3. Redis lets go of the ledger, if nothing was applied meanwhile.
+//! 4. The schema `lastro_behind` goes, and with it what keeps others from writing.
+//!
+//! Ended in between, it can be done again: a Redis that has let go is rebuilt in step 1.
+
+use std::time::{Duration, Instant};
+
+use engine_postgres::{Lease, Tables};
+
+use crate::balances;
+use crate::engine::{Options, WriteBehindEngine};
+use crate::error::{Damaged, OpenError};
+use crate::link::{Function, Link, done, number};
+use crate::positions::{self, Behind, Role, persisted};
+use crate::repair::{BOUND, trouble};
+
+/// How long what is not persisted may take without anything moving.
+const STALL_BOUND: Duration = Duration::from_secs(120);
+/// How long the locks of a node that has just ended may outlive it.
+const LOCKS_BOUND: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Ends the service of Redis; the position at which the database goes on by itself. Without a URL
+/// of Redis, all that it alone had is given up.
+///
+/// # Errors
+///
+/// When there is none in front, it is written to meanwhile, or one of the stores does not do it.
+pub async fn detach(
+    redis_url: Option<&str>,
+    database_url: &str,
+    options: &Options,
+) -> Result<u64, OpenError> {
+    if persisted(database_url, &options.database).await?.is_none() {
+        return Err(OpenError::Unsafe(
+            "no Redis stands in front of this database".to_owned(),
+        ));
+    }
+    if let Some(url) = redis_url {
+        persist_all(url, database_url, options).await?;
+    }
+    let tables = Tables::open(database_url, &options.database).await?;
+    let lease = lock(&tables, Role::Repair).await?;
+    let _writers = [
+        lock(&tables, Role::Transfers).await?,
+        lock(&tables, Role::Balances).await?,
+    ];
+    let behind = positions::read(&lease).await?.ok_or(Damaged)?;
+    if let Some(url) = redis_url {
+        leave(url, options, &behind).await?;
+    }
+    balances::finish(&lease).await?;
+    positions::end(&lease).await?;
+    Ok(behind.position)
+}
+
+/// Opens the ledger, and waits until the database has and shows all of it.
+async fn persist_all(
+    redis_url: &str,
+    database_url: &str,
+    options: &Options,
+) -> Result<(), OpenError> {
+    let opened = WriteBehindEngine::open(redis_url, database_url, options.clone());
+    let (engine, _) = opened.await?;
+    let mut seen = None;
+    let mut moved = Instant::now();
+    loop {
+        let now = persisted(database_url, &options.database).await?;
+        let now = now.ok_or(Damaged)?;
+        let is_shown = now.accounts_position == now.position;
+        if is_shown && engine.is_answering() && engine.lag().entries == 0 {
+            return Ok(());
+        }
+        if seen.replace(now) != Some(now) {
+            moved = Instant::now();
+        }
+        if moved.elapsed() > STALL_BOUND {
+            return Err(OpenError::Unsafe(format!(
+                "what Redis has answered is not persisted: the database stays at position {}",
+                now.position
+            )));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn lock(tables: &Tables, role: Role) -> Result<Lease, OpenError> {
+    let until = Instant::now() + LOCKS_BOUND;
+    loop {
+        if let Some(lease) = positions::try_lock(tables, role, Instant::now() + BOUND).await? {
+            return Ok(lease);
+        }
+        if Instant::now() >= until {
+            return Err(OpenError::Unsafe(
+                "a node still serves this ledger with --engine write-behind: stop all of them first"
+                    .to_owned(),
+            ));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Has Redis let go of the ledger, unless something was applied since.
+async fn leave(redis_url: &str, options: &Options, behind: &Behind) -> Result<(), OpenError> {
+    let link = Link::new(redis_url, options.redis_authority.as_deref())?;
+    let mut call = Function::Leave.call();
+    call.arg(format!("{}{}", behind.epoch, behind.position));
+    call.arg(behind.position);
+    let values = link.call(&call, Instant::now() + BOUND).await;
+    let values = values.and_then(done).map_err(trouble)?;
+    if number(values.first())? == 1 {
+        return Ok(());
+    }
+    Err(OpenError::Unsafe(
+        "Redis was written to meanwhile: stop all nodes first".to_owned(),
+    ))
+}

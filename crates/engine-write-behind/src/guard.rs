@@ -1,0 +1,88 @@
+//! Whether Redis takes writes and keeps what it answers, as far as this node knows.
+
+use std::sync::Arc;
+
+use ledger::Unavailable;
+use parking_lot::Mutex;
+
+/// How a node and its stores are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Writes are taken.
+    Ready,
+    /// They are not.
+    Refuses {
+        /// What callers are told.
+        code: Unavailable,
+        /// Why, and what to do about it.
+        why: Arc<str>,
+    },
+}
+
+impl Condition {
+    pub(crate) fn refuses(code: Unavailable, why: impl Into<Arc<str>>) -> Self {
+        let why = why.into();
+        Self::Refuses { code, why }
+    }
+}
+
+/// What was last seen.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    /// What is wrong with Redis' settings.
+    wrong: Mutex<Option<Arc<str>>>,
+    condition: Mutex<Condition>,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        let condition = Condition::refuses(
+            Unavailable::LedgerUnavailable,
+            "Redis has not been compared with the database yet",
+        );
+        Self {
+            wrong: Mutex::default(),
+            condition: Mutex::new(condition),
+        }
+    }
+}
+
+impl Guard {
+    /// Nothing is sent to a Redis that would lose what it answers.
+    pub(crate) fn check(&self) -> Result<(), Unavailable> {
+        match *self.wrong.lock() {
+            None => Ok(()),
+            Some(_) => Err(Unavailable::StorageFailed),
+        }
+    }
+
+    /// What the settings were found to be: `None` where nothing is wrong with them.
+    pub(crate) fn note_settings(&self, wrong: Option<String>) {
+        *self.wrong.lock() = wrong.map(Into::into);
+    }
+
+    /// Whether writes were taken when it was last tried; wrong settings come before.
+    pub(crate) fn note(&self, found: Condition) {
+        let found = match &*self.wrong.lock() {
+            Some(why) => Condition::refuses(Unavailable::StorageFailed, Arc::clone(why)),
+            None => found,
+        };
+        let mut condition = self.condition.lock();
+        if *condition == found {
+            return;
+        }
+        match &found {
+            Condition::Ready => tracing::info!("Redis takes writes"),
+            Condition::Refuses { code, why } => tracing::error!(
+                code = code.code(),
+                why = &**why,
+                "WRITES ARE REFUSED: Redis takes none, or would lose what it answers"
+            ),
+        }
+        *condition = found;
+    }
+
+    pub(crate) fn condition(&self) -> Condition {
+        self.condition.lock().clone()
+    }
+}
