@@ -9,6 +9,7 @@
 mod account;
 mod batch;
 mod command;
+mod deadline;
 mod fields;
 mod outcome;
 mod payment;
@@ -35,6 +36,7 @@ pub mod v1 {
 }
 mod wire;
 
+pub use deadline::{DEADLINE_HEADER, read_deadline, write_deadline};
 pub use fields::Invalid;
 pub use prost::Message;
 pub use unavailable::{CODE_TRAILER, Failure, GrpcCode};

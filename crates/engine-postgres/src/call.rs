@@ -62,6 +62,16 @@ impl Store {
     ) -> Result<Vec<Vec<Outcome>>, Unavailable> {
         let mut keys = Keys::of(batches);
         let [mut pause, pause_max] = PAUSES;
+        // Whether an attempt before may have been committed: then no later one's failure means that
+        // nothing was done.
+        let mut may_be_committed = false;
+        let unavailable = |reason: Unavailable, may_be_committed| {
+            if may_be_committed {
+                reason.after_unknown_attempt()
+            } else {
+                reason
+            }
+        };
         loop {
             let failure = match self.attempt_by(batches, keys, deadline).await {
                 Ok(Attempt::Done(outcomes)) => return Ok(outcomes),
@@ -72,7 +82,7 @@ impl Store {
                 }
                 // The next caller finds less to do.
                 Ok(Attempt::Expired(_)) if Instant::now() >= deadline => {
-                    return Err(Unavailable::Overloaded);
+                    return Err(unavailable(Unavailable::Overloaded, may_be_committed));
                 }
                 Ok(Attempt::Expired(same)) => {
                     keys = same;
@@ -80,6 +90,7 @@ impl Store {
                 }
                 Err(failure) => failure,
             };
+            may_be_committed |= matches!(failure, Failure::CommitUnknown);
             let again = match &failure {
                 // Under their ids the commands answer again what they answered first.
                 Failure::CommitUnknown => batches.iter().all(Batch::is_repeatable),
@@ -87,7 +98,7 @@ impl Store {
             };
             if !again || Instant::now() + pause >= deadline {
                 tracing::warn!(error = %Chain(&failure), "a call was not answered");
-                return Err(failure.unavailable());
+                return Err(unavailable(failure.unavailable(), may_be_committed));
             }
             tracing::debug!(error = %Chain(&failure), "an attempt failed; another one is made");
             metrics::retry(&failure);

@@ -6,8 +6,9 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE};
 use hyper::{Method, Request, Response, StatusCode};
-use proto::{CODE_TRAILER, Failure};
+use proto::{CODE_TRAILER, DEADLINE_HEADER, Failure, GrpcCode};
 
+use crate::clock::LedgerClock;
 use crate::connect::Sender;
 
 /// The most bytes of an answer.
@@ -26,6 +27,22 @@ pub(crate) enum CallError {
     Failed(Failure),
 }
 
+impl CallError {
+    /// Whether the ledger took the deadline for one on another process's clock: nothing was done,
+    /// and its clock has to be asked for again.
+    pub(crate) fn is_of_other_clock(self) -> bool {
+        self == Self::Failed(Failure::Status(GrpcCode::FailedPrecondition as u16))
+    }
+
+    /// Whether the ledger answered that the deadline had passed, which for what has time left means
+    /// that another request of the same call had none.
+    pub(crate) fn is_late(self) -> bool {
+        let of_grpc = Failure::Status(GrpcCode::DeadlineExceeded as u16);
+        self == Self::Failed(of_grpc)
+            || self == Self::Failed(Failure::Ledger(ledger::Unavailable::Timeout))
+    }
+}
+
 /// Begins a message: its prefix, to be filled in by [`finish`].
 pub(crate) fn begin() -> Vec<u8> {
     vec![0; PREFIX_BYTES]
@@ -38,14 +55,16 @@ pub(crate) fn finish(mut message: Vec<u8>) -> Bytes {
     message.into()
 }
 
-/// Makes the call and waits for its answer's message; the caller bounds the wait.
+/// Makes the call and waits for its answer's message; the caller bounds the wait. Where the ledger's
+/// `clock` is known, the call is not begun after its deadline, however late it arrives.
 pub(crate) async fn call(
     sender: &mut Sender,
+    clock: Option<&LedgerClock>,
     path: &'static str,
     message: Bytes,
     deadline: Instant,
 ) -> Result<Bytes, CallError> {
-    let request = request(path, message, deadline).map_err(|_| CallError::NotSent)?;
+    let request = request(clock, path, message, deadline).map_err(|_| CallError::NotSent)?;
     let response = match sender.send_request(request).await {
         Ok(response) => response,
         // Hyper calls a request canceled that it never handed on.
@@ -56,12 +75,22 @@ pub(crate) async fn call(
 }
 
 fn request(
+    clock: Option<&LedgerClock>,
     path: &'static str,
     message: Bytes,
     deadline: Instant,
 ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    Request::builder()
+    let now = Instant::now();
+    let left = deadline.saturating_duration_since(now);
+    let mut request = Request::builder();
+    if let Some(clock) = clock {
+        let at_ledger = clock.deadline(now, deadline);
+        request = request.header(
+            DEADLINE_HEADER,
+            proto::write_deadline(clock.id(), at_ledger),
+        );
+    }
+    request
         .method(Method::POST)
         .uri(path)
         .header(CONTENT_TYPE, HeaderValue::from_static("application/grpc"))

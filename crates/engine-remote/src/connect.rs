@@ -9,7 +9,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream, lookup_host};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -25,6 +25,10 @@ const FRAME_BYTES: u32 = 1 << 20;
 /// A ledger that does not answer pings for this long is lost.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// For how long the kernel sends again what is not acknowledged. A node that was frozen or killed
+/// leaves bytes in it, which would else be delivered minutes later.
+const USER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The callers' end of a connection.
 pub(crate) type Sender = SendRequest<Full<Bytes>>;
@@ -46,15 +50,44 @@ pub(crate) async fn connect(address: &LedgerAddress, tls: Option<&Tls>) -> io::R
             }
         }
         LedgerAddress::Tcp { host, port } => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await?;
-            // Calls are written whole: waiting for more would only delay them.
-            stream.set_nodelay(true)?;
+            let stream = tcp(host, *port).await?;
             match tls {
                 None => http(stream).await,
                 Some(tls) => encrypted(stream, tls, host).await,
             }
         }
     }
+}
+
+/// A connection to the first of the host's addresses that takes one.
+async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut failed = None;
+    for address in lookup_host((host, port)).await? {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        // Before the handshake, so that it holds for the first byte.
+        give_up_for_good(&socket)?;
+        match socket.connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = Some(error),
+        }
+    }
+    let nobody = || io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    Err(failed.unwrap_or_else(nobody))
+}
+
+/// A connection that is given up is reset, its bytes forgotten: closed in the usual way, the kernel
+/// would go on delivering them.
+fn give_up_for_good(socket: &TcpSocket) -> io::Result<()> {
+    use rustix::net::sockopt::{set_socket_linger, set_tcp_user_timeout};
+    set_socket_linger(socket, Some(Duration::ZERO))?;
+    let timeout_ms = u32::try_from(USER_TIMEOUT.as_millis()).map_err(io::Error::other)?;
+    set_tcp_user_timeout(socket, timeout_ms)?;
+    // Calls are written whole: waiting for more would only delay them.
+    socket.set_nodelay(true)
 }
 
 async fn encrypted<S>(stream: S, tls: &Tls, host: &str) -> io::Result<Connection>

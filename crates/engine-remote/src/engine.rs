@@ -95,11 +95,9 @@ impl RemoteEngine {
         for batch in batches {
             match self.write_once(vec![batch], deadline).await {
                 Ok(answer) => outcomes.extend(answer),
+                Err(reason) if outcomes.is_empty() => return Err(reason),
                 // Of the whole it is not true any more that nothing was done.
-                Err(reason) if reason.nothing_done() && !outcomes.is_empty() => {
-                    return Err(Unavailable::LedgerUnavailable);
-                }
-                Err(reason) => return Err(reason),
+                Err(reason) => return Err(reason.after_unknown_attempt()),
             }
         }
         Ok(outcomes)

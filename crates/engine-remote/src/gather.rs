@@ -3,12 +3,15 @@
 //! A call is started as soon as something waits and none is in flight. While one is in flight, what
 //! arrives waits for its end, except where so much waits that another call is worth its cost.
 //!
+//! A call's deadline is that of its most pressing request, on the ledger's clock: nothing in it is
+//! begun after somebody has been answered `timeout`. What had more time goes again.
+//!
 //! A call has one answer where the ledger does not apply it. There are ledgers that do no payments
 //! and say so of the whole call: so what is about payments goes in calls of its own.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
 use ledger::Unavailable;
@@ -27,6 +30,8 @@ const CALL_BYTES: usize = 128 * 1024;
 const CALL_COMMANDS: usize = 16_384;
 /// How many bytes have to wait for a call beside those in flight.
 const WORTH_BYTES: usize = 32 * 1024;
+/// A request with less time left than this would only make those late that go with it.
+const LEAST_LEFT: Duration = Duration::from_millis(2);
 const SUBMIT: &str = "/lastro.v1.Ledger/Submit";
 
 /// What a request is answered: its part of the call's answer.
@@ -49,6 +54,24 @@ pub(crate) struct Parcel {
 struct Request {
     parcel: Parcel,
     answer: oneshot::Sender<Answer>,
+    /// Whether a call that had it may have reached the ledger.
+    may_have_arrived: bool,
+}
+
+impl Request {
+    /// What may have been applied by an earlier call is never "nothing done".
+    fn refuse(self, unavailable: Unavailable) {
+        let answer = if self.may_have_arrived {
+            unavailable.after_unknown_attempt()
+        } else {
+            unavailable
+        };
+        let _ = self.answer.send(Err(answer));
+    }
+
+    fn has_time(&self, now: Instant) -> bool {
+        self.parcel.deadline > now + LEAST_LEFT
+    }
 }
 
 #[derive(Default)]
@@ -79,10 +102,12 @@ impl Waiting {
             }
             self.bytes -= parcel.message.len();
             // Who does not wait any more has been answered `timeout`: it is not begun.
-            if parcel.deadline > now && !request.answer.is_closed() {
+            if request.has_time(now) && !request.answer.is_closed() {
                 bytes += parcel.message.len();
                 commands_count += parcel.commands_count;
                 requests.push(request);
+            } else {
+                request.refuse(Unavailable::Timeout);
             }
         }
         requests
@@ -127,7 +152,11 @@ impl Gather {
             return Err(Unavailable::Overloaded);
         }
         waiting.bytes += bytes;
-        waiting.line(&parcel).push_back(Request { parcel, answer });
+        waiting.line(&parcel).push_back(Request {
+            parcel,
+            answer,
+            may_have_arrived: false,
+        });
         let starts = match waiting.calls_count {
             0 => true,
             calls_count => calls_count < self.calls_max && waiting.bytes >= WORTH_BYTES,
@@ -143,38 +172,55 @@ impl Gather {
     /// Makes one call after the other, as long as something waits.
     async fn call(self: Arc<Self>) {
         loop {
-            let sender = self.link.sender().await;
+            let wire = self.link.wire().await;
             let Some(requests) = self.take() else {
                 return;
             };
-            let mut sender = match sender {
-                Ok(sender) => sender,
+            let mut wire = match wire {
+                Ok(wire) => wire,
                 Err(unavailable) => {
-                    for request in requests {
-                        let _ = request.answer.send(Err(unavailable));
-                    }
+                    refuse(requests, unavailable);
                     continue;
                 }
             };
             let message = assemble(&requests);
-            let latest = requests.iter().map(|request| request.parcel.deadline).max();
-            let deadline = latest.unwrap_or_else(Instant::now);
+            let earliest = requests.iter().map(|request| request.parcel.deadline).min();
+            let deadline = earliest.unwrap_or_else(Instant::now);
             let started = Instant::now();
-            let calling = call::call(&mut sender, SUBMIT, message, deadline);
+            let calling = wire.call(SUBMIT, message, deadline);
             let answer = tokio::time::timeout_at(deadline.into(), calling).await;
             self.metrics
                 .call_ends(matches!(answer, Ok(Ok(_))), started.elapsed());
-            match answer {
-                Ok(Ok(answer)) => give(requests, answer),
-                Ok(Err(error @ (CallError::NotSent | CallError::Lost))) => {
-                    self.again(requests, error == CallError::NotSent);
-                    tokio::time::sleep(RETRY_PAUSE).await;
+            let failed = match answer {
+                Ok(Ok(answer)) => {
+                    give(requests, answer);
+                    continue;
                 }
-                Ok(Err(CallError::Failed(failure))) => {
+                Ok(Err(failed)) => Some(failed),
+                Err(_) => None,
+            };
+            match failed {
+                Some(CallError::NotSent) => {
+                    self.again(requests, Unavailable::LedgerUnavailable, true)
+                }
+                Some(failed) if failed.is_of_other_clock() => {
+                    wire.give_up();
+                    self.again(requests, Unavailable::LedgerUnavailable, true);
+                }
+                Some(CallError::Lost) => {
+                    self.again(requests, Unavailable::LedgerUnavailable, false);
+                }
+                // The most pressing one had no time left. The others go again.
+                None => self.again(requests, Unavailable::Timeout, false),
+                Some(failed) if failed.is_late() => {
+                    self.again(requests, Unavailable::Timeout, false);
+                }
+                Some(CallError::Failed(failure)) => {
                     refuse(requests, told(failure, SUBMIT));
+                    continue;
                 }
-                Err(_) => refuse(requests, Unavailable::Timeout),
             }
+            tokio::time::sleep(RETRY_PAUSE).await;
         }
     }
 
@@ -195,12 +241,18 @@ impl Gather {
         None
     }
 
-    /// Puts the requests of a lost call in front of what waits, where they may be given again.
-    fn again(&self, requests: Vec<Request>, not_sent: bool) {
-        let (again, lost): (Vec<_>, Vec<_>) = requests
-            .into_iter()
-            .partition(|request| not_sent || request.parcel.repeatable);
-        refuse(lost, Unavailable::LedgerUnavailable);
+    /// Puts the requests of a call without an answer in front of what waits, where they have time left
+    /// and may be given again; the others are answered so.
+    fn again(&self, requests: Vec<Request>, otherwise: Unavailable, nothing_done: bool) {
+        let now = Instant::now();
+        let (mut again, lost): (Vec<_>, Vec<_>) = requests.into_iter().partition(|request| {
+            let allowed = nothing_done || request.parcel.repeatable;
+            allowed && request.has_time(now) && !request.answer.is_closed()
+        });
+        refuse(lost, otherwise);
+        for request in &mut again {
+            request.may_have_arrived |= !nothing_done;
+        }
         self.metrics.retried(again.len());
         let mut waiting = self.waiting.lock();
         for request in again.into_iter().rev() {
@@ -233,6 +285,6 @@ fn give(requests: Vec<Request>, mut answer: Bytes) {
 
 fn refuse(requests: Vec<Request>, unavailable: Unavailable) {
     for request in requests {
-        let _ = request.answer.send(Err(unavailable));
+        request.refuse(unavailable);
     }
 }

@@ -8,7 +8,10 @@
 //!   answered `timeout` at it even where its call goes on.
 //! - **Repeating.** When a connection is lost, what can be given twice is given again under the
 //!   same ids until its deadline; the rest is answered `ledger_unavailable`. While the ledger is
-//!   known to be down everything is answered so at once.
+//!   known to be down everything is answered so at once. What may have arrived once is never
+//!   answered as if nothing were done, whatever became of its repetition.
+//! - **Deadlines that hold.** A call names its deadline on the ledger's own clock: bytes that the
+//!   network delivers after it are not begun. A connection that is given up is reset.
 //!
 //! Per request it costs one encoding, one copy into the call's message and one wake-up; a call costs
 //! one HTTP/2 stream, whatever the number of requests in it.
@@ -18,6 +21,7 @@
 
 mod address;
 mod call;
+mod clock;
 mod connect;
 mod engine;
 mod gather;

@@ -1,36 +1,86 @@
 //! The way to the ledger: connected, or being connected again with back-off.
+//!
+//! A connection that says nothing may be cut without either end being told. So the ledger is asked
+//! for its clock every [`PROBE_INTERVAL`]: within [`PROBE_TIMEOUT`] and that of the cut, [`Link::is_up`]
+//! is false. The connection itself is given up later, by HTTP/2's pings: a slow answer is no reason
+//! to lose the calls that are under way.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
 use ledger::Unavailable;
-use proto::{Failure, GrpcCode};
-use tokio::sync::watch;
+use proto::{Failure, GrpcCode, Message, v1};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 
 use crate::address::LedgerAddress;
 use crate::call::{self, CallError};
+use crate::clock::{LedgerClock, Reading};
 use crate::connect::{Connection, Sender, connect};
 use crate::metrics::Metrics;
 use crate::tls::Tls;
 
-/// How long a connection may take to be made and to answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long after a failed attempt the next one follows: at first, and at the most.
+/// How long one attempt may take to connect and to be answered: the kernel sends a lost first packet
+/// again after 1 s and after 3 s, and there has to be time left for the answer.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(3_500);
+/// After how long of an attempt's silence another one is begun beside it. A packet that was lost a
+/// moment before the network healed costs no more than this.
+const ATTEMPT_INTERVAL: Duration = Duration::from_millis(400);
+/// How long after a failed attempt the next one follows: at first, and at most.
 const BACK_OFF_MIN: Duration = Duration::from_millis(10);
 const BACK_OFF_MAX: Duration = Duration::from_millis(500);
 /// A connection that was lost sooner than this counts as a failed attempt.
 const STABLE_AFTER: Duration = Duration::from_secs(1);
+/// How often the ledger is asked whether it lives, and how long it may take to answer.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a lost call waits before it is made again: where only the call was lost and not the
 /// connection, nothing else would slow its repetitions down.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(2);
 
+const GET_CLOCK: &str = "/lastro.v1.Ledger/GetClock";
+
+/// A connection over which the ledger has answered, as calls use it.
+#[derive(Clone)]
+pub(crate) struct Wire {
+    sender: Sender,
+    peer: Arc<Peer>,
+}
+
+/// What is known of the process at the other end of a connection.
+struct Peer {
+    clock: LedgerClock,
+    /// Whether it answered when it was last asked.
+    answers: AtomicBool,
+    given_up: Notify,
+}
+
+impl Wire {
+    /// Makes a call with a deadline on the ledger's clock.
+    pub(crate) async fn call(
+        &mut self,
+        path: &'static str,
+        message: Bytes,
+        deadline: Instant,
+    ) -> Result<Bytes, CallError> {
+        let clock = Some(&self.peer.clock);
+        call::call(&mut self.sender, clock, path, message, deadline).await
+    }
+
+    /// Has the connection made anew: another process answers over it than at its start.
+    pub(crate) fn give_up(&self) {
+        self.peer.given_up.notify_one();
+    }
+}
+
 #[derive(Clone)]
 enum State {
     /// Not connected since then.
     Down(Instant),
-    Up(Sender),
+    Up(Wire),
     /// The engine is gone.
     Closed,
 }
@@ -83,58 +133,145 @@ async fn keep(
     metrics: Arc<Metrics>,
 ) {
     let mut back_off = BACK_OFF_MIN;
-    let mut told = false;
     loop {
-        let attempt = tokio::time::timeout(CONNECT_TIMEOUT, answering(&address, tls.as_ref()));
-        match attempt.await.unwrap_or_else(|late| Err(late.to_string())) {
-            Ok(connection) => {
-                let since = Instant::now();
-                tracing::info!(ledger = %address, "connected to the ledger at {address}");
-                told = false;
-                metrics.up(true);
-                state.send_replace(State::Up(connection.sender));
-                let _ = connection.ends.await;
-                metrics.up(false);
-                state.send_replace(State::Down(Instant::now()));
-                tracing::warn!(ledger = %address, "the connection to the ledger was lost");
-                if since.elapsed() >= STABLE_AFTER {
-                    back_off = BACK_OFF_MIN;
-                    continue;
-                }
-            }
-            Err(error) if !told => {
-                told = true;
-                tracing::warn!(ledger = %address, error, "the ledger at {address} does not answer; trying again");
-            }
-            Err(_) => {}
+        let (wire, ends) = connected(&address, tls.as_ref(), &mut back_off).await;
+        let since = Instant::now();
+        tracing::info!(ledger = %address, "connected to the ledger at {address}");
+        metrics.up(true);
+        state.send_replace(State::Up(wire.clone()));
+        stay(&wire, ends, &address, &metrics).await;
+        metrics.up(false);
+        state.send_replace(State::Down(Instant::now()));
+        tracing::warn!(ledger = %address, "the connection to the ledger was lost");
+        if since.elapsed() >= STABLE_AFTER {
+            back_off = BACK_OFF_MIN;
+        } else {
+            tokio::time::sleep(back_off).await;
+            back_off = (back_off * 2).min(BACK_OFF_MAX);
         }
-        tokio::time::sleep(back_off).await;
-        back_off = (back_off * 2).min(BACK_OFF_MAX);
+    }
+}
+
+/// Connects, however often it has to be tried. An attempt that is not answered goes on beside the
+/// next ones: the first that is answered counts.
+async fn connected(
+    address: &LedgerAddress,
+    tls: Option<&Tls>,
+    back_off: &mut Duration,
+) -> (Wire, Connection) {
+    let mut attempts = JoinSet::new();
+    let mut is_reported = false;
+    loop {
+        let (to, tls) = (address.clone(), tls.cloned());
+        attempts.spawn(async move {
+            tokio::time::timeout(ATTEMPT_TIMEOUT, answering(&to, tls.as_ref())).await
+        });
+        let (error, is_silent) =
+            match tokio::time::timeout(ATTEMPT_INTERVAL, attempts.join_next()).await {
+                Ok(Some(Ok(Ok(Ok(connected))))) => return connected,
+                Ok(Some(Ok(Ok(Err(error))))) => (error, false),
+                Ok(Some(Ok(Err(late)))) => (late.to_string(), true),
+                Ok(Some(Err(panicked))) => (panicked.to_string(), false),
+                // The others go on: the last one has been silent for long enough.
+                Ok(None) | Err(_) => continue,
+            };
+        if !is_reported {
+            is_reported = true;
+            tracing::warn!(ledger = %address, error, "the ledger at {address} does not answer; trying again");
+        }
+        if !is_silent {
+            tokio::time::sleep(*back_off).await;
+            *back_off = (*back_off * 2).min(BACK_OFF_MAX);
+        }
     }
 }
 
 /// A connection over which the ledger has answered: that one can be made says little of a process
 /// that hangs.
-async fn answering(address: &LedgerAddress, tls: Option<&Tls>) -> Result<Connection, String> {
+async fn answering(
+    address: &LedgerAddress,
+    tls: Option<&Tls>,
+) -> Result<(Wire, Connection), String> {
     let connection = connect(address, tls).await;
     let mut connection = connection.map_err(|error| error.to_string())?;
-    let question = call::finish(call::begin());
-    let deadline = Instant::now() + CONNECT_TIMEOUT;
-    let path = "/grpc.health.v1.Health/Check";
-    match call::call(&mut connection.sender, path, question, deadline).await {
-        // Whatever it says: it is there.
-        Ok(_) | Err(CallError::Failed(Failure::Status(_))) => Ok(connection),
-        Err(error) => {
-            connection.ends.abort();
-            Err(format!("it does not speak gRPC: {error:?}"))
-        }
+    let asked = ask_clock(&mut connection.sender, Instant::now() + ATTEMPT_TIMEOUT).await;
+    if asked.is_err() {
+        connection.ends.abort();
     }
+    let (clock_id, first) = asked.map_err(|error| match error {
+        CallError::Failed(Failure::Status(status)) if status == GrpcCode::Unimplemented as u16 => {
+            "it is of an older version, without GetClock: upgrade the ledger node first".to_owned()
+        }
+        error => format!("it does not speak gRPC: {error:?}"),
+    })?;
+    let wire = Wire {
+        sender: connection.sender.clone(),
+        peer: Arc::new(Peer {
+            clock: LedgerClock::new(clock_id, first),
+            answers: AtomicBool::new(true),
+            given_up: Notify::new(),
+        }),
+    };
+    Ok((wire, connection))
+}
+
+async fn ask_clock(sender: &mut Sender, deadline: Instant) -> Result<(u64, Reading), CallError> {
+    let mut question = call::begin();
+    // A vector grows: writing to it cannot fail.
+    let _ = v1::GetClockRequest {}.encode(&mut question);
+    let answer = call::call(sender, None, GET_CLOCK, call::finish(question), deadline).await?;
+    let arrived = Instant::now();
+    let answer = v1::GetClockResponse::decode(answer).map_err(|_| CallError::Lost)?;
+    let at_ledger = Duration::from_micros(answer.now_us);
+    Ok((answer.clock_id, Reading { arrived, at_ledger }))
+}
+
+/// Stays with a connection until it ends, and finds out whether the ledger still answers over it.
+async fn stay(wire: &Wire, connection: Connection, address: &LedgerAddress, metrics: &Metrics) {
+    let Connection { mut sender, ends } = connection;
+    let probing = async {
+        loop {
+            tokio::time::sleep(PROBE_INTERVAL).await;
+            let asked = ask_clock(&mut sender, Instant::now() + PROBE_TIMEOUT);
+            let answers = match tokio::time::timeout(PROBE_TIMEOUT, asked).await {
+                Ok(Ok((clock_id, reading))) if clock_id == wire.peer.clock.id() => {
+                    wire.peer.clock.read_again(reading);
+                    true
+                }
+                // Another process: what is behind this connection is not what it was.
+                Ok(Ok(_)) => return,
+                Ok(Err(_)) | Err(_) => false,
+            };
+            let before = wire.peer.answers.swap(answers, Ordering::Relaxed);
+            metrics.up(answers);
+            match (before, answers) {
+                (true, false) => tracing::warn!(
+                    ledger = %address,
+                    "the ledger at {address} has not answered for {PROBE_TIMEOUT:?}: requests may fail until it does"
+                ),
+                (false, true) => {
+                    tracing::info!(ledger = %address, "the ledger at {address} answers again");
+                }
+                (true, true) | (false, false) => {}
+            }
+        }
+    };
+    let mut ending = ends;
+    tokio::select! {
+        _ = &mut ending => return,
+        () = probing => {}
+        () = wire.peer.given_up.notified() => {}
+    }
+    ending.abort();
 }
 
 impl Link {
-    /// Whether the ledger is connected and answered last.
+    /// Whether the ledger is connected and answered when it was last asked.
     pub(crate) fn is_up(&self) -> bool {
-        matches!(*self.state.borrow(), State::Up(_))
+        match &*self.state.borrow() {
+            State::Up(wire) => wire.peer.answers.load(Ordering::Relaxed),
+            State::Down(_) | State::Closed => false,
+        }
     }
 
     /// Whether the ledger has been gone for so long that nobody waits for it.
@@ -147,11 +284,11 @@ impl Link {
     }
 
     /// The connection; waits for one that was lost a moment ago.
-    pub(crate) async fn sender(&self) -> Result<Sender, Unavailable> {
+    pub(crate) async fn wire(&self) -> Result<Wire, Unavailable> {
         let mut state = self.state.clone();
         loop {
             let until = match &*state.borrow_and_update() {
-                State::Up(sender) if !sender.is_closed() => return Ok(sender.clone()),
+                State::Up(wire) if !wire.sender.is_closed() => return Ok(wire.clone()),
                 // Its end is about to be noticed.
                 State::Up(_) => Instant::now() + self.patience,
                 State::Down(since) => *since + self.patience,
@@ -174,15 +311,15 @@ impl Link {
     ) -> Result<Bytes, Unavailable> {
         let asking = async {
             loop {
-                let mut sender = self.sender().await?;
-                match call::call(&mut sender, path, message.clone(), deadline).await {
+                let mut wire = self.wire().await?;
+                match wire.call(path, message.clone(), deadline).await {
                     Ok(answer) => return Ok(answer),
-                    Err(CallError::NotSent | CallError::Lost) => {
-                        metrics.retried(1);
-                        tokio::time::sleep(RETRY_PAUSE).await;
-                    }
+                    Err(CallError::NotSent | CallError::Lost) => {}
+                    Err(failed) if failed.is_of_other_clock() => wire.give_up(),
                     Err(CallError::Failed(failure)) => return Err(told(failure, path)),
                 }
+                metrics.retried(1);
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
         };
         let answer = tokio::time::timeout_at(deadline.into(), asking).await;

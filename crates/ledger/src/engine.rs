@@ -196,6 +196,17 @@ impl Unavailable {
             Self::Timeout | Self::StorageFailed | Self::LedgerUnavailable => false,
         }
     }
+
+    /// The same of a request that an earlier attempt may have applied: whatever became of its
+    /// repetition, it is not certain that nothing was done.
+    #[must_use]
+    pub const fn after_unknown_attempt(self) -> Self {
+        if self.nothing_done() {
+            Self::LedgerUnavailable
+        } else {
+            self
+        }
+    }
 }
 
 impl fmt::Display for Unavailable {
@@ -216,3 +227,25 @@ impl fmt::Display for Unavailable {
 }
 
 impl std::error::Error for Unavailable {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_have_been_applied_is_never_nothing_done() {
+        for reason in [
+            Unavailable::Overloaded,
+            Unavailable::StorageFull,
+            Unavailable::Timeout,
+            Unavailable::StorageFailed,
+            Unavailable::LedgerUnavailable,
+            Unavailable::StorageDamaged,
+            Unavailable::NotSupported,
+        ] {
+            let after = reason.after_unknown_attempt();
+            assert!(!after.nothing_done());
+            assert!(reason.nothing_done() || after == reason);
+        }
+    }
+}

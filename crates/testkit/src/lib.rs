@@ -19,6 +19,7 @@ pub mod conformance;
 mod generator;
 #[cfg(feature = "engines")]
 pub mod meeting;
+pub mod middle;
 pub mod network;
 mod process;
 mod seeds;

@@ -1,17 +1,22 @@
-//! A call's deadline: what its `grpc-timeout` says, within the face's own bound.
+//! A call's deadline: what its `grpc-timeout` and its `lastro-deadline` say, within the face's own
+//! bound.
 
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderValue};
+use proto::DEADLINE_HEADER;
 
+use super::clock::{NotOfThisClock, ServerClock};
 use super::limits::GrpcLimits;
 use super::status::Status;
 
-/// When the call that came at `started` has to be answered.
+/// When the call that came at `started` has to be answered. One that came after its
+/// `lastro-deadline` is not begun.
 pub(super) fn deadline(
     headers: &HeaderMap,
     started: Instant,
     limits: &GrpcLimits,
+    clock: ServerClock,
 ) -> Result<Instant, Status> {
     let timeout = match headers.get("grpc-timeout") {
         None => limits.deadline_default,
@@ -20,7 +25,19 @@ pub(super) fn deadline(
             parse(value).ok_or_else(invalid)?
         }
     };
-    Ok(started + timeout.min(limits.deadline_max))
+    let left = match headers.get(DEADLINE_HEADER) {
+        None => limits.deadline_max,
+        Some(value) => match clock.left(value.as_bytes()) {
+            Ok(left) => left.ok_or_else(Status::late)?,
+            Err(NotOfThisClock::Other) => return Err(Status::other_clock()),
+            Err(NotOfThisClock::Unreadable) => {
+                return Err(Status::invalid(
+                    "lastro-deadline is 16 hexadecimal digits of the clock, `-`, and microseconds",
+                ));
+            }
+        },
+    };
+    Ok(started + timeout.min(limits.deadline_max).min(left))
 }
 
 fn parse(value: &HeaderValue) -> Option<Duration> {
@@ -77,10 +94,43 @@ mod tests {
                 let name = axum::http::HeaderName::from_static("grpc-timeout");
                 (name, HeaderValue::from_static(text))
             }));
-            deadline(&headers, started, &limits).unwrap() - started
+            deadline(&headers, started, &limits, ServerClock::new()).unwrap() - started
         };
         assert_eq!(after(None), limits.deadline_default);
         assert_eq!(after(Some("2S")), Duration::from_secs(2));
         assert_eq!(after(Some("99999999H")), limits.deadline_max);
+    }
+
+    #[test]
+    fn a_deadline_on_the_clock_does_not_move_with_the_message() {
+        let (limits, clock) = (GrpcLimits::default(), ServerClock::new());
+        let started = Instant::now();
+        let left = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(DEADLINE_HEADER, HeaderValue::from_str(text).unwrap());
+            deadline(&headers, started, &limits, clock).map(|deadline| deadline - started)
+        };
+        let named = |id, at| proto::write_deadline(id, at);
+        let soon = clock.now() + Duration::from_secs(1);
+        assert!(left(&named(clock.id(), soon)).unwrap() <= Duration::from_secs(1));
+        // It lengthens nothing.
+        let far = clock.now() + Duration::from_secs(9_999);
+        assert_eq!(left(&named(clock.id(), far)), Ok(limits.deadline_default));
+        let passed = clock.now() - Duration::from_millis(1);
+        assert_eq!(left(&named(clock.id(), passed)), Err(Status::late()));
+        assert_eq!(
+            left(&named(clock.id() ^ 1, far)),
+            Err(Status::other_clock())
+        );
+        for unreadable in [
+            "",
+            "1",
+            "-",
+            "0123456789abcdef-",
+            "0123456789abcdef-x",
+            "x-1",
+        ] {
+            assert!(left(unreadable).is_err_and(|status| status != Status::late()));
+        }
     }
 }

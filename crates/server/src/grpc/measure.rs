@@ -23,8 +23,9 @@ impl Method {
     pub(super) const GET_PAYMENTS_SUMMARY: Self = Self(6);
     pub(super) const LIST_PAYMENTS_DUE: Self = Self(7);
     pub(super) const LIST_RESOLUTIONS: Self = Self(8);
+    pub(super) const GET_CLOCK: Self = Self(9);
 
-    const NAMES: [&'static str; 9] = [
+    const NAMES: [&'static str; 10] = [
         "Submit",
         "GetAccount",
         "GetStatement",
@@ -34,6 +35,7 @@ impl Method {
         "GetPaymentsSummary",
         "ListPaymentsDue",
         "ListResolutions",
+        "GetClock",
     ];
 
     /// The name in the definition.
@@ -42,12 +44,13 @@ impl Method {
     }
 }
 
-const CODES: [GrpcCode; 9] = [
+const CODES: [GrpcCode; 10] = [
     GrpcCode::Ok,
     GrpcCode::Cancelled,
     GrpcCode::InvalidArgument,
     GrpcCode::DeadlineExceeded,
     GrpcCode::ResourceExhausted,
+    GrpcCode::FailedPrecondition,
     GrpcCode::Unimplemented,
     GrpcCode::Internal,
     GrpcCode::Unavailable,

@@ -38,6 +38,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         GET_PAYMENTS_SUMMARY => payments_summary;
         LIST_PAYMENTS_DUE => payments_due;
         LIST_RESOLUTIONS => resolutions;
+        GET_CLOCK => clock;
     };
     router.with_state(shared)
 }
@@ -97,12 +98,16 @@ async fn receive(
     started: Instant,
 ) -> Result<Call, Status> {
     let limits = &shared.limits;
-    let deadline = deadline::deadline(request.headers(), started, limits)?;
+    let deadline = deadline::deadline(request.headers(), started, limits, shared.clock)?;
     let bytes_max = match method {
         Method::SUBMIT => submit::REQUEST_BYTES_MAX,
         _ => limits.question_bytes_max,
     };
     let message = message::read(request.into_body(), bytes_max, &shared.room, deadline).await?;
+    // What arrives as a whole only after its deadline is not begun.
+    if deadline <= Instant::now() {
+        return Err(Status::late());
+    }
     Ok(Call {
         shared,
         message,
@@ -217,4 +222,14 @@ async fn resolutions(call: Call) -> Answered {
         .ask(|engine, deadline| engine.resolutions(id, deadline))
         .await?;
     written(&v1::ListResolutionsResponse::from(&*answer))
+}
+
+async fn clock(call: Call) -> Answered {
+    call.question::<v1::GetClockRequest>()?;
+    let clock = call.shared.clock;
+    let now_us = u64::try_from(clock.now().as_micros());
+    written(&v1::GetClockResponse {
+        clock_id: clock.id(),
+        now_us: now_us.map_err(|_| Status::internal())?,
+    })
 }

@@ -4,6 +4,7 @@
 //! message's length is judged before it is waited for, all messages together are bounded, and a
 //! call costs one copy of its message at the most. Health and reflection are tonic's.
 
+mod clock;
 mod deadline;
 mod health;
 mod host;
@@ -30,6 +31,7 @@ use crate::serve::{Stopped, serve_hosted};
 pub use limits::GrpcLimits;
 pub use tls::{ServerTls, ServerTlsError};
 
+use clock::ServerClock;
 use host::Http2;
 use measure::Metrics;
 
@@ -37,6 +39,7 @@ use measure::Metrics;
 struct Shared {
     app: App,
     limits: GrpcLimits,
+    clock: ServerClock,
     metrics: Metrics,
     room: Room,
     places: Semaphore,
@@ -83,6 +86,7 @@ where
     H::Future: Send + 'static,
 {
     let shared = Arc::new(Shared {
+        clock: ServerClock::new(),
         metrics: Metrics::new(),
         room: Room::new(limits.messages_bytes_max),
         places: Semaphore::new(limits.calls_max.min(Semaphore::MAX_PERMITS)),

@@ -53,6 +53,15 @@ impl Status {
         )
     }
 
+    /// The deadline is on the clock of another process: nothing was done.
+    pub(super) fn other_clock() -> Self {
+        Self::new(
+            GrpcCode::FailedPrecondition,
+            "lastro-deadline is on another ledger's clock, or on this one's before its restart: ask \
+             GetClock again; nothing was done",
+        )
+    }
+
     pub(super) fn internal() -> Self {
         Self::new(
             GrpcCode::Internal,
