@@ -57,12 +57,18 @@ fn to_message(command: &Command) -> Kind {
         Command::ChangeLimit {
             account_id,
             credit_limit,
+            expected_credit_limit,
         } => Kind::ChangeLimit(v1::ChangeLimit {
             account_id: account_id.as_str().to_owned(),
             credit_limit: *credit_limit,
+            expected_credit_limit: *expected_credit_limit,
         }),
-        Command::CloseAccount { account_id } => Kind::CloseAccount(v1::CloseAccount {
+        Command::CloseAccount {
+            account_id,
+            expected_entry_count,
+        } => Kind::CloseAccount(v1::CloseAccount {
             account_id: account_id.as_str().to_owned(),
+            expected_entry_count: *expected_entry_count,
         }),
         Command::AcceptPayment(accept) => Kind::AcceptPayment(accept.into()),
         payment => payment_to_message(payment),
@@ -137,9 +143,11 @@ fn from_message(command: Kind) -> Result<Command, Invalid> {
         Kind::ChangeLimit(change) => Command::ChangeLimit {
             account_id: account_id(&change.account_id)?,
             credit_limit: change.credit_limit,
+            expected_credit_limit: change.expected_credit_limit,
         },
         Kind::CloseAccount(close) => Command::CloseAccount {
             account_id: account_id(&close.account_id)?,
+            expected_entry_count: close.expected_entry_count,
         },
         payment => payment_from_message(payment)?,
     })

@@ -67,6 +67,15 @@ impl From<&Refusal> for v1::Refusal {
             Refusal::CurrencyNotCurrent { currency } => {
                 message.currency = currency.as_str().to_owned();
             }
+            Refusal::AccountInOtherState {
+                account_id,
+                credit_limit,
+                entry_count,
+            } => {
+                message.account_id = name(account_id);
+                message.credit_limit = *credit_limit;
+                message.entry_count = *entry_count;
+            }
             Refusal::CurrencyMismatch
             | Refusal::AccountsMustDiffer
             | Refusal::DescriptionInvalid
@@ -99,6 +108,7 @@ const fn code(refusal: &Refusal) -> Code {
         Refusal::PaymentInOtherState { .. } => Code::PaymentInOtherState,
         Refusal::PaymentUnderWay { .. } => Code::PaymentUnderWay,
         Refusal::CurrencyNotCurrent { .. } => Code::CurrencyNotCurrent,
+        Refusal::AccountInOtherState { .. } => Code::AccountInOtherState,
     }
 }
 
@@ -170,6 +180,11 @@ impl TryFrom<v1::Refusal> for Refusal {
             },
             Code::CurrencyNotCurrent => Self::CurrencyNotCurrent {
                 currency: fields::currency(&refusal.currency)?,
+            },
+            Code::AccountInOtherState => Self::AccountInOtherState {
+                account_id: account_id()?,
+                credit_limit: refusal.credit_limit,
+                entry_count: refusal.entry_count,
             },
         })
     }

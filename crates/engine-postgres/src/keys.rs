@@ -45,7 +45,7 @@ impl Keys {
                 self.account(&open.id);
                 self.account(&AccountId::world(open.currency));
             }
-            Command::ChangeLimit { account_id, .. } | Command::CloseAccount { account_id } => {
+            Command::ChangeLimit { account_id, .. } | Command::CloseAccount { account_id, .. } => {
                 self.account(account_id);
             }
             Command::Transfer(transfer) | Command::Pend { transfer, .. } => {

@@ -163,13 +163,18 @@ fn add(call: &mut Cmd, command: &Command, is_well_formed: bool) {
         Command::ChangeLimit {
             account_id,
             credit_limit,
+            expected_credit_limit,
         } => {
             call.arg("L").arg(account_id.as_str()).arg("").arg("");
-            call.arg(*credit_limit).arg("");
+            call.arg(*credit_limit)
+                .arg(expectation(*expected_credit_limit));
         }
-        Command::CloseAccount { account_id } => {
-            call.arg("C").arg(account_id.as_str());
-            call.arg("").arg("").arg("").arg("");
+        Command::CloseAccount {
+            account_id,
+            expected_entry_count,
+        } => {
+            call.arg("C").arg(account_id.as_str()).arg("").arg("");
+            call.arg("").arg(expectation(*expected_entry_count));
         }
         Command::AcceptPayment(_)
         | Command::SendPayment { .. }
@@ -180,6 +185,11 @@ fn add(call: &mut Cmd, command: &Command, is_well_formed: bool) {
         | Command::PurgePayments => unreachable!("payments are refused before"),
     }
     call.arg(content(command));
+}
+
+/// What a command expects of its account, in decimal digits; empty where it expects nothing.
+fn expectation(expected: Option<u64>) -> String {
+    expected.map_or_else(String::new, |expected| expected.to_string())
 }
 
 /// What a call answered.

@@ -403,10 +403,13 @@ local function open(id, currency, limit, is_current)
   return account_event('O', id, a, us, ns)
 end
 
-local function change_limit(id, limit)
+local function change_limit(id, limit, expected)
   local a = account(id)
   if not a then return 'n' .. refusal('f', 'd') end
   if a.closed == 1 then return 'n' .. refusal('k', 'd') end
+  if expected and a.limit ~= expected and a.limit ~= limit then
+    return 'n' .. refusal('S', 'd', a.limit, a.count)
+  end
   if limit > AMOUNT_MAX - (a.cp + a.cn) then return 'n' .. refusal('v', 'd') end
   local outgoing = a.dp + a.dn
   -- Not `outgoing > a.cp + limit`: that sum may pass 2^53 only where the check above refused.
@@ -420,10 +423,13 @@ local function change_limit(id, limit)
   return account_event('L', id, a, us, ns)
 end
 
-local function close(id)
+local function close(id, expected)
   local a = account(id)
   if not a then return 'n' .. refusal('f', 'd') end
   if a.closed == 1 then return 'n' .. refusal('k', 'd') end
+  if expected and a.count ~= expected then
+    return 'n' .. refusal('S', 'd', a.limit, a.count)
+  end
   if a.cp ~= a.dp or a.dn ~= 0 or a.cn ~= 0 then
     return 'n' .. refusal('U', 'd', a.cp - a.dp, a.dn, a.cn)
   end
@@ -455,9 +461,9 @@ local function operate(args, at)
   elseif kind == 'A' then
     return open(one, two, figure, args[at + 5] == 'c')
   elseif kind == 'L' then
-    return change_limit(one, figure)
+    return change_limit(one, figure, tonumber(args[at + 5]))
   elseif kind == 'C' then
-    return close(one)
+    return close(one, tonumber(args[at + 5]))
   end
   return 'M'
 end

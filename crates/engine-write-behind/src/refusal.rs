@@ -36,6 +36,11 @@ pub(crate) fn decode(bytes: &mut Bytes<'_>, command: &Command) -> Result<Refusal
             debits_pending: figure(y)?,
             credits_pending: figure(z)?,
         },
+        b'S' => Refusal::AccountInOtherState {
+            account_id: account_id()?,
+            credit_limit: figure(x)?,
+            entry_count: figure(y)?,
+        },
         b'N' => Refusal::PendingNotFound {
             pending_id: pending_id()?,
         },
@@ -112,7 +117,7 @@ fn account(command: &Command, side: u8) -> Result<AccountId, Damaged> {
         Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
             Ok(transfer.debit_account_id.clone())
         }
-        Command::ChangeLimit { account_id, .. } | Command::CloseAccount { account_id } => {
+        Command::ChangeLimit { account_id, .. } | Command::CloseAccount { account_id, .. } => {
             Ok(account_id.clone())
         }
         _ => Err(Damaged),

@@ -250,7 +250,7 @@ mod tests {
         ),
         (
             "lastro_2",
-            "47c99ca3b3632219b1d3e7a20e5bcec4cc6a35fb514c12cc638db04f1914c357",
+            "e415ddc0dd5aef910f8ee31f3993d72f9e086c6af8db1944e118e899b807e373",
         ),
     ];
 

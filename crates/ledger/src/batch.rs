@@ -145,7 +145,7 @@ impl Command {
                         + transfer.description.len()
                 }
                 Self::OpenAccount(open) => open.id.as_str().len(),
-                Self::ChangeLimit { account_id, .. } | Self::CloseAccount { account_id } => {
+                Self::ChangeLimit { account_id, .. } | Self::CloseAccount { account_id, .. } => {
                     account_id.as_str().len()
                 }
                 Self::AcceptPayment(accept) => {

@@ -25,11 +25,19 @@ pub enum Command {
         account_id: AccountId,
         /// The new limit, `0 ..= AMOUNT_MAX`.
         credit_limit: u64,
+        /// The limit that it takes the place of; any when `None`. In no record and in no digest: it
+        /// says upon which state the command may be decided, not what it does.
+        #[serde(skip)]
+        expected_credit_limit: Option<u64>,
     },
     /// Closes an account whose balance is 0 and that has nothing pending.
     CloseAccount {
         /// The account to close.
         account_id: AccountId,
+        /// How many entries its statement had when closing it was decided; any number when `None`.
+        /// In no record and in no digest.
+        #[serde(skip)]
+        expected_entry_count: Option<u64>,
     },
     /// Moves money at once.
     Transfer(MoveMoney),
@@ -206,8 +214,8 @@ impl Command {
     }
 
     /// Whether giving the command twice does what giving it once does: the second time its first
-    /// outcome comes back. A limit may have been changed in between, a closed account is refused,
-    /// and payments accepted in between would be purged.
+    /// outcome comes back. A limit may have been changed in between and changed back, a closed
+    /// account is refused, and payments accepted in between would be purged.
     #[must_use]
     pub const fn is_repeatable(&self) -> bool {
         match self {

@@ -155,6 +155,15 @@ pub enum Refusal {
         /// The currency.
         currency: Currency,
     },
+    /// The account is not as the command expects it: it was changed meanwhile.
+    AccountInOtherState {
+        /// The account.
+        account_id: AccountId,
+        /// Its credit limit now.
+        credit_limit: u64,
+        /// How many entries its statement has now.
+        entry_count: u64,
+    },
 }
 
 impl Outcome {
@@ -198,7 +207,7 @@ impl Outcome {
 
 impl Refusal {
     /// Every refusal's name: the closed list.
-    pub const CODES: [&'static str; 32] = [
+    pub const CODES: [&'static str; 33] = [
         Field::Kind.exists_with_different(),
         Field::Currency.exists_with_different(),
         Field::CreditLimit.exists_with_different(),
@@ -231,6 +240,7 @@ impl Refusal {
         "payment_in_other_state",
         "payment_under_way",
         "currency_not_current",
+        "account_in_other_state",
     ];
 
     /// The refusal's name, stable for good.
@@ -258,6 +268,7 @@ impl Refusal {
             Self::PaymentInOtherState { .. } => "payment_in_other_state",
             Self::PaymentUnderWay { .. } => "payment_under_way",
             Self::CurrencyNotCurrent { .. } => "currency_not_current",
+            Self::AccountInOtherState { .. } => "account_in_other_state",
         }
     }
 }
@@ -361,6 +372,15 @@ impl fmt::Display for Refusal {
                     "{currency} was withdrawn from ISO 4217: use its successor for new accounts"
                 ),
             },
+            Self::AccountInOtherState {
+                account_id,
+                credit_limit,
+                entry_count,
+            } => write!(
+                f,
+                "account {account_id} was changed meanwhile: its credit limit is {credit_limit}, it \
+                 has {entry_count} entries"
+            ),
         }
     }
 }

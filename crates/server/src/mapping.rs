@@ -15,7 +15,9 @@ impl From<&Refusal> for Problem {
 
 const fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::ExistsWithDifferent(_) => StatusCode::CONFLICT,
+        Refusal::ExistsWithDifferent(_) | Refusal::AccountInOtherState { .. } => {
+            StatusCode::CONFLICT
+        }
         Refusal::AccountNotFound { .. }
         | Refusal::PendingNotFound { .. }
         | Refusal::PaymentNotFound { .. } => StatusCode::NOT_FOUND,
@@ -72,6 +74,14 @@ fn with_figures(problem: Problem, refusal: &Refusal) -> Problem {
             .with("available", *available)
             .with("required", *required)
             .with("credit_limit", *credit_limit),
+        Refusal::AccountInOtherState {
+            account_id,
+            credit_limit,
+            entry_count,
+        } => problem
+            .with("account_id", account_id.as_str())
+            .with("credit_limit", *credit_limit)
+            .with("entry_count", *entry_count),
         Refusal::AmountOutOfRange { amount } => problem.with("amount", *amount),
         Refusal::PendingNotFound { pending_id }
         | Refusal::PendingAlreadyPosted { pending_id }
@@ -174,6 +184,13 @@ mod tests {
         let figures =
             json!({"account_id": "a", "balance": -1, "debits_pending": 2, "credits_pending": 3});
         check(&refusal, 422, &figures);
+        let refusal = Refusal::AccountInOtherState {
+            account_id: id(),
+            credit_limit: 1,
+            entry_count: 2,
+        };
+        let figures = json!({"account_id": "a", "credit_limit": 1, "entry_count": 2});
+        check(&refusal, 409, &figures);
         let refusal = Refusal::InsufficientFunds {
             account_id: id(),
             available: 1,

@@ -73,7 +73,13 @@ fn idle_writer_over(
 fn a_round_of_nothing_but_refusals_ends_too() {
     let (mut writer, queue) = idle_writer(&Arc::default());
     let account_id = AccountId::new("nobody").unwrap();
-    let commands = vec![Command::CloseAccount { account_id }; 10];
+    let commands = vec![
+        Command::CloseAccount {
+            account_id,
+            expected_entry_count: None,
+        };
+        10
+    ];
     let deadline = Instant::now() + Duration::from_secs(60);
     let push = || {
         let batch = Batch::independent(commands.clone()).unwrap();

@@ -74,7 +74,10 @@ fn nobody_is_answered_before_the_frame_that_they_rely_on_is_durable() {
     assert_eq!(lab.bank.account("a").balance(), COMMANDS as i64);
     // Call 3 is decided by now, and so is one without a record: both wait for call 2.
     let account_id = account_id("nobody");
-    let fourth = lab.call(vec![Command::CloseAccount { account_id }]);
+    let fourth = lab.call(vec![Command::CloseAccount {
+        account_id,
+        expected_entry_count: None,
+    }]);
     thread::sleep(Duration::from_millis(200));
     assert!(!second.is_finished() && !third.is_finished() && !fourth.is_finished());
     assert_eq!(lab.bank.account("a").balance(), COMMANDS as i64);

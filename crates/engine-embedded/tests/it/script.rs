@@ -129,9 +129,11 @@ fn accounts_and_transfers() -> Vec<Batch> {
             Command::ChangeLimit {
                 account_id: account("a"),
                 credit_limit: 900,
+                expected_credit_limit: None,
             },
             Command::CloseAccount {
                 account_id: account("d"),
+                expected_entry_count: None,
             },
         ]),
     ]

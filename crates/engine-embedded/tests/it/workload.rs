@@ -190,7 +190,10 @@ impl Workload {
     /// Lets both apply what is due, lest the timer does it at another moment.
     fn expire(&mut self, engine: &EmbeddedEngine<FaultyStorage>) {
         let account_id = account_id("nobody");
-        let nothing = Command::CloseAccount { account_id };
+        let nothing = Command::CloseAccount {
+            account_id,
+            expected_entry_count: None,
+        };
         self.again(engine, Batch::one(nothing));
     }
 

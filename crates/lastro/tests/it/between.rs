@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use engine_remote::RemoteEngine;
 use ledger::reference::ReferenceEngine;
 use ledger::{
-    AccountId, Batch, Command, Currency, Engine, MoveMoney, OpenAccount, TransferId, Unavailable,
-    UsedTransfer,
+    AccountId, Batch, Command, Currency, Engine, MoveMoney, OpenAccount, Refusal, TransferId,
+    Unavailable, UsedTransfer,
 };
 use server::{AlwaysReady, App, GrpcLimits, Hosts, Limits};
 use testkit::ManualClock;
@@ -171,4 +171,33 @@ async fn a_silent_ledger_is_known_to_be_silent() {
         let deposited = node.submit(deposit(round), Instant::now() + BOUND).await;
         assert!(deposited.unwrap()[0][0].result.is_ok());
     }
+}
+
+/// A change that is late but within its deadline does not overwrite what was answered meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_in_time_conflicts_with_a_newer_one() {
+    let (ledger, middle, node) = lab().await;
+    let limit = |credit_limit, expected| {
+        vec![Batch::one(Command::ChangeLimit {
+            account_id: account(),
+            credit_limit,
+            expected_credit_limit: Some(expected),
+        })]
+    };
+    let deadline = Instant::now() + BOUND;
+    middle.let_requests_pass(false);
+    let late = node.submit(limit(50, 5), deadline);
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let changed = ledger.submit(limit(7, 5), deadline).await;
+        assert!(changed.unwrap()[0][0].result.is_ok());
+        middle.let_requests_pass(true);
+    };
+    let (late, ()) = tokio::join!(late, meanwhile);
+    let refusal = Refusal::AccountInOtherState {
+        account_id: account(),
+        credit_limit: 7,
+        entry_count: 0,
+    };
+    assert_eq!(late.unwrap()[0][0].result, Err(refusal));
 }

@@ -9,6 +9,7 @@ mod kill;
 mod nodes;
 mod open_files;
 mod outbox;
+mod partitions;
 mod payments;
 mod postgres;
 mod processor;

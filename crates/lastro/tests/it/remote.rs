@@ -200,7 +200,10 @@ async fn a_ledger_that_is_down_is_known_to_be() {
     let deadline = Instant::now() + Duration::from_secs(30);
     let id = || AccountId::new("a").unwrap();
     let close = || {
-        let command = Command::CloseAccount { account_id: id() };
+        let command = Command::CloseAccount {
+            account_id: id(),
+            expected_entry_count: None,
+        };
         vec![Batch::one(command)]
     };
     let refused = Err(Unavailable::LedgerUnavailable);

@@ -49,6 +49,7 @@ pub(super) fn change_limit<S: State + ?Sized>(
     state: &S,
     id: AccountId,
     credit_limit: u64,
+    expected: Option<u64>,
     now: Timestamp,
 ) -> Decision {
     if credit_limit > AMOUNT_MAX {
@@ -60,6 +61,11 @@ pub(super) fn change_limit<S: State + ?Sized>(
         Ok(account) => account,
         Err(refusal) => return Decision::Refused(refusal),
     };
+    // Where the limit is what it should become, nothing of another's is overwritten.
+    let (current, wanted) = (account.credit_limit(), Some(credit_limit));
+    if expected.is_some() && current != expected && current != wanted {
+        return other_state(id, &account);
+    }
     let incoming = account.credits_posted + account.credits_pending;
     if incoming + credit_limit > AMOUNT_MAX {
         return Decision::Refused(Refusal::BalanceOverflow { account_id: id });
@@ -81,11 +87,19 @@ pub(super) fn change_limit<S: State + ?Sized>(
     })
 }
 
-pub(super) fn close<S: State + ?Sized>(state: &S, id: AccountId, now: Timestamp) -> Decision {
+pub(super) fn close<S: State + ?Sized>(
+    state: &S,
+    id: AccountId,
+    expected: Option<u64>,
+    now: Timestamp,
+) -> Decision {
     let mut account = match limited_account(state, &id) {
         Ok(account) => account,
         Err(refusal) => return Decision::Refused(refusal),
     };
+    if expected.is_some_and(|expected| account.entry_count != expected) {
+        return other_state(id, &account);
+    }
     if account.balance() != 0 || account.debits_pending != 0 || account.credits_pending != 0 {
         return Decision::Refused(Refusal::AccountInUse {
             account_id: id,
@@ -99,6 +113,17 @@ pub(super) fn close<S: State + ?Sized>(state: &S, id: AccountId, now: Timestamp)
         id,
         account,
         timestamp: now,
+    })
+}
+
+fn other_state(account_id: AccountId, account: &Account) -> Decision {
+    let Limit::Credit(credit_limit) = account.limit else {
+        unreachable!("unlimited accounts are reserved, which was refused before");
+    };
+    Decision::Refused(Refusal::AccountInOtherState {
+        account_id,
+        credit_limit,
+        entry_count: account.entry_count,
     })
 }
 

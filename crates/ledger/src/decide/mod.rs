@@ -53,8 +53,12 @@ pub fn decide<S: State + ?Sized>(state: &S, command: Command, now: Timestamp) ->
         Command::ChangeLimit {
             account_id,
             credit_limit,
-        } => account::change_limit(state, account_id, credit_limit, now),
-        Command::CloseAccount { account_id } => account::close(state, account_id, now),
+            expected_credit_limit: expected,
+        } => account::change_limit(state, account_id, credit_limit, expected, now),
+        Command::CloseAccount {
+            account_id,
+            expected_entry_count: expected,
+        } => account::close(state, account_id, expected, now),
         Command::AcceptPayment(accept) => payment::accept(state, accept, now),
         Command::SendPayment {
             id,

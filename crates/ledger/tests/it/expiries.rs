@@ -109,11 +109,13 @@ fn a_changed_account_is_released_of_everything() {
     let account_id = || account_id("shop");
     let close = Command::CloseAccount {
         account_id: account_id(),
+        expected_entry_count: None,
     };
     check(&close, "created", &[2]);
     let limit = Command::ChangeLimit {
         account_id: account_id(),
         credit_limit: 0,
+        expected_credit_limit: None,
     };
     check(&limit, "created", &[2]);
 }
@@ -168,6 +170,7 @@ fn what_is_due_is_gone_through_once_for_the_largest_batch() {
     let limit = Command::ChangeLimit {
         account_id: account_id("other"),
         credit_limit: 100_000,
+        expected_credit_limit: None,
     };
     books.apply(Batch::one(limit), &mut ticker, at(1));
     for id in 0..DUE_COUNT {

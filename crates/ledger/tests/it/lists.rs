@@ -71,7 +71,12 @@ fn next_refusal(refusal: &Refusal) -> Option<Refusal> {
         Refusal::PaymentUnderWay { .. } => Refusal::CurrencyNotCurrent {
             currency: Currency::new("HRK").unwrap(),
         },
-        Refusal::CurrencyNotCurrent { .. } => return None,
+        Refusal::CurrencyNotCurrent { .. } => Refusal::AccountInOtherState {
+            account_id,
+            credit_limit: 0,
+            entry_count: 0,
+        },
+        Refusal::AccountInOtherState { .. } => return None,
     })
 }
 

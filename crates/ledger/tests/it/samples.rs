@@ -64,9 +64,11 @@ pub(crate) fn commands() -> Vec<Command> {
         Command::ChangeLimit {
             account_id: account_id("users:42"),
             credit_limit: 0,
+            expected_credit_limit: None,
         },
         Command::CloseAccount {
             account_id: account_id("users:42"),
+            expected_entry_count: None,
         },
         Command::Transfer(money()),
         Command::Pend {

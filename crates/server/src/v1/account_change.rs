@@ -4,6 +4,12 @@
 //! and an account that is closed already, with the limit asked for, is answered as it is. An
 //! `Idempotency-Key` does more: the first answer is remembered under it, whatever was changed
 //! meanwhile by others.
+//!
+//! A change may reach the ledger late, when others have changed the account and were answered. So it
+//! names what it takes the place of: what the caller expects or, without that, what this node sees
+//! when it takes the request. Where the ledger finds something else, the answer is 409
+//! `account_in_other_state` and nothing is changed; the caller looks and decides anew. It is not
+//! repeated here: the conflict may be with what was answered a moment ago.
 
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode};
@@ -31,6 +37,16 @@ pub(crate) struct ChangeAccountRequest {
     /// `true` closes the account, for good: its balance has to be 0 and nothing pending.
     #[serde(default)]
     closed: Option<bool>,
+    /// The limit that the new one takes the place of; what it is when the request arrives where it is
+    /// left out. With another one: 409 `account_in_other_state`.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
+    expected_credit_limit: Option<Integer>,
+    /// The `entry_count` of the account that is to be closed; what it is when the request arrives where
+    /// it is left out. With another one: 409 `account_in_other_state`.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
+    expected_entry_count: Option<Integer>,
 }
 
 /// What is asked for.
@@ -38,6 +54,8 @@ struct Change {
     account_id: AccountId,
     credit_limit: Option<u64>,
     close: bool,
+    expected_credit_limit: Option<u64>,
+    expected_entry_count: Option<u64>,
 }
 
 impl ChangeAccountRequest {
@@ -45,17 +63,36 @@ impl ChangeAccountRequest {
         if self.closed == Some(false) {
             return Err(errors::closed_for_good());
         }
-        let credit_limit = match self.credit_limit {
-            Some(credit_limit) => Some(credit_limit.amount("credit_limit")?),
-            None => None,
-        };
+        let given = |number: Option<Integer>, name| number.map(|n| n.amount(name)).transpose();
+        let credit_limit = given(self.credit_limit, "credit_limit")?;
         if credit_limit.is_none() && self.closed.is_none() {
             return Err(errors::change_missing());
+        }
+        let (limit, count) = (self.expected_credit_limit, self.expected_entry_count);
+        for (expected, change, names) in [
+            (
+                limit.is_some(),
+                credit_limit.is_some(),
+                ["expected_credit_limit", "credit_limit"],
+            ),
+            (
+                count.is_some(),
+                self.closed.is_some(),
+                ["expected_entry_count", "closed"],
+            ),
+        ] {
+            if expected && !change {
+                let [expected, change] = names;
+                let detail = format!("{expected} is of use only together with {change}");
+                return Err(errors::json_invalid(detail));
+            }
         }
         Ok(Change {
             account_id,
             credit_limit,
             close: self.closed.is_some(),
+            expected_credit_limit: given(limit, "expected_credit_limit")?,
+            expected_entry_count: given(count, "expected_entry_count")?,
         })
     }
 }
@@ -66,11 +103,21 @@ impl Change {
         let change_limit = self.credit_limit.map(|credit_limit| Command::ChangeLimit {
             account_id: account_id(),
             credit_limit,
+            expected_credit_limit: self.expected_credit_limit,
         });
         let close = self.close.then(|| Command::CloseAccount {
             account_id: account_id(),
+            expected_entry_count: self.expected_entry_count,
         });
         change_limit.into_iter().chain(close).collect()
+    }
+
+    /// Expects of the account what it is now, where the caller says nothing else.
+    fn expect(&mut self, account: &Account) {
+        let limit = self.expected_credit_limit;
+        self.expected_credit_limit = limit.or(account.credit_limit());
+        let count = self.expected_entry_count;
+        self.expected_entry_count = count.or(Some(account.entry_count));
     }
 
     /// Whether a closed account is what the change asks for. It stays as it is for good.
@@ -98,7 +145,8 @@ impl Change {
             content_type = "application/problem+json"),
         (status = 404, description = "`account_not_found`", body = crate::openapi::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 409, description = "`exists_with_different_members`: the `Idempotency-Key` was \
+        (status = 409, description = "`account_in_other_state`: it was changed meanwhile, look \
+            and decide anew; `exists_with_different_members`: the `Idempotency-Key` was \
             used for something else", body = crate::openapi::ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "Refused: `account_in_use` (its balance is not 0, or \
@@ -118,7 +166,11 @@ pub(crate) async fn change_account(call: Call, request: Request) -> Answered {
     json::check_content_type(&parts.headers)?;
     let key = ids::batch_key(&parts.headers)?;
     let body = call.body(body).await?;
-    let change = json::parse::<ChangeAccountRequest>(&body)?.of(account_id)?;
+    let mut change = json::parse::<ChangeAccountRequest>(&body)?.of(account_id)?;
+    // Where there is no such account, the ledger says so.
+    if let Some(account) = call.account(change.account_id.clone()).await? {
+        change.expect(&account);
+    }
     let outcome = submit(&call, &change, key).await?;
     if matches!(&outcome.result, Err(Refusal::AccountClosed { .. }))
         && let Some(account) = call.account(change.account_id.clone()).await?

@@ -171,3 +171,41 @@ async fn not_every_account_and_body_will_do() {
     let (accounts, _) = everything(&engine);
     assert_eq!(accounts, before.0);
 }
+
+#[tokio::test]
+async fn a_change_takes_the_place_of_what_it_expects() {
+    let (face, _) = five().await;
+    let change = |body: Value| face.patch("/v1/accounts/1", body);
+    let conflict = change(json!({"credit_limit": 1, "expected_credit_limit": 2})).await;
+    assert_eq!(conflict.problem(), (409, "account_in_other_state"));
+    assert_eq!(
+        (
+            &conflict.body["credit_limit"],
+            &conflict.body["entry_count"]
+        ),
+        (&json!(100_000), &json!(0))
+    );
+    let changed = change(json!({"credit_limit": 7, "expected_credit_limit": 100_000})).await;
+    assert_eq!(
+        (changed.status, &changed.body["credit_limit"]),
+        (200, &json!(7))
+    );
+    // What is so already overwrites nothing.
+    let again = change(json!({"credit_limit": 7, "expected_credit_limit": 100_000})).await;
+    assert_eq!(
+        (again.status, &again.body["credit_limit"]),
+        (200, &json!(7))
+    );
+    face.transact(1, "c", 5, "x").await;
+    face.transact(1, "d", 5, "x").await;
+    let conflict = change(json!({"closed": true, "expected_entry_count": 1})).await;
+    assert_eq!(conflict.problem(), (409, "account_in_other_state"));
+    for useless in [
+        json!({"closed": true, "expected_credit_limit": 7}),
+        json!({"credit_limit": 8, "expected_entry_count": 2}),
+    ] {
+        assert_eq!(change(useless).await.problem(), (400, "json_invalid"));
+    }
+    let closed = change(json!({"closed": true, "expected_entry_count": 2})).await;
+    assert_eq!((closed.status, &closed.body["closed"]), (200, &json!(true)));
+}

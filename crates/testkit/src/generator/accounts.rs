@@ -36,9 +36,16 @@ impl Generator {
             (2, Some(account)) => highest_limit(&account) + self.rng.random_range(0..2),
             _ => self.credit_limit(),
         };
+        // Every second one names a limit: mostly the right one.
+        let expected_credit_limit = match (self.rng.random_range(0..8), account) {
+            (0..3, Some(account)) => account.credit_limit(),
+            (3, _) => Some(self.credit_limit()),
+            _ => None,
+        };
         Command::ChangeLimit {
             account_id,
             credit_limit: credit_limit.min(AMOUNT_MAX),
+            expected_credit_limit,
         }
     }
 
@@ -58,7 +65,16 @@ impl Generator {
             Some(id) if self.rng.random_bool(0.6) => id.clone(),
             _ => self.an_account(books),
         };
-        Command::CloseAccount { account_id }
+        let account = books.state().account(&account_id);
+        let expected_entry_count = match (self.rng.random_range(0..8), account) {
+            (0..3, Some(account)) => Some(account.entry_count),
+            (3, Some(account)) => Some(account.entry_count + 1),
+            _ => None,
+        };
+        Command::CloseAccount {
+            account_id,
+            expected_entry_count,
+        }
     }
 
     pub(super) fn credit_limit(&mut self) -> u64 {

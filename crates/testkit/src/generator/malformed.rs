@@ -18,10 +18,12 @@ impl Generator {
                 Command::ChangeLimit {
                     account_id,
                     credit_limit,
+                    expected_credit_limit: None,
                 }
             }
             1 => Command::CloseAccount {
                 account_id: self.a_system_account(),
+                expected_entry_count: None,
             },
             2 => self.malformed_open(books),
             3 => {

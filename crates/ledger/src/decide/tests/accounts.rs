@@ -190,3 +190,26 @@ fn an_account_in_a_currency_withdrawn_since_goes_on() {
         "{paid:?}"
     );
 }
+
+#[test]
+fn a_late_change_does_not_overwrite_a_newer_one() {
+    check(
+        "
+        open a BRL 100
+        open b BRL 0
+        limit a 200 expects=99 -> account_in_other_state a limit=100 entries=0
+        limit a 700 expects=100
+        limit a 500 expects=100 -> account_in_other_state a limit=700 entries=0
+        limit a 700 expects=100
+        limit a 500
+        limit nobody 5 expects=0 -> account_not_found nobody
+        transfer 1 world:BRL b 5
+        close b expects=0 -> account_in_other_state b limit=0 entries=1
+        transfer 2 b world:BRL 5
+        close b expects=0 -> account_in_other_state b limit=0 entries=2
+        close b expects=2
+        close b expects=2 -> account_closed b
+        limit b 5 expects=0 -> account_closed b
+        ",
+    );
+}

@@ -92,6 +92,11 @@ impl Run {
     }
 }
 
+/// What a command expects: `expects=NUMBER`.
+fn expectation(word: &str) -> u64 {
+    word.strip_prefix("expects=").unwrap().parse().unwrap()
+}
+
 /// Reads a command.
 fn command(text: &str) -> Command {
     let mut words = text.split_whitespace();
@@ -105,9 +110,11 @@ fn command(text: &str) -> Command {
         "limit" => Command::ChangeLimit {
             account_id: account_id(word(&mut words)),
             credit_limit: amount(word(&mut words)),
+            expected_credit_limit: words.next().map(expectation),
         },
         "close" => Command::CloseAccount {
             account_id: account_id(word(&mut words)),
+            expected_entry_count: words.next().map(expectation),
         },
         "transfer" => Command::Transfer(move_money(&mut words).0),
         "pend" => {
@@ -334,5 +341,10 @@ fn refusal_text(refusal: &Refusal) -> String {
             format!("{code} {}/{attempt}", state.as_str())
         }
         Refusal::PaymentUnderWay { .. } => code.to_owned(),
+        Refusal::AccountInOtherState {
+            account_id,
+            credit_limit,
+            entry_count,
+        } => format!("{code} {account_id} limit={credit_limit} entries={entry_count}"),
     }
 }

@@ -82,8 +82,10 @@ impl<'de> Visitor<'de> for MembersVisitor {
 /// - `post`: `id`, `pending_id` and, where not all of it is posted, `amount`
 /// - `void`: `id`, `pending_id`
 /// - `open_account`: `account_id`, `currency`, `credit_limit`
-/// - `change_limit`: `account_id`, `credit_limit`
-/// - `close_account`: `account_id`
+/// - `change_limit`: `account_id`, `credit_limit` and, where it should take the place of no other
+///   limit, `expected_credit_limit`
+/// - `close_account`: `account_id` and, where nothing may have moved since the account was looked at,
+///   `expected_entry_count`
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CommandRequest<'a> {
@@ -132,6 +134,16 @@ pub(crate) struct CommandRequest<'a> {
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     credit_limit: Option<Integer>,
+    /// The limit that a `change_limit` takes the place of; with another one it is refused with
+    /// `account_in_other_state`.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
+    expected_credit_limit: Option<Integer>,
+    /// The `entry_count` with which a `close_account` expects the account; with another one it is
+    /// refused with `account_in_other_state`.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
+    expected_entry_count: Option<Integer>,
 }
 
 const TRANSFER: [&str; 7] = [
@@ -156,10 +168,7 @@ impl CommandRequest<'_> {
                 Ok(Command::Post {
                     id: self.own_id()?,
                     pending_id: self.pending_id()?,
-                    amount: match self.amount {
-                        Some(amount) => Some(amount.amount("amount")?),
-                        None => None,
-                    },
+                    amount: given(self.amount, "amount")?,
                 })
             }
             "void" => {
@@ -179,17 +188,21 @@ impl CommandRequest<'_> {
                 Ok(Command::OpenAccount(open.command("account_id")?))
             }
             "change_limit" => {
-                self.takes(&["account_id", "credit_limit"])?;
+                self.takes(&["account_id", "credit_limit", "expected_credit_limit"])?;
+                let expected = self.expected_credit_limit;
                 let credit_limit = needed(self.credit_limit.as_ref(), "credit_limit")?;
                 Ok(Command::ChangeLimit {
                     account_id: self.account_id()?,
                     credit_limit: credit_limit.amount("credit_limit")?,
+                    expected_credit_limit: given(expected, "expected_credit_limit")?,
                 })
             }
             "close_account" => {
-                self.takes(&["account_id"])?;
+                self.takes(&["account_id", "expected_entry_count"])?;
+                let expected = self.expected_entry_count;
                 Ok(Command::CloseAccount {
                     account_id: self.account_id()?,
+                    expected_entry_count: given(expected, "expected_entry_count")?,
                 })
             }
             _ => Err(errors::json_invalid(
@@ -244,6 +257,11 @@ impl CommandRequest<'_> {
             ("account_id", self.account_id.is_some()),
             ("currency", self.currency.is_some()),
             ("credit_limit", self.credit_limit.is_some()),
+            (
+                "expected_credit_limit",
+                self.expected_credit_limit.is_some(),
+            ),
+            ("expected_entry_count", self.expected_entry_count.is_some()),
         ];
         let unused = given
             .into_iter()
@@ -257,6 +275,10 @@ impl CommandRequest<'_> {
             }
         }
     }
+}
+
+fn given(number: Option<Integer>, name: &'static str) -> Result<Option<u64>, Problem> {
+    number.map(|number| number.amount(name)).transpose()
 }
 
 fn needed<'m, T>(member: Option<&'m T>, name: &str) -> Result<&'m T, Problem> {

@@ -263,6 +263,7 @@ mod tests {
         };
         let close = Command::CloseAccount {
             account_id: id("a"),
+            expected_entry_count: None,
         };
         check(
             &close,
