@@ -32,7 +32,7 @@ impl Timestamp {
 
     /// The instant `duration` later; the end of time where that cannot be counted.
     #[must_use]
-    pub fn plus(self, duration: std::time::Duration) -> Self {
+    pub fn plus(self, duration: Duration) -> Self {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(nanos))
     }

@@ -14,6 +14,8 @@ use std::net::Ipv4Addr;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use parking_lot::Mutex;
+
 /// The name under which [`Network::cut`] knows the test's own side.
 pub const TEST: &str = "test";
 
@@ -30,7 +32,7 @@ pub struct Network {
     /// Which of the machine's networks it is.
     index: u8,
     hosts: Vec<String>,
-    cuts: Vec<(String, String)>,
+    cuts: Mutex<Vec<(String, String)>>,
     /// Held by its name for as long as the network is there: nobody else takes this index.
     _claim: std::os::unix::net::UnixListener,
 }
@@ -68,7 +70,7 @@ impl Network {
         let network = Self {
             index,
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
-            cuts: Vec::new(),
+            cuts: Mutex::default(),
             _claim: claim,
         };
         network.remove();
@@ -105,11 +107,12 @@ impl Network {
     /// # Errors
     ///
     /// What `ip` reported.
-    pub fn cut(&mut self, from: &str, to: &str) -> Result<(), String> {
+    pub fn cut(&self, from: &str, to: &str) -> Result<(), String> {
         let cut = (from.to_owned(), to.to_owned());
-        if !self.cuts.contains(&cut) {
+        let mut cuts = self.cuts.lock();
+        if !cuts.contains(&cut) {
             self.rule("add", from, to)?;
-            self.cuts.push(cut);
+            cuts.push(cut);
         }
         Ok(())
     }
@@ -119,11 +122,12 @@ impl Network {
     /// # Errors
     ///
     /// What `ip` reported.
-    pub fn heal(&mut self, from: &str, to: &str) -> Result<(), String> {
+    pub fn heal(&self, from: &str, to: &str) -> Result<(), String> {
         let cut = (from.to_owned(), to.to_owned());
-        if let Some(index) = self.cuts.iter().position(|known| *known == cut) {
+        let mut cuts = self.cuts.lock();
+        if let Some(index) = cuts.iter().position(|known| *known == cut) {
             self.rule("del", from, to)?;
-            self.cuts.remove(index);
+            cuts.remove(index);
         }
         Ok(())
     }
@@ -267,7 +271,7 @@ mod tests {
         if let Err(reason) = Network::permitted() {
             return println!("skipped: {reason}");
         }
-        let mut network = Network::start(&["far"]).unwrap();
+        let network = Network::start(&["far"]).unwrap();
         // A shell on the host connects and sends everything back.
         let listener = TcpListener::bind((network.address(TEST), 0)).unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -70,7 +70,7 @@ impl World {
         }
     }
 
-    fn cut(&mut self, cut: Cut) {
+    fn cut(&self, cut: Cut) {
         if cut != Cut::Answers {
             self.network.cut("api", "ledger").unwrap();
         }
@@ -79,7 +79,7 @@ impl World {
         }
     }
 
-    fn heal(&mut self) {
+    fn heal(&self) {
         self.network.heal("api", "ledger").unwrap();
         self.network.heal("ledger", "api").unwrap();
     }
@@ -139,7 +139,7 @@ fn serve(
 }
 
 async fn check(cut: Cut, lasts: Duration) {
-    let mut world = World::start();
+    let world = World::start();
     let other = world.other.clone();
     let cut_off = world.cut_off.clone();
     world.ledger_is("answering").await;
@@ -159,7 +159,7 @@ async fn check(cut: Cut, lasts: Duration) {
     };
     let (limited, closed) = if lasts < Duration::from_secs(5) {
         // Healed while both still wait: whatever they are answered, it is true.
-        let (http, network) = (&world.http, &mut world.network);
+        let (http, network) = (&world.http, &world.network);
         let patch = |account: &str, body: Value| {
             let request = http
                 .patch(format!("{cut_off}/v1/accounts/{account}"))

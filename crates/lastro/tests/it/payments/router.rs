@@ -42,7 +42,7 @@ async fn behind_a_router_that_drops(then: Then) {
         println!("not run: {why}");
         return;
     }
-    let mut network = Network::start(&["lastro", NAMES[0], NAMES[1]]).unwrap();
+    let network = Network::start(&["lastro", NAMES[0], NAMES[1]]).unwrap();
     let processors = NAMES.map(|name| processor(&network, name));
     let folder = folder();
     let config = folder.path().join("lastro.toml");
