@@ -169,8 +169,8 @@ pub(crate) fn resolution(row: &Row) -> Result<Resolution, Failure> {
         kind,
         attempt: u32::try_from(attempt).map_err(|_| damaged())?,
         processor: processor.map_err(|_| damaged())?,
-        who: Note::new(row.try_get("who")?).map_err(|_| damaged())?,
-        why: Note::new(row.try_get("why")?).map_err(|_| damaged())?,
+        who: Note::kept(row.try_get("who")?).map_err(|_| damaged())?,
+        why: Note::kept(row.try_get("why")?).map_err(|_| damaged())?,
         timestamp: timestamp(row.try_get("resolved_at")?),
     })
 }

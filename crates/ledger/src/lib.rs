@@ -61,6 +61,6 @@ pub use resolution::{
     PaymentResolved, RESOLUTIONS_READ_MAX, Resolution, ResolutionKind, ResolvePayment,
 };
 pub use state::{State, StateMut, UsedBatch, UsedPayment, UsedTransfer, evolve};
-pub use text::{DESCRIPTION_LENGTH_MAX, InvalidNote, Note, is_description};
+pub use text::{DESCRIPTION_LENGTH_MAX, InvalidNote, Note, is_description, is_kept_description};
 pub use time::{Clock, Millis, Ticker, Timestamp};
 pub use transfer::{After, Entry, PendingState, Transfer, TransferKind};

@@ -2,7 +2,7 @@
 
 use ledger::{
     AMOUNT_MAX, AccountId, Event, Movement, Payment, PaymentResolved, PaymentState, RefusedCode,
-    ResolutionKind, Transfer, TransferId, TransferKind, is_description,
+    ResolutionKind, Transfer, TransferId, TransferKind, is_kept_description,
 };
 
 use crate::record::Links;
@@ -72,7 +72,7 @@ impl Auditor {
             .as_ref()
             .is_none_or(|id| !id.is_reserved());
         let well_formed = (1..=AMOUNT_MAX).contains(&payment.amount)
-            && is_description(&payment.description)
+            && is_kept_description(&payment.description)
             && account_fits;
         self.check(well_formed, "a payment was accepted that is malformed");
         if let Some(account_id) = &payment.account_id {

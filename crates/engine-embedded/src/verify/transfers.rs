@@ -1,7 +1,8 @@
 //! What must hold of a transfer.
 
 use ledger::{
-    AMOUNT_MAX, Account, AccountId, After, Limit, Movement, Transfer, TransferKind, is_description,
+    AMOUNT_MAX, Account, AccountId, After, Limit, Movement, Transfer, TransferKind,
+    is_kept_description,
 };
 
 use crate::record::Links;
@@ -26,7 +27,7 @@ impl Auditor {
         let amount_fits = (1..=AMOUNT_MAX).contains(&transfer.amount);
         self.check(amount_fits, "an amount is out of range");
         self.check(
-            is_description(&transfer.description),
+            is_kept_description(&transfer.description),
             "a description is invalid",
         );
         let differ = transfer.debit_account_id != transfer.credit_account_id;

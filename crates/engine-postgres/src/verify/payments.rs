@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use ledger::{AMOUNT_MAX, TransferId, UsedPayment, is_description};
+use ledger::{AMOUNT_MAX, TransferId, UsedPayment, is_kept_description};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -92,7 +92,7 @@ impl Auditor<'_> {
         self.verified.payments_count += 1;
         let is_whole = payment.id == own
             && (1..=AMOUNT_MAX).contains(&payment.amount)
-            && is_description(&payment.description);
+            && is_kept_description(&payment.description);
         self.findings.check(is_whole, &place, || {
             "its record is malformed, or has another id".to_owned()
         });

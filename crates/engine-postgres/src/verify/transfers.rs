@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use ledger::{
     AMOUNT_MAX, AccountId, Event, Payment, PaymentId, PaymentState, PendingState, Transfer,
-    TransferId, TransferKind, UsedId, UsedPayment, UsedTransfer, is_description,
+    TransferId, TransferKind, UsedId, UsedPayment, UsedTransfer, is_kept_description,
 };
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -134,7 +134,7 @@ impl Auditor<'_> {
             && sides[0] != sides[1]
             && !sides.iter().any(|id| id.is_processor())
             && (1..=AMOUNT_MAX).contains(&transfer.amount)
-            && is_description(&transfer.description);
+            && is_kept_description(&transfer.description);
         self.findings
             .check(is_whole, place, || "its record is malformed".to_owned());
     }

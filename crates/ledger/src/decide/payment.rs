@@ -260,6 +260,13 @@ pub(super) fn resolve<S: State + ?Sized>(
         why,
         send_lease,
     } = resolve;
+    let texts = [&who, &why];
+    if let Some(refusal) = texts
+        .iter()
+        .find_map(|text| check_description(text.as_str()).err())
+    {
+        return Decision::Refused(refusal);
+    }
     let before = match find_payment(state, id) {
         Ok(payment) => payment,
         Err(refusal) => return Decision::Refused(refusal),
