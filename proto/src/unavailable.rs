@@ -17,6 +17,8 @@ pub enum GrpcCode {
     InvalidArgument = 3,
     /// `DEADLINE_EXCEEDED`
     DeadlineExceeded = 4,
+    /// `PERMISSION_DENIED`
+    PermissionDenied = 7,
     /// `RESOURCE_EXHAUSTED`
     ResourceExhausted = 8,
     /// `FAILED_PRECONDITION`
@@ -40,6 +42,7 @@ impl GrpcCode {
             Self::Cancelled => "1",
             Self::InvalidArgument => "3",
             Self::DeadlineExceeded => "4",
+            Self::PermissionDenied => "7",
             Self::ResourceExhausted => "8",
             Self::FailedPrecondition => "9",
             Self::Unimplemented => "12",
@@ -57,6 +60,7 @@ impl GrpcCode {
             Self::Cancelled => "CANCELLED",
             Self::InvalidArgument => "INVALID_ARGUMENT",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::PermissionDenied => "PERMISSION_DENIED",
             Self::ResourceExhausted => "RESOURCE_EXHAUSTED",
             Self::FailedPrecondition => "FAILED_PRECONDITION",
             Self::Unimplemented => "UNIMPLEMENTED",

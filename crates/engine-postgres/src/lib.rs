@@ -65,7 +65,7 @@ pub use engine::{PostgresEngine, migrate};
 pub use error::{Failure, OpenError};
 pub use migrate::Migrated;
 pub use pages::LimitedAccount;
-pub use pool::{Lease, Options, connect_to_verify, place};
+pub use pool::{Lease, Options, connect_to_verify, hosts, is_encrypted, place};
 pub use queue::{Answered, Calls, Queue};
 pub use tables::{Tables, write_balances, write_history};
 pub use verify::{Finding, Progress, Verified, verify};

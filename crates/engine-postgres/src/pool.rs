@@ -8,7 +8,7 @@ use deadpool_postgres::{
 };
 use futures_util::future::try_join_all;
 use tokio_postgres::Client;
-use tokio_postgres::config::{Host, TargetSessionAttrs};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 use crate::error::{Failure, OpenError};
 use crate::tls::Address;
@@ -139,6 +139,35 @@ pub fn place(url: &str) -> Result<String, OpenError> {
         hosts.join(","),
         ports.join(",")
     ))
+}
+
+/// The hosts of this URL; those of Unix sockets are paths.
+///
+/// # Errors
+///
+/// When it is no URL of a database.
+pub fn hosts(url: &str) -> Result<Vec<String>, OpenError> {
+    let config = Address::of(url, None)?.config;
+    let name = |host: &Host| match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(path) => path.display().to_string(),
+    };
+    Ok(config.get_hosts().iter().map(name).collect())
+}
+
+/// Whether connections are encrypted or there are none; `prefer`, the default, does not say so.
+///
+/// # Errors
+///
+/// When it is no URL of a database.
+pub fn is_encrypted(url: &str, options: &Options) -> Result<bool, OpenError> {
+    let address = Address::of(url, options.authority.as_deref())?;
+    let is_required = match address.config.get_ssl_mode() {
+        SslMode::Disable | SslMode::Prefer => false,
+        // The modes beyond it, which other versions of the library may have, ask for more.
+        _ => true,
+    };
+    Ok(is_required || address.authority.is_some() || address.must_verify)
 }
 
 fn settings(given: Option<&str>, options: &Options) -> String {

@@ -26,8 +26,8 @@ use crate::error::OpenError;
 /// A URL understood: how to connect, and what to verify by.
 pub(crate) struct Address {
     pub(crate) config: Config,
-    authority: Option<PathBuf>,
-    must_verify: bool,
+    pub(crate) authority: Option<PathBuf>,
+    pub(crate) must_verify: bool,
 }
 
 impl Address {

@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use axum::body::Body;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes};
+use ledger::Unavailable;
 
+use crate::arrival::{Arrival, NotArrived, Pieces};
 use crate::errors;
 use crate::problem::Problem;
 use crate::room::{Place, Room};
@@ -27,26 +28,34 @@ impl std::ops::Deref for BodyBytes {
 /// Reads a body of `bytes_max` bytes at most.
 pub(crate) async fn read(
     room: &Room,
-    body: Body,
+    mut body: Body,
     bytes_max: usize,
     deadline: Instant,
 ) -> Result<BodyBytes, Problem> {
-    let size = body.size_hint();
-    let announced = usize::try_from(size.lower()).unwrap_or(usize::MAX);
-    if announced > bytes_max {
+    let announced = body.size_hint();
+    if announced.lower() > bytes_max as u64 {
         return Err(errors::body_too_large(bytes_max));
     }
-    // A body in chunks does not say how large it will be.
-    let needed = size.exact().map_or(bytes_max, |_| announced);
-    let place = room.take(needed)?;
-    let collected = Limited::new(body, bytes_max).collect();
-    match tokio::time::timeout_at(deadline.into(), collected).await {
-        Ok(Ok(body)) => Ok(BodyBytes {
-            bytes: body.to_bytes(),
-            _place: place,
-        }),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(errors::body_too_large(bytes_max)),
-        Ok(Err(_)) => Err(errors::body_incomplete()),
-        Err(_) => Err(errors::request_timeout()),
+    let mut arrival = Arrival::new(room, deadline);
+    let mut pieces = Pieces::default();
+    while let Some(piece) = arrival.next(&mut body).await? {
+        if pieces.len() + piece.len() > bytes_max {
+            return Err(errors::body_too_large(bytes_max));
+        }
+        pieces.push(piece, bytes_max);
+    }
+    Ok(BodyBytes {
+        bytes: pieces.into_bytes(),
+        _place: arrival.into_place(),
+    })
+}
+
+impl From<NotArrived> for Problem {
+    fn from(why: NotArrived) -> Self {
+        match why {
+            NotArrived::Overloaded => Unavailable::Overloaded.into(),
+            NotArrived::Late => errors::request_timeout(),
+            NotArrived::Broken => errors::body_incomplete(),
+        }
     }
 }

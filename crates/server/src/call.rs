@@ -16,6 +16,7 @@ use crate::app::Shared;
 use crate::body::{self, BodyBytes};
 use crate::errors;
 use crate::health::Readiness;
+use crate::interventions::Interventions;
 use crate::problem::Problem;
 use crate::room::Place;
 
@@ -64,12 +65,13 @@ impl Call {
     /// A place for an answer of so many bytes at the most. It is taken before the engine is asked:
     /// what has been done must be told.
     pub(crate) fn place(&self, bytes_max: usize) -> Result<Place, Problem> {
-        self.shared.answers.take(bytes_max)
+        Ok(self.shared.answers.take(bytes_max)?)
     }
 
     /// Gives the ledger one command.
     pub(crate) async fn submit(&self, command: Command) -> Result<Outcome, Problem> {
         let name = command.name();
+        let interventions = Interventions::among(std::iter::once(&command));
         let batches = vec![Batch::one(command)];
         let mut outcomes = self
             .ask(|engine, deadline| engine.submit(batches, deadline))
@@ -83,6 +85,7 @@ impl Call {
             return Err(errors::internal());
         };
         self.shared.metrics.count_outcome(name, &outcome);
+        interventions.report(std::iter::once(&outcome));
         Ok(outcome)
     }
 
@@ -110,7 +113,7 @@ impl Call {
     }
 
     pub(crate) async fn account(&self, id: AccountId) -> Result<Option<Account>, Problem> {
-        self.ask(|engine, deadline| engine.account(id, deadline))
+        self.look(|engine, deadline| engine.account(id, deadline))
             .await
     }
 
@@ -118,7 +121,7 @@ impl Call {
         &self,
         query: StatementQuery,
     ) -> Result<Option<Statement>, Problem> {
-        self.ask(|engine, deadline| engine.statement(query, deadline))
+        self.look(|engine, deadline| engine.statement(query, deadline))
             .await
     }
 
@@ -127,12 +130,12 @@ impl Call {
         id: AccountId,
         at: Timestamp,
     ) -> Result<Option<BalanceAt>, Problem> {
-        self.ask(|engine, deadline| engine.balance_at(id, at, deadline))
+        self.look(|engine, deadline| engine.balance_at(id, at, deadline))
             .await
     }
 
     pub(crate) async fn transfer(&self, id: TransferId) -> Result<Option<UsedTransfer>, Problem> {
-        self.ask(|engine, deadline| engine.transfer(id, deadline))
+        self.look(|engine, deadline| engine.transfer(id, deadline))
             .await
     }
 
@@ -159,12 +162,12 @@ impl Call {
     }
 
     pub(crate) async fn payment(&self, id: PaymentId) -> Result<Option<UsedPayment>, Problem> {
-        self.ask(|engine, deadline| engine.payment(id, deadline))
+        self.look(|engine, deadline| engine.payment(id, deadline))
             .await
     }
 
     pub(crate) async fn resolutions(&self, id: PaymentId) -> Result<Vec<Resolution>, Problem> {
-        self.ask(|engine, deadline| engine.resolutions(id, deadline))
+        self.look(|engine, deadline| engine.resolutions(id, deadline))
             .await
     }
 
@@ -173,7 +176,7 @@ impl Call {
         from: Option<Millis>,
         to: Option<Millis>,
     ) -> Result<Vec<ProcessorSummary>, Problem> {
-        self.ask(|engine, deadline| engine.payments_summary(from, to, deadline))
+        self.look(|engine, deadline| engine.payments_summary(from, to, deadline))
             .await
     }
 
@@ -189,17 +192,32 @@ impl Call {
         (Instant::now() + self.shared.app.limits.engine_timeout).min(self.deadline())
     }
 
-    /// Asks the engine, and stops waiting at the deadline even where the engine does not.
+    /// Asks the engine what changes nothing.
+    async fn look<'a, T>(
+        &'a self,
+        question: impl FnOnce(&'a dyn Engine, Instant) -> Answer<'a, T>,
+    ) -> Result<T, Problem> {
+        self.try_ask(question).await.map_err(Problem::of_read)
+    }
+
+    /// Gives the engine something to do.
     async fn ask<'a, T>(
         &'a self,
         question: impl FnOnce(&'a dyn Engine, Instant) -> Answer<'a, T>,
     ) -> Result<T, Problem> {
+        Ok(self.try_ask(question).await?)
+    }
+
+    /// Asks the engine, and stops waiting at the deadline even where the engine does not.
+    async fn try_ask<'a, T>(
+        &'a self,
+        question: impl FnOnce(&'a dyn Engine, Instant) -> Answer<'a, T>,
+    ) -> Result<T, Unavailable> {
         let deadline = self.engine_deadline();
         let answer = question(&*self.shared.app.engine, deadline);
         match tokio::time::timeout_at(deadline.into(), answer).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(unavailable)) => Err(unavailable.into()),
-            Err(_) => Err(Unavailable::Timeout.into()),
+            Ok(answered) => answered,
+            Err(_) => Err(Unavailable::Timeout),
         }
     }
 }

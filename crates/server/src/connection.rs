@@ -4,7 +4,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{Request, StatusCode};
+use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, Request, StatusCode};
+use axum::response::IntoResponse;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -16,6 +18,7 @@ use tower::Service;
 use crate::errors;
 use crate::guarded_io::{GuardedIo, Phase, Progress, Waits};
 use crate::limits::Limits;
+use crate::unread;
 
 /// How far a stop has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +40,14 @@ pub(crate) trait Host: Clone + Send + 'static {
     fn serve<S>(self, stream: S) -> impl Future<Output = bool> + Send
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Serves a connection over a Unix socket.
+    fn serve_local<S>(self, stream: S) -> impl Future<Output = bool> + Send
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.serve(stream)
+    }
 
     /// What a connection is told that cannot be taken.
     fn refusal() -> Vec<u8>;
@@ -66,6 +77,7 @@ impl Http1 {
             waits: Waits {
                 head: limits.header_timeout,
                 idle: limits.idle_timeout,
+                answer: limits.answer_timeout,
             },
             stage,
         }
@@ -86,9 +98,25 @@ impl Host for Http1 {
             in_service.begin_request();
             let (mut router, progress) = (router.clone(), Arc::clone(&in_service));
             async move {
-                let response = router.call(request).await;
+                let (request, unread) = unread::watch(request);
+                let mut response = match errors::of_head(&request) {
+                    Some(problem) => problem.into_response(),
+                    None => {
+                        let Ok(response) = router.call(request).await;
+                        response
+                    }
+                };
+                if let Some(unread) = unread
+                    && unread.settle(&mut response).await
+                {
+                    progress.leave_unread();
+                }
+                let headers = response.headers_mut();
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                let nosniff = HeaderValue::from_static("nosniff");
+                headers.insert(X_CONTENT_TYPE_OPTIONS, nosniff);
                 progress.end_request();
-                response.map_err(|never: Infallible| never)
+                Ok::<_, Infallible>(response)
             }
         });
         let mut connection = std::pin::pin!(self.http.serve_connection(io, service));

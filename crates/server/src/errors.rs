@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 
-use axum::http::StatusCode;
+use axum::http::header::HOST;
+use axum::http::{Request, StatusCode, Version};
 
 use crate::problem::Problem;
 
@@ -28,6 +29,31 @@ pub(crate) fn host_not_served() -> Problem {
         StatusCode::MISDIRECTED_REQUEST,
         "host_not_served",
         "the request is for a host that is not served here; start the server with --host NAME",
+    )
+}
+
+/// What is wrong with a request's head that hyper reads all the same.
+pub(crate) fn of_head<B>(request: &Request<B>) -> Option<Problem> {
+    let hosts_count = request.headers().get_all(HOST).iter().count();
+    let is_whole = match request.version() {
+        Version::HTTP_11 => hosts_count == 1,
+        _ => hosts_count <= 1,
+    };
+    (!is_whole).then(|| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "host_invalid",
+            "a request of HTTP/1.1 has one Host header",
+        )
+    })
+}
+
+pub(crate) fn cross_site() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "cross_site_request",
+        "a browser sent this from a page of another site; only pages of this site may change \
+         anything here",
     )
 }
 
@@ -66,6 +92,14 @@ pub(crate) fn content_type_unsupported() -> Problem {
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "content_type_unsupported",
         "the body has to be application/json, and its Content-Type has to say so",
+    )
+}
+
+pub(crate) fn content_encoding_unsupported() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "content_encoding_unsupported",
+        "the body has to be sent as it is, without a Content-Encoding such as gzip",
     )
 }
 
@@ -132,13 +166,19 @@ pub(crate) fn closed_for_good() -> Problem {
     .with("field", "closed")
 }
 
-pub(crate) fn time_invalid() -> Problem {
+pub(crate) fn time_invalid(field: &'static str) -> Problem {
+    let detail =
+        format!("{field} is a time of RFC 3339 with its offset, such as 2026-01-31T23:59:59.5Z");
+    Problem::new(StatusCode::BAD_REQUEST, "time_invalid", detail).with("field", field)
+}
+
+pub(crate) fn transfer_of_other_accounts(id: ledger::TransferId) -> Problem {
+    let detail = format!("the transfer {id} is none of this account: the query takes one that is");
     Problem::new(
-        StatusCode::BAD_REQUEST,
-        "time_invalid",
-        "at is a time of RFC 3339 with its offset, such as 2026-01-31T23:59:59.5Z",
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "transfer_of_other_accounts",
+        detail,
     )
-    .with("field", "at")
 }
 
 pub(crate) fn batch_empty() -> Problem {
@@ -208,6 +248,14 @@ pub(crate) fn id_missing() -> Problem {
         "id_missing",
         "give the body an id, or the request an Idempotency-Key: it makes a repetition harmless",
     )
+}
+
+pub(crate) fn member_id_missing() -> Problem {
+    Problem {
+        detail: "give the command an id of its own: an Idempotency-Key is for a whole atomic batch"
+            .into(),
+        ..id_missing()
+    }
 }
 
 pub(crate) fn idempotency_key_invalid() -> Problem {
@@ -309,7 +357,7 @@ pub(crate) fn of_connection(status: StatusCode) -> Vec<u8> {
     let body = problem.to_json();
     let mut answer = format!(
         "HTTP/1.1 {} {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
-         {retry}connection: close\r\n\r\n",
+         cache-control: no-store\r\nx-content-type-options: nosniff\r\n{retry}connection: close\r\n\r\n",
         status.as_u16(),
         status.canonical_reason().unwrap_or("Error"),
         body.len(),

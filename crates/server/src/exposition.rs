@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use metrics::{Counter, Gauge, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::errors;
+use crate::hosts::Hosts;
+use crate::interventions;
 use crate::limits::Limits;
 use crate::listener::Listener;
 use crate::serve::{Stopped, serve_counted};
@@ -73,12 +76,14 @@ fn describe() {
         "lastro_grpc_connections_refused_total",
         "gRPC connections refused because too many were open"
     );
+    interventions::describe();
 }
 
-/// Serves `GET /metrics` until `shutdown` is done.
+/// Serves `GET /metrics`, for these hosts, until `shutdown` is done.
 pub async fn serve_metrics(
     listener: Listener,
     handle: PrometheusHandle,
+    hosts: Hosts,
     shutdown: impl Future<Output = ()>,
     stop_timeout: Duration,
 ) -> Stopped {
@@ -87,7 +92,19 @@ pub async fn serve_metrics(
         .route("/metrics", get(exposition))
         .fallback(|| async { errors::route_not_found() })
         .method_not_allowed_fallback(|| async { errors::method_not_allowed() })
-        .with_state(handle);
+        .with_state(handle)
+        .layer(axum::middleware::from_fn(
+            move |request: Request, next: Next| {
+                let is_admitted = hosts.admit(&request);
+                async move {
+                    if is_admitted {
+                        next.run(request).await
+                    } else {
+                        errors::host_not_served().into_response()
+                    }
+                }
+            },
+        ));
     let limits = Limits {
         connections_max: 64,
         ..Limits::default()

@@ -1,5 +1,8 @@
 //! A connection's bytes, under guard: idle connections, dribbled heads and callers that take
 //! nothing of their answers are cut, and the answers hyper makes itself get a body that says why.
+//! Where a request was answered before it was read, the connection is closed as RFC 9112 §9.6 says:
+//! our half first; then what still comes is read and dropped for a while, since a reset would take
+//! the answer from its caller.
 //!
 //! A request whose head arrives at once costs no timer: one timer per connection is armed when a
 //! read has to wait, and only ever moved when it would fire too late.
@@ -7,12 +10,12 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::errors;
@@ -22,7 +25,13 @@ use crate::errors;
 pub(crate) struct Waits {
     pub(crate) head: Duration,
     pub(crate) idle: Duration,
+    /// For an answer as a whole, once its caller does not take it at once.
+    pub(crate) answer: Duration,
 }
+
+/// How long, and how much, is read and dropped of a request that was answered unread.
+const LINGER_TIME: Duration = Duration::from_secs(5);
+const LINGER_BYTES_MAX: usize = 32 << 20;
 
 /// Where a connection is between two requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +50,7 @@ pub(crate) enum Phase {
 pub(crate) struct Progress {
     phase: AtomicU8,
     requests_count: AtomicU32,
+    is_unread: AtomicBool,
 }
 
 impl Progress {
@@ -67,6 +77,15 @@ impl Progress {
         self.enter(Phase::Idle);
     }
 
+    /// A request was answered, and is not read to its end.
+    pub(crate) fn leave_unread(&self) {
+        self.is_unread.store(true, Ordering::Relaxed);
+    }
+
+    fn is_unread(&self) -> bool {
+        self.is_unread.load(Ordering::Relaxed)
+    }
+
     /// Whether nothing has ever come.
     pub(crate) fn is_untouched(&self) -> bool {
         self.wait() == (0, Phase::Idle)
@@ -86,8 +105,10 @@ pub(crate) struct GuardedIo<IO> {
     waiting: (u32, Phase),
     read_deadline: Instant,
     read_timer: Pin<Box<Sleep>>,
-    /// Armed while a write waits.
+    /// Armed from a write that has to wait until all is written.
     write_timer: Option<Pin<Box<Sleep>>>,
+    /// What was read and dropped since our half was closed.
+    lingered_bytes: Option<usize>,
 }
 
 impl<IO: Read + Write + Unpin> GuardedIo<IO> {
@@ -101,6 +122,7 @@ impl<IO: Read + Write + Unpin> GuardedIo<IO> {
             read_deadline,
             read_timer: Box::pin(sleep_until(read_deadline)),
             write_timer: None,
+            lingered_bytes: None,
         }
     }
 
@@ -142,15 +164,34 @@ impl<IO: Read + Write + Unpin> GuardedIo<IO> {
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.write_timer = None;
             return written;
         }
-        let wait = self.waits.idle;
+        let wait = self.waits.answer;
         let timer = self
             .write_timer
             .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + wait)));
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Reads and drops what comes, until the caller closes or for long enough.
+    fn poll_linger(&mut self, cx: &mut Context<'_>, mut lingered_bytes: usize) -> Poll<()> {
+        let mut dropped = [0; 8 * 1024];
+        while lingered_bytes < LINGER_BYTES_MAX {
+            let mut buffer = ReadBuf::new(&mut dropped);
+            match Pin::new(&mut self.io).poll_read(cx, buffer.unfilled()) {
+                Poll::Pending => {
+                    self.lingered_bytes = Some(lingered_bytes);
+                    return self.read_timer.as_mut().poll(cx);
+                }
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    lingered_bytes += buffer.filled().len();
+                }
+                // It closed.
+                Poll::Ready(_) => break,
+            }
+        }
+        Poll::Ready(())
     }
 }
 
@@ -184,6 +225,7 @@ impl<IO: Read + Write + Unpin> Write for GuardedIo<IO> {
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if let Some(status) = refused_by_hyper(bytes) {
+            this.progress.leave_unread();
             this.say(cx, status);
             return Poll::Ready(Ok(bytes.len()));
         }
@@ -200,6 +242,7 @@ impl<IO: Read + Write + Unpin> Write for GuardedIo<IO> {
         if let [only] = slices
             && let Some(status) = refused_by_hyper(only)
         {
+            this.progress.leave_unread();
             this.say(cx, status);
             return Poll::Ready(Ok(only.len()));
         }
@@ -211,16 +254,31 @@ impl<IO: Read + Write + Unpin> Write for GuardedIo<IO> {
         self.io.is_write_vectored()
     }
 
+    /// Asked for once all is written.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let flushed = Pin::new(&mut this.io).poll_flush(cx);
+        if flushed.is_ready() {
+            this.write_timer = None;
+        }
         this.check_write(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let shut = Pin::new(&mut this.io).poll_shutdown(cx);
-        this.check_write(cx, shut)
+        let lingered_bytes = match this.lingered_bytes {
+            Some(bytes) => bytes,
+            None => {
+                let shut = Pin::new(&mut this.io).poll_shutdown(cx);
+                ready!(this.check_write(cx, shut))?;
+                this.read_timer.as_mut().reset(Instant::now() + LINGER_TIME);
+                0
+            }
+        };
+        if this.progress.is_unread() {
+            ready!(this.poll_linger(cx, lingered_bytes));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

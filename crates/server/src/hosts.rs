@@ -4,11 +4,15 @@
 //! its own (DNS rebinding), and read the answers. Such a name is one of the public DNS, so it has a
 //! dot in it: whoever asks for an address, for `localhost` or for a name of a local network is no
 //! such page.
+//!
+//! A page can also send a form to where it may not read the answer. Browsers say where such a
+//! request comes from: nothing is changed for pages of other sites.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use axum::extract::Request;
-use axum::http::header::HOST;
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::{HeaderName, HeaderValue, Method};
 
 /// The hosts that requests may name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +42,42 @@ impl Hosts {
         in_headers.all(|value| admits(without_port(value.as_bytes())))
             && in_target.is_none_or(admits)
     }
+}
+
+/// Says where a browser's request comes from.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+impl Hosts {
+    /// Whether the request changes nothing, or is no browser's on behalf of another site's page.
+    pub(crate) fn admit_change(&self, request: &Request) -> bool {
+        if matches!(
+            *request.method(),
+            Method::GET | Method::HEAD | Method::OPTIONS
+        ) {
+            return true;
+        }
+        let headers = request.headers();
+        if let Some(site) = headers.get(SEC_FETCH_SITE) {
+            // `none`: somebody at the browser itself.
+            return site == "same-origin" || site == "none";
+        }
+        let Some(origin) = headers.get(ORIGIN) else {
+            return true;
+        };
+        let Some(host) = authority_of(origin.as_bytes()) else {
+            return false;
+        };
+        let named = headers.get(HOST).map(HeaderValue::as_bytes);
+        let names = self.0.as_deref().unwrap_or_default();
+        named.is_some_and(|named| named.eq_ignore_ascii_case(host))
+            || is_one_of(names, without_port(host))
+    }
+}
+
+/// What stands behind the scheme of an origin; `null` has none.
+fn authority_of(origin: &[u8]) -> Option<&[u8]> {
+    let separator = origin.windows(3).position(|three| three == b"://")?;
+    Some(&origin[separator + 3..])
 }
 
 fn without_port(host: &[u8]) -> &[u8] {
@@ -121,6 +161,52 @@ mod tests {
         assert!(!admitted("/", &["localhost", "evil.example"]));
         assert!(!admitted("http://evil.example/", &["localhost"]));
         assert!(admitted("http://localhost:9999/", &["localhost"]));
+    }
+
+    #[test]
+    fn pages_of_other_sites_change_nothing() {
+        let admitted = |method: Method, headers: &[(&str, &str)]| {
+            let mut request = Request::builder().method(method).uri("/");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let names = vec!["bank.example".to_owned()];
+            Hosts::local_and(names).admit_change(&request.body(Body::empty()).unwrap())
+        };
+        let evil = ("Origin", "https://evil.example");
+        let host = ("Host", "127.0.0.1:9999");
+        assert!(admitted(Method::GET, &[host, evil]), "it changes nothing");
+        for (expected, headers) in [
+            (true, &[host][..]),
+            (false, &[host, evil]),
+            (false, &[host, ("Origin", "null")]),
+            (false, &[host, ("Origin", "http://127.0.0.1:8000")]),
+            (true, &[host, ("Origin", "http://127.0.0.1:9999")]),
+            (
+                true,
+                &[("Host", "node"), ("Origin", "https://bank.example")],
+            ),
+            (
+                true,
+                &[("Host", "node"), ("Origin", "https://bank.example:8443")],
+            ),
+            (false, &[host, ("Sec-Fetch-Site", "cross-site")]),
+            (false, &[host, ("Sec-Fetch-Site", "same-site")]),
+            (
+                true,
+                &[
+                    host,
+                    ("Sec-Fetch-Site", "same-origin"),
+                    ("Origin", "https://bank"),
+                ],
+            ),
+            (true, &[host, ("Sec-Fetch-Site", "none")]),
+            (false, &[host, ("Sec-Fetch-Site", "")]),
+        ] {
+            for method in [Method::POST, Method::PATCH, Method::PUT, Method::DELETE] {
+                assert_eq!(admitted(method, headers), expected, "{headers:?}");
+            }
+        }
     }
 
     #[test]

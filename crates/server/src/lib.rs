@@ -12,6 +12,7 @@
 
 mod address;
 mod app;
+mod arrival;
 mod body;
 mod call;
 mod challenge_2024;
@@ -23,6 +24,7 @@ mod grpc;
 mod guarded_io;
 mod health;
 mod hosts;
+mod interventions;
 mod json;
 mod limits;
 mod listener;
@@ -36,12 +38,13 @@ mod rfc3339;
 mod room;
 mod serve;
 mod table;
+mod unread;
 mod v1;
 
 pub use address::{AddressInvalid, ListenAddress};
 pub use app::App;
 pub use exposition::{install_metrics, serve_metrics};
-pub use grpc::{GrpcLimits, ServerTls, ServerTlsError, serve_grpc};
+pub use grpc::{GrpcCommands, GrpcLimits, ServerTls, ServerTlsError, serve_grpc};
 pub use health::{AlwaysReady, Health, Readiness};
 pub use hosts::Hosts;
 pub use limits::Limits;

@@ -11,8 +11,8 @@ pub struct Limits {
     pub batch_body_bytes_max: usize,
     /// The largest body on the 2024 challenge's routes, in bytes: 4 KiB. Beyond: 413.
     pub challenge_body_bytes_max: usize,
-    /// How many bytes the bodies larger than 16 KiB may take together: 64 MiB. Beyond: 503
-    /// `overloaded`.
+    /// How many bytes the bodies of which more than 16 KiB has arrived may take together: 64 MiB.
+    /// Beyond: 503 `overloaded`.
     pub bodies_bytes_max: usize,
     /// How many bytes the answers larger than 16 KiB may take together until their callers have
     /// taken them: 64 MiB. Beyond: 503 `overloaded`.
@@ -27,11 +27,13 @@ pub struct Limits {
     pub connections_max: usize,
     /// How long a request's head may take from its first byte on: 10 s. Beyond: 408.
     pub header_timeout: Duration,
-    /// How long a connection may stand idle between requests, or take nothing of an answer: 75 s,
-    /// longer than the 60 s of common proxies, so that they close first.
+    /// How long a connection may stand idle between requests: 75 s, longer than the 60 s of common
+    /// proxies, so that they close first.
     pub idle_timeout: Duration,
+    /// How long an answer may take to be taken as a whole: 30 s. Beyond, the connection is closed.
+    pub answer_timeout: Duration,
     /// How long a request may take from its head on, its body included: 5 s. A body that is not
-    /// there by then: 408.
+    /// there by then: 408. So is a body of more than 16 KiB of which no 16 KiB arrive within 2 s.
     pub request_timeout: Duration,
     /// How long the engine may take for an answer: 2 s. Beyond: 504 `timeout`.
     pub engine_timeout: Duration,
@@ -51,6 +53,7 @@ impl Default for Limits {
             connections_max: 16_384,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            answer_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(5),
             engine_timeout: Duration::from_secs(2),
         }

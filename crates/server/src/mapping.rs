@@ -112,6 +112,26 @@ fn with_figures(problem: Problem, refusal: &Refusal) -> Problem {
     }
 }
 
+impl Problem {
+    /// Why something was not read: nothing was to be done, and there is no id to ask with.
+    pub(crate) fn of_read(unavailable: Unavailable) -> Self {
+        let detail = match unavailable {
+            Unavailable::Overloaded => "too much is waiting already; ask again later",
+            Unavailable::Timeout => "the ledger did not answer in time; ask again",
+            Unavailable::LedgerUnavailable => "the ledger does not answer; ask again",
+            Unavailable::StorageFull | Unavailable::StorageFailed => {
+                "the storage of the ledger fails; ask again later"
+            }
+            Unavailable::StorageDamaged => "what was to be read is damaged",
+            Unavailable::NotSupported => "the engine behind this ledger does not do that",
+        };
+        let mut problem = Self::from(unavailable);
+        problem.members.retain(|(name, _)| *name != "nothing_done");
+        problem.detail = detail.into();
+        problem
+    }
+}
+
 impl From<Unavailable> for Problem {
     fn from(unavailable: Unavailable) -> Self {
         let (status, retry_after_s) = match unavailable {

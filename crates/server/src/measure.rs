@@ -66,7 +66,7 @@ routes! {
 }
 
 const METHODS: [&str; 5] = ["GET", "POST", "HEAD", "PATCH", "other"];
-const STATUSES: [StatusCode; 16] = [
+const STATUSES: [StatusCode; 17] = [
     StatusCode::OK,
     StatusCode::CREATED,
     StatusCode::UNPROCESSABLE_ENTITY,
@@ -83,6 +83,7 @@ const STATUSES: [StatusCode; 16] = [
     StatusCode::UNSUPPORTED_MEDIA_TYPE,
     StatusCode::ACCEPTED,
     StatusCode::MISDIRECTED_REQUEST,
+    StatusCode::FORBIDDEN,
 ];
 
 /// The face's metrics, as handles of the recorder installed when the face was made.
@@ -227,6 +228,9 @@ where
 fn check_head(shared: &Shared, request: &Request) -> Result<(), Problem> {
     if !shared.app.hosts.admit(request) {
         return Err(errors::host_not_served());
+    }
+    if !shared.app.hosts.admit_change(request) {
+        return Err(errors::cross_site());
     }
     let bytes_max = shared.app.limits.uri_bytes_max;
     let uri = request.uri();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use throttle::Throttle;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::app::App;
@@ -17,6 +18,10 @@ use crate::listener::{Listener, Stream};
 
 /// How long the loop rests after an accept that failed for want of memory or descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How many refused connections are closed with care at once, for how long, over how much.
+const FAREWELLS_MAX: usize = 64;
+const FAREWELL_TIME: Duration = Duration::from_secs(1);
+const FAREWELL_BYTES_MAX: u64 = 1 << 20;
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How a face stopped.
@@ -119,6 +124,7 @@ struct Face<H> {
     stage: watch::Sender<Stage>,
     connections_max: usize,
     places: Arc<Semaphore>,
+    farewells: Arc<Semaphore>,
     metrics: ConnectionMetrics,
     refusals: Throttle,
     failures: Throttle,
@@ -138,6 +144,7 @@ impl<H: Host> Face<H> {
             stage,
             connections_max,
             places: Arc::new(Semaphore::new(connections_max)),
+            farewells: Arc::new(Semaphore::new(FAREWELLS_MAX)),
             metrics,
             refusals: Throttle::new(WARNING_INTERVAL),
             failures: Throttle::new(WARNING_INTERVAL),
@@ -147,7 +154,7 @@ impl<H: Host> Face<H> {
 
     fn admit(&self, stream: Stream) {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            self.refuse(&stream);
+            self.refuse(stream);
             return;
         };
         let host = self.host.clone();
@@ -160,7 +167,7 @@ impl<H: Host> Face<H> {
                     let _ = tcp.set_nodelay(true);
                     host.serve(tcp).await
                 }
-                Stream::Unix(unix) => host.serve(unix).await,
+                Stream::Unix(unix) => host.serve_local(unix).await,
             };
             if cut {
                 requests_cut.fetch_add(1, Ordering::Relaxed);
@@ -169,8 +176,9 @@ impl<H: Host> Face<H> {
         });
     }
 
-    /// One connection too many: told so, as far as the socket takes it at once, and closed.
-    fn refuse(&self, stream: &Stream) {
+    /// One connection too many: told so, as far as the socket takes it at once, and closed. A few
+    /// are closed with care, so that what they have sent does not take the answer from them.
+    fn refuse(&self, stream: Stream) {
         self.metrics.refused.increment(1);
         if let Some(held_back) = self.refusals.pass() {
             tracing::warn!(
@@ -181,10 +189,22 @@ impl<H: Host> Face<H> {
             );
         }
         let answer = H::refusal();
-        let _ = match stream {
+        let _ = match &stream {
             Stream::Tcp(tcp) => tcp.try_write(&answer),
             Stream::Unix(unix) => unix.try_write(&answer),
         };
+        if let Ok(place) = Arc::clone(&self.farewells).try_acquire_owned() {
+            tokio::spawn(async move {
+                let farewell = async {
+                    match stream {
+                        Stream::Tcp(tcp) => drain_closing(tcp).await,
+                        Stream::Unix(unix) => drain_closing(unix).await,
+                    }
+                };
+                let _ = tokio::time::timeout(FAREWELL_TIME, farewell).await;
+                drop(place);
+            });
+        }
     }
 
     async fn accept_failed(&self, error: &io::Error) {
@@ -220,6 +240,13 @@ impl<H: Host> Face<H> {
     async fn all_closed(&self) {
         let places_count = u32::try_from(self.connections_max).unwrap_or(u32::MAX);
         let _ = self.places.acquire_many(places_count).await;
+    }
+}
+
+/// Closes our half, and reads and drops what comes until the caller closes.
+async fn drain_closing(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    if stream.shutdown().await.is_ok() {
+        let _ = tokio::io::copy(&mut stream.take(FAREWELL_BYTES_MAX), &mut tokio::io::sink()).await;
     }
 }
 

@@ -16,7 +16,9 @@ use crate::clock::ClockOptions;
 use crate::database::DatabaseSettings;
 use crate::redis::RedisConfig;
 
+use super::faults;
 use super::outbox::OutboxConfig;
+use super::outgoing;
 use super::payments::{
     PaymentsFile, ProcessorFile, Shown as ShownPayments, resolve as resolve_payments,
 };
@@ -118,6 +120,10 @@ pub(crate) struct Options {
     /// Redis on another machine without encryption.
     #[arg(long, env = "LASTRO_INSECURE", value_parser = FalseyValueParser::new())]
     insecure: bool,
+    /// Lets connections that this process makes beyond loopback go unencrypted: to the ledger node,
+    /// the database and the processors. `--insecure` does too.
+    #[arg(long, env = "LASTRO_PLAINTEXT", value_parser = FalseyValueParser::new())]
+    plaintext: bool,
     /// A TOML file with the same settings, named as the flags with underscores.
     #[arg(long, env = "LASTRO_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -156,6 +162,7 @@ struct File {
     ledger_tls_key: Option<PathBuf>,
     enable_purge: Option<bool>,
     insecure: Option<bool>,
+    plaintext: Option<bool>,
     #[serde(default)]
     processors: Vec<ProcessorFile>,
     #[serde(default)]
@@ -222,6 +229,7 @@ pub(crate) struct Config {
     pub(crate) payments: Option<payments::Config>,
     pub(crate) enable_purge: bool,
     pub(crate) insecure: bool,
+    pub(crate) plaintext: bool,
 }
 
 impl Config {
@@ -318,6 +326,7 @@ impl Config {
             payments: resolve_payments(&options.processor, file.processors, &file.payments)?,
             enable_purge: options.enable_purge || file.enable_purge.unwrap_or(false),
             insecure,
+            plaintext: options.plaintext || file.plaintext.unwrap_or(false),
         })
     }
 
@@ -334,7 +343,12 @@ impl Config {
     /// Which hosts requests may name. A Unix socket is out of any page's reach, and what is
     /// insecure is asked under whatever name the others have for this machine.
     pub(crate) fn hosts(&self) -> Hosts {
-        if self.insecure || matches!(self.listen, ListenAddress::Unix(_)) {
+        self.hosts_at(&self.listen)
+    }
+
+    /// The same at an address.
+    pub(crate) fn hosts_at(&self, address: &ListenAddress) -> Hosts {
+        if self.insecure || matches!(address, ListenAddress::Unix(_)) {
             Hosts::any()
         } else {
             Hosts::local_and(self.host.clone())
@@ -354,6 +368,9 @@ impl Config {
                      authenticated yet; listen on loopback, or say --insecure"
                 );
             }
+        }
+        if !self.insecure && !self.plaintext {
+            outgoing::check(self)?;
         }
         let callers_are_known = self
             .grpc_tls
@@ -384,7 +401,11 @@ impl Config {
 fn read(path: &Path) -> anyhow::Result<File> {
     let place = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {place}"))?;
-    toml::from_str(&text).with_context(|| format!("{place} is no configuration"))
+    // Its own words quote the file, which has passwords in it.
+    toml::from_str(&text).map_err(|error| {
+        let fault = faults::describe(&text, &error);
+        anyhow::anyhow!("{place} is no configuration: {fault}")
+    })
 }
 
 fn role(name: Option<&str>) -> anyhow::Result<Role> {
@@ -536,6 +557,7 @@ impl fmt::Display for Config {
         write!(f, "{}", ShownPayments(self.payments.as_ref()))?;
         writeln!(f, "enable_purge    {}", self.enable_purge)?;
         writeln!(f, "demo            {}", self.demo)?;
+        writeln!(f, "plaintext       {}", self.plaintext)?;
         write!(f, "insecure        {}", self.insecure)
     }
 }

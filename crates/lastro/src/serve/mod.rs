@@ -2,10 +2,12 @@
 
 mod config;
 mod demo;
+mod faults;
 mod health;
 mod open;
 mod open_files;
 mod outbox;
+mod outgoing;
 mod payments;
 mod tls;
 mod write_behind;
@@ -19,7 +21,7 @@ use ::payments::{Alone, Dispatch, WithoutPayments};
 use anyhow::{Context, bail};
 use ledger::{Claims, Clock, Engine};
 use metrics_exporter_prometheus::PrometheusHandle;
-use server::{App, GrpcLimits, Limits, Listener, ServerTls};
+use server::{App, GrpcLimits, Hosts, Limits, Listener, ServerTls};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -188,6 +190,10 @@ async fn serve(
         None => None,
     };
     // In a thread that does nothing else: what is measured must not be in the way of measuring.
+    let metrics_listener = metrics_listener.map(|listener| {
+        let hosts = config.hosts_at(listener.address());
+        (listener, hosts)
+    });
     let metrics = probes.spawn(serve_metrics(metrics_listener.zip(recorder), stop.clone()));
     let limits = GrpcLimits {
         connections_max: files.grpc_connections_max,
@@ -228,11 +234,11 @@ async fn serve_grpc(
 }
 
 async fn serve_metrics(
-    listener: Option<(Listener, PrometheusHandle)>,
+    listener: Option<((Listener, Hosts), PrometheusHandle)>,
     stop: watch::Receiver<bool>,
 ) {
-    if let Some((listener, recorder)) = listener {
-        server::serve_metrics(listener, recorder, stopped(stop), STOP_TIMEOUT).await;
+    if let Some(((listener, hosts), recorder)) = listener {
+        server::serve_metrics(listener, recorder, hosts, stopped(stop), STOP_TIMEOUT).await;
     }
 }
 

@@ -112,7 +112,7 @@ fn named(flags: &[String], file: Vec<ProcessorFile>) -> anyhow::Result<Vec<Proce
         .map(|flag| {
             let (name, url) = flag
                 .split_once('=')
-                .with_context(|| format!("--processor {flag:?} is no NAME=URL"))?;
+                .context("--processor is written NAME=URL")?;
             let known = file
                 .iter()
                 .find(|processor| processor.name == name)

@@ -14,7 +14,7 @@ use ledger::{
     OpenAccount, PaymentId, TransferId, Unavailable,
 };
 use payments::WithoutPayments;
-use server::{AlwaysReady, App, GrpcLimits, Hosts, Limits, ServerTls, Stopped};
+use server::{AlwaysReady, App, GrpcCommands, GrpcLimits, Hosts, Limits, ServerTls, Stopped};
 use testkit::ManualClock;
 use testkit::conformance::{self, Subject, Time};
 use tokio::sync::oneshot;
@@ -55,7 +55,11 @@ impl Node {
         let shutdown = async {
             let _ = stopped.await;
         };
-        let limits = GrpcLimits::default();
+        // The suite gives what the ledger's own dispatcher gives, too.
+        let limits = GrpcLimits {
+            commands: GrpcCommands::All,
+            ..GrpcLimits::default()
+        };
         let timeout = Duration::from_secs(10);
         let serving = server::serve_grpc(listener, app, limits, tls, shutdown, timeout);
         Self {

@@ -68,6 +68,16 @@ impl FromStr for ProcessorUrl {
     }
 }
 
+impl ProcessorUrl {
+    /// The host, without the brackets of IPv6.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let host = self.connect_to.rsplit_once(':');
+        let host = host.map_or(&*self.connect_to, |(host, _)| host);
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+}
+
 impl fmt::Display for ProcessorUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "http://{}{}", self.authority, self.base_path)
@@ -84,7 +94,7 @@ mod tests {
         assert_eq!(url.to_string(), "http://localhost:8001/api");
         assert_eq!(url.connect_to, "localhost:8001");
         let url: ProcessorUrl = "http://[::1]".parse().unwrap();
-        assert_eq!(url.connect_to, "[::1]:80");
+        assert_eq!((&*url.connect_to, url.host()), ("[::1]:80", "::1"));
         for bad in [
             "",
             "localhost:8001",

@@ -49,7 +49,7 @@ struct Line<'a> {
 
 /// Tells an account's balance and its last ten transactions.
 #[utoipa::path(
-    get, path = "/clientes/{id}/extrato", tag = "challenge 2024",
+    get, path = "/clientes/{id}/extrato", operation_id = "challenge_statement", tag = "challenge 2024",
     params(("id" = String, Path, description = "1 to 5")),
     responses(
         (status = 200, description = "The statement", body = StatementBody),

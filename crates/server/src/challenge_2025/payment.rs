@@ -84,6 +84,8 @@ fn amount(text: &str) -> Result<u64, Problem> {
         (status = 503, description = "`no_processor`: this ledger pays nobody; or not answered by \
             the ledger", body = crate::openapi::ProblemBody,
             content_type = "application/problem+json"),
+        (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn pay(call: Call, request: Request) -> Answered {

@@ -36,9 +36,5 @@ pub(crate) async fn purge(call: Call, _: Request) -> Answered {
         tracing::error!("a purge made no purge");
         return Err(errors::internal());
     };
-    tracing::warn!(
-        payments_count,
-        "the payments were purged: {payments_count} were waiting"
-    );
     Ok(json::respond(StatusCode::OK, &PurgeView { payments_count }))
 }

@@ -82,16 +82,16 @@ fn bounds(query: Option<&str>) -> Result<(Option<Millis>, Option<Millis>), Probl
     let members = query.unwrap_or_default().split('&');
     for member in members.filter(|member| !member.is_empty()) {
         let (name, value) = member.split_once('=').unwrap_or((member, ""));
-        let (bound, is_from) = match name {
-            "from" => (&mut from, true),
-            "to" => (&mut to, false),
+        let (bound, field) = match name {
+            "from" => (&mut from, "from"),
+            "to" => (&mut to, "to"),
             _ => return Err(errors::query_invalid("the query takes from and to")),
         };
         let nanos = v1::percent_decoded(value)
             .and_then(|text| rfc3339::parse(&text))
-            .ok_or_else(errors::time_invalid)?
+            .ok_or_else(|| errors::time_invalid(field))?
             .as_nanos();
-        let millis = if is_from {
+        let millis = if field == "from" {
             nanos.div_ceil(NANOS_PER_MILLI)
         } else {
             nanos / NANOS_PER_MILLI
@@ -119,6 +119,11 @@ mod tests {
         let query = "to=1970-01-01T00%3A00%3A02%2B00:00";
         assert_eq!(read(query), Ok((None, at(2_000))));
         assert_eq!(read("from=x").err(), Some("time_invalid"));
+        for field in ["from", "to"] {
+            let problem = bounds(Some(&format!("{field}=x"))).unwrap_err();
+            assert!(problem.detail.starts_with(field), "{}", problem.detail);
+            assert_eq!(problem.members, [("field", field.into())]);
+        }
         assert_eq!(read("since=1").err(), Some("query_invalid"));
         let twice = "to=1970-01-01T00:00:01Z&to=1970-01-01T00:00:01Z";
         assert_eq!(read(twice).err(), Some("query_invalid"));

@@ -6,17 +6,22 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use ledger::Unavailable;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tower::Service;
 
+use super::authority::WithoutAuthority;
 use super::limits::GrpcLimits;
+use super::message;
 use super::tls::ServerTls;
+use super::untaken::{Counted, Untaken};
 use crate::connection::{Host, Stage};
 
 /// What of a message may be on its way before it is read.
@@ -34,6 +39,8 @@ pub(super) struct Http2 {
     tls: Option<ServerTls>,
     handshake_timeout: Duration,
     untouched_timeout: Duration,
+    answer_timeout: Duration,
+    calls: Arc<Semaphore>,
     stage: watch::Receiver<Stage>,
 }
 
@@ -42,6 +49,7 @@ pub(super) struct Http2 {
 struct Progress {
     is_touched: AtomicBool,
     calls_count: AtomicUsize,
+    untaken: Arc<Untaken>,
 }
 
 impl Http2 {
@@ -58,6 +66,8 @@ impl Http2 {
             .max_frame_size(FRAME_BYTES)
             .max_header_list_size(HEADERS_BYTES_MAX)
             .max_concurrent_streams(limits.streams_max)
+            // A caller may give up all its calls at once, and go on with others.
+            .max_pending_accept_reset_streams(usize::try_from(limits.streams_max).ok())
             .keep_alive_interval(limits.ping_interval)
             .keep_alive_timeout(limits.ping_interval);
         Self {
@@ -66,6 +76,8 @@ impl Http2 {
             tls,
             handshake_timeout: limits.handshake_timeout,
             untouched_timeout: limits.ping_interval * 4,
+            answer_timeout: limits.answer_timeout,
+            calls: Arc::new(Semaphore::new(limits.calls_max.min(Semaphore::MAX_PERMITS))),
             stage,
         }
     }
@@ -80,10 +92,17 @@ impl Http2 {
             in_service.is_touched.store(true, Ordering::Relaxed);
             in_service.calls_count.fetch_add(1, Ordering::Relaxed);
             let (mut router, progress) = (router.clone(), Arc::clone(&in_service));
+            let place = Arc::clone(&self.calls).try_acquire_owned();
             async move {
-                let response = router.call(request).await;
+                let response = match place {
+                    Ok(place) => {
+                        let Ok(response) = router.call(request).await;
+                        response.map(|body| Body::new(Counted::new(body, &progress.untaken, place)))
+                    }
+                    Err(_) => message::respond(Err(Unavailable::Overloaded.into())),
+                };
                 progress.calls_count.fetch_sub(1, Ordering::Relaxed);
-                response.map_err(|never: Infallible| never)
+                Ok::<_, Infallible>(response)
             }
         });
         let connection = self.http.serve_connection(TokioIo::new(stream), service);
@@ -99,6 +118,10 @@ impl Http2 {
             // A broken connection is the caller's affair; nothing is left to be done about it.
             _ = connection.as_mut() => return false,
             () = untouched => return false,
+            () = progress.untaken.for_too_long(self.answer_timeout) => {
+                tracing::debug!("a gRPC connection was closed: its peer takes no answers");
+                return false;
+            }
             _ = self.stage.wait_for(|stage| *stage != Stage::Serving) => {}
         }
         connection.as_mut().graceful_shutdown();
@@ -135,6 +158,16 @@ impl Host for Http2 {
             }
             Err(_) => false,
         }
+    }
+
+    async fn serve_local<S>(self, stream: S) -> bool
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        if self.tls.is_some() {
+            return self.serve(stream).await;
+        }
+        self.calls(WithoutAuthority::new(stream)).await
     }
 
     /// Nothing: HTTP/2 has no words before its handshake.

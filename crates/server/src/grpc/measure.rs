@@ -49,6 +49,7 @@ const CODES: [GrpcCode; 10] = [
     GrpcCode::Cancelled,
     GrpcCode::InvalidArgument,
     GrpcCode::DeadlineExceeded,
+    GrpcCode::PermissionDenied,
     GrpcCode::ResourceExhausted,
     GrpcCode::FailedPrecondition,
     GrpcCode::Unimplemented,

@@ -7,11 +7,11 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
-use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use ledger::Unavailable;
 
 use super::status::{self, Status};
+use crate::arrival::{Arrival, NotArrived, Pieces};
 use crate::room::{Place, Room};
 
 /// A flag (compressed or not) and the message's length.
@@ -31,24 +31,18 @@ impl std::ops::Deref for Message {
     }
 }
 
-/// Reads a request's one message.
+/// Reads a request's one message: room for it is taken as it arrives.
 pub(super) async fn read(
-    body: Body,
+    mut body: Body,
     bytes_max: usize,
     room: &Room,
     deadline: Instant,
 ) -> Result<Message, Status> {
-    let reading = read_all(body, bytes_max, room);
-    match tokio::time::timeout_at(deadline.into(), reading).await {
-        Ok(read) => read,
-        Err(_) => Err(Status::late()),
-    }
-}
-
-async fn read_all(mut body: Body, bytes_max: usize, room: &Room) -> Result<Message, Status> {
+    let mut arrival = Arrival::new(room, deadline);
     let mut first = Bytes::new();
     while first.len() < PREFIX_BYTES {
-        let data = next(&mut body).await?.ok_or_else(Status::broken_off)?;
+        let data = arrival.next_unplaced(&mut body).await?;
+        let data = data.ok_or_else(Status::broken_off)?;
         first = if first.is_empty() {
             data
         } else {
@@ -65,48 +59,47 @@ async fn read_all(mut body: Body, bytes_max: usize, room: &Room) -> Result<Messa
     if length > bytes_max {
         return Err(Status::too_large(bytes_max));
     }
-    let place = room
-        .take(length)
-        .map_err(|_| Status::from(Unavailable::Overloaded))?;
-    let bytes = if first.len() == length {
-        first
-    } else {
-        rest(&mut body, first, length).await?
-    };
-    // The end of the request: more than one message is no unary call.
-    while let Some(data) = next(&mut body).await? {
-        if !data.is_empty() {
+    arrival.take_room()?;
+    let mut pieces = Pieces::default();
+    pieces.push(first, length);
+    // To the end of the request: more than one message is no unary call.
+    loop {
+        if pieces.len() > length {
             return Err(Status::invalid("a request has one message"));
+        }
+        match arrival.next(&mut body).await? {
+            Some(data) => pieces.push(data, length),
+            None if pieces.len() < length => return Err(Status::broken_off()),
+            None => break,
         }
     }
     Ok(Message {
-        bytes,
-        _place: place,
+        bytes: pieces.into_bytes(),
+        _place: arrival.into_place(),
     })
 }
 
-/// A message that comes in several pieces.
-async fn rest(body: &mut Body, first: Bytes, length: usize) -> Result<Bytes, Status> {
-    // Room grows with what arrives, not with what was announced.
-    let mut bytes = Vec::from(first);
-    while bytes.len() < length {
-        let data = next(body).await?.ok_or_else(Status::broken_off)?;
-        bytes.extend_from_slice(&data);
-    }
-    if bytes.len() > length {
-        return Err(Status::invalid("a request has one message"));
-    }
-    Ok(bytes.into())
-}
-
-async fn next(body: &mut Body) -> Result<Option<Bytes>, Status> {
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Status::broken_off())?;
-        if let Ok(data) = frame.into_data() {
-            return Ok(Some(data));
+impl From<NotArrived> for Status {
+    fn from(why: NotArrived) -> Self {
+        match why {
+            NotArrived::Overloaded => Unavailable::Overloaded.into(),
+            NotArrived::Late => Self::late(),
+            NotArrived::Broken => Self::broken_off(),
         }
     }
-    Ok(None)
+}
+
+/// An answer's message after room for its prefix, with the place it takes until its caller has
+/// taken it.
+pub(super) struct Written {
+    pub(super) message: Vec<u8>,
+    pub(super) place: Place,
+}
+
+impl AsRef<[u8]> for Written {
+    fn as_ref(&self) -> &[u8] {
+        &self.message
+    }
 }
 
 /// Begins an answer: its prefix, to be filled in by [`respond`].
@@ -115,14 +108,18 @@ pub(super) fn begin() -> Vec<u8> {
 }
 
 /// The response that carries this answer, or says why there is none.
-pub(super) fn respond(answer: Result<Vec<u8>, Status>) -> Response {
+pub(super) fn respond(answer: Result<Written, Status>) -> Response {
     let content_type = HeaderValue::from_static("application/grpc");
     let mut response = match answer {
-        Ok(mut message) => {
+        Ok(mut written) => {
+            let message = &mut written.message;
             let length = u32::try_from(message.len() - PREFIX_BYTES).unwrap_or(u32::MAX);
             message[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
+            written.place.shrink_to(message.len());
             Response::new(Body::new(Reply {
-                message: Some(message.into()),
+                // HTTP/2 may keep the message for long after it has taken the body: the place
+                // goes with the bytes.
+                message: Some(Bytes::from_owner(written)),
                 trailers: Some(status::ok()),
             }))
         }
@@ -132,9 +129,8 @@ pub(super) fn respond(answer: Result<Vec<u8>, Status>) -> Response {
             response
         }
     };
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, content_type);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, content_type);
     response
 }
 

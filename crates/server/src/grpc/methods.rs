@@ -8,14 +8,22 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use ledger::{Answer, Batch, Engine, Unavailable};
+use ledger::{Answer, Batch, Command, Engine, RESOLUTIONS_READ_MAX, Unavailable};
 use proto::{GrpcCode, Message, submit, v1};
 
 use super::measure::Method;
-use super::message::{self, begin, respond};
+use super::message::{self, Written, begin, respond};
 use super::status::Status;
 use super::{Shared, deadline};
+use crate::interventions::Interventions;
 use crate::panics;
+use crate::room::Place;
+
+/// The most bytes of a record: the longest ids and numbers, and a description of characters of
+/// four bytes.
+const RECORD_BYTES_MAX: usize = 1024;
+/// The most bytes of a summary: 64 processors.
+const SUMMARY_BYTES_MAX: usize = 8 * 1024;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     macro_rules! routes {
@@ -50,8 +58,8 @@ struct Call {
     deadline: Instant,
 }
 
-/// What a method answers: a message after room for its prefix.
-type Answered = Result<Vec<u8>, Status>;
+/// What a method answers.
+type Answered = Result<Written, Status>;
 
 async fn unary<F>(
     shared: Arc<Shared>,
@@ -103,7 +111,9 @@ async fn receive(
         Method::SUBMIT => submit::REQUEST_BYTES_MAX,
         _ => limits.question_bytes_max,
     };
-    let message = message::read(request.into_body(), bytes_max, &shared.room, deadline).await?;
+    let arrived_by = deadline.min(started + limits.message_timeout);
+    let message = message::read(request.into_body(), bytes_max, &shared.messages, arrived_by);
+    let message = message.await?;
     // What arrives as a whole only after its deadline is not begun.
     if deadline <= Instant::now() {
         return Err(Status::late());
@@ -120,14 +130,17 @@ impl Call {
         Q::decode(&*self.message).map_err(|_| proto::Invalid::Malformed.into())
     }
 
+    /// A place for an answer of so many bytes at the most. It is taken before the engine is asked:
+    /// what has been done must be told.
+    fn place(&self, bytes_max: usize) -> Result<Place, Status> {
+        Ok(self.shared.answers.take(bytes_max)?)
+    }
+
     /// Asks the engine, and stops waiting at the deadline even where the engine does not.
     async fn ask<'a, T>(
         &'a self,
         question: impl FnOnce(&'a dyn Engine, Instant) -> Answer<'a, T>,
     ) -> Result<T, Status> {
-        let Ok(_place) = self.shared.places.try_acquire() else {
-            return Err(Unavailable::Overloaded.into());
-        };
         let answer = question(&*self.shared.app.engine, self.deadline);
         match tokio::time::timeout_at(self.deadline.into(), answer).await {
             Ok(answer) => answer.map_err(Status::from),
@@ -136,100 +149,136 @@ impl Call {
     }
 }
 
-/// An answer's message, after room for its prefix.
-fn written(answer: &impl Message) -> Answered {
-    let mut out = begin();
+/// An answer, in its place.
+fn written(place: Place, answer: &impl Message) -> Answered {
+    let mut message = begin();
     // A vector grows: writing to it cannot fail.
-    let _ = answer.encode(&mut out);
-    Ok(out)
+    let _ = answer.encode(&mut message);
+    Ok(Written { message, place })
+}
+
+/// The most bytes of an answer to these commands.
+fn answer_bytes_max<'a>(commands: impl Iterator<Item = &'a Command>) -> usize {
+    let of_one = |command: &Command| match command {
+        // What was asked for is not repeated.
+        Command::Transfer(_) | Command::Pend { .. } => 256,
+        Command::OpenAccount(_)
+        | Command::ChangeLimit { .. }
+        | Command::CloseAccount { .. }
+        | Command::Post { .. }
+        | Command::Void { .. }
+        | Command::Expire { .. }
+        | Command::AcceptPayment(_)
+        | Command::SendPayment { .. }
+        | Command::SettlePayment { .. }
+        | Command::ReleasePayment { .. }
+        | Command::RefusePayment { .. }
+        | Command::PurgePayments
+        | Command::ResolvePayment(_) => RECORD_BYTES_MAX,
+    };
+    commands.map(of_one).sum()
 }
 
 async fn submit(call: Call) -> Answered {
     let batches = submit::read_request(&call.message)?;
-    let commands = batches.iter().flat_map(Batch::commands);
-    let names: Vec<&'static str> = commands.map(ledger::Command::name).collect();
+    let commands = || batches.iter().flat_map(Batch::commands);
+    call.shared.permits.check(commands())?;
+    let interventions = Interventions::among(commands());
+    let names: Vec<&'static str> = commands().map(Command::name).collect();
+    let place = call.place(answer_bytes_max(commands()))?;
     let outcomes = call
         .ask(|engine, deadline| engine.submit(batches, deadline))
         .await?;
     let metrics = &call.shared.metrics;
     metrics.count_outcomes(&names, outcomes.iter().flatten());
-    let mut out = begin();
-    submit::write_response(&outcomes, &mut out);
-    Ok(out)
+    interventions.report(outcomes.iter().flatten());
+    let mut message = begin();
+    submit::write_response(&outcomes, &mut message);
+    Ok(Written { message, place })
 }
 
 async fn account(call: Call) -> Answered {
     let id = call.question::<v1::GetAccountRequest>()?.read()?;
     let of = id.clone();
+    let place = call.place(RECORD_BYTES_MAX)?;
     let answer = call
         .ask(|engine, deadline| engine.account(of, deadline))
         .await?;
-    written(&v1::GetAccountResponse::of(&id, answer))
+    written(place, &v1::GetAccountResponse::of(&id, answer))
 }
 
 async fn statement(call: Call) -> Answered {
     let query = call.question::<v1::GetStatementRequest>()?.read()?;
     let id = query.account_id.clone();
+    let place = call.place((1 + query.limit) * RECORD_BYTES_MAX)?;
     let answer = call
         .ask(|engine, deadline| engine.statement(query, deadline))
         .await?;
-    written(&v1::GetStatementResponse::of(&id, answer.as_ref()))
+    written(place, &v1::GetStatementResponse::of(&id, answer.as_ref()))
 }
 
 async fn balance_at(call: Call) -> Answered {
     let (id, at) = call.question::<v1::GetBalanceAtRequest>()?.read()?;
+    let place = call.place(RECORD_BYTES_MAX)?;
     let answer = call
         .ask(|engine, deadline| engine.balance_at(id, at, deadline))
         .await?;
-    written(&v1::GetBalanceAtResponse::from(answer))
+    written(place, &v1::GetBalanceAtResponse::from(answer))
 }
 
 async fn transfer(call: Call) -> Answered {
     let id = call.question::<v1::GetTransferRequest>()?.read()?;
+    let place = call.place(RECORD_BYTES_MAX)?;
     let answer = call
         .ask(|engine, deadline| engine.transfer(id, deadline))
         .await?;
-    written(&v1::GetTransferResponse::from(answer.as_ref()))
+    written(place, &v1::GetTransferResponse::from(answer.as_ref()))
 }
 
 async fn payment(call: Call) -> Answered {
     let id = call.question::<v1::GetPaymentRequest>()?.read()?;
+    let place = call.place(RECORD_BYTES_MAX)?;
     let answer = call
         .ask(|engine, deadline| engine.payment(id, deadline))
         .await?;
-    written(&v1::GetPaymentResponse::from(answer.as_ref()))
+    written(place, &v1::GetPaymentResponse::from(answer.as_ref()))
 }
 
 async fn payments_summary(call: Call) -> Answered {
     let (from, to) = call.question::<v1::GetPaymentsSummaryRequest>()?.read();
+    let place = call.place(SUMMARY_BYTES_MAX)?;
     let answer = call
         .ask(|engine, deadline| engine.payments_summary(from, to, deadline))
         .await?;
-    written(&v1::GetPaymentsSummaryResponse::from(&*answer))
+    written(place, &v1::GetPaymentsSummaryResponse::from(&*answer))
 }
 
 async fn payments_due(call: Call) -> Answered {
     let query = call.question::<v1::ListPaymentsDueRequest>()?.read()?;
+    let place = call.place(query.limit * RECORD_BYTES_MAX)?;
     let answer = call
         .ask(|engine, deadline| engine.payments_due(query, deadline))
         .await?;
-    written(&v1::ListPaymentsDueResponse::from(&*answer))
+    written(place, &v1::ListPaymentsDueResponse::from(&*answer))
 }
 
 async fn resolutions(call: Call) -> Answered {
     let id = call.question::<v1::ListResolutionsRequest>()?.read()?;
+    let place = call.place(RESOLUTIONS_READ_MAX * 2 * RECORD_BYTES_MAX)?;
     let answer = call
         .ask(|engine, deadline| engine.resolutions(id, deadline))
         .await?;
-    written(&v1::ListResolutionsResponse::from(&*answer))
+    written(place, &v1::ListResolutionsResponse::from(&*answer))
 }
 
 async fn clock(call: Call) -> Answered {
     call.question::<v1::GetClockRequest>()?;
     let clock = call.shared.clock;
+    let place = call.place(RECORD_BYTES_MAX)?;
     let now_us = u64::try_from(clock.now().as_micros());
-    written(&v1::GetClockResponse {
+    let answer = v1::GetClockResponse {
         clock_id: clock.id(),
         now_us: now_us.map_err(|_| Status::internal())?,
-    })
+    };
+    written(place, &answer)
 }

@@ -4,6 +4,7 @@
 //! message's length is judged before it is waited for, all messages together are bounded, and a
 //! call costs one copy of its message at the most. Health and reflection are tonic's.
 
+mod authority;
 mod clock;
 mod deadline;
 mod health;
@@ -12,14 +13,16 @@ mod limits;
 mod measure;
 mod message;
 mod methods;
+mod permitted;
 mod status;
 mod tls;
+mod untaken;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::sync::Semaphore;
+use tokio::sync::Notify;
 use tonic::service::Routes;
 
 use crate::app::App;
@@ -28,21 +31,23 @@ use crate::listener::Listener;
 use crate::room::Room;
 use crate::serve::{Stopped, serve_hosted};
 
-pub use limits::GrpcLimits;
+pub use limits::{GrpcCommands, GrpcLimits};
 pub use tls::{ServerTls, ServerTlsError};
 
 use clock::ServerClock;
 use host::Http2;
 use measure::Metrics;
+use permitted::Permits;
 
 /// What all calls share.
 struct Shared {
+    permits: Permits,
     app: App,
     limits: GrpcLimits,
     clock: ServerClock,
     metrics: Metrics,
-    room: Room,
-    places: Semaphore,
+    messages: Room,
+    answers: Room,
 }
 
 /// Serves the ledger over gRPC until `shutdown` is done, then stops as [`crate::serve`] does. Of the
@@ -56,6 +61,11 @@ pub async fn serve_grpc(
     stop_timeout: Duration,
 ) -> Stopped {
     let (reporter, health) = tonic_health::server::health_reporter();
+    let stopping = Arc::new(Notify::new());
+    let shutdown = async {
+        shutdown.await;
+        stopping.notify_one();
+    };
     let readiness = Arc::clone(&app.health);
     let router = router(app, limits, health);
     let host = |stage| Http2::new(router, &limits, tls, stage);
@@ -70,7 +80,7 @@ pub async fn serve_grpc(
     );
     tokio::select! {
         stopped = serving => stopped,
-        () = health::report(reporter, readiness) => Stopped { requests_cut: 0 },
+        () = health::report(reporter, readiness, &stopping) => Stopped { requests_cut: 0 },
     }
 }
 
@@ -87,15 +97,16 @@ where
 {
     let shared = Arc::new(Shared {
         clock: ServerClock::new(),
+        permits: Permits::new(limits.commands, app.is_purge_enabled),
         metrics: Metrics::new(),
-        room: Room::new(limits.messages_bytes_max),
-        places: Semaphore::new(limits.calls_max.min(Semaphore::MAX_PERMITS)),
+        messages: Room::of_streams(limits.messages_bytes_max),
+        answers: Room::of_streams(limits.answers_bytes_max),
         limits,
         app,
     });
     let mut others = Routes::new(health);
-    if let Some(reflection) = health::reflection() {
-        others = others.add_service(reflection);
+    if let Some((reflection, reflection_alpha)) = health::reflection() {
+        others = others.add_service(reflection).add_service(reflection_alpha);
     }
     methods::router(shared).merge(others.into_axum_router())
 }

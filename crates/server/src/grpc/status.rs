@@ -13,6 +13,8 @@ pub(super) struct Status {
     /// The ledger's own code.
     reason: Option<&'static str>,
     detail: Cow<'static, str>,
+    /// Whether it says how messages may be encoded.
+    is_about_encoding: bool,
 }
 
 impl Status {
@@ -21,6 +23,7 @@ impl Status {
             code,
             reason: None,
             detail: detail.into(),
+            is_about_encoding: false,
         }
     }
 
@@ -34,10 +37,19 @@ impl Status {
     }
 
     pub(super) fn compressed() -> Self {
-        Self::new(
-            GrpcCode::Unimplemented,
-            "compressed messages are not taken; send them as they are",
-        )
+        let detail = "compressed messages are not taken: send them with grpc-encoding identity";
+        Self {
+            is_about_encoding: true,
+            ..Self::new(GrpcCode::Unimplemented, detail)
+        }
+    }
+
+    /// Commands that are not for callers: nothing was done.
+    pub(super) fn denied(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            reason: Some(Unavailable::NotSupported.code()),
+            ..Self::new(GrpcCode::PermissionDenied, detail)
+        }
     }
 
     /// The caller went away, or its message broke off.
@@ -71,7 +83,11 @@ impl Status {
 
     /// The headers or trailers that say it.
     pub(super) fn into_headers(self) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(3);
+        let mut headers = HeaderMap::with_capacity(4);
+        if self.is_about_encoding {
+            let name = HeaderName::from_static("grpc-accept-encoding");
+            headers.insert(name, HeaderValue::from_static("identity"));
+        }
         put_code(&mut headers, self.code);
         if let Ok(detail) = HeaderValue::try_from(percent_encoded(&self.detail)) {
             headers.insert(HeaderName::from_static("grpc-message"), detail);

@@ -158,6 +158,8 @@ impl Change {
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The outcome is unknown: ask again",
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn change_account(call: Call, request: Request) -> Answered {

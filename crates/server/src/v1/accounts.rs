@@ -62,6 +62,8 @@ impl OpenAccountRequest<'_> {
         (status = 422, description = "Refused: `account_reserved`, `amount_out_of_range`, \
             `currency_not_current`",
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn open_account(call: Call, request: Request) -> Answered {
@@ -84,6 +86,8 @@ pub(crate) async fn open_account(call: Call, request: Request) -> Answered {
     responses(
         (status = 200, description = "The account as it is", body = AccountView),
         (status = 404, description = "No such account", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 400, description = "`account_id_invalid`, `path_invalid`", body = crate::openapi::ProblemBody,
             content_type = "application/problem+json"),
     )
 )]

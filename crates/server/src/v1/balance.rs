@@ -2,9 +2,10 @@
 
 use axum::extract::Request;
 use axum::http::StatusCode;
-use ledger::{AccountId, BalanceAt, Timestamp};
+use ledger::{AccountId, BalanceAt, Timestamp, TransferId, UsedTransfer};
 use serde::Serialize;
 
+use super::ids;
 use super::path::{account_in_path, percent_decoded};
 use crate::call::Call;
 use crate::errors;
@@ -25,22 +26,27 @@ pub(crate) struct BalanceView<'a> {
     entry_number: u64,
 }
 
-/// Tells an account's balance right after a moment: 0 before its first entry, and what it is now
+/// Tells an account's balance right after a moment, or right after one of its transfers: 0 before its first entry, and what it is now
 /// where the moment is still to come.
 #[utoipa::path(
     get, path = "/v1/accounts/{id}/balance", tag = "accounts",
     params(
         ("id" = String, Path, description = "The account's id", example = "users:42"),
-        ("at" = String, Query, description = "A time of RFC 3339 with its offset",
-            example = "2026-01-31T23:59:59.999999999Z"),
+        ("at" = Option<String>, Query, description = "A time of RFC 3339 with its offset. Times \
+            here have nanoseconds, and clients often cut them to microseconds: a transfer's own \
+            time that was cut is before the transfer, and the balance is the one without it. Ask \
+            with `after` instead", example = "2026-01-31T23:59:59.999999999Z"),
+        ("after" = Option<String>, Query, description = "The id of a transfer of this account, in \
+            place of `at`", example = "01890a5d-ac96-774b-bcce-b302099a8057"),
     ),
     responses(
         (status = 200, description = "The balance then", body = BalanceView),
-        (status = 400, description = "`time_invalid`, `query_invalid`",
+        (status = 400, description = "`time_invalid`, `id_invalid`, `query_invalid`",
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "No such account", body = crate::openapi::ProblemBody,
+        (status = 404, description = "No such account, or no such transfer", body = crate::openapi::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 422, description = "`account_reserved`: the system's accounts keep no statement",
+        (status = 422, description = "`account_reserved`: the system's accounts keep no statement; \
+            `transfer_of_other_accounts`",
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -50,7 +56,10 @@ pub(crate) async fn balance(call: Call, request: Request) -> Answered {
         let refusal = ledger::Refusal::AccountReserved { account_id: id };
         return Err(Problem::from(&refusal));
     }
-    let at = time_in_query(request.uri().query())?;
+    let at = match moment_in_query(request.uri().query())? {
+        Moment::At(at) => at,
+        Moment::After(transfer_id) => time_of(&call, &id, transfer_id).await?,
+    };
     match call.balance_at(id.clone(), at).await? {
         Some(found) => Ok(json::respond(StatusCode::OK, &view(&id, at, found))),
         None => Err(errors::account_not_found(id.as_str())),
@@ -66,20 +75,49 @@ fn view(id: &AccountId, at: Timestamp, found: BalanceAt) -> BalanceView<'_> {
     }
 }
 
-/// Reads `at=`, once and nothing else.
-fn time_in_query(query: Option<&str>) -> Result<Timestamp, Problem> {
-    let mut at = None;
+/// The time of one of the account's own transfers: an account's times differ.
+async fn time_of(
+    call: &Call,
+    id: &AccountId,
+    transfer_id: TransferId,
+) -> Result<Timestamp, Problem> {
+    let Some(UsedTransfer::Created(transfer, _)) = call.transfer(transfer_id).await? else {
+        return Err(errors::transfer_not_found(transfer_id));
+    };
+    if [&transfer.debit_account_id, &transfer.credit_account_id].contains(&id) {
+        Ok(transfer.timestamp)
+    } else {
+        Err(errors::transfer_of_other_accounts(transfer_id))
+    }
+}
+
+/// Which moment is asked about.
+#[derive(Debug, PartialEq, Eq)]
+enum Moment {
+    At(Timestamp),
+    After(TransferId),
+}
+
+/// Reads `at=` or `after=`, one of them once, and nothing else.
+fn moment_in_query(query: Option<&str>) -> Result<Moment, Problem> {
+    let mut moment = None;
     let members = query.unwrap_or_default().split('&');
     for member in members.filter(|member| !member.is_empty()) {
-        match member.split_once('=') {
-            Some(("at", text)) if at.is_none() => at = Some(text),
-            Some(("at", _)) => return Err(errors::query_invalid("at is given once")),
-            _ => return Err(errors::query_invalid("the query takes at")),
+        let text = |text| percent_decoded(text).unwrap_or_default();
+        let read = match member.split_once('=') {
+            Some(("at", at)) => rfc3339::parse(&text(at))
+                .map(Moment::At)
+                .ok_or_else(|| errors::time_invalid("at"))?,
+            Some(("after", id)) => ids::uuid(&text(id))
+                .map(|id| Moment::After(TransferId::from_u128(id)))
+                .ok_or_else(|| errors::id_invalid("after"))?,
+            _ => return Err(errors::query_invalid("the query takes at or after")),
+        };
+        if moment.replace(read).is_some() {
+            return Err(errors::query_invalid("give at or after, once"));
         }
     }
-    at.and_then(percent_decoded)
-        .and_then(|text| rfc3339::parse(&text))
-        .ok_or_else(errors::time_invalid)
+    moment.ok_or_else(|| errors::time_invalid("at"))
 }
 
 #[cfg(test)]
@@ -94,7 +132,7 @@ mod tests {
             ("at=1970-01-01T01:00:01+01:00", Ok(1_000_000_000)),
             ("at=1970-01-01T00%3A00%3A00.5Z", Ok(500_000_000)),
             ("at=1969-12-31T00:00:00Z", Ok(0)),
-            ("at=9999-01-01T00:00:00Z", Ok(u64::MAX)),
+            ("at=9999-12-31T23:59:59Z", Ok(u64::MAX)),
             ("", Err("time_invalid")),
             ("at=", Err("time_invalid")),
             ("at=now", Err("time_invalid")),
@@ -110,9 +148,28 @@ mod tests {
             ("at", Err("query_invalid")),
             ("until=1970-01-01T00:00:01Z", Err("query_invalid")),
         ] {
-            let read = time_in_query(Some(query)).map(Timestamp::as_nanos);
+            let expected = expected.map(|nanos| Moment::At(Timestamp::from_nanos(nanos)));
+            let read = moment_in_query(Some(query));
             assert_eq!(read.map_err(|problem| problem.code), expected, "{query}");
         }
-        assert_eq!(time_in_query(None).unwrap_err().code, "time_invalid");
+        assert_eq!(moment_in_query(None).unwrap_err().code, "time_invalid");
+        let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+        let number = 0x01890a5d_ac96_774b_bcce_b302099a8057;
+        let after = Moment::After(TransferId::from_u128(number));
+        assert_eq!(moment_in_query(Some(&format!("after={id}"))), Ok(after));
+        for (query, code) in [
+            ("after=1".to_owned(), "id_invalid"),
+            (format!("after={id}&after={id}"), "query_invalid"),
+            (
+                format!("after={id}&at=1970-01-01T00:00:01Z"),
+                "query_invalid",
+            ),
+        ] {
+            assert_eq!(
+                moment_in_query(Some(&query)).unwrap_err().code,
+                code,
+                "{query}"
+            );
+        }
     }
 }

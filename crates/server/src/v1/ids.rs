@@ -9,9 +9,12 @@ use crate::problem::Problem;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const KEY_LENGTH_MAX: usize = 255;
-/// The spaces of ids that keys are hashed within. They are for good: callers ask again by key.
+/// The spaces of ids that keys are hashed within, and how (see [`hashed`]). They are for good:
+/// callers ask again by key.
 const TRANSFERS: &str = "lastro 2026 idempotency key of a transfer";
 const BATCHES: &str = "lastro 2026 idempotency key of a batch";
+/// Whose keys they are where callers are not told apart.
+const TENANT_DEFAULT: &str = "";
 
 /// The number of a hyphenated UUID, the only form that is taken.
 pub(crate) fn uuid(text: &str) -> Option<u128> {
@@ -69,7 +72,9 @@ fn key(headers: &HeaderMap, space: &str) -> Result<Option<u128>, Problem> {
         .map(unquoted)
         .filter(|text| keys.next().is_none() && (1..=KEY_LENGTH_MAX).contains(&text.len()))
         .ok_or_else(errors::idempotency_key_invalid)?;
-    Ok(Some(uuid(text).unwrap_or_else(|| hashed(text, space))))
+    Ok(Some(
+        uuid(text).unwrap_or_else(|| hashed(TENANT_DEFAULT, text, space)),
+    ))
 }
 
 /// The key without the quotes of draft-ietf-httpapi-idempotency-key-header, where it has them:
@@ -81,9 +86,15 @@ fn unquoted(text: &str) -> &str {
     inner.unwrap_or(text)
 }
 
-/// What a key that is no UUID stands for.
-fn hashed(key: &str, space: &str) -> u128 {
+/// What a tenant's key that is no UUID stands for: the first 16 bytes, most significant first, of
+/// BLAKE3 in its mode to derive keys. The context is the space; what is hashed is the key alone for
+/// the default tenant, and for any other one a zero byte, its name, a zero byte and the key. No key
+/// and no name has a zero byte in it, so no two tenants' keys are ever hashed from the same bytes.
+fn hashed(tenant: &str, key: &str, space: &str) -> u128 {
     let mut hasher = blake3::Hasher::new_derive_key(space);
+    if tenant != TENANT_DEFAULT {
+        hasher.update(&[0]).update(tenant.as_bytes()).update(&[0]);
+    }
     hasher.update(key.as_bytes());
     let mut id = [0; 16];
     hasher.finalize_xof().fill(&mut id);
@@ -151,6 +162,52 @@ mod tests {
             "01890a5d-ac96-774b-bcce-b302099a805g",
         ] {
             assert_eq!(id(Some(text), &[]), Err("id_invalid"), "{text}");
+        }
+    }
+
+    /// These are for ever: whoever asks again by key gets the first outcome.
+    #[test]
+    fn keys_stand_for_the_same_ids_for_ever() {
+        for (tenant, key, space, id) in [
+            (
+                TENANT_DEFAULT,
+                "order 4711",
+                TRANSFERS,
+                0x03be9ae116d48772b9834cc44c4e0e73,
+            ),
+            (
+                TENANT_DEFAULT,
+                "order 4711",
+                BATCHES,
+                0x7f4ba0aa161738d6110bae6d4287010a,
+            ),
+            (
+                TENANT_DEFAULT,
+                "a",
+                TRANSFERS,
+                0xa7a6d6928add97f195e0ed6cf81a66f8,
+            ),
+            (
+                "bank",
+                "order 4711",
+                TRANSFERS,
+                0x0dcf1948f7f7238f72c4a443c04e19f5,
+            ),
+            (
+                "bank",
+                "order 4711",
+                BATCHES,
+                0x5cc5ef496e516f010d55986aec9b71d7,
+            ),
+            (
+                "ban",
+                "korder 4711",
+                TRANSFERS,
+                0xf7180d54a7f3b8480b9378d07ec2b3ed,
+            ),
+        ] {
+            let got = hashed(tenant, key, space);
+            assert_eq!(got, id, "{tenant} {key} {space}: {got:#034x}");
         }
     }
 }

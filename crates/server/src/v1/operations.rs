@@ -78,6 +78,8 @@ impl OperationView<'_> {
             content_type = "application/problem+json"),
         (status = 504, description = "Unknown whether it is taken: ask again with the same id",
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn operate(call: Call, request: Request) -> Answered {
@@ -129,6 +131,8 @@ fn mark(mut response: Response, id: TransferId, replayed: bool) -> Response {
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "It is not queued here, and the ledger does not answer",
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "`id_invalid`, `path_invalid`", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn operation_by_id(call: Call, request: Request) -> Answered {

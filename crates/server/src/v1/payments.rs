@@ -172,6 +172,8 @@ pub(crate) struct ResolveRequest<'a> {
         (status = 404, description = "No payment of this id. Where a refused one used it, \
             `refused` is the refusal's code", body = crate::openapi::ProblemBody,
             content_type = "application/problem+json"),
+        (status = 400, description = "`id_invalid`, `path_invalid`", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn payment_by_id(call: Call, request: Request) -> Answered {
@@ -218,6 +220,8 @@ async fn find(call: &Call, id: PaymentId) -> Result<Payment, Problem> {
         (status = 422, description = "`payment_in_other_state`, `description_invalid`, \
             `payment_under_way`: look again at `until`",
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn resolve_payment(call: Call, request: Request) -> Answered {
@@ -228,33 +232,25 @@ pub(crate) async fn resolve_payment(call: Call, request: Request) -> Answered {
     let resolve = json::parse::<ResolveRequest<'_>>(&body)?;
     let who = note(
         &resolve.who,
-        "who has 1 to 140 characters, none of them a control character",
+        "who has 1 to 140 characters, something visible among them and no control characters",
     )?;
     let why = note(
         &resolve.why,
-        "why has 1 to 140 characters, none of them a control character",
+        "why has 1 to 140 characters, something visible among them and no control characters",
     )?;
     let payment = find(&call, id).await?;
     let command = Command::ResolvePayment(ResolvePayment {
         id,
         expected: expected(&resolve, &payment)?,
         kind: kind(&resolve, &payment)?,
-        who: who.clone(),
-        why: why.clone(),
+        who,
+        why,
         send_lease: Duration::ZERO,
     });
-    let (Record::Payment(after), replayed) = first_or_again(call.submit(command).await?)? else {
+    let (Record::Payment(after), _) = first_or_again(call.submit(command).await?)? else {
         tracing::error!("a resolution made no payment");
         return Err(errors::internal());
     };
-    if !replayed {
-        let resolution = &*resolve.resolution.0;
-        tracing::warn!(
-            payment_id = %id, resolution, %who, %why,
-            attempt = after.attempt, state = after.state.name().as_str(),
-            "payment {id} was resolved by {who}: {resolution}, since {why}"
-        );
-    }
     Ok(json::respond(StatusCode::OK, &PaymentView::from(&after)))
 }
 
@@ -280,7 +276,7 @@ fn kind(resolve: &ResolveRequest<'_>, payment: &Payment) -> Result<ResolutionKin
     };
     let requested_at = match &resolve.requested_at {
         Some(text) => {
-            let at = rfc3339::parse(&text.0).ok_or_else(errors::time_invalid)?;
+            let at = rfc3339::parse(&text.0).ok_or_else(|| errors::time_invalid("requested_at"))?;
             Millis(at.as_nanos() / 1_000_000)
         }
         None => told.unwrap_or_default(),

@@ -67,6 +67,8 @@ pub(crate) struct VoidRequest<'a> {
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The outcome is unknown: ask again with the same id",
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
@@ -111,6 +113,8 @@ pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
         (status = 503, description = "Not answered by the ledger",
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The outcome is unknown: ask again with the same id",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
     )
 )]

@@ -3,6 +3,7 @@
 use ledger::{AccountId, STATEMENT_PAGE_MAX, StatementQuery};
 
 use super::cursor;
+use super::path::percent_decoded;
 use crate::errors;
 use crate::problem::Problem;
 
@@ -22,13 +23,15 @@ pub(super) fn statement_query(
             "cursor" => &mut cursor,
             _ => return Err(errors::query_invalid("the query takes limit and cursor")),
         };
+        let value = percent_decoded(value);
+        let value = value.ok_or_else(|| errors::query_invalid("it is not well percent-encoded"))?;
         if known.replace(value).is_some() {
             return Err(errors::query_invalid("limit and cursor are given once"));
         }
     }
     let before = match cursor {
         Some(cursor) => {
-            let before = cursor::decode(&account_id, cursor);
+            let before = cursor::decode(&account_id, &cursor);
             Some(before.ok_or_else(errors::cursor_invalid)?)
         }
         None => None,
@@ -36,7 +39,7 @@ pub(super) fn statement_query(
     Ok(StatementQuery {
         account_id,
         before,
-        limit: limit.map_or(Ok(LIMIT_DEFAULT), parse_limit)?,
+        limit: limit.map_or(Ok(LIMIT_DEFAULT), |limit| parse_limit(&limit))?,
     })
 }
 
@@ -64,6 +67,9 @@ mod tests {
             ("", Ok(50)),
             ("limit=1", Ok(1)),
             ("limit=1000", Ok(1000)),
+            ("limit=%31%30", Ok(10)),
+            ("limit=%3", Err("query_invalid")),
+            ("limit=1%26limit=2", Err("limit_invalid")),
             ("limit=1001", Err("limit_invalid")),
             ("limit=0", Err("limit_invalid")),
             ("limit=-1", Err("limit_invalid")),

@@ -122,6 +122,8 @@ pub(super) fn answer(outcome: Outcome) -> Answered {
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The outcome is unknown: ask again with the same id",
             body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn transfer(call: Call, request: Request) -> Answered {
@@ -141,6 +143,8 @@ pub(crate) async fn transfer(call: Call, request: Request) -> Answered {
         (status = 404, description = "No transfer of this id. Where a refused command used it, \
             `refused` is the refusal's code; where a payment will settle under it, `payment_id` \
             is that payment's", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 400, description = "`id_invalid`, `path_invalid`", body = crate::openapi::ProblemBody,
             content_type = "application/problem+json"),
     )
 )]

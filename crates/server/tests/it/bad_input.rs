@@ -442,19 +442,39 @@ async fn paths_and_heads() {
             (400, "request_malformed"),
         ),
         (
-            format!("POST /v1/accounts HTTP/1.1\r\n{JSON}Transfer-Encoding: chunked\r\n\r\nzz\r\n"),
+            "GET /healthz HTTP/1.1\r\n\r\n".to_owned(),
+            (400, "host_invalid"),
+        ),
+        (
+            "GET /healthz HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n".to_owned(),
+            (400, "host_invalid"),
+        ),
+        (
+            "GET /healthz HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n".to_owned(),
+            (400, "host_invalid"),
+        ),
+        (
+            format!(
+                "POST /v1/accounts HTTP/1.1\r\nHost: x\r\n{JSON}Transfer-Encoding: chunked\r\n\r\nzz\r\n"
+            ),
             (400, "body_incomplete"),
         ),
         (
-            format!("POST /v1/accounts HTTP/1.1\r\n{JSON}Content-Length: 9999999999999\r\n\r\n"),
+            format!(
+                "POST /v1/accounts HTTP/1.1\r\nHost: x\r\n{JSON}Content-Length: 9999999999999\r\n\r\n"
+            ),
             (413, "body_too_large"),
         ),
         (
-            format!("POST /v1/transfers HTTP/1.1\r\n{JSON}Content-Length: 1048577\r\n\r\n"),
+            format!(
+                "POST /v1/transfers HTTP/1.1\r\nHost: x\r\n{JSON}Content-Length: 1048577\r\n\r\n"
+            ),
             (413, "body_too_large"),
         ),
         (
-            format!("POST /v1/batches HTTP/1.1\r\n{JSON}Content-Length: 4194305\r\n\r\n"),
+            format!(
+                "POST /v1/batches HTTP/1.1\r\nHost: x\r\n{JSON}Content-Length: 4194305\r\n\r\n"
+            ),
             (413, "body_too_large"),
         ),
     ] {
@@ -505,4 +525,37 @@ async fn idempotency_keys() {
         assert_eq!((status, &*got), (400, code), "{headers}");
     }
     assert_eq!(everything(&engine), before);
+}
+
+#[tokio::test]
+async fn an_encoded_body_is_told_so() {
+    let engine = five_accounts().await;
+    let before = everything(&engine);
+    let face = Setup::over(engine.clone()).start().await;
+    for encoding in ["gzip", "br", "identity, gzip"] {
+        let headers = format!("{JSON}Content-Encoding: {encoding}\r\n");
+        let (status, code, _) = send(&face, "/v1/transfers", &headers, b"\x1f\x8b".to_vec()).await;
+        let expected = (415, "content_encoding_unsupported");
+        assert_eq!((status, &*code), expected, "{encoding}");
+    }
+    let headers = format!("{JSON}Content-Encoding: identity\r\n");
+    let (status, code, _) = send(&face, "/v1/transfers", &headers, b"{".to_vec()).await;
+    assert_eq!((status, &*code), (400, "json_invalid"));
+    assert_eq!(everything(&engine), before);
+}
+
+#[tokio::test]
+async fn a_member_without_an_id_is_told_to_have_its_own() {
+    let face = Setup::over(five_accounts().await).start().await;
+    for command in [
+        r#"{"kind":"transfer","debit_account_id":"1","credit_account_id":"2","amount":1,"description":"x"}"#,
+        r#"{"kind":"void","pending_id":"01890a5d-ac96-774b-bcce-b302099a8057"}"#,
+    ] {
+        let body = format!("{{\"atomic\":true,\"commands\":[{command}]}}");
+        let headers = format!("{JSON}Idempotency-Key: one\r\n");
+        let (status, code, problem) = send(&face, "/v1/batches", &headers, body).await;
+        assert_eq!((status, &*code), (400, "id_missing"));
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("an id of its own"), "{detail}");
+    }
 }

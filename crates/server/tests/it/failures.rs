@@ -91,6 +91,14 @@ async fn each_unavailability_has_its_status() {
         check_all(&face, status, unavailable.code(), retry_after).await;
         let answer = face.post("/v1/transfers", body("/v1/transfers")).await;
         assert_eq!(answer.body["nothing_done"], unavailable.nothing_done());
+        // A read does nothing, and has no id.
+        for path in GETS.into_iter().chain(["/payments-summary"]) {
+            let answer = face.get(path).await;
+            assert_eq!(answer.problem(), (status, unavailable.code()), "{path}");
+            assert!(answer.body.get("nothing_done").is_none(), "{path}");
+            let detail = answer.body["detail"].as_str().unwrap();
+            assert!(!detail.contains("id"), "{path}: {detail}");
+        }
     }
     double.behave(Manner::Well);
     assert_eq!(face.transact(1, "c", 1, "x").await.status, 200);

@@ -18,15 +18,20 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::support::{Double, Manner, SystemClock};
 
-struct Node {
-    channel: Channel,
-    stop: oneshot::Sender<()>,
-    serving: JoinHandle<server::Stopped>,
+pub(crate) struct Node {
+    pub(crate) address: String,
+    pub(crate) channel: Channel,
+    pub(crate) stop: oneshot::Sender<()>,
+    pub(crate) serving: JoinHandle<server::Stopped>,
 }
 
-async fn node_with(engine: Arc<dyn Engine>, health: Arc<dyn Health>, limits: GrpcLimits) -> Node {
+pub(crate) async fn node_with(
+    engine: Arc<dyn Engine>,
+    health: Arc<dyn Health>,
+    limits: GrpcLimits,
+) -> Node {
     let listener = bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let address = format!("http://{}", listener.address());
+    let address = listener.address().to_string();
     let app = App {
         operations: None,
         engine,
@@ -43,8 +48,9 @@ async fn node_with(engine: Arc<dyn Engine>, health: Arc<dyn Health>, limits: Grp
     let timeout = Duration::from_secs(10);
     let serving = serve_grpc(listener, app, limits, None, shutdown, timeout);
     let serving = tokio::spawn(serving);
-    let channel = Channel::from_shared(address).unwrap();
+    let channel = Channel::from_shared(format!("http://{address}")).unwrap();
     Node {
+        address,
         channel: channel.connect().await.unwrap(),
         stop,
         serving,
@@ -55,7 +61,7 @@ async fn node(engine: Arc<dyn Engine>) -> Node {
     node_with(engine, Arc::new(AlwaysReady), GrpcLimits::default()).await
 }
 
-fn reference() -> Arc<ReferenceEngine> {
+pub(crate) fn reference() -> Arc<ReferenceEngine> {
     Arc::new(ReferenceEngine::new(Arc::new(SystemClock)))
 }
 
@@ -65,7 +71,7 @@ fn command(kind: v1::command::Command) -> v1::Command {
     }
 }
 
-fn open(id: &str) -> v1::Command {
+pub(crate) fn open(id: &str) -> v1::Command {
     command(v1::command::Command::OpenAccount(v1::OpenAccount {
         id: id.to_owned(),
         currency: "BRL".to_owned(),
@@ -73,7 +79,7 @@ fn open(id: &str) -> v1::Command {
     }))
 }
 
-fn transfer(id: u8, amount: u64) -> v1::Command {
+pub(crate) fn transfer(id: u8, amount: u64) -> v1::Command {
     command(v1::command::Command::Transfer(v1::MoveMoney {
         id: vec![id; 16],
         debit_account_id: "a".to_owned(),
@@ -84,7 +90,7 @@ fn transfer(id: u8, amount: u64) -> v1::Command {
     }))
 }
 
-fn submit(commands: Vec<v1::Command>) -> v1::SubmitRequest {
+pub(crate) fn submit(commands: Vec<v1::Command>) -> v1::SubmitRequest {
     let atomic_id = Vec::new();
     v1::SubmitRequest {
         batches: vec![v1::Batch {

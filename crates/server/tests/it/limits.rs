@@ -96,6 +96,7 @@ async fn an_answer_that_nobody_takes_is_given_up() {
     let engine = five_accounts().await;
     let mut setup = Setup::over(engine);
     setup.limits.idle_timeout = Duration::from_millis(300);
+    setup.limits.answer_timeout = Duration::from_millis(300);
     setup.limits.connections_max = 1;
     let face = setup.start().await;
     for _ in 0..1_000 {
@@ -166,13 +167,15 @@ async fn large_bodies_share_a_bounded_room() {
     };
     let (mut first, mut second) = (face.raw().await, face.raw().await);
     first.send(head(1_000_000)).await;
+    first.send(vec![b' '; 900_000]).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
-    second.send(head(100_000)).await;
+    second.send(head(400_000)).await;
+    second.send(vec![b' '; 400_000]).await;
     let answer = second.answer().await.unwrap();
     assert_eq!(answer.problem(), (503, "overloaded".to_owned()));
     assert_eq!(face.transact(1, "c", 1, "small ones").await.status, 200);
 
-    first.send(vec![b' '; 1_000_000]).await;
+    first.send(vec![b' '; 100_000]).await;
     let answer = first.answer().await.unwrap();
     assert_eq!(answer.problem(), (400, "json_invalid".to_owned()));
     first.send(head(1_000_000)).await;
@@ -244,4 +247,58 @@ async fn large_answers_share_a_bounded_room() {
         assert_within(started, 0, 10_000);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Room is taken as bytes arrive: who announces much and sends little takes none from others.
+#[tokio::test]
+async fn announced_bodies_take_no_room() {
+    let face = face(Limits::default()).await;
+    let mut greedy = Vec::new();
+    for framing in [
+        "Content-Length: 4194304\r\n",
+        "Transfer-Encoding: chunked\r\n",
+    ] {
+        for _ in 0..40 {
+            let mut raw = face.raw().await;
+            raw.send(format!(
+                "POST /v1/batches HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                 {framing}\r\n"
+            ))
+            .await;
+            raw.send("64\r\n{\"atomic\": false,").await;
+            raw.send(vec![b' '; 20]).await;
+            greedy.push(raw);
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let commands: Vec<_> = (0..1_000)
+        .map(|_| json!({"kind": "close_account", "account_id": "nobody"}))
+        .collect();
+    let batch = json!({"atomic": false, "commands": commands});
+    let answer = face.post("/v1/batches", batch).await;
+    assert_eq!(answer.status, 200, "{:?}", answer.body);
+}
+
+/// Who takes an answer byte by byte does not keep it for ever.
+#[tokio::test]
+async fn an_answer_as_a_whole_has_a_deadline() {
+    let engine = five_accounts().await;
+    let mut setup = Setup::over(engine);
+    setup.limits.answer_timeout = Duration::from_millis(500);
+    let face = setup.start().await;
+    for _ in 0..1_000 {
+        assert_eq!(face.transact(1, "c", 1, "0123456789").await.status, 200);
+    }
+    let mut slow = face.raw().await;
+    let request = "GET /v1/accounts/1/statement?limit=1000 HTTP/1.1\r\nHost: x\r\n\r\n";
+    // Until the sockets hold no more.
+    slow.send(request.repeat(200)).await;
+    let started = Instant::now();
+    let mut taken_bytes = 0;
+    while let Some(count) = slow.take_some(64 * 1024).await {
+        taken_bytes += count;
+        assert_within(started, 0, 15_000);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(taken_bytes > 0);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use server::{bind, install_metrics, serve_metrics};
+use server::{Hosts, bind, install_metrics, serve_metrics};
 
 use crate::support::{Face, Setup, five_accounts};
 
@@ -28,10 +28,15 @@ async fn requests_outcomes_and_connections_are_counted() {
     tokio::spawn(serve_metrics(
         listener,
         handle,
+        Hosts::local_and(Vec::new()),
         std::future::pending(),
         stop_timeout,
     ));
     let face = Setup::over(five_accounts().await).start().await;
+
+    let foreign = face.client.get(format!("http://{address}/metrics"));
+    let foreign = foreign.header("Host", "evil.example").send().await.unwrap();
+    assert_eq!(foreign.status(), 421, "no page reads the metrics");
 
     let text = scrape(&face, &address).await;
     assert!(
@@ -41,6 +46,10 @@ async fn requests_outcomes_and_connections_are_counted() {
     assert_eq!(face.transact(5, "c", 1, "x").await.status, 200);
     assert_eq!(face.transact(5, "d", 999_999_999, "x").await.status, 422);
     face.get("/v1/accounts/nobody").await;
+
+    let foreign = face.client.get(format!("http://{address}/metrics"));
+    let foreign = foreign.header("Host", "evil.example").send().await.unwrap();
+    assert_eq!(foreign.status(), 421, "no page reads the metrics");
 
     let text = scrape(&face, &address).await;
     for line in [

@@ -35,6 +35,39 @@ async fn a_balance_is_told_as_it_was() {
     assert_eq!(at("2500-01-01T00:00:00-05:00").await["balance"], 6);
 }
 
+/// Common clients cut times to microseconds: who asks by the transfer itself misses nothing.
+#[tokio::test]
+async fn a_balance_is_told_by_the_transfer_it_follows() {
+    let (face, _) = five().await;
+    let mut balance = 0;
+    for amount in 1..=3_u64 {
+        let id = crate::support::new_id();
+        let body = json!({
+            "id": id, "debit_account_id": "world:BRL", "credit_account_id": "1",
+            "amount": amount, "description": "x",
+        });
+        let transfer = face.post("/v1/transfers", body).await;
+        balance += amount;
+        let answer = face
+            .get(&format!("/v1/accounts/1/balance?after={id}"))
+            .await;
+        let expected = json!({
+            "account_id": "1", "at": transfer.body["timestamp"], "balance": balance,
+            "entry_number": amount,
+        });
+        assert_eq!((answer.status, answer.body), (200, expected));
+        let elsewhere = face
+            .get(&format!("/v1/accounts/2/balance?after={id}"))
+            .await;
+        assert_eq!(elsewhere.problem(), (422, "transfer_of_other_accounts"));
+    }
+    let id = crate::support::new_id();
+    let unknown = face
+        .get(&format!("/v1/accounts/1/balance?after={id}"))
+        .await;
+    assert_eq!(unknown.problem(), (404, "transfer_not_found"));
+}
+
 #[tokio::test]
 async fn not_every_account_and_time_will_do() {
     let (face, _) = five().await;

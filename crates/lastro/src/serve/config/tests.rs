@@ -25,6 +25,8 @@ fn options() -> Options {
         processor: Vec::new(),
         enable_purge: false,
         insecure: false,
+        // What most tests ask about is something else.
+        plaintext: true,
         config: None,
     }
 }
@@ -394,4 +396,94 @@ fn payments_are_dispatched_where_the_ledger_is() {
     assert!(asked("ledger").unwrap().payments.is_some());
     let error = asked("api").unwrap_err().to_string();
     assert!(error.contains("--processor"), "{error}");
+}
+
+#[test]
+fn nothing_leaves_unencrypted_beyond_loopback_unasked() {
+    type Asked = fn() -> Options;
+    let refused: [(Asked, &str); 7] = [
+        (|| api("ledger.example:1"), "--ledger-tls-ca"),
+        (|| api("10.0.0.1:1"), "--ledger-tls-ca"),
+        (
+            || database("postgres", "postgres://u:s3cret@db/x"),
+            "--database-ca",
+        ),
+        (
+            || database("postgres", "postgres://u:s3cret@127.0.0.1,db/x"),
+            "--database-ca",
+        ),
+        (
+            || database("postgres", "host=10.0.0.1 password=s3cret"),
+            "--database-ca",
+        ),
+        (
+            || database("write-behind", "postgres://u:s3cret@db/x"),
+            "--database-ca",
+        ),
+        (|| processor("http://pay.example"), "loopback"),
+    ];
+    for (options, way_out) in refused {
+        let error = Config::resolve(options()).unwrap_err().to_string();
+        assert!(error.contains("--plaintext"), "{error}");
+        assert!(error.contains(way_out), "{error}");
+        assert!(!error.contains("s3cret"), "{error}");
+        let plaintext = Options {
+            plaintext: true,
+            ..options()
+        };
+        let insecure = Options {
+            insecure: true,
+            ..options()
+        };
+        for asked in [plaintext, insecure] {
+            assert!(Config::resolve(asked).is_ok(), "{error}");
+        }
+    }
+    let admitted: [Asked; 9] = [
+        || api("localhost:1"),
+        || api("127.0.0.1:1"),
+        || api("[::1]:1"),
+        || api("unix:ledger.sock"),
+        || database("postgres", "postgres://u@127.0.0.1/x"),
+        || database("postgres", "postgres://u@%2Frun%2Fpostgresql/x"),
+        || database("postgres", "postgres://u@db/x?sslmode=require"),
+        || {
+            database(
+                "postgres",
+                "postgres://u@db/x?sslmode=verify-full&sslrootcert=ca.pem",
+            )
+        },
+        || processor("http://[::1]:8001"),
+    ];
+    for options in admitted {
+        let resolved = Config::resolve(options());
+        assert!(resolved.is_ok(), "{:#}", resolved.unwrap_err());
+    }
+}
+
+fn api(ledger: &str) -> Options {
+    Options {
+        role: Some("api".to_owned()),
+        ledger: Some(ledger.to_owned()),
+        plaintext: false,
+        ..options()
+    }
+}
+
+fn database(engine: &str, url: &str) -> Options {
+    Options {
+        engine: Some(engine.to_owned()),
+        database_url: Some(url.to_owned()),
+        redis_url: (engine == "write-behind").then(|| "redis://127.0.0.1".to_owned()),
+        plaintext: false,
+        ..options()
+    }
+}
+
+fn processor(url: &str) -> Options {
+    Options {
+        processor: vec![format!("other={url}")],
+        plaintext: false,
+        ..options()
+    }
 }

@@ -76,6 +76,15 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 }
 
+/// A member of a batch has no key of its own.
+fn of_member(problem: Problem) -> Problem {
+    if problem.code == "id_missing" {
+        errors::member_id_missing()
+    } else {
+        problem
+    }
+}
+
 /// One command of a batch. Its kind says which members it takes:
 ///
 /// - `transfer`: what `POST /v1/transfers` takes; with `timeout_s` it is pending
@@ -222,12 +231,13 @@ impl CommandRequest<'_> {
             reference: self.reference.clone(),
             timeout_s: self.timeout_s,
         };
-        request.command(&HeaderMap::new())
+        request.command(&HeaderMap::new()).map_err(of_member)
     }
 
     fn own_id(&self) -> Result<TransferId, Problem> {
         let id = self.id.as_ref().map(|id| &*id.0);
-        ids::transfer_id(id, &HeaderMap::new()).map(TransferId::from_u128)
+        let id = ids::transfer_id(id, &HeaderMap::new()).map_err(of_member)?;
+        Ok(TransferId::from_u128(id))
     }
 
     fn pending_id(&self) -> Result<TransferId, Problem> {

@@ -106,6 +106,14 @@ impl Raw {
         Some(RawAnswer { status, head, body })
     }
 
+    /// Takes some of what comes; `None` at the end.
+    pub(crate) async fn take_some(&mut self, bytes_max: usize) -> Option<usize> {
+        let mut bytes = vec![0; bytes_max];
+        let read = timeout(PATIENCE, self.socket.read(&mut bytes)).await;
+        let count = read.expect("bytes or an end").unwrap_or(0);
+        (count > 0).then_some(count)
+    }
+
     /// Waits until the other side closes; `true` when nothing more came before.
     pub(crate) async fn closed(&mut self) -> bool {
         loop {

@@ -1,0 +1,76 @@
+//! Which commands a caller of this face may give.
+//!
+//! Engines expire, and dispatchers send, settle, release and refuse payments, in the process that
+//! has the ledger: such a command from elsewhere is nobody's who may give it.
+
+use std::time::Duration;
+
+use ledger::Command;
+use throttle::Throttle;
+
+use super::limits::GrpcCommands;
+use super::status::Status;
+
+/// What is asked before commands are given to the engine.
+pub(super) struct Permits {
+    commands: GrpcCommands,
+    is_purge_enabled: bool,
+    warnings: Throttle,
+}
+
+impl Permits {
+    pub(super) fn new(commands: GrpcCommands, is_purge_enabled: bool) -> Self {
+        Self {
+            commands,
+            is_purge_enabled,
+            warnings: Throttle::new(Duration::from_secs(10)),
+        }
+    }
+
+    /// Whether callers may give all of these.
+    pub(super) fn check<'a>(
+        &self,
+        mut commands: impl Iterator<Item = &'a Command>,
+    ) -> Result<(), Status> {
+        let Some(denied) = commands.find(|command| !self.admits(command)) else {
+            return Ok(());
+        };
+        let name = denied.name();
+        let why = match denied {
+            Command::PurgePayments => "this ledger was started without --enable-purge",
+            _ => "only the ledger's own process gives it",
+        };
+        if let Some(held_back) = self.warnings.pass() {
+            tracing::warn!(
+                command = name,
+                held_back,
+                "a gRPC call was denied: it has a {name}, and {why}"
+            );
+        }
+        let detail = format!("{name} is not for callers: {why}; nothing of the call was done");
+        Err(Status::denied(detail))
+    }
+
+    fn admits(&self, command: &Command) -> bool {
+        match (self.commands, command) {
+            (GrpcCommands::All, _) => true,
+            (GrpcCommands::OfCallers, command) => match command {
+                Command::OpenAccount(_)
+                | Command::ChangeLimit { .. }
+                | Command::CloseAccount { .. }
+                | Command::Transfer(_)
+                | Command::Pend { .. }
+                | Command::Post { .. }
+                | Command::Void { .. }
+                | Command::AcceptPayment(_)
+                | Command::ResolvePayment(_) => true,
+                Command::PurgePayments => self.is_purge_enabled,
+                Command::Expire { .. }
+                | Command::SendPayment { .. }
+                | Command::SettlePayment { .. }
+                | Command::ReleasePayment { .. }
+                | Command::RefusePayment { .. } => false,
+            },
+        }
+    }
+}
