@@ -122,6 +122,7 @@ impl Problem {
             Unavailable::StorageFull | Unavailable::StorageFailed => {
                 "the storage of the ledger fails; ask again later"
             }
+            Unavailable::ClockJumped => "the ledger's clock has jumped; ask again later",
             Unavailable::StorageDamaged => "what was to be read is damaged",
             Unavailable::NotSupported => "the engine behind this ledger does not do that",
         };
