@@ -44,7 +44,7 @@ impl Method {
     }
 }
 
-const CODES: [GrpcCode; 10] = [
+const CODES: [GrpcCode; 11] = [
     GrpcCode::Ok,
     GrpcCode::Cancelled,
     GrpcCode::InvalidArgument,
