@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use engine_write_behind::{Options, Origin, WriteBehindEngine, verify};
+use engine_write_behind::{OpenError, Options, Origin, WriteBehindEngine, verify};
 use ledger::{Command, Engine, TransferId, Unavailable, UsedTransfer};
 use testkit::bank::{Drawer, in_seconds, open_accounts, submit_one};
 use testkit::servers::{Postgres, Redis, ServerOptions};
@@ -274,5 +274,42 @@ fn an_answer_that_is_not_understood_is_an_unknown_outcome() {
         way.garble(false);
         let again = submit_one(&node, command, in_seconds(20)).await.unwrap();
         assert!(again.replayed, "{again:?}");
+    });
+}
+
+#[test]
+fn whoever_rebuilt_redis_while_another_one_took_over_opens_nothing() {
+    run(async {
+        let (postgres, redis) = (Postgres::start().unwrap(), redis());
+        let first = node(redis.port(), &postgres.url()).await;
+        open_accounts(&first).await;
+        let kept = write(&first, 0..5).await;
+        wait_until_persisted(&first).await;
+        drop(first);
+        redis.command(&["FLUSHALL"]).unwrap();
+        let ask = |what: &str| postgres.psql(what).unwrap().trim().to_owned();
+        let epochs = "SELECT count(*) FROM lastro_behind.epochs";
+        let epochs_before = ask(epochs);
+        // The rebuild has begun, and every question to Redis takes its time.
+        let slow = Relay::to(redis.port(), Duration::from_millis(100));
+        let redis_url = format!("redis://127.0.0.1:{}", slow.port());
+        let database_url = postgres.url();
+        let opening = tokio::spawn(async move {
+            WriteBehindEngine::open(&redis_url, &database_url, Options::default()).await
+        });
+        wait_for("the rebuild", || ask(epochs) != epochs_before).await;
+        // As another node does that found the lock free.
+        ask(
+            "INSERT INTO lastro_behind.epochs VALUES (99, '00000063aaaaaaaa');
+            UPDATE lastro_behind.ledger SET epoch = '00000063aaaaaaaa'",
+        );
+        let opened = opening.await.unwrap();
+        assert!(
+            matches!(opened, Err(OpenError::Busy)),
+            "{:?}",
+            opened.map(|opened| opened.1)
+        );
+        let second = node(redis.port(), &postgres.url()).await;
+        check_kept(&second, &kept).await;
     });
 }
