@@ -2,10 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 /// Leads nowhere.
 const NOWHERE: u16 = 0;
@@ -55,7 +57,7 @@ impl Relay {
     /// From now on it leads there; what there was is closed.
     pub(crate) fn switch(&self, target: u16) {
         self.shared.target.store(target, Ordering::SeqCst);
-        for stream in self.shared.streams.lock().unwrap().drain(..) {
+        for stream in self.shared.streams.lock().drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
@@ -75,7 +77,7 @@ fn pass(shared: &Arc<Shared>, near: TcpStream, far: TcpStream) {
     for stream in [&near, &far] {
         stream.set_nodelay(true).unwrap();
         let known = stream.try_clone().unwrap();
-        shared.streams.lock().unwrap().push(known);
+        shared.streams.lock().push(known);
     }
     let back = (far.try_clone().unwrap(), near.try_clone().unwrap());
     for (mut from, mut to, is_back) in [(near, far, false), (back.0, back.1, true)] {
