@@ -59,6 +59,13 @@ const TOOLS: &[Tool] = &[
         reason: "it drives the baseline of `bench`",
     },
     Tool {
+        program: "pgbouncer",
+        folders: SYSTEM_FOLDERS,
+        debian: &["pgbouncer"],
+        pypi: &[],
+        reason: "tests put it between the server and PostgreSQL",
+    },
+    Tool {
         program: "redis-server",
         folders: SYSTEM_FOLDERS,
         debian: &["redis-server"],

@@ -16,6 +16,10 @@ const SOURCES: &[(&str, &str)] = &[
         "on Debian or Ubuntu `apt-get install postgresql postgresql-contrib`",
     ),
     (
+        "pgbouncer",
+        "on Debian or Ubuntu `apt-get install pgbouncer`",
+    ),
+    (
         "redis-server",
         "version 7 or later, on Debian or Ubuntu `apt-get install redis-server`",
     ),

@@ -1,4 +1,4 @@
-//! Real servers for tests: PostgreSQL, Redis, nginx, HAProxy and Envoy, on free ports of loopback.
+//! Real servers for tests: PostgreSQL, PgBouncer, Redis, nginx, HAProxy and Envoy, on free ports of loopback.
 //!
 //! Each has a temporary folder of its own, is ready when its start returns, and is killed with all
 //! its children when it is dropped; a guardian does the same when the test's process dies without
@@ -14,6 +14,7 @@
 
 mod find;
 mod options;
+mod pgbouncer;
 mod ports;
 mod postgres;
 mod process;
@@ -26,6 +27,7 @@ mod user;
 
 pub use find::program;
 pub use options::ServerOptions;
+pub use pgbouncer::PgBouncer;
 pub use ports::free_port;
 pub use postgres::Postgres;
 pub use process::{ServerProcess, StopSignal};
