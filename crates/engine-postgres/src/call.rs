@@ -4,19 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::Pool;
 use ledger::{Batch, Outcome, Unavailable};
 
 use crate::apply::apply;
+use crate::durability::{Durability, Watched};
 use crate::error::Failure;
 use crate::keys::Keys;
-use crate::known::Known;
 use crate::load::{EXPIRED_MAX, load};
 use crate::metrics;
-use crate::pool::Lease;
+use crate::pool::{Lease, Pool};
 use crate::rows::Rows;
 use crate::snapshot::Snapshot;
 use crate::write::write_and_commit;
+
+/// Ends a transaction that has written nothing: what it read under locks is committed as safely as
+/// what is written.
+const COMMIT: &str = "COMMIT";
+/// Likewise where nothing was locked: a commit waits for a standby only if it has something to say.
+const COMMIT_AFTER: &str = "SELECT pg_logical_emit_message(true, 'lastro', ''); COMMIT";
 
 /// How long to wait before another attempt: twice as long every time, up to the second.
 const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
@@ -27,10 +32,11 @@ const STRIPES_COUNT: u16 = 16;
 #[derive(Clone)]
 pub(crate) struct Store {
     pub(crate) pool: Pool,
-    known: Arc<Known>,
     stripe: Arc<AtomicU16>,
     /// Whether the database answered when it was last looked for expiries.
     pub(crate) answers: Arc<AtomicBool>,
+    /// What its commits wait for.
+    pub(crate) durability: Arc<Watched>,
 }
 
 /// What became of an attempt.
@@ -42,15 +48,22 @@ enum Attempt {
     Expired(Keys),
 }
 
+/// Why a call was not answered.
+enum Unanswered {
+    Unavailable(Unavailable),
+    /// One of several requests is the reason; nothing was done.
+    Apart,
+}
+
 impl Store {
-    pub(crate) fn new(pool: Pool) -> Self {
+    pub(crate) fn new(pool: Pool, durability: Durability) -> Self {
         // Nodes begin at different stripes, so that they seldom meet.
         let first = u16::try_from(std::process::id() % u32::from(STRIPES_COUNT));
         Self {
             pool,
-            known: Arc::default(),
             stripe: Arc::new(AtomicU16::new(first.unwrap_or(0))),
             answers: Arc::new(AtomicBool::new(true)),
+            durability: Arc::new(Watched::new(durability)),
         }
     }
 
@@ -60,17 +73,47 @@ impl Store {
         batches: &[Batch],
         deadline: Instant,
     ) -> Result<Vec<Vec<Outcome>>, Unavailable> {
+        match self.call_as(batches, false, deadline).await {
+            Ok(outcomes) => Ok(outcomes),
+            Err(Unanswered::Unavailable(unavailable)) => Err(unavailable),
+            Err(Unanswered::Apart) => unreachable!("one request is not told apart"),
+        }
+    }
+
+    /// Likewise for the batches of several requests: `None` where one of them keeps the others from
+    /// being answered, by what is damaged or by how much it has to expire first. Nothing was done.
+    pub(crate) async fn call_together(
+        &self,
+        batches: &[Batch],
+        deadline: Instant,
+    ) -> Option<Result<Vec<Vec<Outcome>>, Unavailable>> {
+        match self.call_as(batches, true, deadline).await {
+            Ok(outcomes) => Some(Ok(outcomes)),
+            Err(Unanswered::Unavailable(unavailable)) => Some(Err(unavailable)),
+            Err(Unanswered::Apart) => {
+                metrics::retry_apart();
+                None
+            }
+        }
+    }
+
+    async fn call_as(
+        &self,
+        batches: &[Batch],
+        together: bool,
+        deadline: Instant,
+    ) -> Result<Vec<Vec<Outcome>>, Unanswered> {
         let mut keys = Keys::of(batches);
         let [mut pause, pause_max] = PAUSES;
         // Whether an attempt before may have been committed: then no later one's failure means that
         // nothing was done.
         let mut may_be_committed = false;
         let unavailable = |reason: Unavailable, may_be_committed| {
-            if may_be_committed {
+            Unanswered::Unavailable(if may_be_committed {
                 reason.after_unknown_attempt()
             } else {
                 reason
-            }
+            })
         };
         loop {
             let failure = match self.attempt_by(batches, keys, deadline).await {
@@ -84,12 +127,21 @@ impl Store {
                 Ok(Attempt::Expired(_)) if Instant::now() >= deadline => {
                     return Err(unavailable(Unavailable::Overloaded, may_be_committed));
                 }
+                Ok(Attempt::Expired(_)) if together && !may_be_committed => {
+                    return Err(Unanswered::Apart);
+                }
                 Ok(Attempt::Expired(same)) => {
                     keys = same;
                     continue;
                 }
                 Err(failure) => failure,
             };
+            if failure.is_of_an_older_plan() {
+                self.pool.manager().doubt.retire();
+            }
+            if together && !may_be_committed && failure.is_of_content() {
+                return Err(Unanswered::Apart);
+            }
             may_be_committed |= matches!(failure, Failure::CommitUnknown);
             let again = match &failure {
                 // Under their ids the commands answer again what they answered first.
@@ -124,7 +176,11 @@ impl Store {
             return Ok(Attempt::Wider(snapshot.keys));
         }
         let committed = if snapshot.changed.is_empty() {
-            end(lease, "COMMIT", deadline).await
+            let commit = match snapshot.is_read_unlocked() {
+                true => COMMIT_AFTER,
+                false => COMMIT,
+            };
+            end(lease, commit, deadline).await
         } else {
             let rows = Rows::of(&snapshot);
             let stripe = self.stripe.fetch_add(1, Ordering::Relaxed) % STRIPES_COUNT;
@@ -148,8 +204,8 @@ impl Store {
         batches: &[Batch],
         keys: Keys,
     ) -> Result<(Snapshot, Option<Vec<Vec<Outcome>>>), Failure> {
-        let mut snapshot = load(lease, keys, &self.known).await?;
-        self.known.exchange(&mut snapshot);
+        let mut snapshot = load(lease, keys, &lease.client().known).await?;
+        lease.client().known.exchange(&mut snapshot);
         if snapshot.due.len() >= EXPIRED_MAX {
             apply(&mut snapshot, []);
             return Ok((snapshot, None));
@@ -164,8 +220,9 @@ async fn end(lease: Lease, statement: &str, deadline: Instant) -> Result<(), Fai
     tokio::time::timeout_at(deadline.into(), ended)
         .await
         .map_err(|_| Failure::Late)??;
+    let committed = lease.committed();
     lease.done();
-    Ok(())
+    committed
 }
 
 /// An error with its causes.

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::Object;
 use futures_util::future::{join, try_join};
 use ledger::{
     Answer, Claims, ClaimsLease, DueQuery, HealthReport, HealthTurn, Payment, ProcessorName,
@@ -27,6 +26,7 @@ use uuid::Uuid;
 
 use crate::call::{Chain, Store};
 use crate::codec::{time, used_payment, uuid};
+use crate::connect::Session;
 use crate::error::Failure;
 use crate::pool::Lease as Connection;
 
@@ -162,6 +162,8 @@ impl PaymentClaims {
             held.number += 1;
         }
         let number = self.held.lock().number;
+        // A lease that a failover may take back is none.
+        connection.committed()?;
         connection.done();
         self.end_others();
         let until = Some(asked_at + self.lasts);
@@ -306,7 +308,7 @@ async fn end_over(store: &Store, deadline: Instant) -> Result<(), Failure> {
 }
 
 /// Ends a lease, and frees what was claimed under it.
-async fn end(client: &Object, id: Uuid, is_own: bool) -> Result<(), Failure> {
+async fn end(client: &Session, id: Uuid, is_own: bool) -> Result<(), Failure> {
     let (end, free) = try_join(client.prepare_cached(END), client.prepare_cached(FREE)).await?;
     // Polled, and so sent, in this order; where one fails the commit is made a rollback.
     let end_parameters: [&(dyn ToSql + Sync); 2] = [&id, &is_own];
@@ -326,7 +328,7 @@ async fn end(client: &Object, id: Uuid, is_own: bool) -> Result<(), Failure> {
 }
 
 async fn query(
-    client: &Object,
+    client: &Session,
     statement: &str,
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<Row>, Failure> {

@@ -16,6 +16,27 @@ use uuid::Uuid;
 
 use crate::error::Failure;
 
+/// The columns of a limited account, by name: a column that a newer version adds does not change what
+/// is answered to an older one.
+macro_rules! account_columns {
+    () => {
+        "account.account_id, account.currency, account.credit_limit, account.credit_limit_opened, \
+         account.debits_posted, account.credits_posted, account.debits_pending, \
+         account.credits_pending, account.entry_count, account.closed, account.opened_at, \
+         account.newest_at"
+    };
+}
+
+/// Likewise, of a stripe of an unlimited one.
+macro_rules! stripe_columns {
+    () => {
+        "account_id, stripe, currency, opened_at, debits_posted, credits_posted, debits_pending, \
+         credits_pending"
+    };
+}
+
+pub(crate) use {account_columns, stripe_columns};
+
 /// Bytes of the journal's own format.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     // Serializing plain data into memory cannot fail.

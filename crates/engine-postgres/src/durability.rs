@@ -2,9 +2,16 @@
 
 use std::fmt;
 
-use tokio_postgres::Client;
+use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::error::OpenError;
+use tokio_postgres::Row;
+
+use crate::error::Failure;
+
+/// The settings that decide it, as text.
+pub(crate) const SETTINGS: &str = "
+    SELECT current_setting('fsync'), current_setting('full_page_writes'),
+        current_setting('synchronous_commit')";
 
 /// What an answered write survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,17 +35,62 @@ impl Durability {
         }
     }
 
-    /// By the settings of this session.
-    pub(crate) async fn of(client: &Client) -> Result<Self, OpenError> {
-        let settings = "SELECT current_setting('fsync')::boolean
-                AND current_setting('full_page_writes')::boolean,
-            current_setting('synchronous_commit') <> 'off'";
-        let row = client.query_one(settings, &[]).await?;
-        Ok(match (row.try_get(0)?, row.try_get(1)?) {
-            (false, _) => Self::Unsafe,
-            (true, false) => Self::Delayed,
-            (true, true) => Self::Disk,
-        })
+    /// By the settings `fsync`, `full_page_writes` and `synchronous_commit`.
+    pub(crate) fn by(fsync: &str, full_page_writes: &str, synchronous_commit: &str) -> Self {
+        match (fsync, full_page_writes, synchronous_commit) {
+            ("on", "on", "off") => Self::Delayed,
+            ("on", "on", _) => Self::Disk,
+            _ => Self::Unsafe,
+        }
+    }
+
+    /// By a row of [`SETTINGS`].
+    pub(crate) fn of(row: &Row) -> Result<Self, Failure> {
+        Ok(Self::by(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
+    }
+}
+
+/// What was last seen of it: an operator, or a failover, may change it at any time.
+#[derive(Debug)]
+pub(crate) struct Watched(AtomicU8);
+
+impl Watched {
+    pub(crate) fn new(durability: Durability) -> Self {
+        Self(AtomicU8::new(number(durability)))
+    }
+
+    pub(crate) fn now(&self) -> Durability {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Durability::Disk,
+            1 => Durability::Delayed,
+            _ => Durability::Unsafe,
+        }
+    }
+
+    pub(crate) fn see(&self, durability: Durability) {
+        let before = self.now();
+        self.0.store(number(durability), Ordering::Relaxed);
+        if durability == before {
+            return;
+        }
+        if durability == Durability::Disk {
+            tracing::warn!(%before, %durability, "the database's durability was changed");
+        } else {
+            tracing::error!(
+                %before,
+                %durability,
+                "the database's durability was changed: answered writes may be lost by a crash; \
+                 set fsync, full_page_writes and synchronous_commit on"
+            );
+        }
+    }
+}
+
+const fn number(durability: Durability) -> u8 {
+    match durability {
+        Durability::Disk => 0,
+        Durability::Delayed => 1,
+        Durability::Unsafe => 2,
     }
 }
 

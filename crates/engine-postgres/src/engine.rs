@@ -11,7 +11,6 @@ use ledger::{
 };
 use tokio::task::JoinHandle;
 
-use crate::behind;
 use crate::call::Store;
 use crate::claims::PaymentClaims;
 use crate::durability::Durability;
@@ -19,7 +18,8 @@ use crate::error::OpenError;
 use crate::expiry;
 use crate::metrics::Metrics;
 use crate::migrate::{self, Migrated};
-use crate::pool::{Options, connect, pool};
+use crate::open::OpenedFor;
+use crate::pool::{Options, connect};
 use crate::queue::{Answered, Calls, Queue};
 
 /// The rules over PostgreSQL. Any number of nodes may share one database.
@@ -30,7 +30,6 @@ pub struct PostgresEngine {
     store: Store,
     queue: Queue<Measured>,
     expiry: JoinHandle<()>,
-    durability: Durability,
 }
 
 /// The store, as the metrics see it.
@@ -52,6 +51,15 @@ impl Calls for Measured {
         answered
     }
 
+    async fn call_together(&self, batches: &[Batch], deadline: Instant) -> Option<Answered> {
+        let began = Instant::now();
+        self.metrics.pool(&self.store.pool);
+        let answered = self.store.call_together(batches, deadline).await?;
+        let commands_count = batches.iter().map(|batch| batch.commands().len()).sum();
+        self.metrics.call(commands_count, began.elapsed());
+        Some(answered)
+    }
+
     fn waiting(&self, bytes: usize) {
         self.metrics.queue_bytes(bytes);
     }
@@ -64,16 +72,7 @@ impl PostgresEngine {
     ///
     /// See [`OpenError`].
     pub async fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
-        let mut client = connect(url, options).await?;
-        behind::refuse(&client).await?;
-        if options.migrate {
-            migrate::run(&mut client).await?;
-        } else {
-            migrate::check(&client).await?;
-        }
-        let durability = Durability::of(&client).await?;
-        drop(client);
-        let store = Store::new(pool(url, options)?);
+        let store = Store::open(url, options, OpenedFor::Engine).await?;
         let measured = Measured {
             store: store.clone(),
             metrics: Metrics::new(),
@@ -85,14 +84,13 @@ impl PostgresEngine {
             store,
             queue,
             expiry,
-            durability,
         })
     }
 
-    /// What an answer waits for, by the database's settings when the engine was opened.
+    /// What an answer waits for, by the database's settings when they were last seen.
     #[must_use]
-    pub const fn durability(&self) -> Durability {
-        self.durability
+    pub fn durability(&self) -> Durability {
+        self.store.durability.now()
     }
 
     /// The claims of a node that dispatches payments, under leases that last so long.

@@ -1,8 +1,58 @@
 //! What can go wrong between a node and the database, and what to do about it.
 
-use deadpool_postgres::PoolError;
+use std::error::Error as _;
+use std::io;
+use std::time::Duration;
+
+use deadpool::managed::PoolError;
 use ledger::Unavailable;
 use tokio_postgres::error::SqlState;
+
+use crate::connect::chain;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The database refused, or the connection ended.
+    #[error("the database does not answer")]
+    Database(#[from] tokio_postgres::Error),
+    /// The host accepted a connection, or not even that, and said nothing more.
+    #[error("it is silent: no connection in {0:?}")]
+    Silent(Duration),
+    /// The host's name leads nowhere.
+    #[error("the name {0} cannot be looked up")]
+    Name(String, #[source] io::Error),
+    /// Texts would not come back as they went in.
+    #[error(
+        "the database's encoding is {0}, and Lastro needs UTF8: create it with \
+         `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`"
+    )]
+    Encoding(String),
+    /// What is between drops what a connection has to be like.
+    #[error(
+        "the connection is not as it has to be: {0}. Something between drops what is set when a \
+         connection is made: connect directly, or through a pooler that keeps a session to one \
+         server (PgBouncer: pool_mode = session, ignore_startup_parameters = options)"
+    )]
+    Settings(String),
+    /// Every transaction of a connection may be over another one of the server's.
+    #[error(
+        "a pooler between gives each transaction another session of the database, and what is \
+         prepared, locked or set would be elsewhere: connect directly, or use a pooler that keeps a \
+         session to one server (PgBouncer: pool_mode = session)"
+    )]
+    Pooled,
+    /// Of several hosts none will do.
+    #[error("no host of the database will do: {}", each(.0))]
+    Hosts(Vec<(String, ConnectError)>),
+}
+
+fn each(failures: &[(String, ConnectError)]) -> String {
+    let each = failures
+        .iter()
+        .map(|(place, failure)| format!("{place}: {}", chain(failure)));
+    each.collect::<Vec<_>>().join("; ")
+}
 
 /// Why the engine could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -10,18 +60,31 @@ pub enum OpenError {
     /// The connection string is none.
     #[error("the database's URL is not understood")]
     Url(#[source] tokio_postgres::Error),
+    /// Something in it is not, or cannot be honoured.
+    #[error("the database's URL: {0}")]
+    Parameter(String),
     /// Connections cannot be encrypted as it was asked for.
     #[error("no encrypted connection to the database: {0}")]
     Tls(String),
     /// The pool could not be made.
     #[error("the connection pool could not be made")]
-    Pool(#[from] deadpool_postgres::BuildError),
+    Pool(#[from] deadpool::managed::BuildError),
     /// The database could not be asked.
     #[error("the database does not answer")]
     Database(#[from] tokio_postgres::Error),
     /// No connection could be had.
     #[error("there is no connection to the database")]
-    Connection(#[from] PoolError),
+    Connection(#[from] ConnectError),
+    /// What the URL's user may not do.
+    #[error("the database's user {user} lacks rights: {missing}. Give them with `{grant}`")]
+    Rights {
+        /// Who.
+        user: String,
+        /// What is missing.
+        missing: String,
+        /// What an administrator does about it.
+        grant: String,
+    },
     /// Another version of Lastro has been here.
     #[error(
         "the database is at migration {found}, this version knows {known}: use a newer version"
@@ -56,7 +119,7 @@ pub enum Failure {
     Database(#[from] tokio_postgres::Error),
     /// There is no connection.
     #[error(transparent)]
-    Pool(#[from] PoolError),
+    Pool(#[from] PoolError<ConnectError>),
     /// The attempt took longer than the caller waits.
     #[error("the deadline passed")]
     Late,
@@ -75,19 +138,52 @@ impl Failure {
         match self {
             Self::Pool(_) => true,
             Self::Database(error) => match error.code() {
-                Some(code) => is_passing(code),
+                Some(code) => is_passing(code) || self.is_of_an_older_plan(),
                 // No answer of the server's: the connection is gone.
-                None => true,
+                None => !self.is_of_content(),
             },
             Self::Late | Self::CommitUnknown | Self::Damaged(_) => false,
         }
+    }
+
+    /// Whether something in what was asked for, or in what is stored of it, is the reason: others
+    /// that were asked for with it may be answered. Nothing was done.
+    #[must_use]
+    pub fn is_of_content(&self) -> bool {
+        let error = match self {
+            Self::Damaged(_) => return true,
+            Self::Database(error) => error,
+            _ => return false,
+        };
+        let Some(code) = error.code() else {
+            // Of what has no code, only the connection's end is not about a value.
+            let is_of_io = error
+                .source()
+                .is_some_and(|source| source.is::<io::Error>());
+            return error.source().is_some() && !is_of_io;
+        };
+        let class = code.code().get(..2).unwrap_or_default();
+        *code != SqlState::UNIQUE_VIOLATION && ["22", "23", "54", "XX"].contains(&class)
+    }
+
+    /// Whether what was prepared is of before a change of the tables.
+    #[must_use]
+    pub fn is_of_an_older_plan(&self) -> bool {
+        let Self::Database(error) = self else {
+            return false;
+        };
+        let stale = [
+            SqlState::FEATURE_NOT_SUPPORTED,
+            SqlState::INVALID_SQL_STATEMENT_NAME,
+        ];
+        error.code().is_some_and(|code| stale.contains(code))
     }
 
     /// What the caller is told.
     #[must_use]
     pub fn unavailable(&self) -> Unavailable {
         match self {
-            Self::Damaged(_) => Unavailable::StorageDamaged,
+            failure if failure.is_of_content() => Unavailable::StorageDamaged,
             Self::Late => Unavailable::Timeout,
             Self::Database(error) if error.code() == Some(&SqlState::DISK_FULL) => {
                 Unavailable::StorageFull
@@ -108,8 +204,11 @@ fn is_passing(code: &SqlState) -> bool {
         SqlState::READ_ONLY_SQL_TRANSACTION,
         SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
     ];
+    // A role's bound for whole transactions, known from version 17 on.
+    let is_too_long = code.code() == "25P04";
     let class = code.code().get(..2).unwrap_or_default();
     conflicts.contains(code)
+        || is_too_long
         || ["08", "57"].contains(&class)
         || (class == "53" && *code != SqlState::DISK_FULL)
 }

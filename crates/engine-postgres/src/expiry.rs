@@ -1,13 +1,19 @@
-//! The timer that expires what no command touches. Several nodes may do it at once: each pending
-//! transfer's accounts are locked before its state is read, so that it expires once.
+//! The timer that expires what no command touches, and looks what commits wait for. Several nodes may
+//! do it at once: each pending transfer's accounts are locked before its state is read, so that it
+//! expires once. What cannot be read keeps nothing else from expiring: it is left for a minute.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use ledger::{Batch, Command, TransferId};
+use futures_util::future::try_join;
+use ledger::{Batch, Command, TransferId, Unavailable};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::call::{Chain, Store};
+use crate::codec::uuid;
+use crate::durability::{self, Durability};
 use crate::error::Failure;
 use crate::load::EXPIRED_MAX;
 use crate::pool::Lease;
@@ -16,16 +22,25 @@ use crate::pool::Lease;
 const INTERVAL: Duration = Duration::from_millis(500);
 /// How long one look may take.
 const BOUND: Duration = Duration::from_secs(2);
+/// How long what cannot be read is left alone.
+const DAMAGED_PAUSE: Duration = Duration::from_secs(60);
+/// How much of that is remembered.
+const DAMAGED_MAX: usize = 10_000;
 
 pub(crate) const DUE: &str = "
-    SELECT transfer_id FROM lastro.pendings WHERE expires_at <= lastro.now_ns()
+    SELECT transfer_id FROM lastro.pendings
+    WHERE expires_at <= lastro.now_ns() AND NOT transfer_id = ANY ($2)
     ORDER BY expires_at LIMIT $1";
+
+/// What could not be expired, and until when it is left alone.
+type Damaged = BTreeMap<TransferId, Instant>;
 
 /// Looks for due expiries for ever.
 pub(crate) async fn run(store: Store) {
+    let mut damaged = Damaged::new();
     loop {
         tokio::time::sleep(INTERVAL).await;
-        let expired = expire(&store).await;
+        let expired = expire(&store, &mut damaged).await;
         store.answers.store(expired.is_ok(), Ordering::Relaxed);
         if let Err(failure) = expired {
             tracing::debug!(error = %Chain(&failure), "due expiries wait");
@@ -33,29 +48,66 @@ pub(crate) async fn run(store: Store) {
     }
 }
 
-async fn expire(store: &Store) -> Result<(), Failure> {
-    let deadline = Instant::now() + BOUND;
-    let found = tokio::time::timeout_at(deadline.into(), due(store, deadline));
-    let commands = found.await.map_err(|_| Failure::Late)??;
-    if let Ok(batch) = Batch::independent(commands) {
-        // What fails is found again the next time.
-        let _ = store.call(&[batch], deadline).await;
+async fn expire(store: &Store, damaged: &mut Damaged) -> Result<(), Failure> {
+    let now = Instant::now();
+    damaged.retain(|_, until| *until > now);
+    let deadline = now + BOUND;
+    let found = tokio::time::timeout_at(deadline.into(), due(store, damaged, deadline));
+    let mut parts = vec![found.await.map_err(|_| Failure::Late)??];
+    while let Some(mut ids) = parts.pop() {
+        let commands = ids.iter().map(|id| Command::Expire { pending_id: *id });
+        let Ok(batch) = Batch::independent(commands.collect()) else {
+            continue;
+        };
+        // What else fails is found again the next time.
+        if store.call(&[batch], deadline).await != Err(Unavailable::StorageDamaged) {
+            continue;
+        }
+        match ids.as_slice() {
+            [id] if damaged.len() < DAMAGED_MAX => {
+                tracing::error!(
+                    transfer = %id,
+                    "a pending transfer that is due cannot be expired: it, or another of its \
+                     accounts, cannot be read; its money stays reserved. Run `lastro verify`"
+                );
+                damaged.insert(*id, Instant::now() + DAMAGED_PAUSE);
+            }
+            [_] => {}
+            _ => {
+                parts.push(ids.split_off(ids.len() / 2));
+                parts.push(ids);
+            }
+        }
     }
     Ok(())
 }
 
-async fn due(store: &Store, deadline: Instant) -> Result<Vec<Command>, Failure> {
+async fn due(
+    store: &Store,
+    damaged: &Damaged,
+    deadline: Instant,
+) -> Result<Vec<TransferId>, Failure> {
     let lease = Lease::take(&store.pool, deadline).await?;
     let client = lease.client();
-    let statement = client.prepare_cached(DUE).await?;
+    let (statement, settings) = try_join(
+        client.prepare_cached(DUE),
+        client.prepare_cached(durability::SETTINGS),
+    )
+    .await?;
     let count_max = i64::try_from(EXPIRED_MAX).unwrap_or(i64::MAX);
-    let rows = client.query(&statement, &[&count_max]).await?;
+    let damaged: Vec<Uuid> = damaged.keys().map(|id| uuid(id.to_u128())).collect();
+    let parameters: [&(dyn ToSql + Sync); 2] = [&count_max, &damaged];
+    let (rows, settings) = try_join(
+        client.query(&statement, &parameters),
+        client.query_one(&settings, &[]),
+    )
+    .await?;
     lease.done();
+    store.durability.see(Durability::of(&settings)?);
     rows.iter()
         .map(|row| {
             let id: Uuid = row.try_get("transfer_id")?;
-            let pending_id = TransferId::from_u128(id.as_u128());
-            Ok(Command::Expire { pending_id })
+            Ok(TransferId::from_u128(id.as_u128()))
         })
         .collect()
 }

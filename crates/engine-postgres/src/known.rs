@@ -1,5 +1,5 @@
 //! The unlimited accounts that are open, without their totals. Once opened they stay as they are, so
-//! that they are read once.
+//! that each connection reads them once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 
 use crate::snapshot::Snapshot;
 
-/// Those that this node has seen committed.
+/// Those that a connection has seen committed.
 #[derive(Debug, Default)]
 pub(crate) struct Known(RwLock<BTreeMap<AccountId, Account>>);
 

@@ -31,11 +31,14 @@
     clippy::cast_sign_loss
 )]
 
+mod address;
 mod apply;
 mod behind;
 mod call;
+mod certificates;
 mod claims;
 mod codec;
+mod connect;
 mod durability;
 mod engine;
 mod error;
@@ -45,13 +48,16 @@ mod known;
 mod load;
 mod metrics;
 mod migrate;
+mod open;
 mod pages;
 #[cfg(test)]
 mod plans;
 mod pool;
 mod queue;
 mod read;
+mod rights;
 mod rows;
+mod settings;
 mod snapshot;
 mod sums;
 mod tables;
@@ -60,9 +66,10 @@ mod verify;
 mod write;
 
 pub use claims::PaymentClaims;
+pub use connect::Session;
 pub use durability::Durability;
 pub use engine::{PostgresEngine, migrate};
-pub use error::{Failure, OpenError};
+pub use error::{ConnectError, Failure, OpenError};
 pub use migrate::Migrated;
 pub use pages::LimitedAccount;
 pub use pool::{Lease, Options, connect_to_verify, hosts, is_encrypted, place};

@@ -4,7 +4,6 @@
 //! began, so whatever is read under a lock is as its last holder left it. Locks are taken in one
 //! order everywhere: payments by id, then limited accounts by id.
 
-use deadpool_postgres::Object;
 use futures_util::future::{join_all, try_join, try_join3};
 use ledger::{
     Account, AccountId, Limit, PendingState, State, Timestamp, Transfer, UsedPayment, UsedTransfer,
@@ -14,8 +13,10 @@ use tokio_postgres::{Row, Statement};
 use uuid::Uuid;
 
 use crate::codec::{
-    account_id, currency, limited_account, timestamp, used_batch, used_payment, used_transfer, uuid,
+    account_columns, account_id, currency, limited_account, timestamp, used_batch, used_payment,
+    used_transfer, uuid,
 };
+use crate::connect::Session;
 use crate::error::Failure;
 use crate::keys::Keys;
 use crate::known::Known;
@@ -27,15 +28,23 @@ const LOCK_PAYMENTS: &str = "
     WHERE payment_id = ANY ($1) OR ($2 AND state = 0)
     ORDER BY payment_id FOR UPDATE";
 
-const LOCK_ACCOUNTS: &str = "
-    SELECT account.* FROM lastro.accounts_of($1, $2, $3, $4, lastro.now_ns()) AS wanted (id)
+const LOCK_ACCOUNTS: &str = concat!(
+    "SELECT ",
+    account_columns!(),
+    "
+    FROM lastro.accounts_of($1, $2, $3, $4, lastro.now_ns()) AS wanted (id)
     JOIN lastro.accounts account ON account.account_id = wanted.id
-    ORDER BY account.account_id FOR UPDATE OF account";
+    ORDER BY account.account_id FOR UPDATE OF account"
+);
 
 /// Likewise for a call that names accounts alone, as most do. The function above is planned anew
 /// every time: that takes longer than all locks together.
-const LOCK_NAMED: &str = "
-    SELECT * FROM lastro.accounts WHERE account_id = ANY ($1) ORDER BY account_id FOR UPDATE";
+const LOCK_NAMED: &str = concat!(
+    "SELECT ",
+    account_columns!(),
+    "
+    FROM lastro.accounts account WHERE account_id = ANY ($1) ORDER BY account_id FOR UPDATE"
+);
 
 const TIME: &str = "
     SELECT lastro.now_ns() AS now_ns,
@@ -198,7 +207,7 @@ pub(crate) async fn load(lease: &Lease, keys: Keys, known: &Known) -> Result<Sna
 /// Sends a statement if it is needed, at the first poll.
 async fn rows(
     is_needed: bool,
-    client: &Object,
+    client: &Session,
     statement: &Statement,
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<Row>, tokio_postgres::Error> {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::Pool;
 use metrics::{Counter, Gauge, Histogram, Unit, counter, gauge, histogram};
 use metrics::{describe_counter, describe_gauge, describe_histogram};
 use tokio_postgres::error::SqlState;
 
 use crate::error::Failure;
+use crate::pool::Pool;
 
 /// Handles that are looked up once.
 pub(crate) struct Metrics {
@@ -84,6 +84,11 @@ fn figure(number: usize) -> f64 {
 /// Counts an attempt that is made anew because of this failure.
 pub(crate) fn retry(failure: &Failure) {
     counter!("lastro_postgres_retries_total", "cause" => cause(failure)).increment(1);
+}
+
+/// Counts a call of several requests that is made anew for each by itself.
+pub(crate) fn retry_apart() {
+    counter!("lastro_postgres_retries_total", "cause" => "apart").increment(1);
 }
 
 /// Counts an attempt that is made anew because a key was missing.

@@ -2,6 +2,7 @@
 
 use tokio_postgres::{Client, GenericClient};
 
+use crate::connect::Session;
 use crate::error::OpenError;
 
 /// Every migration, in order; the first is number 1. They are never changed once released.
@@ -30,8 +31,8 @@ pub(crate) fn known() -> i32 {
 }
 
 /// Brings the database to the newest migration, in one transaction.
-pub(crate) async fn run(client: &mut Client) -> Result<Migrated, OpenError> {
-    let transaction = client.transaction().await?;
+pub(crate) async fn run(session: &mut Session) -> Result<Migrated, OpenError> {
+    let transaction = session.client_mut().transaction().await?;
     transaction
         .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
         .await?;
@@ -81,7 +82,8 @@ async fn version(client: &impl GenericClient) -> Result<i32, OpenError> {
 }
 
 /// Says whether the database is at the migration that this version knows.
-pub(crate) async fn check(client: &Client) -> Result<(), OpenError> {
+pub(crate) async fn check(session: &Session) -> Result<(), OpenError> {
+    let client: &Client = session;
     let (found, known) = (version(client).await?, known());
     match found {
         _ if found < known => Err(OpenError::Older { found, known }),

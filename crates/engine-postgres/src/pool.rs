@@ -3,16 +3,19 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::{
-    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
-};
-use futures_util::future::try_join_all;
-use tokio_postgres::Client;
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use deadpool::managed;
+use deadpool_postgres::Runtime;
+use tokio_postgres::config::{Host, SslMode};
 
+use crate::address::{Address, Endpoint};
+use crate::connect::{Connector, Session};
 use crate::error::{Failure, OpenError};
-use crate::tls::Address;
 use crate::{load, write};
+
+/// The connections of a node.
+pub(crate) type Pool = managed::Pool<Connector>;
+/// One of them, on loan.
+pub(crate) type Object = managed::Object<Connector>;
 
 /// How the engine is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +26,8 @@ pub struct Options {
     pub calls_max: usize,
     /// About how many bytes of commands may wait; more are `overloaded`.
     pub queue_bytes_max: usize,
-    /// How long making a connection may take.
+    /// How long one attempt to connect to one host may take; the URL's `connect_timeout` goes before
+    /// it.
     pub connect_timeout: Duration,
     /// How long one statement may take, waiting for locks included.
     pub statement_timeout: Duration,
@@ -48,23 +52,11 @@ impl Default for Options {
     }
 }
 
-/// How the database of this URL is connected to. Of several hosts it is the one that takes writes,
-/// which is found again after a failover.
-fn address(url: &str, options: &Options) -> Result<Address, OpenError> {
-    let mut address = Address::of(url, options.authority.as_deref())?;
-    let config = &mut address.config;
-    let settings = settings(config.get_options(), options);
-    config
-        .application_name("lastro")
-        .connect_timeout(options.connect_timeout)
-        .target_session_attrs(TargetSessionAttrs::ReadWrite)
-        .options(settings);
-    Ok(address)
-}
-
-/// One connection beside the pool, for what comes before its statements can be prepared.
-pub(crate) async fn connect(url: &str, options: &Options) -> Result<Client, OpenError> {
-    connect_to(address(url, options)?).await
+/// One connection beside the pool, for what comes before its statements can be prepared. Of several
+/// hosts it is to the one that takes writes, which is found again after a failover.
+pub(crate) async fn connect(url: &str, options: &Options) -> Result<Session, OpenError> {
+    let connector = Connector::of_engine(url, options, Vec::new())?;
+    Ok(connector.connect().await?)
 }
 
 /// A connection that reads everything: from a standby too, for as long as it takes, by the planner's
@@ -73,51 +65,21 @@ pub(crate) async fn connect(url: &str, options: &Options) -> Result<Client, Open
 /// # Errors
 ///
 /// When there is none.
-pub async fn connect_to_verify(url: &str, options: &Options) -> Result<Client, OpenError> {
-    let mut address = Address::of(url, options.authority.as_deref())?;
-    let config = &mut address.config;
-    let given = config.get_options().unwrap_or_default();
-    let settings = format!("{given} -c statement_timeout=0");
-    config
-        .application_name("lastro verify")
-        .connect_timeout(options.connect_timeout)
-        .options(settings);
-    connect_to(address).await
+pub async fn connect_to_verify(url: &str, options: &Options) -> Result<Session, OpenError> {
+    let connector = Connector::of_verification(url, options)?;
+    Ok(connector.connect().await?)
 }
 
-async fn connect_to(mut address: Address) -> Result<Client, OpenError> {
-    let connector = address.connector()?;
-    let (client, connection) = address.config.connect(connector).await?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection ended");
-        }
-    });
-    Ok(client)
-}
-
-/// The pool of connections to the database of this URL.
+/// The pool of connections to the database of this URL. Every statement of a call is prepared when a
+/// connection is made: no lock is held meanwhile.
 pub(crate) fn pool(url: &str, options: &Options) -> Result<Pool, OpenError> {
-    let manager = ManagerConfig {
-        recycling_method: RecyclingMethod::Fast,
-    };
-    let mut address = address(url, options)?;
-    let connector = address.connector()?;
-    let manager = Manager::from_config(address.config, connector, manager);
-    let pool = Pool::builder(manager)
+    let statements = load::STATEMENTS.iter().chain(&write::STATEMENTS);
+    let connector = Connector::of_engine(url, options, statements.copied().collect())?;
+    let pool = Pool::builder(connector)
         .max_size(options.connections_max.max(1))
-        .post_create(Hook::async_fn(|client, _| Box::pin(prepare(client))))
         .runtime(Runtime::Tokio1)
         .build()?;
     Ok(pool)
-}
-
-/// Prepares every statement of a call, all in one round trip: no lock is held meanwhile.
-async fn prepare(client: &ClientWrapper) -> Result<(), HookError> {
-    let statements = load::STATEMENTS.iter().chain(&write::STATEMENTS);
-    let prepared = statements.map(|statement| client.prepare_cached(statement));
-    try_join_all(prepared).await.map_err(HookError::Backend)?;
-    Ok(())
 }
 
 /// Where the database of this URL is, without a password: what a start may print.
@@ -126,33 +88,26 @@ async fn prepare(client: &ClientWrapper) -> Result<(), HookError> {
 ///
 /// When it is no URL of a database.
 pub fn place(url: &str) -> Result<String, OpenError> {
-    let config = Address::of(url, None)?.config;
-    let host = |host: &Host| match host {
-        Host::Tcp(name) => name.clone(),
-        Host::Unix(path) => path.display().to_string(),
-    };
-    let hosts: Vec<String> = config.get_hosts().iter().map(host).collect();
-    let ports: Vec<String> = config.get_ports().iter().map(u16::to_string).collect();
-    let database = config.get_dbname().unwrap_or_default();
-    Ok(format!(
-        "{}:{}/{database}",
-        hosts.join(","),
-        ports.join(",")
-    ))
+    let address = Address::of(url, None)?;
+    let places: Vec<String> = address.endpoints.iter().map(Endpoint::place).collect();
+    let database = address.config.get_dbname().unwrap_or_default();
+    Ok(format!("{}/{database}", places.join(",")))
 }
 
-/// The hosts of this URL; those of Unix sockets are paths.
+/// The hosts of this URL, or their addresses where it names these; those of Unix sockets are paths.
 ///
 /// # Errors
 ///
 /// When it is no URL of a database.
 pub fn hosts(url: &str) -> Result<Vec<String>, OpenError> {
-    let config = Address::of(url, None)?.config;
-    let name = |host: &Host| match host {
-        Host::Tcp(name) => name.clone(),
-        Host::Unix(path) => path.display().to_string(),
+    let address = Address::of(url, None)?;
+    let name = |endpoint: &Endpoint| match (&endpoint.address, &endpoint.host) {
+        (Some(address), _) => Some(address.to_string()),
+        (None, Some(Host::Tcp(name))) => Some(name.clone()),
+        (None, Some(Host::Unix(path))) => Some(path.display().to_string()),
+        (None, None) => None,
     };
-    Ok(config.get_hosts().iter().map(name).collect())
+    Ok(address.endpoints.iter().filter_map(name).collect())
 }
 
 /// Whether connections are encrypted or there are none; `prefer`, the default, does not say so.
@@ -167,18 +122,7 @@ pub fn is_encrypted(url: &str, options: &Options) -> Result<bool, OpenError> {
         // The modes beyond it, which other versions of the library may have, ask for more.
         _ => true,
     };
-    Ok(is_required || address.authority.is_some() || address.must_verify)
-}
-
-fn settings(given: Option<&str>, options: &Options) -> String {
-    let bound = options.statement_timeout.as_millis();
-    let given = given.unwrap_or_default();
-    format!(
-        "{given} -c statement_timeout={bound} -c idle_in_transaction_session_timeout={bound} \
-         -c default_transaction_isolation=read\\ committed -c jit=off \
-         -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off \
-         -c enable_mergejoin=off"
-    )
+    Ok(is_required || address.authority.is_some() || address.verification.is_some())
 }
 
 /// A connection in use. One that is given up in the middle of its work is closed: nobody finds a
@@ -198,11 +142,36 @@ impl Lease {
     }
 
     /// The connection.
-    pub fn client(&self) -> &Object {
+    pub fn client(&self) -> &Session {
         match &self.client {
             Some(client) => client,
             None => unreachable!("a lease has its client until it ends"),
         }
+    }
+
+    /// After a commit that the database has answered: whether it had waited for its standby, where it
+    /// has to.
+    ///
+    /// # Errors
+    ///
+    /// When it had not: the outcome is as unknown as if there were no answer.
+    pub fn committed(&self) -> Result<(), Failure> {
+        match self.client().has_waited() {
+            true => Ok(()),
+            false => Err(Failure::CommitUnknown),
+        }
+    }
+
+    /// Waits until all that was committed before is on the standby, where commits wait for one: what
+    /// is seen there may be of a commit whose own wait ended early.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer, or did not wait.
+    pub async fn settle(&self) -> Result<(), Failure> {
+        let nothing = "SELECT pg_logical_emit_message(true, 'lastro', '')";
+        self.client().batch_execute(nothing).await?;
+        self.committed()
     }
 
     /// Gives the connection back: it is in no transaction.
@@ -214,6 +183,9 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(client) = self.client.take() {
+            if let Some(pool) = Object::pool(&client) {
+                pool.manager().doubt.doubt();
+            }
             drop(Object::take(client));
         }
     }
@@ -226,7 +198,7 @@ mod tests {
     #[test]
     fn a_place_tells_no_password() {
         let url = "postgres://me:secret@one:5432,two:5433/bank";
-        assert_eq!(place(url).unwrap(), "one,two:5432,5433/bank");
+        assert_eq!(place(url).unwrap(), "one:5432,two:5433/bank");
         assert!(place("postgres://me:secret@[::1").is_err());
     }
 }

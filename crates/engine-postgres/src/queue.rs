@@ -1,12 +1,17 @@
 //! The bounded way to a store: what arrives while calls are under way goes together in the next one,
-//! so that a hot account costs one lock a call.
+//! so that a hot account costs one lock a call. Where one request keeps the others of its call from
+//! being answered, by what is damaged or by how much it has to expire first, it is found by halves,
+//! and the others go on without it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ledger::{Batch, Outcome, Unavailable};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+
+/// How many requests that keep others waiting are worked on beside the queue; more are `overloaded`.
+const SLOW_MAX: usize = 4;
 
 /// What callers are answered.
 pub type Answered = Result<Vec<Vec<Outcome>>, Unavailable>;
@@ -20,6 +25,21 @@ pub trait Calls: Send + Sync + 'static {
 
     /// Applies the batches in one call.
     fn call(&self, batches: &[Batch], deadline: Instant) -> impl Future<Output = Answered> + Send;
+
+    /// Likewise for the batches of several requests, or of one that others may wait behind: `None`
+    /// where one of them keeps the others from being answered; nothing was done.
+    fn call_together(
+        &self,
+        batches: &[Batch],
+        deadline: Instant,
+    ) -> impl Future<Output = Option<Answered>> + Send {
+        async move {
+            match self.call(batches, deadline).await {
+                Err(Unavailable::StorageDamaged) => None,
+                answered => Some(answered),
+            }
+        }
+    }
 
     /// How long to wait, now that something has arrived, before a call is made of it.
     fn pause(&self) -> Duration {
@@ -56,11 +76,13 @@ impl<C: Calls> Queue<C> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let receiver = Arc::new(Mutex::new(receiver));
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
+        let slow = Arc::new(Semaphore::new(SLOW_MAX));
         for _ in 0..calls_max.max(1) {
             let caller = Caller {
                 store: Arc::clone(&store),
                 receiver: Arc::clone(&receiver),
                 waiting_bytes: Arc::clone(&waiting_bytes),
+                slow: Arc::clone(&slow),
             };
             tokio::spawn(caller.run());
         }
@@ -113,15 +135,16 @@ struct Caller<C> {
     store: Arc<C>,
     receiver: Arc<Mutex<mpsc::UnboundedReceiver<Request>>>,
     waiting_bytes: Arc<AtomicUsize>,
+    slow: Arc<Semaphore>,
 }
 
 impl<C: Calls> Caller<C> {
     async fn run(self) {
         while let Some(requests) = self.gather().await {
-            let store = Arc::clone(&self.store);
+            let (store, slow) = (Arc::clone(&self.store), Arc::clone(&self.slow));
             // A panic ends this call alone: its requests are answered that the ledger is
             // unavailable.
-            let _ = tokio::spawn(async move { call(&*store, requests).await }).await;
+            let _ = tokio::spawn(async move { call(&store, &slow, requests).await }).await;
         }
     }
 
@@ -148,35 +171,65 @@ impl<C: Calls> Caller<C> {
     }
 }
 
-async fn call(store: &impl Calls, requests: Vec<Request>) {
-    let now = Instant::now();
-    let mut batches = Vec::new();
-    let mut callers = Vec::with_capacity(requests.len());
-    let mut latest = now;
-    for request in requests {
+/// Makes one call of all requests; where one of them is in the way, of halves of them.
+async fn call(store: &Arc<impl Calls>, slow: &Arc<Semaphore>, requests: Vec<Request>) {
+    let mut parts = vec![requests];
+    while let Some(mut requests) = parts.pop() {
+        let now = Instant::now();
         // Who is past the deadline has gone: nothing was done.
-        if request.deadline <= now {
-            let _ = request.answer.send(Err(Unavailable::Overloaded));
+        for late in requests.extract_if(.., |request| request.deadline <= now) {
+            let _ = late.answer.send(Err(Unavailable::Overloaded));
+        }
+        let Some(latest) = requests.iter().map(|request| request.deadline).max() else {
             continue;
+        };
+        let counts: Vec<usize> = requests.iter().map(|it| it.batches.len()).collect();
+        let batches = requests.iter_mut();
+        let batches: Vec<Batch> = batches
+            .flat_map(|it| std::mem::take(&mut it.batches))
+            .collect();
+        match store.call_together(&batches, latest).await {
+            Some(Ok(outcomes)) => {
+                let mut outcomes = outcomes.into_iter();
+                for (request, count) in requests.into_iter().zip(counts) {
+                    let own = outcomes.by_ref().take(count).collect();
+                    let _ = request.answer.send(Ok(own));
+                }
+            }
+            Some(Err(unavailable)) => {
+                for request in requests {
+                    let _ = request.answer.send(Err(unavailable));
+                }
+            }
+            None => {
+                let mut batches = batches.into_iter();
+                for (request, count) in requests.iter_mut().zip(counts) {
+                    request.batches = batches.by_ref().take(count).collect();
+                }
+                match requests.len() {
+                    1 => requests
+                        .into_iter()
+                        .for_each(|it| call_alone(store, slow, it)),
+                    count => {
+                        parts.push(requests.split_off(count / 2));
+                        parts.push(requests);
+                    }
+                }
+            }
         }
-        latest = latest.max(request.deadline);
-        callers.push((request.answer, request.batches.len()));
-        batches.extend(request.batches);
     }
-    if callers.is_empty() {
+}
+
+/// Works on a request that others would wait behind, beside the queue.
+fn call_alone(store: &Arc<impl Calls>, slow: &Arc<Semaphore>, request: Request) {
+    let Ok(permit) = Arc::clone(slow).try_acquire_owned() else {
+        let _ = request.answer.send(Err(Unavailable::Overloaded));
         return;
-    }
-    match store.call(&batches, latest).await {
-        Ok(outcomes) => {
-            let mut outcomes = outcomes.into_iter();
-            for (answer, count) in callers {
-                let _ = answer.send(Ok(outcomes.by_ref().take(count).collect()));
-            }
-        }
-        Err(unavailable) => {
-            for (answer, _) in callers {
-                let _ = answer.send(Err(unavailable));
-            }
-        }
-    }
+    };
+    let store = Arc::clone(store);
+    tokio::spawn(async move {
+        let answered = store.call(&request.batches, request.deadline).await;
+        let _ = request.answer.send(answered);
+        drop(permit);
+    });
 }

@@ -13,8 +13,8 @@ use tokio_postgres::types::ToSql;
 
 use crate::call::{Chain, Store};
 use crate::codec::{
-    account_id, limited_account, resolution, time, timestamp, total, unlimited_account, used_batch,
-    used_payment, used_transfer, uuid,
+    account_columns, account_id, limited_account, resolution, stripe_columns, time, timestamp,
+    total, unlimited_account, used_batch, used_payment, used_transfer, uuid,
 };
 use crate::error::Failure;
 use crate::pool::Lease;
@@ -23,18 +23,31 @@ use crate::sums::Window;
 /// How long to wait before a read is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
 
-const LIMITED: &str = "SELECT * FROM lastro.accounts WHERE account_id = $1";
-const UNLIMITED: &str = "SELECT * FROM lastro.stripes WHERE account_id = $1 ORDER BY stripe";
+const LIMITED: &str = concat!(
+    "SELECT ",
+    account_columns!(),
+    " FROM lastro.accounts account WHERE account_id = $1"
+);
+const UNLIMITED: &str = concat!(
+    "SELECT ",
+    stripe_columns!(),
+    " FROM lastro.stripes WHERE account_id = $1 ORDER BY stripe"
+);
 
-const STATEMENT: &str = "
-    SELECT account.*, entry.*
+const STATEMENT: &str = concat!(
+    "SELECT ",
+    account_columns!(),
+    ", entry.number, entry.transfer_id, entry.kind, entry.debit_account_id,
+        entry.credit_account_id, entry.amount, entry.description, entry.balance_after,
+        entry.entered_at
     FROM lastro.accounts account LEFT JOIN LATERAL (
         SELECT number, transfer_id, kind, debit_account_id, credit_account_id, amount, description,
             balance_after, entered_at
         FROM lastro.entries WHERE account_id = account.account_id AND number < $2
         ORDER BY number DESC LIMIT $3
     ) entry ON true
-    WHERE account.account_id = $1 ORDER BY number DESC";
+    WHERE account.account_id = $1 ORDER BY number DESC"
+);
 
 const BALANCE_AT: &str = "
     SELECT entry.number, entry.balance_after
@@ -63,7 +76,8 @@ const ENTRY_AT: &str = "
 const PAYMENT: &str = "SELECT payment_id, record FROM lastro.payments WHERE payment_id = $1";
 
 const RESOLUTIONS: &str = "
-    SELECT * FROM lastro.resolutions WHERE payment_id = $1 ORDER BY resolved_at DESC LIMIT $2";
+    SELECT payment_id, resolved_at, kind, requested_at_ms, attempt, processor, who, why
+    FROM lastro.resolutions WHERE payment_id = $1 ORDER BY resolved_at DESC LIMIT $2";
 
 /// Whole buckets, and the single payments at the window's ends.
 const SUMMARY: &str = "
@@ -322,6 +336,9 @@ impl Store {
                 },
                 Err(failure) => failure,
             };
+            if failure.is_of_an_older_plan() {
+                self.pool.manager().doubt.retire();
+            }
             if !failure.is_passing() || Instant::now() + PAUSE >= deadline {
                 tracing::warn!(error = %Chain(&failure), "a read was not answered");
                 return Err(failure.unavailable());
@@ -340,6 +357,8 @@ impl Store {
         let client = lease.client();
         let prepared = client.prepare_cached(statement).await?;
         let rows = client.query(&prepared, parameters).await?;
+        // Some of what is asked writes.
+        lease.committed()?;
         lease.done();
         Ok(rows)
     }

@@ -150,6 +150,18 @@ fn as_settlement(event: &Event) -> Event {
     }
 }
 
+impl Snapshot {
+    /// Whether something was read that nobody else may have seen kept safe yet, and no row was
+    /// locked, which would be written and so waited for.
+    pub(crate) fn is_read_unlocked(&self) -> bool {
+        let locks_account = self.accounts.keys().any(|id| !id.is_reserved());
+        let reads = !self.transfers.is_empty()
+            || !self.batches.is_empty()
+            || !self.keys.unlimited.is_empty();
+        reads && !locks_account && self.payments.is_empty()
+    }
+}
+
 impl State for Snapshot {
     fn account(&self, id: &AccountId) -> Option<Account> {
         let account = self.accounts.get(id).copied();

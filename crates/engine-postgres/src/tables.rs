@@ -12,22 +12,27 @@ use ledger::{
 };
 
 use crate::call::Store;
+use crate::codec::account_columns;
 use crate::durability::Durability;
 use crate::error::{Failure, OpenError};
-use crate::migrate;
-use crate::pool::{Lease, Options, connect, pool};
+use crate::open::OpenedFor;
+use crate::pool::{Lease, Options};
 use crate::rows::Rows;
 use crate::snapshot::Snapshot;
 use crate::write::write;
 
-const LIMITED: &str = "SELECT * FROM lastro.accounts WHERE account_id = ANY ($1)";
+const LIMITED: &str = concat!(
+    "SELECT ",
+    account_columns!(),
+    " FROM lastro.accounts account WHERE account_id = ANY ($1)"
+);
 const UNLIMITED: &str = "
     SELECT account_id, currency, opened_at FROM lastro.stripes
     WHERE account_id = ANY ($1) AND stripe = 0";
 
 /// The ledger's tables, without an engine that decides upon them: nothing changes by itself.
 #[derive(Clone)]
-pub struct Tables(Store, Durability);
+pub struct Tables(Store);
 
 impl Tables {
     /// Connects to the database of this URL, and migrates it where that is asked for.
@@ -36,21 +41,13 @@ impl Tables {
     ///
     /// See [`OpenError`].
     pub async fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
-        let mut client = connect(url, options).await?;
-        if options.migrate {
-            migrate::run(&mut client).await?;
-        } else {
-            migrate::check(&client).await?;
-        }
-        let durability = Durability::of(&client).await?;
-        drop(client);
-        Ok(Self(Store::new(pool(url, options)?), durability))
+        Ok(Self(Store::open(url, options, OpenedFor::Behind).await?))
     }
 
     /// What a commit waits for, by the database's settings when it was connected to.
     #[must_use]
-    pub const fn durability(&self) -> Durability {
-        self.1
+    pub fn durability(&self) -> Durability {
+        self.0.durability.now()
     }
 
     pub(crate) const fn store(&self) -> &Store {

@@ -5,184 +5,93 @@
 //! | `disable` | not encrypted | refused: the two contradict each other |
 //! | `prefer`, the default | encrypted where the server can | as `verify-full` |
 //! | `require` | encrypted, whoever the server is | as `verify-full` |
-//! | `verify-ca`, `verify-full` | refused: there is nothing to verify by | encrypted, and the certificate is of this host and signed by the authority |
+//! | `verify-ca` | refused: there is nothing to verify by | encrypted, and the certificate is signed by the authority |
+//! | `verify-full` | refused likewise | so, and the certificate is of this host |
 //!
-//! The authority is the URL's `sslrootcert=FILE`, or the options'.
+//! The authority is the URL's `sslrootcert=FILE`, or the options'. Over a Unix socket nothing is
+//! encrypted. [`crate::certificates`] says which certificates are taken.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use tokio_postgres::Config;
-use tokio_postgres::config::SslMode;
+use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::address::{Address, Verification};
+use crate::certificates::{Anybody, Trusted};
 use crate::error::OpenError;
 
-/// A URL understood: how to connect, and what to verify by.
-pub(crate) struct Address {
-    pub(crate) config: Config,
-    pub(crate) authority: Option<PathBuf>,
-    pub(crate) must_verify: bool,
-}
+/// What a server that is spoken to encrypted from the first byte on has to agree to.
+const PROTOCOL: &[u8] = b"postgresql";
 
 impl Address {
-    /// Reads a URL. The library below knows neither `sslrootcert` nor `verify-…`.
-    pub(crate) fn of(url: &str, authority: Option<&Path>) -> Result<Self, OpenError> {
-        let (start, parameters, divider) = match url.split_once("://") {
-            Some(_) => match url.split_once('?') {
-                Some((start, parameters)) => (format!("{start}?"), parameters, "&"),
-                None => (url.to_owned(), "", "&"),
-            },
-            None => (String::new(), url, " "),
-        };
-        let mut authority = authority.map(Path::to_owned);
-        let mut must_verify = false;
-        let mut kept = Vec::new();
-        for parameter in parameters.split(divider).filter(|it| !it.is_empty()) {
-            match parameter.split_once('=') {
-                Some(("sslrootcert", file)) => {
-                    authority.get_or_insert_with(|| PathBuf::from(decoded(file)));
-                }
-                Some(("sslmode", "verify-ca" | "verify-full")) => must_verify = true,
-                _ => kept.push(parameter),
-            }
-        }
-        let text = start + &kept.join(divider);
-        let config: Config = text.parse().map_err(OpenError::Url)?;
-        Ok(Self {
-            config,
-            authority,
-            must_verify,
-        })
-    }
-
     /// What makes connections encrypted, where `sslmode` asks for that.
     pub(crate) fn connector(&mut self) -> Result<MakeRustlsConnect, OpenError> {
         let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| OpenError::Tls(error.to_string()))?;
-        let Some(file) = &self.authority else {
-            if self.must_verify {
+        let verifier: Arc<dyn ServerCertVerifier> = match &self.authority {
+            None if self.verification.is_some() => {
                 let missing = "sslmode verifies the server, and no sslrootcert says by what";
                 return Err(OpenError::Tls(missing.to_owned()));
             }
-            let config = builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Anybody(provider)));
-            return Ok(MakeRustlsConnect::new(config.with_no_client_auth()));
+            None => Arc::new(Anybody(Arc::clone(&provider))),
+            Some(_) if self.config.get_ssl_mode() == SslMode::Disable => {
+                let contradiction = "sslmode=disable, and a certificate authority is given";
+                return Err(OpenError::Tls(contradiction.to_owned()));
+            }
+            Some(file) => {
+                self.config.ssl_mode(SslMode::Require);
+                let (roots, certificates) = roots(file)?;
+                let verification = self.verification.unwrap_or(Verification::Full);
+                let trusted = Trusted::new(roots, certificates, verification, &provider);
+                Arc::new(trusted.map_err(|error| OpenError::Tls(error.to_string()))?)
+            }
         };
-        if self.config.get_ssl_mode() == SslMode::Disable {
-            let contradiction = "sslmode=disable, and a certificate authority is given";
-            return Err(OpenError::Tls(contradiction.to_owned()));
+        let is_direct = self.config.get_ssl_negotiation() == SslNegotiation::Direct;
+        if is_direct && self.config.get_ssl_mode() == SslMode::Prefer {
+            let weak = "sslnegotiation=direct begins encrypted: use sslmode=require or stronger";
+            return Err(OpenError::Tls(weak.to_owned()));
         }
-        self.config.ssl_mode(SslMode::Require);
-        let config = builder.with_root_certificates(roots(file)?);
-        Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| OpenError::Tls(error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        if is_direct {
+            config.alpn_protocols = vec![PROTOCOL.to_vec()];
+        }
+        Ok(MakeRustlsConnect::new(config))
     }
 }
 
-fn roots(file: &Path) -> Result<RootCertStore, OpenError> {
+/// Those who may vouch for a server, and their certificates as they are in the file.
+fn roots(file: &Path) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), OpenError> {
     let failed = |error: &dyn std::fmt::Display| {
         OpenError::Tls(format!("the authority {}: {error}", file.display()))
     };
-    let mut roots = RootCertStore::empty();
+    let (mut roots, mut certificates) = (RootCertStore::empty(), Vec::new());
     let found = CertificateDer::pem_file_iter(file).map_err(|error| failed(&error))?;
     for certificate in found {
         let certificate = certificate.map_err(|error| failed(&error))?;
-        roots.add(certificate).map_err(|error| failed(&error))?;
+        roots
+            .add(certificate.clone())
+            .map_err(|error| failed(&error))?;
+        certificates.push(certificate);
     }
     if roots.is_empty() {
         return Err(failed(&"there is no certificate in it"));
     }
-    Ok(roots)
-}
-
-/// `%2F` and the like in a URL's parameter.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match (first, byte) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Takes every certificate: what is encrypted cannot be read on the way, by whomever it is sent to.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _certificate: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+    Ok((roots, certificates))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_the_library_below_does_not_know_is_taken_out_of_the_url() {
-        let url = "postgres://me@db/bank?sslmode=verify-full&sslrootcert=%2Fetc%2Fca.pem&connect_timeout=3";
-        let address = Address::of(url, None).unwrap();
-        assert_eq!(address.authority, Some("/etc/ca.pem".into()));
-        assert!(address.must_verify);
-        assert_eq!(address.config.get_dbname(), Some("bank"));
-        assert!(address.config.get_connect_timeout().is_some());
-        let words = "host=db sslrootcert=ca.pem sslmode=require";
-        let address = Address::of(words, None).unwrap();
-        assert_eq!(address.authority, Some("ca.pem".into()));
-        assert_eq!(address.config.get_ssl_mode(), SslMode::Require);
-        assert!(Address::of("postgres://db/x?sslmode=maybe", None).is_err());
-    }
 
     #[test]
     fn what_contradicts_itself_is_refused() {
@@ -194,5 +103,8 @@ mod tests {
         assert!(connector("postgres://db/x?sslmode=verify-full", None).is_err());
         assert!(connector("postgres://db/x?sslmode=disable", Some("ca.pem")).is_err());
         assert!(connector("postgres://db/x", Some("/no/such/file")).is_err());
+        assert!(connector("postgres://db/x?sslnegotiation=direct", None).is_err());
+        let direct = "postgres://db/x?sslmode=require&sslnegotiation=direct";
+        assert!(connector(direct, None).is_ok());
     }
 }

@@ -162,6 +162,7 @@ pub(crate) async fn write_and_commit(
     // Polled, and so sent, in this order.
     let written = join_all(sent(&lease, &prepared, &statements));
     let (written, committed) = join(written, lease.client().batch_execute("COMMIT")).await;
+    let waited = lease.committed();
     if committed.is_ok() {
         lease.done();
     }
@@ -169,7 +170,7 @@ pub(crate) async fn write_and_commit(
         // An answer of the server's: nothing after it was done, the commit least of all.
         Some(error) if error.code().is_some() => Err(Failure::Database(error)),
         Some(_) => Err(Failure::CommitUnknown),
-        None => committed.map_err(|_| Failure::CommitUnknown),
+        None => committed.map_err(|_| Failure::CommitUnknown).and(waited),
     }
 }
 

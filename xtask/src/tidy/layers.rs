@@ -16,7 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("proto", &["ledger"]),
     ("journal", &["throttle"]),
     ("engine-embedded", &["ledger", "journal", "throttle"]),
-    ("engine-postgres", &["ledger", "journal"]),
+    ("engine-postgres", &["ledger", "journal", "throttle"]),
     // What it persists is the ledger of `engine-postgres`: its tables, its reads.
     ("engine-write-behind", &["ledger", "engine-postgres"]),
     ("engine-remote", &["ledger", "proto"]),

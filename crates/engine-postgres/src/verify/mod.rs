@@ -124,6 +124,7 @@ pub async fn verify(
     let mut client = connect_to_verify(url, options).await?;
     migrate::check(&client).await?;
     let transaction = client
+        .client_mut()
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)
         .read_only(true)

@@ -4,10 +4,15 @@
 
 mod claims;
 mod conformance;
+mod content;
 mod crashes;
 mod expiries;
+mod hosts;
 mod migrations;
 mod nodes;
+mod poolers;
+mod sessions;
+mod standby;
 mod subject;
 mod texts;
 mod tls;

@@ -1,0 +1,84 @@
+//! Opening the ledger in a database: what cannot be served is found here, and named.
+
+use tokio_postgres::SimpleQueryMessage;
+
+use crate::behind;
+use crate::call::Store;
+use crate::connect::{Connector, Session};
+use crate::error::{ConnectError, OpenError};
+use crate::migrate;
+use crate::pool::{Options, pool};
+use crate::rights;
+
+/// What the tables are opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OpenedFor {
+    /// To be decided upon: then no Redis may stand in front of them.
+    Engine,
+    /// To be written by who stands in front of them.
+    Behind,
+}
+
+impl Store {
+    /// Connects to the database of this URL, migrates it where that is asked for, and looks whether
+    /// it can be served.
+    pub(crate) async fn open(
+        url: &str,
+        options: &Options,
+        opened_for: OpenedFor,
+    ) -> Result<Self, OpenError> {
+        let connector = Connector::of_engine(url, options, Vec::new())?;
+        let mut session = connector.connect().await?;
+        let other = connector.connect().await?;
+        let asked = check_sessions(&session, &other);
+        let asked = tokio::time::timeout(connector.bound(), asked).await;
+        // Who waits for another's session has none of its own.
+        asked.map_err(|_| ConnectError::Pooled)??;
+        drop(other);
+        if opened_for == OpenedFor::Engine {
+            behind::refuse(&session).await?;
+        }
+        rights::check(&session).await?;
+        if options.migrate {
+            migrate::run(&mut session).await?;
+        } else {
+            migrate::check(&session).await?;
+        }
+        rights::check(&session).await?;
+        Ok(Self::new(pool(url, options)?, session.read.durability))
+    }
+}
+
+/// Whether two connections keep their sessions while transactions of both begin and end in turns. A
+/// pooler that gives out sessions by the transaction gives the one that came back last, or the one
+/// that came back first: either shows in one of the two turns.
+async fn check_sessions(one: &Session, other: &Session) -> Result<(), ConnectError> {
+    for [first, second] in [[other, one], [one, other]] {
+        for session in [one, other] {
+            check_process(session).await?;
+        }
+        first.batch_execute("COMMIT").await?;
+        second.batch_execute("COMMIT").await?;
+    }
+    for session in [one, other] {
+        check_process(session).await?;
+    }
+    one.batch_execute("COMMIT").await?;
+    other.batch_execute("COMMIT").await?;
+    Ok(())
+}
+
+/// Begins a transaction: it is in the session that the connection was made to.
+async fn check_process(session: &Session) -> Result<(), ConnectError> {
+    let said = session
+        .simple_query("BEGIN; SELECT pg_backend_pid()")
+        .await?;
+    let process = said.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse::<i64>().ok(),
+        _ => None,
+    });
+    match process == Some(session.read.process) {
+        true => Ok(()),
+        false => Err(ConnectError::Pooled),
+    }
+}
