@@ -92,5 +92,6 @@ async fn step(lease: &Lease, pace: &Pace) -> Result<bool, Failure> {
     }
     write_balances(lease, &events).await?;
     client.batch_execute("COMMIT").await?;
+    lease.committed()?;
     Ok(true)
 }

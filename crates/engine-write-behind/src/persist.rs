@@ -114,6 +114,8 @@ async fn write(front: &Front, pace: &mut Pace) -> Result<(), Stop> {
         front.doubt(&era.epoch);
         return Err(Stop::Moved);
     }
+    // Redis lets go of nothing that a failover of the database could take back.
+    lease.settle().await?;
     let mut writer = Writer {
         front,
         lease,
@@ -238,6 +240,7 @@ impl Writer<'_> {
         };
         positions::add_to_log(lease, &logged).await?;
         client.batch_execute("COMMIT").await?;
+        lease.committed()?;
         self.persisted = to;
         Ok(())
     }
