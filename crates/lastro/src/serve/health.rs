@@ -43,27 +43,25 @@ impl Health for EmbeddedHealth {
 }
 
 /// Ready while the database answers.
-pub(super) struct PostgresHealth {
-    engine: Weak<PostgresEngine>,
-    durability: &'static str,
-}
+pub(super) struct PostgresHealth(Weak<PostgresEngine>);
 
 impl PostgresHealth {
     pub(super) fn new(engine: &Arc<PostgresEngine>) -> Self {
-        Self {
-            engine: Arc::downgrade(engine),
-            durability: engine.durability().as_str(),
-        }
+        Self(Arc::downgrade(engine))
     }
 }
 
 impl Health for PostgresHealth {
     fn readiness(&self) -> Readiness {
-        let readiness = match self.engine.upgrade() {
-            Some(engine) if engine.is_answering() => Readiness::ready(),
-            _ => Readiness::not_ready("ledger_unavailable"),
+        let Some(engine) = self.0.upgrade() else {
+            return Readiness::not_ready("ledger_unavailable");
         };
-        readiness.with("durability", self.durability)
+        let readiness = match engine.is_answering() {
+            true => Readiness::ready(),
+            false => Readiness::not_ready("ledger_unavailable"),
+        };
+        // As it is now: an operator or a failover may change it.
+        readiness.with("durability", engine.durability().as_str())
     }
 }
 
