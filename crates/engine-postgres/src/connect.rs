@@ -257,7 +257,8 @@ impl Connector {
         for offset in 0..addresses.len() {
             let turn = (first + offset) % addresses.len();
             self.turn.store(turn + 1, Ordering::Relaxed);
-            let attempt = self.attempt(endpoint, addresses[turn]);
+            // It is large, and seldom needed where it is.
+            let attempt = Box::pin(self.attempt(endpoint, addresses[turn]));
             match tokio::time::timeout(self.bound, attempt).await {
                 Ok(Ok(session)) => {
                     self.turn.store(turn, Ordering::Relaxed);

@@ -159,7 +159,7 @@ impl Failure {
             // Of what has no code, only the connection's end is not about a value.
             let is_of_io = error
                 .source()
-                .is_some_and(|source| source.is::<io::Error>());
+                .is_some_and(<dyn std::error::Error>::is::<io::Error>);
             return error.source().is_some() && !is_of_io;
         };
         let class = code.code().get(..2).unwrap_or_default();
