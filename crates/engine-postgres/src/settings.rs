@@ -130,7 +130,7 @@ impl Settings {
             _ => None,
         });
         let row = row.ok_or(ConnectError::Settings("no settings were read".to_owned()))?;
-        let column = |index: usize| row.try_get(index).map(|text| text.unwrap_or_default());
+        let column = |index: usize| row.try_get(index).map(Option::unwrap_or_default);
         let process = column(0)?.parse();
         let process =
             process.map_err(|_| ConnectError::Settings("no process was read".to_owned()))?;

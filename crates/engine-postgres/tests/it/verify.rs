@@ -239,7 +239,7 @@ async fn fill(engine: &PostgresEngine) {
     let batch = Batch::atomic(BatchId::from_u128(1), members).unwrap();
     engine.submit(vec![batch], in_seconds(20)).await.unwrap();
     // What may expire does, before the database is copied.
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     pay(engine).await;
 }
 
