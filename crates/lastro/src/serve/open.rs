@@ -90,8 +90,10 @@ fn embedded(
     let place = config.data_dir.display();
     let storage =
         FileStorage::open(&config.data_dir).with_context(|| format!("cannot open {place}"))?;
-    let mut options = engine_embedded::Options::default();
-    options.clock = config.clock;
+    let mut options = engine_embedded::Options {
+        clock: config.clock,
+        ..engine_embedded::Options::default()
+    };
     options.journal.durability = config.durability;
     options.journal.open_files_max = files.segments_max;
     let (engine, recovery) = EmbeddedEngine::open(storage, options, Arc::clone(clock))
