@@ -16,7 +16,7 @@ const DESCRIPTIONS: [&str; 7] = [
     "💸",
     "'; DROP TABLE accounts; --",
     "{\"a\": \\ 1} %s $1 :x ",
-    " ",
+    " .",
 ];
 
 impl Generator {
