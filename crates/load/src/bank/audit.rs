@@ -13,7 +13,7 @@ use super::operation::{Fate, Movement, Sent};
 /// So many findings are told in words.
 const FINDINGS_MAX: usize = 20;
 
-/// What the audit found. All but the first five and the last are faults.
+/// What the audit found. All but the first five and `world_difference` are faults.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Audit {
     /// Movements that were sent.
@@ -40,8 +40,12 @@ pub struct Audit {
     pub broken_statements_count: u64,
     /// Entries after which an account was beyond its limit.
     pub limits_passed_count: u64,
-    /// The sum over the accounts and the change of `world:BRL`: nothing, if money is conserved.
+    /// The accounts' balances together, less what came into them from outside and plus what left:
+    /// nothing, if no money was made or lost in them.
     pub money_difference: i64,
+    /// The change of `world:BRL` beyond what this run moved. Not a fault by itself: other callers of the
+    /// server move money, too. Nothing, if this run was alone.
+    pub world_difference: i64,
     /// The first findings in words.
     pub findings: Vec<String>,
 }
@@ -85,10 +89,16 @@ pub(super) fn audit(operations: &[Sent], seen: &Seen, world_change: i64) -> Audi
         check_entries(index, account, &seen.accounts, &expected, &mut audit);
     }
     let sum: i64 = seen.accounts.iter().map(|account| account.balance).sum();
-    audit.money_difference = sum + world_change;
+    let from_outside: i64 = expected
+        .values()
+        .filter(|expected| expected.is_there)
+        .map(|expected| expected.movement.from_outside())
+        .sum();
+    audit.money_difference = sum - from_outside;
+    audit.world_difference = world_change + from_outside;
     if audit.money_difference != 0 {
         audit.find(format!(
-            "the accounts have {sum}, the world changed by {world_change}"
+            "the accounts have {sum}, and {from_outside} came into them from outside"
         ));
     }
     audit

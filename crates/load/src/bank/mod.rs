@@ -7,8 +7,10 @@
 //! limit passed, every applied operation there exactly once and as it was sent, no other there at
 //! all.
 //!
-//! The accounts are new ones, named after the time. The sum over them and the outside account
-//! `world:BRL` is only conserved if nobody else moves money meanwhile.
+//! The accounts are new ones, named after the time, and every id is the run's own: other callers, another
+//! `bank` too, disturb nothing. The outside account `world:BRL` is everybody's, so what it changed by
+//! beyond this run's movements is reported and is not a fault. A first answer may be a repetition's: an
+//! API node asks the ledger again by itself when a connection breaks.
 
 mod audit;
 mod fetch;

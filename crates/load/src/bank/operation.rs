@@ -94,6 +94,15 @@ impl Movement {
         i64::from(self.credit == side) * self.amount - i64::from(self.debit == side) * self.amount
     }
 
+    /// How much it brings from outside into the run's accounts.
+    pub(super) fn from_outside(&self) -> i64 {
+        match (self.debit, self.credit) {
+            (Side::World, Side::Account(_)) => self.amount,
+            (Side::Account(_), Side::World) => -self.amount,
+            (Side::World, Side::World) | (Side::Account(_), Side::Account(_)) => 0,
+        }
+    }
+
     /// The run's accounts that it changes.
     pub(super) fn accounts(&self) -> impl Iterator<Item = usize> {
         [self.debit, self.credit]

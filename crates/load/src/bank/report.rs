@@ -104,6 +104,14 @@ impl Document for Report {
         for finding in &audit.findings {
             let _ = writeln!(text, "  AUDIT: {finding}");
         }
+        if audit.world_difference != 0 {
+            let _ = writeln!(
+                text,
+                "  world:BRL changed by {} beyond this run: other callers, or money made or lost \
+                 outside of its accounts",
+                audit.world_difference
+            );
+        }
         let _ = if audit.is_clean() {
             writeln!(
                 text,

@@ -29,8 +29,6 @@ pub(super) struct Servers {
 pub(super) struct Answered {
     pub(super) status: u16,
     pub(super) body: Vec<u8>,
-    /// How often the request was sent.
-    pub(super) attempts_count: u32,
     /// The server that answered.
     pub(super) server: usize,
 }
@@ -65,9 +63,7 @@ impl Servers {
         deadline: Instant,
     ) -> Option<Answered> {
         let mut wait = WAIT_FIRST;
-        let mut attempts_count = 0;
         loop {
-            attempts_count += 1;
             let server = named.unwrap_or_else(|| self.any());
             let (authority, client) = &self.clients[server];
             let request = request(authority, method, path, body);
@@ -80,7 +76,6 @@ impl Servers {
                 return Some(Answered {
                     status,
                     body,
-                    attempts_count,
                     server,
                 });
             }

@@ -195,10 +195,6 @@ impl Teller {
     }
 
     fn judge_moved(&self, movement: &Movement, answered: &Answered) -> Verdict {
-        if answered.status == 200 && answered.attempts_count == 1 {
-            let detail = format!("{} was sent once and answered as a repetition", movement.id);
-            return wrong("repeated_at_first", detail);
-        }
         let answer: TransferAnswer = match read(answered, &[200, 201]) {
             Ok(answer) => answer,
             Err(verdict) => return verdict,

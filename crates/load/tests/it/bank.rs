@@ -52,6 +52,33 @@ fn failures_are_repeated_until_they_are_answered() {
     }
 }
 
+#[test]
+fn repetitions_of_a_nodes_own_are_right() {
+    let report = run_with(Trick::RepeatsByItself, false);
+    assert!(report.passed(), "{report:#?}");
+    assert_eq!(report.repetitions_count(), 0);
+}
+
+#[test]
+fn two_banks_at_once_disturb_each_other_in_nothing() {
+    let double = Double::start(Arc::new(BankDouble::new(Trick::None)));
+    let reports: Vec<Report> = std::thread::scope(|scope| {
+        let run_one = || {
+            let mut options = options(std::slice::from_ref(&double));
+            options.seconds = 2;
+            run(&options).unwrap()
+        };
+        let banks = [scope.spawn(run_one), scope.spawn(run_one)];
+        banks.map(|bank| bank.join().unwrap()).into()
+    });
+    for report in &reports {
+        assert!(report.passed(), "{report:#?}");
+    }
+    // Each saw the other's money pass through the outside.
+    let seen = |report: &Report| report.audit().world_difference != 0;
+    assert!(reports.iter().any(seen), "{reports:#?}");
+}
+
 #[track_caller]
 fn check(trick: Trick, is_seen: impl Fn(&Audit) -> bool) {
     let report = run_with(trick, false);

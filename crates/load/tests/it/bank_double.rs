@@ -13,6 +13,8 @@ pub(crate) enum Trick {
     None,
     /// Of ten requests, one is reset before and one after its work is done, one is answered 503.
     Fails,
+    /// As a node that asks its ledger again by itself: first answers are repetitions.
+    RepeatsByItself,
     /// Like `Fails`, and ids are not remembered.
     ForgetsIds,
     /// One operation is answered, but not kept.
@@ -103,7 +105,10 @@ impl BankDouble {
         }
         let outcome = self.decide(state, body);
         state.outcomes.insert(id, outcome.clone());
-        outcome
+        match outcome {
+            (201, outcome) if self.trick == Trick::RepeatsByItself => (200, outcome),
+            outcome => outcome,
+        }
     }
 
     fn decide(&self, state: &mut State, body: &Value) -> (u16, Value) {

@@ -69,6 +69,14 @@ fn a_right_ledger_is_clean() {
 }
 
 #[test]
+fn what_others_move_meanwhile_is_no_fault_of_the_runs() {
+    let (operations, seen) = clean();
+    let audit = audit(&operations, &seen, -100 + 7);
+    assert!(audit.is_clean(), "{audit:?}");
+    assert_eq!(audit.world_difference, 7);
+}
+
+#[test]
 fn a_lost_entry_is_missed() {
     let audit = after(|_, seen| {
         seen.accounts[1].entries.clear();
