@@ -240,7 +240,13 @@ async fn stay(wire: &Wire, connection: Connection, address: &LedgerAddress, metr
                 }
                 // Another process: what is behind this connection is not what it was.
                 Ok(Ok(_)) => return,
-                Ok(Err(_)) | Err(_) => false,
+                // A refusal is an answer, too: the ledger has too much to do.
+                Ok(Err(CallError::Failed(Failure::Status(status)))) => {
+                    status == GrpcCode::ResourceExhausted as u16
+                }
+                Ok(Err(CallError::Failed(_) | CallError::NotSent | CallError::Lost)) | Err(_) => {
+                    false
+                }
             };
             let before = wire.peer.answers.swap(answers, Ordering::Relaxed);
             metrics.up(answers);

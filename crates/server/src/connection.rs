@@ -33,9 +33,6 @@ pub(crate) enum Stage {
 
 /// How the connections of a listener are served; what they share.
 pub(crate) trait Host: Clone + Send + 'static {
-    /// What is said when connections are taken, before the address.
-    const LISTENING: &'static str;
-
     /// Serves a connection until its end. `true` when it was cut in the middle of a request.
     fn serve<S>(self, stream: S) -> impl Future<Output = bool> + Send
     where
@@ -85,8 +82,6 @@ impl Http1 {
 }
 
 impl Host for Http1 {
-    const LISTENING: &'static str = "listening on";
-
     async fn serve<S>(mut self, stream: S) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

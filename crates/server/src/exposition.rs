@@ -113,7 +113,15 @@ pub async fn serve_metrics(
         open: Gauge::noop(),
         refused: Counter::noop(),
     };
-    let serving = serve_counted(listener, router, &limits, uncounted, shutdown, stop_timeout);
+    let serving = serve_counted(
+        listener,
+        "serving metrics on",
+        router,
+        &limits,
+        uncounted,
+        shutdown,
+        stop_timeout,
+    );
     tokio::select! {
         stopped = serving => stopped,
         () = keep_up(upkeep) => Stopped { requests_cut: 0 },

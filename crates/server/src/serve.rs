@@ -66,11 +66,23 @@ pub async fn serve_router(
     stop_timeout: Duration,
 ) -> Stopped {
     let metrics = ConnectionMetrics::new();
-    serve_counted(listener, router, limits, metrics, shutdown, stop_timeout).await
+    let listening = "listening on";
+    serve_counted(
+        listener,
+        listening,
+        router,
+        limits,
+        metrics,
+        shutdown,
+        stop_timeout,
+    )
+    .await
 }
 
+/// `listening` is what the log says before the address.
 pub(crate) async fn serve_counted(
     listener: Listener,
+    listening: &'static str,
     router: Router,
     limits: &Limits,
     metrics: ConnectionMetrics,
@@ -81,6 +93,7 @@ pub(crate) async fn serve_counted(
     let connections_max = limits.connections_max;
     serve_hosted(
         listener,
+        listening,
         host,
         connections_max,
         metrics,
@@ -93,6 +106,7 @@ pub(crate) async fn serve_counted(
 /// Serves connections as a host does that is made for the stages of the stop.
 pub(crate) async fn serve_hosted<H: Host>(
     listener: Listener,
+    listening: &'static str,
     host: impl FnOnce(watch::Receiver<Stage>) -> H,
     connections_max: usize,
     metrics: ConnectionMetrics,
@@ -101,7 +115,7 @@ pub(crate) async fn serve_hosted<H: Host>(
 ) -> Stopped {
     let face = Face::new(host, connections_max, metrics);
     let address = listener.address().clone();
-    tracing::info!(%address, "{} {address}", H::LISTENING);
+    tracing::info!(%address, "{listening} {address}");
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         tokio::select! {
@@ -115,7 +129,7 @@ pub(crate) async fn serve_hosted<H: Host>(
     }
     drop(listener);
     let stopped = face.stop(stop_timeout).await;
-    tracing::info!(%address, requests_cut = stopped.requests_cut, "stopped {} {address}", H::LISTENING);
+    tracing::info!(%address, requests_cut = stopped.requests_cut, "stopped {listening} {address}");
     stopped
 }
 

@@ -29,7 +29,11 @@ fn what_is_submitted_and_answered_comes_back_as_it_was() {
             }
         }
     }
-    for expected in Command::NAMES.iter().chain(&Refusal::CODES) {
+    // Only a lease of a node that dispatches has this, and that is not on the wire.
+    let codes = Refusal::CODES
+        .iter()
+        .filter(|code| **code != "payment_under_way");
+    for expected in Command::NAMES.iter().chain(codes) {
         assert!(seen.contains(expected), "{expected} did not occur");
     }
 }

@@ -127,7 +127,7 @@ async fn requests_with_other_deadlines_do_not_share_them() {
 async fn what_may_have_arrived_is_never_nothing_done() {
     let (ledger, middle, node) = lab().await;
     let full = GrpcLimits {
-        calls_max: 0,
+        messages_bytes_max: 0,
         ..GrpcLimits::default()
     };
     let refusing = face(&ledger, full).await;

@@ -96,13 +96,13 @@ async fn verify_tells_a_clean_database_from_one_that_is_not() {
     assert!(!said.contains("account 1"), "{said}");
 }
 
-/// What is served at the second address that the process names.
+/// What is served where the process says that its metrics are.
 async fn metrics(process: &mut LastroProcess) -> String {
     let bound = Instant::now() + Duration::from_secs(60);
     loop {
         let named = process.logged().iter();
-        let mut addresses = named.filter_map(|line| line.split_once("listening on "));
-        if let Some((_, address)) = addresses.nth(1) {
+        let mut addresses = named.filter_map(|line| line.split_once("serving metrics on "));
+        if let Some((_, address)) = addresses.next() {
             let address = address.split(' ').next().unwrap();
             let answer = reqwest::get(format!("http://{address}/metrics")).await;
             return answer.unwrap().text().await.unwrap();

@@ -140,8 +140,6 @@ impl Http2 {
 }
 
 impl Host for Http2 {
-    const LISTENING: &'static str = "listening for gRPC on";
-
     async fn serve<S>(self, stream: S) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -72,6 +72,7 @@ pub async fn serve_grpc(
     let metrics = ConnectionMetrics::of_grpc();
     let serving = serve_hosted(
         listener,
+        "listening for gRPC on",
         host,
         limits.connections_max,
         metrics,
