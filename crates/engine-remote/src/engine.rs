@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::address::LedgerAddress;
 use crate::call;
-use crate::gather::{Gather, Parcel};
+use crate::gather::{Gather, Line, Parcel};
 use crate::link::{Keeper, Link, link};
 use crate::metrics::Metrics;
 use crate::tls::Tls;
@@ -124,7 +124,7 @@ impl RemoteEngine {
             batches_count: batches.len(),
             commands_count: commands_count(&batches),
             repeatable: batches.iter().all(Batch::is_repeatable),
-            pays: batches.iter().any(Batch::has_payments),
+            line: Line::of(&batches),
             deadline,
         })?;
         match tokio::time::timeout_at(deadline.into(), answered).await {

@@ -6,15 +6,15 @@
 //! A call's deadline is that of its most pressing request, on the ledger's clock: nothing in it is
 //! begun after somebody has been answered `timeout`. What had more time goes again.
 //!
-//! A call has one answer where the ledger does not apply it. There are ledgers that do no payments
-//! and say so of the whole call: so what is about payments goes in calls of its own.
+//! A call has one answer where the ledger does not apply it. There are ledgers that do no payments, or
+//! that purge none, and say so of the whole call: so each [`Line`] has calls of its own.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
-use ledger::Unavailable;
+use ledger::{Batch, Command, Unavailable};
 use parking_lot::Mutex;
 use proto::submit;
 use tokio::sync::oneshot;
@@ -45,8 +45,7 @@ pub(crate) struct Parcel {
     pub(crate) commands_count: usize,
     /// Whether they may be given twice.
     pub(crate) repeatable: bool,
-    /// Whether any of them is about a payment.
-    pub(crate) pays: bool,
+    pub(crate) line: Line,
     pub(crate) deadline: Instant,
 }
 
@@ -74,11 +73,37 @@ impl Request {
     }
 }
 
+/// What may go together in one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// What is about no payment.
+    Transfers,
+    /// What is about payments.
+    Payments,
+    /// Purges of payments.
+    Purges,
+}
+
+impl Line {
+    const COUNT: usize = 3;
+
+    /// The line of these batches: that of the most particular among them.
+    pub(crate) fn of(batches: &[Batch]) -> Self {
+        let commands = || batches.iter().flat_map(Batch::commands);
+        if commands().any(|command| matches!(command, Command::PurgePayments)) {
+            Self::Purges
+        } else if batches.iter().any(Batch::has_payments) {
+            Self::Payments
+        } else {
+            Self::Transfers
+        }
+    }
+}
+
 #[derive(Default)]
 struct Waiting {
-    /// What is about no payment, and what is.
-    lines: [VecDeque<Request>; 2],
-    /// Which line the next call is for, where something waits in both.
+    lines: [VecDeque<Request>; Line::COUNT],
+    /// Which line the next call is for, where something waits in several.
     turn: usize,
     bytes: usize,
     calls_count: usize,
@@ -86,7 +111,7 @@ struct Waiting {
 
 impl Waiting {
     fn line(&mut self, parcel: &Parcel) -> &mut VecDeque<Request> {
-        &mut self.lines[usize::from(parcel.pays)]
+        &mut self.lines[parcel.line as usize]
     }
 
     /// Fills a call from one line, in order.
@@ -230,7 +255,7 @@ impl Gather {
         let mut waiting = self.waiting.lock();
         for _ in 0..waiting.lines.len() {
             let line = waiting.turn;
-            waiting.turn = 1 - line;
+            waiting.turn = (line + 1) % Line::COUNT;
             let requests = waiting.call(line, now);
             if !requests.is_empty() {
                 self.metrics.call_starts(requests.len(), waiting.bytes);

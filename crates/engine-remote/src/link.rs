@@ -240,10 +240,8 @@ async fn stay(wire: &Wire, connection: Connection, address: &LedgerAddress, metr
                 }
                 // Another process: what is behind this connection is not what it was.
                 Ok(Ok(_)) => return,
-                // A refusal is an answer, too: the ledger has too much to do.
-                Ok(Err(CallError::Failed(Failure::Status(status)))) => {
-                    status == GrpcCode::ResourceExhausted as u16
-                }
+                // A refusal of its own is an answer, too.
+                Ok(Err(CallError::Failed(Failure::Ledger(_)))) => true,
                 Ok(Err(CallError::Failed(_) | CallError::NotSent | CallError::Lost)) | Err(_) => {
                     false
                 }

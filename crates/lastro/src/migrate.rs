@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 
 use crate::database::DatabaseSettings;
 use crate::redis::RedisOptions;
@@ -40,10 +40,6 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     if options.detach {
         return runtime.block_on(detach(options, database));
     }
-    ensure!(
-        options.redis.config()?.is_none(),
-        "--redis-url is for --detach"
-    );
     let migrated = runtime
         .block_on(engine_postgres::migrate(&options.database_url, &database))
         .context("the database was not migrated")?;

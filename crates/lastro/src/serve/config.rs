@@ -279,7 +279,8 @@ impl Config {
             ledger: options.ledger.or(file.ledger),
             tls: tls.of_ledger()?,
         })?;
-        if !matches!(engine, EngineConfig::Embedded) && options.clock.is_any() {
+        let has_clock_bounds = options.clock.is_any() || file.clock_jump_max_s.is_some();
+        if !matches!(engine, EngineConfig::Embedded) && has_clock_bounds {
             bail!(
                 "--clock-jump-max-s and --accept-clock are for the process whose clock the ledger \
                  has: over PostgreSQL and Redis it is the database's"

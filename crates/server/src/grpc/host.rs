@@ -19,6 +19,7 @@ use tower::Service;
 
 use super::authority::WithoutAuthority;
 use super::limits::GrpcLimits;
+use super::measure::Method;
 use super::message;
 use super::tls::ServerTls;
 use super::untaken::{Counted, Untaken};
@@ -31,6 +32,34 @@ const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
 const FRAME_BYTES: u32 = 1 << 20;
 const HEADERS_BYTES_MAX: u32 = 16 << 10;
 
+/// Calls of health and reflection at once, over all connections: a watch of health stays for as long as
+/// its caller wants.
+const OTHER_CALLS_MAX: usize = 1_024;
+
+/// Which bound a call falls under.
+enum CallKind {
+    /// Of the ledger.
+    Ledger,
+    /// Whether the ledger lives: asked and answered also while it has too much to do.
+    Clock,
+    /// Of another service: health, reflection, or one that is not there.
+    Other,
+}
+
+impl CallKind {
+    fn of(path: &str) -> Self {
+        let method = path
+            .strip_prefix('/')
+            .and_then(|path| path.strip_prefix(proto::SERVICE))
+            .and_then(|path| path.strip_prefix('/'));
+        match method {
+            None => Self::Other,
+            Some(method) if method == Method::GET_CLOCK.name() => Self::Clock,
+            Some(_) => Self::Ledger,
+        }
+    }
+}
+
 /// Serves connections with HTTP/2.
 #[derive(Clone)]
 pub(super) struct Http2 {
@@ -41,6 +70,7 @@ pub(super) struct Http2 {
     untouched_timeout: Duration,
     answer_timeout: Duration,
     calls: Arc<Semaphore>,
+    other_calls: Arc<Semaphore>,
     stage: watch::Receiver<Stage>,
 }
 
@@ -78,6 +108,7 @@ impl Http2 {
             untouched_timeout: limits.ping_interval * 4,
             answer_timeout: limits.answer_timeout,
             calls: Arc::new(Semaphore::new(limits.calls_max.min(Semaphore::MAX_PERMITS))),
+            other_calls: Arc::new(Semaphore::new(OTHER_CALLS_MAX)),
             stage,
         }
     }
@@ -92,9 +123,14 @@ impl Http2 {
             in_service.is_touched.store(true, Ordering::Relaxed);
             in_service.calls_count.fetch_add(1, Ordering::Relaxed);
             let (mut router, progress) = (router.clone(), Arc::clone(&in_service));
-            let place = Arc::clone(&self.calls).try_acquire_owned();
+            let calls = match CallKind::of(request.uri().path()) {
+                CallKind::Ledger => Some(&self.calls),
+                CallKind::Clock => None,
+                CallKind::Other => Some(&self.other_calls),
+            };
+            let place = calls.map(|calls| Arc::clone(calls).try_acquire_owned());
             async move {
-                let response = match place {
+                let response = match place.transpose() {
                     Ok(place) => {
                         let Ok(response) = router.call(request).await;
                         response.map(|body| Body::new(Counted::new(body, &progress.untaken, place)))

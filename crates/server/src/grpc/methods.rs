@@ -8,7 +8,9 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use ledger::{Answer, Batch, Command, Engine, RESOLUTIONS_READ_MAX, Unavailable};
+use ledger::{
+    Answer, Batch, Command, Engine, RESOLUTIONS_READ_MAX, STATEMENT_PAGE_MAX, Unavailable,
+};
 use proto::{GrpcCode, Message, submit, v1};
 
 use super::measure::Method;
@@ -22,6 +24,8 @@ use crate::room::Place;
 /// The most bytes of a record: the longest ids and numbers, and a description of characters of
 /// four bytes.
 const RECORD_BYTES_MAX: usize = 1024;
+/// How many due payments are given at most.
+const DUE_PAGE_MAX: usize = 10_000;
 /// The most bytes of a summary: 64 processors.
 const SUMMARY_BYTES_MAX: usize = 8 * 1024;
 
@@ -112,7 +116,11 @@ async fn receive(
         _ => limits.question_bytes_max,
     };
     let arrived_by = deadline.min(started + limits.message_timeout);
-    let message = message::read(request.into_body(), bytes_max, &shared.messages, arrived_by);
+    let room = match method {
+        Method::GET_CLOCK => &shared.clock_messages,
+        _ => &shared.messages,
+    };
+    let message = message::read(request.into_body(), bytes_max, room, arrived_by);
     let message = message.await?;
     // What arrives as a whole only after its deadline is not begun.
     if deadline <= Instant::now() {
@@ -208,7 +216,8 @@ async fn account(call: Call) -> Answered {
 }
 
 async fn statement(call: Call) -> Answered {
-    let query = call.question::<v1::GetStatementRequest>()?.read()?;
+    let mut query = call.question::<v1::GetStatementRequest>()?.read()?;
+    query.limit = query.limit.min(STATEMENT_PAGE_MAX);
     let id = query.account_id.clone();
     let place = call.place((1 + query.limit) * RECORD_BYTES_MAX)?;
     let answer = call
@@ -254,7 +263,8 @@ async fn payments_summary(call: Call) -> Answered {
 }
 
 async fn payments_due(call: Call) -> Answered {
-    let query = call.question::<v1::ListPaymentsDueRequest>()?.read()?;
+    let mut query = call.question::<v1::ListPaymentsDueRequest>()?.read()?;
+    query.limit = query.limit.min(DUE_PAGE_MAX);
     let place = call.place(query.limit * RECORD_BYTES_MAX)?;
     let answer = call
         .ask(|engine, deadline| engine.payments_due(query, deadline))
@@ -274,7 +284,8 @@ async fn resolutions(call: Call) -> Answered {
 async fn clock(call: Call) -> Answered {
     call.question::<v1::GetClockRequest>()?;
     let clock = call.shared.clock;
-    let place = call.place(RECORD_BYTES_MAX)?;
+    // Who looks whether the ledger lives is answered also while there is no room for more.
+    let place = call.shared.answers.place();
     let now_us = u64::try_from(clock.now().as_micros());
     let answer = v1::GetClockResponse {
         clock_id: clock.id(),

@@ -39,6 +39,9 @@ use host::Http2;
 use measure::Metrics;
 use permitted::Permits;
 
+/// Room for questions for the clock: each takes a kilobyte for the moment that it takes.
+const CLOCK_MESSAGES_BYTES_MAX: usize = 256 << 10;
+
 /// What all calls share.
 struct Shared {
     permits: Permits,
@@ -47,6 +50,8 @@ struct Shared {
     clock: ServerClock,
     metrics: Metrics,
     messages: Room,
+    /// Apart, so that the ledger is seen to live while there is no room for more.
+    clock_messages: Room,
     answers: Room,
 }
 
@@ -101,6 +106,7 @@ where
         permits: Permits::new(limits.commands, app.is_purge_enabled),
         metrics: Metrics::new(),
         messages: Room::of_streams(limits.messages_bytes_max),
+        clock_messages: Room::of_streams(CLOCK_MESSAGES_BYTES_MAX),
         answers: Room::of_streams(limits.answers_bytes_max),
         limits,
         app,

@@ -55,11 +55,15 @@ impl Untaken {
 pub(super) struct Counted {
     body: Body,
     untaken: Arc<Untaken>,
-    _call: OwnedSemaphorePermit,
+    _call: Option<OwnedSemaphorePermit>,
 }
 
 impl Counted {
-    pub(super) fn new(body: Body, untaken: &Arc<Untaken>, call: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(
+        body: Body,
+        untaken: &Arc<Untaken>,
+        call: Option<OwnedSemaphorePermit>,
+    ) -> Self {
         Self {
             body,
             untaken: Arc::clone(untaken),
