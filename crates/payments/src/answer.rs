@@ -61,7 +61,9 @@ pub enum Found {
     },
     /// It does not have it, now.
     Absent,
-    /// It did not say.
+    /// It answered, and not whether it has it.
+    Unclear,
+    /// It did not answer, or with a failure of its own.
     Failed,
 }
 

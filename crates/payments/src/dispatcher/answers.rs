@@ -201,7 +201,7 @@ impl Dispatcher {
                 }
             }
             Found::Absent => self.absent(id, pin, now, effects),
-            Found::Failed => self.question_later(id, pin, now),
+            Found::Unclear | Found::Failed => self.question_later(id, pin, now),
         }
     }
 

@@ -117,7 +117,7 @@ impl Dispatcher {
     ) {
         match found {
             Found::Failed => {}
-            Found::Absent => self.processors[question.processor].is_heard(now),
+            Found::Absent | Found::Unclear => self.processors[question.processor].is_heard(now),
             Found::Recorded {
                 amount,
                 requested_at,

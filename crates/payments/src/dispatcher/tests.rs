@@ -225,6 +225,13 @@ fn a_backlog_waits_for_a_while_and_nobody_waits_for_the_dead() {
 
 #[test]
 fn a_silent_processor_is_asked_before_it_gets_anything_and_back_at_once() {
+    // Any answer shows that it lives, also one that does not say whether it has the payment.
+    for found in [Found::Absent, Found::Unclear] {
+        check_silence_ends_with(found);
+    }
+}
+
+fn check_silence_ends_with(found: Found) {
     let mut desk = Desk::new();
     for id in 1..=3 {
         desk.accept(id);
@@ -249,7 +256,7 @@ fn a_silent_processor_is_asked_before_it_gets_anything_and_back_at_once() {
     );
     // Three are stuck there, and nobody answers for them; it is back all the same.
     let question = *desk.probed.last().unwrap();
-    desk.tell(Input::Probed(question, Found::Absent));
+    desk.tell(Input::Probed(question, found));
     assert_eq!(desk.places(), [(4, 0)]);
     desk.answer(Answer::Recorded);
     desk.accept(5);

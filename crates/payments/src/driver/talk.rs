@@ -140,12 +140,17 @@ impl Talk {
         match self.ask(&path).await {
             Some((StatusCode::OK, body)) => kept(&body, currency).unwrap_or_else(|why| {
                 self.warn_of_unreadable(id, why, &body);
-                Found::Failed
+                Found::Unclear
             }),
             Some((StatusCode::NOT_FOUND, _)) => Found::Absent,
             Some((status, body)) => {
                 self.warn_of_unreadable(id, status.as_str(), &body);
-                Found::Failed
+                // Whoever stands before it says so, too, when it is gone.
+                if status.is_server_error() {
+                    Found::Failed
+                } else {
+                    Found::Unclear
+                }
             }
             None => Found::Failed,
         }
