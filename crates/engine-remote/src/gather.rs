@@ -226,7 +226,7 @@ impl Gather {
             };
             match failed {
                 Some(CallError::NotSent) => {
-                    self.again(requests, Unavailable::LedgerUnavailable, true)
+                    self.again(requests, Unavailable::LedgerUnavailable, true);
                 }
                 Some(failed) if failed.is_of_other_clock() => {
                     wire.give_up();

@@ -6,7 +6,9 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// Passes bytes between clients and a server, as its test says. Ends with the test's process.
 #[derive(Debug, Clone)]
@@ -115,13 +117,13 @@ impl Middle {
 
 impl Shared {
     fn rules(&self) -> MutexGuard<'_, Rules> {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rules.lock()
     }
 
     fn wait_until(&self, is_so: impl Fn(&Rules) -> bool) -> MutexGuard<'_, Rules> {
-        self.changed
-            .wait_while(self.rules(), |rules| !is_so(rules))
-            .unwrap_or_else(PoisonError::into_inner)
+        let mut rules = self.rules();
+        self.changed.wait_while(&mut rules, |rules| !is_so(rules));
+        rules
     }
 
     fn join(self: &Arc<Self>, client: TcpStream, server: TcpStream) {

@@ -92,7 +92,7 @@ pub(super) fn audit(operations: &[Sent], seen: &Seen, world_change: i64) -> Audi
     let from_outside: i64 = expected
         .values()
         .filter(|expected| expected.is_there)
-        .map(|expected| expected.movement.from_outside())
+        .map(|expected| expected.movement.net_deposit())
         .sum();
     audit.money_difference = sum - from_outside;
     audit.world_difference = world_change + from_outside;

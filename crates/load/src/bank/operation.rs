@@ -95,7 +95,7 @@ impl Movement {
     }
 
     /// How much it brings from outside into the run's accounts.
-    pub(super) fn from_outside(&self) -> i64 {
+    pub(super) fn net_deposit(&self) -> i64 {
         match (self.debit, self.credit) {
             (Side::World, Side::Account(_)) => self.amount,
             (Side::Account(_), Side::World) => -self.amount,

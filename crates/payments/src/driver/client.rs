@@ -213,8 +213,12 @@ impl Client {
     async fn stream(&self) -> io::Result<TcpStream> {
         let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in tokio::net::lookup_host(&self.url.connect_to).await? {
-            match socket(address, self.timeout)?.connect(address).await {
-                Ok(stream) => return Ok(stream),
+            // A machine may lack a family of addresses: the next one may be of another.
+            match socket(address, self.timeout) {
+                Ok(socket) => match socket.connect(address).await {
+                    Ok(stream) => return Ok(stream),
+                    Err(error) => failure = error,
+                },
                 Err(error) => failure = error,
             }
         }

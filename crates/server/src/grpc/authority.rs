@@ -322,7 +322,7 @@ mod tests {
     #[track_caller]
     fn check(frames: &[Vec<u8>], expected: &[Vec<u8>]) {
         let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-        let bytes = [&[preface.clone()], frames].concat().concat();
+        let bytes = [std::slice::from_ref(&preface), frames].concat().concat();
         let expected = [&[preface], expected].concat().concat();
         for piece in [1, 2, 3, 7, 16, bytes.len()] {
             let mut passed = bytes.clone();
