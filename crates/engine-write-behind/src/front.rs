@@ -161,7 +161,9 @@ impl Front {
                 lost_from_position = after + 1,
                 lost_to_position = newest.position,
                 persisted_position = persisted,
-                "DATA LOSS: answered writes up to position {} are missing from Redis and PostgreSQL. The                  ledger goes on without them and their ids are free again: compare what callers were                  answered with what the ledger has, and find out why Redis or the database lost them",
+                "DATA LOSS: answered writes up to position {} are missing from Redis and PostgreSQL. The \
+                 ledger goes on without them and their ids are free again: compare what callers were \
+                 answered with what the ledger has, and find out why Redis or the database lost them",
                 newest.position
             );
         }
@@ -200,7 +202,8 @@ impl Front {
         });
         if changed {
             tracing::warn!(
-                "Redis or the database is not what it was when they were compared: comparing them                  again, nothing is applied meanwhile"
+                "Redis or the database is not what it was when they were compared: comparing them \
+                 again, nothing is applied meanwhile"
             );
         }
         self.stale.notify_one();
