@@ -272,6 +272,7 @@ pub(crate) async fn take_epoch(lease: &Lease, above: u64) -> Result<Behind, Open
     let statement = "UPDATE lastro_behind.ledger SET epoch = $1";
     client.execute(statement, &[&epoch]).await?;
     client.batch_execute("COMMIT").await?;
+    lease.committed()?;
     let behind = read(lease).await?.ok_or(Damaged)?;
     if behind.epoch != epoch {
         return Err(OpenError::Busy);
@@ -305,10 +306,11 @@ pub(crate) async fn confirm_epoch(lease: &Lease, epoch: &str, began: u64) -> Res
         UPDATE lastro_behind.epochs SET began = $2
         WHERE epoch = (SELECT epoch FROM lastro_behind.ledger WHERE epoch = $1 FOR UPDATE)";
     let client = lease.client();
-    Ok(client
+    let confirmed = client
         .execute(statement, &[&epoch, &stored(began)?])
-        .await?
-        == 1)
+        .await?;
+    lease.committed()?;
+    Ok(confirmed == 1)
 }
 
 /// Moves the position of ids and entries, in the transaction that the connection is in; `false`:
