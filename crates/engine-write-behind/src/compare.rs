@@ -127,6 +127,10 @@ pub(crate) async fn compare(
         stores.create().await?;
         return renew(stores, 0, newest).await;
     };
+    // Before anything changes: a Redis of another ledger goes on, and so does the version before.
+    if let Some(mark) = &redis {
+        may_be_judged(&before, mark)?;
+    }
     let after = stores.database().await?;
     if let (Some(mark), Some(after)) = (&redis, &after)
         && is_agreed(&before, mark, after, newest)
@@ -241,6 +245,22 @@ pub(crate) enum Verdict<'a> {
     Rebuild { why: &'static str, drop: u64 },
 }
 
+/// Whether this Redis may be brought to agree with this database at all.
+fn may_be_judged(behind: &Behind, mark: &Mark) -> Result<(), OpenError> {
+    let refuse = |text: String| Err(OpenError::Disagree(text));
+    if mark.ledger != *behind.ledger_id.as_bytes() {
+        return refuse("they hold different ledgers; is one of the URLs another's?".to_owned());
+    }
+    if mark.is_old_format && mark.position > behind.position {
+        return refuse(format!(
+            "Redis is at position {}, the database at {}, and Redis holds the format of \
+             the version before: run that version until everything is persisted",
+            mark.position, behind.position
+        ));
+    }
+    Ok(())
+}
+
 /// Judges a Redis that is halted by a database that has taken a new epoch.
 pub(crate) fn judge<'a>(
     taken: &Behind,
@@ -252,18 +272,9 @@ pub(crate) fn judge<'a>(
         let (why, drop) = ("it is empty", 0);
         return Ok(Verdict::Rebuild { why, drop });
     };
-    if mark.ledger != *taken.ledger_id.as_bytes() {
-        return refuse("they hold different ledgers; is one of the URLs another's?".to_owned());
-    }
+    may_be_judged(taken, mark)?;
     let persisted = taken.position;
     if mark.is_old_format {
-        if mark.position > persisted {
-            return refuse(format!(
-                "Redis is at position {}, the database at {persisted}, and Redis holds the format of \
-                 the version before: run that version until everything is persisted",
-                mark.position
-            ));
-        }
         let (why, drop) = ("it holds the format of the version before", persisted);
         return Ok(Verdict::Rebuild { why, drop });
     }

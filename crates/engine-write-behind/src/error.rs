@@ -23,6 +23,9 @@ pub enum OpenError {
     /// The URL of Redis is none, or says what cannot be honoured.
     #[error("the URL of Redis is not understood: {0}")]
     Url(String),
+    /// Redis is slow, or cannot be reached.
+    #[error("Redis did not answer in time")]
+    Late,
     /// Redis would not keep what is answered.
     #[error("{0}")]
     Unsafe(String),

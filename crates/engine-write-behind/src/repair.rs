@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use engine_postgres::Lease;
-use ledger::Unavailable;
 use redis::{Cmd, Value};
 
 use crate::bytes::Bytes;
@@ -45,9 +44,6 @@ pub(crate) async fn repair(front: &Front) -> Result<Agreed, OpenError> {
     }
     load_library(front).await?;
     front.look_at_commands().await?;
-    if positions::read(&lease).await?.is_some() {
-        positions::fence(&lease).await?;
-    }
     let newest = front.newest();
     let stores = RealStores {
         front,
@@ -171,12 +167,14 @@ impl Stores for RealStores<'_> {
     }
 
     async fn resume(&self, found: &Mark, epoch: &str) -> Result<(), OpenError> {
+        positions::fence(self.lease).await?;
         let mut call = Function::Resume.call();
         call.arg(&found.epoch).arg(epoch).arg(found.position);
         self.call(&call).await.map(drop)
     }
 
     async fn rebuild(&self, found: Option<&Mark>, drop: u64, epoch: &str) -> Result<(), OpenError> {
+        positions::fence(self.lease).await?;
         let mut begin = Function::Rebuild.call();
         begin.arg(epoch);
         begin.arg(found.map_or("", |mark| mark.epoch.as_str()));
@@ -231,10 +229,7 @@ pub(crate) fn trouble(trouble: Trouble) -> OpenError {
         Trouble::Damaged(damaged) => damaged.into(),
         // It is not the one that was judged: the next comparison finds what it is now.
         Trouble::Stale | Trouble::Unpersisted => OpenError::Busy,
-        Trouble::Late => OpenError::Unsafe(format!(
-            "Redis does not answer: {}",
-            Unavailable::Timeout.code()
-        )),
+        Trouble::Late => OpenError::Late,
     }
 }
 

@@ -80,6 +80,33 @@ fn stores_that_tell_different_stories_are_refused_and_an_older_redis_is_rebuilt(
 }
 
 #[test]
+fn a_start_with_the_redis_of_another_ledger_changes_neither() {
+    let postgres = Postgres::start().unwrap();
+    let (first, second) = (redis(), redis());
+    let other_url = postgres.create_database("other").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        // The first is some epochs further than the second: each start finds a Redis not compared yet.
+        for _ in 0..4 {
+            drop(open_with(&first.url(), &postgres.url(), Options::default()).await);
+            first.command(&["FUNCTION", "FLUSH"]).unwrap();
+        }
+        drop(open_with(&second.url(), &other_url, Options::default()).await);
+        for (redis, database_url) in [(&first, &other_url), (&second, &postgres.url())] {
+            let says = refused(redis, database_url, Options::default()).await;
+            assert!(says.contains("different ledgers"), "{says}");
+        }
+        for (redis, database_url) in [(&first, &postgres.url()), (&second, &other_url)] {
+            redis.command(&["FUNCTION", "FLUSH"]).unwrap();
+            let (engine, opened) = open_with(&redis.url(), database_url, Options::default()).await;
+            assert_eq!(opened.origin, Origin::Kept);
+            open_accounts(&engine).await;
+            assert_eq!(try_one(&engine, 1).await, Ok(()));
+        }
+    });
+}
+
+#[test]
 fn a_redis_that_is_full_or_takes_no_writes_says_so_and_then_goes_on() {
     let (postgres, redis) = (Postgres::start().unwrap(), redis());
     let runtime = tokio::runtime::Runtime::new().unwrap();
