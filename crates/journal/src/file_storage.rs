@@ -58,13 +58,23 @@ impl FileStorage {
         let mode = self.directory.metadata()?.permissions().mode();
         if mode & OTHERS_MODE != 0 {
             let private = Permissions::from_mode(DIRECTORY_MODE);
-            self.directory.set_permissions(private)?;
-            tracing::warn!(
-                "{} could be read by every user of this machine (mode {:o}); it is now its owner's \
-                 alone (mode {DIRECTORY_MODE:o})",
-                self.place(),
-                mode & 0o777,
-            );
+            match self.directory.set_permissions(private) {
+                Ok(()) => tracing::warn!(
+                    "{} could be read by every user of this machine (mode {:o}); it is now its \
+                     owner's alone (mode {DIRECTORY_MODE:o})",
+                    self.place(),
+                    mode & 0o777,
+                ),
+                // A volume may be lent to this process and belong to somebody else.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => tracing::warn!(
+                    "{} can be read by every user of this machine (mode {:o}), and this process \
+                     may not change that: the folder belongs to another user. Ask its owner for \
+                     mode {DIRECTORY_MODE:o}",
+                    self.place(),
+                    mode & 0o777,
+                ),
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -254,6 +264,8 @@ impl StorageFile for File {
     fn read_at_hand(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let flags = ReadWriteFlags::NOWAIT;
         match rustix::io::preadv2(self, &mut [IoSliceMut::new(buffer)], offset, flags) {
+            // Linux 5.9 and 5.10 may return 0 before the end. A true end is found by waiting, too.
+            Ok(0) if !buffer.is_empty() => Err(io::ErrorKind::WouldBlock.into()),
             Ok(count) => Ok(count),
             // Not every file system knows what it has at hand.
             Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
