@@ -17,13 +17,13 @@ chmod -R a+rX "$folder/wheel"
 chmod a+x "$bin"/*
 # PostgreSQL does not run as root.
 if [ "$(id -u)" = 0 ]; then as=(setpriv --reuid=65534 --regid=65534 --clear-groups); else as=(); fi
-mkdir -m 777 "$folder/work"
+mkdir -m 777 "$folder/server"
 # The wheel's libraries lie beside its programs.
-export LD_LIBRARY_PATH="$(dirname "$bin")/lib" PGHOST="$folder/work" PGUSER=probe PGDATABASE=postgres
-trap '"${as[@]}" "$bin/pg_ctl" -D "$folder/work/data" -m immediate stop >/dev/null 2>&1 || true; rm -rf "$folder"' EXIT
-"${as[@]}" "$bin/initdb" -D "$folder/work/data" -U probe --auth=trust >/dev/null
-"${as[@]}" "$bin/pg_ctl" -D "$folder/work/data" -l "$folder/work/log" -w \
-    -o "-c listen_addresses='' -c unix_socket_directories='$folder/work' -c synchronous_standby_names=absent" \
+export LD_LIBRARY_PATH="$(dirname "$bin")/lib" PGHOST="$folder/server" PGUSER=probe PGDATABASE=postgres
+trap '"${as[@]}" "$bin/pg_ctl" -D "$folder/server/data" -m immediate stop >/dev/null 2>&1 || true; rm -rf "$folder"' EXIT
+"${as[@]}" "$bin/initdb" -D "$folder/server/data" -U probe --auth=trust >/dev/null
+"${as[@]}" "$bin/pg_ctl" -D "$folder/server/data" -l "$folder/server/log" -w \
+    -o "-c listen_addresses='' -c unix_socket_directories='$folder/server' -c synchronous_standby_names=absent" \
     start >/dev/null
 "$bin/psql" -XAtc 'SHOW server_version'
 "$bin/psql" -Xqc "SET synchronous_commit = local; CREATE TABLE paid (id int)"
@@ -31,14 +31,14 @@ trap '"${as[@]}" "$bin/pg_ctl" -D "$folder/work/data" -m immediate stop >/dev/nu
 # Commits while no standby answers, is cancelled while it waits, and reports what the client was told.
 commit() {
     "$bin/psql" -X -v VERBOSITY=verbose -c "$1" -c "BEGIN" -c "INSERT INTO paid VALUES (1)" -c "COMMIT" \
-        >"$folder/work/told" 2>&1 &
+        >"$folder/server/told" 2>&1 &
     local client=$! waiting=""
     while [ -z "$waiting" ]; do
         waiting=$("$bin/psql" -XAtc "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
     done
     "$bin/psql" -XAtqc "SELECT pg_cancel_backend($waiting)" >/dev/null
-    wait $client && echo "psql exited with 0" >>"$folder/work/told"
-    cat "$folder/work/told"
+    wait $client && echo "psql exited with 0" >>"$folder/server/told"
+    cat "$folder/server/told"
 }
 failed() { echo "the behaviour has changed: $1"; exit 1; }
 

@@ -1,4 +1,4 @@
-//! Reads of what is not in memory, in threads of their own: whoever serves requests never waits for
+//! Reads of what is not in memory, in threads of their own: the threads that serve requests never wait for
 //! the disk, so that probes, writes and reads of memory go on however slow it is.
 
 use std::io;

@@ -133,7 +133,7 @@ impl Front {
     /// Told a position in this era. `false`: the era is over, and what was told may be lost already.
     #[must_use]
     pub(crate) fn note(&self, era: &Era, position: u64, persisted: u64) -> bool {
-        // While the era is borrowed it does not end: whoever compares afterwards knows the position.
+        // While the era is borrowed it does not end: a later comparison knows the position.
         let now = self.era.borrow();
         let is_now = now.as_ref().is_some_and(|now| now.epoch == era.epoch);
         if is_now {

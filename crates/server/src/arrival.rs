@@ -1,6 +1,6 @@
 //! Bytes that arrive in pieces: room for them is taken as they come, and they have to keep coming.
 //!
-//! Whoever announces much and sends little takes little room, and whoever holds much room has to
+//! A caller that announces much and sends little takes little room, and one that holds much room has to
 //! go on sending: [`PACE_BYTES`] within each [`PACE_INTERVAL`].
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! History that has to be fetched from a disk that is slow: whoever serves requests does not wait.
+//! History that has to be fetched from a slow disk: the threads that serve requests do not wait.
 
 use std::sync::{Arc, mpsc};
 use std::thread;

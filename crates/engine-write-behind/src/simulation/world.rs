@@ -125,7 +125,7 @@ impl World {
         Err(format!("it never came to an end: {state}\n{story}"))
     }
 
-    /// Notes what happened, for whoever looks at a seed that failed.
+    /// Notes what happened, to explain a seed that failed.
     pub(super) fn tell(&mut self, what: impl FnOnce() -> String) {
         if self.story.len() == STORY_MAX {
             self.story.pop_front();

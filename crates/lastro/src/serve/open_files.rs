@@ -11,7 +11,7 @@ use super::config::{Config, EngineConfig, Role};
 
 /// The runtime, listeners, the log, locks, and the folders' own files.
 const OWN: usize = 64;
-/// Connections of whoever asks for metrics.
+/// Connections of callers that ask for metrics.
 const METRICS: usize = 64;
 /// Connections to databases and to the ledger node.
 const OUTGOING: usize = 64;

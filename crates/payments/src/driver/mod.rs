@@ -68,7 +68,8 @@ impl Dispatch {
             settling: Arc::default(),
         };
         let leases = config.policy.processors.iter().map(|policy| policy.lease);
-        let send_lease = leases.max().unwrap_or_default();
+        // Without a processor of its own, this node knows no more of the others than one that pays nothing.
+        let send_lease = leases.max().unwrap_or(watched::SEND_LEASE);
         let watched = WithPayments::new(Arc::clone(&engine), mailbox.clone(), send_lease);
         let (stop, stopped) = oneshot::channel();
         let driver = Driver::new(engine, claims, config, clock, mailbox);

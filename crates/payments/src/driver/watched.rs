@@ -13,7 +13,7 @@ use super::Mailbox;
 
 /// How long a request of another node's may be under way, where this one knows no processor: the
 /// lease of a send by its default.
-const SEND_LEASE: Duration = Duration::from_secs(15);
+pub(super) const SEND_LEASE: Duration = Duration::from_secs(15);
 /// How long a summary waits for settlements that are being committed.
 const SUMMARY_WAIT: Duration = Duration::from_millis(20);
 

@@ -165,7 +165,7 @@ mod tests {
         }
     }
 
-    /// These are for ever: whoever asks again by key gets the first outcome.
+    /// These are for ever: a caller that repeats a key gets the first outcome.
     #[test]
     fn keys_stand_for_the_same_ids_for_ever() {
         for (tenant, key, space, id) in [
