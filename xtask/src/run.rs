@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -167,6 +167,23 @@ fn without_colours(text: &str) -> String {
         plain.push_str(part.split_once('m').map_or(part, |(_, rest)| rest));
     }
     plain
+}
+
+/// Runs a command without showing what it prints, unless it fails.
+pub(crate) fn quiet(command: &mut Command) -> Result<Output> {
+    let shown = line(command);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("could not start `{shown}`"))?;
+    if !output.status.success() {
+        let (out, complaint) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        bail!("`{shown}` ended with {}\n{out}{complaint}", output.status);
+    }
+    Ok(output)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::open::{OpenError, Recovered, Recovery, recover};
 use crate::queue::{Queue, queue};
 use crate::read::NotRead;
 use crate::shared::{Shared, Status};
+use crate::stop_on_panic::StopOnPanic;
 use crate::syncer::Syncer;
 use crate::writer::{Expiring, Writer, part_bytes};
 
@@ -190,19 +191,6 @@ impl<S: Storage> Drop for EmbeddedEngine<S> {
         if let Some(writer) = self.writer.take() {
             // A panic of the writer has stopped the process already.
             let _ = writer.join();
-        }
-    }
-}
-
-/// After a panic of the writer or of its helper nobody knows what is decided and what is durable:
-/// the process stops, and the next start replays what is.
-pub(crate) struct StopOnPanic(pub(crate) &'static str);
-
-impl Drop for StopOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            tracing::error!("the {} panicked; the process stops", self.0);
-            std::process::abort();
         }
     }
 }

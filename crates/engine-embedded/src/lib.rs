@@ -36,6 +36,7 @@ mod read;
 mod record;
 mod shards;
 mod shared;
+mod stop_on_panic;
 mod summary;
 mod syncer;
 mod verify;

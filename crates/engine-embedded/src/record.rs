@@ -7,9 +7,12 @@ use ledger::{Command, Event};
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
+mod links;
 #[cfg(test)]
 mod tests;
 mod transfer;
+
+pub(crate) use links::Links;
 
 /// The first byte of every record of this layout.
 const VERSION: u8 = 1;
@@ -27,18 +30,6 @@ pub(crate) fn record_bytes_max(command: &Command) -> usize {
         Command::ResolvePayment(resolve) => RECORD_BYTES_MAX + resolve.texts_bytes() + 96,
         _ => RECORD_BYTES_MAX,
     }
-}
-
-/// Where a record leads.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Links {
-    /// The debit account's previous entry; 0: there is none, or this record is no entry of it.
-    pub(crate) debit_previous: u64,
-    /// The credit account's previous entry; 0 likewise.
-    pub(crate) credit_previous: u64,
-    /// The pending transfer that a post, void or expiry ends; the first member of an applied
-    /// atomic batch; the newest resolution before it of a payment that it is about; else 0.
-    pub(crate) origin: u64,
 }
 
 /// A record as it was read back.

@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use journal::{SealedFrame, Storage, Written};
 
-use crate::engine::StopOnPanic;
 use crate::queue::Request;
+use crate::stop_on_panic::StopOnPanic;
 
 /// Writes one frame at a time.
 pub(crate) struct Syncer<S: Storage> {

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::address::Address;
-use crate::error::{BeginError, CommitError, Failure, OpenError};
+use crate::error::{BeginError, CommitError, Failure};
 use crate::format::{
     FRAME_HEADER_BYTES, FrameInfo, Hash, JournalId, SEGMENT_HEADER_BYTES, SegmentHeader,
 };
-use crate::open::{Opened, open};
+use crate::head::Head;
 use crate::open_frame::{OpenFrame, grown};
 use crate::options::{Durability, Options};
 use crate::reader::Reader;
@@ -16,18 +16,6 @@ use crate::sealed_frame::{InFlight, SealedFrame, Written};
 use crate::segments::Segments;
 use crate::spare::{NoSpare, Spares};
 use crate::storage::{SPARE, Storage, StorageFile, is_full, is_shortage, segment_name};
-use crate::walk::Visited;
-
-/// The end of the chain: what a later reading must find again, or more was changed than a tear.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Head {
-    /// Sequence of the last committed frame; 0 if there is none.
-    pub sequence: u64,
-    /// Its hash; zeros if there is none.
-    pub hash: Hash,
-    /// Records committed in all.
-    pub records: u64,
-}
 
 /// The journal's one writer. Holds the directory's lock until dropped.
 ///
@@ -66,25 +54,6 @@ impl<S: Storage> fmt::Debug for Journal<S> {
 }
 
 impl<S: Storage> Journal<S> {
-    /// Opens the journal, or makes a new one where there is none.
-    ///
-    /// Takes the lock, checks the chain from the first segment to the last, calls `visit` for
-    /// every record of every whole frame in order, and cuts a torn end, whose bytes are kept as
-    /// `<segment>.cut`. Before it returns, all that was visited is on the disk, whatever the
-    /// durability: the last frame is written once more and synced, since a sync that failed before
-    /// may have left it in the page cache only.
-    ///
-    /// # Errors
-    ///
-    /// See [`OpenError`]. Valid data is never cut: any damage but a torn end stops the opening.
-    pub fn open<E>(
-        storage: S,
-        options: Options,
-        visit: impl FnMut(Visited<'_>) -> Result<(), E>,
-    ) -> Result<(Self, Opened), OpenError<E>> {
-        open(storage, options, visit)
-    }
-
     /// Makes room, before anything is decided, for a frame of at most that many payload bytes in
     /// that many records: moves on to the next segment if the current one has too little left.
     /// Waits for that segment to be prepared for at most 2 s.

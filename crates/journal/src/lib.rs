@@ -29,6 +29,7 @@ mod error;
 pub mod faulty;
 mod file_storage;
 mod format;
+mod head;
 mod journal;
 mod open;
 mod open_frame;
@@ -49,7 +50,8 @@ pub use error::{BeginError, CommitError, Failure, OpenError, ReadError, RetireEr
 pub use file_storage::{FileLock, FileStorage};
 pub use format::{FORMAT_VERSION, FRAME_HEADER_BYTES, FrameInfo, Hash, JournalId};
 pub use format::{RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES};
-pub use journal::{Head, Journal};
+pub use head::Head;
+pub use journal::Journal;
 pub use open::{Cut, Opened};
 pub use options::{Durability, Options, UnknownDurability};
 pub use reader::Reader;

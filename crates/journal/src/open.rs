@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::cut;
 use crate::error::OpenError;
 use crate::format::{FrameInfo, JournalId, SEGMENT_HEADER_BYTES, Seal, SegmentHeader};
-use crate::journal::{Head, Journal};
+use crate::head::Head;
+use crate::journal::Journal;
 use crate::open_frame::OpenFrame;
 use crate::options::Options;
 use crate::segments::Segments;
@@ -46,7 +47,28 @@ pub struct Cut {
     pub saved_as: String,
 }
 
-pub(crate) fn open<S: Storage, E>(
+impl<S: Storage> Journal<S> {
+    /// Opens the journal, or makes a new one where there is none.
+    ///
+    /// Takes the lock, checks the chain from the first segment to the last, calls `visit` for
+    /// every record of every whole frame in order, and cuts a torn end, whose bytes are kept as
+    /// `<segment>.cut`. Before it returns, all that was visited is on the disk, whatever the
+    /// durability: the last frame is written once more and synced, since a sync that failed before
+    /// may have left it in the page cache only.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`]. Valid data is never cut: any damage but a torn end stops the opening.
+    pub fn open<E>(
+        storage: S,
+        options: Options,
+        visit: impl FnMut(Visited<'_>) -> Result<(), E>,
+    ) -> Result<(Self, Opened), OpenError<E>> {
+        open(storage, options, visit)
+    }
+}
+
+fn open<S: Storage, E>(
     storage: S,
     options: Options,
     visit: impl FnMut(Visited<'_>) -> Result<(), E>,

@@ -2,7 +2,7 @@
 
 use crate::error::OpenError;
 use crate::format::{FrameInfo, JournalId};
-use crate::journal::Head;
+use crate::head::Head;
 use crate::storage::{Storage, segment_name};
 use crate::walk::{Ending, Visited, Walk, walk};
 

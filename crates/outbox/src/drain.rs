@@ -12,7 +12,8 @@ use ledger::{BATCH_COMMANDS_MAX, Batch, Command, Engine, Outcome, Unavailable};
 
 use crate::log::Stored;
 use crate::metrics::Metrics;
-use crate::shared::{Shared, Status, Unreadable};
+use crate::shared::{Shared, Unreadable};
+use crate::status::Status;
 
 /// The most operations of a micro-batch.
 const BATCH_MAX: usize = 1_000;

@@ -30,6 +30,7 @@ mod outbox;
 mod queue;
 mod record;
 mod shared;
+mod status;
 mod verify;
 mod writer;
 
@@ -38,5 +39,5 @@ pub use operation::{Accepted, NotAccepted, NotAnOperation, Operation, OperationS
 pub use options::{Options, OptionsInvalid};
 pub use outbox::Outbox;
 pub use record::RecordError;
-pub use shared::Status;
+pub use status::Status;
 pub use verify::{Verified, is_outbox, verify};

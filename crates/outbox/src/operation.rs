@@ -7,7 +7,7 @@ use ledger::{
     decide,
 };
 
-use crate::shared::Status;
+use crate::status::Status;
 
 /// A well-formed command that carries its own id: a transfer, pend, post or void.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,7 +19,8 @@ use crate::metrics::Metrics;
 use crate::operation::{Accepted, NotAccepted, Operation, OperationState, Operations};
 use crate::options::Options;
 use crate::queue::Queue;
-use crate::shared::{Shared, Status};
+use crate::shared::Shared;
+use crate::status::Status;
 use crate::writer::{Request, Writer};
 
 /// The most operations that may wait for the writer; more are `overloaded`.

@@ -19,7 +19,8 @@ use crate::metrics::Metrics;
 use crate::operation::{Accepted, NotAccepted, Operation, OperationState};
 use crate::queue::Known;
 use crate::record::{Record, decode, of_operation};
-use crate::shared::{Shared, Status};
+use crate::shared::Shared;
+use crate::status::Status;
 
 /// A frame is closed once it has this many bytes: what waits is answered in a few milliseconds.
 const ROUND_BYTES: usize = 128 << 10;

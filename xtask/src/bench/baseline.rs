@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use testkit::servers::{Postgres, ServerOptions};
 
 use super::figures::{Sample, Subject};
-use super::quiet;
+use crate::run::quiet;
 
 const SCHEMA: &str = include_str!("baseline.sql");
 const UNIT: &str = "transfers/s";

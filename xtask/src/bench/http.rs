@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::Effort;
+use super::effort::Effort;
 use super::figures::{Sample, Subject};
 use crate::run;
 use crate::stack::{Place, Profile, Stack, get};

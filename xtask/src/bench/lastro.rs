@@ -6,8 +6,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use super::effort::Effort;
 use super::figures::{Sample, Subject};
-use super::{Effort, quiet};
+use crate::run::quiet;
 
 const UNIT: &str = "transfers/s";
 

@@ -13,21 +13,21 @@
 //! a run.
 
 mod baseline;
+mod effort;
 mod figures;
 mod http;
 mod lastro;
 mod table;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::run;
 use crate::stack::binary;
 use crate::workspace;
 use baseline::Baseline;
+use effort::{FULL, QUICK};
 use figures::{Figures, Sample};
 
 /// The options of `cargo xtask bench`.
@@ -47,32 +47,6 @@ pub(crate) struct Options {
     #[arg(long)]
     no_build: bool,
 }
-
-/// How long the measurements are.
-#[derive(Clone, Copy)]
-struct Effort {
-    batched_transfers: u64,
-    single_transfers: u64,
-    hot_transfers: u64,
-    baseline_seconds: u32,
-    http_step_seconds: u32,
-}
-
-const FULL: Effort = Effort {
-    batched_transfers: 1_000_000,
-    single_transfers: 20_000,
-    hot_transfers: 500_000,
-    baseline_seconds: 10,
-    http_step_seconds: 3,
-};
-
-const QUICK: Effort = Effort {
-    batched_transfers: 200_000,
-    single_transfers: 2_000,
-    hot_transfers: 50_000,
-    baseline_seconds: 3,
-    http_step_seconds: 1,
-};
 
 /// Measures, prints the table, writes the JSON.
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -139,21 +113,4 @@ fn folder() -> Result<TempDir> {
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), open)?;
     Ok(folder)
-}
-
-/// Runs a command without showing what it prints, unless it fails.
-fn quiet(command: &mut Command) -> Result<Output> {
-    let shown = run::line(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("could not start `{shown}`"))?;
-    if !output.status.success() {
-        let (out, complaint) = (
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr),
-        );
-        bail!("`{shown}` ended with {}\n{out}{complaint}", output.status);
-    }
-    Ok(output)
 }

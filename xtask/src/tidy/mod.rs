@@ -3,6 +3,8 @@
 //! Each rule is a function from the [`Tree`] to its findings, in a file of its own with fixtures
 //! that prove that it fails when it must. A new rule is one more line in [`RULES`].
 
+mod circles;
+mod finding;
 mod layers;
 mod lines;
 mod links;
@@ -11,39 +13,8 @@ mod modules;
 mod purity;
 pub(crate) mod tree;
 
-use std::fmt;
-
+use finding::Finding;
 use tree::Tree;
-
-/// One breach of one rule.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Finding {
-    /// The file, from the repository's root.
-    path: String,
-    /// The line, counted from 1; 0 for the file as a whole.
-    line: usize,
-    /// What is wrong and, where it is not plain, what to do.
-    message: String,
-}
-
-impl Finding {
-    fn new(path: &str, line: usize, message: impl Into<String>) -> Self {
-        Self {
-            path: path.to_owned(),
-            line,
-            message: message.into(),
-        }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => write!(out, "{}: {}", self.path, self.message),
-            line => write!(out, "{}:{line}: {}", self.path, self.message),
-        }
-    }
-}
 
 /// A rule adds what it finds.
 type Rule = fn(&Tree, &mut Vec<Finding>);
@@ -55,6 +26,7 @@ const RULES: &[Rule] = &[
     layers::check,
     links::check,
     purity::check,
+    circles::check,
 ];
 
 /// Everything found by every rule, in the order of the files.

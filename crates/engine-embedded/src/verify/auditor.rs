@@ -10,7 +10,7 @@ use ledger::{
 };
 
 use crate::record::{Links, Recorded, decode};
-use crate::verify::{Audit, FINDINGS_MAX, Finding};
+use crate::verify::audit::{Audit, FINDINGS_MAX, Finding};
 
 /// An account as the records so far leave it.
 #[derive(Debug, Clone, Copy)]

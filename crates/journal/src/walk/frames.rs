@@ -9,7 +9,7 @@ use crate::format::{
     FRAME_HEADER_BYTES, FrameInfo, RECORD_HEADER_BYTES, RecordAt, SEGMENT_HEADER_BYTES, Seal,
     frame_is_whole, record_at,
 };
-use crate::journal::Head;
+use crate::head::Head;
 use crate::storage::StorageFile;
 use crate::tail;
 use crate::window::Window;

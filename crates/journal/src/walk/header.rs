@@ -8,7 +8,7 @@ use crate::error::OpenError;
 use crate::format::{
     FORMAT_VERSION, HeaderFault, JournalId, SEGMENT_HEADER_BYTES, Seal, SegmentHeader,
 };
-use crate::journal::Head;
+use crate::head::Head;
 use crate::storage::{StorageFile, read_full, segment_name};
 use crate::tail;
 

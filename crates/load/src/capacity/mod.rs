@@ -9,11 +9,11 @@
 //! shows what the generator can do, behind a proxy what the proxy lets through.
 
 mod bare;
+mod options;
 mod report;
 mod search;
 mod step;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -24,44 +24,11 @@ use crate::machine;
 use crate::target::Target;
 
 pub use bare::Bare;
+pub use options::{BareOptions, Options};
 pub use report::{Curve, Report};
 pub use step::{Held, Step};
 
 use search::Search;
-
-/// What is driven and how.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The server, where one is driven.
-    pub target: Option<Target>,
-    /// The bare handler, where it is driven.
-    pub bare: Option<BareOptions>,
-    /// The modes, one curve each.
-    pub connections: Vec<Connections>,
-    /// The bound that 99 % of a step's requests must hold.
-    pub p99_max: Duration,
-    /// How long a step is.
-    pub step: Duration,
-    /// The first step's requests per second.
-    pub rate_first: u32,
-    /// The highest step's.
-    pub rate_max: u32,
-    /// The most connections at once.
-    pub connections_max: usize,
-    /// What the random choices begin with.
-    pub seed: u64,
-    /// How long a request may take before it is given up.
-    pub timeout: Duration,
-}
-
-/// The bare handler.
-#[derive(Debug, Clone)]
-pub struct BareOptions {
-    /// Where it listens; port 0 is any free one.
-    pub listen: SocketAddr,
-    /// Where it is driven: a proxy before it, or itself.
-    pub target: Option<Target>,
-}
 
 /// Between steps: sockets and queues of a failed step calm down.
 const CALM: Duration = Duration::from_millis(300);

@@ -8,8 +8,9 @@
 mod answer;
 mod client;
 mod connection;
+mod failure;
 
 pub use answer::Answer;
 pub use client::{Client, Connections};
 pub(crate) use connection::Connection;
-pub use connection::Failure;
+pub use failure::Failure;

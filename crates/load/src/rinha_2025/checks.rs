@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::face::{BackendSummary, Face, Pair, ProcessorSummary};
 use super::processors::{Sides, Total, range};
+use super::requests::{ADMIN, SUMMARY};
 use super::script::Script;
 use super::users::Users;
-use super::{ADMIN, SUMMARY};
 use crate::http::Answer;
 use crate::pacer::PreciseTimer;
 use crate::recorder::{Fault, Recorder, Verdict};

@@ -6,7 +6,7 @@ use processor::Decimal;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::REQUEST_TIMEOUT;
+use super::requests::REQUEST_TIMEOUT;
 use crate::http::{Client, Connections, Failure};
 use crate::target::Target;
 

@@ -11,11 +11,14 @@
 
 mod audit;
 mod checks;
+mod document;
 mod face;
 mod options;
+mod outcome;
 mod pictures;
 mod processors;
 mod report;
+mod requests;
 mod score;
 mod script;
 mod users;
@@ -39,41 +42,20 @@ pub use audit::Audit;
 pub use checks::{Check, Point};
 pub use face::Pair;
 pub use options::{Options, Processors};
-pub use report::{BareFloor, Report};
+pub use outcome::BareFloor;
+pub use report::Report;
 pub use score::Score;
 pub use script::{Condition, Script, Stage, Totals};
 
 use checks::Beside;
 use face::{BackendSummary, Face};
-use processors::{Sides, Total};
+use outcome::Outcome;
+use processors::Sides;
+use requests::{KINDS, REQUEST_TIMEOUT};
 use users::Users;
-
-/// The kinds of requests, in the order of their reports.
-const KINDS: &[&str] = &["payments", "summaries", "processors"];
-const PAYMENT: usize = 0;
-const SUMMARY: usize = 1;
-const ADMIN: usize = 2;
-
-/// How long a request may take: the script's own bound.
-const REQUEST_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// The longest load of a bare handler.
 const BARE_MAX: Duration = Duration::from_secs(60);
-
-/// What a run left to be reported.
-struct Outcome {
-    began_at: Timestamp,
-    urls: Pair<String>,
-    totals: Pair<Total>,
-    backend: Option<BackendSummary>,
-    accepted_count: u64,
-    busy: Busy,
-    bare: Option<BareFloor>,
-    checks: Vec<Check>,
-    points: Vec<Point>,
-    stages_failed: Vec<u64>,
-    audit: Audit,
-}
 
 /// Runs the load and reports it.
 pub fn run(options: &Options) -> anyhow::Result<Report> {

@@ -15,7 +15,8 @@ use rand::{Rng, SeedableRng};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{PAYMENT, REQUEST_TIMEOUT, Script};
+use super::Script;
+use super::requests::{PAYMENT, REQUEST_TIMEOUT};
 use crate::http::{Connection, Failure};
 use crate::pacer::{InFlight, PreciseTimer};
 use crate::recorder::{Fault, Recorder, Sample, Verdict};

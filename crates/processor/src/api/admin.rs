@@ -10,7 +10,7 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{bad_request, empty, json, message, read};
+use super::answers::{bad_request, empty, json, message, read};
 use crate::{Answer, Faults, Processor};
 
 /// The header with the token.

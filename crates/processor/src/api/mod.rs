@@ -1,20 +1,15 @@
 //! The routes.
 
 mod admin;
+mod answers;
 mod payments;
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::{StatusCode, header};
-use axum::response::Response;
 use axum::routing::{get, post, put};
-use serde::Serialize;
+
+pub(crate) use answers::Cut;
 
 use crate::Processor;
-
-/// An answer that is none: the connection is closed instead.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Cut;
 
 /// All routes of a processor.
 pub(crate) fn router(processor: Processor) -> Router {
@@ -41,43 +36,4 @@ pub(crate) fn router(processor: Processor) -> Router {
         .route("/healthz", get(async || "ok"))
         .nest("/admin", admin)
         .with_state(processor)
-}
-
-#[derive(Serialize)]
-struct Message<'a> {
-    message: &'a str,
-}
-
-fn message(status: StatusCode, message: &str) -> Response {
-    json(status, &Message { message })
-}
-
-fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    match serde_json::to_vec(body) {
-        Ok(bytes) => {
-            let mut response = Response::new(Body::from(bytes));
-            *response.status_mut() = status;
-            let json = header::HeaderValue::from_static("application/json");
-            response.headers_mut().insert(header::CONTENT_TYPE, json);
-            response
-        }
-        // None of the bodies has anything that JSON cannot say.
-        Err(_) => empty(StatusCode::INTERNAL_SERVER_ERROR),
-    }
-}
-
-fn empty(status: StatusCode) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
-}
-
-/// 400 with what is wrong.
-fn bad_request(error: &impl std::fmt::Display) -> Response {
-    message(StatusCode::BAD_REQUEST, &error.to_string())
-}
-
-/// Reads a body as JSON, whatever its content type says.
-fn read<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Box<Response>> {
-    serde_json::from_slice(body).map_err(|error| Box::new(bad_request(&error)))
 }

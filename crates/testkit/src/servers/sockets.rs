@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::process::family;
+use super::family::family;
 
 /// Whether this process, or one that it has started, listens on this port.
 pub(super) fn listens(id: u32, port: u16) -> bool {
