@@ -11,6 +11,7 @@ use ledger::{
     Millis, Outcome, Payment, PaymentId, ProcessorSummary, Resolution, Statement, StatementQuery,
     Ticker, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
+use stdx::StopOnPanic;
 
 use crate::history::History;
 use crate::metrics::Metrics;
@@ -18,7 +19,6 @@ use crate::open::{OpenError, Recovered, Recovery, recover};
 use crate::queue::{Queue, queue};
 use crate::read::NotRead;
 use crate::shared::{Shared, Status};
-use crate::stop_on_panic::StopOnPanic;
 use crate::syncer::Syncer;
 use crate::writer::{Expiring, Writer, part_bytes};
 

@@ -36,7 +36,6 @@ mod read;
 mod record;
 mod shards;
 mod shared;
-mod stop_on_panic;
 mod summary;
 mod syncer;
 mod verify;

@@ -1,11 +1,10 @@
 //! The bounded way to the writer.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use ledger::{Batch, Outcome, Unavailable};
+use stdx::ByteBound;
 use tokio::sync::oneshot;
 
 /// What a caller is answered.
@@ -30,28 +29,24 @@ impl Request {
 /// The callers' end. The queue closes when it is dropped.
 pub(crate) struct Queue {
     sender: Sender<Request>,
-    gauge: Arc<AtomicUsize>,
-    bytes_max: usize,
+    bound: ByteBound,
 }
 
 /// The writer's end.
 pub(crate) struct Waiting {
     pub(crate) receiver: Receiver<Request>,
-    gauge: Arc<AtomicUsize>,
+    bound: ByteBound,
 }
 
 /// A queue that holds no more than about `bytes_max` of commands.
 pub(crate) fn queue(bytes_max: usize) -> (Queue, Waiting) {
     let (sender, receiver) = unbounded();
-    let gauge = Arc::new(AtomicUsize::new(0));
-    (
-        Queue {
-            sender,
-            gauge: Arc::clone(&gauge),
-            bytes_max,
-        },
-        Waiting { receiver, gauge },
-    )
+    let bound = ByteBound::new(bytes_max);
+    let queue = Queue {
+        sender,
+        bound: bound.clone(),
+    };
+    (queue, Waiting { receiver, bound })
 }
 
 impl Queue {
@@ -62,10 +57,7 @@ impl Queue {
         deadline: Instant,
     ) -> Result<oneshot::Receiver<Answer>, Unavailable> {
         let size_bytes = size_of::<Request>() + batches.iter().map(request_bytes).sum::<usize>();
-        let waiting_bytes = self.gauge.fetch_add(size_bytes, Ordering::Relaxed);
-        // A single call that is larger than the whole queue may still go through alone.
-        if waiting_bytes > 0 && waiting_bytes + size_bytes > self.bytes_max {
-            self.gauge.fetch_sub(size_bytes, Ordering::Relaxed);
+        if self.bound.take(size_bytes).is_none() {
             return Err(Unavailable::Overloaded);
         }
         let (answer, answered) = oneshot::channel();
@@ -76,7 +68,7 @@ impl Queue {
             size_bytes,
         };
         self.sender.send(request).map_err(|_| {
-            self.gauge.fetch_sub(size_bytes, Ordering::Relaxed);
+            self.bound.give_back(size_bytes);
             Unavailable::LedgerUnavailable
         })?;
         Ok(answered)
@@ -91,11 +83,11 @@ fn request_bytes(batch: &Batch) -> usize {
 impl Waiting {
     /// The request has left the queue.
     pub(crate) fn taken(&self, request: &Request) {
-        self.gauge.fetch_sub(request.size_bytes, Ordering::Relaxed);
+        self.bound.give_back(request.size_bytes);
     }
 
     /// How much waits, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.gauge.load(Ordering::Relaxed)
+        self.bound.bytes()
     }
 }

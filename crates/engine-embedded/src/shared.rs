@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use journal::{Reader, Storage};
 use parking_lot::RwLock;
-use throttle::Throttle;
+use stdx::Throttle;
 
 use crate::books::Books;
 

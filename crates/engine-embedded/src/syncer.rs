@@ -5,9 +5,9 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use journal::{SealedFrame, Storage, Written};
+use stdx::StopOnPanic;
 
 use crate::queue::Request;
-use crate::stop_on_panic::StopOnPanic;
 
 /// Writes one frame at a time.
 pub(crate) struct Syncer<S: Storage> {
@@ -34,7 +34,7 @@ impl<S: Storage> Syncer<S> {
         let thread = std::thread::Builder::new()
             .name("lastro-sync".to_owned())
             .spawn(move || {
-                let _stop = StopOnPanic("writer's helper");
+                let _stop = StopOnPanic("sync");
                 for frame in to_write {
                     if report.send(frame.write()).is_err() {
                         return;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use hyper::body::Bytes;
 use ledger::Unavailable;
 use proto::{Failure, GrpcCode, Message, v1};
+use stdx::BackOff;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -132,7 +133,7 @@ async fn keep(
     state: watch::Sender<State>,
     metrics: Arc<Metrics>,
 ) {
-    let mut back_off = BACK_OFF_MIN;
+    let mut back_off = BackOff::new(BACK_OFF_MIN, BACK_OFF_MAX);
     loop {
         let (wire, ends) = connected(&address, tls.as_ref(), &mut back_off).await;
         let since = Instant::now();
@@ -144,10 +145,9 @@ async fn keep(
         state.send_replace(State::Down(Instant::now()));
         tracing::warn!(ledger = %address, "the connection to the ledger was lost");
         if since.elapsed() >= STABLE_AFTER {
-            back_off = BACK_OFF_MIN;
+            back_off.reset();
         } else {
-            tokio::time::sleep(back_off).await;
-            back_off = (back_off * 2).min(BACK_OFF_MAX);
+            tokio::time::sleep(back_off.pause()).await;
         }
     }
 }
@@ -157,7 +157,7 @@ async fn keep(
 async fn connected(
     address: &LedgerAddress,
     tls: Option<&Tls>,
-    back_off: &mut Duration,
+    back_off: &mut BackOff,
 ) -> (Wire, Connection) {
     let mut attempts = JoinSet::new();
     let mut is_reported = false;
@@ -180,8 +180,7 @@ async fn connected(
             tracing::warn!(ledger = %address, error, "the ledger at {address} does not answer; trying again");
         }
         if !is_silent {
-            tokio::time::sleep(*back_off).await;
-            *back_off = (*back_off * 2).min(BACK_OFF_MAX);
+            tokio::time::sleep(back_off.pause()).await;
         }
     }
 }

@@ -13,7 +13,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use throttle::Throttle;
+use stdx::Throttle;
 
 use crate::error::Failure;
 use crate::storage::{SPARE, SPARE_PARTIAL, Storage, StorageFile, is_full, is_shortage};

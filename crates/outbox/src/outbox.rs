@@ -10,6 +10,7 @@ use crossbeam_channel::{Sender, TrySendError, bounded};
 use journal::{FileStorage, Storage};
 use ledger::{BoxFuture, Clock, Engine, TransferId, Unavailable};
 use parking_lot::Mutex;
+use stdx::StopOnPanic;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -89,7 +90,7 @@ impl<S: Storage> Outbox<S> {
         let thread = std::thread::Builder::new()
             .name("lastro-outbox".to_owned())
             .spawn(move || {
-                let _stop = StopOnPanic;
+                let _stop = StopOnPanic("outbox's writer");
                 writer.run();
             })
             .map_err(OpenError::Thread)?;
@@ -105,7 +106,7 @@ impl<S: Storage> Outbox<S> {
             worker: Mutex::new(Some(Worker { stop, thread })),
             requests: Mutex::new(Some(requests)),
             drain: tokio::spawn(async move {
-                let _stop = StopOnPanic;
+                let _stop = StopOnPanic("outbox's drain");
                 drain.run().await;
             })
             .abort_handle(),
@@ -204,19 +205,6 @@ impl<S: Storage> Drop for Outbox<S> {
         drop(self.requests.lock().take());
         if let Some(worker) = self.worker.lock().take() {
             worker.close();
-        }
-    }
-}
-
-/// After a panic of the writer nobody knows what is durable, and after one of the drain nothing is
-/// applied any more: the process stops, and the next start goes on with what is on the disk.
-struct StopOnPanic;
-
-impl Drop for StopOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            tracing::error!("the outbox panicked; the process stops");
-            std::process::abort();
         }
     }
 }

@@ -12,20 +12,17 @@ use super::{Finding, manifests};
 /// defines) knows an engine.
 const LAYERS: &[(&str, &[&str])] = &[
     ("ledger", &[]),
-    ("throttle", &[]),
+    ("stdx", &[]),
     ("proto", &["ledger"]),
-    ("journal", &["throttle"]),
-    ("engine-embedded", &["ledger", "journal", "throttle"]),
-    ("engine-postgres", &["ledger", "journal", "throttle"]),
+    ("journal", &["stdx"]),
+    ("engine-embedded", &["ledger", "journal", "stdx"]),
+    ("engine-postgres", &["ledger", "journal", "stdx"]),
     // What it persists is the ledger of `engine-postgres`: its tables, its reads.
     ("engine-write-behind", &["ledger", "engine-postgres"]),
-    ("engine-remote", &["ledger", "proto"]),
-    ("outbox", &["ledger", "journal"]),
-    ("payments", &["ledger", "throttle"]),
-    (
-        "server",
-        &["ledger", "proto", "throttle", "outbox", "payments"],
-    ),
+    ("engine-remote", &["ledger", "proto", "stdx"]),
+    ("outbox", &["ledger", "journal", "stdx"]),
+    ("payments", &["ledger", "stdx"]),
+    ("server", &["ledger", "proto", "stdx", "outbox", "payments"]),
     ("processor", &[]),
     ("load", &["ledger", "processor"]),
     (

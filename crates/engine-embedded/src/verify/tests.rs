@@ -90,7 +90,7 @@ fn no_more_findings_are_kept_than_a_reader_reads() {
     let record = history.transfer(1).clone();
     history.frames.push(vec![record; 300]);
     let audit = history.audit();
-    assert_eq!(audit.findings.len(), super::FINDINGS_MAX);
+    assert_eq!(audit.findings.len(), super::audit::FINDINGS_MAX);
     assert!(audit.findings_count > 600);
 }
 

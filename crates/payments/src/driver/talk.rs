@@ -10,7 +10,7 @@ use jiff::fmt::temporal::DateTimePrinter;
 use ledger::{Currency, HealthReport, Millis, PaymentId, ProcessorName};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use throttle::Throttle;
+use stdx::Throttle;
 
 use super::client::{Client, Whole};
 use super::config::ProcessorConfig;

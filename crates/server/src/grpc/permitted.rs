@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use ledger::Command;
-use throttle::Throttle;
+use stdx::Throttle;
 
 use super::limits::GrpcCommands;
 use super::status::Status;

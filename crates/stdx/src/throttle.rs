@@ -1,6 +1,5 @@
-//! Warnings that may come in floods, told once in a while.
-//!
-//! **Architecture Invariant:** it decides whether to tell and tells nothing itself.
+//! Warnings that may come in floods: one is let through once in a while. It decides whether to warn
+//! and writes nothing itself.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -27,7 +26,7 @@ impl Throttle {
         }
     }
 
-    /// `Some` when it should be told, with how many were held back since the last time.
+    /// `Some` if the warning should be written, with how many were held back since the last one.
     #[must_use]
     pub fn pass(&self) -> Option<u64> {
         let now = nanos(self.start.elapsed());

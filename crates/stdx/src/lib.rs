@@ -1,0 +1,24 @@
+//! Small helpers that know nothing of money. Each exists because several crates need the same few
+//! lines and no library has them.
+//!
+//! | item | what it is for |
+//! |---|---|
+//! | [`invariant!`] | what cannot be false unless the program is wrong |
+//! | [`StopOnPanic`] | a thread whose panic must stop the process |
+//! | [`Throttle`] | a warning that may come in floods |
+//! | [`BackOff`] | pauses between attempts, which grow |
+//! | [`ByteBound`] | a bound on the bytes that wait in a queue |
+//! | [`error_chain`] | an error and its causes on one line |
+
+mod back_off;
+mod byte_bound;
+mod error_chain;
+mod invariant;
+mod stop_on_panic;
+mod throttle;
+
+pub use back_off::BackOff;
+pub use byte_bound::ByteBound;
+pub use error_chain::error_chain;
+pub use throttle::Throttle;
+pub use stop_on_panic::StopOnPanic;
