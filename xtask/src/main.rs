@@ -4,6 +4,7 @@
 //! both run the same thing. Nothing of this crate is part of the server.
 
 mod bench;
+mod busy;
 mod chores;
 mod run;
 mod seeds;

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::EVERYTHING;
+use crate::busy::Busy;
 use crate::run::{self, Steps};
 use crate::suites::Suites;
 use crate::tools;
@@ -24,7 +25,14 @@ pub(crate) struct Options {
     /// Raise the counts: 100 kills instead of 10, ten times the seeds; over the release binary.
     #[arg(long)]
     long: bool,
+    /// Keep two processors busy beside the tests, as on a machine that others use too: no test may
+    /// depend on a quiet one.
+    #[arg(long)]
+    busy: bool,
 }
+
+/// The loops that run beside the tests with `--busy`.
+const BUSY_LOOPS: usize = 2;
 
 /// Runs every step and every test even when some fail; an error when anything did.
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -44,6 +52,7 @@ fn steps_of_test(options: &Options, steps: &mut Steps, suites: &mut Option<Suite
         true => Some(steps.run("release binary", release_binary)?),
         false => None,
     };
+    let _busy = options.busy.then(|| Busy::start(BUSY_LOOPS));
     steps.run("tests", || tests(path, shipped, suites))
 }
 

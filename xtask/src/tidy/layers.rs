@@ -2,7 +2,7 @@
 
 use toml::Table;
 
-use super::tree::Tree;
+use super::tree::{self, Tree};
 use super::{Finding, manifests};
 
 /// Each crate with those it may depend on, from the lowest layer up: a crate only names crates
@@ -16,7 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("proto", &["ledger"]),
     ("journal", &["stdx"]),
     ("engine-embedded", &["ledger", "journal", "stdx"]),
-    ("engine-postgres", &["ledger", "journal", "stdx"]),
+    ("engine-postgres", &["ledger", "stdx"]),
     // What it persists is the ledger of `engine-postgres`: its tables, its reads.
     ("engine-write-behind", &["ledger", "engine-postgres"]),
     ("engine-remote", &["ledger", "proto", "stdx"]),
@@ -24,13 +24,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("payments", &["ledger", "stdx"]),
     ("server", &["ledger", "proto", "stdx", "outbox", "payments"]),
     ("processor", &[]),
-    ("load", &["ledger", "processor"]),
+    ("load", &["processor"]),
     (
         "lastro",
         &[
             "ledger",
             "journal",
-            "proto",
             "engine-embedded",
             "engine-postgres",
             "engine-write-behind",
@@ -42,7 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "load",
         ],
     ),
-    ("testkit", &["ledger", "journal"]),
+    ("testkit", &["ledger"]),
     ("xtask", &["testkit"]),
 ];
 
@@ -51,10 +50,7 @@ const IN_TESTS: [&str; 2] = ["testkit", "processor"];
 
 pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     for (path, manifest) in manifests::members(tree) {
-        let name = manifest["package"]
-            .get("name")
-            .and_then(toml::Value::as_str)
-            .unwrap_or_default();
+        let name = manifests::name(&manifest);
         let Some((_, allowed)) = LAYERS.iter().find(|(layer, _)| *layer == name) else {
             let message = format!(
                 "crate `{name}` has no place in the layers: add it to LAYERS in xtask/src/tidy/layers.rs"
@@ -76,6 +72,41 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
             }
         }
     }
+}
+
+/// An edge that nobody uses: one that the table allows and no manifest has, or one that a manifest
+/// has and no source names.
+pub(super) fn check_used(tree: &Tree, findings: &mut Vec<Finding>) {
+    for (path, manifest) in manifests::members(tree) {
+        let name = manifests::name(&manifest);
+        let Some((_, allowed)) = LAYERS.iter().find(|(layer, _)| *layer == name) else {
+            continue;
+        };
+        let taken: Vec<String> = dependencies(&manifest)
+            .into_iter()
+            .filter(|dependency| !dependency.in_tests)
+            .map(|dependency| dependency.name)
+            .collect();
+        for edge in *allowed {
+            if !taken.iter().any(|name| name == edge) {
+                let message = format!(
+                    "`{name}` may depend on `{edge}` and does not: take it out of LAYERS in xtask/src/tidy/layers.rs"
+                );
+                findings.push(Finding::new(path, 0, message));
+            } else if !names(tree, tree::folder(path), edge) {
+                let message = format!("`{name}` depends on `{edge}` and never names it");
+                findings.push(Finding::new(path, 0, message));
+            }
+        }
+    }
+}
+
+/// Whether a source of the crate in this folder names the other crate.
+fn names(tree: &Tree, folder: &str, other: &str) -> bool {
+    let start = format!("{folder}/");
+    let path = format!("{}::", other.replace('-', "_"));
+    tree.ending(&[".rs"])
+        .any(|(file, text)| file.starts_with(&start) && text.contains(&path))
 }
 
 struct Dependency {
@@ -118,7 +149,7 @@ fn dependencies(manifest: &Table) -> Vec<Dependency> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::findings;
-    use super::{LAYERS, check};
+    use super::{LAYERS, check, check_used};
 
     fn found(name: &str, rest: &str) -> Vec<String> {
         let manifest = format!("[package]\nname = \"{name}\"\n{rest}");
@@ -199,6 +230,33 @@ mod tests {
             found("ledger", "[dev-dependencies]\nserver.workspace = true\n").len(),
             1
         );
+    }
+
+    #[test]
+    fn an_edge_that_nobody_uses_is_found() {
+        let found = |dependencies: &str, source: &str| {
+            let manifest = format!("[package]\nname = \"outbox\"\n{dependencies}");
+            let files = [
+                ("crates/outbox/Cargo.toml", manifest.as_str()),
+                ("crates/outbox/src/lib.rs", source),
+            ];
+            findings(check_used, &files)
+        };
+        let all = "[dependencies]\njournal = \"1\"\nledger = \"1\"\nstdx = \"1\"\n";
+        let uses = "use journal::A;\nuse ledger::B;\nfn f() { stdx::c() }\n";
+        assert!(found(all, uses).is_empty());
+        let without = found("[dependencies]\njournal = \"1\"\nledger = \"1\"\n", uses);
+        assert!(
+            without[0].contains("may depend on `stdx` and does not"),
+            "{without:?}"
+        );
+        let unnamed = found(all, "use journal::A;\nfn f() { stdx::c() }\n");
+        assert!(
+            unnamed[0].contains("depends on `ledger` and never names it"),
+            "{unnamed:?}"
+        );
+        let in_tests = found(&all.replace("[dep", "[dev-dep"), uses);
+        assert_eq!(in_tests.len(), 3, "{in_tests:?}");
     }
 
     #[test]

@@ -17,6 +17,14 @@ pub(super) fn members(tree: &Tree) -> impl Iterator<Item = (&str, Table)> {
         })
 }
 
+/// The package's name; empty where the manifest has none, which is no crate's.
+pub(super) fn name(manifest: &Table) -> &str {
+    let name = manifest
+        .get("package")
+        .and_then(|package| package.get("name"));
+    name.and_then(Value::as_str).unwrap_or("")
+}
+
 /// The source files that manifests name as targets.
 pub(super) fn target_paths(tree: &Tree) -> Vec<String> {
     let mut paths = Vec::new();

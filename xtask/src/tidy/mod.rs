@@ -24,6 +24,7 @@ const RULES: &[Rule] = &[
     modules::check,
     manifests::check,
     layers::check,
+    layers::check_used,
     links::check,
     purity::check,
     circles::check,
