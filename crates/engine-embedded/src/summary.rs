@@ -90,11 +90,15 @@ impl Buckets {
         if first > last || (first == last && level > 0) {
             return self.add_below(level, from, end, sum);
         }
-        // Every bucket that holds a payment has a number of 64 bits.
-        let in_64_bits = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
-        if first < last {
-            let whole = in_64_bits(first)..=in_64_bits(last - 1);
-            for (_, bucket) in self.0[level].range(whole) {
+        // Every bucket that holds a payment has a number of 64 bits: behind them there is none.
+        if first < last
+            && let Ok(first) = u64::try_from(first)
+        {
+            let whole = match u64::try_from(last - 1) {
+                Ok(last) => self.0[level].range(first..=last),
+                Err(_) => self.0[level].range(first..),
+            };
+            for (_, bucket) in whole {
                 sum.add(*bucket);
             }
         }

@@ -50,7 +50,8 @@ pub(crate) fn begin() -> Vec<u8> {
 
 /// Fills in the prefix of a whole message.
 pub(crate) fn finish(mut message: Vec<u8>) -> Bytes {
-    let length = u32::try_from(message.len() - PREFIX_BYTES).unwrap_or(u32::MAX);
+    let length = u32::try_from(message.len() - PREFIX_BYTES)
+        .expect("a call is far smaller than 4 GiB: gathering bounds it");
     message[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
     message.into()
 }

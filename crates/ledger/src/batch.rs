@@ -171,8 +171,8 @@ impl Digest {
     pub fn of(commands: &[Command]) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("lastro 2026 atomic batch members");
         for command in commands {
-            // Serializing plain data into memory cannot fail.
-            let bytes = postcard::to_allocvec(command).unwrap_or_default();
+            let bytes = postcard::to_allocvec(command)
+                .expect("plain data is serialized into memory without an error");
             hasher.update(&(bytes.len() as u64).to_le_bytes());
             hasher.update(&bytes);
         }
@@ -246,7 +246,7 @@ pub fn decide_atomic<S: State>(
     } else {
         *ticker = members_ticker;
     }
-    let members_count = u32::try_from(members_count).unwrap_or(u32::MAX);
+    let members_count = u32::try_from(members_count).expect("a batch has at most 8,190 members");
     let timestamp = ticker.tick(now);
     AtomicDecision::Events(
         events,

@@ -146,7 +146,8 @@ impl<S: Storage> Writer<S> {
         let (answer, needs_frame) = if request.deadline <= now {
             (Err(unavailable(Unavailable::Overloaded)), false)
         } else if let Some(address) = self.frame_ids.get(&operation.id()) {
-            let first = self.log.pushed(*address).unwrap_or_default();
+            let first = self.log.pushed(*address);
+            let first = first.expect("the open frame holds each operation whose id it holds");
             (repeated(first, operation), true)
         } else {
             let known = self.shared.queue.lock().known(operation.id());

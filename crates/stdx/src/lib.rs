@@ -20,5 +20,5 @@ mod throttle;
 pub use back_off::BackOff;
 pub use byte_bound::ByteBound;
 pub use error_chain::error_chain;
-pub use throttle::Throttle;
 pub use stop_on_panic::StopOnPanic;
+pub use throttle::Throttle;

@@ -76,7 +76,8 @@ impl<F: StorageFile> Segment<'_, F> {
             let bytes = window
                 .get(walked.offset, info.frame_bytes())
                 .map_err(self.io("read"))?;
-            let body = &bytes.unwrap_or_default()[FRAME_HEADER_BYTES..];
+            let bytes = bytes.expect("a frame found whole lies within its segment");
+            let body = &bytes[FRAME_HEADER_BYTES..];
             self.records(seal, &info, body, walked.offset, visit)?;
             walked.offset += info.frame_bytes();
             walked.last_frame = Some(info);

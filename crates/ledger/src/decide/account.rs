@@ -28,7 +28,9 @@ pub(super) fn open<S: State + ?Sized>(state: &S, open: OpenAccount, now: Timesta
         let first_command = Command::OpenAccount(OpenAccount {
             id: id.clone(),
             currency: first.currency,
-            credit_limit: first.credit_limit().unwrap_or(0),
+            credit_limit: first
+                .credit_limit()
+                .expect("an account that is not the system's has a limit"),
         });
         let command = Command::OpenAccount(OpenAccount {
             id: id.clone(),
@@ -74,7 +76,9 @@ pub(super) fn change_limit<S: State + ?Sized>(
     if outgoing > account.credits_posted + credit_limit {
         return Decision::Refused(Refusal::InsufficientFunds {
             account_id: id,
-            available: account.available().unwrap_or(0),
+            available: account
+                .available()
+                .expect("an account that is not the system's has a limit"),
             required: outgoing - account.credits_posted,
             credit_limit,
         });
