@@ -8,7 +8,7 @@ use crate::account::Account;
 use crate::batch::Batch;
 use crate::id::{AccountId, PaymentId, ProcessorName, TransferId};
 use crate::outcome::Outcome;
-use crate::payment::Payment;
+use crate::payment::{DuePlace, Payment};
 use crate::resolution::Resolution;
 use crate::state::{UsedPayment, UsedTransfer};
 use crate::time::{Millis, Timestamp};
@@ -115,15 +115,6 @@ pub struct DueQuery {
     pub after: Option<DuePlace>,
     /// How many payments at most.
     pub limit: usize,
-}
-
-/// A payment's place among those due: the oldest first. It is the payment's for life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DuePlace {
-    /// When it was accepted.
-    pub accepted_at: Timestamp,
-    /// Its id, which decides where two were accepted at once on different nodes.
-    pub id: PaymentId,
 }
 
 /// A balance at a time.

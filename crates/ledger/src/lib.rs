@@ -22,6 +22,7 @@ mod decide;
 mod engine;
 mod event;
 mod expiries;
+mod first_command;
 mod id;
 mod memory;
 mod money;
@@ -44,7 +45,7 @@ pub use command::{AcceptPayment, Command, Field, MoveMoney, OpenAccount};
 pub use currency::{Currency, InvalidCurrency, Listing, NotCurrent};
 pub use decide::{Decision, decide};
 pub use engine::{
-    Answer, BalanceAt, BoxFuture, DuePlace, DueQuery, Engine, ProcessorSummary, STATEMENT_PAGE_MAX,
+    Answer, BalanceAt, BoxFuture, DueQuery, Engine, ProcessorSummary, STATEMENT_PAGE_MAX,
     Statement, StatementQuery, Unavailable,
 };
 pub use event::{BatchDecided, Digest, Event, MemberFailure};
@@ -56,7 +57,9 @@ pub use id::{
 pub use memory::{Memory, UsedId};
 pub use money::{AMOUNT_MAX, Limit};
 pub use outcome::{Outcome, Record, Refusal};
-pub use payment::{Payment, PaymentExpected, PaymentState, PaymentStateName, RefusedCode};
+pub use payment::{
+    DuePlace, Payment, PaymentExpected, PaymentState, PaymentStateName, RefusedCode,
+};
 pub use resolution::{
     PaymentResolved, RESOLUTIONS_READ_MAX, Resolution, ResolutionKind, ResolvePayment,
 };

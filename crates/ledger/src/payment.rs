@@ -3,9 +3,7 @@
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use crate::command::{AcceptPayment, Command};
 use crate::currency::Currency;
-use crate::engine::DuePlace;
 use crate::id::{AccountId, PaymentId, ProcessorName};
 use crate::time::{Millis, Timestamp};
 
@@ -97,6 +95,15 @@ pub enum RefusedCode {
     OperatorRefused,
 }
 
+/// A payment's place among those due: the oldest first. It is the payment's for life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DuePlace {
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// Its id, which decides where two were accepted at once on different nodes.
+    pub id: PaymentId,
+}
+
 impl Payment {
     /// The payment as its acceptance left it: the first outcome under its id.
     #[must_use]
@@ -107,18 +114,6 @@ impl Payment {
             timestamp: self.accepted_at,
             ..self.clone()
         }
-    }
-
-    /// The command that the payment was accepted by.
-    #[must_use]
-    pub fn command(&self) -> Command {
-        Command::AcceptPayment(AcceptPayment {
-            id: self.id,
-            account_id: self.account_id.clone(),
-            currency: self.currency,
-            amount: self.amount,
-            description: self.description.clone(),
-        })
     }
 
     /// The account that pays.

@@ -4,7 +4,6 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Movement;
-use crate::command::{Command, MoveMoney};
 use crate::id::{AccountId, PaymentId, Reference, TransferId};
 use crate::time::Timestamp;
 
@@ -234,43 +233,6 @@ impl Transfer {
             TransferKind::Transfer | TransferKind::Pend { .. } | TransferKind::Settle { .. } => {
                 None
             }
-        }
-    }
-
-    /// The command that the transfer was decided from; `None` for what the system did itself.
-    #[must_use]
-    pub fn command(&self) -> Option<Command> {
-        match self.kind {
-            TransferKind::Transfer => Some(Command::Transfer(self.move_money())),
-            TransferKind::Pend { timeout_s } => Some(Command::Pend {
-                transfer: self.move_money(),
-                timeout_s,
-            }),
-            TransferKind::Post {
-                pending_id,
-                in_full,
-                ..
-            } => Some(Command::Post {
-                id: self.id,
-                pending_id,
-                amount: (!in_full).then_some(self.amount),
-            }),
-            TransferKind::Void { pending_id } => Some(Command::Void {
-                id: self.id,
-                pending_id,
-            }),
-            TransferKind::Expire | TransferKind::Settle { .. } => None,
-        }
-    }
-
-    fn move_money(&self) -> MoveMoney {
-        MoveMoney {
-            id: self.id,
-            debit_account_id: self.debit_account_id.clone(),
-            credit_account_id: self.credit_account_id.clone(),
-            amount: self.amount,
-            description: self.description.clone(),
-            reference: self.reference,
         }
     }
 }
