@@ -245,7 +245,7 @@ mod tests {
         ),
         (
             "lastro_2",
-            "e415ddc0dd5aef910f8ee31f3993d72f9e086c6af8db1944e118e899b807e373",
+            "6cfd3df5cc14b4de4e8f80d105f46d9a3cddf45bcfde95493aa468fc90951b79",
         ),
     ];
 
