@@ -918,10 +918,12 @@ local function probe()
   return answer
 end
 
--- epoch of the comparison: what is here, and from here on nothing is applied before it is resumed
+-- epoch of the comparison, its ledger: what is here, and from here on nothing is applied before it is
+-- resumed. Another ledger is not halted.
 local function halt(_, args)
   local m = read_meta()
   if m then
+    if m.ledger ~= args[2] then return { 'EPOCH' } end
     if m.version == VERSION and m.epoch >= args[1] then return { 'EPOCH' } end
     sessions[m.ledger] = nil
   end
