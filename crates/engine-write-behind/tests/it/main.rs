@@ -17,3 +17,4 @@ mod settings;
 mod starts;
 mod subject;
 mod support;
+mod verifying;
