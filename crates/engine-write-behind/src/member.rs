@@ -12,20 +12,21 @@ use crate::error::Damaged;
 use crate::record::Record;
 use crate::refusal;
 
-/// All that the ledger is known to hold: at the most the first use of the id in question.
+/// All that the ledger is known to hold: at most the first use of the id in question, of an account
+/// with how it is now.
 #[derive(Default)]
 struct Known {
     transfer: Option<UsedTransfer>,
-    opened: Option<Account>,
+    opened: Option<Kept>,
 }
 
 impl State for Known {
     fn account(&self, _: &AccountId) -> Option<Account> {
-        None
+        self.opened.map(|kept| kept.account)
     }
 
     fn account_opened(&self, _: &AccountId) -> Option<Account> {
-        self.opened
+        self.opened.map(|kept| kept.opened())
     }
 
     fn transfer(&self, _: TransferId) -> Option<UsedTransfer> {
@@ -90,7 +91,7 @@ pub(crate) fn outcome_of(command: &Command, answer: &[u8]) -> Result<Outcome, Da
             command,
             &Known {
                 transfer: None,
-                opened: Some(Kept::decode(rest)?.opened()),
+                opened: Some(Kept::decode(rest)?),
             },
         ),
         b'n' => Ok(Outcome::refused(refusal::decode(

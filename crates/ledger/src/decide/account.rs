@@ -27,7 +27,10 @@ pub(super) fn open<S: State + ?Sized>(state: &S, open: OpenAccount, now: Timesta
             currency,
             credit_limit,
         });
-        let record = Record::Account { id, account: first };
+        // As it was opened, but for what would mislead: whether it takes debits and credits now.
+        let closed = state.account(&id).is_some_and(|account| account.closed);
+        let account = Account { closed, ..first };
+        let record = Record::Account { id, account };
         return replay(Some(first_command), &command, Ok(record));
     }
     if currency.check_current().is_err() {
