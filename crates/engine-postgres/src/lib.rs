@@ -71,7 +71,7 @@ pub use durability::Durability;
 pub use engine::{PostgresEngine, migrate};
 pub use error::{ConnectError, Failure, OpenError};
 pub use migrate::Migrated;
-pub use pages::LimitedAccount;
+pub use pages::{LimitedAccount, every_account};
 pub use pool::{Lease, Options, connect_to_verify, hosts, is_encrypted, place};
 pub use queue::{Answered, Calls, Queue};
 pub use tables::{Tables, write_balances, write_history};

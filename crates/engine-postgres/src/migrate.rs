@@ -16,6 +16,9 @@ const MIGRATIONS: [&str; 5] = [
 /// The advisory lock that a migrating node holds.
 const LOCK: i64 = 0x6c61_7374_726f_0001;
 
+/// Neither a role's bounds nor those of the engine's own connections stop a migration in the middle.
+const ENDLESS: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
+
 /// What a migration has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migrated {
@@ -33,9 +36,17 @@ pub(crate) fn known() -> i32 {
 /// Brings the database to the newest migration, in one transaction.
 pub(crate) async fn run(session: &mut Session) -> Result<Migrated, OpenError> {
     let transaction = session.client_mut().transaction().await?;
-    transaction
-        .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
-        .await?;
+    // A large table is changed for as long as it takes, and another node's migration is waited for.
+    // Who dies in the middle is still given up: its session ends with its connection.
+    transaction.batch_execute(ENDLESS).await?;
+    let locked = "SELECT pg_try_advisory_xact_lock($1)";
+    let locked = transaction.query_one(locked, &[&LOCK]).await?;
+    if !locked.try_get::<_, bool>(0)? {
+        tracing::info!("another node migrates the database: waiting for it");
+        transaction
+            .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
+            .await?;
+    }
     // Where a Redis is in front, the tables take changes only from those who say that they know.
     transaction
         .batch_execute("SET LOCAL lastro_behind.writer = 'yes'")

@@ -1,6 +1,6 @@
 //! The whole ledger, page by page: what somebody in front of the tables starts from.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ledger::{Account, AccountId, BatchId, Limit, Transfer, TransferId, UsedTransfer};
 use tokio_postgres::Row;
@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::codec::{account_id, limited_account, total, unlimited_account, used_transfer, uuid};
 use crate::error::Failure;
+use crate::pool::Lease;
 use crate::tables::Tables;
 
 const ACCOUNTS: &str = "
@@ -54,15 +55,7 @@ impl Tables {
         deadline: Instant,
     ) -> Result<Vec<LimitedAccount>, Failure> {
         let rows = self.rows(ACCOUNTS, &[&after, &limit], deadline).await?;
-        let account = |row: &Row| {
-            let opened = total(row, "credit_limit_opened")?;
-            Ok((
-                account_id(row, "account_id")?,
-                limited_account(row)?,
-                opened,
-            ))
-        };
-        rows.iter().map(account).collect()
+        rows.iter().map(limited).collect()
     }
 
     /// Every unlimited account.
@@ -75,18 +68,7 @@ impl Tables {
         deadline: Instant,
     ) -> Result<Vec<(AccountId, Account)>, Failure> {
         let rows = self.rows(UNLIMITED, &[], deadline).await?;
-        let mut accounts: Vec<(AccountId, Account)> = Vec::new();
-        for row in &rows {
-            let id = account_id(row, "account_id")?;
-            let Some(stripe) = unlimited_account(std::slice::from_ref(row))? else {
-                continue;
-            };
-            match accounts.last_mut() {
-                Some((last, sum)) if *last == id => add(sum, &stripe),
-                _ => accounts.push((id, stripe)),
-            }
-        }
-        Ok(accounts)
+        summed(&rows)
     }
 
     /// The transfers of each of these accounts' newest entries, `count` at most, oldest first.
@@ -180,6 +162,57 @@ impl Tables {
         let rows = tokio::time::timeout_at(deadline.into(), rows).await;
         rows.map_err(|_| Failure::Late)?
     }
+}
+
+/// Every account, limited ones and others, in the transaction that the connection is in: where that
+/// is `REPEATABLE READ`, as they were at one moment.
+///
+/// # Errors
+///
+/// When the database does not answer; each page by the bound.
+pub async fn every_account(
+    lease: &Lease,
+    page: i64,
+    bound: Duration,
+) -> Result<Vec<(AccountId, Account)>, Failure> {
+    let client = lease.client();
+    let rows = tokio::time::timeout(bound, client.query(UNLIMITED, &[])).await;
+    let mut accounts = summed(&rows.map_err(|_| Failure::Late)??)?;
+    let mut after = String::new();
+    loop {
+        let rows = tokio::time::timeout(bound, client.query(ACCOUNTS, &[&after, &page])).await;
+        let rows = rows.map_err(|_| Failure::Late)??;
+        for row in &rows {
+            let (id, account, _) = limited(row)?;
+            accounts.push((id, account));
+        }
+        match accounts.last() {
+            Some((last, _)) if !rows.is_empty() => after = last.to_string(),
+            _ => return Ok(accounts),
+        }
+    }
+}
+
+fn limited(row: &Row) -> Result<LimitedAccount, Failure> {
+    let opened = total(row, "credit_limit_opened")?;
+    let id = account_id(row, "account_id")?;
+    Ok((id, limited_account(row)?, opened))
+}
+
+/// Unlimited accounts from their stripes, by account.
+fn summed(rows: &[Row]) -> Result<Vec<(AccountId, Account)>, Failure> {
+    let mut accounts: Vec<(AccountId, Account)> = Vec::new();
+    for row in rows {
+        let id = account_id(row, "account_id")?;
+        let Some(stripe) = unlimited_account(std::slice::from_ref(row))? else {
+            continue;
+        };
+        match accounts.last_mut() {
+            Some((last, sum)) if *last == id => add(sum, &stripe),
+            _ => accounts.push((id, stripe)),
+        }
+    }
+    Ok(accounts)
 }
 
 /// Adds a stripe's totals.

@@ -233,3 +233,56 @@ fn call_alone(store: &Arc<impl Calls>, slow: &Arc<Semaphore>, request: Request) 
         drop(permit);
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use ledger::Command;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// A store whose calls end when they are let.
+    #[derive(Default)]
+    struct Held {
+        calls: AtomicU64,
+        go: Notify,
+    }
+
+    impl Calls for Held {
+        const CALL_BYTES_MAX: usize = 1 << 20;
+        const CALL_REQUESTS_MAX: usize = 10;
+
+        async fn call(&self, batches: &[Batch], _: Instant) -> Answered {
+            self.calls.fetch_add(1, Ordering::SeqCst);
+            self.go.notified().await;
+            Ok(vec![Vec::new(); batches.len()])
+        }
+    }
+
+    fn batch() -> Vec<Batch> {
+        vec![Batch::one(Command::PurgePayments)]
+    }
+
+    /// Requests that go together in one call have the time of the one that has most; each caller has
+    /// its own.
+    #[tokio::test]
+    async fn each_caller_is_answered_by_its_own_deadline_whatever_its_call_waits_for() {
+        let store = Arc::new(Held::default());
+        let queue = Queue::start(Arc::clone(&store), 1 << 20, 1);
+        let far = Instant::now() + Duration::from_secs(600);
+        let near = Instant::now() + Duration::from_millis(200);
+        // Both are queued before the caller's task looks: they go together.
+        let hurried = async {
+            let told = queue.submit(batch(), near).await;
+            // Their call is still held.
+            assert_eq!(store.calls.load(Ordering::SeqCst), 1);
+            store.go.notify_one();
+            told
+        };
+        let (patient, hurried) = tokio::join!(queue.submit(batch(), far), hurried);
+        assert!(patient.is_ok());
+        assert_eq!(hurried, Err(Unavailable::Timeout));
+    }
+}

@@ -6,14 +6,15 @@
 use std::collections::HashMap;
 
 use ledger::{
-    Batch, BatchId, Command, Digest, Field, Outcome, Refusal, TransferId, UsedBatch, UsedTransfer,
+    Batch, BatchId, Command, Digest, Field, Outcome, Refusal, TransferId, UsedBatch, UsedId,
+    UsedTransfer,
 };
 use redis::{Cmd, Value};
 
 use crate::error::Damaged;
 use crate::filter::Hash;
 use crate::link::{Function, bytes, number};
-use crate::member::{malformed, outcome_of};
+use crate::member::{Form, outcome_of};
 use crate::record::{Record, content, encode_used};
 
 /// What the database said of ids that Redis did not know for certain, by their keys in Redis.
@@ -87,18 +88,19 @@ pub(crate) fn encode(token: &[u8], batches: &[Batch], checked: &Checked) -> Cmd 
             call.arg(Digest::of(commands).0.as_slice());
             call.arg(commands.len());
             for command in commands {
-                add(&mut call, command, malformed(command).is_none());
+                add(&mut call, command, &Form::of(command));
             }
             continue;
         }
-        let sent: Vec<&Command> = commands
+        let sent: Vec<(&Command, Form)> = commands
             .iter()
-            .filter(|command| malformed(command).is_none())
+            .map(|command| (command, Form::of(command)))
+            .filter(|(_, form)| !matches!(form, Form::Malformed(_)))
             .collect();
         if !sent.is_empty() {
             call.arg("I").arg(sent.len());
-            for command in sent {
-                add(&mut call, command, true);
+            for (command, form) in &sent {
+                add(&mut call, command, form);
             }
         }
     }
@@ -115,11 +117,22 @@ fn batch_name(id: BatchId) -> Vec<u8> {
 }
 
 /// The seven arguments of an operation.
-fn add(call: &mut Cmd, command: &Command, is_well_formed: bool) {
-    if !is_well_formed {
-        let nothing = call.arg("M").arg("").arg("").arg("").arg("").arg("");
-        nothing.arg(content(command));
-        return;
+fn add(call: &mut Cmd, command: &Command, form: &Form) {
+    match form {
+        Form::WellFormed => {}
+        Form::RepetitionOnly => {
+            let Some(UsedId::Transfer(id)) = command.used_id() else {
+                unreachable!("only transfers have texts here: payments are refused before");
+            };
+            let named = call.arg("R").arg(transfer_name(id));
+            named.arg("").arg("").arg("").arg("").arg(content(command));
+            return;
+        }
+        Form::Malformed(_) => {
+            let nothing = call.arg("M").arg("").arg("").arg("").arg("").arg("");
+            nothing.arg(content(command));
+            return;
+        }
     }
     match command {
         Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
@@ -217,9 +230,9 @@ pub(crate) fn decode(
             Some(id) => batch_outcomes(id, commands, next()?, checked)?,
             None => commands
                 .iter()
-                .map(|command| match malformed(command) {
-                    Some(refusal) => Ok(Outcome::refused(refusal)),
-                    None => outcome_of(command, next()?),
+                .map(|command| match Form::of(command) {
+                    Form::Malformed(refusal) => Ok(Outcome::refused(refusal)),
+                    Form::RepetitionOnly | Form::WellFormed => outcome_of(command, next()?),
                 })
                 .collect::<Result<_, _>>()?,
         });

@@ -7,6 +7,7 @@
 //! | at the database's position or after it, and all that the ledger went on with is in it | kept, under a new epoch |
 //! | empty; lost what is persisted; has calls without which the ledger went on | rebuilt, under a new epoch |
 //! | another ledger; or neither of the two has calls that were answered | refused; nothing is applied |
+//! | not the one that another node goes on with | refused; nothing is applied by this node |
 //!
 //! - The database is read before Redis: its position can only be too low then. To judge anything but
 //!   a join both have to stand still: the database takes a new epoch, so that no persist of before can
@@ -85,10 +86,13 @@ pub(crate) trait Stores {
     async fn create(&self) -> Result<(), OpenError>;
     /// What Redis says; `None` where it is empty.
     async fn redis(&self) -> Result<Option<Mark>, OpenError>;
+    /// Refuses while another node goes on with another Redis.
+    async fn check_alone(&self) -> Result<(), OpenError>;
     /// Takes a new epoch with a number above this one; its position stands from then on.
     async fn take(&self, above: u64) -> Result<Behind, OpenError>;
     /// As `redis`, and from then on nothing is applied before it is resumed or founded.
-    async fn halt(&self, epoch: &str) -> Result<Option<Mark>, OpenError>;
+    /// A Redis of another ledger is not halted.
+    async fn halt(&self, taken: &Behind) -> Result<Option<Mark>, OpenError>;
     async fn history(&self, epoch: &str) -> Result<History, OpenError>;
 
     /// Redis goes on with what it has, as it was found.
@@ -109,6 +113,17 @@ pub(crate) struct Agreed {
     pub(crate) position: u64,
     /// The ledger goes on without what this node had seen behind this position.
     pub(crate) lost_after: Option<u64>,
+    /// What Redis had and the ledger went on without: it was dropped.
+    pub(crate) dropped: Option<Dropped>,
+}
+
+/// Calls that were in a Redis alone, and are gone: positions, the first and the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dropped {
+    /// The position of the first one.
+    pub from: u64,
+    /// The position of the last one.
+    pub to: u64,
 }
 
 /// Compares the stores, and brings them to agree where that loses nothing that one of them has.
@@ -141,6 +156,7 @@ pub(crate) async fn compare(
             persisted: before.position,
             position: mark.position,
             lost_after: lost_after(stores, newest, mark.position).await?,
+            dropped: None,
         });
     }
     renew(stores, redis.as_ref().map_or(0, Mark::number), newest).await
@@ -184,26 +200,29 @@ async fn renew(
     above: u64,
     newest: Option<&Newest>,
 ) -> Result<Agreed, OpenError> {
+    stores.check_alone().await?;
     let taken = stores.take(above).await?;
     let epoch = taken.epoch.clone();
-    let found = stores.halt(&epoch).await?;
+    let found = stores.halt(&taken).await?;
     let history = match &found {
         Some(mark) => stores.history(&mark.epoch).await?,
         None => History::WentOn(None),
     };
     let persisted = taken.position;
+    let mut lost = None;
     let (position, rebuilt) = match judge(&taken, found.as_ref(), history)? {
         Verdict::Keep(mark) => {
             stores.resume(mark, &epoch).await?;
             (mark.position, None)
         }
-        Verdict::Rebuild { why, drop } => {
+        Verdict::Rebuild { why, drop, dropped } => {
             // The database is still what it was: nothing is dropped for one that is gone.
             if stores.database().await?.as_ref() != Some(&taken) {
                 return Err(OpenError::Busy);
             }
             tracing::warn!(why, "Redis is rebuilt from the database");
             stores.rebuild(found.as_ref(), drop, &epoch).await?;
+            lost = dropped;
             (persisted, Some(why))
         }
     };
@@ -216,6 +235,7 @@ async fn renew(
         persisted,
         position,
         lost_after: lost_after(stores, newest, position).await?,
+        dropped: lost,
     })
 }
 
@@ -242,7 +262,20 @@ pub(crate) enum Verdict<'a> {
     /// It goes on.
     Keep(&'a Mark),
     /// It is made anew; what it has up to this position may be dropped.
-    Rebuild { why: &'static str, drop: u64 },
+    Rebuild {
+        why: &'static str,
+        drop: u64,
+        /// What nobody else has of it.
+        dropped: Option<Dropped>,
+    },
+}
+
+impl Verdict<'_> {
+    /// Redis is made anew, and has nothing up to this position that the database lacks.
+    const fn rebuild(why: &'static str, drop: u64) -> Self {
+        let dropped = None;
+        Self::Rebuild { why, drop, dropped }
+    }
 }
 
 /// Whether this Redis may be brought to agree with this database at all.
@@ -269,22 +302,24 @@ pub(crate) fn judge<'a>(
 ) -> Result<Verdict<'a>, OpenError> {
     let refuse = |text: String| Err(OpenError::Disagree(text));
     let Some(mark) = redis else {
-        let (why, drop) = ("it is empty", 0);
-        return Ok(Verdict::Rebuild { why, drop });
+        return Ok(Verdict::rebuild("it is empty", 0));
     };
     may_be_judged(taken, mark)?;
     let persisted = taken.position;
     if mark.is_old_format {
-        let (why, drop) = ("it holds the format of the version before", persisted);
-        return Ok(Verdict::Rebuild { why, drop });
+        let why = "it holds the format of the version before";
+        return Ok(Verdict::rebuild(why, persisted));
     }
     match history {
         History::WentOn(Some(from)) if mark.position > from => {
-            let (why, drop) = (
-                "an older one has come back, with calls without which the ledger went on",
-                mark.position,
-            );
-            return Ok(Verdict::Rebuild { why, drop });
+            return Ok(Verdict::Rebuild {
+                why: "an older one has come back, with calls without which the ledger went on",
+                drop: mark.position,
+                dropped: Some(Dropped {
+                    from: from + 1,
+                    to: mark.position,
+                }),
+            });
         }
         History::WentOn(_) => {}
 
@@ -298,8 +333,8 @@ pub(crate) fn judge<'a>(
         }
     }
     if mark.position < persisted {
-        let (why, drop) = ("it has lost calls that are persisted", persisted);
-        return Ok(Verdict::Rebuild { why, drop });
+        let why = "it has lost calls that are persisted";
+        return Ok(Verdict::rebuild(why, persisted));
     }
     if mark.let_go > persisted {
         return refuse(format!(

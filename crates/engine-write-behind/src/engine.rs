@@ -13,13 +13,14 @@ use ledger::{
 };
 use tokio::task::JoinHandle;
 
+use crate::compare::Dropped;
 use crate::error::OpenError;
 use crate::front::Front;
 use crate::guard::Condition;
 use crate::link::Link;
 use crate::repair::{Origin, repair};
 use crate::settings::Durability;
-use crate::{balances, keeper, persist};
+use crate::{address, balances, keeper, persist};
 
 /// How the engine is opened.
 #[derive(Debug, Clone)]
@@ -69,6 +70,8 @@ pub struct Opened {
     pub persisted: u64,
     /// The ledger's position.
     pub position: u64,
+    /// What this Redis alone had, and lost: another one took over meanwhile without it.
+    pub dropped: Option<Dropped>,
 }
 
 /// How far the database is behind.
@@ -103,7 +106,8 @@ impl WriteBehindEngine {
     ) -> Result<(Self, Opened), OpenError> {
         let link = Link::new(redis_url, options.redis_authority.as_deref())?;
         let tables = Tables::open(database_url, &options.database).await?;
-        let front = Arc::new(Front::new(link, tables, options));
+        let address = address::place(redis_url)?;
+        let front = Arc::new(Front::new(link, address, tables, options));
         let settings = front.look_at_settings().await?;
         let agreed = repair(&front).await?;
         let opened = Opened {
@@ -115,6 +119,7 @@ impl WriteBehindEngine {
             },
             persisted: agreed.persisted,
             position: agreed.position,
+            dropped: agreed.dropped,
         };
         front.begin(agreed);
         front.guard.note(Condition::Ready);

@@ -1,7 +1,7 @@
 //! What a node shares among its tasks: the ways to both stores, and what it knows of them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use engine_postgres::{Answered, Tables};
@@ -10,14 +10,16 @@ use ledger::{Batch, Unavailable};
 use parking_lot::Mutex;
 use redis::Value;
 use tokio::sync::{Notify, watch};
+use uuid::Uuid;
 
 use crate::call::{Checked, Unknown, decode, encode};
-use crate::compare::{Agreed, Newest};
+use crate::compare::{Agreed, Dropped, Newest};
 use crate::engine::Options;
 use crate::error::{Chain, Damaged, OpenError, Trouble};
 use crate::guard::Guard;
 use crate::link::{Link, Reply, bytes};
-use crate::settings::{self, Settings, Watch};
+use crate::nodes::Place;
+use crate::settings::{self, Patience, Settings, Watch};
 
 /// How long to wait before another attempt: twice as long every time, up to the second.
 const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
@@ -41,6 +43,12 @@ pub(crate) struct Front {
     pub(crate) guard: Guard,
     /// How its settings were when they were last looked at.
     pub(crate) watch: Watch,
+    /// This node, among those that share the stores.
+    pub(crate) node_id: Uuid,
+    /// Where Redis is, and what it called itself when it was last looked at.
+    place: Mutex<Place>,
+    /// Whether the comparison under way, or the last one, took an epoch.
+    pub(crate) has_taken: AtomicBool,
 }
 
 /// The time from one comparison of the stores to the next.
@@ -96,7 +104,7 @@ impl Seen {
 }
 
 impl Front {
-    pub(crate) fn new(link: Link, tables: Tables, options: Options) -> Self {
+    pub(crate) fn new(link: Link, address: String, tables: Tables, options: Options) -> Self {
         Self {
             link,
             tables,
@@ -107,7 +115,18 @@ impl Front {
             seen: Seen::default(),
             guard: Guard::default(),
             watch: Watch::default(),
+            node_id: Uuid::new_v4(),
+            place: Mutex::new(Place {
+                run_id: String::new(),
+                address,
+            }),
+            has_taken: AtomicBool::new(false),
         }
+    }
+
+    /// The Redis that this node was given, as it was when it was last looked at.
+    pub(crate) fn place(&self) -> Place {
+        self.place.lock().clone()
     }
 
     /// The era that runs; waits for it while the stores are compared.
@@ -167,6 +186,18 @@ impl Front {
                 newest.position
             );
         }
+        if let Some(Dropped { from, to }) = agreed.dropped {
+            tracing::error!(
+                lost_from_position = from,
+                lost_to_position = to,
+                persisted_position = persisted,
+                "DATA LOSS: this Redis held writes at positions {from} to {to} that are missing from \
+                 PostgreSQL and from the Redis that the ledger went on with meanwhile. They may have \
+                 been answered, are dropped, and their ids are free again: compare what callers were \
+                 answered with what the ledger has, and find out why another Redis took over without \
+                 them"
+            );
+        }
         let origin = match agreed.rebuilt {
             None => "kept",
             Some(_) => "rebuilt from the database",
@@ -212,7 +243,11 @@ impl Front {
     /// Looks at what Redis is set to; while that is wrong, nothing is written.
     pub(crate) async fn look_at_settings(&self) -> Result<Settings, OpenError> {
         let (asked, deadline) = (self.options.durability, Instant::now() + SETTINGS_BOUND);
-        self.noted(settings::check(&self.link, asked, &self.watch, deadline).await)
+        let patience = Patience::UntilTheDeadline;
+        let looked = settings::check(&self.link, asked, &self.watch, patience, deadline);
+        let settings = self.noted(looked.await)?;
+        self.place.lock().run_id.clone_from(&settings.run_id);
+        Ok(settings)
     }
 
     /// Looks whether the library may do what it has to; it has to be loaded.
@@ -234,7 +269,9 @@ impl Front {
     pub(crate) async fn look_again(&self) -> Result<(), OpenError> {
         let (asked, deadline) = (self.options.durability, Instant::now() + SETTINGS_BOUND);
         let looked = async {
-            settings::check(&self.link, asked, &self.watch, deadline).await?;
+            let patience = Patience::None;
+            let looked = settings::check(&self.link, asked, &self.watch, patience, deadline);
+            self.place.lock().run_id = looked.await?.run_id;
             settings::probe(&self.link, deadline).await
         };
         self.noted(looked.await)

@@ -14,6 +14,7 @@ use crate::error::{Chain, OpenError, Trouble};
 use crate::front::{Era, Front};
 use crate::guard::Condition;
 use crate::link::{Function, done, number};
+use crate::nodes;
 use crate::repair::{RealStores, repair};
 
 /// How long between two looks.
@@ -24,26 +25,57 @@ const SETTINGS_INTERVAL: Duration = Duration::from_secs(1);
 const BOUND: Duration = Duration::from_secs(2);
 /// How long between two comparisons of what both stores say of themselves.
 const COMPARED_EVERY: Duration = Duration::from_secs(1);
-/// How long after stores that cannot be brought to agree are compared again.
+/// How long after stores that cannot be brought to agree are compared again, at least.
 const REFUSED_PAUSE: Duration = Duration::from_secs(5);
+/// How long after a comparison that took an epoch and failed, at most: twice as long every time.
+const FAILED_PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// How long to wait before the next comparison, after ones that failed.
+///
+/// Each that took an epoch stops what other nodes do, and leaves a row in the database. One that
+/// did not get as far harms nobody, and what it waits for is used as soon as it is back.
+#[derive(Debug)]
+struct Failures(Duration);
+
+impl Failures {
+    const fn none() -> Self {
+        Self(INTERVAL)
+    }
+
+    fn pause_after(&mut self, error: &OpenError, has_taken: bool) -> Duration {
+        if has_taken {
+            self.0 = (self.0 * 2).min(FAILED_PAUSE_MAX);
+        }
+        match error {
+            OpenError::Disagree(_) => self.0.max(REFUSED_PAUSE),
+            _ if has_taken => self.0,
+            _ => INTERVAL,
+        }
+    }
+}
 
 /// Looks for ever, until the engine is dropped.
 pub(crate) async fn run(front: Weak<Front>) {
     let mut compared = Instant::now();
     let mut settings_due = Instant::now() + SETTINGS_INTERVAL;
+    let mut failures = Failures::none();
     loop {
         let Some(front) = front.upgrade() else {
             return;
         };
         let mut pause = INTERVAL;
         if let Some(era) = front.era_now() {
-            if Instant::now() >= settings_due {
+            let looks_at_settings = Instant::now() >= settings_due;
+            if looks_at_settings {
                 settings_due = Instant::now() + SETTINGS_INTERVAL;
-                if let Err(error) = front.look_again().await {
+            }
+            // Neither waits for the other.
+            let settings = async {
+                if looks_at_settings && let Err(error) = front.look_again().await {
                     tracing::debug!(error = %Chain(&error), "Redis' settings are wrong or not known");
                 }
-            }
-            let looked = look(&front, &era).await;
+            };
+            let (looked, ()) = tokio::join!(look(&front, &era), settings);
             front.guard.note(match &looked {
                 Ok(()) => Condition::Ready,
                 Err(trouble) => {
@@ -58,14 +90,16 @@ pub(crate) async fn run(front: Weak<Front>) {
             }
         } else {
             match repair(&front).await {
-                Ok(agreed) => front.begin(agreed),
+                Ok(agreed) => {
+                    failures = Failures::none();
+                    front.begin(agreed);
+                }
                 Err(error) => {
                     let why = format!("the ledger cannot go on: {}", Chain(&error));
                     let code = Unavailable::LedgerUnavailable;
                     front.guard.note(Condition::refuses(code, why));
-                    if matches!(error, OpenError::Disagree(_)) {
-                        pause = REFUSED_PAUSE;
-                    }
+                    let has_taken = front.has_taken.load(Ordering::Relaxed);
+                    pause = failures.pause_after(&error, has_taken);
                 }
             }
         }
@@ -85,7 +119,12 @@ async fn compare_again(front: &Front, era: &Era) -> Result<(), OpenError> {
     };
     let agree = still_agree(&stores, &newest);
     let agree = tokio::time::timeout(BOUND, agree).await;
-    if !agree.map_err(|_| OpenError::Asked(Failure::Late))?? {
+    if agree.map_err(|_| OpenError::Asked(Failure::Late))?? {
+        let place = front.place();
+        let beat = nodes::beat(&lease, front.node_id, &place, &era.epoch);
+        let beat = tokio::time::timeout(BOUND, beat).await;
+        beat.map_err(|_| OpenError::Asked(Failure::Late))??;
+    } else {
         front.doubt(&era.epoch);
     }
     lease.done();

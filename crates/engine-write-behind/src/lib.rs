@@ -44,6 +44,7 @@ mod keeper;
 mod link;
 mod member;
 mod moment;
+mod nodes;
 mod pace;
 mod persist;
 mod positions;
@@ -59,6 +60,7 @@ mod simulation;
 mod verify;
 
 pub use address::{is_exposed, place};
+pub use compare::Dropped;
 pub use detach::detach;
 pub use engine::{Lag, Opened, Options, WriteBehindEngine};
 pub use error::OpenError;

@@ -464,6 +464,10 @@ local function operate(args, at)
     return change_limit(one, figure, tonumber(args[at + 5]))
   elseif kind == 'C' then
     return close(one, tonumber(args[at + 5]))
+  elseif kind == 'R' then
+    -- What is not recorded any more may have been recorded: then it is answered again.
+    local used = ids[id_key(one)]
+    return used and 'x' .. used or 'M'
   end
   return 'M'
 end
@@ -544,6 +548,8 @@ local function names(args, at)
         name_id(ID, args[i + 2])
       elseif kind == 'E' then
         name_id(ID, args[i + 2])
+      elseif kind == 'R' then
+        name_id(ID, args[i + 1])
       elseif kind ~= 'M' then
         name_account(args[i + 1])
       end
@@ -912,10 +918,12 @@ local function probe()
   return answer
 end
 
--- epoch of the comparison: what is here, and from here on nothing is applied before it is resumed
+-- epoch of the comparison, its ledger: what is here, and from here on nothing is applied before it is
+-- resumed. Another ledger is not halted.
 local function halt(_, args)
   local m = read_meta()
   if m then
+    if m.ledger ~= args[2] then return { 'EPOCH' } end
     if m.version == VERSION and m.epoch >= args[1] then return { 'EPOCH' } end
     sessions[m.ledger] = nil
   end

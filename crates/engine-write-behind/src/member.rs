@@ -3,7 +3,7 @@
 
 use ledger::{
     Account, AccountId, BatchId, Command, Decision, Outcome, Payment, PaymentId, Refusal, State,
-    Timestamp, TransferId, UsedBatch, UsedPayment, UsedTransfer, decide,
+    Timestamp, TransferId, UsedBatch, UsedPayment, UsedTransfer, check_content, check_form, decide,
 };
 
 use crate::account::Kept;
@@ -12,20 +12,21 @@ use crate::error::Damaged;
 use crate::record::Record;
 use crate::refusal;
 
-/// All that the ledger is known to hold: at the most the first use of the id in question.
+/// All that the ledger is known to hold: at most the first use of the id in question, of an account
+/// with how it is now.
 #[derive(Default)]
 struct Known {
     transfer: Option<UsedTransfer>,
-    opened: Option<Account>,
+    opened: Option<Kept>,
 }
 
 impl State for Known {
     fn account(&self, _: &AccountId) -> Option<Account> {
-        None
+        self.opened.map(|kept| kept.account)
     }
 
     fn account_opened(&self, _: &AccountId) -> Option<Account> {
-        self.opened
+        self.opened.map(|kept| kept.opened())
     }
 
     fn transfer(&self, _: TransferId) -> Option<UsedTransfer> {
@@ -45,18 +46,33 @@ impl State for Known {
     }
 }
 
-/// Why the command is refused whatever the ledger holds; `None` where it has to be asked.
-pub(crate) fn malformed(command: &Command) -> Option<Refusal> {
-    match decide(&Known::default(), command.clone(), Timestamp::default()) {
-        // What only an empty ledger refuses.
-        Decision::Refused(
-            Refusal::AccountNotFound { .. }
-            | Refusal::PendingNotFound { .. }
-            | Refusal::CurrencyNotCurrent { .. },
-        ) => None,
-        Decision::Refused(refusal) => Some(refusal),
-        Decision::Event(_) | Decision::Exists(_) => None,
+/// What follows from a command alone.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The library decides.
+    WellFormed,
+    /// An earlier version may have recorded it, this one does not: only the library knows whether
+    /// its id was used.
+    RepetitionOnly,
+    /// It is refused whatever the ledger holds.
+    Malformed(Refusal),
+}
+
+impl Form {
+    pub(crate) fn of(command: &Command) -> Self {
+        match (check_form(command), check_content(command)) {
+            (Err(refusal), _) => Self::Malformed(refusal),
+            (Ok(()), Err(_)) => Self::RepetitionOnly,
+            (Ok(()), Ok(())) => Self::WellFormed,
+        }
     }
+}
+
+/// Why a command is refused whose id was not used, from the command alone.
+fn refused_alone(command: &Command) -> Option<Refusal> {
+    check_form(command)
+        .and_then(|()| check_content(command))
+        .err()
 }
 
 /// The outcome of a command that the library answered so.
@@ -75,14 +91,14 @@ pub(crate) fn outcome_of(command: &Command, answer: &[u8]) -> Result<Outcome, Da
             command,
             &Known {
                 transfer: None,
-                opened: Some(Kept::decode(rest)?.opened()),
+                opened: Some(Kept::decode(rest)?),
             },
         ),
         b'n' => Ok(Outcome::refused(refusal::decode(
             &mut Bytes(rest),
             command,
         )?)),
-        b'M' => malformed(command).map(Outcome::refused).ok_or(Damaged),
+        b'M' => refused_alone(command).map(Outcome::refused).ok_or(Damaged),
         _ => Err(Damaged),
     }
 }

@@ -3,7 +3,8 @@
 //! | table | what |
 //! |---|---|
 //! | `ledger` | which ledger this is, the newest epoch, the position up to which ids and entries are persisted |
-//! | `epochs` | each epoch that was taken, and the position at which Redis went on under it |
+//! | `epochs` | the newest epochs that were taken, and the position at which Redis went on under each |
+//! | `nodes` | which Redis each node goes on with |
 //! | `log` | the calls that the accounts do not show yet, as they were in the stream |
 //! | `balances` | the position up to which they do |
 //!
@@ -20,6 +21,7 @@ use uuid::Uuid;
 
 use crate::compare::{History, epoch_of};
 use crate::error::{Damaged, OpenError};
+use crate::nodes;
 use crate::pace::Pace;
 
 /// The advisory locks of those of whom there is one.
@@ -63,6 +65,11 @@ const SCHEMA: &str = "
         position bigint PRIMARY KEY,
         records bytea NOT NULL
     );";
+
+/// How many of the newest epochs the database knows. They only serve to judge a Redis of an older
+/// epoch that comes back: one of an epoch that is not known any more is refused, as is one of an
+/// epoch that the database has lost, and nothing is dropped.
+const EPOCHS_KEPT: u64 = 10_000;
 
 /// Once a Redis is in front, nobody else changes the ledger's tables: not a node with the engine
 /// `postgres` that runs already, nor one of a version that does not look.
@@ -184,7 +191,20 @@ pub(crate) async fn within<T>(
 
 /// Makes the tables where they are not there.
 pub(crate) async fn prepare(lease: &Lease) -> Result<(), Failure> {
-    Ok(lease.client().batch_execute(SCHEMA).await?)
+    let client = lease.client();
+    client.batch_execute(SCHEMA).await?;
+    Ok(client.batch_execute(nodes::TABLE).await?)
+}
+
+/// Whether the database is one in which these tables are not there, or not all of them.
+pub(crate) fn is_undefined(failure: &Failure) -> bool {
+    match failure {
+        Failure::Database(error) => matches!(
+            error.code(),
+            Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME)
+        ),
+        Failure::Pool(_) | Failure::CommitUnknown | Failure::Damaged(_) | Failure::Late => false,
+    }
 }
 
 /// Begins a transaction that may change the ledger's tables, and take longer where that is needed.
@@ -269,6 +289,9 @@ pub(crate) async fn take_epoch(lease: &Lease, above: u64) -> Result<Behind, Open
     client
         .execute(statement, &[&stored(number)?, &epoch])
         .await?;
+    let forgotten = stored(number.saturating_sub(EPOCHS_KEPT))?;
+    let statement = "DELETE FROM lastro_behind.epochs WHERE number <= $1";
+    client.execute(statement, &[&forgotten]).await?;
     let statement = "UPDATE lastro_behind.ledger SET epoch = $1";
     client.execute(statement, &[&epoch]).await?;
     client.batch_execute("COMMIT").await?;

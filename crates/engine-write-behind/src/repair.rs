@@ -1,16 +1,18 @@
 //! Start and repair: what [`compare`](crate::compare) asks of the real stores, by one node at a time.
 //! Every start does it, and every node that finds Redis or the database changed.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use engine_postgres::Lease;
+use engine_postgres::{Failure, Lease};
 use redis::{Cmd, Value};
 
 use crate::bytes::Bytes;
 use crate::compare::{Agreed, History, Mark, Stores, compare};
-use crate::error::{Damaged, OpenError, Trouble};
+use crate::error::{Chain, Damaged, OpenError, Trouble};
 use crate::front::Front;
 use crate::link::{Function, bytes, done};
+use crate::nodes;
 use crate::positions::{self, Behind, Role};
 use crate::rebuild::rebuild;
 
@@ -22,6 +24,7 @@ const LIBRARY_NAME: &str = "lastro_2";
 const BUSY_BOUND: Duration = Duration::from_secs(600);
 /// How long one question may take.
 pub(crate) const BOUND: Duration = Duration::from_secs(10);
+const LEAVE_BOUND: Duration = Duration::from_secs(1);
 
 /// Where Redis' state comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub enum Origin {
 
 /// Compares the stores, and rebuilds Redis where that is what it needs.
 pub(crate) async fn repair(front: &Front) -> Result<Agreed, OpenError> {
+    front.has_taken.store(false, Ordering::Relaxed);
+    go_on_with_none(front).await;
     let lease = lock(front).await?;
     front.look_at_settings().await?;
     positions::prepare(&lease).await?;
@@ -50,9 +55,32 @@ pub(crate) async fn repair(front: &Front) -> Result<Agreed, OpenError> {
         lease: &lease,
     };
     let agreed = compare(&stores, newest.as_ref()).await?;
+    // Before the lock goes: whoever takes it next, with another Redis, finds this node.
+    nodes::beat(&lease, front.node_id, &front.place(), &agreed.epoch).await?;
     // The lock goes with the connection.
     drop(lease);
     Ok(agreed)
+}
+
+/// Nobody has to wait until it is clear that this node goes on with no Redis meanwhile. Where that
+/// cannot be said, others find out by themselves, later.
+async fn go_on_with_none(front: &Front) {
+    if front.newest().is_none() {
+        return;
+    }
+    let left = async {
+        let lease = front.tables.lease(Instant::now() + LEAVE_BOUND).await?;
+        nodes::leave(&lease, front.node_id).await?;
+        lease.done();
+        Ok::<(), Failure>(())
+    };
+    match tokio::time::timeout(LEAVE_BOUND, left).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::debug!(error = %Chain(&error), "other nodes are not told that this one stopped");
+        }
+        Err(_) => tracing::debug!("other nodes are not told in time that this one stopped"),
+    }
 }
 
 async fn lock(front: &Front) -> Result<Lease, OpenError> {
@@ -133,7 +161,11 @@ impl RealStores<'_> {
 
 impl Stores for RealStores<'_> {
     async fn database(&self) -> Result<Option<Behind>, OpenError> {
-        Ok(positions::read(self.lease).await?)
+        match positions::read(self.lease).await {
+            // It is one from before these tables: nothing in it is behind this Redis.
+            Err(failure) if positions::is_undefined(&failure) => Ok(None),
+            read => Ok(read?),
+        }
     }
 
     async fn create(&self) -> Result<(), OpenError> {
@@ -152,13 +184,19 @@ impl Stores for RealStores<'_> {
         self.mark(&Function::Look.call()).await
     }
 
+    async fn check_alone(&self) -> Result<(), OpenError> {
+        nodes::check(self.lease, self.front.node_id, &self.front.place()).await
+    }
+
     async fn take(&self, above: u64) -> Result<Behind, OpenError> {
+        self.front.has_taken.store(true, Ordering::Relaxed);
         positions::take_epoch(self.lease, above).await
     }
 
-    async fn halt(&self, epoch: &str) -> Result<Option<Mark>, OpenError> {
+    async fn halt(&self, taken: &Behind) -> Result<Option<Mark>, OpenError> {
         let mut call = Function::Halt.call();
-        call.arg(epoch);
+        call.arg(&taken.epoch)
+            .arg(taken.ledger_id.as_bytes().as_slice());
         self.mark(&call).await
     }
 
@@ -245,7 +283,7 @@ mod tests {
         ),
         (
             "lastro_2",
-            "e415ddc0dd5aef910f8ee31f3993d72f9e086c6af8db1944e118e899b807e373",
+            "7a0e1c5916a7617a8b1af1596b545a0312f6ff5fbc5b1b07b8abb2c3946b0956",
         ),
     ];
 

@@ -42,6 +42,17 @@ impl Durability {
 pub(crate) struct Settings {
     /// The durability in force.
     pub(crate) durability: Durability,
+    /// What the running server calls itself.
+    pub(crate) run_id: String,
+}
+
+/// Whether a look waits for a first rewrite of the file to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// A start does: often it is a matter of milliseconds.
+    UntilTheDeadline,
+    /// A node that runs does not: what is answered meanwhile could be lost.
+    None,
 }
 
 /// What a look has to know of the one before.
@@ -61,14 +72,24 @@ pub(crate) async fn check(
     link: &Link,
     asked: Durability,
     watch: &Watch,
+    patience: Patience,
     deadline: Instant,
 ) -> Result<Settings, OpenError> {
     let mut before = watch.0.lock().await;
+    let mut has_no_file = false;
     loop {
-        let found = look(link, deadline).await?;
+        let found = match look(link, deadline).await {
+            // There was no time left to look once more.
+            Err(OpenError::Late) if has_no_file => {
+                return Err(OpenError::Unsafe(Wrong::NoFileYet.to_string()));
+            }
+            found => found?,
+        };
         match judge(asked, &found, &mut before) {
-            // Often it is a matter of milliseconds.
-            Err(Wrong::NoFileYet) if Instant::now() + PAUSE < deadline => {
+            Err(Wrong::NoFileYet)
+                if patience == Patience::UntilTheDeadline && Instant::now() + PAUSE < deadline =>
+            {
+                has_no_file = true;
                 tokio::time::sleep(PAUSE).await;
             }
             judged => return judged.map_err(|wrong| OpenError::Unsafe(wrong.to_string())),
@@ -204,13 +225,14 @@ fn judge(asked: Durability, found: &Found, before: &mut Before) -> Result<Settin
     }
     let synced = get("appendfsync");
     let durability = match (synced, asked) {
-        ("always", _) if get("no-appendfsync-on-rewrite") == "yes" => {
-            return Err(Wrong::RewritesUnsynced);
-        }
         ("always", _) => Durability::Always,
         ("everysec", Durability::Everysec) => Durability::Everysec,
         _ => return Err(Wrong::SyncsLate(synced.to_owned())),
     };
+    // Whatever the file is synced by: while it is rewritten it would not be, for as long as that takes.
+    if get("no-appendfsync-on-rewrite") != "no" {
+        return Err(Wrong::RewritesUnsynced);
+    }
     if get("aof_last_write_status") != "ok" {
         return Err(Wrong::CannotWrite);
     }
@@ -218,7 +240,10 @@ fn judge(asked: Durability, found: &Found, before: &mut Before) -> Result<Settin
         return Err(Wrong::NoFileYet);
     }
     before.has_file = true;
-    Ok(Settings { durability })
+    Ok(Settings {
+        durability,
+        run_id: get("run_id").to_owned(),
+    })
 }
 
 /// A Redis that has functions, and the whole ledger.

@@ -4,11 +4,16 @@
 //! in the stream only, have to be the accounts in Redis; entries that are in both have to be the
 //! same; every persisted id has to be known to Redis, by its record or by a filter. It needs no
 //! engine that runs, and a moment without writes where one does.
+//!
+//! The database's accounts and the calls they do not show yet are read in one transaction, as they
+//! were at one moment. Redis is read after it; whatever moved meanwhile is found at the end by the
+//! positions of both, and the comparison is made anew. What does not follow is a finding, and is
+//! not applied: nothing here stops at a damaged store.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use engine_postgres::{Lease, Options as DatabaseOptions, Tables};
+use engine_postgres::{Lease, Options as DatabaseOptions, Tables, every_account};
 use ledger::{
     Account, AccountId, BatchId, Entry, Event, Limit, Payment, StateMut, TransferId, evolve,
 };
@@ -21,7 +26,7 @@ use crate::engine::Options;
 use crate::error::{Damaged, OpenError};
 use crate::filter::{Hash, Known};
 use crate::link::{Link, bytes};
-use crate::positions::{self, Behind};
+use crate::positions::{self, Behind, Logged};
 use crate::record::{Record, decode_all};
 use crate::repair::{BOUND, trouble};
 
@@ -127,8 +132,11 @@ impl Stores {
 
     async fn moment(&self) -> Result<Moment, OpenError> {
         let lease = self.lease().await?;
-        positions::prepare(&lease).await?;
-        let behind = positions::read(&lease).await?;
+        let behind = match positions::read(&lease).await {
+            // There never was a Redis in front of it, or one of a version without these tables.
+            Err(failure) if positions::is_undefined(&failure) => None,
+            read => read?,
+        };
         let balances = match behind {
             Some(_) => positions::read_log(&lease, 0, 0).await?.0,
             None => 0,
@@ -193,8 +201,9 @@ impl<'a> Comparison<'a> {
             ));
         };
         let position = self.check_meta(behind)?;
-        self.load_accounts().await?;
-        self.bring_forward(behind.position, position).await?;
+        let logged = self.load_database().await?;
+        self.bring_forward(logged, behind.position, position)
+            .await?;
         self.compare_accounts().await?;
         let ids_count = self.compare_ids().await?;
         let balances = self.check_rules();
@@ -229,28 +238,27 @@ impl<'a> Comparison<'a> {
         Ok(position)
     }
 
-    async fn load_accounts(&mut self) -> Result<(), OpenError> {
-        let tables = &self.stores.tables;
-        let unlimited = tables.unlimited_accounts(Instant::now() + BOUND).await?;
-        self.accounts.0.extend(unlimited);
-        let mut after = String::new();
-        loop {
-            let page = tables.accounts_after(&after, PAGE, Instant::now() + BOUND);
-            let page = page.await?;
-            let Some((last, ..)) = page.last() else {
-                return Ok(());
-            };
-            after = last.to_string();
-            let accounts = page.into_iter().map(|(id, account, _)| (id, account));
-            self.accounts.0.extend(accounts);
-        }
+    /// The accounts, where they are, and the calls after that: as they were at one moment.
+    async fn load_database(&mut self) -> Result<(u64, Vec<Logged>), OpenError> {
+        let lease = self.stores.lease().await?;
+        let client = lease.client();
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+        client.batch_execute(begin).await?;
+        let logged = positions::read_log(&lease, i64::MAX, i64::MAX).await?;
+        let accounts = every_account(&lease, PAGE, BOUND).await?;
+        client.batch_execute("COMMIT").await?;
+        lease.done();
+        self.accounts.0.extend(accounts);
+        Ok(logged)
     }
 
     /// Applies what the database has only logged, and what only the stream has.
-    async fn bring_forward(&mut self, persisted: u64, position: u64) -> Result<(), OpenError> {
-        let lease = self.stores.lease().await?;
-        let (at, logged) = positions::read_log(&lease, i64::MAX, i64::MAX).await?;
-        lease.done();
+    async fn bring_forward(
+        &mut self,
+        (at, logged): (u64, Vec<Logged>),
+        persisted: u64,
+        position: u64,
+    ) -> Result<(), OpenError> {
         let mut records = Vec::new();
         for call in logged {
             records.extend(decode_all(&call.records)?);
@@ -293,10 +301,30 @@ impl<'a> Comparison<'a> {
             Event::LimitChanged { id, .. } | Event::AccountClosed { id, .. } => vec![id],
             _ => Vec::new(),
         };
-        match named.iter().find(|id| !self.accounts.0.contains_key(*id)) {
-            None => evolve(&mut self.accounts, &record.event),
-            Some(id) => self.find(format!("an event names account {id}, which is not open")),
+        if let Some(id) = named.iter().find(|id| !self.accounts.0.contains_key(*id)) {
+            self.find(format!("an event names account {id}, which is not open"));
+            return;
         }
+        if let Event::Transfer(transfer) = &record.event {
+            let (debit, credit) = transfer.movements();
+            let sides = [
+                (&transfer.debit_account_id, debit),
+                (&transfer.credit_account_id, credit),
+            ];
+            let cannot = sides.iter().find(|(id, movement)| {
+                let account = self.accounts.0.get(id);
+                account.is_some_and(|account| !account.can_apply(*movement))
+            });
+            if let Some((id, movement)) = cannot {
+                self.find(format!(
+                    "transfer {} cannot follow upon account {id}: {movement:?}, {:?}",
+                    transfer.id,
+                    self.accounts.0.get(id)
+                ));
+                return;
+            }
+        }
+        evolve(&mut self.accounts, &record.event);
     }
 
     async fn compare_accounts(&mut self) -> Result<(), OpenError> {

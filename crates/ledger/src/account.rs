@@ -122,6 +122,32 @@ impl Account {
         }
     }
 
+    /// Whether the movement may have been decided upon this account: no total of a limited account
+    /// leaves its range. Of what was decided here it is so; of what is read from a store that may
+    /// be damaged it has to be asked before [`apply`](Self::apply).
+    #[must_use]
+    pub fn can_apply(&self, movement: Movement) -> bool {
+        if self.limit == Limit::Unlimited {
+            return true;
+        }
+        match movement {
+            Movement::Debit(amount) => self.debits_posted.checked_add(amount).is_some(),
+            Movement::Credit(amount) => self.credits_posted.checked_add(amount).is_some(),
+            Movement::ReserveDebit(amount) => self.debits_pending.checked_add(amount).is_some(),
+            Movement::ReserveCredit(amount) => self.credits_pending.checked_add(amount).is_some(),
+            Movement::PostDebit { reserved, amount } => {
+                self.can_apply(Movement::ReleaseDebit(reserved))
+                    && self.can_apply(Movement::Debit(amount))
+            }
+            Movement::PostCredit { reserved, amount } => {
+                self.can_apply(Movement::ReleaseCredit(reserved))
+                    && self.can_apply(Movement::Credit(amount))
+            }
+            Movement::ReleaseDebit(amount) => self.debits_pending >= amount,
+            Movement::ReleaseCredit(amount) => self.credits_pending >= amount,
+        }
+    }
+
     /// Applies a movement that was decided upon this account. It cannot be refused any more; on a
     /// limited account an arithmetic overflow is a bug and panics.
     pub fn apply(&mut self, movement: Movement) {
@@ -207,6 +233,26 @@ mod tests {
         account.apply(Movement::ReleaseCredit(10));
         account.apply(Movement::Credit(10));
         assert_eq!((account.available(), account.balance()), (Some(10), 10));
+    }
+
+    #[test]
+    fn what_was_not_decided_upon_an_account_is_told_before_it_is_applied() {
+        let mut limited = account(Limit::Credit(0));
+        limited.debits_pending = 5;
+        limited.credits_pending = 5;
+        limited.credits_posted = u64::MAX;
+        for (reserved, can) in [(5, true), (6, false)] {
+            let amount = 1;
+            assert_eq!(limited.can_apply(Movement::ReleaseDebit(reserved)), can);
+            assert_eq!(limited.can_apply(Movement::ReleaseCredit(reserved)), can);
+            let post = Movement::PostDebit { reserved, amount };
+            assert_eq!(limited.can_apply(post), can);
+        }
+        assert!(!limited.can_apply(Movement::Credit(1)));
+        let (reserved, amount) = (5, 1);
+        assert!(!limited.can_apply(Movement::PostCredit { reserved, amount }));
+        let unlimited = account(Limit::Unlimited);
+        assert!(unlimited.can_apply(Movement::ReleaseDebit(u64::MAX)));
     }
 
     #[test]

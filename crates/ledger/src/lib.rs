@@ -43,7 +43,7 @@ pub use claims::{Claims, ClaimsLease, HealthReport, HealthTurn};
 pub use clock_guard::{ClockBounds, ClockGuard, ClockJumped, TIME_MAX};
 pub use command::{AcceptPayment, Command, Field, MoveMoney, OpenAccount};
 pub use currency::{Currency, InvalidCurrency, Listing, NotCurrent};
-pub use decide::{Decision, decide};
+pub use decide::{Decision, check_content, check_form, decide};
 pub use engine::{
     Answer, BalanceAt, BoxFuture, DueQuery, Engine, ProcessorSummary, STATEMENT_PAGE_MAX,
     Statement, StatementQuery, Unavailable,

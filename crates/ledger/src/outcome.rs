@@ -14,7 +14,8 @@ use crate::transfer::Transfer;
 
 /// The answer to one command.
 ///
-/// A replayed outcome is `exists`: the first outcome under that id, a refusal too, bit for bit.
+/// A replayed outcome is `exists`: the first outcome under that id, a refusal too, bit for bit. Only an
+/// account that is opened again and is closed by now is shown as closed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Whether the id had been used before with the same content.

@@ -308,6 +308,14 @@ impl ReferenceEngine {
         }
     }
 
+    /// Replays every event, each as `change` makes it: so that the ledger holds what another version
+    /// of the rules recorded.
+    pub fn change_records(&self, change: impl FnMut(Event) -> Event) {
+        let (books, _) = &mut *self.books.lock();
+        let changed: Vec<Event> = books.events.iter().cloned().map(change).collect();
+        *books = Books::replay(&changed);
+    }
+
     /// Hands the books to `read`, with all due expiries applied.
     pub fn read<T>(&self, read: impl FnOnce(&Books) -> T) -> T {
         let (books, ticker) = &mut *self.books.lock();

@@ -15,7 +15,7 @@ pub trait State {
     /// The account as it is.
     fn account(&self, id: &AccountId) -> Option<Account>;
 
-    /// The account as it was opened: the first outcome under its id. `None` for the system's own.
+    /// The account as it was opened: the first outcome under its id, but for whether it is closed. `None` for the system's own.
     fn account_opened(&self, id: &AccountId) -> Option<Account>;
 
     /// How a transfer's id was used.

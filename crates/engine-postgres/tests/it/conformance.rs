@@ -21,3 +21,13 @@ fn the_postgres_engine_conforms() {
     let deadlocks = postgres.psql("SELECT sum(deadlocks) FROM pg_stat_database");
     assert_eq!(deadlocks.unwrap(), "0");
 }
+
+#[test]
+fn what_an_earlier_version_recorded_is_answered_again() {
+    let postgres = Postgres::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let mut subject = PostgresSubject::open(postgres.url()).await;
+        conformance::check_aged(&mut subject).await;
+    });
+}

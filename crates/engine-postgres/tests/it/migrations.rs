@@ -57,3 +57,41 @@ fn an_engine_says_when_the_database_is_not_at_its_migration() {
     let newer = runtime.block_on(migrate(&postgres.url(), &Options::default()));
     assert!(matches!(newer, Err(OpenError::Newer { found: 999, .. })));
 }
+
+#[test]
+fn no_bound_of_a_role_or_of_a_connection_ends_a_migration_that_takes_long() {
+    let postgres = Postgres::start().unwrap();
+    let bound = std::time::Duration::from_millis(500);
+    postgres
+        .psql(
+            "ALTER ROLE CURRENT_USER SET statement_timeout = '500ms';
+            ALTER ROLE CURRENT_USER SET lock_timeout = '400ms'",
+        )
+        .unwrap();
+    // One table takes three times as long as any statement may.
+    postgres
+        .psql(
+            "CREATE FUNCTION slow() RETURNS event_trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF EXISTS (
+                    SELECT FROM pg_event_trigger_ddl_commands()
+                    WHERE object_identity = 'lastro.batches'
+                ) THEN PERFORM pg_sleep(1.5); END IF;
+            END $$;
+            CREATE EVENT TRIGGER slow ON ddl_command_end WHEN TAG IN ('CREATE TABLE')
+                EXECUTE FUNCTION slow()",
+        )
+        .unwrap();
+    let options = Options {
+        statement_timeout: bound,
+        ..Options::default()
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let migrated = runtime.block_on(async {
+        // The second one waits for the first, as long.
+        let url = postgres.url();
+        tokio::join!(migrate(&url, &options), migrate(&url, &options))
+    });
+    let (first, second) = (migrated.0.unwrap(), migrated.1.unwrap());
+    assert_eq!(first.from + second.from, first.to, "{first:?} {second:?}");
+}

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use engine_postgres::{Options, PostgresEngine};
 use ledger::{BoxFuture, Engine};
-use testkit::conformance::{Subject, Time};
+use testkit::conformance::{Aged, Subject, Time};
+use tokio_postgres::NoTls;
 
 /// An engine over a database that outlives it.
 pub(crate) struct PostgresSubject {
@@ -39,6 +40,28 @@ impl Subject for PostgresSubject {
         Box::pin(async {
             self.engine = Arc::new(open(&self.url).await);
             true
+        })
+    }
+}
+
+/// Puts one text into the place of another in everything that the database keeps as a record.
+pub(crate) async fn replace_in_records(url: &str, new: &[u8], old: &[u8]) {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    for table in ["transfers", "payments"] {
+        let statement = format!(
+            "UPDATE lastro.{table} SET record = decode(replace(encode(record, 'hex'), \
+             encode($1::bytea, 'hex'), encode($2::bytea, 'hex')), 'hex')"
+        );
+        client.execute(&statement, &[&new, &old]).await.unwrap();
+    }
+}
+
+impl Aged for PostgresSubject {
+    fn age<'a>(&'a mut self, new: &'a [u8], old: &'a [u8]) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            replace_in_records(&self.url, new, old).await;
+            self.engine = Arc::new(open(&self.url).await);
         })
     }
 }

@@ -48,12 +48,20 @@ fn only_a_redis_that_keeps_what_it_answers_is_taken() {
             ("no-appendfsync-on-rewrite", "yes"),
             "no-appendfsync-on-rewrite",
         ),
+        (
+            Everysec,
+            ("no-appendfsync-on-rewrite", "yes"),
+            "no-appendfsync-on-rewrite",
+        ),
         (Always, ("maxmemory-policy", "allkeys-lru"), "allkeys-lru"),
     ] {
         let error = judged(asked, &[change], &mut fresh()).unwrap_err();
         assert!(error.contains(says), "{error}");
         assert!(error.contains("CONFIG REWRITE"), "{error}");
     }
+    let unsynced = [everysec, ("no-appendfsync-on-rewrite", "yes")];
+    let error = judged(Everysec, &unsynced, &mut fresh()).unwrap_err();
+    assert!(error.contains("no-appendfsync-on-rewrite"), "{error}");
     let failed = ("aof_last_write_status", "err");
     let error = judged(Always, &[failed], &mut fresh()).unwrap_err();
     assert!(error.contains("aof_last_write_status"), "{error}");

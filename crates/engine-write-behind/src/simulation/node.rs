@@ -210,6 +210,11 @@ impl Stores for Simulated<'_> {
             .await
     }
 
+    /// One Redis at a time is led to here.
+    async fn check_alone(&self) -> Result<(), OpenError> {
+        Ok(())
+    }
+
     async fn take(&self, above: u64) -> Result<Behind, OpenError> {
         self.query(move |world| {
             if keeps_epoch(world.bug)
@@ -234,11 +239,11 @@ impl Stores for Simulated<'_> {
         .await
     }
 
-    async fn halt(&self, epoch: &str) -> Result<Option<Mark>, OpenError> {
+    async fn halt(&self, taken: &Behind) -> Result<Option<Mark>, OpenError> {
         if let Some(early) = &*self.early.borrow() {
             return Ok(early.clone());
         }
-        let epoch = epoch.to_owned();
+        let epoch = taken.epoch.clone();
         self.call(move |world| {
             let bug = world.bug;
             let found = world.master().halt(&epoch, bug);

@@ -17,18 +17,21 @@ use crate::relay::Relay;
 use crate::subject::{open_with, redis};
 use crate::support::{wait_for, wait_until_persisted};
 
-fn run(test: impl Future<Output = ()>) {
+pub(crate) fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(test);
 }
 
-async fn node(redis_port: u16, database_url: &str) -> WriteBehindEngine {
+pub(crate) async fn node(redis_port: u16, database_url: &str) -> WriteBehindEngine {
     let url = format!("redis://127.0.0.1:{redis_port}");
     open_with(&url, database_url, Options::default()).await.0
 }
 
 /// Answered transfers with these numbers.
-async fn write(node: &WriteBehindEngine, numbers: std::ops::Range<u128>) -> Vec<TransferId> {
+pub(crate) async fn write(
+    node: &WriteBehindEngine,
+    numbers: std::ops::Range<u128>,
+) -> Vec<TransferId> {
     let mut ids = Vec::new();
     for number in numbers {
         let id = TransferId::from_u128(number);
@@ -46,7 +49,7 @@ async fn write(node: &WriteBehindEngine, numbers: std::ops::Range<u128>) -> Vec<
     ids
 }
 
-async fn check_kept(node: &WriteBehindEngine, ids: &[TransferId]) {
+pub(crate) async fn check_kept(node: &WriteBehindEngine, ids: &[TransferId]) {
     for id in ids {
         let kept = node.transfer(*id, in_seconds(20)).await.unwrap();
         assert!(
@@ -64,7 +67,7 @@ async fn check_equal(redis: &Redis, postgres: &Postgres) {
 }
 
 /// A Redis that is a replica as well, and says nothing of its own accord meanwhile.
-fn replicating() -> Redis {
+pub(crate) fn replicating() -> Redis {
     let settings = [
         ("appendonly", "yes"),
         ("appendfsync", "always"),
@@ -83,7 +86,7 @@ fn figure(redis: &Redis, section: &str, name: &str) -> String {
 }
 
 /// Waits until a replica has all that its master has.
-async fn wait_until_replicated(master: &Redis, replica: &Redis) {
+pub(crate) async fn wait_until_replicated(master: &Redis, replica: &Redis) {
     wait_for("the replica", || {
         figure(replica, "replication", "master_link_status") == "up"
             && figure(replica, "replication", "slave_repl_offset")
@@ -92,12 +95,12 @@ async fn wait_until_replicated(master: &Redis, replica: &Redis) {
     .await;
 }
 
-fn replicate(replica: &Redis, master_port: u16) {
+pub(crate) fn replicate(replica: &Redis, master_port: u16) {
     let port = master_port.to_string();
     replica.command(&["REPLICAOF", "127.0.0.1", &port]).unwrap();
 }
 
-fn promote(replica: &Redis) {
+pub(crate) fn promote(replica: &Redis) {
     replica.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
 }
 

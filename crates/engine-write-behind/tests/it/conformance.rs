@@ -48,6 +48,27 @@ fn it_conforms_also_where_redis_forgets_at_once() {
 }
 
 #[test]
+fn what_an_earlier_version_recorded_is_answered_again() {
+    let postgres = Postgres::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        // From Redis, and from the database.
+        for (name, ids_kept) in [
+            ("kept", Duration::from_secs(3_600)),
+            ("let_go", Duration::ZERO),
+        ] {
+            let url = postgres.create_database(name).unwrap();
+            let options = Options {
+                ids_kept,
+                ..Options::default()
+            };
+            let mut subject = WriteBehindSubject::open(url, options).await;
+            conformance::check_aged(&mut subject).await;
+        }
+    });
+}
+
+#[test]
 fn payments_are_refused_and_nothing_beside_them_is_done() {
     let (postgres, redis) = (Postgres::start().unwrap(), redis());
     let runtime = tokio::runtime::Runtime::new().unwrap();

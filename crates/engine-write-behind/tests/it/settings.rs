@@ -196,3 +196,72 @@ fn whoever_takes_no_writes_is_not_ready_also_while_nobody_writes() {
         wait_until_ready(&engine).await;
     });
 }
+
+/// How often Redis was asked for its settings.
+fn looks(redis: &Redis) -> u64 {
+    let info = redis.command(&["INFO", "commandstats"]).unwrap();
+    let calls = info
+        .lines()
+        .find_map(|line| line.strip_prefix("cmdstat_config|get:calls="));
+    let calls = calls.and_then(|calls| calls.split(',').next());
+    calls.map_or(0, |calls| calls.parse().unwrap())
+}
+
+#[test]
+fn a_first_rewrite_is_noticed_by_the_first_look_that_finds_it() {
+    let (postgres, redis) = (Postgres::start().unwrap(), redis());
+    let command = |words: &[&str]| redis.command(words).unwrap();
+    for number in 0..400 {
+        command(&["SET", &format!("other:{number}"), "value"]);
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let (engine, _) = open_with(&redis.url(), &postgres.url(), Options::default()).await;
+        open_accounts(&engine).await;
+        // Slow for the sake of the test: 50 ms for every key.
+        command(&["CONFIG", "SET", "rdb-key-save-delay", "50000"]);
+        command(&["CONFIG", "SET", "appendonly", "no"]);
+        let (_, why) = why_not(&engine).await;
+        assert!(why.contains("appendonly"), "{why}");
+        command(&["CONFIG", "SET", "appendonly", "yes"]);
+        let before = looks(&redis);
+        wait_for("the rewrite to be told", || match engine.condition() {
+            Condition::Refuses { why, .. } => why.contains("aof_rewrite_in_progress"),
+            Condition::Ready => false,
+        })
+        .await;
+        let looks = looks(&redis) - before;
+        assert!(looks <= 3, "it took {looks} looks");
+    });
+}
+
+#[test]
+fn a_redis_that_is_slow_is_not_called_one_that_would_lose_what_it_answers() {
+    let (postgres, redis) = (Postgres::start().unwrap(), redis());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let (engine, _) = open_with(&redis.url(), &postgres.url(), Options::default()).await;
+        open_accounts(&engine).await;
+        // Longer than any look waits.
+        redis.command(&["CLIENT", "PAUSE", "6000", "ALL"]).unwrap();
+        let mut told = Vec::new();
+        wait_for("Redis to be slow and to come back", || {
+            let condition = engine.condition();
+            if told.last() != Some(&condition) {
+                told.push(condition);
+            }
+            told.len() >= 3 && told.last() == Some(&Condition::Ready)
+        })
+        .await;
+        for condition in &told {
+            let is_failed = matches!(
+                condition,
+                Condition::Refuses {
+                    code: Unavailable::StorageFailed,
+                    ..
+                }
+            );
+            assert!(!is_failed, "{told:?}");
+        }
+    });
+}

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use engine_write_behind::{Opened, Options, WriteBehindEngine};
 use ledger::{BoxFuture, Engine};
-use testkit::conformance::{Subject, Time};
+use testkit::conformance::{Aged, Subject, Time, replaced};
 use testkit::servers::{Redis, ServerOptions};
+use tokio_postgres::NoTls;
 
 /// A Redis that keeps what it answers.
 pub(crate) fn redis() -> Redis {
@@ -78,5 +79,47 @@ impl Subject for WriteBehindSubject {
 
     fn has_payments(&self) -> bool {
         false
+    }
+}
+
+/// Everything is persisted before, so both stores have the records: Redis' are changed as the
+/// database's, and those that Redis has let go of are found there.
+impl Aged for WriteBehindSubject {
+    fn age<'a>(&'a mut self, new: &'a [u8], old: &'a [u8]) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            crate::support::wait_until_persisted(&self.engine).await;
+            let (client, connection) = tokio_postgres::connect(&self.database_url, NoTls)
+                .await
+                .unwrap();
+            tokio::spawn(connection);
+            let unfenced = "SET lastro_behind.writer = 'yes'";
+            client.batch_execute(unfenced).await.unwrap();
+            let statement = "UPDATE lastro.transfers SET record = decode(replace(encode(record, \
+                'hex'), encode($1::bytea, 'hex'), encode($2::bytea, 'hex')), 'hex')";
+            client.execute(statement, &[&new, &old]).await.unwrap();
+            let redis = redis::Client::open(self.redis.url()).unwrap();
+            let mut connection = redis.get_multiplexed_async_connection().await.unwrap();
+            let keys: Vec<Vec<u8>> = redis::cmd("KEYS")
+                .arg("lastro:i:*")
+                .query_async(&mut connection)
+                .await
+                .unwrap();
+            for key in keys {
+                let record: Option<Vec<u8>> = redis::cmd("GET")
+                    .arg(&key)
+                    .query_async(&mut connection)
+                    .await
+                    .unwrap();
+                // Its time here may be over by now.
+                let Some(record) = record else { continue };
+                let _: redis::Value = redis::cmd("SET")
+                    .arg(&key)
+                    .arg(replaced(&record, new, old))
+                    .arg("KEEPTTL")
+                    .query_async(&mut connection)
+                    .await
+                    .unwrap();
+            }
+        })
     }
 }

@@ -18,7 +18,7 @@ pub(crate) async fn wait_until_persisted(engine: &WriteBehindEngine) {
 }
 
 /// Waits until it is so, within a bound.
-pub(crate) async fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) async fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     let bound = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < bound, "waited in vain for {what}");

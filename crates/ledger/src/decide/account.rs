@@ -16,14 +16,6 @@ pub(super) fn open<S: State + ?Sized>(state: &S, open: OpenAccount, now: Timesta
         currency,
         credit_limit,
     } = open;
-    if id.is_reserved() {
-        return Decision::Refused(Refusal::AccountReserved { account_id: id });
-    }
-    if credit_limit > AMOUNT_MAX {
-        return Decision::Refused(Refusal::AmountOutOfRange {
-            amount: credit_limit,
-        });
-    }
     if let Some(first) = state.account_opened(&id) {
         let first_command = Command::OpenAccount(OpenAccount {
             id: id.clone(),
@@ -37,7 +29,10 @@ pub(super) fn open<S: State + ?Sized>(state: &S, open: OpenAccount, now: Timesta
             currency,
             credit_limit,
         });
-        let record = Record::Account { id, account: first };
+        // As it was opened, but for what would mislead: whether it takes debits and credits now.
+        let closed = state.account(&id).is_some_and(|account| account.closed);
+        let account = Account { closed, ..first };
+        let record = Record::Account { id, account };
         return replay(Some(first_command), &command, Ok(record));
     }
     if currency.check_current().is_err() {
@@ -47,6 +42,29 @@ pub(super) fn open<S: State + ?Sized>(state: &S, open: OpenAccount, now: Timesta
     Decision::Event(Event::AccountOpened { id, account })
 }
 
+pub(super) fn check_open_form(open: &OpenAccount) -> Result<(), Refusal> {
+    check_is_not_reserved(&open.id)?;
+    check_limit(open.credit_limit)
+}
+
+pub(super) const fn check_limit(credit_limit: u64) -> Result<(), Refusal> {
+    if credit_limit > AMOUNT_MAX {
+        return Err(Refusal::AmountOutOfRange {
+            amount: credit_limit,
+        });
+    }
+    Ok(())
+}
+
+pub(super) fn check_is_not_reserved(id: &AccountId) -> Result<(), Refusal> {
+    if id.is_reserved() {
+        return Err(Refusal::AccountReserved {
+            account_id: id.clone(),
+        });
+    }
+    Ok(())
+}
+
 pub(super) fn change_limit<S: State + ?Sized>(
     state: &S,
     id: AccountId,
@@ -54,11 +72,6 @@ pub(super) fn change_limit<S: State + ?Sized>(
     expected: Option<u64>,
     now: Timestamp,
 ) -> Decision {
-    if credit_limit > AMOUNT_MAX {
-        return Decision::Refused(Refusal::AmountOutOfRange {
-            amount: credit_limit,
-        });
-    }
     let mut account = match limited_account(state, &id) {
         Ok(account) => account,
         Err(refusal) => return Decision::Refused(refusal),
@@ -132,11 +145,6 @@ fn other_state(account_id: AccountId, account: &Account) -> Decision {
 }
 
 fn limited_account<S: State + ?Sized>(state: &S, id: &AccountId) -> Result<Account, Refusal> {
-    if id.is_reserved() {
-        return Err(Refusal::AccountReserved {
-            account_id: id.clone(),
-        });
-    }
     match state.account(id) {
         None => Err(Refusal::AccountNotFound {
             account_id: id.clone(),

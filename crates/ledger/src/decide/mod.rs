@@ -1,7 +1,12 @@
 //! The rules: from a state and a command to what happens. Pure.
 //!
 //! The order of the checks is part of the contract: first the command's own form (a malformed
-//! command takes no id), then whether its id was used, then the state, debit side first.
+//! command takes no id), then whether its id was used, then whether its content may still be
+//! recorded, then the state, debit side first.
+//!
+//! A check of the form only refuses what no version of the rules has ever recorded. What an earlier
+//! version recorded and this one does not record any more is refused after the id was looked up:
+//! the first outcome is returned for as long as the ledger lives.
 
 mod account;
 mod payment;
@@ -16,7 +21,7 @@ use crate::event::Event;
 use crate::money::AMOUNT_MAX;
 use crate::outcome::{Outcome, Record, Refusal};
 use crate::state::State;
-use crate::text::is_description;
+use crate::text::{is_description, is_kept_description};
 use crate::time::Timestamp;
 
 /// What was decided.
@@ -36,6 +41,9 @@ pub enum Decision {
 /// The engine has applied before what was due when it took the command's batch in hand; what comes
 /// due in the nanoseconds until `now` is refused here already and applied with the next batch.
 pub fn decide<S: State + ?Sized>(state: &S, command: Command, now: Timestamp) -> Decision {
+    if let Err(refusal) = check_form(&command) {
+        return Decision::Refused(refusal);
+    }
     match command {
         Command::Transfer(transfer) => transfer::transfer(state, transfer, now),
         Command::Pend {
@@ -80,6 +88,67 @@ pub fn decide<S: State + ?Sized>(state: &S, command: Command, now: Timestamp) ->
     }
 }
 
+/// Why the command is refused whatever the ledger holds, a used id included.
+///
+/// # Errors
+///
+/// The refusal of a malformed command. No earlier version of the rules recorded such a command.
+pub fn check_form(command: &Command) -> Result<(), Refusal> {
+    match command {
+        Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
+            transfer::check_form(transfer)
+        }
+        Command::Post { amount, .. } => amount.map_or(Ok(()), check_amount),
+        Command::OpenAccount(open) => account::check_open_form(open),
+        Command::ChangeLimit {
+            account_id,
+            credit_limit,
+            ..
+        } => account::check_limit(*credit_limit)
+            .and_then(|()| account::check_is_not_reserved(account_id)),
+        Command::CloseAccount { account_id, .. } => account::check_is_not_reserved(account_id),
+        Command::AcceptPayment(accept) => payment::check_form(accept),
+        Command::Void { .. }
+        | Command::Expire { .. }
+        | Command::SendPayment { .. }
+        | Command::SettlePayment { .. }
+        | Command::ReleasePayment { .. }
+        | Command::RefusePayment { .. }
+        | Command::ResolvePayment(_)
+        | Command::PurgePayments => Ok(()),
+    }
+}
+
+/// Why a well-formed command is refused where it would be recorded anew, whatever else the ledger
+/// holds. Where it was recorded before, its first outcome is returned.
+///
+/// # Errors
+///
+/// The refusal. Such a command takes no id, and the refusal is not remembered.
+pub fn check_content(command: &Command) -> Result<(), Refusal> {
+    match command {
+        Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
+            check_description(&transfer.description)
+        }
+        Command::AcceptPayment(accept) => check_description(&accept.description),
+        Command::ResolvePayment(resolve) => {
+            check_description(resolve.who.as_str())?;
+            check_description(resolve.why.as_str())
+        }
+        Command::Post { .. }
+        | Command::Void { .. }
+        | Command::Expire { .. }
+        | Command::OpenAccount(_)
+        | Command::ChangeLimit { .. }
+        | Command::CloseAccount { .. }
+        | Command::SendPayment { .. }
+        | Command::SettlePayment { .. }
+        | Command::ReleasePayment { .. }
+        | Command::RefusePayment { .. }
+        | Command::PurgePayments => Ok(()),
+    }
+}
+
 /// A refusal upon the state: remembered under the command's id.
 const fn remember(command: Command, refusal: Refusal, timestamp: Timestamp) -> Decision {
     Decision::Event(Event::Refused {
@@ -113,6 +182,16 @@ fn check_amount(amount: u64) -> Result<(), Refusal> {
     }
 }
 
+/// Of a text that may have been recorded before.
+fn check_kept_description(description: &str) -> Result<(), Refusal> {
+    if is_kept_description(description) {
+        Ok(())
+    } else {
+        Err(Refusal::DescriptionInvalid)
+    }
+}
+
+/// Of a text that is to be recorded.
 fn check_description(description: &str) -> Result<(), Refusal> {
     if is_description(description) {
         Ok(())

@@ -6,7 +6,9 @@
 use crate::command::{AcceptPayment, Command, Field};
 use crate::currency::Currency;
 use crate::decide::transfer::{check_funds, check_open, find, is_free, set_after};
-use crate::decide::{Decision, check_amount, check_description, remember, replay};
+use crate::decide::{
+    Decision, check_amount, check_description, check_kept_description, remember, replay,
+};
 use crate::event::Event;
 use crate::id::{AccountId, PaymentId, ProcessorName, TransferId};
 use crate::outcome::{Outcome, Record, Refusal};
@@ -21,9 +23,6 @@ pub(super) fn accept<S: State + ?Sized>(
     accept: AcceptPayment,
     now: Timestamp,
 ) -> Decision {
-    if let Err(refusal) = check_form(&accept) {
-        return Decision::Refused(refusal);
-    }
     let id = accept.id;
     match state.payment(id) {
         Some(UsedPayment::Accepted(payment)) => {
@@ -42,6 +41,9 @@ pub(super) fn accept<S: State + ?Sized>(
     if !is_free(state, TransferId::of_payment(id)) {
         return Decision::Refused(Refusal::ExistsWithDifferent(Field::Kind));
     }
+    if let Err(refusal) = check_description(&accept.description) {
+        return Decision::Refused(refusal);
+    }
     if let Err(refusal) = check_account(state, &accept) {
         return remember(Command::AcceptPayment(accept), refusal, now);
     }
@@ -58,9 +60,9 @@ pub(super) fn accept<S: State + ?Sized>(
     }))
 }
 
-fn check_form(accept: &AcceptPayment) -> Result<(), Refusal> {
+pub(super) fn check_form(accept: &AcceptPayment) -> Result<(), Refusal> {
     check_amount(accept.amount)?;
-    check_description(&accept.description)?;
+    check_kept_description(&accept.description)?;
     match &accept.account_id {
         Some(account_id) if account_id.is_reserved() => Err(Refusal::AccountReserved {
             account_id: account_id.clone(),
@@ -260,13 +262,8 @@ pub(super) fn resolve<S: State + ?Sized>(
         why,
         send_lease,
     } = resolve;
-    let texts = [&who, &why];
-    if let Some(refusal) = texts
-        .iter()
-        .find_map(|text| check_description(text.as_str()).err())
-    {
-        return Decision::Refused(refusal);
-    }
+    // What was resolved in this way before is answered again, with whichever texts: see below.
+    let texts = check_description(who.as_str()).and_then(|()| check_description(why.as_str()));
     let before = match find_payment(state, id) {
         Ok(payment) => payment,
         Err(refusal) => return Decision::Refused(refusal),
@@ -292,6 +289,9 @@ pub(super) fn resolve<S: State + ?Sized>(
         }
         other => return other,
     };
+    if let Err(refusal) = texts {
+        return Decision::Refused(refusal);
+    }
     let processor = match before.state {
         PaymentState::Sent { processor, .. } => Some(processor),
         _ => None,

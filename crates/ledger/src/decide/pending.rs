@@ -2,7 +2,7 @@
 
 use crate::command::Command;
 use crate::decide::transfer::{find, replay_transfer, set_after};
-use crate::decide::{Decision, check_amount, remember};
+use crate::decide::{Decision, remember};
 use crate::event::Event;
 use crate::id::TransferId;
 use crate::outcome::Refusal;
@@ -17,9 +17,6 @@ pub(super) fn post<S: State + ?Sized>(
     amount: Option<u64>,
     now: Timestamp,
 ) -> Decision {
-    if let Some(Err(refusal)) = amount.map(check_amount) {
-        return Decision::Refused(refusal);
-    }
     let command = Command::Post {
         id,
         pending_id,

@@ -18,6 +18,7 @@ mod payments;
 mod pendings;
 mod repeats;
 mod script;
+mod texts;
 mod transfers;
 
 use script::check;

@@ -2,7 +2,9 @@
 
 use crate::account::{Account, Movement};
 use crate::command::{Command, Field, MoveMoney};
-use crate::decide::{Decision, check_amount, check_description, remember, replay};
+use crate::decide::{
+    Decision, check_amount, check_description, check_kept_description, remember, replay,
+};
 use crate::event::Event;
 use crate::id::{AccountId, TransferId};
 use crate::outcome::{Record, Refusal};
@@ -33,11 +35,11 @@ fn move_money<S: State + ?Sized>(
     kind: TransferKind,
     now: Timestamp,
 ) -> Decision {
-    if let Err(refusal) = check_form(&command) {
-        return Decision::Refused(refusal);
-    }
     if let Some(used) = state.transfer(command.id) {
         return replay_transfer(used, &as_command(command, kind));
+    }
+    if let Err(refusal) = check_description(&command.description) {
+        return Decision::Refused(refusal);
     }
     match check_accounts(state, &command) {
         Ok((debit, credit)) => {
@@ -47,9 +49,9 @@ fn move_money<S: State + ?Sized>(
     }
 }
 
-fn check_form(command: &MoveMoney) -> Result<(), Refusal> {
+pub(super) fn check_form(command: &MoveMoney) -> Result<(), Refusal> {
     check_amount(command.amount)?;
-    check_description(&command.description)?;
+    check_kept_description(&command.description)?;
     if command.debit_account_id == command.credit_account_id {
         return Err(Refusal::AccountsMustDiffer);
     }

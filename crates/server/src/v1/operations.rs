@@ -4,7 +4,7 @@ use axum::extract::Request;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use ledger::{TransferId, UsedTransfer};
+use ledger::{Command, TransferId, UsedId, UsedTransfer, check_form};
 use outbox::{NotAnOperation, Operation, OperationState};
 use serde::Serialize;
 
@@ -89,12 +89,34 @@ pub(crate) async fn operate(call: Call, request: Request) -> Answered {
     json::check_content_type(&parts.headers)?;
     let body = call.body(body).await?;
     let command = json::parse::<TransferRequest<'_>>(&body)?.command(&parts.headers)?;
-    let operation = Operation::new(command).map_err(not_an_operation)?;
+    let operation = match Operation::new(command.clone()) {
+        Err(NotAnOperation::Malformed(_)) if check_form(&command).is_ok() => {
+            return again(&call, command).await;
+        }
+        operation => operation.map_err(not_an_operation)?,
+    };
     let id = operation.id();
     let accepted = call.accept(operation).await?;
     let view = OperationView::new(id, accepted.state);
     let response = json::respond(StatusCode::ACCEPTED, &view);
     Ok(mark(response, id, accepted.replayed))
+}
+
+/// What an earlier version took and this one does not: only the ledger knows whether it was taken, and
+/// records nothing new of it.
+async fn again(call: &Call, command: Command) -> Answered {
+    let Some(UsedId::Transfer(id)) = command.used_id() else {
+        tracing::error!("an operation has no id among transfers");
+        return Err(errors::internal());
+    };
+    let outcome = call.submit(command).await?;
+    let state = match outcome.result {
+        Ok(_) => OperationState::Applied,
+        Err(refusal) if outcome.replayed => OperationState::Refused(refusal.code()),
+        Err(refusal) => return Err(Problem::from(&refusal)),
+    };
+    let response = json::respond(StatusCode::ACCEPTED, &OperationView::new(id, state));
+    Ok(mark(response, id, true))
 }
 
 fn not_an_operation(why: NotAnOperation) -> Problem {

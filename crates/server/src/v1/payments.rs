@@ -254,8 +254,10 @@ pub(crate) async fn resolve_payment(call: Call, request: Request) -> Answered {
     Ok(json::respond(StatusCode::OK, &PaymentView::from(&after)))
 }
 
+/// Of the form that was ever taken: whether a new one may have it is the ledger's to say, which
+/// returns the first outcome where the payment was resolved so before.
 fn note(text: &Text<'_>, detail: &'static str) -> Result<Note, Problem> {
-    Note::new(&text.0).map_err(|_| errors::description_invalid(detail))
+    Note::kept(&text.0).map_err(|_| errors::description_invalid(detail))
 }
 
 /// The payment as it was looked at: in the state it has, at the attempt that is named.

@@ -202,6 +202,22 @@ async fn an_operator_ends_what_nobody_else_can() {
 }
 
 #[tokio::test]
+async fn a_resolution_with_a_text_refused_today_is_answered_again_where_it_was_carried_out() {
+    let (face, engine) = five().await;
+    let path = &format!("/v1/payments/{ID}/resolve");
+    pay(&face, body("19.90")).await;
+    send(&engine, NUMBER).await;
+    let mut old = resolve("settled", 1);
+    old["why"] = json!("pay \u{202e}001");
+    let refused = face.post(path, old.clone()).await;
+    assert_eq!(refused.problem(), (422, "description_invalid"));
+    let settled = face.post(path, resolve("settled", 1)).await;
+    assert_eq!(settled.body["state"], "settled", "{settled:?}");
+    let again = face.post(path, old).await;
+    assert_eq!((again.status, &again.body), (200, &settled.body));
+}
+
+#[tokio::test]
 async fn what_is_released_waits_again() {
     let (face, engine) = five().await;
     pay(&face, body("19.90")).await;

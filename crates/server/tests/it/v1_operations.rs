@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ledger::reference::ReferenceEngine;
-use ledger::{BoxFuture, Engine, TransferId, Unavailable};
+use ledger::{BoxFuture, Engine, Event, Transfer, TransferId, Unavailable};
 use outbox::{
     Accepted, NotAccepted, Operation, OperationState, Operations, Options, Outbox, Status,
 };
@@ -319,4 +319,40 @@ async fn a_node_that_takes_none_says_so_and_tells_what_the_ledger_knows() {
     );
     assert_eq!(face.post("/v1/transfers", top_up(ID, 1)).await.status, 201);
     assert_eq!(face.get(&path).await.body["state"], "applied");
+}
+
+/// A text that earlier versions recorded and this one refuses.
+const OLD: &str = "pay \u{202e}001";
+
+#[tokio::test]
+async fn what_an_earlier_version_took_with_a_text_refused_today_is_told_again() {
+    let later = later(Manner::Well, small()).await;
+    let with = |text: &str, id: &str| {
+        let mut body = top_up(id, 5);
+        body["description"] = json!(text);
+        body
+    };
+    let taken = later.face.post("/v1/transfers", with("new", ID)).await;
+    assert_eq!(taken.status, 201);
+    later.engine.change_records(|event| match event {
+        Event::Transfer(transfer) => Event::Transfer(Transfer {
+            description: OLD.into(),
+            ..transfer
+        }),
+        event => event,
+    });
+    let again = later.face.post("/v1/transfers", with(OLD, ID)).await;
+    assert_eq!((again.status, again.replayed), (200, true), "{again:?}");
+    let again = later.face.post("/v1/operations", with(OLD, ID)).await;
+    assert_eq!((again.status, again.replayed), (202, true), "{again:?}");
+    assert_eq!(again.body["state"], "applied");
+    let before = everything(&later.engine);
+    let fresh = &new_id();
+    for path in ["/v1/transfers", "/v1/operations"] {
+        let refused = later.face.post(path, with(OLD, fresh)).await;
+        assert_eq!(refused.problem(), (422, "description_invalid"));
+        let other = later.face.post(path, with("a\nb", ID)).await;
+        assert_eq!(other.problem(), (422, "description_invalid"));
+    }
+    assert_eq!(everything(&later.engine), before);
 }

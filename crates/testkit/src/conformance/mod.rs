@@ -13,6 +13,7 @@
 //! conformance::check(&Options::default(), 1, async |_seed| ReferenceSubject::default());
 //! ```
 
+mod aged;
 mod audit;
 mod compare;
 mod coverage;
@@ -25,6 +26,7 @@ mod subject;
 
 use std::time::Duration;
 
+pub use aged::{Aged, check_aged, replaced};
 pub use coverage::Coverage;
 pub use failure::Failure;
 pub use run::run;

@@ -22,6 +22,7 @@ mod process;
 mod proxy;
 mod redis;
 mod sockets;
+mod standby;
 #[cfg(test)]
 mod tests;
 mod user;

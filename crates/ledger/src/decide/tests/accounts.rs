@@ -3,8 +3,8 @@
 use super::check;
 use crate::reference::Books;
 use crate::{
-    Account, AccountId, Command, Currency, Decision, Event, Field, Limit, MoveMoney, OpenAccount,
-    Refusal, Timestamp, TransferId, decide,
+    Account, AccountId, Batch, Command, Currency, Decision, Event, Field, Limit, MoveMoney,
+    OpenAccount, Outcome, Record, Refusal, Ticker, Timestamp, TransferId, decide,
 };
 
 #[test]
@@ -212,4 +212,41 @@ fn a_late_change_does_not_overwrite_a_newer_one() {
         limit b 5 expects=0 -> account_closed b
         ",
     );
+}
+
+#[test]
+fn an_account_that_is_closed_by_now_is_opened_again_as_closed() {
+    let open = || {
+        Command::OpenAccount(OpenAccount {
+            id: AccountId::new("a").unwrap(),
+            currency: Currency::new("BRL").unwrap(),
+            credit_limit: 7,
+        })
+    };
+    let close = Command::CloseAccount {
+        account_id: AccountId::new("a").unwrap(),
+        expected_entry_count: None,
+    };
+    let (mut books, mut ticker) = (Books::default(), Ticker::default());
+    let mut give = |command| {
+        let now = Timestamp::from_nanos(1_000);
+        books.apply(Batch::one(command), &mut ticker, now).remove(0)
+    };
+    let first = give(open());
+    let again = give(open());
+    assert!(again.replayed);
+    assert_eq!(again.result, first.result);
+    assert_eq!(give(close).code(), "created");
+    let Ok(Record::Account { id, account }) = first.result else {
+        panic!("no account was opened");
+    };
+    let closed = Account {
+        closed: true,
+        ..account
+    };
+    let expected = Record::Account {
+        id,
+        account: closed,
+    };
+    assert_eq!(give(open()), Outcome::exists(Ok(expected)));
 }
