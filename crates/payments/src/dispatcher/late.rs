@@ -62,7 +62,7 @@ impl Dispatcher {
         let pending = held.pending.as_ref().map(|pending| &pending.command);
         match (&held.stage, is_here) {
             (Stage::Waiting, _) => {
-                self.queue.remove(held.refused_by, held.place);
+                self.queue.remove(held.line, held.place);
                 self.bind(id, proof, now, effects);
             }
             (Stage::Unknown(pin), true) => {

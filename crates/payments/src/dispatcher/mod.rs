@@ -10,6 +10,7 @@
 //! - A processor's "recorded" is proof whenever it comes: where it cannot be settled any more, it is
 //!   a conflict.
 //! - Whether a processor is used never depends on a payment that may never end.
+//! - A payment that a processor does not take waits for itself before it goes there again.
 //! - Memory holds a window of the payments that wait, another of those that some processor refused,
 //!   and those that are pinned: of these a processor gets no new ones while as many as its
 //!   concurrency may still be under way there, and one at a time while its breaker is open.
@@ -24,6 +25,7 @@ mod processor;
 mod queue;
 mod route;
 mod standing;
+mod waits;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -149,6 +151,8 @@ pub struct Dispatcher {
     pages: Pages,
     /// Commands that the ledger could not take, by when to try again.
     retries: BTreeSet<(Duration, PaymentId)>,
+    /// Payments that wait before they go to a processor again, by when that ends.
+    waits: BTreeSet<(Duration, PaymentId)>,
     /// Requests by when a report is overdue.
     overdue: BTreeSet<(Duration, PaymentId)>,
     /// Processors' words that came for payments that are not held: the ledger is asked for these.
@@ -186,6 +190,8 @@ pub(crate) enum Planted {
     ProbesOnlyWhenIdle,
     /// The oldest payment finds out whether a processor is back, whatever is known.
     OldestProbes,
+    /// A payment that a processor does not take goes there again at once.
+    NoWaitOfItsOwn,
 }
 
 /// How far the ledger's list has been read.
@@ -223,6 +229,7 @@ impl Dispatcher {
             queue: Queue::default(),
             pages: Pages::default(),
             retries: BTreeSet::new(),
+            waits: BTreeSet::new(),
             overdue: BTreeSet::new(),
             late: HashMap::new(),
             looks: BTreeSet::new(),
@@ -288,6 +295,7 @@ impl Dispatcher {
     fn advance(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         self.retry_commands(now, effects);
         self.end_overdue(now);
+        self.end_waits(now);
         self.look_again(now, effects);
         for processor in &mut self.processors {
             processor.end_leases(now);
@@ -335,7 +343,7 @@ impl Dispatcher {
             let probe_at = processor.probe_at().filter(|at| *at > now);
             [probe_at, processor.busy_until(now)].into_iter().flatten()
         });
-        let lists = [&self.retries, &self.overdue, &self.looks];
+        let lists = [&self.retries, &self.overdue, &self.looks, &self.waits];
         let firsts = lists
             .into_iter()
             .filter_map(|list| list.first())

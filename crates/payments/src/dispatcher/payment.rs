@@ -6,6 +6,9 @@ use ledger::{
     Command, Currency, DuePlace, Millis, Payment, PaymentExpected, PaymentState, PaymentStateName,
 };
 
+use super::queue::Line;
+use super::waits::Denial;
+
 /// What is held of a payment that is due.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -16,8 +19,10 @@ pub(super) struct Held {
     pub(super) attempt: u32,
     /// When it came into these hands: its waiting counts from here.
     pub(super) since: Duration,
-    /// Which processors refused it, a bit for each.
-    pub(super) refused_by: u64,
+    /// Which processors it cannot go to.
+    pub(super) line: Line,
+    /// The processors that did not take it.
+    pub(super) denials: Vec<Denial>,
     pub(super) stage: Stage,
     /// The newest walk of the ledger's list that told of it.
     pub(super) walk: u64,
@@ -108,7 +113,8 @@ impl Held {
             currency: payment.currency,
             attempt: payment.attempt,
             since,
-            refused_by: 0,
+            line: Line::default(),
+            denials: Vec::new(),
             stage,
             walk,
             pending: None,

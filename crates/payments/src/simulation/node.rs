@@ -8,7 +8,7 @@ use crate::policy::Policy;
 
 /// A node's dispatcher from when it begins until it begins anew: what was begun in one life is
 /// reported in no other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Life {
     pub(super) node: usize,
     pub(super) number: u32,
