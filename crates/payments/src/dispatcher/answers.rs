@@ -198,8 +198,7 @@ impl Dispatcher {
                 if amount == Some(held.amount) {
                     self.settle(id, pin, requested_at, effects);
                 } else {
-                    held.stage = Stage::Conflict(pin);
-                    self.conflicts_count += 1;
+                    self.conflict(id, pin, requested_at, effects);
                 }
             }
             Found::Absent => self.absent(id, pin, now, effects),

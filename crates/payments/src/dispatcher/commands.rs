@@ -228,6 +228,9 @@ impl Dispatcher {
             (PaymentState::Sent { .. }, Stage::Binding(pin)) => {
                 let pin = *pin;
                 held.attempt = payment.attempt;
+                if pin.is_other_amount {
+                    return self.conflict(id, pin, pin.requested_at, effects);
+                }
                 self.settle(id, pin, pin.requested_at, effects);
             }
             (PaymentState::Accepted, Stage::Ending(pin)) => {
@@ -235,7 +238,7 @@ impl Dispatcher {
                 if let Some(proof) = held.proof.take() {
                     let ended = std::mem::replace(&mut held.stage, Stage::Waiting);
                     self.unpin(id, &ended, &pin, now);
-                    return self.bind(id, proof, now, effects);
+                    return self.bind(id, proof, false, now, effects);
                 }
                 // What only a broken processor might still want must not fill the window. It is
                 // found again when the list is walked from its beginning.
@@ -279,7 +282,7 @@ impl Dispatcher {
         if proof.processor == pin.processor {
             self.settle(id, pin, proof.requested_at, effects);
         } else if pin.is_unclear {
-            self.report(id, proof, Some(PaymentStateName::Sent), effects);
+            self.report(id, proof, Some(PaymentStateName::Sent), None, effects);
             self.question(id, pin, now);
         } else {
             self.release(id, pin, effects);

@@ -18,6 +18,7 @@
 mod adopt;
 mod answers;
 mod commands;
+mod conflicts;
 mod delay;
 mod late;
 mod payment;
@@ -27,7 +28,7 @@ mod route;
 mod standing;
 mod waits;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use ledger::{
@@ -37,11 +38,12 @@ use ledger::{
 
 use crate::answer::{Answer, Found};
 use crate::policy::Policy;
-use payment::{Held, Proof};
+use payment::{Held, Proof, Stage};
 use processor::Processor;
 use queue::Queue;
 
-pub use late::Conflict;
+use conflicts::Conflicts;
+pub use conflicts::{Conflict, ConflictKind};
 pub use standing::{ProcessorStanding, Standing};
 
 /// The dispatcher looks at itself this often while it holds anything.
@@ -155,10 +157,13 @@ pub struct Dispatcher {
     waits: BTreeSet<(Duration, PaymentId)>,
     /// Requests by when a report is overdue.
     overdue: BTreeSet<(Duration, PaymentId)>,
-    /// Processors' words that came for payments that are not held: the ledger is asked for these.
-    late: HashMap<PaymentId, Proof>,
+    /// Processors' words that came for payments that are not held, one of each processor: the ledger
+    /// is asked for these.
+    late: BTreeMap<(PaymentId, usize), Proof>,
     /// Of these the ones that the ledger could not show, by when to look again.
     looks: BTreeSet<(Duration, PaymentId)>,
+    /// What operators were told.
+    conflicts: Conflicts,
     questions_count: u64,
     commands_count: usize,
     conflicts_count: usize,
@@ -231,7 +236,8 @@ impl Dispatcher {
             retries: BTreeSet::new(),
             waits: BTreeSet::new(),
             overdue: BTreeSet::new(),
-            late: HashMap::new(),
+            late: BTreeMap::new(),
+            conflicts: Conflicts::default(),
             looks: BTreeSet::new(),
             questions_count: 0,
             commands_count: 0,
@@ -248,12 +254,25 @@ impl Dispatcher {
     }
 
     /// One that knows of no payment, after all claims were lost. What was under way at processors is
-    /// lost with them, and so is what was learned from it; only what was counted stays.
+    /// lost with them, and so is what was learned from it; what was counted stays, and so does every
+    /// processor's word that it has a payment: the ledger is asked for these payments.
     #[must_use]
     pub fn anew(self) -> Self {
         let mut anew = Self::new(self.policy);
         anew.refused_count = self.refused_count;
         anew.late_count = self.late_count;
+        anew.conflicts = self.conflicts;
+        anew.late = self.late;
+        for (id, held) in &self.held {
+            for proof in [held.proof, held.proof_of_settlement()]
+                .into_iter()
+                .flatten()
+            {
+                anew.late.entry((*id, proof.processor)).or_insert(proof);
+            }
+        }
+        let late = anew.late.keys();
+        anew.looks = late.map(|(id, _)| (Duration::ZERO, *id)).collect();
         anew.wall = self.wall;
         for (processor, before) in anew.processors.iter_mut().zip(&self.processors) {
             processor.settled_count = before.settled_count;
@@ -365,6 +384,26 @@ impl Dispatcher {
     #[must_use]
     pub fn held_count(&self) -> usize {
         self.held.len()
+    }
+
+    /// Whether a processor's word that it has recorded this payment is not in the ledger yet, and may
+    /// still come to be.
+    #[must_use]
+    pub fn is_settling(&self, id: PaymentId) -> bool {
+        let is_late = || self.late.range((id, 0)..=(id, usize::MAX)).next().is_some();
+        let is_held = |held: &Held| match &held.stage {
+            Stage::Binding(_) => true,
+            Stage::Sending(_) | Stage::Ending(_) => {
+                held.proof.is_some() || held.proof_of_settlement().is_some()
+            }
+            Stage::Waiting
+            | Stage::Sent(_)
+            | Stage::Unknown(_)
+            | Stage::Asking(_)
+            | Stage::Conflict(_)
+            | Stage::Orphan => false,
+        };
+        self.held.get(&id).is_some_and(is_held) || is_late()
     }
 
     /// Whether nothing is under way: after [`Input::Stop`], the time to end.

@@ -30,7 +30,8 @@ pub(super) struct Held {
     pub(super) pending: Option<Pending>,
     /// Which processors did not say what became of an attempt of it, a bit for each.
     pub(super) held_up_at: u64,
-    /// What says that a processor has it, and came while something else was under way.
+    /// What says that a processor has it, and came while something else was under way: the first that
+    /// came.
     pub(super) proof: Option<Proof>,
 }
 
@@ -95,6 +96,8 @@ pub(super) struct Pin {
     pub(super) is_unclear: bool,
     /// Whether the processor has said that it has it: absence is no proof then.
     pub(super) is_claimed: bool,
+    /// Whether it has said so with another amount.
+    pub(super) is_other_amount: bool,
     /// Since when it is unclear.
     pub(super) unclear_since: Duration,
     /// When the processor was last asked, by which question, and how often.
@@ -121,6 +124,20 @@ impl Held {
             held_up_at: 0,
             proof: None,
         }
+    }
+
+    /// What the settlement that the ledger was told of stands on.
+    pub(super) fn proof_of_settlement(&self) -> Option<Proof> {
+        let pending = self.pending.as_ref()?;
+        let Command::SettlePayment { requested_at, .. } = &pending.command else {
+            return None;
+        };
+        let pin = self.stage.pin()?;
+        Some(Proof {
+            processor: pin.processor,
+            requested_at: *requested_at,
+            attempt: self.attempt,
+        })
     }
 
     /// Whether nothing is under way whose end will show what the payment is now.
@@ -177,6 +194,7 @@ impl Pin {
             is_denied: false,
             is_unclear: false,
             is_claimed: false,
+            is_other_amount: false,
             unclear_since: Duration::ZERO,
             asked_at: Duration::ZERO,
             question: 0,

@@ -202,7 +202,7 @@ impl Processor {
 
     /// A request never left, or nobody waits for its answer any more.
     pub(super) fn cancel(&mut self, id: PaymentId, sent_at: Duration, now: Duration) {
-        self.delay.end(sent_at, id, now);
+        self.delay.cancel(sent_at, id);
         if self.breaker == Breaker::Probing {
             self.open(now, false);
         }
@@ -219,7 +219,20 @@ impl Processor {
         now: Duration,
     ) {
         let was_full = self.under_way_count() >= self.limit;
-        self.delay.end(sent_at, id, now);
+        match answer {
+            // No byte left: it says nothing of the speed.
+            Answer::NotRecorded(NotRecorded::LeaseOver | NotRecorded::Unreachable) => {
+                self.delay.cancel(sent_at, id);
+            }
+            Answer::Recorded
+            | Answer::AlreadyRecorded
+            | Answer::NotRecorded(
+                NotRecorded::Busy { .. } | NotRecorded::NotYet { .. } | NotRecorded::Failing,
+            )
+            | Answer::Refused
+            | Answer::Misdirected
+            | Answer::Unknown => self.delay.end(sent_at, id, now),
+        }
         match answer {
             Answer::Recorded | Answer::AlreadyRecorded | Answer::Refused => {
                 self.close(now);

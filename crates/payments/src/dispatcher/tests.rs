@@ -13,7 +13,7 @@ use ledger::{
     Timestamp, UsedPayment,
 };
 
-use super::{Conflict, Dispatcher, Effect, Input, Now, Question, SendRequest};
+use super::{Conflict, ConflictKind, Dispatcher, Effect, Input, Now, Question, SendRequest};
 use crate::answer::{Answer, Found, NotRecorded};
 use crate::policy::{Policy, ProcessorPolicy};
 

@@ -375,7 +375,10 @@ impl World {
             Some(held) if held.number > lease.number => {}
             held => {
                 self.tally.claims_lost += u64::from(held.is_some());
-                node.begin();
+                match held {
+                    Some(_) => node.begin_anew(),
+                    None => node.begin(),
+                }
                 node.lease = Some(lease);
                 let life = node.life;
                 self.at(self.now, Happening::Renew(life));
