@@ -35,12 +35,17 @@ const ENDED_MAX: i64 = 8;
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 const RENEW: &str = "
-    UPDATE lastro.leases SET leased_until = lastro.now_ns() + $2 WHERE lease_id = $1
+    UPDATE lastro.leases SET leased_until = lastro.now_ns() + $2, lasts = $2 WHERE lease_id = $1
     RETURNING lease_id";
 
 const BEGIN: &str = "
-    INSERT INTO lastro.leases (lease_id, leased_until)
-    VALUES (gen_random_uuid(), lastro.now_ns() + $1) RETURNING lease_id";
+    INSERT INTO lastro.leases (lease_id, leased_until, lasts)
+    VALUES (gen_random_uuid(), lastro.now_ns() + $1, $1) RETURNING lease_id";
+
+/// A row for each node. One that is over counts until it is ended: what it sent was under way by then.
+const LONGEST: &str = "
+    SELECT coalesce(max(greatest(lasts, leased_until - lastro.now_ns(), 0)), 0) AS lasts
+    FROM lastro.leases";
 
 const OVER: &str = "
     SELECT lease_id FROM lastro.leases WHERE leased_until < lastro.now_ns()
@@ -294,6 +299,20 @@ impl Claims for PaymentClaims {
         Box::pin(
             async move { in_time(deadline, self.reported(&processor, report, deadline)).await },
         )
+    }
+}
+
+impl Store {
+    /// How long a request of any node that dispatches payments over this database may be under way
+    /// after it was recorded as sent: the longest of their leases, nothing where there is none.
+    pub(crate) async fn send_lease(&self, deadline: Instant) -> Result<Duration, Unavailable> {
+        self.ask(LONGEST, &[], deadline, |rows| {
+            let row = rows.first().ok_or(Failure::Damaged("the leases"))?;
+            let lasts: i64 = row.try_get("lasts")?;
+            let lasts = u64::try_from(lasts).map_err(|_| Failure::Damaged("a lease"))?;
+            Ok(Duration::from_nanos(lasts))
+        })
+        .await
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, Millis, Outcome, Payment,
-    PaymentId, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId,
-    UsedPayment, UsedTransfer,
+    Account, AccountId, Answer, BalanceAt, Batch, Command, DueQuery, Engine, Millis, Outcome,
+    Payment, PaymentId, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp,
+    TransferId, UsedPayment, UsedTransfer,
 };
 use tokio::task::JoinHandle;
 
@@ -124,8 +124,22 @@ impl Drop for PostgresEngine {
 }
 
 impl Engine for PostgresEngine {
-    fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
-        Box::pin(self.queue.submit(batches, deadline))
+    fn submit(&self, mut batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        let is_resolution = |command: &Command| matches!(command, Command::ResolvePayment(_));
+        if !batches
+            .iter()
+            .any(|batch| batch.commands().iter().any(is_resolution))
+        {
+            return Box::pin(self.queue.submit(batches, deadline));
+        }
+        Box::pin(async move {
+            // The attempt that an operator has seen was sent under a lease that is there, or over.
+            let send_lease = self.store.send_lease(deadline).await?;
+            for batch in &mut batches {
+                batch.raise_send_lease(send_lease);
+            }
+            self.queue.submit(batches, deadline).await
+        })
     }
 
     fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>> {

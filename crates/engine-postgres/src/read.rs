@@ -319,7 +319,7 @@ impl Store {
     }
 
     /// Asks one statement until the database answers or the deadline passes.
-    async fn ask<T>(
+    pub(crate) async fn ask<T>(
         &self,
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],

@@ -93,6 +93,15 @@ impl Batch {
         }
     }
 
+    /// Likewise, where that is longer than what was stated before.
+    pub fn raise_send_lease(&mut self, send_lease: std::time::Duration) {
+        for command in &mut self.commands {
+            if let Command::ResolvePayment(resolve) = command {
+                resolve.send_lease = resolve.send_lease.max(send_lease);
+            }
+        }
+    }
+
     /// The id of an atomic batch.
     #[must_use]
     pub const fn atomic_id(&self) -> Option<BatchId> {

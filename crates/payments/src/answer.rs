@@ -29,9 +29,14 @@ pub enum NotRecorded {
     LeaseOver,
     /// No byte left: there was no connection.
     Unreachable,
-    /// The processor had no room, or it is not the time yet (423, 425, 429).
+    /// The processor had no room (429).
     Busy {
         /// When it wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// It is not the time yet for this payment (423, 425).
+    NotYet {
+        /// When it wants to be asked for this payment again.
         retry_after: Option<Duration>,
     },
     /// The processor said that it failed, in a way that is configured as definite.
@@ -44,7 +49,7 @@ impl NotRecorded {
     pub const fn was_answered(self) -> bool {
         match self {
             Self::LeaseOver | Self::Unreachable => false,
-            Self::Busy { .. } | Self::Failing => true,
+            Self::Busy { .. } | Self::NotYet { .. } | Self::Failing => true,
         }
     }
 }
@@ -89,7 +94,8 @@ pub fn classify(
     match status {
         200..=299 => Answer::Recorded,
         409 | 422 => Answer::AlreadyRecorded,
-        423 | 425 | 429 => Answer::NotRecorded(NotRecorded::Busy { retry_after }),
+        429 => Answer::NotRecorded(NotRecorded::Busy { retry_after }),
+        423 | 425 => Answer::NotRecorded(NotRecorded::NotYet { retry_after }),
         401 | 403 | 404 | 405 | 407 | 421 => Answer::Misdirected,
         408 => Answer::Unknown,
         400..=499 => Answer::Refused,
@@ -110,14 +116,15 @@ mod tests {
         }];
         let judge = |status, empty| classify(status, empty, None, &definite);
         let busy = Answer::NotRecorded(NotRecorded::Busy { retry_after: None });
+        let not_yet = Answer::NotRecorded(NotRecorded::NotYet { retry_after: None });
         for (status, empty, expected) in [
             (200, true, Answer::Recorded),
             (201, false, Answer::Recorded),
             (204, true, Answer::Recorded),
             (409, true, Answer::AlreadyRecorded),
             (422, false, Answer::AlreadyRecorded),
-            (423, true, busy),
-            (425, true, busy),
+            (423, true, not_yet),
+            (425, true, not_yet),
             (429, true, busy),
             (400, false, Answer::Refused),
             (402, false, Answer::Refused),

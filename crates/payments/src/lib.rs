@@ -22,7 +22,8 @@ mod simulation;
 pub use answer::{Answer, Definite, Found, NotRecorded, classify};
 pub use decimal::{decimal_text, minor_units};
 pub use dispatcher::{
-    Conflict, Dispatcher, Effect, Input, Now, ProcessorStanding, Question, SendRequest, Standing,
+    Conflict, ConflictKind, Dispatcher, Effect, Input, Now, ProcessorStanding, Question,
+    SendRequest, Standing,
 };
 pub use driver::{
     Alone, Config, Dispatch, ProcessorConfig, ProcessorUrl, UrlInvalid, WithPayments,

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use engine_postgres::{PaymentClaims, PostgresEngine};
 use ledger::{
     AcceptPayment, Batch, Claims, ClaimsLease, Command, Currency, DueQuery, Engine, HealthReport,
-    HealthTurn, Millis, Payment, PaymentExpected, PaymentId, PaymentStateName, ProcessorName,
+    HealthTurn, Millis, Note, Payment, PaymentExpected, PaymentId, PaymentStateName, ProcessorName,
+    Record, Refusal, ResolutionKind, ResolvePayment, UsedPayment,
 };
 use testkit::bank::in_seconds;
 use testkit::servers::Postgres;
@@ -82,6 +83,56 @@ fn ids(payments: &[Payment]) -> Vec<u128> {
         .iter()
         .map(|payment| payment.id.to_u128())
         .collect()
+}
+
+/// An operator gives a payment up on a node that sends nothing itself.
+async fn release(engine: &PostgresEngine, id: u128) -> Result<Record, Refusal> {
+    let command = Command::ResolvePayment(ResolvePayment {
+        id: PaymentId::from_u128(id),
+        expected: PaymentExpected {
+            state: PaymentStateName::Sent,
+            attempt: 1,
+        },
+        kind: ResolutionKind::Release,
+        who: Note::new("ana").unwrap(),
+        why: Note::new("she asked them").unwrap(),
+        send_lease: Duration::ZERO,
+    });
+    let outcomes = engine.submit(vec![Batch::one(command)], in_seconds(20));
+    outcomes.await.unwrap().remove(0).remove(0).result
+}
+
+#[test]
+fn an_operator_on_any_node_waits_for_the_longest_lease_of_all() {
+    with_postgres(async |postgres, url| {
+        let (one, other) = (open(&url).await, open(&url).await);
+        let (short, long) = (one.claims(Duration::from_secs(6)), one.claims(LONG));
+        renew(&long).await;
+        renew(&short).await;
+        accept(&one, 1..2).await;
+        send(&one, 1).await;
+        let sent_at = match other.payment(PaymentId::from_u128(1), in_seconds(20)).await {
+            Ok(Some(UsedPayment::Accepted(payment))) => payment.timestamp,
+            other => panic!("{other:?}"),
+        };
+        let until = sent_at.plus(LONG);
+        let refused = Err(Refusal::PaymentUnderWay { until });
+        assert_eq!(release(&other, 1).await, refused);
+        // One that was begun by an older node lasts for as long as it is known to.
+        postgres
+            .psql_in("claims", "UPDATE lastro.leases SET lasts = NULL")
+            .unwrap();
+        assert!(matches!(
+            release(&other, 1).await,
+            Err(Refusal::PaymentUnderWay { .. })
+        ));
+        renew(&long).await;
+        assert_eq!(release(&other, 1).await, refused);
+        // Who leaves has nothing under way any more.
+        long.leave(in_seconds(20)).await.unwrap();
+        short.leave(in_seconds(20)).await.unwrap();
+        assert!(release(&other, 1).await.is_ok());
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ledger::{DueQuery, Millis, Payment, PaymentId, PaymentState, Unavailable};
 
 use super::payment::{Held, Pin, Stage};
+use super::queue::Line;
 use super::{Dispatcher, Effect};
 
 /// How many payments a page has at the most.
@@ -49,13 +50,15 @@ impl Dispatcher {
             .iter()
             .filter(|(_, held)| match held.stage {
                 Stage::Conflict(_) | Stage::Orphan => true,
-                Stage::Waiting => held.refused_by != 0,
+                Stage::Waiting => held.line.refused_by != 0,
                 _ => false,
             })
             .map(|(id, _)| *id)
             .collect();
         for id in parked {
-            self.forget(id, now);
+            if !self.forgive(id, now) {
+                self.forget(id, now);
+            }
         }
     }
 
@@ -118,7 +121,7 @@ impl Dispatcher {
     pub(super) fn hold(&mut self, payment: &Payment, now: Duration) {
         let stage = match &payment.state {
             PaymentState::Accepted => {
-                self.queue.insert(0, payment.place());
+                self.queue.insert(Line::default(), payment.place());
                 Stage::Waiting
             }
             PaymentState::Sent {
@@ -179,7 +182,7 @@ impl Dispatcher {
             self.commands_count -= 1;
         }
         match held.stage {
-            Stage::Waiting => self.queue.remove(held.refused_by, held.place),
+            Stage::Waiting => self.queue.remove(held.line, held.place),
             Stage::Orphan => self.orphans_count -= 1,
             Stage::Conflict(_) => self.conflicts_count -= 1,
             _ => {}

@@ -43,8 +43,10 @@ impl Dispatcher {
         if answer == Answer::Unknown {
             held.held_up_at |= 1 << pin.processor;
         }
+        let is_repeated = held.was_denied_by(pin.processor);
         self.overdue_over(id, &pin);
-        self.processors[pin.processor].end(id, pin.sent_at, answer, now);
+        self.processors[pin.processor].end(id, pin.sent_at, answer, is_repeated, now);
+        self.wait_for(id, pin.processor, answer, now);
         #[cfg(test)]
         if answer == Answer::AlreadyRecorded
             && self.planted == Some(super::Planted::AlreadyRecordedFails)
@@ -76,7 +78,7 @@ impl Dispatcher {
             Answer::NotRecorded(_) | Answer::Misdirected => self.denied(id, pin, now),
             Answer::Refused => {
                 if let Some(held) = self.held.get_mut(&id) {
-                    held.refused_by |= 1 << pin.processor;
+                    held.line.refused_by |= 1 << pin.processor;
                 }
                 self.processors[pin.processor].refusals_count += 1;
                 self.denied(id, pin, now);
@@ -102,7 +104,7 @@ impl Dispatcher {
                 continue;
             };
             let pin = *pin;
-            self.processors[pin.processor].end(id, pin.sent_at, Answer::Unknown, now);
+            self.processors[pin.processor].end(id, pin.sent_at, Answer::Unknown, false, now);
             self.question(id, pin.unclear(now), now);
         }
     }
@@ -196,8 +198,7 @@ impl Dispatcher {
                 if amount == Some(held.amount) {
                     self.settle(id, pin, requested_at, effects);
                 } else {
-                    held.stage = Stage::Conflict(pin);
-                    self.conflicts_count += 1;
+                    self.conflict(id, pin, requested_at, effects);
                 }
             }
             Found::Absent => self.absent(id, pin, now, effects),
@@ -215,12 +216,14 @@ impl Dispatcher {
         if is_only_denied || proof_at.is_some_and(|proof_at| pin.asked_at >= proof_at) {
             return self.release(id, pin, effects);
         }
+        let rooms = self.rooms(now);
+        let is_probed_by_others = self.prober(pin.processor, &rooms, now).is_some();
         let processor = &mut self.processors[pin.processor];
         let resend_at = pin.sent_at + resend_wait(&pin, processor.policy.lease);
         let may_resend = !pin.is_claimed
             && (proof_at.is_none() || pin.resends_count < RESENDS_MAX)
             && now >= resend_at
-            && processor.has_room_again(now)
+            && processor.has_room_again(now, is_probed_by_others)
             && !self.is_stopping;
         if !may_resend {
             return self.question_later(id, pin, now);

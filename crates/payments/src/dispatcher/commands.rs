@@ -63,7 +63,7 @@ impl Dispatcher {
         };
         held.stage = Stage::Ending(pin);
         let expected = held.expected(PaymentStateName::Sent);
-        let command = if held.refused_by == everybody && held.proof.is_none() {
+        let command = if held.line.refused_by == everybody && held.proof.is_none() {
             let code = RefusedCode::ProcessorRefused;
             Command::RefusePayment { id, expected, code }
         } else {
@@ -127,10 +127,16 @@ impl Dispatcher {
                 let was_refusal = matches!(pending.command, Command::RefusePayment { .. });
                 let was_settlement = matches!(pending.command, Command::SettlePayment { .. });
                 self.count(&payment, was_settlement, was_refusal);
-                let is_ours = !outcome.replayed || pending.may_be_done;
+                let is_ours = match held_stage(self.held.get(&id)) {
+                    // Another may have sent it again before the try that was not answered: it has
+                    // the same time. What is unclear already loses nothing by a question.
+                    Some(Stage::Sending(pin)) if pin.is_unclear => !outcome.replayed,
+                    Some(Stage::Sending(_)) => !outcome.replayed || pending.may_be_done,
+                    _ => true,
+                };
                 #[cfg(test)]
                 let is_ours = is_ours || self.planted == Some(super::Planted::ReplayTakenForFresh);
-                if is_ours || !matches!(held_stage(self.held.get(&id)), Some(Stage::Sending(_))) {
+                if is_ours {
                     self.done(&payment, now, effects);
                 } else {
                     self.sent_by_others(&payment, now);
@@ -222,6 +228,9 @@ impl Dispatcher {
             (PaymentState::Sent { .. }, Stage::Binding(pin)) => {
                 let pin = *pin;
                 held.attempt = payment.attempt;
+                if pin.is_other_amount {
+                    return self.conflict(id, pin, pin.requested_at, effects);
+                }
                 self.settle(id, pin, pin.requested_at, effects);
             }
             (PaymentState::Accepted, Stage::Ending(pin)) => {
@@ -229,16 +238,17 @@ impl Dispatcher {
                 if let Some(proof) = held.proof.take() {
                     let ended = std::mem::replace(&mut held.stage, Stage::Waiting);
                     self.unpin(id, &ended, &pin, now);
-                    return self.bind(id, proof, now, effects);
+                    return self.bind(id, proof, false, now, effects);
                 }
                 // What only a broken processor might still want must not fill the window. It is
                 // found again when the list is walked from its beginning.
-                let refused_count = self.queue.len() - self.queue.fresh_len();
-                if held.refused_by != 0 && refused_count >= self.policy.window {
+                let is_fresh = held.line.refused_by == 0 && held.denials.is_empty();
+                let parked_count = self.queue.len() - self.queue.fresh_len();
+                if !is_fresh && parked_count >= self.policy.window {
                     return self.forget(id, now);
                 }
                 let ended = std::mem::replace(&mut held.stage, Stage::Waiting);
-                self.queue.insert(held.refused_by, held.place);
+                self.enqueue(id, now);
                 self.unpin(id, &ended, &pin, now);
             }
             (state, _) => {
@@ -272,7 +282,7 @@ impl Dispatcher {
         if proof.processor == pin.processor {
             self.settle(id, pin, proof.requested_at, effects);
         } else if pin.is_unclear {
-            self.report(id, proof, Some(PaymentStateName::Sent), effects);
+            self.report(id, proof, Some(PaymentStateName::Sent), None, effects);
             self.question(id, pin, now);
         } else {
             self.release(id, pin, effects);

@@ -35,6 +35,11 @@ impl Delay {
         self.under_way.insert((now, id));
     }
 
+    /// A request never left, or nobody waits for its answer any more: it says nothing of the speed.
+    pub(super) fn cancel(&mut self, sent_at: Duration, id: PaymentId) {
+        self.under_way.remove(&(sent_at, id));
+    }
+
     /// A request is over, answered or not.
     pub(super) fn end(&mut self, sent_at: Duration, id: PaymentId, now: Duration) {
         self.under_way.remove(&(sent_at, id));

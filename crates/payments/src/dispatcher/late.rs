@@ -6,28 +6,13 @@
 
 use std::time::Duration;
 
-use ledger::{Command, Millis, Payment, PaymentId, PaymentState, PaymentStateName, Unavailable};
+use ledger::{Command, Payment, PaymentId, PaymentState, PaymentStateName, Unavailable};
 
 use super::payment::{Pin, Proof, Stage};
 use super::{Dispatcher, Effect, SendRequest};
 
 /// How long to wait before the ledger is asked again for a payment that it could not show.
 const LOOK_WAIT: Duration = Duration::from_millis(200);
-
-/// A processor has a payment that cannot be settled there any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Conflict {
-    /// The payment.
-    pub id: PaymentId,
-    /// The processor's place in the policy.
-    pub processor: usize,
-    /// The attempt that it recorded.
-    pub attempt: u32,
-    /// The time that it was told.
-    pub requested_at: Millis,
-    /// The state of the payment in the ledger; `None` where that has no such payment.
-    pub state: Option<PaymentStateName>,
-}
 
 impl Dispatcher {
     /// The processor has recorded a request that nobody waits for any more.
@@ -62,8 +47,8 @@ impl Dispatcher {
         let pending = held.pending.as_ref().map(|pending| &pending.command);
         match (&held.stage, is_here) {
             (Stage::Waiting, _) => {
-                self.queue.remove(held.refused_by, held.place);
-                self.bind(id, proof, now, effects);
+                self.queue.remove(held.line, held.place);
+                self.bind(id, proof, false, now, effects);
             }
             (Stage::Unknown(pin), true) => {
                 let pin = *pin;
@@ -86,7 +71,13 @@ impl Dispatcher {
             (Stage::Binding(_) | Stage::Conflict(_), true) => {}
             (Stage::Ending(_), true) if matches!(pending, Some(Command::SettlePayment { .. })) => {}
             // The ledger's answer shows what has become of it.
-            (Stage::Sending(_) | Stage::Ending(_), _) => held.proof = Some(proof),
+            (Stage::Sending(_) | Stage::Ending(_), _) => {
+                let first = *held.proof.get_or_insert(proof);
+                if first.processor != proof.processor {
+                    let state = Some(PaymentStateName::Sent);
+                    self.report(id, proof, state, None, effects);
+                }
+            }
             (
                 Stage::Sent(_)
                 | Stage::Unknown(_)
@@ -96,16 +87,24 @@ impl Dispatcher {
                 | Stage::Orphan,
                 _,
             ) => {
-                held.proof = Some(proof);
-                self.report(id, proof, Some(PaymentStateName::Sent), effects);
+                held.proof.get_or_insert(proof);
+                self.report(id, proof, Some(PaymentStateName::Sent), None, effects);
             }
         }
     }
 
     /// Looks at a payment in the ledger: a processor has it.
     pub(super) fn look(&mut self, id: PaymentId, proof: Proof, effects: &mut Vec<Effect>) {
-        self.late.insert(id, proof);
-        effects.push(Effect::Look(id));
+        let is_first = self.late_of(id).is_empty();
+        self.late.entry((id, proof.processor)).or_insert(proof);
+        if is_first {
+            effects.push(Effect::Look(id));
+        }
+    }
+
+    fn late_of(&self, id: PaymentId) -> Vec<Proof> {
+        let late = self.late.range((id, 0)..=(id, usize::MAX));
+        late.map(|(_, proof)| *proof).collect()
     }
 
     pub(super) fn look_again(&mut self, now: Duration, effects: &mut Vec<Effect>) {
@@ -126,25 +125,37 @@ impl Dispatcher {
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
+        let proofs = self.late_of(id);
         let Ok(payment) = payment else {
-            if self.late.contains_key(&id) {
+            if !proofs.is_empty() {
                 self.looks.insert((now + LOOK_WAIT, id));
             }
             return;
         };
-        let Some(proof) = self.late.remove(&id) else {
-            return;
-        };
+        for proof in proofs {
+            self.late.remove(&(id, proof.processor));
+            self.proven(id, proof, payment.as_deref(), now, effects);
+        }
+    }
+
+    fn proven(
+        &mut self,
+        id: PaymentId,
+        proof: Proof,
+        payment: Option<&Payment>,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) {
         if self.held.contains_key(&id) {
             return self.prove(id, proof, now, effects);
         }
         let Some(payment) = payment else {
-            return self.report(id, proof, None, effects);
+            return self.report(id, proof, None, None, effects);
         };
         let name = &self.policy.processors[proof.processor].name;
         match &payment.state {
             PaymentState::Accepted => {
-                self.hold(&payment, now);
+                self.hold(payment, now);
                 self.prove(id, proof, now, effects);
             }
             // Whoever holds it asks that processor for it.
@@ -153,16 +164,19 @@ impl Dispatcher {
             PaymentState::Sent { .. }
             | PaymentState::Settled { .. }
             | PaymentState::Refused { .. } => {
-                self.report(id, proof, Some(payment.state.name()), effects);
+                let (state, accepted_at) = (payment.state.name(), payment.accepted_at);
+                self.report(id, proof, Some(state), Some(accepted_at), effects);
             }
         }
     }
 
-    /// Sends a payment to the processor that has it, but for the bytes.
+    /// Sends a payment to the processor that has it, but for the bytes; to be settled there, or to wait
+    /// there for an operator where the amount is another.
     pub(super) fn bind(
         &mut self,
         id: PaymentId,
         proof: Proof,
+        is_other_amount: bool,
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
@@ -171,26 +185,9 @@ impl Dispatcher {
         };
         let mut pin = Pin::fresh(proof.processor, proof.requested_at, now, now).unclear(now);
         pin.is_claimed = true;
+        pin.is_other_amount = is_other_amount;
         held.stage = Stage::Binding(pin);
         self.processors[proof.processor].pinned_count += 1;
         self.submit_send(id, PaymentStateName::Accepted, pin, effects);
-    }
-
-    /// Nobody but an operator can mend it.
-    pub(super) fn report(
-        &mut self,
-        id: PaymentId,
-        proof: Proof,
-        state: Option<PaymentStateName>,
-        effects: &mut Vec<Effect>,
-    ) {
-        self.late_count += 1;
-        effects.push(Effect::Report(Conflict {
-            id,
-            processor: proof.processor,
-            attempt: proof.attempt,
-            requested_at: proof.requested_at,
-            state,
-        }));
     }
 }

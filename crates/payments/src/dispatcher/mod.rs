@@ -10,6 +10,7 @@
 //! - A processor's "recorded" is proof whenever it comes: where it cannot be settled any more, it is
 //!   a conflict.
 //! - Whether a processor is used never depends on a payment that may never end.
+//! - A payment that a processor does not take waits for itself before it goes there again.
 //! - Memory holds a window of the payments that wait, another of those that some processor refused,
 //!   and those that are pinned: of these a processor gets no new ones while as many as its
 //!   concurrency may still be under way there, and one at a time while its breaker is open.
@@ -17,6 +18,7 @@
 mod adopt;
 mod answers;
 mod commands;
+mod conflicts;
 mod delay;
 mod late;
 mod payment;
@@ -24,8 +26,9 @@ mod processor;
 mod queue;
 mod route;
 mod standing;
+mod waits;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use ledger::{
@@ -35,11 +38,12 @@ use ledger::{
 
 use crate::answer::{Answer, Found};
 use crate::policy::Policy;
-use payment::{Held, Proof};
+use payment::{Held, Proof, Stage};
 use processor::Processor;
 use queue::Queue;
 
-pub use late::Conflict;
+use conflicts::Conflicts;
+pub use conflicts::{Conflict, ConflictKind};
 pub use standing::{ProcessorStanding, Standing};
 
 /// The dispatcher looks at itself this often while it holds anything.
@@ -149,12 +153,17 @@ pub struct Dispatcher {
     pages: Pages,
     /// Commands that the ledger could not take, by when to try again.
     retries: BTreeSet<(Duration, PaymentId)>,
+    /// Payments that wait before they go to a processor again, by when that ends.
+    waits: BTreeSet<(Duration, PaymentId)>,
     /// Requests by when a report is overdue.
     overdue: BTreeSet<(Duration, PaymentId)>,
-    /// Processors' words that came for payments that are not held: the ledger is asked for these.
-    late: HashMap<PaymentId, Proof>,
+    /// Processors' words that came for payments that are not held, one of each processor: the ledger
+    /// is asked for these.
+    late: BTreeMap<(PaymentId, usize), Proof>,
     /// Of these the ones that the ledger could not show, by when to look again.
     looks: BTreeSet<(Duration, PaymentId)>,
+    /// What operators were told.
+    conflicts: Conflicts,
     questions_count: u64,
     commands_count: usize,
     conflicts_count: usize,
@@ -186,6 +195,8 @@ pub(crate) enum Planted {
     ProbesOnlyWhenIdle,
     /// The oldest payment finds out whether a processor is back, whatever is known.
     OldestProbes,
+    /// A payment that a processor does not take goes there again at once.
+    NoWaitOfItsOwn,
 }
 
 /// How far the ledger's list has been read.
@@ -223,8 +234,10 @@ impl Dispatcher {
             queue: Queue::default(),
             pages: Pages::default(),
             retries: BTreeSet::new(),
+            waits: BTreeSet::new(),
             overdue: BTreeSet::new(),
-            late: HashMap::new(),
+            late: BTreeMap::new(),
+            conflicts: Conflicts::default(),
             looks: BTreeSet::new(),
             questions_count: 0,
             commands_count: 0,
@@ -241,12 +254,25 @@ impl Dispatcher {
     }
 
     /// One that knows of no payment, after all claims were lost. What was under way at processors is
-    /// lost with them, and so is what was learned from it; only what was counted stays.
+    /// lost with them, and so is what was learned from it; what was counted stays, and so does every
+    /// processor's word that it has a payment: the ledger is asked for these payments.
     #[must_use]
     pub fn anew(self) -> Self {
         let mut anew = Self::new(self.policy);
         anew.refused_count = self.refused_count;
         anew.late_count = self.late_count;
+        anew.conflicts = self.conflicts;
+        anew.late = self.late;
+        for (id, held) in &self.held {
+            for proof in [held.proof, held.proof_of_settlement()]
+                .into_iter()
+                .flatten()
+            {
+                anew.late.entry((*id, proof.processor)).or_insert(proof);
+            }
+        }
+        let late = anew.late.keys();
+        anew.looks = late.map(|(id, _)| (Duration::ZERO, *id)).collect();
         anew.wall = self.wall;
         for (processor, before) in anew.processors.iter_mut().zip(&self.processors) {
             processor.settled_count = before.settled_count;
@@ -288,6 +314,7 @@ impl Dispatcher {
     fn advance(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         self.retry_commands(now, effects);
         self.end_overdue(now);
+        self.end_waits(now);
         self.look_again(now, effects);
         for processor in &mut self.processors {
             processor.end_leases(now);
@@ -335,7 +362,7 @@ impl Dispatcher {
             let probe_at = processor.probe_at().filter(|at| *at > now);
             [probe_at, processor.busy_until(now)].into_iter().flatten()
         });
-        let lists = [&self.retries, &self.overdue, &self.looks];
+        let lists = [&self.retries, &self.overdue, &self.looks, &self.waits];
         let firsts = lists
             .into_iter()
             .filter_map(|list| list.first())
@@ -357,6 +384,26 @@ impl Dispatcher {
     #[must_use]
     pub fn held_count(&self) -> usize {
         self.held.len()
+    }
+
+    /// Whether a processor's word that it has recorded this payment is not in the ledger yet, and may
+    /// still come to be.
+    #[must_use]
+    pub fn is_settling(&self, id: PaymentId) -> bool {
+        let is_late = || self.late.range((id, 0)..=(id, usize::MAX)).next().is_some();
+        let is_held = |held: &Held| match &held.stage {
+            Stage::Binding(_) => true,
+            Stage::Sending(_) | Stage::Ending(_) => {
+                held.proof.is_some() || held.proof_of_settlement().is_some()
+            }
+            Stage::Waiting
+            | Stage::Sent(_)
+            | Stage::Unknown(_)
+            | Stage::Asking(_)
+            | Stage::Conflict(_)
+            | Stage::Orphan => false,
+        };
+        self.held.get(&id).is_some_and(is_held) || is_late()
     }
 
     /// Whether nothing is under way: after [`Input::Stop`], the time to end.

@@ -6,6 +6,9 @@ use ledger::{
     Command, Currency, DuePlace, Millis, Payment, PaymentExpected, PaymentState, PaymentStateName,
 };
 
+use super::queue::Line;
+use super::waits::Denial;
+
 /// What is held of a payment that is due.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -16,8 +19,10 @@ pub(super) struct Held {
     pub(super) attempt: u32,
     /// When it came into these hands: its waiting counts from here.
     pub(super) since: Duration,
-    /// Which processors refused it, a bit for each.
-    pub(super) refused_by: u64,
+    /// Which processors it cannot go to.
+    pub(super) line: Line,
+    /// The processors that did not take it.
+    pub(super) denials: Vec<Denial>,
     pub(super) stage: Stage,
     /// The newest walk of the ledger's list that told of it.
     pub(super) walk: u64,
@@ -25,7 +30,8 @@ pub(super) struct Held {
     pub(super) pending: Option<Pending>,
     /// Which processors did not say what became of an attempt of it, a bit for each.
     pub(super) held_up_at: u64,
-    /// What says that a processor has it, and came while something else was under way.
+    /// What says that a processor has it, and came while something else was under way: the first that
+    /// came.
     pub(super) proof: Option<Proof>,
 }
 
@@ -90,6 +96,8 @@ pub(super) struct Pin {
     pub(super) is_unclear: bool,
     /// Whether the processor has said that it has it: absence is no proof then.
     pub(super) is_claimed: bool,
+    /// Whether it has said so with another amount.
+    pub(super) is_other_amount: bool,
     /// Since when it is unclear.
     pub(super) unclear_since: Duration,
     /// When the processor was last asked, by which question, and how often.
@@ -108,13 +116,28 @@ impl Held {
             currency: payment.currency,
             attempt: payment.attempt,
             since,
-            refused_by: 0,
+            line: Line::default(),
+            denials: Vec::new(),
             stage,
             walk,
             pending: None,
             held_up_at: 0,
             proof: None,
         }
+    }
+
+    /// What the settlement that the ledger was told of stands on.
+    pub(super) fn proof_of_settlement(&self) -> Option<Proof> {
+        let pending = self.pending.as_ref()?;
+        let Command::SettlePayment { requested_at, .. } = &pending.command else {
+            return None;
+        };
+        let pin = self.stage.pin()?;
+        Some(Proof {
+            processor: pin.processor,
+            requested_at: *requested_at,
+            attempt: self.attempt,
+        })
     }
 
     /// Whether nothing is under way whose end will show what the payment is now.
@@ -171,6 +194,7 @@ impl Pin {
             is_denied: false,
             is_unclear: false,
             is_claimed: false,
+            is_other_amount: false,
             unclear_since: Duration::ZERO,
             asked_at: Duration::ZERO,
             question: 0,

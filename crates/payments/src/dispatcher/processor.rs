@@ -15,7 +15,7 @@ const FAILURES_MAX: u32 = 3;
 const PROBE_WAIT_MIN: Duration = Duration::from_millis(100);
 const PROBE_WAIT_MAX: Duration = Duration::from_millis(800);
 /// The longest wait where the answers are about the caller or the way, which somebody has to mend.
-const MISDIRECTED_WAIT_MAX: Duration = Duration::from_secs(30);
+pub(super) const MISDIRECTED_WAIT_MAX: Duration = Duration::from_secs(30);
 /// What the limit starts with, and never falls below.
 const LIMIT_MIN: usize = 16;
 /// How long a processor that had no room is left alone at most, whatever it asks for.
@@ -53,6 +53,11 @@ pub(super) struct Processor {
     /// Until when its own report that it fails is taken for true.
     failing_until: Duration,
     misdirected_count: u32,
+    /// Whether it has recorded anything since its breaker was last opened.
+    pub(super) is_working: bool,
+    /// When its breaker last closed, or its report was good while it was open; whether that is news.
+    pub(super) recovered_at: Option<Duration>,
+    pub(super) has_recovered: bool,
     /// When to ask for the payments of which nobody knows.
     pub(super) questions: BTreeSet<(Duration, PaymentId)>,
     pub(super) asking_count: usize,
@@ -110,6 +115,9 @@ impl Processor {
             leases: BTreeSet::new(),
             failing_until: Duration::ZERO,
             misdirected_count: 0,
+            is_working: false,
+            recovered_at: None,
+            has_recovered: false,
             questions: BTreeSet::new(),
             asking_count: 0,
             asks_failed: 0,
@@ -142,13 +150,14 @@ impl Processor {
         }
     }
 
-    /// Whether a payment that is bound to it may be sent to it again.
-    pub(super) fn has_room_again(&self, now: Duration) -> bool {
+    /// Whether a payment that is bound to it may be sent to it again. It finds out whether the
+    /// processor is back only where no other does: it may be what the processor never takes.
+    pub(super) fn has_room_again(&self, now: Duration, is_probed_by_others: bool) -> bool {
         match self.breaker {
             Breaker::Open {
                 probe_at,
                 is_silent,
-            } => now >= probe_at && !is_silent,
+            } => now >= probe_at && !is_silent && !is_probed_by_others,
             Breaker::Probing => false,
             Breaker::Closed => !self.is_full(now),
         }
@@ -193,19 +202,41 @@ impl Processor {
 
     /// A request never left, or nobody waits for its answer any more.
     pub(super) fn cancel(&mut self, id: PaymentId, sent_at: Duration, now: Duration) {
-        self.delay.end(sent_at, id, now);
+        self.delay.cancel(sent_at, id);
         if self.breaker == Breaker::Probing {
             self.open(now, false);
         }
     }
 
-    /// A request is over.
-    pub(super) fn end(&mut self, id: PaymentId, sent_at: Duration, answer: Answer, now: Duration) {
+    /// A request is over. What it says again of one payment (`is_repeated`) is not about the
+    /// processor, as long as that records others.
+    pub(super) fn end(
+        &mut self,
+        id: PaymentId,
+        sent_at: Duration,
+        answer: Answer,
+        is_repeated: bool,
+        now: Duration,
+    ) {
         let was_full = self.under_way_count() >= self.limit;
-        self.delay.end(sent_at, id, now);
+        match answer {
+            // No byte left: it says nothing of the speed.
+            Answer::NotRecorded(NotRecorded::LeaseOver | NotRecorded::Unreachable) => {
+                self.delay.cancel(sent_at, id);
+            }
+            Answer::Recorded
+            | Answer::AlreadyRecorded
+            | Answer::NotRecorded(
+                NotRecorded::Busy { .. } | NotRecorded::NotYet { .. } | NotRecorded::Failing,
+            )
+            | Answer::Refused
+            | Answer::Misdirected
+            | Answer::Unknown => self.delay.end(sent_at, id, now),
+        }
         match answer {
             Answer::Recorded | Answer::AlreadyRecorded | Answer::Refused => {
-                self.close();
+                self.close(now);
+                self.is_working = true;
                 self.adapt(was_full);
             }
             Answer::NotRecorded(NotRecorded::LeaseOver) => {
@@ -214,18 +245,27 @@ impl Processor {
                 }
             }
             Answer::NotRecorded(NotRecorded::Busy { retry_after }) => {
-                self.close();
+                self.close(now);
                 let wait = retry_after.unwrap_or(BUSY_WAIT_MIN);
                 let until = now + wait.clamp(BUSY_WAIT_MIN, BUSY_WAIT_MAX);
                 self.busy_until = self.busy_until.max(until);
                 self.limit = (self.limit / 2).max(LIMIT_MIN.min(self.policy.concurrency_max));
             }
-            Answer::NotRecorded(NotRecorded::Failing) => self.fail(now, false),
+            Answer::NotRecorded(NotRecorded::Failing | NotRecorded::NotYet { .. })
+            | Answer::Misdirected
+                if is_repeated && self.is_working => {}
+            Answer::NotRecorded(NotRecorded::Failing | NotRecorded::NotYet { .. }) => {
+                self.fail(now, false);
+            }
             Answer::NotRecorded(NotRecorded::Unreachable) | Answer::Unknown => self.fail(now, true),
+            Answer::Misdirected if self.is_working && self.failures_count + 1 < FAILURES_MAX => {
+                self.failures_count += 1;
+            }
             Answer::Misdirected => {
                 self.open(now, false);
                 let wait = doubled(PROBE_WAIT_MAX, self.misdirected_count);
-                self.misdirected_count += 1;
+                // The same payment again says nothing new: others need not wait longer for it.
+                self.misdirected_count += u32::from(!is_repeated);
                 self.breaker = Breaker::Open {
                     probe_at: now + wait.min(MISDIRECTED_WAIT_MAX),
                     is_silent: false,
@@ -260,13 +300,22 @@ impl Processor {
             is_silent,
         };
         self.limit = LIMIT_MIN.min(self.policy.concurrency_max);
+        self.is_working = false;
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, now: Duration) {
+        if self.breaker != Breaker::Closed {
+            self.recover(now);
+        }
         self.breaker = Breaker::Closed;
         self.failures_count = 0;
         self.misdirected_count = 0;
         self.probe_wait = PROBE_WAIT_MIN;
+    }
+
+    fn recover(&mut self, now: Duration) {
+        self.recovered_at = Some(now);
+        self.has_recovered = true;
     }
 
     /// A question goes out that finds out whether it is back: the next one does not wait for its
@@ -313,6 +362,7 @@ impl Processor {
         match (report.failing, self.breaker) {
             (true, Breaker::Closed) => self.open(now, false),
             (false, Breaker::Open { .. }) => {
+                self.recover(now);
                 self.breaker = Breaker::Open {
                     probe_at: now,
                     is_silent: false,

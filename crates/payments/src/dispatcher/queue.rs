@@ -1,46 +1,64 @@
-//! The payments that wait, oldest first, apart by the processors that refused them.
+//! The payments that wait, oldest first, apart by the processors that they cannot go to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::DuePlace;
 
-/// One line for each set of processors that refused: only the head of a line is ever looked at.
+/// Which processors a payment that waits cannot go to, a bit for each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Line {
+    /// They refused it.
+    pub(super) refused_by: u64,
+    /// They did not take it, and are not asked again for a while: a wait of the payment's own.
+    pub(super) waiting_for: u64,
+}
+
+/// One line for each set of such processors: only the head of a line is ever looked at, so a payment
+/// holds up none that may go where it cannot.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    lines: BTreeMap<u64, BTreeSet<DuePlace>>,
+    lines: BTreeMap<Line, BTreeSet<DuePlace>>,
     count: usize,
 }
 
+impl Line {
+    /// Whether a processor may get the payment now.
+    pub(super) const fn admits(self, processor: usize) -> bool {
+        (self.refused_by | self.waiting_for) & (1 << processor) == 0
+    }
+}
+
 impl Queue {
-    pub(super) fn insert(&mut self, refused_by: u64, place: DuePlace) {
-        if self.lines.entry(refused_by).or_default().insert(place) {
+    pub(super) fn insert(&mut self, line: Line, place: DuePlace) {
+        if self.lines.entry(line).or_default().insert(place) {
             self.count += 1;
         }
     }
 
-    pub(super) fn remove(&mut self, refused_by: u64, place: DuePlace) {
-        if let Some(line) = self.lines.get_mut(&refused_by) {
-            if line.remove(&place) {
+    pub(super) fn remove(&mut self, line: Line, place: DuePlace) {
+        if let Some(places) = self.lines.get_mut(&line) {
+            if places.remove(&place) {
                 self.count -= 1;
             }
-            if line.is_empty() {
-                self.lines.remove(&refused_by);
+            if places.is_empty() {
+                self.lines.remove(&line);
             }
         }
     }
 
     /// The oldest of each line.
-    pub(super) fn heads(&self) -> impl Iterator<Item = (u64, DuePlace)> {
+    pub(super) fn heads(&self) -> impl Iterator<Item = (Line, DuePlace)> {
         self.lines
             .iter()
-            .filter_map(|(refused_by, line)| Some((*refused_by, *line.first()?)))
+            .filter_map(|(line, places)| Some((*line, *places.first()?)))
     }
 
-    /// The newest of all that a processor did not refuse.
+    /// The newest of all that a processor may get.
     pub(super) fn newest(&self, processor: usize) -> Option<DuePlace> {
         let lines = self.lines.iter();
-        let is_allowed = |(refused_by, _): &(&u64, _)| *refused_by & (1 << processor) == 0;
-        let newest = lines.filter(is_allowed).filter_map(|(_, line)| line.last());
+        let newest = lines
+            .filter(|(line, _)| line.admits(processor))
+            .filter_map(|(_, places)| places.last());
         newest.max().copied()
     }
 
@@ -48,8 +66,8 @@ impl Queue {
         self.count
     }
 
-    /// How many were refused by no processor yet.
+    /// How many may go to any processor.
     pub(super) fn fresh_len(&self) -> usize {
-        self.lines.get(&0).map_or(0, BTreeSet::len)
+        self.lines.get(&Line::default()).map_or(0, BTreeSet::len)
     }
 }

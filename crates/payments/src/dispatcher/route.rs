@@ -8,6 +8,7 @@ use ledger::{DuePlace, PaymentStateName};
 use super::Planted;
 use super::payment::{Pin, Proof, Stage};
 use super::processor::Room;
+use super::queue::Line;
 use super::{Dispatcher, Effect, Question};
 use crate::answer::Found;
 
@@ -27,8 +28,8 @@ impl Dispatcher {
             let rooms = self.rooms(now);
             let mut best: Option<(DuePlace, usize)> = None;
             let mut patience_until = None;
-            for (refused_by, place) in self.queue.heads() {
-                match self.choose(&rooms, refused_by, place, now) {
+            for (line, place) in self.queue.heads() {
+                match self.choose(&rooms, line, place, now) {
                     Choice::To(processor) if best.is_none_or(|(oldest, _)| place < oldest) => {
                         best = Some((place, processor));
                     }
@@ -80,7 +81,12 @@ impl Dispatcher {
 
     /// The payment with which to find out whether a processor is back; none where it would rather
     /// go, or wait, elsewhere.
-    fn prober(&self, processor: usize, rooms: &[Room], now: Duration) -> Option<DuePlace> {
+    pub(super) fn prober(
+        &self,
+        processor: usize,
+        rooms: &[Room],
+        now: Duration,
+    ) -> Option<DuePlace> {
         #[cfg(test)]
         match self.planted {
             Some(Planted::OldestProbes) => {
@@ -93,7 +99,7 @@ impl Dispatcher {
         }
         let place = self.queue.newest(processor)?;
         let held = self.held.get(&place.id)?;
-        let is_allowed = |place: &usize| held.refused_by & (1 << *place) == 0;
+        let is_allowed = |place: &usize| held.line.admits(*place);
         let others = (0..rooms.len()).filter(|other| *other != processor);
         let mut others = others.filter(is_allowed);
         let has_waited_enough = held.held_up_at & (1 << processor) != 0
@@ -123,23 +129,42 @@ impl Dispatcher {
                 requested_at,
             } => {
                 self.processors[question.processor].is_heard(now);
-                let Some(held) = self.held.get(&question.id) else {
-                    return;
-                };
                 // Whoever gave it the payment: it has it.
-                if amount == Some(held.amount) {
+                let (id, processor) = (question.id, question.processor);
+                let Some(held) = self.held.get(&id) else {
+                    let attempt = 0;
                     let proof = Proof {
-                        processor: question.processor,
+                        processor,
                         requested_at,
-                        attempt: held.attempt,
+                        attempt,
                     };
-                    self.prove(question.id, proof, now, effects);
+                    return self.look(id, proof, effects);
+                };
+                let proof = Proof {
+                    processor,
+                    requested_at,
+                    attempt: held.attempt,
+                };
+                let is_elsewhere = |pin: &Pin| pin.processor != processor;
+                match held.stage {
+                    _ if amount == Some(held.amount) => self.prove(id, proof, now, effects),
+                    // It must not be paid elsewhere: it stays there until an operator looks at it.
+                    Stage::Waiting => {
+                        self.queue.remove(held.line, held.place);
+                        self.bind(id, proof, true, now, effects);
+                    }
+                    _ if held.stage.pin().is_some_and(is_elsewhere) => {
+                        let state = Some(PaymentStateName::Sent);
+                        self.report(id, proof, state, None, effects);
+                    }
+                    // It is bound there: a question of its own comes to the same.
+                    _ => {}
                 }
             }
         }
     }
 
-    fn rooms(&mut self, now: Duration) -> Vec<Room> {
+    pub(super) fn rooms(&mut self, now: Duration) -> Vec<Room> {
         let delay_max = self.policy.delay_max;
         self.processors
             .iter_mut()
@@ -155,14 +180,14 @@ impl Dispatcher {
             .collect()
     }
 
-    fn choose(&self, rooms: &[Room], refused_by: u64, place: DuePlace, now: Duration) -> Choice {
+    fn choose(&self, rooms: &[Room], line: Line, place: DuePlace, now: Duration) -> Choice {
         let since = self.held.get(&place.id).map_or(now, |held| held.since);
-        let is_allowed = |place: usize| refused_by & (1 << place) == 0;
+        let is_allowed = |place: usize| line.refused_by & (1 << place) == 0;
         let last = (0..rooms.len()).rev().find(|place| is_allowed(*place));
         for (place, room) in rooms.iter().enumerate().filter(|(p, _)| is_allowed(*p)) {
             let waits_since = match room {
-                Room::Free => return Choice::To(place),
-                Room::Saturated => since,
+                Room::Free if line.admits(place) => return Choice::To(place),
+                Room::Free | Room::Saturated => since,
                 Room::Probe | Room::Ask | Room::Broken => self.processors[place]
                     .broken_since
                     .unwrap_or(now)
@@ -178,7 +203,7 @@ impl Dispatcher {
             // Better late than never: how slow it is no longer matters.
             let works =
                 |place: &usize| self.processors[*place].room(now, Duration::MAX) == Room::Free;
-            if let Some(place) = (0..rooms.len()).filter(|p| is_allowed(*p)).find(works) {
+            if let Some(place) = (0..rooms.len()).filter(|p| line.admits(*p)).find(works) {
                 return Choice::To(place);
             }
         }
@@ -195,7 +220,7 @@ impl Dispatcher {
         let Some(held) = self.held.get_mut(&place.id) else {
             return;
         };
-        self.queue.remove(held.refused_by, place);
+        self.queue.remove(held.line, place);
         let lease_until = now + self.policy.processors[processor].lease;
         let pin = Pin::fresh(processor, self.wall, now, lease_until);
         held.stage = Stage::Sending(pin);

@@ -1,5 +1,8 @@
 //! Which processor is chosen, and when.
 
+mod late;
+mod waits;
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -10,7 +13,7 @@ use ledger::{
     Timestamp, UsedPayment,
 };
 
-use super::{Conflict, Dispatcher, Effect, Input, Now, Question, SendRequest};
+use super::{Conflict, ConflictKind, Dispatcher, Effect, Input, Now, Question, SendRequest};
 use crate::answer::{Answer, Found, NotRecorded};
 use crate::policy::{Policy, ProcessorPolicy};
 
@@ -178,9 +181,16 @@ impl Desk {
 
     /// The preferred processor fails until its breaker is open; the payments go on to wait.
     fn break_default(&mut self) {
-        self.accept(900);
-        for _ in 0..3 {
+        for id in [900, 901, 902] {
+            self.accept(id);
             self.deny(Answer::NotRecorded(NotRecorded::Failing));
+        }
+        // One is enough to find out with.
+        for id in [901, 902].map(PaymentId::from_u128) {
+            let expected = self.payment(id.to_u128()).unwrap().standing();
+            let code = RefusedCode::OperatorRefused;
+            self.apply(Command::RefusePayment { id, expected, code });
+            self.tell(Input::Changed(id));
         }
         assert!(self.sent.is_empty());
     }
@@ -435,62 +445,33 @@ fn a_replay_that_is_no_retry_is_unclear() {
 }
 
 #[test]
-fn a_late_word_is_proof_in_every_stage() {
-    // Asked for, the question unanswered.
+fn a_replay_is_unclear_where_another_may_have_sent_it_again() {
     let mut desk = Desk::new();
     desk.accept(1);
     let first = desk.sent[0];
     desk.answer(Answer::Unknown);
-    desk.tell(Input::Answered(first, Answer::Recorded));
-    assert!(desk.is_settled_at(1, "default"));
-    desk.found(Found::Absent);
-    assert_eq!(desk.dispatcher.processors[0].asking_count, 0);
-    // Sent again: the first one's word comes.
-    let mut desk = Desk::new();
-    desk.accept(1);
-    let first = desk.sent[0];
-    desk.answer(Answer::Unknown);
-    desk.found(Found::Absent);
-    assert_eq!(desk.sent[0].attempt, 2);
-    desk.tell(Input::Answered(first, Answer::Recorded));
-    assert!(desk.is_settled_at(1, "default"));
-    desk.answer(Answer::AlreadyRecorded);
-    assert!(desk.dispatcher.is_quiet());
-    assert!(desk.reported.is_empty());
-}
-
-#[test]
-fn a_late_word_brings_back_what_an_operator_released() {
-    let mut desk = Desk::new();
-    desk.accept(1);
-    let first = desk.sent[0];
-    desk.answer(Answer::Unknown);
-    let expected = desk.payment(1).unwrap().standing();
-    let id = first.id;
-    desk.apply(Command::ReleasePayment { id, expected });
-    desk.tell(Input::Changed(id));
-    desk.tell(Input::Answered(first, Answer::Recorded));
-    assert!(desk.is_settled_at(1, "default"), "{:?}", desk.state(1));
-    assert!(desk.reported.is_empty());
-}
-
-#[test]
-fn a_word_that_nobody_can_settle_is_a_conflict() {
-    let mut desk = Desk::new();
-    desk.accept(1);
-    let first = desk.sent[0];
-    let expected = desk.payment(1).unwrap().standing();
-    let (id, code) = (first.id, RefusedCode::OperatorRefused);
-    desk.apply(Command::RefusePayment { id, expected, code });
-    desk.tell(Input::Changed(id));
-    desk.answer(Answer::Recorded);
-    let [conflict] = desk.reported.as_slice() else {
-        panic!("{:?}", desk.reported);
+    // It is to be sent again, and another has done so before the try that is not answered.
+    let question = desk.asked.remove(0);
+    let mut effects = Vec::new();
+    let now = Now {
+        at: desk.now,
+        wall: Millis(0),
     };
-    assert_eq!((conflict.id, conflict.processor), (id, 0));
-    assert_eq!(conflict.state, Some(PaymentStateName::Refused));
-    assert_eq!(desk.dispatcher.standing(desk.now).late_count, 1);
-    assert!(desk.dispatcher.is_quiet());
+    let absent = Input::Asked(question, Found::Absent);
+    desk.dispatcher.handle(now, absent, &mut effects);
+    let [Effect::Submit(id, command)] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    desk.apply(command.clone());
+    let not_answered = Err(ledger::Unavailable::Timeout);
+    desk.tell(Input::Outcome(*id, not_answered));
+    desk.tick(20);
+    assert_eq!(desk.payment(1).unwrap().attempt, 2);
+    assert!(desk.sent.is_empty(), "{:?}", desk.sent);
+    assert_eq!(desk.asked.len(), 1, "it is asked for first");
+    desk.found(Found::Absent);
+    let again = desk.sent[0];
+    assert_eq!((again.attempt, again.requested_at), (3, first.requested_at));
 }
 
 #[test]

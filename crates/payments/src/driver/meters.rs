@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ledger::{ClaimsLease, PaymentStateName};
 use metrics::{Counter, Gauge, counter, gauge};
 
-use crate::dispatcher::{Conflict, Standing};
+use crate::dispatcher::{Conflict, ConflictKind, Standing};
 use crate::policy::Policy;
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -21,7 +21,6 @@ pub(super) struct Meters {
     claims_lost: Counter,
     processors: Vec<ProcessorMeters>,
     /// So that an operator is told once.
-    conflicts_told: usize,
     orphans_told: usize,
 }
 
@@ -55,7 +54,6 @@ impl Meters {
             processors: processors
                 .map(|(processor, cost)| ProcessorMeters::new(processor.name.as_str(), *cost))
                 .collect(),
-            conflicts_told: 0,
             orphans_told: 0,
         }
     }
@@ -109,7 +107,7 @@ impl Meters {
         self.claims_lost.increment(1);
     }
 
-    /// A processor has a payment that cannot be settled there any more.
+    /// A processor has a payment that cannot be settled there.
     pub(super) fn report(&self, conflict: &Conflict) {
         let id = conflict.id;
         let processor = self.processors.get(conflict.processor);
@@ -117,29 +115,30 @@ impl Meters {
         let state = conflict
             .state
             .map_or("unknown to the ledger", PaymentStateName::as_str);
-        tracing::error!(
-            payment_id = %id, processor, state, attempt = conflict.attempt,
-            requested_at_ms = conflict.requested_at.0, code = "payment_conflict",
-            "payment {id} is recorded by processor {processor}, but it is {state} here and cannot \
-             be settled there: look at both, and have the processor refund it where it was paid twice"
-        );
+        let (attempt, requested_at_ms) = (conflict.attempt, conflict.requested_at.0);
+        match conflict.kind {
+            ConflictKind::Late => tracing::error!(
+                payment_id = %id, processor, state, attempt, requested_at_ms,
+                code = "payment_conflict",
+                "payment {id} is recorded by processor {processor}, but it is {state} here and cannot \
+                 be settled there: look at both, and have the processor refund it where it was paid twice"
+            ),
+            ConflictKind::Amount => tracing::error!(
+                payment_id = %id, processor, state, attempt, requested_at_ms,
+                code = "payment_conflict",
+                "payment {id} is recorded by processor {processor} with another amount: it stays there \
+                 until an operator resolves it"
+            ),
+        }
     }
 
     fn tell_operators(&mut self, standing: &Standing) {
-        if standing.conflicts_count > self.conflicts_told {
-            tracing::error!(
-                payments_count = standing.conflicts_count,
-                code = "payment_conflict",
-                "payments are recorded by their processor with another amount: an operator has to resolve them"
-            );
-        }
         if standing.orphans_count > self.orphans_told {
             tracing::error!(
                 payments_count = standing.orphans_count,
                 "payments were sent to a processor that is not configured any more"
             );
         }
-        self.conflicts_told = standing.conflicts_count;
         self.orphans_told = standing.orphans_count;
     }
 }

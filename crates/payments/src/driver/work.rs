@@ -4,6 +4,7 @@
 //! byte leaves either. A lease that was lost to other nodes takes with it all that was claimed: the
 //! dispatcher begins anew under the next, and hears nothing of what was begun under the one before.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,8 @@ pub(super) struct Driver {
     /// Each processor's name, and how often one node asks for its health.
     polls: Vec<(ProcessorName, Duration)>,
     mailbox: Mailbox,
+    /// Recorded payments that the dispatcher was told of and the ledger does not have as settled yet.
+    settling: HashSet<PaymentId>,
     meters: Meters,
     leases: Leases,
     /// As it was when the dispatcher was last told something.
@@ -124,6 +127,7 @@ impl Driver {
             meters: Meters::new(&config.policy, &costs),
             dispatcher: Dispatcher::new(config.policy),
             mailbox,
+            settling: HashSet::new(),
             lease: ClaimsLease::ALONE,
             look_at: Instant::now(),
             reports: mpsc::unbounded_channel().0,
@@ -142,6 +146,7 @@ impl Driver {
                 tracing::warn!("the claims of this node were over and are lost: it begins anew");
                 self.meters.claims_lost();
                 self.mailbox.settling.clear();
+                self.settling.clear();
                 self.dispatcher = self.dispatcher.anew();
             }
         }
@@ -208,17 +213,33 @@ impl Driver {
     }
 
     fn tell(&mut self, input: Input, effects: &mut Vec<Effect>) {
-        if let Input::Outcome(id, result) = &input {
+        if let Input::Outcome(..) = &input {
             self.outcomes_left = self.outcomes_left.saturating_sub(1);
-            if result.is_ok() {
-                self.mailbox.settling.end(*id);
-            }
         }
+        let recorded = match &input {
+            Input::Answered(request, Answer::Recorded) => Some(request.id),
+            _ => None,
+        };
+        let settled = match &input {
+            Input::Outcome(id, _) | Input::Looked(id, _) | Input::Changed(id) => {
+                self.settling.contains(id).then_some(*id)
+            }
+            _ => None,
+        };
         let now = Now {
             at: self.started.elapsed(),
             wall: Millis(self.clock.now().as_nanos() / 1_000_000),
         };
         self.dispatcher.handle(now, input, effects);
+        // Whatever became of it: a summary waits only for what may still be settled.
+        for id in recorded.into_iter().chain(settled) {
+            if self.dispatcher.is_settling(id) {
+                self.settling.insert(id);
+            } else {
+                self.settling.remove(&id);
+                self.mailbox.settling.end(id);
+            }
+        }
     }
 
     fn carry_out(&mut self, effects: &mut Vec<Effect>) {
@@ -258,10 +279,11 @@ impl Driver {
         let of_payment = self.started + request.lease_until;
         let of_claims = self.lease.until.unwrap_or(of_payment);
         let settling = Arc::clone(&self.mailbox.settling);
+        let lease = settling.lease();
         self.spawn(request.processor, |talk| async move {
             let answer = talk.send(&request, of_payment.min(of_claims)).await;
             if answer == Answer::Recorded {
-                settling.begin(request.id);
+                settling.begin(request.id, lease);
             }
             Input::Answered(request, answer)
         });
@@ -360,3 +382,6 @@ async fn give(engine: &dyn Engine, commands: Vec<Command>) -> Result<Vec<Outcome
     let outcomes = engine.submit(vec![batch], in_time()).await?;
     Ok(outcomes.into_iter().flatten().collect())
 }
+
+#[cfg(test)]
+mod tests;

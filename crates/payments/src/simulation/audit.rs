@@ -1,11 +1,18 @@
 //! What every payment should have come to.
 
+use std::collections::HashMap;
+
 use ledger::{Payment, PaymentId, PaymentState, State, UsedPayment};
 
+use super::node::Life;
 use super::world::{Happening, World};
 
 /// Payments from this one on come when no node is stopped any more, and breakers are open.
 const LATE_FROM: u128 = 72;
+/// How often a payment goes to a processor that never takes it while one process lives: about ten
+/// waits that double, then one try a minute, one more each time that the processor recovers, and what
+/// the other processor has of it.
+const TRIES_MAX: usize = 80;
 /// How many of these may go to a dead processor: what opens a breaker that a restart had closed.
 const LATE_PINNED_MAX: u64 = 5;
 
@@ -27,7 +34,20 @@ impl World {
         let place = (0..self.names.len()).find(is_it);
         place.is_some_and(|place| {
             let processor = &self.processors[place];
-            processor.is_dead || processor.is_stuck(payment.id)
+            // Once it may have been recorded, nothing but a promise ends it.
+            let promises = self.nodes[0].policy.processors[place]
+                .recorded_within
+                .is_some();
+            let never_says = processor.never_takes(payment.id) && !promises;
+            processor.is_dead || processor.is_stuck(payment.id) || never_says
+        })
+    }
+
+    /// Whether no processor ever takes it.
+    fn is_unwanted(&self, payment: &Payment) -> bool {
+        let id = payment.id;
+        self.processors.iter().all(|processor| {
+            processor.is_dead || processor.is_stuck(id) || processor.never_takes(id)
         })
     }
 
@@ -42,7 +62,9 @@ impl World {
                     | Happening::Accept(_)
             )
         });
-        let is_left = |payment: &Payment| payment.state.is_due() && !self.is_stuck(payment);
+        let is_left = |payment: &Payment| {
+            payment.state.is_due() && !self.is_stuck(payment) && !self.is_unwanted(payment)
+        };
         !writes_left && !self.payments().iter().any(is_left)
     }
 
@@ -71,6 +93,7 @@ impl World {
                     let label = (processor, *requested_at) == (name, kept.requested_at);
                     label && (payment.amount, kept.amount) == (amount, amount)
                 }
+                (PaymentState::Accepted, None) => self.is_unwanted(&payment),
                 (PaymentState::Refused { .. }, None) => {
                     self.tally.refused += 1;
                     true
@@ -81,7 +104,7 @@ impl World {
                     self.tally.stuck += u64::from(is_confused);
                     let is_late = id.to_u128() >= LATE_FROM;
                     late_pinned += u64::from(is_late && !is_confused);
-                    self.is_stuck(&payment)
+                    self.is_stuck(&payment) || self.is_unwanted(&payment)
                 }
                 _ => false,
             };
@@ -91,6 +114,17 @@ impl World {
                     "payment {id} of {amount} is {state:?}, and kept as {kept:?}"
                 ));
             }
+        }
+        let mut tries: HashMap<(PaymentId, Life), usize> = HashMap::new();
+        for ((id, _), life) in &self.sent_by {
+            if self.processors.iter().any(|p| p.never_takes(*id)) {
+                *tries.entry((*id, *life)).or_default() += 1;
+            }
+        }
+        if let Some(((id, _), count)) = tries.iter().find(|(_, count)| **count > TRIES_MAX) {
+            return Err(format!(
+                "payment {id} was sent {count} times, and a processor never takes it"
+            ));
         }
         // A dead processor gets what its breaker lets through while it is closed, and nothing after.
         if self.nodes.len() == 1 && late_pinned > LATE_PINNED_MAX {

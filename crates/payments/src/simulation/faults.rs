@@ -30,6 +30,8 @@ pub(crate) enum Bug {
     ProbesOnlyWhenIdle,
     /// The oldest payment finds out whether a processor is back, whatever is known.
     OldestProbes,
+    /// A payment that a processor does not take goes there again at once.
+    NoWaitOfItsOwn,
 }
 
 impl Bug {
@@ -42,6 +44,7 @@ impl Bug {
             Self::ReplayTakenForFresh => Some(Planted::ReplayTakenForFresh),
             Self::ProbesOnlyWhenIdle => Some(Planted::ProbesOnlyWhenIdle),
             Self::OldestProbes => Some(Planted::OldestProbes),
+            Self::NoWaitOfItsOwn => Some(Planted::NoWaitOfItsOwn),
             Self::LeaseUnchecked
             | Self::ClaimsUnchecked
             | Self::RequestedAtRenewed

@@ -43,6 +43,7 @@ pub(crate) struct Tally {
     pub(crate) resolved: u64,
     pub(crate) under_way: u64,
     pub(crate) stuck: u64,
+    pub(crate) never_taken: u64,
     pub(crate) probes: u64,
     pub(crate) reports: u64,
     pub(crate) frozen: u64,

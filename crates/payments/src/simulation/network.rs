@@ -87,6 +87,15 @@ impl World {
         if processor.is_stuck(request.id) {
             return self.respond(life, request, Answer::AlreadyRecorded);
         }
+        if processor.never_takes(request.id) {
+            self.tally.never_taken += 1;
+            let answer = match request.id.to_u128() % 3 {
+                0 => Answer::Misdirected,
+                1 => Answer::NotRecorded(NotRecorded::Failing),
+                _ => Answer::NotRecorded(NotRecorded::NotYet { retry_after: None }),
+            };
+            return self.respond(life, request, answer);
+        }
         if self.chance(self.faults.busy) {
             let retry_after = Some(ms(100));
             let answer = Answer::NotRecorded(NotRecorded::Busy { retry_after });

@@ -8,7 +8,7 @@ use crate::policy::Policy;
 
 /// A node's dispatcher from when it begins until it begins anew: what was begun in one life is
 /// reported in no other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Life {
     pub(super) node: usize,
     pub(super) number: u32,
@@ -61,11 +61,23 @@ impl Node {
         self.lease.is_some_and(|lease| now < lease.until)
     }
 
-    /// Begins anew, in another life.
-    pub(super) fn begin(&mut self) {
+    /// Begins anew after its claims were lost, in another life.
+    pub(super) fn begin_anew(&mut self) {
+        let nothing = Dispatcher::new(self.policy.clone());
+        let dispatcher = std::mem::replace(&mut self.dispatcher, nothing);
+        self.next_life();
+        self.dispatcher = dispatcher.anew();
+    }
+
+    fn next_life(&mut self) {
         self.life.number += 1;
         self.deferred.clear();
         self.next_tick = None;
+    }
+
+    /// The process ends, and another begins, in another life.
+    pub(super) fn begin(&mut self) {
+        self.next_life();
         let planted = self.dispatcher.planted;
         self.dispatcher = Dispatcher::new(self.policy.clone());
         self.dispatcher.planted = planted;

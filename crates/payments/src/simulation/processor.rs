@@ -23,6 +23,8 @@ pub(super) struct Processor {
     pub(super) down: Range<Duration>,
     /// It says of one payment in thirteen that it is recorded, for ever, and does not have it.
     pub(super) is_confused: bool,
+    /// It does not take one payment in eleven, and says so for ever.
+    pub(super) is_choosy: bool,
     /// What it takes to record a payment.
     pub(super) delay: Duration,
     /// The longest that a late recording may take.
@@ -32,6 +34,11 @@ pub(super) struct Processor {
 impl Processor {
     pub(super) fn is_silent(&self, now: Duration) -> bool {
         self.is_dead || self.down.contains(&now)
+    }
+
+    /// Whether it never takes this payment.
+    pub(super) fn never_takes(&self, id: PaymentId) -> bool {
+        self.is_choosy && id.to_u128() % 11 == 3
     }
 
     /// Whether it never says what became of this payment.

@@ -87,12 +87,14 @@ impl World {
         let processors_count = if rng.random_range(0..4) == 0 { 1 } else { 2 };
         let dead = (rng.random_range(0..6) == 0).then(|| rng.random_range(0..2));
         let is_confused = rng.random_range(0..3) == 0;
+        let choosy = (rng.random_range(0..3) == 0).then(|| rng.random_range(0..2));
         let processors: Vec<Processor> = (0..processors_count)
             .map(|place| Processor {
                 kept: HashMap::new(),
                 is_dead: dead == Some(place) && processors_count > 1,
                 down: outage(&mut rng),
                 is_confused,
+                is_choosy: choosy == Some(place),
                 delay: ms([1, 20, 300][rng.random_range(0..3)]),
                 late_max: ms(rng.random_range(500..6_000)),
             })
@@ -373,7 +375,10 @@ impl World {
             Some(held) if held.number > lease.number => {}
             held => {
                 self.tally.claims_lost += u64::from(held.is_some());
-                node.begin();
+                match held {
+                    Some(_) => node.begin_anew(),
+                    None => node.begin(),
+                }
                 node.lease = Some(lease);
                 let life = node.life;
                 self.at(self.now, Happening::Renew(life));

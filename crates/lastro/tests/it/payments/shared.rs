@@ -107,6 +107,40 @@ async fn a_node_stopped_beyond_its_lease_pays_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_processors_knows_how_long_a_request_may_be_under_way() {
+    let (_postgres, url, mut lab) = start();
+    // Longer than what such a node takes for granted.
+    let config = std::fs::read_to_string(lab.config()).unwrap();
+    let config = config.replace("timeout_ms = 1000", "timeout_ms = 30000");
+    std::fs::write(lab.config(), config).unwrap();
+    lab.processors()[0].set_delay(ms(20_000));
+    let one = lab.serve_over(&url);
+    let arguments = ["--engine", "postgres", "--database-url", &url];
+    let other = LastroProcess::serve(&binary(), &lab.data(), &arguments).unwrap();
+    lab.pay(&one, ms(5_000), 1).await;
+    let id = one_unknown(&mut lab, &other).await;
+    let told = lab.get(&other, &format!("/v1/payments/{id}")).await;
+    let body = serde_json::json!({
+        "resolution": "release", "attempt": told["attempt"], "who": "ana", "why": "too soon",
+    });
+    let resolve = format!("{}/v1/payments/{id}/resolve", other.url());
+    let resolved = reqwest::Client::new()
+        .post(resolve)
+        .json(&body)
+        .send()
+        .await;
+    let problem: Value = resolved.unwrap().json().await.unwrap();
+    assert_eq!(problem["code"], "payment_under_way", "{problem}");
+    let until: jiff::Timestamp = problem["until"].as_str().unwrap().parse().unwrap();
+    let sent: jiff::Timestamp = told["timestamp"].as_str().unwrap().parse().unwrap();
+    // The request's timeout of 30 s, and 5 s.
+    let lease = jiff::SignedDuration::from_secs(35);
+    assert_eq!(until.duration_since(sent), lease, "{problem}");
+    one.kill();
+    assert!(other.stop().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_killed_during_dispatch_pays_nothing_twice_and_loses_nothing() {
     let (mut postgres, url, mut lab) = start();
     lab.processors()[0].set_delay(ms(20));

@@ -1,0 +1,125 @@
+//! What only an operator can mend: a processor has a payment that cannot be settled there.
+//!
+//! Each is reported once, and kept for as long as there is room.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use ledger::{Millis, PaymentId, PaymentStateName, Timestamp};
+
+use super::payment::{Pin, Proof, Stage};
+use super::{Dispatcher, Effect};
+
+/// How many are kept; the oldest go first.
+const KEPT_MAX: usize = 1_000;
+
+/// A processor has a payment that cannot be settled there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conflict {
+    /// The payment.
+    pub id: PaymentId,
+    /// The processor's place in the policy.
+    pub processor: usize,
+    /// The attempt that it recorded; 0 where it is not known.
+    pub attempt: u32,
+    /// The time under which the processor has it.
+    pub requested_at: Millis,
+    /// The state of the payment in the ledger; `None` where that has no such payment.
+    pub state: Option<PaymentStateName>,
+    /// When the payment was accepted, where that is known.
+    pub accepted_at: Option<Timestamp>,
+    /// What is wrong.
+    pub kind: ConflictKind,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConflictKind {
+    /// The payment has ended in another way meanwhile, or is with another processor.
+    Late,
+    /// The processor has it with another amount.
+    Amount,
+}
+
+/// The newest conflicts, one for each payment and processor.
+#[derive(Debug, Default)]
+pub(super) struct Conflicts {
+    kept: BTreeMap<(PaymentId, usize), Conflict>,
+    in_order: VecDeque<(PaymentId, usize)>,
+}
+
+impl Conflicts {
+    /// Keeps one; `false` where it was there.
+    fn keep(&mut self, conflict: Conflict) -> bool {
+        let key = (conflict.id, conflict.processor);
+        if self.kept.contains_key(&key) {
+            return false;
+        }
+        if self.in_order.len() >= KEPT_MAX
+            && let Some(oldest) = self.in_order.pop_front()
+        {
+            self.kept.remove(&oldest);
+        }
+        self.in_order.push_back(key);
+        self.kept.insert(key, conflict);
+        true
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Conflict> {
+        self.kept.values()
+    }
+}
+
+impl Dispatcher {
+    /// A processor has recorded a payment that is elsewhere, or has ended: an operator is told, once.
+    pub(super) fn report(
+        &mut self,
+        id: PaymentId,
+        proof: Proof,
+        state: Option<PaymentStateName>,
+        accepted_at: Option<Timestamp>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let held = self.held.get(&id).map(|held| held.place.accepted_at);
+        let conflict = Conflict {
+            id,
+            processor: proof.processor,
+            attempt: proof.attempt,
+            requested_at: proof.requested_at,
+            state,
+            accepted_at: accepted_at.or(held),
+            kind: ConflictKind::Late,
+        };
+        if self.conflicts.keep(conflict) {
+            self.late_count += 1;
+            effects.push(Effect::Report(conflict));
+        }
+    }
+
+    /// The processor that a payment is bound to has it with another amount: it stays there until an
+    /// operator resolves it.
+    pub(super) fn conflict(
+        &mut self,
+        id: PaymentId,
+        pin: Pin,
+        requested_at: Millis,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(held) = self.held.get_mut(&id) else {
+            return;
+        };
+        held.stage = Stage::Conflict(pin);
+        self.conflicts_count += 1;
+        let conflict = Conflict {
+            id,
+            processor: pin.processor,
+            attempt: held.attempt,
+            requested_at,
+            state: Some(PaymentStateName::Sent),
+            accepted_at: Some(held.place.accepted_at),
+            kind: ConflictKind::Amount,
+        };
+        if self.conflicts.keep(conflict) {
+            effects.push(Effect::Report(conflict));
+        }
+    }
+}
