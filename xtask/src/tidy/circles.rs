@@ -20,7 +20,6 @@ const NOT_YET: &[&str] = &[
     "crates/engine-postgres/",
     "crates/engine-write-behind/",
     "crates/lastro/",
-    "crates/ledger/",
     "crates/payments/",
     "crates/server/",
 ];

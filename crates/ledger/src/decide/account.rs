@@ -2,7 +2,7 @@
 
 use crate::account::Account;
 use crate::command::{Command, OpenAccount};
-use crate::decide::{Decision, replay};
+use crate::decide::decision::{Decision, replay};
 use crate::event::Event;
 use crate::id::AccountId;
 use crate::money::{AMOUNT_MAX, Limit};

@@ -9,6 +9,7 @@
 //! the first outcome is returned for as long as the ledger lives.
 
 mod account;
+mod decision;
 mod payment;
 mod pending;
 mod transfer;
@@ -16,25 +17,13 @@ mod transfer;
 #[cfg(test)]
 mod tests;
 
-use crate::command::{Command, Field};
-use crate::event::Event;
-use crate::money::AMOUNT_MAX;
-use crate::outcome::{Outcome, Record, Refusal};
+use crate::command::Command;
+use crate::outcome::Refusal;
 use crate::state::State;
-use crate::text::{is_description, is_kept_description};
 use crate::time::Timestamp;
 
-/// What was decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    /// A new fact: a record, or a refusal that is remembered under the command's id.
-    Event(Event),
-    /// The first outcome under this id again.
-    Exists(Outcome),
-    /// Refused without a trace: the command is malformed, its id was used with other content, or
-    /// it has no id to be remembered under.
-    Refused(Refusal),
-}
+pub use decision::Decision;
+use decision::{check_amount, check_description};
 
 /// Decides one command upon the state, at `now`. `now` is later than every event before.
 ///
@@ -146,56 +135,5 @@ pub fn check_content(command: &Command) -> Result<(), Refusal> {
         | Command::ReleasePayment { .. }
         | Command::RefusePayment { .. }
         | Command::PurgePayments => Ok(()),
-    }
-}
-
-/// A refusal upon the state: remembered under the command's id.
-const fn remember(command: Command, refusal: Refusal, timestamp: Timestamp) -> Decision {
-    Decision::Event(Event::Refused {
-        command,
-        refusal,
-        timestamp,
-    })
-}
-
-/// The first outcome, if the command is the one it was decided from.
-fn replay(
-    first_command: Option<Command>,
-    command: &Command,
-    first: Result<Record, Refusal>,
-) -> Decision {
-    let difference = match first_command {
-        Some(first_command) => first_command.first_difference(command),
-        None => Some(Field::Kind),
-    };
-    match difference {
-        None => Decision::Exists(Outcome::exists(first)),
-        Some(field) => Decision::Refused(Refusal::ExistsWithDifferent(field)),
-    }
-}
-
-fn check_amount(amount: u64) -> Result<(), Refusal> {
-    if (1..=AMOUNT_MAX).contains(&amount) {
-        Ok(())
-    } else {
-        Err(Refusal::AmountOutOfRange { amount })
-    }
-}
-
-/// Of a text that may have been recorded before.
-fn check_kept_description(description: &str) -> Result<(), Refusal> {
-    if is_kept_description(description) {
-        Ok(())
-    } else {
-        Err(Refusal::DescriptionInvalid)
-    }
-}
-
-/// Of a text that is to be recorded.
-fn check_description(description: &str) -> Result<(), Refusal> {
-    if is_description(description) {
-        Ok(())
-    } else {
-        Err(Refusal::DescriptionInvalid)
     }
 }

@@ -5,10 +5,10 @@
 
 use crate::command::{AcceptPayment, Command, Field};
 use crate::currency::Currency;
-use crate::decide::transfer::{check_funds, check_open, find, is_free, set_after};
-use crate::decide::{
+use crate::decide::decision::{
     Decision, check_amount, check_description, check_kept_description, remember, replay,
 };
+use crate::decide::transfer::{check_funds, check_open, find, is_free, set_after};
 use crate::event::Event;
 use crate::id::{AccountId, PaymentId, ProcessorName, TransferId};
 use crate::outcome::{Outcome, Record, Refusal};

@@ -1,8 +1,8 @@
 //! Ends of pending transfers: post, void, expire.
 
 use crate::command::Command;
+use crate::decide::decision::{Decision, remember};
 use crate::decide::transfer::{find, replay_transfer, set_after};
-use crate::decide::{Decision, remember};
 use crate::event::Event;
 use crate::id::TransferId;
 use crate::outcome::Refusal;

@@ -2,7 +2,7 @@
 
 use crate::account::{Account, Movement};
 use crate::command::{Command, Field, MoveMoney};
-use crate::decide::{
+use crate::decide::decision::{
     Decision, check_amount, check_description, check_kept_description, remember, replay,
 };
 use crate::event::Event;
