@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use ledger::{Batch, Outcome, Unavailable};
+use stdx::ErrorChain;
 
 use crate::apply::apply;
 use crate::durability::{Durability, Watched};
 use crate::error::Failure;
 use crate::keys::Keys;
+use crate::lease::{Lease, Pool};
 use crate::load::{EXPIRED_MAX, load};
 use crate::metrics;
-use crate::pool::{Lease, Pool};
 use crate::rows::Rows;
 use crate::snapshot::Snapshot;
 use crate::write::write_and_commit;
@@ -149,10 +150,10 @@ impl Store {
                 failure => failure.is_passing(),
             };
             if !again || Instant::now() + pause >= deadline {
-                tracing::warn!(error = %Chain(&failure), "a call was not answered");
+                tracing::warn!(error = %ErrorChain(&failure), "a call was not answered");
                 return Err(unavailable(failure.unavailable(), may_be_committed));
             }
-            tracing::debug!(error = %Chain(&failure), "an attempt failed; another one is made");
+            tracing::debug!(error = %ErrorChain(&failure), "an attempt failed; another one is made");
             metrics::retry(&failure);
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(pause_max);
@@ -223,19 +224,4 @@ async fn end(lease: Lease, statement: &str, deadline: Instant) -> Result<(), Fai
     let committed = lease.committed();
     lease.done();
     committed
-}
-
-/// An error with its causes.
-pub(crate) struct Chain<'a>(pub(crate) &'a Failure);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = std::error::Error::source(self.0);
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
-    }
 }

@@ -20,15 +20,16 @@ use ledger::{
     Unavailable, UsedPayment,
 };
 use parking_lot::Mutex;
+use stdx::ErrorChain;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use crate::call::{Chain, Store};
+use crate::call::Store;
 use crate::codec::{time, used_payment, uuid};
 use crate::connect::Session;
 use crate::error::Failure;
-use crate::pool::Lease as Connection;
+use crate::lease::Lease as Connection;
 
 /// How many leases that are over are ended at a time, and how long that may take.
 const ENDED_MAX: i64 = 8;
@@ -365,7 +366,7 @@ async fn in_time<T>(
         .await
         .unwrap_or(Err(Failure::Late))
         .map_err(|failure| {
-            tracing::debug!(error = %Chain(&failure), "claims of payments wait");
+            tracing::debug!(error = %ErrorChain(&failure), "claims of payments wait");
             failure.unavailable()
         })
 }

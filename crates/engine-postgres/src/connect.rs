@@ -16,7 +16,7 @@ use std::time::Duration;
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
 use futures_util::future::{poll_fn, try_join_all};
-use stdx::Throttle;
+use stdx::{ErrorChain, Throttle};
 use tokio_postgres::config::{Host, LoadBalanceHosts, TargetSessionAttrs};
 use tokio_postgres::error::{DbError, Severity, SqlState};
 use tokio_postgres::tls::MakeTlsConnect;
@@ -26,7 +26,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::address::{Address, Endpoint};
 use crate::error::{ConnectError, OpenError};
 use crate::known::Known;
-use crate::pool::Options;
+use crate::options::Options;
 use crate::settings::{Read, Settings};
 
 /// How long a connection that is doubted may take to show that its server is there.
@@ -234,7 +234,7 @@ impl Connector {
                 Err(failure) => {
                     let place = endpoints[index].place();
                     if let Some(held_back) = self.warnings.pass() {
-                        let error = chain(&failure);
+                        let error = ErrorChain(&failure).to_string();
                         tracing::warn!(place, error, held_back, "no connection to the database");
                     }
                     failures.push((place, failure));
@@ -366,15 +366,4 @@ impl managed::Manager for Connector {
 fn random() -> usize {
     let number = RandomState::new().hash_one(0) & u64::from(u32::MAX);
     usize::try_from(number).unwrap_or(0)
-}
-
-/// An error with its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text += &format!(": {error}");
-        source = error.source();
-    }
-    text
 }

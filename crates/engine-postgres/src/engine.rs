@@ -19,7 +19,8 @@ use crate::expiry;
 use crate::metrics::Metrics;
 use crate::migrate::{self, Migrated};
 use crate::open::OpenedFor;
-use crate::pool::{Options, connect};
+use crate::options::Options;
+use crate::pool::connect;
 use crate::queue::{Answered, Calls, Queue};
 
 /// The rules over PostgreSQL. Any number of nodes may share one database.

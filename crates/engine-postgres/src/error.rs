@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use deadpool::managed::PoolError;
 use ledger::Unavailable;
+use stdx::ErrorChain;
 use tokio_postgres::error::SqlState;
-
-use crate::connect::chain;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +49,7 @@ pub enum ConnectError {
 fn each(failures: &[(String, ConnectError)]) -> String {
     let each = failures
         .iter()
-        .map(|(place, failure)| format!("{place}: {}", chain(failure)));
+        .map(|(place, failure)| format!("{place}: {}", ErrorChain(failure)));
     each.collect::<Vec<_>>().join("; ")
 }
 

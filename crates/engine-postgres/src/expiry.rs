@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::try_join;
 use ledger::{Batch, Command, TransferId, Unavailable};
+use stdx::ErrorChain;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use crate::call::{Chain, Store};
+use crate::call::Store;
 use crate::codec::uuid;
 use crate::durability::{self, Durability};
 use crate::error::Failure;
+use crate::lease::Lease;
 use crate::load::EXPIRED_MAX;
-use crate::pool::Lease;
 
 /// How long between two looks.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -43,7 +44,7 @@ pub(crate) async fn run(store: Store) {
         let expired = expire(&store, &mut damaged).await;
         store.answers.store(expired.is_ok(), Ordering::Relaxed);
         if let Err(failure) = expired {
-            tracing::debug!(error = %Chain(&failure), "due expiries wait");
+            tracing::debug!(error = %ErrorChain(&failure), "due expiries wait");
         }
     }
 }

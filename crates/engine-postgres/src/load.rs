@@ -20,7 +20,7 @@ use crate::connect::Session;
 use crate::error::Failure;
 use crate::keys::Keys;
 use crate::known::Known;
-use crate::pool::Lease;
+use crate::lease::Lease;
 use crate::snapshot::Snapshot;
 
 const LOCK_PAYMENTS: &str = "

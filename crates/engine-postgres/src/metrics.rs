@@ -7,7 +7,7 @@ use metrics::{describe_counter, describe_gauge, describe_histogram};
 use tokio_postgres::error::SqlState;
 
 use crate::error::Failure;
-use crate::pool::Pool;
+use crate::lease::Pool;
 
 /// Handles that are looked up once.
 pub(crate) struct Metrics {

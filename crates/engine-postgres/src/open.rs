@@ -7,7 +7,8 @@ use crate::call::Store;
 use crate::connect::{Connector, Session};
 use crate::error::{ConnectError, OpenError};
 use crate::migrate;
-use crate::pool::{Options, pool};
+use crate::options::Options;
+use crate::pool::pool;
 use crate::rights;
 
 /// What the tables are opened for.

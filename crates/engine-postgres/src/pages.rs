@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::codec::{account_id, limited_account, total, unlimited_account, used_transfer, uuid};
 use crate::error::Failure;
-use crate::pool::Lease;
+use crate::lease::Lease;
 use crate::tables::Tables;
 
 const ACCOUNTS: &str = "

@@ -3,7 +3,9 @@
 use testkit::servers::Postgres;
 use tokio_postgres::SimpleQueryMessage;
 
-use crate::pool::{Lease, Options, connect, pool};
+use crate::lease::Lease;
+use crate::options::Options;
+use crate::pool::{connect, pool};
 use crate::{claims, expiry, load, migrate, read};
 
 /// Accounts with many entries, unlimited ones, used ids, payments.

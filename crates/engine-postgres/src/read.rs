@@ -8,16 +8,17 @@ use ledger::{
     Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedBatch, UsedPayment,
     UsedTransfer,
 };
+use stdx::ErrorChain;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use crate::call::{Chain, Store};
+use crate::call::Store;
 use crate::codec::{
     account_columns, account_id, limited_account, resolution, stripe_columns, time, timestamp,
     total, unlimited_account, used_batch, used_payment, used_transfer, uuid,
 };
 use crate::error::Failure;
-use crate::pool::Lease;
+use crate::lease::Lease;
 use crate::sums::Window;
 
 /// How long to wait before a read is tried again.
@@ -340,7 +341,7 @@ impl Store {
                 self.pool.manager().doubt.retire();
             }
             if !failure.is_passing() || Instant::now() + PAUSE >= deadline {
-                tracing::warn!(error = %Chain(&failure), "a read was not answered");
+                tracing::warn!(error = %ErrorChain(&failure), "a read was not answered");
                 return Err(failure.unavailable());
             }
             tokio::time::sleep(PAUSE).await;

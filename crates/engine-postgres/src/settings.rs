@@ -9,7 +9,7 @@ use tokio_postgres::SimpleQueryMessage;
 
 use crate::durability::Durability;
 use crate::error::ConnectError;
-use crate::pool::Options;
+use crate::options::Options;
 
 /// How often the server looks whether a node that is being worked for is still there.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);

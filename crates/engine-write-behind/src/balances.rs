@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use engine_postgres::{Failure, Lease, Tables, write_balances};
+use stdx::ErrorChain;
 
-use crate::error::Chain;
 use crate::pace::Pace;
 use crate::positions::{self, Role};
 use crate::record::decode_all;
@@ -30,7 +30,7 @@ pub(crate) async fn run(tables: Tables) {
             if positions::is_late(&failure) {
                 pace.late();
             }
-            tracing::warn!(error = %Chain(&failure), "the balances in the database wait");
+            tracing::warn!(error = %ErrorChain(&failure), "the balances in the database wait");
         }
         tokio::time::sleep(RETRY).await;
     }

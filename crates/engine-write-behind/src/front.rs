@@ -9,13 +9,14 @@ use futures_util::future::try_join_all;
 use ledger::{Batch, Unavailable};
 use parking_lot::Mutex;
 use redis::Value;
+use stdx::ErrorChain;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::call::{Checked, Unknown, decode, encode};
 use crate::compare::{Agreed, Dropped, Newest};
 use crate::engine::Options;
-use crate::error::{Chain, Damaged, OpenError, Trouble};
+use crate::error::{Damaged, OpenError, Trouble};
 use crate::guard::Guard;
 use crate::link::{Link, Reply, bytes};
 use crate::nodes::Place;
@@ -326,7 +327,7 @@ impl Front {
                 trouble => trouble.is_passing(),
             };
             if !again || Instant::now() + pause >= deadline {
-                tracing::warn!(error = %Chain(&trouble), "a call was not answered");
+                tracing::warn!(error = %ErrorChain(&trouble), "a call was not answered");
                 return Err(unknown_if(may_be_applied, trouble.unavailable()));
             }
             tokio::time::sleep(pause).await;

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use engine_postgres::Failure;
 use ledger::Unavailable;
+use stdx::ErrorChain;
 
 use crate::call::{Checked, encode};
 use crate::compare::still_agree;
-use crate::error::{Chain, OpenError, Trouble};
+use crate::error::{OpenError, Trouble};
 use crate::front::{Era, Front};
 use crate::guard::Condition;
 use crate::link::{Function, done, number};
@@ -72,19 +73,19 @@ pub(crate) async fn run(front: Weak<Front>) {
             // Neither waits for the other.
             let settings = async {
                 if looks_at_settings && let Err(error) = front.look_again().await {
-                    tracing::debug!(error = %Chain(&error), "Redis' settings are wrong or not known");
+                    tracing::debug!(error = %ErrorChain(&error), "Redis' settings are wrong or not known");
                 }
             };
             let (looked, ()) = tokio::join!(look(&front, &era), settings);
             front.guard.note(match &looked {
                 Ok(()) => Condition::Ready,
                 Err(trouble) => {
-                    Condition::refuses(trouble.unavailable(), Chain(trouble).to_string())
+                    Condition::refuses(trouble.unavailable(), ErrorChain(trouble).to_string())
                 }
             });
             if looked.is_ok() && compared.elapsed() >= COMPARED_EVERY {
                 if let Err(error) = compare_again(&front, &era).await {
-                    tracing::debug!(error = %Chain(&error), "the stores were not compared");
+                    tracing::debug!(error = %ErrorChain(&error), "the stores were not compared");
                 }
                 compared = Instant::now();
             }
@@ -95,7 +96,7 @@ pub(crate) async fn run(front: Weak<Front>) {
                     front.begin(agreed);
                 }
                 Err(error) => {
-                    let why = format!("the ledger cannot go on: {}", Chain(&error));
+                    let why = format!("the ledger cannot go on: {}", ErrorChain(&error));
                     let code = Unavailable::LedgerUnavailable;
                     front.guard.note(Condition::refuses(code, why));
                     let has_taken = front.has_taken.load(Ordering::Relaxed);

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use engine_postgres::{Failure, Lease, write_history};
 use ledger::{AccountId, Event, Timestamp, Transfer, TransferKind};
 use redis::{Cmd, Value};
+use stdx::ErrorChain;
 
 use crate::call::{batch_key, transfer_key};
 use crate::compare::{Stores, is_agreed};
 use crate::error::OpenError;
-use crate::error::{Chain, Damaged, Trouble};
+use crate::error::{Damaged, Trouble};
 use crate::filter::Hash;
 use crate::front::{Era, Front};
 use crate::link::{Function, bytes, done, number};
@@ -82,7 +83,7 @@ pub(crate) async fn run(front: Arc<Front>) {
             if stop.is_late() {
                 pace.late();
             }
-            tracing::warn!(error = %Chain(&stop), "what is answered waits to be persisted");
+            tracing::warn!(error = %ErrorChain(&stop), "what is answered waits to be persisted");
         }
         tokio::time::sleep(RETRY).await;
     }

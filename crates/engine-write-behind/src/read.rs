@@ -10,10 +10,11 @@ use ledger::{
     Timestamp, TransferId, Unavailable, UsedTransfer,
 };
 use redis::{Cmd, Value};
+use stdx::ErrorChain;
 
 use crate::account::Kept;
 use crate::call::transfer_name;
-use crate::error::{Chain, Damaged, Trouble};
+use crate::error::{Damaged, Trouble};
 use crate::front::Front;
 use crate::link::{Function, Reply, bytes, number};
 use crate::moment::Moment;
@@ -147,7 +148,7 @@ impl Front {
                 Err(trouble) => trouble,
             };
             if !trouble.is_passing() || Instant::now() + PAUSE >= deadline {
-                tracing::warn!(error = %Chain(&trouble), "a read was not answered");
+                tracing::warn!(error = %ErrorChain(&trouble), "a read was not answered");
                 return Err(trouble.unavailable());
             }
             tokio::time::sleep(PAUSE).await;

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use engine_postgres::{Failure, Lease};
 use redis::{Cmd, Value};
+use stdx::ErrorChain;
 
 use crate::bytes::Bytes;
 use crate::compare::{Agreed, History, Mark, Stores, compare};
-use crate::error::{Chain, Damaged, OpenError, Trouble};
+use crate::error::{Damaged, OpenError, Trouble};
 use crate::front::Front;
 use crate::link::{Function, bytes, done};
 use crate::nodes;
@@ -77,7 +78,7 @@ async fn go_on_with_none(front: &Front) {
     match tokio::time::timeout(LEAVE_BOUND, left).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            tracing::debug!(error = %Chain(&error), "other nodes are not told that this one stopped");
+            tracing::debug!(error = %ErrorChain(&error), "other nodes are not told that this one stopped");
         }
         Err(_) => tracing::debug!("other nodes are not told in time that this one stopped"),
     }

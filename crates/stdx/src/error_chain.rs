@@ -1,25 +1,28 @@
 //! An error and its causes on one line.
 
 use std::error::Error;
-use std::fmt::Write;
+use std::fmt;
 
-/// The error's text and that of each of its causes, the outermost first, with `: ` between them.
-#[must_use]
-pub fn error_chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        // Writing into a string cannot fail.
-        let _ = write!(text, ": {cause}");
-        source = cause.source();
+/// Shows the error's text and that of each of its causes, the outermost first, with `: ` between
+/// them.
+#[derive(Clone, Copy)]
+pub struct ErrorChain<'a>(pub &'a dyn Error);
+
+impl fmt::Display for ErrorChain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
     }
-    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fmt;
 
     #[derive(Debug)]
     struct Layer(&'static str, Option<Box<Layer>>);
@@ -42,7 +45,7 @@ mod tests {
         let file = Layer("cannot write the file", Some(Box::new(disk)));
         let whole = Layer("cannot start", Some(Box::new(file)));
         assert_eq!(
-            error_chain(&whole),
+            ErrorChain(&whole).to_string(),
             "cannot start: cannot write the file: the disk is full"
         );
     }

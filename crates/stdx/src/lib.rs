@@ -8,7 +8,7 @@
 //! | [`Throttle`] | a warning that may come in floods |
 //! | [`BackOff`] | pauses between attempts, which grow |
 //! | [`ByteBound`] | a bound on the bytes that wait in a queue |
-//! | [`error_chain`] | an error and its causes on one line |
+//! | [`ErrorChain`] | an error and its causes on one line |
 
 mod back_off;
 mod byte_bound;
@@ -19,6 +19,6 @@ mod throttle;
 
 pub use back_off::BackOff;
 pub use byte_bound::ByteBound;
-pub use error_chain::error_chain;
+pub use error_chain::ErrorChain;
 pub use stop_on_panic::StopOnPanic;
 pub use throttle::Throttle;

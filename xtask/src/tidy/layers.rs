@@ -18,7 +18,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine-embedded", &["ledger", "journal", "stdx"]),
     ("engine-postgres", &["ledger", "stdx"]),
     // What it persists is the ledger of `engine-postgres`: its tables, its reads.
-    ("engine-write-behind", &["ledger", "engine-postgres"]),
+    (
+        "engine-write-behind",
+        &["ledger", "engine-postgres", "stdx"],
+    ),
     ("engine-remote", &["ledger", "proto", "stdx"]),
     ("outbox", &["ledger", "journal", "stdx"]),
     ("payments", &["ledger", "stdx"]),

@@ -14,6 +14,7 @@
 
 mod accounts;
 mod batches;
+mod finding;
 mod findings;
 mod pages;
 mod payments;
@@ -22,30 +23,17 @@ mod stripes;
 mod transfers;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use ledger::{Account, AccountId, Currency};
 use tokio_postgres::{IsolationLevel, Transaction};
 
 use crate::error::OpenError;
 use crate::migrate;
-use crate::pool::{Options, connect_to_verify};
+use crate::options::Options;
+use crate::pool::connect_to_verify;
 use findings::Findings;
 
-/// Something that breaks a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// The row, or what it is about.
-    pub place: String,
-    /// What is wrong.
-    pub what: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.what)
-    }
-}
+pub use finding::Finding;
 
 /// What is in the database, counted and checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
