@@ -146,9 +146,17 @@ fn nothing_is_answered_before_the_first_rewrite_has_ended() {
         // Switched off and on it is a first one again.
         command(&["CONFIG", "SET", "appendonly", "no"]);
         command(&["CONFIG", "SET", "appendonly", "yes"]);
-        let (_, why) = why_not(&engine).await;
-        assert!(why.contains("aof_rewrite_in_progress"), "{why}");
+        wait_for_rewrite(&engine).await;
     });
+}
+
+/// A look in between may have found the file switched off.
+async fn wait_for_rewrite(engine: &WriteBehindEngine) {
+    wait_for("the rewrite to be told", || match engine.condition() {
+        Condition::Refuses { why, .. } => why.contains("aof_rewrite_in_progress"),
+        Condition::Ready => false,
+    })
+    .await;
 }
 
 #[test]
@@ -225,11 +233,7 @@ fn a_first_rewrite_is_noticed_by_the_first_look_that_finds_it() {
         assert!(why.contains("appendonly"), "{why}");
         command(&["CONFIG", "SET", "appendonly", "yes"]);
         let before = looks(&redis);
-        wait_for("the rewrite to be told", || match engine.condition() {
-            Condition::Refuses { why, .. } => why.contains("aof_rewrite_in_progress"),
-            Condition::Ready => false,
-        })
-        .await;
+        wait_for_rewrite(&engine).await;
         let looks = looks(&redis) - before;
         assert!(looks <= 3, "it took {looks} looks");
     });
