@@ -19,6 +19,7 @@ mod resolution;
 pub mod submit;
 mod transfer;
 mod unavailable;
+mod unsettled;
 #[expect(
     missing_docs,
     reason = "generated; its documentation is the definition's"

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, Millis, Outcome, Payment,
-    PaymentId, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId,
-    Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, Answer, BalanceAt, Batch, Dispatching, DueQuery, Engine, Millis, Outcome,
+    Payment, PaymentId, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp,
+    TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
 };
 use proto::{Invalid, Message, submit, v1};
 use tokio::sync::Semaphore;
@@ -163,6 +163,15 @@ impl RemoteEngine {
             .map_err(|_| Invalid::Malformed)
             .and_then(read)
             .map_err(|invalid| not_understood(&invalid))
+    }
+}
+
+impl Dispatching for RemoteEngine {
+    fn unsettled(&self, query: UnsettledQuery, deadline: Instant) -> Answer<'_, Vec<Unsettled>> {
+        let question = v1::ListUnsettledPaymentsRequest::from(&query);
+        let read = v1::ListUnsettledPaymentsResponse::read;
+        let path = "/lastro.v1.Ledger/ListUnsettledPayments";
+        Box::pin(self.read(path, question, deadline, read))
     }
 }
 

@@ -34,6 +34,7 @@ mod state;
 mod text;
 mod time;
 mod transfer;
+mod unsettled;
 
 pub use account::{Account, Movement};
 pub use batch::{
@@ -67,3 +68,7 @@ pub use state::{State, StateMut, UsedBatch, UsedPayment, UsedTransfer, evolve};
 pub use text::{DESCRIPTION_LENGTH_MAX, InvalidNote, Note, is_description, is_kept_description};
 pub use time::{Clock, Millis, Ticker, Timestamp};
 pub use transfer::{After, Entry, PendingState, Transfer, TransferKind};
+pub use unsettled::{
+    Dispatching, LAST_ANSWER_CHARS_MAX, LastAnswer, UNSETTLED_PAGE_MAX, Unsettled, UnsettledPlace,
+    UnsettledQuery, UnsettledState,
+};

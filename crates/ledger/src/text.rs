@@ -41,6 +41,15 @@ const fn is_harmless(character: char) -> bool {
     !(is_bidirectional_control || is_separator || is_no_character)
 }
 
+/// The character as it may be shown wherever it comes from.
+pub(crate) fn harmless_char(character: char) -> char {
+    if character.is_control() || !is_harmless(character) {
+        '\u{fffd}'
+    } else {
+        character
+    }
+}
+
 /// Neither blank nor without a shape of its own.
 fn is_visible(character: char) -> bool {
     let has_no_shape = matches!(

@@ -22,7 +22,7 @@ mod simulation;
 pub use answer::{Answer, Definite, Found, NotRecorded, classify};
 pub use decimal::{decimal_text, minor_units};
 pub use dispatcher::{
-    Conflict, ConflictKind, Dispatcher, Effect, Input, Now, ProcessorStanding, Question,
+    Conflict, ConflictKind, Dispatcher, Effect, Input, Now, ProcessorStanding, Question, Seen,
     SendRequest, Standing,
 };
 pub use driver::{

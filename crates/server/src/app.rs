@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use ledger::{Clock, Engine};
+use ledger::{Clock, Dispatching, Engine};
 use outbox::Operations;
 
 use crate::call::Call;
@@ -22,6 +22,8 @@ pub struct App {
     pub engine: Arc<dyn Engine>,
     /// Where operations are left to be applied later; `None` where none are taken.
     pub operations: Option<Arc<dyn Operations>>,
+    /// Where payments are dispatched, as far as this process can ask; `None` where none are.
+    pub dispatching: Option<Arc<dyn Dispatching>>,
     /// Where the time of answers comes from; the ledger's records carry the engine's own.
     pub clock: Arc<dyn Clock>,
     /// What `/readyz` says.
@@ -114,6 +116,10 @@ impl App {
             .route(
                 "/purge-payments",
                 post_route(Route::PURGE_PAYMENTS, challenge_2025::purge),
+            )
+            .route(
+                "/v1/payments",
+                get_route(Route::UNSETTLED_PAYMENTS, v1::unsettled_payments),
             )
             .route(
                 "/v1/payments/{id}",

@@ -7,7 +7,7 @@ use axum::body::Body;
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, Command, Engine, Millis, Outcome, PaymentId,
     ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
-    UsedPayment, UsedTransfer,
+    Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
 };
 
 use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations};
@@ -169,6 +169,19 @@ impl Call {
     pub(crate) async fn resolutions(&self, id: PaymentId) -> Result<Vec<Resolution>, Problem> {
         self.look(|engine, deadline| engine.resolutions(id, deadline))
             .await
+    }
+
+    /// What is known of payments where they are dispatched.
+    pub(crate) async fn unsettled(&self, query: UnsettledQuery) -> Result<Vec<Unsettled>, Problem> {
+        let Some(dispatching) = &self.shared.app.dispatching else {
+            return Err(Problem::of_read(Unavailable::NotSupported));
+        };
+        let deadline = self.engine_deadline();
+        let answer = dispatching.unsettled(query, deadline);
+        let answer = tokio::time::timeout_at(deadline.into(), answer).await;
+        answer
+            .unwrap_or(Err(Unavailable::Timeout))
+            .map_err(Problem::of_read)
     }
 
     pub(crate) async fn payments_summary(

@@ -56,6 +56,7 @@ routes! {
     BATCHES = "/v1/batches";
     OPERATIONS = "/v1/operations";
     OPERATION = "/v1/operations/{id}";
+    UNSETTLED_PAYMENTS = "/v1/payments";
     PAYMENT = "/v1/payments/{id}";
     RESOLVE_PAYMENT = "/v1/payments/{id}/resolve";
     HEALTH = "/healthz";

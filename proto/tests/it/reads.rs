@@ -1,8 +1,8 @@
 //! The questions and answers of the reads come back as they were.
 
 use ledger::{
-    DueQuery, Event, Millis, Payment, ProcessorName, ProcessorSummary, State, StatementQuery,
-    Timestamp,
+    DueQuery, Event, LastAnswer, Millis, Payment, PaymentId, ProcessorName, ProcessorSummary,
+    State, StatementQuery, Timestamp, Unsettled, UnsettledPlace, UnsettledQuery, UnsettledState,
 };
 use proto::{Message, v1};
 
@@ -100,6 +100,63 @@ fn used_ids_and_payments() {
     }
     let message = v1::ListPaymentsDueResponse::from(&*due);
     assert_eq!(carried(&message).read().unwrap(), due);
+}
+
+#[test]
+fn what_is_known_of_payments_on_their_way() {
+    let place = UnsettledPlace {
+        accepted_at: Timestamp::from_nanos(7),
+        id: PaymentId::from_u128(1 << 77),
+        ordinal: 63,
+    };
+    for (id, after) in [(None, Some(place)), (Some(place.id), None)] {
+        let query = UnsettledQuery {
+            id,
+            conflicts_only: after.is_some(),
+            after,
+            limit: 100,
+        };
+        let message = v1::ListUnsettledPaymentsRequest::from(&query);
+        assert_eq!(carried(&message).read().unwrap(), query);
+    }
+    let states = [
+        UnsettledState::Waiting,
+        UnsettledState::UnderWay,
+        UnsettledState::Unknown,
+        UnsettledState::OtherAmount,
+        UnsettledState::RecordedElsewhere,
+    ];
+    let mut unsettled: Vec<Unsettled> = states
+        .map(|state| Unsettled {
+            place,
+            state,
+            processor: None,
+            attempt: 0,
+            unknown_since: None,
+            next_question_at: None,
+            last_answer: None,
+        })
+        .into();
+    unsettled[2] = Unsettled {
+        processor: Some(ProcessorName::new("default").unwrap()),
+        attempt: 3,
+        unknown_since: Some(Timestamp::from_nanos(8)),
+        next_question_at: Some(Timestamp::from_nanos(9)),
+        last_answer: Some(LastAnswer {
+            at: Timestamp::from_nanos(10),
+            was_question: true,
+            status: Some(502),
+            failure: String::new(),
+            body: "<html>".to_owned(),
+        }),
+        ..unsettled[2].clone()
+    };
+    let message = v1::ListUnsettledPaymentsResponse::from(&*unsettled);
+    assert_eq!(carried(&message).read().unwrap(), unsettled);
+    let unknown = v1::ListUnsettledPaymentsResponse {
+        payments: vec![v1::UnsettledPayment::default()],
+    };
+    assert!(carried(&unknown).read().is_err());
 }
 
 #[test]

@@ -54,9 +54,11 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
         mut health,
         durability,
         claims,
+        dispatching,
     } = runtime.block_on(open(&config, &files, &clock))?;
     tell_info(durability);
     let (dispatch, engine) = runtime.block_on(async { dispatch(&config, engine, claims, &clock) });
+    let dispatching = dispatch.as_ref().map(Dispatch::watch).or(dispatching);
     let mut outbox = None;
     if let Some(outbox_config) = config.outbox() {
         let _in_runtime = runtime.enter();
@@ -66,6 +68,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     }
     let app = App {
         engine: Arc::clone(&engine),
+        dispatching,
         operations: outbox.clone().map(|outbox| outbox as Arc<dyn Operations>),
         clock,
         health,

@@ -7,7 +7,7 @@ use engine_embedded::{EmbeddedEngine, Recovery};
 use engine_postgres::{Durability, PostgresEngine};
 use engine_remote::RemoteEngine;
 use journal::FileStorage;
-use ledger::{Claims, Clock, Engine};
+use ledger::{Claims, Clock, Dispatching, Engine};
 use server::Health;
 
 use super::config::{Config, EngineConfig};
@@ -23,6 +23,8 @@ pub(super) struct Opened {
     pub(super) durability: String,
     /// Who dispatches what, where other nodes may do so over the same ledger.
     pub(super) claims: Option<Arc<dyn Claims>>,
+    /// The ledger node that dispatches, where another process has the ledger.
+    pub(super) dispatching: Option<Arc<dyn Dispatching>>,
 }
 
 /// Opens the engine; needs to be in a runtime.
@@ -40,6 +42,7 @@ pub(super) async fn open(
                 health,
                 durability: config.durability.to_string(),
                 claims: None,
+                dispatching: None,
             })
         }
         EngineConfig::Postgres { url, options } => {
@@ -56,6 +59,7 @@ pub(super) async fn open(
                 health,
                 durability: durability.as_str().to_owned(),
                 claims,
+                dispatching: None,
             })
         }
         EngineConfig::WriteBehind(write_behind) => {
@@ -73,6 +77,7 @@ pub(super) async fn open(
             let engine = Arc::new(RemoteEngine::new(ledger.clone(), options));
             let health = Arc::new(RemoteHealth::new(&engine));
             Ok(Opened {
+                dispatching: Some(Arc::clone(&engine) as Arc<dyn Dispatching>),
                 engine,
                 health,
                 durability: "remote".to_owned(),

@@ -107,6 +107,7 @@ pub(super) async fn open(
         health,
         durability,
         claims: None,
+        dispatching: None,
     })
 }
 

@@ -23,6 +23,7 @@ async fn face(engine: &Arc<ReferenceEngine>, limits: GrpcLimits) -> SocketAddr {
     let address = listener.address().to_string().parse().unwrap();
     let app = App {
         operations: None,
+        dispatching: None,
         engine: engine.clone(),
         clock: Arc::new(ManualClock::default()),
         health: Arc::new(AlwaysReady),

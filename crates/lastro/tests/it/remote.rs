@@ -42,6 +42,7 @@ impl Node {
     ) -> Self {
         let app = App {
             operations: None,
+            dispatching: None,
             engine,
             clock: clock.clone(),
             health: Arc::new(AlwaysReady),

@@ -26,6 +26,7 @@ mod processor;
 mod queue;
 mod route;
 mod standing;
+mod unsettled;
 mod waits;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -45,6 +46,7 @@ use queue::Queue;
 use conflicts::Conflicts;
 pub use conflicts::{Conflict, ConflictKind};
 pub use standing::{ProcessorStanding, Standing};
+pub use unsettled::Seen;
 
 /// The dispatcher looks at itself this often while it holds anything.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);

@@ -377,7 +377,12 @@ impl Processor {
     pub(super) fn next_question(&self) -> Option<(Duration, PaymentId)> {
         let asks_max = if self.asks_failed == 0 { ASKS_MAX } else { 1 };
         let (due_at, id) = *self.questions.first()?;
-        (self.asking_count < asks_max).then_some((due_at.max(self.ask_after), id))
+        (self.asking_count < asks_max).then_some((self.asks_from(due_at), id))
+    }
+
+    /// When a question that is due then is asked.
+    pub(super) fn asks_from(&self, due_at: Duration) -> Duration {
+        due_at.max(self.ask_after)
     }
 
     /// A question is over; whether the processor said anything.

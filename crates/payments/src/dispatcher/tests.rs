@@ -1,6 +1,7 @@
 //! Which processor is chosen, and when.
 
 mod late;
+mod unsettled;
 mod waits;
 
 use std::num::NonZeroU32;

@@ -7,23 +7,26 @@ mod alone;
 mod client;
 mod config;
 mod gate;
+mod last_answers;
 mod leases;
 mod meters;
 mod settling;
 mod talk;
+mod watch;
 mod watched;
 mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::{Claims, Clock, Engine, PaymentId};
+use ledger::{Claims, Clock, Dispatching, Engine, PaymentId};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 pub use alone::Alone;
 pub use config::{Config, ProcessorConfig, ProcessorUrl, UrlInvalid};
 use settling::Settling;
+use watch::Watch;
 pub use watched::{WithPayments, WithoutPayments};
 use work::{Driver, Sources};
 
@@ -42,6 +45,7 @@ struct Mailbox {
 pub struct Dispatch {
     task: JoinHandle<()>,
     stop: Option<oneshot::Sender<()>>,
+    watch: Arc<Watch>,
 }
 
 impl Drop for Dispatch {
@@ -73,9 +77,20 @@ impl Dispatch {
         let watched = WithPayments::new(Arc::clone(&engine), mailbox.clone(), send_lease);
         let (stop, stopped) = oneshot::channel();
         let driver = Driver::new(engine, claims, config, clock, mailbox);
-        let task = tokio::spawn(driver.run(Sources::new(received, stopped)));
-        let stop = Some(stop);
-        (Self { task, stop }, Arc::new(watched))
+        let (watch, looks) = Watch::new();
+        let task = tokio::spawn(driver.run(Sources::new(received, looks, stopped)));
+        let dispatch = Self {
+            task,
+            stop: Some(stop),
+            watch: Arc::new(watch),
+        };
+        (dispatch, Arc::new(watched))
+    }
+
+    /// Shows what it has in hand.
+    #[must_use]
+    pub fn watch(&self) -> Arc<dyn Dispatching> {
+        Arc::clone(&self.watch) as Arc<dyn Dispatching>
     }
 
     /// Begins nothing new, and waits for what is under way, up to `patience`.

@@ -1,13 +1,14 @@
 //! What is said to processors, and how their words are understood.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
 use hyper::{Method, StatusCode};
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
-use ledger::{Currency, HealthReport, Millis, PaymentId, ProcessorName};
+use ledger::{Currency, HealthReport, LastAnswer, Millis, PaymentId, ProcessorName};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use stdx::Throttle;
@@ -15,6 +16,7 @@ use stdx::Throttle;
 use super::client::{Client, Whole};
 use super::config::ProcessorConfig;
 use super::gate::{Left, leave_by};
+use super::last_answers::{Ended, LastAnswers};
 use crate::answer::{Answer, Found, NotRecorded, classify};
 use crate::decimal::{decimal_text, minor_units};
 use crate::dispatcher::SendRequest;
@@ -25,12 +27,13 @@ const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often one kind of trouble with a processor is logged.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
-/// How much of an answer that cannot be read is logged.
-const BEGINNING_CHARS: usize = 200;
 
 /// One processor, as the driver talks to it.
 pub(super) struct Talk {
     name: ProcessorName,
+    /// Its place in the policy.
+    place: usize,
+    last_answers: Arc<LastAnswers>,
     payments: Client,
     questions: Client,
     config: ProcessorConfig,
@@ -55,9 +58,16 @@ struct Health {
 }
 
 impl Talk {
-    pub(super) fn new(name: ProcessorName, config: ProcessorConfig) -> Self {
+    pub(super) fn new(
+        name: ProcessorName,
+        place: usize,
+        config: ProcessorConfig,
+        last_answers: Arc<LastAnswers>,
+    ) -> Self {
         Self {
             name,
+            place,
+            last_answers,
             unknown: Throttle::new(WARNING_INTERVAL),
             misdirected: Throttle::new(WARNING_INTERVAL),
             unreadable: Throttle::new(WARNING_INTERVAL),
@@ -79,14 +89,18 @@ impl Talk {
             .exchange(Method::POST, "/payments", Some(body), leave_by);
         match answer.await {
             Ok(whole) => self.judge(request.id, &whole),
-            Err(failure) => match failure.left {
-                Left::Yes => {
-                    self.warn_of_unknown(request.id, failure.why, "");
-                    Answer::Unknown
+            Err(failure) => {
+                let ended = Ended::Failed(failure.why);
+                self.last_answers.keep(request.id, self.place, false, ended);
+                match failure.left {
+                    Left::Yes => {
+                        self.warn_of_unknown(request.id, failure.why, "");
+                        Answer::Unknown
+                    }
+                    Left::No => Answer::NotRecorded(NotRecorded::Unreachable),
+                    Left::TooLate => Answer::NotRecorded(NotRecorded::LeaseOver),
                 }
-                Left::No => Answer::NotRecorded(NotRecorded::Unreachable),
-                Left::TooLate => Answer::NotRecorded(NotRecorded::LeaseOver),
-            },
+            }
         }
     }
 
@@ -95,6 +109,10 @@ impl Talk {
         let retry_after = whole.retry_after(Timestamp::now());
         let definite = &self.config.definite;
         let answer = classify(status, whole.body.is_empty(), retry_after, definite);
+        if answer != Answer::Recorded || declares_failure(&whole.body) {
+            let ended = Ended::Answered(status, &whole.body);
+            self.last_answers.keep(id, self.place, false, ended);
+        }
         match answer {
             Answer::Recorded if declares_failure(&whole.body) => {
                 let why = format!("it answered {status} and declares a failure");
@@ -137,7 +155,13 @@ impl Talk {
     /// Asks whether a payment is recorded.
     pub(super) async fn find(&self, id: PaymentId, currency: Currency) -> Found {
         let path = format!("/payments/{id}");
-        match self.ask(&path).await {
+        let answer = self.ask(&path).await;
+        let ended = match &answer {
+            Some((status, body)) => Ended::Answered(status.as_u16(), body),
+            None => Ended::Failed("no whole answer came"),
+        };
+        self.last_answers.keep(id, self.place, true, ended);
+        match answer {
             Some((StatusCode::OK, body)) => kept(&body, currency).unwrap_or_else(|why| {
                 self.warn_of_unreadable(id, why, &body);
                 Found::Unclear
@@ -258,8 +282,7 @@ fn declares_failure(body: &[u8]) -> bool {
 }
 
 fn beginning(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(4 * BEGINNING_CHARS)]);
-    text.chars().take(BEGINNING_CHARS).collect()
+    LastAnswer::text(body)
 }
 
 #[cfg(test)]

@@ -10,15 +10,17 @@ use std::time::{Duration, Instant};
 
 use ledger::{
     Batch, Claims, ClaimsLease, Clock, Command, Engine, HealthReport, HealthTurn, Millis, Outcome,
-    PaymentId, ProcessorName, Unavailable, UsedPayment,
+    PaymentId, ProcessorName, Timestamp, Unavailable, Unsettled, UnsettledQuery, UsedPayment,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use super::Mailbox;
 use super::config::Config;
+use super::last_answers::LastAnswers;
 use super::leases::Leases;
 use super::meters::Meters;
 use super::talk::Talk;
+use super::watch::Look;
 use crate::answer::Answer;
 use crate::dispatcher::{Dispatcher, Effect, Input, Now, SendRequest};
 use crate::policy::ProcessorPolicy;
@@ -39,6 +41,7 @@ pub(super) struct Driver {
     started: Instant,
     dispatcher: Dispatcher,
     talks: Vec<Arc<Talk>>,
+    last_answers: Arc<LastAnswers>,
     /// Each processor's name, and how often one node asks for its health.
     polls: Vec<(ProcessorName, Duration)>,
     mailbox: Mailbox,
@@ -61,6 +64,7 @@ pub(super) struct Driver {
 /// What reaches the task.
 pub(super) struct Sources {
     changed: mpsc::UnboundedReceiver<PaymentId>,
+    looks: mpsc::Receiver<Look>,
     stop: Stop,
 }
 
@@ -72,11 +76,13 @@ struct Stop {
 impl Sources {
     pub(super) const fn new(
         changed: mpsc::UnboundedReceiver<PaymentId>,
+        looks: mpsc::Receiver<Look>,
         told: oneshot::Receiver<()>,
     ) -> Self {
         let is_told = false;
         Self {
             changed,
+            looks,
             stop: Stop { told, is_told },
         }
     }
@@ -113,6 +119,7 @@ impl Driver {
             let interval = policy.health_interval.unwrap_or_default();
             (policy.name.clone(), interval)
         };
+        let last_answers = Arc::new(LastAnswers::new(Arc::clone(&clock)));
         Self {
             engine,
             leases: Leases::start(Arc::clone(&claims)),
@@ -121,8 +128,13 @@ impl Driver {
             started: Instant::now(),
             talks: talks
                 .zip(&config.policy.processors)
-                .map(|(config, policy)| Arc::new(Talk::new(policy.name.clone(), config)))
+                .enumerate()
+                .map(|(place, (config, policy))| {
+                    let answers = Arc::clone(&last_answers);
+                    Arc::new(Talk::new(policy.name.clone(), place, config, answers))
+                })
                 .collect(),
+            last_answers,
             polls: config.policy.processors.iter().map(poll).collect(),
             meters: Meters::new(&config.policy, &costs),
             dispatcher: Dispatcher::new(config.policy),
@@ -199,17 +211,51 @@ impl Driver {
     ) -> Input {
         let next_tick = self.started + self.dispatcher.next_tick(self.started.elapsed());
         let shares = self.lease.until.is_some();
-        tokio::select! {
-            Some(input) = received.recv() => input,
-            Some(id) = sources.changed.recv() => Input::Changed(id),
-            () = self.mailbox.accepted.notified() => Input::Accepted,
-            () = tokio::time::sleep_until(next_tick.into()) => Input::Tick,
-            () = tokio::time::sleep_until(self.look_at.into()), if shares => {
-                self.look_at = Instant::now() + LOOK_INTERVAL;
-                Input::Accepted
-            }
-            () = sources.stop.told() => Input::Stop,
+        loop {
+            return tokio::select! {
+                Some(input) = received.recv() => input,
+                Some(id) = sources.changed.recv() => Input::Changed(id),
+                Some((query, answer)) = sources.looks.recv() => {
+                    // Nobody hears it where it was too late.
+                    let _ = answer.send(self.unsettled(&query));
+                    continue;
+                }
+                () = self.mailbox.accepted.notified() => Input::Accepted,
+                () = tokio::time::sleep_until(next_tick.into()) => Input::Tick,
+                () = tokio::time::sleep_until(self.look_at.into()), if shares => {
+                    self.look_at = Instant::now() + LOOK_INTERVAL;
+                    Input::Accepted
+                }
+                () = sources.stop.told() => Input::Stop,
+            };
         }
+    }
+
+    /// What the dispatcher has in hand, as everybody else may see it.
+    fn unsettled(&self, query: &UnsettledQuery) -> Vec<Unsettled> {
+        let at = self.started.elapsed();
+        let wall = self.clock.now();
+        let time = |then: Duration| match then.checked_sub(at) {
+            Some(later) => wall.plus(later),
+            None => Timestamp::from_nanos(wall.as_nanos().saturating_sub(nanos(at - then))),
+        };
+        let seen = self.dispatcher.unsettled(query);
+        seen.into_iter()
+            .map(|seen| {
+                let id = seen.place.id;
+                let of = |place: usize| self.polls.get(place).map(|(name, _)| name.clone());
+                let processors_count = self.polls.len();
+                Unsettled {
+                    place: seen.place,
+                    state: seen.state,
+                    processor: seen.processor.and_then(of),
+                    attempt: seen.attempt,
+                    unknown_since: seen.unknown_since.map(time),
+                    next_question_at: seen.question_at.map(time),
+                    last_answer: self.last_answers.of(id, seen.processor, processors_count),
+                }
+            })
+            .collect()
     }
 
     fn tell(&mut self, input: Input, effects: &mut Vec<Effect>) {
@@ -367,6 +413,10 @@ impl Driver {
             }
         });
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn in_time() -> Instant {

@@ -7,8 +7,9 @@ use ledger::{Payment, PaymentId, PaymentState, State, UsedPayment};
 use super::node::Life;
 use super::world::{Happening, World};
 
-/// Payments from this one on come when no node is stopped any more, and breakers are open.
-const LATE_FROM: u128 = 72;
+/// Payments from this one on come when no node is stopped any more, the leases of what was sent before
+/// are over, by which a processor may be full, and breakers are open.
+const LATE_FROM: u128 = 78;
 /// How often a payment goes to a processor that never takes it while one process lives: about ten
 /// waits that double, then one try a minute, one more each time that the processor recovers, and what
 /// the other processor has of it.
@@ -103,7 +104,8 @@ impl World {
                     let is_confused = self.processors[0].is_stuck(id);
                     self.tally.stuck += u64::from(is_confused);
                     let is_late = id.to_u128() >= LATE_FROM;
-                    late_pinned += u64::from(is_late && !is_confused);
+                    late_pinned +=
+                        u64::from(is_late && !is_confused && !self.is_unwanted(&payment));
                     self.is_stuck(&payment) || self.is_unwanted(&payment)
                 }
                 _ => false,

@@ -9,7 +9,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use ledger::{
-    Answer, Batch, Command, Engine, RESOLUTIONS_READ_MAX, STATEMENT_PAGE_MAX, Unavailable,
+    Answer, Batch, Command, Engine, RESOLUTIONS_READ_MAX, STATEMENT_PAGE_MAX, UNSETTLED_PAGE_MAX,
+    Unavailable,
 };
 use proto::{GrpcCode, Message, submit, v1};
 
@@ -50,6 +51,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         GET_PAYMENTS_SUMMARY => payments_summary;
         LIST_PAYMENTS_DUE => payments_due;
         LIST_RESOLUTIONS => resolutions;
+        LIST_UNSETTLED_PAYMENTS => unsettled_payments;
         GET_CLOCK => clock;
     };
     router.with_state(shared)
@@ -279,6 +281,21 @@ async fn resolutions(call: Call) -> Answered {
         .ask(|engine, deadline| engine.resolutions(id, deadline))
         .await?;
     written(place, &v1::ListResolutionsResponse::from(&*answer))
+}
+
+async fn unsettled_payments(call: Call) -> Answered {
+    let mut query = call
+        .question::<v1::ListUnsettledPaymentsRequest>()?
+        .read()?;
+    query.limit = query.limit.min(UNSETTLED_PAGE_MAX);
+    let place = call.place((1 + query.limit) * 2 * RECORD_BYTES_MAX)?;
+    let Some(dispatching) = &call.shared.app.dispatching else {
+        return Err(Unavailable::NotSupported.into());
+    };
+    let answer = dispatching.unsettled(query, call.deadline);
+    let answer = tokio::time::timeout_at(call.deadline.into(), answer).await;
+    let answer = answer.unwrap_or(Err(Unavailable::Timeout))?;
+    written(place, &v1::ListUnsettledPaymentsResponse::from(&*answer))
 }
 
 async fn clock(call: Call) -> Answered {

@@ -16,6 +16,7 @@ mod pendings;
 mod query;
 mod statement;
 mod transfers;
+mod unsettled;
 mod views;
 
 use axum::http::header::LOCATION;
@@ -43,6 +44,7 @@ pub(crate) use pendings::{PostRequest, VoidRequest};
 pub(crate) use statement::{__path_statement, statement};
 pub(crate) use transfers::TransferRequest;
 pub(crate) use transfers::{__path_transfer, __path_transfer_by_id, transfer, transfer_by_id};
+pub(crate) use unsettled::{__path_unsettled_payments, UnsettledPageView, unsettled_payments};
 pub(crate) use views::{AccountView, StatementView, TransferView};
 
 /// A record, or why there is none, with whether it was answered before.

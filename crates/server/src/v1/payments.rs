@@ -6,12 +6,13 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use ledger::{
     Command, Millis, Note, Payment, PaymentExpected, PaymentId, PaymentState, ProcessorName,
-    Record, Resolution, ResolutionKind, ResolvePayment, UsedPayment,
+    Record, Resolution, ResolutionKind, ResolvePayment, Unsettled, UsedPayment,
 };
 use serde::{Deserialize, Serialize};
 
 use super::first_or_again;
 use super::path::payment_in_path;
+use super::unsettled::{self, DispatchView};
 use crate::call::Call;
 use crate::errors;
 use crate::json::{self, Integer, Text};
@@ -57,6 +58,12 @@ pub(crate) struct PaymentView<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 100)]
     resolutions: Vec<ResolutionView<'a>>,
+    /// How it stands where it is dispatched, by this node or the ledger node behind it; only where it is
+    /// asked for by `GET`. Of a payment that is `sent`, `null` where another node dispatches it, or where
+    /// that is not known at the moment; of others, missing where there is nothing to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DispatchView>)]
+    dispatch: Option<Option<DispatchView<'a>>>,
 }
 
 /// A decision of an operator's, kept for good.
@@ -130,6 +137,7 @@ impl<'a> From<&'a Payment> for PaymentView<'a> {
             accepted_at: Nanos(payment.accepted_at),
             timestamp: Nanos(payment.timestamp),
             resolutions: Vec::new(),
+            dispatch: None,
         }
     }
 }
@@ -180,6 +188,16 @@ pub(crate) async fn payment_by_id(call: Call, request: Request) -> Answered {
     let id = payment_in_path(request.uri().path())?;
     let payment = find(&call, id).await?;
     let resolutions = call.resolutions(id).await?;
+    // Who asks for a payment gets it, whatever becomes of the question to its dispatcher.
+    let dispatched = call.unsettled(unsettled::of_payment(id)).await;
+    let dispatched = dispatched.unwrap_or_default();
+    let is_conflict = |dispatched: &&Unsettled| dispatched.state.is_conflict();
+    let dispatched = dispatched
+        .iter()
+        .find(is_conflict)
+        .or_else(|| dispatched.first());
+    let dispatched = dispatched.map(DispatchView::from);
+    let is_sent = matches!(payment.state, PaymentState::Sent { .. });
     // What was decided since the payment was read is not what left it as it is told.
     let until_then = |resolution: &&Resolution| resolution.timestamp <= payment.timestamp;
     let view = PaymentView {
@@ -188,6 +206,7 @@ pub(crate) async fn payment_by_id(call: Call, request: Request) -> Answered {
             .filter(until_then)
             .map(ResolutionView::from)
             .collect(),
+        dispatch: (is_sent || dispatched.is_some()).then_some(dispatched),
         ..PaymentView::from(&payment)
     };
     Ok(json::respond(StatusCode::OK, &view))

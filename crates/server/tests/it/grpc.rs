@@ -34,6 +34,7 @@ pub(crate) async fn node_with(
     let address = listener.address().to_string();
     let app = App {
         operations: None,
+        dispatching: None,
         engine,
         clock: Arc::new(SystemClock),
         health,

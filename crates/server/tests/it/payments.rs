@@ -6,7 +6,9 @@ use std::time::Instant;
 use ::payments::WithoutPayments;
 use ledger::reference::ReferenceEngine;
 use ledger::{
-    Batch, Command, Engine, Millis, PaymentExpected, PaymentId, PaymentStateName, ProcessorName,
+    Batch, Command, Dispatching, Engine, LastAnswer, Millis, PaymentExpected, PaymentId,
+    PaymentStateName, ProcessorName, Timestamp, Unavailable, Unsettled, UnsettledPlace,
+    UnsettledQuery, UnsettledState,
 };
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
@@ -343,4 +345,128 @@ async fn a_purge_has_to_be_enabled() {
     let face = setup.start().await;
     let refused = face.post("/purge-payments", json!({})).await;
     assert_eq!(refused.problem(), (404, "route_not_found"));
+}
+
+/// A node that dispatches these, and does not answer for others.
+struct Dispatcher(Vec<Unsettled>);
+
+impl Dispatching for Dispatcher {
+    fn unsettled(&self, query: UnsettledQuery, _: Instant) -> ledger::Answer<'_, Vec<Unsettled>> {
+        if query.id.is_some_and(|id| id.to_u128() == 99) {
+            return Box::pin(std::future::ready(Err(Unavailable::Timeout)));
+        }
+        let is_wanted = |unsettled: &&Unsettled| {
+            Some(unsettled.place) > query.after
+                && query.id.is_none_or(|id| unsettled.place.id == id)
+                && (!query.conflicts_only || unsettled.state.is_conflict())
+        };
+        let wanted = self.0.iter().filter(is_wanted).take(query.limit).cloned();
+        Box::pin(std::future::ready(Ok(wanted.collect())))
+    }
+}
+
+fn unsettled(id: u128, state: UnsettledState) -> Unsettled {
+    Unsettled {
+        place: UnsettledPlace {
+            accepted_at: Timestamp::from_nanos(1_750_000_000_000_000_000),
+            id: PaymentId::from_u128(id),
+            ordinal: 0,
+        },
+        state,
+        processor: Some(ProcessorName::new("default").unwrap()),
+        attempt: 1,
+        unknown_since: Some(Timestamp::from_nanos(1_750_000_001_000_000_000)),
+        next_question_at: Some(Timestamp::from_nanos(1_750_000_002_000_000_000)),
+        last_answer: Some(LastAnswer {
+            at: Timestamp::from_nanos(1_750_000_001_500_000_000),
+            was_question: false,
+            status: Some(502),
+            failure: String::new(),
+            body: "<html>".to_owned(),
+        }),
+    }
+}
+
+#[tokio::test]
+async fn operators_see_what_is_unknown_and_what_its_processor_said_last() {
+    let engine = five_accounts().await;
+    let dispatched = vec![
+        unsettled(NUMBER, UnsettledState::Unknown),
+        unsettled(NUMBER + 1, UnsettledState::OtherAmount),
+        unsettled(NUMBER + 2, UnsettledState::Unknown),
+    ];
+    let face = Setup {
+        dispatching: Some(Arc::new(Dispatcher(dispatched))),
+        ..Setup::over(engine.clone())
+    };
+    let face = face.start().await;
+    pay(&face, body("19.90")).await;
+    send(&engine, NUMBER).await;
+    let view = face.get(&format!("/v1/payments/{ID}")).await.body;
+    let dispatch = json!({
+        "state": "unknown", "processor": "default", "attempt": 1,
+        "unknown_since": "2025-06-15T15:06:41.000000000Z",
+        "next_question_at": "2025-06-15T15:06:42.000000000Z",
+        "last_answer": {
+            "at": "2025-06-15T15:06:41.500000000Z", "to": "payment", "status": 502, "body": "<html>",
+        },
+    });
+    assert_eq!(view["dispatch"], dispatch, "{view}");
+    // All of them, one by one.
+    let mut path = "/v1/payments?state=unknown&limit=1".to_owned();
+    let mut states = Vec::new();
+    loop {
+        let page = face.get(&path).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        let payments = page.body["payments"].as_array().unwrap();
+        states.extend(payments.iter().map(|payment| payment["state"].clone()));
+        let Some(cursor) = page.body["next_cursor"].as_str() else {
+            break;
+        };
+        path = format!("/v1/payments?state=unknown&limit=1&cursor={cursor}");
+    }
+    assert_eq!(states, ["unknown", "conflict", "unknown"]);
+    let conflicts = face.get("/v1/payments?state=conflict").await.body;
+    let [conflict] = conflicts["payments"].as_array().unwrap().as_slice() else {
+        panic!("{conflicts}");
+    };
+    assert_eq!(conflict["conflict"], "other_amount", "{conflict}");
+    for (query, code) in [
+        ("", "query_invalid"),
+        ("?state=sent", "query_invalid"),
+        ("?state=unknown&limit=0", "limit_invalid"),
+        ("?state=unknown&cursor=00", "cursor_invalid"),
+    ] {
+        let answer = face.get(&format!("/v1/payments{query}")).await;
+        assert_eq!(answer.problem(), (400, code), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_dispatch_a_payment_says_so() {
+    let (face, engine) = five().await;
+    pay(&face, body("19.90")).await;
+    let path = format!("/v1/payments/{ID}");
+    let view = face.get(&path).await.body;
+    assert!(view.get("dispatch").is_none(), "{view}");
+    send(&engine, NUMBER).await;
+    let view = face.get(&path).await.body;
+    assert_eq!(view.get("dispatch"), Some(&Value::Null), "{view}");
+    let list = face.get("/v1/payments?state=unknown").await;
+    assert_eq!(list.problem(), (501, "not_supported"));
+    // Nor does it matter that its dispatcher does not answer.
+    let face = Setup {
+        dispatching: Some(Arc::new(Dispatcher(Vec::new()))),
+        ..Setup::over(engine.clone())
+    };
+    let face = face.start().await;
+    let id = uuid::Uuid::from_u128(99);
+    let text = format!(r#"{{"correlationId":"{id}","amount":19.90}}"#);
+    pay(&face, text).await;
+    send(&engine, 99).await;
+    let view = face.get(&format!("/v1/payments/{id}")).await;
+    assert_eq!(
+        (view.status, view.body.get("dispatch")),
+        (200, Some(&Value::Null))
+    );
 }

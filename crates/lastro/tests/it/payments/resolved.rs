@@ -89,6 +89,41 @@ pub(super) async fn resolve(node: &LastroProcess, id: Uuid) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_api_node_shows_what_a_processor_said_last_of_an_unknown_payment() {
+    let mut lab = Lab::new();
+    // It takes payments, and neither answers nor has them for a long time.
+    lab.processors()[0].set_faults(Faults::record_late(Duration::from_secs(600)));
+    let nodes = Nodes::new();
+    let ledger = nodes.ledger(&["--config", &lab.config()]);
+    let api = nodes.api("one");
+    lab.pay(&api, ms(5_000), 16).await;
+    let id = one_unknown(&mut lab, &api).await;
+    let patience = Instant::now() + Duration::from_secs(60);
+    let dispatch = loop {
+        let told = lab.get(&api, &format!("/v1/payments/{id}")).await;
+        let dispatch = told["dispatch"].clone();
+        // It was asked for, and is not there.
+        if dispatch["state"] == "unknown" && dispatch["last_answer"]["status"] == 404 {
+            break dispatch;
+        }
+        assert!(Instant::now() < patience, "{told}");
+        tokio::time::sleep(ms(20)).await;
+    };
+    assert_eq!(dispatch["processor"], "default", "{dispatch}");
+    assert_eq!(dispatch["last_answer"]["to"], "question", "{dispatch}");
+    assert!(dispatch["unknown_since"].is_string(), "{dispatch}");
+    let list = lab.get(&api, "/v1/payments?state=unknown&limit=100").await;
+    let payments = list["payments"].as_array().unwrap();
+    let is_it = |payment: &&Value| payment["id"] == id.to_string();
+    let listed = payments.iter().find(is_it).expect("it is listed");
+    assert_eq!(listed["state"], "unknown", "{listed}");
+    let conflicts = lab.get(&api, "/v1/payments?state=conflict").await;
+    assert_eq!(conflicts, json!({"payments": [], "next_cursor": null}));
+    assert!(api.stop().unwrap().success());
+    ledger.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operator_waits_for_the_request_that_is_under_way() {
     let mut lab = Lab::new();
     for processor in lab.processors() {

@@ -8,7 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use ledger::reference::ReferenceEngine;
-use ledger::{Account, AccountId, Batch, Clock, Command, Currency, Engine, OpenAccount, Timestamp};
+use ledger::{
+    Account, AccountId, Batch, Clock, Command, Currency, Dispatching, Engine, OpenAccount,
+    Timestamp,
+};
 use outbox::Operations;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -41,6 +44,7 @@ pub(crate) struct Face {
 pub(crate) struct Setup {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) operations: Option<Arc<dyn Operations>>,
+    pub(crate) dispatching: Option<Arc<dyn Dispatching>>,
     pub(crate) health: Arc<dyn Health>,
     pub(crate) limits: Limits,
     pub(crate) hosts: Hosts,
@@ -54,6 +58,7 @@ impl Setup {
         Self {
             engine,
             operations: None,
+            dispatching: None,
             health: Arc::new(AlwaysReady),
             limits: Limits::default(),
             hosts: Hosts::local_and(Vec::new()),
@@ -69,6 +74,7 @@ impl Setup {
         let app = App {
             engine: self.engine,
             operations: self.operations,
+            dispatching: self.dispatching,
             clock: Arc::new(SystemClock),
             health: self.health,
             limits: self.limits,
