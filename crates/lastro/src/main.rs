@@ -2,6 +2,8 @@
 
 mod bench;
 mod clock;
+#[cfg(test)]
+mod configuration_page;
 mod database;
 mod load;
 mod log;

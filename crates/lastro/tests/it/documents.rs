@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use testkit::process::LastroProcess;
+use testkit::LastroProcess;
 
 /// The pages with sessions, each a story of its own over a new ledger, from its first session to
 /// its last.
-const PAGES: &[&str] = &["README.md"];
+const PAGES: &[&str] = &["README.md", "docs/guide/transfers.md"];
 
 /// How a page starts the binary.
 const CARGO_RUN: &str = "cargo run --release -- ";

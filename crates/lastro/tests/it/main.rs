@@ -5,6 +5,7 @@
 mod between;
 mod challenge;
 mod commands;
+mod documents;
 mod kill;
 mod nodes;
 mod open_files;
