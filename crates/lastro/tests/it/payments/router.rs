@@ -11,7 +11,7 @@ use testkit::network::Network;
 use uuid::Uuid;
 
 use super::lab::{NAMES, ms};
-use crate::support::{assert_clean, binary, folder};
+use crate::support::{assert_clean, binary, folder, signal};
 
 /// How long packets are dropped. By then the payments are provably not recorded, and the kernel of a
 /// connection that was only closed sends its bytes again a few seconds later.
@@ -25,6 +25,8 @@ enum Then {
     Alive,
     /// It is killed, and started again.
     Killed,
+    /// It is stopped, and goes on long after they pass again.
+    Frozen,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,6 +37,11 @@ async fn bytes_of_a_request_that_was_given_up_never_arrive() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_of_a_process_that_was_killed_never_arrive() {
     behind_a_router_that_drops(Then::Killed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_of_a_process_that_was_frozen_never_arrive() {
+    behind_a_router_that_drops(Then::Frozen).await;
 }
 
 async fn behind_a_router_that_drops(then: Then) {
@@ -84,14 +91,29 @@ async fn behind_a_router_that_drops(then: Then) {
         lastro.kill();
         lastro = serve(&network);
     }
+    if then == Then::Frozen {
+        signal(&lastro, "-STOP");
+    }
     tokio::time::sleep_until(healed_at.into()).await;
-    set_failing(&client, &processors[0], true).await;
-    network.heal("lastro", NAMES[0]).unwrap();
-    tokio::time::sleep(ms(3_000)).await;
-    set_failing(&client, &processors[0], false).await;
-    settled_at(&client, &lastro, &processors, PAYMENTS_COUNT + 1).await;
     // What the kernel would have kept is sent again 12.6 s, and 25.4 s, after the first time.
-    tokio::time::sleep_until((healed_at - CUT + ms(27_000)).into()).await;
+    let nothing_is_kept_at = healed_at - CUT + ms(27_000);
+    if then == Then::Frozen {
+        network.heal("lastro", NAMES[0]).unwrap();
+        tokio::time::sleep_until(nothing_is_kept_at.into()).await;
+        for id in &ids {
+            let url = format!("{}/payments/{id}", processors[0].url());
+            let status = client.get(url).send().await.unwrap().status();
+            assert_eq!(status, 404, "{id} arrived from a process that does nothing");
+        }
+        signal(&lastro, "-CONT");
+    } else {
+        set_failing(&client, &processors[0], true).await;
+        network.heal("lastro", NAMES[0]).unwrap();
+        tokio::time::sleep(ms(3_000)).await;
+        set_failing(&client, &processors[0], false).await;
+    }
+    settled_at(&client, &lastro, &processors, PAYMENTS_COUNT + 1).await;
+    tokio::time::sleep_until(nothing_is_kept_at.into()).await;
     for id in &ids {
         let mut kept = Vec::new();
         for (name, processor) in NAMES.iter().zip(&processors) {
