@@ -169,4 +169,8 @@ impl Engine for PostgresEngine {
     fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>> {
         Box::pin(self.store.payments_due(query, deadline))
     }
+
+    fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp> {
+        Box::pin(self.store.newest_payment_accepted_at(deadline))
+    }
 }

@@ -182,7 +182,7 @@ fn add(call: &mut Cmd, command: &Command, is_well_formed: bool) {
         | Command::ReleasePayment { .. }
         | Command::RefusePayment { .. }
         | Command::ResolvePayment(_)
-        | Command::PurgePayments => unreachable!("payments are refused before"),
+        | Command::PurgePayments { .. } => unreachable!("payments are refused before"),
     }
     call.arg(content(command));
 }

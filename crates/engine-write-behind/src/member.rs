@@ -43,6 +43,10 @@ impl State for Known {
     fn payments_accepted(&self) -> Vec<Payment> {
         Vec::new()
     }
+
+    fn newest_payment_accepted_at(&self) -> Timestamp {
+        Timestamp::default()
+    }
 }
 
 /// Why the command is refused whatever the ledger holds; `None` where it has to be asked.

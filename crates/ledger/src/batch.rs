@@ -160,7 +160,7 @@ impl Command {
                 | Self::SettlePayment { .. }
                 | Self::ReleasePayment { .. }
                 | Self::RefusePayment { .. }
-                | Self::PurgePayments => 0,
+                | Self::PurgePayments { .. } => 0,
             }
     }
 }

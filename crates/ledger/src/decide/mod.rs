@@ -75,7 +75,9 @@ pub fn decide<S: State + ?Sized>(state: &S, command: Command, now: Timestamp) ->
         Command::RefusePayment { id, expected, code } => {
             payment::refuse(state, id, expected, code, now)
         }
-        Command::PurgePayments => payment::purge(state, now),
+        Command::PurgePayments {
+            expected_accepted_at,
+        } => payment::purge(state, expected_accepted_at, now),
         Command::ResolvePayment(resolve) => payment::resolve(state, resolve, now),
     }
 }

@@ -24,8 +24,9 @@ impl Method {
     pub(super) const LIST_PAYMENTS_DUE: Self = Self(7);
     pub(super) const LIST_RESOLUTIONS: Self = Self(8);
     pub(super) const GET_CLOCK: Self = Self(9);
+    pub(super) const GET_NEWEST_PAYMENT: Self = Self(10);
 
-    const NAMES: [&'static str; 10] = [
+    const NAMES: [&'static str; 11] = [
         "Submit",
         "GetAccount",
         "GetStatement",
@@ -36,6 +37,7 @@ impl Method {
         "ListPaymentsDue",
         "ListResolutions",
         "GetClock",
+        "GetNewestPayment",
     ];
 
     /// The name in the definition.
