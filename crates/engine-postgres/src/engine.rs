@@ -99,6 +99,13 @@ impl PostgresEngine {
         PaymentClaims::new(self.store.clone(), lasts)
     }
 
+    /// How far the database's clock is ahead of what was expected, in seconds, while it is not
+    /// believed: then no writes are taken.
+    #[must_use]
+    pub fn clock_ahead_s(&self) -> Option<u64> {
+        self.store.clock.ahead_s()
+    }
+
     /// Whether the database answered when it was last asked, half a second ago or so.
     #[must_use]
     pub fn is_answering(&self) -> bool {

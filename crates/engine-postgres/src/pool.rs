@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use deadpool::managed;
 use deadpool_postgres::Runtime;
+use ledger::ClockBounds;
 use tokio_postgres::config::{Host, SslMode};
 
 use crate::address::{Address, Endpoint};
@@ -36,6 +37,8 @@ pub struct Options {
     pub authority: Option<PathBuf>,
     /// Whether the database is migrated first; else it has to be at the right migration.
     pub migrate: bool,
+    /// How much the database's clock is trusted.
+    pub clock: ClockBounds,
 }
 
 impl Default for Options {
@@ -48,6 +51,7 @@ impl Default for Options {
             statement_timeout: Duration::from_secs(5),
             authority: None,
             migrate: true,
+            clock: ClockBounds::default(),
         }
     }
 }

@@ -386,7 +386,11 @@ pub(crate) fn is_late(failure: &Failure) -> bool {
     match failure {
         Failure::Late => true,
         Failure::Database(error) => error.code() == Some(&SqlState::QUERY_CANCELED),
-        Failure::Pool(_) | Failure::CommitUnknown | Failure::Damaged(_) => false,
+        Failure::Pool(_)
+        | Failure::CommitUnknown
+        | Failure::Damaged(_)
+        | Failure::Behind
+        | Failure::ClockJumped => false,
     }
 }
 

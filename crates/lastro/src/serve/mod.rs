@@ -194,7 +194,7 @@ async fn serve(
     };
     // In a thread that does nothing else: what is measured must not be in the way of measuring.
     let metrics_listener = metrics_listener.map(|listener| {
-        let hosts = config.hosts_at(listener.address());
+        let hosts = config.hosts();
         (listener, hosts)
     });
     let health = Arc::clone(&app.health);
