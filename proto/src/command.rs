@@ -1,6 +1,8 @@
 //! Commands.
 
-use ledger::{AcceptPayment, AccountId, Command, Millis, MoveMoney, OpenAccount, PaymentId};
+use ledger::{
+    AcceptPayment, AccountId, Command, Millis, MoveMoney, OpenAccount, PaymentId, Timestamp,
+};
 
 use crate::fields::{self, Invalid, given};
 use crate::payment;
@@ -109,7 +111,20 @@ fn payment_to_message(command: &Command) -> Kind {
             code: payment::refused_code_to_message(*code).into(),
         }),
         Command::ResolvePayment(resolve) => Kind::ResolvePayment(resolve.into()),
-        _ => Kind::PurgePayments(v1::PurgePayments {}),
+        Command::PurgePayments {
+            expected_accepted_at,
+        } => Kind::PurgePayments(v1::PurgePayments {
+            expected_accepted_at: expected_accepted_at.map(Timestamp::as_nanos),
+        }),
+        Command::OpenAccount(_)
+        | Command::ChangeLimit { .. }
+        | Command::CloseAccount { .. }
+        | Command::Transfer(_)
+        | Command::Pend { .. }
+        | Command::Post { .. }
+        | Command::Void { .. }
+        | Command::Expire { .. }
+        | Command::AcceptPayment(_) => unreachable!("written by its own arm of the caller"),
     }
 }
 
@@ -178,7 +193,17 @@ fn payment_from_message(command: Kind) -> Result<Command, Invalid> {
             code: payment::refused_code(refuse.code)?,
         },
         Kind::ResolvePayment(resolve) => Command::ResolvePayment(resolve.try_into()?),
-        _ => Command::PurgePayments,
+        Kind::PurgePayments(purge) => Command::PurgePayments {
+            expected_accepted_at: purge.expected_accepted_at.map(Timestamp::from_nanos),
+        },
+        Kind::OpenAccount(_)
+        | Kind::ChangeLimit(_)
+        | Kind::CloseAccount(_)
+        | Kind::Transfer(_)
+        | Kind::Pend(_)
+        | Kind::Post(_)
+        | Kind::Void(_)
+        | Kind::Expire(_) => unreachable!("read by its own arm of the caller"),
     })
 }
 

@@ -76,6 +76,9 @@ impl From<&Refusal> for v1::Refusal {
                 message.credit_limit = *credit_limit;
                 message.entry_count = *entry_count;
             }
+            Refusal::PaymentsInOtherState { accepted_at } => {
+                message.accepted_at = accepted_at.as_nanos();
+            }
             Refusal::CurrencyMismatch
             | Refusal::AccountsMustDiffer
             | Refusal::DescriptionInvalid
@@ -109,6 +112,7 @@ const fn code(refusal: &Refusal) -> Code {
         Refusal::PaymentUnderWay { .. } => Code::PaymentUnderWay,
         Refusal::CurrencyNotCurrent { .. } => Code::CurrencyNotCurrent,
         Refusal::AccountInOtherState { .. } => Code::AccountInOtherState,
+        Refusal::PaymentsInOtherState { .. } => Code::PaymentsInOtherState,
     }
 }
 
@@ -185,6 +189,9 @@ impl TryFrom<v1::Refusal> for Refusal {
                 account_id: account_id()?,
                 credit_limit: refusal.credit_limit,
                 entry_count: refusal.entry_count,
+            },
+            Code::PaymentsInOtherState => Self::PaymentsInOtherState {
+                accepted_at: fields::timestamp(refusal.accepted_at),
             },
         })
     }

@@ -28,6 +28,8 @@ pub(crate) struct Books {
     pub(crate) summary: Summary,
     /// When the payments were purged.
     pub(crate) purges: Vec<Timestamp>,
+    /// When the newest payment was accepted; 0 where there is none.
+    pub(crate) payment_accepted_at: Timestamp,
 }
 
 impl Books {
@@ -65,6 +67,9 @@ impl Books {
             }
         }
         self.purges.append(&mut changes.purges);
+        if let Some(accepted_at) = changes.payment_accepted_at.take() {
+            self.payment_accepted_at = accepted_at;
+        }
     }
 
     /// Whether the summaries count a payment that was accepted then.

@@ -22,6 +22,8 @@ pub(crate) struct Changes {
     pub(crate) resolutions: HashMap<PaymentId, Address>,
     pub(crate) summary: Vec<SummaryChange>,
     pub(crate) purges: Vec<Timestamp>,
+    /// When the newest payment was accepted, where one was.
+    pub(crate) payment_accepted_at: Option<Timestamp>,
 }
 
 /// What happens to the sums of settled payments.

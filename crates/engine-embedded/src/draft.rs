@@ -118,6 +118,13 @@ impl Draft {
         accepted
     }
 
+    /// When the newest payment was accepted, those of the draft included.
+    pub(crate) fn payment_accepted_at(&self, books: &Books) -> Timestamp {
+        let open = self.open.payment_accepted_at;
+        let drafted = open.or(self.sealed.payment_accepted_at);
+        drafted.unwrap_or(books.payment_accepted_at)
+    }
+
     pub(crate) fn insert_account(&mut self, books: &Books, id: &AccountId, account: Account) {
         let opened = if id.is_reserved() { None } else { self.address };
         let kept = Kept {
@@ -148,6 +155,7 @@ impl Draft {
         }
         match event {
             Event::PaymentAccepted(payment) => {
+                self.open.payment_accepted_at = Some(payment.accepted_at);
                 self.open
                     .transfers
                     .insert(TransferId::of_payment(payment.id), address);

@@ -251,4 +251,8 @@ impl<S: Storage> Engine for EmbeddedEngine<S> {
     fn payments_due(&self, query: DueQuery, _: Instant) -> Answer<'_, Vec<Payment>> {
         ready(Ok(self.shared.payments_due(query)))
     }
+
+    fn newest_payment_accepted_at(&self, _: Instant) -> Answer<'_, Timestamp> {
+        ready(Ok(self.shared.books.read().payment_accepted_at))
+    }
 }

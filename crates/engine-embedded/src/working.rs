@@ -6,7 +6,7 @@ use std::hint::black_box;
 use journal::{Address, Journal, Reader, Storage};
 use ledger::{
     Account, AccountId, BatchId, Command, Digest, Event, Payment, PaymentId, State, StateMut,
-    TransferId, UsedBatch, UsedPayment, UsedTransfer, evolve,
+    Timestamp, TransferId, UsedBatch, UsedPayment, UsedTransfer, evolve,
 };
 
 use crate::accounts::Slot;
@@ -165,6 +165,10 @@ impl<S: Storage> State for Working<'_, S> {
 
     fn payments_accepted(&self) -> Vec<Payment> {
         self.draft.payments_accepted(self.books)
+    }
+
+    fn newest_payment_accepted_at(&self) -> Timestamp {
+        self.draft.payment_accepted_at(self.books)
     }
 }
 

@@ -7,13 +7,18 @@ use crate::error::OpenError;
 
 /// Refuses such a database.
 pub(crate) async fn refuse(client: &Client) -> Result<(), OpenError> {
+    match is_behind(client).await? {
+        true => Err(OpenError::Behind),
+        false => Ok(()),
+    }
+}
+
+/// Whether the database is such a one, now.
+pub(crate) async fn is_behind(client: &Client) -> Result<bool, tokio_postgres::Error> {
     let schema = "SELECT to_regclass('lastro_behind.ledger') IS NOT NULL";
     if !client.query_one(schema, &[]).await?.try_get::<_, bool>(0)? {
-        return Ok(());
+        return Ok(false);
     }
     let ledger = "SELECT EXISTS (SELECT FROM lastro_behind.ledger)";
-    if client.query_one(ledger, &[]).await?.try_get::<_, bool>(0)? {
-        return Err(OpenError::Behind);
-    }
-    Ok(())
+    client.query_one(ledger, &[]).await?.try_get(0)
 }

@@ -8,6 +8,7 @@ use ledger::{Batch, Outcome, Unavailable};
 use stdx::ErrorChain;
 
 use crate::apply::apply;
+use crate::clock::DatabaseClock;
 use crate::durability::{Durability, Watched};
 use crate::error::Failure;
 use crate::keys::Keys;
@@ -38,6 +39,8 @@ pub(crate) struct Store {
     pub(crate) answers: Arc<AtomicBool>,
     /// What its commits wait for.
     pub(crate) durability: Arc<Watched>,
+    /// The database's clock, where this node decides by it.
+    pub(crate) clock: Arc<DatabaseClock>,
 }
 
 /// What became of an attempt.
@@ -57,7 +60,7 @@ enum Unanswered {
 }
 
 impl Store {
-    pub(crate) fn new(pool: Pool, durability: Durability) -> Self {
+    pub(crate) fn new(pool: Pool, durability: Durability, clock: DatabaseClock) -> Self {
         // Nodes begin at different stripes, so that they seldom meet.
         let first = u16::try_from(std::process::id() % u32::from(STRIPES_COUNT));
         Self {
@@ -65,6 +68,7 @@ impl Store {
             stripe: Arc::new(AtomicU16::new(first.unwrap_or(0))),
             answers: Arc::new(AtomicBool::new(true)),
             durability: Arc::new(Watched::new(durability)),
+            clock: Arc::new(clock),
         }
     }
 
@@ -169,7 +173,13 @@ impl Store {
     ) -> Result<Attempt, Failure> {
         let lease = Lease::take(&self.pool, deadline).await?;
         let decided = tokio::time::timeout_at(deadline.into(), self.decide(&lease, batches, keys));
-        let (mut snapshot, outcomes) = decided.await.map_err(|_| Failure::Late)??;
+        let (mut snapshot, outcomes) = match decided.await.map_err(|_| Failure::Late)? {
+            Err(Failure::ClockJumped) => {
+                end(lease, "ROLLBACK", deadline).await?;
+                return Err(Failure::ClockJumped);
+            }
+            decided => decided?,
+        };
         if snapshot.has_missed() {
             let missed = snapshot.take_missed();
             missed.add_to(&mut snapshot.keys);
@@ -206,6 +216,7 @@ impl Store {
         keys: Keys,
     ) -> Result<(Snapshot, Option<Vec<Vec<Outcome>>>), Failure> {
         let mut snapshot = load(lease, keys, &lease.client().known).await?;
+        self.clock.judge(snapshot.now)?;
         lease.client().known.exchange(&mut snapshot);
         if snapshot.due.len() >= EXPIRED_MAX {
             apply(&mut snapshot, []);

@@ -100,6 +100,13 @@ impl PostgresEngine {
         PaymentClaims::new(self.store.clone(), lasts)
     }
 
+    /// How far the database's clock is ahead of what was expected, in seconds, while it is not
+    /// believed: then no writes are taken.
+    #[must_use]
+    pub fn clock_ahead_s(&self) -> Option<u64> {
+        self.store.clock.ahead_s()
+    }
+
     /// Whether the database answered when it was last asked, half a second ago or so.
     #[must_use]
     pub fn is_answering(&self) -> bool {
@@ -183,5 +190,9 @@ impl Engine for PostgresEngine {
 
     fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>> {
         Box::pin(self.store.payments_due(query, deadline))
+    }
+
+    fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp> {
+        Box::pin(self.store.newest_payment_accepted_at(deadline))
     }
 }

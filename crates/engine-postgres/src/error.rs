@@ -71,6 +71,9 @@ pub enum OpenError {
     /// The database could not be asked.
     #[error("the database does not answer")]
     Database(#[from] tokio_postgres::Error),
+    /// It was asked, and what it answered will not do.
+    #[error("the database could not be asked")]
+    Asked(#[source] Failure),
     /// No connection could be had.
     #[error("there is no connection to the database")]
     Connection(#[from] ConnectError),
@@ -110,6 +113,15 @@ pub enum OpenError {
     },
 }
 
+impl From<Failure> for OpenError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Database(error) => Self::Database(error),
+            other => Self::Asked(other),
+        }
+    }
+}
+
 /// Why an attempt of a call or a read failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -128,6 +140,14 @@ pub enum Failure {
     /// What is there cannot be understood.
     #[error("{0} in the database is not what this version writes")]
     Damaged(&'static str),
+    /// A Redis was put in front of the database while this node ran.
+    #[error(
+        "a Redis stands in front of this database now, and the tables take no writes from here"
+    )]
+    Behind,
+    /// The database's clock is not believed; nothing was done.
+    #[error("the database's clock jumped forward and is not believed")]
+    ClockJumped,
 }
 
 impl Failure {
@@ -141,7 +161,11 @@ impl Failure {
                 // No answer of the server's: the connection is gone.
                 None => !self.is_of_content(),
             },
-            Self::Late | Self::CommitUnknown | Self::Damaged(_) => false,
+            Self::Late
+            | Self::CommitUnknown
+            | Self::Damaged(_)
+            | Self::Behind
+            | Self::ClockJumped => false,
         }
     }
 
@@ -184,6 +208,7 @@ impl Failure {
         match self {
             failure if failure.is_of_content() => Unavailable::StorageDamaged,
             Self::Late => Unavailable::Timeout,
+            Self::ClockJumped => Unavailable::ClockJumped,
             Self::Database(error) if error.code() == Some(&SqlState::DISK_FULL) => {
                 Unavailable::StorageFull
             }

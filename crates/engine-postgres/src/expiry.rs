@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::try_join;
 use ledger::{Batch, Command, TransferId, Unavailable};
-use stdx::ErrorChain;
+use stdx::{ErrorChain, Throttle};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use crate::behind;
 use crate::call::Store;
 use crate::codec::uuid;
 use crate::durability::{self, Durability};
@@ -23,6 +24,7 @@ use crate::load::EXPIRED_MAX;
 const INTERVAL: Duration = Duration::from_millis(500);
 /// How long one look may take.
 const BOUND: Duration = Duration::from_secs(2);
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 /// How long what cannot be read is left alone.
 const DAMAGED_PAUSE: Duration = Duration::from_secs(60);
 /// How much of that is remembered.
@@ -39,12 +41,25 @@ type Damaged = BTreeMap<TransferId, Instant>;
 /// Looks for due expiries for ever.
 pub(crate) async fn run(store: Store) {
     let mut damaged = Damaged::new();
+    let warnings = Throttle::new(WARNING_INTERVAL);
     loop {
         tokio::time::sleep(INTERVAL).await;
         let expired = expire(&store, &mut damaged).await;
         store.answers.store(expired.is_ok(), Ordering::Relaxed);
-        if let Err(failure) = expired {
-            tracing::debug!(error = %ErrorChain(&failure), "due expiries wait");
+        match expired {
+            Ok(()) => {}
+            Err(Failure::Behind) => {
+                if let Some(held_back) = warnings.pass() {
+                    tracing::error!(
+                        held_back,
+                        "a Redis was put in front of this database: no writes are taken here any \
+                         more. Stop this node, and serve with --engine write-behind"
+                    );
+                }
+            }
+            Err(failure) => {
+                tracing::debug!(error = %ErrorChain(&failure), "due expiries wait");
+            }
         }
     }
 }
@@ -90,6 +105,18 @@ async fn due(
 ) -> Result<Vec<TransferId>, Failure> {
     let lease = Lease::take(&store.pool, deadline).await?;
     let client = lease.client();
+    if let Err(failure) = store.clock.look(client).await {
+        if matches!(failure, Failure::ClockJumped) {
+            // The database answers; nothing expires by a clock that is not believed.
+            lease.done();
+            return Ok(Vec::new());
+        }
+        return Err(failure);
+    }
+    if behind::is_behind(client).await? {
+        lease.done();
+        return Err(Failure::Behind);
+    }
     let (statement, settings) = try_join(
         client.prepare_cached(DUE),
         client.prepare_cached(durability::SETTINGS),

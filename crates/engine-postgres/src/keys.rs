@@ -82,7 +82,7 @@ impl Keys {
             | Command::ResolvePayment(ResolvePayment { id, .. }) => {
                 self.payments.insert(*id);
             }
-            Command::PurgePayments => self.purges = true,
+            Command::PurgePayments { .. } => self.purges = true,
         }
     }
 

@@ -37,6 +37,7 @@ mod behind;
 mod call;
 mod certificates;
 mod claims;
+mod clock;
 mod codec;
 mod connect;
 mod durability;
@@ -68,6 +69,7 @@ mod verify;
 mod write;
 
 pub use claims::PaymentClaims;
+pub use clock::newest_record;
 pub use connect::Session;
 pub use durability::Durability;
 pub use engine::{PostgresEngine, migrate};

@@ -218,11 +218,14 @@ async fn rows(
     }
 }
 
+/// Begins a transaction while no payment is accepted or settled.
+pub(crate) const ALONE_WITH_PAYMENTS: &str = "BEGIN; SELECT pg_advisory_xact_lock(1818325108)";
+
 /// Purges hold an advisory lock alone that acceptances and settlements share, so that a payment is
 /// either purged or counted by the summaries that come after.
 fn begin(keys: &Keys) -> &'static str {
     match (keys.purges, keys.is_summed) {
-        (true, _) => "BEGIN; SELECT pg_advisory_xact_lock(1818325108)",
+        (true, _) => ALONE_WITH_PAYMENTS,
         (false, true) => "BEGIN; SELECT pg_advisory_xact_lock_shared(1818325108)",
         (false, false) => "BEGIN",
     }
@@ -234,7 +237,8 @@ impl Snapshot {
         self.now = timestamp(row.try_get("now_ns")?);
         self.purged_at = timestamp(row.try_get("purged_at")?);
         self.see(self.purged_at);
-        self.see(timestamp(row.try_get("accepted_at")?));
+        self.accepted_at = timestamp(row.try_get("accepted_at")?);
+        self.see(self.accepted_at);
         Ok(())
     }
 

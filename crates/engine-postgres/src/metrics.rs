@@ -100,7 +100,7 @@ fn cause(failure: &Failure) -> &'static str {
     match failure {
         Failure::Pool(_) => "connection",
         Failure::CommitUnknown => "commit_unknown",
-        Failure::Late | Failure::Damaged(_) => "other",
+        Failure::Late | Failure::Damaged(_) | Failure::Behind | Failure::ClockJumped => "other",
         Failure::Database(error) => match error.code() {
             None => "connection",
             Some(code) if *code == SqlState::UNIQUE_VIOLATION => "id_used",

@@ -4,8 +4,9 @@ use tokio_postgres::SimpleQueryMessage;
 
 use crate::behind;
 use crate::call::Store;
+use crate::clock::DatabaseClock;
 use crate::connect::{Connector, Session};
-use crate::error::{ConnectError, OpenError};
+use crate::error::{ConnectError, Failure, OpenError};
 use crate::migrate;
 use crate::options::Options;
 use crate::pool::pool;
@@ -46,7 +47,19 @@ impl Store {
             migrate::check(&session).await?;
         }
         rights::check(&session).await?;
-        Ok(Self::new(pool(url, options)?, session.read.durability))
+        let clock = DatabaseClock::open(&session, options.clock).await?;
+        if opened_for == OpenedFor::Engine {
+            // A start is not refused for it: reads are served, and the first `/readyz` says it.
+            match clock.look(&session).await {
+                Ok(()) | Err(Failure::ClockJumped) => {}
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+        Ok(Self::new(
+            pool(url, options)?,
+            session.read.durability,
+            clock,
+        ))
     }
 }
 

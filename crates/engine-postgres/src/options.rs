@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ledger::ClockBounds;
+
 /// How the engine is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -22,6 +24,8 @@ pub struct Options {
     pub authority: Option<PathBuf>,
     /// Whether the database is migrated first; else it has to be at the right migration.
     pub migrate: bool,
+    /// How much the database's clock is trusted.
+    pub clock: ClockBounds,
 }
 
 impl Default for Options {
@@ -34,6 +38,7 @@ impl Default for Options {
             statement_timeout: Duration::from_secs(5),
             authority: None,
             migrate: true,
+            clock: ClockBounds::default(),
         }
     }
 }

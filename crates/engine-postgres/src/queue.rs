@@ -262,7 +262,9 @@ mod tests {
     }
 
     fn batch() -> Vec<Batch> {
-        vec![Batch::one(Command::PurgePayments)]
+        vec![Batch::one(Command::PurgePayments {
+            expected_accepted_at: None,
+        })]
     }
 
     /// Requests that go together in one call have the time of the one that has most; each caller has

@@ -19,6 +19,7 @@ use crate::codec::{
 };
 use crate::error::Failure;
 use crate::lease::Lease;
+use crate::load::ALONE_WITH_PAYMENTS;
 use crate::sums::Window;
 
 /// How long to wait before a read is tried again.
@@ -96,6 +97,9 @@ const SUMMARY: &str = "
             AND accepted_at > coalesce((SELECT max(purged_at) FROM lastro.purges), -1)
     ) AS parts
     GROUP BY processor ORDER BY processor";
+
+const NEWEST_PAYMENT: &str =
+    "SELECT coalesce(max(accepted_at), 0) AS accepted_at FROM lastro.payments";
 
 const PAYMENTS_DUE: &str = "
     SELECT payment_id, record FROM lastro.payments WHERE state IN (0, 1)
@@ -319,6 +323,32 @@ impl Store {
         .await
     }
 
+    /// Acceptances hold their lock shared while they are under way: alone with it, the newest is the
+    /// newest, and whatever is accepted from now on is later.
+    pub(crate) async fn newest_payment_accepted_at(
+        &self,
+        deadline: Instant,
+    ) -> Result<Timestamp, Unavailable> {
+        loop {
+            let answer = tokio::time::timeout_at(deadline.into(), self.newest_payment(deadline));
+            let failure = match answer.await.unwrap_or(Err(Failure::Late)) {
+                Ok(accepted_at) => return Ok(accepted_at),
+                Err(failure) => failure,
+            };
+            self.pause_after(&failure, deadline).await?;
+        }
+    }
+
+    async fn newest_payment(&self, deadline: Instant) -> Result<Timestamp, Failure> {
+        let lease = Lease::take(&self.pool, deadline).await?;
+        let client = lease.client();
+        client.batch_execute(ALONE_WITH_PAYMENTS).await?;
+        let row = client.query_one(NEWEST_PAYMENT, &[]).await?;
+        client.batch_execute("COMMIT").await?;
+        lease.done();
+        Ok(timestamp(row.try_get("accepted_at")?))
+    }
+
     /// Asks one statement until the database answers or the deadline passes.
     pub(crate) async fn ask<T>(
         &self,
@@ -337,15 +367,21 @@ impl Store {
                 },
                 Err(failure) => failure,
             };
-            if failure.is_of_an_older_plan() {
-                self.pool.manager().doubt.retire();
-            }
-            if !failure.is_passing() || Instant::now() + PAUSE >= deadline {
-                tracing::warn!(error = %ErrorChain(&failure), "a read was not answered");
-                return Err(failure.unavailable());
-            }
-            tokio::time::sleep(PAUSE).await;
+            self.pause_after(&failure, deadline).await?;
         }
+    }
+
+    /// Waits before the next attempt; the answer where there is none.
+    async fn pause_after(&self, failure: &Failure, deadline: Instant) -> Result<(), Unavailable> {
+        if failure.is_of_an_older_plan() {
+            self.pool.manager().doubt.retire();
+        }
+        if !failure.is_passing() || Instant::now() + PAUSE >= deadline {
+            tracing::warn!(error = %ErrorChain(failure), "a read was not answered");
+            return Err(failure.unavailable());
+        }
+        tokio::time::sleep(PAUSE).await;
+        Ok(())
     }
 
     pub(crate) async fn rows(

@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 use crate::error::OpenError;
 
 /// Every table, with what the engine does to it. A lock of a row needs the right to update it.
-const NEEDED: [(&str, &str); 13] = [
+const NEEDED: [(&str, &str); 14] = [
     ("migrations", "SELECT"),
     ("accounts", "SELECT, INSERT, UPDATE"),
     ("stripes", "SELECT, INSERT, UPDATE"),
@@ -19,6 +19,7 @@ const NEEDED: [(&str, &str); 13] = [
     ("batches", "SELECT, INSERT"),
     ("resolutions", "SELECT, INSERT"),
     ("leases", "SELECT, INSERT, UPDATE, DELETE"),
+    ("clock", "SELECT, UPDATE"),
     ("processor_health", "SELECT, INSERT, UPDATE"),
 ];
 

@@ -27,6 +27,8 @@ pub(crate) struct Snapshot {
     pub(crate) now: Timestamp,
     /// When payments were last purged; 0: never, or no command is about payments.
     pub(crate) purged_at: Timestamp,
+    /// When the newest payment was accepted, where payments are purged; else 0.
+    pub(crate) accepted_at: Timestamp,
     /// No event of what was read is later.
     pub(crate) newest: Timestamp,
     /// What was asked for.
@@ -202,6 +204,14 @@ impl State for Snapshot {
         let mut accepted: Vec<Payment> = accepted.collect();
         accepted.sort_by_key(|payment| payment.accepted_at);
         accepted
+    }
+
+    fn newest_payment_accepted_at(&self) -> Timestamp {
+        let accepted_at = self.payments.values().filter_map(|used| match used {
+            UsedPayment::Accepted(payment) => Some(payment.accepted_at),
+            UsedPayment::Refused(..) => None,
+        });
+        accepted_at.fold(self.accepted_at, Timestamp::max)
     }
 }
 

@@ -266,4 +266,12 @@ impl Engine for RemoteEngine {
         let path = "/lastro.v1.Ledger/ListPaymentsDue";
         Box::pin(self.read(path, question, deadline, read))
     }
+
+    fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp> {
+        let question = v1::GetNewestPaymentRequest {};
+        let read =
+            |answer: v1::GetNewestPaymentResponse| Ok(Timestamp::from_nanos(answer.accepted_at));
+        let path = "/lastro.v1.Ledger/GetNewestPayment";
+        Box::pin(self.read(path, question, deadline, read))
+    }
 }

@@ -7,7 +7,9 @@
 //! begun after somebody has been answered `timeout`. What had more time goes again.
 //!
 //! A call has one answer where the ledger does not apply it. There are ledgers that do no payments, or
-//! that purge none, and say so of the whole call: so each [`Line`] has calls of its own.
+//! that purge none, and say so of the whole call: so each [`Line`] has calls of its own. Where something
+//! that one request needs is damaged, the ledger says so of the whole call, too: then the call is made
+//! again by halves, so that the others are answered.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -90,7 +92,7 @@ impl Line {
     /// The line of these batches: that of the most particular among them.
     pub(crate) fn of(batches: &[Batch]) -> Self {
         let commands = || batches.iter().flat_map(Batch::commands);
-        if commands().any(|command| matches!(command, Command::PurgePayments)) {
+        if commands().any(|command| matches!(command, Command::PurgePayments { .. })) {
             Self::Purges
         } else if batches.iter().any(Batch::has_payments) {
             Self::Payments
@@ -196,9 +198,12 @@ impl Gather {
 
     /// Makes one call after the other, as long as something waits.
     async fn call(self: Arc<Self>) {
+        // What is left of a call that is made again by halves.
+        let mut parts: Vec<Vec<Request>> = Vec::new();
         loop {
             let wire = self.link.wire().await;
-            let Some(requests) = self.take() else {
+            let part = std::iter::from_fn(|| parts.pop()).find_map(|part| self.take_part(part));
+            let Some(requests) = part.or_else(|| self.take()) else {
                 return;
             };
             let mut wire = match wire {
@@ -241,12 +246,33 @@ impl Gather {
                     self.again(requests, Unavailable::Timeout, false);
                 }
                 Some(CallError::Failed(failure)) => {
-                    refuse(requests, told(failure, SUBMIT));
+                    let unavailable = told(failure, SUBMIT);
+                    let mut requests = requests;
+                    if unavailable == Unavailable::StorageDamaged && requests.len() > 1 {
+                        parts.push(requests.split_off(requests.len() / 2));
+                        parts.push(requests);
+                    } else {
+                        refuse(requests, unavailable);
+                    }
                     continue;
                 }
             }
             tokio::time::sleep(RETRY_PAUSE).await;
         }
+    }
+
+    /// What goes in the next call of a part; `None` where all of it is late.
+    fn take_part(&self, part: Vec<Request>) -> Option<Vec<Request>> {
+        let now = Instant::now();
+        let is_wanted = |it: &Request| it.has_time(now) && !it.answer.is_closed();
+        let (requests, late): (Vec<_>, Vec<_>) = part.into_iter().partition(is_wanted);
+        refuse(late, Unavailable::Timeout);
+        if requests.is_empty() {
+            return None;
+        }
+        let queue_bytes = self.waiting.lock().bytes;
+        self.metrics.call_starts(requests.len(), queue_bytes);
+        Some(requests)
     }
 
     /// What goes in the next call; `None` where nothing waits: then the call has ended.

@@ -195,7 +195,7 @@ fn add(call: &mut Cmd, command: &Command, form: &Form) {
         | Command::ReleasePayment { .. }
         | Command::RefusePayment { .. }
         | Command::ResolvePayment(_)
-        | Command::PurgePayments => unreachable!("payments are refused before"),
+        | Command::PurgePayments { .. } => unreachable!("payments are refused before"),
     }
     call.arg(content(command));
 }

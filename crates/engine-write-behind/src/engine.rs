@@ -230,4 +230,9 @@ impl Engine for WriteBehindEngine {
     fn payments_due(&self, _: DueQuery, _: Instant) -> Answer<'_, Vec<Payment>> {
         Box::pin(async { Err(Unavailable::NotSupported) })
     }
+
+    /// Likewise.
+    fn newest_payment_accepted_at(&self, _: Instant) -> Answer<'_, Timestamp> {
+        Box::pin(async { Err(Unavailable::NotSupported) })
+    }
 }

@@ -44,6 +44,10 @@ impl State for Known {
     fn payments_accepted(&self) -> Vec<Payment> {
         Vec::new()
     }
+
+    fn newest_payment_accepted_at(&self) -> Timestamp {
+        Timestamp::default()
+    }
 }
 
 /// What follows from a command alone.

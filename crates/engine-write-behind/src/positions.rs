@@ -203,7 +203,12 @@ pub(crate) fn is_undefined(failure: &Failure) -> bool {
             error.code(),
             Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME)
         ),
-        Failure::Pool(_) | Failure::CommitUnknown | Failure::Damaged(_) | Failure::Late => false,
+        Failure::Pool(_)
+        | Failure::CommitUnknown
+        | Failure::Damaged(_)
+        | Failure::Late
+        | Failure::Behind
+        | Failure::ClockJumped => false,
     }
 }
 
@@ -409,7 +414,11 @@ pub(crate) fn is_late(failure: &Failure) -> bool {
     match failure {
         Failure::Late => true,
         Failure::Database(error) => error.code() == Some(&SqlState::QUERY_CANCELED),
-        Failure::Pool(_) | Failure::CommitUnknown | Failure::Damaged(_) => false,
+        Failure::Pool(_)
+        | Failure::CommitUnknown
+        | Failure::Damaged(_)
+        | Failure::Behind
+        | Failure::ClockJumped => false,
     }
 }
 

@@ -4,8 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
+use clap::builder::FalseyValueParser;
 use engine_postgres::Options;
+use server::ListenAddress;
 
 /// What was asked for on the command line or in the environment.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -107,6 +109,56 @@ impl DatabaseSettings {
         );
         Ok(options)
     }
+}
+
+/// Whether the connection to a database may go unencrypted beyond this machine.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(crate) struct Unencrypted {
+    /// Lets the connection to a database on another machine go unencrypted.
+    #[arg(long, env = "LASTRO_PLAINTEXT", value_parser = FalseyValueParser::new())]
+    plaintext: bool,
+}
+
+impl Unencrypted {
+    /// Likewise where something else allows it.
+    pub(crate) const fn or(self, is_allowed: bool) -> Self {
+        Self {
+            plaintext: self.plaintext || is_allowed,
+        }
+    }
+
+    /// Fails where it would and may not.
+    pub(crate) fn check(self, url: &str, options: &Options) -> anyhow::Result<()> {
+        match self.plaintext {
+            true => Ok(()),
+            false => check_encrypted(url, options),
+        }
+    }
+}
+
+/// Fails where the connection to this database could leave this machine unencrypted.
+pub(crate) fn check_encrypted(url: &str, options: &Options) -> anyhow::Result<()> {
+    if engine_postgres::is_encrypted(url, options)? {
+        return Ok(());
+    }
+    for host in engine_postgres::hosts(url)? {
+        if !host.starts_with('/') && !is_loopback(&host) {
+            bail!(
+                "the connection to the database at {host} may go unencrypted: name who vouches for \
+                 it with --database-ca, write sslmode=require into its URL, or say --plaintext"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whether a host's name or address is this machine's own.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let address = ListenAddress::Tcp {
+        host: host.to_owned(),
+        port: 0,
+    };
+    address.is_loopback()
 }
 
 /// Prints what is in force, without a password.

@@ -15,7 +15,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -45,11 +45,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let matches = Arguments::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let result = match arguments.command {
         Command::Serve(options) => serve::run(*options),
         Command::Load(options) => load::run(&options),
         Command::Bench(options) => bench::run(&options),
-        Command::Migrate(options) => migrate::run(&options),
+        Command::Migrate(options) => migrate::run(&options, matches.subcommand()),
         Command::Processor(options) => processor::run(options),
         Command::Verify(options) => verify::run(&options),
     };

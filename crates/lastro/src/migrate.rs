@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use clap::ArgMatches;
+use clap::parser::ValueSource;
 
-use crate::database::DatabaseSettings;
+use crate::database::{DatabaseSettings, Unencrypted};
 use crate::redis::RedisOptions;
 
 #[derive(clap::Args)]
@@ -19,6 +21,8 @@ pub(crate) struct Options {
     database_url: String,
     #[command(flatten)]
     database: DatabaseSettings,
+    #[command(flatten)]
+    unencrypted: Unencrypted,
     /// Ends that a Redis stands in front of the database (`--engine write-behind`): persists what it
     /// has answered, and leaves the database to the engine `postgres`. Stop all nodes before.
     #[arg(long)]
@@ -26,12 +30,23 @@ pub(crate) struct Options {
     #[command(flatten)]
     redis: RedisOptions,
     /// With `--detach`: the Redis is lost, and with it what it had answered and not persisted.
-    #[arg(long, requires = "detach", conflicts_with = "redis_url")]
+    /// A URL in the environment is passed over.
+    #[arg(long, requires = "detach")]
     redis_lost: bool,
 }
 
-pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+/// `given` is where the options came from.
+pub(crate) fn run(
+    options: &Options,
+    given: Option<(&str, &ArgMatches)>,
+) -> anyhow::Result<ExitCode> {
     let database = options.database.options(&options.database_url)?;
+    let unencrypted = options.unencrypted.or(options.redis.is_insecure());
+    unencrypted.check(&options.database_url, &database)?;
+    let redis_url_is_from = given.and_then(|(_, given)| given.value_source("redis_url"));
+    if options.redis_lost && redis_url_is_from == Some(ValueSource::CommandLine) {
+        bail!("--redis-lost and --redis-url exclude each other: is that Redis lost or not?");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -48,7 +63,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
 }
 
 async fn detach(options: &Options, database: engine_postgres::Options) -> anyhow::Result<ExitCode> {
-    let redis = options.redis.config()?;
+    let redis = match options.redis_lost {
+        true => None,
+        false => options.redis.config()?,
+    };
     if redis.is_none() && !options.redis_lost {
         bail!(
             "--detach needs the --redis-url, to persist what it has answered; where that Redis is \

@@ -55,6 +55,11 @@ pub(crate) struct RedisOptions {
 }
 
 impl RedisOptions {
+    /// Whether connections beyond this machine may go unencrypted.
+    pub(crate) const fn is_insecure(&self) -> bool {
+        self.insecure
+    }
+
     /// The Redis, if one was named.
     pub(crate) fn config(&self) -> anyhow::Result<Option<RedisConfig>> {
         let Some(url) = &self.redis_url else {

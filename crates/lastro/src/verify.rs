@@ -9,10 +9,10 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use engine_embedded::Verified;
 use journal::{FileStorage, Head, Opened, Scanned, Tail};
-use ledger::Clock;
+use ledger::{Clock, Timestamp};
 
 use crate::clock::{self, SystemClock};
-use crate::database::DatabaseSettings;
+use crate::database::{DatabaseSettings, Unencrypted};
 use crate::redis::RedisOptions;
 
 #[derive(clap::Args)]
@@ -35,6 +35,8 @@ pub(crate) struct Options {
     database_url: Option<String>,
     #[command(flatten)]
     database: DatabaseSettings,
+    #[command(flatten)]
+    unencrypted: Unencrypted,
     /// With a Redis: compares the ledger in it with the one in `--database-url` behind it instead, at
     /// a moment without writes.
     #[command(flatten)]
@@ -42,6 +44,10 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    if let Some(url) = &options.database_url {
+        let unencrypted = options.unencrypted.or(options.redis.is_insecure());
+        unencrypted.check(url, &options.database.options(url)?)?;
+    }
     if let (Some(redis), Some(url)) = (options.redis.config()?, &options.database_url) {
         return stores::run(redis, url, &options.database);
     }
@@ -75,13 +81,7 @@ fn verify_ledger(storage: FileStorage, options: &Options) -> anyhow::Result<Exit
     let verified = engine_embedded::verify(storage, journal_options, options.read_only)
         .with_context(|| format!("{place} could not be verified"))?;
     print(&verified);
-    if let Some(ahead) = clock::ahead(verified.audit.newest, SystemClock.now()) {
-        println!(
-            "TIMES IN THE FUTURE: the newest record is {} s later than this machine's clock. Holds \
-             end by the records' times and new records follow them. Look which clock was wrong; if \
-             it was the ledger's, restore it from before",
-            ahead.as_secs()
-        );
+    if !is_past(verified.audit.newest) {
         return Ok(ExitCode::FAILURE);
     }
     if verified.is_clean() {
@@ -94,6 +94,20 @@ fn verify_ledger(storage: FileStorage, options: &Options) -> anyhow::Result<Exit
         );
         Ok(ExitCode::FAILURE)
     }
+}
+
+/// Says so of a newest record that is in the future.
+fn is_past(newest: Timestamp) -> bool {
+    let Some(ahead) = clock::ahead(newest, SystemClock.now()) else {
+        return true;
+    };
+    println!(
+        "TIMES IN THE FUTURE: the newest record is {} s later than this machine's clock. Holds end by \
+         the records' times and new records follow them. Look which clock was wrong; if it was the \
+         ledger's, restore it from before",
+        ahead.as_secs()
+    );
+    false
 }
 
 /// An outbox holds no money: its chain is checked, every record, and that none is missing that was

@@ -169,7 +169,7 @@ impl Command {
                 | Self::SettlePayment { .. }
                 | Self::ReleasePayment { .. }
                 | Self::RefusePayment { .. }
-                | Self::PurgePayments => 0,
+                | Self::PurgePayments { .. } => 0,
             }
     }
 }

@@ -9,7 +9,7 @@ use crate::currency::Currency;
 use crate::id::{AccountId, PaymentId, ProcessorName, Reference, TransferId};
 use crate::payment::{PaymentExpected, RefusedCode};
 use crate::resolution::ResolvePayment;
-use crate::time::Millis;
+use crate::time::{Millis, Timestamp};
 
 /// One command. Amounts are minor units.
 ///
@@ -108,7 +108,12 @@ pub enum Command {
         code: RefusedCode,
     },
     /// Refuses every accepted payment and starts the summaries anew.
-    PurgePayments,
+    PurgePayments {
+        /// When the newest payment was accepted that the caller knows of (0: none): a payment
+        /// accepted later refuses the purge. Any when `None`. In no record and in no digest.
+        #[serde(skip)]
+        expected_accepted_at: Option<Timestamp>,
+    },
     /// Settles, releases or refuses a payment because an operator says so.
     ResolvePayment(ResolvePayment),
 }
@@ -208,7 +213,7 @@ impl Command {
             Self::SettlePayment { .. } => settle,
             Self::ReleasePayment { .. } => release,
             Self::RefusePayment { .. } => refuse,
-            Self::PurgePayments => purge,
+            Self::PurgePayments { .. } => purge,
             Self::ResolvePayment(_) => resolve,
         }
     }
@@ -233,7 +238,7 @@ impl Command {
             Self::ChangeLimit { .. }
             | Self::CloseAccount { .. }
             | Self::Expire { .. }
-            | Self::PurgePayments => false,
+            | Self::PurgePayments { .. } => false,
         }
     }
 
@@ -247,7 +252,7 @@ impl Command {
             | Self::ReleasePayment { .. }
             | Self::RefusePayment { .. }
             | Self::ResolvePayment(_)
-            | Self::PurgePayments => true,
+            | Self::PurgePayments { .. } => true,
             Self::OpenAccount(_)
             | Self::ChangeLimit { .. }
             | Self::CloseAccount { .. }

@@ -75,6 +75,10 @@ pub trait Engine: Send + Sync + 'static {
 
     /// A page of the payments that are accepted or sent, in the order of their places.
     fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>>;
+
+    /// When the newest payment was accepted; 0 where there is none. What is accepted after this was
+    /// asked is later: a purge that names the answer takes nothing of it.
+    fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp>;
 }
 
 /// Which page of a statement.

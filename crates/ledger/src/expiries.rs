@@ -229,7 +229,7 @@ impl Found<'_> {
             | Command::ReleasePayment { .. }
             | Command::RefusePayment { .. }
             | Command::ResolvePayment(_)
-            | Command::PurgePayments => {}
+            | Command::PurgePayments { .. } => {}
         }
     }
 

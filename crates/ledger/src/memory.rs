@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::id::{AccountId, BatchId, PaymentId, TransferId};
 use crate::payment::{Payment, PaymentState};
 use crate::state::{State, StateMut, UsedBatch, UsedPayment, UsedTransfer};
+use crate::time::Timestamp;
 use crate::transfer::{PendingState, Transfer, TransferKind};
 
 /// Accounts and used ids in maps. It grows with history.
@@ -135,6 +136,14 @@ impl State for Memory {
         accepted.sort_by_key(|payment| payment.accepted_at);
         accepted
     }
+
+    fn newest_payment_accepted_at(&self) -> Timestamp {
+        let accepted_at = self.payments.values().filter_map(|used| match used {
+            UsedPayment::Accepted(payment) => Some(payment.accepted_at),
+            UsedPayment::Refused(..) => None,
+        });
+        accepted_at.max().unwrap_or(Timestamp::default())
+    }
 }
 
 fn accepted_payment(used: &UsedPayment) -> Option<&Payment> {
@@ -218,6 +227,11 @@ impl<S: State> State for Overlay<'_, S> {
         accepted.extend(self.changed.payments_accepted());
         accepted.sort_by_key(|payment| payment.accepted_at);
         accepted
+    }
+
+    fn newest_payment_accepted_at(&self) -> Timestamp {
+        let before = self.base.newest_payment_accepted_at();
+        before.max(self.changed.newest_payment_accepted_at())
     }
 }
 

@@ -165,6 +165,11 @@ pub enum Refusal {
         /// How many entries its statement has now.
         entry_count: u64,
     },
+    /// Payments were accepted that the command does not expect.
+    PaymentsInOtherState {
+        /// When the newest was.
+        accepted_at: Timestamp,
+    },
 }
 
 impl Outcome {
@@ -208,7 +213,7 @@ impl Outcome {
 
 impl Refusal {
     /// Every refusal's name: the closed list.
-    pub const CODES: [&'static str; 33] = [
+    pub const CODES: [&'static str; 34] = [
         Field::Kind.exists_with_different(),
         Field::Currency.exists_with_different(),
         Field::CreditLimit.exists_with_different(),
@@ -242,6 +247,7 @@ impl Refusal {
         "payment_under_way",
         "currency_not_current",
         "account_in_other_state",
+        "payments_in_other_state",
     ];
 
     /// The refusal's name, stable for good.
@@ -270,6 +276,7 @@ impl Refusal {
             Self::PaymentUnderWay { .. } => "payment_under_way",
             Self::CurrencyNotCurrent { .. } => "currency_not_current",
             Self::AccountInOtherState { .. } => "account_in_other_state",
+            Self::PaymentsInOtherState { .. } => "payments_in_other_state",
         }
     }
 }
@@ -381,6 +388,10 @@ impl fmt::Display for Refusal {
                 f,
                 "account {account_id} was changed meanwhile: its credit limit is {credit_limit}, it \
                  has {entry_count} entries"
+            ),
+            Self::PaymentsInOtherState { .. } => f.write_str(
+                "payments were accepted meanwhile: nothing was purged; look at them, then decide \
+                 anew",
             ),
         }
     }

@@ -381,4 +381,8 @@ impl Engine for ReferenceEngine {
     fn payments_due(&self, query: DueQuery, _: Instant) -> Answer<'_, Vec<Payment>> {
         self.answer(|books| books.payments_due(query))
     }
+
+    fn newest_payment_accepted_at(&self, _: Instant) -> Answer<'_, Timestamp> {
+        self.answer(|books| books.memory.newest_payment_accepted_at())
+    }
 }

@@ -8,6 +8,7 @@ use crate::money::Limit;
 use crate::outcome::{Outcome, Refusal};
 use crate::payment::Payment;
 use crate::resolution::{PaymentResolved, ResolutionKind};
+use crate::time::Timestamp;
 use crate::transfer::{PendingState, Transfer};
 
 /// The look-ups that a decision is made upon.
@@ -36,6 +37,9 @@ pub trait State {
 
     /// The payments that are accepted and not sent, oldest first.
     fn payments_accepted(&self) -> Vec<Payment>;
+
+    /// When the newest payment was accepted, whatever became of it; 0 where there is none.
+    fn newest_payment_accepted_at(&self) -> Timestamp;
 }
 
 /// How an id of the space of transfers was used.

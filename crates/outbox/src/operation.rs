@@ -155,7 +155,9 @@ mod tests {
             let operation = Operation::new(command.clone()).unwrap();
             assert_eq!((operation.id(), operation.command()), (id, &command));
         }
-        let no_id = Operation::new(Command::PurgePayments);
+        let no_id = Operation::new(Command::PurgePayments {
+            expected_accepted_at: None,
+        });
         assert_eq!(no_id, Err(NotAnOperation::NoId));
     }
 }

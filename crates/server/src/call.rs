@@ -16,7 +16,6 @@ use crate::app::Shared;
 use crate::body::{self, BodyBytes};
 use crate::errors;
 use crate::health::Readiness;
-use crate::interventions::Interventions;
 use crate::problem::Problem;
 use crate::room::Place;
 
@@ -71,7 +70,6 @@ impl Call {
     /// Gives the ledger one command.
     pub(crate) async fn submit(&self, command: Command) -> Result<Outcome, Problem> {
         let name = command.name();
-        let interventions = Interventions::among(std::iter::once(&command));
         let batches = vec![Batch::one(command)];
         let mut outcomes = self
             .ask(|engine, deadline| engine.submit(batches, deadline))
@@ -85,7 +83,6 @@ impl Call {
             return Err(errors::internal());
         };
         self.shared.metrics.count_outcome(name, &outcome);
-        interventions.report(std::iter::once(&outcome));
         Ok(outcome)
     }
 
@@ -190,6 +187,11 @@ impl Call {
         to: Option<Millis>,
     ) -> Result<Vec<ProcessorSummary>, Problem> {
         self.look(|engine, deadline| engine.payments_summary(from, to, deadline))
+            .await
+    }
+
+    pub(crate) async fn newest_payment_accepted_at(&self) -> Result<Timestamp, Problem> {
+        self.look(|engine, deadline| engine.newest_payment_accepted_at(deadline))
             .await
     }
 

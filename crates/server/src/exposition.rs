@@ -1,5 +1,7 @@
-//! The Prometheus side: installing the recorder, and the port it is read from.
+//! The operators' side: installing the Prometheus recorder, and the port that metrics and probes are
+//! read from.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,10 +14,12 @@ use metrics::{Counter, Gauge, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::errors;
+use crate::health::Health;
 use crate::hosts::Hosts;
 use crate::interventions;
 use crate::limits::Limits;
 use crate::listener::Listener;
+use crate::probes;
 use crate::serve::{Stopped, serve_counted};
 
 /// Upper ends of the duration histograms, in seconds: 50 µs to 5 s.
@@ -71,6 +75,10 @@ fn describe() {
         Unit::Seconds,
         "Time from a gRPC call's head to its answer, by method"
     );
+    metrics::describe_counter!(
+        "lastro_grpc_denied_total",
+        "gRPC calls denied for a command that is not for callers, by the command"
+    );
     metrics::describe_gauge!("lastro_grpc_connections", "gRPC connections that are open");
     metrics::describe_counter!(
         "lastro_grpc_connections_refused_total",
@@ -79,10 +87,14 @@ fn describe() {
     interventions::describe();
 }
 
-/// Serves `GET /metrics`, for these hosts, until `shutdown` is done.
+/// Serves `GET /metrics`, `/healthz` and `/readyz`, for these hosts, until `shutdown` is done.
+///
+/// None of them waits for anything: in a runtime of its own they are answered also while all threads
+/// of [`crate::serve`] are busy.
 pub async fn serve_metrics(
     listener: Listener,
     handle: PrometheusHandle,
+    health: Arc<dyn Health>,
     hosts: Hosts,
     shutdown: impl Future<Output = ()>,
     stop_timeout: Duration,
@@ -90,6 +102,11 @@ pub async fn serve_metrics(
     let upkeep = handle.clone();
     let router = Router::new()
         .route("/metrics", get(exposition))
+        .route("/healthz", get(|| async { probes::alive() }))
+        .route(
+            "/readyz",
+            get(|| async move { probes::ready(health.readiness()) }),
+        )
         .fallback(|| async { errors::route_not_found() })
         .method_not_allowed_fallback(|| async { errors::method_not_allowed() })
         .with_state(handle)

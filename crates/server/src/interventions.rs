@@ -1,9 +1,104 @@
-//! What people do to payments by hand: each is logged and counted where it is applied.
+//! What people do to payments by hand: each is logged and counted once, in the process that applies
+//! it, also where its caller has given up waiting.
 
-use ledger::{Command, Outcome, Record, ResolvePayment};
+use std::sync::Arc;
+use std::time::Instant;
+
+use ledger::{
+    Account, AccountId, Answer, BalanceAt, Batch, Command, DueQuery, Engine, Millis, Outcome,
+    Payment, PaymentId, ProcessorSummary, Record, Resolution, ResolvePayment, Statement,
+    StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+};
+
+/// An engine of this process whose purges and resolutions are logged and counted. An engine that hands
+/// commands to another process needs none: that process reports them.
+pub struct Reporting {
+    engine: Arc<dyn Engine>,
+}
+
+impl Reporting {
+    /// The same engine, reported. Calls with purges or resolutions need to be in a runtime.
+    #[must_use]
+    pub fn new(engine: Arc<dyn Engine>) -> Self {
+        Self { engine }
+    }
+}
+
+impl Engine for Reporting {
+    fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        let interventions = Interventions::among(batches.iter().flat_map(Batch::commands));
+        if interventions.0.is_empty() {
+            return self.engine.submit(batches, deadline);
+        }
+        let engine = Arc::clone(&self.engine);
+        // A task of its own, since callers stop waiting at their deadlines.
+        let applied = tokio::spawn(async move {
+            let answer = engine.submit(batches, deadline).await;
+            match &answer {
+                Ok(outcomes) => interventions.report(outcomes.iter().flatten()),
+                Err(unavailable) => interventions.report_unavailable(*unavailable),
+            }
+            answer
+        });
+        Box::pin(async move {
+            match applied.await {
+                Ok(answer) => answer,
+                Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+                // The runtime is stopping.
+                Err(_) => Err(Unavailable::LedgerUnavailable),
+            }
+        })
+    }
+
+    fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>> {
+        self.engine.account(id, deadline)
+    }
+
+    fn statement(&self, query: StatementQuery, deadline: Instant) -> Answer<'_, Option<Statement>> {
+        self.engine.statement(query, deadline)
+    }
+
+    fn balance_at(
+        &self,
+        id: AccountId,
+        at: Timestamp,
+        deadline: Instant,
+    ) -> Answer<'_, Option<BalanceAt>> {
+        self.engine.balance_at(id, at, deadline)
+    }
+
+    fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
+        self.engine.transfer(id, deadline)
+    }
+
+    fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {
+        self.engine.payment(id, deadline)
+    }
+
+    fn resolutions(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Vec<Resolution>> {
+        self.engine.resolutions(id, deadline)
+    }
+
+    fn payments_summary(
+        &self,
+        from: Option<Millis>,
+        to: Option<Millis>,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<ProcessorSummary>> {
+        self.engine.payments_summary(from, to, deadline)
+    }
+
+    fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>> {
+        self.engine.payments_due(query, deadline)
+    }
+
+    fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp> {
+        self.engine.newest_payment_accepted_at(deadline)
+    }
+}
 
 /// The purges and resolutions among commands, with their places. Nearly always there are none.
-pub(crate) struct Interventions(Vec<(usize, Intervention)>);
+struct Interventions(Vec<(usize, Intervention)>);
 
 enum Intervention {
     Purge,
@@ -27,10 +122,10 @@ pub(crate) fn describe() {
 }
 
 impl Interventions {
-    pub(crate) fn among<'a>(commands: impl Iterator<Item = &'a Command>) -> Self {
+    fn among<'a>(commands: impl Iterator<Item = &'a Command>) -> Self {
         let found = commands.enumerate().filter_map(|(index, command)| {
             let intervention = match command {
-                Command::PurgePayments => Intervention::Purge,
+                Command::PurgePayments { .. } => Intervention::Purge,
                 Command::ResolvePayment(resolve) => Intervention::Resolution(resolve.clone()),
                 Command::OpenAccount(_)
                 | Command::ChangeLimit { .. }
@@ -51,11 +146,28 @@ impl Interventions {
         Self(found.collect())
     }
 
-    /// Logs and counts those that were carried out; `outcomes` are those of all the commands.
-    pub(crate) fn report<'a>(self, outcomes: impl Iterator<Item = &'a Outcome>) {
-        if self.0.is_empty() {
+    /// Says of each that nobody knows here whether it was applied; what certainly was not is no news.
+    fn report_unavailable(self, unavailable: Unavailable) {
+        if unavailable.nothing_done() {
             return;
         }
+        let code = unavailable.code();
+        for (_, intervention) in self.0 {
+            match intervention {
+                Intervention::Purge => tracing::warn!(
+                    code,
+                    "a purge of the payments may have been applied or not: {unavailable}"
+                ),
+                Intervention::Resolution(ResolvePayment { id, who, kind, .. }) => tracing::warn!(
+                    code, payment_id = %id, %who, resolution = kind.as_str(),
+                    "a resolution of payment {id} by {who} may have been applied or not: {unavailable}"
+                ),
+            }
+        }
+    }
+
+    /// Logs and counts those that were carried out; `outcomes` are those of all the commands.
+    fn report<'a>(self, outcomes: impl Iterator<Item = &'a Outcome>) {
         let outcomes: Vec<&Outcome> = outcomes.collect();
         for (index, intervention) in self.0 {
             let outcome = outcomes.get(index).filter(|outcome| !outcome.replayed);

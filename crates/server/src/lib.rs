@@ -47,6 +47,7 @@ pub use exposition::{install_metrics, serve_metrics};
 pub use grpc::{GrpcCommands, GrpcLimits, ServerTls, ServerTlsError, serve_grpc};
 pub use health::{AlwaysReady, Health, Readiness};
 pub use hosts::Hosts;
+pub use interventions::Reporting;
 pub use limits::Limits;
 pub use listener::{BindError, Listener, bind};
 pub use openapi::openapi_json;

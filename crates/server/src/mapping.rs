@@ -15,9 +15,9 @@ impl From<&Refusal> for Problem {
 
 const fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::ExistsWithDifferent(_) | Refusal::AccountInOtherState { .. } => {
-            StatusCode::CONFLICT
-        }
+        Refusal::ExistsWithDifferent(_)
+        | Refusal::AccountInOtherState { .. }
+        | Refusal::PaymentsInOtherState { .. } => StatusCode::CONFLICT,
         Refusal::AccountNotFound { .. }
         | Refusal::PendingNotFound { .. }
         | Refusal::PaymentNotFound { .. } => StatusCode::NOT_FOUND,
@@ -97,6 +97,9 @@ fn with_figures(problem: Problem, refusal: &Refusal) -> Problem {
             .with("required", *required),
         Refusal::PaymentNotFound { payment_id } => {
             problem.with("payment_id", payment_id.to_string())
+        }
+        Refusal::PaymentsInOtherState { accepted_at } => {
+            problem.with("accepted_at", rfc3339::Nanos(*accepted_at).to_string())
         }
         Refusal::PaymentInOtherState { state, attempt } => problem
             .with("state", state.as_str())
@@ -211,6 +214,11 @@ mod tests {
             entry_count: 2,
         };
         let figures = json!({"account_id": "a", "credit_limit": 1, "entry_count": 2});
+        check(&refusal, 409, &figures);
+        let refusal = Refusal::PaymentsInOtherState {
+            accepted_at: ledger::Timestamp::from_nanos(1_706_000_000_000_000_001),
+        };
+        let figures = json!({"accepted_at": "2024-01-23T08:53:20.000000001Z"});
         check(&refusal, 409, &figures);
         let refusal = Refusal::InsufficientFunds {
             account_id: id(),

@@ -2,6 +2,8 @@
 //!
 //! `docs/openapi.json` is its golden copy; a test fails when the two differ.
 
+mod shape;
+
 use std::sync::OnceLock;
 
 use axum::body::Body;
@@ -13,6 +15,7 @@ use hyper::body::Bytes;
 use serde::Serialize;
 use utoipa::OpenApi;
 
+use self::shape::Shape;
 use crate::call::Call;
 use crate::measure::Answered;
 use crate::{challenge_2024, challenge_2025, probes, v1};
@@ -23,7 +26,8 @@ use crate::{challenge_2024, challenge_2025, probes, v1};
         title = "Lastro",
         description = "A durable ledger. Amounts are integers in minor units. Errors are problem \
             bodies (RFC 9457) whose `code` is stable. Beside what a route lists, every route may \
-            answer 404 and 405 (no such path or method), 408 (the request came too slowly), 414 and \
+            answer 400 (`host_invalid`: no host, or two), 403 (`cross_site_request`: what a page of \
+            another site sends), 404 and 405 (no such path or method), 408 (the request came too slowly), 414 and \
             431 (path or headers too long), 421 (`host_not_served`), 500, 503 and 504; those with a \
             body also 413 (too large) and 415 (not `application/json`).",
         version = "1"
@@ -80,7 +84,8 @@ use crate::{challenge_2024, challenge_2025, probes, v1};
         challenge_2025::PurgeView,
         ProblemBody,
         Status
-    ))
+    )),
+    modifiers(&Shape)
 )]
 struct Document;
 

@@ -1,10 +1,13 @@
-//! Whether the process lives, and whether requests should be sent to it.
+//! Whether the process lives, and whether requests should be sent to it. Both are answered beside the
+//! metrics too, in a thread of their own: there nothing that requests do delays them.
 
 use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde_json::{Map, Value};
 
 use crate::call::Call;
+use crate::health::Readiness;
 use crate::json;
 use crate::measure::Answered;
 use crate::problem::Problem;
@@ -15,7 +18,7 @@ use crate::problem::Problem;
     responses((status = 200, description = "It does", body = crate::openapi::Status))
 )]
 pub(crate) async fn healthz(_: Call, _: Request) -> Answered {
-    Ok(answer("alive", Vec::new()))
+    Ok(alive())
 }
 
 /// Whether requests should be sent here.
@@ -28,7 +31,14 @@ pub(crate) async fn healthz(_: Call, _: Request) -> Answered {
     )
 )]
 pub(crate) async fn readyz(call: Call, _: Request) -> Answered {
-    let readiness = call.readiness();
+    ready(call.readiness())
+}
+
+pub(crate) fn alive() -> Response {
+    answer("alive", Vec::new())
+}
+
+pub(crate) fn ready(readiness: Readiness) -> Answered {
     let Some(reason) = readiness.reason else {
         return Ok(answer("ready", readiness.fields));
     };
@@ -39,7 +49,7 @@ pub(crate) async fn readyz(call: Call, _: Request) -> Answered {
     Err(problem)
 }
 
-fn answer(status: &str, fields: Vec<(&'static str, Value)>) -> axum::response::Response {
+fn answer(status: &str, fields: Vec<(&'static str, Value)>) -> Response {
     let mut members = Map::new();
     members.insert("status".to_owned(), Value::from(status));
     members.extend(

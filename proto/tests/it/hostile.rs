@@ -78,7 +78,7 @@ proptest! {
 #[test]
 fn fields_of_tomorrow_are_passed_over_and_known_ones_must_be_as_they_are() {
     let batch = |extra: &[u8]| {
-        let purge = v1::command::Command::PurgePayments(v1::PurgePayments {});
+        let purge = v1::command::Command::PurgePayments(v1::PurgePayments::default());
         let command = v1::Command {
             command: Some(purge),
         };
@@ -182,7 +182,7 @@ fn what_the_ledger_cannot_say_is_named() {
 
 #[test]
 fn a_batch_has_its_bounds() {
-    let purge = v1::command::Command::PurgePayments(v1::PurgePayments {});
+    let purge = v1::command::Command::PurgePayments(v1::PurgePayments::default());
     let command = v1::Command {
         command: Some(purge),
     };

@@ -97,6 +97,11 @@ impl Drop for Chore {
 
 /// The status and the body of a request.
 fn ask(port: u16, method: &str, path: &str, body: &str) -> (u16, String) {
+    ask_of("test", port, method, path, body)
+}
+
+/// Likewise of a host of this name.
+fn ask_of(host: &str, port: u16, method: &str, path: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(10)))
@@ -104,7 +109,7 @@ fn ask(port: u16, method: &str, path: &str, body: &str) -> (u16, String) {
     let length = body.len();
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
          Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     )
     .unwrap();
@@ -195,6 +200,9 @@ fn check_profile(profile: &str, port_offset: u16, process_count_min: usize) {
         let count = processes_in(&folder).len();
         assert!(count >= process_count_min, "{:#?}", processes_in(&folder));
         check_challenge(port, balance);
+        // A page that made a name of its own lead here reads nothing.
+        let (status, body) = ask_of("evil.example", port, "GET", "/clientes/1/extrato", "");
+        assert_eq!(status, 421, "{body}");
         chore.signal(signal);
         assert!(chore.wait().success());
         chore.read_until("is stopped");

@@ -209,7 +209,9 @@ fn accounts_that_break_a_rule_are_found() {
             };
         }),
         ("a refusal is remembered without an id", |h| {
-            *h.refused(9).0 = ledger::Command::PurgePayments;
+            *h.refused(9).0 = ledger::Command::PurgePayments {
+                expected_accepted_at: None,
+            };
         }),
         ("a refusal's figures are not its account's", |h| {
             if let ledger::Refusal::InsufficientFunds { available, .. } = h.refused(9).1 {

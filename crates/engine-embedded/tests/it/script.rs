@@ -39,7 +39,9 @@ pub(crate) fn steps() -> Vec<Step> {
 pub(crate) fn resolution_steps() -> Vec<Step> {
     let accepted = |id| accept(id, (id % 2 == 1).then_some("a"), 10);
     let sent = |id| send(id, 0, "default");
-    let purge = Command::PurgePayments;
+    let purge = Command::PurgePayments {
+        expected_accepted_at: None,
+    };
     let calls = vec![
         vec![open("a", "BRL", 1_000)],
         [1, 2, 3, 4].map(accepted).into(),
@@ -164,7 +166,9 @@ fn payments() -> Vec<Batch> {
                 expected: expected(PaymentStateName::Accepted, 0),
                 code: RefusedCode::OperatorRefused,
             },
-            Command::PurgePayments,
+            Command::PurgePayments {
+                expected_accepted_at: None,
+            },
         ]),
     ]
 }

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod behind;
 mod claims;
+mod clock;
 mod conformance;
 mod content;
 mod crashes;
@@ -16,4 +18,5 @@ mod standby;
 mod subject;
 mod texts;
 mod tls;
+mod unknown;
 mod verify;

@@ -82,7 +82,10 @@ fn payments_are_refused_and_nothing_beside_them_is_done() {
             description: "refused".into(),
         });
         let deadline = std::time::Instant::now() + Duration::from_secs(20);
-        for command in [command, Command::PurgePayments] {
+        let purge = Command::PurgePayments {
+            expected_accepted_at: None,
+        };
+        for command in [command, purge] {
             let answer = engine.submit(vec![Batch::one(command)], deadline).await;
             assert_eq!(answer, Err(Unavailable::NotSupported));
         }

@@ -20,7 +20,7 @@ use anyhow::ensure;
 use engine_remote::LedgerAddress;
 use journal::Durability;
 
-use crate::database::DatabaseSettings;
+use crate::database::{DatabaseSettings, Unencrypted};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -48,6 +48,8 @@ pub(crate) struct Options {
     database_url: Option<String>,
     #[command(flatten)]
     database: DatabaseSettings,
+    #[command(flatten)]
+    unencrypted: Unencrypted,
     /// Drives the ledger node that serves gRPC at this address instead: `host:port` or `unix:PATH`.
     #[arg(long, value_name = "ADDRESS")]
     #[arg(conflicts_with_all = ["durability", "data_dir", "database_url"])]

@@ -17,6 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub(super) fn measure(options: &Options, url: &str) -> anyhow::Result<Report> {
     let workload = Arc::new(Workload::new(options));
     let database = options.database.options(url)?;
+    options.unencrypted.check(url, &database)?;
     let mut durability = String::new();
     let driven = drive(
         async || {

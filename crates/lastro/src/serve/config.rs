@@ -267,6 +267,7 @@ impl Config {
             file.database_statement_timeout_ms,
         ));
         let insecure = options.insecure || file.insecure.unwrap_or(false);
+        let clock = options.clock.bounds(file.clock_jump_max_s);
         let engine = engine(EngineOptions {
             role,
             name: options.engine.or(file.engine),
@@ -278,13 +279,19 @@ impl Config {
             migrate: !no_migrate,
             ledger: options.ledger.or(file.ledger),
             tls: tls.of_ledger()?,
+            clock,
         })?;
         let has_clock_bounds = options.clock.is_any() || file.clock_jump_max_s.is_some();
-        if !matches!(engine, EngineConfig::Embedded) && has_clock_bounds {
-            bail!(
-                "--clock-jump-max-s and --accept-clock are for the process whose clock the ledger \
-                 has: over PostgreSQL and Redis it is the database's"
-            );
+        match engine {
+            EngineConfig::Embedded | EngineConfig::Postgres { .. } => {}
+            EngineConfig::Remote { .. } if has_clock_bounds => bail!(
+                "--clock-jump-max-s and --accept-clock are for the ledger node: it judges the clock"
+            ),
+            EngineConfig::WriteBehind(_) if has_clock_bounds => bail!(
+                "--clock-jump-max-s and --accept-clock are not for --engine write-behind: Redis' \
+                 clock is believed as it is"
+            ),
+            EngineConfig::Remote { .. } | EngineConfig::WriteBehind(_) => {}
         }
         Ok(Self {
             demo: options.demo || file.demo.unwrap_or(false),
@@ -317,7 +324,7 @@ impl Config {
                     (Role::All | Role::Api, _) => OUTBOX_BYTES_MAX,
                 }),
             engine,
-            clock: options.clock.bounds(file.clock_jump_max_s),
+            clock,
             role,
             grpc_listen: match grpc_listen {
                 Some(text) => Some(address("grpc-listen", &text)?),
@@ -341,18 +348,12 @@ impl Config {
         })
     }
 
-    /// Which hosts requests may name. A Unix socket is out of any page's reach, and what is
-    /// insecure is asked under whatever name the others have for this machine.
+    /// Which hosts requests may name. What is insecure is asked under whatever name the others have
+    /// for this machine. A Unix socket is no exception: a proxy before it is within a page's reach.
     pub(crate) fn hosts(&self) -> Hosts {
-        self.hosts_at(&self.listen)
-    }
-
-    /// The same at an address.
-    pub(crate) fn hosts_at(&self, address: &ListenAddress) -> Hosts {
-        if self.insecure || matches!(address, ListenAddress::Unix(_)) {
-            Hosts::any()
-        } else {
-            Hosts::local_and(self.host.clone())
+        match self.insecure {
+            true => Hosts::any(),
+            false => Hosts::local_and(self.host.clone()),
         }
     }
 
@@ -430,6 +431,7 @@ struct EngineOptions {
     migrate: bool,
     ledger: Option<String>,
     tls: Option<RemoteTlsFiles>,
+    clock: ClockBounds,
 }
 
 fn engine(options: EngineOptions) -> anyhow::Result<EngineConfig> {
@@ -480,6 +482,7 @@ fn engine(options: EngineOptions) -> anyhow::Result<EngineConfig> {
         ("postgres", Some(url)) => {
             let options = engine_postgres::Options {
                 migrate: options.migrate,
+                clock: options.clock,
                 ..options.database.options(&url)?
             };
             Ok(EngineConfig::Postgres { url, options })

@@ -6,6 +6,7 @@ use engine_embedded::{EmbeddedEngine, Status};
 use engine_postgres::PostgresEngine;
 use engine_remote::RemoteEngine;
 use journal::Durability;
+use ledger::Unavailable;
 use server::{Health, Readiness};
 
 /// Ready while writes are taken.
@@ -56,12 +57,18 @@ impl Health for PostgresHealth {
         let Some(engine) = self.0.upgrade() else {
             return Readiness::not_ready("ledger_unavailable");
         };
-        let readiness = match engine.is_answering() {
-            true => Readiness::ready(),
-            false => Readiness::not_ready("ledger_unavailable"),
+        let ahead_s = engine.clock_ahead_s();
+        let readiness = match (engine.is_answering(), ahead_s) {
+            (true, None) => Readiness::ready(),
+            (true, Some(_)) => Readiness::not_ready(Unavailable::ClockJumped.code()),
+            (false, _) => Readiness::not_ready(Unavailable::LedgerUnavailable.code()),
         };
         // As it is now: an operator or a failover may change it.
-        readiness.with("durability", engine.durability().as_str())
+        let readiness = readiness.with("durability", engine.durability().as_str());
+        match ahead_s {
+            None => readiness,
+            Some(ahead_s) => readiness.with("clock_ahead_s", ahead_s),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use ::payments::{Alone, Dispatch, WithoutPayments};
 use anyhow::{Context, bail};
 use ledger::{Claims, Clock, Engine};
 use metrics_exporter_prometheus::PrometheusHandle;
-use server::{App, GrpcLimits, Hosts, Limits, Listener, ServerTls};
+use server::{App, GrpcLimits, Health, Hosts, Limits, Listener, Reporting, ServerTls};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -126,11 +126,14 @@ fn dispatch(
                 None => Arc::new(Alone::new(Arc::clone(&engine))),
             };
             let (dispatch, engine) = Dispatch::start(engine, claims, payments, Arc::clone(clock));
-            (Some(dispatch), engine)
+            (Some(dispatch), Arc::new(Reporting::new(engine)))
         }
-        // The ledger node knows.
+        // The ledger node knows, and reports what people do to payments.
         None if matches!(config.engine, EngineConfig::Remote { .. }) => (None, engine),
-        None => (None, Arc::new(WithoutPayments::new(engine))),
+        None => {
+            let engine = Arc::new(WithoutPayments::new(engine));
+            (None, Arc::new(Reporting::new(engine)))
+        }
     }
 }
 
@@ -194,10 +197,15 @@ async fn serve(
     };
     // In a thread that does nothing else: what is measured must not be in the way of measuring.
     let metrics_listener = metrics_listener.map(|listener| {
-        let hosts = config.hosts_at(listener.address());
+        let hosts = config.hosts();
         (listener, hosts)
     });
-    let metrics = probes.spawn(serve_metrics(metrics_listener.zip(recorder), stop.clone()));
+    let health = Arc::clone(&app.health);
+    let metrics = probes.spawn(serve_metrics(
+        metrics_listener.zip(recorder),
+        health,
+        stop.clone(),
+    ));
     let limits = GrpcLimits {
         connections_max: files.grpc_connections_max,
         ..GrpcLimits::default()
@@ -238,10 +246,12 @@ async fn serve_grpc(
 
 async fn serve_metrics(
     listener: Option<((Listener, Hosts), PrometheusHandle)>,
+    health: Arc<dyn Health>,
     stop: watch::Receiver<bool>,
 ) {
     if let Some(((listener, hosts), recorder)) = listener {
-        server::serve_metrics(listener, recorder, hosts, stopped(stop), STOP_TIMEOUT).await;
+        let stopped = stopped(stop);
+        server::serve_metrics(listener, recorder, health, hosts, stopped, STOP_TIMEOUT).await;
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use engine_postgres::{Progress, Verified, place, verify};
+use engine_postgres::{Progress, Verified, newest_record, place, verify};
 use engine_write_behind::{Persisted, persisted};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -27,10 +27,11 @@ pub(super) fn run(url: &str, settings: &DatabaseSettings) -> anyhow::Result<Exit
         ensure!(before.is_none_or(is_shown), BEHIND);
         let verified = verify(url, &options, &mut show).await?;
         ensure!(persisted(url, &options).await? == before, BEHIND);
-        anyhow::Ok((before, verified))
+        let newest = newest_record(url, &options).await?;
+        anyhow::Ok((before, verified, newest))
     });
     bar.finish_and_clear();
-    let (behind, verified) = verified
+    let (behind, verified, newest) = verified
         .with_context(|| format!("{} could not be verified", place(url).unwrap_or_default()))?;
     if let Some(behind) = behind {
         println!(
@@ -39,6 +40,9 @@ pub(super) fn run(url: &str, settings: &DatabaseSettings) -> anyhow::Result<Exit
         );
     }
     print(&verified);
+    if !super::is_past(newest) {
+        return Ok(ExitCode::FAILURE);
+    }
     if verified.is_clean() {
         println!("clean: the snapshot keeps every rule");
         Ok(ExitCode::SUCCESS)

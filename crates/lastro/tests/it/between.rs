@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine_remote::RemoteEngine;
+use futures_util::future::join_all;
 use ledger::reference::ReferenceEngine;
 use ledger::{
-    AccountId, Batch, Command, Currency, Engine, MoveMoney, OpenAccount, Refusal, TransferId,
-    Unavailable, UsedTransfer,
+    AcceptPayment, Account, AccountId, Answer, BalanceAt, Batch, Command, Currency, DueQuery,
+    Engine, Millis, MoveMoney, OpenAccount, Outcome, Payment, PaymentId, PaymentState,
+    ProcessorSummary, Refusal, RefusedCode, Resolution, Statement, StatementQuery, Timestamp,
+    TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use server::{AlwaysReady, App, GrpcLimits, Hosts, Limits};
 use testkit::ManualClock;
@@ -19,17 +22,21 @@ const BOUND: Duration = Duration::from_secs(60);
 
 /// A ledger's gRPC face over this engine, until the test's runtime ends.
 async fn face(engine: &Arc<ReferenceEngine>, limits: GrpcLimits) -> SocketAddr {
+    face_over(engine.clone(), limits).await
+}
+
+async fn face_over(engine: Arc<dyn Engine>, limits: GrpcLimits) -> SocketAddr {
     let listener = server::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.address().to_string().parse().unwrap();
     let app = App {
         operations: None,
         dispatching: None,
-        engine: engine.clone(),
+        engine,
         clock: Arc::new(ManualClock::default()),
         health: Arc::new(AlwaysReady),
         limits: Limits::default(),
         hosts: Hosts::any(),
-        is_purge_enabled: false,
+        is_purge_enabled: true,
     };
     let never = std::future::pending();
     tokio::spawn(server::serve_grpc(
@@ -201,4 +208,151 @@ async fn a_change_in_time_conflicts_with_a_newer_one() {
         entry_count: 0,
     };
     assert_eq!(late.unwrap()[0][0].result, Err(refusal));
+}
+
+/// A purge that is late but within its deadline takes nothing that was accepted, and answered, after
+/// its node had looked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_in_time_takes_nothing_that_is_newer() {
+    let (ledger, middle, node) = lab().await;
+    let deadline = Instant::now() + BOUND;
+    let purge = |accepted_at| {
+        vec![Batch::one(Command::PurgePayments {
+            expected_accepted_at: Some(accepted_at),
+        })]
+    };
+    let state = async |number: u128| {
+        let id = PaymentId::from_u128(number);
+        match ledger.payment(id, deadline).await.unwrap() {
+            Some(UsedPayment::Accepted(payment)) => payment.state,
+            other => panic!("payment {number} is {other:?}"),
+        }
+    };
+    accept(&ledger, 1).await;
+    let seen = node.newest_payment_accepted_at(deadline).await.unwrap();
+    middle.let_requests_pass(false);
+    let late = node.submit(purge(seen), deadline);
+    let meanwhile = async {
+        accept(&ledger, 2).await;
+        middle.let_requests_pass(true);
+    };
+    let (late, ()) = tokio::join!(late, meanwhile);
+    let newest = ledger.newest_payment_accepted_at(deadline).await.unwrap();
+    assert!(newest > seen);
+    let refusal = Refusal::PaymentsInOtherState {
+        accepted_at: newest,
+    };
+    assert_eq!(late.unwrap()[0][0].result, Err(refusal));
+    assert_eq!(state(1).await, PaymentState::Accepted);
+    assert_eq!(state(2).await, PaymentState::Accepted);
+    let purged = node.submit(purge(newest), deadline).await.unwrap();
+    assert!(purged[0][0].result.is_ok());
+    let code = RefusedCode::Purged;
+    assert_eq!(state(2).await, PaymentState::Refused { code });
+}
+
+async fn accept(ledger: &ReferenceEngine, number: u128) {
+    let accept = Command::AcceptPayment(AcceptPayment {
+        id: PaymentId::from_u128(number),
+        account_id: None,
+        currency: currency(),
+        amount: 1,
+        description: "payment".into(),
+    });
+    let batch = vec![Batch::one(accept)];
+    let accepted = ledger.submit(batch, Instant::now() + BOUND).await;
+    assert!(accepted.unwrap()[0][0].result.is_ok());
+}
+
+/// A ledger in which what this transfer's id leads to is damaged: a call that names it is refused as a
+/// whole, and nothing of it is done.
+struct Damaged {
+    behind: Arc<ReferenceEngine>,
+    id: TransferId,
+}
+
+impl Engine for Damaged {
+    fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        let is_damaged = |command: &Command| matches!(command, Command::Transfer(transfer) if transfer.id == self.id);
+        match batches.iter().flat_map(Batch::commands).any(is_damaged) {
+            true => Box::pin(async { Err(Unavailable::StorageDamaged) }),
+            false => self.behind.submit(batches, deadline),
+        }
+    }
+
+    fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>> {
+        self.behind.account(id, deadline)
+    }
+
+    fn statement(&self, query: StatementQuery, deadline: Instant) -> Answer<'_, Option<Statement>> {
+        self.behind.statement(query, deadline)
+    }
+
+    fn balance_at(
+        &self,
+        id: AccountId,
+        at: Timestamp,
+        deadline: Instant,
+    ) -> Answer<'_, Option<BalanceAt>> {
+        self.behind.balance_at(id, at, deadline)
+    }
+
+    fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
+        self.behind.transfer(id, deadline)
+    }
+
+    fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {
+        self.behind.payment(id, deadline)
+    }
+
+    fn resolutions(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Vec<Resolution>> {
+        self.behind.resolutions(id, deadline)
+    }
+
+    fn payments_summary(
+        &self,
+        from: Option<Millis>,
+        to: Option<Millis>,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<ProcessorSummary>> {
+        self.behind.payments_summary(from, to, deadline)
+    }
+
+    fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>> {
+        self.behind.payments_due(query, deadline)
+    }
+
+    fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp> {
+        self.behind.newest_payment_accepted_at(deadline)
+    }
+}
+
+/// Requests that happen to go in one call with one that needs what is damaged are answered all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_record_keeps_no_other_request_from_its_answer() {
+    let (ledger, middle, node) = lab().await;
+    let damaged = Damaged {
+        behind: ledger.clone(),
+        id: TransferId::from_u128(5),
+    };
+    let damaged = face_over(Arc::new(damaged), GrpcLimits::default()).await;
+    middle.lead_to(damaged);
+    middle.cut();
+    middle.let_requests_pass(false);
+    let deadline = Instant::now() + BOUND;
+    // The first is under way by itself; the others go together in the next call.
+    let asked: Vec<_> = (1..=9)
+        .map(|number| node.submit(deposit(number), deadline))
+        .collect();
+    let release = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        middle.let_requests_pass(true);
+    };
+    let (answers, ()) = tokio::join!(join_all(asked), release);
+    for (number, answer) in (1..).zip(answers) {
+        match number {
+            5 => assert_eq!(answer, Err(Unavailable::StorageDamaged)),
+            _ => assert!(answer.unwrap()[0][0].result.is_ok(), "{number}"),
+        }
+    }
 }

@@ -188,3 +188,56 @@ async fn a_stop_finishes_what_was_accepted() {
         "{answered} answered, {total} kept"
     );
 }
+
+/// Whatever connects to a database on another machine does so encrypted, or is told not to. The
+/// address is of no machine: the check comes before any connection.
+#[test]
+fn no_command_reaches_a_database_on_another_machine_unencrypted_unasked() {
+    let url = "postgres://me:secret@192.0.2.1/bank?connect_timeout=1";
+    for command in ["migrate", "verify", "bench"] {
+        let run = |arguments: &[&str]| {
+            let output = Command::new(binary())
+                .args([command, "--database-url", url])
+                .args(arguments)
+                .env_remove("LASTRO_PLAINTEXT")
+                .output()
+                .unwrap();
+            assert!(!output.status.success(), "{command}");
+            String::from_utf8_lossy(&output.stderr).into_owned()
+        };
+        let said = run(&[]);
+        let refused = "the connection to the database at 192.0.2.1 may go unencrypted";
+        assert!(
+            said.contains(refused) && said.contains("--plaintext"),
+            "{said}"
+        );
+        let said = run(&["--plaintext"]);
+        assert!(!said.contains(refused), "{said}");
+    }
+}
+
+/// A lost Redis may still be named by the environment of its nodes, but not by who says it is lost.
+#[test]
+fn a_lost_redis_is_passed_over_in_the_environment() {
+    let detach = |arguments: &[&str]| {
+        let output = Command::new(binary())
+            .args(["migrate", "--detach", "--redis-lost"])
+            .args(["--database-url", "postgres://127.0.0.1:9/none"])
+            .args(arguments)
+            .env("LASTRO_REDIS_URL", "redis://127.0.0.1:9")
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = detach(&[]);
+    assert!(
+        said.contains("the database is still behind its Redis"),
+        "{said}"
+    );
+    let said = detach(&["--redis-url", "redis://127.0.0.1:9"]);
+    assert!(
+        said.contains("--redis-lost and --redis-url exclude each other"),
+        "{said}"
+    );
+}

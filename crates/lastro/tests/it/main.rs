@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod between;
+mod callers;
 mod challenge;
 mod commands;
 mod documents;

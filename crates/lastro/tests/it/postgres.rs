@@ -7,7 +7,7 @@ use serde_json::json;
 use testkit::LastroProcess;
 use testkit::servers::Postgres;
 
-use crate::support::{Bank, binary, folder};
+use crate::support::{Bank, binary, folder, metrics};
 
 #[test]
 fn what_one_node_answered_the_other_shows() {
@@ -94,22 +94,6 @@ async fn verify_tells_a_clean_database_from_one_that_is_not() {
         "{said}"
     );
     assert!(!said.contains("account 1"), "{said}");
-}
-
-/// What is served where the process says that its metrics are.
-async fn metrics(process: &mut LastroProcess) -> String {
-    let bound = Instant::now() + Duration::from_secs(60);
-    loop {
-        let named = process.logged().iter();
-        let mut addresses = named.filter_map(|line| line.split_once("serving metrics on "));
-        if let Some((_, address)) = addresses.next() {
-            let address = address.split(' ').next().unwrap();
-            let answer = reqwest::get(format!("http://{address}/metrics")).await;
-            return answer.unwrap().text().await.unwrap();
-        }
-        assert!(Instant::now() < bound, "no metrics are served");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// What the database is set to is said at the start, by `/readyz` and by the metrics.

@@ -4,6 +4,7 @@ mod nodes;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -60,6 +61,22 @@ pub(crate) fn signal(process: &LastroProcess, name: &str) {
     let id = process.id().to_string();
     let sent = Command::new("kill").args([name, &id]).status().unwrap();
     assert!(sent.success());
+}
+
+/// What is served where the process says that its metrics are.
+pub(crate) async fn metrics(process: &mut LastroProcess) -> String {
+    let bound = Instant::now() + Duration::from_secs(60);
+    loop {
+        let named = process.logged().iter();
+        let mut addresses = named.filter_map(|line| line.split_once("serving metrics on "));
+        if let Some((_, address)) = addresses.next() {
+            let address = address.split(' ').next().unwrap();
+            let answer = reqwest::get(format!("http://{address}/metrics")).await;
+            return answer.unwrap().text().await.unwrap();
+        }
+        assert!(Instant::now() < bound, "no metrics are served");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// A client that keeps its connections.

@@ -72,7 +72,9 @@ pub fn decide<S: State + ?Sized>(state: &S, command: Command, now: Timestamp) ->
         Command::RefusePayment { id, expected, code } => {
             payment::refuse(state, id, expected, code, now)
         }
-        Command::PurgePayments => payment::purge(state, now),
+        Command::PurgePayments {
+            expected_accepted_at,
+        } => payment::purge(state, expected_accepted_at, now),
         Command::ResolvePayment(resolve) => payment::resolve(state, resolve, now),
     }
 }
@@ -104,7 +106,7 @@ pub fn check_form(command: &Command) -> Result<(), Refusal> {
         | Command::ReleasePayment { .. }
         | Command::RefusePayment { .. }
         | Command::ResolvePayment(_)
-        | Command::PurgePayments => Ok(()),
+        | Command::PurgePayments { .. } => Ok(()),
     }
 }
 
@@ -134,6 +136,6 @@ pub fn check_content(command: &Command) -> Result<(), Refusal> {
         | Command::SettlePayment { .. }
         | Command::ReleasePayment { .. }
         | Command::RefusePayment { .. }
-        | Command::PurgePayments => Ok(()),
+        | Command::PurgePayments { .. } => Ok(()),
     }
 }

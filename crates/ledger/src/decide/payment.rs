@@ -311,7 +311,17 @@ pub(super) fn resolve<S: State + ?Sized>(
     })))
 }
 
-pub(super) fn purge<S: State + ?Sized>(state: &S, now: Timestamp) -> Decision {
+/// A purge takes all that waits, so it says what it knows of: one that arrives after others have
+/// gone on would take payments that its caller never meant.
+pub(super) fn purge<S: State + ?Sized>(
+    state: &S,
+    expected_accepted_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Decision {
+    let accepted_at = state.newest_payment_accepted_at();
+    if expected_accepted_at.is_some_and(|expected| accepted_at > expected) {
+        return Decision::Refused(Refusal::PaymentsInOtherState { accepted_at });
+    }
     let payments_count = state.payments_accepted().len() as u64;
     Decision::Event(Event::PaymentsPurged {
         payments_count,

@@ -76,7 +76,10 @@ fn next_refusal(refusal: &Refusal) -> Option<Refusal> {
             credit_limit: 0,
             entry_count: 0,
         },
-        Refusal::AccountInOtherState { .. } => return None,
+        Refusal::AccountInOtherState { .. } => Refusal::PaymentsInOtherState {
+            accepted_at: ledger::Timestamp::from_nanos(1_706_000_000_000_000_001),
+        },
+        Refusal::PaymentsInOtherState { .. } => return None,
     })
 }
 

@@ -126,7 +126,9 @@ pub(crate) fn commands() -> Vec<Command> {
         expected: PaymentExpected { state, attempt: 1 },
         code,
     }));
-    commands.push(Command::PurgePayments);
+    commands.push(Command::PurgePayments {
+        expected_accepted_at: None,
+    });
     commands.extend(resolution_kinds().map(|kind| {
         Command::ResolvePayment(ResolvePayment {
             id: payment_id(),

@@ -174,6 +174,10 @@ impl Engine for Ledger {
     fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>> {
         self.behind.payments_due(query, deadline)
     }
+
+    fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp> {
+        self.behind.newest_payment_accepted_at(deadline)
+    }
 }
 
 pub(crate) fn account(id: &str) -> AccountId {

@@ -56,6 +56,10 @@ macro_rules! reads_through {
         fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>> {
             self.engine.payments_due(query, deadline)
         }
+
+        fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp> {
+            self.engine.newest_payment_accepted_at(deadline)
+        }
     };
 }
 

@@ -1,8 +1,13 @@
 //! `POST /purge-payments`: for tests, and only where it was enabled.
+//!
+//! The request carries nothing, so this node says for it which payments it may take: those that were
+//! accepted when it looked. Whatever delays the command from there on, it takes no payment that was
+//! accepted later. Where one was, the node looks again: its caller is still waiting, and wants all that
+//! there is.
 
 use axum::extract::Request;
 use axum::http::StatusCode;
-use ledger::{Command, Record};
+use ledger::{Command, Record, Refusal};
 use serde::Serialize;
 
 use crate::call::Call;
@@ -10,6 +15,9 @@ use crate::errors;
 use crate::json;
 use crate::measure::Answered;
 use crate::v1;
+
+/// How often a purge that lost a race against an acceptance looks again before it says so.
+const ATTEMPTS_MAX: u32 = 16;
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct PurgeView {
@@ -25,13 +33,34 @@ pub(crate) struct PurgeView {
         (status = 200, description = "Purged", body = PurgeView),
         (status = 404, description = "Not enabled", body = crate::openapi::ProblemBody,
             content_type = "application/problem+json"),
+        (status = 409, description = "`payments_in_other_state`: payments were accepted while this \
+            was decided; nothing was purged", body = crate::openapi::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 501, description = "`not_supported`: this ledger does no payments",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not answered by the ledger",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 504, description = "The outcome is unknown",
+            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn purge(call: Call, _: Request) -> Answered {
     if !call.is_purge_enabled() {
         return Err(errors::route_not_found());
     }
-    let outcome = call.submit(Command::PurgePayments).await?;
+    let mut attempts = 1..=ATTEMPTS_MAX;
+    let outcome = loop {
+        let accepted_at = call.newest_payment_accepted_at().await?;
+        let outcome = call
+            .submit(Command::PurgePayments {
+                expected_accepted_at: Some(accepted_at),
+            })
+            .await?;
+        let is_late = matches!(outcome.result, Err(Refusal::PaymentsInOtherState { .. }));
+        if !is_late || attempts.next().is_none() {
+            break outcome;
+        }
+    };
     let (Record::Purge { payments_count, .. }, _) = v1::first_or_again(outcome)? else {
         tracing::error!("a purge made no purge");
         return Err(errors::internal());

@@ -25,8 +25,9 @@ impl Method {
     pub(super) const LIST_RESOLUTIONS: Self = Self(8);
     pub(super) const GET_CLOCK: Self = Self(9);
     pub(super) const LIST_UNSETTLED_PAYMENTS: Self = Self(10);
+    pub(super) const GET_NEWEST_PAYMENT: Self = Self(11);
 
-    const NAMES: [&'static str; 11] = [
+    const NAMES: [&'static str; 12] = [
         "Submit",
         "GetAccount",
         "GetStatement",
@@ -38,6 +39,7 @@ impl Method {
         "ListResolutions",
         "GetClock",
         "ListUnsettledPayments",
+        "GetNewestPayment",
     ];
 
     /// The name in the definition.

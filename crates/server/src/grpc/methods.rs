@@ -18,7 +18,6 @@ use super::measure::Method;
 use super::message::{self, Written, begin, respond};
 use super::status::Status;
 use super::{Shared, deadline};
-use crate::interventions::Interventions;
 use crate::panics;
 use crate::room::Place;
 
@@ -53,6 +52,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         LIST_RESOLUTIONS => resolutions;
         LIST_UNSETTLED_PAYMENTS => unsettled_payments;
         GET_CLOCK => clock;
+        GET_NEWEST_PAYMENT => newest_payment;
     };
     router.with_state(shared)
 }
@@ -183,7 +183,7 @@ fn answer_bytes_max<'a>(commands: impl Iterator<Item = &'a Command>) -> usize {
         | Command::SettlePayment { .. }
         | Command::ReleasePayment { .. }
         | Command::RefusePayment { .. }
-        | Command::PurgePayments
+        | Command::PurgePayments { .. }
         | Command::ResolvePayment(_) => RECORD_BYTES_MAX,
     };
     commands.map(of_one).sum()
@@ -193,7 +193,6 @@ async fn submit(call: Call) -> Answered {
     let batches = submit::read_request(&call.message)?;
     let commands = || batches.iter().flat_map(Batch::commands);
     call.shared.permits.check(commands())?;
-    let interventions = Interventions::among(commands());
     let names: Vec<&'static str> = commands().map(Command::name).collect();
     let place = call.place(answer_bytes_max(commands()))?;
     let outcomes = call
@@ -201,7 +200,6 @@ async fn submit(call: Call) -> Answered {
         .await?;
     let metrics = &call.shared.metrics;
     metrics.count_outcomes(&names, outcomes.iter().flatten());
-    interventions.report(outcomes.iter().flatten());
     let mut message = begin();
     submit::write_response(&outcomes, &mut message);
     Ok(Written { message, place })
@@ -272,6 +270,16 @@ async fn payments_due(call: Call) -> Answered {
         .ask(|engine, deadline| engine.payments_due(query, deadline))
         .await?;
     written(place, &v1::ListPaymentsDueResponse::from(&*answer))
+}
+
+async fn newest_payment(call: Call) -> Answered {
+    call.question::<v1::GetNewestPaymentRequest>()?;
+    let place = call.place(RECORD_BYTES_MAX)?;
+    let answer = call
+        .ask(|engine, deadline| engine.newest_payment_accepted_at(deadline))
+        .await?;
+    let accepted_at = answer.as_nanos();
+    written(place, &v1::GetNewestPaymentResponse { accepted_at })
 }
 
 async fn resolutions(call: Call) -> Answered {

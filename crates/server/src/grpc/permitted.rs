@@ -15,7 +15,8 @@ use super::status::Status;
 pub(super) struct Permits {
     commands: GrpcCommands,
     is_purge_enabled: bool,
-    warnings: Throttle,
+    /// One for each kind of command: a flood of one hides no other.
+    warnings: [Throttle; Command::NAMES.len()],
 }
 
 impl Permits {
@@ -23,7 +24,7 @@ impl Permits {
         Self {
             commands,
             is_purge_enabled,
-            warnings: Throttle::new(Duration::from_secs(10)),
+            warnings: std::array::from_fn(|_| Throttle::new(Duration::from_secs(10))),
         }
     }
 
@@ -37,10 +38,16 @@ impl Permits {
         };
         let name = denied.name();
         let why = match denied {
-            Command::PurgePayments => "this ledger was started without --enable-purge",
+            Command::PurgePayments { .. } => "this ledger was started without --enable-purge",
             _ => "only the ledger's own process gives it",
         };
-        if let Some(held_back) = self.warnings.pass() {
+        metrics::counter!("lastro_grpc_denied_total", "command" => name).increment(1);
+        let names = Command::NAMES.iter().zip(&self.warnings);
+        let mut warnings = names.filter(|(known, _)| **known == name);
+        let Some((_, warnings)) = warnings.next() else {
+            unreachable!("{name} is among the names of commands");
+        };
+        if let Some(held_back) = warnings.pass() {
             tracing::warn!(
                 command = name,
                 held_back,
@@ -64,7 +71,7 @@ impl Permits {
                 | Command::Void { .. }
                 | Command::AcceptPayment(_)
                 | Command::ResolvePayment(_) => true,
-                Command::PurgePayments => self.is_purge_enabled,
+                Command::PurgePayments { .. } => self.is_purge_enabled,
                 Command::Expire { .. }
                 | Command::SendPayment { .. }
                 | Command::SettlePayment { .. }

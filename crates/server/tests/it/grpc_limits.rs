@@ -346,7 +346,7 @@ async fn callers_give_no_commands_of_dispatchers() {
         ),
         (
             "purge_payments",
-            Command::PurgePayments(v1::PurgePayments {}),
+            Command::PurgePayments(v1::PurgePayments::default()),
         ),
     ] {
         let denied = v1::Command {

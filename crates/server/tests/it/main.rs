@@ -13,6 +13,7 @@ mod grpc_unix;
 mod limits;
 mod observe;
 mod payments;
+mod probes;
 mod protocol;
 mod stopping;
 mod support;

@@ -1,8 +1,9 @@
 //! What the metrics' port says.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use server::{Hosts, bind, install_metrics, serve_metrics};
+use server::{AlwaysReady, Hosts, bind, install_metrics, serve_metrics};
 
 use crate::support::{Face, Setup, five_accounts};
 
@@ -28,6 +29,7 @@ async fn requests_outcomes_and_connections_are_counted() {
     tokio::spawn(serve_metrics(
         listener,
         handle,
+        Arc::new(AlwaysReady),
         Hosts::local_and(Vec::new()),
         std::future::pending(),
         stop_timeout,

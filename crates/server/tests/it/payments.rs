@@ -14,7 +14,9 @@ use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Face, Setup, answer, everything, five, five_accounts};
+use crate::support::{
+    Answer, Double, Face, Manner, Setup, answer, everything, five, five_accounts,
+};
 
 const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const NUMBER: u128 = 0x0189_0a5d_ac96_774b_bcce_b302_099a_8057;
@@ -469,4 +471,25 @@ async fn a_node_that_does_not_dispatch_a_payment_says_so() {
         (view.status, view.body.get("dispatch")),
         (200, Some(&Value::Null))
     );
+}
+
+/// A purge takes what was there when its node looked: what is accepted in between is seen by the next
+/// look, and where that happens every time, nothing is purged and the answer says so.
+#[tokio::test]
+async fn a_purge_that_loses_races_says_so() {
+    let double = Double::new(five_accounts().await, Manner::Well);
+    let face = Setup::over(Arc::clone(&double) as Arc<dyn Engine>)
+        .start()
+        .await;
+    pay(&face, body("1")).await;
+    double.race(1_000);
+    let lost = face.post("/purge-payments", json!({})).await;
+    assert_eq!(lost.problem(), (409, "payments_in_other_state"), "{lost:?}");
+    assert!(lost.body["accepted_at"].is_string(), "{lost:?}");
+    let path = &format!("/v1/payments/{ID}");
+    assert_eq!(face.get(path).await.body["state"], "accepted");
+    double.race(2);
+    let purged = face.post("/purge-payments", json!({})).await;
+    assert_eq!(purged.status, 200, "{purged:?}");
+    assert_eq!(face.get(path).await.body["code"], "purged");
 }

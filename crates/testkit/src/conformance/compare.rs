@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use ledger::{
-    Account, BalanceAt, Entry, Outcome, Payment, ProcessorSummary, Record, Resolution, Statement,
-    Timestamp, Transfer, UsedPayment, UsedTransfer,
+    Account, BalanceAt, Entry, Outcome, Payment, ProcessorSummary, Record, Refusal, Resolution,
+    Statement, Timestamp, Transfer, UsedPayment, UsedTransfer,
 };
 
 /// What the engine calls the reference's timestamps.
@@ -113,6 +113,7 @@ impl Stamped for Outcome {
             Ok(Record::Transfer(transfer)) => transfer.each_timestamp(f),
             Ok(Record::Payment(payment)) => payment.each_timestamp(f),
             Ok(Record::Purge { timestamp, .. }) => f(timestamp),
+            Err(Refusal::PaymentsInOtherState { accepted_at }) => f(accepted_at),
             Err(_) => {}
         }
     }
@@ -144,6 +145,12 @@ impl Stamped for UsedPayment {
 impl Stamped for Resolution {
     fn each_timestamp(&mut self, f: &mut dyn FnMut(&mut Timestamp)) {
         f(&mut self.timestamp);
+    }
+}
+
+impl Stamped for Timestamp {
+    fn each_timestamp(&mut self, f: &mut dyn FnMut(&mut Timestamp)) {
+        f(self);
     }
 }
 

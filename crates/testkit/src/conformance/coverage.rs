@@ -18,10 +18,11 @@ const BATCHES: [&str; 4] = [
     "failed atomic batch repeated",
 ];
 /// What only payments can be answered with.
-const OF_PAYMENTS: [&str; 3] = [
+const OF_PAYMENTS: [&str; 4] = [
     Field::AccountId.exists_with_different(),
     "payment_not_found",
     "payment_in_other_state",
+    "payments_in_other_state",
 ];
 
 impl Coverage {
@@ -124,9 +125,7 @@ fn required(has_payments: bool) -> Vec<String> {
         if command != "expire" {
             names.push(format!("{command}: created"));
         }
-        if command != "purge_payments" {
-            names.push(format!("{command}: refused"));
-        }
+        names.push(format!("{command}: refused"));
     }
     names
 }

@@ -209,6 +209,12 @@ impl Run<'_> {
             )
             .await?;
         }
+        let deadline = self.deadline();
+        self.ask(
+            || "the newest payment's acceptance".to_owned(),
+            |engine| engine.newest_payment_accepted_at(deadline),
+        )
+        .await?;
         // The whole list first: it tells the moments of the engine's own clock.
         let due = self.payments_due(None, 10_000).await?;
         for limit in [0, 1, 3] {

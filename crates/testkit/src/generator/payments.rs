@@ -5,7 +5,7 @@ use std::time::Duration;
 use ledger::reference::Books;
 use ledger::{
     AcceptPayment, AccountId, Command, Event, Millis, Note, Payment, PaymentExpected, PaymentId,
-    PaymentState, PaymentStateName, RefusedCode, ResolutionKind, ResolvePayment, State,
+    PaymentState, PaymentStateName, RefusedCode, ResolutionKind, ResolvePayment, State, Timestamp,
     UsedPayment,
 };
 use rand::Rng;
@@ -22,10 +22,20 @@ impl Generator {
             0..45 => Command::AcceptPayment(self.accept_payment(books)),
             45..55 => match self.payment_commands.choose(&mut self.rng) {
                 Some(command) => command.clone(),
-                None => Command::PurgePayments,
+                None => self.purge(),
             },
-            55..62 => Command::PurgePayments,
+            55..66 => self.purge(),
             _ => self.next_of_payment(books),
+        }
+    }
+
+    /// A purge that expects anything, everything there may be, or no payment at all: the clocks of
+    /// two engines have no other moments in common.
+    fn purge(&mut self) -> Command {
+        let none = Some(Timestamp::default());
+        let expected = [None, Some(Timestamp::from_nanos(u64::MAX)), none, none];
+        Command::PurgePayments {
+            expected_accepted_at: expected[self.rng.random_range(0..expected.len())],
         }
     }
 

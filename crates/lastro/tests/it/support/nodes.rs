@@ -24,7 +24,7 @@ impl Nodes {
     }
 
     /// Where the ledger node listens.
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("unix:{}", self.sockets.path().join("ledger").display())
     }
 

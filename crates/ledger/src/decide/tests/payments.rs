@@ -256,3 +256,27 @@ fn a_purge_refuses_what_is_accepted_and_nothing_else() {
         ",
     );
 }
+
+#[test]
+fn a_late_purge_takes_nothing_that_was_accepted_meanwhile() {
+    check(
+        "
+        at 0
+        open a BRL 100
+        purge expects=0
+        at 1
+        accept 1 a BRL 10
+        purge expects=0 -> payments_in_other_state 1000000000
+        at 2
+        accept 2 a BRL 20
+        refuse 2 accepted/0 purged
+        purge expects=1000000000 -> payments_in_other_state 2000000000
+        accept 3 a BRL 1000 -> insufficient_funds a available=90 required=1000 limit=100
+        account a -> balance=0 available=90 pending=10/0
+        atomic 7: accept 4 - BRL 1; purge expects=2000000000 -> batch_member_failed; payments_in_other_state 2000000003
+        purge expects=2000000000
+        account a -> balance=0 available=100 pending=0/0
+        purge expects=2000000000
+        ",
+    );
+}

@@ -97,6 +97,11 @@ fn expectation(word: &str) -> u64 {
     word.strip_prefix("expects=").unwrap().parse().unwrap()
 }
 
+/// So many nanoseconds after the start.
+fn moment(nanos: u64) -> Timestamp {
+    Timestamp::from_nanos(START + nanos)
+}
+
 /// Reads a command.
 fn command(text: &str) -> Command {
     let mut words = text.split_whitespace();
@@ -136,7 +141,9 @@ fn command(text: &str) -> Command {
         "expire" => Command::Expire {
             pending_id: transfer_id(&mut words),
         },
-        "purge" => Command::PurgePayments,
+        "purge" => Command::PurgePayments {
+            expected_accepted_at: words.next().map(|word| moment(expectation(word))),
+        },
         _ => payment_command(name, &mut words),
     };
     assert_eq!(words.next(), None, "{text}");
@@ -346,5 +353,8 @@ fn refusal_text(refusal: &Refusal) -> String {
             credit_limit,
             entry_count,
         } => format!("{code} {account_id} limit={credit_limit} entries={entry_count}"),
+        Refusal::PaymentsInOtherState { accepted_at } => {
+            format!("{code} {}", accepted_at.as_nanos() - START)
+        }
     }
 }

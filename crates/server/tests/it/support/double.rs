@@ -1,13 +1,14 @@
 //! An engine that does what no good engine does.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use ledger::reference::ReferenceEngine;
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, Millis, Outcome, Payment,
-    PaymentId, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId,
-    Unavailable, UsedPayment, UsedTransfer,
+    AcceptPayment, Account, AccountId, Answer, BalanceAt, Batch, Command, Currency, DueQuery,
+    Engine, Millis, Outcome, Payment, PaymentId, ProcessorSummary, Resolution, Statement,
+    StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -24,12 +25,16 @@ pub(crate) enum Manner {
     Unavailable(Unavailable),
     /// By panicking.
     Panic,
+    /// As the engine behind it, once it behaves otherwise; until then the asking thread is held up.
+    HoldsThread,
 }
 
 /// The reference engine behind a manner that may change.
 pub(crate) struct Double {
     behind: Arc<ReferenceEngine>,
     manner: Mutex<Manner>,
+    races: AtomicU32,
+    held: AtomicU32,
 }
 
 impl Double {
@@ -37,7 +42,32 @@ impl Double {
         Arc::new(Self {
             behind,
             manner: Mutex::new(manner),
+            races: AtomicU32::new(0),
+            held: AtomicU32::new(0),
         })
+    }
+
+    /// How many threads it has held up.
+    pub(crate) fn held(&self) -> u32 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// After each of so many looks at the newest payment another one is accepted.
+    pub(crate) fn race(&self, times: u32) {
+        self.races.store(times, Ordering::Relaxed);
+    }
+
+    async fn accept_another(&self) {
+        let accept = Command::AcceptPayment(AcceptPayment {
+            id: PaymentId::from_u128(u128::from(self.races.load(Ordering::Relaxed)) << 64),
+            account_id: None,
+            currency: Currency::new("BRL").unwrap(),
+            amount: 1,
+            description: "race".into(),
+        });
+        let batch = vec![Batch::one(accept)];
+        let accepted = self.behind.submit(batch, Instant::now()).await.unwrap();
+        assert_eq!(accepted[0][0].code(), "created");
     }
 
     pub(crate) fn behave(&self, manner: Manner) {
@@ -60,6 +90,13 @@ impl Double {
             }
             Manner::Never => Box::pin(std::future::pending()),
             Manner::Unavailable(unavailable) => Box::pin(async move { Err(unavailable) }),
+            Manner::HoldsThread => {
+                self.held.fetch_add(1, Ordering::Relaxed);
+                while matches!(*self.manner.lock(), Manner::HoldsThread) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                ask(&self.behind)
+            }
             Manner::Panic => Box::pin(async { panic!("the double panics, as it was told") }),
         }
     }
@@ -110,5 +147,17 @@ impl Engine for Double {
 
     fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>> {
         self.answer(|engine| engine.payments_due(query, deadline))
+    }
+
+    fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp> {
+        let look = self.answer(|engine| engine.newest_payment_accepted_at(deadline));
+        Box::pin(async move {
+            let seen = look.await?;
+            if self.races.load(Ordering::Relaxed) > 0 {
+                self.accept_another().await;
+                self.races.fetch_sub(1, Ordering::Relaxed);
+            }
+            Ok(seen)
+        })
     }
 }

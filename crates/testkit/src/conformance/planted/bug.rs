@@ -77,6 +77,8 @@ pub(super) enum Bug {
     ResolutionTwice,
     /// Who resolved a payment and why change places.
     WhoIsWhy,
+    /// A purge takes payments that it does not expect.
+    PurgeUnchecked,
     /// A purge makes no difference to the summary.
     SummaryCountsPurged,
     /// The summary leaves out its upper bound.

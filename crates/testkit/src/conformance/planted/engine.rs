@@ -210,4 +210,9 @@ impl Engine for Planted {
     fn payments_due(&self, query: DueQuery, _: Instant) -> Answer<'_, Vec<Payment>> {
         Box::pin(std::future::ready(Ok(self.due(query))))
     }
+
+    fn newest_payment_accepted_at(&self, _: Instant) -> Answer<'_, Timestamp> {
+        let accepted_at = self.read(|books| books.state().newest_payment_accepted_at());
+        Box::pin(std::future::ready(Ok(accepted_at)))
+    }
 }

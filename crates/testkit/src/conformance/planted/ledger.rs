@@ -89,7 +89,9 @@ impl PlantedBooks {
         let view = View {
             memory: self.books.state(),
             bug: self.bug,
-            command: Command::PurgePayments,
+            command: Command::PurgePayments {
+                expected_accepted_at: None,
+            },
         };
         match decide_atomic(&view, id, commands.clone(), &mut self.ticker, now) {
             AtomicDecision::Outcomes(outcomes) => self.atomic_again(batch, outcomes),

@@ -151,6 +151,7 @@ found! {
     timestamps_follow_clock: TimestampsFollowClock,
     payment_state_unchecked: PaymentStateUnchecked,
     payment_attempt_unchecked: PaymentAttemptUnchecked,
+    purge_unchecked: PurgeUnchecked,
     payment_reservation_kept: PaymentReservationKept,
     settlement_twice: SettlementTwice,
     resolution_forgotten: ResolutionForgotten,

@@ -2,7 +2,7 @@
 
 use ledger::{
     Account, AccountId, BatchId, Command, Currency, Limit, Memory, Payment, PaymentId,
-    PendingState, State, TransferId, UsedBatch, UsedPayment, UsedTransfer,
+    PendingState, State, Timestamp, TransferId, UsedBatch, UsedPayment, UsedTransfer,
 };
 
 use super::bug::Bug;
@@ -111,5 +111,12 @@ impl State for View<'_> {
 
     fn payments_accepted(&self) -> Vec<Payment> {
         self.memory.payments_accepted()
+    }
+
+    fn newest_payment_accepted_at(&self) -> Timestamp {
+        match self.bug {
+            Bug::PurgeUnchecked => Timestamp::default(),
+            _ => self.memory.newest_payment_accepted_at(),
+        }
     }
 }

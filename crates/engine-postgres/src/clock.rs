@@ -1,0 +1,175 @@
+//! Whether the database's clock is believed: each time it gives is judged by a
+//! [`ClockGuard`](ledger::ClockGuard) beside this machine's time since its start, which cannot jump.
+//!
+//! - While a node runs, a jump past the bound refuses its calls before anything is written, and
+//!   nothing expires, until the clock is right again or the node is restarted with the clock accepted.
+//! - Across a start the clock is compared with the newest time that any node has believed
+//!   (`lastro.clock`, written every [`MARK_INTERVAL`]). Where another node has not believed it within
+//!   [`DOUBT_LASTS`], a start is trusted no further than a running node: else one would serve what the
+//!   others refuse.
+//!
+//! What a call costs for it: one comparison under a lock that nobody waits long for.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use ledger::{ClockBounds, ClockGuard, ClockJumped, Timestamp};
+use metrics::{Gauge, Unit, describe_gauge, gauge};
+use parking_lot::Mutex;
+use rustix::time::{ClockId, clock_gettime};
+use stdx::Throttle;
+use tokio_postgres::Client;
+
+use crate::codec::timestamp;
+use crate::connect::Session;
+use crate::error::{Failure, OpenError};
+use crate::options::Options;
+use crate::pool::connect_to_verify;
+
+/// How long between two notes of what was believed, or was not.
+const MARK_INTERVAL: Duration = Duration::from_secs(10);
+/// How long another node's doubt counts at a start.
+const DOUBT_LASTS: Duration = Duration::from_secs(60);
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
+
+const SEEN: &str = "SELECT believed_at, coalesce(doubted_at, 0) AS doubted_at,
+        lastro.now_ns() AS now_ns FROM lastro.clock";
+const ACCEPT: &str = "UPDATE lastro.clock SET believed_at = lastro.now_ns(), doubted_at = NULL";
+pub(crate) const NOW: &str = "SELECT lastro.now_ns() AS now_ns";
+/// A doubt of later than now was of a clock that was set right.
+pub(crate) const BELIEVED: &str = "UPDATE lastro.clock SET believed_at = greatest(believed_at, $1),
+        doubted_at = CASE WHEN doubted_at > $1 THEN NULL ELSE doubted_at END
+    WHERE believed_at < $1 OR doubted_at > $1";
+pub(crate) const DOUBTED: &str = "UPDATE lastro.clock SET doubted_at = $1";
+
+/// The database's clock, as far as this node believes it.
+pub(crate) struct DatabaseClock {
+    guard: Mutex<ClockGuard>,
+    ahead_s: AtomicU64,
+    /// When a judgement was noted last, and whether the clock was believed.
+    marked: Mutex<Option<(Instant, bool)>>,
+    warnings: Throttle,
+    gauge: Gauge,
+}
+
+impl DatabaseClock {
+    /// What is known of the clock when a node starts; an accepted one is noted as such.
+    pub(crate) async fn open(client: &Client, bounds: ClockBounds) -> Result<Self, OpenError> {
+        if bounds.is_accepted {
+            client.batch_execute(ACCEPT).await?;
+        }
+        let row = client.query_one(SEEN, &[]).await?;
+        let last = timestamp(row.try_get("believed_at")?);
+        let doubted_at = timestamp(row.try_get("doubted_at")?);
+        let now = timestamp(row.try_get("now_ns")?);
+        let is_doubted = doubted_at <= now && now < doubted_at.plus(DOUBT_LASTS);
+        let bounds = match is_doubted {
+            true => ClockBounds {
+                idle_max: bounds.jump_max,
+                ..bounds
+            },
+            false => bounds,
+        };
+        describe_gauge!(
+            "lastro_clock_ahead_seconds",
+            Unit::Seconds,
+            "How far the clock is ahead of what was expected while it is not believed; else 0."
+        );
+        let clock = Self {
+            guard: Mutex::new(ClockGuard::after(last, bounds)),
+            ahead_s: AtomicU64::new(0),
+            marked: Mutex::new(None),
+            warnings: Throttle::new(WARNING_INTERVAL),
+            gauge: gauge!("lastro_clock_ahead_seconds"),
+        };
+        Ok(clock)
+    }
+
+    /// How far the clock is ahead of what was expected, in seconds, while it is not believed.
+    pub(crate) fn ahead_s(&self) -> Option<u64> {
+        let ahead_s = self.ahead_s.load(Ordering::Relaxed);
+        (ahead_s > 0).then_some(ahead_s)
+    }
+
+    /// Judges a time that the database gave.
+    pub(crate) fn judge(&self, now: Timestamp) -> Result<(), Failure> {
+        let judged = self.guard.lock().judge(now, uptime());
+        let ahead_s = judged.map_or_else(|jumped| jumped.ahead.as_secs().max(1), |_| 0);
+        if self.ahead_s.swap(ahead_s, Ordering::Relaxed) != ahead_s {
+            #[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
+            self.gauge.set(ahead_s as f64);
+            if ahead_s == 0 {
+                tracing::info!("the database's clock is right again: writes are taken");
+            }
+        }
+        match judged {
+            Ok(_) => Ok(()),
+            Err(jumped) => {
+                self.warn(jumped, ahead_s);
+                Err(Failure::ClockJumped)
+            }
+        }
+    }
+
+    fn warn(&self, jumped: ClockJumped, ahead_s: u64) {
+        let Some(held_back) = self.warnings.pass() else {
+            return;
+        };
+        if jumped.leaves_no_room {
+            tracing::error!(
+                ahead_s,
+                held_back,
+                "the database's clock, or the newest record, is past the last time that leaves room \
+                 for a hold: no writes are taken. Set the clock right; where records have such \
+                 times, restore the ledger from before"
+            );
+        } else {
+            tracing::error!(
+                ahead_s,
+                held_back,
+                "the database's clock jumped {ahead_s} s ahead of what was expected: no writes are \
+                 taken and nothing expires. Set the clock right and it goes on by itself; if it is \
+                 right, restart each node with --accept-clock"
+            );
+        }
+    }
+
+    /// Looks at the clock, and notes once in a while what became of that.
+    pub(crate) async fn look(&self, session: &Session) -> Result<(), Failure> {
+        let now = session.prepare_cached(NOW).await?;
+        let now: i64 = session.query_one(&now, &[]).await?.try_get("now_ns")?;
+        let judged = self.judge(timestamp(now));
+        let is_believed = judged.is_ok();
+        let is_time = |(at, believed): (Instant, bool)| {
+            believed != is_believed || at.elapsed() >= MARK_INTERVAL
+        };
+        if self.marked.lock().is_none_or(is_time) {
+            let mark = if is_believed { BELIEVED } else { DOUBTED };
+            let mark = session.prepare_cached(mark).await?;
+            session.execute(&mark, &[&now]).await?;
+            *self.marked.lock() = Some((Instant::now(), is_believed));
+        }
+        judged
+    }
+}
+
+/// The time of the ledger's newest record, by its accounts and payments; 0 where there is none. It
+/// reads all accounts.
+///
+/// # Errors
+///
+/// When the database does not answer.
+pub async fn newest_record(url: &str, options: &Options) -> Result<Timestamp, OpenError> {
+    let session = connect_to_verify(url, options).await?;
+    let newest = "SELECT greatest(
+            coalesce((SELECT max(newest_at) FROM lastro.accounts), 0),
+            coalesce((SELECT max(accepted_at) FROM lastro.payments), 0)) AS newest_at";
+    let row = session.query_one(newest, &[]).await?;
+    let newest_at: i64 = row.try_get("newest_at")?;
+    Ok(timestamp(newest_at))
+}
+
+/// This machine's time since its start, sleep included.
+fn uptime() -> Option<Duration> {
+    Duration::try_from(clock_gettime(ClockId::Boottime)).ok()
+}
