@@ -13,9 +13,9 @@ use redis::{Cmd, Value};
 
 use crate::error::Damaged;
 use crate::filter::Hash;
+use crate::form::Form;
 use crate::link::{Function, bytes, number};
-use crate::member::{Form, outcome_of};
-use crate::record::{Record, content, encode_used};
+use crate::record::{Record, content, encode_used, outcome_of};
 
 /// What the database said of ids that Redis did not know for certain, by their keys in Redis.
 #[derive(Debug, Default)]

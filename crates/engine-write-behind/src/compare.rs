@@ -16,17 +16,9 @@
 //!   under it. Nobody calls under one that is not. Redis' state of an older epoch is a beginning of the
 //!   ledger's history if it has no more than the least position of the epochs confirmed since.
 
+use crate::epoch::{History, NUMBER_DIGITS};
 use crate::error::OpenError;
 use crate::positions::Behind;
-
-/// How many of an epoch's characters are its number.
-const NUMBER_DIGITS: usize = 8;
-
-/// The epoch of this number; `random` tells it apart from one that a database had before it was
-/// restored. As text a later one is greater.
-pub(crate) fn epoch_of(number: u64, random: u32) -> String {
-    format!("{number:0NUMBER_DIGITS$x}{random:08x}")
-}
 
 /// What Redis says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,17 +57,6 @@ impl Mark {
 pub(crate) struct Newest {
     pub(crate) epoch: String,
     pub(crate) position: u64,
-}
-
-/// What the database knows of an epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum History {
-    /// The database does not know it: it was restored to before it.
-    Unknown,
-    /// The database has lost epochs that followed it.
-    Gap,
-    /// The least position of the epochs that were confirmed since; `None`: no other was.
-    WentOn(Option<u64>),
 }
 
 /// What a comparison does with the stores, one question at a time.

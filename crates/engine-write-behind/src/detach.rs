@@ -13,11 +13,13 @@ use std::time::{Duration, Instant};
 use engine_postgres::{Lease, Tables};
 
 use crate::balances;
-use crate::engine::{Options, WriteBehindEngine};
+use crate::engine::WriteBehindEngine;
+use crate::error::trouble;
 use crate::error::{Damaged, OpenError};
 use crate::link::{Function, Link, done, number};
+use crate::options::Options;
+use crate::pace::BOUND;
 use crate::positions::{self, Behind, Role, persisted};
-use crate::repair::{BOUND, trouble};
 
 /// How long what is not persisted may take without anything moving.
 const STALL_BOUND: Duration = Duration::from_secs(120);

@@ -1,6 +1,5 @@
 //! The engine as callers hold it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -18,44 +17,10 @@ use crate::error::OpenError;
 use crate::front::Front;
 use crate::guard::Condition;
 use crate::link::Link;
+use crate::options::Options;
 use crate::repair::{Origin, repair};
 use crate::settings::Durability;
 use crate::{address, balances, keeper, persist};
-
-/// How the engine is opened.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// What Redis has to promise.
-    pub durability: Durability,
-    /// How many calls may be under way at once; what arrives meanwhile goes together in the next.
-    pub calls_max: usize,
-    /// About how many bytes of commands may wait; more are `overloaded`.
-    pub queue_bytes_max: usize,
-    /// How many entries may wait to be persisted: past half of it writes slow down, at it they are
-    /// `overloaded`.
-    pub unpersisted_max: u64,
-    /// How long Redis keeps the exact outcome of an id that is persisted.
-    pub ids_kept: Duration,
-    /// A file with the certificates of those who may vouch for a Redis that is reached over TLS;
-    /// without it, those whom this machine trusts.
-    pub redis_authority: Option<PathBuf>,
-    /// How the database is reached.
-    pub database: engine_postgres::Options,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            durability: Durability::Always,
-            calls_max: 2,
-            queue_bytes_max: 64 << 20,
-            unpersisted_max: 200_000,
-            ids_kept: Duration::from_secs(60 * 60),
-            redis_authority: None,
-            database: engine_postgres::Options::default(),
-        }
-    }
-}
 
 /// What was found when the engine was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

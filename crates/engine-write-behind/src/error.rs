@@ -138,3 +138,17 @@ impl Trouble {
         }
     }
 }
+
+/// What stops a start.
+pub(crate) fn trouble(trouble: Trouble) -> OpenError {
+    match trouble {
+        Trouble::Lost(error)
+        | Trouble::Refused(error)
+        | Trouble::Stuck(error)
+        | Trouble::Full(error) => OpenError::Redis(error),
+        Trouble::Damaged(damaged) => damaged.into(),
+        // It is not the one that was judged: the next comparison finds what it is now.
+        Trouble::Stale | Trouble::Unpersisted => OpenError::Busy,
+        Trouble::Late => OpenError::Late,
+    }
+}

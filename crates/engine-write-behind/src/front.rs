@@ -15,11 +15,11 @@ use uuid::Uuid;
 
 use crate::call::{Checked, Unknown, decode, encode};
 use crate::compare::{Agreed, Dropped, Newest};
-use crate::engine::Options;
 use crate::error::{Damaged, OpenError, Trouble};
 use crate::guard::Guard;
 use crate::link::{Link, Reply, bytes};
 use crate::nodes::Place;
+use crate::options::Options;
 use crate::settings::{self, Patience, Settings, Watch};
 
 /// How long to wait before another attempt: twice as long every time, up to the second.

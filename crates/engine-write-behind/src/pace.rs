@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+/// How long one question to a store may take.
+pub(crate) const BOUND: Duration = Duration::from_secs(10);
 /// How many times the least may be given twice the time.
 const PATIENCE_MAX: u32 = 6;
 

@@ -19,7 +19,7 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
-use crate::compare::{History, epoch_of};
+use crate::epoch::{History, epoch_of};
 use crate::error::{Damaged, OpenError};
 use crate::nodes;
 use crate::pace::Pace;

@@ -14,14 +14,15 @@ use redis::{Cmd, Pipeline, Value};
 use crate::account::Kept;
 use crate::balances;
 use crate::call::transfer_key;
+use crate::error::trouble;
 use crate::error::{Damaged, OpenError};
 use crate::filter::{Filters, Hash};
 use crate::front::Front;
 use crate::link::{Function, done, understand};
 use crate::moment::Moment;
+use crate::pace::BOUND;
 use crate::positions;
 use crate::record::{encode_transfer, encode_used};
-use crate::repair::{BOUND, trouble};
 
 const ACCOUNTS_PAGE: i64 = 500;
 const PENDINGS_PAGE: i64 = 500;

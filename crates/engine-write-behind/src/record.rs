@@ -1,15 +1,18 @@
-//! Records: an event as the library writes it into the stream, under its id and into statements.
+//! Records: an event as the library writes it into the stream, under its id and into statements; and
+//! what it answers to one command, as an outcome. A batch's record holds an outcome, and an outcome
+//! may hold a record.
 //! `docs/write-behind-format.md` has the bytes.
 
 use ledger::{
-    AccountId, After, BatchDecided, BatchId, Command, Digest, Event, MemberFailure, MoveMoney,
-    Outcome, PendingState, Timestamp, Transfer, TransferKind, UsedBatch, UsedTransfer,
+    Account, AccountId, After, BatchDecided, BatchId, Command, Decision, Digest, Event,
+    MemberFailure, MoveMoney, Outcome, Payment, PaymentId, PendingState, Refusal, State, Timestamp,
+    Transfer, TransferId, TransferKind, UsedBatch, UsedPayment, UsedTransfer, check_content,
+    check_form, decide,
 };
 
 use crate::account::Kept;
 use crate::bytes::Bytes;
 use crate::error::Damaged;
-use crate::member::outcome_of;
 use crate::moment::{Moment, moment};
 use crate::refusal;
 
@@ -327,4 +330,86 @@ fn pending_command(transfer: &Transfer) -> Result<Command, Damaged> {
         },
         timeout_s: 0,
     })
+}
+
+/// All that the ledger is known to hold: at most the first use of the id in question, of an account
+/// with how it is now.
+#[derive(Default)]
+struct Known {
+    transfer: Option<UsedTransfer>,
+    opened: Option<Kept>,
+}
+
+impl State for Known {
+    fn account(&self, _: &AccountId) -> Option<Account> {
+        self.opened.map(|kept| kept.account)
+    }
+
+    fn account_opened(&self, _: &AccountId) -> Option<Account> {
+        self.opened.map(|kept| kept.opened())
+    }
+
+    fn transfer(&self, _: TransferId) -> Option<UsedTransfer> {
+        self.transfer.clone()
+    }
+
+    fn payment(&self, _: PaymentId) -> Option<UsedPayment> {
+        None
+    }
+
+    fn batch(&self, _: BatchId) -> Option<UsedBatch> {
+        None
+    }
+
+    fn payments_accepted(&self) -> Vec<Payment> {
+        Vec::new()
+    }
+
+    fn newest_payment_accepted_at(&self) -> Timestamp {
+        Timestamp::default()
+    }
+}
+
+/// Why a command is refused whose id was not used, from the command alone.
+fn refused_alone(command: &Command) -> Option<Refusal> {
+    check_form(command)
+        .and_then(|()| check_content(command))
+        .err()
+}
+
+/// The outcome of a command that the library answered so.
+pub(crate) fn outcome_of(command: &Command, answer: &[u8]) -> Result<Outcome, Damaged> {
+    let (kind, rest) = answer.split_first().ok_or(Damaged)?;
+    match kind {
+        b'c' => Record::decode(rest)?.event.into_outcome().ok_or(Damaged),
+        b'x' => again(
+            command,
+            &Known {
+                transfer: Some(Record::decode(rest)?.into_used()?),
+                opened: None,
+            },
+        ),
+        b'o' => again(
+            command,
+            &Known {
+                transfer: None,
+                opened: Some(Kept::decode(rest)?),
+            },
+        ),
+        b'n' => Ok(Outcome::refused(refusal::decode(
+            &mut Bytes(rest),
+            command,
+        )?)),
+        b'M' => refused_alone(command).map(Outcome::refused).ok_or(Damaged),
+        _ => Err(Damaged),
+    }
+}
+
+/// A command whose id was used before.
+fn again(command: &Command, known: &Known) -> Result<Outcome, Damaged> {
+    match decide(known, command.clone(), Timestamp::default()) {
+        Decision::Exists(outcome) => Ok(outcome),
+        Decision::Refused(refusal) => Ok(Outcome::refused(refusal)),
+        Decision::Event(_) => Err(Damaged),
+    }
 }

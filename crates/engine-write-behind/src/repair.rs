@@ -9,11 +9,14 @@ use redis::{Cmd, Value};
 use stdx::ErrorChain;
 
 use crate::bytes::Bytes;
-use crate::compare::{Agreed, History, Mark, Stores, compare};
+use crate::compare::{Agreed, Mark, Stores, compare};
+use crate::epoch::History;
+use crate::error::trouble;
 use crate::error::{Damaged, OpenError, Trouble};
 use crate::front::Front;
 use crate::link::{Function, bytes, done};
 use crate::nodes;
+use crate::pace::BOUND;
 use crate::positions::{self, Behind, Role};
 use crate::rebuild::rebuild;
 
@@ -23,8 +26,6 @@ const LIBRARY: &str = include_str!("library.lua");
 const LIBRARY_NAME: &str = "lastro_2";
 /// How long another node may be at it.
 const BUSY_BOUND: Duration = Duration::from_secs(600);
-/// How long one question may take.
-pub(crate) const BOUND: Duration = Duration::from_secs(10);
 const LEAVE_BOUND: Duration = Duration::from_secs(1);
 
 /// Where Redis' state comes from.
@@ -256,20 +257,6 @@ fn decode_meta(meta: &[u8]) -> Result<Mark, OpenError> {
         is_in_session: false,
         is_old_format,
     })
-}
-
-/// What stops a start.
-pub(crate) fn trouble(trouble: Trouble) -> OpenError {
-    match trouble {
-        Trouble::Lost(error)
-        | Trouble::Refused(error)
-        | Trouble::Stuck(error)
-        | Trouble::Full(error) => OpenError::Redis(error),
-        Trouble::Damaged(damaged) => damaged.into(),
-        // It is not the one that was judged: the next comparison finds what it is now.
-        Trouble::Stale | Trouble::Unpersisted => OpenError::Busy,
-        Trouble::Late => OpenError::Late,
-    }
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use redis::Value;
 
+use crate::error::trouble;
 use crate::error::{OpenError, Trouble};
 use crate::link::{Function, Link, done};
-use crate::repair::trouble;
 
 /// The oldest version that has functions.
 const VERSION_MIN: u32 = 7;

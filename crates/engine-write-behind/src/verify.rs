@@ -22,13 +22,14 @@ use redis::{Cmd, Pipeline, Value};
 use crate::account::Kept;
 use crate::bytes::Bytes;
 use crate::call::{batch_key, transfer_key};
-use crate::engine::Options;
+use crate::error::trouble;
 use crate::error::{Damaged, OpenError};
 use crate::filter::{Hash, Known};
 use crate::link::{Link, bytes};
+use crate::options::Options;
+use crate::pace::BOUND;
 use crate::positions::{self, Behind, Logged};
 use crate::record::{Record, decode_all};
-use crate::repair::{BOUND, trouble};
 
 /// How often a moment without writes is tried for.
 const TRIES: u32 = 20;

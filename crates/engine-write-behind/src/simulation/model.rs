@@ -6,7 +6,8 @@ use ledger::Timestamp;
 use uuid::Uuid;
 
 use super::Bug;
-use crate::compare::{History, Mark, epoch_of};
+use crate::compare::Mark;
+use crate::epoch::{History, epoch_of};
 use crate::positions::Behind;
 
 /// A write: no two are the same.

@@ -11,8 +11,9 @@ use super::Bug;
 use super::model::{Connection, No, Write, keeps_epoch};
 use super::world::{Life, Shared, World, ask, pause};
 use crate::compare::{
-    Agreed, History, Mark, Newest, Stores, Verdict, compare, is_agreed, judge, still_agree,
+    Agreed, Mark, Newest, Stores, Verdict, compare, is_agreed, judge, still_agree,
 };
+use crate::epoch::History;
 use crate::error::OpenError;
 use crate::positions::Behind;
 
