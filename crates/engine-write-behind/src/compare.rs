@@ -342,6 +342,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::epoch::epoch_of;
 
     const LEDGER: [u8; 16] = [7; 16];
 

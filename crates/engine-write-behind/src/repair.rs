@@ -12,7 +12,7 @@ use crate::bytes::Bytes;
 use crate::compare::{Agreed, Mark, Stores, compare};
 use crate::epoch::History;
 use crate::error::trouble;
-use crate::error::{Damaged, OpenError, Trouble};
+use crate::error::{Damaged, OpenError};
 use crate::front::Front;
 use crate::link::{Function, bytes, done};
 use crate::nodes;
