@@ -17,7 +17,7 @@ use ledger::{ClockBounds, ClockGuard, ClockJumped, Timestamp};
 use metrics::{Gauge, Unit, describe_gauge, gauge};
 use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
-use stdx::Throttle;
+use stdx::{ErrorChain, Throttle};
 use tokio_postgres::Client;
 
 use crate::codec::timestamp;
@@ -34,13 +34,22 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 const SEEN: &str = "SELECT believed_at, coalesce(doubted_at, 0) AS doubted_at,
         lastro.now_ns() AS now_ns FROM lastro.clock";
-const ACCEPT: &str = "UPDATE lastro.clock SET believed_at = lastro.now_ns(), doubted_at = NULL";
+/// What is noted of the clock waits for no sync and for no standby: its loss costs a comparison, and a
+/// standby that is away must stop neither a start nor reads. (`set_config` is local to the statement's
+/// transaction.)
+const ACCEPT: &str = "UPDATE lastro.clock SET believed_at = lastro.now_ns(), doubted_at = NULL
+    WHERE set_config('synchronous_commit', 'off', true) = 'off'";
+const NEWEST: &str = "SELECT greatest(
+        coalesce((SELECT max(newest_at) FROM lastro.accounts), 0),
+        coalesce((SELECT max(accepted_at) FROM lastro.payments), 0)) AS newest_at";
 pub(crate) const NOW: &str = "SELECT lastro.now_ns() AS now_ns";
 /// A doubt of later than now was of a clock that was set right.
 pub(crate) const BELIEVED: &str = "UPDATE lastro.clock SET believed_at = greatest(believed_at, $1),
         doubted_at = CASE WHEN doubted_at > $1 THEN NULL ELSE doubted_at END
-    WHERE believed_at < $1 OR doubted_at > $1";
-pub(crate) const DOUBTED: &str = "UPDATE lastro.clock SET doubted_at = $1";
+    WHERE (believed_at < $1 OR doubted_at > $1)
+        AND set_config('synchronous_commit', 'off', true) = 'off'";
+pub(crate) const DOUBTED: &str = "UPDATE lastro.clock SET doubted_at = $1
+    WHERE set_config('synchronous_commit', 'off', true) = 'off'";
 
 /// The database's clock, as far as this node believes it.
 pub(crate) struct DatabaseClock {
@@ -59,7 +68,7 @@ impl DatabaseClock {
             client.batch_execute(ACCEPT).await?;
         }
         let row = client.query_one(SEEN, &[]).await?;
-        let last = timestamp(row.try_get("believed_at")?);
+        let mut last = timestamp(row.try_get("believed_at")?);
         let doubted_at = timestamp(row.try_get("doubted_at")?);
         let now = timestamp(row.try_get("now_ns")?);
         let is_doubted = doubted_at <= now && now < doubted_at.plus(DOUBT_LASTS);
@@ -70,6 +79,11 @@ impl DatabaseClock {
             },
             false => bounds,
         };
+        if now > last.plus(bounds.idle_max) {
+            // Nodes of an earlier version, or of another engine, note nothing: their records do.
+            let row = client.query_one(NEWEST, &[]).await?;
+            last = last.max(timestamp(row.try_get("newest_at")?));
+        }
         describe_gauge!(
             "lastro_clock_ahead_seconds",
             Unit::Seconds,
@@ -146,7 +160,13 @@ impl DatabaseClock {
         if self.marked.lock().is_none_or(is_time) {
             let mark = if is_believed { BELIEVED } else { DOUBTED };
             let mark = session.prepare_cached(mark).await?;
-            session.execute(&mark, &[&now]).await?;
+            // What cannot be noted now is noted later; the judgement holds all the same.
+            if let Err(error) = session.execute(&mark, &[&now]).await {
+                if session.is_closed() {
+                    return Err(error.into());
+                }
+                tracing::debug!(error = %ErrorChain(&error), "what is believed of the clock is not noted");
+            }
             *self.marked.lock() = Some((Instant::now(), is_believed));
         }
         judged
@@ -161,10 +181,7 @@ impl DatabaseClock {
 /// When the database does not answer.
 pub async fn newest_record(url: &str, options: &Options) -> Result<Timestamp, OpenError> {
     let session = connect_to_verify(url, options).await?;
-    let newest = "SELECT greatest(
-            coalesce((SELECT max(newest_at) FROM lastro.accounts), 0),
-            coalesce((SELECT max(accepted_at) FROM lastro.payments), 0)) AS newest_at";
-    let row = session.query_one(newest, &[]).await?;
+    let row = session.query_one(NEWEST, &[]).await?;
     let newest_at: i64 = row.try_get("newest_at")?;
     Ok(timestamp(newest_at))
 }

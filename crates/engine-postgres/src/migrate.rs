@@ -1,5 +1,9 @@
 //! Versioned migrations: each once, in order, by one node at a time.
 
+use std::time::Duration;
+
+use stdx::ErrorChain;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, GenericClient};
 
 use crate::connect::Session;
@@ -20,6 +24,10 @@ const LOCK: i64 = 0x6c61_7374_726f_0001;
 
 /// Neither a role's bounds nor those of the engine's own connections stop a migration in the middle.
 const ENDLESS: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
+/// But a table is waited for only so long: everyone who comes after waits behind who waits for it.
+const TABLE_LOCKS: &str = "SET LOCAL lock_timeout = '1s'";
+/// How long before it is tried again.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// What a migration has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +43,28 @@ pub(crate) fn known() -> i32 {
     i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
 }
 
-/// Brings the database to the newest migration, in one transaction.
+/// Brings the database to the newest migration, in one transaction. While somebody else holds a table
+/// that has to change, a backup for example, it is tried again every few seconds.
 pub(crate) async fn run(session: &mut Session) -> Result<Migrated, OpenError> {
+    loop {
+        match attempt(session).await {
+            Err(OpenError::Database(error))
+                if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) =>
+            {
+                tracing::warn!(
+                    error = %ErrorChain(&error),
+                    "a table that has to be migrated is in use, by a backup or a long transaction: \
+                     trying again in {} s",
+                    PAUSE.as_secs()
+                );
+                tokio::time::sleep(PAUSE).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn attempt(session: &mut Session) -> Result<Migrated, OpenError> {
     let transaction = session.client_mut().transaction().await?;
     // A large table is changed for as long as it takes, and another node's migration is waited for.
     // Who dies in the middle is still given up: its session ends with its connection.
@@ -49,6 +77,7 @@ pub(crate) async fn run(session: &mut Session) -> Result<Migrated, OpenError> {
             .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
             .await?;
     }
+    transaction.batch_execute(TABLE_LOCKS).await?;
     // Where a Redis is in front, the tables take changes only from those who say that they know.
     transaction
         .batch_execute("SET LOCAL lastro_behind.writer = 'yes'")

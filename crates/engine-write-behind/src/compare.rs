@@ -202,6 +202,19 @@ async fn renew(
                 return Err(OpenError::Busy);
             }
             tracing::warn!(why, "Redis is rebuilt from the database");
+            // Before it is done: whatever fails then, these positions are named.
+            if let Some(Dropped { from, to }) = dropped {
+                tracing::error!(
+                    lost_from_position = from,
+                    lost_to_position = to,
+                    persisted_position = persisted,
+                    "DATA LOSS: this Redis held writes at positions {from} to {to} that are missing from \
+                     PostgreSQL and from the Redis that the ledger went on with meanwhile. They may have \
+                     been answered, are dropped, and their ids are free again: compare what callers were \
+                     answered with what the ledger has, and find out why another Redis took over without \
+                     them"
+                );
+            }
             stores.rebuild(found.as_ref(), drop, &epoch).await?;
             lost = dropped;
             (persisted, Some(why))

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::call::{Checked, Unknown, decode, encode};
-use crate::compare::{Agreed, Dropped, Newest};
+use crate::compare::{Agreed, Newest};
 use crate::error::{Damaged, OpenError, Trouble};
 use crate::guard::Guard;
 use crate::link::{Link, Reply, bytes};
@@ -50,6 +50,9 @@ pub(crate) struct Front {
     place: Mutex<Place>,
     /// Whether the comparison under way, or the last one, took an epoch.
     pub(crate) has_taken: AtomicBool,
+    /// Why this node compares no Redis any more: it was led to another one than a node that lived. It
+    /// still joins what the others go on with; else it waits to be started again.
+    pub(crate) elsewhere: Mutex<Option<String>>,
 }
 
 /// The time from one comparison of the stores to the next.
@@ -122,6 +125,7 @@ impl Front {
                 address,
             }),
             has_taken: AtomicBool::new(false),
+            elsewhere: Mutex::default(),
         }
     }
 
@@ -174,6 +178,7 @@ impl Front {
     /// The stores agree: a new era begins, or the one before goes on. A node that lived on reports what
     /// it had seen and is lost.
     pub(crate) fn begin(&self, agreed: Agreed) {
+        self.elsewhere.lock().take();
         let (position, persisted) = (agreed.position, agreed.persisted);
         let newest = self.newest();
         if let (Some(after), Some(newest)) = (agreed.lost_after, &newest) {
@@ -185,18 +190,6 @@ impl Front {
                  ledger goes on without them and their ids are free again: compare what callers were \
                  answered with what the ledger has, and find out why Redis or the database lost them",
                 newest.position
-            );
-        }
-        if let Some(Dropped { from, to }) = agreed.dropped {
-            tracing::error!(
-                lost_from_position = from,
-                lost_to_position = to,
-                persisted_position = persisted,
-                "DATA LOSS: this Redis held writes at positions {from} to {to} that are missing from \
-                 PostgreSQL and from the Redis that the ledger went on with meanwhile. They may have \
-                 been answered, are dropped, and their ids are free again: compare what callers were \
-                 answered with what the ledger has, and find out why another Redis took over without \
-                 them"
             );
         }
         let origin = match agreed.rebuilt {

@@ -16,6 +16,7 @@ use crate::front::{Era, Front};
 use crate::guard::Condition;
 use crate::link::{Function, done, number};
 use crate::nodes;
+use crate::positions;
 use crate::repair::{RealStores, repair};
 
 /// How long between two looks.
@@ -83,8 +84,14 @@ pub(crate) async fn run(front: Weak<Front>) {
                     Condition::refuses(trouble.unavailable(), ErrorChain(trouble).to_string())
                 }
             });
-            if looked.is_ok() && compared.elapsed() >= COMPARED_EVERY {
-                if let Err(error) = compare_again(&front, &era).await {
+            if compared.elapsed() >= COMPARED_EVERY {
+                // Also while Redis refuses or is silent: this node goes on with it as soon as it can.
+                if let Err(error) = say_so(&front, &era).await {
+                    tracing::debug!(error = %ErrorChain(&error), "other nodes do not learn of this one");
+                }
+                if looked.is_ok()
+                    && let Err(error) = compare_again(&front, &era).await
+                {
                     tracing::debug!(error = %ErrorChain(&error), "the stores were not compared");
                 }
                 compared = Instant::now();
@@ -109,6 +116,27 @@ pub(crate) async fn run(front: Weak<Front>) {
     }
 }
 
+/// Says in the database that this node goes on with its Redis.
+async fn say_so(front: &Front, era: &Era) -> Result<(), Failure> {
+    let lease = front.tables.lease(Instant::now() + BOUND).await?;
+    let place = front.place();
+    let beat = nodes::beat(&lease, front.node_id, &place, &era.epoch);
+    match tokio::time::timeout(BOUND, beat).await {
+        Ok(Ok(())) => {}
+        // The database was replaced by one of before this table.
+        Ok(Err(error)) if positions::is_undefined(&error) => {
+            tracing::warn!("the database lacks tables of this version: they are made again");
+            tokio::time::timeout(BOUND, positions::prepare(&lease))
+                .await
+                .map_err(|_| Failure::Late)??;
+        }
+        Ok(Err(error)) => return Err(error),
+        Err(_) => return Err(Failure::Late),
+    }
+    lease.done();
+    Ok(())
+}
+
 /// The judgement of a start over stores in use: either may have been replaced by an older one.
 async fn compare_again(front: &Front, era: &Era) -> Result<(), OpenError> {
     // Before Redis is asked: it is not behind this unless it went back.
@@ -120,12 +148,7 @@ async fn compare_again(front: &Front, era: &Era) -> Result<(), OpenError> {
     };
     let agree = still_agree(&stores, &newest);
     let agree = tokio::time::timeout(BOUND, agree).await;
-    if agree.map_err(|_| OpenError::Asked(Failure::Late))?? {
-        let place = front.place();
-        let beat = nodes::beat(&lease, front.node_id, &place, &era.epoch);
-        let beat = tokio::time::timeout(BOUND, beat).await;
-        beat.map_err(|_| OpenError::Asked(Failure::Late))??;
-    } else {
+    if !agree.map_err(|_| OpenError::Asked(Failure::Late))?? {
         front.doubt(&era.epoch);
     }
     lease.done();

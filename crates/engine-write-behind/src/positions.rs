@@ -295,7 +295,9 @@ pub(crate) async fn take_epoch(lease: &Lease, above: u64) -> Result<Behind, Open
         .execute(statement, &[&stored(number)?, &epoch])
         .await?;
     let forgotten = stored(number.saturating_sub(EPOCHS_KEPT))?;
-    let statement = "DELETE FROM lastro_behind.epochs WHERE number <= $1";
+    // The newest that was confirmed is the one that Redis carries, however many comparisons failed since.
+    let statement = "DELETE FROM lastro_behind.epochs WHERE number <= $1 AND number < (
+        SELECT coalesce(max(number), 0) FROM lastro_behind.epochs WHERE began IS NOT NULL)";
     client.execute(statement, &[&forgotten]).await?;
     let statement = "UPDATE lastro_behind.ledger SET epoch = $1";
     client.execute(statement, &[&epoch]).await?;

@@ -187,7 +187,16 @@ impl Stores for RealStores<'_> {
     }
 
     async fn check_alone(&self) -> Result<(), OpenError> {
-        nodes::check(self.lease, self.front.node_id, &self.front.place()).await
+        // Once refused, this node takes no Redis that it finds without the others: while theirs is
+        // started again they look as if they were dead.
+        if let Some(why) = self.front.elsewhere.lock().clone() {
+            return Err(OpenError::Disagree(why));
+        }
+        let checked = nodes::check(self.lease, self.front.node_id, &self.front.place()).await;
+        if let Err(OpenError::Disagree(why)) = &checked {
+            *self.front.elsewhere.lock() = Some(why.clone());
+        }
+        checked
     }
 
     async fn take(&self, above: u64) -> Result<Behind, OpenError> {

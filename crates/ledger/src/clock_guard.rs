@@ -50,6 +50,8 @@ pub struct ClockGuard {
     bounds: ClockBounds,
     /// The newest timestamp at the start.
     last: Timestamp,
+    /// The time since the machine's start when the first reading was judged.
+    opened: Option<Duration>,
     /// A time that was believed, and the time since the machine's start then.
     believed: Option<(Timestamp, Duration)>,
 }
@@ -61,6 +63,7 @@ impl ClockGuard {
         Self {
             bounds,
             last,
+            opened: None,
             believed: None,
         }
     }
@@ -86,6 +89,7 @@ impl ClockGuard {
         let Some(uptime) = uptime else {
             return Ok(now);
         };
+        let opened = *self.opened.get_or_insert(uptime);
         let (expected, bound) = match self.believed {
             Some((at, since_start)) => {
                 let passed = uptime.saturating_sub(since_start);
@@ -95,7 +99,11 @@ impl ClockGuard {
             None if self.bounds.is_accepted || self.last == Timestamp::default() => {
                 (now, Duration::ZERO)
             }
-            None => (self.last, self.bounds.idle_max.max(self.bounds.jump_max)),
+            // What has passed since the start is known, also of a clock that was wrong then.
+            None => (
+                later(self.last, uptime.saturating_sub(opened)),
+                self.bounds.idle_max.max(self.bounds.jump_max),
+            ),
         };
         if now > later(expected, bound) {
             return Err(ClockJumped {
@@ -189,6 +197,19 @@ mod tests {
         check(&mut guard, 20 * YEAR, 60, false);
         let mut new = ClockGuard::after(Timestamp::default(), ClockBounds::default());
         check(&mut new, 0, 0, true);
+    }
+
+    #[test]
+    fn a_start_with_a_wrong_clock_believes_it_once_it_is_right() {
+        // As after a doubt of another node: a start is trusted no further than a running node.
+        let bounds = ClockBounds {
+            idle_max: Duration::from_secs(HOUR),
+            ..ClockBounds::default()
+        };
+        let mut guard = ClockGuard::after(at(0), bounds);
+        check(&mut guard, 2 * HOUR, 0, false);
+        check(&mut guard, 5 * HOUR, 3 * HOUR, false);
+        check(&mut guard, 3 * HOUR + 60, 3 * HOUR + 60, true);
     }
 
     #[test]

@@ -95,3 +95,53 @@ fn no_bound_of_a_role_or_of_a_connection_ends_a_migration_that_takes_long() {
     let (first, second) = (migrated.0.unwrap(), migrated.1.unwrap());
     assert_eq!(first.from + second.from, first.to, "{first:?} {second:?}");
 }
+
+/// Who waits for a table keeps everyone who comes after waiting: a migration lets others pass.
+#[test]
+fn a_migration_that_waits_for_a_table_holds_up_nobody() {
+    let postgres = Postgres::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let options = Options::default();
+    let url = postgres.url();
+    runtime.block_on(migrate(&url, &options)).unwrap();
+    // As a database of the version before the leases were shared.
+    postgres
+        .psql(
+            "DELETE FROM lastro.migrations WHERE number > 5;
+            ALTER TABLE lastro.leases DROP COLUMN lasts;
+            DROP TABLE lastro.clock",
+        )
+        .unwrap();
+    runtime.block_on(async {
+        let connect = tokio_postgres::connect(&url, tokio_postgres::NoTls);
+        let (backup, connection) = connect.await.unwrap();
+        tokio::spawn(connection);
+        let held = "BEGIN; LOCK TABLE lastro.leases IN ACCESS SHARE MODE";
+        backup.batch_execute(held).await.unwrap();
+        let migration = tokio::spawn({
+            let (url, options) = (url.clone(), options.clone());
+            async move { migrate(&url, &options).await }
+        });
+        // It waits, and then it does not: a statement of a running node comes through meanwhile.
+        let (node, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+        loop {
+            let waiting: i64 = node.query_one(waits, &[]).await.unwrap().get(0);
+            if waiting > 0 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let update = node.execute("UPDATE lastro.leases SET leased_until = leased_until", &[]);
+        let bound = std::time::Duration::from_secs(60);
+        tokio::time::timeout(bound, update).await.unwrap().unwrap();
+        assert!(!migration.is_finished());
+        backup.batch_execute("COMMIT").await.unwrap();
+        let migrated = tokio::time::timeout(bound, migration).await.unwrap();
+        let migrated = migrated.unwrap().unwrap();
+        assert_eq!((migrated.from, migrated.to), (5, 7));
+    });
+}

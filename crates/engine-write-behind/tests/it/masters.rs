@@ -93,6 +93,35 @@ fn a_node_that_is_led_to_another_redis_stops_and_the_others_go_on() {
     });
 }
 
+/// While the Redis of the others is started again they look as if they were dead: who was led
+/// elsewhere takes nothing over then.
+#[test]
+fn a_node_that_was_refused_takes_nothing_over_while_the_right_redis_is_away() {
+    run(async {
+        let (postgres, mut first, second) = (Postgres::start().unwrap(), redis(), redis());
+        let way = Relay::to(first.port(), Duration::ZERO);
+        let (stays, strays) = (
+            node(first.port(), &postgres.url()).await,
+            node(way.port(), &postgres.url()).await,
+        );
+        open_accounts(&stays).await;
+        let mut kept = write(&stays, 0..5).await;
+        way.switch(second.port());
+        wait_for("the node to stop", || says_two(&strays.condition())).await;
+        let before = epochs(&postgres);
+        first.kill();
+        // Longer than a node is watched, and than the pause between two comparisons.
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        assert!(says_two(&strays.condition()), "{:?}", strays.condition());
+        assert_eq!(epochs(&postgres), before, "an epoch was taken");
+        first.restart().unwrap();
+        wait_for("the others to go on", || stays.is_answering()).await;
+        kept.extend(write(&stays, 5..10).await);
+        check_kept(&stays, &kept).await;
+        drop(strays);
+    });
+}
+
 #[test]
 fn an_old_master_that_comes_back_says_which_writes_are_lost() {
     run(async {
