@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ledger::{Command, MoveMoney, TransferId, Unavailable};
+use ledger::{Command, Engine, MoveMoney, TransferId, Unavailable};
 use testkit::bank::{currency, id, in_seconds, open_accounts, submit_one};
 use testkit::servers::Postgres;
 
@@ -61,4 +61,29 @@ fn what_is_remembered_and_locks_nothing_waits_for_the_standby_when_it_is_repeate
     postgres.wait_for_standby(false).unwrap();
     let told = repeat(20).unwrap();
     assert_eq!((told.code(), told.replayed), ("account_not_found", true));
+}
+
+/// What a node notes of the clock waits for nobody: while the standby is away starts succeed, and
+/// nodes that run stay ready to be read.
+#[test]
+fn starts_and_reads_go_on_while_the_standby_is_away() {
+    let postgres = Postgres::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let engine = runtime.block_on(open(&postgres.url()));
+    runtime.block_on(open_accounts(&engine));
+    postgres.wait_for_standby(true).unwrap();
+    // So that the next look notes what it believes.
+    postgres
+        .psql("UPDATE lastro.clock SET believed_at = 1 WHERE set_config('synchronous_commit', 'off', true) = 'off'")
+        .unwrap();
+    let started = runtime.block_on(async {
+        let bound = std::time::Duration::from_secs(60);
+        tokio::time::timeout(bound, open(&postgres.url())).await
+    });
+    let started = started.expect("the start waits for the standby");
+    let noted = postgres.psql("SELECT believed_at > 1 FROM lastro.clock");
+    assert_eq!(noted.unwrap().trim(), "t");
+    let account = started.account(id("user:1"), in_seconds(20));
+    assert!(runtime.block_on(account).unwrap().is_some());
+    postgres.wait_for_standby(false).unwrap();
 }
