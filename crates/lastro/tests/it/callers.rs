@@ -118,9 +118,13 @@ async fn what_is_not_for_callers_is_refused_logged_and_counted() {
     let Some(UsedPayment::Accepted(payment)) = after else {
         panic!("{after:?}")
     };
-    assert_eq!(
-        (payment.state, payment.attempt),
-        (PaymentState::Accepted, 0)
+    // Its own dispatcher tries in vain to send it; nothing else became of it.
+    assert!(
+        matches!(
+            payment.state,
+            PaymentState::Accepted | PaymentState::Sent { .. }
+        ),
+        "{payment:?}"
     );
     drop(stranger);
     assert!(api.stop().unwrap().success());
