@@ -197,3 +197,153 @@ fn what_never_left_says_nothing_of_the_speed() {
     assert_eq!(processor.delay.expected(ms(1_001)), expected);
     assert_eq!(processor.under_way_count(), 0);
 }
+
+/// What a processor says that has a payment with another amount.
+const OTHER_AMOUNT: Found = Found::Recorded {
+    amount: Some(1),
+    requested_at: Millis(7),
+};
+
+impl Desk {
+    /// A processor is asked whether it is back, about payment 4, which waits.
+    fn probe_about_4(&mut self) -> Question {
+        for id in 1..=3 {
+            self.accept(id);
+            self.answer(Answer::Unknown);
+        }
+        for question in std::mem::take(&mut self.asked) {
+            self.tell(Input::Asked(question, Found::Failed));
+        }
+        self.accept(4);
+        while self.probed.is_empty() {
+            self.tick(50);
+        }
+        self.probed[0]
+    }
+
+    fn check_4_is_an_amount_conflict(&mut self) {
+        let sent = PaymentState::Sent {
+            processor: ProcessorName::new("default").unwrap(),
+            requested_at: Millis(7),
+        };
+        assert_eq!(self.state(4), sent);
+        let kinds: Vec<ConflictKind> = self.reported.iter().map(|c| c.kind).collect();
+        assert_eq!(kinds, [ConflictKind::Amount]);
+        assert_eq!(self.dispatcher.standing(self.now).conflicts_count, 1);
+        assert!(self.sent.iter().all(|r| r.id.to_u128() != 4));
+    }
+
+    /// Another node sends payment 4 to the fallback, which does not take it.
+    fn others_try_4(&mut self) {
+        let id = PaymentId::from_u128(4);
+        let expected = self.payment(4).unwrap().standing();
+        self.apply(Command::SendPayment {
+            id,
+            expected,
+            processor: ProcessorName::new("fallback").unwrap(),
+            requested_at: Millis(8),
+        });
+        let expected = self.payment(4).unwrap().standing();
+        let released = self.apply(Command::ReleasePayment { id, expected });
+        assert!(released.result.is_ok());
+    }
+}
+
+#[test]
+fn another_amount_of_a_payment_that_is_not_held_is_not_settled() {
+    let mut desk = Desk::new();
+    let question = desk.probe_about_4();
+    desk.tell(Input::Changed(question.id));
+    assert_eq!(desk.dispatcher.held_count(), 3, "it was let go of");
+    desk.tell(Input::Probed(question, OTHER_AMOUNT));
+    desk.check_4_is_an_amount_conflict();
+}
+
+#[test]
+fn another_amount_is_not_forgotten_where_others_were_faster() {
+    let mut desk = Desk::new();
+    let question = desk.probe_about_4();
+    let effects = desk.hand(Input::Probed(question, OTHER_AMOUNT));
+    let Some(Effect::Submit(id, bind)) = effects.first() else {
+        panic!("{effects:?}");
+    };
+    desk.others_try_4();
+    let too_late = desk.apply(bind.clone());
+    assert!(too_late.result.is_err());
+    desk.tell(Input::Outcome(*id, Ok(Box::new(too_late))));
+    desk.check_4_is_an_amount_conflict();
+}
+
+#[test]
+fn another_amount_that_shows_while_a_command_is_under_way_is_not_settled() {
+    // Released there, and sent to the same processor again: the command is not answered yet.
+    let mut desk = Desk::new();
+    let question = desk.probe_about_4();
+    let back = Input::Probed(desk.probed[0], Found::Absent);
+    let effects = desk.hand(back);
+    let is_send = |effect: &&Effect| matches!(effect, Effect::Submit(id, _) if *id == question.id);
+    let Some(Effect::Submit(id, send)) = effects.iter().find(is_send) else {
+        panic!("{effects:?}");
+    };
+    desk.hand(Input::Probed(question, OTHER_AMOUNT));
+    let outcome = desk.apply(send.clone());
+    desk.tell(Input::Outcome(*id, Ok(Box::new(outcome))));
+    assert!(matches!(desk.state(4), PaymentState::Sent { .. }));
+    let kinds: Vec<ConflictKind> = desk.reported.iter().map(|c| c.kind).collect();
+    assert_eq!(kinds, [ConflictKind::Amount]);
+    assert!(desk.sent.iter().all(|r| r.id != *id), "no byte leaves");
+}
+
+#[test]
+fn a_word_outlives_the_lease_while_its_payment_is_being_bound() {
+    for found in [OTHER_AMOUNT, Desk::new().recorded(Millis(7))] {
+        let mut desk = Desk::new();
+        let question = desk.probe_about_4();
+        let effects = desk.hand(Input::Probed(question, found));
+        assert!(matches!(effects.first(), Some(Effect::Submit(..))));
+        // The command is lost with the lease.
+        desk.dispatcher = desk.dispatcher.anew();
+        assert!(desk.dispatcher.is_settling(question.id));
+        desk.tell(Input::Tick);
+        if found == OTHER_AMOUNT {
+            desk.check_4_is_an_amount_conflict();
+        } else {
+            assert!(desk.is_settled_at(4, "default"), "{:?}", desk.state(4));
+            assert!(desk.reported.is_empty());
+        }
+    }
+}
+
+#[test]
+fn the_words_of_two_processors_outlive_a_command_that_others_overtook() {
+    let mut desk = Desk::new();
+    let question = desk.probe_about_4();
+    let found = desk.recorded(Millis(7));
+    let effects = desk.hand(Input::Probed(question, found));
+    let Some(Effect::Submit(id, bind)) = effects.first() else {
+        panic!("{effects:?}");
+    };
+    let elsewhere = Question {
+        processor: 1,
+        ..question
+    };
+    desk.hand(Input::Probed(elsewhere, found));
+    // An operator has refused it meanwhile: both processors' payments are to be looked at.
+    let expected = desk.payment(4).unwrap().standing();
+    let code = RefusedCode::OperatorRefused;
+    desk.apply(Command::RefusePayment {
+        id: *id,
+        expected,
+        code,
+    });
+    let too_late = desk.apply(bind.clone());
+    desk.tell(Input::Outcome(*id, Ok(Box::new(too_late))));
+    let unsettled = desk.dispatcher.unsettled(&ledger::UnsettledQuery {
+        id: Some(*id),
+        conflicts_only: true,
+        after: None,
+        limit: 10,
+    });
+    let processors: Vec<Option<usize>> = unsettled.iter().map(|seen| seen.processor).collect();
+    assert_eq!(processors, [Some(0), Some(1)]);
+}
