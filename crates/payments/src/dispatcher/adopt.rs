@@ -125,6 +125,8 @@ impl Dispatcher {
         for id in missed {
             self.forget(id, now);
         }
+        self.conflicts
+            .retain_amounts(|id| self.held.contains_key(id));
     }
 
     pub(super) fn hold(&mut self, payment: &Payment, now: Duration) {

@@ -256,6 +256,12 @@ impl Dispatcher {
                 self.unpin(id, &ended, &pin, now);
             }
             (state, _) => {
+                if let PaymentState::Settled { processor, .. } = state {
+                    let is_it = |place: &usize| self.policy.processors[*place].name == *processor;
+                    if let Some(place) = (0..self.processors.len()).find(is_it) {
+                        self.conflicts.solved(id, place);
+                    }
+                }
                 let is_there = |proof: &Proof| match state {
                     PaymentState::Settled { processor, .. } => {
                         self.policy.processors[proof.processor].name == *processor

@@ -184,7 +184,9 @@ impl Dispatcher {
             }
             // Whoever holds it asks that processor for it.
             PaymentState::Sent { processor, .. } if processor == name => self.rescan_soon(now),
-            PaymentState::Settled { processor, .. } if processor == name => {}
+            PaymentState::Settled { processor, .. } if processor == name => {
+                self.conflicts.solved(id, proof.processor);
+            }
             PaymentState::Sent { .. }
             | PaymentState::Settled { .. }
             | PaymentState::Refused { .. } => {

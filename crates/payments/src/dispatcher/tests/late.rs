@@ -141,9 +141,15 @@ fn a_conflict_is_reported_once_however_often_it_shows() {
         while !desk.asked.is_empty() {
             desk.found(Found::Absent);
         }
+        // It comes up again.
+        desk.tell(Input::Answered(elsewhere(first), Answer::Recorded));
     }
     assert!(desk.sent.is_empty(), "no byte leaves");
-    assert!(desk.payment(1).unwrap().attempt > 2, "it came up again");
+    assert_eq!(
+        desk.payment(1).unwrap().attempt,
+        1,
+        "and no record is written"
+    );
     assert_eq!(desk.reported.len(), 1);
     assert_eq!(desk.dispatcher.standing(desk.now).late_count, 1);
 }
@@ -346,4 +352,100 @@ fn the_words_of_two_processors_outlive_a_command_that_others_overtook() {
     });
     let processors: Vec<Option<usize>> = unsettled.iter().map(|seen| seen.processor).collect();
     assert_eq!(processors, [Some(0), Some(1)]);
+}
+
+impl Desk {
+    /// The processors of a payment's conflicts that are listed.
+    fn conflicts_of(&self, id: u128) -> Vec<Option<usize>> {
+        let unsettled = self.dispatcher.unsettled(&ledger::UnsettledQuery {
+            id: Some(PaymentId::from_u128(id)),
+            conflicts_only: true,
+            after: None,
+            limit: 10,
+        });
+        unsettled.iter().map(|seen| seen.processor).collect()
+    }
+}
+
+#[test]
+fn a_conflict_that_solves_itself_is_listed_no_more() {
+    let mut desk = Desk::with(|processor| ProcessorPolicy {
+        recorded_within: Some(ms(1_000)),
+        ..processor
+    });
+    desk.accept(1);
+    let first = desk.sent[0];
+    desk.answer(Answer::Unknown);
+    desk.tell(Input::Answered(elsewhere(first), Answer::Recorded));
+    assert_eq!(desk.conflicts_of(1), [Some(1)]);
+    // The first one proves not to have it: it is settled where it is.
+    for _ in 0..30 {
+        desk.tick(1_000);
+        while !desk.asked.is_empty() {
+            desk.found(Found::Absent);
+        }
+    }
+    assert!(desk.is_settled_at(1, "fallback"), "{:?}", desk.state(1));
+    assert_eq!(desk.conflicts_of(1), []);
+}
+
+#[test]
+fn other_amounts_are_reported_once_and_push_out_no_late_word() {
+    let mut desk = Desk::with(|processor| ProcessorPolicy {
+        concurrency_max: 2_000,
+        ..processor
+    });
+    desk.dispatcher.policy.window = 2_000;
+    let late = desk.refused_meanwhile();
+    desk.tell(Input::Answered(late, Answer::Recorded));
+    assert_eq!(desk.conflicts_of(1), [Some(0)]);
+    desk.tick(1_000);
+    for id in 2..=1_102 {
+        desk.accept(id);
+        desk.answer(Answer::AlreadyRecorded);
+        desk.found(OTHER_AMOUNT);
+    }
+    let count = |desk: &Desk| {
+        let amounts = desk.reported.iter();
+        amounts.filter(|c| c.kind == ConflictKind::Amount).count()
+    };
+    assert_eq!(count(&desk), 1_101);
+    // All are let go of, and asked for again.
+    for _ in 0..3 {
+        desk.tick(61_000);
+        let mut asked_count = 0;
+        while !desk.asked.is_empty() {
+            desk.found(OTHER_AMOUNT);
+            asked_count += 1;
+        }
+        assert_eq!(asked_count, 1_101);
+    }
+    assert_eq!(count(&desk), 1_101);
+    assert_eq!(desk.conflicts_of(1), [Some(0)]);
+}
+
+#[test]
+fn a_late_word_beside_another_amount_is_reported_too() {
+    let mut desk = Desk::new();
+    let question = desk.probe_about_4();
+    desk.tell(Input::Probed(question, OTHER_AMOUNT));
+    assert_eq!(desk.reported.len(), 1);
+    // An operator releases it, another pays it, and the first one's word comes again.
+    let expected = desk.payment(4).unwrap().standing();
+    desk.apply(Command::ReleasePayment {
+        id: question.id,
+        expected,
+    });
+    let expected = desk.payment(4).unwrap().standing();
+    desk.apply(Command::RefusePayment {
+        id: question.id,
+        expected,
+        code: RefusedCode::OperatorRefused,
+    });
+    desk.tell(Input::Changed(question.id));
+    desk.tell(Input::Probed(question, OTHER_AMOUNT));
+    let kinds: Vec<ConflictKind> = desk.reported.iter().map(|c| c.kind).collect();
+    assert_eq!(kinds, [ConflictKind::Amount, ConflictKind::Late]);
+    assert_eq!(desk.dispatcher.standing(desk.now).late_count, 1);
+    assert_eq!(desk.conflicts_of(4), [Some(0)]);
 }
