@@ -265,19 +265,28 @@ async fn accept(ledger: &ReferenceEngine, number: u128) {
 }
 
 /// A ledger in which what this transfer's id leads to is damaged: a call that names it is refused as a
-/// whole, and nothing of it is done.
+/// whole. What came before it in the call is done, as an embedded ledger does it, or nothing is.
 struct Damaged {
     behind: Arc<ReferenceEngine>,
     id: TransferId,
+    does_what_came_before: bool,
 }
 
 impl Engine for Damaged {
     fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
         let is_damaged = |command: &Command| matches!(command, Command::Transfer(transfer) if transfer.id == self.id);
-        match batches.iter().flat_map(Batch::commands).any(is_damaged) {
-            true => Box::pin(async { Err(Unavailable::StorageDamaged) }),
-            false => self.behind.submit(batches, deadline),
+        let is_damaged = |batch: &Batch| batch.commands().iter().any(is_damaged);
+        let Some(place) = batches.iter().position(is_damaged) else {
+            return self.behind.submit(batches, deadline);
+        };
+        if place == 0 || !self.does_what_came_before {
+            return Box::pin(async { Err(Unavailable::StorageDamaged) });
         }
+        let before = batches[..place].to_vec();
+        Box::pin(async move {
+            self.behind.submit(before, deadline).await?;
+            Err(Unavailable::LedgerUnavailable)
+        })
     }
 
     fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>> {
@@ -330,16 +339,25 @@ impl Engine for Damaged {
 /// Requests that happen to go in one call with one that needs what is damaged are answered all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_record_keeps_no_other_request_from_its_answer() {
+    for does_what_came_before in [false, true] {
+        check_damage(does_what_came_before).await;
+    }
+}
+
+async fn check_damage(does_what_came_before: bool) {
     let (ledger, middle, node) = lab().await;
     let damaged = Damaged {
         behind: ledger.clone(),
         id: TransferId::from_u128(5),
+        does_what_came_before,
     };
     let damaged = face_over(Arc::new(damaged), GrpcLimits::default()).await;
     middle.lead_to(damaged);
     middle.cut();
-    middle.let_requests_pass(false);
     let deadline = Instant::now() + BOUND;
+    // The node is connected again: no call is lost, after which nobody would know what was done.
+    assert!(node.account(account(), deadline).await.unwrap().is_some());
+    middle.let_requests_pass(false);
     // The first is under way by itself; the others go together in the next call.
     let asked: Vec<_> = (1..=9)
         .map(|number| node.submit(deposit(number), deadline))
@@ -351,6 +369,10 @@ async fn a_damaged_record_keeps_no_other_request_from_its_answer() {
     let (answers, ()) = tokio::join!(join_all(asked), release);
     for (number, answer) in (1..).zip(answers) {
         match number {
+            // Nobody knows of a call that did a part which part that was.
+            5 if does_what_came_before => {
+                assert_eq!(answer, Err(Unavailable::LedgerUnavailable));
+            }
             5 => assert_eq!(answer, Err(Unavailable::StorageDamaged)),
             _ => assert!(answer.unwrap()[0][0].result.is_ok(), "{number}"),
         }
