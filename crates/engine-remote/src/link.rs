@@ -20,6 +20,7 @@ use crate::address::LedgerAddress;
 use crate::call::{self, CallError};
 use crate::clock::{LedgerClock, Reading};
 use crate::connect::{Connection, Sender, connect};
+use crate::gather::SUBMIT;
 use crate::metrics::Metrics;
 use crate::tls::Tls;
 
@@ -338,5 +339,28 @@ pub(crate) fn told(failure: Failure, path: &'static str) -> Unavailable {
             "the ledger does not understand this node: other versions?"
         );
     }
+    // A ledger node of an older version, or a proxy, does not know what is asked. A write may have gone
+    // further than what says so.
+    let is_unknown = failure == Failure::Status(GrpcCode::Unimplemented as u16);
+    if is_unknown && path != SUBMIT {
+        return Unavailable::NotSupported;
+    }
     failure.unavailable()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_that_the_ledger_does_not_know_is_not_supported() {
+        let unimplemented = Failure::Status(12);
+        let read = "/lastro.v1.Ledger/ListUnsettledPayments";
+        assert_eq!(told(unimplemented, read), Unavailable::NotSupported);
+        assert_eq!(told(unimplemented, SUBMIT), Unavailable::LedgerUnavailable);
+        assert_eq!(
+            told(Failure::Status(14), read),
+            Unavailable::LedgerUnavailable
+        );
+    }
 }
