@@ -23,7 +23,7 @@ use proto::{Failure, submit};
 use tokio::sync::oneshot;
 
 use crate::call::{self, CallError};
-use crate::link::{Link, RETRY_PAUSE, told};
+use crate::link::{Link, RETRY_PAUSE, SUBMIT, told};
 use crate::metrics::Metrics;
 
 /// About how many bytes go in one call; a single request may have more. What waits beyond it goes
@@ -35,7 +35,6 @@ const CALL_COMMANDS: usize = 16_384;
 const WORTH_BYTES: usize = 32 * 1024;
 /// A request with less time left than this would only make those late that go with it.
 const LEAST_LEFT: Duration = Duration::from_millis(2);
-pub(crate) const SUBMIT: &str = "/lastro.v1.Ledger/Submit";
 
 /// So many calls in a row that the ledger could not answer are made again by halves: enough to find
 /// one damaged record among the most requests of a call. More often it is the ledger that fails.

@@ -20,10 +20,11 @@ use crate::address::LedgerAddress;
 use crate::call::{self, CallError};
 use crate::clock::{LedgerClock, Reading};
 use crate::connect::{Connection, Sender, connect};
-use crate::gather::SUBMIT;
 use crate::metrics::Metrics;
 use crate::tls::Tls;
 
+/// The call that writes.
+pub(crate) const SUBMIT: &str = "/lastro.v1.Ledger/Submit";
 /// How long one attempt may take to connect and to be answered: the kernel sends a lost first packet
 /// again after 1 s and after 3 s, and there has to be time left for the answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(3_500);
