@@ -9,7 +9,8 @@
 //! A call has one answer where the ledger does not apply it. There are ledgers that do no payments, or
 //! that purge none, and say so of the whole call: so each [`Line`] has calls of its own. Where something
 //! that one request needs is damaged, the ledger says so of the whole call, too: then the call is made
-//! again by halves, so that the others are answered.
+//! again by halves, so that the others are answered. A ledger that had applied a part before it met the
+//! damage says only that it cannot answer: of that too halves are made, where all may be given twice.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,11 +19,11 @@ use std::time::{Duration, Instant};
 use hyper::body::Bytes;
 use ledger::{Batch, Command, Unavailable};
 use parking_lot::Mutex;
-use proto::submit;
+use proto::{Failure, submit};
 use tokio::sync::oneshot;
 
 use crate::call::{self, CallError};
-use crate::link::{Link, RETRY_PAUSE, told};
+use crate::link::{Link, RETRY_PAUSE, SUBMIT, told};
 use crate::metrics::Metrics;
 
 /// About how many bytes go in one call; a single request may have more. What waits beyond it goes
@@ -34,7 +35,10 @@ const CALL_COMMANDS: usize = 16_384;
 const WORTH_BYTES: usize = 32 * 1024;
 /// A request with less time left than this would only make those late that go with it.
 const LEAST_LEFT: Duration = Duration::from_millis(2);
-const SUBMIT: &str = "/lastro.v1.Ledger/Submit";
+
+/// So many calls in a row that the ledger could not answer are made again by halves: enough to find
+/// one damaged record among the most requests of a call. More often it is the ledger that fails.
+const HALVINGS_MAX: u32 = 16;
 
 /// What a request is answered: its part of the call's answer.
 pub(crate) type Answer = Result<Bytes, Unavailable>;
@@ -200,6 +204,8 @@ impl Gather {
     async fn call(self: Arc<Self>) {
         // What is left of a call that is made again by halves.
         let mut parts: Vec<Vec<Request>> = Vec::new();
+        // How many calls in a row the ledger left unanswered without saying why.
+        let mut unexplained_count = 0;
         loop {
             let wire = self.link.wire().await;
             let part = std::iter::from_fn(|| parts.pop()).find_map(|part| self.take_part(part));
@@ -223,6 +229,7 @@ impl Gather {
                 .call_ends(matches!(answer, Ok(Ok(_))), started.elapsed());
             let failed = match answer {
                 Ok(Ok(answer)) => {
+                    unexplained_count = 0;
                     give(requests, answer);
                     continue;
                 }
@@ -248,7 +255,18 @@ impl Gather {
                 Some(CallError::Failed(failure)) => {
                     let unavailable = told(failure, SUBMIT);
                     let mut requests = requests;
-                    if unavailable == Unavailable::StorageDamaged && requests.len() > 1 {
+                    let is_damaged = unavailable == Unavailable::StorageDamaged;
+                    // What a ledger says of damage too that it met after it had applied a part.
+                    let may_be_damaged = failure == Failure::Ledger(Unavailable::LedgerUnavailable)
+                        && unexplained_count < HALVINGS_MAX
+                        && requests.iter().all(|request| request.parcel.repeatable);
+                    if may_be_damaged {
+                        unexplained_count += 1;
+                        for request in &mut requests {
+                            request.may_have_arrived = true;
+                        }
+                    }
+                    if (is_damaged || may_be_damaged) && requests.len() > 1 {
                         parts.push(requests.split_off(requests.len() / 2));
                         parts.push(requests);
                     } else {

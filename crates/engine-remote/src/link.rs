@@ -23,6 +23,8 @@ use crate::connect::{Connection, Sender, connect};
 use crate::metrics::Metrics;
 use crate::tls::Tls;
 
+/// The call that writes.
+pub(crate) const SUBMIT: &str = "/lastro.v1.Ledger/Submit";
 /// How long one attempt may take to connect and to be answered: the kernel sends a lost first packet
 /// again after 1 s and after 3 s, and there has to be time left for the answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(3_500);
@@ -338,5 +340,28 @@ pub(crate) fn told(failure: Failure, path: &'static str) -> Unavailable {
             "the ledger does not understand this node: other versions?"
         );
     }
+    // A ledger node of an older version, or a proxy, does not know what is asked. A write may have gone
+    // further than what says so.
+    let is_unknown = failure == Failure::Status(GrpcCode::Unimplemented as u16);
+    if is_unknown && path != SUBMIT {
+        return Unavailable::NotSupported;
+    }
     failure.unavailable()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_that_the_ledger_does_not_know_is_not_supported() {
+        let unimplemented = Failure::Status(12);
+        let read = "/lastro.v1.Ledger/ListUnsettledPayments";
+        assert_eq!(told(unimplemented, read), Unavailable::NotSupported);
+        assert_eq!(told(unimplemented, SUBMIT), Unavailable::LedgerUnavailable);
+        assert_eq!(
+            told(Failure::Status(14), read),
+            Unavailable::LedgerUnavailable
+        );
+    }
 }

@@ -1,7 +1,7 @@
 //! One request's way to the engine, within its deadlines.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use ledger::{
@@ -18,6 +18,9 @@ use crate::errors;
 use crate::health::Readiness;
 use crate::problem::Problem;
 use crate::room::Place;
+
+/// How long an answer waits for what its payment's dispatcher knows.
+const DISPATCHED_WAIT: Duration = Duration::from_millis(100);
 
 /// A request in progress.
 pub(crate) struct Call {
@@ -170,10 +173,26 @@ impl Call {
 
     /// What is known of payments where they are dispatched.
     pub(crate) async fn unsettled(&self, query: UnsettledQuery) -> Result<Vec<Unsettled>, Problem> {
+        self.unsettled_until(query, self.engine_deadline()).await
+    }
+
+    /// The same as an extra to an answer, which waits at most 100 ms for it.
+    pub(crate) async fn dispatched(
+        &self,
+        query: UnsettledQuery,
+    ) -> Result<Vec<Unsettled>, Problem> {
+        let deadline = self.engine_deadline().min(Instant::now() + DISPATCHED_WAIT);
+        self.unsettled_until(query, deadline).await
+    }
+
+    async fn unsettled_until(
+        &self,
+        query: UnsettledQuery,
+        deadline: Instant,
+    ) -> Result<Vec<Unsettled>, Problem> {
         let Some(dispatching) = &self.shared.app.dispatching else {
             return Err(Problem::of_read(Unavailable::NotSupported));
         };
-        let deadline = self.engine_deadline();
         let answer = dispatching.unsettled(query, deadline);
         let answer = tokio::time::timeout_at(deadline.into(), answer).await;
         answer

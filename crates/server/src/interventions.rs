@@ -1,5 +1,6 @@
 //! What people do to payments by hand: each is logged and counted once, in the process that applies
-//! it, also where its caller has given up waiting.
+//! it, also where its caller has given up waiting. A resolution that was there already is logged and
+//! counted apart: the answer to the try that applied it may have been lost inside the engine.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -119,6 +120,26 @@ pub(crate) fn describe() {
         "lastro_payments_resolved_total",
         "Payments that were resolved by hand, by what was decided"
     );
+    metrics::describe_counter!(
+        "lastro_payments_resolutions_repeated_total",
+        "Resolutions that were found done already, by the same request or an earlier one, by what was \
+         decided"
+    );
+}
+
+/// Counts and logs a resolution that was there before it was asked for, or before the engine tried
+/// again.
+fn report_replayed(resolve: ResolvePayment, after: &Payment) {
+    let ResolvePayment { id, who, why, .. } = resolve;
+    let resolution = resolve.kind.as_str();
+    let kind = ("resolution", resolution);
+    metrics::counter!("lastro_payments_resolutions_repeated_total", &[kind]).increment(1);
+    tracing::warn!(
+        payment_id = %id, resolution, %who, %why,
+        attempt = after.attempt, state = after.state.name().as_str(),
+        "payment {id} was found resolved by {who} already, by this request or an earlier one: \
+         {resolution}, since {why}"
+    );
 }
 
 impl Interventions {
@@ -170,8 +191,16 @@ impl Interventions {
     fn report<'a>(self, outcomes: impl Iterator<Item = &'a Outcome>) {
         let outcomes: Vec<&Outcome> = outcomes.collect();
         for (index, intervention) in self.0 {
-            let outcome = outcomes.get(index).filter(|outcome| !outcome.replayed);
+            let outcome = outcomes.get(index);
+            let is_replayed = outcome.is_some_and(|outcome| outcome.replayed);
             match (intervention, outcome.map(|outcome| &outcome.result)) {
+                (Intervention::Resolution(resolve), Some(Ok(Record::Payment(after))))
+                    if is_replayed =>
+                {
+                    report_replayed(resolve, after);
+                }
+                // It was there before.
+                (Intervention::Purge, _) if is_replayed => {}
                 (Intervention::Purge, Some(Ok(Record::Purge { payments_count, .. }))) => {
                     metrics::counter!("lastro_payments_purges_total").increment(1);
                     metrics::counter!("lastro_payments_purged_total").increment(*payments_count);
@@ -191,9 +220,12 @@ impl Interventions {
                         "payment {id} was resolved by {who}: {resolution}, since {why}"
                     );
                 }
-                // It was refused, or was there before.
+                // It was refused.
                 (Intervention::Purge | Intervention::Resolution(_), _) => {}
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,6 @@ use ledger::{
 use server::{AlwaysReady, App, GrpcLimits, Hosts, Limits};
 use testkit::ManualClock;
 use testkit::middle::Middle;
-use tokio::sync::Semaphore;
 
 /// How long anything may take that should happen by itself: machines are busy.
 const BOUND: Duration = Duration::from_secs(60);
@@ -266,24 +265,27 @@ async fn accept(ledger: &ReferenceEngine, number: u128) {
 }
 
 /// A ledger in which what this transfer's id leads to is damaged: a call that names it is refused as a
-/// whole, and nothing of it is done.
+/// whole. What came before it in the call is done, as an embedded ledger does it, or nothing is.
 struct Damaged {
     behind: Arc<ReferenceEngine>,
     id: TransferId,
-    /// Calls wait until there are permits.
-    gate: Arc<Semaphore>,
+    does_what_came_before: bool,
 }
 
 impl Engine for Damaged {
     fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
         let is_damaged = |command: &Command| matches!(command, Command::Transfer(transfer) if transfer.id == self.id);
-        let is_damaged = batches.iter().flat_map(Batch::commands).any(is_damaged);
+        let is_damaged = |batch: &Batch| batch.commands().iter().any(is_damaged);
+        let Some(place) = batches.iter().position(is_damaged) else {
+            return self.behind.submit(batches, deadline);
+        };
+        if place == 0 || !self.does_what_came_before {
+            return Box::pin(async { Err(Unavailable::StorageDamaged) });
+        }
+        let before = batches[..place].to_vec();
         Box::pin(async move {
-            let _passed = self.gate.acquire().await.unwrap();
-            match is_damaged {
-                true => Err(Unavailable::StorageDamaged),
-                false => self.behind.submit(batches, deadline).await,
-            }
+            self.behind.submit(before, deadline).await?;
+            Err(Unavailable::LedgerUnavailable)
         })
     }
 
@@ -337,30 +339,40 @@ impl Engine for Damaged {
 /// Requests that happen to go in one call with one that needs what is damaged are answered all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_record_keeps_no_other_request_from_its_answer() {
+    for does_what_came_before in [false, true] {
+        check_damage(does_what_came_before).await;
+    }
+}
+
+async fn check_damage(does_what_came_before: bool) {
     let (ledger, middle, node) = lab().await;
-    let gate = Arc::new(Semaphore::new(0));
     let damaged = Damaged {
         behind: ledger.clone(),
         id: TransferId::from_u128(5),
-        gate: Arc::clone(&gate),
+        does_what_came_before,
     };
     let damaged = face_over(Arc::new(damaged), GrpcLimits::default()).await;
     middle.lead_to(damaged);
     middle.cut();
     let deadline = Instant::now() + BOUND;
-    // Over the new connection: nothing is given twice.
+    // The node is connected again: no call is lost, after which nobody would know what was done.
     assert!(node.account(account(), deadline).await.unwrap().is_some());
+    middle.let_requests_pass(false);
     // The first is under way by itself; the others go together in the next call.
     let asked: Vec<_> = (1..=9)
         .map(|number| node.submit(deposit(number), deadline))
         .collect();
     let release = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        gate.add_permits(100);
+        middle.let_requests_pass(true);
     };
     let (answers, ()) = tokio::join!(join_all(asked), release);
     for (number, answer) in (1..).zip(answers) {
         match number {
+            // Nobody knows of a call that did a part which part that was.
+            5 if does_what_came_before => {
+                assert_eq!(answer, Err(Unavailable::LedgerUnavailable));
+            }
             5 => assert_eq!(answer, Err(Unavailable::StorageDamaged)),
             _ => assert!(answer.unwrap()[0][0].result.is_ok(), "{number}"),
         }

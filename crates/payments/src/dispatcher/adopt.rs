@@ -67,7 +67,12 @@ impl Dispatcher {
         self.pages.rescan_at = self.pages.rescan_at.min(now + LOST_WAIT);
     }
 
-    pub(super) fn adopt(&mut self, page: Result<Vec<Payment>, Unavailable>, now: Duration) {
+    pub(super) fn adopt(
+        &mut self,
+        page: Result<Vec<Payment>, Unavailable>,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(limit) = self.pages.reading.take() else {
             return;
         };
@@ -93,10 +98,14 @@ impl Dispatcher {
                     // Another node, or an operator there, has changed it.
                     self.forget(payment.id, now);
                     self.hold(&payment, now);
+                    self.prove_waiting(payment.id, now, effects);
                 }
                 Some(held) => held.walk = self.pages.walk,
                 None if ended.contains(&payment.id) => {}
-                None => self.hold(&payment, now),
+                None => {
+                    self.hold(&payment, now);
+                    self.prove_waiting(payment.id, now, effects);
+                }
             }
         }
         if is_last && self.pages.walked != Some(self.pages.walk) {
@@ -116,6 +125,8 @@ impl Dispatcher {
         for id in missed {
             self.forget(id, now);
         }
+        self.conflicts
+            .retain_amounts(|id| self.held.contains_key(id));
     }
 
     pub(super) fn hold(&mut self, payment: &Payment, now: Duration) {

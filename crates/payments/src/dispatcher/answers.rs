@@ -220,7 +220,10 @@ impl Dispatcher {
         let is_probed_by_others = self.prober(pin.processor, &rooms, now).is_some();
         let processor = &mut self.processors[pin.processor];
         let resend_at = pin.sent_at + resend_wait(&pin, processor.policy.lease);
+        let is_elsewhere = self.held.get(&id).is_some_and(|held| held.proof.is_some());
+        // No byte would leave: only a record would be written.
         let may_resend = !pin.is_claimed
+            && !is_elsewhere
             && (proof_at.is_none() || pin.resends_count < RESENDS_MAX)
             && now >= resend_at
             && processor.has_room_again(now, is_probed_by_others)

@@ -55,6 +55,22 @@ impl Dispatcher {
         self.submit(id, command, effects);
     }
 
+    /// The processor that a payment is bound to has it: it is settled there, unless the amount is
+    /// another.
+    pub(super) fn settle_or_conflict(
+        &mut self,
+        id: PaymentId,
+        pin: Pin,
+        proof: Proof,
+        effects: &mut Vec<Effect>,
+    ) {
+        let held = self.held.get(&id);
+        if held.is_some_and(|held| proof.is_other_amount(held.amount)) {
+            return self.conflict(id, pin, proof.requested_at, effects);
+        }
+        self.settle(id, pin, proof.requested_at, effects);
+    }
+
     /// No attempt was recorded: back to the queue, or to its end where nobody wants it.
     pub(super) fn release(&mut self, id: PaymentId, pin: Pin, effects: &mut Vec<Effect>) {
         let everybody = u64::MAX >> (64 - self.processors.len().clamp(1, 64));
@@ -160,22 +176,10 @@ impl Dispatcher {
         let Some(held) = self.held.get(&id) else {
             return;
         };
-        let attempt = held.attempt;
-        let settled_at = match (command, &held.stage) {
-            (Command::SettlePayment { requested_at, .. }, _) => Some(*requested_at),
-            (_, Stage::Binding(pin)) => Some(pin.requested_at),
-            _ => None,
-        };
-        let proven = held.stage.pin().zip(settled_at);
-        let proven = proven.map(|(pin, requested_at)| Proof {
-            processor: pin.processor,
-            requested_at,
-            attempt,
-        });
-        let proof = held.proof.or(proven);
+        let proofs = [held.proof, held.proof_of(command)];
         self.forget(id, now);
         self.rescan_soon(now);
-        if let Some(proof) = proof {
+        for proof in proofs.into_iter().flatten() {
             self.look(id, proof, effects);
         }
     }
@@ -238,7 +242,7 @@ impl Dispatcher {
                 if let Some(proof) = held.proof.take() {
                     let ended = std::mem::replace(&mut held.stage, Stage::Waiting);
                     self.unpin(id, &ended, &pin, now);
-                    return self.bind(id, proof, false, now, effects);
+                    return self.bind(id, proof, now, effects);
                 }
                 // What only a broken processor might still want must not fill the window. It is
                 // found again when the list is walked from its beginning.
@@ -252,6 +256,12 @@ impl Dispatcher {
                 self.unpin(id, &ended, &pin, now);
             }
             (state, _) => {
+                if let PaymentState::Settled { processor, .. } = state {
+                    let is_it = |place: &usize| self.policy.processors[*place].name == *processor;
+                    if let Some(place) = (0..self.processors.len()).find(is_it) {
+                        self.conflicts.solved(id, place);
+                    }
+                }
                 let is_there = |proof: &Proof| match state {
                     PaymentState::Settled { processor, .. } => {
                         self.policy.processors[proof.processor].name == *processor
@@ -280,7 +290,7 @@ impl Dispatcher {
     ) {
         self.processors[pin.processor].cancel(id, pin.sent_at, now);
         if proof.processor == pin.processor {
-            self.settle(id, pin, proof.requested_at, effects);
+            self.settle_or_conflict(id, pin, proof, effects);
         } else if pin.is_unclear {
             self.report(id, proof, Some(PaymentStateName::Sent), None, effects);
             self.question(id, pin, now);

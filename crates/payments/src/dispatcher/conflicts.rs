@@ -1,15 +1,17 @@
 //! What only an operator can mend: a processor has a payment that cannot be settled there.
 //!
-//! Each is reported once, and kept for as long as there is room.
+//! Each is reported once. Payments that are elsewhere, or have ended, are kept for as long as there is
+//! room, unless they solve themselves; those with another amount are in the ledger, which lists them
+//! as long as they are due.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ledger::{Millis, PaymentId, PaymentStateName, Timestamp};
 
 use super::payment::{Pin, Proof, Stage};
 use super::{Dispatcher, Effect};
 
-/// How many are kept; the oldest go first.
+/// How many late ones are kept; the oldest go first.
 const KEPT_MAX: usize = 1_000;
 
 /// A processor has a payment that cannot be settled there.
@@ -40,32 +42,53 @@ pub enum ConflictKind {
     Amount,
 }
 
-/// The newest conflicts, one for each payment and processor.
+/// The conflicts that were reported, one of each kind for each payment and processor.
 #[derive(Debug, Default)]
 pub(super) struct Conflicts {
-    kept: BTreeMap<(PaymentId, usize), Conflict>,
-    in_order: VecDeque<(PaymentId, usize)>,
+    /// The newest of [`ConflictKind::Late`].
+    late: BTreeMap<(PaymentId, usize), Conflict>,
+    /// The same, the oldest first.
+    late_in_order: VecDeque<(PaymentId, usize)>,
+    /// Those of [`ConflictKind::Amount`], each bound to its processor: no more than are due.
+    amounts: BTreeSet<(PaymentId, usize)>,
 }
 
 impl Conflicts {
     /// Keeps one; `false` where it was there.
     fn keep(&mut self, conflict: Conflict) -> bool {
         let key = (conflict.id, conflict.processor);
-        if self.kept.contains_key(&key) {
-            return false;
+        match conflict.kind {
+            ConflictKind::Amount => return self.amounts.insert(key),
+            ConflictKind::Late if self.late.contains_key(&key) => return false,
+            ConflictKind::Late => {}
         }
-        if self.in_order.len() >= KEPT_MAX
-            && let Some(oldest) = self.in_order.pop_front()
+        if self.late_in_order.len() >= KEPT_MAX
+            && let Some(oldest) = self.late_in_order.pop_front()
         {
-            self.kept.remove(&oldest);
+            self.late.remove(&oldest);
         }
-        self.in_order.push_back(key);
-        self.kept.insert(key, conflict);
+        self.late_in_order.push_back(key);
+        self.late.insert(key, conflict);
         true
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Conflict> {
-        self.kept.values()
+    /// The payment is settled at this processor: there is nothing to mend there any more.
+    pub(super) fn solved(&mut self, id: PaymentId, processor: usize) {
+        let key = (id, processor);
+        self.amounts.remove(&key);
+        if self.late.remove(&key).is_some() {
+            self.late_in_order.retain(|kept| *kept != key);
+        }
+    }
+
+    /// Keeps of the other amounts only those of payments that are still due.
+    pub(super) fn retain_amounts(&mut self, is_due: impl Fn(&PaymentId) -> bool) {
+        self.amounts.retain(|(id, _)| is_due(id));
+    }
+
+    /// The payments that are elsewhere, or have ended.
+    pub(super) fn late(&self) -> impl Iterator<Item = &Conflict> {
+        self.late.values()
     }
 }
 

@@ -26,6 +26,7 @@ impl Dispatcher {
             processor: request.processor,
             requested_at: request.requested_at,
             attempt: request.attempt,
+            amount: Some(request.amount),
         };
         self.prove(request.id, proof, now, effects);
     }
@@ -44,35 +45,39 @@ impl Dispatcher {
             .stage
             .pin()
             .is_some_and(|pin| pin.processor == proof.processor);
+        let is_other_amount = proof.is_other_amount(held.amount);
         let pending = held.pending.as_ref().map(|pending| &pending.command);
-        match (&held.stage, is_here) {
+        match (&mut held.stage, is_here) {
             (Stage::Waiting, _) => {
                 self.queue.remove(held.line, held.place);
-                self.bind(id, proof, false, now, effects);
+                self.bind(id, proof, now, effects);
             }
             (Stage::Unknown(pin), true) => {
                 let pin = *pin;
                 self.take_question_back(id, pin.processor);
-                self.settle(id, pin, proof.requested_at, effects);
+                self.settle_or_conflict(id, pin, proof, effects);
             }
             // The answer to the question comes to nothing.
             (Stage::Asking(pin), true) => {
                 let pin = *pin;
-                self.settle(id, pin, proof.requested_at, effects);
+                self.settle_or_conflict(id, pin, proof, effects);
             }
             // Of an attempt before the one under way.
             (Stage::Sent(pin), true) => {
                 let pin = *pin;
                 self.overdue_over(id, &pin);
                 self.processors[pin.processor].cancel(id, pin.sent_at, now);
-                self.settle(id, pin, proof.requested_at, effects);
+                self.settle_or_conflict(id, pin, proof, effects);
             }
-            // It is being settled, or an operator is told already.
-            (Stage::Binding(_) | Stage::Conflict(_), true) => {}
+            // It is to be settled once it is bound, unless its amount is another.
+            (Stage::Binding(pin), true) => pin.is_other_amount |= is_other_amount,
+            // An operator is told already.
+            (Stage::Conflict(_), true) => {}
+            // It is being settled.
             (Stage::Ending(_), true) if matches!(pending, Some(Command::SettlePayment { .. })) => {}
             // The ledger's answer shows what has become of it.
             (Stage::Sending(_) | Stage::Ending(_), _) => {
-                let first = *held.proof.get_or_insert(proof);
+                let first = held.keep_proof(proof);
                 if first.processor != proof.processor {
                     let state = Some(PaymentStateName::Sent);
                     self.report(id, proof, state, None, effects);
@@ -87,7 +92,7 @@ impl Dispatcher {
                 | Stage::Orphan,
                 _,
             ) => {
-                held.proof.get_or_insert(proof);
+                held.keep_proof(proof);
                 self.report(id, proof, Some(PaymentStateName::Sent), None, effects);
             }
         }
@@ -96,9 +101,28 @@ impl Dispatcher {
     /// Looks at a payment in the ledger: a processor has it.
     pub(super) fn look(&mut self, id: PaymentId, proof: Proof, effects: &mut Vec<Effect>) {
         let is_first = self.late_of(id).is_empty();
-        self.late.entry((id, proof.processor)).or_insert(proof);
+        let late = self.late.entry((id, proof.processor)).or_insert(proof);
+        late.confirm(&proof);
         if is_first {
             effects.push(Effect::Look(id));
+        }
+    }
+
+    /// A payment waits as a page has it, and the ledger is being asked for it because a processor has
+    /// it: it goes nowhere else meanwhile.
+    pub(super) fn prove_waiting(
+        &mut self,
+        id: PaymentId,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) {
+        let held = self.held.get(&id);
+        if !held.is_some_and(|held| matches!(held.stage, Stage::Waiting)) {
+            return;
+        }
+        for proof in self.late_of(id) {
+            self.late.remove(&(id, proof.processor));
+            self.prove(id, proof, now, effects);
         }
     }
 
@@ -160,7 +184,9 @@ impl Dispatcher {
             }
             // Whoever holds it asks that processor for it.
             PaymentState::Sent { processor, .. } if processor == name => self.rescan_soon(now),
-            PaymentState::Settled { processor, .. } if processor == name => {}
+            PaymentState::Settled { processor, .. } if processor == name => {
+                self.conflicts.solved(id, proof.processor);
+            }
             PaymentState::Sent { .. }
             | PaymentState::Settled { .. }
             | PaymentState::Refused { .. } => {
@@ -176,7 +202,6 @@ impl Dispatcher {
         &mut self,
         id: PaymentId,
         proof: Proof,
-        is_other_amount: bool,
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
@@ -185,7 +210,7 @@ impl Dispatcher {
         };
         let mut pin = Pin::fresh(proof.processor, proof.requested_at, now, now).unclear(now);
         pin.is_claimed = true;
-        pin.is_other_amount = is_other_amount;
+        pin.is_other_amount = proof.is_other_amount(held.amount);
         held.stage = Stage::Binding(pin);
         self.processors[proof.processor].pinned_count += 1;
         self.submit_send(id, PaymentStateName::Accepted, pin, effects);

@@ -266,11 +266,9 @@ impl Dispatcher {
         anew.conflicts = self.conflicts;
         anew.late = self.late;
         for (id, held) in &self.held {
-            for proof in [held.proof, held.proof_of_settlement()]
-                .into_iter()
-                .flatten()
-            {
-                anew.late.entry((*id, proof.processor)).or_insert(proof);
+            for proof in [held.proof, held.proof_of_command()].into_iter().flatten() {
+                let late = anew.late.entry((*id, proof.processor));
+                late.or_insert(proof).confirm(&proof);
             }
         }
         let late = anew.late.keys();
@@ -295,7 +293,7 @@ impl Dispatcher {
             Input::Tick => {}
             Input::Accepted => self.pages.woken(),
             Input::Changed(id) => self.changed(id, now.at),
-            Input::Due(page) => self.adopt(page, now.at),
+            Input::Due(page) => self.adopt(page, now.at, effects),
             Input::Outcome(id, result) => self.outcome(id, result, now.at, effects),
             Input::Answered(request, answer) => self.answered(&request, answer, now.at, effects),
             Input::Asked(question, found) => self.asked(question, found, now.at, effects),
@@ -396,7 +394,7 @@ impl Dispatcher {
         let is_held = |held: &Held| match &held.stage {
             Stage::Binding(_) => true,
             Stage::Sending(_) | Stage::Ending(_) => {
-                held.proof.is_some() || held.proof_of_settlement().is_some()
+                held.proof.is_some() || held.proof_of_command().is_some()
             }
             Stage::Waiting
             | Stage::Sent(_)

@@ -52,6 +52,23 @@ pub(super) struct Proof {
     pub(super) processor: usize,
     pub(super) requested_at: Millis,
     pub(super) attempt: u32,
+    /// What it has recorded, in minor units; `None` where that could not be read, or is not the
+    /// payment's amount.
+    pub(super) amount: Option<u64>,
+}
+
+impl Proof {
+    /// Whether the processor has recorded another amount than that of the payment.
+    pub(super) fn is_other_amount(&self, amount: u64) -> bool {
+        self.amount != Some(amount)
+    }
+
+    /// The same processor's next word: two amounts that differ are no amount.
+    pub(super) fn confirm(&mut self, next: &Self) {
+        if self.amount != next.amount {
+            self.amount = None;
+        }
+    }
 }
 
 /// Where a payment is. All but the first are pinned to a processor.
@@ -126,18 +143,36 @@ impl Held {
         }
     }
 
-    /// What the settlement that the ledger was told of stands on.
-    pub(super) fn proof_of_settlement(&self) -> Option<Proof> {
-        let pending = self.pending.as_ref()?;
-        let Command::SettlePayment { requested_at, .. } = &pending.command else {
-            return None;
-        };
+    /// The processor's word on which the command that the ledger has not answered stands: it settles
+    /// the payment, or binds it to the processor that has it.
+    pub(super) fn proof_of_command(&self) -> Option<Proof> {
+        self.proof_of(&self.pending.as_ref()?.command)
+    }
+
+    /// The same for a command that was answered.
+    pub(super) fn proof_of(&self, command: &Command) -> Option<Proof> {
         let pin = self.stage.pin()?;
+        let (requested_at, is_other_amount) = match (command, &self.stage) {
+            (Command::SettlePayment { requested_at, .. }, _) => (*requested_at, false),
+            (_, Stage::Binding(pin)) => (pin.requested_at, pin.is_other_amount),
+            _ => return None,
+        };
         Some(Proof {
             processor: pin.processor,
-            requested_at: *requested_at,
+            requested_at,
             attempt: self.attempt,
+            amount: (!is_other_amount).then_some(self.amount),
         })
+    }
+
+    /// Keeps a processor's word that it has the payment: the first processor's, where several say so.
+    /// Returns the one that is kept.
+    pub(super) fn keep_proof(&mut self, proof: Proof) -> Proof {
+        let kept = self.proof.get_or_insert(proof);
+        if kept.processor == proof.processor {
+            kept.confirm(&proof);
+        }
+        *kept
     }
 
     /// Whether nothing is under way whose end will show what the payment is now.

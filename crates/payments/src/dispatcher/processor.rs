@@ -11,6 +11,9 @@ use crate::policy::ProcessorPolicy;
 
 /// So many failures in a row open the breaker.
 const FAILURES_MAX: u32 = 3;
+/// A processor that took nothing for so long, and was tried as often, no longer works: a payment that
+/// is never taken does not show that in a moment.
+const TAKES_NOTHING_AFTER: Duration = Duration::from_secs(5);
 /// How long an open breaker waits for its first probe; doubled after each that fails.
 const PROBE_WAIT_MIN: Duration = Duration::from_millis(100);
 const PROBE_WAIT_MAX: Duration = Duration::from_millis(800);
@@ -53,9 +56,14 @@ pub(super) struct Processor {
     /// Until when its own report that it fails is taken for true.
     failing_until: Duration,
     misdirected_count: u32,
-    /// Whether it has recorded anything since its breaker was last opened.
+    /// Whether it has recorded anything since its breaker was last opened, or since it has long taken
+    /// nothing.
     pub(super) is_working: bool,
-    /// When its breaker last closed, or its report was good while it was open; whether that is news.
+    /// How often it took nothing since it last recorded something, and since when.
+    denials_count: u32,
+    denied_since: Duration,
+    /// When its breaker last closed, it recorded something after it had long taken nothing, or its
+    /// report was good while it was open; whether that is news.
     pub(super) recovered_at: Option<Duration>,
     pub(super) has_recovered: bool,
     /// When to ask for the payments of which nobody knows.
@@ -116,6 +124,8 @@ impl Processor {
             failing_until: Duration::ZERO,
             misdirected_count: 0,
             is_working: false,
+            denials_count: 0,
+            denied_since: Duration::ZERO,
             recovered_at: None,
             has_recovered: false,
             questions: BTreeSet::new(),
@@ -219,6 +229,13 @@ impl Processor {
         now: Duration,
     ) {
         let was_full = self.under_way_count() >= self.limit;
+        if matches!(
+            answer,
+            Answer::NotRecorded(NotRecorded::Failing | NotRecorded::NotYet { .. })
+                | Answer::Misdirected
+        ) {
+            self.denied(now);
+        }
         match answer {
             // No byte left: it says nothing of the speed.
             Answer::NotRecorded(NotRecorded::LeaseOver | NotRecorded::Unreachable) => {
@@ -235,6 +252,10 @@ impl Processor {
         }
         match answer {
             Answer::Recorded | Answer::AlreadyRecorded | Answer::Refused => {
+                if self.takes_nothing(now) {
+                    self.recover(now);
+                }
+                self.denials_count = 0;
                 self.close(now);
                 self.is_working = true;
                 self.adapt(was_full);
@@ -272,6 +293,23 @@ impl Processor {
                 };
             }
         }
+    }
+
+    /// It did not take a payment. What it says again of the same few is held against it once it has
+    /// long recorded nothing.
+    fn denied(&mut self, now: Duration) {
+        if self.denials_count == 0 {
+            self.denied_since = now;
+        }
+        self.denials_count = self.denials_count.saturating_add(1);
+        if self.takes_nothing(now) {
+            self.is_working = false;
+        }
+    }
+
+    /// Whether it has long answered without recording anything.
+    fn takes_nothing(&self, now: Duration) -> bool {
+        self.denials_count >= FAILURES_MAX && now >= self.denied_since + TAKES_NOTHING_AFTER
     }
 
     /// What works and is used gets more; what is not used is given back, so that a processor that

@@ -131,35 +131,13 @@ impl Dispatcher {
                 self.processors[question.processor].is_heard(now);
                 // Whoever gave it the payment: it has it.
                 let (id, processor) = (question.id, question.processor);
-                let Some(held) = self.held.get(&id) else {
-                    let attempt = 0;
-                    let proof = Proof {
-                        processor,
-                        requested_at,
-                        attempt,
-                    };
-                    return self.look(id, proof, effects);
-                };
                 let proof = Proof {
                     processor,
                     requested_at,
-                    attempt: held.attempt,
+                    attempt: self.held.get(&id).map_or(0, |held| held.attempt),
+                    amount,
                 };
-                let is_elsewhere = |pin: &Pin| pin.processor != processor;
-                match held.stage {
-                    _ if amount == Some(held.amount) => self.prove(id, proof, now, effects),
-                    // It must not be paid elsewhere: it stays there until an operator looks at it.
-                    Stage::Waiting => {
-                        self.queue.remove(held.line, held.place);
-                        self.bind(id, proof, true, now, effects);
-                    }
-                    _ if held.stage.pin().is_some_and(is_elsewhere) => {
-                        let state = Some(PaymentStateName::Sent);
-                        self.report(id, proof, state, None, effects);
-                    }
-                    // It is bound there: a question of its own comes to the same.
-                    _ => {}
-                }
+                self.prove(id, proof, now, effects);
             }
         }
     }

@@ -7,7 +7,6 @@ use ledger::{
     PaymentId, Timestamp, UNSETTLED_PAGE_MAX, UnsettledPlace, UnsettledQuery, UnsettledState,
 };
 
-use super::conflicts::ConflictKind;
 use super::payment::{Held, Stage};
 use super::{Conflict, Dispatcher};
 
@@ -39,11 +38,7 @@ impl Dispatcher {
             Some(id) => self.seen(id).into_iter().collect(),
             None => self.held.keys().filter_map(|id| self.seen(*id)).collect(),
         };
-        let late = self
-            .conflicts
-            .iter()
-            .filter(|conflict| conflict.kind == ConflictKind::Late);
-        seen.extend(late.map(of_conflict));
+        seen.extend(self.conflicts.late().map(of_conflict));
         let is_wanted = |seen: &Seen| {
             let is_shown = match (query.id, query.conflicts_only) {
                 (Some(id), false) => seen.place.id == id,

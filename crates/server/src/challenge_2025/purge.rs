@@ -2,8 +2,8 @@
 //!
 //! The request carries nothing, so this node says for it which payments it may take: those that were
 //! accepted when it looked. Whatever delays the command from there on, it takes no payment that was
-//! accepted later. Where one was, the node looks again: its caller is still waiting, and wants all that
-//! there is.
+//! accepted later. Where one was, the refusal says when the newest was, and the node gives the command
+//! again for these too: its caller is still waiting, and wants all that there is.
 
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -16,7 +16,7 @@ use crate::json;
 use crate::measure::Answered;
 use crate::v1;
 
-/// How often a purge that lost a race against an acceptance looks again before it says so.
+/// How often a purge is given that loses its races against acceptances, before it says so.
 const ATTEMPTS_MAX: u32 = 16;
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -48,17 +48,20 @@ pub(crate) async fn purge(call: Call, _: Request) -> Answered {
     if !call.is_purge_enabled() {
         return Err(errors::route_not_found());
     }
-    let mut attempts = 1..=ATTEMPTS_MAX;
+    let mut newest_accepted_at = call.newest_payment_accepted_at().await?;
+    let mut attempts_left = ATTEMPTS_MAX;
     let outcome = loop {
-        let accepted_at = call.newest_payment_accepted_at().await?;
         let outcome = call
             .submit(Command::PurgePayments {
-                expected_accepted_at: Some(accepted_at),
+                expected_accepted_at: Some(newest_accepted_at),
             })
             .await?;
-        let is_late = matches!(outcome.result, Err(Refusal::PaymentsInOtherState { .. }));
-        if !is_late || attempts.next().is_none() {
-            break outcome;
+        attempts_left -= 1;
+        match outcome.result {
+            Err(Refusal::PaymentsInOtherState { accepted_at }) if attempts_left > 0 => {
+                newest_accepted_at = accepted_at;
+            }
+            _ => break outcome,
         }
     };
     let (Record::Purge { payments_count, .. }, _) = v1::first_or_again(outcome)? else {

@@ -274,6 +274,8 @@ async fn payments_due(call: Call) -> Answered {
 
 async fn newest_payment(call: Call) -> Answered {
     call.question::<v1::GetNewestPaymentRequest>()?;
+    // Over PostgreSQL it waits until no payment is being accepted, and holds up those that come.
+    call.shared.permits.check_purge()?;
     let place = call.place(RECORD_BYTES_MAX)?;
     let answer = call
         .ask(|engine, deadline| engine.newest_payment_accepted_at(deadline))

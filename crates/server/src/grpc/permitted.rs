@@ -58,6 +58,14 @@ impl Permits {
         Err(Status::denied(detail))
     }
 
+    /// Whether callers may ask what a purge needs to know: only those who may purge.
+    pub(super) fn check_purge(&self) -> Result<(), Status> {
+        let purge = Command::PurgePayments {
+            expected_accepted_at: None,
+        };
+        self.check(std::iter::once(&purge))
+    }
+
     fn admits(&self, command: &Command) -> bool {
         match (self.commands, command) {
             (GrpcCommands::All, _) => true,

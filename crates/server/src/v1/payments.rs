@@ -189,7 +189,7 @@ pub(crate) async fn payment_by_id(call: Call, request: Request) -> Answered {
     let payment = find(&call, id).await?;
     let resolutions = call.resolutions(id).await?;
     // Who asks for a payment gets it, whatever becomes of the question to its dispatcher.
-    let dispatched = call.unsettled(unsettled::of_payment(id)).await;
+    let dispatched = call.dispatched(unsettled::of_payment(id)).await;
     let dispatched = dispatched.unwrap_or_default();
     let is_conflict = |dispatched: &&Unsettled| dispatched.state.is_conflict();
     let dispatched = dispatched

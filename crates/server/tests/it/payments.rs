@@ -1,7 +1,7 @@
 //! Payments: the 2025 challenge's routes, and what operators do.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ::payments::WithoutPayments;
 use ledger::reference::ReferenceEngine;
@@ -473,8 +473,43 @@ async fn a_node_that_does_not_dispatch_a_payment_says_so() {
     );
 }
 
-/// A purge takes what was there when its node looked: what is accepted in between is seen by the next
-/// look, and where that happens every time, nothing is purged and the answer says so.
+/// A dispatcher that never answers, and keeps how long it was given.
+#[derive(Default)]
+struct Silent(parking_lot::Mutex<Vec<Duration>>);
+
+impl Dispatching for Silent {
+    fn unsettled(&self, _: UnsettledQuery, until: Instant) -> ledger::Answer<'_, Vec<Unsettled>> {
+        let left = until.saturating_duration_since(Instant::now());
+        self.0.lock().push(left);
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_payment_does_not_wait_long_for_its_dispatcher() {
+    let (_, engine) = five().await;
+    let silent = Arc::new(Silent::default());
+    let face = Setup {
+        dispatching: Some(Arc::clone(&silent) as Arc<dyn Dispatching>),
+        ..Setup::over(engine.clone())
+    };
+    let face = face.start().await;
+    pay(&face, body("19.90")).await;
+    send(&engine, NUMBER).await;
+    let view = face.get(&format!("/v1/payments/{ID}")).await;
+    assert_eq!(
+        (view.status, view.body.get("dispatch")),
+        (200, Some(&Value::Null))
+    );
+    let given = silent.0.lock().clone();
+    assert!(
+        matches!(given[..], [left] if left <= Duration::from_millis(100)),
+        "{given:?}"
+    );
+}
+
+/// A purge takes what was there when its node looked: what is accepted in between is among what the next
+/// try takes, and where that happens each of 16 times, nothing is purged and the answer says so.
 #[tokio::test]
 async fn a_purge_that_loses_races_says_so() {
     let double = Double::new(five_accounts().await, Manner::Well);
@@ -486,6 +521,7 @@ async fn a_purge_that_loses_races_says_so() {
     let lost = face.post("/purge-payments", json!({})).await;
     assert_eq!(lost.problem(), (409, "payments_in_other_state"), "{lost:?}");
     assert!(lost.body["accepted_at"].is_string(), "{lost:?}");
+    assert_eq!(double.races_left(), 1_000 - 16);
     let path = &format!("/v1/payments/{ID}");
     assert_eq!(face.get(path).await.body["state"], "accepted");
     double.race(2);

@@ -139,3 +139,34 @@ fn what_is_stuck_is_no_probe_while_others_wait() {
     desk.tell(Input::Asked(question, Found::Absent));
     assert_eq!(desk.places(), [(2, 0)]);
 }
+
+#[test]
+fn a_processor_whose_breaker_never_opened_is_noticed_to_be_back() {
+    for answer in NEVER_TAKEN {
+        let mut desk = Desk::new();
+        desk.dispatcher.processors[1].policy.concurrency_max = 0;
+        desk.accept(1_000);
+        desk.answer(Answer::Recorded);
+        // It takes neither of two for a minute: too few to open its breaker at once.
+        desk.accept(1);
+        desk.deny(answer);
+        desk.accept(2);
+        desk.deny(answer);
+        for _ in 0..600 {
+            desk.tick(100);
+            while !desk.sent.is_empty() {
+                desk.deny(answer);
+            }
+        }
+        desk.accept(3);
+        for _ in 0..10 {
+            desk.tick(100);
+            while !desk.sent.is_empty() {
+                desk.answer(Answer::Recorded);
+            }
+        }
+        for id in 1..=3 {
+            assert!(desk.is_settled_at(id, "default"), "{id} {answer:?}");
+        }
+    }
+}
