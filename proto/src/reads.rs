@@ -2,7 +2,8 @@
 
 use ledger::{
     Account, AccountId, BalanceAt, DuePlace, DueQuery, Entry, Millis, Payment, PaymentId,
-    ProcessorSummary, Statement, StatementQuery, Timestamp, TransferId, UsedPayment, UsedTransfer,
+    PendingEnd, ProcessorSummary, Statement, StatementQuery, Timestamp, TransferId, UsedPayment,
+    UsedTransfer,
 };
 
 use crate::fields::{self, Invalid, given};
@@ -124,14 +125,17 @@ impl v1::GetTransferRequest {
     }
 }
 
-impl From<Option<&UsedTransfer>> for v1::GetTransferResponse {
-    fn from(answer: Option<&UsedTransfer>) -> Self {
+impl v1::GetTransferResponse {
+    /// What the ledger answered, and how the transfer ended where it is a pending one.
+    #[must_use]
+    pub fn of(answer: Option<&UsedTransfer>, end: Option<PendingEnd>) -> Self {
         use v1::get_transfer_response::Used;
         Self {
             used: answer.map(|used| match used {
                 UsedTransfer::Created(transfer, state) => Used::Created(v1::UsedByTransfer {
                     transfer: Some(transfer.into()),
                     pending_state: transfer::pending_state_to_message(*state).into(),
+                    pending_end: end.map(transfer::pending_end_to_message),
                 }),
                 UsedTransfer::Refused(command, refusal) => Used::Refused(v1::UsedByRefused {
                     command: Some(command.into()),
@@ -141,9 +145,19 @@ impl From<Option<&UsedTransfer>> for v1::GetTransferResponse {
             }),
         }
     }
-}
 
-impl v1::GetTransferResponse {
+    /// How the pending transfer ended, as far as the ledger answered that.
+    pub fn read_end(self) -> Result<Option<PendingEnd>, Invalid> {
+        use v1::get_transfer_response::Used;
+        match self.used {
+            Some(Used::Created(created)) => {
+                let end = created.pending_end.as_ref();
+                end.map(transfer::pending_end).transpose()
+            }
+            Some(Used::Refused(_) | Used::PaymentId(_)) | None => Ok(None),
+        }
+    }
+
     /// What the ledger answered.
     pub fn read(self) -> Result<Option<UsedTransfer>, Invalid> {
         use v1::get_transfer_response::Used;

@@ -1,6 +1,6 @@
 //! Transfers and statement entries.
 
-use ledger::{After, Entry, PendingState, Transfer, TransferKind};
+use ledger::{After, Entry, PendingEnd, PendingState, Transfer, TransferKind};
 
 use crate::fields::{self, Invalid, given};
 use crate::v1;
@@ -128,6 +128,26 @@ pub(crate) const fn pending_state_to_message(state: Option<PendingState>) -> v1:
         Some(PendingState::Voided) => v1::PendingState::Voided,
         Some(PendingState::Expired) => v1::PendingState::Expired,
     }
+}
+
+pub(crate) fn pending_end_to_message(end: PendingEnd) -> v1::PendingEnd {
+    v1::PendingEnd {
+        ended_by: end.by.map_or(Vec::new(), |id| id.to_bytes().to_vec()),
+        posted_amount: end.posted_amount,
+        ended_at: end.at.as_nanos(),
+    }
+}
+
+pub(crate) fn pending_end(message: &v1::PendingEnd) -> Result<PendingEnd, Invalid> {
+    let by = match message.ended_by.is_empty() {
+        true => None,
+        false => Some(fields::transfer_id(&message.ended_by, "ended_by")?),
+    };
+    Ok(PendingEnd {
+        by,
+        posted_amount: message.posted_amount,
+        at: fields::timestamp(message.ended_at),
+    })
 }
 
 pub(crate) fn pending_state(value: i32) -> Result<Option<PendingState>, Invalid> {

@@ -8,8 +8,8 @@ use std::time::Instant;
 use journal::{FileStorage, Reader, Storage};
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, Clock, ClockBounds, ClockGuard, DueQuery, Engine,
-    Millis, Outcome, Payment, PaymentId, ProcessorSummary, Resolution, Statement, StatementQuery,
-    Ticker, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Millis, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement,
+    StatementQuery, Ticker, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use stdx::StopOnPanic;
 
@@ -227,6 +227,12 @@ impl<S: Storage> Engine for EmbeddedEngine<S> {
 
     fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
         Box::pin(self.read(deadline, move |shared, reader| shared.transfer(reader, id)))
+    }
+
+    fn pending_end(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<PendingEnd>> {
+        Box::pin(self.read(deadline, move |shared, reader| {
+            shared.pending_end(reader, id)
+        }))
     }
 
     fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {

@@ -2,9 +2,9 @@
 
 use journal::{Address, ReadError, Reader, Storage};
 use ledger::{
-    Digest, Event, Payment, PaymentId, PaymentState, PendingState, RESOLUTIONS_READ_MAX,
-    Resolution, Timestamp, Transfer, TransferId, TransferKind, Unavailable, UsedBatch, UsedPayment,
-    UsedTransfer,
+    Digest, Event, Payment, PaymentId, PaymentState, PendingEnd, PendingState,
+    RESOLUTIONS_READ_MAX, Resolution, Timestamp, Transfer, TransferId, TransferKind, Unavailable,
+    UsedBatch, UsedPayment, UsedTransfer,
 };
 
 use crate::record::{RecordError, Recorded, decode, next_address};
@@ -109,6 +109,16 @@ pub(crate) fn transfer(
 fn created(transfer: Transfer) -> UsedTransfer {
     let pending = matches!(transfer.kind, TransferKind::Pend { .. });
     UsedTransfer::Created(transfer, pending.then_some(PendingState::Pending))
+}
+
+/// How a pending transfer ended, by the newest record about its id: one read.
+pub(crate) fn pending_end(
+    records: &impl Records,
+    id: TransferId,
+    newest: Address,
+) -> Result<Option<PendingEnd>, LookupError> {
+    let event = records.recorded(newest)?.event;
+    Ok(event.transfer().and_then(|transfer| transfer.end_of(id)))
 }
 
 /// How a payment's id was used, by the newest record about a payment that is not open. `purges`

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use journal::{Address, Reader, Storage};
 use ledger::{
-    Account, AccountId, BalanceAt, DueQuery, Entry, Limit, Payment, PaymentId, Resolution,
-    STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment,
-    UsedTransfer,
+    Account, AccountId, BalanceAt, DueQuery, Entry, Limit, Payment, PaymentId, PendingEnd,
+    Resolution, STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
+    UsedPayment, UsedTransfer,
 };
 
 use crate::accounts::Kept;
@@ -113,6 +113,18 @@ impl<S: Storage> Shared<S> {
         lookup::transfer(reader, id, newest)
             .map(Some)
             .map_err(|error| self.not_read(&error))
+    }
+
+    pub(crate) fn pending_end(
+        &self,
+        reader: &Reader<S>,
+        id: TransferId,
+    ) -> Result<Option<PendingEnd>, NotRead> {
+        let newest = self.books.read().ids.transfers.get(id);
+        let Some(newest) = newest else {
+            return Ok(None);
+        };
+        lookup::pending_end(reader, id, newest).map_err(|error| self.not_read(&error))
     }
 
     pub(crate) fn payment(

@@ -6,8 +6,8 @@
 
 use ledger::{
     Account, AccountId, BatchId, Currency, Digest, Event, Limit, Millis, Note, PaymentId,
-    PendingState, ProcessorName, Resolution, ResolutionKind, Timestamp, TransferId, TransferKind,
-    UsedBatch, UsedPayment, UsedTransfer,
+    PendingEnd, PendingState, ProcessorName, Resolution, ResolutionKind, Timestamp, TransferId,
+    TransferKind, UsedBatch, UsedPayment, UsedTransfer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -156,6 +156,30 @@ pub(crate) fn used_transfer(row: &Row) -> Result<(TransferId, UsedTransfer), Fai
         _ => return Err(Failure::Damaged("a transfer")),
     };
     Ok((id, used))
+}
+
+/// How a pending transfer ended, from its row and that of what ended it.
+pub(crate) fn pending_end(id: TransferId, row: &Row) -> Result<Option<PendingEnd>, Failure> {
+    let state: Option<i16> = row.try_get("pending_state")?;
+    match state.map(pending_state).transpose()? {
+        None | Some(PendingState::Pending) => Ok(None),
+        Some(PendingState::Expired) => {
+            let expired_at: Option<i64> = row.try_get("expired_at")?;
+            Ok(expired_at.map(|at| PendingEnd {
+                by: None,
+                posted_amount: None,
+                at: timestamp(at),
+            }))
+        }
+        Some(PendingState::Posted | PendingState::Voided) => {
+            let record: Option<&[u8]> = row.try_get("record")?;
+            let damaged = Failure::Damaged("the end of a pending transfer");
+            let event = record.map(decode::<Event>).transpose()?;
+            let ending = event.as_ref().and_then(Event::transfer);
+            let end = ending.and_then(|transfer| transfer.end_of(id));
+            end.map(Some).ok_or(damaged)
+        }
+    }
 }
 
 /// A row of used ids of payments.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, Command, DueQuery, Engine, Millis, Outcome,
-    Payment, PaymentId, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp,
-    TransferId, UsedPayment, UsedTransfer,
+    Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery,
+    Timestamp, TransferId, UsedPayment, UsedTransfer,
 };
 use tokio::task::JoinHandle;
 
@@ -169,6 +169,10 @@ impl Engine for PostgresEngine {
 
     fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
         Box::pin(self.store.transfer(id, deadline))
+    }
+
+    fn pending_end(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<PendingEnd>> {
+        Box::pin(self.store.pending_end(id, deadline))
     }
 
     fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {

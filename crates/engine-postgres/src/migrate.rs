@@ -10,7 +10,7 @@ use crate::connect::Session;
 use crate::error::OpenError;
 
 /// Every migration, in order; the first is number 1. They are never changed once released.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("../migrations/0001_ledger.sql"),
     include_str!("../migrations/0002_payment_sums.sql"),
     include_str!("../migrations/0003_bounded_expiries.sql"),
@@ -18,6 +18,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/0005_resolutions.sql"),
     include_str!("../migrations/0006_send_leases.sql"),
     include_str!("../migrations/0007_clock.sql"),
+    include_str!("../migrations/0008_pending_ends.sql"),
 ];
 /// The advisory lock that a migrating node holds.
 const LOCK: i64 = 0x6c61_7374_726f_0001;

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use ledger::{
     Account, AccountId, BalanceAt, BatchId, DueQuery, Entry, Millis, Payment, PaymentId,
-    ProcessorName, ProcessorSummary, RESOLUTIONS_READ_MAX, Resolution, STATEMENT_PAGE_MAX,
-    Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedBatch, UsedPayment,
-    UsedTransfer,
+    PendingEnd, ProcessorName, ProcessorSummary, RESOLUTIONS_READ_MAX, Resolution,
+    STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedBatch,
+    UsedPayment, UsedTransfer,
 };
 use stdx::ErrorChain;
 use tokio_postgres::Row;
@@ -14,8 +14,8 @@ use tokio_postgres::types::ToSql;
 
 use crate::call::Store;
 use crate::codec::{
-    account_columns, account_id, limited_account, resolution, stripe_columns, time, timestamp,
-    total, unlimited_account, used_batch, used_payment, used_transfer, uuid,
+    account_columns, account_id, limited_account, pending_end, resolution, stripe_columns, time,
+    timestamp, total, unlimited_account, used_batch, used_payment, used_transfer, uuid,
 };
 use crate::error::Failure;
 use crate::lease::Lease;
@@ -63,6 +63,17 @@ const BALANCE_AT: &str = "
 const TRANSFER: &str = "
     SELECT transfer_id, record, pending_state FROM lastro.transfers WHERE transfer_id = $1";
 
+/// A post or a void is found by the id of what it ended, as the index has it.
+const PENDING_END: &str = r"
+    SELECT pending.pending_state, pending.expired_at, ending.record
+    FROM lastro.transfers pending LEFT JOIN LATERAL (
+        SELECT record FROM lastro.transfers
+        WHERE substring(record FROM 19 FOR 16) = $2
+            AND substring(record FROM 1 FOR 1) = '\x00'::bytea
+            AND substring(record FROM 18 FOR 1) IN ('\x02'::bytea, '\x03'::bytea)
+    ) ending ON true
+    WHERE pending.transfer_id = $1";
+
 const BATCH: &str = "
     SELECT batch_id, digest, outcomes FROM lastro.batches WHERE batch_id = $1";
 
@@ -108,12 +119,13 @@ const PAYMENTS_DUE: &str = "
 
 /// All of them; the statement's is the first.
 #[cfg(test)]
-pub(crate) const STATEMENTS: [&str; 12] = [
+pub(crate) const STATEMENTS: [&str; 13] = [
     STATEMENT,
     LIMITED,
     UNLIMITED,
     BALANCE_AT,
     TRANSFER,
+    PENDING_END,
     BATCH,
     ENTRIES,
     ENTRY_AT,
@@ -200,6 +212,21 @@ impl Store {
                 .map(used_transfer)
                 .transpose()?
                 .map(|row| row.1))
+        })
+        .await
+    }
+
+    pub(crate) async fn pending_end(
+        &self,
+        id: TransferId,
+        deadline: Instant,
+    ) -> Result<Option<PendingEnd>, Unavailable> {
+        let parameters: [&(dyn ToSql + Sync); 2] = [&uuid(id.to_u128()), &&id.to_bytes()[..]];
+        self.ask(PENDING_END, &parameters, deadline, |rows| {
+            match rows.first() {
+                Some(row) => pending_end(id, row),
+                None => Ok(None),
+            }
         })
         .await
     }

@@ -7,7 +7,7 @@ use ledger::{
 use uuid::Uuid;
 
 use crate::codec::{encode, millis, pending_state_number, signed, time, uuid};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Ended, Snapshot};
 use crate::sums::SumRows;
 
 /// Columns of accounts, sorted by id.
@@ -52,6 +52,7 @@ pub(crate) struct TransferRows {
     pub(crate) id: Vec<Uuid>,
     pub(crate) record: Vec<Vec<u8>>,
     pub(crate) pending_state: Vec<Option<i16>>,
+    pub(crate) expired_at: Vec<Option<i64>>,
 }
 
 /// Columns of accounts with pending transfers.
@@ -263,6 +264,8 @@ impl Rows {
             self.transfers_new.record.push(encode(event));
             let number = state.map(pending_state_number);
             self.transfers_new.pending_state.push(number);
+            let expired_at = changed.ended.get(id).and_then(Ended::expired_at);
+            self.transfers_new.expired_at.push(expired_at.map(time));
             if !changed.ended.contains_key(id) {
                 self.take_pending(event);
             }
@@ -271,11 +274,12 @@ impl Rows {
             self.transfers_settled.id.push(uuid(id.to_u128()));
             self.transfers_settled.record.push(encode(event));
         }
-        for (id, end) in &changed.ended {
+        for (id, ended) in &changed.ended {
             if !changed.transfers_new.contains_key(id) {
                 self.ended.id.push(uuid(id.to_u128()));
-                let number = pending_state_number(*end);
+                let number = pending_state_number(ended.state);
                 self.ended.pending_state.push(Some(number));
+                self.ended.expired_at.push(ended.expired_at().map(time));
             }
         }
     }

@@ -47,7 +47,7 @@ pub(crate) struct Changed {
     /// Ids used before whose record becomes another one.
     pub(crate) transfers_settled: BTreeMap<TransferId, Event>,
     /// Pending transfers, read or new, that were ended.
-    pub(crate) ended: BTreeMap<TransferId, PendingState>,
+    pub(crate) ended: BTreeMap<TransferId, Ended>,
     pub(crate) payments: BTreeSet<PaymentId>,
     pub(crate) payments_new: BTreeSet<PaymentId>,
     /// In order.
@@ -56,6 +56,20 @@ pub(crate) struct Changed {
     pub(crate) entered: Vec<Transfer>,
     pub(crate) purged_at: Vec<Timestamp>,
     pub(crate) batches_new: BTreeSet<BatchId>,
+}
+
+/// How a pending transfer stands that was ended, and when it was.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended {
+    pub(crate) state: PendingState,
+    at: Timestamp,
+}
+
+impl Ended {
+    /// When it expired. A post or a void says when in a record of its own.
+    pub(crate) fn expired_at(&self) -> Option<Timestamp> {
+        (self.state == PendingState::Expired).then_some(self.at)
+    }
 }
 
 impl Changed {
@@ -105,7 +119,11 @@ impl Snapshot {
             if let Some(UsedTransfer::Created(_, state)) = self.transfers.get_mut(&pending_id) {
                 *state = Some(end);
             }
-            self.changed.ended.insert(pending_id, end);
+            let ended = Ended {
+                state: end,
+                at: transfer.timestamp,
+            };
+            self.changed.ended.insert(pending_id, ended);
         }
         let created = |state| UsedTransfer::Created(transfer.clone(), state);
         match transfer.kind {

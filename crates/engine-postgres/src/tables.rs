@@ -7,8 +7,8 @@
 use std::time::Instant;
 
 use ledger::{
-    AccountId, BalanceAt, BatchId, Entry, Event, StateMut, Timestamp, Transfer, TransferId,
-    Unavailable, UsedBatch, UsedTransfer, evolve,
+    AccountId, BalanceAt, BatchId, Entry, Event, PendingEnd, StateMut, Timestamp, Transfer,
+    TransferId, Unavailable, UsedBatch, UsedTransfer, evolve,
 };
 
 use crate::call::Store;
@@ -76,6 +76,19 @@ impl Tables {
         deadline: Instant,
     ) -> Result<Option<UsedTransfer>, Unavailable> {
         self.0.transfer(id, deadline).await
+    }
+
+    /// How a pending transfer ended, as far as that is persisted.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer.
+    pub async fn pending_end(
+        &self,
+        id: TransferId,
+        deadline: Instant,
+    ) -> Result<Option<PendingEnd>, Unavailable> {
+        self.0.pending_end(id, deadline).await
     }
 
     /// How an atomic batch's id was used, as far as that is persisted.

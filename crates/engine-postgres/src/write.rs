@@ -17,8 +17,8 @@ use crate::lease::Lease;
 use crate::rows::{AccountRows, PaymentRows, Rows};
 
 const TRANSFERS_NEW: &str = "
-    INSERT INTO lastro.transfers (transfer_id, record, pending_state)
-    SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::smallint[])";
+    INSERT INTO lastro.transfers (transfer_id, record, pending_state, expired_at)
+    SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::smallint[], $4::bigint[])";
 
 const PAYMENTS_NEW: &str = "
     INSERT INTO lastro.payments
@@ -51,8 +51,9 @@ const TRANSFERS_SETTLED: &str = "
     FROM unnest($1::uuid[], $2::bytea[]) AS new (id, record) WHERE old.transfer_id = new.id";
 
 const PENDINGS_ENDED: &str = "
-    UPDATE lastro.transfers AS old SET pending_state = new.pending_state
-    FROM unnest($1::uuid[], $2::smallint[]) AS new (id, pending_state)
+    UPDATE lastro.transfers AS old
+    SET pending_state = new.pending_state, expired_at = new.expired_at
+    FROM unnest($1::uuid[], $2::smallint[], $3::bigint[]) AS new (id, pending_state, expired_at)
     WHERE old.transfer_id = new.id";
 
 const PENDINGS_GONE: &str = "DELETE FROM lastro.pendings WHERE transfer_id = ANY ($1)";
@@ -207,7 +208,8 @@ fn sent<'a>(
 fn insert_ids<'a>(rows: &'a Rows, statements: &mut Statements<'a>) {
     let new = &rows.transfers_new;
     if !new.id.is_empty() {
-        let parameters: Parameters<'a> = vec![&new.id, &new.record, &new.pending_state];
+        let parameters: Parameters<'a> =
+            vec![&new.id, &new.record, &new.pending_state, &new.expired_at];
         statements.push((TRANSFERS_NEW, parameters));
     }
     if !rows.payments_new.id.is_empty() {
@@ -242,7 +244,8 @@ fn change_ids<'a>(rows: &'a Rows, statements: &mut Statements<'a>) {
     }
     let ended = &rows.ended;
     if !ended.id.is_empty() {
-        statements.push((PENDINGS_ENDED, vec![&ended.id, &ended.pending_state]));
+        let parameters: Parameters<'a> = vec![&ended.id, &ended.pending_state, &ended.expired_at];
+        statements.push((PENDINGS_ENDED, parameters));
         statements.push((PENDINGS_GONE, vec![&ended.id]));
     }
     let pending = &rows.pendings_new;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, Dispatching, DueQuery, Engine, Millis, Outcome,
-    Payment, PaymentId, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp,
-    TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
+    Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery,
+    Timestamp, TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
 };
 use proto::{Invalid, Message, submit, v1};
 use tokio::sync::Semaphore;
@@ -226,6 +226,13 @@ impl Engine for RemoteEngine {
         let id = id.to_bytes().to_vec();
         let question = v1::GetTransferRequest { id };
         let read = v1::GetTransferResponse::read;
+        Box::pin(self.read("/lastro.v1.Ledger/GetTransfer", question, deadline, read))
+    }
+
+    fn pending_end(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<PendingEnd>> {
+        let id = id.to_bytes().to_vec();
+        let question = v1::GetTransferRequest { id };
+        let read = v1::GetTransferResponse::read_end;
         Box::pin(self.read("/lastro.v1.Ledger/GetTransfer", question, deadline, read))
     }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use engine_postgres::{Queue, Tables};
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, Millis, Outcome, Payment,
-    PaymentId, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId,
-    Unavailable, UsedPayment, UsedTransfer,
+    PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp,
+    TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use tokio::task::JoinHandle;
 
@@ -169,6 +169,10 @@ impl Engine for WriteBehindEngine {
 
     fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
         Box::pin(self.front.transfer(id, deadline))
+    }
+
+    fn pending_end(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<PendingEnd>> {
+        Box::pin(self.front.pending_end(id, deadline))
     }
 
     /// There are no payments over this engine.

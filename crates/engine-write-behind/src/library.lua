@@ -28,6 +28,9 @@ local TAIL_CALLS_MAX = 256
 local FILTER_WORDS, FILTER_DOUBLINGS = 524288, 8
 
 local PENDING, POSTED, VOIDED, EXPIRED = 1, 2, 3, 4
+-- What a pending transfer's record has of its end: by which id, how much was posted, when.
+local END_FORMAT, END_LENGTH = '>c16I8I8I2', 34
+local NO_ID = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 
 -- For each ledger the epoch under which this Redis was compared with the database since it started,
 -- and the newest position that was here since. It is in no file and goes to no replica: after a restart
@@ -295,7 +298,8 @@ local function pending_of(key)
   end
   local p = { state = string.byte(record, 2), record = record }
   local length, at
-  p.amount, p.expires, p.expires_ns, length, at = struct.unpack('>I8I8I2I1', record, 14)
+  local operands = p.state == PENDING and 14 or 14 + END_LENGTH
+  p.amount, p.expires, p.expires_ns, length, at = struct.unpack('>I8I8I2I1', record, operands)
   p.debit_id = string.sub(record, at, at + length - 1)
   at = at + length
   length = string.byte(record, at)
@@ -319,8 +323,9 @@ local function why_not(p)
   return nil
 end
 
-local function finish(key, p, state)
-  use_id(key, string.sub(p.record, 1, 1) .. string.char(state) .. string.sub(p.record, 3))
+local function finish(key, p, state, by, posted, us, ns)
+  use_id(key, string.sub(p.record, 1, 1) .. string.char(state) .. string.sub(p.record, 3, 13)
+    .. struct.pack(END_FORMAT, by, posted, us, ns) .. string.sub(p.record, 14))
   if p.expires > 0 then put(zrem, #zrem + 1, string.sub(key, #ID + 1)) end
 end
 
@@ -341,7 +346,7 @@ local function post(key, pending_key, amount, content)
   post_sides(debit, credit, amount)
   local record = head('T', 0, 'O', us, ns) .. after(debit, true) .. after(credit, true)
     .. struct.pack('>I4', #content) .. content .. p.content
-  finish(pending_key, p, POSTED)
+  finish(pending_key, p, POSTED, string.sub(key, #ID + 1), amount, us, ns)
   use_id(key, record)
   if debit.limited then enter(p.debit_id, record) end
   if credit.limited then enter(p.credit_id, record) end
@@ -359,7 +364,7 @@ local function void(key, pending_key, content)
   local us, ns = tick()
   release(debit, credit, p.amount)
   local record = head('T', 0, 'V', us, ns) .. struct.pack('>I4', #content) .. content .. p.content
-  finish(pending_key, p, VOIDED)
+  finish(pending_key, p, VOIDED, string.sub(key, #ID + 1), 0, us, ns)
   use_id(key, record)
   return event(record)
 end
@@ -373,7 +378,7 @@ local function expire(pending_key)
   local credit = touch(p.credit_id, account(p.credit_id))
   local us, ns = tick()
   release(debit, credit, p.amount)
-  finish(pending_key, p, EXPIRED)
+  finish(pending_key, p, EXPIRED, NO_ID, 0, us, ns)
   return event(head('T', 0, 'E', us, ns) .. p.content)
 end
 

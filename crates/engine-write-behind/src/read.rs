@@ -6,8 +6,8 @@
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Account, AccountId, BalanceAt, Entry, Event, STATEMENT_PAGE_MAX, Statement, StatementQuery,
-    Timestamp, TransferId, Unavailable, UsedTransfer,
+    Account, AccountId, BalanceAt, Entry, Event, PendingEnd, STATEMENT_PAGE_MAX, Statement,
+    StatementQuery, Timestamp, TransferId, Unavailable, UsedTransfer,
 };
 use redis::{Cmd, Value};
 use stdx::ErrorChain;
@@ -111,6 +111,23 @@ impl Front {
         let used = |record| Record::decode(record)?.into_used();
         let record = bytes(values.first()).map_err(damaged)?;
         record.map(used).transpose().map_err(damaged)
+    }
+
+    pub(crate) async fn pending_end(
+        &self,
+        id: TransferId,
+        deadline: Instant,
+    ) -> Result<Option<PendingEnd>, Unavailable> {
+        let ask = |call: &mut Cmd| {
+            call.arg(transfer_name(id));
+        };
+        let values = match self.reply(Function::Transfer, ask, deadline).await? {
+            Reply::Done(values) => values,
+            Reply::Check(_) | Reply::Again => return self.tables.pending_end(id, deadline).await,
+        };
+        let record = bytes(values.first()).map_err(damaged)?;
+        let record = record.map(Record::decode).transpose().map_err(damaged)?;
+        Ok(record.and_then(|record| record.pending_end))
     }
 
     async fn ask(

@@ -5,9 +5,9 @@
 
 use ledger::{
     Account, AccountId, After, BatchDecided, BatchId, Command, Decision, Digest, Event,
-    MemberFailure, MoveMoney, Outcome, Payment, PaymentId, PendingState, Refusal, State, Timestamp,
-    Transfer, TransferId, TransferKind, UsedBatch, UsedPayment, UsedTransfer, check_content,
-    check_form, decide,
+    MemberFailure, MoveMoney, Outcome, Payment, PaymentId, PendingEnd, PendingState, Refusal,
+    State, Timestamp, Transfer, TransferId, TransferKind, UsedBatch, UsedPayment, UsedTransfer,
+    check_content, check_form, decide,
 };
 
 use crate::account::Kept;
@@ -16,12 +16,17 @@ use crate::error::Damaged;
 use crate::moment::{Moment, moment};
 use crate::refusal;
 
+/// What a record has of the end of a pending transfer, where that is not known.
+const END_UNKNOWN: [u8; 16 + 8 + 8 + 2] = [0; 34];
+
 /// A record, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) event: Event,
     /// Of a pending transfer: how it stands, in the record under its id.
     pub(crate) pending_state: Option<PendingState>,
+    /// Of a pending transfer that ended: how, in the record under its id.
+    pub(crate) pending_end: Option<PendingEnd>,
     /// Of an atomic batch: what is remembered.
     pub(crate) batch: Option<(BatchId, UsedBatch)>,
 }
@@ -50,6 +55,11 @@ impl Record {
         let mut bytes = Bytes(record);
         let (what, state, kind) = (bytes.u8()?, bytes.u8()?, bytes.u8()?);
         let timestamp = moment(&mut bytes)?;
+        let pending_state = pending_state(what, kind, state)?;
+        let pending_end = match pending_state {
+            None => None,
+            Some(state) => pending_end(state, &mut bytes)?,
+        };
         let mut batch = None;
         let event = match what {
             b'T' => Event::Transfer(transfer(kind, timestamp, &mut bytes)?),
@@ -72,7 +82,8 @@ impl Record {
         };
         Ok(Self {
             event,
-            pending_state: pending_state(what, kind, state)?,
+            pending_state,
+            pending_end,
             batch,
         })
     }
@@ -99,6 +110,27 @@ fn pending_state(what: u8, kind: u8, state: u8) -> Result<Option<PendingState>, 
         3 => PendingState::Voided,
         4 => PendingState::Expired,
         _ => return Err(Damaged),
+    }))
+}
+
+/// What the record of a pending transfer in this state has of its end; nothing where it was made of
+/// what the database remembers.
+fn pending_end(state: PendingState, bytes: &mut Bytes<'_>) -> Result<Option<PendingEnd>, Damaged> {
+    if !state.is_ended() {
+        return Ok(None);
+    }
+    let by = TransferId::from_u128(u128::from_be_bytes(bytes.array()?));
+    let (posted, at) = (bytes.u64()?, moment(bytes)?);
+    let (by, posted_amount) = match state {
+        PendingState::Posted => (Some(by), Some(posted)),
+        PendingState::Voided => (Some(by), None),
+        PendingState::Pending | PendingState::Expired => (None, None),
+    };
+    let is_known = at != Timestamp::default();
+    Ok(is_known.then_some(PendingEnd {
+        by,
+        posted_amount,
+        at,
     }))
 }
 
@@ -256,7 +288,7 @@ pub(crate) fn encode_used(used: &UsedTransfer) -> Result<Vec<u8>, Damaged> {
     }
 }
 
-/// Likewise; a pending one with how it stands.
+/// Likewise; a pending one with how it stands, but not by what it ended: the rules do not ask.
 pub(crate) fn encode_transfer(
     transfer: &Transfer,
     state: Option<PendingState>,
@@ -275,6 +307,9 @@ pub(crate) fn encode_transfer(
         encode_after(transfer.credit, &mut bytes);
     }
     if kind == b'P' {
+        if state.is_some_and(PendingState::is_ended) {
+            bytes.extend(END_UNKNOWN);
+        }
         encode_operands(transfer, &mut bytes)?;
     }
     let own = transfer.command().ok_or(Damaged)?;

@@ -280,7 +280,7 @@ mod tests {
         ),
         (
             "lastro_2",
-            "7a0e1c5916a7617a8b1af1596b545a0312f6ff5fbc5b1b07b8abb2c3946b0956",
+            "ee67698875c98538783874ad03dc948f0d753541546c614a65fb797def975d5b",
         ),
     ];
 

@@ -12,7 +12,7 @@ use crate::payment::{DuePlace, Payment};
 use crate::resolution::Resolution;
 use crate::state::{UsedPayment, UsedTransfer};
 use crate::time::{Millis, Timestamp};
-use crate::transfer::Entry;
+use crate::transfer::{Entry, PendingEnd};
 
 /// The most entries a page of a statement may have.
 pub const STATEMENT_PAGE_MAX: usize = 1_000;
@@ -54,6 +54,10 @@ pub trait Engine: Send + Sync + 'static {
 
     /// How a transfer's id was used.
     fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>>;
+
+    /// How a pending transfer ended; `None` where no pending transfer has this id, or it has not
+    /// ended, or it expired before its ledger kept when. An end never changes.
+    fn pending_end(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<PendingEnd>>;
 
     /// How a payment's id was used.
     fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>>;

@@ -25,7 +25,7 @@ use crate::payment::{Payment, PaymentState};
 use crate::resolution::{RESOLUTIONS_READ_MAX, Resolution};
 use crate::state::{State, UsedBatch, UsedPayment, UsedTransfer, evolve};
 use crate::time::{Clock, Millis, Ticker, Timestamp};
-use crate::transfer::Entry;
+use crate::transfer::{Entry, PendingEnd};
 
 /// The whole of a ledger's state and history, in memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -222,6 +222,13 @@ impl Books {
         ))
     }
 
+    /// See [`Engine::pending_end`].
+    #[must_use]
+    pub fn pending_end(&self, id: TransferId) -> Option<PendingEnd> {
+        let mut newest_first = self.events.iter().rev().filter_map(Event::transfer);
+        newest_first.find_map(|transfer| transfer.end_of(id))
+    }
+
     /// See [`Engine::resolutions`].
     #[must_use]
     pub fn resolutions(&self, id: PaymentId) -> Vec<Resolution> {
@@ -359,6 +366,10 @@ impl Engine for ReferenceEngine {
 
     fn transfer(&self, id: TransferId, _: Instant) -> Answer<'_, Option<UsedTransfer>> {
         self.answer(|books| books.memory.transfer(id))
+    }
+
+    fn pending_end(&self, id: TransferId, _: Instant) -> Answer<'_, Option<PendingEnd>> {
+        self.answer(|books| books.pending_end(id))
     }
 
     fn payment(&self, id: PaymentId, _: Instant) -> Answer<'_, Option<UsedPayment>> {

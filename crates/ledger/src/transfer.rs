@@ -98,6 +98,17 @@ pub enum PendingState {
     Expired,
 }
 
+/// How a pending transfer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PendingEnd {
+    /// The post or the void that ended it; `None` where it expired.
+    pub by: Option<TransferId>,
+    /// Minor units that were posted, at most what was reserved; `None` where nothing was.
+    pub posted_amount: Option<u64>,
+    /// When its end was decided. An expiry is decided at or after the time at which it was due.
+    pub at: Timestamp,
+}
+
 /// One line of a limited account's statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -145,6 +156,15 @@ impl PendingState {
             Self::Posted => "posted",
             Self::Voided => "voided",
             Self::Expired => "expired",
+        }
+    }
+
+    /// Whether it was posted or voided or has expired: then it stays so.
+    #[must_use]
+    pub const fn is_ended(self) -> bool {
+        match self {
+            Self::Pending => false,
+            Self::Posted | Self::Voided | Self::Expired => true,
         }
     }
 }
@@ -234,5 +254,25 @@ impl Transfer {
                 None
             }
         }
+    }
+
+    /// How the pending transfer of this id ended, if this transfer ended it.
+    #[must_use]
+    pub fn end_of(&self, pending_id: TransferId) -> Option<PendingEnd> {
+        let (ended_id, state) = self.ends()?;
+        if ended_id != pending_id {
+            return None;
+        }
+        let (by, posted_amount) = match state {
+            PendingState::Pending => return None,
+            PendingState::Posted => (Some(self.id), Some(self.amount)),
+            PendingState::Voided => (Some(self.id), None),
+            PendingState::Expired => (None, None),
+        };
+        Some(PendingEnd {
+            by,
+            posted_amount,
+            at: self.timestamp,
+        })
     }
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, Command, Engine, Millis, Outcome, PaymentId,
-    ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
-    Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
+    PendingEnd, PendingState, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp,
+    TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
 };
 
 use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations};
@@ -136,6 +136,19 @@ impl Call {
 
     pub(crate) async fn transfer(&self, id: TransferId) -> Result<Option<UsedTransfer>, Problem> {
         self.look(|engine, deadline| engine.transfer(id, deadline))
+            .await
+    }
+
+    /// How a pending transfer that stands so ended; the ledger is asked only where it has.
+    pub(crate) async fn pending_end(
+        &self,
+        id: TransferId,
+        state: Option<PendingState>,
+    ) -> Result<Option<PendingEnd>, Problem> {
+        if !state.is_some_and(PendingState::is_ended) {
+            return Ok(None);
+        }
+        self.look(|engine, deadline| engine.pending_end(id, deadline))
             .await
     }
 

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, Command, DueQuery, Engine, Millis, Outcome,
-    Payment, PaymentId, ProcessorSummary, Record, Resolution, ResolvePayment, Statement,
-    StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Payment, PaymentId, PendingEnd, ProcessorSummary, Record, Resolution, ResolvePayment,
+    Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 
 /// An engine of this process whose purges and resolutions are logged and counted. An engine that hands
@@ -70,6 +70,10 @@ impl Engine for Reporting {
 
     fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
         self.engine.transfer(id, deadline)
+    }
+
+    fn pending_end(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<PendingEnd>> {
+        self.engine.pending_end(id, deadline)
     }
 
     fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {

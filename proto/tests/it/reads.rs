@@ -1,8 +1,9 @@
 //! The questions and answers of the reads come back as they were.
 
 use ledger::{
-    DueQuery, Event, LastAnswer, Millis, Payment, PaymentId, ProcessorName, ProcessorSummary,
-    State, StatementQuery, Timestamp, Unsettled, UnsettledPlace, UnsettledQuery, UnsettledState,
+    DueQuery, Event, LastAnswer, Millis, Payment, PaymentId, PendingEnd, ProcessorName,
+    ProcessorSummary, State, StatementQuery, Timestamp, Unsettled, UnsettledPlace, UnsettledQuery,
+    UnsettledState,
 };
 use proto::{Message, v1};
 
@@ -57,6 +58,7 @@ fn used_ids_and_payments() {
     let history = history(8, 1_500);
     let memory = history.books.state();
     let mut resolutions_count = 0;
+    let mut ends = Vec::new();
     for event in history.books.events() {
         let transfer = match event {
             Event::Refused { command, .. } => match command.used_id() {
@@ -67,8 +69,13 @@ fn used_ids_and_payments() {
                 .transfer()
                 .and_then(|transfer| memory.transfer(transfer.id)),
         };
-        let message = v1::GetTransferResponse::from(transfer.as_ref());
+        let end = event
+            .transfer()
+            .and_then(|transfer| history.books.pending_end(transfer.id));
+        ends.extend(end);
+        let message = v1::GetTransferResponse::of(transfer.as_ref(), end);
         assert_eq!(carried(&message).read().unwrap(), transfer);
+        assert_eq!(carried(&message).read_end().unwrap(), end);
         let payment = event
             .payment()
             .and_then(|payment| memory.payment(payment.id));
@@ -85,6 +92,17 @@ fn used_ids_and_payments() {
         }
     }
     assert!(resolutions_count > 10, "{resolutions_count}");
+    let of_kind = |by: bool, posted: bool| {
+        let is =
+            |end: &&PendingEnd| (end.by.is_some(), end.posted_amount.is_some()) == (by, posted);
+        ends.iter().filter(is).count()
+    };
+    let counts = [
+        of_kind(true, true),
+        of_kind(true, false),
+        of_kind(false, false),
+    ];
+    assert!(counts.iter().all(|count| *count > 3), "{counts:?}");
     let query = DueQuery {
         after: None,
         limit: 1_000,

@@ -33,6 +33,9 @@ pub(crate) fn picture(engine: &dyn Engine, ids: &Ids) -> String {
     for id in &ids.transfers {
         let used = read(engine.transfer(*id, deadline));
         line(&mut text, &format!("transfer {id}"), used);
+        if let Some(end) = read(engine.pending_end(*id, deadline)) {
+            line(&mut text, "  ended", end);
+        }
     }
     for id in &ids.payments {
         let used = read(engine.payment(*id, deadline));

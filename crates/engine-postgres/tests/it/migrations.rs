@@ -1,7 +1,14 @@
 //! Migrations: once, whoever comes first.
 
 use engine_postgres::{Migrated, OpenError, Options, PostgresEngine, migrate};
+use ledger::{
+    Command, Engine, MoveMoney, PendingEnd, PendingState, Record, Timestamp, TransferId,
+    UsedTransfer,
+};
+use testkit::bank::{accounts, in_seconds, open_accounts, submit_one};
 use testkit::servers::Postgres;
+
+use crate::subject::open;
 
 #[test]
 fn migrations_run_once_also_by_many_at_once() {
@@ -109,7 +116,9 @@ fn a_migration_that_waits_for_a_table_holds_up_nobody() {
         .psql(
             "DELETE FROM lastro.migrations WHERE number > 5;
             ALTER TABLE lastro.leases DROP COLUMN lasts;
-            DROP TABLE lastro.clock",
+            DROP TABLE lastro.clock;
+            DROP INDEX lastro.transfers_by_pending;
+            ALTER TABLE lastro.transfers DROP COLUMN expired_at",
         )
         .unwrap();
     runtime.block_on(async {
@@ -142,6 +151,117 @@ fn a_migration_that_waits_for_a_table_holds_up_nobody() {
         backup.batch_execute("COMMIT").await.unwrap();
         let migrated = tokio::time::timeout(bound, migration).await.unwrap();
         let migrated = migrated.unwrap().unwrap();
-        assert_eq!((migrated.from, migrated.to), (5, 7));
+        assert_eq!((migrated.from, migrated.to), (5, 8));
+    });
+}
+
+/// When the command was recorded.
+async fn recorded_at(engine: &PostgresEngine, command: Command) -> Timestamp {
+    let outcome = submit_one(engine, command, in_seconds(20)).await.unwrap();
+    match outcome.result {
+        Ok(Record::Transfer(transfer)) => transfer.timestamp,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Makes a pending transfer of 10.
+async fn pend(engine: &PostgresEngine, number: u128, timeout_s: u32) {
+    let [debit, credit, ..] = &accounts()[..] else {
+        panic!("there are not two accounts");
+    };
+    let transfer = MoveMoney {
+        id: TransferId::from_u128(number),
+        debit_account_id: debit.clone(),
+        credit_account_id: credit.clone(),
+        amount: 10,
+        description: "pending".into(),
+        reference: None,
+    };
+    let command = Command::Pend {
+        transfer,
+        timeout_s,
+    };
+    recorded_at(engine, command).await;
+}
+
+/// Waits until the pending transfer has expired, and returns its end.
+async fn expired(engine: &PostgresEngine, number: u128) -> Option<PendingEnd> {
+    let (id, deadline) = (TransferId::from_u128(number), in_seconds(60));
+    loop {
+        match engine.transfer(id, deadline).await.unwrap() {
+            Some(UsedTransfer::Created(_, Some(PendingState::Expired))) => break,
+            Some(UsedTransfer::Created(_, Some(PendingState::Pending))) => {}
+            other => panic!("{other:?}"),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    engine.pending_end(id, deadline).await.unwrap()
+}
+
+#[test]
+fn how_pending_transfers_ended_is_found_in_a_database_from_before_it_was_asked() {
+    let postgres = Postgres::start().unwrap();
+    let url = postgres.create_database("older").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let engine = open(&url).await;
+        open_accounts(&engine).await;
+        for (number, timeout_s) in [(1, 0), (2, 3_600), (3, 1)] {
+            pend(&engine, number, timeout_s).await;
+        }
+        let [posted, voided] = [1, 2].map(TransferId::from_u128);
+        let [post, void] = [4, 5].map(TransferId::from_u128);
+        let posted_at = recorded_at(
+            &engine,
+            Command::Post {
+                id: post,
+                pending_id: posted,
+                amount: Some(7),
+            },
+        );
+        let posted_at = posted_at.await;
+        let voided_at = recorded_at(
+            &engine,
+            Command::Void {
+                id: void,
+                pending_id: voided,
+            },
+        );
+        let voided_at = voided_at.await;
+        assert!(expired(&engine, 3).await.is_some());
+        drop(engine);
+
+        // As a node before migration 8 has left it.
+        postgres
+            .psql_in(
+                "older",
+                "DROP INDEX lastro.transfers_by_pending;
+                ALTER TABLE lastro.transfers DROP COLUMN expired_at;
+                DELETE FROM lastro.migrations WHERE number = 8",
+            )
+            .unwrap();
+        let engine = open(&url).await;
+        let end = async |id| engine.pending_end(id, in_seconds(20)).await.unwrap();
+        let by_post = PendingEnd {
+            by: Some(post),
+            posted_amount: Some(7),
+            at: posted_at,
+        };
+        assert_eq!(end(posted).await, Some(by_post));
+        let by_void = PendingEnd {
+            by: Some(void),
+            posted_amount: None,
+            at: voided_at,
+        };
+        assert_eq!(end(voided).await, Some(by_void));
+        // The state is there, the time was not kept.
+        assert_eq!(expired(&engine, 3).await, None);
+        for id in [post, void, TransferId::from_u128(99)] {
+            assert_eq!(end(id).await, None);
+        }
+        pend(&engine, 6, 1).await;
+        let end = expired(&engine, 6).await.unwrap();
+        assert_eq!((end.by, end.posted_amount), (None, None));
+        assert!(end.at > voided_at, "{end:?}");
     });
 }

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use ledger::reference::ReferenceEngine;
 use ledger::{
     AcceptPayment, Account, AccountId, Answer, BalanceAt, Batch, Command, Currency, DueQuery,
-    Engine, Millis, MoveMoney, OpenAccount, Outcome, Payment, PaymentId, PaymentState,
+    Engine, Millis, MoveMoney, OpenAccount, Outcome, Payment, PaymentId, PaymentState, PendingEnd,
     ProcessorSummary, Refusal, RefusedCode, Resolution, Statement, StatementQuery, Timestamp,
     TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
@@ -308,6 +308,10 @@ impl Engine for Damaged {
 
     fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
         self.behind.transfer(id, deadline)
+    }
+
+    fn pending_end(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<PendingEnd>> {
+        self.behind.pending_end(id, deadline)
     }
 
     fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {

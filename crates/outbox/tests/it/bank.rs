@@ -7,8 +7,8 @@ use journal::Storage;
 use ledger::reference::ReferenceEngine;
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, Command, Currency, DueQuery, Engine, Event,
-    Millis, MoveMoney, OpenAccount, Outcome, Payment, PaymentId, ProcessorSummary, Resolution,
-    Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedId, UsedPayment,
+    Millis, MoveMoney, OpenAccount, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary,
+    Resolution, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedId, UsedPayment,
     UsedTransfer,
 };
 use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations, Options, Outbox};
@@ -152,6 +152,10 @@ impl Engine for Ledger {
 
     fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
         self.behind.transfer(id, deadline)
+    }
+
+    fn pending_end(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<PendingEnd>> {
+        self.behind.pending_end(id, deadline)
     }
 
     fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, Command, DueQuery, Engine, Millis, Outcome,
-    Payment, PaymentId, PaymentState, ProcessorSummary, Record, Resolution, Statement,
+    Payment, PaymentId, PaymentState, PendingEnd, ProcessorSummary, Record, Resolution, Statement,
     StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 
@@ -43,6 +43,10 @@ macro_rules! reads_through {
 
         fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
             self.engine.transfer(id, deadline)
+        }
+
+        fn pending_end(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<PendingEnd>> {
+            self.engine.pending_end(id, deadline)
         }
 
         fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {

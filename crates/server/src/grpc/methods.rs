@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use ledger::{
     Answer, Batch, Command, Engine, RESOLUTIONS_READ_MAX, STATEMENT_PAGE_MAX, UNSETTLED_PAGE_MAX,
-    Unavailable,
+    Unavailable, UsedTransfer,
 };
 use proto::{GrpcCode, Message, submit, v1};
 
@@ -241,7 +241,15 @@ async fn transfer(call: Call) -> Answered {
     let answer = call
         .ask(|engine, deadline| engine.transfer(id, deadline))
         .await?;
-    written(place, &v1::GetTransferResponse::from(answer.as_ref()))
+    let end = match &answer {
+        Some(UsedTransfer::Created(_, Some(state))) if state.is_ended() => {
+            call.ask(|engine, deadline| engine.pending_end(id, deadline))
+                .await?
+        }
+        Some(UsedTransfer::Created(..) | UsedTransfer::Refused(..) | UsedTransfer::Payment(_))
+        | None => None,
+    };
+    written(place, &v1::GetTransferResponse::of(answer.as_ref(), end))
 }
 
 async fn payment(call: Call) -> Answered {

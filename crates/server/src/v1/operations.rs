@@ -168,7 +168,10 @@ pub(crate) async fn operation_by_id(call: Call, request: Request) -> Answered {
     let used = call.transfer(id).await?;
     let view = match &used {
         Some(UsedTransfer::Created(transfer, pending_state)) => OperationView {
-            transfer: Some(TransferView::new(transfer, *pending_state)),
+            transfer: Some({
+                let end = call.pending_end(id, *pending_state).await?;
+                TransferView::new(transfer, *pending_state).ended(end)
+            }),
             ..OperationView::new(id, OperationState::Applied)
         },
         Some(UsedTransfer::Refused(_, refusal)) => {

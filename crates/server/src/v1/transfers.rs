@@ -153,7 +153,8 @@ pub(crate) async fn transfer_by_id(call: Call, request: Request) -> Answered {
     let not_found = errors::transfer_not_found(id);
     match call.transfer(id).await? {
         Some(UsedTransfer::Created(transfer, pending_state)) => {
-            let view = TransferView::new(&transfer, pending_state);
+            let end = call.pending_end(id, pending_state).await?;
+            let view = TransferView::new(&transfer, pending_state).ended(end);
             Ok(json::respond(StatusCode::OK, &view))
         }
         Some(UsedTransfer::Refused(_, refusal)) => Err(Problem {

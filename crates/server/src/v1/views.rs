@@ -1,6 +1,8 @@
 //! Accounts, transfers and entries as the API shows them.
 
-use ledger::{Account, AccountId, After, Entry, PendingState, Statement, Transfer, TransferKind};
+use ledger::{
+    Account, AccountId, After, Entry, PendingEnd, PendingState, Statement, Transfer, TransferKind,
+};
 use serde::{Serialize, Serializer};
 
 use crate::rfc3339::Nanos;
@@ -80,6 +82,19 @@ pub(crate) struct TransferView<'a> {
     /// Of a `pend`, where it is read and not just made: `pending`, `posted`, `voided` or `expired`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_state: Option<&'static str>,
+    /// Of a `pend` that was posted, in minor units: at most its `amount`; the rest was released.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 550)]
+    posted_amount: Option<u64>,
+    /// Of a `pend` that was posted or voided: the id of the `post` or `void`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    ended_by: Option<String>,
+    /// Of a `pend` that was posted or voided or has expired: when. Absent where it expired in a
+    /// PostgreSQL before that kept the time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended_at: Option<Nanos>,
     /// Of a `pend`: how many seconds after `timestamp` it expires; 0: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout_s: Option<u32>,
@@ -137,6 +152,9 @@ impl<'a> TransferView<'a> {
             id: transfer.id,
             kind: transfer.kind.as_str(),
             pending_state: pending_state.map(PendingState::as_str),
+            posted_amount: None,
+            ended_by: None,
+            ended_at: None,
             timeout_s: None,
             pending_id: None,
             payment_id: None,
@@ -162,6 +180,16 @@ impl<'a> TransferView<'a> {
             }
         }
         view
+    }
+
+    /// Likewise, with how the pending transfer ended.
+    pub(super) fn ended(self, end: Option<PendingEnd>) -> Self {
+        Self {
+            posted_amount: end.and_then(|end| end.posted_amount),
+            ended_by: end.and_then(|end| end.by).map(|id| id.to_string()),
+            ended_at: end.map(|end| Nanos(end.at)),
+            ..self
+        }
     }
 }
 

@@ -243,6 +243,57 @@ async fn a_pending_transfer_expires_by_itself() {
     assert_eq!(pending_state(&face, &longest).await, "pending");
 }
 
+/// What a read shows of a pending transfer's end: the post's or the void's own id, amount and time.
+#[tokio::test]
+async fn a_pending_transfer_shows_how_it_ended() {
+    let clock = Arc::new(ManualClock::default());
+    clock.set(ledger::Timestamp::from_nanos(1_796_000_000_000_000_000));
+    let engine = five_accounts_at(clock.clone()).await;
+    let face = Setup::over(engine).start().await;
+    let read = async |id: &str| {
+        let body = face.get(&format!("/v1/transfers/{id}")).await.body;
+        let fields = ["pending_state", "posted_amount", "ended_by", "ended_at"];
+        fields.map(|field| body.get(field).cloned())
+    };
+    let ids = [(); 4].map(|()| new_id());
+    for id in &ids {
+        let made = face.post("/v1/transfers", hold(id, 60)).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        assert_eq!(made.body.get("ended_at"), None);
+        assert_eq!(read(id).await, [Some(json!("pending")), None, None, None]);
+    }
+    let [in_part, in_full, voided, expired] = &ids;
+    let ends = [(); 3].map(|()| new_id());
+    let [by_part, by_full, by_void] = &ends;
+    clock.advance_ns(1_000_000_000);
+    let part = json!({"id": by_part, "amount": 250});
+    let first = face.post(&route(in_part, "post"), part).await;
+    let second = face
+        .post(&route(in_full, "post"), json!({"id": by_full}))
+        .await;
+    let third = face
+        .post(&route(voided, "void"), json!({"id": by_void}))
+        .await;
+    clock.advance_ns(89_000_000_000);
+    let with = |state: &str, amount: Option<u64>, by: Option<&str>, at: Value| {
+        let (amount, by) = (amount.map(Value::from), by.map(Value::from));
+        [Some(json!(state)), amount, by, Some(at)]
+    };
+    let timestamp = |end: &Answer| end.body["timestamp"].clone();
+    assert_eq!(timestamp(&first), "2026-11-30T00:53:21.000000000Z");
+    let expected = with("posted", Some(250), Some(by_part), timestamp(&first));
+    assert_eq!(read(in_part).await, expected);
+    let expected = with("posted", Some(600), Some(by_full), timestamp(&second));
+    assert_eq!(read(in_full).await, expected);
+    let expected = with("voided", None, Some(by_void), timestamp(&third));
+    assert_eq!(read(voided).await, expected);
+    // Thirty seconds after it was due: that is when its end was recorded.
+    let at = json!("2026-11-30T00:54:50.000000000Z");
+    assert_eq!(read(expired).await, with("expired", None, None, at));
+    // What ended it shows no end of its own.
+    assert_eq!(read(by_part).await, [None, None, None, None]);
+}
+
 #[tokio::test]
 async fn a_key_stands_for_the_id_and_then_nothing_else_is_needed() {
     let (face, _) = five().await;

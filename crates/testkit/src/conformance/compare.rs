@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use ledger::{
-    Account, BalanceAt, Entry, Outcome, Payment, ProcessorSummary, Record, Refusal, Resolution,
-    Statement, Timestamp, Transfer, UsedPayment, UsedTransfer,
+    Account, BalanceAt, Entry, Outcome, Payment, PendingEnd, ProcessorSummary, Record, Refusal,
+    Resolution, Statement, Timestamp, Transfer, UsedPayment, UsedTransfer,
 };
 
 /// What the engine calls the reference's timestamps.
@@ -131,6 +131,12 @@ impl Stamped for UsedTransfer {
         if let Self::Created(transfer, _) = self {
             transfer.each_timestamp(f);
         }
+    }
+}
+
+impl Stamped for PendingEnd {
+    fn each_timestamp(&mut self, f: &mut dyn FnMut(&mut Timestamp)) {
+        f(&mut self.at);
     }
 }
 

@@ -181,6 +181,11 @@ impl Run<'_> {
                 |engine| engine.transfer(id, deadline),
             )
             .await?;
+            self.ask(
+                || format!("the end of pending transfer {id}"),
+                |engine| engine.pending_end(id, deadline),
+            )
+            .await?;
         }
         Ok(())
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use ledger::reference::ReferenceEngine;
 use ledger::{
     AcceptPayment, Account, AccountId, Answer, BalanceAt, Batch, Command, Currency, DueQuery,
-    Engine, Millis, Outcome, Payment, PaymentId, ProcessorSummary, Resolution, Statement,
-    StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Engine, Millis, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution,
+    Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -140,6 +140,10 @@ impl Engine for Double {
 
     fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
         self.answer(|engine| engine.transfer(id, deadline))
+    }
+
+    fn pending_end(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<PendingEnd>> {
+        self.answer(|engine| engine.pending_end(id, deadline))
     }
 
     fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {

@@ -101,6 +101,10 @@ pub(super) enum Bug {
     BalanceAtExclusive,
     /// A transfer is read without its reference.
     ReferenceLost,
+    /// A pending transfer that was posted in part is read as posted in full.
+    PartialPostReadInFull,
+    /// A pending transfer that was voided is read without what voided it.
+    VoidingForgotten,
     /// An account is read as it was when it was last read.
     StaleRead,
     /// The last event is lost by a restart.

@@ -8,8 +8,9 @@ use std::time::Instant;
 use ledger::reference::Books;
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, BoxFuture, Clock, DueQuery, Engine, Event,
-    Millis, Outcome, Payment, PaymentId, PaymentState, ProcessorSummary, Resolution, State,
-    Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Millis, Outcome, Payment, PaymentId, PaymentState, PendingEnd, PendingState, ProcessorSummary,
+    Resolution, State, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment,
+    UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -177,6 +178,21 @@ impl Engine for Planted {
             transfer.reference = None;
         }
         Box::pin(std::future::ready(Ok(used)))
+    }
+
+    fn pending_end(&self, id: TransferId, _: Instant) -> Answer<'_, Option<PendingEnd>> {
+        let (mut end, used) =
+            self.read(|books| (books.pending_end(id), books.state().transfer(id)));
+        if let (Some(end), Some(UsedTransfer::Created(pending, Some(state)))) = (&mut end, used) {
+            match (self.bug, state) {
+                (Bug::PartialPostReadInFull, PendingState::Posted) => {
+                    end.posted_amount = Some(pending.amount);
+                }
+                (Bug::VoidingForgotten, PendingState::Voided) => end.by = None,
+                _ => {}
+            }
+        }
+        Box::pin(std::future::ready(Ok(end)))
     }
 
     fn payment(&self, id: PaymentId, _: Instant) -> Answer<'_, Option<UsedPayment>> {

@@ -168,6 +168,8 @@ found! {
     page_includes_before: PageIncludesBefore,
     balance_at_exclusive: BalanceAtExclusive,
     reference_lost: ReferenceLost,
+    partial_post_read_in_full: PartialPostReadInFull,
+    voiding_forgotten: VoidingForgotten,
     stale_read: StaleRead,
     restart_forgets: RestartForgets,
 }
