@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use engine_postgres::{Failure, Lease};
+use ledger::Timestamp;
 use redis::{Cmd, Value};
 use stdx::ErrorChain;
 
@@ -15,6 +16,7 @@ use crate::error::trouble;
 use crate::error::{Damaged, OpenError};
 use crate::front::Front;
 use crate::link::{Function, bytes, done};
+use crate::moment::moment;
 use crate::nodes;
 use crate::pace::BOUND;
 use crate::positions::{self, Behind, Role};
@@ -259,6 +261,13 @@ fn decode_meta(meta: &[u8]) -> Result<Mark, OpenError> {
     })
 }
 
+/// The time of the newest event, by the position's record.
+pub(crate) fn decode_newest(meta: &[u8]) -> Result<Timestamp, Damaged> {
+    let mut meta = Bytes(meta);
+    meta.take(4 + 16 + 16 + 8)?;
+    moment(&mut meta)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,7 +280,7 @@ mod tests {
         ),
         (
             "lastro_2",
-            "7a0e1c5916a7617a8b1af1596b545a0312f6ff5fbc5b1b07b8abb2c3946b0956",
+            "5ccc919fb3c02c6d25656855024ae3a66e0a2f77cfa9e18e1a33a19b8d59a14c",
         ),
     ];
 
