@@ -8,7 +8,7 @@ use ledger::{Batch, Outcome, Unavailable};
 use stdx::ErrorChain;
 
 use crate::apply::apply;
-use crate::clock::DatabaseClock;
+use crate::clock::JudgedClock;
 use crate::durability::{Durability, Watched};
 use crate::error::Failure;
 use crate::keys::Keys;
@@ -40,7 +40,7 @@ pub(crate) struct Store {
     /// What its commits wait for.
     pub(crate) durability: Arc<Watched>,
     /// The database's clock, where this node decides by it.
-    pub(crate) clock: Arc<DatabaseClock>,
+    pub(crate) clock: Arc<JudgedClock>,
 }
 
 /// What became of an attempt.
@@ -60,7 +60,7 @@ enum Unanswered {
 }
 
 impl Store {
-    pub(crate) fn new(pool: Pool, durability: Durability, clock: DatabaseClock) -> Self {
+    pub(crate) fn new(pool: Pool, durability: Durability, clock: JudgedClock) -> Self {
         // Nodes begin at different stripes, so that they seldom meet.
         let first = u16::try_from(std::process::id() % u32::from(STRIPES_COUNT));
         Self {

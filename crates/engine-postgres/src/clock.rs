@@ -1,5 +1,6 @@
-//! Whether the database's clock is believed: each time it gives is judged by a
-//! [`ClockGuard`](ledger::ClockGuard) beside this machine's time since its start, which cannot jump.
+//! Whether a store's clock is believed, the database's or that of a Redis before it: each time it gives
+//! is judged by a [`ClockGuard`](ledger::ClockGuard) beside this machine's time since its start, which
+//! cannot jump.
 //!
 //! - While a node runs, a jump past the bound refuses its calls before anything is written, and
 //!   nothing expires, until the clock is right again or the node is restarted with the clock accepted.
@@ -32,12 +33,11 @@ const MARK_INTERVAL: Duration = Duration::from_secs(10);
 const DOUBT_LASTS: Duration = Duration::from_secs(60);
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
-const SEEN: &str = "SELECT believed_at, coalesce(doubted_at, 0) AS doubted_at,
-        lastro.now_ns() AS now_ns FROM lastro.clock";
+const SEEN: &str = "SELECT believed_at, coalesce(doubted_at, 0) AS doubted_at FROM lastro.clock";
 /// What is noted of the clock waits for no sync and for no standby: its loss costs a comparison, and a
 /// standby that is away must stop neither a start nor reads. (`set_config` is local to the statement's
 /// transaction.)
-const ACCEPT: &str = "UPDATE lastro.clock SET believed_at = lastro.now_ns(), doubted_at = NULL
+const ACCEPT: &str = "UPDATE lastro.clock SET believed_at = $1, doubted_at = NULL
     WHERE set_config('synchronous_commit', 'off', true) = 'off'";
 const NEWEST: &str = "SELECT greatest(
         coalesce((SELECT max(newest_at) FROM lastro.accounts), 0),
@@ -51,26 +51,53 @@ pub(crate) const BELIEVED: &str = "UPDATE lastro.clock SET believed_at = greates
 pub(crate) const DOUBTED: &str = "UPDATE lastro.clock SET doubted_at = $1
     WHERE set_config('synchronous_commit', 'off', true) = 'off'";
 
-/// The database's clock, as far as this node believes it.
-pub(crate) struct DatabaseClock {
+/// This machine's time since its start; `None` where it has none.
+pub type Uptime = fn() -> Option<Duration>;
+
+/// A clock that is to be judged, as it was read at a start.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadClock {
+    /// Whose it is, for people: "the database's".
+    pub whose: &'static str,
+    /// What it said.
+    pub now: Timestamp,
+    /// The newest record of those that are decided by it, where that is known.
+    pub newest: Timestamp,
+}
+
+/// A store's clock, as far as this node believes it.
+pub struct JudgedClock {
+    whose: &'static str,
+    uptime: Uptime,
     guard: Mutex<ClockGuard>,
     ahead_s: AtomicU64,
+    /// The last reading, and whether it was believed.
+    judged: Mutex<Option<(Timestamp, bool)>>,
     /// When a judgement was noted last, and whether the clock was believed.
     marked: Mutex<Option<(Instant, bool)>>,
     warnings: Throttle,
     gauge: Gauge,
 }
 
-impl DatabaseClock {
+impl JudgedClock {
     /// What is known of the clock when a node starts; an accepted one is noted as such.
-    pub(crate) async fn open(client: &Client, bounds: ClockBounds) -> Result<Self, OpenError> {
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer.
+    pub async fn open(
+        client: &Client,
+        read: ReadClock,
+        bounds: ClockBounds,
+        uptime: Uptime,
+    ) -> Result<Self, OpenError> {
+        let ReadClock { whose, now, newest } = read;
         if bounds.is_accepted {
-            client.batch_execute(ACCEPT).await?;
+            client.execute(ACCEPT, &[&stored(now)]).await?;
         }
         let row = client.query_one(SEEN, &[]).await?;
-        let mut last = timestamp(row.try_get("believed_at")?);
+        let mut last = timestamp(row.try_get("believed_at")?).max(newest);
         let doubted_at = timestamp(row.try_get("doubted_at")?);
-        let now = timestamp(row.try_get("now_ns")?);
         let is_doubted = doubted_at <= now && now < doubted_at.plus(DOUBT_LASTS);
         let bounds = match is_doubted {
             true => ClockBounds {
@@ -90,8 +117,11 @@ impl DatabaseClock {
             "How far the clock is ahead of what was expected while it is not believed; else 0."
         );
         let clock = Self {
+            whose,
+            uptime,
             guard: Mutex::new(ClockGuard::after(last, bounds)),
             ahead_s: AtomicU64::new(0),
+            judged: Mutex::new(None),
             marked: Mutex::new(None),
             warnings: Throttle::new(WARNING_INTERVAL),
             gauge: gauge!("lastro_clock_ahead_seconds"),
@@ -99,41 +129,64 @@ impl DatabaseClock {
         Ok(clock)
     }
 
+    /// The database's own.
+    pub(crate) async fn of_database(
+        client: &Client,
+        bounds: ClockBounds,
+    ) -> Result<Self, OpenError> {
+        let row = client.query_one(NOW, &[]).await?;
+        let read = ReadClock {
+            whose: "the database's",
+            now: timestamp(row.try_get("now_ns")?),
+            newest: Timestamp::default(),
+        };
+        Self::open(client, read, bounds, uptime).await
+    }
+
     /// How far the clock is ahead of what was expected, in seconds, while it is not believed.
-    pub(crate) fn ahead_s(&self) -> Option<u64> {
+    #[must_use]
+    pub fn ahead_s(&self) -> Option<u64> {
         let ahead_s = self.ahead_s.load(Ordering::Relaxed);
         (ahead_s > 0).then_some(ahead_s)
     }
 
-    /// Judges a time that the database gave.
-    pub(crate) fn judge(&self, now: Timestamp) -> Result<(), Failure> {
-        let judged = self.guard.lock().judge(now, uptime());
+    /// The latest reading that is believed now; 0 where none is.
+    pub fn latest(&self) -> Timestamp {
+        self.guard.lock().latest((self.uptime)())
+    }
+
+    /// Judges a time that the clock gave.
+    ///
+    /// # Errors
+    ///
+    /// When it is not believed.
+    pub fn judge(&self, now: Timestamp) -> Result<(), ClockJumped> {
+        let judged = self.guard.lock().judge(now, (self.uptime)());
         let ahead_s = judged.map_or_else(|jumped| jumped.ahead.as_secs().max(1), |_| 0);
+        *self.judged.lock() = Some((now, judged.is_ok()));
         if self.ahead_s.swap(ahead_s, Ordering::Relaxed) != ahead_s {
             #[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
             self.gauge.set(ahead_s as f64);
             if ahead_s == 0 {
-                tracing::info!("the database's clock is right again: writes are taken");
+                let whose = self.whose;
+                tracing::info!("{whose} clock is right again: writes are taken");
             }
         }
-        match judged {
-            Ok(_) => Ok(()),
-            Err(jumped) => {
-                self.warn(jumped, ahead_s);
-                Err(Failure::ClockJumped)
-            }
-        }
+        judged
+            .map(drop)
+            .inspect_err(|jumped| self.warn(*jumped, ahead_s))
     }
 
     fn warn(&self, jumped: ClockJumped, ahead_s: u64) {
         let Some(held_back) = self.warnings.pass() else {
             return;
         };
+        let whose = self.whose;
         if jumped.leaves_no_room {
             tracing::error!(
                 ahead_s,
                 held_back,
-                "the database's clock, or the newest record, is past the last time that leaves room \
+                "{whose} clock, or the newest record, is past the last time that leaves room \
                  for a hold: no writes are taken. Set the clock right; where records have such \
                  times, restore the ledger from before"
             );
@@ -141,36 +194,62 @@ impl DatabaseClock {
             tracing::error!(
                 ahead_s,
                 held_back,
-                "the database's clock jumped {ahead_s} s ahead of what was expected: no writes are \
+                "{whose} clock jumped {ahead_s} s ahead of what was expected: no writes are \
                  taken and nothing expires. Set the clock right and it goes on by itself; if it is \
                  right, restart each node with --accept-clock"
             );
         }
     }
 
-    /// Looks at the clock, and notes once in a while what became of that.
+    /// Looks at the database's clock, and notes once in a while what became of that.
     pub(crate) async fn look(&self, session: &Session) -> Result<(), Failure> {
         let now = session.prepare_cached(NOW).await?;
         let now: i64 = session.query_one(&now, &[]).await?.try_get("now_ns")?;
         let judged = self.judge(timestamp(now));
-        let is_believed = judged.is_ok();
-        let is_time = |(at, believed): (Instant, bool)| {
-            believed != is_believed || at.elapsed() >= MARK_INTERVAL
-        };
-        if self.marked.lock().is_none_or(is_time) {
-            let mark = if is_believed { BELIEVED } else { DOUBTED };
-            let mark = session.prepare_cached(mark).await?;
-            // What cannot be noted now is noted later; the judgement holds all the same.
-            if let Err(error) = session.execute(&mark, &[&now]).await {
-                if session.is_closed() {
-                    return Err(error.into());
-                }
-                tracing::debug!(error = %ErrorChain(&error), "what is believed of the clock is not noted");
-            }
-            *self.marked.lock() = Some((Instant::now(), is_believed));
-        }
-        judged
+        self.mark(session).await?;
+        judged.map_err(Failure::from)
     }
+
+    /// Whether [`JudgedClock::mark`] has something to note.
+    #[must_use]
+    pub fn is_mark_due(&self) -> bool {
+        let Some((_, is_believed)) = *self.judged.lock() else {
+            return false;
+        };
+        self.marked
+            .lock()
+            .is_none_or(|(at, believed)| believed != is_believed || at.elapsed() >= MARK_INTERVAL)
+    }
+
+    /// Notes in the database, once in a while, how the clock was judged last.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer.
+    pub async fn mark(&self, session: &Session) -> Result<(), Failure> {
+        if !self.is_mark_due() {
+            return Ok(());
+        }
+        let Some((now, is_believed)) = *self.judged.lock() else {
+            return Ok(());
+        };
+        let mark = if is_believed { BELIEVED } else { DOUBTED };
+        let mark = session.prepare_cached(mark).await?;
+        // What cannot be noted now is noted later; the judgement holds all the same.
+        if let Err(error) = session.execute(&mark, &[&stored(now)]).await {
+            if session.is_closed() {
+                return Err(error.into());
+            }
+            tracing::debug!(error = %ErrorChain(&error), "what is believed of the clock is not noted");
+        }
+        *self.marked.lock() = Some((Instant::now(), is_believed));
+        Ok(())
+    }
+}
+
+/// A time as the table holds it. Those past its range are past the year 2262.
+fn stored(at: Timestamp) -> i64 {
+    i64::try_from(at.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// The time of the ledger's newest record, by its accounts and payments; 0 where there is none. It
@@ -187,6 +266,6 @@ pub async fn newest_record(url: &str, options: &Options) -> Result<Timestamp, Op
 }
 
 /// This machine's time since its start, sleep included.
-fn uptime() -> Option<Duration> {
+pub fn uptime() -> Option<Duration> {
     Duration::try_from(clock_gettime(ClockId::Boottime)).ok()
 }

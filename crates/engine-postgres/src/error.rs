@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use deadpool::managed::PoolError;
-use ledger::Unavailable;
+use ledger::{ClockJumped, Unavailable};
 use stdx::ErrorChain;
 use tokio_postgres::error::SqlState;
 
@@ -148,6 +148,12 @@ pub enum Failure {
     /// The database's clock is not believed; nothing was done.
     #[error("the database's clock jumped forward and is not believed")]
     ClockJumped,
+}
+
+impl From<ClockJumped> for Failure {
+    fn from(_: ClockJumped) -> Self {
+        Self::ClockJumped
+    }
 }
 
 impl Failure {

@@ -69,7 +69,7 @@ mod verify;
 mod write;
 
 pub use claims::PaymentClaims;
-pub use clock::newest_record;
+pub use clock::{JudgedClock, ReadClock, Uptime, newest_record, uptime};
 pub use connect::Session;
 pub use durability::Durability;
 pub use engine::{PostgresEngine, migrate};

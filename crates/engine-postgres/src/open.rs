@@ -4,7 +4,7 @@ use tokio_postgres::SimpleQueryMessage;
 
 use crate::behind;
 use crate::call::Store;
-use crate::clock::DatabaseClock;
+use crate::clock::JudgedClock;
 use crate::connect::{Connector, Session};
 use crate::error::{ConnectError, Failure, OpenError};
 use crate::migrate;
@@ -47,7 +47,7 @@ impl Store {
             migrate::check(&session).await?;
         }
         rights::check(&session).await?;
-        let clock = DatabaseClock::open(&session, options.clock).await?;
+        let clock = JudgedClock::of_database(&session, options.clock).await?;
         if opened_for == OpenedFor::Engine {
             // A start is not refused for it: reads are served, and the first `/readyz` says it.
             match clock.look(&session).await {

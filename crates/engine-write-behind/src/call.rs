@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use ledger::{
-    Batch, BatchId, Command, Digest, Field, Outcome, Refusal, TransferId, UsedBatch, UsedId,
-    UsedTransfer,
+    Batch, BatchId, Command, Digest, Field, Outcome, Refusal, Timestamp, TransferId, UsedBatch,
+    UsedId, UsedTransfer,
 };
 use redis::{Cmd, Value};
 
@@ -15,6 +15,7 @@ use crate::error::Damaged;
 use crate::filter::Hash;
 use crate::form::Form;
 use crate::link::{Function, bytes, number};
+use crate::moment::Moment;
 use crate::record::{Record, content, encode_used, outcome_of};
 
 /// What the database said of ids that Redis did not know for certain, by their keys in Redis.
@@ -74,10 +75,11 @@ impl Checked {
     }
 }
 
-/// The call of these batches.
-pub(crate) fn encode(token: &[u8], batches: &[Batch], checked: &Checked) -> Cmd {
+/// The call of these batches; nothing is done by a clock that is later than `latest`.
+pub(crate) fn encode(token: &[u8], latest: Timestamp, batches: &[Batch], checked: &Checked) -> Cmd {
     let mut call = Function::Apply.call();
-    call.arg(token).arg(checked.records.len());
+    call.arg(token).arg(Moment::from(latest).us);
+    call.arg(checked.records.len());
     for (key, record) in &checked.records {
         call.arg(key).arg(record);
     }

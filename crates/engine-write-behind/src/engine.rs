@@ -10,17 +10,18 @@ use ledger::{
     PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp,
     TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
+use stdx::invariant;
 use tokio::task::JoinHandle;
 
 use crate::compare::Dropped;
-use crate::error::OpenError;
+use crate::error::{OpenError, Trouble};
 use crate::front::Front;
 use crate::guard::Condition;
 use crate::link::Link;
 use crate::options::Options;
 use crate::repair::{Origin, repair};
 use crate::settings::Durability;
-use crate::{address, balances, keeper, persist};
+use crate::{address, balances, clock, keeper, persist};
 
 /// What was found when the engine was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,8 +87,15 @@ impl WriteBehindEngine {
             position: agreed.position,
             dropped: agreed.dropped,
         };
+        let clock = clock::open(&front).await?;
+        let condition = match clock.ahead_s() {
+            None => Condition::Ready,
+            Some(_) => Condition::of(&Trouble::ClockJumped(Timestamp::default())),
+        };
+        let clock = front.clock.set(clock);
+        invariant!(clock.is_ok(), "only this function opens it");
         front.begin(agreed);
-        front.guard.note(Condition::Ready);
+        front.guard.note(condition);
         let (bytes_max, calls_max) = (front.options.queue_bytes_max, front.options.calls_max);
         let queue = Queue::start(Arc::clone(&front), bytes_max, calls_max);
         let tasks = vec![
@@ -119,6 +127,12 @@ impl WriteBehindEngine {
     #[must_use]
     pub fn is_answering(&self) -> bool {
         self.condition() == Condition::Ready
+    }
+
+    /// How far Redis' clock is ahead of what was expected, in seconds, while it is not believed.
+    #[must_use]
+    pub fn clock_ahead_s(&self) -> Option<u64> {
+        self.front.clock().ahead_s()
     }
 
     /// How far the database was behind when it was last looked.

@@ -1,7 +1,7 @@
 //! What can go wrong between a node, Redis and the database.
 
 use engine_postgres::Failure;
-use ledger::Unavailable;
+use ledger::{Timestamp, Unavailable};
 
 /// Bytes in Redis that this version did not write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +60,12 @@ pub(crate) enum Trouble {
     /// It was not dropped: it has calls that the database does not have.
     #[error("Redis has calls that are not persisted, and was not rebuilt")]
     Unpersisted,
+    /// Nothing was applied: its clock said this time, which is not believed.
+    #[error(
+        "Redis' clock jumped forward and is not believed: set it right and the ledger goes on by \
+         itself; if it is right, restart each node with --accept-clock"
+    )]
+    ClockJumped(Timestamp),
     /// Nothing was applied: it has no memory left.
     #[error("Redis has no memory left")]
     Full(#[source] redis::RedisError),
@@ -106,7 +112,11 @@ impl Trouble {
     /// Whether what was asked for may have been applied all the same.
     pub(crate) const fn may_be_applied(&self) -> bool {
         match self {
-            Self::Stale | Self::Unpersisted | Self::Full(_) | Self::Refused(_) => false,
+            Self::Stale
+            | Self::Unpersisted
+            | Self::ClockJumped(_)
+            | Self::Full(_)
+            | Self::Refused(_) => false,
             // An error of no known name may have come after it was applied, and an answer that is not
             // understood did.
             Self::Stuck(_) | Self::Lost(_) | Self::Late | Self::Damaged(_) => true,
@@ -119,15 +129,19 @@ impl Trouble {
         match self {
             Self::Lost(_) | Self::Late => true,
             Self::Refused(error) => matches!(error.code(), Some("READONLY" | "MASTERDOWN")),
-            Self::Stale | Self::Unpersisted | Self::Full(_) | Self::Stuck(_) | Self::Damaged(_) => {
-                false
-            }
+            Self::Stale
+            | Self::Unpersisted
+            | Self::ClockJumped(_)
+            | Self::Full(_)
+            | Self::Stuck(_)
+            | Self::Damaged(_) => false,
         }
     }
 
     /// What the caller is told.
     pub(crate) const fn unavailable(&self) -> Unavailable {
         match self {
+            Self::ClockJumped(_) => Unavailable::ClockJumped,
             Self::Full(_) => Unavailable::StorageFull,
             Self::Stuck(_) => Unavailable::StorageFailed,
             Self::Late => Unavailable::Timeout,
@@ -147,6 +161,8 @@ pub(crate) fn trouble(trouble: Trouble) -> OpenError {
         | Trouble::Stuck(error)
         | Trouble::Full(error) => OpenError::Redis(error),
         Trouble::Damaged(damaged) => damaged.into(),
+        // Only commands are judged by the clock, and a start gives none.
+        Trouble::ClockJumped(_) => Damaged.into(),
         // It is not the one that was judged: the next comparison finds what it is now.
         Trouble::Stale | Trouble::Unpersisted => OpenError::Busy,
         Trouble::Late => OpenError::Late,

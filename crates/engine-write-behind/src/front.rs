@@ -1,10 +1,10 @@
 //! What a node shares among its tasks: the ways to both stores, and what it knows of them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use engine_postgres::{Answered, Tables};
+use engine_postgres::{Answered, JudgedClock, Tables};
 use futures_util::future::try_join_all;
 use ledger::{Batch, Unavailable};
 use parking_lot::Mutex;
@@ -42,6 +42,8 @@ pub(crate) struct Front {
     pub(crate) seen: Seen,
     /// Whether Redis takes writes and keeps what it answers.
     pub(crate) guard: Guard,
+    /// How far its clock is believed.
+    pub(crate) clock: OnceLock<JudgedClock>,
     /// How its settings were when they were last looked at.
     pub(crate) watch: Watch,
     /// This node, among those that share the stores.
@@ -118,6 +120,7 @@ impl Front {
             stale: Notify::new(),
             seen: Seen::default(),
             guard: Guard::default(),
+            clock: OnceLock::new(),
             watch: Watch::default(),
             node_id: Uuid::new_v4(),
             place: Mutex::new(Place {
@@ -280,7 +283,8 @@ impl Front {
         loop {
             self.guard.check()?;
             let era = self.era(deadline).await?;
-            let call = encode(era.token().as_bytes(), batches, &checked);
+            let (token, latest) = (era.token(), self.latest_for(deadline));
+            let call = encode(token.as_bytes(), latest, batches, &checked);
             let trouble = match self.link.call(&call, deadline).await {
                 Ok(Reply::Done(values)) => match decode(&values, batches, &checked) {
                     Ok(answered) => {
@@ -310,6 +314,11 @@ impl Front {
                     self.doubt(&era.epoch);
                     checked = Checked::default();
                     continue;
+                }
+                Err(Trouble::ClockJumped(now)) => {
+                    // Shown at once, not with the next look.
+                    let _ = self.clock().judge(now);
+                    Trouble::ClockJumped(now)
                 }
                 Err(trouble) => trouble,
             };

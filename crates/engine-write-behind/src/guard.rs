@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use ledger::Unavailable;
 use parking_lot::Mutex;
+use stdx::ErrorChain;
+
+use crate::error::Trouble;
 
 /// How a node and its stores are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +23,10 @@ pub enum Condition {
 }
 
 impl Condition {
+    pub(crate) fn of(trouble: &Trouble) -> Self {
+        Self::refuses(trouble.unavailable(), ErrorChain(trouble).to_string())
+    }
+
     pub(crate) fn refuses(code: Unavailable, why: impl Into<Arc<str>>) -> Self {
         let why = why.into();
         Self::Refuses { code, why }

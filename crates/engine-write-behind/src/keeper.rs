@@ -14,7 +14,7 @@ use crate::compare::still_agree;
 use crate::error::{OpenError, Trouble};
 use crate::front::{Era, Front};
 use crate::guard::Condition;
-use crate::link::{Function, done, number};
+use crate::link::{Function, at, done, number};
 use crate::nodes;
 use crate::positions;
 use crate::repair::{RealStores, repair};
@@ -80,16 +80,14 @@ pub(crate) async fn run(front: Weak<Front>) {
             let (looked, ()) = tokio::join!(look(&front, &era), settings);
             front.guard.note(match &looked {
                 Ok(()) => Condition::Ready,
-                Err(trouble) => {
-                    Condition::refuses(trouble.unavailable(), ErrorChain(trouble).to_string())
-                }
+                Err(trouble) => Condition::of(trouble),
             });
             if compared.elapsed() >= COMPARED_EVERY {
                 // Also while Redis refuses or is silent: this node goes on with it as soon as it can.
                 if let Err(error) = say_so(&front, &era).await {
                     tracing::debug!(error = %ErrorChain(&error), "other nodes do not learn of this one");
                 }
-                if looked.is_ok()
+                if matches!(looked, Ok(()) | Err(Trouble::ClockJumped(_)))
                     && let Err(error) = compare_again(&front, &era).await
                 {
                     tracing::debug!(error = %ErrorChain(&error), "the stores were not compared");
@@ -152,6 +150,8 @@ async fn compare_again(front: &Front, era: &Era) -> Result<(), OpenError> {
         front.doubt(&era.epoch);
     }
     lease.done();
+    let marked = tokio::time::timeout(BOUND, front.mark_clock()).await;
+    marked.map_err(|_| OpenError::Asked(Failure::Late))??;
     Ok(())
 }
 
@@ -175,11 +175,16 @@ async fn figures(front: &Front, era: &Era) -> Result<(), Trouble> {
     }
     let lag_us = now_us.saturating_sub(oldest_us);
     front.seen.lag_us.store(lag_us, Ordering::Relaxed);
+    let now = at(values.get(2))?;
+    if front.clock().judge(now).is_err() {
+        return Err(Trouble::ClockJumped(now));
+    }
     // A call without commands ends what is due, and is refused where any other would be: by a Redis
     // without memory, with too few replicas, with a failed file.
     match front.guard.check() {
         Ok(()) => {
-            let nothing = encode(era.token().as_bytes(), &[], &Checked::default());
+            let (token, latest) = (era.token(), front.latest_for(deadline));
+            let nothing = encode(token.as_bytes(), latest, &[], &Checked::default());
             front.link.call(&nothing, deadline).await.map(drop)
         }
         Err(_) => Ok(()),

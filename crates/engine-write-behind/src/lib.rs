@@ -8,7 +8,8 @@
 //! - Every call carries the epoch of the last comparison of the stores, and the newest position that its
 //!   node has seen. With another epoch, in an empty Redis, in one that was restarted and not compared
 //!   with the database since, or has gone back to before that position, nothing is applied.
-//! - Time is Redis' clock, later for each event than for the one before.
+//! - Time is Redis' clock, later for each event than for the one before. A jump of it is not believed:
+//!   each call carries the latest time that its node believes, and is not applied by a later one.
 //! - What is persisted is the ledger of `engine-postgres`: its tables, its reads.
 //!
 //! | what | round trips |
@@ -33,6 +34,7 @@ mod address;
 mod balances;
 mod bytes;
 mod call;
+mod clock;
 mod compare;
 mod detach;
 mod engine;

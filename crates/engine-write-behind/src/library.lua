@@ -668,21 +668,27 @@ local function write()
   sessions[meta.ledger].position = meta.position
 end
 
-local function begin()
+local function read_clock()
   local time = redis.call('TIME')
-  now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
+  return tonumber(time[1]) * 1000000 + tonumber(time[2])
+end
+
+local function begin()
+  now_us = read_clock()
   accounts, dirty, ids, new_ids, entries = {}, {}, {}, {}, {}
   records, zadd, zrem, undo = {}, {}, {}, nil
 end
 
--- token, count of known ids, (key, record or '') of each, batches
+-- token, the latest time that the node believes, count of known ids, (key, record or '') of each,
+-- batches. By a later time nothing is applied and nothing expires.
 local function apply(_, args)
   local why = refused(args[1])
   if why then return { why } end
   begin()
+  if now_us > tonumber(args[2]) then return { 'CLOCK', number(now_us) } end
   local known = {}
-  local at = 3 + 2 * tonumber(args[2])
-  for i = 3, at - 1, 2 do known[args[i]] = args[i + 1] end
+  local at = 4 + 2 * tonumber(args[3])
+  for i = 4, at - 1, 2 do known[args[i]] = args[i + 1] end
   local keys, hashes, account_ids = names(args, at)
   local check = load_ids(keys, hashes, known)
   if #check > 0 then
@@ -779,10 +785,9 @@ end
 local function read_status(_, args)
   local why = refused(args[1])
   if why then return { why } end
-  local time = redis.call('TIME')
+  local us_now = read_clock()
   local oldest = redis.call('XRANGE', STREAM, number(meta.trimmed + 1) .. '-0', '+', 'COUNT', 1)[1]
   local us = oldest and struct.unpack('>I8', oldest[2][2], 8)
-  local us_now = tonumber(time[1]) * 1000000 + tonumber(time[2])
   local due = redis.call('ZRANGEBYSCORE', EXPIRIES, '-inf', number(us_now), 'LIMIT', 0, 1)
   return { 'OK', meta.position, meta.trimmed, us_now, us or us_now, #due }
 end

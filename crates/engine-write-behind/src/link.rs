@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use ledger::Timestamp;
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
@@ -12,6 +13,7 @@ use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, ServerError
 
 use crate::address;
 use crate::error::{OpenError, Trouble};
+use crate::moment::Moment;
 
 /// How long making a connection may take.
 const CONNECT_BOUND: Duration = Duration::from_secs(1);
@@ -241,6 +243,7 @@ pub(crate) fn understand(value: Value) -> Result<Reply, Trouble> {
             b"CHECK" => Ok(Reply::Check(rest)),
             b"AGAIN" => Ok(Reply::Again),
             b"EMPTY" | b"EPOCH" | b"RESTARTED" | b"BEHIND" => Err(Trouble::Stale),
+            b"CLOCK" => Err(Trouble::ClockJumped(at(rest.first())?)),
             b"UNPERSISTED" => Err(Trouble::Unpersisted),
             _ => Err(crate::error::Damaged.into()),
         },
@@ -266,6 +269,15 @@ pub(crate) fn number(value: Option<&Value>) -> Result<u64, crate::error::Damaged
             .ok_or(crate::error::Damaged),
         _ => Err(crate::error::Damaged),
     }
+}
+
+/// A time in an answer, in microseconds.
+pub(crate) fn at(value: Option<&Value>) -> Result<Timestamp, crate::error::Damaged> {
+    Ok(Moment {
+        us: number(value)?,
+        ns: 0,
+    }
+    .into())
 }
 
 /// Bytes in an answer; `None` where there are none.

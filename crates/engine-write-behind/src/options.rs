@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use engine_postgres::Uptime;
+use ledger::ClockBounds;
+
 use crate::settings::Durability;
 
 /// How the engine is opened.
@@ -22,7 +25,11 @@ pub struct Options {
     /// A file with the certificates of those who may vouch for a Redis that is reached over TLS;
     /// without it, those whom this machine trusts.
     pub redis_authority: Option<PathBuf>,
-    /// How the database is reached.
+    /// How much Redis' clock is trusted.
+    pub clock: ClockBounds,
+    /// This machine's time, which Redis' clock is compared with; another one in tests.
+    pub uptime: Uptime,
+    /// How the database is reached. Its clock decides nothing here.
     pub database: engine_postgres::Options,
 }
 
@@ -35,6 +42,8 @@ impl Default for Options {
             unpersisted_max: 200_000,
             ids_kept: Duration::from_secs(60 * 60),
             redis_authority: None,
+            clock: ClockBounds::default(),
+            uptime: engine_postgres::uptime,
             database: engine_postgres::Options::default(),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use engine_postgres::{Failure, Lease};
+use ledger::Timestamp;
 use redis::{Cmd, Value};
 use stdx::ErrorChain;
 
@@ -15,6 +16,7 @@ use crate::error::trouble;
 use crate::error::{Damaged, OpenError};
 use crate::front::Front;
 use crate::link::{Function, bytes, done};
+use crate::moment::moment;
 use crate::nodes;
 use crate::pace::BOUND;
 use crate::positions::{self, Behind, Role};
@@ -268,6 +270,13 @@ fn decode_meta(meta: &[u8]) -> Result<Mark, OpenError> {
     })
 }
 
+/// The time of the newest event, by the position's record.
+pub(crate) fn decode_newest(meta: &[u8]) -> Result<Timestamp, Damaged> {
+    let mut meta = Bytes(meta);
+    meta.take(4 + 16 + 16 + 8)?;
+    moment(&mut meta)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,7 +289,7 @@ mod tests {
         ),
         (
             "lastro_2",
-            "ee67698875c98538783874ad03dc948f0d753541546c614a65fb797def975d5b",
+            "a00d8152da40a885125ec5151914ab3b16986ef074d925abf12a6035f114127f",
         ),
     ];
 

@@ -89,22 +89,8 @@ impl ClockGuard {
         let Some(uptime) = uptime else {
             return Ok(now);
         };
-        let opened = *self.opened.get_or_insert(uptime);
-        let (expected, bound) = match self.believed {
-            Some((at, since_start)) => {
-                let passed = uptime.saturating_sub(since_start);
-                (later(at, passed), self.bounds.jump_max)
-            }
-            // There is nothing to compare with, or it was compared by a person.
-            None if self.bounds.is_accepted || self.last == Timestamp::default() => {
-                (now, Duration::ZERO)
-            }
-            // What has passed since the start is known, also of a clock that was wrong then.
-            None => (
-                later(self.last, uptime.saturating_sub(opened)),
-                self.bounds.idle_max.max(self.bounds.jump_max),
-            ),
-        };
+        self.opened.get_or_insert(uptime);
+        let (expected, bound) = self.expected(uptime).unwrap_or((now, Duration::ZERO));
         if now > later(expected, bound) {
             return Err(ClockJumped {
                 ahead: since(expected, now),
@@ -116,6 +102,37 @@ impl ClockGuard {
             self.believed = Some((now, uptime));
         }
         Ok(now)
+    }
+
+    /// The latest reading that is believed now, by the time since the machine's start: for whoever
+    /// reads the clock elsewhere and has to be told beforehand. 0 where none is.
+    #[must_use]
+    pub fn latest(&self, uptime: Option<Duration>) -> Timestamp {
+        if self.last > TIME_MAX {
+            return Timestamp::default();
+        }
+        match uptime.and_then(|uptime| self.expected(uptime)) {
+            Some((expected, bound)) => later(expected, bound).min(TIME_MAX),
+            None => TIME_MAX,
+        }
+    }
+
+    /// What a reading is compared with, and how far it may be ahead of that; `None` where any is
+    /// believed: there is nothing to compare with, or a person compared it.
+    fn expected(&self, uptime: Duration) -> Option<(Timestamp, Duration)> {
+        match self.believed {
+            Some((at, since_start)) => {
+                let passed = uptime.saturating_sub(since_start);
+                Some((later(at, passed), self.bounds.jump_max))
+            }
+            None if self.bounds.is_accepted || self.last == Timestamp::default() => None,
+            // What has passed since the start is known, also of a clock that was wrong then.
+            None => {
+                let passed = uptime.saturating_sub(self.opened.unwrap_or(uptime));
+                let bound = self.bounds.idle_max.max(self.bounds.jump_max);
+                Some((later(self.last, passed), bound))
+            }
+        }
     }
 }
 
@@ -197,6 +214,34 @@ mod tests {
         check(&mut guard, 20 * YEAR, 60, false);
         let mut new = ClockGuard::after(Timestamp::default(), ClockBounds::default());
         check(&mut new, 0, 0, true);
+    }
+
+    /// Whatever is believed is not later than what was told before, and what is later is not believed.
+    #[test]
+    fn the_latest_reading_is_the_last_that_is_believed() {
+        let accepted = ClockBounds {
+            is_accepted: true,
+            ..ClockBounds::default()
+        };
+        let mut running = guard();
+        check(&mut running, 5, 0, true);
+        for (guard, latest) in [
+            (guard(), later(at(0), ClockBounds::default().idle_max)),
+            (running, at(5 + 2 * HOUR)),
+            (ClockGuard::after(at(0), accepted), TIME_MAX),
+            (
+                ClockGuard::after(Timestamp::default(), ClockBounds::default()),
+                TIME_MAX,
+            ),
+        ] {
+            let uptime = Some(Duration::from_secs(1_000 + HOUR));
+            assert_eq!(guard.latest(uptime), latest);
+            assert!(guard.clone().judge(latest, uptime).is_ok());
+            assert!(guard.clone().judge(latest.next(), uptime).is_err());
+            assert_eq!(guard.latest(None), TIME_MAX);
+        }
+        let full = ClockGuard::after(TIME_MAX.next(), accepted);
+        assert_eq!(full.latest(None), Timestamp::default());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod access;
 mod catching_up;
+mod clock;
 mod comparisons;
 mod conformance;
 mod epochs;

@@ -283,15 +283,13 @@ impl Config {
         })?;
         let has_clock_bounds = options.clock.is_any() || file.clock_jump_max_s.is_some();
         match engine {
-            EngineConfig::Embedded | EngineConfig::Postgres { .. } => {}
+            EngineConfig::Embedded
+            | EngineConfig::Postgres { .. }
+            | EngineConfig::WriteBehind(_) => {}
             EngineConfig::Remote { .. } if has_clock_bounds => bail!(
                 "--clock-jump-max-s and --accept-clock are for the ledger node: it judges the clock"
             ),
-            EngineConfig::WriteBehind(_) if has_clock_bounds => bail!(
-                "--clock-jump-max-s and --accept-clock are not for --engine write-behind: Redis' \
-                 clock is believed as it is"
-            ),
-            EngineConfig::Remote { .. } | EngineConfig::WriteBehind(_) => {}
+            EngineConfig::Remote { .. } => {}
         }
         Ok(Self {
             demo: options.demo || file.demo.unwrap_or(false),
@@ -463,7 +461,7 @@ fn engine(options: EngineOptions) -> anyhow::Result<EngineConfig> {
             authority: options.redis_ca,
             insecure: options.insecure,
         };
-        let config = WriteBehindConfig::new(redis, url, database);
+        let config = WriteBehindConfig::new(redis, url, database, options.clock);
         return Ok(EngineConfig::WriteBehind(config?));
     }
     if options.redis_url.is_some() || options.redis_ca.is_some() {

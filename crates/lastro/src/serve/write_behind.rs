@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use anyhow::Context;
 use engine_write_behind::{Condition, Durability, Options, WriteBehindEngine};
+use ledger::ClockBounds;
 use server::{Health, Readiness};
 
 use crate::redis::RedisConfig;
@@ -17,6 +18,8 @@ pub(crate) struct WriteBehindConfig {
     pub(crate) database_url: String,
     /// The database's settings.
     pub(crate) database: engine_postgres::Options,
+    /// How much Redis' clock is trusted.
+    clock: ClockBounds,
 }
 
 impl WriteBehindConfig {
@@ -24,12 +27,14 @@ impl WriteBehindConfig {
         redis: RedisConfig,
         database_url: String,
         database: engine_postgres::Options,
+        clock: ClockBounds,
     ) -> anyhow::Result<Self> {
         redis.check()?;
         Ok(Self {
             redis,
             database_url,
             database,
+            clock,
         })
     }
 }
@@ -81,6 +86,7 @@ pub(super) async fn open(
         durability: asked(durability),
         redis_authority: config.redis.authority.clone(),
         database: config.database.clone(),
+        clock: config.clock,
         ..Options::default()
     };
     let opened = WriteBehindEngine::open(&config.redis.url, &config.database_url, options).await;
@@ -127,6 +133,10 @@ impl Health for WriteBehindHealth {
             Condition::Refuses { code, why } => {
                 Readiness::not_ready(code.code()).with("why", &*why)
             }
+        };
+        let readiness = match engine.clock_ahead_s() {
+            None => readiness,
+            Some(ahead_s) => readiness.with("clock_ahead_s", ahead_s),
         };
         let lag = engine.lag();
         readiness

@@ -1,0 +1,94 @@
+//! Redis' clock, which gives the time of every event: compared with this machine's time as the
+//! database's is over `--engine postgres`, and noted in the same row.
+//!
+//! The library reads it, so each call carries the latest time that the node believes; with a later
+//! one nothing is applied and nothing expires.
+
+use std::time::Instant;
+
+use engine_postgres::{Failure, JudgedClock, Lease, ReadClock};
+use ledger::Timestamp;
+use redis::Value;
+
+use crate::error::{Damaged, OpenError, trouble};
+use crate::front::Front;
+use crate::link::{at, bytes};
+use crate::pace::BOUND;
+use crate::positions;
+use crate::repair::decode_newest;
+
+/// What is known of the clock when a node starts, and whether it is believed. The stores agree.
+pub(crate) async fn open(front: &Front) -> Result<JudgedClock, OpenError> {
+    let lease = front.tables.lease(Instant::now() + BOUND).await?;
+    let opened = opened(front, &lease);
+    let opened = tokio::time::timeout(BOUND, opened).await;
+    let clock = opened.map_err(|_| OpenError::Asked(Failure::Late))??;
+    lease.done();
+    Ok(clock)
+}
+
+async fn opened(front: &Front, lease: &Lease) -> Result<JudgedClock, OpenError> {
+    let behind = positions::read(lease).await?.ok_or(Damaged)?;
+    let read = ReadClock {
+        whose: "Redis'",
+        now: now(front).await?,
+        newest: behind.newest.max(newest(front).await?),
+    };
+    let options = &front.options;
+    let clock = JudgedClock::open(lease.client(), read, options.clock, options.uptime).await?;
+    // A start is not refused for it: reads are served, and the first `/readyz` says it.
+    let _ = clock.judge(read.now);
+    clock.mark(lease.client()).await?;
+    Ok(clock)
+}
+
+async fn now(front: &Front) -> Result<Timestamp, OpenError> {
+    let time = redis::cmd("TIME");
+    let asked = front.link.ask(&time, Instant::now() + BOUND).await;
+    let Value::Array(time) = asked.map_err(trouble)? else {
+        return Err(Damaged.into());
+    };
+    let (seconds, micros) = (at(time.first())?, at(time.get(1))?);
+    let nanos = seconds.as_nanos().saturating_mul(1_000_000);
+    Ok(Timestamp::from_nanos(
+        nanos.saturating_add(micros.as_nanos()),
+    ))
+}
+
+/// The time of the newest event in Redis.
+async fn newest(front: &Front) -> Result<Timestamp, OpenError> {
+    let mut get = redis::cmd("GET");
+    get.arg("lastro:meta");
+    let asked = front.link.ask(&get, Instant::now() + BOUND).await;
+    let meta = asked.map_err(trouble)?;
+    let meta = bytes(Some(&meta))?;
+    Ok(meta.map(decode_newest).transpose()?.unwrap_or_default())
+}
+
+impl Front {
+    /// Redis' clock. It is opened before the first call is made.
+    pub(crate) fn clock(&self) -> &JudgedClock {
+        match self.clock.get() {
+            Some(clock) => clock,
+            None => unreachable!("calls are made once the engine is open, with its clock"),
+        }
+    }
+
+    /// The latest time by which a call may be decided that is over at the deadline.
+    pub(crate) fn latest_for(&self, deadline: Instant) -> Timestamp {
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.clock().latest().plus(left).min(ledger::TIME_MAX)
+    }
+
+    /// Notes in the database, once in a while, how the clock was judged.
+    pub(crate) async fn mark_clock(&self) -> Result<(), Failure> {
+        let clock = self.clock();
+        if !clock.is_mark_due() {
+            return Ok(());
+        }
+        let lease = self.tables.lease(Instant::now() + BOUND).await?;
+        clock.mark(lease.client()).await?;
+        lease.done();
+        Ok(())
+    }
+}
