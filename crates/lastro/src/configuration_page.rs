@@ -76,7 +76,7 @@ fn flag(argument: &Arg) -> String {
 /// The help, with the default where clap knows it and the help does not name it.
 fn meaning(argument: &Arg) -> String {
     let help = argument.get_long_help().or_else(|| argument.get_help());
-    let mut meaning = one_line(&help.map(ToString::to_string).unwrap_or_else(String::new));
+    let mut meaning = one_line(&help.map_or_else(String::new, ToString::to_string));
     let defaults = argument.get_default_values();
     if !defaults.is_empty() && !meaning.contains("[default") {
         let defaults: Vec<_> = defaults
