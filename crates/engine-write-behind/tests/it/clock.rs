@@ -126,12 +126,24 @@ fn is_doubted(postgres: &Postgres) -> bool {
     postgres.psql(doubted).unwrap().trim() == "t"
 }
 
+/// Waits until the accounts in the database show all that is persisted.
+async fn shown(postgres: &Postgres) {
+    let is_shown = "SELECT ledger.position = balances.position
+        FROM lastro_behind.ledger, lastro_behind.balances";
+    wait_for("the accounts to be shown", || {
+        postgres.psql(is_shown).unwrap().trim() == "t"
+    })
+    .await;
+}
+
 /// Sets all that is known of the newest time to so many days before: in the database, and in Redis.
 fn age(postgres: &Postgres, redis: &Redis, days: u64) {
     let by = days * DAY_NS;
     postgres
         .psql(&format!(
-            "UPDATE lastro.clock SET believed_at = lastro.now_ns() - {by}, doubted_at = NULL;
+            "SET lastro_behind.writer = 'yes';
+            UPDATE lastro.clock SET believed_at = lastro.now_ns() - {by}, doubted_at = NULL;
+            UPDATE lastro.accounts SET newest_at = newest_at - {by};
             UPDATE lastro_behind.ledger SET newest_at = newest_at - {by}"
         ))
         .unwrap();
@@ -164,6 +176,7 @@ fn a_start_long_after_the_newest_record_waits_for_an_operator() {
         open_accounts(&engine).await;
         assert_eq!(try_one(&engine, 1).await, Ok(()));
         wait_until_persisted(&engine).await;
+        shown(&postgres).await;
         drop(engine);
 
         age(&postgres, &redis, 29);
@@ -210,6 +223,7 @@ fn a_start_believes_as_far_as_the_newest_of_what_is_known() {
         let engine = open().await;
         open_accounts(&engine).await;
         wait_until_persisted(&engine).await;
+        shown(&postgres).await;
         drop(engine);
         for newest in [
             "UPDATE lastro.clock SET believed_at = lastro.now_ns()",
