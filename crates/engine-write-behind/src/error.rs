@@ -104,6 +104,16 @@ impl From<redis::RedisError> for Trouble {
 }
 
 impl Trouble {
+    /// Whether this Redis, still the one that was compared, answered and refused.
+    pub(crate) const fn is_answer(&self) -> bool {
+        match self {
+            Self::ClockJumped(_) | Self::Full(_) | Self::Stuck(_) | Self::Refused(_) => true,
+            Self::Stale | Self::Unpersisted | Self::Lost(_) | Self::Late | Self::Damaged(_) => {
+                false
+            }
+        }
+    }
+
     /// Whether another attempt may succeed.
     pub(crate) const fn is_passing(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::Lost(_))

@@ -83,8 +83,11 @@ pub(crate) async fn run(front: Weak<Front>) {
                 Err(trouble) => Condition::of(trouble),
             });
             if compared.elapsed() >= COMPARED_EVERY {
-                // Also while Redis refuses or is silent: this node goes on with it as soon as it can.
-                if let Err(error) = say_so(&front, &era).await {
+                // Also while Redis refuses: it lives, and this node goes on with it as soon as it can. Not
+                // while it is silent: it may be dead, and other nodes must be able to follow its successor.
+                if looked.as_ref().err().is_none_or(Trouble::is_answer)
+                    && let Err(error) = say_so(&front, &era).await
+                {
                     tracing::debug!(error = %ErrorChain(&error), "other nodes do not learn of this one");
                 }
                 if matches!(looked, Ok(()) | Err(Trouble::ClockJumped(_)))

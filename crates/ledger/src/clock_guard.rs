@@ -14,6 +14,9 @@ use crate::time::Timestamp;
 pub const TIME_MAX: Timestamp = Timestamp::from_nanos(u64::MAX - TIMEOUT_MAX_NS - 1);
 const TIMEOUT_MAX_NS: u64 = u32::MAX as u64 * 1_000_000_000;
 
+/// How long after a reading that was believed the next ones need no comparison.
+const NEAR: Duration = Duration::from_millis(100);
+
 /// How much a clock is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockBounds {
@@ -68,6 +71,18 @@ impl ClockGuard {
         }
     }
 
+    /// Whether [`judge`](Self::judge) would believe this reading whatever time has passed since the
+    /// machine's start: it is at most [`NEAR`] later than one that was believed. So a reading of the
+    /// other clock can be saved for most.
+    #[must_use]
+    pub fn is_near(&self, now: Timestamp) -> bool {
+        let near = NEAR.min(self.bounds.jump_max);
+        now <= TIME_MAX
+            && self
+                .believed
+                .is_some_and(|(at, _)| at <= now && now <= later(at, near))
+    }
+
     /// Judges a reading, beside the time since the machine's start; without that time only whether
     /// there is room is judged.
     ///
@@ -104,8 +119,8 @@ impl ClockGuard {
         Ok(now)
     }
 
-    /// The latest reading that is believed now, by the time since the machine's start: for whoever
-    /// reads the clock elsewhere and has to be told beforehand. 0 where none is.
+    /// The latest reading that is believed now, by the time since the machine's start. A store that
+    /// reads its own clock is given it beforehand. 0 if no reading is believed.
     #[must_use]
     pub fn latest(&self, uptime: Option<Duration>) -> Timestamp {
         if self.last > TIME_MAX {
@@ -255,6 +270,34 @@ mod tests {
         check(&mut guard, 2 * HOUR, 0, false);
         check(&mut guard, 5 * HOUR, 3 * HOUR, false);
         check(&mut guard, 3 * HOUR + 60, 3 * HOUR + 60, true);
+    }
+
+    #[test]
+    fn what_is_near_is_what_any_comparison_would_believe() {
+        let near = at(5).plus(NEAR);
+        let mut guard = guard();
+        assert!(!guard.is_near(at(5)), "nothing was believed yet");
+        check(&mut guard, 5, 0, true);
+        for (reading, is_near) in [
+            (at(4), false),
+            (at(5), true),
+            (near, true),
+            (near.next(), false),
+            (TIME_MAX.next(), false),
+        ] {
+            assert_eq!(guard.is_near(reading), is_near, "{reading:?}");
+            for uptime in [0, 1, 10 * HOUR] {
+                let uptime = Some(Duration::from_secs(1_000 + uptime));
+                assert!(!is_near || guard.clone().judge(reading, uptime).is_ok());
+            }
+        }
+        let strict = ClockBounds {
+            jump_max: Duration::ZERO,
+            ..ClockBounds::default()
+        };
+        let mut strict = ClockGuard::after(at(0), strict);
+        check(&mut strict, 5, 0, true);
+        assert!(strict.is_near(at(5)) && !strict.is_near(at(5).next()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! be set here, so it is the machine's time that stays behind, and the newest time that is known.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine_write_behind::{Condition, Options, WriteBehindEngine};
 use ledger::{ClockBounds, Command, Engine, Outcome, TransferId, Unavailable};
@@ -70,9 +70,7 @@ fn a_jump_under_a_running_node_ends_no_hold_and_writes_nothing() {
         let short = hold(&engine, 2, 1).await;
         assert!(short.result.is_ok(), "{short:?}");
         wait_for("the hold to expire", || engine.lag().entries == 0).await;
-        while pending(&engine).await > 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        wait_until_none_pends(&engine).await;
         let long = hold(&engine, 3, 5).await;
         assert!(long.result.is_ok(), "{long:?}");
         assert_eq!(engine.clock_ahead_s(), None);
@@ -114,11 +112,17 @@ fn a_jump_under_a_running_node_ends_no_hold_and_writes_nothing() {
         wait_for("writes to be taken", || engine.is_answering()).await;
         assert_eq!(engine.clock_ahead_s(), None);
         assert_eq!(try_one(&engine, 4).await, Ok(()));
-        while pending(&engine).await > 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        wait_until_none_pends(&engine).await;
         wait_until_persisted(&engine).await;
     });
+}
+
+async fn wait_until_none_pends(engine: &WriteBehindEngine) {
+    let bound = in_seconds(60);
+    while pending(engine).await > 0 {
+        assert!(Instant::now() < bound, "a hold that is due does not expire");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 fn is_doubted(postgres: &Postgres) -> bool {
