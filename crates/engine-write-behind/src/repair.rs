@@ -59,7 +59,7 @@ pub(crate) async fn repair(front: &Front) -> Result<Agreed, OpenError> {
         lease: &lease,
     };
     let agreed = compare(&stores, newest.as_ref()).await?;
-    // Before the lock goes: whoever takes it next, with another Redis, finds this node.
+    // Before the lock goes: a node that takes it next, with another Redis, finds this one.
     nodes::beat(&lease, front.node_id, &front.place(), &agreed.epoch).await?;
     // The lock goes with the connection.
     drop(lease);

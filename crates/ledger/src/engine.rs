@@ -227,6 +227,44 @@ impl fmt::Display for Unavailable {
 
 impl std::error::Error for Unavailable {}
 
+/// Implements the reads of an [`Engine`](crate::Engine) but [`payments_summary`](crate::Engine::payments_summary)
+/// by those of the engine in this field: for engines that change what is written, or a single read.
+#[macro_export]
+macro_rules! forward_reads {
+    ($inner:ident) => {
+        $crate::forward_reads!(@each $inner
+            account(id: $crate::AccountId) -> ::std::option::Option<$crate::Account>;
+            statement(query: $crate::StatementQuery) -> ::std::option::Option<$crate::Statement>;
+            transfer(id: $crate::TransferId) -> ::std::option::Option<$crate::UsedTransfer>;
+            pending_end(id: $crate::TransferId) -> ::std::option::Option<$crate::PendingEnd>;
+            payment(id: $crate::PaymentId) -> ::std::option::Option<$crate::UsedPayment>;
+            resolutions(id: $crate::PaymentId) -> ::std::vec::Vec<$crate::Resolution>;
+            payments_due(query: $crate::DueQuery) -> ::std::vec::Vec<$crate::Payment>;
+            newest_payment_accepted_at() -> $crate::Timestamp;
+        );
+
+        fn balance_at(
+            &self,
+            id: $crate::AccountId,
+            at: $crate::Timestamp,
+            deadline: ::std::time::Instant,
+        ) -> $crate::Answer<'_, ::std::option::Option<$crate::BalanceAt>> {
+            self.$inner.balance_at(id, at, deadline)
+        }
+    };
+    (@each $inner:ident $($read:ident($($name:ident: $kind:ty)?) -> $answer:ty;)+) => {
+        $(
+            fn $read(
+                &self,
+                $($name: $kind,)?
+                deadline: ::std::time::Instant,
+            ) -> $crate::Answer<'_, $answer> {
+                self.$inner.$read($($name,)? deadline)
+            }
+        )+
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Command, DueQuery, Engine, Millis, Outcome,
-    Payment, PaymentId, PendingEnd, ProcessorSummary, Record, Resolution, ResolvePayment,
-    Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Answer, Batch, Command, Engine, Millis, Outcome, Payment, ProcessorSummary, Record,
+    ResolvePayment, Unavailable,
 };
 
 /// An engine of this process whose purges and resolutions are logged and counted. An engine that hands
@@ -51,38 +50,7 @@ impl Engine for Reporting {
         })
     }
 
-    fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>> {
-        self.engine.account(id, deadline)
-    }
-
-    fn statement(&self, query: StatementQuery, deadline: Instant) -> Answer<'_, Option<Statement>> {
-        self.engine.statement(query, deadline)
-    }
-
-    fn balance_at(
-        &self,
-        id: AccountId,
-        at: Timestamp,
-        deadline: Instant,
-    ) -> Answer<'_, Option<BalanceAt>> {
-        self.engine.balance_at(id, at, deadline)
-    }
-
-    fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
-        self.engine.transfer(id, deadline)
-    }
-
-    fn pending_end(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<PendingEnd>> {
-        self.engine.pending_end(id, deadline)
-    }
-
-    fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {
-        self.engine.payment(id, deadline)
-    }
-
-    fn resolutions(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Vec<Resolution>> {
-        self.engine.resolutions(id, deadline)
-    }
+    ledger::forward_reads!(engine);
 
     fn payments_summary(
         &self,
@@ -91,14 +59,6 @@ impl Engine for Reporting {
         deadline: Instant,
     ) -> Answer<'_, Vec<ProcessorSummary>> {
         self.engine.payments_summary(from, to, deadline)
-    }
-
-    fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>> {
-        self.engine.payments_due(query, deadline)
-    }
-
-    fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp> {
-        self.engine.newest_payment_accepted_at(deadline)
     }
 }
 

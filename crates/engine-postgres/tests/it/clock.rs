@@ -190,3 +190,27 @@ fn a_start_long_after_the_newest_record_waits_for_an_operator() {
         assert_eq!(newest, account.timestamp);
     });
 }
+
+/// Nodes of an earlier version, or of another engine, note nothing of the clock: their newest record counts.
+#[test]
+fn a_start_long_after_the_newest_note_believes_as_far_as_the_records() {
+    let postgres = Postgres::start().unwrap();
+    let url = postgres.create_database("clock").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let engine = open(&url).await;
+        submit(&engine, open_account("a")).await.unwrap();
+        drop(engine);
+        let days_ago = |table: &str, column: &str| {
+            let aged = format!(
+                "UPDATE lastro.{table} SET {column} = {column} - 40::bigint * 86400000000000"
+            );
+            postgres.psql_in("clock", &aged).unwrap();
+        };
+        let noted = "UPDATE lastro.clock SET believed_at = lastro.now_ns(), doubted_at = NULL";
+        postgres.psql_in("clock", noted).unwrap();
+        days_ago("clock", "believed_at");
+        let started = started(&url, ClockBounds::default()).await;
+        assert_eq!(started.clock_ahead_s(), None);
+    });
+}

@@ -113,6 +113,30 @@ fn the_database_keeps_the_newest_epochs_and_forgets_the_others() {
     });
 }
 
+/// Comparisons that take an epoch and fail, for days, do not make the database forget the one that Redis
+/// carries.
+#[test]
+fn comparisons_that_fail_make_no_epoch_forgotten_that_was_confirmed() {
+    run(async {
+        let (postgres, redis) = (Postgres::start().unwrap(), redis());
+        let engine = node(redis.port(), &postgres.url()).await;
+        open_accounts(&engine).await;
+        let kept = write(&engine, 0..5).await;
+        wait_until_persisted(&engine).await;
+        drop(engine);
+        ask(
+            &postgres,
+            "INSERT INTO lastro_behind.epochs
+            SELECT (SELECT max(number) FROM lastro_behind.epochs) + n, 'failed' || n, NULL
+            FROM generate_series(1, 10050) n",
+        );
+        redis.command(&["FUNCTION", "FLUSH"]).unwrap();
+        let (engine, opened) = open_with(&redis.url(), &postgres.url(), Options::default()).await;
+        assert_eq!(opened.origin, Origin::Kept);
+        check_kept(&engine, &kept).await;
+    });
+}
+
 #[test]
 fn an_epoch_whose_wait_for_the_standby_ended_early_is_not_trusted() {
     let (postgres, redis) = (Postgres::start().unwrap(), redis());

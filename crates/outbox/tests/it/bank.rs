@@ -6,10 +6,8 @@ use std::time::{Duration, Instant};
 use journal::Storage;
 use ledger::reference::ReferenceEngine;
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Command, Currency, DueQuery, Engine, Event,
-    Millis, MoveMoney, OpenAccount, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary,
-    Resolution, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedId, UsedPayment,
-    UsedTransfer,
+    AccountId, Answer, Batch, Command, Currency, Engine, Event, Millis, MoveMoney, OpenAccount,
+    Outcome, ProcessorSummary, TransferId, Unavailable, UsedId,
 };
 use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations, Options, Outbox};
 use parking_lot::Mutex;
@@ -133,38 +131,7 @@ impl Engine for Ledger {
         }
     }
 
-    fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>> {
-        self.behind.account(id, deadline)
-    }
-
-    fn statement(&self, query: StatementQuery, deadline: Instant) -> Answer<'_, Option<Statement>> {
-        self.behind.statement(query, deadline)
-    }
-
-    fn balance_at(
-        &self,
-        id: AccountId,
-        at: Timestamp,
-        deadline: Instant,
-    ) -> Answer<'_, Option<BalanceAt>> {
-        self.behind.balance_at(id, at, deadline)
-    }
-
-    fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
-        self.behind.transfer(id, deadline)
-    }
-
-    fn pending_end(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<PendingEnd>> {
-        self.behind.pending_end(id, deadline)
-    }
-
-    fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {
-        self.behind.payment(id, deadline)
-    }
-
-    fn resolutions(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Vec<Resolution>> {
-        self.behind.resolutions(id, deadline)
-    }
+    ledger::forward_reads!(behind);
 
     fn payments_summary(
         &self,
@@ -173,14 +140,6 @@ impl Engine for Ledger {
         deadline: Instant,
     ) -> Answer<'_, Vec<ProcessorSummary>> {
         self.behind.payments_summary(from, to, deadline)
-    }
-
-    fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>> {
-        self.behind.payments_due(query, deadline)
-    }
-
-    fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp> {
-        self.behind.newest_payment_accepted_at(deadline)
     }
 }
 

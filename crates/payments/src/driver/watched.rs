@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Command, DueQuery, Engine, Millis, Outcome,
-    Payment, PaymentId, PaymentState, PendingEnd, ProcessorSummary, Record, Resolution, Statement,
-    StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Answer, Batch, Command, Engine, Millis, Outcome, PaymentState, ProcessorSummary, Record,
+    Unavailable,
 };
 
 use super::Mailbox;
@@ -16,56 +15,6 @@ use super::Mailbox;
 pub(super) const SEND_LEASE: Duration = Duration::from_secs(15);
 /// How long a summary waits for settlements that are being committed.
 const SUMMARY_WAIT: Duration = Duration::from_millis(20);
-
-/// Implements the reads that are handed through.
-macro_rules! reads_through {
-    () => {
-        fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>> {
-            self.engine.account(id, deadline)
-        }
-
-        fn statement(
-            &self,
-            query: StatementQuery,
-            deadline: Instant,
-        ) -> Answer<'_, Option<Statement>> {
-            self.engine.statement(query, deadline)
-        }
-
-        fn balance_at(
-            &self,
-            id: AccountId,
-            at: Timestamp,
-            deadline: Instant,
-        ) -> Answer<'_, Option<BalanceAt>> {
-            self.engine.balance_at(id, at, deadline)
-        }
-
-        fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
-            self.engine.transfer(id, deadline)
-        }
-
-        fn pending_end(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<PendingEnd>> {
-            self.engine.pending_end(id, deadline)
-        }
-
-        fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {
-            self.engine.payment(id, deadline)
-        }
-
-        fn resolutions(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Vec<Resolution>> {
-            self.engine.resolutions(id, deadline)
-        }
-
-        fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>> {
-            self.engine.payments_due(query, deadline)
-        }
-
-        fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp> {
-            self.engine.newest_payment_accepted_at(deadline)
-        }
-    };
-}
 
 /// An engine whose payments are dispatched: the dispatcher hears of what was accepted, whoever
 /// asked for it.
@@ -141,7 +90,7 @@ impl Engine for WithPayments {
         })
     }
 
-    reads_through!();
+    ledger::forward_reads!(engine);
 }
 
 /// An engine without processors: it accepts no payment.
@@ -181,5 +130,5 @@ impl Engine for WithoutPayments {
         self.engine.payments_summary(from, to, deadline)
     }
 
-    reads_through!();
+    ledger::forward_reads!(engine);
 }

@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 
-/// An answer that is none: the connection is closed instead.
+/// No answer: the connection is closed instead.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cut;
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use ledger::reference::ReferenceEngine;
 use ledger::{
-    AcceptPayment, Currency, Note, PaymentExpected, PaymentStateName, ProcessorName, ResolutionKind,
+    AcceptPayment, Currency, Note, PaymentExpected, PaymentId, PaymentStateName, ProcessorName,
+    ResolutionKind,
 };
 use parking_lot::Mutex;
 use testkit::ManualClock;

@@ -89,7 +89,7 @@ fn not_yet_waits_for_as_long_as_it_says_and_holds_up_nobody() {
 }
 
 #[test]
-fn whoever_waits_for_a_processor_gets_it_once_it_is_back() {
+fn a_payment_that_waits_for_a_processor_gets_it_once_it_is_back() {
     let mut desk = Desk::new();
     let failing = Answer::NotRecorded(NotRecorded::Failing);
     desk.accept(1);
@@ -110,7 +110,7 @@ fn whoever_waits_for_a_processor_gets_it_once_it_is_back() {
     let records_count = desk.records_count;
     desk.tick(1_000);
     assert_eq!(desk.records_count, records_count);
-    // Another finds out that one is back: whoever waits for that gets it at once.
+    // Another payment shows that one is back: those that wait for it get it at once.
     desk.accept(2);
     let [(2, processor)] = desk.places()[..] else {
         panic!("{:?}", desk.places());
