@@ -72,7 +72,7 @@ impl ClockGuard {
     }
 
     /// Whether [`judge`](Self::judge) would believe this reading whatever time has passed since the
-    /// machine's start: it is at most [`NEAR`] later than one that was believed. So a reading of the
+    /// machine's start: it is at most 100 ms later than one that was believed. So a reading of the
     /// other clock can be saved for most.
     #[must_use]
     pub fn is_near(&self, now: Timestamp) -> bool {
