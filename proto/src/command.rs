@@ -73,7 +73,12 @@ fn to_message(command: &Command) -> Kind {
             expected_entry_count: *expected_entry_count,
         }),
         Command::AcceptPayment(accept) => Kind::AcceptPayment(accept.into()),
-        payment => payment_to_message(payment),
+        payment @ (Command::SendPayment { .. }
+        | Command::SettlePayment { .. }
+        | Command::ReleasePayment { .. }
+        | Command::RefusePayment { .. }
+        | Command::PurgePayments { .. }
+        | Command::ResolvePayment(_)) => payment_to_message(payment),
     }
 }
 
@@ -164,7 +169,13 @@ fn from_message(command: Kind) -> Result<Command, Invalid> {
             account_id: account_id(&close.account_id)?,
             expected_entry_count: close.expected_entry_count,
         },
-        payment => payment_from_message(payment)?,
+        payment @ (Kind::AcceptPayment(_)
+        | Kind::SendPayment(_)
+        | Kind::SettlePayment(_)
+        | Kind::ReleasePayment(_)
+        | Kind::RefusePayment(_)
+        | Kind::PurgePayments(_)
+        | Kind::ResolvePayment(_)) => payment_from_message(payment)?,
     })
 }
 

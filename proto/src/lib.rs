@@ -5,6 +5,7 @@
 //! cannot is [`Invalid`]. [`submit`] writes and reads the messages of the write entrance.
 //!
 //! **Architecture Invariant:** no I/O and no rules: bytes and types only.
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 mod account;
 mod batch;

@@ -13,7 +13,10 @@ impl From<&Outcome> for v1::Outcome {
                 TransferKind::Transfer | TransferKind::Pend { .. } => {
                     Kind::Moved(transfer::moved(transfer))
                 }
-                _ => Kind::Transfer(transfer.into()),
+                TransferKind::Post { .. }
+                | TransferKind::Void { .. }
+                | TransferKind::Expire
+                | TransferKind::Settle { .. } => Kind::Transfer(transfer.into()),
             },
             Ok(Record::Account { id, account }) => Kind::Account(account::to_message(id, account)),
             Ok(Record::Payment(payment)) => Kind::Payment(payment.into()),
@@ -63,7 +66,19 @@ pub(crate) fn completed(command: Command, moved: v1::Moved) -> Result<Transfer, 
             transfer,
             timeout_s,
         } => (TransferKind::Pend { timeout_s }, transfer),
-        _ => return Err(Invalid::Shape),
+        Command::OpenAccount(_)
+        | Command::ChangeLimit { .. }
+        | Command::CloseAccount { .. }
+        | Command::Post { .. }
+        | Command::Void { .. }
+        | Command::Expire { .. }
+        | Command::AcceptPayment(_)
+        | Command::SendPayment { .. }
+        | Command::SettlePayment { .. }
+        | Command::ReleasePayment { .. }
+        | Command::RefusePayment { .. }
+        | Command::PurgePayments { .. }
+        | Command::ResolvePayment(_) => return Err(Invalid::Shape),
     };
     let MoveMoney {
         id,

@@ -228,9 +228,12 @@ const fn moved(outcome: &Outcome) -> Option<&Transfer> {
     match &outcome.result {
         Ok(Record::Transfer(transfer)) => match transfer.kind {
             TransferKind::Transfer | TransferKind::Pend { .. } => Some(transfer),
-            _ => None,
+            TransferKind::Post { .. }
+            | TransferKind::Void { .. }
+            | TransferKind::Expire
+            | TransferKind::Settle { .. } => None,
         },
-        _ => None,
+        Ok(Record::Account { .. } | Record::Payment(_) | Record::Purge { .. }) | Err(_) => None,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::ids::Ids;
 use crate::summary::Summary;
 
 /// Every so many entries of an account the place of one is kept, so that any entry is found in
-/// as many reads at the most.
+/// at most as many reads.
 pub(crate) const CHECKPOINT_ENTRIES: u64 = 1_024;
 
 /// The state that reads are answered from.

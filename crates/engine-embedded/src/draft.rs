@@ -145,7 +145,9 @@ impl Draft {
 
     /// Remembers what the event says beyond its accounts' totals.
     pub(crate) fn remember(&mut self, books: &Books, event: &Event) {
-        let Some(address) = self.address else { return };
+        let address = self
+            .address
+            .unwrap_or_else(|| unreachable!("an event is taken in with the address of its record"));
         if let Some(transfer) = event.transfer() {
             self.remember_transfer(transfer, address);
         }
@@ -170,7 +172,13 @@ impl Draft {
             Event::Batch(batch) => {
                 self.open.batches.insert(batch.id, address);
             }
-            _ => {}
+            Event::AccountOpened { .. }
+            | Event::LimitChanged { .. }
+            | Event::AccountClosed { .. }
+            | Event::Transfer(_)
+            | Event::PaymentSent(_)
+            | Event::PaymentReleased(_)
+            | Event::PaymentRefused(_) => {}
         }
     }
 

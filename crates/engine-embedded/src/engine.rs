@@ -7,20 +7,19 @@ use std::time::Instant;
 
 use journal::{FileStorage, Reader, Storage};
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Clock, ClockBounds, ClockGuard, DueQuery, Engine,
-    Millis, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement,
-    StatementQuery, Ticker, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, Answer, BalanceAt, Batch, Clock, ClockBounds, DueQuery, Engine, Millis,
+    Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement,
+    StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use stdx::StopOnPanic;
 
 use crate::history::History;
-use crate::metrics::Metrics;
 use crate::open::{OpenError, Recovered, Recovery, recover};
 use crate::queue::{Queue, queue};
 use crate::read::NotRead;
 use crate::shared::{Shared, Status};
 use crate::syncer::Syncer;
-use crate::writer::{Expiring, Writer, part_bytes};
+use crate::writer::{Beginning, Writer};
 
 /// How the engine is opened.
 #[derive(Debug, Clone)]
@@ -31,12 +30,15 @@ pub struct Options {
     pub queue_bytes_max: usize,
     /// How much the clock is trusted.
     pub clock: ClockBounds,
+    /// Whether a thread writes a frame while the next one is gathered. Without it a frame is
+    /// written when something has to wait for it: at the same moment in every run, for simulations.
+    pub overlaps: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let journal = journal::Options {
-            // An atomic batch is one frame: 8,190 records of 2 KiB at the most, and 4 MiB of texts
+            // An atomic batch is one frame: at most 8,190 records of 2 KiB, and 4 MiB of texts
             // where they are resolutions.
             frame_bytes_max: 22 << 20,
             ..journal::Options::default()
@@ -45,6 +47,7 @@ impl Default for Options {
             journal,
             queue_bytes_max: 64 << 20,
             clock: ClockBounds::default(),
+            overlaps: true,
         }
     }
 }
@@ -70,8 +73,7 @@ impl<S: Storage> EmbeddedEngine<S> {
         options: Options,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Recovery), OpenError> {
-        let part_bytes = part_bytes(options.journal.frame_bytes_max);
-        let overlaps = storage.prepares_in_background();
+        let frame_bytes_max = options.journal.frame_bytes_max;
         let Recovered {
             journal,
             books,
@@ -82,26 +84,22 @@ impl<S: Storage> EmbeddedEngine<S> {
         let shared = Arc::new(Shared::new(books, journal.reader()));
         let history = History::start().map_err(OpenError::Thread)?;
         let (queue, waiting) = queue(options.queue_bytes_max);
-        let syncer = if overlaps {
+        let syncer = if options.overlaps {
             Syncer::thread().map_err(OpenError::Thread)?
         } else {
             Syncer::late()
         };
-        let writer = Writer {
+        let writer = Writer::new(Beginning {
             journal,
-            shared: Arc::clone(&shared),
-            clock,
-            clock_guard: ClockGuard::after(last, options.clock),
-            ticker: Ticker::after(last),
             draft,
-            waiting,
-            metrics: Metrics::new(),
-            answers: Vec::new(),
-            expiring: Expiring::default(),
             syncer,
-            in_flight: Vec::new(),
-            part_bytes,
-        };
+            shared: Arc::clone(&shared),
+            waiting,
+            clock,
+            clock_bounds: options.clock,
+            newest: last,
+            frame_bytes_max,
+        });
         let writer = std::thread::Builder::new()
             .name("lastro-writer".to_owned())
             .spawn(move || {

@@ -1,4 +1,5 @@
 //! From an id's newest record to how the id was used. The same for the writer and for readers.
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 use journal::{Address, ReadError, Reader, Storage};
 use ledger::{
@@ -92,17 +93,25 @@ pub(crate) fn transfer(
         Event::Transfer(transfer) => match transfer.ends() {
             Some((pending_id, end)) if pending_id == id => {
                 let origin = Address::from_u64(links.origin).ok_or_else(mismatch)?;
-                match records.recorded(origin)?.event {
-                    Event::Transfer(pending) if pending.id == id => {
-                        Ok(UsedTransfer::Created(pending, Some(end)))
-                    }
-                    _ => Err(mismatch()),
+                if let Event::Transfer(pending) = records.recorded(origin)?.event
+                    && pending.id == id
+                {
+                    Ok(UsedTransfer::Created(pending, Some(end)))
+                } else {
+                    Err(mismatch())
                 }
             }
             _ if transfer.id == id => Ok(created(transfer)),
             _ => Err(mismatch()),
         },
-        _ => Err(mismatch()),
+        Event::AccountOpened { .. }
+        | Event::LimitChanged { .. }
+        | Event::AccountClosed { .. }
+        | Event::PaymentSent(_)
+        | Event::PaymentReleased(_)
+        | Event::PaymentRefused(_)
+        | Event::PaymentsPurged { .. }
+        | Event::Batch(_) => Err(mismatch()),
     }
 }
 
@@ -155,11 +164,13 @@ pub(crate) fn resolutions(
     {
         let Recorded { links, event } = records.recorded(address)?;
         let is_own = event.payment().is_some_and(|payment| payment.id == id);
-        match event {
-            Event::PaymentResolved(resolved) if is_own => resolutions.push(resolved.resolution),
-            // Whatever happened to it last, its acceptance's refusal too.
-            _ if address == newest => {}
-            _ => return Err(LookupError::Mismatch(address.to_u64())),
+        if let Event::PaymentResolved(resolved) = event
+            && is_own
+        {
+            resolutions.push(resolved.resolution);
+        } else if address != newest {
+            // The newest may be whatever happened to it last, its acceptance's refusal too.
+            return Err(LookupError::Mismatch(address.to_u64()));
         }
         next = Address::from_u64(links.origin);
     }
@@ -179,9 +190,10 @@ fn after_purges(payment: Payment, purges: &[Timestamp]) -> Payment {
 
 /// What the members of an atomic batch were: one read, however many there were.
 pub(crate) fn batch_digest(records: &impl Records, newest: Address) -> Result<Digest, LookupError> {
-    match records.recorded(newest)?.event {
-        Event::Batch(batch) => Ok(batch.digest),
-        _ => Err(LookupError::Mismatch(newest.to_u64())),
+    if let Event::Batch(batch) = records.recorded(newest)?.event {
+        Ok(batch.digest)
+    } else {
+        Err(LookupError::Mismatch(newest.to_u64()))
     }
 }
 

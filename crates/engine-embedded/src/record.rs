@@ -1,6 +1,7 @@
 //! A journal record: an event, and where its accounts' previous entries are.
 //!
 //! The bytes are described in `docs/ledger-records.md`.
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 use journal::Address;
 use ledger::{Command, Event};
@@ -28,7 +29,18 @@ pub(crate) fn record_bytes_max(command: &Command) -> usize {
         Command::Transfer(_) | Command::Pend { .. } => command.size_bytes() + 320,
         // As much as its settlement would, and the resolution.
         Command::ResolvePayment(resolve) => RECORD_BYTES_MAX + resolve.texts_bytes() + 96,
-        _ => RECORD_BYTES_MAX,
+        Command::OpenAccount(_)
+        | Command::ChangeLimit { .. }
+        | Command::CloseAccount { .. }
+        | Command::Post { .. }
+        | Command::Void { .. }
+        | Command::Expire { .. }
+        | Command::AcceptPayment(_)
+        | Command::SendPayment { .. }
+        | Command::SettlePayment { .. }
+        | Command::ReleasePayment { .. }
+        | Command::RefusePayment { .. }
+        | Command::PurgePayments { .. } => RECORD_BYTES_MAX,
     }
 }
 
@@ -52,7 +64,7 @@ pub enum RecordError {
     #[error("a record of version {0}, which this version of Lastro does not know")]
     UnknownVersion(u8),
     /// The bytes hold no event.
-    #[error("a record whose bytes are no event")]
+    #[error("a record whose bytes are not an event")]
     Malformed,
 }
 

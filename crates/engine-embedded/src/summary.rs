@@ -1,7 +1,7 @@
 //! Counts and exact sums of settled payments by the time they were requested.
 //!
 //! Sums are kept per millisecond, second, minute, hour and day, so that any range is a few
-//! thousand look-ups at the most, whatever the number of payments inside.
+//! thousand look-ups at most, whatever the number of payments inside.
 
 use std::collections::BTreeMap;
 

@@ -49,7 +49,7 @@ impl<S: Storage> Syncer<S> {
         })
     }
 
-    /// Whoever waits for the frame writes it: later than a thread ever would, and at the same
+    /// The one that waits for the frame writes it: later than a thread ever would, and at the same
     /// moment in every run.
     pub(crate) fn late() -> Self {
         Self {

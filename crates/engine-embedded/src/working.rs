@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 use std::hint::black_box;
+use std::vec;
 
 use journal::{Address, Journal, Reader, Storage};
 use ledger::{
-    Account, AccountId, BatchId, Command, Digest, Event, Payment, PaymentId, State, StateMut,
-    Timestamp, TransferId, UsedBatch, UsedPayment, UsedTransfer, evolve,
+    Account, AccountId, BatchDecided, BatchId, Command, Digest, Event, Outcome, Payment, PaymentId,
+    RecordingState, State, StateMut, Timestamp, TransferId, UsedBatch, UsedPayment, UsedTransfer,
+    evolve,
 };
 
 use crate::accounts::Slot;
@@ -21,6 +23,8 @@ pub(crate) struct Working<'a, S: Storage> {
     pub(crate) draft: &'a mut Draft,
     pub(crate) journal: &'a mut Journal<S>,
     pub(crate) reader: &'a Reader<S>,
+    /// The slots of the accounts of the commands that are decided next.
+    warmed: vec::IntoIter<[Slot; 2]>,
     /// A look-up that failed: what was decided upon it does not count.
     failure: RefCell<Option<LookupError>>,
 }
@@ -37,40 +41,14 @@ impl<'a, S: Storage> Working<'a, S> {
             draft,
             journal,
             reader,
+            warmed: Vec::new().into_iter(),
             failure: RefCell::new(None),
         }
     }
 
-    /// Looks up what the commands will be decided upon, one right after the other. Indexes are far
-    /// larger than the processor's caches: these look-ups wait for memory together, those of the
-    /// decisions would wait one by one.
-    ///
-    /// Answers with the slots of each command's accounts, to be handed to
-    /// [`Draft::expect`](crate::draft::Draft::expect).
-    pub(crate) fn warm(&self, commands: &[Command]) -> Vec<[Slot; 2]> {
-        let slot = |id| self.books.accounts.slot(id).unwrap_or(Slot::MAX);
-        let warmed = commands.iter().map(|command| match command {
-            Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
-                black_box(self.books.ids.transfers.get(transfer.id));
-                [
-                    slot(&transfer.debit_account_id),
-                    slot(&transfer.credit_account_id),
-                ]
-            }
-            _ => [Slot::MAX; 2],
-        });
-        warmed.collect()
-    }
-
-    /// The look-up that failed since this was asked last.
-    pub(crate) fn take_failure(&mut self) -> Option<LookupError> {
-        self.failure.get_mut().take()
-    }
-
-    /// Brings the draft to what the event says and adds its record to the open frame. `origin` is
-    /// the first member's record for an applied atomic batch.
-    pub(crate) fn record(&mut self, event: &Event, origin: Option<Address>) -> Address {
-        let origin = origin.or_else(|| self.origin(event));
+    /// Brings the draft to what the event says and adds its record to the open frame, with a link
+    /// to `origin`.
+    fn push(&mut self, event: &Event, origin: Option<Address>) -> Address {
         let address = self.journal.next_address();
         let (books, draft) = (self.books, &mut *self.draft);
         let entered = Drafting { books, draft }.take_in(event, address);
@@ -169,6 +147,49 @@ impl<S: Storage> State for Working<'_, S> {
 
     fn newest_payment_accepted_at(&self) -> Timestamp {
         self.draft.payment_accepted_at(self.books)
+    }
+}
+
+impl<S: Storage> RecordingState for Working<'_, S> {
+    type LookupError = LookupError;
+    type Place = Address;
+
+    fn take_lookup_error(&mut self) -> Option<LookupError> {
+        self.failure.get_mut().take()
+    }
+
+    /// Looks up what the commands will be decided upon, one right after the other. Indexes are far
+    /// larger than the processor's caches: these look-ups wait for memory together, those of the
+    /// decisions would wait one by one.
+    fn look_ahead(&mut self, commands: &[Command]) {
+        let slot = |id| self.books.accounts.slot(id).unwrap_or(Slot::MAX);
+        let warmed = commands.iter().map(|command| match command {
+            Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
+                black_box(self.books.ids.transfers.get(transfer.id));
+                [
+                    slot(&transfer.debit_account_id),
+                    slot(&transfer.credit_account_id),
+                ]
+            }
+            _ => [Slot::MAX; 2],
+        });
+        self.warmed = warmed.collect::<Vec<_>>().into_iter();
+    }
+
+    fn begin_command(&mut self) {
+        if let Some(slots) = self.warmed.next() {
+            self.draft.expect(slots);
+        }
+    }
+
+    fn record(&mut self, event: &Event) -> Address {
+        let origin = self.origin(event);
+        self.push(event, origin)
+    }
+
+    /// The record of a batch leads to that of its first member.
+    fn record_batch(&mut self, batch: BatchDecided, first_member: Option<Address>, _: &[Outcome]) {
+        self.push(&Event::Batch(batch), first_member);
     }
 }
 

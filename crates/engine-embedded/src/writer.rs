@@ -12,32 +12,30 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, TryRecvError};
-use journal::{Address, Journal, Storage};
+use journal::{Journal, Storage};
 use ledger::{
-    AtomicDecision, Batch, BatchId, Clock, ClockGuard, Command, Decision, DueWalk, Event, Outcome,
-    Ticker, Timestamp, TransferId, Unavailable, decide, decide_atomic,
+    Batch, Clock, ClockBounds, ClockGuard, Command, DueWalk, Outcome, Ticker, Timestamp,
+    TransferId, Unavailable, apply, expire,
 };
-use tokio::sync::oneshot;
+use stdx::invariant;
 
 use crate::draft::Draft;
-use crate::lookup::LookupError;
 use crate::metrics::Metrics;
 use crate::queue::{Answer, Request, Waiting};
 use crate::record::{RECORD_BYTES_MAX, record_bytes_max};
 use crate::shared::{Shared, Status};
 use crate::syncer::{Happened, Syncer};
 use crate::working::Working;
+use pipeline::Pipeline;
 
 mod flush;
+mod pipeline;
 #[cfg(test)]
 mod tests;
 
 /// A frame is closed once it has this many bytes: what waits is answered in a few milliseconds
 /// even when much more has arrived.
 const ROUND_BYTES: usize = 1 << 20;
-/// A frame that could be on its way to the disk goes once it has this part of a round, though more
-/// waits: its sync takes about as long as the next so many bytes take to be decided.
-const ROUND_PARTS: usize = 16;
 /// A round takes no more than this of requests, so that those which leave no record are answered
 /// soon too.
 const ROUND_REQUEST_BYTES: usize = 4 * ROUND_BYTES;
@@ -58,39 +56,33 @@ const SHORTAGE_RETRY_S: u32 = 1;
 
 /// What the writer thread owns.
 pub(crate) struct Writer<S: Storage> {
+    pipeline: Pipeline<S>,
+    shared: Arc<Shared<S>>,
+    clock: Arc<dyn Clock>,
+    clock_guard: ClockGuard,
+    ticker: Ticker,
+    waiting: Waiting,
+    metrics: Metrics,
+    expiring: Expiring,
+}
+
+/// What a writer goes on from: the journal that was opened, and the options it was opened with.
+pub(crate) struct Beginning<S: Storage> {
     pub(crate) journal: Journal<S>,
-    pub(crate) shared: Arc<Shared<S>>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) clock_guard: ClockGuard,
-    pub(crate) ticker: Ticker,
     pub(crate) draft: Draft,
-    pub(crate) waiting: Waiting,
-    pub(crate) metrics: Metrics,
-    /// They wait for the open frame.
-    pub(crate) answers: Answers,
-    pub(crate) expiring: Expiring,
     pub(crate) syncer: Syncer<S>,
-    /// How much a frame has at least that goes though more waits.
-    pub(crate) part_bytes: usize,
-    /// They wait for the frame on its way to the disk.
-    pub(crate) in_flight: Answers,
+    pub(crate) shared: Arc<Shared<S>>,
+    pub(crate) waiting: Waiting,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock_bounds: ClockBounds,
+    /// When the newest record was made.
+    pub(crate) newest: Timestamp,
+    pub(crate) frame_bytes_max: usize,
 }
-
-/// See [`Writer::part_bytes`].
-pub(crate) const fn part_bytes(frame_bytes_max: usize) -> usize {
-    if frame_bytes_max < ROUND_BYTES {
-        frame_bytes_max / ROUND_PARTS
-    } else {
-        ROUND_BYTES / ROUND_PARTS
-    }
-}
-
-/// Who is answered, and what.
-pub(crate) type Answers = Vec<(oneshot::Sender<Answer>, Answer)>;
 
 /// How far the due expiries of this round have come.
 #[derive(Debug, Default)]
-pub(crate) struct Expiring {
+struct Expiring {
     /// How many more the round may apply for their own sake.
     left: usize,
     /// Whether more were due than that.
@@ -109,6 +101,30 @@ impl Expiring {
 }
 
 impl<S: Storage> Writer<S> {
+    pub(crate) fn new(beginning: Beginning<S>) -> Self {
+        let Beginning {
+            journal,
+            draft,
+            syncer,
+            shared,
+            waiting,
+            clock,
+            clock_bounds,
+            newest,
+            frame_bytes_max,
+        } = beginning;
+        Self {
+            pipeline: Pipeline::new(journal, draft, syncer, frame_bytes_max),
+            shared,
+            clock,
+            clock_guard: ClockGuard::after(newest, clock_bounds),
+            ticker: Ticker::after(newest),
+            waiting,
+            metrics: Metrics::new(),
+            expiring: Expiring::default(),
+        }
+    }
+
     /// Works until the queue is closed and empty.
     pub(crate) fn run(mut self) {
         loop {
@@ -121,8 +137,8 @@ impl<S: Storage> Writer<S> {
     }
 
     fn next_request(&mut self) -> Result<Request, RecvTimeoutError> {
-        while self.journal.is_in_flight() {
-            match self.syncer.wait_or(&self.waiting.receiver) {
+        while self.pipeline.is_in_flight() {
+            match self.pipeline.syncer.wait_or(&self.waiting.receiver) {
                 Happened::Arrived(request) => return Ok(request),
                 Happened::Written(written) => self.landed(written),
                 Happened::Closed => self.land(),
@@ -135,7 +151,7 @@ impl<S: Storage> Writer<S> {
                 TryRecvError::Empty => RecvTimeoutError::Timeout,
                 TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
             })
-        } else if !self.draft.expiries.is_empty() {
+        } else if !self.pipeline.draft.expiries.is_empty() {
             receiver.recv_timeout(EXPIRY_INTERVAL)
         } else if self.shared.status().passes() {
             receiver.recv_timeout(SPACE_INTERVAL)
@@ -155,7 +171,7 @@ impl<S: Storage> Writer<S> {
             self.take(request);
             self.land_if_written();
             let is_full = taken_bytes >= ROUND_REQUEST_BYTES
-                || self.is_frame_full()
+                || self.pipeline.is_full(|| !self.waiting.receiver.is_empty())
                 || self.expiring.is_round_full();
             next = if is_full { None } else { self.next_of_round() };
         }
@@ -163,16 +179,10 @@ impl<S: Storage> Writer<S> {
         self.flush(!self.waiting.receiver.is_empty());
     }
 
-    fn is_frame_full(&self) -> bool {
-        let bytes = self.journal.open_frame_bytes();
-        let may_go = || !self.journal.is_in_flight() && !self.waiting.receiver.is_empty();
-        bytes >= ROUND_BYTES || (bytes >= self.part_bytes && may_go())
-    }
-
     /// What has arrived or, while the open frame has to wait for the one before it, arrives.
     fn next_of_round(&mut self) -> Option<Request> {
-        while self.journal.is_in_flight() {
-            match self.syncer.wait_or(&self.waiting.receiver) {
+        while self.pipeline.is_in_flight() {
+            match self.pipeline.syncer.wait_or(&self.waiting.receiver) {
                 Happened::Arrived(request) => return Some(request),
                 Happened::Written(written) => self.landed(written),
                 Happened::Closed => return None,
@@ -195,7 +205,7 @@ impl<S: Storage> Writer<S> {
         } else {
             self.decide_all(batches)
         };
-        self.answers.push((answer, result));
+        self.pipeline.answer_later(answer, result);
     }
 
     fn decide_all(&mut self, batches: Vec<Batch>) -> Answer {
@@ -203,9 +213,7 @@ impl<S: Storage> Writer<S> {
         for batch in batches {
             // A call may hold more than a round of them.
             self.land_if_written();
-            let bytes = self.journal.open_frame_bytes();
-            let may_go = !self.journal.is_in_flight();
-            if bytes >= ROUND_BYTES || (bytes >= self.part_bytes && may_go) {
+            if self.pipeline.is_full(|| true) {
                 self.flush(true);
             }
             match self.decide_batch(batch) {
@@ -226,16 +234,11 @@ impl<S: Storage> Writer<S> {
         self.expire_for(batch.commands(), now)?;
         let bytes: usize = batch.commands().iter().map(record_bytes_max).sum();
         self.make_room(bytes + RECORD_BYTES_MAX, batch.commands().len() + 1)?;
-        let records_before = self.journal.open_frame_records();
-        let atomic_id = batch.atomic_id();
-        let commands = batch.into_commands();
-        let decided = self.work(|working, ticker| match atomic_id {
-            None => independent(working, commands, ticker, now),
-            Some(id) => atomic(working, id, commands, ticker, now),
-        });
+        let records_before = self.pipeline.journal.open_frame_records();
+        let decided = self.work(|working, ticker| apply(working, batch, ticker, now));
         decided.map_err(|error| {
             let unavailable = self.shared.unreadable(&error);
-            if self.journal.open_frame_records() > records_before {
+            if self.pipeline.journal.open_frame_records() > records_before {
                 // Commands before the one that could not be decided are.
                 Unavailable::LedgerUnavailable
             } else {
@@ -294,7 +297,7 @@ impl<S: Storage> Writer<S> {
 
     /// Applies what is due at `now`, the oldest first, as far as the round goes.
     fn expire(&mut self, now: Timestamp) -> Result<(), Unavailable> {
-        while let Some(pending_id) = self.draft.expiries.due(now) {
+        while let Some(pending_id) = self.pipeline.draft.expiries.due(now) {
             if self.expiring.left == 0 {
                 self.expiring.has_backlog = true;
                 return Ok(());
@@ -307,7 +310,7 @@ impl<S: Storage> Writer<S> {
 
     /// Applies of what is due at `now` and beyond the round all that these commands depend upon.
     fn expire_for(&mut self, commands: &[Command], now: Timestamp) -> Result<(), Unavailable> {
-        if self.draft.expiries.due(now).is_none() {
+        if self.pipeline.draft.expiries.due(now).is_none() {
             return Ok(());
         }
         let call_left = self.expiring.call_left;
@@ -331,21 +334,12 @@ impl<S: Storage> Writer<S> {
 
     fn expire_one(&mut self, pending_id: TransferId, now: Timestamp) -> Result<(), Unavailable> {
         self.make_room(RECORD_BYTES_MAX, 1)?;
-        let mut outcomes = Vec::with_capacity(1);
-        let expired = self.work(|working, ticker| {
-            let command = Command::Expire { pending_id };
-            decide_command(working, command, ticker, now, &mut outcomes)
-        });
+        let expired = self.work(|working, ticker| expire(working, pending_id, ticker, now));
         match expired {
-            Ok(()) => match outcomes.as_slice() {
-                [
-                    Outcome {
-                        result: Ok(_),
-                        replayed: false,
-                    },
-                ] => self.metrics.expired(),
-                other => unreachable!("a due pending transfer expires: {other:?}"),
-            },
+            Ok(is_expired) => {
+                invariant!(is_expired, "what has a time is pending");
+                self.metrics.expired();
+            }
             Err(error) => {
                 if let Some(held_back) = self.shared.warnings.damage.pass() {
                     tracing::error!(
@@ -358,7 +352,7 @@ impl<S: Storage> Writer<S> {
                     _ => SHORTAGE_RETRY_S,
                 };
                 let later = now.plus_seconds(retry_s);
-                self.draft.expiries.postpone(pending_id, later);
+                self.pipeline.draft.expiries.postpone(pending_id, later);
             }
         }
         Ok(())
@@ -367,21 +361,26 @@ impl<S: Storage> Writer<S> {
     /// What is done when nothing has arrived for a while.
     fn idle(&mut self) {
         self.begin_expiring();
-        if self.journal.failure().is_some() {
+        if self.pipeline.journal.failure().is_some() {
             return;
         }
         if let Err(unavailable) = self.now().and_then(|now| self.expire(now))
             && let Some(held_back) = self.shared.warnings.waiting.pass()
         {
             let code = unavailable.code();
-            tracing::warn!(code, held_back, "due expiries wait");
+            tracing::warn!(
+                code,
+                held_back,
+                "pending transfers that are due cannot be expired now"
+            );
         }
         self.flush(false);
         self.look_for_space();
     }
 
-    /// Whoever is told by the status alone that nothing can be written sends no more writes, which
-    /// would show that it can again: so room is looked for, enough for any one command.
+    /// A caller that goes by the status sends no writes while nothing can be written, and a write is
+    /// what would show that it can again: so the writer looks for room itself, enough for any one
+    /// command.
     fn look_for_space(&mut self) {
         if self.shared.status().passes()
             && self.now().is_ok()
@@ -394,88 +393,13 @@ impl<S: Storage> Writer<S> {
     /// Runs `work` on the state that decisions are made upon.
     fn work<T>(&mut self, work: impl FnOnce(&mut Working<'_, S>, &mut Ticker) -> T) -> T {
         let Self {
-            journal,
+            pipeline: Pipeline { journal, draft, .. },
             shared,
             ticker,
-            draft,
             ..
         } = self;
         let books = shared.books.read();
         let mut working = Working::new(&books, draft, journal, &shared.reader);
         work(&mut working, ticker)
-    }
-}
-
-fn independent<S: Storage>(
-    working: &mut Working<'_, S>,
-    commands: Vec<Command>,
-    ticker: &mut Ticker,
-    now: Timestamp,
-) -> Result<Vec<Outcome>, LookupError> {
-    // Outcomes are large: each is put where it stays.
-    let mut outcomes = Vec::with_capacity(commands.len());
-    let slots = working.warm(&commands);
-    for (command, slots) in commands.into_iter().zip(slots) {
-        working.draft.expect(slots);
-        decide_command(working, command, ticker, now, &mut outcomes)?;
-    }
-    Ok(outcomes)
-}
-
-/// Decides a command and adds its outcome to the others.
-fn decide_command<S: Storage>(
-    working: &mut Working<'_, S>,
-    command: Command,
-    ticker: &mut Ticker,
-    now: Timestamp,
-    outcomes: &mut Vec<Outcome>,
-) -> Result<(), LookupError> {
-    let decision = decide(working, command, ticker.peek(now));
-    if let Some(failure) = working.take_failure() {
-        return Err(failure);
-    }
-    match decision {
-        Decision::Event(event) => {
-            ticker.tick(now);
-            working.record(&event, None);
-            outcomes.push(outcome_of(event));
-        }
-        Decision::Exists(outcome) => outcomes.push(outcome),
-        Decision::Refused(refusal) => outcomes.push(Outcome::refused(refusal)),
-    }
-    Ok(())
-}
-
-fn atomic<S: Storage>(
-    working: &mut Working<'_, S>,
-    id: BatchId,
-    commands: Vec<Command>,
-    ticker: &mut Ticker,
-    now: Timestamp,
-) -> Result<Vec<Outcome>, LookupError> {
-    let before = *ticker;
-    let decision = decide_atomic(working, id, commands, ticker, now);
-    if let Some(failure) = working.take_failure() {
-        *ticker = before;
-        return Err(failure);
-    }
-    let (events, batch) = match decision {
-        AtomicDecision::Outcomes(outcomes) => return Ok(outcomes),
-        AtomicDecision::Events(events, batch) => (events, batch),
-    };
-    let mut first: Option<Address> = None;
-    for event in &events {
-        let address = working.record(event, None);
-        first.get_or_insert(address);
-    }
-    let failed = batch.failed_outcomes();
-    working.record(&Event::Batch(batch), first);
-    Ok(failed.unwrap_or_else(|| events.into_iter().map(outcome_of).collect()))
-}
-
-fn outcome_of(event: Event) -> Outcome {
-    match event.into_outcome() {
-        Some(outcome) => outcome,
-        None => unreachable!("the event of a command has an outcome"),
     }
 }

@@ -13,8 +13,9 @@ use crate::durability::{Durability, Watched};
 use crate::error::Failure;
 use crate::keys::Keys;
 use crate::lease::{Lease, Pool};
-use crate::load::{EXPIRED_MAX, load};
+use crate::load::load;
 use crate::metrics;
+use crate::numbers::{EXPIRED_MAX, STRIPES_COUNT};
 use crate::rows::Rows;
 use crate::snapshot::Snapshot;
 use crate::write::write_and_commit;
@@ -27,9 +28,6 @@ const COMMIT_AFTER: &str = "SELECT pg_logical_emit_message(true, 'lastro', ''); 
 
 /// How long to wait before another attempt: twice as long every time, up to the second.
 const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
-/// Over how many rows an unlimited account's totals are spread.
-const STRIPES_COUNT: u16 = 16;
-
 /// The way to the database, shared by all calls.
 #[derive(Clone)]
 pub(crate) struct Store {
@@ -62,10 +60,11 @@ enum Unanswered {
 impl Store {
     pub(crate) fn new(pool: Pool, durability: Durability, clock: JudgedClock) -> Self {
         // Nodes begin at different stripes, so that they seldom meet.
-        let first = u16::try_from(std::process::id() % u32::from(STRIPES_COUNT));
+        let [low, high, ..] = std::process::id().to_le_bytes();
+        let first = u16::from_le_bytes([low, high]) % STRIPES_COUNT;
         Self {
             pool,
-            stripe: Arc::new(AtomicU16::new(first.unwrap_or(0))),
+            stripe: Arc::new(AtomicU16::new(first)),
             answers: Arc::new(AtomicBool::new(true)),
             durability: Arc::new(Watched::new(durability)),
             clock: Arc::new(clock),

@@ -1,7 +1,7 @@
 //! Which node dispatches which payment.
 //!
 //! A node has one lease, a row that it renews; payments are claimed under it. So a renewal is one
-//! small write however much is claimed. A lease that is over is ended by whoever finds it: its row
+//! small write however much is claimed. A lease that is over is ended by the node that finds it: its row
 //! goes, and what it had claimed is free, in one transaction. A claim holds its lease's row while it
 //! is made, so that nothing is claimed under a lease that has been ended.
 //!
@@ -30,6 +30,7 @@ use crate::codec::{time, used_payment, uuid};
 use crate::connect::Session;
 use crate::error::Failure;
 use crate::lease::Lease as Connection;
+use crate::numbers::payment_is_open;
 
 /// How many leases that are over are ended at a time, and how long that may take.
 const ENDED_MAX: i64 = 8;
@@ -58,27 +59,36 @@ const END: &str = "
     WHERE lease_id = $1 AND ($2 OR leased_until < lastro.now_ns())";
 
 /// In a statement of its own, which sees what was claimed until the lease's row could be deleted.
-const FREE: &str = "
+const FREE: &str = concat!(
+    "
     UPDATE lastro.payments AS payment SET claimed_by = NULL
     FROM (
         SELECT payment_id FROM lastro.payments
-        WHERE claimed_by = $1 AND state IN (0, 1)
+        WHERE claimed_by = $1 AND ",
+    payment_is_open!(),
+    "
             AND NOT EXISTS (SELECT FROM lastro.leases WHERE lease_id = $1)
         ORDER BY payment_id FOR UPDATE
     ) AS freed
-    WHERE payment.payment_id = freed.payment_id";
+    WHERE payment.payment_id = freed.payment_id"
+);
 
 /// The free are ordered as the index has them, else they would be sorted, all of them.
-pub(crate) const DUE: &str = "
+pub(crate) const DUE: &str = concat!(
+    "
     WITH mine AS MATERIALIZED (
         SELECT payment_id, record FROM lastro.payments
-        WHERE claimed_by = $1 AND state IN (0, 1) AND (accepted_at, payment_id) > ($2, $3)
+        WHERE claimed_by = $1 AND ",
+    payment_is_open!(),
+    " AND (accepted_at, payment_id) > ($2, $3)
         ORDER BY accepted_at, payment_id LIMIT $4
     ), lease AS MATERIALIZED (
         SELECT lease_id FROM lastro.leases WHERE lease_id = $1 FOR KEY SHARE
     ), free AS MATERIALIZED (
         SELECT payment_id FROM lastro.payments
-        WHERE claimed_by IS NULL AND state IN (0, 1) AND EXISTS (SELECT FROM lease)
+        WHERE claimed_by IS NULL AND ",
+    payment_is_open!(),
+    " AND EXISTS (SELECT FROM lease)
         ORDER BY claimed_by, accepted_at, payment_id
         LIMIT (SELECT $4 - count(*) FROM mine)
         FOR UPDATE SKIP LOCKED
@@ -87,7 +97,8 @@ pub(crate) const DUE: &str = "
         WHERE payment.payment_id = free.payment_id
         RETURNING payment.payment_id, payment.record
     )
-    SELECT payment_id, record FROM mine UNION ALL SELECT payment_id, record FROM claimed";
+    SELECT payment_id, record FROM mine UNION ALL SELECT payment_id, record FROM claimed"
+);
 
 /// Takes the turn if nobody has within the interval; a time to come was set by a clock that has
 /// stepped back since.
@@ -168,7 +179,7 @@ impl PaymentClaims {
             held.number += 1;
         }
         let number = self.held.lock().number;
-        // A lease that a failover may take back is none.
+        // A lease that a failover may take back does not count.
         connection.committed()?;
         connection.done();
         self.end_others();
@@ -177,7 +188,7 @@ impl PaymentClaims {
     }
 
     /// Ends what is over, in a task of its own: a node that died in the middle of a transaction
-    /// keeps payments locked for a while, and whoever waits for them still has to renew.
+    /// keeps payments locked for a while, and a node that waits for them still has to renew.
     fn end_others(&self) {
         if self.is_ending.swap(true, Ordering::Relaxed) {
             return;

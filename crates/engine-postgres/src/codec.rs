@@ -3,6 +3,7 @@
 //! Times and totals are u64 in the rules and bigint in the database: those of limited accounts fit,
 //! those of unlimited ones are the same 64 bits, and what is later than a bigint can say is kept as
 //! its end.
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 use ledger::{
     Account, AccountId, BatchId, Currency, Digest, Event, Limit, Millis, Note, PaymentId,
@@ -39,8 +40,7 @@ pub(crate) use {account_columns, stripe_columns};
 
 /// Bytes of the journal's own format.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    // Serializing plain data into memory cannot fail.
-    postcard::to_allocvec(value).unwrap_or_default()
+    postcard::to_allocvec(value).expect("plain data is serialized into memory without an error")
 }
 
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
@@ -153,7 +153,15 @@ pub(crate) fn used_transfer(row: &Row) -> Result<(TransferId, UsedTransfer), Fai
         Event::Refused {
             command, refusal, ..
         } => UsedTransfer::Refused(command, refusal),
-        _ => return Err(Failure::Damaged("a transfer")),
+        Event::AccountOpened { .. }
+        | Event::LimitChanged { .. }
+        | Event::AccountClosed { .. }
+        | Event::PaymentSent(_)
+        | Event::PaymentReleased(_)
+        | Event::PaymentRefused(_)
+        | Event::PaymentResolved(_)
+        | Event::PaymentsPurged { .. }
+        | Event::Batch(_) => return Err(Failure::Damaged("a transfer")),
     };
     Ok((id, used))
 }
@@ -190,7 +198,17 @@ pub(crate) fn used_payment(row: &Row) -> Result<(PaymentId, UsedPayment), Failur
         Event::Refused {
             command, refusal, ..
         } => UsedPayment::Refused(command, refusal),
-        _ => return Err(Failure::Damaged("a payment")),
+        Event::AccountOpened { .. }
+        | Event::LimitChanged { .. }
+        | Event::AccountClosed { .. }
+        | Event::Transfer(_)
+        | Event::PaymentSent(_)
+        | Event::PaymentSettled { .. }
+        | Event::PaymentReleased(_)
+        | Event::PaymentRefused(_)
+        | Event::PaymentResolved(_)
+        | Event::PaymentsPurged { .. }
+        | Event::Batch(_) => return Err(Failure::Damaged("a payment")),
     };
     Ok((id, used))
 }

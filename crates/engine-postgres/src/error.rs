@@ -16,7 +16,7 @@ pub enum ConnectError {
     #[error("the database does not answer")]
     Database(#[from] tokio_postgres::Error),
     /// The host accepted a connection, or not even that, and said nothing more.
-    #[error("it is silent: no connection in {0:?}")]
+    #[error("no answer within {0:?}")]
     Silent(Duration),
     /// The host's name leads nowhere.
     #[error("the name {0} cannot be looked up")]
@@ -42,7 +42,7 @@ pub enum ConnectError {
     )]
     Pooled,
     /// Of several hosts none will do.
-    #[error("no host of the database will do: {}", each(.0))]
+    #[error("no host of the database can be used: {}", each(.0))]
     Hosts(Vec<(String, ConnectError)>),
 }
 
@@ -56,7 +56,7 @@ fn each(failures: &[(String, ConnectError)]) -> String {
 /// Why the engine could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The connection string is none.
+    /// The connection string cannot be read.
     #[error("the database's URL is not understood")]
     Url(#[source] tokio_postgres::Error),
     /// Something in it is not, or cannot be honoured.

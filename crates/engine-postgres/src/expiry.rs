@@ -18,7 +18,7 @@ use crate::codec::uuid;
 use crate::durability::{self, Durability};
 use crate::error::Failure;
 use crate::lease::Lease;
-use crate::load::EXPIRED_MAX;
+use crate::numbers::expired_max;
 
 /// How long between two looks.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -29,6 +29,7 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 const DAMAGED_PAUSE: Duration = Duration::from_secs(60);
 /// How much of that is remembered.
 const DAMAGED_MAX: usize = 10_000;
+const DUE_MAX: i64 = expired_max!();
 
 pub(crate) const DUE: &str = "
     SELECT transfer_id FROM lastro.pendings
@@ -71,10 +72,12 @@ async fn expire(store: &Store, damaged: &mut Damaged) -> Result<(), Failure> {
     let found = tokio::time::timeout_at(deadline.into(), due(store, damaged, deadline));
     let mut parts = vec![found.await.map_err(|_| Failure::Late)??];
     while let Some(mut ids) = parts.pop() {
-        let commands = ids.iter().map(|id| Command::Expire { pending_id: *id });
-        let Ok(batch) = Batch::independent(commands.collect()) else {
+        if ids.is_empty() {
             continue;
-        };
+        }
+        let commands = ids.iter().map(|id| Command::Expire { pending_id: *id });
+        let batch = Batch::independent(commands.collect());
+        let batch = batch.expect("a batch takes as many expiries as are asked for");
         // What else fails is found again the next time.
         if store.call(&[batch], deadline).await != Err(Unavailable::StorageDamaged) {
             continue;
@@ -122,9 +125,8 @@ async fn due(
         client.prepare_cached(durability::SETTINGS),
     )
     .await?;
-    let count_max = i64::try_from(EXPIRED_MAX).unwrap_or(i64::MAX);
     let damaged: Vec<Uuid> = damaged.keys().map(|id| uuid(id.to_u128())).collect();
-    let parameters: [&(dyn ToSql + Sync); 2] = [&count_max, &damaged];
+    let parameters: [&(dyn ToSql + Sync); 2] = [&DUE_MAX, &damaged];
     let (rows, settings) = try_join(
         client.query(&statement, &parameters),
         client.query_one(&settings, &[]),

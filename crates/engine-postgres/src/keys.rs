@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use ledger::{
     AccountId, Batch, BatchId, Command, PaymentId, ResolutionKind, ResolvePayment, TransferId,
+    UsedId,
 };
 
 /// The keys that are read, in the order in which they are locked.
@@ -40,49 +41,40 @@ impl Keys {
     }
 
     fn name(&mut self, command: &Command) {
+        for id in command.accounts() {
+            self.account(id);
+        }
+        if let Some(UsedId::Transfer(id)) = command.used_id() {
+            self.transfers.insert(id);
+        }
+        if let Some(id) = command.pending_id() {
+            self.pending(id);
+        }
+        self.payments.extend(command.payment_id());
         match command {
-            Command::OpenAccount(open) => {
-                self.account(&open.id);
-                self.account(&AccountId::world(open.currency));
-            }
-            Command::ChangeLimit { account_id, .. } | Command::CloseAccount { account_id, .. } => {
-                self.account(account_id);
-            }
-            Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
-                self.transfers.insert(transfer.id);
-                self.account(&transfer.debit_account_id);
-                self.account(&transfer.credit_account_id);
-            }
-            Command::Post { id, pending_id, .. } | Command::Void { id, pending_id } => {
-                self.transfers.insert(*id);
-                self.pending(*pending_id);
-            }
-            Command::Expire { pending_id } => self.pending(*pending_id),
+            Command::OpenAccount(open) => self.account(&AccountId::world(open.currency)),
             Command::AcceptPayment(accept) => {
                 self.is_summed = true;
-                self.payments.insert(accept.id);
                 self.transfers.insert(TransferId::of_payment(accept.id));
                 self.account(&AccountId::world(accept.currency));
-                if let Some(account_id) = &accept.account_id {
-                    self.account(account_id);
-                }
             }
-            Command::SettlePayment { id, .. }
+            Command::SettlePayment { .. }
             | Command::ResolvePayment(ResolvePayment {
-                id,
                 kind: ResolutionKind::Settled { .. },
                 ..
-            }) => {
-                self.is_summed = true;
-                self.payments.insert(*id);
-            }
-            Command::SendPayment { id, .. }
-            | Command::ReleasePayment { id, .. }
-            | Command::RefusePayment { id, .. }
-            | Command::ResolvePayment(ResolvePayment { id, .. }) => {
-                self.payments.insert(*id);
-            }
+            }) => self.is_summed = true,
             Command::PurgePayments { .. } => self.purges = true,
+            Command::ChangeLimit { .. }
+            | Command::CloseAccount { .. }
+            | Command::Transfer(_)
+            | Command::Pend { .. }
+            | Command::Post { .. }
+            | Command::Void { .. }
+            | Command::Expire { .. }
+            | Command::SendPayment { .. }
+            | Command::ReleasePayment { .. }
+            | Command::RefusePayment { .. }
+            | Command::ResolvePayment(_) => {}
         }
     }
 

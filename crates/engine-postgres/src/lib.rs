@@ -50,9 +50,11 @@ mod lease;
 mod load;
 mod metrics;
 mod migrate;
+mod numbers;
 mod open;
 mod options;
 mod pages;
+mod pipeline;
 #[cfg(test)]
 mod plans;
 mod pool;

@@ -1,15 +1,14 @@
 //! The first round trip of a call: locks, then reads what is decided upon.
 //!
-//! The statements go together and run one after the other; each sees what was committed when it
-//! began, so whatever is read under a lock is as its last holder left it. Locks are taken in one
+//! The statements go together and run one after the other ([`crate::pipeline`]); each sees what was
+//! committed when it began, so whatever is read under a lock is as its last holder left it. Locks are taken in one
 //! order everywhere: payments by id, then limited accounts by id.
 
-use futures_util::future::{join_all, try_join, try_join3};
 use ledger::{
     Account, AccountId, Limit, PendingState, State, Timestamp, Transfer, UsedPayment, UsedTransfer,
 };
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Row, Statement};
+use tokio_postgres::{Error, Row, Statement};
 use uuid::Uuid;
 
 use crate::codec::{
@@ -21,12 +20,17 @@ use crate::error::Failure;
 use crate::keys::Keys;
 use crate::known::Known;
 use crate::lease::Lease;
+use crate::numbers::{expired_max, payment_state, purge_lock};
+use crate::pipeline::Sent;
 use crate::snapshot::Snapshot;
 
-const LOCK_PAYMENTS: &str = "
-    SELECT payment_id, record FROM lastro.payments
-    WHERE payment_id = ANY ($1) OR ($2 AND state = 0)
-    ORDER BY payment_id FOR UPDATE";
+const LOCK_PAYMENTS: &str = concat!(
+    "SELECT payment_id, record FROM lastro.payments
+    WHERE payment_id = ANY ($1) OR ($2 AND state = ",
+    payment_state!(accepted),
+    ")
+    ORDER BY payment_id FOR UPDATE"
+);
 
 const LOCK_ACCOUNTS: &str = concat!(
     "SELECT ",
@@ -53,9 +57,6 @@ const TIME: &str = "
         CASE WHEN $2 THEN coalesce((SELECT max(accepted_at) FROM lastro.payments), 0)
             ELSE 0 END AS accepted_at";
 
-/// How many pending transfers expire in one call; as in `due!` and in `lastro.accounts_of`.
-pub(crate) const EXPIRED_MAX: usize = 1_000;
-
 /// The oldest of what is due on these accounts. Fewer than the bound are all there are.
 macro_rules! due {
     ($wanted:literal) => {
@@ -69,9 +70,13 @@ macro_rules! due {
         CROSS JOIN LATERAL (
             SELECT expires_at, transfer_id FROM lastro.pendings
             WHERE account_id = wanted.id AND expires_at <= (SELECT lastro.now_ns())
-            ORDER BY expires_at, transfer_id LIMIT 1000
+            ORDER BY expires_at, transfer_id LIMIT ",
+            expired_max!(),
+            "
         ) AS pending
-        ORDER BY pending.expires_at, pending.transfer_id LIMIT 1000
+        ORDER BY pending.expires_at, pending.transfer_id LIMIT ",
+            expired_max!(),
+            "
     ) AS due
     JOIN lastro.transfers transfer ON transfer.transfer_id = due.transfer_id"
         )
@@ -94,7 +99,7 @@ const UNLIMITED: &str = "
     SELECT account_id, currency, opened_at FROM lastro.stripes
     WHERE account_id = ANY ($1) AND stripe = 0";
 
-/// In the order in which they are taken apart in [`load`].
+/// Every statement of [`load`].
 pub(crate) const STATEMENTS: [&str; 9] = [
     LOCK_PAYMENTS,
     LOCK_ACCOUNTS,
@@ -129,74 +134,91 @@ impl Asked {
             batches: keys.batches.iter().map(|id| uuid(id.to_u128())).collect(),
         }
     }
+
+    /// Whether no pending transfer and no payment leads to more accounts.
+    fn names_accounts_alone(&self, has_payments: bool) -> bool {
+        !has_payments && self.pendings.is_empty()
+    }
 }
 
-/// Begins a transaction, and locks and reads what the keys name. What no key asks for is not sent.
+/// The statements that a call needs, prepared; `None` where there is nothing to ask for.
+struct Prepared {
+    payments: Option<Statement>,
+    accounts: Option<Statement>,
+    time: Statement,
+    due: Option<Statement>,
+    unlimited: Option<Statement>,
+    transfers: Option<Statement>,
+    batches: Option<Statement>,
+}
+
+impl Prepared {
+    /// All before the first is sent: one that had to be prepared would be overtaken by the others,
+    /// and what was read before it was locked must not be decided upon.
+    async fn of(client: &Session, asked: &Asked, has_payments: bool) -> Result<Self, Error> {
+        let has_accounts = has_payments || !asked.limited.is_empty() || !asked.pendings.is_empty();
+        let (lock_accounts, due) = match asked.names_accounts_alone(has_payments) {
+            true => (LOCK_NAMED, DUE_NAMED),
+            false => (LOCK_ACCOUNTS, DUE),
+        };
+        let prepare = |is_needed: bool, statement: &'static str| async move {
+            match is_needed {
+                true => client.prepare_cached(statement).await.map(Some),
+                false => Ok(None),
+            }
+        };
+        Ok(Self {
+            payments: prepare(has_payments, LOCK_PAYMENTS).await?,
+            accounts: prepare(has_accounts, lock_accounts).await?,
+            time: client.prepare_cached(TIME).await?,
+            due: prepare(has_accounts, due).await?,
+            unlimited: prepare(!asked.unlimited.is_empty(), UNLIMITED).await?,
+            transfers: prepare(!asked.transfers.is_empty(), TRANSFERS).await?,
+            batches: prepare(!asked.batches.is_empty(), BATCHES).await?,
+        })
+    }
+}
+
+/// Begins a transaction, and locks and reads what the keys name.
 pub(crate) async fn load(lease: &Lease, keys: Keys, known: &Known) -> Result<Snapshot, Failure> {
     let client = lease.client();
-    // All before the first is sent: one that had to be prepared would be overtaken by the others,
-    // and what is read before it is locked may be decided upon no more.
-    let prepared = join_all(STATEMENTS.map(|statement| client.prepare_cached(statement))).await;
-    let prepared: Vec<_> = prepared.into_iter().collect::<Result<_, _>>()?;
-    let [
-        payments,
-        accounts,
-        accounts_named,
-        now,
-        due,
-        due_named,
-        transfers,
-        batches,
-        unlimited,
-    ] = prepared.as_slice()
-    else {
-        unreachable!("as many as there are statements")
-    };
     let asked = Asked::of(&keys, known);
-    let touched: [&(dyn ToSql + Sync); 4] = [
-        &asked.limited,
-        &asked.pendings,
-        &asked.payments,
-        &keys.purges,
-    ];
-    let names_accounts_alone =
-        asked.pendings.is_empty() && asked.payments.is_empty() && !keys.purges;
-    let (accounts, due, touched) = match names_accounts_alone {
-        true => (accounts_named, due_named, &touched[..1]),
-        false => (accounts, due, &touched[..]),
+    let purges = keys.purges;
+    let has_payments = purges || !asked.payments.is_empty();
+    let prepared = Prepared::of(client, &asked, has_payments).await?;
+    let touched: [&(dyn ToSql + Sync); 4] =
+        [&asked.limited, &asked.pendings, &asked.payments, &purges];
+    let touched = match asked.names_accounts_alone(has_payments) {
+        true => &touched[..1],
+        false => &touched[..],
     };
-    let with_payments: [&(dyn ToSql + Sync); 2] = [&asked.payments, &keys.purges];
-    let has_payments = keys.purges || !asked.payments.is_empty();
-    let with_moment: [&(dyn ToSql + Sync); 2] = [&has_payments, &keys.purges];
-    let has_accounts = has_payments || !asked.limited.is_empty() || !asked.pendings.is_empty();
-    let with_unlimited: [&(dyn ToSql + Sync); 1] = [&asked.unlimited];
-    let with_transfers: [&(dyn ToSql + Sync); 1] = [&asked.transfers];
-    let with_batches: [&(dyn ToSql + Sync); 1] = [&asked.batches];
-    // Polled, and so sent, in this order.
-    let locks = try_join3(
-        client.batch_execute(begin(&keys)),
-        rows(has_payments, client, payments, &with_payments),
-        rows(has_accounts, client, accounts, touched),
-    );
-    let has_unlimited = !asked.unlimited.is_empty();
-    let moment = try_join3(
-        rows(true, client, now, &with_moment),
-        rows(has_accounts, client, due, touched),
-        rows(has_unlimited, client, unlimited, &with_unlimited),
-    );
-    let ids = try_join(
-        rows(
-            !asked.transfers.is_empty(),
-            client,
-            transfers,
-            &with_transfers,
-        ),
-        rows(!asked.batches.is_empty(), client, batches, &with_batches),
-    );
-    let ((_, payments, accounts), (now, due, unlimited), (transfers, batches)) =
-        try_join3(locks, moment, ids).await?;
+    let of_payments: [&(dyn ToSql + Sync); 2] = [&asked.payments, &purges];
+    let of_time: [&(dyn ToSql + Sync); 2] = [&has_payments, &purges];
+    let of_unlimited: [&(dyn ToSql + Sync); 1] = [&asked.unlimited];
+    let of_transfers: [&(dyn ToSql + Sync); 1] = [&asked.transfers];
+    let of_batches: [&(dyn ToSql + Sync); 1] = [&asked.batches];
+
+    let begun = Sent::new(client.batch_execute(begin(&keys))).await;
+    let payments = Sent::new(rows(client, prepared.payments.as_ref(), &of_payments)).await;
+    let accounts = Sent::new(rows(client, prepared.accounts.as_ref(), touched)).await;
+    let time = Sent::new(client.query_one(&prepared.time, &of_time)).await;
+    let due = Sent::new(rows(client, prepared.due.as_ref(), touched)).await;
+    let unlimited = Sent::new(rows(client, prepared.unlimited.as_ref(), &of_unlimited)).await;
+    let transfers = Sent::new(rows(client, prepared.transfers.as_ref(), &of_transfers)).await;
+    let batches = Sent::new(rows(client, prepared.batches.as_ref(), &of_batches)).await;
+
+    let (_, payments, accounts, time, due, unlimited, transfers, batches) = tokio::try_join!(
+        begun.answer(),
+        payments.answer(),
+        accounts.answer(),
+        time.answer(),
+        due.answer(),
+        unlimited.answer(),
+        transfers.answer(),
+        batches.answer(),
+    )?;
     let mut snapshot = Snapshot::of(keys);
-    snapshot.take_time(&now)?;
+    snapshot.take_time(&time)?;
     snapshot.take_payments(&payments)?;
     snapshot.take_accounts(&accounts, &unlimited)?;
     snapshot.take_transfers(&transfers, &due)?;
@@ -204,36 +226,40 @@ pub(crate) async fn load(lease: &Lease, keys: Keys, known: &Known) -> Result<Sna
     Ok(snapshot)
 }
 
-/// Sends a statement if it is needed, at the first poll.
+/// The rows of a statement; none where it is not needed, which sends nothing.
 async fn rows(
-    is_needed: bool,
     client: &Session,
-    statement: &Statement,
+    statement: Option<&Statement>,
     parameters: &[&(dyn ToSql + Sync)],
-) -> Result<Vec<Row>, tokio_postgres::Error> {
-    if is_needed {
-        client.query(statement, parameters).await
-    } else {
-        Ok(Vec::new())
+) -> Result<Vec<Row>, Error> {
+    match statement {
+        Some(statement) => client.query(statement, parameters).await,
+        None => Ok(Vec::new()),
     }
 }
 
 /// Begins a transaction while no payment is accepted or settled.
-pub(crate) const ALONE_WITH_PAYMENTS: &str = "BEGIN; SELECT pg_advisory_xact_lock(1818325108)";
+pub(crate) const ALONE_WITH_PAYMENTS: &str =
+    concat!("BEGIN; SELECT pg_advisory_xact_lock(", purge_lock!(), ")");
+
+const BESIDE_PAYMENTS: &str = concat!(
+    "BEGIN; SELECT pg_advisory_xact_lock_shared(",
+    purge_lock!(),
+    ")"
+);
 
 /// Purges hold an advisory lock alone that acceptances and settlements share, so that a payment is
 /// either purged or counted by the summaries that come after.
 fn begin(keys: &Keys) -> &'static str {
     match (keys.purges, keys.is_summed) {
         (true, _) => ALONE_WITH_PAYMENTS,
-        (false, true) => "BEGIN; SELECT pg_advisory_xact_lock_shared(1818325108)",
+        (false, true) => BESIDE_PAYMENTS,
         (false, false) => "BEGIN",
     }
 }
 
 impl Snapshot {
-    fn take_time(&mut self, rows: &[Row]) -> Result<(), Failure> {
-        let row = rows.first().ok_or(Failure::Damaged("the time"))?;
+    fn take_time(&mut self, row: &Row) -> Result<(), Failure> {
         self.now = timestamp(row.try_get("now_ns")?);
         self.purged_at = timestamp(row.try_get("purged_at")?);
         self.see(self.purged_at);

@@ -20,6 +20,7 @@ use crate::codec::{
 use crate::error::Failure;
 use crate::lease::Lease;
 use crate::load::ALONE_WITH_PAYMENTS;
+use crate::numbers::{payment_is_open, payment_is_settled};
 use crate::sums::Window;
 
 /// How long to wait before a read is tried again.
@@ -93,7 +94,8 @@ const RESOLUTIONS: &str = "
     FROM lastro.resolutions WHERE payment_id = $1 ORDER BY resolved_at DESC LIMIT $2";
 
 /// Whole buckets, and the single payments at the window's ends.
-const SUMMARY: &str = "
+const SUMMARY: &str = concat!(
+    "
     SELECT processor, sum(payments_count)::bigint AS payments_count, sum(amount)::text AS amount
     FROM (
         SELECT processor, payments_count, amount
@@ -103,19 +105,26 @@ const SUMMARY: &str = "
         UNION ALL
         SELECT processor, 1, amount
         FROM unnest($4::bigint[], $5::bigint[]) AS edge (first_ms, last_ms)
-        JOIN lastro.payments ON state = 2
+        JOIN lastro.payments ON ",
+    payment_is_settled!(),
+    "
             AND requested_at_ms BETWEEN edge.first_ms AND edge.last_ms
             AND accepted_at > coalesce((SELECT max(purged_at) FROM lastro.purges), -1)
     ) AS parts
-    GROUP BY processor ORDER BY processor";
+    GROUP BY processor ORDER BY processor"
+);
 
 const NEWEST_PAYMENT: &str =
     "SELECT coalesce(max(accepted_at), 0) AS accepted_at FROM lastro.payments";
 
-const PAYMENTS_DUE: &str = "
-    SELECT payment_id, record FROM lastro.payments WHERE state IN (0, 1)
+const PAYMENTS_DUE: &str = concat!(
+    "
+    SELECT payment_id, record FROM lastro.payments WHERE ",
+    payment_is_open!(),
+    "
         AND (accepted_at, payment_id) > ($1, $2)
-    ORDER BY accepted_at, payment_id LIMIT $3";
+    ORDER BY accepted_at, payment_id LIMIT $3"
+);
 
 /// All of them; the statement's is the first.
 #[cfg(test)]

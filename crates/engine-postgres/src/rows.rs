@@ -1,12 +1,13 @@
 //! What a call's events make, as columns: each statement that writes takes arrays.
 
 use ledger::{
-    Account, Event, Limit, PaymentState, Resolution, ResolutionKind, TransferKind, UsedPayment,
-    UsedTransfer,
+    Account, Command, Event, Limit, Payment, PaymentState, Refusal, Resolution, ResolutionKind,
+    TransferKind, UsedPayment, UsedTransfer,
 };
 use uuid::Uuid;
 
 use crate::codec::{encode, millis, pending_state_number, signed, time, uuid};
+use crate::numbers::payment_state;
 use crate::snapshot::{Ended, Snapshot};
 use crate::sums::SumRows;
 
@@ -93,20 +94,24 @@ pub(crate) struct PaymentRows {
 
 impl PaymentRows {
     pub(crate) fn push(&mut self, id: Uuid, used: &UsedPayment) {
-        let UsedPayment::Accepted(payment) = used else {
-            return self.push_refused(id, used);
-        };
+        match used {
+            UsedPayment::Accepted(payment) => self.push_accepted(id, payment),
+            UsedPayment::Refused(command, refusal) => self.push_refused(id, command, refusal),
+        }
+    }
+
+    fn push_accepted(&mut self, id: Uuid, payment: &Payment) {
         let (state, sent) = match &payment.state {
-            PaymentState::Accepted => (0, None),
+            PaymentState::Accepted => (payment_state!(accepted), None),
             PaymentState::Sent {
                 processor,
                 requested_at,
-            } => (1, Some((processor, requested_at))),
+            } => (payment_state!(sent), Some((processor, requested_at))),
             PaymentState::Settled {
                 processor,
                 requested_at,
-            } => (2, Some((processor, requested_at))),
-            PaymentState::Refused { .. } => (3, None),
+            } => (payment_state!(settled), Some((processor, requested_at))),
+            PaymentState::Refused { .. } => (payment_state!(refused), None),
         };
         self.id.push(id);
         self.record
@@ -121,17 +126,14 @@ impl PaymentRows {
         self.accepted_at.push(time(payment.accepted_at));
     }
 
-    fn push_refused(&mut self, id: Uuid, used: &UsedPayment) {
-        let UsedPayment::Refused(command, refusal) = used else {
-            return;
-        };
+    fn push_refused(&mut self, id: Uuid, command: &Command, refusal: &Refusal) {
         self.id.push(id);
         self.record.push(encode(&Event::Refused {
             command: command.clone(),
             refusal: refusal.clone(),
             timestamp: ledger::Timestamp::default(),
         }));
-        self.state.push(4);
+        self.state.push(payment_state!(acceptance_refused));
         self.account_id.push(None);
         self.amount.push(0);
         self.processor.push(None);
@@ -180,7 +182,8 @@ pub(crate) struct BatchRows {
     pub(crate) outcomes: Vec<Vec<u8>>,
 }
 
-/// All that a call writes.
+/// All that a call writes. What the snapshot says was changed is in the snapshot: where it were not,
+/// the call would stop here.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     pub(crate) transfers_new: TransferRows,
@@ -214,11 +217,10 @@ impl Rows {
         let purges = &snapshot.changed.purged_at;
         rows.purged_at = purges.iter().map(|at| time(*at)).collect();
         for id in &snapshot.changed.batches_new {
-            if let Some(used) = snapshot.batches.get(id) {
-                rows.batches.id.push(uuid(id.to_u128()));
-                rows.batches.digest.push(used.digest.0.to_vec());
-                rows.batches.outcomes.push(encode(&used.outcomes));
-            }
+            let used = &snapshot.batches[id];
+            rows.batches.id.push(uuid(id.to_u128()));
+            rows.batches.digest.push(used.digest.0.to_vec());
+            rows.batches.outcomes.push(encode(&used.outcomes));
         }
         rows
     }
@@ -235,9 +237,7 @@ impl Rows {
 
     fn take_accounts(&mut self, snapshot: &Snapshot) {
         for id in &snapshot.changed.accounts {
-            let Some(account) = snapshot.accounts.get(id) else {
-                continue;
-            };
+            let account = &snapshot.accounts[id];
             let is_new = snapshot.changed.accounts_new.contains(id);
             let opened = snapshot.opened.get(id);
             if id.is_reserved() {
@@ -326,9 +326,7 @@ impl Rows {
 
     fn take_payments(&mut self, snapshot: &Snapshot) {
         for id in &snapshot.changed.payments {
-            let Some(used) = snapshot.payments.get(id) else {
-                continue;
-            };
+            let used = &snapshot.payments[id];
             let rows = if snapshot.changed.payments_new.contains(id) {
                 &mut self.payments_new
             } else {
@@ -343,9 +341,9 @@ impl Rows {
         let purged_at = snapshot.changed.purged_at.last();
         let purged_at = purged_at.copied().unwrap_or(snapshot.purged_at);
         let changed = snapshot.changed.payments.iter();
-        let changed = changed.filter_map(|id| match snapshot.payments.get(id) {
-            Some(UsedPayment::Accepted(payment)) => Some(payment),
-            _ => None,
+        let changed = changed.filter_map(|id| match &snapshot.payments[id] {
+            UsedPayment::Accepted(payment) => Some(payment),
+            UsedPayment::Refused(..) => None,
         });
         self.sums = SumRows::of(changed.filter(|payment| payment.accepted_at > purged_at));
     }

@@ -1,13 +1,15 @@
 //! What a call has read and locked, as the state that the rules decide upon, and what its events
 //! change in it.
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::convert::Infallible;
 
 use ledger::{
-    Account, AccountId, BatchId, Event, Payment, PaymentId, PaymentState, PendingState, Resolution,
-    State, StateMut, Timestamp, Transfer, TransferId, TransferKind, UsedBatch, UsedId, UsedPayment,
-    UsedTransfer,
+    Account, AccountId, BatchDecided, BatchId, Event, Outcome, Payment, PaymentId, PaymentState,
+    PendingState, RecordingState, Resolution, State, StateMut, Timestamp, Transfer, TransferId,
+    TransferKind, UsedBatch, UsedId, UsedPayment, UsedTransfer, evolve,
 };
 
 use crate::keys::{Keys, Missed};
@@ -93,15 +95,15 @@ impl Snapshot {
         }
     }
 
-    /// What was asked for and not read, since this was asked last.
-    pub(crate) fn take_missed(&mut self) -> Missed {
-        std::mem::take(self.missed.get_mut())
-    }
-
     /// Remembers an atomic batch's outcomes under its id.
     pub(crate) fn remember_batch(&mut self, id: BatchId, used: UsedBatch) {
         self.batches.insert(id, used);
         self.changed.batches_new.insert(id);
+    }
+
+    /// What was asked for and not read, since this was asked last.
+    pub(crate) fn take_missed(&mut self) -> Missed {
+        std::mem::take(self.missed.get_mut())
     }
 
     /// Whether something was asked for that was not read.
@@ -141,7 +143,9 @@ impl Snapshot {
                 let used = created(Some(PendingState::Pending));
                 self.use_transfer_id(transfer.id, used, event.clone());
             }
-            _ => self.use_transfer_id(transfer.id, created(None), event.clone()),
+            TransferKind::Transfer | TransferKind::Post { .. } | TransferKind::Void { .. } => {
+                self.use_transfer_id(transfer.id, created(None), event.clone());
+            }
         }
         if transfer.debit.is_some() || transfer.credit.is_some() {
             self.changed.entered.push(transfer.clone());
@@ -156,18 +160,17 @@ impl Snapshot {
     }
 }
 
-/// What settled a payment, whoever decided it: that is kept beside.
+/// What settled a payment. Who decided it is kept elsewhere.
 fn as_settlement(event: &Event) -> Event {
-    match event {
-        Event::PaymentResolved(resolved) => match &resolved.transfer {
-            Some(transfer) => Event::PaymentSettled {
-                payment: Box::new(resolved.payment.clone()),
-                transfer: transfer.clone(),
-            },
-            None => event.clone(),
-        },
-        _ => event.clone(),
+    if let Event::PaymentResolved(resolved) = event
+        && let Some(transfer) = &resolved.transfer
+    {
+        return Event::PaymentSettled {
+            payment: Box::new(resolved.payment.clone()),
+            transfer: transfer.clone(),
+        };
     }
+    event.clone()
 }
 
 impl Snapshot {
@@ -217,7 +220,7 @@ impl State for Snapshot {
             UsedPayment::Accepted(payment) if payment.state == PaymentState::Accepted => {
                 Some(payment.clone())
             }
-            _ => None,
+            UsedPayment::Accepted(_) | UsedPayment::Refused(..) => None,
         });
         let mut accepted: Vec<Payment> = accepted.collect();
         accepted.sort_by_key(|payment| payment.accepted_at);
@@ -230,6 +233,28 @@ impl State for Snapshot {
             UsedPayment::Refused(..) => None,
         });
         accepted_at.fold(self.accepted_at, Timestamp::max)
+    }
+}
+
+impl RecordingState for Snapshot {
+    type LookupError = Infallible;
+    type Place = ();
+
+    /// None: what was missed is collected over the whole call. See [`Snapshot::take_missed`].
+    fn take_lookup_error(&mut self) -> Option<Infallible> {
+        None
+    }
+
+    fn record(&mut self, event: &Event) {
+        evolve(self, event);
+    }
+
+    fn record_batch(&mut self, batch: BatchDecided, _: Option<()>, outcomes: &[Outcome]) {
+        let used = UsedBatch {
+            digest: batch.digest,
+            outcomes: outcomes.to_vec(),
+        };
+        self.remember_batch(batch.id, used);
     }
 }
 
@@ -292,7 +317,15 @@ impl StateMut for Snapshot {
                     None => {}
                 }
             }
-            _ => {}
+            Event::AccountOpened { .. }
+            | Event::LimitChanged { .. }
+            | Event::AccountClosed { .. }
+            | Event::Transfer(_)
+            | Event::PaymentSent(_)
+            | Event::PaymentSettled { .. }
+            | Event::PaymentReleased(_)
+            | Event::PaymentRefused(_)
+            | Event::Batch(_) => {}
         }
     }
 }

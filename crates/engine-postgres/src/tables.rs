@@ -182,7 +182,7 @@ pub async fn write_balances(lease: &Lease, events: &[Event]) -> Result<(), Failu
 }
 
 fn name_accounts(snapshot: &mut Snapshot, event: &Event) {
-    for id in event.system_accounts() {
+    for (id, _) in event.system_accounts() {
         snapshot.keys.account(&id);
     }
     match event {

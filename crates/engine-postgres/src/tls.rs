@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `disable` | not encrypted | refused: the two contradict each other |
 //! | `prefer`, the default | encrypted where the server can | as `verify-full` |
-//! | `require` | encrypted, whoever the server is | as `verify-full` |
+//! | `require` | encrypted, without knowing the server | as `verify-full` |
 //! | `verify-ca` | refused: there is nothing to verify by | encrypted, and the certificate is signed by the authority |
 //! | `verify-full` | refused likewise | so, and the certificate is of this host |
 //!

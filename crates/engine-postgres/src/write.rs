@@ -6,14 +6,13 @@
 //! attempt is rolled back and made anew upon what the first one wrote. Stripes come last, sorted
 //! too, so that they are held for the shortest time.
 
-use std::pin::Pin;
-
-use futures_util::future::{join, join_all, try_join_all};
+use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error, Statement};
 
 use crate::error::Failure;
 use crate::lease::Lease;
+use crate::numbers::stripe_last;
+use crate::pipeline::Sent;
 use crate::rows::{AccountRows, PaymentRows, Rows};
 
 const TRANSFERS_NEW: &str = "
@@ -38,13 +37,17 @@ const ACCOUNTS_NEW: &str = "
         $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::boolean[],
         $11::bigint[])";
 
-const STRIPES_NEW: &str = r#"
+const STRIPES_NEW: &str = concat!(
+    r#"
     INSERT INTO lastro.stripes (account_id, stripe, currency, opened_at)
     SELECT new.id, stripe, new.currency, new.opened_at
     FROM unnest($1::text[], $2::text[], $3::bigint[]) AS new (id, currency, opened_at),
-        generate_series(0, 15) AS stripe
+        generate_series(0, "#,
+    stripe_last!(),
+    r#") AS stripe
     ORDER BY new.id COLLATE "C", stripe
-    ON CONFLICT (account_id, stripe) DO NOTHING"#;
+    ON CONFLICT (account_id, stripe) DO NOTHING"#
+);
 
 const TRANSFERS_SETTLED: &str = "
     UPDATE lastro.transfers AS old SET record = new.record
@@ -147,7 +150,9 @@ type Statements<'a> = Vec<(&'static str, Parameters<'a>)>;
 pub(crate) async fn write(lease: &Lease, rows: &Rows, stripe: i16) -> Result<(), Failure> {
     let statements = statements(rows, &stripe);
     let prepared = prepared(lease, &statements).await?;
-    try_join_all(sent(lease, &prepared, &statements)).await?;
+    for sent in sent(lease, &prepared, &statements).await {
+        sent.answer().await?;
+    }
     Ok(())
 }
 
@@ -160,14 +165,20 @@ pub(crate) async fn write_and_commit(
 ) -> Result<(), Failure> {
     let statements = statements(rows, &stripe);
     let prepared = prepared(&lease, &statements).await?;
-    // Polled, and so sent, in this order.
-    let written = join_all(sent(&lease, &prepared, &statements));
-    let (written, committed) = join(written, lease.client().batch_execute("COMMIT")).await;
+    let sent = sent(&lease, &prepared, &statements).await;
+    let commit = Sent::new(lease.client().batch_execute("COMMIT")).await;
+    let mut failed = None;
+    for sent in sent {
+        if let Err(error) = sent.answer().await {
+            failed.get_or_insert(error);
+        }
+    }
+    let committed = commit.answer().await;
     let waited = lease.committed();
     if committed.is_ok() {
         lease.done();
     }
-    match written.into_iter().find_map(Result::err) {
+    match failed {
         // An answer of the server's: nothing after it was done, the commit least of all.
         Some(error) if error.code().is_some() => Err(Failure::Database(error)),
         Some(_) => Err(Failure::CommitUnknown),
@@ -191,17 +202,17 @@ async fn prepared(lease: &Lease, statements: &Statements<'_>) -> Result<Vec<Stat
     Ok(prepared)
 }
 
-/// Each sends its statement at the first poll.
-fn sent<'a>(
+/// Sends them, in order.
+async fn sent<'a>(
     lease: &'a Lease,
     prepared: &'a [Statement],
     statements: &'a Statements<'a>,
-) -> impl Iterator<Item = Pin<Box<dyn Future<Output = Result<u64, Error>> + Send + 'a>>> {
-    let sent = prepared.iter().zip(statements);
-    sent.map(|(statement, (_, parameters))| {
-        let sent = lease.client().execute(statement, parameters);
-        Box::pin(sent) as Pin<Box<dyn Future<Output = _> + Send>>
-    })
+) -> Vec<Sent<'a, u64>> {
+    let mut sent = Vec::with_capacity(prepared.len());
+    for (statement, (_, parameters)) in prepared.iter().zip(statements) {
+        sent.push(Sent::new(lease.client().execute(statement, parameters)).await);
+    }
+    sent
 }
 
 /// What may be new on another node too.

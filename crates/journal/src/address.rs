@@ -16,7 +16,7 @@ impl Address {
         self.0.get()
     }
 
-    /// The address stored as this number; `None` for 0, which is nobody's address.
+    /// The address stored as this number; `None` for 0, which is no address.
     pub const fn from_u64(position: u64) -> Option<Self> {
         match NonZeroU64::new(position) {
             Some(position) => Some(Self(position)),

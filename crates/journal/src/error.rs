@@ -108,7 +108,7 @@ pub enum BeginError {
         cause: Arc<str>,
     },
     /// Such a frame is never possible with these options.
-    #[error("a frame of {bytes} bytes passes the journal's {bytes_max}")]
+    #[error("a frame of {bytes} bytes is larger than the journal allows ({bytes_max})")]
     TooLarge {
         /// What the frame would take, headers included.
         bytes: usize,

@@ -182,7 +182,7 @@ impl Storage for FileStorage {
     fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in self.opened(|| fs::read_dir(&self.path))? {
-            // A name that is not UTF-8 is none of the journal's.
+            // A name that is not UTF-8 does not belong to the journal.
             if let Ok(name) = entry?.file_name().into_string() {
                 names.push(name);
             }
@@ -233,7 +233,7 @@ impl Storage for FileStorage {
             }
             Err(error) => return Err(error.into()),
         }
-        // The process id only helps whoever meets the lock: a full disk must not keep us out.
+        // The process id only helps the person who meets the lock: a full disk must not keep us out.
         let _ = file
             .set_len(0)
             .and_then(|()| writeln!(file, "{}", process::id()));
@@ -347,7 +347,7 @@ mod tests {
             set(found).unwrap();
             FileStorage::open(folder.path()).unwrap();
             assert_eq!(mode(folder.path()), expected, "{found:o}");
-            // Whoever only reads changes nothing.
+            // A reader changes nothing.
             set(found).unwrap();
             FileStorage::open_existing(folder.path()).unwrap();
             assert_eq!(mode(folder.path()), found);

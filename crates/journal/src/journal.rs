@@ -217,7 +217,7 @@ impl<S: Storage> Journal<S> {
             hash: info.hash,
             records: info.records_before + u64::from(info.count),
         };
-        // Whoever wrote it let go of it before they said so.
+        // The thread that wrote it let go of it before it reported that.
         self.buffer = Arc::try_unwrap(bytes).unwrap_or_default();
         Ok(info)
     }

@@ -38,7 +38,7 @@ impl FromStr for Durability {
 
 /// The text named no durability.
 #[derive(Debug, thiserror::Error)]
-#[error("\"{0}\" is no durability: it is \"disk\" or \"os\"")]
+#[error("unknown durability \"{0}\": use disk or os")]
 pub struct UnknownDurability(String);
 
 /// How a journal is opened.
@@ -112,7 +112,7 @@ mod tests {
         let refused = "Disk".parse::<Durability>().unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "\"Disk\" is no durability: it is \"disk\" or \"os\""
+            "unknown durability \"Disk\": use disk or os"
         );
     }
 

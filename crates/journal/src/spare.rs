@@ -29,10 +29,10 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// How often it is told that the disk is full.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Zeros are written and synced in pieces of this size: a frame's sync waits for one at the most,
+/// Zeros are written and synced in pieces of this size: a frame's sync waits for at most one,
 /// and so does a stop.
 const PIECE_BYTES: usize = 256 << 10;
-/// Over which part of a segment's time the next one is filled, and how long at the most.
+/// Over which part of a segment's time the next one is filled, and for how long at most.
 const SPREAD_SHARE: u32 = 4;
 const SPREAD_MAX: Duration = Duration::from_secs(4);
 
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_is_not_held_by_the_pauses() {
+    fn a_roll_that_waits_is_not_held_by_the_pauses() {
         let folder = tempfile::tempdir().unwrap();
         let shared = Arc::new(Shared {
             storage: Arc::new(FileStorage::open(folder.path()).unwrap()),

@@ -13,7 +13,7 @@ use crate::payment::Payment;
 ///
 /// - A payment is claimed by one node at a time. Nobody else claims it before that node's lease is
 ///   over, or the node has left.
-/// - A lease that was told lasts at least as long as it was told, by the clock of whoever asked.
+/// - A lease that was told lasts at least as long as it was told, by the clock of the node that asked.
 pub trait Claims: Send + Sync + 'static {
     /// Renews this node's lease. Where it has none, or lost it to somebody who found it over, it
     /// gets another one, under which nothing is claimed yet.

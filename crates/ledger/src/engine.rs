@@ -62,7 +62,7 @@ pub trait Engine: Send + Sync + 'static {
     /// How a payment's id was used.
     fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>>;
 
-    /// What operators decided of a payment, newest first, [`RESOLUTIONS_READ_MAX`] at the most;
+    /// What operators decided of a payment, newest first, at most [`RESOLUTIONS_READ_MAX`];
     /// none where there is no such payment.
     ///
     /// [`RESOLUTIONS_READ_MAX`]: crate::RESOLUTIONS_READ_MAX

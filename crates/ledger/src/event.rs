@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
 use crate::command::Command;
+use crate::currency::Currency;
 use crate::id::{AccountId, BatchId};
 use crate::outcome::{Outcome, Record, Refusal};
 use crate::payment::{Payment, PaymentState};
@@ -163,7 +164,16 @@ impl Event {
         match self {
             Self::Transfer(transfer) | Self::PaymentSettled { transfer, .. } => Some(transfer),
             Self::PaymentResolved(resolved) => resolved.transfer.as_ref(),
-            _ => None,
+            Self::AccountOpened { .. }
+            | Self::LimitChanged { .. }
+            | Self::AccountClosed { .. }
+            | Self::PaymentAccepted(_)
+            | Self::PaymentSent(_)
+            | Self::PaymentReleased(_)
+            | Self::PaymentRefused(_)
+            | Self::PaymentsPurged { .. }
+            | Self::Refused { .. }
+            | Self::Batch(_) => None,
         }
     }
 
@@ -177,31 +187,50 @@ impl Event {
             | Self::PaymentRefused(payment) => Some(payment),
             Self::PaymentSettled { payment, .. } => Some(payment),
             Self::PaymentResolved(resolved) => Some(&resolved.payment),
-            _ => None,
+            Self::AccountOpened { .. }
+            | Self::LimitChanged { .. }
+            | Self::AccountClosed { .. }
+            | Self::Transfer(_)
+            | Self::PaymentsPurged { .. }
+            | Self::Refused { .. }
+            | Self::Batch(_) => None,
         }
     }
 
     /// The operator's decision that it carried out, if it did.
     #[must_use]
     pub const fn resolution(&self) -> Option<&Resolution> {
-        match self {
-            Self::PaymentResolved(resolved) => Some(&resolved.resolution),
-            _ => None,
+        if let Self::PaymentResolved(resolved) = self {
+            Some(&resolved.resolution)
+        } else {
+            None
         }
     }
 
-    /// The system accounts that it needs; those that are not open yet are opened by it.
+    /// The system accounts that it needs, with their currency; those that are not open yet are
+    /// opened by it.
     #[must_use]
-    pub fn system_accounts(&self) -> Vec<AccountId> {
+    pub fn system_accounts(&self) -> Vec<(AccountId, Currency)> {
+        let world = |currency| (AccountId::world(currency), currency);
         match self {
-            Self::AccountOpened { account, .. } => vec![AccountId::world(account.currency)],
-            Self::PaymentAccepted(payment) => vec![AccountId::world(payment.currency)],
+            Self::AccountOpened { account, .. } => vec![world(account.currency)],
+            Self::PaymentAccepted(payment) => vec![world(payment.currency)],
             Self::PaymentSent(Payment {
                 state: PaymentState::Sent { processor, .. },
                 currency,
                 ..
-            }) => vec![AccountId::processor(processor, *currency)],
-            _ => Vec::new(),
+            }) => vec![(AccountId::processor(processor, *currency), *currency)],
+            Self::LimitChanged { .. }
+            | Self::AccountClosed { .. }
+            | Self::Transfer(_)
+            | Self::PaymentSent(_)
+            | Self::PaymentSettled { .. }
+            | Self::PaymentReleased(_)
+            | Self::PaymentRefused(_)
+            | Self::PaymentResolved(_)
+            | Self::PaymentsPurged { .. }
+            | Self::Refused { .. }
+            | Self::Batch(_) => Vec::new(),
         }
     }
 }

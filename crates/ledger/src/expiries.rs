@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 
-use crate::command::{Command, MoveMoney};
+use crate::command::Command;
 use crate::id::{AccountId, TransferId};
 use crate::money::AMOUNT_MAX;
 use crate::state::State;
@@ -83,7 +83,7 @@ impl Expiries {
     /// only where a total comes near the largest there is.
     ///
     /// `walk` remembers which accounts were looked at: within one walk each account's side is gone
-    /// through once, however many commands name it. Whoever does not expire or postpone all that
+    /// through once, however many commands name it. A caller that does not expire or postpone all that
     /// is returned has to begin a new walk.
     #[must_use]
     pub fn due_for(
@@ -109,7 +109,10 @@ impl Expiries {
             are_all: true,
             walk,
         };
-        let amounts = commands.iter().filter_map(moved).map(|moved| moved.amount);
+        let amounts = commands
+            .iter()
+            .filter_map(Command::move_money)
+            .map(|moved| moved.amount);
         let total = amounts.fold(0, u64::saturating_add).min(AMOUNT_MAX);
         for command in commands {
             found.look_up(state, command, total);
@@ -267,16 +270,6 @@ impl Found<'_> {
         } else {
             self.are_all = false;
         }
-    }
-}
-
-const fn moved(command: &Command) -> Option<&MoveMoney> {
-    match command {
-        Command::Transfer(moved)
-        | Command::Pend {
-            transfer: moved, ..
-        } => Some(moved),
-        _ => None,
     }
 }
 

@@ -11,12 +11,15 @@
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss
 )]
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 mod account;
+mod apply;
 mod batch;
 mod claims;
 mod clock_guard;
 mod command;
+mod command_kind;
 mod currency;
 mod decide;
 mod engine;
@@ -28,6 +31,7 @@ mod memory;
 mod money;
 mod outcome;
 mod payment;
+#[cfg(feature = "testing")]
 pub mod reference;
 mod resolution;
 mod state;
@@ -37,12 +41,14 @@ mod transfer;
 mod unsettled;
 
 pub use account::{Account, Movement};
+pub use apply::{RecordingState, apply, expire};
 pub use batch::{
     AtomicDecision, BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, Batch, BatchInvalid, decide_atomic,
 };
 pub use claims::{Claims, ClaimsLease, HealthReport, HealthTurn};
 pub use clock_guard::{ClockBounds, ClockGuard, ClockJumped, TIME_MAX};
 pub use command::{AcceptPayment, Command, Field, MoveMoney, OpenAccount};
+pub use command_kind::{CommandKind, UsedId};
 pub use currency::{Currency, InvalidCurrency, Listing, NotCurrent};
 pub use decide::{Decision, check_content, check_form, decide};
 pub use engine::{
@@ -55,7 +61,7 @@ pub use id::{
     ACCOUNT_ID_LENGTH_MAX, AccountId, BatchId, InvalidId, PROCESSOR_NAME_LENGTH_MAX, PaymentId,
     ProcessorName, Reference, TransferId,
 };
-pub use memory::{Memory, UsedId};
+pub use memory::Memory;
 pub use money::{AMOUNT_MAX, Limit};
 pub use outcome::{Outcome, Record, Refusal};
 pub use payment::{

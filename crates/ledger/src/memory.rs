@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::account::Account;
-use crate::command::Command;
+use crate::command_kind::UsedId;
 use crate::event::Event;
 use crate::id::{AccountId, BatchId, PaymentId, TransferId};
 use crate::payment::{Payment, PaymentState};
@@ -69,7 +69,15 @@ impl Memory {
                 }
                 None => {}
             },
-            _ => {}
+            Event::LimitChanged { .. }
+            | Event::AccountClosed { .. }
+            | Event::Transfer(_)
+            | Event::PaymentSent(_)
+            | Event::PaymentSettled { .. }
+            | Event::PaymentReleased(_)
+            | Event::PaymentRefused(_)
+            | Event::PaymentResolved(_)
+            | Event::Batch(_) => {}
         }
     }
 
@@ -78,30 +86,6 @@ impl Memory {
         let pending_state = pending.then_some(PendingState::Pending);
         let used = UsedTransfer::Created(transfer, pending_state);
         self.transfers.insert(id, used);
-    }
-}
-
-/// The id that a command takes when it is decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum UsedId {
-    /// In the space of transfers.
-    Transfer(TransferId),
-    /// In the space of payments.
-    Payment(PaymentId),
-}
-
-impl Command {
-    /// The id that the command takes when it is decided, a refusal too.
-    #[must_use]
-    pub const fn used_id(&self) -> Option<UsedId> {
-        match self {
-            Self::Transfer(transfer) | Self::Pend { transfer, .. } => {
-                Some(UsedId::Transfer(transfer.id))
-            }
-            Self::Post { id, .. } | Self::Void { id, .. } => Some(UsedId::Transfer(*id)),
-            Self::AcceptPayment(accept) => Some(UsedId::Payment(accept.id)),
-            _ => None,
-        }
     }
 }
 
@@ -149,7 +133,7 @@ impl State for Memory {
 fn accepted_payment(used: &UsedPayment) -> Option<&Payment> {
     match used {
         UsedPayment::Accepted(payment) if payment.state == PaymentState::Accepted => Some(payment),
-        _ => None,
+        UsedPayment::Accepted(_) | UsedPayment::Refused(..) => None,
     }
 }
 
@@ -176,9 +160,11 @@ impl StateMut for Memory {
 fn asked_by(state: &impl State, event: &Event) -> (Option<UsedTransfer>, Vec<Payment>) {
     let ended = event.transfer().and_then(Transfer::ends);
     let pending = ended.and_then(|(pending_id, _)| state.transfer(pending_id));
-    let accepted = match event {
-        Event::PaymentsPurged { .. } => state.payments_accepted(),
-        _ => Vec::new(),
+    let purges = matches!(event, Event::PaymentsPurged { .. });
+    let accepted = if purges {
+        state.payments_accepted()
+    } else {
+        Vec::new()
     };
     (pending, accepted)
 }

@@ -2,22 +2,22 @@
 //! its reads walk the whole history.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
 
 use crate::account::Account;
-use crate::batch::{AtomicDecision, Batch, decide_atomic};
-use crate::command::Command;
-use crate::decide::{Decision, decide};
+use crate::apply::{RecordingState, apply, expire};
+use crate::batch::Batch;
 use crate::engine::{
     Answer, BalanceAt, DueQuery, Engine, ProcessorSummary, STATEMENT_PAGE_MAX, Statement,
     StatementQuery,
 };
 use crate::event::{BatchDecided, Event};
 use crate::expiries::{DueWalk, Expiries};
-use crate::id::{AccountId, PaymentId, TransferId};
+use crate::id::{AccountId, BatchId, PaymentId, TransferId};
 use crate::memory::Memory;
 use crate::money::Limit;
 use crate::outcome::Outcome;
@@ -82,6 +82,7 @@ impl Books {
         self.events.push(event);
     }
 
+    /// The outcomes of the members of a batch whose events were recorded last.
     fn applied_outcomes(&self, batch: &BatchDecided) -> Vec<Outcome> {
         let first = self.events.len() - batch.members_count as usize;
         self.events[first..]
@@ -116,42 +117,8 @@ impl Books {
     }
 
     fn apply_batch(&mut self, batch: Batch, ticker: &mut Ticker, now: Timestamp) -> Vec<Outcome> {
-        match batch.atomic_id() {
-            None => batch
-                .into_commands()
-                .into_iter()
-                .map(|command| self.apply_command(command, ticker, now))
-                .collect(),
-            Some(id) => match decide_atomic(&self.memory, id, batch.into_commands(), ticker, now) {
-                AtomicDecision::Outcomes(outcomes) => outcomes,
-                AtomicDecision::Events(events, batch) => self.apply_atomic(events, batch),
-            },
-        }
-    }
-
-    fn apply_atomic(&mut self, events: Vec<Event>, batch: BatchDecided) -> Vec<Outcome> {
-        for event in events {
-            self.record(event);
-        }
-        let outcomes = batch
-            .failed_outcomes()
-            .unwrap_or_else(|| self.applied_outcomes(&batch));
-        self.record(Event::Batch(batch));
+        let Ok(outcomes) = apply(self, batch, ticker, now);
         outcomes
-    }
-
-    fn apply_command(&mut self, command: Command, ticker: &mut Ticker, now: Timestamp) -> Outcome {
-        match decide(&self.memory, command, ticker.peek(now)) {
-            Decision::Event(event) => {
-                ticker.tick(now);
-                self.record(event.clone());
-                event
-                    .into_outcome()
-                    .unwrap_or_else(|| unreachable!("commands have outcomes"))
-            }
-            Decision::Exists(outcome) => outcome,
-            Decision::Refused(refusal) => Outcome::refused(refusal),
-        }
     }
 
     /// Applies the expiries that are due at `now`.
@@ -162,14 +129,8 @@ impl Books {
     }
 
     fn expire_one(&mut self, pending_id: TransferId, ticker: &mut Ticker, now: Timestamp) {
-        let command = Command::Expire { pending_id };
-        match decide(&self.memory, command, ticker.peek(now)) {
-            Decision::Event(event) => {
-                ticker.tick(now);
-                self.record(event);
-            }
-            other => unreachable!("a due pending transfer expires, not {other:?}"),
-        }
+        let Ok(is_expired) = expire(self, pending_id, ticker, now);
+        assert!(is_expired, "a pending transfer that is due expires");
     }
 
     /// The pending transfers that have a time.
@@ -250,10 +211,11 @@ impl Books {
         from: Option<Millis>,
         to: Option<Millis>,
     ) -> Vec<ProcessorSummary> {
-        let purged_at = self.events.iter().rev().find_map(|event| match event {
-            Event::PaymentsPurged { timestamp, .. } => Some(*timestamp),
-            _ => None,
-        });
+        let purges = self.events.iter().rev();
+        let purged_at = purges
+            .filter(|event| matches!(event, Event::PaymentsPurged { .. }))
+            .map(Event::timestamp)
+            .next();
         let mut summaries = BTreeMap::new();
         for used in self.memory.payments.values() {
             if let UsedPayment::Accepted(payment) = used
@@ -289,13 +251,60 @@ impl Books {
             .values()
             .filter_map(|used| match used {
                 UsedPayment::Accepted(payment) if payment.state.is_due() => Some(payment.clone()),
-                _ => None,
+                UsedPayment::Accepted(_) | UsedPayment::Refused(..) => None,
             })
             .collect();
         due.retain(|payment| query.after.is_none_or(|after| payment.place() > after));
         due.sort_by_key(Payment::place);
         due.truncate(query.limit);
         due
+    }
+}
+
+impl State for Books {
+    fn account(&self, id: &AccountId) -> Option<Account> {
+        self.memory.account(id)
+    }
+
+    fn account_opened(&self, id: &AccountId) -> Option<Account> {
+        self.memory.account_opened(id)
+    }
+
+    fn transfer(&self, id: TransferId) -> Option<UsedTransfer> {
+        self.memory.transfer(id)
+    }
+
+    fn payment(&self, id: PaymentId) -> Option<UsedPayment> {
+        self.memory.payment(id)
+    }
+
+    fn batch(&self, id: BatchId) -> Option<UsedBatch> {
+        self.memory.batch(id)
+    }
+
+    fn payments_accepted(&self) -> Vec<Payment> {
+        self.memory.payments_accepted()
+    }
+
+    fn newest_payment_accepted_at(&self) -> Timestamp {
+        self.memory.newest_payment_accepted_at()
+    }
+}
+
+impl RecordingState for Books {
+    type LookupError = Infallible;
+    type Place = ();
+
+    fn take_lookup_error(&mut self) -> Option<Infallible> {
+        None
+    }
+
+    fn record(&mut self, event: &Event) {
+        Self::record(self, event.clone());
+    }
+
+    fn record_batch(&mut self, batch: BatchDecided, _: Option<()>, _: &[Outcome]) {
+        Self::record(self, Event::Batch(batch));
     }
 }
 

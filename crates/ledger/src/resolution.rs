@@ -10,7 +10,7 @@ use crate::text::Note;
 use crate::time::{Millis, Timestamp};
 use crate::transfer::Transfer;
 
-/// How many of a payment's resolutions a read gives at the most: the newest. All are kept.
+/// How many of a payment's resolutions a read returns at most: the newest. All are kept.
 pub const RESOLUTIONS_READ_MAX: usize = 100;
 
 /// The content of [`Command::ResolvePayment`](crate::Command::ResolvePayment).
@@ -52,7 +52,7 @@ pub enum ResolutionKind {
 /// # Guarantees
 ///
 /// - It is kept in the commit of what it did, and for good.
-/// - An attempt is released once at the most, and is settled or refused once at the most: so a
+/// - An attempt is released at most once, and is settled or refused at most once: so a
 ///   payment has no more than one resolution for each attempt, and one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolution {

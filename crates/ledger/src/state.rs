@@ -122,12 +122,7 @@ pub fn evolve(state: &mut impl StateMut, event: &Event) {
 }
 
 fn open_system_accounts(state: &mut impl StateMut, event: &Event) {
-    let currency = match event {
-        Event::AccountOpened { account, .. } => account.currency,
-        Event::PaymentAccepted(payment) | Event::PaymentSent(payment) => payment.currency,
-        _ => return,
-    };
-    for id in event.system_accounts() {
+    for (id, currency) in event.system_accounts() {
         if state.account_mut(&id).is_none() {
             let account = Account::new(currency, Limit::Unlimited, event.timestamp());
             state.insert_account(&id, account);

@@ -239,7 +239,11 @@ impl Transfer {
         match self.kind {
             TransferKind::Pend { timeout_s: 0 } => None,
             TransferKind::Pend { timeout_s } => Some(self.timestamp.plus_seconds(timeout_s)),
-            _ => None,
+            TransferKind::Transfer
+            | TransferKind::Post { .. }
+            | TransferKind::Void { .. }
+            | TransferKind::Expire
+            | TransferKind::Settle { .. } => None,
         }
     }
 

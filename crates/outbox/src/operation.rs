@@ -3,8 +3,7 @@
 use std::time::Instant;
 
 use ledger::{
-    BoxFuture, Command, Decision, Memory, Refusal, Timestamp, TransferId, Unavailable, UsedId,
-    decide,
+    BoxFuture, Command, Refusal, TransferId, Unavailable, UsedId, check_content, check_form,
 };
 
 use crate::status::Status;
@@ -35,11 +34,10 @@ impl Operation {
     /// See [`NotAnOperation`].
     pub fn new(command: Command) -> Result<Self, NotAnOperation> {
         let id = id(&command).ok_or(NotAnOperation::NoId)?;
-        match decide(&Memory::default(), command.clone(), Timestamp::default()) {
-            Decision::Refused(refusal) => Err(NotAnOperation::Malformed(refusal)),
-            // What the rules refuse upon an empty state is the ledger's to decide.
-            Decision::Event(_) | Decision::Exists(_) => Ok(Self { id, command }),
-        }
+        check_form(&command)
+            .and_then(|()| check_content(&command))
+            .map_err(NotAnOperation::Malformed)?;
+        Ok(Self { id, command })
     }
 
     /// The id among transfers.

@@ -1,6 +1,7 @@
 //! The outbox's records: an operation, or a mark up to where they are applied.
 //!
 //! The bytes are described in `docs/outbox-records.md`.
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 use ledger::Command;
 

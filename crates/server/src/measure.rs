@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, patch, post};
-use ledger::{Command, Outcome, Refusal};
+use ledger::{CommandKind, Outcome, Refusal};
 use metrics::{Counter, Histogram};
 
 use crate::app::Shared;
@@ -125,7 +125,7 @@ impl Metrics {
 }
 
 /// Counters of outcomes, by command and code.
-pub(crate) struct Outcomes(CounterTable<{ Command::NAMES.len() }>);
+pub(crate) struct Outcomes(CounterTable<{ CommandKind::ALL.len() }>);
 
 impl Outcomes {
     pub(crate) fn new() -> Self {
@@ -135,7 +135,9 @@ impl Outcomes {
     /// Counts so many outcomes like this one.
     pub(crate) fn count(&self, command: &'static str, outcome: &Outcome, count: u64) {
         let code = outcome.code();
-        let row = Command::NAMES.iter().position(|name| *name == command);
+        let row = CommandKind::ALL
+            .iter()
+            .position(|kind| kind.name() == command);
         let column = match code {
             "created" => Some(0),
             "exists" => Some(1),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts the bytes that wait and refuses what does not fit any more. Clones count together.
 ///
-/// The queue itself holds the things; this only bounds them. Whoever takes a thing out gives its
+/// The queue itself holds the things; this only bounds them. The one that takes a thing out gives its
 /// bytes back.
 #[derive(Debug, Clone)]
 pub struct ByteBound {

@@ -101,7 +101,7 @@ fn kind<'de, D: serde::Deserializer<'de>>(from: D) -> Result<ProxyKind, D::Error
     let name = String::deserialize(from)?;
     ProxyKind::named(&name).ok_or_else(|| {
         let names = ProxyKind::ALL.map(ProxyKind::program).join(", ");
-        serde::de::Error::custom(format!("`{name}` is none of the proxies: {names}"))
+        serde::de::Error::custom(format!("`{name}` is not a proxy: use {names}"))
     })
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Where a record leads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Links {
-    /// The debit account's previous entry; 0: there is none, or this record is no entry of it.
+    /// The debit account's previous entry; 0: there is none, or this record is not an entry of it.
     pub(crate) debit_previous: u64,
     /// The credit account's previous entry; 0 likewise.
     pub(crate) credit_previous: u64,

@@ -6,7 +6,7 @@ use ledger::{After, Event, Transfer, TransferKind};
 
 use super::Links;
 
-/// What the numbers between two texts take at the most: the links (3 × 10), the event's and the
+/// What the numbers between two texts take at most: the links (3 × 10), the event's and the
 /// kind's variant, the id and a length; or a reference, a timestamp, and two sides (31 each).
 const NUMBERS_BYTES_MAX: usize = 96;
 

@@ -153,12 +153,7 @@ impl Auditor {
     }
 
     fn open_system_accounts(&mut self, event: &Event) {
-        let currency = match (event, event.payment()) {
-            (Event::AccountOpened { account, .. }, _) => account.currency,
-            (_, Some(payment)) => payment.currency,
-            _ => return,
-        };
-        for id in event.system_accounts() {
+        for (id, currency) in event.system_accounts() {
             let account = Account::new(currency, Limit::Unlimited, event.timestamp());
             self.accounts.entry(id).or_insert(Audited {
                 account,
@@ -227,7 +222,7 @@ impl Auditor {
     }
 }
 
-/// Whether the event may be a member of an atomic batch: what was refused is none, nor is a batch.
+/// Whether the event may be a member of an atomic batch: what was refused is not, nor is a batch.
 /// An expiry may be, where it comes due in the nanoseconds of the batch itself.
 const fn can_be_member(event: &Event) -> bool {
     !matches!(event, Event::Refused { .. } | Event::Batch(_))

@@ -77,8 +77,8 @@ fn records_that_are_none_are_found() {
         found,
         [
             "a record of version 9, which this version of Lastro does not know",
-            "a record whose bytes are no event",
-            "a record whose bytes are no event"
+            "a record whose bytes are not an event",
+            "a record whose bytes are not an event"
         ]
     );
     assert!(!verified.is_clean());

@@ -8,26 +8,28 @@
 use journal::{BeginError, CommitError, Failure, Storage, Written};
 use ledger::Unavailable;
 
-use super::{Answers, Writer};
+use super::Writer;
 use crate::shared::Status;
 
 impl<S: Storage> Writer<S> {
     /// Makes sure that the open frame can take so much more. Nothing is decided before.
     pub(super) fn make_room(&mut self, bytes: usize, records: usize) -> Result<(), Unavailable> {
-        if self.journal.failure().is_none() && self.journal.open_frame_records() > 0 {
-            if self.journal.fits(bytes, records) {
+        if self.pipeline.journal.failure().is_none()
+            && self.pipeline.journal.open_frame_records() > 0
+        {
+            if self.pipeline.journal.fits(bytes, records) {
                 return Ok(());
             }
             self.flush(true);
         }
-        if self.journal.would_roll(bytes, records) {
+        if self.pipeline.journal.would_roll(bytes, records) {
             self.land();
         }
-        if self.journal.failure().is_some() {
+        if self.pipeline.journal.failure().is_some() {
             // The frame that failed is never committed, nor is any other.
             return Err(Unavailable::StorageFailed);
         }
-        match self.journal.begin(bytes, records) {
+        match self.pipeline.journal.begin(bytes, records) {
             Ok(()) => {
                 self.shared.set_status(Status::Ready);
                 Ok(())
@@ -62,23 +64,15 @@ impl<S: Storage> Writer<S> {
     pub(super) fn flush(&mut self, has_more: bool) {
         self.land();
         self.metrics
-            .expiries(&self.draft.expiries, || self.clock.now());
-        let is_empty = self.journal.open_frame_records() == 0;
-        if is_empty || self.journal.failure().is_some() {
-            let committed = self.journal.failure().is_none();
-            answer(&mut self.answers, committed);
+            .expiries(&self.pipeline.draft.expiries, || self.clock.now());
+        let journal = &self.pipeline.journal;
+        if journal.open_frame_records() == 0 || journal.failure().is_some() {
+            self.pipeline.answer_without_frame();
             return;
         }
-        let sealed = match self.journal.seal(self.ticker.last().as_nanos()) {
-            Ok(sealed) => sealed,
-            Err(CommitError::Failed(failure)) => {
-                unreachable!("a journal that has not failed seals a frame: {failure}")
-            }
-        };
-        self.draft.seal();
-        std::mem::swap(&mut self.answers, &mut self.in_flight);
+        let sealed = self.pipeline.seal(self.ticker.last());
         if has_more {
-            self.syncer.start(sealed);
+            self.pipeline.syncer.start(sealed);
         } else {
             self.landed(sealed.write());
         }
@@ -86,16 +80,16 @@ impl<S: Storage> Writer<S> {
 
     /// Waits for the frame in flight, if one is.
     pub(super) fn land(&mut self) {
-        if self.journal.is_in_flight() {
-            let written = self.syncer.wait();
+        if self.pipeline.is_in_flight() {
+            let written = self.pipeline.syncer.wait();
             self.landed(written);
         }
     }
 
     /// Takes in that the frame in flight is durable, if it is by now.
     pub(super) fn land_if_written(&mut self) {
-        if self.journal.is_in_flight()
-            && let Some(written) = self.syncer.poll()
+        if self.pipeline.is_in_flight()
+            && let Some(written) = self.pipeline.syncer.poll()
         {
             self.landed(written);
         }
@@ -104,31 +98,20 @@ impl<S: Storage> Writer<S> {
     /// Publishes what is durable now, and answers everybody who waits for it.
     pub(super) fn landed(&mut self, written: Written) {
         let elapsed = written.elapsed();
-        let completed = self.journal.complete(written);
-        match &completed {
-            Ok(info) => {
-                self.metrics.frame(info, elapsed);
-                let mut books = self.shared.books.write();
-                books.publish(&mut self.draft.sealed);
-            }
-            Err(CommitError::Failed(failure)) => self.fail(failure),
+        let books = &self.shared.books;
+        let landed = self
+            .pipeline
+            .land(written, |changes| books.write().publish(changes));
+        match landed {
+            Ok(info) => self.metrics.frame(&info, elapsed),
+            Err(CommitError::Failed(failure)) => self.fail(&failure),
         }
-        answer(&mut self.in_flight, completed.is_ok());
     }
 
     fn fail(&self, failure: &Failure) {
         if self.shared.set_status(Status::StorageFailed) {
-            tracing::error!(%failure, "nothing more is written; restart once the storage is well");
+            tracing::error!(%failure, "WRITES STOPPED: a write or a sync failed, and every write is refused from now on; \
+                 repair the storage, then restart");
         }
-    }
-}
-
-fn answer(answers: &mut Answers, committed: bool) {
-    for (sender, mut answer) in answers.drain(..) {
-        if !committed {
-            answer = Err(Unavailable::StorageFailed);
-        }
-        // A caller that has gone asks again with the same id.
-        let _ = sender.send(answer);
     }
 }

@@ -5,15 +5,14 @@ use std::time::{Duration, Instant};
 
 use journal::faulty::FaultyStorage;
 use ledger::{
-    AccountId, Batch, BatchId, ClockBounds, ClockGuard, Command, Currency, MoveMoney, OpenAccount,
-    Outcome, Ticker, TransferId, Unavailable,
+    AccountId, Batch, BatchId, ClockBounds, Command, Currency, MoveMoney, OpenAccount, Outcome,
+    TransferId, Unavailable,
 };
 use testkit::ManualClock;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::{CALL_EXPIRIES_MAX, Expiring, ROUND_EXPIRIES, ROUND_REQUEST_BYTES, Writer, part_bytes};
+use super::{Beginning, CALL_EXPIRIES_MAX, ROUND_EXPIRIES, ROUND_REQUEST_BYTES, Writer};
 use crate::engine::Options;
-use crate::metrics::Metrics;
 use crate::open::{Recovered, recover};
 use crate::queue::{Answer, Queue, queue};
 use crate::shared::Shared;
@@ -50,21 +49,17 @@ fn idle_writer_over(
         ..
     } = recover(storage, options).unwrap();
     let (queue, waiting) = queue(usize::MAX);
-    let writer = Writer {
+    let writer = Writer::new(Beginning {
         shared: Arc::new(Shared::new(books, journal.reader())),
         journal,
-        clock: clock.clone(),
-        clock_guard: ClockGuard::after(last, ClockBounds::default()),
-        ticker: Ticker::after(last),
         draft,
-        waiting,
-        metrics: Metrics::new(),
-        answers: Vec::new(),
-        expiring: Expiring::default(),
         syncer: Syncer::late(),
-        in_flight: Vec::new(),
-        part_bytes: part_bytes(frame_bytes_max),
-    };
+        waiting,
+        clock: clock.clone(),
+        clock_bounds: ClockBounds::default(),
+        newest: last,
+        frame_bytes_max,
+    });
     (writer, queue)
 }
 
@@ -150,7 +145,7 @@ fn burst(clock: &ManualClock, writer: &mut Writer<FaultyStorage>, queue: &Queue,
     for pends in pends.chunks(8) {
         give(writer, queue, pends.to_vec()).unwrap();
     }
-    assert_eq!(writer.draft.expiries.len(), count + 10);
+    assert_eq!(writer.pipeline.draft.expiries.len(), count + 10);
     clock.advance_ns(2_000_000_000);
 }
 
@@ -162,7 +157,7 @@ fn a_burst_of_expiries_holds_up_nobody() {
     let clock = Arc::<ManualClock>::default();
     let (mut writer, queue) = idle_writer(&clock);
     burst(&clock, &mut writer, &queue, COUNT);
-    let left = |writer: &Writer<FaultyStorage>| writer.draft.expiries.len();
+    let left = |writer: &Writer<FaultyStorage>| writer.pipeline.draft.expiries.len();
     let transfer = |id, debit, amount| vec![Command::Transfer(moves(id, debit, "shop", amount))];
 
     // What comes into the shop depends on none of what is reserved for it.
@@ -190,7 +185,7 @@ fn a_batch_that_depends_on_too_many_expiries_comes_through_in_the_end() {
     let all = || vec![Command::Transfer(moves(90_001, "early", "shop", 1_000_000))];
     let refused = give(&mut writer, &queue, all()).unwrap_err();
     assert_eq!(refused, Unavailable::Overloaded);
-    assert_eq!(writer.draft.expiries.len(), ROUND_EXPIRIES + 10);
+    assert_eq!(writer.pipeline.draft.expiries.len(), ROUND_EXPIRIES + 10);
     let looked_up = writer.expiring.walk.lookups_count();
     assert_eq!(looked_up, 0, "what was not finished is looked up anew");
     // Nothing was done under its id, and asked again it is.
@@ -298,7 +293,7 @@ fn a_batch_with_other_members_reads_none_of_the_first_ones() {
 /// A writer over this storage that has every frame written late, and its queue.
 fn late_writer(storage: &FaultyStorage) -> (Writer<FaultyStorage>, Queue) {
     let (mut writer, queue) = idle_writer_over(storage.clone(), &Arc::default());
-    writer.part_bytes = 1;
+    writer.pipeline.part_bytes = 1;
     let open = |id| {
         Command::OpenAccount(OpenAccount {
             id: account_id(id),
@@ -349,7 +344,7 @@ fn a_frame_is_decided_upon_the_one_on_its_way_and_answered_after_it() {
 
     let request = writer.next_request().unwrap();
     writer.round(request);
-    assert!(writer.journal.is_in_flight());
+    assert!(writer.pipeline.is_in_flight());
     assert_eq!(storage.operations(), written_before);
     assert_eq!(first.try_recv().unwrap_err(), TryRecvError::Empty);
     let balance = |writer: &Writer<FaultyStorage>, id| {

@@ -112,7 +112,16 @@ pub(crate) fn small(segment_kib: u64, frame_kib: usize) -> Options {
     };
     Options {
         journal,
+        overlaps: false,
         ..Options::default()
+    }
+}
+
+/// Likewise, of an engine that writes a frame while it gathers the next one.
+pub(crate) fn small_overlapping(segment_kib: u64, frame_kib: usize) -> Options {
+    Options {
+        overlaps: true,
+        ..small(segment_kib, frame_kib)
     }
 }
 

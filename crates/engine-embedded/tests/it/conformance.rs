@@ -28,7 +28,11 @@ fn the_embedded_engine_conforms_over_files() {
     let path = |seed: u64| folder.path().join(seed.to_string());
     conformance::check(&conformance::Options::default(), 1, async |seed| {
         let path = path(seed);
-        EmbeddedSubject::open(options(), move || FileStorage::open(&path).unwrap())
+        let options = Options {
+            overlaps: true,
+            ..options()
+        };
+        EmbeddedSubject::open(options, move || FileStorage::open(&path).unwrap())
     });
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         check_clean(FileStorage::open_existing(entry.unwrap().path()).unwrap());

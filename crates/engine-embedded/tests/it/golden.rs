@@ -13,6 +13,7 @@ pub(crate) fn options() -> engine_embedded::Options {
     };
     engine_embedded::Options {
         journal,
+        overlaps: false,
         ..engine_embedded::Options::default()
     }
 }

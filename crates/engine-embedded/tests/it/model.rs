@@ -60,7 +60,7 @@ impl Model {
     }
 
     /// The books as they were after `count` events, of which no more may be missing than the last
-    /// few calls left behind: a frame holds the records of one call at the most.
+    /// few calls left behind: a frame holds the records of at most one call.
     pub(crate) fn beginning(&self, count: usize, calls_lost: usize) -> Books {
         let first_kept = self.calls.iter().rev().nth(calls_lost).copied();
         assert!(

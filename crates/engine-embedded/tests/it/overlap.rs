@@ -8,10 +8,10 @@ use engine_embedded::verify;
 use journal::faulty::FaultyStorage;
 use ledger::{Command, Outcome, Unavailable};
 
-use crate::bank::{Bank, account_id, deposit, small, transfer};
+use crate::bank::{Bank, account_id, deposit, small, small_overlapping, transfer};
 use crate::gated::Gated;
 
-/// As many commands as make a frame go though more waits.
+/// As many commands as make a frame go although more waits.
 const COMMANDS: u128 = 60;
 const SYNCER: &str = "lastro-sync";
 
@@ -25,8 +25,8 @@ struct Lab {
 impl Lab {
     /// Call 1 is being synced by the writer itself, and calls 2 and 3 wait behind it.
     fn new() -> (Self, [Answered; 3]) {
-        let storage = Gated::new(FaultyStorage::new(1).with_helper_thread());
-        let bank = Arc::new(Bank::open(storage.clone(), small(1_024, 64)));
+        let storage = Gated::new(FaultyStorage::new(1));
+        let bank = Arc::new(Bank::open(storage.clone(), small_overlapping(1_024, 64)));
         bank.open_accounts(&["a", "b"]);
         let lab = Self { storage, bank };
         lab.storage.close();

@@ -10,7 +10,7 @@ use journal::FileStorage;
 use ledger::{Clock, Timestamp};
 use testkit::ManualClock;
 
-use crate::bank::{Bank, deposit, open_engine, small, submit};
+use crate::bank::{Bank, deposit, open_engine, small_overlapping, submit};
 
 const CHILD: &str = "LASTRO_TEST_PANIC_IN";
 const SIGABRT: i32 = 6;
@@ -26,7 +26,11 @@ impl Clock for BrokenClock {
 
 fn bank(place: &Path) -> Bank<FileStorage> {
     let storage = FileStorage::open(place).unwrap();
-    Bank::open_at(storage, small(64, 32), Arc::<ManualClock>::default())
+    Bank::open_at(
+        storage,
+        small_overlapping(64, 32),
+        Arc::<ManualClock>::default(),
+    )
 }
 
 /// Not a test of its own: the process that [`a_panic_of_the_writer_stops_the_process`] starts.
@@ -36,7 +40,7 @@ fn panic_in_the_writer_when_asked() {
         return;
     };
     let storage = FileStorage::open(&place).unwrap();
-    let engine = open_engine(storage, small(64, 32), Arc::new(BrokenClock));
+    let engine = open_engine(storage, small_overlapping(64, 32), Arc::new(BrokenClock));
     let deadline = Instant::now() + Duration::from_secs(20);
     let answer = submit(&*engine, vec![deposit(2, "a", 1)], deadline);
     panic!("the process went on, with {answer:?}");

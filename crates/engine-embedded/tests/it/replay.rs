@@ -11,7 +11,7 @@ use journal::faulty::FaultyStorage;
 use ledger::{Batch, BatchId, Command, Engine, Outcome, Timestamp, UsedTransfer};
 use testkit::Seeds;
 
-use crate::bank::{Bank, deposit, open_account, pend, small, wait};
+use crate::bank::{Bank, deposit, open_account, pend, small, small_overlapping, wait};
 use crate::model::ids;
 use crate::picture::picture;
 use crate::workload::{Again, Workload};
@@ -72,7 +72,7 @@ fn an_expiry_that_is_a_member_is_no_finding() {
 fn the_journal_is_verified_while_it_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let storage = FileStorage::open(folder.path()).unwrap();
-    let bank = Arc::new(Bank::open(storage, small(64, 48)));
+    let bank = Arc::new(Bank::open(storage, small_overlapping(64, 48)));
     bank.open_accounts(&["a"]);
     let is_done = Arc::new(AtomicBool::new(false));
     let writing = {

@@ -174,7 +174,7 @@ impl Workload {
         check_journal(storage, self.model.books.events().len());
     }
 
-    /// The storage holds what the model has, but for the last `frames_lost` frames at the most;
+    /// The storage holds what the model has, but for at most the last `frames_lost` frames;
     /// what is there is a beginning of it, and keeps every rule.
     pub(crate) fn check_beginning(&self, storage: &FaultyStorage, frames_lost: usize) {
         let verified = verify(storage.copy(), options().journal, true);

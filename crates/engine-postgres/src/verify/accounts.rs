@@ -9,6 +9,7 @@ use super::Auditor;
 use super::pages::{Next, Pages, Sorted};
 use crate::codec::{decode, limited_account, pending_state_number, signed, time};
 use crate::error::OpenError;
+use crate::numbers::payment_is_open;
 
 const ACCOUNTS: &str = "SELECT * FROM lastro.accounts ORDER BY account_id";
 
@@ -24,10 +25,14 @@ const PENDINGS: &str = "
     FROM lastro.pendings LEFT JOIN lastro.transfers USING (transfer_id)
     ORDER BY account_id, transfer_id";
 
-const RESERVATIONS: &str = "
+const RESERVATIONS: &str = concat!(
+    "
     SELECT account_id, sum(amount)::text AS amount FROM lastro.payments
-    WHERE state IN (0, 1) AND account_id IS NOT NULL
-    GROUP BY account_id ORDER BY account_id";
+    WHERE ",
+    payment_is_open!(),
+    " AND account_id IS NOT NULL
+    GROUP BY account_id ORDER BY account_id"
+);
 
 /// What the rows beside an account's own come to.
 #[derive(Default)]

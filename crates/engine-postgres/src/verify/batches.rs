@@ -30,7 +30,7 @@ impl Auditor<'_> {
                 });
                 last = Some(id);
                 findings.check(digest.len() == 32, &place, || {
-                    "its digest is none".to_owned()
+                    "its digest cannot be read".to_owned()
                 });
                 let sized = outcomes
                     .as_ref()

@@ -11,6 +11,7 @@ use super::Auditor;
 use super::pages::Pages;
 use crate::codec::{used_payment, uuid};
 use crate::error::OpenError;
+use crate::numbers::payment_is_settled;
 use crate::rows::PaymentRows;
 use crate::sums::WIDTHS_MS;
 
@@ -19,13 +20,16 @@ const PAYMENTS: &str = "SELECT * FROM lastro.payments ORDER BY payment_id";
 const TAKEN: &str = "SELECT transfer_id FROM lastro.transfers WHERE transfer_id = ANY ($1)";
 
 /// The buckets that are not what the payments make them, the first few.
-const SUMS: &str = "
+const SUMS: &str = concat!(
+    "
     WITH widths AS (SELECT * FROM unnest($1::smallint[], $2::bigint[]) AS w (level, width_ms)),
     expected AS (
         SELECT level, requested_at_ms / width_ms AS bucket, processor,
             count(*) AS payments_count, sum(amount) AS amount
         FROM lastro.payments, widths
-        WHERE state = 2
+        WHERE ",
+    payment_is_settled!(),
+    "
             AND accepted_at > coalesce((SELECT max(purged_at) FROM lastro.purges), -1)
         GROUP BY level, requested_at_ms / width_ms, processor
     ),
@@ -42,7 +46,8 @@ const SUMS: &str = "
     FROM expected FULL JOIN found USING (level, bucket, processor)
     WHERE (expected.payments_count, expected.amount)
         IS DISTINCT FROM (found.payments_count, found.amount)
-    ORDER BY level, bucket, processor LIMIT 1000";
+    ORDER BY level, bucket, processor LIMIT 1000"
+);
 
 impl Auditor<'_> {
     pub(super) async fn payments(&mut self) -> Result<(), OpenError> {

@@ -1,4 +1,4 @@
-//! The unlimited accounts: 16 rows each, whose sums are what the transfers make.
+//! The unlimited accounts: their stripes, whose sums are what the transfers make.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,11 +8,10 @@ use tokio_postgres::Row;
 use super::{Auditor, Totals};
 use crate::codec::unlimited_account;
 use crate::error::OpenError;
+use crate::numbers::STRIPES_COUNT;
 
-/// As many rows as there are unlimited accounts, 16 times: few.
+/// [`STRIPES_COUNT`] rows for each unlimited account: few.
 const STRIPES: &str = "SELECT * FROM lastro.stripes ORDER BY account_id, stripe";
-
-const STRIPES_COUNT: usize = 16;
 
 impl Auditor<'_> {
     pub(super) async fn stripes(&mut self) -> Result<(), OpenError> {
@@ -59,7 +58,8 @@ impl Auditor<'_> {
             row.try_get("currency")
                 .is_ok_and(|it: &str| it == currency.as_str())
         });
-        let whole = rows.len() == STRIPES_COUNT && numbers.len() == STRIPES_COUNT;
+        let count = usize::from(STRIPES_COUNT);
+        let whole = rows.len() == count && numbers.len() == count;
         self.findings.check(whole && same_currency, &place, || {
             format!("it has not its {STRIPES_COUNT} stripes, once each and of one currency")
         });

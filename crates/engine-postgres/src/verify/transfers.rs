@@ -12,12 +12,15 @@ use uuid::Uuid;
 
 use super::pages::Pages;
 use super::{Auditor, Totals};
-use crate::codec::{decode, pending_state_number, signed, used_payment, used_transfer, uuid};
+use crate::codec::{
+    decode, pending_state_number, signed, timestamp, used_payment, used_transfer, uuid,
+};
 use crate::error::OpenError;
 use crate::read::entry;
 
 const TRANSFERS: &str = "
-    SELECT transfer_id, record, pending_state FROM lastro.transfers ORDER BY transfer_id";
+    SELECT transfer_id, record, pending_state, expired_at FROM lastro.transfers
+    ORDER BY transfer_id";
 
 const ENTRIES: &str = "
     SELECT entry.* FROM unnest($1::text[], $2::bigint[]) AS wanted (account_id, number)
@@ -104,12 +107,14 @@ impl Auditor<'_> {
             },
             _ => TransferId::from_u128(0),
         };
+        let expired_at: Option<i64> = row.try_get("expired_at")?;
         let is_own = uuid(own.to_u128()) == id;
         self.findings
             .check(is_own, &place, || "its record has another id".to_owned());
         match record {
             Event::Transfer(transfer) => {
                 self.form(&place, &transfer);
+                self.expiry(&place, &transfer, state, expired_at);
                 self.count_ends(&transfer, state, ends);
                 self.created(transfer, state, page);
             }
@@ -137,6 +142,26 @@ impl Auditor<'_> {
             && is_kept_description(&transfer.description);
         self.findings
             .check(is_whole, place, || "its record is malformed".to_owned());
+    }
+
+    /// Only what has expired says when: not before it was due. What an earlier version expired does
+    /// not say it.
+    fn expiry(
+        &mut self,
+        place: &str,
+        transfer: &Transfer,
+        state: Option<i16>,
+        expired_at: Option<i64>,
+    ) {
+        let Some(expired_at) = expired_at else {
+            return;
+        };
+        let is_expired = state == Some(pending_state_number(PendingState::Expired));
+        let expires_at = transfer.expires_at();
+        let is_due = expires_at.is_some_and(|at| at <= timestamp(expired_at));
+        self.findings.check(is_expired && is_due, place, || {
+            "when it expired cannot be: it has not, or not so early".to_owned()
+        });
     }
 
     fn settlement(&mut self, place: &str, payment: &Payment, transfer: &Transfer) {

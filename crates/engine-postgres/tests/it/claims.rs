@@ -1,4 +1,4 @@
-//! Claims of payments: each is one node's at a time, and nobody's for ever.
+//! Claims of payments: each belongs to one node at a time, and is never left without one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -220,7 +220,7 @@ fn a_lease_that_is_over_is_ended_with_all_that_was_claimed_under_it() {
         assert_eq!(ids(&due(&long, None, 10).await), [3]);
         tokio::time::sleep(Duration::from_millis(400)).await;
         until_claimed(&long, &[1, 2, 3]).await;
-        // Whoever lost it is told nothing, and then begins under another.
+        // The node that lost it gets nothing, and then begins under another.
         assert!(due(&short, None, 10).await.is_empty());
         assert_eq!(renew(&short).await.number, lease.number + 1);
         assert!(due(&short, None, 10).await.is_empty());

@@ -66,7 +66,7 @@ fn a_burst_is_worked_off_in_bounded_transactions_before_what_depends_upon_it() {
         let outcome = submit_one(&engine, all, in_seconds(30)).await.unwrap();
         assert!(outcome.result.is_ok(), "{outcome:?}");
     });
-    // Whoever expired a transfer wrote its row.
+    // The node that expired a transfer wrote its row.
     let expired = postgres.psql_in(
         "expiries",
         "SELECT sum(count), max(count) FROM (

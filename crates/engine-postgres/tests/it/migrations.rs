@@ -1,4 +1,4 @@
-//! Migrations: once, whoever comes first.
+//! Migrations: once, by the node that comes first.
 
 use engine_postgres::{Migrated, OpenError, Options, PostgresEngine, migrate};
 use ledger::{

@@ -14,7 +14,7 @@ use crate::subject::open;
 use testkit::bank::{Drawer, accounts, currency, id, in_seconds, open_accounts};
 
 /// What is done to a good ledger, and what the check says of it. Each is undone afterwards.
-const CORRUPTIONS: [(&str, &str); 34] = [
+const CORRUPTIONS: [(&str, &str); 36] = [
     (
         "UPDATE lastro.accounts SET debits_posted = debits_posted + 1 WHERE account_id = 'user:1'",
         "account user:1: its debits_posted are",
@@ -112,6 +112,14 @@ const CORRUPTIONS: [(&str, &str); 34] = [
         "pending transfers are voided, by",
     ),
     (
+        "UPDATE lastro.transfers SET expired_at = 1 WHERE pending_state = 3",
+        "when it expired cannot be",
+    ),
+    (
+        "UPDATE lastro.transfers SET expired_at = 9000000000000000000 WHERE pending_state = 1",
+        "when it expired cannot be",
+    ),
+    (
         "DELETE FROM lastro.pendings",
         "pendings: there are 0, and the pending transfers have",
     ),
@@ -163,7 +171,7 @@ const CORRUPTIONS: [(&str, &str); 34] = [
     ),
     (
         "UPDATE lastro.batches SET digest = '\\x00'",
-        "its digest is none",
+        "its digest cannot be read",
     ),
 ];
 

@@ -116,7 +116,7 @@ impl<F: StorageFile> Segment<'_, F> {
         walked: &mut Walked,
     ) -> Result<(), OpenError<E>> {
         let Some(sequence) = header.first_sequence.checked_sub(1) else {
-            return Err(self.damaged(48, "it begins with frame 0, and there is none"));
+            return Err(self.damaged(48, "it begins with frame 0, and no frame has that number"));
         };
         walked.head = Head {
             sequence,

@@ -148,7 +148,10 @@ pub(super) fn settle<S: State + ?Sized>(
             let processor = processor.clone();
             settled(state, payment, processor, requested_at, now)
         }
-        _ => other_state(&payment),
+        PaymentState::Accepted
+        | PaymentState::Sent { .. }
+        | PaymentState::Settled { .. }
+        | PaymentState::Refused { .. } => other_state(&payment),
     }
 }
 
@@ -219,7 +222,10 @@ pub(super) fn release<S: State + ?Sized>(
                 ..payment
             }))
         }
-        _ => other_state(&payment),
+        PaymentState::Accepted
+        | PaymentState::Sent { .. }
+        | PaymentState::Settled { .. }
+        | PaymentState::Refused { .. } => other_state(&payment),
     }
 }
 
@@ -287,14 +293,16 @@ pub(super) fn resolve<S: State + ?Sized>(
         Decision::Event(Event::PaymentReleased(payment) | Event::PaymentRefused(payment)) => {
             (payment, None)
         }
-        other => return other,
+        other @ (Decision::Event(_) | Decision::Exists(_) | Decision::Refused(_)) => return other,
     };
     if let Err(refusal) = texts {
         return Decision::Refused(refusal);
     }
     let processor = match before.state {
         PaymentState::Sent { processor, .. } => Some(processor),
-        _ => None,
+        PaymentState::Accepted | PaymentState::Settled { .. } | PaymentState::Refused { .. } => {
+            None
+        }
     };
     let resolution = Resolution {
         kind,

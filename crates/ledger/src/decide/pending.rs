@@ -100,7 +100,8 @@ pub(super) fn expire<S: State + ?Sized>(
                 },
             )
         }
-        _ => match find_pending(state, pending_id, now) {
+        Some(UsedTransfer::Created(..) | UsedTransfer::Refused(..) | UsedTransfer::Payment(_))
+        | None => match find_pending(state, pending_id, now) {
             Ok(_) => Decision::Refused(Refusal::PendingNotFound { pending_id }),
             Err(refusal) => Decision::Refused(refusal),
         },
@@ -124,7 +125,10 @@ fn find_pending<S: State + ?Sized>(
             }
             PendingState::Pending => Ok(transfer),
         },
-        _ => Err(Refusal::PendingNotFound { pending_id }),
+        Some(
+            UsedTransfer::Created(_, None) | UsedTransfer::Refused(..) | UsedTransfer::Payment(_),
+        )
+        | None => Err(Refusal::PendingNotFound { pending_id }),
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn transfer<S: State + ?Sized>(
     command: MoveMoney,
     now: Timestamp,
 ) -> Decision {
-    move_money(state, command, TransferKind::Transfer, now)
+    move_money(state, command, None, now)
 }
 
 pub(super) fn pend<S: State + ?Sized>(
@@ -26,26 +26,27 @@ pub(super) fn pend<S: State + ?Sized>(
     timeout_s: u32,
     now: Timestamp,
 ) -> Decision {
-    move_money(state, command, TransferKind::Pend { timeout_s }, now)
+    move_money(state, command, Some(timeout_s), now)
 }
 
+/// Moves money at once, or makes it pend for so long.
 fn move_money<S: State + ?Sized>(
     state: &S,
     command: MoveMoney,
-    kind: TransferKind,
+    timeout_s: Option<u32>,
     now: Timestamp,
 ) -> Decision {
     if let Some(used) = state.transfer(command.id) {
-        return replay_transfer(used, &as_command(command, kind));
+        return replay_transfer(used, &as_command(command, timeout_s));
     }
     if let Err(refusal) = check_description(&command.description) {
         return Decision::Refused(refusal);
     }
     match check_accounts(state, &command) {
-        Ok((debit, credit)) => {
-            Decision::Event(Event::Transfer(record(command, kind, debit, credit, now)))
-        }
-        Err(refusal) => remember(as_command(command, kind), refusal, now),
+        Ok((debit, credit)) => Decision::Event(Event::Transfer(record(
+            command, timeout_s, debit, credit, now,
+        ))),
+        Err(refusal) => remember(as_command(command, timeout_s), refusal, now),
     }
 }
 
@@ -116,26 +117,28 @@ pub(super) fn check_funds(account: &Account, id: &AccountId, amount: u64) -> Res
     }
 }
 
-fn as_command(transfer: MoveMoney, kind: TransferKind) -> Command {
-    match kind {
-        TransferKind::Pend { timeout_s } => Command::Pend {
+fn as_command(transfer: MoveMoney, timeout_s: Option<u32>) -> Command {
+    match timeout_s {
+        Some(timeout_s) => Command::Pend {
             transfer,
             timeout_s,
         },
-        _ => Command::Transfer(transfer),
+        None => Command::Transfer(transfer),
     }
 }
 
 fn record(
     command: MoveMoney,
-    kind: TransferKind,
+    timeout_s: Option<u32>,
     debit: Account,
     credit: Account,
     now: Timestamp,
 ) -> Transfer {
     let mut transfer = Transfer {
         id: command.id,
-        kind,
+        kind: timeout_s.map_or(TransferKind::Transfer, |timeout_s| TransferKind::Pend {
+            timeout_s,
+        }),
         debit_account_id: command.debit_account_id,
         credit_account_id: command.credit_account_id,
         amount: command.amount,

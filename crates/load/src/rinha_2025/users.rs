@@ -126,7 +126,7 @@ impl Users {
                 return;
             }
         }
-        // Whoever waits for the one that was next looks again.
+        // The users that wait for the one that was next look again.
         self.earlier.notify_one();
     }
 

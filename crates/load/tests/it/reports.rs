@@ -108,7 +108,7 @@ pub(crate) fn check_page(html: &str, targets: &[Target]) {
     assert!(html.starts_with("<!DOCTYPE html>"));
     assert!(
         !html.contains("NaN") && !html.contains("inf"),
-        "a number is none"
+        "a number is not finite"
     );
     let mut open = Vec::new();
     for tag in html

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ledger::Command;
+use ledger::{Command, CommandKind};
 use stdx::Throttle;
 
 use super::limits::GrpcCommands;
@@ -16,7 +16,7 @@ pub(super) struct Permits {
     commands: GrpcCommands,
     is_purge_enabled: bool,
     /// One for each kind of command: a flood of one hides no other.
-    warnings: [Throttle; Command::NAMES.len()],
+    warnings: [Throttle; CommandKind::ALL.len()],
 }
 
 impl Permits {
@@ -42,12 +42,7 @@ impl Permits {
             _ => "only the ledger's own process gives it",
         };
         metrics::counter!("lastro_grpc_denied_total", "command" => name).increment(1);
-        let names = Command::NAMES.iter().zip(&self.warnings);
-        let mut warnings = names.filter(|(known, _)| **known == name);
-        let Some((_, warnings)) = warnings.next() else {
-            unreachable!("{name} is among the names of commands");
-        };
-        if let Some(held_back) = warnings.pass() {
+        if let Some(held_back) = self.warnings[denied.kind().index()].pass() {
             tracing::warn!(
                 command = name,
                 held_back,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use ledger::{Batch, Command, Field, Outcome, Refusal};
+use ledger::{Batch, Command, CommandKind, Field, Outcome, Refusal};
 
 /// How often each outcome, each refusal and each situation has occurred.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -117,7 +117,7 @@ fn required(has_payments: bool) -> Vec<String> {
         .chain(Refusal::CODES.iter().filter(|code| is_asked(code)))
         .map(|name| (*name).to_owned())
         .collect();
-    for command in Command::NAMES {
+    for command in CommandKind::ALL.map(CommandKind::name) {
         if !has_payments && command.contains("payment") {
             continue;
         }

@@ -57,6 +57,7 @@ impl History {
         let clock = Arc::new(ManualClock::default());
         let options = Options {
             journal: options(),
+            overlaps: false,
             ..Options::default()
         };
         let (engine, _) = EmbeddedEngine::open(storage.clone(), options, clock.clone()).unwrap();

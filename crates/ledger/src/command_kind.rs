@@ -1,0 +1,246 @@
+//! The kinds of commands, and what the rest of a workspace has to know of each: one table.
+
+use crate::command::{Command, MoveMoney};
+use crate::id::{AccountId, PaymentId, TransferId};
+
+/// What a command is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    Accounts,
+    Transfers,
+    /// Payments, which not every engine has.
+    Payments,
+}
+
+/// What giving a command twice does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repetition {
+    /// What giving it once does: the second time its first outcome comes back.
+    FirstOutcome,
+    /// More than that: a limit may have been changed and changed back in between, a closed account
+    /// is refused, and payments accepted in between would be purged.
+    Again,
+}
+
+use Repetition::{Again, FirstOutcome};
+use Subject::{Accounts, Payments, Transfers};
+
+macro_rules! command_kinds {
+    ($($kind:ident $name:literal $subject:ident $repetition:ident;)*) => {
+        /// A kind of command.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum CommandKind {
+            $(#[doc = concat!("`", $name, "`: see [`Command::", stringify!($kind), "`].")] $kind,)*
+        }
+
+        impl CommandKind {
+            /// Every kind, in the order of the variants of [`Command`].
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$kind),*];
+
+            /// What logs and metric labels call it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name,)* }
+            }
+
+            const fn subject(self) -> Subject {
+                match self { $(Self::$kind => $subject,)* }
+            }
+
+            const fn repetition(self) -> Repetition {
+                match self { $(Self::$kind => $repetition,)* }
+            }
+        }
+    };
+}
+
+command_kinds! {
+    OpenAccount    "open_account"    Accounts  FirstOutcome;
+    ChangeLimit    "change_limit"    Accounts  Again;
+    CloseAccount   "close_account"   Accounts  Again;
+    Transfer       "transfer"        Transfers FirstOutcome;
+    Pend           "pend"            Transfers FirstOutcome;
+    Post           "post"            Transfers FirstOutcome;
+    Void           "void"            Transfers FirstOutcome;
+    Expire         "expire"          Transfers Again;
+    AcceptPayment  "accept_payment"  Payments  FirstOutcome;
+    SendPayment    "send_payment"    Payments  FirstOutcome;
+    SettlePayment  "settle_payment"  Payments  FirstOutcome;
+    ReleasePayment "release_payment" Payments  FirstOutcome;
+    RefusePayment  "refuse_payment"  Payments  FirstOutcome;
+    PurgePayments  "purge_payments"  Payments  Again;
+    ResolvePayment "resolve_payment" Payments  FirstOutcome;
+}
+
+impl CommandKind {
+    /// Its place in [`CommandKind::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// The id that a command takes when it is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UsedId {
+    /// In the space of transfers.
+    Transfer(TransferId),
+    /// In the space of payments.
+    Payment(PaymentId),
+}
+
+impl Command {
+    /// The command's kind.
+    #[must_use]
+    pub const fn kind(&self) -> CommandKind {
+        match self {
+            Self::OpenAccount(_) => CommandKind::OpenAccount,
+            Self::ChangeLimit { .. } => CommandKind::ChangeLimit,
+            Self::CloseAccount { .. } => CommandKind::CloseAccount,
+            Self::Transfer(_) => CommandKind::Transfer,
+            Self::Pend { .. } => CommandKind::Pend,
+            Self::Post { .. } => CommandKind::Post,
+            Self::Void { .. } => CommandKind::Void,
+            Self::Expire { .. } => CommandKind::Expire,
+            Self::AcceptPayment(_) => CommandKind::AcceptPayment,
+            Self::SendPayment { .. } => CommandKind::SendPayment,
+            Self::SettlePayment { .. } => CommandKind::SettlePayment,
+            Self::ReleasePayment { .. } => CommandKind::ReleasePayment,
+            Self::RefusePayment { .. } => CommandKind::RefusePayment,
+            Self::PurgePayments { .. } => CommandKind::PurgePayments,
+            Self::ResolvePayment(_) => CommandKind::ResolvePayment,
+        }
+    }
+
+    /// What logs and metric labels call the command.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    /// Whether giving the command twice does what giving it once does: the second time its first
+    /// outcome comes back.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        self.kind().repetition() == FirstOutcome
+    }
+
+    /// Whether the command is about payments, which not every engine has.
+    #[must_use]
+    pub fn is_of_payments(&self) -> bool {
+        self.kind().subject() == Payments
+    }
+
+    /// The id that the command takes when it is decided, a refusal too.
+    #[must_use]
+    pub const fn used_id(&self) -> Option<UsedId> {
+        match self {
+            Self::Transfer(transfer) | Self::Pend { transfer, .. } => {
+                Some(UsedId::Transfer(transfer.id))
+            }
+            Self::Post { id, .. } | Self::Void { id, .. } => Some(UsedId::Transfer(*id)),
+            Self::AcceptPayment(accept) => Some(UsedId::Payment(accept.id)),
+            Self::OpenAccount(_)
+            | Self::ChangeLimit { .. }
+            | Self::CloseAccount { .. }
+            | Self::Expire { .. }
+            | Self::SendPayment { .. }
+            | Self::SettlePayment { .. }
+            | Self::ReleasePayment { .. }
+            | Self::RefusePayment { .. }
+            | Self::PurgePayments { .. }
+            | Self::ResolvePayment(_) => None,
+        }
+    }
+
+    /// The accounts that the command names, the one to debit first. Those of a pending transfer or
+    /// of a payment that it names are not among them.
+    pub fn accounts(&self) -> impl Iterator<Item = &AccountId> {
+        let (first, second) = match self {
+            Self::OpenAccount(open) => (Some(&open.id), None),
+            Self::ChangeLimit { account_id, .. } | Self::CloseAccount { account_id, .. } => {
+                (Some(account_id), None)
+            }
+            Self::Transfer(transfer) | Self::Pend { transfer, .. } => (
+                Some(&transfer.debit_account_id),
+                Some(&transfer.credit_account_id),
+            ),
+            Self::AcceptPayment(accept) => (accept.account_id.as_ref(), None),
+            Self::Post { .. }
+            | Self::Void { .. }
+            | Self::Expire { .. }
+            | Self::SendPayment { .. }
+            | Self::SettlePayment { .. }
+            | Self::ReleasePayment { .. }
+            | Self::RefusePayment { .. }
+            | Self::PurgePayments { .. }
+            | Self::ResolvePayment(_) => (None, None),
+        };
+        first.into_iter().chain(second)
+    }
+
+    /// The money that a transfer or a pend is to move.
+    #[must_use]
+    pub const fn move_money(&self) -> Option<&MoveMoney> {
+        match self {
+            Self::Transfer(transfer) | Self::Pend { transfer, .. } => Some(transfer),
+            Self::OpenAccount(_)
+            | Self::ChangeLimit { .. }
+            | Self::CloseAccount { .. }
+            | Self::Post { .. }
+            | Self::Void { .. }
+            | Self::Expire { .. }
+            | Self::AcceptPayment(_)
+            | Self::SendPayment { .. }
+            | Self::SettlePayment { .. }
+            | Self::ReleasePayment { .. }
+            | Self::RefusePayment { .. }
+            | Self::PurgePayments { .. }
+            | Self::ResolvePayment(_) => None,
+        }
+    }
+
+    /// The pending transfer that the command ends.
+    #[must_use]
+    pub const fn pending_id(&self) -> Option<TransferId> {
+        match self {
+            Self::Post { pending_id, .. }
+            | Self::Void { pending_id, .. }
+            | Self::Expire { pending_id } => Some(*pending_id),
+            Self::OpenAccount(_)
+            | Self::ChangeLimit { .. }
+            | Self::CloseAccount { .. }
+            | Self::Transfer(_)
+            | Self::Pend { .. }
+            | Self::AcceptPayment(_)
+            | Self::SendPayment { .. }
+            | Self::SettlePayment { .. }
+            | Self::ReleasePayment { .. }
+            | Self::RefusePayment { .. }
+            | Self::PurgePayments { .. }
+            | Self::ResolvePayment(_) => None,
+        }
+    }
+
+    /// The payment that the command accepts or changes.
+    #[must_use]
+    pub const fn payment_id(&self) -> Option<PaymentId> {
+        match self {
+            Self::AcceptPayment(accept) => Some(accept.id),
+            Self::SendPayment { id, .. }
+            | Self::SettlePayment { id, .. }
+            | Self::ReleasePayment { id, .. }
+            | Self::RefusePayment { id, .. } => Some(*id),
+            Self::ResolvePayment(resolve) => Some(resolve.id),
+            Self::OpenAccount(_)
+            | Self::ChangeLimit { .. }
+            | Self::CloseAccount { .. }
+            | Self::Transfer(_)
+            | Self::Pend { .. }
+            | Self::Post { .. }
+            | Self::Void { .. }
+            | Self::Expire { .. }
+            | Self::PurgePayments { .. } => None,
+        }
+    }
+}
