@@ -10,6 +10,8 @@ mod lines;
 mod links;
 mod manifests;
 mod modules;
+mod names;
+mod phrases;
 mod purity;
 pub(crate) mod tree;
 
@@ -28,6 +30,8 @@ const RULES: &[Rule] = &[
     links::check,
     purity::check,
     circles::check,
+    names::check,
+    phrases::check,
 ];
 
 /// Everything found by every rule, in the order of the files.
