@@ -4,6 +4,7 @@
 //! that prove that it fails when it must. A new rule is one more line in [`RULES`].
 
 mod circles;
+mod faults;
 mod finding;
 mod layers;
 mod lines;
@@ -32,6 +33,7 @@ const RULES: &[Rule] = &[
     circles::check,
     names::check,
     phrases::check,
+    faults::check,
 ];
 
 /// Everything found by every rule, in the order of the files.

@@ -167,3 +167,36 @@ async fn a_request_for_another_host_is_refused() {
         assert_eq!(raw.answer().await.unwrap().status, 200, "{host}");
     }
 }
+
+/// A page of another site can make a browser on this machine send a form here: nothing is done.
+#[tokio::test]
+async fn a_form_of_another_site_is_refused() {
+    let engine = five_accounts().await;
+    let before = everything(&engine);
+    let mut setup = Setup::over(engine.clone());
+    setup.hosts = Hosts::local_and(Vec::new());
+    let face = setup.start().await;
+    let body = "{\"valor\":1,\"tipo\":\"c\",\"descricao\":\"x\"}";
+    let post = |header: &str| {
+        let length = body.len();
+        format!(
+            "POST /clientes/1/transacoes HTTP/1.1\r\nHost: localhost\r\n{header}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    };
+    for header in [
+        "Origin: https://evil.example",
+        "Origin: null",
+        "Sec-Fetch-Site: cross-site",
+    ] {
+        let mut raw = face.raw().await;
+        raw.send(post(header)).await;
+        let answer = raw.answer().await.unwrap();
+        let expected = (403, "cross_site_request".to_owned());
+        assert_eq!(answer.problem(), expected, "{header}");
+    }
+    assert_eq!(everything(&engine), before);
+    let mut raw = face.raw().await;
+    raw.send(post("Sec-Fetch-Site: same-origin")).await;
+    assert_eq!(raw.answer().await.unwrap().status, 200);
+}

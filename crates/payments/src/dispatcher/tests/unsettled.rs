@@ -93,3 +93,27 @@ fn what_is_unknown_is_listed_with_its_next_question_and_conflicts_as_such() {
     );
     assert!(desk.seen(6).is_empty());
 }
+
+#[test]
+fn what_was_sent_to_a_processor_that_is_gone_stays_sent() {
+    let mut desk = Desk::new();
+    let accepted = desk.apply_acceptance(1);
+    let gone = || ProcessorName::new("gone").unwrap();
+    desk.apply(Command::SendPayment {
+        id: accepted.id,
+        expected: accepted.standing(),
+        processor: gone(),
+        requested_at: Millis(7),
+    });
+    // Longer than any wait, and than the pause between two walks through what is due.
+    for _ in 0..180 {
+        desk.tick(1_000);
+    }
+    let sent = PaymentState::Sent {
+        processor: gone(),
+        requested_at: Millis(7),
+    };
+    assert_eq!(desk.state(1), sent);
+    assert!(desk.sent.is_empty() && desk.asked.is_empty() && desk.probed.is_empty());
+    assert_eq!(desk.dispatcher.standing(desk.now).orphans_count, 1);
+}
