@@ -5,7 +5,7 @@
 # is safe for stored data.
 # Seen: 0.5.1 knows ANG, which ISO withdrew in 2025; 0.5.2 and 0.5.3 return None for it, and
 # None is also the exponent of a code without a minor unit (XAU). HRK, withdrawn in 2023, stays known in
-# all three. Whoever stores codes and asks this crate for decimals needs a table of their own.
+# all three. Software that stores codes and asks this crate for decimals needs a table of its own.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

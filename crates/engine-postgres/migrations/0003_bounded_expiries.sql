@@ -2,7 +2,7 @@
 CREATE INDEX pendings_due ON lastro.pendings (account_id, expires_at, transfer_id)
 WHERE expires_at IS NOT NULL;
 
--- As before, but of what is due the oldest thousand at the most: so many are expired by one call.
+-- As before, but of what is due at most the oldest thousand: so many are expired by one call.
 CREATE OR REPLACE FUNCTION lastro.accounts_of(
     named text[], pending uuid[], paid uuid[], purge boolean, now_ns bigint
 ) RETURNS SETOF text LANGUAGE sql STABLE AS $$

@@ -8,7 +8,7 @@ use journal::Durability;
 const BYTES_MIN: u64 = 4 * SEGMENT_BYTES_MIN;
 const SEGMENT_BYTES_MIN: u64 = 512 << 10;
 const SEGMENT_BYTES_MAX: u64 = 8 << 20;
-/// One write and one sync are of so many bytes at the most.
+/// One write and one sync are of at most so many bytes.
 const FRAME_BYTES_MAX: u64 = 256 << 10;
 /// Marks keep so much of each segment for themselves, so that they go on when the disk is full.
 const RESERVE_BYTES_MAX: u64 = 64 << 10;

@@ -30,7 +30,7 @@ pub enum RecordError {
     #[error("a record of version {0}, which this version of Lastro does not know")]
     UnknownVersion(u8),
     /// The bytes hold no record of an outbox.
-    #[error("a record that is none of an outbox")]
+    #[error("a record that does not belong to an outbox")]
     Malformed,
 }
 

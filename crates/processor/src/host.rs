@@ -160,7 +160,7 @@ async fn connection(
     let _ = served.await;
 }
 
-/// Lets an answer out, unless it is none: then the error ends the connection.
+/// Lets an answer out. Where there is none, the error ends the connection.
 fn uncut<B>(response: Response<B>) -> io::Result<Response<B>> {
     if response.extensions().get::<Cut>().is_some() {
         return Err(io::ErrorKind::ConnectionAborted.into());

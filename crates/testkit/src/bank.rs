@@ -22,7 +22,7 @@ const CREDIT_LIMIT: u64 = 1_000;
 ///
 /// # Panics
 ///
-/// When it is none.
+/// When it is not an account's id.
 #[must_use]
 pub fn id(text: &str) -> AccountId {
     AccountId::new(text).unwrap()
