@@ -51,7 +51,7 @@ async fn a_ledger_is_no_outbox() {
     drop(journal);
     assert!(!is_outbox(&storage));
     let error = verify(storage, true).unwrap_err().to_string();
-    assert!(error.contains("none of an outbox"), "{error}");
+    assert!(error.contains("does not belong to an outbox"), "{error}");
 }
 
 /// Segments come and go under the reader.
