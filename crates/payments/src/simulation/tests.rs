@@ -47,6 +47,8 @@ fn no_schedule_pays_twice_or_loses_a_payment() {
         sum.leases_ended += tally.leases_ended;
         sum.claims_lost += tally.claims_lost;
         sum.held_max = sum.held_max.max(tally.held_max);
+        sum.inputs += tally.inputs;
+        sum.fingerprint = sum.fingerprint.wrapping_add(tally.fingerprint);
         // Both windows, and what two processors may have pinned twice over, on each of three nodes.
         assert!(
             tally.held_max <= 2 * 40 + 3 * 2 * 2 * 20,

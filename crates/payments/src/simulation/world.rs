@@ -13,6 +13,7 @@ use rand::{Rng, SeedableRng};
 
 use super::claims::Claims;
 use super::faults::{Bug, Faults};
+use super::fingerprint::Fingerprint;
 use super::node::{ClaimsLease, Life, Node};
 use super::processor::Processor;
 use super::{Tally, ms};
@@ -78,6 +79,7 @@ pub(super) struct World {
     pub(super) reported: HashSet<PaymentId>,
     pub(super) broken: Option<String>,
     pub(super) tally: Tally,
+    fingerprint: Fingerprint,
 }
 
 impl World {
@@ -136,6 +138,7 @@ impl World {
             reported: HashSet::new(),
             broken: None,
             tally: Tally::default(),
+            fingerprint: Fingerprint::default(),
         };
         for node in 0..world.nodes.len() {
             world.at(Duration::ZERO, Happening::Renew(world.nodes[node].life));
@@ -168,6 +171,7 @@ impl World {
             }
         }
         self.tally.leases_ended = self.claims.ended_count;
+        self.tally.fingerprint = self.fingerprint.finish();
         self.audit()?;
         Ok(self.tally)
     }
@@ -245,6 +249,7 @@ impl World {
         }
         let mut effects = Vec::new();
         let now = Now { at: self.now, wall };
+        self.tally.inputs += 1;
         node.dispatcher.handle(now, input, &mut effects);
         self.tally.held_max = self.tally.held_max.max(node.dispatcher.held_count());
         let next_tick = node.dispatcher.next_tick(self.now).max(self.now + ms(1));
@@ -254,6 +259,7 @@ impl World {
             self.at(next_tick, Happening::Tick(life));
         }
         for effect in effects {
+            self.fingerprint.add(self.now, life.node, &effect);
             self.carry_out(life, effect);
         }
     }
