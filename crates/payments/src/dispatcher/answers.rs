@@ -181,21 +181,20 @@ impl Dispatcher {
     ) {
         let id = question.id;
         self.processors[question.processor].asked(found != Found::Failed, now);
-        let Some(held) = self.held.get_mut(&id) else {
-            return;
+        let asking = self.held.get(&id).and_then(|held| match held.stage {
+            Stage::Asking(pin) if pin.question == question.number => Some((held.amount, pin)),
+            _ => None,
+        });
+        let Some((held_amount, pin)) = asking else {
+            // Nobody waits for the answer any more. That it has the payment is its word all the same.
+            return self.found_unasked(question, found, now, effects);
         };
-        let Stage::Asking(pin) = held.stage else {
-            return;
-        };
-        if pin.question != question.number {
-            return;
-        }
         match found {
             Found::Recorded {
                 amount,
                 requested_at,
             } => {
-                if amount == Some(held.amount) {
+                if amount == Some(held_amount) {
                     self.settle(id, pin, requested_at, effects);
                 } else {
                     self.conflict(id, pin, requested_at, effects);

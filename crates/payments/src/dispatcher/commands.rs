@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ledger::{
-    Command, Outcome, Payment, PaymentId, PaymentState, PaymentStateName, Record, RefusedCode,
-    Unavailable,
+    Command, Outcome, Payment, PaymentId, PaymentState, PaymentStateName, ProcessorName, Record,
+    RefusedCode, Unavailable,
 };
 
 use super::payment::{Held, Pending, Pin, Proof, Stage};
@@ -255,28 +255,39 @@ impl Dispatcher {
                 self.enqueue(id, now);
                 self.unpin(id, &ended, &pin, now);
             }
-            (state, _) => {
-                if let PaymentState::Settled { processor, .. } = state {
-                    let is_it = |place: &usize| self.policy.processors[*place].name == *processor;
-                    if let Some(place) = (0..self.processors.len()).find(is_it) {
-                        self.conflicts.solved(id, place);
-                    }
-                }
-                let is_there = |proof: &Proof| match state {
-                    PaymentState::Settled { processor, .. } => {
-                        self.policy.processors[proof.processor].name == *processor
-                    }
-                    PaymentState::Accepted
-                    | PaymentState::Sent { .. }
-                    | PaymentState::Refused { .. } => false,
-                };
-                let lost = held.proof.filter(|proof| !is_there(proof));
+            _ => {
+                let proof = held.proof;
                 self.forget(id, now);
-                if let Some(proof) = lost {
-                    self.look(id, proof, effects);
-                }
+                self.ended(payment, proof, effects);
             }
         }
+    }
+
+    /// The ledger has a payment as it cannot be dispatched any more. `proof` is a processor's word that
+    /// came meanwhile.
+    fn ended(&mut self, payment: &Payment, proof: Option<Proof>, effects: &mut Vec<Effect>) {
+        let settled_at = match &payment.state {
+            PaymentState::Settled { processor, .. } => self.place_of(processor),
+            PaymentState::Accepted | PaymentState::Sent { .. } | PaymentState::Refused { .. } => {
+                None
+            }
+        };
+        if let Some(place) = settled_at {
+            self.conflicts.solved(payment.id, place);
+        }
+        match proof {
+            Some(proof) if settled_at == Some(proof.processor) => {
+                self.compare_settled(payment, proof, effects);
+            }
+            Some(proof) => self.look(payment.id, proof, effects),
+            None => {}
+        }
+    }
+
+    /// The place of a processor in the policy; `None` where it is not configured.
+    pub(super) fn place_of(&self, name: &ProcessorName) -> Option<usize> {
+        let processors = &self.policy.processors;
+        processors.iter().position(|policy| policy.name == *name)
     }
 
     /// The ledger has `sent`, and meanwhile a processor said that it has the payment: no byte leaves.

@@ -1,17 +1,17 @@
 //! What only an operator can mend: a processor has a payment that cannot be settled there.
 //!
 //! Each is reported once. Payments that are elsewhere, or have ended, are kept for as long as there is
-//! room, unless they solve themselves; those with another amount are in the ledger, which lists them
-//! as long as they are due.
+//! room, unless they solve themselves; those with another amount that are due are in the ledger, which
+//! lists them for as long.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use ledger::{Millis, PaymentId, PaymentStateName, Timestamp};
+use ledger::{Millis, Payment, PaymentId, PaymentStateName, Timestamp};
 
 use super::payment::{Pin, Proof, Stage};
 use super::{Dispatcher, Effect};
 
-/// How many late ones are kept; the oldest go first.
+/// How many of payments that are not due here are kept; the oldest go first.
 const KEPT_MAX: usize = 1_000;
 
 /// A processor has a payment that cannot be settled there.
@@ -38,17 +38,19 @@ pub struct Conflict {
 pub enum ConflictKind {
     /// The payment has ended in another way meanwhile, or is with another processor.
     Late,
-    /// The processor has it with another amount.
+    /// The processor has it with another amount, and it waits there for an operator.
     Amount,
+    /// The processor has it with another amount than that under which it is settled there.
+    SettledAmount,
 }
 
 /// The conflicts that were reported, one of each kind for each payment and processor.
 #[derive(Debug, Default)]
 pub(super) struct Conflicts {
-    /// The newest of [`ConflictKind::Late`].
-    late: BTreeMap<(PaymentId, usize), Conflict>,
+    /// The newest of [`ConflictKind::Late`] and [`ConflictKind::SettledAmount`].
+    kept: BTreeMap<(PaymentId, usize), Conflict>,
     /// The same, the oldest first.
-    late_in_order: VecDeque<(PaymentId, usize)>,
+    kept_in_order: VecDeque<(PaymentId, usize)>,
     /// Those of [`ConflictKind::Amount`], each bound to its processor: no more than are due.
     amounts: BTreeSet<(PaymentId, usize)>,
 }
@@ -59,16 +61,22 @@ impl Conflicts {
         let key = (conflict.id, conflict.processor);
         match conflict.kind {
             ConflictKind::Amount => return self.amounts.insert(key),
-            ConflictKind::Late if self.late.contains_key(&key) => return false,
-            ConflictKind::Late => {}
+            // An operator has settled it although the amount is another: that is known.
+            ConflictKind::SettledAmount if self.amounts.contains(&key) => return false,
+            ConflictKind::Late | ConflictKind::SettledAmount => {}
         }
-        if self.late_in_order.len() >= KEPT_MAX
-            && let Some(oldest) = self.late_in_order.pop_front()
+        if let Some(kept) = self.kept.get_mut(&key) {
+            let is_news = kept.kind != conflict.kind;
+            *kept = conflict;
+            return is_news;
+        }
+        if self.kept_in_order.len() >= KEPT_MAX
+            && let Some(oldest) = self.kept_in_order.pop_front()
         {
-            self.late.remove(&oldest);
+            self.kept.remove(&oldest);
         }
-        self.late_in_order.push_back(key);
-        self.late.insert(key, conflict);
+        self.kept_in_order.push_back(key);
+        self.kept.insert(key, conflict);
         true
     }
 
@@ -76,8 +84,8 @@ impl Conflicts {
     pub(super) fn solved(&mut self, id: PaymentId, processor: usize) {
         let key = (id, processor);
         self.amounts.remove(&key);
-        if self.late.remove(&key).is_some() {
-            self.late_in_order.retain(|kept| *kept != key);
+        if self.kept.remove(&key).is_some() {
+            self.kept_in_order.retain(|kept| *kept != key);
         }
     }
 
@@ -86,9 +94,9 @@ impl Conflicts {
         self.amounts.retain(|(id, _)| is_due(id));
     }
 
-    /// The payments that are elsewhere, or have ended.
-    pub(super) fn late(&self) -> impl Iterator<Item = &Conflict> {
-        self.late.values()
+    /// Those of payments that are elsewhere, or have ended.
+    pub(super) fn kept(&self) -> impl Iterator<Item = &Conflict> {
+        self.kept.values()
     }
 }
 
@@ -111,6 +119,32 @@ impl Dispatcher {
             state,
             accepted_at: accepted_at.or(held),
             kind: ConflictKind::Late,
+        };
+        if self.conflicts.keep(conflict) {
+            self.late_count += 1;
+            effects.push(Effect::Report(conflict));
+        }
+    }
+
+    /// The ledger has a payment as settled at a processor that has recorded it: an operator is told, once,
+    /// where the amounts differ.
+    pub(super) fn compare_settled(
+        &mut self,
+        payment: &Payment,
+        proof: Proof,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !proof.is_other_amount(payment.amount) {
+            return self.conflicts.solved(payment.id, proof.processor);
+        }
+        let conflict = Conflict {
+            id: payment.id,
+            processor: proof.processor,
+            attempt: proof.attempt,
+            requested_at: proof.requested_at,
+            state: Some(payment.state.name()),
+            accepted_at: Some(payment.accepted_at),
+            kind: ConflictKind::SettledAmount,
         };
         if self.conflicts.keep(conflict) {
             self.late_count += 1;

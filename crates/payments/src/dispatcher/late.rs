@@ -73,8 +73,12 @@ impl Dispatcher {
             (Stage::Binding(pin), true) => pin.is_other_amount |= is_other_amount,
             // An operator is told already.
             (Stage::Conflict(_), true) => {}
-            // It is being settled.
-            (Stage::Ending(_), true) if matches!(pending, Some(Command::SettlePayment { .. })) => {}
+            // It is being settled; another amount is compared once it is.
+            (Stage::Ending(_), true) if matches!(pending, Some(Command::SettlePayment { .. })) => {
+                if is_other_amount {
+                    held.keep_proof(proof);
+                }
+            }
             // The ledger's answer shows what has become of it.
             (Stage::Sending(_) | Stage::Ending(_), _) => {
                 let first = held.keep_proof(proof);
@@ -185,7 +189,7 @@ impl Dispatcher {
             // Whoever holds it asks that processor for it.
             PaymentState::Sent { processor, .. } if processor == name => self.rescan_soon(now),
             PaymentState::Settled { processor, .. } if processor == name => {
-                self.conflicts.solved(id, proof.processor);
+                self.compare_settled(payment, proof, effects);
             }
             PaymentState::Sent { .. }
             | PaymentState::Settled { .. }

@@ -169,7 +169,7 @@ pub struct Dispatcher {
     questions_count: u64,
     commands_count: usize,
     conflicts_count: usize,
-    /// How often a processor had a payment that could not be settled there any more.
+    /// See [`Standing::late_count`].
     late_count: u64,
     orphans_count: usize,
     refused_count: u64,

@@ -121,15 +121,27 @@ impl Dispatcher {
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
+        if found != Found::Failed {
+            self.processors[question.processor].is_heard(now);
+        }
+        self.found_unasked(question, found, now, effects);
+    }
+
+    /// What a processor said about a payment that is not being asked for: where it has it, that is its
+    /// word.
+    pub(super) fn found_unasked(
+        &mut self,
+        question: Question,
+        found: Found,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) {
         match found {
-            Found::Failed => {}
-            Found::Absent | Found::Unclear => self.processors[question.processor].is_heard(now),
+            Found::Failed | Found::Absent | Found::Unclear => {}
             Found::Recorded {
                 amount,
                 requested_at,
             } => {
-                self.processors[question.processor].is_heard(now);
-                // Whoever gave it the payment: it has it.
                 let (id, processor) = (question.id, question.processor);
                 let proof = Proof {
                     processor,

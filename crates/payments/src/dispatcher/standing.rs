@@ -16,7 +16,8 @@ pub struct Standing {
     pub has_more: bool,
     /// Payments that their processor has with another amount.
     pub conflicts_count: usize,
-    /// How often a processor had recorded a payment that could not be settled there any more.
+    /// How often a processor had recorded a payment that could not be settled there any more, or had one
+    /// with another amount than that under which it is settled there.
     pub late_count: u64,
     /// Payments that were sent to a processor that is not configured.
     pub orphans_count: usize,

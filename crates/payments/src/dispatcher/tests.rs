@@ -1,5 +1,6 @@
 //! Which processor is chosen, and when.
 
+mod amounts;
 mod late;
 mod unsettled;
 mod waits;

@@ -8,7 +8,7 @@ use ledger::{
 };
 
 use super::payment::{Held, Stage};
-use super::{Conflict, Dispatcher};
+use super::{Conflict, ConflictKind, Dispatcher};
 
 /// The number of a processor that is not configured, or of none; there are at most 64.
 const NOWHERE: u8 = u8::MAX;
@@ -38,7 +38,7 @@ impl Dispatcher {
             Some(id) => self.seen(id).into_iter().collect(),
             None => self.held.keys().filter_map(|id| self.seen(*id)).collect(),
         };
-        seen.extend(self.conflicts.late().map(of_conflict));
+        seen.extend(self.conflicts.kept().map(of_conflict));
         let is_wanted = |seen: &Seen| {
             let is_shown = match (query.id, query.conflicts_only) {
                 (Some(id), false) => seen.place.id == id,
@@ -101,13 +101,17 @@ fn state(held: &Held) -> UnsettledState {
 }
 
 fn of_conflict(conflict: &Conflict) -> Seen {
+    let state = match conflict.kind {
+        ConflictKind::Late => UnsettledState::RecordedElsewhere,
+        ConflictKind::Amount | ConflictKind::SettledAmount => UnsettledState::OtherAmount,
+    };
     Seen {
         place: UnsettledPlace {
             accepted_at: conflict.accepted_at.unwrap_or(Timestamp::from_nanos(0)),
             id: conflict.id,
             ordinal: ordinal(Some(conflict.processor)),
         },
-        state: UnsettledState::RecordedElsewhere,
+        state,
         processor: Some(conflict.processor),
         attempt: conflict.attempt,
         unknown_since: None,

@@ -123,6 +123,12 @@ impl Meters {
                 "payment {id} is recorded by processor {processor}, but it is {state} here and cannot \
                  be settled there: look at both, and have the processor refund it where it was paid twice"
             ),
+            ConflictKind::SettledAmount => tracing::error!(
+                payment_id = %id, processor, state, attempt, requested_at_ms,
+                code = "payment_conflict",
+                "payment {id} is settled here at processor {processor}, which has it with another amount: \
+                 compare both, and have the difference corrected"
+            ),
             ConflictKind::Amount => tracing::error!(
                 payment_id = %id, processor, state, attempt, requested_at_ms,
                 code = "payment_conflict",

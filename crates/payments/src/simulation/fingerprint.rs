@@ -23,9 +23,13 @@ impl Fingerprint {
             Effect::Probe(question) => self.question(4, question),
             Effect::Look(id) => (5, id.to_u128()).hash(&mut self.0),
             Effect::Report(conflict) => {
-                let is_late = conflict.kind == ConflictKind::Late;
+                let kind = match conflict.kind {
+                    ConflictKind::Late => 1,
+                    ConflictKind::Amount => 2,
+                    ConflictKind::SettledAmount => 3,
+                };
                 let place = (conflict.id.to_u128(), conflict.processor, conflict.attempt);
-                (6, place, conflict.requested_at.0, is_late).hash(&mut self.0);
+                (6, place, conflict.requested_at.0, kind).hash(&mut self.0);
             }
             Effect::PollHealth(processor) => (7, processor).hash(&mut self.0),
             Effect::ReadDue(query) => (8, format!("{query:?}")).hash(&mut self.0),
