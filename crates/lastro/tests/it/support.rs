@@ -65,14 +65,19 @@ pub(crate) fn signal(process: &LastroProcess, name: &str) {
 
 /// What is served where the process says that its metrics are.
 pub(crate) async fn metrics(process: &mut LastroProcess) -> String {
+    let address = metrics_address(process).await;
+    let answer = reqwest::get(format!("http://{address}/metrics")).await;
+    answer.unwrap().text().await.unwrap()
+}
+
+/// Where the process says that its metrics are.
+pub(crate) async fn metrics_address(process: &mut LastroProcess) -> String {
     let bound = Instant::now() + Duration::from_secs(60);
     loop {
         let named = process.logged().iter();
         let mut addresses = named.filter_map(|line| line.split_once("serving metrics on "));
         if let Some((_, address)) = addresses.next() {
-            let address = address.split(' ').next().unwrap();
-            let answer = reqwest::get(format!("http://{address}/metrics")).await;
-            return answer.unwrap().text().await.unwrap();
+            return address.split(' ').next().unwrap().to_owned();
         }
         assert!(Instant::now() < bound, "no metrics are served");
         tokio::time::sleep(Duration::from_millis(20)).await;
