@@ -401,15 +401,12 @@ impl Driver {
             let (ids, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
             // Whatever happens there, what waits for the outcomes hears of them.
             let given = tokio::spawn(async move { give(engine.as_ref(), commands).await });
-            let outcomes = given.await.unwrap_or(Err(Unavailable::LedgerUnavailable));
-            let mut outcomes = outcomes.map(Vec::into_iter);
-            for id in ids {
-                let outcome = match &mut outcomes {
-                    Ok(outcomes) => outcomes.next().ok_or(Unavailable::LedgerUnavailable),
-                    Err(unavailable) => Err(*unavailable),
-                };
+            let results = given
+                .await
+                .unwrap_or_else(|_| vec![Err(Unavailable::LedgerUnavailable); ids.len()]);
+            for (id, result) in ids.into_iter().zip(results) {
                 // The lease has ended where nobody hears it.
-                let _ = reports.send(Input::Outcome(id, outcome.map(Box::new)));
+                let _ = reports.send(Input::Outcome(id, result.map(Box::new)));
             }
         });
     }
@@ -423,8 +420,35 @@ fn in_time() -> Instant {
     Instant::now() + ENGINE_TIMEOUT
 }
 
-/// Gives the engine commands that stand alone.
-async fn give(engine: &dyn Engine, commands: Vec<Command>) -> Result<Vec<Outcome>, Unavailable> {
+/// Gives the engine commands that stand alone, and returns a result for each, in their order. A damaged
+/// record that one of them needs refuses the whole call, and nothing is done: then halves are given, so
+/// that only that command fails.
+async fn give(engine: &dyn Engine, commands: Vec<Command>) -> Vec<Result<Outcome, Unavailable>> {
+    let mut results = Vec::with_capacity(commands.len());
+    let mut parts = vec![commands];
+    while let Some(mut part) = parts.pop() {
+        match give_as_one(engine, part.clone()).await {
+            Ok(outcomes) => {
+                stdx::invariant!(
+                    outcomes.len() == part.len(),
+                    "an engine returns an outcome for each command"
+                );
+                results.extend(outcomes.into_iter().map(Ok));
+            }
+            Err(Unavailable::StorageDamaged) if part.len() > 1 => {
+                let second_half = part.split_off(part.len() / 2);
+                parts.extend([second_half, part]);
+            }
+            Err(unavailable) => results.extend(part.iter().map(|_| Err(unavailable))),
+        }
+    }
+    results
+}
+
+async fn give_as_one(
+    engine: &dyn Engine,
+    commands: Vec<Command>,
+) -> Result<Vec<Outcome>, Unavailable> {
     let batch = Batch::independent(commands).map_err(|invalid| {
         tracing::error!(%invalid, "commands about payments make no batch");
         Unavailable::Overloaded
