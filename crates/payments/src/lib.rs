@@ -29,4 +29,4 @@ pub use driver::{
     Alone, Config, Dispatch, ProcessorConfig, ProcessorUrl, UrlInvalid, WithPayments,
     WithoutPayments,
 };
-pub use policy::{Policy, ProcessorPolicy};
+pub use policy::{PROCESSORS_MAX, Policy, ProcessorIndex, ProcessorPolicy};

@@ -6,10 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use ledger::{Millis, Payment, PaymentId, PaymentStateName, Timestamp};
+use ledger::{Millis, PaymentId, PaymentStateName, Timestamp};
 
-use super::payment::{Pin, Proof, Stage};
-use super::{Dispatcher, Effect};
+use crate::policy::ProcessorIndex;
 
 /// How many of payments that are not due here are kept; the oldest go first.
 const KEPT_MAX: usize = 1_000;
@@ -19,8 +18,8 @@ const KEPT_MAX: usize = 1_000;
 pub struct Conflict {
     /// The payment.
     pub id: PaymentId,
-    /// The processor's place in the policy.
-    pub processor: usize,
+    /// The processor.
+    pub processor: ProcessorIndex,
     /// The attempt that it recorded; 0 where it is not known.
     pub attempt: u32,
     /// The time under which the processor has it.
@@ -48,16 +47,18 @@ pub enum ConflictKind {
 #[derive(Debug, Default)]
 pub(super) struct Conflicts {
     /// The newest of [`ConflictKind::Late`] and [`ConflictKind::SettledAmount`].
-    kept: BTreeMap<(PaymentId, usize), Conflict>,
+    kept: BTreeMap<(PaymentId, ProcessorIndex), Conflict>,
     /// The same, the oldest first.
-    kept_in_order: VecDeque<(PaymentId, usize)>,
+    kept_in_order: VecDeque<(PaymentId, ProcessorIndex)>,
     /// Those of [`ConflictKind::Amount`], each bound to its processor: no more than are due.
-    amounts: BTreeSet<(PaymentId, usize)>,
+    amounts: BTreeSet<(PaymentId, ProcessorIndex)>,
+    /// How often one was kept of a payment that is not due.
+    late_count: u64,
 }
 
 impl Conflicts {
     /// Keeps one; `false` where it was there.
-    fn keep(&mut self, conflict: Conflict) -> bool {
+    pub(super) fn keep(&mut self, conflict: Conflict) -> bool {
         let key = (conflict.id, conflict.processor);
         match conflict.kind {
             ConflictKind::Amount => return self.amounts.insert(key),
@@ -68,6 +69,7 @@ impl Conflicts {
         if let Some(kept) = self.kept.get_mut(&key) {
             let is_news = kept.kind != conflict.kind;
             *kept = conflict;
+            self.late_count += u64::from(is_news);
             return is_news;
         }
         if self.kept_in_order.len() >= KEPT_MAX
@@ -77,11 +79,12 @@ impl Conflicts {
         }
         self.kept_in_order.push_back(key);
         self.kept.insert(key, conflict);
+        self.late_count += 1;
         true
     }
 
     /// The payment is settled at this processor: there is nothing to mend there any more.
-    pub(super) fn solved(&mut self, id: PaymentId, processor: usize) {
+    pub(super) fn solved(&mut self, id: PaymentId, processor: ProcessorIndex) {
         let key = (id, processor);
         self.amounts.remove(&key);
         if self.kept.remove(&key).is_some() {
@@ -90,93 +93,17 @@ impl Conflicts {
     }
 
     /// Keeps of the other amounts only those of payments that are still due.
-    pub(super) fn retain_amounts(&mut self, is_due: impl Fn(&PaymentId) -> bool) {
-        self.amounts.retain(|(id, _)| is_due(id));
+    pub(super) fn retain_amounts(&mut self, is_due: impl Fn(PaymentId) -> bool) {
+        self.amounts.retain(|(id, _)| is_due(*id));
+    }
+
+    /// How often one was kept of a payment that is elsewhere, or has ended.
+    pub(super) const fn late_count(&self) -> u64 {
+        self.late_count
     }
 
     /// Those of payments that are elsewhere, or have ended.
     pub(super) fn kept(&self) -> impl Iterator<Item = &Conflict> {
         self.kept.values()
-    }
-}
-
-impl Dispatcher {
-    /// A processor has recorded a payment that is elsewhere, or has ended: an operator is told, once.
-    pub(super) fn report(
-        &mut self,
-        id: PaymentId,
-        proof: Proof,
-        state: Option<PaymentStateName>,
-        accepted_at: Option<Timestamp>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let held = self.held.get(&id).map(|held| held.place.accepted_at);
-        let conflict = Conflict {
-            id,
-            processor: proof.processor,
-            attempt: proof.attempt,
-            requested_at: proof.requested_at,
-            state,
-            accepted_at: accepted_at.or(held),
-            kind: ConflictKind::Late,
-        };
-        if self.conflicts.keep(conflict) {
-            self.late_count += 1;
-            effects.push(Effect::Report(conflict));
-        }
-    }
-
-    /// The ledger has a payment as settled at a processor that has recorded it: an operator is told, once,
-    /// where the amounts differ.
-    pub(super) fn compare_settled(
-        &mut self,
-        payment: &Payment,
-        proof: Proof,
-        effects: &mut Vec<Effect>,
-    ) {
-        if !proof.is_other_amount(payment.amount) {
-            return self.conflicts.solved(payment.id, proof.processor);
-        }
-        let conflict = Conflict {
-            id: payment.id,
-            processor: proof.processor,
-            attempt: proof.attempt,
-            requested_at: proof.requested_at,
-            state: Some(payment.state.name()),
-            accepted_at: Some(payment.accepted_at),
-            kind: ConflictKind::SettledAmount,
-        };
-        if self.conflicts.keep(conflict) {
-            self.late_count += 1;
-            effects.push(Effect::Report(conflict));
-        }
-    }
-
-    /// The processor that a payment is bound to has it with another amount: it stays there until an
-    /// operator resolves it.
-    pub(super) fn conflict(
-        &mut self,
-        id: PaymentId,
-        pin: Pin,
-        requested_at: Millis,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(held) = self.held.get_mut(&id) else {
-            return;
-        };
-        held.stage = Stage::Conflict(pin);
-        self.conflicts_count += 1;
-        let conflict = Conflict {
-            id,
-            processor: pin.processor,
-            attempt: held.attempt,
-            requested_at,
-            state: Some(PaymentStateName::Sent),
-            accepted_at: Some(held.place.accepted_at),
-            kind: ConflictKind::Amount,
-        };
-        if self.conflicts.keep(conflict) {
-            effects.push(Effect::Report(conflict));
-        }
     }
 }

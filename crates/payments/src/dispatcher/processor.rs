@@ -6,6 +6,7 @@ use std::time::Duration;
 use ledger::{HealthReport, PaymentId};
 
 use super::delay::Delay;
+use super::doubled::doubled;
 use crate::answer::{Answer, NotRecorded};
 use crate::policy::ProcessorPolicy;
 
@@ -26,11 +27,6 @@ const BUSY_WAIT_MAX: Duration = Duration::from_secs(60);
 const BUSY_WAIT_MIN: Duration = Duration::from_millis(50);
 /// How much of a second's payments may be sent at once.
 const BURST: Duration = Duration::from_millis(20);
-/// How many payments one processor is asked for at once while it answers.
-const ASKS_MAX: usize = 8;
-/// How long a processor that did not say is not asked; doubled each time.
-const ASK_WAIT_MIN: Duration = Duration::from_millis(100);
-const ASK_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Another node's report is looked for so long after it should be there, or was not.
 const REPORT_WAIT: Duration = Duration::from_millis(200);
 /// A report holds until the next one is overdue by so much.
@@ -38,8 +34,8 @@ const WORD_GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Processor {
-    pub(super) policy: ProcessorPolicy,
-    pub(super) delay: Delay,
+    policy: ProcessorPolicy,
+    delay: Delay,
     breaker: Breaker,
     failures_count: u32,
     probe_wait: Duration,
@@ -49,34 +45,34 @@ pub(super) struct Processor {
     /// When all that was sent would have been sent at the highest rate.
     sent_until: Duration,
     /// How many payments are pinned to it, in every stage.
-    pub(super) pinned_count: usize,
+    pinned_count: usize,
     /// Payments of unknown outcome whose requests may still be under way there, by when their leases
     /// end. Afterwards they count for nothing: they may never end.
-    pub(super) leases: BTreeSet<(Duration, PaymentId)>,
+    leases: BTreeSet<(Duration, PaymentId)>,
     /// Until when its own report that it fails is taken for true.
     failing_until: Duration,
     misdirected_count: u32,
     /// Whether it has recorded anything since its breaker was last opened, or since it has long taken
     /// nothing.
-    pub(super) is_working: bool,
+    is_working: bool,
     /// How often it took nothing since it last recorded something, and since when.
     denials_count: u32,
     denied_since: Duration,
     /// When its breaker last closed, it recorded something after it had long taken nothing, or its
     /// report was good while it was open; whether that is news.
-    pub(super) recovered_at: Option<Duration>,
-    pub(super) has_recovered: bool,
-    /// When to ask for the payments of which nobody knows.
-    pub(super) questions: BTreeSet<(Duration, PaymentId)>,
-    pub(super) asking_count: usize,
-    asks_failed: u32,
-    ask_after: Duration,
+    recovered_at: Option<Duration>,
+    has_recovered: bool,
     /// Since when it has been unable to take payments.
-    pub(super) broken_since: Option<Duration>,
+    broken_since: Option<Duration>,
     /// When the health report under way was asked for.
-    pub(super) health_asked_at: Option<Duration>,
-    pub(super) health_due_at: Duration,
-    /// What it has settled, in number and in minor units, and how many it refused.
+    health_asked_at: Option<Duration>,
+    health_due_at: Duration,
+    counted: Counted,
+}
+
+/// What a processor has settled, in number and in minor units, and how many payments it refused.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counted {
     pub(super) settled_count: u64,
     pub(super) settled_amount: u128,
     pub(super) refusals_count: u64,
@@ -128,17 +124,22 @@ impl Processor {
             denied_since: Duration::ZERO,
             recovered_at: None,
             has_recovered: false,
-            questions: BTreeSet::new(),
-            asking_count: 0,
-            asks_failed: 0,
-            ask_after: Duration::ZERO,
             broken_since: None,
             health_asked_at: None,
             health_due_at: Duration::ZERO,
-            settled_count: 0,
-            settled_amount: 0,
-            refusals_count: 0,
+            counted: Counted::default(),
         }
+    }
+
+    /// The same as [`Self::room`]; keeps since when it has been unable to take payments.
+    pub(super) fn look_for_room(&mut self, now: Duration, delay_max: Duration) -> Room {
+        let room = self.room(now, delay_max);
+        match room {
+            Room::Broken => self.broken_since = self.broken_since.or(Some(now)),
+            Room::Probe | Room::Ask => {}
+            Room::Free | Room::Saturated => self.broken_since = None,
+        }
+        room
     }
 
     /// Whether a payment that is free to go elsewhere may be sent to it.
@@ -171,6 +172,27 @@ impl Processor {
             Breaker::Probing => false,
             Breaker::Closed => !self.is_full(now),
         }
+    }
+
+    /// A payment is bound to it.
+    pub(super) const fn pin(&mut self) {
+        self.pinned_count += 1;
+    }
+
+    /// A payment is bound to it no more.
+    pub(super) fn unpin(&mut self, lease_until: Duration, id: PaymentId) {
+        self.pinned_count -= 1;
+        self.lease_counts_no_more(lease_until, id);
+    }
+
+    /// The request of a payment of unknown outcome may be under way there until its lease ends.
+    pub(super) fn lease_counts(&mut self, lease_until: Duration, id: PaymentId) {
+        self.leases.insert((lease_until, id));
+    }
+
+    /// The outcome is known, or another request is under way.
+    pub(super) fn lease_counts_no_more(&mut self, lease_until: Duration, id: PaymentId) {
+        self.leases.remove(&(lease_until, id));
     }
 
     /// Requests that may be under way no more count no more.
@@ -375,21 +397,42 @@ impl Processor {
         }
     }
 
-    /// The processor's own word; `None` when it said nothing.
+    /// Whether it is to be asked for its health now: then it is being asked.
+    pub(super) fn poll(&mut self, now: Duration) -> bool {
+        let Some(interval) = self.policy.health_interval else {
+            return false;
+        };
+        let is_due = self.health_asked_at.is_none() && now >= self.health_due_at;
+        if is_due {
+            self.health_asked_at = Some(now);
+            self.health_due_at = now + interval;
+        }
+        is_due
+    }
+
+    /// When it is to be asked for its health next.
+    pub(super) fn next_poll(&self) -> Option<Duration> {
+        let is_polled = self.policy.health_interval.is_some() && self.health_asked_at.is_none();
+        is_polled.then_some(self.health_due_at)
+    }
+
+    /// The processor's own word; `None` when it said nothing. It counts only where its health is asked
+    /// for: else nobody knows for how long it holds.
     pub(super) fn report(&mut self, report: Option<HealthReport>, now: Duration) {
-        let (Some(report), Some(asked_at)) = (report, self.health_asked_at.take()) else {
+        let asked_at = self.health_asked_at.take();
+        let (Some(report), Some(asked_at), Some(interval)) =
+            (report, asked_at, self.policy.health_interval)
+        else {
             return;
         };
         let asked_at = asked_at.saturating_sub(report.age);
         if !report.age.is_zero() {
-            let interval = self.policy.health_interval.unwrap_or_default();
             self.health_due_at = now + interval.saturating_sub(report.age) + REPORT_WAIT;
             // What this node has seen since says more.
             if !self.delay.is_older_than(asked_at) {
                 return;
             }
         }
-        let interval = self.policy.health_interval.unwrap_or_default();
         let overdue_at = asked_at + interval + WORD_GRACE;
         self.delay.report(asked_at, report.delay_min, overdue_at);
         self.failing_until = if report.failing {
@@ -408,31 +451,6 @@ impl Processor {
             }
             (true, Breaker::Open { .. } | Breaker::Probing)
             | (false, Breaker::Closed | Breaker::Probing) => {}
-        }
-    }
-
-    /// When the next question may be asked; `None` while enough are.
-    pub(super) fn next_question(&self) -> Option<(Duration, PaymentId)> {
-        let asks_max = if self.asks_failed == 0 { ASKS_MAX } else { 1 };
-        let (due_at, id) = *self.questions.first()?;
-        (self.asking_count < asks_max).then_some((self.asks_from(due_at), id))
-    }
-
-    /// When a question that is due then is asked.
-    pub(super) fn asks_from(&self, due_at: Duration) -> Duration {
-        due_at.max(self.ask_after)
-    }
-
-    /// A question is over; whether the processor said anything.
-    pub(super) fn asked(&mut self, is_answered: bool, now: Duration) {
-        self.asking_count -= 1;
-        if is_answered {
-            self.is_heard(now);
-            self.asks_failed = 0;
-            self.ask_after = Duration::ZERO;
-        } else {
-            self.ask_after = now + doubled(ASK_WAIT_MIN, self.asks_failed).min(ASK_WAIT_MAX);
-            self.asks_failed += 1;
         }
     }
 
@@ -457,12 +475,78 @@ impl Processor {
         }
     }
 
+    pub(super) const fn policy(&self) -> &ProcessorPolicy {
+        &self.policy
+    }
+
+    /// Whether it has recorded anything since its breaker was last opened, or since it has long taken
+    /// nothing.
+    pub(super) const fn is_working(&self) -> bool {
+        self.is_working
+    }
+
+    /// Since when it has been unable to take payments.
+    pub(super) const fn broken_since(&self) -> Option<Duration> {
+        self.broken_since
+    }
+
+    /// When its breaker last closed, or it recovered in another way.
+    pub(super) const fn recovered_at(&self) -> Option<Duration> {
+        self.recovered_at
+    }
+
+    /// Whether it has recovered since this was last asked.
+    pub(super) const fn take_recovery(&mut self) -> bool {
+        std::mem::replace(&mut self.has_recovered, false)
+    }
+
+    /// What the next request is expected to take.
+    pub(super) fn delay_expected(&self, now: Duration) -> Duration {
+        self.delay.expected(now)
+    }
+
+    /// A request that was begun leaves now.
+    pub(super) fn leave(&mut self, started_at: Duration, id: PaymentId, now: Duration) {
+        self.delay.leave(started_at, id, now);
+    }
+
+    pub(super) const fn counted(&self) -> Counted {
+        self.counted
+    }
+
+    /// Goes on counting where another left off.
+    pub(super) const fn count_on(&mut self, before: Counted) {
+        self.counted = before;
+    }
+
+    /// A payment was settled there.
+    pub(super) fn count_settled(&mut self, amount: u64) {
+        self.counted.settled_count += 1;
+        self.counted.settled_amount += u128::from(amount);
+    }
+
+    /// It refused a payment.
+    pub(super) const fn count_refusal(&mut self) {
+        self.counted.refusals_count += 1;
+    }
+
     pub(super) const fn limit(&self) -> usize {
         self.limit
     }
 }
 
-/// `wait`, doubled `times` times.
-pub(super) fn doubled(wait: Duration, times: u32) -> Duration {
-    wait.saturating_mul(1 << times.min(16))
+#[cfg(test)]
+impl Processor {
+    pub(super) const fn policy_mut(&mut self) -> &mut ProcessorPolicy {
+        &mut self.policy
+    }
+
+    /// As if its health had been asked for then.
+    pub(super) const fn pretend_to_poll(&mut self, asked_at: Option<Duration>) {
+        self.health_asked_at = asked_at;
+    }
+
+    pub(super) const fn pinned_count(&self) -> usize {
+        self.pinned_count
+    }
 }

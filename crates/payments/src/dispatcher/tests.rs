@@ -17,11 +17,14 @@ use ledger::{
 
 use super::{Conflict, ConflictKind, Dispatcher, Effect, Input, Now, Question, SendRequest};
 use crate::answer::{Answer, Found, NotRecorded};
-use crate::policy::{Policy, ProcessorPolicy};
+use crate::policy::{Policy, ProcessorIndex, ProcessorPolicy};
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
+
+const DEFAULT: ProcessorIndex = ProcessorIndex::new(0);
+const FALLBACK: ProcessorIndex = ProcessorIndex::new(1);
 
 /// A dispatcher over a ledger that answers at once.
 struct Desk {
@@ -108,8 +111,11 @@ impl Desk {
             self.dispatcher.handle(now, input, &mut effects);
             for effect in effects {
                 match effect {
-                    Effect::Submit(id, command) => {
-                        inputs.push(Input::Outcome(id, Ok(Box::new(self.apply(command)))));
+                    Effect::Submit { id, command } => {
+                        inputs.push(Input::Outcome {
+                            id,
+                            result: Ok(Box::new(self.apply(command))),
+                        });
                     }
                     Effect::ReadDue(query) => {
                         inputs.push(Input::Due(Ok(self.books.payments_due(query))));
@@ -119,7 +125,10 @@ impl Desk {
                     Effect::Probe(question) => self.probed.push(question),
                     Effect::Look(id) => {
                         let payment = self.payment(id.to_u128()).map(Box::new);
-                        inputs.push(Input::Looked(id, Ok(payment)));
+                        inputs.push(Input::Looked {
+                            id,
+                            payment: Ok(payment),
+                        });
                     }
                     Effect::Report(conflict) => self.reported.push(conflict),
                     Effect::PollHealth(_) => {}
@@ -136,13 +145,13 @@ impl Desk {
     /// Answers the newest request.
     fn answer(&mut self, answer: Answer) {
         let request = self.sent.pop().unwrap();
-        self.tell(Input::Answered(request, answer));
+        self.tell(Input::Answered { request, answer });
     }
 
     /// Answers the oldest question.
     fn found(&mut self, found: Found) {
         let question = self.asked.remove(0);
-        self.tell(Input::Asked(question, found));
+        self.tell(Input::Asked { question, found });
     }
 
     /// Answers the newest request, which is not recorded: the processor does not have it either.
@@ -162,7 +171,7 @@ impl Desk {
     fn places(&self) -> Vec<(u128, usize)> {
         self.sent
             .iter()
-            .map(|r| (r.id.to_u128(), r.processor))
+            .map(|r| (r.id.to_u128(), r.processor.get()))
             .collect()
     }
 
@@ -252,7 +261,10 @@ fn check_silence_ends_with(found: Found) {
         desk.answer(Answer::Unknown);
     }
     for question in std::mem::take(&mut desk.asked) {
-        desk.tell(Input::Asked(question, Found::Failed));
+        desk.tell(Input::Asked {
+            question,
+            found: Found::Failed,
+        });
     }
     let records_count = desk.records_count;
     desk.accept(4);
@@ -268,7 +280,7 @@ fn check_silence_ends_with(found: Found) {
     );
     // Three are stuck there, and nobody answers for them; it is back all the same.
     let question = *desk.probed.last().unwrap();
-    desk.tell(Input::Probed(question, found));
+    desk.tell(Input::Probed { question, found });
     assert_eq!(desk.places(), [(4, 0)]);
     desk.answer(Answer::Recorded);
     desk.accept(5);
@@ -315,15 +327,24 @@ fn a_payment_that_was_held_up_once_probes_nothing_beside_one_that_works() {
     }
     desk.tick(14_000);
     for question in std::mem::take(&mut desk.asked) {
-        desk.tell(Input::Asked(question, Found::Failed));
+        desk.tell(Input::Asked {
+            question,
+            found: Found::Failed,
+        });
     }
     // Proven absent now, and past their deadline: they go to the one that works.
     desk.tick(20_000);
     for question in std::mem::take(&mut desk.asked) {
-        desk.tell(Input::Asked(question, Found::Absent));
+        desk.tell(Input::Asked {
+            question,
+            found: Found::Absent,
+        });
     }
     for question in std::mem::take(&mut desk.asked) {
-        desk.tell(Input::Asked(question, Found::Absent));
+        desk.tell(Input::Asked {
+            question,
+            found: Found::Absent,
+        });
     }
     assert!(desk.places().contains(&(1, 1)), "{:?}", desk.places());
     assert!(
@@ -336,8 +357,8 @@ fn a_payment_that_was_held_up_once_probes_nothing_beside_one_that_works() {
 #[test]
 fn a_failing_report_is_believed_where_another_works() {
     let mut desk = Desk::new();
-    for processor in &mut desk.dispatcher.processors {
-        processor.policy.health_interval = Some(ms(5_000));
+    for processor in desk.dispatcher.processors.iter_mut() {
+        processor.policy_mut().health_interval = Some(ms(5_000));
     }
     let report = |failing| HealthReport {
         failing,
@@ -345,7 +366,10 @@ fn a_failing_report_is_believed_where_another_works() {
         age: Duration::ZERO,
     };
     desk.tell(Input::Tick);
-    desk.tell(Input::Health(0, Some(report(true))));
+    desk.tell(Input::Health {
+        processor: DEFAULT,
+        report: Some(report(true)),
+    });
     for id in 1..=3 {
         desk.accept(id);
         desk.tick(1_000);
@@ -354,7 +378,10 @@ fn a_failing_report_is_believed_where_another_works() {
     places.sort_unstable();
     assert_eq!(places, [(1, 1), (2, 1), (3, 1)]);
     desk.tick(2_000);
-    desk.tell(Input::Health(0, Some(report(false))));
+    desk.tell(Input::Health {
+        processor: DEFAULT,
+        report: Some(report(false)),
+    });
     desk.accept(4);
     assert_eq!(desk.places().last(), Some(&(4, 0)), "back at once");
 }
@@ -429,7 +456,7 @@ fn a_replay_that_is_no_retry_is_unclear() {
     let mut desk = Desk::new();
     let id = PaymentId::from_u128(1);
     // Another has it as sent at the same millisecond, and the page was read before.
-    desk.dispatcher.pages.reading = Some(100);
+    desk.dispatcher.window.pretend_to_read(100);
     let accepted = desk.apply_acceptance(1);
     desk.apply(Command::SendPayment {
         id,
@@ -459,14 +486,20 @@ fn a_replay_is_unclear_where_another_may_have_sent_it_again() {
         at: desk.now,
         wall: Millis(0),
     };
-    let absent = Input::Asked(question, Found::Absent);
+    let absent = Input::Asked {
+        question,
+        found: Found::Absent,
+    };
     desk.dispatcher.handle(now, absent, &mut effects);
-    let [Effect::Submit(id, command)] = &effects[..] else {
+    let [Effect::Submit { id, command }] = &effects[..] else {
         panic!("{effects:?}");
     };
     desk.apply(command.clone());
     let not_answered = Err(ledger::Unavailable::Timeout);
-    desk.tell(Input::Outcome(*id, not_answered));
+    desk.tell(Input::Outcome {
+        id: *id,
+        result: not_answered,
+    });
     desk.tick(20);
     assert_eq!(desk.payment(1).unwrap().attempt, 2);
     assert!(desk.sent.is_empty(), "{:?}", desk.sent);
@@ -513,19 +546,22 @@ fn what_is_too_slow_is_left_alone_until_it_says_otherwise() {
 #[test]
 fn better_late_than_never() {
     let mut desk = Desk::new();
-    for place in 0..2 {
+    for place in [DEFAULT, FALLBACK] {
         let processor = &mut desk.dispatcher.processors[place];
-        processor.health_asked_at = Some(Duration::ZERO);
+        processor.pretend_to_poll(Some(Duration::ZERO));
         // What it says is taken for true until its next report is overdue.
-        processor.policy.health_interval = Some(ms(4_000));
+        processor.policy_mut().health_interval = Some(ms(4_000));
         let report = HealthReport {
             failing: false,
             delay_min: ms(4_000),
             age: Duration::ZERO,
         };
-        desk.tell(Input::Health(place, Some(report)));
+        desk.tell(Input::Health {
+            processor: place,
+            report: Some(report),
+        });
     }
-    desk.dispatcher.processors[1].health_asked_at = None;
+    desk.dispatcher.processors[FALLBACK].pretend_to_poll(None);
     desk.accept(1);
     desk.tick(4_900);
     assert!(desk.sent.is_empty());
@@ -581,7 +617,10 @@ fn what_another_node_ended_is_let_go_of() {
         desk.answer(Answer::Unknown);
     }
     for question in std::mem::take(&mut desk.asked) {
-        desk.tell(Input::Asked(question, Found::Failed));
+        desk.tell(Input::Asked {
+            question,
+            found: Found::Failed,
+        });
     }
     assert_eq!(desk.dispatcher.held_count(), 2);
     let expected = PaymentExpected {
@@ -595,7 +634,10 @@ fn what_another_node_ended_is_let_go_of() {
     desk.tick(60_000);
     // Both are asked for again; one that is not due any more is missed by the next walk.
     for question in std::mem::take(&mut desk.asked) {
-        desk.tell(Input::Asked(question, Found::Failed));
+        desk.tell(Input::Asked {
+            question,
+            found: Found::Failed,
+        });
     }
     desk.tick(60_000);
     assert_eq!(desk.dispatcher.held_count(), 1);
@@ -613,25 +655,31 @@ fn what_another_node_was_told_counts_unless_this_one_knows_better() {
         delay_min: ms(delay),
         age: ms(age),
     };
-    for processor in &mut desk.dispatcher.processors {
-        processor.policy.health_interval = Some(ms(5_000));
+    for processor in desk.dispatcher.processors.iter_mut() {
+        processor.policy_mut().health_interval = Some(ms(5_000));
     }
     desk.tick(10_000);
-    desk.dispatcher.processors[0].health_asked_at = Some(desk.now);
-    desk.tell(Input::Health(0, Some(told(2_000, 4_000))));
+    desk.dispatcher.processors[DEFAULT].pretend_to_poll(Some(desk.now));
+    desk.tell(Input::Health {
+        processor: DEFAULT,
+        report: Some(told(2_000, 4_000)),
+    });
     assert_eq!(
-        desk.dispatcher.processors[0].delay.expected(desk.now),
+        desk.dispatcher.processors[DEFAULT].delay_expected(desk.now),
         ms(4_000)
     );
     desk.accept(1);
     desk.tick(2_000);
     assert_eq!(desk.places(), [(1, 1)], "the first is too slow");
     desk.tick(30);
-    desk.dispatcher.processors[1].health_asked_at = Some(desk.now);
+    desk.dispatcher.processors[FALLBACK].pretend_to_poll(Some(desk.now));
     desk.answer(Answer::Recorded);
-    desk.tell(Input::Health(1, Some(told(2_000, 4_000))));
+    desk.tell(Input::Health {
+        processor: FALLBACK,
+        report: Some(told(2_000, 4_000)),
+    });
     assert_eq!(
-        desk.dispatcher.processors[1].delay.expected(desk.now),
+        desk.dispatcher.processors[FALLBACK].delay_expected(desk.now),
         ms(15)
     );
 }

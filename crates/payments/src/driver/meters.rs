@@ -110,7 +110,7 @@ impl Meters {
     /// A processor has a payment that cannot be settled there.
     pub(super) fn report(&self, conflict: &Conflict) {
         let id = conflict.id;
-        let processor = self.processors.get(conflict.processor);
+        let processor = self.processors.get(conflict.processor.get());
         let processor = processor.map_or("", |processor| processor.name.as_str());
         let state = conflict
             .state

@@ -14,16 +14,16 @@ use ledger::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::Mailbox;
 use super::config::Config;
 use super::last_answers::LastAnswers;
 use super::leases::Leases;
+use super::mailbox::Mailbox;
 use super::meters::Meters;
 use super::talk::Talk;
 use super::watch::Look;
 use crate::answer::Answer;
 use crate::dispatcher::{Dispatcher, Effect, Input, Now, SendRequest};
-use crate::policy::ProcessorPolicy;
+use crate::policy::{ProcessorIndex, ProcessorPolicy};
 
 /// How long the ledger has for a command or a page.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -129,9 +129,10 @@ impl Driver {
             talks: talks
                 .zip(&config.policy.processors)
                 .enumerate()
-                .map(|(place, (config, policy))| {
+                .map(|(index, (config, policy))| {
                     let answers = Arc::clone(&last_answers);
-                    Arc::new(Talk::new(policy.name.clone(), place, config, answers))
+                    let index = ProcessorIndex::new(index);
+                    Arc::new(Talk::new(policy.name.clone(), index, config, answers))
                 })
                 .collect(),
             last_answers,
@@ -243,12 +244,15 @@ impl Driver {
         seen.into_iter()
             .map(|seen| {
                 let id = seen.place.id;
-                let of = |place: usize| self.polls.get(place).map(|(name, _)| name.clone());
+                let name = |processor: ProcessorIndex| {
+                    let poll = self.polls.get(processor.get());
+                    poll.map(|(name, _)| name.clone())
+                };
                 let processors_count = self.polls.len();
                 Unsettled {
                     place: seen.place,
                     state: seen.state,
-                    processor: seen.processor.and_then(of),
+                    processor: seen.processor.and_then(name),
                     attempt: seen.attempt,
                     unknown_since: seen.unknown_since.map(time),
                     next_question_at: seen.question_at.map(time),
@@ -259,15 +263,18 @@ impl Driver {
     }
 
     fn tell(&mut self, input: Input, effects: &mut Vec<Effect>) {
-        if let Input::Outcome(..) = &input {
+        if let Input::Outcome { .. } = &input {
             self.outcomes_left = self.outcomes_left.saturating_sub(1);
         }
         let recorded = match &input {
-            Input::Answered(request, Answer::Recorded) => Some(request.id),
+            Input::Answered {
+                request,
+                answer: Answer::Recorded,
+            } => Some(request.id),
             _ => None,
         };
         let settled = match &input {
-            Input::Outcome(id, _) | Input::Looked(id, _) | Input::Changed(id) => {
+            Input::Outcome { id, .. } | Input::Looked { id, .. } | Input::Changed(id) => {
                 self.settling.contains(id).then_some(*id)
             }
             _ => None,
@@ -291,13 +298,19 @@ impl Driver {
     fn carry_out(&mut self, effects: &mut Vec<Effect>) {
         for effect in effects.drain(..) {
             match effect {
-                Effect::Submit(id, command) => self.commands.push((id, command)),
+                Effect::Submit { id, command } => self.commands.push((id, command)),
                 Effect::Send(request) => self.send(request),
                 Effect::Ask(question) => self.spawn(question.processor, move |talk| async move {
-                    Input::Asked(question, talk.find(question.id, question.currency).await)
+                    Input::Asked {
+                        question,
+                        found: talk.find(question.id, question.currency).await,
+                    }
                 }),
                 Effect::Probe(question) => self.spawn(question.processor, move |talk| async move {
-                    Input::Probed(question, talk.find(question.id, question.currency).await)
+                    Input::Probed {
+                        question,
+                        found: talk.find(question.id, question.currency).await,
+                    }
                 }),
                 Effect::Look(id) => self.look(id),
                 Effect::Report(conflict) => self.meters.report(&conflict),
@@ -331,7 +344,7 @@ impl Driver {
             if answer == Answer::Recorded {
                 settling.begin(request.id, lease);
             }
-            Input::Answered(request, answer)
+            Input::Answered { request, answer }
         });
     }
 
@@ -345,13 +358,13 @@ impl Driver {
                 Some(UsedPayment::Refused(..)) | None => None,
             });
             // The lease has ended where nobody hears it.
-            let _ = reports.send(Input::Looked(id, payment));
+            let _ = reports.send(Input::Looked { id, payment });
         });
     }
 
     /// Has the processor asked for its health by whoever's turn it is.
-    fn poll_health(&self, processor: usize) {
-        let Some((name, interval)) = self.polls.get(processor).cloned() else {
+    fn poll_health(&self, processor: ProcessorIndex) {
+        let Some((name, interval)) = self.polls.get(processor.get()).cloned() else {
             return;
         };
         let claims = Arc::clone(&self.claims);
@@ -362,7 +375,7 @@ impl Driver {
                     Ok(HealthTurn::Theirs(report)) => report,
                     _ => None,
                 };
-                return Input::Health(processor, report);
+                return Input::Health { processor, report };
             };
             let asked_at = Instant::now();
             let report = talk.health().await;
@@ -374,17 +387,17 @@ impl Driver {
                     let _ = claims.report_health(name, report, in_time()).await;
                 });
             }
-            Input::Health(processor, report)
+            Input::Health { processor, report }
         });
     }
 
     /// Talks to a processor, and tells the dispatcher what came of it.
     fn spawn<F: Future<Output = Input> + Send + 'static>(
         &self,
-        processor: usize,
+        processor: ProcessorIndex,
         talk: impl FnOnce(Arc<Talk>) -> F,
     ) {
-        let Some(to) = self.talks.get(processor) else {
+        let Some(to) = self.talks.get(processor.get()) else {
             return;
         };
         let talking = talk(Arc::clone(to));
@@ -406,7 +419,10 @@ impl Driver {
                 .unwrap_or_else(|_| vec![Err(Unavailable::LedgerUnavailable); ids.len()]);
             for (id, result) in ids.into_iter().zip(results) {
                 // The lease has ended where nobody hears it.
-                let _ = reports.send(Input::Outcome(id, result.map(Box::new)));
+                let _ = reports.send(Input::Outcome {
+                    id,
+                    result: result.map(Box::new),
+                });
             }
         });
     }

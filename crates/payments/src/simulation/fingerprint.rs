@@ -15,7 +15,7 @@ impl Fingerprint {
     pub(super) fn add(&mut self, at: Duration, node: usize, effect: &Effect) {
         (at, node).hash(&mut self.0);
         match effect {
-            Effect::Submit(id, command) => {
+            Effect::Submit { id, command } => {
                 (1, id.to_u128(), format!("{command:?}")).hash(&mut self.0);
             }
             Effect::Send(request) => self.request(request),

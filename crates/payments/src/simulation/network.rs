@@ -18,7 +18,10 @@ const KEPT_MAX: Duration = Duration::from_secs(60);
 
 impl World {
     fn report(&mut self, life: Life, request: &SendRequest, answer: Answer) {
-        let input = Input::Answered(*request, answer);
+        let input = Input::Answered {
+            request: *request,
+            answer,
+        };
         self.at(self.now, Happening::Input(life, input));
     }
 
@@ -73,14 +76,17 @@ impl World {
                 self.at(arrival, Happening::Arrive(life, request));
             }
         }
-        let timeout = Input::Answered(request, Answer::Unknown);
+        let timeout = Input::Answered {
+            request,
+            answer: Answer::Unknown,
+        };
         // The report that comes first counts; the dispatcher ignores the other.
         self.at(self.now + TIMEOUT, Happening::Input(life, timeout));
     }
 
     pub(super) fn arrive(&mut self, life: Life, request: SendRequest) {
         let refuses_all = self.faults.refusing > 0 && request.id.to_u128().is_multiple_of(7);
-        let processor = &self.processors[request.processor];
+        let processor = &self.processors[request.processor.get()];
         if processor.is_silent(self.now) {
             return;
         }
@@ -104,7 +110,7 @@ impl World {
         if refuses_all || self.chance(self.faults.refusing) {
             return self.respond(life, request, Answer::Refused);
         }
-        let processor = &self.processors[request.processor];
+        let processor = &self.processors[request.processor.get()];
         let (delay, late_max) = (processor.delay, processor.late_max);
         if self.chance(self.faults.failing) {
             let answer = Answer::NotRecorded(NotRecorded::Failing);
@@ -121,7 +127,10 @@ impl World {
 
     pub(super) fn record(&mut self, life: Life, request: SendRequest, is_error: bool) {
         let id = request.id;
-        if self.processors[request.processor].kept.contains_key(&id) {
+        if self.processors[request.processor.get()]
+            .kept
+            .contains_key(&id)
+        {
             self.tally.duplicates += 1;
             return self.respond(life, request, Answer::AlreadyRecorded);
         }
@@ -136,7 +145,9 @@ impl World {
             amount: request.amount,
             requested_at: request.requested_at,
         };
-        self.processors[request.processor].kept.insert(id, kept);
+        self.processors[request.processor.get()]
+            .kept
+            .insert(id, kept);
         let answer = match is_error {
             true => Answer::Unknown,
             false if self.chance(self.faults.repeated) => self.answer_to_a_repetition(),
@@ -162,7 +173,7 @@ impl World {
             return;
         }
         let at = self.now + self.network();
-        let input = Input::Answered(request, answer);
+        let input = Input::Answered { request, answer };
         if self.chance(self.faults.answer_repeated) {
             let again = at + self.rng.random_range(Duration::ZERO..ms(5_000));
             self.at(again, Happening::Input(life, input.clone()));
@@ -172,7 +183,7 @@ impl World {
 
     pub(super) fn question(&mut self, life: Life, question: Question, is_probe: bool) {
         let fails = self.chance(self.faults.question_fails);
-        let processor = &self.processors[question.processor];
+        let processor = &self.processors[question.processor.get()];
         let found = match processor.kept.get(&question.id) {
             _ if processor.is_silent(self.now) || fails => Found::Failed,
             Some(kept) => Found::Recorded {
@@ -183,8 +194,8 @@ impl World {
         };
         let at = self.now + self.network();
         let input = match is_probe {
-            true => Input::Probed(question, found),
-            false => Input::Asked(question, found),
+            true => Input::Probed { question, found },
+            false => Input::Asked { question, found },
         };
         self.at(at, Happening::Input(life, input));
     }

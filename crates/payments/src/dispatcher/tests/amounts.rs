@@ -12,7 +12,10 @@ fn another_amount_that_a_probe_finds_binds_the_payment_there() {
         desk.answer(Answer::Unknown);
     }
     for question in std::mem::take(&mut desk.asked) {
-        desk.tell(Input::Asked(question, Found::Failed));
+        desk.tell(Input::Asked {
+            question,
+            found: Found::Failed,
+        });
     }
     desk.accept(4);
     while desk.probed.is_empty() {
@@ -22,7 +25,10 @@ fn another_amount_that_a_probe_finds_binds_the_payment_there() {
         amount: Some(1),
         requested_at: Millis(7),
     };
-    desk.tell(Input::Probed(desk.probed[0], found));
+    desk.tell(Input::Probed {
+        question: desk.probed[0],
+        found,
+    });
     let sent = PaymentState::Sent {
         processor: ProcessorName::new("default").unwrap(),
         requested_at: Millis(7),
@@ -49,7 +55,10 @@ impl Desk {
             self.answer(Answer::Unknown);
         }
         for question in std::mem::take(&mut self.asked) {
-            self.tell(Input::Asked(question, Found::Failed));
+            self.tell(Input::Asked {
+                question,
+                found: Found::Failed,
+            });
         }
         self.accept(4);
         while self.probed.is_empty() {
@@ -92,7 +101,10 @@ fn another_amount_of_a_payment_that_is_not_held_is_not_settled() {
     let question = desk.probe_about_4();
     desk.tell(Input::Changed(question.id));
     assert_eq!(desk.dispatcher.held_count(), 3, "it was let go of");
-    desk.tell(Input::Probed(question, OTHER_AMOUNT));
+    desk.tell(Input::Probed {
+        question,
+        found: OTHER_AMOUNT,
+    });
     desk.check_4_is_an_amount_conflict();
 }
 
@@ -100,14 +112,20 @@ fn another_amount_of_a_payment_that_is_not_held_is_not_settled() {
 fn another_amount_is_not_forgotten_where_others_were_faster() {
     let mut desk = Desk::new();
     let question = desk.probe_about_4();
-    let effects = desk.hand(Input::Probed(question, OTHER_AMOUNT));
-    let Some(Effect::Submit(id, bind)) = effects.first() else {
+    let effects = desk.hand(Input::Probed {
+        question,
+        found: OTHER_AMOUNT,
+    });
+    let Some(Effect::Submit { id, command: bind }) = effects.first() else {
         panic!("{effects:?}");
     };
     desk.others_try_4();
     let too_late = desk.apply(bind.clone());
     assert!(too_late.result.is_err());
-    desk.tell(Input::Outcome(*id, Ok(Box::new(too_late))));
+    desk.tell(Input::Outcome {
+        id: *id,
+        result: Ok(Box::new(too_late)),
+    });
     desk.check_4_is_an_amount_conflict();
 }
 
@@ -116,15 +134,25 @@ fn another_amount_that_shows_while_a_command_is_under_way_is_not_settled() {
     // Released there, and sent to the same processor again: the command is not answered yet.
     let mut desk = Desk::new();
     let question = desk.probe_about_4();
-    let back = Input::Probed(desk.probed[0], Found::Absent);
+    let back = Input::Probed {
+        question: desk.probed[0],
+        found: Found::Absent,
+    };
     let effects = desk.hand(back);
-    let is_send = |effect: &&Effect| matches!(effect, Effect::Submit(id, _) if *id == question.id);
-    let Some(Effect::Submit(id, send)) = effects.iter().find(is_send) else {
+    let is_send =
+        |effect: &&Effect| matches!(effect, Effect::Submit { id, .. } if *id == question.id);
+    let Some(Effect::Submit { id, command: send }) = effects.iter().find(is_send) else {
         panic!("{effects:?}");
     };
-    desk.hand(Input::Probed(question, OTHER_AMOUNT));
+    desk.hand(Input::Probed {
+        question,
+        found: OTHER_AMOUNT,
+    });
     let outcome = desk.apply(send.clone());
-    desk.tell(Input::Outcome(*id, Ok(Box::new(outcome))));
+    desk.tell(Input::Outcome {
+        id: *id,
+        result: Ok(Box::new(outcome)),
+    });
     assert!(matches!(desk.state(4), PaymentState::Sent { .. }));
     let kinds: Vec<ConflictKind> = desk.reported.iter().map(|c| c.kind).collect();
     assert_eq!(kinds, [ConflictKind::Amount]);
@@ -136,8 +164,8 @@ fn a_word_outlives_the_lease_while_its_payment_is_being_bound() {
     for found in [OTHER_AMOUNT, Desk::new().recorded(Millis(7))] {
         let mut desk = Desk::new();
         let question = desk.probe_about_4();
-        let effects = desk.hand(Input::Probed(question, found));
-        assert!(matches!(effects.first(), Some(Effect::Submit(..))));
+        let effects = desk.hand(Input::Probed { question, found });
+        assert!(matches!(effects.first(), Some(Effect::Submit { .. })));
         // The command is lost with the lease.
         desk.dispatcher = desk.dispatcher.anew();
         assert!(desk.dispatcher.is_settling(question.id));
@@ -159,8 +187,11 @@ fn other_amounts_are_reported_once_and_push_out_no_late_word() {
     });
     desk.dispatcher.policy.window = 2_000;
     let late = desk.refused_meanwhile();
-    desk.tell(Input::Answered(late, Answer::Recorded));
-    assert_eq!(desk.conflicts_of(1), [Some(0)]);
+    desk.tell(Input::Answered {
+        request: late,
+        answer: Answer::Recorded,
+    });
+    assert_eq!(desk.conflicts_of(1), [Some(DEFAULT)]);
     desk.tick(1_000);
     for id in 2..=1_102 {
         desk.accept(id);
@@ -183,14 +214,17 @@ fn other_amounts_are_reported_once_and_push_out_no_late_word() {
         assert_eq!(asked_count, 1_101);
     }
     assert_eq!(count(&desk), 1_101);
-    assert_eq!(desk.conflicts_of(1), [Some(0)]);
+    assert_eq!(desk.conflicts_of(1), [Some(DEFAULT)]);
 }
 
 #[test]
 fn a_late_word_beside_another_amount_is_reported_too() {
     let mut desk = Desk::new();
     let question = desk.probe_about_4();
-    desk.tell(Input::Probed(question, OTHER_AMOUNT));
+    desk.tell(Input::Probed {
+        question,
+        found: OTHER_AMOUNT,
+    });
     assert_eq!(desk.reported.len(), 1);
     // An operator releases it, another pays it, and the first one's word comes again.
     let expected = desk.payment(4).unwrap().standing();
@@ -205,11 +239,14 @@ fn a_late_word_beside_another_amount_is_reported_too() {
         code: RefusedCode::OperatorRefused,
     });
     desk.tell(Input::Changed(question.id));
-    desk.tell(Input::Probed(question, OTHER_AMOUNT));
+    desk.tell(Input::Probed {
+        question,
+        found: OTHER_AMOUNT,
+    });
     let kinds: Vec<ConflictKind> = desk.reported.iter().map(|c| c.kind).collect();
     assert_eq!(kinds, [ConflictKind::Amount, ConflictKind::Late]);
     assert_eq!(desk.dispatcher.standing(desk.now).late_count, 1);
-    assert_eq!(desk.conflicts_of(4), [Some(0)]);
+    assert_eq!(desk.conflicts_of(4), [Some(DEFAULT)]);
 }
 
 impl Desk {
@@ -218,7 +255,10 @@ impl Desk {
         self.accept(1);
         let request = self.sent[0];
         self.answer(Answer::Unknown);
-        self.tell(Input::Answered(request, Answer::Recorded));
+        self.tell(Input::Answered {
+            request,
+            answer: Answer::Recorded,
+        });
         assert!(self.is_settled_at(1, "default"));
         self.asked.remove(0)
     }
@@ -230,7 +270,7 @@ impl Desk {
             panic!("{:?}", self.reported);
         };
         assert_eq!(conflict.kind, ConflictKind::SettledAmount);
-        assert_eq!((conflict.id.to_u128(), conflict.processor), (1, 0));
+        assert_eq!((conflict.id.to_u128(), conflict.processor), (1, DEFAULT));
         assert_eq!(conflict.state, Some(PaymentStateName::Settled));
         assert_eq!(self.dispatcher.standing(self.now).late_count, 1);
         let listed = self.dispatcher.unsettled(&ledger::UnsettledQuery {
@@ -252,18 +292,27 @@ impl Desk {
 fn another_amount_of_a_payment_that_is_settled_is_reported_once() {
     let mut desk = Desk::new();
     let question = desk.settled_while_asked();
-    desk.tell(Input::Asked(question, OTHER_AMOUNT));
+    desk.tell(Input::Asked {
+        question,
+        found: OTHER_AMOUNT,
+    });
     desk.check_1_is_settled_with_another_amount();
-    desk.tell(Input::Probed(question, OTHER_AMOUNT));
+    desk.tell(Input::Probed {
+        question,
+        found: OTHER_AMOUNT,
+    });
     desk.check_1_is_settled_with_another_amount();
     // It is reported still after all claims were lost, and once.
     desk.dispatcher = desk.dispatcher.anew();
-    desk.tell(Input::Probed(question, OTHER_AMOUNT));
+    desk.tell(Input::Probed {
+        question,
+        found: OTHER_AMOUNT,
+    });
     assert_eq!(desk.reported.len(), 1);
-    assert_eq!(desk.conflicts_of(1), [Some(0)]);
+    assert_eq!(desk.conflicts_of(1), [Some(DEFAULT)]);
     // The processor corrects it.
     let found = desk.recorded(Millis(0));
-    desk.tell(Input::Probed(question, found));
+    desk.tell(Input::Probed { question, found });
     assert_eq!(desk.conflicts_of(1), []);
 }
 
@@ -272,7 +321,7 @@ fn the_amount_of_a_payment_that_is_settled_is_no_conflict_where_it_is_the_same()
     let mut desk = Desk::new();
     let question = desk.settled_while_asked();
     let found = desk.recorded(Millis(0));
-    desk.tell(Input::Asked(question, found));
+    desk.tell(Input::Asked { question, found });
     assert!(desk.reported.is_empty(), "{:?}", desk.reported);
     assert!(desk.dispatcher.is_quiet());
 }
@@ -284,13 +333,28 @@ fn another_amount_that_shows_while_a_payment_is_being_settled_is_reported() {
     let request = desk.sent[0];
     desk.answer(Answer::Unknown);
     let question = desk.asked.remove(0);
-    let effects = desk.hand(Input::Answered(request, Answer::Recorded));
-    let [Effect::Submit(id, settle)] = effects.as_slice() else {
+    let effects = desk.hand(Input::Answered {
+        request,
+        answer: Answer::Recorded,
+    });
+    let [
+        Effect::Submit {
+            id,
+            command: settle,
+        },
+    ] = effects.as_slice()
+    else {
         panic!("{effects:?}");
     };
-    desk.hand(Input::Asked(question, OTHER_AMOUNT));
+    desk.hand(Input::Asked {
+        question,
+        found: OTHER_AMOUNT,
+    });
     let settled = desk.apply(settle.clone());
-    desk.tell(Input::Outcome(*id, Ok(Box::new(settled))));
+    desk.tell(Input::Outcome {
+        id: *id,
+        result: Ok(Box::new(settled)),
+    });
     desk.check_1_is_settled_with_another_amount();
 }
 
@@ -298,7 +362,10 @@ fn another_amount_that_shows_while_a_payment_is_being_settled_is_reported() {
 fn another_amount_that_an_operator_has_settled_is_not_reported_again() {
     let mut desk = Desk::new();
     let question = desk.probe_about_4();
-    desk.tell(Input::Probed(question, OTHER_AMOUNT));
+    desk.tell(Input::Probed {
+        question,
+        found: OTHER_AMOUNT,
+    });
     desk.check_4_is_an_amount_conflict();
     let expected = desk.payment(4).unwrap().standing();
     let settled = desk.apply(Command::SettlePayment {
@@ -308,7 +375,10 @@ fn another_amount_that_an_operator_has_settled_is_not_reported_again() {
     });
     assert!(settled.result.is_ok());
     desk.tell(Input::Changed(question.id));
-    desk.tell(Input::Probed(question, OTHER_AMOUNT));
+    desk.tell(Input::Probed {
+        question,
+        found: OTHER_AMOUNT,
+    });
     assert_eq!(desk.reported.len(), 1, "{:?}", desk.reported);
     assert_eq!(desk.conflicts_of(4), []);
 }

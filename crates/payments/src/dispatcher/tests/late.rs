@@ -9,10 +9,13 @@ fn a_late_word_is_proof_in_every_stage() {
     desk.accept(1);
     let first = desk.sent[0];
     desk.answer(Answer::Unknown);
-    desk.tell(Input::Answered(first, Answer::Recorded));
+    desk.tell(Input::Answered {
+        request: first,
+        answer: Answer::Recorded,
+    });
     assert!(desk.is_settled_at(1, "default"));
     desk.found(Found::Absent);
-    assert_eq!(desk.dispatcher.processors[0].asking_count, 0);
+    assert_eq!(desk.dispatcher.questions.asking_count(DEFAULT), 0);
     // Sent again: the first one's word comes.
     let mut desk = Desk::new();
     desk.accept(1);
@@ -20,7 +23,10 @@ fn a_late_word_is_proof_in_every_stage() {
     desk.answer(Answer::Unknown);
     desk.found(Found::Absent);
     assert_eq!(desk.sent[0].attempt, 2);
-    desk.tell(Input::Answered(first, Answer::Recorded));
+    desk.tell(Input::Answered {
+        request: first,
+        answer: Answer::Recorded,
+    });
     assert!(desk.is_settled_at(1, "default"));
     desk.answer(Answer::AlreadyRecorded);
     assert!(desk.dispatcher.is_quiet());
@@ -37,7 +43,10 @@ fn a_late_word_brings_back_what_an_operator_released() {
     let id = first.id;
     desk.apply(Command::ReleasePayment { id, expected });
     desk.tell(Input::Changed(id));
-    desk.tell(Input::Answered(first, Answer::Recorded));
+    desk.tell(Input::Answered {
+        request: first,
+        answer: Answer::Recorded,
+    });
     assert!(desk.is_settled_at(1, "default"), "{:?}", desk.state(1));
     assert!(desk.reported.is_empty());
 }
@@ -55,7 +64,7 @@ fn a_word_that_nobody_can_settle_is_a_conflict() {
     let [conflict] = desk.reported.as_slice() else {
         panic!("{:?}", desk.reported);
     };
-    assert_eq!((conflict.id, conflict.processor), (id, 0));
+    assert_eq!((conflict.id, conflict.processor), (id, DEFAULT));
     assert_eq!(conflict.state, Some(PaymentStateName::Refused));
     assert_eq!(desk.dispatcher.standing(desk.now).late_count, 1);
     assert!(desk.dispatcher.is_quiet());
@@ -64,7 +73,7 @@ fn a_word_that_nobody_can_settle_is_a_conflict() {
 /// Reports of processors that are not what they seem to be: the same request, elsewhere.
 fn elsewhere(request: SendRequest) -> SendRequest {
     SendRequest {
-        processor: 1 - request.processor,
+        processor: ProcessorIndex::new(1 - request.processor.get()),
         ..request
     }
 }
@@ -85,12 +94,18 @@ impl Desk {
     pub(super) fn refused_meanwhile(&mut self) -> SendRequest {
         self.accept(1);
         let request = self.sent.remove(0);
-        self.tell(Input::Answered(request, Answer::Unknown));
+        self.tell(Input::Answered {
+            request,
+            answer: Answer::Unknown,
+        });
         let question = self.asked.remove(0);
         let expected = self.payment(1).unwrap().standing();
         let (id, code) = (request.id, RefusedCode::OperatorRefused);
         self.apply(Command::RefusePayment { id, expected, code });
-        self.tell(Input::Asked(question, Found::Failed));
+        self.tell(Input::Asked {
+            question,
+            found: Found::Failed,
+        });
         self.tell(Input::Changed(id));
         request
     }
@@ -100,20 +115,32 @@ impl Desk {
 fn the_words_of_two_processors_are_both_kept() {
     let mut desk = Desk::new();
     let request = desk.refused_meanwhile();
-    let looks = desk.hand(Input::Answered(request, Answer::Recorded));
+    let looks = desk.hand(Input::Answered {
+        request,
+        answer: Answer::Recorded,
+    });
     assert!(looks.contains(&Effect::Look(request.id)), "{looks:?}");
-    desk.hand(Input::Answered(elsewhere(request), Answer::Recorded));
+    desk.hand(Input::Answered {
+        request: elsewhere(request),
+        answer: Answer::Recorded,
+    });
     let payment = Box::new(desk.payment(1).unwrap());
-    desk.tell(Input::Looked(request.id, Ok(Some(payment))));
-    let reported: Vec<usize> = desk.reported.iter().map(|c| c.processor).collect();
-    assert_eq!(reported, [0, 1]);
+    desk.tell(Input::Looked {
+        id: request.id,
+        payment: Ok(Some(payment)),
+    });
+    let reported: Vec<ProcessorIndex> = desk.reported.iter().map(|c| c.processor).collect();
+    assert_eq!(reported, [DEFAULT, FALLBACK]);
 }
 
 #[test]
 fn a_word_outlives_the_lease_under_which_it_came() {
     let mut desk = Desk::new();
     let request = desk.refused_meanwhile();
-    desk.hand(Input::Answered(request, Answer::Recorded));
+    desk.hand(Input::Answered {
+        request,
+        answer: Answer::Recorded,
+    });
     desk.dispatcher = desk.dispatcher.anew();
     assert!(desk.dispatcher.is_settling(request.id));
     desk.tell(Input::Tick);
@@ -124,7 +151,10 @@ fn a_word_outlives_the_lease_under_which_it_came() {
     assert!(!desk.dispatcher.is_settling(request.id));
     // What was reported once stays reported.
     desk.dispatcher = desk.dispatcher.anew();
-    desk.tell(Input::Answered(request, Answer::Recorded));
+    desk.tell(Input::Answered {
+        request,
+        answer: Answer::Recorded,
+    });
     assert_eq!(desk.reported.len(), 1);
 }
 
@@ -134,7 +164,10 @@ fn a_conflict_is_reported_once_however_often_it_shows() {
     desk.accept(1);
     let first = desk.sent[0];
     desk.answer(Answer::Unknown);
-    desk.tell(Input::Answered(elsewhere(first), Answer::Recorded));
+    desk.tell(Input::Answered {
+        request: elsewhere(first),
+        answer: Answer::Recorded,
+    });
     assert_eq!(desk.reported.len(), 1);
     for _ in 0..200 {
         desk.tick(1_000);
@@ -142,7 +175,10 @@ fn a_conflict_is_reported_once_however_often_it_shows() {
             desk.found(Found::Absent);
         }
         // It comes up again.
-        desk.tell(Input::Answered(elsewhere(first), Answer::Recorded));
+        desk.tell(Input::Answered {
+            request: elsewhere(first),
+            answer: Answer::Recorded,
+        });
     }
     assert!(desk.sent.is_empty(), "no byte leaves");
     assert_eq!(
@@ -157,11 +193,11 @@ fn a_conflict_is_reported_once_however_often_it_shows() {
 #[test]
 fn what_never_left_says_nothing_of_the_speed() {
     let mut desk = Desk::new();
-    let processor = &mut desk.dispatcher.processors[0];
+    let processor = &mut desk.dispatcher.processors[DEFAULT];
     let id = PaymentId::from_u128(1);
     processor.start(id, ms(0));
     processor.end(id, ms(0), Answer::Recorded, false, ms(900));
-    let expected = processor.delay.expected(ms(900));
+    let expected = processor.delay_expected(ms(900));
     processor.start(id, ms(1_000));
     processor.cancel(id, ms(1_000), ms(1_001));
     for never_left in [NotRecorded::LeaseOver, NotRecorded::Unreachable] {
@@ -169,7 +205,7 @@ fn what_never_left_says_nothing_of_the_speed() {
         let answer = Answer::NotRecorded(never_left);
         processor.end(id, ms(1_000), answer, false, ms(1_001));
     }
-    assert_eq!(processor.delay.expected(ms(1_001)), expected);
+    assert_eq!(processor.delay_expected(ms(1_001)), expected);
     assert_eq!(processor.under_way_count(), 0);
 }
 
@@ -178,15 +214,18 @@ fn the_words_of_two_processors_outlive_a_command_that_others_overtook() {
     let mut desk = Desk::new();
     let question = desk.probe_about_4();
     let found = desk.recorded(Millis(7));
-    let effects = desk.hand(Input::Probed(question, found));
-    let Some(Effect::Submit(id, bind)) = effects.first() else {
+    let effects = desk.hand(Input::Probed { question, found });
+    let Some(Effect::Submit { id, command: bind }) = effects.first() else {
         panic!("{effects:?}");
     };
     let elsewhere = Question {
-        processor: 1,
+        processor: FALLBACK,
         ..question
     };
-    desk.hand(Input::Probed(elsewhere, found));
+    desk.hand(Input::Probed {
+        question: elsewhere,
+        found,
+    });
     // An operator has refused it meanwhile: both processors' payments are to be looked at.
     let expected = desk.payment(4).unwrap().standing();
     let code = RefusedCode::OperatorRefused;
@@ -196,20 +235,24 @@ fn the_words_of_two_processors_outlive_a_command_that_others_overtook() {
         code,
     });
     let too_late = desk.apply(bind.clone());
-    desk.tell(Input::Outcome(*id, Ok(Box::new(too_late))));
+    desk.tell(Input::Outcome {
+        id: *id,
+        result: Ok(Box::new(too_late)),
+    });
     let unsettled = desk.dispatcher.unsettled(&ledger::UnsettledQuery {
         id: Some(*id),
         conflicts_only: true,
         after: None,
         limit: 10,
     });
-    let processors: Vec<Option<usize>> = unsettled.iter().map(|seen| seen.processor).collect();
-    assert_eq!(processors, [Some(0), Some(1)]);
+    let processors: Vec<Option<ProcessorIndex>> =
+        unsettled.iter().map(|seen| seen.processor).collect();
+    assert_eq!(processors, [Some(DEFAULT), Some(FALLBACK)]);
 }
 
 impl Desk {
     /// The processors of a payment's conflicts that are listed.
-    pub(super) fn conflicts_of(&self, id: u128) -> Vec<Option<usize>> {
+    pub(super) fn conflicts_of(&self, id: u128) -> Vec<Option<ProcessorIndex>> {
         let unsettled = self.dispatcher.unsettled(&ledger::UnsettledQuery {
             id: Some(PaymentId::from_u128(id)),
             conflicts_only: true,
@@ -229,8 +272,11 @@ fn a_conflict_that_solves_itself_is_listed_no_more() {
     desk.accept(1);
     let first = desk.sent[0];
     desk.answer(Answer::Unknown);
-    desk.tell(Input::Answered(elsewhere(first), Answer::Recorded));
-    assert_eq!(desk.conflicts_of(1), [Some(1)]);
+    desk.tell(Input::Answered {
+        request: elsewhere(first),
+        answer: Answer::Recorded,
+    });
+    assert_eq!(desk.conflicts_of(1), [Some(FALLBACK)]);
     // The first one proves not to have it: it is settled where it is.
     for _ in 0..30 {
         desk.tick(1_000);

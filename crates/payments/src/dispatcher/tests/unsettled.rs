@@ -69,7 +69,7 @@ fn what_is_unknown_is_listed_with_its_next_question_and_conflicts_as_such() {
             (4, UnsettledState::Unknown),
         ]
     );
-    assert_eq!((all[0].processor, all[0].attempt), (Some(0), 1));
+    assert_eq!((all[0].processor, all[0].attempt), (Some(DEFAULT), 1));
     assert_eq!(all[2].unknown_since, Some(ms(7)));
     assert!(all[2].question_at > Some(ms(57)), "{all:?}");
     assert_eq!(all[0].question_at, None);

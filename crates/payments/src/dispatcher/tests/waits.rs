@@ -15,7 +15,7 @@ fn a_payment_that_is_never_taken_waits_for_itself_and_holds_up_nobody() {
         let mut desk = Desk::new();
         desk.accept(1_000);
         desk.answer(Answer::Recorded);
-        let limit = desk.dispatcher.processors[0].limit();
+        let limit = desk.dispatcher.processors[DEFAULT].limit();
         desk.accept(1);
         desk.deny(answer);
         let mut tries_count = 1;
@@ -23,7 +23,7 @@ fn a_payment_that_is_never_taken_waits_for_itself_and_holds_up_nobody() {
             desk.tick(100);
             while let Some(place) = desk.sent.iter().position(|r| r.id.to_u128() == 1) {
                 let request = desk.sent.remove(place);
-                desk.tell(Input::Answered(request, answer));
+                desk.tell(Input::Answered { request, answer });
                 desk.found(Found::Absent);
                 tries_count += 1;
                 assert!(tries_count <= 45, "{answer:?}");
@@ -31,7 +31,7 @@ fn a_payment_that_is_never_taken_waits_for_itself_and_holds_up_nobody() {
             desk.accept(id);
             assert_eq!(desk.places().last(), Some(&(id, 0)), "{answer:?}");
             desk.answer(Answer::Recorded);
-            let processor = &desk.dispatcher.processors[0];
+            let processor = &desk.dispatcher.processors[DEFAULT];
             assert_eq!(
                 (processor.breaker_name(), processor.limit()),
                 ("closed", limit),
@@ -66,7 +66,7 @@ fn what_a_processor_says_again_of_the_same_payments_is_not_held_against_it() {
         for _ in 0..3 {
             desk.deny(answer);
         }
-        let processor = &desk.dispatcher.processors[0];
+        let processor = &desk.dispatcher.processors[DEFAULT];
         assert_eq!(processor.breaker_name(), "closed", "{answer:?}");
     }
 }
@@ -136,7 +136,10 @@ fn what_is_stuck_is_no_probe_while_others_wait() {
     assert!(desk.places().is_empty(), "its breaker is open");
     desk.now += ms(100);
     // It could be sent again now, and be what the processor never takes.
-    desk.tell(Input::Asked(question, Found::Absent));
+    desk.tell(Input::Asked {
+        question,
+        found: Found::Absent,
+    });
     assert_eq!(desk.places(), [(2, 0)]);
 }
 
@@ -144,7 +147,9 @@ fn what_is_stuck_is_no_probe_while_others_wait() {
 fn a_processor_whose_breaker_never_opened_is_noticed_to_be_back() {
     for answer in NEVER_TAKEN {
         let mut desk = Desk::new();
-        desk.dispatcher.processors[1].policy.concurrency_max = 0;
+        desk.dispatcher.processors[FALLBACK]
+            .policy_mut()
+            .concurrency_max = 0;
         desk.accept(1_000);
         desk.answer(Answer::Recorded);
         // It takes neither of two for a minute: too few to open its breaker at once.
