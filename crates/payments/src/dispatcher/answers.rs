@@ -7,7 +7,7 @@ use ledger::{PaymentId, PaymentStateName};
 use super::doubled::doubled;
 use super::payment::{Pin, Stage};
 use super::{Dispatcher, Effect, Question, SendRequest};
-use crate::answer::{Answer, Found};
+use crate::answer::{AttemptAnswer, Found};
 
 /// How long to wait before a processor is asked again for the same payment.
 const ASK_WAIT_MIN: Duration = Duration::from_millis(50);
@@ -24,7 +24,7 @@ impl Dispatcher {
     pub(super) fn answered(
         &mut self,
         request: &SendRequest,
-        answer: Answer,
+        answer: AttemptAnswer,
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
@@ -35,12 +35,12 @@ impl Dispatcher {
             Stage::Sent(pin) => Some((held, pin)),
             _ => None,
         }) else {
-            if answer == Answer::Recorded {
+            if answer == AttemptAnswer::Recorded {
                 self.recorded_late(request, now, effects);
             }
             return;
         };
-        if answer == Answer::Unknown {
+        if answer == AttemptAnswer::Unknown {
             held.held_up_at.insert(pin.processor);
         }
         let is_repeated = held.denials.are_of(pin.processor);
@@ -48,7 +48,7 @@ impl Dispatcher {
         self.processors[pin.processor].end(id, pin.sent_at, answer, is_repeated, now);
         self.wait_for(id, pin.processor, answer, now);
         #[cfg(test)]
-        if answer == Answer::AlreadyRecorded
+        if answer == AttemptAnswer::AlreadyRecorded
             && self.planted == Some(super::Planted::AlreadyRecordedFails)
         {
             return self.release(id, pin, effects);
@@ -58,25 +58,29 @@ impl Dispatcher {
             && !pin.is_unclear
             && matches!(
                 answer,
-                Answer::NotRecorded(_) | Answer::Refused | Answer::Misdirected
+                AttemptAnswer::NotRecorded(_) | AttemptAnswer::Refused | AttemptAnswer::Misdirected
             )
         {
             return self.release(id, pin, effects);
         }
         match answer {
-            Answer::Recorded => self.settle(id, pin, pin.requested_at, effects),
-            Answer::AlreadyRecorded => {
+            AttemptAnswer::Recorded => self.settle(id, pin, pin.requested_at, effects),
+            AttemptAnswer::AlreadyRecorded => {
                 let is_claimed = true;
                 self.question(id, Pin { is_claimed, ..pin }.unclear(now), now);
             }
-            Answer::Unknown => self.question(id, pin.unclear(now), now),
+            AttemptAnswer::Unknown => self.question(id, pin.unclear(now), now),
             // It settles the question for its own attempt only.
-            Answer::NotRecorded(_) | Answer::Refused | Answer::Misdirected if pin.is_unclear => {
+            AttemptAnswer::NotRecorded(_) | AttemptAnswer::Refused | AttemptAnswer::Misdirected
+                if pin.is_unclear =>
+            {
                 self.question_later(id, pin, now);
             }
-            Answer::NotRecorded(why) if !why.was_answered() => self.release(id, pin, effects),
-            Answer::NotRecorded(_) | Answer::Misdirected => self.denied(id, pin, now),
-            Answer::Refused => {
+            AttemptAnswer::NotRecorded(why) if !why.was_answered() => {
+                self.release(id, pin, effects);
+            }
+            AttemptAnswer::NotRecorded(_) | AttemptAnswer::Misdirected => self.denied(id, pin, now),
+            AttemptAnswer::Refused => {
                 self.window.refused(id, pin.processor);
                 self.processors[pin.processor].count_refusal();
                 self.denied(id, pin, now);
@@ -96,7 +100,13 @@ impl Dispatcher {
         while let Some(id) = self.reports_awaited.pop_overdue(now) {
             // Of one that is not sent any more nobody awaits a report.
             if let Some(Stage::Sent(pin)) = self.window.stage(id) {
-                self.processors[pin.processor].end(id, pin.sent_at, Answer::Unknown, false, now);
+                self.processors[pin.processor].end(
+                    id,
+                    pin.sent_at,
+                    AttemptAnswer::Unknown,
+                    false,
+                    now,
+                );
                 self.question(id, pin.unclear(now), now);
             }
         }

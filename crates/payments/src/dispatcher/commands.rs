@@ -19,9 +19,7 @@ impl Dispatcher {
         pin: Pin,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(held) = self.window.get(id) else {
-            return;
-        };
+        let held = self.window.held(id);
         let command = Command::SendPayment {
             id,
             expected: held.expected(state),
@@ -39,9 +37,7 @@ impl Dispatcher {
         requested_at: ledger::Millis,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(held) = self.window.get(id) else {
-            return;
-        };
+        let held = self.window.held(id);
         let command = Command::SettlePayment {
             id,
             expected: held.expected(PaymentStateName::Sent),
@@ -60,8 +56,7 @@ impl Dispatcher {
         proof: Proof,
         effects: &mut Vec<Effect>,
     ) {
-        let held = self.window.get(id);
-        if held.is_some_and(|held| proof.is_other_amount(held.amount)) {
+        if proof.is_other_amount(self.window.held(id).amount) {
             return self.conflict(id, pin, proof.requested_at, effects);
         }
         self.settle(id, pin, proof.requested_at, effects);
@@ -70,9 +65,7 @@ impl Dispatcher {
     /// No attempt was recorded: back to the queue, or to its end where nobody wants it.
     pub(super) fn release(&mut self, id: PaymentId, pin: Pin, effects: &mut Vec<Effect>) {
         let everybody = ProcessorSet::first(self.processors.len());
-        let Some(held) = self.window.get(id) else {
-            return;
-        };
+        let held = self.window.held(id);
         let expected = held.expected(PaymentStateName::Sent);
         let command = if held.line().refused_by == everybody && held.proof.is_none() {
             let code = RefusedCode::ProcessorRefused;
@@ -205,9 +198,7 @@ impl Dispatcher {
         self.processors[pin.processor].leave(pin.sent_at, id, now);
         pin.sent_at = now;
         self.window.set_stage(id, Stage::Sent(pin));
-        let Some(held) = self.window.get(id) else {
-            return;
-        };
+        let held = self.window.held(id);
         effects.push(Effect::Send(SendRequest {
             id,
             attempt: held.attempt,

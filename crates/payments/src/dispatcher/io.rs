@@ -7,7 +7,7 @@ use ledger::{
 };
 
 use super::conflicts::Conflict;
-use crate::answer::{Answer, Found};
+use crate::answer::{AttemptAnswer, Found};
 use crate::policy::ProcessorIndex;
 
 /// The time, twice.
@@ -44,7 +44,7 @@ pub enum Input {
         /// The request.
         request: SendRequest,
         /// What its answer means.
-        answer: Answer,
+        answer: AttemptAnswer,
     },
     /// What the processor said about a payment.
     Asked {

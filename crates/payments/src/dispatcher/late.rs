@@ -173,9 +173,7 @@ impl Dispatcher {
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(held) = self.window.get(id) else {
-            return;
-        };
+        let held = self.window.held(id);
         let mut pin = Pin::fresh(proof.processor, proof.requested_at, now, now).unclear(now);
         pin.is_claimed = true;
         pin.is_other_amount = proof.is_other_amount(held.amount);

@@ -66,9 +66,7 @@ impl Dispatcher {
         effects: &mut Vec<Effect>,
     ) {
         self.window.set_stage(id, Stage::Conflict(pin));
-        let Some(held) = self.window.get(id) else {
-            return;
-        };
+        let held = self.window.held(id);
         let conflict = Conflict {
             id,
             processor: pin.processor,

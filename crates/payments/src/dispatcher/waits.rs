@@ -14,7 +14,7 @@ use super::Dispatcher;
 use super::denials::Waiting;
 use super::payment::Stage;
 use super::processor::MISDIRECTED_WAIT_MAX;
-use crate::answer::{Answer, NotRecorded};
+use crate::answer::{AttemptAnswer, NotRecorded};
 use crate::policy::ProcessorIndex;
 
 /// The longest wait at a processor that records others.
@@ -29,23 +29,23 @@ impl Dispatcher {
         &mut self,
         id: PaymentId,
         processor: ProcessorIndex,
-        answer: Answer,
+        answer: AttemptAnswer,
         now: Duration,
     ) {
         let (asked_for, probe_wait_max) = match answer {
-            Answer::NotRecorded(NotRecorded::NotYet { retry_after }) => {
+            AttemptAnswer::NotRecorded(NotRecorded::NotYet { retry_after }) => {
                 (retry_after.unwrap_or(Duration::ZERO), PROBE_WAIT_MAX)
             }
-            Answer::NotRecorded(NotRecorded::Failing) => (Duration::ZERO, PROBE_WAIT_MAX),
+            AttemptAnswer::NotRecorded(NotRecorded::Failing) => (Duration::ZERO, PROBE_WAIT_MAX),
             // Somebody has to mend it first.
-            Answer::Misdirected => (Duration::ZERO, MISDIRECTED_WAIT_MAX),
-            Answer::NotRecorded(
+            AttemptAnswer::Misdirected => (Duration::ZERO, MISDIRECTED_WAIT_MAX),
+            AttemptAnswer::NotRecorded(
                 NotRecorded::Busy { .. } | NotRecorded::LeaseOver | NotRecorded::Unreachable,
             )
-            | Answer::Recorded
-            | Answer::AlreadyRecorded
-            | Answer::Refused
-            | Answer::Unknown => return,
+            | AttemptAnswer::Recorded
+            | AttemptAnswer::AlreadyRecorded
+            | AttemptAnswer::Refused
+            | AttemptAnswer::Unknown => return,
         };
         let wait_max = match self.processors[processor].is_working() {
             true => WAIT_MAX,
@@ -59,9 +59,7 @@ impl Dispatcher {
 
     /// Puts a payment that waits into the line of those that may go where it may.
     pub(super) fn enqueue(&mut self, id: PaymentId, now: Duration) {
-        let Some(held) = self.window.get(id) else {
-            return;
-        };
+        let held = self.window.held(id);
         let recovered_at = |processor| self.processors[processor].recovered_at();
         let waiting = held.denials.waiting(now, recovered_at);
         #[cfg(test)]

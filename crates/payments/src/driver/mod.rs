@@ -7,11 +7,13 @@ mod alone;
 mod client;
 mod config;
 mod gate;
+mod give;
 mod last_answers;
 mod leases;
 mod mailbox;
 mod meters;
 mod settling;
+mod sources;
 mod talk;
 mod watch;
 mod watched;
@@ -27,9 +29,10 @@ use tokio::task::JoinHandle;
 pub use alone::Alone;
 pub use config::{Config, ProcessorConfig, ProcessorUrl, UrlInvalid};
 use mailbox::Mailbox;
+use sources::Sources;
 use watch::Watch;
 pub use watched::{WithPayments, WithoutPayments};
-use work::{Driver, Sources};
+use work::Driver;
 
 /// A dispatcher at work. Dropping it stops it where it is: what is under way is resolved by the
 /// next one.

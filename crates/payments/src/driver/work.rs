@@ -9,24 +9,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Batch, Claims, ClaimsLease, Clock, Command, Engine, HealthReport, HealthTurn, Millis, Outcome,
-    PaymentId, ProcessorName, Timestamp, Unavailable, Unsettled, UnsettledQuery, UsedPayment,
+    Claims, ClaimsLease, Clock, Command, Engine, HealthReport, HealthTurn, Millis, PaymentId,
+    ProcessorName, Timestamp, Unavailable, Unsettled, UnsettledQuery, UsedPayment,
 };
-use tokio::sync::{mpsc, oneshot};
+use stdx::StopOnPanic;
+use tokio::sync::mpsc;
 
 use super::config::Config;
+use super::give::{give, in_time};
 use super::last_answers::LastAnswers;
 use super::leases::Leases;
 use super::mailbox::Mailbox;
 use super::meters::Meters;
+use super::sources::Sources;
 use super::talk::Talk;
-use super::watch::Look;
-use crate::answer::Answer;
+use crate::answer::AttemptAnswer;
 use crate::dispatcher::{Dispatcher, Effect, Input, Now, SendRequest};
 use crate::policy::{ProcessorIndex, ProcessorPolicy};
 
-/// How long the ledger has for a command or a page.
-const ENGINE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The most commands of one batch.
 const BATCH_MAX: usize = 1_000;
 /// The most inputs that are taken in before their effects are carried out.
@@ -42,8 +42,8 @@ pub(super) struct Driver {
     dispatcher: Dispatcher,
     talks: Vec<Arc<Talk>>,
     last_answers: Arc<LastAnswers>,
-    /// Each processor's name, and how often one node asks for its health.
-    polls: Vec<(ProcessorName, Duration)>,
+    /// Each processor's name, and how often one node asks for its health; `None` where it has no report.
+    polls: Vec<(ProcessorName, Option<Duration>)>,
     mailbox: Mailbox,
     /// Recorded payments that the dispatcher was told of and the ledger does not have as settled yet.
     settling: HashSet<PaymentId>,
@@ -61,45 +61,6 @@ pub(super) struct Driver {
     outcomes_left: usize,
 }
 
-/// What reaches the task.
-pub(super) struct Sources {
-    changed: mpsc::UnboundedReceiver<PaymentId>,
-    looks: mpsc::Receiver<Look>,
-    stop: Stop,
-}
-
-struct Stop {
-    told: oneshot::Receiver<()>,
-    is_told: bool,
-}
-
-impl Sources {
-    pub(super) const fn new(
-        changed: mpsc::UnboundedReceiver<PaymentId>,
-        looks: mpsc::Receiver<Look>,
-        told: oneshot::Receiver<()>,
-    ) -> Self {
-        let is_told = false;
-        Self {
-            changed,
-            looks,
-            stop: Stop { told, is_told },
-        }
-    }
-}
-
-impl Stop {
-    /// Waits until it is told, once.
-    async fn told(&mut self) {
-        if self.is_told {
-            std::future::pending::<()>().await;
-        }
-        // An error means that nobody holds the dispatcher: its task is being ended.
-        let _ = (&mut self.told).await;
-        self.is_told = true;
-    }
-}
-
 impl Driver {
     /// Needs to be in a runtime.
     pub(super) fn new(
@@ -115,10 +76,7 @@ impl Driver {
             .map(|p| p.cost_basis_points)
             .collect();
         let talks = config.processors.into_iter();
-        let poll = |policy: &ProcessorPolicy| {
-            let interval = policy.health_interval.unwrap_or_default();
-            (policy.name.clone(), interval)
-        };
+        let poll = |policy: &ProcessorPolicy| (policy.name.clone(), policy.health_interval);
         let last_answers = Arc::new(LastAnswers::new(Arc::clone(&clock)));
         Self {
             engine,
@@ -269,7 +227,7 @@ impl Driver {
         let recorded = match &input {
             Input::Answered {
                 request,
-                answer: Answer::Recorded,
+                answer: AttemptAnswer::Recorded,
             } => Some(request.id),
             _ => None,
         };
@@ -283,7 +241,9 @@ impl Driver {
             at: self.started.elapsed(),
             wall: Millis(self.clock.now().as_nanos() / 1_000_000),
         };
+        let stop = StopOnPanic("dispatcher");
         self.dispatcher.handle(now, input, effects);
+        drop(stop);
         // Whatever became of it: a summary waits only for what may still be settled.
         for id in recorded.into_iter().chain(settled) {
             if self.dispatcher.is_settling(id) {
@@ -341,7 +301,7 @@ impl Driver {
         let lease = settling.lease();
         self.spawn(request.processor, |talk| async move {
             let answer = talk.send(&request, of_payment.min(of_claims)).await;
-            if answer == Answer::Recorded {
+            if answer == AttemptAnswer::Recorded {
                 settling.begin(request.id, lease);
             }
             Input::Answered { request, answer }
@@ -364,19 +324,21 @@ impl Driver {
 
     /// Has the processor asked for its health by whoever's turn it is.
     fn poll_health(&self, processor: ProcessorIndex) {
-        let Some((name, interval)) = self.polls.get(processor.get()).cloned() else {
-            return;
+        let (name, Some(interval)) = self.polls[processor.get()].clone() else {
+            unreachable!("the dispatcher polls only processors that have a health report");
         };
         let claims = Arc::clone(&self.claims);
         self.spawn(processor, move |talk| async move {
             let turn = claims.health_turn(name.clone(), interval, in_time()).await;
-            let Ok(HealthTurn::Ours) = turn else {
-                let report = match turn {
-                    Ok(HealthTurn::Theirs(report)) => report,
-                    _ => None,
-                };
-                return Input::Health { processor, report };
-            };
+            match turn {
+                Ok(HealthTurn::Ours) => {}
+                Ok(HealthTurn::Theirs(report)) => return Input::Health { processor, report },
+                // Nobody knows whose turn it is: it is asked for again later.
+                Err(_) => {
+                    let report = None;
+                    return Input::Health { processor, report };
+                }
+            }
             let asked_at = Instant::now();
             let report = talk.health().await;
             if let Some(report) = report {
@@ -397,10 +359,7 @@ impl Driver {
         processor: ProcessorIndex,
         talk: impl FnOnce(Arc<Talk>) -> F,
     ) {
-        let Some(to) = self.talks.get(processor.get()) else {
-            return;
-        };
-        let talking = talk(Arc::clone(to));
+        let talking = talk(Arc::clone(&self.talks[processor.get()]));
         let reports = self.reports.clone();
         tokio::spawn(async move {
             // The lease has ended where nobody hears it.
@@ -414,9 +373,10 @@ impl Driver {
             let (ids, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
             // Whatever happens there, what waits for the outcomes hears of them.
             let given = tokio::spawn(async move { give(engine.as_ref(), commands).await });
-            let results = given
-                .await
-                .unwrap_or_else(|_| vec![Err(Unavailable::LedgerUnavailable); ids.len()]);
+            let results = given.await.unwrap_or_else(|ended| {
+                tracing::error!(%ended, "commands about payments were not given to the end");
+                vec![Err(Unavailable::LedgerUnavailable); ids.len()]
+            });
             for (id, result) in ids.into_iter().zip(results) {
                 // The lease has ended where nobody hears it.
                 let _ = reports.send(Input::Outcome {
@@ -429,48 +389,10 @@ impl Driver {
 }
 
 fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn in_time() -> Instant {
-    Instant::now() + ENGINE_TIMEOUT
-}
-
-/// Gives the engine commands that stand alone, and returns a result for each, in their order. A damaged
-/// record that one of them needs refuses the whole call, and nothing is done: then halves are given, so
-/// that only that command fails.
-async fn give(engine: &dyn Engine, commands: Vec<Command>) -> Vec<Result<Outcome, Unavailable>> {
-    let mut results = Vec::with_capacity(commands.len());
-    let mut parts = vec![commands];
-    while let Some(mut part) = parts.pop() {
-        match give_as_one(engine, part.clone()).await {
-            Ok(outcomes) => {
-                stdx::invariant!(
-                    outcomes.len() == part.len(),
-                    "an engine returns an outcome for each command"
-                );
-                results.extend(outcomes.into_iter().map(Ok));
-            }
-            Err(Unavailable::StorageDamaged) if part.len() > 1 => {
-                let second_half = part.split_off(part.len() / 2);
-                parts.extend([second_half, part]);
-            }
-            Err(unavailable) => results.extend(part.iter().map(|_| Err(unavailable))),
-        }
-    }
-    results
-}
-
-async fn give_as_one(
-    engine: &dyn Engine,
-    commands: Vec<Command>,
-) -> Result<Vec<Outcome>, Unavailable> {
-    let batch = Batch::independent(commands).map_err(|invalid| {
-        tracing::error!(%invalid, "commands about payments make no batch");
-        Unavailable::Overloaded
-    })?;
-    let outcomes = engine.submit(vec![batch], in_time()).await?;
-    Ok(outcomes.into_iter().flatten().collect())
+    let Ok(nanos) = u64::try_from(duration.as_nanos()) else {
+        unreachable!("no process runs for 584 years");
+    };
+    nanos
 }
 
 #[cfg(test)]

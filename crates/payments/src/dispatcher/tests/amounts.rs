@@ -9,7 +9,7 @@ fn another_amount_that_a_probe_finds_binds_the_payment_there() {
     let mut desk = Desk::new();
     for id in 1..=3 {
         desk.accept(id);
-        desk.answer(Answer::Unknown);
+        desk.answer(AttemptAnswer::Unknown);
     }
     for question in std::mem::take(&mut desk.asked) {
         desk.tell(Input::Asked {
@@ -52,7 +52,7 @@ impl Desk {
     pub(super) fn probe_about_4(&mut self) -> Question {
         for id in 1..=3 {
             self.accept(id);
-            self.answer(Answer::Unknown);
+            self.answer(AttemptAnswer::Unknown);
         }
         for question in std::mem::take(&mut self.asked) {
             self.tell(Input::Asked {
@@ -189,13 +189,13 @@ fn other_amounts_are_reported_once_and_push_out_no_late_word() {
     let late = desk.refused_meanwhile();
     desk.tell(Input::Answered {
         request: late,
-        answer: Answer::Recorded,
+        answer: AttemptAnswer::Recorded,
     });
     assert_eq!(desk.conflicts_of(1), [Some(DEFAULT)]);
     desk.tick(1_000);
     for id in 2..=1_102 {
         desk.accept(id);
-        desk.answer(Answer::AlreadyRecorded);
+        desk.answer(AttemptAnswer::AlreadyRecorded);
         desk.found(OTHER_AMOUNT);
     }
     let count = |desk: &Desk| {
@@ -254,10 +254,10 @@ impl Desk {
     fn settled_while_asked(&mut self) -> Question {
         self.accept(1);
         let request = self.sent[0];
-        self.answer(Answer::Unknown);
+        self.answer(AttemptAnswer::Unknown);
         self.tell(Input::Answered {
             request,
-            answer: Answer::Recorded,
+            answer: AttemptAnswer::Recorded,
         });
         assert!(self.is_settled_at(1, "default"));
         self.asked.remove(0)
@@ -331,11 +331,11 @@ fn another_amount_that_shows_while_a_payment_is_being_settled_is_reported() {
     let mut desk = Desk::new();
     desk.accept(1);
     let request = desk.sent[0];
-    desk.answer(Answer::Unknown);
+    desk.answer(AttemptAnswer::Unknown);
     let question = desk.asked.remove(0);
     let effects = desk.hand(Input::Answered {
         request,
-        answer: Answer::Recorded,
+        answer: AttemptAnswer::Recorded,
     });
     let [
         Effect::Submit {

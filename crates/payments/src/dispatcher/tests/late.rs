@@ -8,10 +8,10 @@ fn a_late_word_is_proof_in_every_stage() {
     let mut desk = Desk::new();
     desk.accept(1);
     let first = desk.sent[0];
-    desk.answer(Answer::Unknown);
+    desk.answer(AttemptAnswer::Unknown);
     desk.tell(Input::Answered {
         request: first,
-        answer: Answer::Recorded,
+        answer: AttemptAnswer::Recorded,
     });
     assert!(desk.is_settled_at(1, "default"));
     desk.found(Found::Absent);
@@ -20,15 +20,15 @@ fn a_late_word_is_proof_in_every_stage() {
     let mut desk = Desk::new();
     desk.accept(1);
     let first = desk.sent[0];
-    desk.answer(Answer::Unknown);
+    desk.answer(AttemptAnswer::Unknown);
     desk.found(Found::Absent);
     assert_eq!(desk.sent[0].attempt, 2);
     desk.tell(Input::Answered {
         request: first,
-        answer: Answer::Recorded,
+        answer: AttemptAnswer::Recorded,
     });
     assert!(desk.is_settled_at(1, "default"));
-    desk.answer(Answer::AlreadyRecorded);
+    desk.answer(AttemptAnswer::AlreadyRecorded);
     assert!(desk.dispatcher.is_quiet());
     assert!(desk.reported.is_empty());
 }
@@ -38,14 +38,14 @@ fn a_late_word_brings_back_what_an_operator_released() {
     let mut desk = Desk::new();
     desk.accept(1);
     let first = desk.sent[0];
-    desk.answer(Answer::Unknown);
+    desk.answer(AttemptAnswer::Unknown);
     let expected = desk.payment(1).unwrap().standing();
     let id = first.id;
     desk.apply(Command::ReleasePayment { id, expected });
     desk.tell(Input::Changed(id));
     desk.tell(Input::Answered {
         request: first,
-        answer: Answer::Recorded,
+        answer: AttemptAnswer::Recorded,
     });
     assert!(desk.is_settled_at(1, "default"), "{:?}", desk.state(1));
     assert!(desk.reported.is_empty());
@@ -60,7 +60,7 @@ fn a_word_that_nobody_can_settle_is_a_conflict() {
     let (id, code) = (first.id, RefusedCode::OperatorRefused);
     desk.apply(Command::RefusePayment { id, expected, code });
     desk.tell(Input::Changed(id));
-    desk.answer(Answer::Recorded);
+    desk.answer(AttemptAnswer::Recorded);
     let [conflict] = desk.reported.as_slice() else {
         panic!("{:?}", desk.reported);
     };
@@ -96,7 +96,7 @@ impl Desk {
         let request = self.sent.remove(0);
         self.tell(Input::Answered {
             request,
-            answer: Answer::Unknown,
+            answer: AttemptAnswer::Unknown,
         });
         let question = self.asked.remove(0);
         let expected = self.payment(1).unwrap().standing();
@@ -117,12 +117,12 @@ fn the_words_of_two_processors_are_both_kept() {
     let request = desk.refused_meanwhile();
     let looks = desk.hand(Input::Answered {
         request,
-        answer: Answer::Recorded,
+        answer: AttemptAnswer::Recorded,
     });
     assert!(looks.contains(&Effect::Look(request.id)), "{looks:?}");
     desk.hand(Input::Answered {
         request: elsewhere(request),
-        answer: Answer::Recorded,
+        answer: AttemptAnswer::Recorded,
     });
     let payment = Box::new(desk.payment(1).unwrap());
     desk.tell(Input::Looked {
@@ -139,7 +139,7 @@ fn a_word_outlives_the_lease_under_which_it_came() {
     let request = desk.refused_meanwhile();
     desk.hand(Input::Answered {
         request,
-        answer: Answer::Recorded,
+        answer: AttemptAnswer::Recorded,
     });
     desk.dispatcher = desk.dispatcher.anew();
     assert!(desk.dispatcher.is_settling(request.id));
@@ -153,7 +153,7 @@ fn a_word_outlives_the_lease_under_which_it_came() {
     desk.dispatcher = desk.dispatcher.anew();
     desk.tell(Input::Answered {
         request,
-        answer: Answer::Recorded,
+        answer: AttemptAnswer::Recorded,
     });
     assert_eq!(desk.reported.len(), 1);
 }
@@ -163,10 +163,10 @@ fn a_conflict_is_reported_once_however_often_it_shows() {
     let mut desk = Desk::new();
     desk.accept(1);
     let first = desk.sent[0];
-    desk.answer(Answer::Unknown);
+    desk.answer(AttemptAnswer::Unknown);
     desk.tell(Input::Answered {
         request: elsewhere(first),
-        answer: Answer::Recorded,
+        answer: AttemptAnswer::Recorded,
     });
     assert_eq!(desk.reported.len(), 1);
     for _ in 0..200 {
@@ -177,7 +177,7 @@ fn a_conflict_is_reported_once_however_often_it_shows() {
         // It comes up again.
         desk.tell(Input::Answered {
             request: elsewhere(first),
-            answer: Answer::Recorded,
+            answer: AttemptAnswer::Recorded,
         });
     }
     assert!(desk.sent.is_empty(), "no byte leaves");
@@ -196,13 +196,13 @@ fn what_never_left_says_nothing_of_the_speed() {
     let processor = &mut desk.dispatcher.processors[DEFAULT];
     let id = PaymentId::from_u128(1);
     processor.start(id, ms(0));
-    processor.end(id, ms(0), Answer::Recorded, false, ms(900));
+    processor.end(id, ms(0), AttemptAnswer::Recorded, false, ms(900));
     let expected = processor.delay_expected(ms(900));
     processor.start(id, ms(1_000));
     processor.cancel(id, ms(1_000), ms(1_001));
     for never_left in [NotRecorded::LeaseOver, NotRecorded::Unreachable] {
         processor.start(id, ms(1_000));
-        let answer = Answer::NotRecorded(never_left);
+        let answer = AttemptAnswer::NotRecorded(never_left);
         processor.end(id, ms(1_000), answer, false, ms(1_001));
     }
     assert_eq!(processor.delay_expected(ms(1_001)), expected);
@@ -271,10 +271,10 @@ fn a_conflict_that_solves_itself_is_listed_no_more() {
     });
     desk.accept(1);
     let first = desk.sent[0];
-    desk.answer(Answer::Unknown);
+    desk.answer(AttemptAnswer::Unknown);
     desk.tell(Input::Answered {
         request: elsewhere(first),
-        answer: Answer::Recorded,
+        answer: AttemptAnswer::Recorded,
     });
     assert_eq!(desk.conflicts_of(1), [Some(FALLBACK)]);
     // The first one proves not to have it: it is settled where it is.

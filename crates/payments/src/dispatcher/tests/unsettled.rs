@@ -41,11 +41,11 @@ fn what_is_unknown_is_listed_with_its_next_question_and_conflicts_as_such() {
     let (id, code) = (first.id, RefusedCode::OperatorRefused);
     desk.apply(Command::RefusePayment { id, expected, code });
     desk.tell(Input::Changed(id));
-    desk.answer(Answer::Recorded);
+    desk.answer(AttemptAnswer::Recorded);
     // Recorded with another amount.
     desk.accept(2);
     let requested_at = desk.sent[0].requested_at;
-    desk.answer(Answer::AlreadyRecorded);
+    desk.answer(AttemptAnswer::AlreadyRecorded);
     let amount = Some(1);
     desk.found(Found::Recorded {
         amount,
@@ -55,7 +55,7 @@ fn what_is_unknown_is_listed_with_its_next_question_and_conflicts_as_such() {
     desk.now += ms(7);
     for id in 3..=4 {
         desk.accept(id);
-        desk.answer(Answer::Unknown);
+        desk.answer(AttemptAnswer::Unknown);
         desk.found(Found::Unclear);
     }
     desk.accept(5);

@@ -22,6 +22,8 @@ pub(super) use held::Held;
 pub(super) use queue::Line;
 use queue::Queue;
 
+const NOT_HELD: &str = "the dispatcher acts on payments that it holds";
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Window {
@@ -48,6 +50,18 @@ impl Window {
     /// All of a payment may be changed but its stage and its line.
     pub(super) fn get_mut(&mut self, id: PaymentId) -> Option<&mut Held> {
         self.held.get_mut(&id)
+    }
+
+    /// One that is known to be held.
+    ///
+    /// # Panics
+    ///
+    /// If it is not.
+    pub(super) fn held(&self, id: PaymentId) -> &Held {
+        let Some(held) = self.held.get(&id) else {
+            unreachable!("{NOT_HELD}");
+        };
+        held
     }
 
     pub(super) fn stage(&self, id: PaymentId) -> Option<Stage> {
@@ -88,19 +102,20 @@ impl Window {
         Some(held)
     }
 
-    /// Brings a payment to another stage.
+    /// Brings a payment that is held to another stage.
     pub(super) fn set_stage(&mut self, id: PaymentId, stage: Stage) {
-        if let Some(held) = self.held.get_mut(&id) {
-            self.by_stage.leave(held);
-            held.stage = stage;
-            self.by_stage.enter(held);
-        }
+        let Some(held) = self.held.get_mut(&id) else {
+            unreachable!("{NOT_HELD}");
+        };
+        self.by_stage.leave(held);
+        held.stage = stage;
+        self.by_stage.enter(held);
     }
 
-    /// Has a payment wait in the line of those that may go where it may.
+    /// Has a payment that is held wait in the line of those that may go where it may.
     pub(super) fn enqueue(&mut self, id: PaymentId, waiting: Waiting) {
         let Some(held) = self.held.get_mut(&id) else {
-            return;
+            unreachable!("{NOT_HELD}");
         };
         self.by_stage.leave(held);
         held.stage = Stage::Waiting;
@@ -113,13 +128,14 @@ impl Window {
 
     /// A processor refused a payment that is with it.
     pub(super) fn refused(&mut self, id: PaymentId, processor: ProcessorIndex) {
-        if let Some(held) = self.held.get_mut(&id) {
-            stdx::invariant!(
-                !matches!(held.stage, Stage::Waiting),
-                "a payment that waits is with no processor"
-            );
-            held.line.refused_by.insert(processor);
-        }
+        let Some(held) = self.held.get_mut(&id) else {
+            unreachable!("{NOT_HELD}");
+        };
+        stdx::invariant!(
+            !matches!(held.stage, Stage::Waiting),
+            "a payment that waits is with no processor"
+        );
+        held.line.refused_by.insert(processor);
     }
 
     /// Lets a payment that waits be tried anew by those that refused it.

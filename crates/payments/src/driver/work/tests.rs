@@ -69,7 +69,7 @@ async fn what_comes_to_nothing_is_not_waited_for() {
     driver.tell(
         Input::Answered {
             request,
-            answer: Answer::Recorded,
+            answer: AttemptAnswer::Recorded,
         },
         &mut effects,
     );

@@ -1,20 +1,16 @@
 //! One processor as the dispatcher sees it: a circuit breaker, a limit that adapts, a delay.
 
+mod answers;
+mod health;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ledger::{HealthReport, PaymentId};
+use ledger::PaymentId;
 
 use super::delay::Delay;
-use super::doubled::doubled;
-use crate::answer::{Answer, NotRecorded};
 use crate::policy::ProcessorPolicy;
 
-/// So many failures in a row open the breaker.
-const FAILURES_MAX: u32 = 3;
-/// A processor that took nothing for so long, and was tried as often, no longer works: a payment that
-/// is never taken does not show that in a moment.
-const TAKES_NOTHING_AFTER: Duration = Duration::from_secs(5);
 /// How long an open breaker waits for its first probe; doubled after each that fails.
 const PROBE_WAIT_MIN: Duration = Duration::from_millis(100);
 const PROBE_WAIT_MAX: Duration = Duration::from_millis(800);
@@ -22,15 +18,8 @@ const PROBE_WAIT_MAX: Duration = Duration::from_millis(800);
 pub(super) const MISDIRECTED_WAIT_MAX: Duration = Duration::from_secs(30);
 /// What the limit starts with, and never falls below.
 const LIMIT_MIN: usize = 16;
-/// How long a processor that had no room is left alone at most, whatever it asks for.
-const BUSY_WAIT_MAX: Duration = Duration::from_secs(60);
-const BUSY_WAIT_MIN: Duration = Duration::from_millis(50);
 /// How much of a second's payments may be sent at once.
 const BURST: Duration = Duration::from_millis(20);
-/// Another node's report is looked for so long after it should be there, or was not.
-const REPORT_WAIT: Duration = Duration::from_millis(200);
-/// A report holds until the next one is overdue by so much.
-const WORD_GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Processor {
@@ -240,118 +229,6 @@ impl Processor {
         }
     }
 
-    /// A request is over. What it says again of one payment (`is_repeated`) is not about the
-    /// processor, as long as that records others.
-    pub(super) fn end(
-        &mut self,
-        id: PaymentId,
-        sent_at: Duration,
-        answer: Answer,
-        is_repeated: bool,
-        now: Duration,
-    ) {
-        let was_full = self.under_way_count() >= self.limit;
-        if matches!(
-            answer,
-            Answer::NotRecorded(NotRecorded::Failing | NotRecorded::NotYet { .. })
-                | Answer::Misdirected
-        ) {
-            self.denied(now);
-        }
-        match answer {
-            // No byte left: it says nothing of the speed.
-            Answer::NotRecorded(NotRecorded::LeaseOver | NotRecorded::Unreachable) => {
-                self.delay.cancel(sent_at, id);
-            }
-            Answer::Recorded
-            | Answer::AlreadyRecorded
-            | Answer::NotRecorded(
-                NotRecorded::Busy { .. } | NotRecorded::NotYet { .. } | NotRecorded::Failing,
-            )
-            | Answer::Refused
-            | Answer::Misdirected
-            | Answer::Unknown => self.delay.end(sent_at, id, now),
-        }
-        match answer {
-            Answer::Recorded | Answer::AlreadyRecorded | Answer::Refused => {
-                if self.takes_nothing(now) {
-                    self.recover(now);
-                }
-                self.denials_count = 0;
-                self.close(now);
-                self.is_working = true;
-                self.adapt(was_full);
-            }
-            Answer::NotRecorded(NotRecorded::LeaseOver) => {
-                if self.breaker == Breaker::Probing {
-                    self.open(now, false);
-                }
-            }
-            Answer::NotRecorded(NotRecorded::Busy { retry_after }) => {
-                self.close(now);
-                let wait = retry_after.unwrap_or(BUSY_WAIT_MIN);
-                let until = now + wait.clamp(BUSY_WAIT_MIN, BUSY_WAIT_MAX);
-                self.busy_until = self.busy_until.max(until);
-                self.limit = (self.limit / 2).max(LIMIT_MIN.min(self.policy.concurrency_max));
-            }
-            Answer::NotRecorded(NotRecorded::Failing | NotRecorded::NotYet { .. })
-            | Answer::Misdirected
-                if is_repeated && self.is_working => {}
-            Answer::NotRecorded(NotRecorded::Failing | NotRecorded::NotYet { .. }) => {
-                self.fail(now, false);
-            }
-            Answer::NotRecorded(NotRecorded::Unreachable) | Answer::Unknown => self.fail(now, true),
-            Answer::Misdirected if self.is_working && self.failures_count + 1 < FAILURES_MAX => {
-                self.failures_count += 1;
-            }
-            Answer::Misdirected => {
-                self.open(now, false);
-                let wait = doubled(PROBE_WAIT_MAX, self.misdirected_count);
-                // The same payment again says nothing new: others need not wait longer for it.
-                self.misdirected_count += u32::from(!is_repeated);
-                self.breaker = Breaker::Open {
-                    probe_at: now + wait.min(MISDIRECTED_WAIT_MAX),
-                    is_silent: false,
-                };
-            }
-        }
-    }
-
-    /// It did not take a payment. What it says again of the same few is held against it once it has
-    /// long recorded nothing.
-    fn denied(&mut self, now: Duration) {
-        if self.denials_count == 0 {
-            self.denied_since = now;
-        }
-        self.denials_count = self.denials_count.saturating_add(1);
-        if self.takes_nothing(now) {
-            self.is_working = false;
-        }
-    }
-
-    /// Whether it has long answered without recording anything.
-    fn takes_nothing(&self, now: Duration) -> bool {
-        self.denials_count >= FAILURES_MAX && now >= self.denied_since + TAKES_NOTHING_AFTER
-    }
-
-    /// What works and is used gets more; what is not used is given back, so that a processor that
-    /// turns slow has no more than it needed.
-    fn adapt(&mut self, was_full: bool) {
-        if was_full {
-            self.limit = (self.limit + 1).min(self.policy.concurrency_max);
-        } else if self.under_way_count() * 4 < self.limit {
-            self.limit = (self.limit - 1).max(LIMIT_MIN.min(self.policy.concurrency_max));
-        }
-    }
-
-    fn fail(&mut self, now: Duration, is_silent: bool) {
-        self.failures_count += 1;
-        let is_over = self.breaker == Breaker::Closed && self.failures_count >= FAILURES_MAX;
-        if is_over || self.breaker == Breaker::Probing {
-            self.open(now, is_silent);
-        }
-    }
-
     fn open(&mut self, now: Duration, is_silent: bool) {
         let probe_at = now + self.probe_wait;
         self.probe_wait = (self.probe_wait * 2).min(PROBE_WAIT_MAX);
@@ -394,63 +271,6 @@ impl Processor {
                 probe_at: now,
                 is_silent: false,
             };
-        }
-    }
-
-    /// Whether it is to be asked for its health now: then it is being asked.
-    pub(super) fn poll(&mut self, now: Duration) -> bool {
-        let Some(interval) = self.policy.health_interval else {
-            return false;
-        };
-        let is_due = self.health_asked_at.is_none() && now >= self.health_due_at;
-        if is_due {
-            self.health_asked_at = Some(now);
-            self.health_due_at = now + interval;
-        }
-        is_due
-    }
-
-    /// When it is to be asked for its health next.
-    pub(super) fn next_poll(&self) -> Option<Duration> {
-        let is_polled = self.policy.health_interval.is_some() && self.health_asked_at.is_none();
-        is_polled.then_some(self.health_due_at)
-    }
-
-    /// The processor's own word; `None` when it said nothing. It counts only where its health is asked
-    /// for: else nobody knows for how long it holds.
-    pub(super) fn report(&mut self, report: Option<HealthReport>, now: Duration) {
-        let asked_at = self.health_asked_at.take();
-        let (Some(report), Some(asked_at), Some(interval)) =
-            (report, asked_at, self.policy.health_interval)
-        else {
-            return;
-        };
-        let asked_at = asked_at.saturating_sub(report.age);
-        if !report.age.is_zero() {
-            self.health_due_at = now + interval.saturating_sub(report.age) + REPORT_WAIT;
-            // What this node has seen since says more.
-            if !self.delay.is_older_than(asked_at) {
-                return;
-            }
-        }
-        let overdue_at = asked_at + interval + WORD_GRACE;
-        self.delay.report(asked_at, report.delay_min, overdue_at);
-        self.failing_until = if report.failing {
-            overdue_at
-        } else {
-            Duration::ZERO
-        };
-        match (report.failing, self.breaker) {
-            (true, Breaker::Closed) => self.open(now, false),
-            (false, Breaker::Open { .. }) => {
-                self.recover(now);
-                self.breaker = Breaker::Open {
-                    probe_at: now,
-                    is_silent: false,
-                };
-            }
-            (true, Breaker::Open { .. } | Breaker::Probing)
-            | (false, Breaker::Closed | Breaker::Probing) => {}
         }
     }
 
