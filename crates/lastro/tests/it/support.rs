@@ -2,6 +2,8 @@
 
 mod nodes;
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -44,6 +46,18 @@ pub(crate) fn assert_clean(data_dir: &Path) {
         "{}",
         String::from_utf8_lossy(&output.stdout)
     );
+}
+
+/// Flips a bit of the newest record with this text, in the first segment of a ledger in this process.
+pub(crate) fn damage_newest_record(data_dir: &Path, text: &str) {
+    let file = data_dir.join("0000000000.segment");
+    let bytes = std::fs::read(&file).unwrap();
+    let mut windows = bytes.windows(text.len());
+    let found = windows.rposition(|window| window == text.as_bytes());
+    let offset = found.expect("a record with the text");
+    let open = File::options().write(true).open(file).unwrap();
+    let flipped = [bytes[offset] ^ 4];
+    open.write_all_at(&flipped, offset as u64).unwrap();
 }
 
 /// Whether this is the long run.
