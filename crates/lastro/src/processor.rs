@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ::processor::{Decimal, Host, Processor, Settings};
+use ::processor::{Decimal, Host, Processor, ProcessorSettings};
 use anyhow::{Context, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -49,8 +49,8 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
         "--listen {} is beyond loopback, where anybody may order failures: say --insecure to allow it",
         options.listen
     );
-    let official = Settings::official(&options.name);
-    let settings = Settings {
+    let official = ProcessorSettings::official(&options.name);
+    let settings = ProcessorSettings {
         name: options.name,
         fee: options.fee.unwrap_or(official.fee),
         token: options.token,

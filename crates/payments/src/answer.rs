@@ -6,7 +6,7 @@ use ledger::Millis;
 
 /// What the answer to a payment's request says about its own attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum AttemptAnswer {
     /// Recorded by this request.
     Recorded,
     /// The id was recorded before, by whichever attempt (409, 422): to be looked up.
@@ -88,19 +88,19 @@ pub fn classify(
     body_is_empty: bool,
     retry_after: Option<Duration>,
     definite: &[Definite],
-) -> Answer {
+) -> AttemptAnswer {
     let is_definite =
         |d: &Definite| d.status == status && (body_is_empty || !d.empty_body) && status >= 500;
     match status {
-        200..=299 => Answer::Recorded,
-        409 | 422 => Answer::AlreadyRecorded,
-        429 => Answer::NotRecorded(NotRecorded::Busy { retry_after }),
-        423 | 425 => Answer::NotRecorded(NotRecorded::NotYet { retry_after }),
-        401 | 403 | 404 | 405 | 407 | 421 => Answer::Misdirected,
-        408 => Answer::Unknown,
-        400..=499 => Answer::Refused,
-        _ if definite.iter().any(is_definite) => Answer::NotRecorded(NotRecorded::Failing),
-        _ => Answer::Unknown,
+        200..=299 => AttemptAnswer::Recorded,
+        409 | 422 => AttemptAnswer::AlreadyRecorded,
+        429 => AttemptAnswer::NotRecorded(NotRecorded::Busy { retry_after }),
+        423 | 425 => AttemptAnswer::NotRecorded(NotRecorded::NotYet { retry_after }),
+        401 | 403 | 404 | 405 | 407 | 421 => AttemptAnswer::Misdirected,
+        408 => AttemptAnswer::Unknown,
+        400..=499 => AttemptAnswer::Refused,
+        _ if definite.iter().any(is_definite) => AttemptAnswer::NotRecorded(NotRecorded::Failing),
+        _ => AttemptAnswer::Unknown,
     }
 }
 
@@ -115,36 +115,36 @@ mod tests {
             empty_body: true,
         }];
         let judge = |status, empty| classify(status, empty, None, &definite);
-        let busy = Answer::NotRecorded(NotRecorded::Busy { retry_after: None });
-        let not_yet = Answer::NotRecorded(NotRecorded::NotYet { retry_after: None });
+        let busy = AttemptAnswer::NotRecorded(NotRecorded::Busy { retry_after: None });
+        let not_yet = AttemptAnswer::NotRecorded(NotRecorded::NotYet { retry_after: None });
         for (status, empty, expected) in [
-            (200, true, Answer::Recorded),
-            (201, false, Answer::Recorded),
-            (204, true, Answer::Recorded),
-            (409, true, Answer::AlreadyRecorded),
-            (422, false, Answer::AlreadyRecorded),
+            (200, true, AttemptAnswer::Recorded),
+            (201, false, AttemptAnswer::Recorded),
+            (204, true, AttemptAnswer::Recorded),
+            (409, true, AttemptAnswer::AlreadyRecorded),
+            (422, false, AttemptAnswer::AlreadyRecorded),
             (423, true, not_yet),
             (425, true, not_yet),
             (429, true, busy),
-            (400, false, Answer::Refused),
-            (402, false, Answer::Refused),
-            (410, true, Answer::Refused),
-            (401, false, Answer::Misdirected),
-            (403, false, Answer::Misdirected),
-            (404, true, Answer::Misdirected),
-            (405, true, Answer::Misdirected),
-            (407, true, Answer::Misdirected),
-            (421, true, Answer::Misdirected),
-            (408, true, Answer::Unknown),
-            (500, true, Answer::NotRecorded(NotRecorded::Failing)),
-            (500, false, Answer::Unknown),
-            (502, true, Answer::Unknown),
-            (503, false, Answer::Unknown),
-            (302, true, Answer::Unknown),
-            (100, true, Answer::Unknown),
+            (400, false, AttemptAnswer::Refused),
+            (402, false, AttemptAnswer::Refused),
+            (410, true, AttemptAnswer::Refused),
+            (401, false, AttemptAnswer::Misdirected),
+            (403, false, AttemptAnswer::Misdirected),
+            (404, true, AttemptAnswer::Misdirected),
+            (405, true, AttemptAnswer::Misdirected),
+            (407, true, AttemptAnswer::Misdirected),
+            (421, true, AttemptAnswer::Misdirected),
+            (408, true, AttemptAnswer::Unknown),
+            (500, true, AttemptAnswer::NotRecorded(NotRecorded::Failing)),
+            (500, false, AttemptAnswer::Unknown),
+            (502, true, AttemptAnswer::Unknown),
+            (503, false, AttemptAnswer::Unknown),
+            (302, true, AttemptAnswer::Unknown),
+            (100, true, AttemptAnswer::Unknown),
         ] {
             assert_eq!(judge(status, empty), expected, "{status} {empty}");
         }
-        assert_eq!(classify(500, true, None, &[]), Answer::Unknown);
+        assert_eq!(classify(500, true, None, &[]), AttemptAnswer::Unknown);
     }
 }

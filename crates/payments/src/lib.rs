@@ -19,7 +19,7 @@ mod policy;
 #[cfg(test)]
 mod simulation;
 
-pub use answer::{Answer, Definite, Found, NotRecorded, classify};
+pub use answer::{AttemptAnswer, Definite, Found, NotRecorded, classify};
 pub use decimal::{decimal_text, minor_units};
 pub use dispatcher::{
     Conflict, ConflictKind, Dispatcher, Effect, Input, Now, ProcessorStanding, Question, Seen,
@@ -29,4 +29,4 @@ pub use driver::{
     Alone, Config, Dispatch, ProcessorConfig, ProcessorUrl, UrlInvalid, WithPayments,
     WithoutPayments,
 };
-pub use policy::{Policy, ProcessorPolicy};
+pub use policy::{PROCESSORS_MAX, Policy, ProcessorIndex, ProcessorPolicy};

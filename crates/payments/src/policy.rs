@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use ledger::ProcessorName;
 
+/// The most processors of a policy.
+pub const PROCESSORS_MAX: usize = 64;
+
 /// How payments are spread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// The processors in order of preference, the cheapest first; 64 at most.
+    /// The processors in order of preference, the cheapest first; at most [`PROCESSORS_MAX`].
     pub processors: Vec<ProcessorPolicy>,
     /// Nothing new is sent to a processor that is expected to take longer.
     pub delay_max: Duration,
@@ -41,4 +44,26 @@ pub struct ProcessorPolicy {
     pub recorded_within: Option<Duration>,
     /// How often it is asked for its health; `None` where it has no such report.
     pub health_interval: Option<Duration>,
+}
+
+/// A processor's index in [`Policy::processors`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessorIndex(usize);
+
+impl ProcessorIndex {
+    /// The lowest and the highest there can be.
+    pub(crate) const MIN: Self = Self(0);
+    pub(crate) const MAX: Self = Self(usize::MAX);
+
+    /// The processor at this place of the policy's list.
+    #[must_use]
+    pub const fn new(index: usize) -> Self {
+        Self(index)
+    }
+
+    /// The place in the policy's list.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0
+    }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Faults {
     /// What the caller is told although the payment is recorded.
-    pub answer: Answer,
+    pub answer: FaultyAnswer,
     /// The payment is recorded only so long after the caller was told.
     pub record_after_ms: u64,
     /// 429 for an id that was sent before, recorded or not.
@@ -21,7 +21,7 @@ pub struct Faults {
 /// What the caller is told.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum Answer {
+pub enum FaultyAnswer {
     /// The right answer.
     #[default]
     Right,
@@ -43,7 +43,7 @@ impl Default for Faults {
     /// None.
     fn default() -> Self {
         Self {
-            answer: Answer::Right,
+            answer: FaultyAnswer::Right,
             record_after_ms: 0,
             refuse_repeats: false,
             every_nth: 1,
@@ -54,7 +54,7 @@ impl Default for Faults {
 /// What befalls one payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
-    pub(crate) answer: Answer,
+    pub(crate) answer: FaultyAnswer,
     pub(crate) record_after: Duration,
 }
 
@@ -63,7 +63,7 @@ impl Faults {
     #[must_use]
     pub fn drop_after_recording() -> Self {
         Self {
-            answer: Answer::Drop,
+            answer: FaultyAnswer::Drop,
             ..Self::default()
         }
     }
@@ -72,7 +72,7 @@ impl Faults {
     #[must_use]
     pub fn fail_after_recording() -> Self {
         Self {
-            answer: Answer::Status {
+            answer: FaultyAnswer::Status {
                 status: 500,
                 body: "failed after recording".to_owned(),
             },
@@ -84,7 +84,7 @@ impl Faults {
     #[must_use]
     pub fn record_late(after: Duration) -> Self {
         Self {
-            answer: Answer::Never,
+            answer: FaultyAnswer::Never,
             record_after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
             refuse_repeats: true,
             every_nth: 1,
@@ -93,7 +93,7 @@ impl Faults {
 
     /// What befalls the payment with this number.
     pub(crate) fn for_payment(&self, number: u64) -> Option<Fault> {
-        let is_any = self.answer != Answer::Right || self.record_after_ms > 0;
+        let is_any = self.answer != FaultyAnswer::Right || self.record_after_ms > 0;
         (is_any && number.is_multiple_of(self.every_nth.max(1))).then(|| Fault {
             answer: self.answer.clone(),
             record_after: Duration::from_millis(self.record_after_ms),

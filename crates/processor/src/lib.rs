@@ -23,8 +23,8 @@ mod running;
 mod windows;
 
 pub use decimal::{Decimal, DecimalError};
-pub use faults::{Answer, Faults};
+pub use faults::{Faults, FaultyAnswer};
 pub use host::Host;
 pub use payment::Payment;
-pub use processor::{Health, Processor, Reply, Settings, Summary};
+pub use processor::{Health, Processor, ProcessorSettings, Reply, Summary};
 pub use running::Running;

@@ -15,11 +15,11 @@ use crate::book::Book;
 use crate::faults::Fault;
 use crate::room::Room;
 use crate::windows::Windows;
-use crate::{Answer, Decimal, Faults, Payment};
+use crate::{Decimal, Faults, FaultyAnswer, Payment};
 
 /// What a processor starts with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct ProcessorSettings {
     /// What it is called.
     pub name: String,
     /// Its share of each payment, such as 0.05; at most 4 digits after the point.
@@ -28,7 +28,7 @@ pub struct Settings {
     pub token: String,
 }
 
-impl Settings {
+impl ProcessorSettings {
     /// One of the challenge's processors: `default` takes 5 %, any other 15 %; the token is 123.
     #[must_use]
     pub fn official(name: &str) -> Self {
@@ -52,7 +52,7 @@ pub enum Reply {
     /// Too many at once, it is not recorded: 429.
     Busy,
     /// A fault's answer.
-    Faulty(Answer),
+    Faulty(FaultyAnswer),
 }
 
 /// What is told about the health.
@@ -113,7 +113,7 @@ impl Processor {
     ///
     /// When the fee has more than 4 digits after the point.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: ProcessorSettings) -> Self {
         assert!(settings.fee.is_factor(), "the fee is too fine");
         Self(Arc::new(Inner {
             name: settings.name,
@@ -186,7 +186,7 @@ impl Processor {
             });
         }
         match fault.answer {
-            Answer::Right => Reply::Recorded,
+            FaultyAnswer::Right => Reply::Recorded,
             other => Reply::Faulty(other),
         }
     }

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
-use crate::{Host, Processor, Settings};
+use crate::{Host, Processor, ProcessorSettings};
 
 /// A processor that is served; it ends when dropped.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Running {
 
 impl Running {
     /// Serves a new processor at an address; port 0 is any free one.
-    pub fn start(listen: SocketAddr, settings: Settings) -> io::Result<Self> {
+    pub fn start(listen: SocketAddr, settings: ProcessorSettings) -> io::Result<Self> {
         let (started, start) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new()
@@ -72,7 +72,7 @@ type Started = io::Result<(SocketAddr, Processor)>;
 
 fn run(
     listen: SocketAddr,
-    settings: Settings,
+    settings: ProcessorSettings,
     started: &mpsc::Sender<Started>,
     stopped: oneshot::Receiver<()>,
 ) {

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use engine_embedded::EmbeddedEngine;
 use engine_remote::RemoteEngine;
 use futures_util::future::join_all;
+use journal::FileStorage;
 use ledger::reference::ReferenceEngine;
 use ledger::{
     AcceptPayment, AccountId, Answer, Batch, Command, Currency, Engine, Millis, MoveMoney,
@@ -16,8 +18,12 @@ use server::{AlwaysReady, App, GrpcLimits, Hosts, Limits};
 use testkit::ManualClock;
 use testkit::middle::Middle;
 
+use crate::support::{damage_newest_record, folder};
+
 /// How long anything may take that should happen by itself: machines are busy.
 const BOUND: Duration = Duration::from_secs(60);
+/// The transfer whose record is damaged, in tests of damage.
+const DAMAGED: u128 = 5;
 
 /// A ledger's gRPC face over this engine, until the test's runtime ends.
 async fn face(engine: &Arc<ReferenceEngine>, limits: GrpcLimits) -> SocketAddr {
@@ -53,14 +59,17 @@ async fn lab() -> (Arc<ReferenceEngine>, Middle, RemoteEngine) {
         ..engine_remote::Options::default()
     };
     let node = RemoteEngine::new(middle.address().to_string().parse().unwrap(), options);
-    let open = Command::OpenAccount(OpenAccount {
+    let opened = node.submit(vec![open_account()], Instant::now() + BOUND);
+    assert!(opened.await.unwrap()[0][0].result.is_ok());
+    (ledger, middle, node)
+}
+
+fn open_account() -> Batch {
+    Batch::one(Command::OpenAccount(OpenAccount {
         id: account(),
         currency: currency(),
         credit_limit: 5,
-    });
-    let opened = node.submit(vec![Batch::one(open)], Instant::now() + BOUND);
-    assert!(opened.await.unwrap()[0][0].result.is_ok());
-    (ledger, middle, node)
+    }))
 }
 
 fn account() -> AccountId {
@@ -312,11 +321,26 @@ async fn check_damage(does_what_came_before: bool) {
     let (ledger, middle, node) = lab().await;
     let damaged = Damaged {
         behind: ledger.clone(),
-        id: TransferId::from_u128(5),
+        id: TransferId::from_u128(DAMAGED),
         does_what_came_before,
     };
+    let answer = match does_what_came_before {
+        // Nobody knows of a call that did a part which part that was.
+        true => Unavailable::LedgerUnavailable,
+        false => Unavailable::StorageDamaged,
+    };
     let damaged = face_over(Arc::new(damaged), GrpcLimits::default()).await;
-    middle.lead_to(damaged);
+    check_one_call_with_damage(&middle, &node, damaged, answer).await;
+}
+
+/// Gives a ledger several deposits in one call, the damaged one among them: it alone is answered so.
+async fn check_one_call_with_damage(
+    middle: &Middle,
+    node: &RemoteEngine,
+    ledger: SocketAddr,
+    answer_of_damaged: Unavailable,
+) {
+    middle.lead_to(ledger);
     middle.cut();
     let deadline = Instant::now() + BOUND;
     // The node is connected again: no call is lost, after which nobody would know what was done.
@@ -333,12 +357,27 @@ async fn check_damage(does_what_came_before: bool) {
     let (answers, ()) = tokio::join!(join_all(asked), release);
     for (number, answer) in (1..).zip(answers) {
         match number {
-            // Nobody knows of a call that did a part which part that was.
-            5 if does_what_came_before => {
-                assert_eq!(answer, Err(Unavailable::LedgerUnavailable));
-            }
-            5 => assert_eq!(answer, Err(Unavailable::StorageDamaged)),
+            DAMAGED => assert_eq!(answer, Err(answer_of_damaged)),
             _ => assert!(answer.unwrap()[0][0].result.is_ok(), "{number}"),
         }
     }
+}
+
+/// The same over an embedded ledger, with a bit flipped in its file: it does what came before the damage.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_record_of_an_embedded_ledger_keeps_no_other_request_from_its_answer() {
+    let (_, middle, node) = lab().await;
+    let folder = folder();
+    let storage = FileStorage::open(folder.path()).unwrap();
+    let options = engine_embedded::Options::default();
+    let clock = Arc::new(ManualClock::default());
+    let (embedded, _) = EmbeddedEngine::open(storage, options, clock).unwrap();
+    let given = embedded.submit(vec![open_account()], Instant::now() + BOUND);
+    assert!(given.await.unwrap()[0][0].result.is_ok());
+    let given = embedded.submit(deposit(DAMAGED), Instant::now() + BOUND);
+    assert!(given.await.unwrap()[0][0].result.is_ok());
+    damage_newest_record(folder.path(), "deposit");
+    let ledger = face_over(Arc::new(embedded), GrpcLimits::default()).await;
+    let answer = Unavailable::LedgerUnavailable;
+    check_one_call_with_damage(&middle, &node, ledger, answer).await;
 }

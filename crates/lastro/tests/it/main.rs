@@ -14,6 +14,7 @@ mod outbox;
 mod partitions;
 mod payments;
 mod postgres;
+mod probes;
 mod processor;
 mod remote;
 mod support;

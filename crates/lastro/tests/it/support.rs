@@ -2,6 +2,8 @@
 
 mod nodes;
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -46,6 +48,18 @@ pub(crate) fn assert_clean(data_dir: &Path) {
     );
 }
 
+/// Flips a bit of the newest record with this text, in the first segment of a ledger in this process.
+pub(crate) fn damage_newest_record(data_dir: &Path, text: &str) {
+    let file = data_dir.join("0000000000.segment");
+    let bytes = std::fs::read(&file).unwrap();
+    let mut windows = bytes.windows(text.len());
+    let found = windows.rposition(|window| window == text.as_bytes());
+    let offset = found.expect("a record with the text");
+    let open = File::options().write(true).open(file).unwrap();
+    let flipped = [bytes[offset] ^ 4];
+    open.write_all_at(&flipped, offset as u64).unwrap();
+}
+
 /// Whether this is the long run.
 pub(crate) fn is_long() -> bool {
     std::env::var_os("LASTRO_LONG").is_some()
@@ -65,14 +79,19 @@ pub(crate) fn signal(process: &LastroProcess, name: &str) {
 
 /// What is served where the process says that its metrics are.
 pub(crate) async fn metrics(process: &mut LastroProcess) -> String {
+    let address = metrics_address(process).await;
+    let answer = reqwest::get(format!("http://{address}/metrics")).await;
+    answer.unwrap().text().await.unwrap()
+}
+
+/// Where the process says that its metrics are.
+pub(crate) async fn metrics_address(process: &mut LastroProcess) -> String {
     let bound = Instant::now() + Duration::from_secs(60);
     loop {
         let named = process.logged().iter();
         let mut addresses = named.filter_map(|line| line.split_once("serving metrics on "));
         if let Some((_, address)) = addresses.next() {
-            let address = address.split(' ').next().unwrap();
-            let answer = reqwest::get(format!("http://{address}/metrics")).await;
-            return answer.unwrap().text().await.unwrap();
+            return address.split(' ').next().unwrap().to_owned();
         }
         assert!(Instant::now() < bound, "no metrics are served");
         tokio::time::sleep(Duration::from_millis(20)).await;

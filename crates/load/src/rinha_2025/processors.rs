@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
-use processor::{Running, Settings};
+use processor::{ProcessorSettings, Running};
 
 use super::face::{Face, Money, Pair, ProcessorSummary, Side};
 use super::script::{Condition, Stage};
@@ -24,7 +24,7 @@ impl Sides {
         let token = &options.token;
         let mut own = Vec::new();
         let mut start = |name: &str, address, script: &Script| -> anyhow::Result<Target> {
-            let mut settings = Settings::official(name);
+            let mut settings = ProcessorSettings::official(name);
             settings.token.clone_from(token);
             settings.fee = script.fees[own.len()];
             let running = Running::start(address, settings).with_context(|| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use load::rinha_2025::{Audit, Condition, Options, Pair, Processors, Report, Script, Stage, run};
 use load::{Target, capacity, report};
-use processor::{Decimal, Running, Settings};
+use processor::{Decimal, ProcessorSettings, Running};
 use serde_json::Value;
 
 use crate::double::Double;
@@ -53,7 +53,8 @@ fn short_script() -> Script {
 
 fn processors() -> [Running; 2] {
     let listen = "127.0.0.1:0".parse().unwrap();
-    ["default", "fallback"].map(|name| Running::start(listen, Settings::official(name)).unwrap())
+    ["default", "fallback"]
+        .map(|name| Running::start(listen, ProcessorSettings::official(name)).unwrap())
 }
 
 fn options(target: Target, running: &[Running; 2]) -> Options {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use ledger::{PaymentId, PaymentStateName};
 
+use super::doubled::doubled;
 use super::payment::{Pin, Stage};
-use super::processor::doubled;
 use super::{Dispatcher, Effect, Question, SendRequest};
-use crate::answer::{Answer, Found};
+use crate::answer::{AttemptAnswer, Found};
 
 /// How long to wait before a processor is asked again for the same payment.
 const ASK_WAIT_MIN: Duration = Duration::from_millis(50);
@@ -24,31 +24,31 @@ impl Dispatcher {
     pub(super) fn answered(
         &mut self,
         request: &SendRequest,
-        answer: Answer,
+        answer: AttemptAnswer,
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
         let id = request.id;
-        let held = self.held.get_mut(&id);
+        let held = self.window.get_mut(id);
         let held = held.filter(|held| held.attempt == request.attempt);
-        let Some((held, pin)) = held.and_then(|held| match held.stage {
+        let Some((held, pin)) = held.and_then(|held| match *held.stage() {
             Stage::Sent(pin) => Some((held, pin)),
             _ => None,
         }) else {
-            if answer == Answer::Recorded {
+            if answer == AttemptAnswer::Recorded {
                 self.recorded_late(request, now, effects);
             }
             return;
         };
-        if answer == Answer::Unknown {
-            held.held_up_at |= 1 << pin.processor;
+        if answer == AttemptAnswer::Unknown {
+            held.held_up_at.insert(pin.processor);
         }
-        let is_repeated = held.was_denied_by(pin.processor);
-        self.overdue_over(id, &pin);
+        let is_repeated = held.denials.are_of(pin.processor);
+        self.reports_awaited.over(pin.lease_until, id);
         self.processors[pin.processor].end(id, pin.sent_at, answer, is_repeated, now);
         self.wait_for(id, pin.processor, answer, now);
         #[cfg(test)]
-        if answer == Answer::AlreadyRecorded
+        if answer == AttemptAnswer::AlreadyRecorded
             && self.planted == Some(super::Planted::AlreadyRecordedFails)
         {
             return self.release(id, pin, effects);
@@ -58,29 +58,31 @@ impl Dispatcher {
             && !pin.is_unclear
             && matches!(
                 answer,
-                Answer::NotRecorded(_) | Answer::Refused | Answer::Misdirected
+                AttemptAnswer::NotRecorded(_) | AttemptAnswer::Refused | AttemptAnswer::Misdirected
             )
         {
             return self.release(id, pin, effects);
         }
         match answer {
-            Answer::Recorded => self.settle(id, pin, pin.requested_at, effects),
-            Answer::AlreadyRecorded => {
+            AttemptAnswer::Recorded => self.settle(id, pin, pin.requested_at, effects),
+            AttemptAnswer::AlreadyRecorded => {
                 let is_claimed = true;
                 self.question(id, Pin { is_claimed, ..pin }.unclear(now), now);
             }
-            Answer::Unknown => self.question(id, pin.unclear(now), now),
+            AttemptAnswer::Unknown => self.question(id, pin.unclear(now), now),
             // It settles the question for its own attempt only.
-            Answer::NotRecorded(_) | Answer::Refused | Answer::Misdirected if pin.is_unclear => {
+            AttemptAnswer::NotRecorded(_) | AttemptAnswer::Refused | AttemptAnswer::Misdirected
+                if pin.is_unclear =>
+            {
                 self.question_later(id, pin, now);
             }
-            Answer::NotRecorded(why) if !why.was_answered() => self.release(id, pin, effects),
-            Answer::NotRecorded(_) | Answer::Misdirected => self.denied(id, pin, now),
-            Answer::Refused => {
-                if let Some(held) = self.held.get_mut(&id) {
-                    held.line.refused_by |= 1 << pin.processor;
-                }
-                self.processors[pin.processor].refusals_count += 1;
+            AttemptAnswer::NotRecorded(why) if !why.was_answered() => {
+                self.release(id, pin, effects);
+            }
+            AttemptAnswer::NotRecorded(_) | AttemptAnswer::Misdirected => self.denied(id, pin, now),
+            AttemptAnswer::Refused => {
+                self.window.refused(id, pin.processor);
+                self.processors[pin.processor].count_refusal();
                 self.denied(id, pin, now);
             }
         }
@@ -95,33 +97,26 @@ impl Dispatcher {
 
     /// Requests whose report never came: nobody knows.
     pub(super) fn end_overdue(&mut self, now: Duration) {
-        while let Some((at, id)) = self.overdue.first().copied() {
-            if at > now {
-                return;
+        while let Some(id) = self.reports_awaited.pop_overdue(now) {
+            // Of one that is not sent any more nobody awaits a report.
+            if let Some(Stage::Sent(pin)) = self.window.stage(id) {
+                self.processors[pin.processor].end(
+                    id,
+                    pin.sent_at,
+                    AttemptAnswer::Unknown,
+                    false,
+                    now,
+                );
+                self.question(id, pin.unclear(now), now);
             }
-            self.overdue.remove(&(at, id));
-            let Some(Stage::Sent(pin)) = self.held.get(&id).map(|held| &held.stage) else {
-                continue;
-            };
-            let pin = *pin;
-            self.processors[pin.processor].end(id, pin.sent_at, Answer::Unknown, false, now);
-            self.question(id, pin.unclear(now), now);
         }
-    }
-
-    pub(super) fn overdue_over(&mut self, id: PaymentId, pin: &Pin) {
-        self.overdue
-            .remove(&(pin.lease_until + super::REPORT_GRACE, id));
     }
 
     /// Nobody knows what became of it: the processor is asked at `at`.
     pub(super) fn question(&mut self, id: PaymentId, pin: Pin, at: Duration) {
-        if let Some(held) = self.held.get_mut(&id) {
-            held.stage = Stage::Unknown(pin);
-            let processor = &mut self.processors[pin.processor];
-            processor.questions.insert((at, id));
-            processor.leases.insert((pin.lease_until, id));
-        }
+        self.window.set_stage(id, Stage::Unknown(pin));
+        self.questions.put(pin.processor, at, id);
+        self.processors[pin.processor].lease_counts(pin.lease_until, id);
     }
 
     fn question_later(&mut self, id: PaymentId, pin: Pin, now: Duration) {
@@ -132,41 +127,33 @@ impl Dispatcher {
         self.question(id, pin, at);
     }
 
-    pub(super) fn take_question_back(&mut self, id: PaymentId, processor: usize) {
-        let questions = &mut self.processors[processor].questions;
-        questions.retain(|(_, questioned)| *questioned != id);
-    }
-
     /// From when on a processor that does not have it never will.
     fn proof_at(&self, pin: &Pin) -> Option<Duration> {
-        let recorded_within = self.policy.processors[pin.processor].recorded_within?;
+        let policy = self.processors[pin.processor].policy();
+        let recorded_within = policy.recorded_within?;
         (!pin.is_claimed).then_some(pin.lease_until + KERNEL_GRACE + recorded_within)
     }
 
     pub(super) fn ask_questions(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        for place in 0..self.processors.len() {
-            while let Some((due_at, id)) = self.processors[place].next_question() {
-                if due_at > now {
-                    break;
-                }
-                self.processors[place].questions.pop_first();
-                let Some(held) = self.held.get_mut(&id) else {
+        for processor in self.processors.indices() {
+            while let Some(id) = self.questions.pop_due(processor, now) {
+                let held = self.window.get(id);
+                let held = held.map(|held| (*held.stage(), held.currency));
+                let Some((Stage::Unknown(mut pin), currency)) = held else {
+                    // What it was to be asked for is known, or it was let go of.
                     continue;
                 };
-                if let Stage::Unknown(mut pin) = held.stage {
-                    self.questions_count += 1;
-                    pin.asked_at = now;
-                    pin.asks_count += 1;
-                    pin.question = self.questions_count;
-                    held.stage = Stage::Asking(pin);
-                    self.processors[place].asking_count += 1;
-                    effects.push(Effect::Ask(Question {
-                        id,
-                        currency: held.currency,
-                        processor: place,
-                        number: self.questions_count,
-                    }));
-                }
+                let number = self.questions.ask(processor);
+                pin.asked_at = now;
+                pin.asks_count += 1;
+                pin.question = number;
+                self.window.set_stage(id, Stage::Asking(pin));
+                effects.push(Effect::Ask(Question {
+                    id,
+                    currency,
+                    processor,
+                    number,
+                }));
             }
         }
     }
@@ -180,22 +167,25 @@ impl Dispatcher {
         effects: &mut Vec<Effect>,
     ) {
         let id = question.id;
-        self.processors[question.processor].asked(found != Found::Failed, now);
-        let Some(held) = self.held.get_mut(&id) else {
-            return;
-        };
-        let Stage::Asking(pin) = held.stage else {
-            return;
-        };
-        if pin.question != question.number {
-            return;
+        let is_answered = found != Found::Failed;
+        self.questions.over(question.processor, is_answered, now);
+        if is_answered {
+            self.processors[question.processor].is_heard(now);
         }
+        let asking = self.window.get(id).and_then(|held| match *held.stage() {
+            Stage::Asking(pin) if pin.question == question.number => Some((held.amount, pin)),
+            _ => None,
+        });
+        let Some((held_amount, pin)) = asking else {
+            // Nobody waits for the answer any more. That it has the payment is its word all the same.
+            return self.found_unasked(question, found, now, effects);
+        };
         match found {
             Found::Recorded {
                 amount,
                 requested_at,
             } => {
-                if amount == Some(held.amount) {
+                if amount == Some(held_amount) {
                     self.settle(id, pin, requested_at, effects);
                 } else {
                     self.conflict(id, pin, requested_at, effects);
@@ -219,8 +209,9 @@ impl Dispatcher {
         let rooms = self.rooms(now);
         let is_probed_by_others = self.prober(pin.processor, &rooms, now).is_some();
         let processor = &mut self.processors[pin.processor];
-        let resend_at = pin.sent_at + resend_wait(&pin, processor.policy.lease);
-        let is_elsewhere = self.held.get(&id).is_some_and(|held| held.proof.is_some());
+        let lease = processor.policy().lease;
+        let resend_at = pin.sent_at + resend_wait(&pin, lease);
+        let is_elsewhere = self.window.get(id).is_some_and(|held| held.proof.is_some());
         // No byte would leave: only a record would be written.
         let may_resend = !pin.is_claimed
             && !is_elsewhere
@@ -231,18 +222,15 @@ impl Dispatcher {
         if !may_resend {
             return self.question_later(id, pin, now);
         }
-        processor.leases.remove(&(pin.lease_until, id));
+        processor.lease_counts_no_more(pin.lease_until, id);
         processor.start(id, now);
-        let lease = processor.policy.lease;
         let pin = Pin {
             sent_at: now,
             lease_until: pin.lease_until.max(now + lease),
             resends_count: pin.resends_count + 1,
             ..pin
         };
-        if let Some(held) = self.held.get_mut(&id) {
-            held.stage = Stage::Sending(pin);
-        }
+        self.window.set_stage(id, Stage::Sending(pin));
         self.submit_send(id, PaymentStateName::Sent, pin, effects);
     }
 }

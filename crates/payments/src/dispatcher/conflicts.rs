@@ -1,17 +1,16 @@
 //! What only an operator can mend: a processor has a payment that cannot be settled there.
 //!
 //! Each is reported once. Payments that are elsewhere, or have ended, are kept for as long as there is
-//! room, unless they solve themselves; those with another amount are in the ledger, which lists them
-//! as long as they are due.
+//! room, unless they solve themselves; those with another amount that are due are in the ledger, which
+//! lists them for as long.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ledger::{Millis, PaymentId, PaymentStateName, Timestamp};
 
-use super::payment::{Pin, Proof, Stage};
-use super::{Dispatcher, Effect};
+use crate::policy::ProcessorIndex;
 
-/// How many late ones are kept; the oldest go first.
+/// How many of payments that are not due here are kept; the oldest go first.
 const KEPT_MAX: usize = 1_000;
 
 /// A processor has a payment that cannot be settled there.
@@ -19,8 +18,8 @@ const KEPT_MAX: usize = 1_000;
 pub struct Conflict {
     /// The payment.
     pub id: PaymentId,
-    /// The processor's place in the policy.
-    pub processor: usize,
+    /// The processor.
+    pub processor: ProcessorIndex,
     /// The attempt that it recorded; 0 where it is not known.
     pub attempt: u32,
     /// The time under which the processor has it.
@@ -38,111 +37,73 @@ pub struct Conflict {
 pub enum ConflictKind {
     /// The payment has ended in another way meanwhile, or is with another processor.
     Late,
-    /// The processor has it with another amount.
+    /// The processor has it with another amount, and it waits there for an operator.
     Amount,
+    /// The processor has it with another amount than that under which it is settled there.
+    SettledAmount,
 }
 
 /// The conflicts that were reported, one of each kind for each payment and processor.
 #[derive(Debug, Default)]
 pub(super) struct Conflicts {
-    /// The newest of [`ConflictKind::Late`].
-    late: BTreeMap<(PaymentId, usize), Conflict>,
+    /// The newest of [`ConflictKind::Late`] and [`ConflictKind::SettledAmount`].
+    kept: BTreeMap<(PaymentId, ProcessorIndex), Conflict>,
     /// The same, the oldest first.
-    late_in_order: VecDeque<(PaymentId, usize)>,
+    kept_in_order: VecDeque<(PaymentId, ProcessorIndex)>,
     /// Those of [`ConflictKind::Amount`], each bound to its processor: no more than are due.
-    amounts: BTreeSet<(PaymentId, usize)>,
+    amounts: BTreeSet<(PaymentId, ProcessorIndex)>,
+    /// How often one was kept of a payment that is not due.
+    late_count: u64,
 }
 
 impl Conflicts {
     /// Keeps one; `false` where it was there.
-    fn keep(&mut self, conflict: Conflict) -> bool {
+    pub(super) fn keep(&mut self, conflict: Conflict) -> bool {
         let key = (conflict.id, conflict.processor);
         match conflict.kind {
             ConflictKind::Amount => return self.amounts.insert(key),
-            ConflictKind::Late if self.late.contains_key(&key) => return false,
-            ConflictKind::Late => {}
+            // An operator has settled it although the amount is another: that is known.
+            ConflictKind::SettledAmount if self.amounts.contains(&key) => return false,
+            ConflictKind::Late | ConflictKind::SettledAmount => {}
         }
-        if self.late_in_order.len() >= KEPT_MAX
-            && let Some(oldest) = self.late_in_order.pop_front()
+        if let Some(kept) = self.kept.get_mut(&key) {
+            let is_news = kept.kind != conflict.kind;
+            *kept = conflict;
+            self.late_count += u64::from(is_news);
+            return is_news;
+        }
+        if self.kept_in_order.len() >= KEPT_MAX
+            && let Some(oldest) = self.kept_in_order.pop_front()
         {
-            self.late.remove(&oldest);
+            self.kept.remove(&oldest);
         }
-        self.late_in_order.push_back(key);
-        self.late.insert(key, conflict);
+        self.kept_in_order.push_back(key);
+        self.kept.insert(key, conflict);
+        self.late_count += 1;
         true
     }
 
     /// The payment is settled at this processor: there is nothing to mend there any more.
-    pub(super) fn solved(&mut self, id: PaymentId, processor: usize) {
+    pub(super) fn solved(&mut self, id: PaymentId, processor: ProcessorIndex) {
         let key = (id, processor);
         self.amounts.remove(&key);
-        if self.late.remove(&key).is_some() {
-            self.late_in_order.retain(|kept| *kept != key);
+        if self.kept.remove(&key).is_some() {
+            self.kept_in_order.retain(|kept| *kept != key);
         }
     }
 
     /// Keeps of the other amounts only those of payments that are still due.
-    pub(super) fn retain_amounts(&mut self, is_due: impl Fn(&PaymentId) -> bool) {
-        self.amounts.retain(|(id, _)| is_due(id));
+    pub(super) fn retain_amounts(&mut self, is_due: impl Fn(PaymentId) -> bool) {
+        self.amounts.retain(|(id, _)| is_due(*id));
     }
 
-    /// The payments that are elsewhere, or have ended.
-    pub(super) fn late(&self) -> impl Iterator<Item = &Conflict> {
-        self.late.values()
-    }
-}
-
-impl Dispatcher {
-    /// A processor has recorded a payment that is elsewhere, or has ended: an operator is told, once.
-    pub(super) fn report(
-        &mut self,
-        id: PaymentId,
-        proof: Proof,
-        state: Option<PaymentStateName>,
-        accepted_at: Option<Timestamp>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let held = self.held.get(&id).map(|held| held.place.accepted_at);
-        let conflict = Conflict {
-            id,
-            processor: proof.processor,
-            attempt: proof.attempt,
-            requested_at: proof.requested_at,
-            state,
-            accepted_at: accepted_at.or(held),
-            kind: ConflictKind::Late,
-        };
-        if self.conflicts.keep(conflict) {
-            self.late_count += 1;
-            effects.push(Effect::Report(conflict));
-        }
+    /// How often one was kept of a payment that is elsewhere, or has ended.
+    pub(super) const fn late_count(&self) -> u64 {
+        self.late_count
     }
 
-    /// The processor that a payment is bound to has it with another amount: it stays there until an
-    /// operator resolves it.
-    pub(super) fn conflict(
-        &mut self,
-        id: PaymentId,
-        pin: Pin,
-        requested_at: Millis,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(held) = self.held.get_mut(&id) else {
-            return;
-        };
-        held.stage = Stage::Conflict(pin);
-        self.conflicts_count += 1;
-        let conflict = Conflict {
-            id,
-            processor: pin.processor,
-            attempt: held.attempt,
-            requested_at,
-            state: Some(PaymentStateName::Sent),
-            accepted_at: Some(held.place.accepted_at),
-            kind: ConflictKind::Amount,
-        };
-        if self.conflicts.keep(conflict) {
-            effects.push(Effect::Report(conflict));
-        }
+    /// Those of payments that are elsewhere, or have ended.
+    pub(super) fn kept(&self) -> impl Iterator<Item = &Conflict> {
+        self.kept.values()
     }
 }

@@ -11,9 +11,6 @@ use ledger::{Command, Payment, PaymentId, PaymentState, PaymentStateName, Unavai
 use super::payment::{Pin, Proof, Stage};
 use super::{Dispatcher, Effect, SendRequest};
 
-/// How long to wait before the ledger is asked again for a payment that it could not show.
-const LOOK_WAIT: Duration = Duration::from_millis(200);
-
 impl Dispatcher {
     /// The processor has recorded a request that nobody waits for any more.
     pub(super) fn recorded_late(
@@ -38,43 +35,42 @@ impl Dispatcher {
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(held) = self.held.get_mut(&id) else {
-            return self.look(id, proof, effects);
+        let Some(held) = self.window.get_mut(id) else {
+            return self.words.look(id, proof, effects);
         };
-        let is_here = held
-            .stage
+        let stage = *held.stage();
+        let is_here = stage
             .pin()
             .is_some_and(|pin| pin.processor == proof.processor);
         let is_other_amount = proof.is_other_amount(held.amount);
-        let pending = held.pending.as_ref().map(|pending| &pending.command);
-        match (&mut held.stage, is_here) {
-            (Stage::Waiting, _) => {
-                self.queue.remove(held.line, held.place);
-                self.bind(id, proof, now, effects);
-            }
+        let command = self.commands.about(id);
+        match (stage, is_here) {
+            (Stage::Waiting, _) => self.bind(id, proof, now, effects),
             (Stage::Unknown(pin), true) => {
-                let pin = *pin;
-                self.take_question_back(id, pin.processor);
+                self.questions.take_back(pin.processor, id);
                 self.settle_or_conflict(id, pin, proof, effects);
             }
             // The answer to the question comes to nothing.
-            (Stage::Asking(pin), true) => {
-                let pin = *pin;
-                self.settle_or_conflict(id, pin, proof, effects);
-            }
+            (Stage::Asking(pin), true) => self.settle_or_conflict(id, pin, proof, effects),
             // Of an attempt before the one under way.
             (Stage::Sent(pin), true) => {
-                let pin = *pin;
-                self.overdue_over(id, &pin);
+                self.reports_awaited.over(pin.lease_until, id);
                 self.processors[pin.processor].cancel(id, pin.sent_at, now);
                 self.settle_or_conflict(id, pin, proof, effects);
             }
             // It is to be settled once it is bound, unless its amount is another.
-            (Stage::Binding(pin), true) => pin.is_other_amount |= is_other_amount,
+            (Stage::Binding(mut pin), true) => {
+                pin.is_other_amount |= is_other_amount;
+                self.window.set_stage(id, Stage::Binding(pin));
+            }
             // An operator is told already.
             (Stage::Conflict(_), true) => {}
-            // It is being settled.
-            (Stage::Ending(_), true) if matches!(pending, Some(Command::SettlePayment { .. })) => {}
+            // It is being settled; another amount is compared once it is.
+            (Stage::Ending(_), true) if matches!(command, Some(Command::SettlePayment { .. })) => {
+                if is_other_amount {
+                    held.keep_proof(proof);
+                }
+            }
             // The ledger's answer shows what has become of it.
             (Stage::Sending(_) | Stage::Ending(_), _) => {
                 let first = held.keep_proof(proof);
@@ -98,16 +94,6 @@ impl Dispatcher {
         }
     }
 
-    /// Looks at a payment in the ledger: a processor has it.
-    pub(super) fn look(&mut self, id: PaymentId, proof: Proof, effects: &mut Vec<Effect>) {
-        let is_first = self.late_of(id).is_empty();
-        let late = self.late.entry((id, proof.processor)).or_insert(proof);
-        late.confirm(&proof);
-        if is_first {
-            effects.push(Effect::Look(id));
-        }
-    }
-
     /// A payment waits as a page has it, and the ledger is being asked for it because a processor has
     /// it: it goes nowhere else meanwhile.
     pub(super) fn prove_waiting(
@@ -116,28 +102,11 @@ impl Dispatcher {
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
-        let held = self.held.get(&id);
-        if !held.is_some_and(|held| matches!(held.stage, Stage::Waiting)) {
+        if !matches!(self.window.stage(id), Some(Stage::Waiting)) {
             return;
         }
-        for proof in self.late_of(id) {
-            self.late.remove(&(id, proof.processor));
+        for proof in self.words.take(id) {
             self.prove(id, proof, now, effects);
-        }
-    }
-
-    fn late_of(&self, id: PaymentId) -> Vec<Proof> {
-        let late = self.late.range((id, 0)..=(id, usize::MAX));
-        late.map(|(_, proof)| *proof).collect()
-    }
-
-    pub(super) fn look_again(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        while let Some((at, id)) = self.looks.first().copied() {
-            if at > now {
-                return;
-            }
-            self.looks.remove(&(at, id));
-            effects.push(Effect::Look(id));
         }
     }
 
@@ -149,16 +118,13 @@ impl Dispatcher {
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
-        let proofs = self.late_of(id);
-        let Ok(payment) = payment else {
-            if !proofs.is_empty() {
-                self.looks.insert((now + LOOK_WAIT, id));
+        match payment {
+            Ok(payment) => {
+                for proof in self.words.take(id) {
+                    self.proven(id, proof, payment.as_deref(), now, effects);
+                }
             }
-            return;
-        };
-        for proof in proofs {
-            self.late.remove(&(id, proof.processor));
-            self.proven(id, proof, payment.as_deref(), now, effects);
+            Err(_) => self.words.look_later(id, now),
         }
     }
 
@@ -170,22 +136,24 @@ impl Dispatcher {
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
-        if self.held.contains_key(&id) {
+        if self.window.get(id).is_some() {
             return self.prove(id, proof, now, effects);
         }
         let Some(payment) = payment else {
             return self.report(id, proof, None, None, effects);
         };
-        let name = &self.policy.processors[proof.processor].name;
+        let name = &self.processors[proof.processor].policy().name;
         match &payment.state {
             PaymentState::Accepted => {
                 self.hold(payment, now);
                 self.prove(id, proof, now, effects);
             }
             // Whoever holds it asks that processor for it.
-            PaymentState::Sent { processor, .. } if processor == name => self.rescan_soon(now),
+            PaymentState::Sent { processor, .. } if processor == name => {
+                self.window.rescan_soon(now);
+            }
             PaymentState::Settled { processor, .. } if processor == name => {
-                self.conflicts.solved(id, proof.processor);
+                self.compare_settled(payment, proof, effects);
             }
             PaymentState::Sent { .. }
             | PaymentState::Settled { .. }
@@ -205,14 +173,12 @@ impl Dispatcher {
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(held) = self.held.get_mut(&id) else {
-            return;
-        };
+        let held = self.window.held(id);
         let mut pin = Pin::fresh(proof.processor, proof.requested_at, now, now).unclear(now);
         pin.is_claimed = true;
         pin.is_other_amount = proof.is_other_amount(held.amount);
-        held.stage = Stage::Binding(pin);
-        self.processors[proof.processor].pinned_count += 1;
+        self.window.set_stage(id, Stage::Binding(pin));
+        self.processors[proof.processor].pin();
         self.submit_send(id, PaymentStateName::Accepted, pin, effects);
     }
 }

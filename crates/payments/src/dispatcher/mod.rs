@@ -20,158 +20,63 @@ mod answers;
 mod commands;
 mod conflicts;
 mod delay;
+mod denials;
+mod doubled;
+mod in_flight;
+mod io;
 mod late;
+mod overdue;
 mod payment;
 mod processor;
-mod queue;
+mod processor_set;
+mod processors;
+mod questions;
+mod reports;
 mod route;
 mod standing;
 mod unsettled;
 mod waits;
+mod window;
+mod words;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use ledger::{
-    Command, Currency, DuePlace, DueQuery, HealthReport, Millis, Outcome, Payment, PaymentId,
-    Unavailable,
-};
+use ledger::{Millis, PaymentId};
 
-use crate::answer::{Answer, Found};
 use crate::policy::Policy;
-use payment::{Held, Proof, Stage};
-use processor::Processor;
-use queue::Queue;
-
 use conflicts::Conflicts;
 pub use conflicts::{Conflict, ConflictKind};
+use in_flight::CommandsInFlight;
+pub use io::{Effect, Input, Now, Question, SendRequest};
+use overdue::ReportsAwaited;
+use payment::Stage;
+use processor::Processor;
+use processors::Processors;
+use questions::Questions;
 pub use standing::{ProcessorStanding, Standing};
 pub use unsettled::Seen;
+use window::{Held, Window};
+use words::Words;
 
 /// The dispatcher looks at itself this often while it holds anything.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// How much later than its lease's end a request without a report counts as unknown.
-const REPORT_GRACE: Duration = Duration::from_secs(1);
 
-/// The time, twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
-    /// A clock that never steps: since whenever. Leases and waiting are measured with it.
-    pub at: Duration,
-    /// The time of day that processors are told. It may step; the dispatcher holds it when it
-    /// steps back, also behind the ledger's.
-    pub wall: Millis,
-}
-
-/// Something that happened.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// Time has passed, or the dispatcher begins.
-    Tick,
-    /// There may be something new to be had, behind the last page or from another node.
-    Accepted,
-    /// Somebody else changed this payment: an operator, or a purge. On another node nobody hears of
-    /// it: there it is missed when the list has been walked.
-    Changed(PaymentId),
-    /// A page of the payments due.
-    Due(Result<Vec<Payment>, Unavailable>),
-    /// What the ledger answered to a command.
-    Outcome(PaymentId, Result<Box<Outcome>, Unavailable>),
-    /// What became of a request.
-    Answered(SendRequest, Answer),
-    /// What the processor said about a payment.
-    Asked(Question, Found),
-    /// What the processor said when it was asked whether it is back.
-    Probed(Question, Found),
-    /// A payment as the ledger has it; `None` where it has none of this id.
-    Looked(PaymentId, Result<Option<Box<Payment>>, Unavailable>),
-    /// A processor's health; `None` when it did not say.
-    Health(usize, Option<HealthReport>),
-    /// Nothing new is to be begun.
-    Stop,
-}
-
-/// Something to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// Give the ledger a command about this payment.
-    Submit(PaymentId, Command),
-    /// Send a payment to its processor.
-    Send(SendRequest),
-    /// Ask the processor whether it has the payment.
-    Ask(Question),
-    /// Ask the processor for a payment that it is not known to have, to find out whether it is back.
-    Probe(Question),
-    /// Read a payment from the ledger.
-    Look(PaymentId),
-    /// Report to an operator that a processor has a payment that cannot be settled there any more.
-    Report(Conflict),
-    /// Ask the processor at this place for its health.
-    PollHealth(usize),
-    /// Read a page of the payments due.
-    ReadDue(DueQuery),
-}
-
-/// A question to a processor about a payment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Question {
-    /// The payment.
-    pub id: PaymentId,
-    /// Its amount's currency.
-    pub currency: Currency,
-    /// The processor's place in the policy.
-    pub processor: usize,
-    /// The question's own: of two about one payment the later has the higher.
-    pub number: u64,
-}
-
-/// One request to a processor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SendRequest {
-    /// The payment.
-    pub id: PaymentId,
-    /// Which attempt it is.
-    pub attempt: u32,
-    /// The processor's place in the policy.
-    pub processor: usize,
-    /// Minor units.
-    pub amount: u64,
-    /// Of which currency.
-    pub currency: Currency,
-    /// The time the processor is told.
-    pub requested_at: Millis,
-    /// Bytes may leave only while the request's timeout ends before this: to be checked right
-    /// before the write. After it, the answer is that the lease was over.
-    pub lease_until: Duration,
-}
-
-/// The dispatcher.
+/// The dispatcher. Each part keeps its own state and its own counters; the dispatcher leads what it is
+/// told to the parts that it is about.
 #[derive(Debug)]
 pub struct Dispatcher {
     policy: Policy,
-    processors: Vec<Processor>,
-    held: HashMap<PaymentId, Held>,
-    queue: Queue,
-    pages: Pages,
-    /// Commands that the ledger could not take, by when to try again.
-    retries: BTreeSet<(Duration, PaymentId)>,
-    /// Payments that wait before they go to a processor again, by when that ends.
-    waits: BTreeSet<(Duration, PaymentId)>,
-    /// Requests by when a report is overdue.
-    overdue: BTreeSet<(Duration, PaymentId)>,
-    /// Processors' words that came for payments that are not held, one of each processor: the ledger
-    /// is asked for these.
-    late: BTreeMap<(PaymentId, usize), Proof>,
-    /// Of these the ones that the ledger could not show, by when to look again.
-    looks: BTreeSet<(Duration, PaymentId)>,
+    processors: Processors,
+    /// The due payments that are held.
+    window: Window,
+    commands: CommandsInFlight,
+    questions: Questions,
+    /// The requests that a report is awaited of.
+    reports_awaited: ReportsAwaited,
+    /// Processors' words about payments that are not held.
+    words: Words,
     /// What operators were told.
     conflicts: Conflicts,
-    questions_count: u64,
-    commands_count: usize,
-    conflicts_count: usize,
-    /// How often a processor had a payment that could not be settled there any more.
-    late_count: u64,
-    orphans_count: usize,
     refused_count: u64,
     /// When the head of the queue stops waiting for a processor it prefers.
     patience_until: Option<Duration>,
@@ -201,51 +106,23 @@ pub(crate) enum Planted {
     NoWaitOfItsOwn,
 }
 
-/// How far the ledger's list has been read.
-#[derive(Debug, Default)]
-struct Pages {
-    after: Option<DuePlace>,
-    /// The size of the page being read.
-    reading: Option<usize>,
-    /// Nothing is behind the last page.
-    is_at_end: bool,
-    /// A payment was accepted while a page was being read.
-    is_stale: bool,
-    /// Payments that ended while a page was being read: it may tell of them.
-    ended: HashSet<PaymentId>,
-    retry_at: Duration,
-    rescan_at: Duration,
-    /// How often the list was begun anew, and which of these walks ended last.
-    walk: u64,
-    walked: Option<u64>,
-}
-
 impl Dispatcher {
     /// A dispatcher that knows of no payment yet. Its first input may be a [`Input::Tick`].
+    ///
+    /// # Panics
+    ///
+    /// With more processors than [`PROCESSORS_MAX`](crate::PROCESSORS_MAX).
     #[must_use]
     pub fn new(policy: Policy) -> Self {
         Self {
-            processors: policy
-                .processors
-                .iter()
-                .cloned()
-                .map(Processor::new)
-                .collect(),
+            processors: Processors::new(&policy.processors),
+            questions: Questions::new(policy.processors.len()),
             policy,
-            held: HashMap::new(),
-            queue: Queue::default(),
-            pages: Pages::default(),
-            retries: BTreeSet::new(),
-            waits: BTreeSet::new(),
-            overdue: BTreeSet::new(),
-            late: BTreeMap::new(),
+            window: Window::default(),
+            commands: CommandsInFlight::default(),
+            reports_awaited: ReportsAwaited::default(),
+            words: Words::default(),
             conflicts: Conflicts::default(),
-            looks: BTreeSet::new(),
-            questions_count: 0,
-            commands_count: 0,
-            conflicts_count: 0,
-            late_count: 0,
-            orphans_count: 0,
             refused_count: 0,
             patience_until: None,
             wall: Millis(0),
@@ -262,22 +139,18 @@ impl Dispatcher {
     pub fn anew(self) -> Self {
         let mut anew = Self::new(self.policy);
         anew.refused_count = self.refused_count;
-        anew.late_count = self.late_count;
         anew.conflicts = self.conflicts;
-        anew.late = self.late;
-        for (id, held) in &self.held {
-            for proof in [held.proof, held.proof_of_command()].into_iter().flatten() {
-                let late = anew.late.entry((*id, proof.processor));
-                late.or_insert(proof).confirm(&proof);
+        anew.words = self.words;
+        for (id, held) in self.window.all() {
+            let of_command = self.commands.about(id).and_then(|it| held.proof_of(it));
+            for proof in [held.proof, of_command].into_iter().flatten() {
+                anew.words.keep(id, proof);
             }
         }
-        let late = anew.late.keys();
-        anew.looks = late.map(|(id, _)| (Duration::ZERO, *id)).collect();
+        anew.words.look_for_all();
         anew.wall = self.wall;
-        for (processor, before) in anew.processors.iter_mut().zip(&self.processors) {
-            processor.settled_count = before.settled_count;
-            processor.settled_amount = before.settled_amount;
-            processor.refusals_count = before.refusals_count;
+        for (processor, before) in anew.processors.iter_mut().zip(self.processors.iter()) {
+            processor.count_on(before.counted());
         }
         #[cfg(test)]
         {
@@ -289,112 +162,84 @@ impl Dispatcher {
     /// Takes in what happened; what is to be done now is added to `effects`.
     pub fn handle(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
         self.wall = self.wall.max(now.wall);
+        let at = now.at;
         match input {
             Input::Tick => {}
-            Input::Accepted => self.pages.woken(),
-            Input::Changed(id) => self.changed(id, now.at),
-            Input::Due(page) => self.adopt(page, now.at, effects),
-            Input::Outcome(id, result) => self.outcome(id, result, now.at, effects),
-            Input::Answered(request, answer) => self.answered(&request, answer, now.at, effects),
-            Input::Asked(question, found) => self.asked(question, found, now.at, effects),
-            Input::Probed(question, found) => self.probed(question, found, now.at, effects),
-            Input::Looked(id, payment) => self.looked(id, payment, now.at, effects),
-            Input::Health(processor, report) => {
-                if let Some(processor) = self.processors.get_mut(processor) {
-                    processor.report(report, now.at);
-                    processor.health_asked_at = None;
-                }
-            }
+            Input::Accepted => self.window.woken(),
+            Input::Changed(id) => self.changed(id, at),
+            Input::Due(page) => self.adopt(page, at, effects),
+            Input::Outcome { id, result } => self.outcome(id, result, at, effects),
+            Input::Answered { request, answer } => self.answered(&request, answer, at, effects),
+            Input::Asked { question, found } => self.asked(question, found, at, effects),
+            Input::Probed { question, found } => self.probed(question, found, at, effects),
+            Input::Looked { id, payment } => self.looked(id, payment, at, effects),
+            Input::Health { processor, report } => self.processors[processor].report(report, at),
             Input::Stop => self.is_stopping = true,
         }
-        self.advance(now.at, effects);
+        self.advance(at, effects);
     }
 
     /// Begins whatever can be begun now.
     fn advance(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        self.retry_commands(now, effects);
+        self.commands.retry(now, effects);
         self.end_overdue(now);
         self.end_waits(now);
-        self.look_again(now, effects);
-        for processor in &mut self.processors {
+        self.words.look_again(now, effects);
+        for processor in self.processors.iter_mut() {
             processor.end_leases(now);
         }
         if self.is_stopping {
             return;
         }
         self.ask_questions(now, effects);
-        self.poll_health(now, effects);
-        self.route(now, effects);
-        self.read_due(now, effects);
-    }
-
-    fn poll_health(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        for (place, processor) in self.processors.iter_mut().enumerate() {
-            let Some(interval) = processor.policy.health_interval else {
-                continue;
-            };
-            if processor.health_asked_at.is_none() && now >= processor.health_due_at {
-                processor.health_asked_at = Some(now);
-                processor.health_due_at = now + interval;
-                effects.push(Effect::PollHealth(place));
+        for processor in self.processors.indices() {
+            if self.processors[processor].poll(now) {
+                effects.push(Effect::PollHealth(processor));
             }
         }
+        self.route(now, effects);
+        self.read_due(now, effects);
     }
 
     /// When to tick again, if nothing happens before.
     #[must_use]
     pub fn next_tick(&self, now: Duration) -> Duration {
-        let questions = self
-            .processors
-            .iter()
-            .filter_map(|processor| processor.next_question().map(|(at, _)| at));
-        let polls = self
-            .processors
-            .iter()
-            .filter(|processor| processor.health_asked_at.is_none())
-            .filter_map(|processor| {
-                processor
-                    .policy
-                    .health_interval
-                    .map(|_| processor.health_due_at)
-            });
-        let rooms = self.processors.iter().flat_map(|processor| {
+        let of_processors = self.processors.iter().flat_map(|processor| {
             let probe_at = processor.probe_at().filter(|at| *at > now);
-            [probe_at, processor.busy_until(now)].into_iter().flatten()
+            let times = [probe_at, processor.busy_until(now), processor.next_poll()];
+            times.into_iter().flatten()
         });
-        let lists = [&self.retries, &self.overdue, &self.looks, &self.waits];
-        let firsts = lists
-            .into_iter()
-            .filter_map(|list| list.first())
-            .map(|(at, _)| *at);
-        let pages = [self.pages.retry_at, self.pages.rescan_at];
-        questions
-            .chain(polls)
-            .chain(rooms)
-            .chain(firsts)
-            .chain(self.patience_until)
-            .chain(pages.into_iter().filter(|at| *at > now))
-            .chain([now + LOOK_INTERVAL])
-            .min()
-            .unwrap_or(now)
+        let of_parts = [
+            self.questions.next_at(),
+            self.commands.next_at(),
+            self.reports_awaited.next_at(),
+            self.words.next_at(),
+            self.window.next_at(now),
+            self.patience_until,
+        ];
+        let of_parts = of_parts.into_iter().flatten();
+        let look_at = now + LOOK_INTERVAL;
+        of_processors
+            .chain(of_parts)
+            .fold(look_at, Duration::min)
             .max(now)
     }
 
     /// How many payments are held, in every stage.
     #[must_use]
     pub fn held_count(&self) -> usize {
-        self.held.len()
+        self.window.len()
     }
 
     /// Whether a processor's word that it has recorded this payment is not in the ledger yet, and may
     /// still come to be.
     #[must_use]
     pub fn is_settling(&self, id: PaymentId) -> bool {
-        let is_late = || self.late.range((id, 0)..=(id, usize::MAX)).next().is_some();
-        let is_held = |held: &Held| match &held.stage {
+        let is_held = |held: &Held| match held.stage() {
             Stage::Binding(_) => true,
             Stage::Sending(_) | Stage::Ending(_) => {
-                held.proof.is_some() || held.proof_of_command().is_some()
+                let command = self.commands.about(id);
+                held.proof.is_some() || command.is_some_and(|it| held.proof_of(it).is_some())
             }
             Stage::Waiting
             | Stage::Sent(_)
@@ -403,21 +248,19 @@ impl Dispatcher {
             | Stage::Conflict(_)
             | Stage::Orphan => false,
         };
-        self.held.get(&id).is_some_and(is_held) || is_late()
+        self.window.get(id).is_some_and(is_held) || self.words.has(id)
     }
 
     /// Whether nothing is under way: after [`Input::Stop`], the time to end.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         let under_way = |processor: &Processor| processor.under_way_count() > 0;
-        self.commands_count == 0 && !self.processors.iter().any(under_way)
+        self.commands.is_empty() && !self.processors.iter().any(under_way)
     }
-}
 
-impl Pages {
-    fn woken(&mut self) {
-        self.is_at_end = false;
-        self.is_stale = self.reading.is_some();
+    /// Whether nothing is under way with a payment whose end will show what it is now.
+    fn is_idle(&self, id: PaymentId, held: &Held) -> bool {
+        self.commands.about(id).is_none() && held.is_at_rest()
     }
 }
 

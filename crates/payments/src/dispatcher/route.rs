@@ -8,13 +8,14 @@ use ledger::{DuePlace, PaymentStateName};
 use super::Planted;
 use super::payment::{Pin, Proof, Stage};
 use super::processor::Room;
-use super::queue::Line;
+use super::window::Line;
 use super::{Dispatcher, Effect, Question};
 use crate::answer::Found;
+use crate::policy::ProcessorIndex;
 
 /// What is best for the payment at the head of a line.
 enum Choice {
-    To(usize),
+    To(ProcessorIndex),
     /// Nothing before then.
     Wait(Duration),
 }
@@ -26,9 +27,9 @@ impl Dispatcher {
         self.find_out(now, effects);
         loop {
             let rooms = self.rooms(now);
-            let mut best: Option<(DuePlace, usize)> = None;
+            let mut best: Option<(DuePlace, ProcessorIndex)> = None;
             let mut patience_until = None;
-            for (line, place) in self.queue.heads() {
+            for (line, place) in self.window.heads() {
                 match self.choose(&rooms, line, place, now) {
                     Choice::To(processor) if best.is_none_or(|(oldest, _)| place < oldest) => {
                         best = Some((place, processor));
@@ -50,9 +51,9 @@ impl Dispatcher {
     /// Finds out which processors are back, with one payment each that has waited least, or first by
     /// a question where a processor was silent.
     fn find_out(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        for processor in 0..self.processors.len() {
+        for processor in self.processors.indices() {
             let rooms = self.rooms(now);
-            let room = rooms[processor];
+            let room = rooms[processor.get()];
             #[cfg(test)]
             let room = match room {
                 Room::Ask if self.planted == Some(Planted::OldestProbes) => Room::Probe,
@@ -66,14 +67,13 @@ impl Dispatcher {
             };
             if room == Room::Probe {
                 self.begin(place, processor, now, effects);
-            } else if let Some(held) = self.held.get(&place.id) {
+            } else if let Some(held) = self.window.get(place.id) {
                 self.processors[processor].probe(now);
-                self.questions_count += 1;
                 effects.push(Effect::Probe(Question {
                     id: place.id,
                     currency: held.currency,
                     processor,
-                    number: self.questions_count,
+                    number: self.questions.probe(),
                 }));
             }
         }
@@ -83,34 +83,34 @@ impl Dispatcher {
     /// go, or wait, elsewhere.
     pub(super) fn prober(
         &self,
-        processor: usize,
+        processor: ProcessorIndex,
         rooms: &[Room],
         now: Duration,
     ) -> Option<DuePlace> {
         #[cfg(test)]
         match self.planted {
             Some(Planted::OldestProbes) => {
-                return self.queue.heads().next().map(|(_, place)| place);
+                return self.window.heads().next().map(|(_, place)| place);
             }
-            Some(Planted::ProbesOnlyWhenIdle) if self.processors[processor].pinned_count > 0 => {
+            Some(Planted::ProbesOnlyWhenIdle) if self.processors[processor].pinned_count() > 0 => {
                 return None;
             }
             _ => {}
         }
-        let place = self.queue.newest(processor)?;
-        let held = self.held.get(&place.id)?;
-        let is_allowed = |place: &usize| held.line.admits(*place);
-        let others = (0..rooms.len()).filter(|other| *other != processor);
-        let mut others = others.filter(is_allowed);
-        let has_waited_enough = held.held_up_at & (1 << processor) != 0
+        let place = self.window.newest(processor)?;
+        let held = self.window.get(place.id)?;
+        let has_waited_enough = held.held_up_at.contains(processor)
             || now >= held.since + self.policy.deadline
             || self.processors[processor].says_failing(now);
-        let is_better = |other: usize| match rooms[other] {
+        let is_better = |other: ProcessorIndex| match rooms[other.get()] {
             Room::Free => other < processor || has_waited_enough,
             Room::Saturated => has_waited_enough,
             Room::Probe | Room::Ask | Room::Broken => false,
         };
-        (!others.any(is_better)).then_some(place)
+        let mut others = self.processors.indices();
+        let is_wanted_elsewhere =
+            others.any(|other| other != processor && held.line().admits(other) && is_better(other));
+        (!is_wanted_elsewhere).then_some(place)
     }
 
     /// What a processor said to the question whether it is back.
@@ -121,20 +121,32 @@ impl Dispatcher {
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
+        if found != Found::Failed {
+            self.processors[question.processor].is_heard(now);
+        }
+        self.found_unasked(question, found, now, effects);
+    }
+
+    /// What a processor said about a payment that is not being asked for: where it has it, that is its
+    /// word.
+    pub(super) fn found_unasked(
+        &mut self,
+        question: Question,
+        found: Found,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) {
         match found {
-            Found::Failed => {}
-            Found::Absent | Found::Unclear => self.processors[question.processor].is_heard(now),
+            Found::Failed | Found::Absent | Found::Unclear => {}
             Found::Recorded {
                 amount,
                 requested_at,
             } => {
-                self.processors[question.processor].is_heard(now);
-                // Whoever gave it the payment: it has it.
                 let (id, processor) = (question.id, question.processor);
                 let proof = Proof {
                     processor,
                     requested_at,
-                    attempt: self.held.get(&id).map_or(0, |held| held.attempt),
+                    attempt: self.window.get(id).map_or(0, |held| held.attempt),
                     amount,
                 };
                 self.prove(id, proof, now, effects);
@@ -142,47 +154,42 @@ impl Dispatcher {
         }
     }
 
+    /// What room each processor has, in the policy's order.
     pub(super) fn rooms(&mut self, now: Duration) -> Vec<Room> {
         let delay_max = self.policy.delay_max;
-        self.processors
-            .iter_mut()
-            .map(|processor| {
-                let room = processor.room(now, delay_max);
-                match room {
-                    Room::Broken => processor.broken_since = processor.broken_since.or(Some(now)),
-                    Room::Probe | Room::Ask => {}
-                    Room::Free | Room::Saturated => processor.broken_since = None,
-                }
-                room
-            })
+        let processors = self.processors.iter_mut();
+        processors
+            .map(|processor| processor.look_for_room(now, delay_max))
             .collect()
     }
 
     fn choose(&self, rooms: &[Room], line: Line, place: DuePlace, now: Duration) -> Choice {
-        let since = self.held.get(&place.id).map_or(now, |held| held.since);
-        let is_allowed = |place: usize| line.refused_by & (1 << place) == 0;
-        let last = (0..rooms.len()).rev().find(|place| is_allowed(*place));
-        for (place, room) in rooms.iter().enumerate().filter(|(p, _)| is_allowed(*p)) {
-            let waits_since = match room {
-                Room::Free if line.admits(place) => return Choice::To(place),
+        let since = self.window.get(place.id).map_or(now, |held| held.since);
+        let is_allowed = |processor: &ProcessorIndex| !line.refused_by.contains(*processor);
+        let last = self.processors.indices().rfind(is_allowed);
+        for processor in self.processors.indices().filter(is_allowed) {
+            let waits_since = match rooms[processor.get()] {
+                Room::Free if line.admits(processor) => return Choice::To(processor),
                 Room::Free | Room::Saturated => since,
-                Room::Probe | Room::Ask | Room::Broken => self.processors[place]
-                    .broken_since
-                    .unwrap_or(now)
-                    .min(since),
+                Room::Probe | Room::Ask | Room::Broken => {
+                    let broken_since = self.processors[processor].broken_since();
+                    broken_since.unwrap_or(now).min(since)
+                }
             };
             let until = waits_since + self.policy.preferred_wait;
-            if Some(place) != last && now < until {
+            if Some(processor) != last && now < until {
                 return Choice::Wait(until);
             }
         }
         let until = since + self.policy.deadline;
         if now >= until {
             // Better late than never: how slow it is no longer matters.
-            let works =
-                |place: &usize| self.processors[*place].room(now, Duration::MAX) == Room::Free;
-            if let Some(place) = (0..rooms.len()).filter(|p| line.admits(*p)).find(works) {
-                return Choice::To(place);
+            let works = |processor: &ProcessorIndex| {
+                let room = self.processors[*processor].room(now, Duration::MAX);
+                line.admits(*processor) && room == Room::Free
+            };
+            if let Some(processor) = self.processors.indices().find(works) {
+                return Choice::To(processor);
             }
         }
         Choice::Wait(until)
@@ -191,19 +198,16 @@ impl Dispatcher {
     fn begin(
         &mut self,
         place: DuePlace,
-        processor: usize,
+        processor: ProcessorIndex,
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(held) = self.held.get_mut(&place.id) else {
-            return;
-        };
-        self.queue.remove(held.line, place);
-        let lease_until = now + self.policy.processors[processor].lease;
+        let begun = &mut self.processors[processor];
+        let lease_until = now + begun.policy().lease;
+        begun.pin();
+        begun.start(place.id, now);
         let pin = Pin::fresh(processor, self.wall, now, lease_until);
-        held.stage = Stage::Sending(pin);
-        self.processors[processor].pinned_count += 1;
-        self.processors[processor].start(place.id, now);
+        self.window.set_stage(place.id, Stage::Sending(pin));
         self.submit_send(place.id, PaymentStateName::Accepted, pin, effects);
     }
 }

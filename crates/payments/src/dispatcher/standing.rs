@@ -5,7 +5,8 @@ use std::time::Duration;
 use ledger::{Payment, PaymentState};
 
 use super::Dispatcher;
-use super::payment::{Held, Stage};
+use super::payment::{Pin, Stage};
+use super::window::Held;
 
 /// How the dispatcher stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +17,8 @@ pub struct Standing {
     pub has_more: bool,
     /// Payments that their processor has with another amount.
     pub conflicts_count: usize,
-    /// How often a processor had recorded a payment that could not be settled there any more.
+    /// How often a processor had recorded a payment that could not be settled there any more, or had one
+    /// with another amount than that under which it is settled there.
     pub late_count: u64,
     /// Payments that were sent to a processor that is not configured.
     pub orphans_count: usize,
@@ -61,25 +63,25 @@ impl Dispatcher {
                 limit: processor.limit(),
                 unknown_count: 0,
                 unknown_since: None,
-                settled_count: processor.settled_count,
-                settled_amount: processor.settled_amount,
-                refusals_count: processor.refusals_count,
+                settled_count: processor.counted().settled_count,
+                settled_amount: processor.counted().settled_amount,
+                refusals_count: processor.counted().refusals_count,
                 breaker: processor.breaker_name(),
-                delay_expected: processor.delay.expected(now),
+                delay_expected: processor.delay_expected(now),
             })
             .collect();
-        for pin in self.held.values().filter_map(unknown) {
-            let standing = &mut processors[pin.processor];
+        for pin in self.window.all().filter_map(|(_, held)| unknown(held)) {
+            let standing = &mut processors[pin.processor.get()];
             standing.unknown_count += 1;
             let since = standing.unknown_since.unwrap_or(pin.unclear_since);
             standing.unknown_since = Some(since.min(pin.unclear_since));
         }
         Standing {
-            waiting_count: self.queue.len(),
-            has_more: !self.pages.is_at_end,
-            conflicts_count: self.conflicts_count,
-            late_count: self.late_count,
-            orphans_count: self.orphans_count,
+            waiting_count: self.window.waiting_count(),
+            has_more: self.window.has_more(),
+            conflicts_count: self.window.conflicts_count(),
+            late_count: self.conflicts.late_count(),
+            orphans_count: self.window.orphans_count(),
             refused_count: self.refused_count,
             processors,
         }
@@ -89,19 +91,20 @@ impl Dispatcher {
     pub(super) fn count(&mut self, payment: &Payment, was_settlement: bool, was_refusal: bool) {
         match &payment.state {
             PaymentState::Settled { processor, .. } if was_settlement => {
-                let is_it = |place: &usize| self.policy.processors[*place].name == *processor;
-                if let Some(place) = (0..self.processors.len()).find(is_it) {
-                    self.processors[place].settled_count += 1;
-                    self.processors[place].settled_amount += u128::from(payment.amount);
+                if let Some(processor) = self.processors.named(processor) {
+                    self.processors[processor].count_settled(payment.amount);
                 }
             }
             PaymentState::Refused { .. } if was_refusal => self.refused_count += 1,
-            _ => {}
+            PaymentState::Accepted
+            | PaymentState::Sent { .. }
+            | PaymentState::Settled { .. }
+            | PaymentState::Refused { .. } => {}
         }
     }
 }
 
-fn unknown(held: &Held) -> Option<&super::payment::Pin> {
-    let pin = held.stage.pin().filter(|pin| pin.is_unclear)?;
-    (!matches!(held.stage, Stage::Ending(_))).then_some(pin)
+fn unknown(held: &Held) -> Option<&Pin> {
+    let pin = held.stage().pin().filter(|pin| pin.is_unclear)?;
+    (!matches!(held.stage(), Stage::Ending(_))).then_some(pin)
 }

@@ -7,8 +7,10 @@ use ledger::{
     PaymentId, Timestamp, UNSETTLED_PAGE_MAX, UnsettledPlace, UnsettledQuery, UnsettledState,
 };
 
-use super::payment::{Held, Stage};
-use super::{Conflict, Dispatcher};
+use super::payment::Stage;
+use super::window::Held;
+use super::{Conflict, ConflictKind, Dispatcher};
+use crate::policy::ProcessorIndex;
 
 /// The number of a processor that is not configured, or of none; there are at most 64.
 const NOWHERE: u8 = u8::MAX;
@@ -20,8 +22,8 @@ pub struct Seen {
     pub place: UnsettledPlace,
     /// How it stands.
     pub state: UnsettledState,
-    /// Its processor's place in the policy.
-    pub processor: Option<usize>,
+    /// Its processor.
+    pub processor: Option<ProcessorIndex>,
     /// See [`ledger::Unsettled::attempt`].
     pub attempt: u32,
     /// Since when its outcome is unknown.
@@ -36,9 +38,13 @@ impl Dispatcher {
     pub fn unsettled(&self, query: &UnsettledQuery) -> Vec<Seen> {
         let mut seen: Vec<Seen> = match query.id {
             Some(id) => self.seen(id).into_iter().collect(),
-            None => self.held.keys().filter_map(|id| self.seen(*id)).collect(),
+            None => self
+                .window
+                .all()
+                .filter_map(|(id, _)| self.seen(id))
+                .collect(),
         };
-        seen.extend(self.conflicts.late().map(of_conflict));
+        seen.extend(self.conflicts.kept().map(of_conflict));
         let is_wanted = |seen: &Seen| {
             let is_shown = match (query.id, query.conflicts_only) {
                 (Some(id), false) => seen.place.id == id,
@@ -56,8 +62,8 @@ impl Dispatcher {
     }
 
     fn seen(&self, id: PaymentId) -> Option<Seen> {
-        let held = self.held.get(&id)?;
-        let pin = held.stage.pin();
+        let held = self.window.get(id)?;
+        let pin = held.stage().pin();
         Some(Seen {
             place: UnsettledPlace {
                 accepted_at: held.place.accepted_at,
@@ -75,11 +81,7 @@ impl Dispatcher {
     }
 
     fn add_questions(&self, page: &mut [Seen]) {
-        let mut asked_at: HashMap<PaymentId, Duration> = HashMap::new();
-        for processor in &self.processors {
-            let questions = processor.questions.iter();
-            asked_at.extend(questions.map(|(at, id)| (*id, processor.asks_from(*at))));
-        }
+        let asked_at: HashMap<PaymentId, Duration> = self.questions.all().collect();
         for seen in page {
             if seen.state != UnsettledState::RecordedElsewhere {
                 seen.question_at = asked_at.get(&seen.place.id).copied();
@@ -89,7 +91,7 @@ impl Dispatcher {
 }
 
 fn state(held: &Held) -> UnsettledState {
-    match &held.stage {
+    match held.stage() {
         Stage::Waiting => UnsettledState::Waiting,
         Stage::Conflict(_) => UnsettledState::OtherAmount,
         Stage::Unknown(_) | Stage::Asking(_) | Stage::Orphan => UnsettledState::Unknown,
@@ -101,13 +103,17 @@ fn state(held: &Held) -> UnsettledState {
 }
 
 fn of_conflict(conflict: &Conflict) -> Seen {
+    let state = match conflict.kind {
+        ConflictKind::Late => UnsettledState::RecordedElsewhere,
+        ConflictKind::Amount | ConflictKind::SettledAmount => UnsettledState::OtherAmount,
+    };
     Seen {
         place: UnsettledPlace {
             accepted_at: conflict.accepted_at.unwrap_or(Timestamp::from_nanos(0)),
             id: conflict.id,
             ordinal: ordinal(Some(conflict.processor)),
         },
-        state: UnsettledState::RecordedElsewhere,
+        state,
         processor: Some(conflict.processor),
         attempt: conflict.attempt,
         unknown_since: None,
@@ -115,8 +121,8 @@ fn of_conflict(conflict: &Conflict) -> Seen {
     }
 }
 
-fn ordinal(processor: Option<usize>) -> u8 {
+fn ordinal(processor: Option<ProcessorIndex>) -> u8 {
     processor
-        .and_then(|place| u8::try_from(place).ok())
+        .and_then(|processor| u8::try_from(processor.get()).ok())
         .unwrap_or(NOWHERE)
 }

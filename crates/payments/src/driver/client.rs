@@ -57,7 +57,7 @@ pub(super) struct Whole {
 
 /// Why there is no whole answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(super) struct ExchangeFailed {
     pub(super) left: Left,
     pub(super) why: &'static str,
 }
@@ -94,7 +94,7 @@ impl Client {
         path: &str,
         body: Option<Bytes>,
         leave_by: Instant,
-    ) -> Result<Whole, Failure> {
+    ) -> Result<Whole, ExchangeFailed> {
         let deadline = Instant::now() + self.timeout;
         loop {
             let connection = match self.idle_connection() {
@@ -103,13 +103,14 @@ impl Client {
             };
             let was_fresh = connection.is_fresh;
             let request = self.request(&method, path, body.as_ref());
-            let request = request.ok_or(Failure {
+            let request = request.ok_or(ExchangeFailed {
                 left: Left::No,
                 why: "the request cannot be written",
             })?;
             match self.over(connection, request, leave_by, deadline).await {
                 // The connection had been closed meanwhile: another may do.
-                Err(Failure { left: Left::No, .. }) if !was_fresh && Instant::now() < deadline => {}
+                Err(ExchangeFailed { left: Left::No, .. })
+                    if !was_fresh && Instant::now() < deadline => {}
                 result => return result,
             }
         }
@@ -129,7 +130,7 @@ impl Client {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         request
-            .body(Full::new(body.cloned().unwrap_or_default()))
+            .body(body.map_or_else(Full::default, |body| Full::new(body.clone())))
             .ok()
     }
 
@@ -139,7 +140,7 @@ impl Client {
         request: Request<Full<Bytes>>,
         leave_by: Instant,
         deadline: Instant,
-    ) -> Result<Whole, Failure> {
+    ) -> Result<Whole, ExchangeFailed> {
         connection.gate.open(leave_by);
         let exchange = async {
             let response = connection.sender.send_request(request).await;
@@ -158,7 +159,7 @@ impl Client {
         let whole = tokio::time::timeout_at(deadline.into(), exchange).await;
         let left = connection.gate.close();
         let whole = whole.unwrap_or(Err("no whole answer came in time"));
-        let whole = whole.map_err(|why| Failure { left, why })?;
+        let whole = whole.map_err(|why| ExchangeFailed { left, why })?;
         connection.is_fresh = false;
         let mut idle = self.idle.lock();
         if idle.len() < IDLE_MAX {
@@ -178,7 +179,7 @@ impl Client {
         }
     }
 
-    async fn connect(&self, deadline: Instant) -> Result<Connection, Failure> {
+    async fn connect(&self, deadline: Instant) -> Result<Connection, ExchangeFailed> {
         let connecting = async {
             let stream = self.stream().await.ok()?;
             let gate = Gate::default();
@@ -200,7 +201,7 @@ impl Client {
         };
         match tokio::time::timeout_at(deadline.into(), connecting).await {
             Ok(Some(connection)) => Ok(connection),
-            Ok(None) | Err(_) => Err(Failure {
+            Ok(None) | Err(_) => Err(ExchangeFailed {
                 left: Left::No,
                 why: "there is no connection",
             }),

@@ -56,10 +56,8 @@ impl FromStr for ProcessorUrl {
             && uri.query().is_none()
             && !authority.contains('@')
             && !text.contains('#');
-        if !is_plain || uri.host().is_none_or(str::is_empty) {
-            return Err(UrlInvalid);
-        }
-        let host = uri.host().unwrap_or_default();
+        let host = uri.host().filter(|host| is_plain && !host.is_empty());
+        let host = host.ok_or(UrlInvalid)?;
         Ok(Self {
             authority: authority.to_owned(),
             connect_to: format!("{host}:{}", uri.port_u16().unwrap_or(80)),

@@ -7,6 +7,8 @@ use hashbrown::HashMap;
 use ledger::{Clock, LastAnswer, PaymentId};
 use parking_lot::Mutex;
 
+use crate::policy::ProcessorIndex;
+
 /// Of how many payments; the ones that were asked for first go first. About a kilobyte each.
 const KEPT_MAX: usize = 4_096;
 
@@ -17,8 +19,8 @@ pub(super) struct LastAnswers {
 
 #[derive(Default)]
 struct Kept {
-    answers: HashMap<(PaymentId, usize), LastAnswer>,
-    in_order: VecDeque<(PaymentId, usize)>,
+    answers: HashMap<(PaymentId, ProcessorIndex), LastAnswer>,
+    in_order: VecDeque<(PaymentId, ProcessorIndex)>,
 }
 
 /// How an exchange with a processor ended.
@@ -38,11 +40,11 @@ impl LastAnswers {
         }
     }
 
-    /// Keeps what the processor at this place said of a payment.
+    /// Keeps what a processor said of a payment.
     pub(super) fn keep(
         &self,
         id: PaymentId,
-        processor: usize,
+        processor: ProcessorIndex,
         was_question: bool,
         ended: Ended<'_>,
     ) {
@@ -74,13 +76,16 @@ impl LastAnswers {
     pub(super) fn of(
         &self,
         id: PaymentId,
-        processor: Option<usize>,
+        processor: Option<ProcessorIndex>,
         processors_count: usize,
     ) -> Option<LastAnswer> {
         let kept = self.kept.lock();
-        let places = processor.map_or(0..processors_count, |place| place..place + 1);
-        let answers = places.filter_map(|place| kept.answers.get(&(id, place)));
-        answers.max_by_key(|answer| answer.at).cloned()
+        let of = |processor| kept.answers.get(&(id, processor));
+        let all = (0..processors_count).map(ProcessorIndex::new);
+        match processor {
+            Some(processor) => of(processor).cloned(),
+            None => all.filter_map(of).max_by_key(|answer| answer.at).cloned(),
+        }
     }
 }
 
@@ -102,14 +107,29 @@ mod tests {
     fn a_bounded_number_is_kept_the_newest_of_each() {
         let answers = LastAnswers::new(Arc::new(Standstill));
         let id = |number: usize| PaymentId::from_u128(number as u128);
-        answers.keep(id(0), 1, false, Ended::Failed("the connection broke"));
-        answers.keep(id(0), 1, true, Ended::Answered(502, b"<html>"));
+        answers.keep(
+            id(0),
+            ProcessorIndex::new(1),
+            false,
+            Ended::Failed("the connection broke"),
+        );
+        answers.keep(
+            id(0),
+            ProcessorIndex::new(1),
+            true,
+            Ended::Answered(502, b"<html>"),
+        );
         let kept = answers.of(id(0), None, 2).unwrap();
         assert_eq!((kept.status, &*kept.body), (Some(502), "<html>"));
         assert!(kept.was_question && kept.failure.is_empty());
-        assert_eq!(answers.of(id(0), Some(0), 2), None);
+        assert_eq!(answers.of(id(0), Some(ProcessorIndex::new(0)), 2), None);
         for number in 1..=KEPT_MAX {
-            answers.keep(id(number), 0, false, Ended::Answered(500, b""));
+            answers.keep(
+                id(number),
+                ProcessorIndex::new(0),
+                false,
+                Ended::Answered(500, b""),
+            );
         }
         assert_eq!(answers.of(id(0), None, 2), None);
         assert!(answers.of(id(KEPT_MAX), None, 2).is_some());

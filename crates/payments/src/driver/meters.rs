@@ -81,19 +81,21 @@ impl Meters {
         self.refused.absolute(standing.refused_count);
         for (meters, standing) in self.processors.iter().zip(&standing.processors) {
             let age = standing.unknown_since.map(|since| at.saturating_sub(since));
+            // 0 where none is unknown.
+            let age_s = age.map_or(0.0, |age| age.as_secs_f64());
             meters.sent.set(count(standing.sent_count));
             meters.limit.set(count(standing.limit));
             meters.unknown.set(count(standing.unknown_count));
-            meters
-                .unknown_age
-                .set(age.unwrap_or_default().as_secs_f64());
+            meters.unknown_age.set(age_s);
             meters.settled.absolute(standing.settled_count);
-            let amount = u64::try_from(standing.settled_amount).unwrap_or(u64::MAX);
+            // A counter that is full stays full.
+            let amount = standing.settled_amount.min(u128::from(u64::MAX));
+            let Ok(amount) = u64::try_from(amount) else {
+                unreachable!("it is at most the highest u64");
+            };
             meters.settled_amount.absolute(amount);
             let cost = standing.settled_amount * u128::from(meters.cost_basis_points) / 10_000;
-            meters
-                .cost
-                .set(count(usize::try_from(cost).unwrap_or(usize::MAX)));
+            meters.cost.set(minor_units(cost));
             meters.refusals.absolute(standing.refusals_count);
             meters
                 .breaker_closed
@@ -110,7 +112,7 @@ impl Meters {
     /// A processor has a payment that cannot be settled there.
     pub(super) fn report(&self, conflict: &Conflict) {
         let id = conflict.id;
-        let processor = self.processors.get(conflict.processor);
+        let processor = self.processors.get(conflict.processor.get());
         let processor = processor.map_or("", |processor| processor.name.as_str());
         let state = conflict
             .state
@@ -122,6 +124,12 @@ impl Meters {
                 code = "payment_conflict",
                 "payment {id} is recorded by processor {processor}, but it is {state} here and cannot \
                  be settled there: look at both, and have the processor refund it where it was paid twice"
+            ),
+            ConflictKind::SettledAmount => tracing::error!(
+                payment_id = %id, processor, state, attempt, requested_at_ms,
+                code = "payment_conflict",
+                "payment {id} is settled here at processor {processor}, which has it with another amount: \
+                 compare both, and have the difference corrected"
             ),
             ConflictKind::Amount => tracing::error!(
                 payment_id = %id, processor, state, attempt, requested_at_ms,
@@ -170,4 +178,13 @@ impl ProcessorMeters {
 )]
 const fn count(number: usize) -> f64 {
     number as f64
+}
+
+/// The same of an amount.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "metrics are floating point; the ledger has the exact amount"
+)]
+const fn minor_units(amount: u128) -> f64 {
+    amount as f64
 }

@@ -7,10 +7,13 @@ mod alone;
 mod client;
 mod config;
 mod gate;
+mod give;
 mod last_answers;
 mod leases;
+mod mailbox;
 mod meters;
 mod settling;
+mod sources;
 mod talk;
 mod watch;
 mod watched;
@@ -19,26 +22,17 @@ mod work;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::{Claims, Clock, Dispatching, Engine, PaymentId};
-use tokio::sync::{Notify, mpsc, oneshot};
+use ledger::{Claims, Clock, Dispatching, Engine};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 pub use alone::Alone;
 pub use config::{Config, ProcessorConfig, ProcessorUrl, UrlInvalid};
-use settling::Settling;
+use mailbox::Mailbox;
+use sources::Sources;
 use watch::Watch;
 pub use watched::{WithPayments, WithoutPayments};
-use work::{Driver, Sources};
-
-/// What reaches the dispatcher's task from the engine's callers.
-#[derive(Clone)]
-struct Mailbox {
-    /// Payments that others than the dispatcher changed.
-    changed: mpsc::UnboundedSender<PaymentId>,
-    /// Rung when payments were accepted, however many.
-    accepted: Arc<Notify>,
-    settling: Arc<Settling>,
-}
+use work::Driver;
 
 /// A dispatcher at work. Dropping it stops it where it is: what is under way is resolved by the
 /// next one.
@@ -66,11 +60,7 @@ impl Dispatch {
         clock: Arc<dyn Clock>,
     ) -> (Self, Arc<dyn Engine>) {
         let (changed, received) = mpsc::unbounded_channel();
-        let mailbox = Mailbox {
-            changed,
-            accepted: Arc::default(),
-            settling: Arc::default(),
-        };
+        let mailbox = Mailbox::new(changed);
         let leases = config.policy.processors.iter().map(|policy| policy.lease);
         // Without a processor of its own, this node knows no more of the others than one that pays nothing.
         let send_lease = leases.max().unwrap_or(watched::SEND_LEASE);

@@ -17,9 +17,10 @@ use super::client::{Client, Whole};
 use super::config::ProcessorConfig;
 use super::gate::{Left, leave_by};
 use super::last_answers::{Ended, LastAnswers};
-use crate::answer::{Answer, Found, NotRecorded, classify};
+use crate::answer::{AttemptAnswer, Found, NotRecorded, classify};
 use crate::decimal::{decimal_text, minor_units};
 use crate::dispatcher::SendRequest;
+use crate::policy::ProcessorIndex;
 
 const MILLISECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 /// How long a processor has for a question or its health.
@@ -31,8 +32,7 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 /// One processor, as the driver talks to it.
 pub(super) struct Talk {
     name: ProcessorName,
-    /// Its place in the policy.
-    place: usize,
+    index: ProcessorIndex,
     last_answers: Arc<LastAnswers>,
     payments: Client,
     questions: Client,
@@ -60,13 +60,13 @@ struct Health {
 impl Talk {
     pub(super) fn new(
         name: ProcessorName,
-        place: usize,
+        index: ProcessorIndex,
         config: ProcessorConfig,
         last_answers: Arc<LastAnswers>,
     ) -> Self {
         Self {
             name,
-            place,
+            index,
             last_answers,
             unknown: Throttle::new(WARNING_INTERVAL),
             misdirected: Throttle::new(WARNING_INTERVAL),
@@ -78,10 +78,10 @@ impl Talk {
     }
 
     /// Sends a payment, unless its lease would not outlive the request.
-    pub(super) async fn send(&self, request: &SendRequest, lease_until: Instant) -> Answer {
+    pub(super) async fn send(&self, request: &SendRequest, lease_until: Instant) -> AttemptAnswer {
         let Some(body) = payment_body(request) else {
             // A time that cannot be written: nothing leaves.
-            return Answer::NotRecorded(NotRecorded::LeaseOver);
+            return AttemptAnswer::NotRecorded(NotRecorded::LeaseOver);
         };
         let leave_by = leave_by(lease_until, self.config.timeout);
         let answer = self
@@ -91,40 +91,40 @@ impl Talk {
             Ok(whole) => self.judge(request.id, &whole),
             Err(failure) => {
                 let ended = Ended::Failed(failure.why);
-                self.last_answers.keep(request.id, self.place, false, ended);
+                self.last_answers.keep(request.id, self.index, false, ended);
                 match failure.left {
                     Left::Yes => {
                         self.warn_of_unknown(request.id, failure.why, "");
-                        Answer::Unknown
+                        AttemptAnswer::Unknown
                     }
-                    Left::No => Answer::NotRecorded(NotRecorded::Unreachable),
-                    Left::TooLate => Answer::NotRecorded(NotRecorded::LeaseOver),
+                    Left::No => AttemptAnswer::NotRecorded(NotRecorded::Unreachable),
+                    Left::TooLate => AttemptAnswer::NotRecorded(NotRecorded::LeaseOver),
                 }
             }
         }
     }
 
-    fn judge(&self, id: PaymentId, whole: &Whole) -> Answer {
+    fn judge(&self, id: PaymentId, whole: &Whole) -> AttemptAnswer {
         let status = whole.status.as_u16();
         let retry_after = whole.retry_after(Timestamp::now());
         let definite = &self.config.definite;
         let answer = classify(status, whole.body.is_empty(), retry_after, definite);
-        if answer != Answer::Recorded || declares_failure(&whole.body) {
+        if answer != AttemptAnswer::Recorded || declares_failure(&whole.body) {
             let ended = Ended::Answered(status, &whole.body);
-            self.last_answers.keep(id, self.place, false, ended);
+            self.last_answers.keep(id, self.index, false, ended);
         }
         match answer {
-            Answer::Recorded if declares_failure(&whole.body) => {
+            AttemptAnswer::Recorded if declares_failure(&whole.body) => {
                 let why = format!("it answered {status} and declares a failure");
                 self.warn_of_unknown(id, &why, &beginning(&whole.body));
-                Answer::Unknown
+                AttemptAnswer::Unknown
             }
-            Answer::Unknown => {
+            AttemptAnswer::Unknown => {
                 let why = format!("it answered {status}");
                 self.warn_of_unknown(id, &why, &beginning(&whole.body));
-                Answer::Unknown
+                AttemptAnswer::Unknown
             }
-            Answer::Misdirected => {
+            AttemptAnswer::Misdirected => {
                 if let Some(held_back) = self.misdirected.pass() {
                     tracing::error!(
                         processor = %self.name, payment_id = %id, status, held_back,
@@ -133,12 +133,12 @@ impl Talk {
                          the way to it: payments wait. Mend its configuration", self.name
                     );
                 }
-                Answer::Misdirected
+                AttemptAnswer::Misdirected
             }
-            Answer::Recorded
-            | Answer::AlreadyRecorded
-            | Answer::NotRecorded(_)
-            | Answer::Refused => answer,
+            AttemptAnswer::Recorded
+            | AttemptAnswer::AlreadyRecorded
+            | AttemptAnswer::NotRecorded(_)
+            | AttemptAnswer::Refused => answer,
         }
     }
 
@@ -160,7 +160,7 @@ impl Talk {
             Some((status, body)) => Ended::Answered(status.as_u16(), body),
             None => Ended::Failed("no whole answer came"),
         };
-        self.last_answers.keep(id, self.place, true, ended);
+        self.last_answers.keep(id, self.index, true, ended);
         match answer {
             Some((StatusCode::OK, body)) => kept(&body, currency).unwrap_or_else(|why| {
                 self.warn_of_unreadable(id, why, &body);
@@ -295,7 +295,7 @@ mod tests {
         let request = SendRequest {
             id: PaymentId::from_u128(1),
             attempt: 1,
-            processor: 0,
+            processor: ProcessorIndex::new(0),
             amount: 1_990,
             currency,
             requested_at: Millis(1_752_582_896_007),

@@ -8,7 +8,7 @@ use ledger::{
     Unavailable,
 };
 
-use super::Mailbox;
+use super::mailbox::Mailbox;
 
 /// How long a request of another node's may be under way, where this one knows no processor: the
 /// lease of a send by its default.

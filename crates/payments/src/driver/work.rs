@@ -9,24 +9,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Batch, Claims, ClaimsLease, Clock, Command, Engine, HealthReport, HealthTurn, Millis, Outcome,
-    PaymentId, ProcessorName, Timestamp, Unavailable, Unsettled, UnsettledQuery, UsedPayment,
+    Claims, ClaimsLease, Clock, Command, Engine, HealthReport, HealthTurn, Millis, PaymentId,
+    ProcessorName, Timestamp, Unavailable, Unsettled, UnsettledQuery, UsedPayment,
 };
-use tokio::sync::{mpsc, oneshot};
+use stdx::StopOnPanic;
+use tokio::sync::mpsc;
 
-use super::Mailbox;
 use super::config::Config;
+use super::give::{give, in_time};
 use super::last_answers::LastAnswers;
 use super::leases::Leases;
+use super::mailbox::Mailbox;
 use super::meters::Meters;
+use super::sources::Sources;
 use super::talk::Talk;
-use super::watch::Look;
-use crate::answer::Answer;
+use crate::answer::AttemptAnswer;
 use crate::dispatcher::{Dispatcher, Effect, Input, Now, SendRequest};
-use crate::policy::ProcessorPolicy;
+use crate::policy::{ProcessorIndex, ProcessorPolicy};
 
-/// How long the ledger has for a command or a page.
-const ENGINE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The most commands of one batch.
 const BATCH_MAX: usize = 1_000;
 /// The most inputs that are taken in before their effects are carried out.
@@ -42,8 +42,8 @@ pub(super) struct Driver {
     dispatcher: Dispatcher,
     talks: Vec<Arc<Talk>>,
     last_answers: Arc<LastAnswers>,
-    /// Each processor's name, and how often one node asks for its health.
-    polls: Vec<(ProcessorName, Duration)>,
+    /// Each processor's name, and how often one node asks for its health; `None` where it has no report.
+    polls: Vec<(ProcessorName, Option<Duration>)>,
     mailbox: Mailbox,
     /// Recorded payments that the dispatcher was told of and the ledger does not have as settled yet.
     settling: HashSet<PaymentId>,
@@ -61,45 +61,6 @@ pub(super) struct Driver {
     outcomes_left: usize,
 }
 
-/// What reaches the task.
-pub(super) struct Sources {
-    changed: mpsc::UnboundedReceiver<PaymentId>,
-    looks: mpsc::Receiver<Look>,
-    stop: Stop,
-}
-
-struct Stop {
-    told: oneshot::Receiver<()>,
-    is_told: bool,
-}
-
-impl Sources {
-    pub(super) const fn new(
-        changed: mpsc::UnboundedReceiver<PaymentId>,
-        looks: mpsc::Receiver<Look>,
-        told: oneshot::Receiver<()>,
-    ) -> Self {
-        let is_told = false;
-        Self {
-            changed,
-            looks,
-            stop: Stop { told, is_told },
-        }
-    }
-}
-
-impl Stop {
-    /// Waits until it is told, once.
-    async fn told(&mut self) {
-        if self.is_told {
-            std::future::pending::<()>().await;
-        }
-        // An error means that nobody holds the dispatcher: its task is being ended.
-        let _ = (&mut self.told).await;
-        self.is_told = true;
-    }
-}
-
 impl Driver {
     /// Needs to be in a runtime.
     pub(super) fn new(
@@ -115,10 +76,7 @@ impl Driver {
             .map(|p| p.cost_basis_points)
             .collect();
         let talks = config.processors.into_iter();
-        let poll = |policy: &ProcessorPolicy| {
-            let interval = policy.health_interval.unwrap_or_default();
-            (policy.name.clone(), interval)
-        };
+        let poll = |policy: &ProcessorPolicy| (policy.name.clone(), policy.health_interval);
         let last_answers = Arc::new(LastAnswers::new(Arc::clone(&clock)));
         Self {
             engine,
@@ -129,9 +87,10 @@ impl Driver {
             talks: talks
                 .zip(&config.policy.processors)
                 .enumerate()
-                .map(|(place, (config, policy))| {
+                .map(|(index, (config, policy))| {
                     let answers = Arc::clone(&last_answers);
-                    Arc::new(Talk::new(policy.name.clone(), place, config, answers))
+                    let index = ProcessorIndex::new(index);
+                    Arc::new(Talk::new(policy.name.clone(), index, config, answers))
                 })
                 .collect(),
             last_answers,
@@ -243,12 +202,15 @@ impl Driver {
         seen.into_iter()
             .map(|seen| {
                 let id = seen.place.id;
-                let of = |place: usize| self.polls.get(place).map(|(name, _)| name.clone());
+                let name = |processor: ProcessorIndex| {
+                    let poll = self.polls.get(processor.get());
+                    poll.map(|(name, _)| name.clone())
+                };
                 let processors_count = self.polls.len();
                 Unsettled {
                     place: seen.place,
                     state: seen.state,
-                    processor: seen.processor.and_then(of),
+                    processor: seen.processor.and_then(name),
                     attempt: seen.attempt,
                     unknown_since: seen.unknown_since.map(time),
                     next_question_at: seen.question_at.map(time),
@@ -259,15 +221,18 @@ impl Driver {
     }
 
     fn tell(&mut self, input: Input, effects: &mut Vec<Effect>) {
-        if let Input::Outcome(..) = &input {
+        if let Input::Outcome { .. } = &input {
             self.outcomes_left = self.outcomes_left.saturating_sub(1);
         }
         let recorded = match &input {
-            Input::Answered(request, Answer::Recorded) => Some(request.id),
+            Input::Answered {
+                request,
+                answer: AttemptAnswer::Recorded,
+            } => Some(request.id),
             _ => None,
         };
         let settled = match &input {
-            Input::Outcome(id, _) | Input::Looked(id, _) | Input::Changed(id) => {
+            Input::Outcome { id, .. } | Input::Looked { id, .. } | Input::Changed(id) => {
                 self.settling.contains(id).then_some(*id)
             }
             _ => None,
@@ -276,7 +241,9 @@ impl Driver {
             at: self.started.elapsed(),
             wall: Millis(self.clock.now().as_nanos() / 1_000_000),
         };
+        let stop = StopOnPanic("dispatcher");
         self.dispatcher.handle(now, input, effects);
+        drop(stop);
         // Whatever became of it: a summary waits only for what may still be settled.
         for id in recorded.into_iter().chain(settled) {
             if self.dispatcher.is_settling(id) {
@@ -291,13 +258,19 @@ impl Driver {
     fn carry_out(&mut self, effects: &mut Vec<Effect>) {
         for effect in effects.drain(..) {
             match effect {
-                Effect::Submit(id, command) => self.commands.push((id, command)),
+                Effect::Submit { id, command } => self.commands.push((id, command)),
                 Effect::Send(request) => self.send(request),
                 Effect::Ask(question) => self.spawn(question.processor, move |talk| async move {
-                    Input::Asked(question, talk.find(question.id, question.currency).await)
+                    Input::Asked {
+                        question,
+                        found: talk.find(question.id, question.currency).await,
+                    }
                 }),
                 Effect::Probe(question) => self.spawn(question.processor, move |talk| async move {
-                    Input::Probed(question, talk.find(question.id, question.currency).await)
+                    Input::Probed {
+                        question,
+                        found: talk.find(question.id, question.currency).await,
+                    }
                 }),
                 Effect::Look(id) => self.look(id),
                 Effect::Report(conflict) => self.meters.report(&conflict),
@@ -328,10 +301,10 @@ impl Driver {
         let lease = settling.lease();
         self.spawn(request.processor, |talk| async move {
             let answer = talk.send(&request, of_payment.min(of_claims)).await;
-            if answer == Answer::Recorded {
+            if answer == AttemptAnswer::Recorded {
                 settling.begin(request.id, lease);
             }
-            Input::Answered(request, answer)
+            Input::Answered { request, answer }
         });
     }
 
@@ -345,25 +318,27 @@ impl Driver {
                 Some(UsedPayment::Refused(..)) | None => None,
             });
             // The lease has ended where nobody hears it.
-            let _ = reports.send(Input::Looked(id, payment));
+            let _ = reports.send(Input::Looked { id, payment });
         });
     }
 
     /// Has the processor asked for its health by whoever's turn it is.
-    fn poll_health(&self, processor: usize) {
-        let Some((name, interval)) = self.polls.get(processor).cloned() else {
-            return;
+    fn poll_health(&self, processor: ProcessorIndex) {
+        let (name, Some(interval)) = self.polls[processor.get()].clone() else {
+            unreachable!("the dispatcher polls only processors that have a health report");
         };
         let claims = Arc::clone(&self.claims);
         self.spawn(processor, move |talk| async move {
             let turn = claims.health_turn(name.clone(), interval, in_time()).await;
-            let Ok(HealthTurn::Ours) = turn else {
-                let report = match turn {
-                    Ok(HealthTurn::Theirs(report)) => report,
-                    _ => None,
-                };
-                return Input::Health(processor, report);
-            };
+            match turn {
+                Ok(HealthTurn::Ours) => {}
+                Ok(HealthTurn::Theirs(report)) => return Input::Health { processor, report },
+                // Nobody knows whose turn it is: it is asked for again later.
+                Err(_) => {
+                    let report = None;
+                    return Input::Health { processor, report };
+                }
+            }
             let asked_at = Instant::now();
             let report = talk.health().await;
             if let Some(report) = report {
@@ -374,20 +349,17 @@ impl Driver {
                     let _ = claims.report_health(name, report, in_time()).await;
                 });
             }
-            Input::Health(processor, report)
+            Input::Health { processor, report }
         });
     }
 
     /// Talks to a processor, and tells the dispatcher what came of it.
     fn spawn<F: Future<Output = Input> + Send + 'static>(
         &self,
-        processor: usize,
+        processor: ProcessorIndex,
         talk: impl FnOnce(Arc<Talk>) -> F,
     ) {
-        let Some(to) = self.talks.get(processor) else {
-            return;
-        };
-        let talking = talk(Arc::clone(to));
+        let talking = talk(Arc::clone(&self.talks[processor.get()]));
         let reports = self.reports.clone();
         tokio::spawn(async move {
             // The lease has ended where nobody hears it.
@@ -401,36 +373,26 @@ impl Driver {
             let (ids, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
             // Whatever happens there, what waits for the outcomes hears of them.
             let given = tokio::spawn(async move { give(engine.as_ref(), commands).await });
-            let outcomes = given.await.unwrap_or(Err(Unavailable::LedgerUnavailable));
-            let mut outcomes = outcomes.map(Vec::into_iter);
-            for id in ids {
-                let outcome = match &mut outcomes {
-                    Ok(outcomes) => outcomes.next().ok_or(Unavailable::LedgerUnavailable),
-                    Err(unavailable) => Err(*unavailable),
-                };
+            let results = given.await.unwrap_or_else(|ended| {
+                tracing::error!(%ended, "commands about payments were not given to the end");
+                vec![Err(Unavailable::LedgerUnavailable); ids.len()]
+            });
+            for (id, result) in ids.into_iter().zip(results) {
                 // The lease has ended where nobody hears it.
-                let _ = reports.send(Input::Outcome(id, outcome.map(Box::new)));
+                let _ = reports.send(Input::Outcome {
+                    id,
+                    result: result.map(Box::new),
+                });
             }
         });
     }
 }
 
 fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn in_time() -> Instant {
-    Instant::now() + ENGINE_TIMEOUT
-}
-
-/// Gives the engine commands that stand alone.
-async fn give(engine: &dyn Engine, commands: Vec<Command>) -> Result<Vec<Outcome>, Unavailable> {
-    let batch = Batch::independent(commands).map_err(|invalid| {
-        tracing::error!(%invalid, "commands about payments make no batch");
-        Unavailable::Overloaded
-    })?;
-    let outcomes = engine.submit(vec![batch], in_time()).await?;
-    Ok(outcomes.into_iter().flatten().collect())
+    let Ok(nanos) = u64::try_from(duration.as_nanos()) else {
+        unreachable!("no process runs for 584 years");
+    };
+    nanos
 }
 
 #[cfg(test)]

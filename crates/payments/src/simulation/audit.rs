@@ -5,11 +5,17 @@ use std::collections::HashMap;
 use ledger::{Payment, PaymentId, PaymentState, State, UsedPayment};
 
 use super::node::Life;
-use super::world::{Happening, World};
+use super::world::{
+    Happening, LATE_PAYMENTS, LATE_PAYMENTS_AFTER_S, LEASES_MS, STOPPED_MAX, World,
+};
 
-/// Payments from this one on come when no node is stopped any more, the leases of what was sent before
-/// are over, by which a processor may be full, and breakers are open.
-const LATE_FROM: u128 = 78;
+/// The first payment that comes when no node is stopped any more, the leases of what was sent before,
+/// by which a processor may be full, are over, and breakers had a second to open.
+const LATE_FROM: u128 = {
+    let lease_max_ms = LEASES_MS[LEASES_MS.len() - 1];
+    let settled_after_s = STOPPED_MAX.as_secs() + lease_max_ms / 1_000 + 1;
+    *LATE_PAYMENTS.start() + (settled_after_s - LATE_PAYMENTS_AFTER_S) as u128
+};
 /// How often a payment goes to a processor that never takes it while one process lives: about ten
 /// waits that double, then one try a minute, one more each time that the processor recovers, and what
 /// the other processor has of it.

@@ -10,6 +10,7 @@
 mod audit;
 mod claims;
 mod faults;
+mod fingerprint;
 mod network;
 mod node;
 mod operator;
@@ -50,6 +51,10 @@ pub(crate) struct Tally {
     pub(crate) leases_ended: u64,
     pub(crate) claims_lost: u64,
     pub(crate) held_max: usize,
+    /// How often dispatchers were told something.
+    pub(crate) inputs: u64,
+    /// Of all that they decided; of several runs the sum.
+    pub(crate) fingerprint: u64,
 }
 
 /// Runs one seed; `Err` says which promise was broken.

@@ -10,15 +10,18 @@ use super::ms;
 use super::node::{ClaimsLease, Life};
 use super::processor::Kept;
 use super::world::{Happening, TIMEOUT, World};
-use crate::answer::{Answer, Found, NotRecorded};
+use crate::answer::{AttemptAnswer, Found, NotRecorded};
 use crate::dispatcher::{Input, Question, SendRequest};
 
 /// How long a kernel goes on sending what nobody acknowledges, if it is not told to give up.
 const KEPT_MAX: Duration = Duration::from_secs(60);
 
 impl World {
-    fn report(&mut self, life: Life, request: &SendRequest, answer: Answer) {
-        let input = Input::Answered(*request, answer);
+    fn report(&mut self, life: Life, request: &SendRequest, answer: AttemptAnswer) {
+        let input = Input::Answered {
+            request: *request,
+            answer,
+        };
         self.at(self.now, Happening::Input(life, input));
     }
 
@@ -32,7 +35,7 @@ impl World {
         };
         if self.now + TIMEOUT > leave_by {
             self.tally.lease_over += 1;
-            let answer = Answer::NotRecorded(NotRecorded::LeaseOver);
+            let answer = AttemptAnswer::NotRecorded(NotRecorded::LeaseOver);
             return self.report(life, &request, answer);
         }
         let id = request.id;
@@ -51,7 +54,7 @@ impl World {
             ));
         }
         if self.chance(self.faults.no_connection) {
-            let answer = Answer::NotRecorded(NotRecorded::Unreachable);
+            let answer = AttemptAnswer::NotRecorded(NotRecorded::Unreachable);
             return self.report(life, &request, answer);
         }
         let told = (request.processor, request.requested_at);
@@ -73,41 +76,44 @@ impl World {
                 self.at(arrival, Happening::Arrive(life, request));
             }
         }
-        let timeout = Input::Answered(request, Answer::Unknown);
+        let timeout = Input::Answered {
+            request,
+            answer: AttemptAnswer::Unknown,
+        };
         // The report that comes first counts; the dispatcher ignores the other.
         self.at(self.now + TIMEOUT, Happening::Input(life, timeout));
     }
 
     pub(super) fn arrive(&mut self, life: Life, request: SendRequest) {
         let refuses_all = self.faults.refusing > 0 && request.id.to_u128().is_multiple_of(7);
-        let processor = &self.processors[request.processor];
+        let processor = &self.processors[request.processor.get()];
         if processor.is_silent(self.now) {
             return;
         }
         if processor.is_stuck(request.id) {
-            return self.respond(life, request, Answer::AlreadyRecorded);
+            return self.respond(life, request, AttemptAnswer::AlreadyRecorded);
         }
         if processor.never_takes(request.id) {
             self.tally.never_taken += 1;
             let answer = match request.id.to_u128() % 3 {
-                0 => Answer::Misdirected,
-                1 => Answer::NotRecorded(NotRecorded::Failing),
-                _ => Answer::NotRecorded(NotRecorded::NotYet { retry_after: None }),
+                0 => AttemptAnswer::Misdirected,
+                1 => AttemptAnswer::NotRecorded(NotRecorded::Failing),
+                _ => AttemptAnswer::NotRecorded(NotRecorded::NotYet { retry_after: None }),
             };
             return self.respond(life, request, answer);
         }
         if self.chance(self.faults.busy) {
             let retry_after = Some(ms(100));
-            let answer = Answer::NotRecorded(NotRecorded::Busy { retry_after });
+            let answer = AttemptAnswer::NotRecorded(NotRecorded::Busy { retry_after });
             return self.respond(life, request, answer);
         }
         if refuses_all || self.chance(self.faults.refusing) {
-            return self.respond(life, request, Answer::Refused);
+            return self.respond(life, request, AttemptAnswer::Refused);
         }
-        let processor = &self.processors[request.processor];
+        let processor = &self.processors[request.processor.get()];
         let (delay, late_max) = (processor.delay, processor.late_max);
         if self.chance(self.faults.failing) {
-            let answer = Answer::NotRecorded(NotRecorded::Failing);
+            let answer = AttemptAnswer::NotRecorded(NotRecorded::Failing);
             return self.respond(life, request, answer);
         }
         let mut at = self.now + delay;
@@ -121,9 +127,12 @@ impl World {
 
     pub(super) fn record(&mut self, life: Life, request: SendRequest, is_error: bool) {
         let id = request.id;
-        if self.processors[request.processor].kept.contains_key(&id) {
+        if self.processors[request.processor.get()]
+            .kept
+            .contains_key(&id)
+        {
             self.tally.duplicates += 1;
-            return self.respond(life, request, Answer::AlreadyRecorded);
+            return self.respond(life, request, AttemptAnswer::AlreadyRecorded);
         }
         if self
             .processors
@@ -136,33 +145,35 @@ impl World {
             amount: request.amount,
             requested_at: request.requested_at,
         };
-        self.processors[request.processor].kept.insert(id, kept);
+        self.processors[request.processor.get()]
+            .kept
+            .insert(id, kept);
         let answer = match is_error {
-            true => Answer::Unknown,
+            true => AttemptAnswer::Unknown,
             false if self.chance(self.faults.repeated) => self.answer_to_a_repetition(),
-            false => Answer::Recorded,
+            false => AttemptAnswer::Recorded,
         };
         self.respond(life, request, answer);
     }
 
-    fn answer_to_a_repetition(&mut self) -> Answer {
+    fn answer_to_a_repetition(&mut self) -> AttemptAnswer {
         self.tally.repeated += 1;
         let retry_after = None;
         match self.rng.random_range(0..5) {
-            0 => Answer::AlreadyRecorded,
-            1 => Answer::NotRecorded(NotRecorded::Busy { retry_after }),
-            2 => Answer::NotRecorded(NotRecorded::Failing),
-            3 => Answer::Misdirected,
-            _ => Answer::Refused,
+            0 => AttemptAnswer::AlreadyRecorded,
+            1 => AttemptAnswer::NotRecorded(NotRecorded::Busy { retry_after }),
+            2 => AttemptAnswer::NotRecorded(NotRecorded::Failing),
+            3 => AttemptAnswer::Misdirected,
+            _ => AttemptAnswer::Refused,
         }
     }
 
-    fn respond(&mut self, life: Life, request: SendRequest, answer: Answer) {
+    fn respond(&mut self, life: Life, request: SendRequest, answer: AttemptAnswer) {
         if self.chance(self.faults.answer_lost) {
             return;
         }
         let at = self.now + self.network();
-        let input = Input::Answered(request, answer);
+        let input = Input::Answered { request, answer };
         if self.chance(self.faults.answer_repeated) {
             let again = at + self.rng.random_range(Duration::ZERO..ms(5_000));
             self.at(again, Happening::Input(life, input.clone()));
@@ -172,7 +183,7 @@ impl World {
 
     pub(super) fn question(&mut self, life: Life, question: Question, is_probe: bool) {
         let fails = self.chance(self.faults.question_fails);
-        let processor = &self.processors[question.processor];
+        let processor = &self.processors[question.processor.get()];
         let found = match processor.kept.get(&question.id) {
             _ if processor.is_silent(self.now) || fails => Found::Failed,
             Some(kept) => Found::Recorded {
@@ -183,8 +194,8 @@ impl World {
         };
         let at = self.now + self.network();
         let input = match is_probe {
-            true => Input::Probed(question, found),
-            false => Input::Asked(question, found),
+            true => Input::Probed { question, found },
+            false => Input::Asked { question, found },
         };
         self.at(at, Happening::Input(life, input));
     }

@@ -3,7 +3,9 @@
 use super::{Bug, Tally, run};
 
 /// How many seeds a planted mistake has to be found within.
-const FOUND_WITHIN: u64 = 4_000;
+const FOUND_WITHIN: u64 = 500;
+/// The same for one that needs two nodes at the same payment and a command whose answer is lost.
+const RARE_FOUND_WITHIN: u64 = 2_000;
 
 /// `LASTRO_SEEDS` of them; `LASTRO_SEED` is one alone.
 fn seeds() -> std::ops::Range<u64> {
@@ -47,6 +49,8 @@ fn no_schedule_pays_twice_or_loses_a_payment() {
         sum.leases_ended += tally.leases_ended;
         sum.claims_lost += tally.claims_lost;
         sum.held_max = sum.held_max.max(tally.held_max);
+        sum.inputs += tally.inputs;
+        sum.fingerprint = sum.fingerprint.wrapping_add(tally.fingerprint);
         // Both windows, and what two processors may have pinned twice over, on each of three nodes.
         assert!(
             tally.held_max <= 2 * 40 + 3 * 2 * 2 * 20,
@@ -75,9 +79,13 @@ fn no_schedule_pays_twice_or_loses_a_payment() {
 }
 
 fn is_found(bug: Bug) {
-    let found = (0..FOUND_WITHIN).find_map(|seed| Some((seed, run(seed, Some(bug)).err()?)));
+    is_found_within(bug, FOUND_WITHIN);
+}
+
+fn is_found_within(bug: Bug, seeds_max: u64) {
+    let found = (0..seeds_max).find_map(|seed| Some((seed, run(seed, Some(bug)).err()?)));
     let Some((seed, broken)) = found else {
-        panic!("{bug:?} was not found within {FOUND_WITHIN} seeds");
+        panic!("{bug:?} was not found within {seeds_max} seeds");
     };
     println!("{bug:?}: LASTRO_SEED={seed}: {broken}");
 }
@@ -119,7 +127,7 @@ fn an_operator_who_does_not_wait_is_found() {
 
 #[test]
 fn a_replay_taken_for_a_fresh_attempt_is_found() {
-    is_found(Bug::ReplayTakenForFresh);
+    is_found_within(Bug::ReplayTakenForFresh, RARE_FOUND_WITHIN);
 }
 
 #[test]

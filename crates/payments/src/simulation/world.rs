@@ -13,11 +13,12 @@ use rand::{Rng, SeedableRng};
 
 use super::claims::Claims;
 use super::faults::{Bug, Faults};
+use super::fingerprint::Fingerprint;
 use super::node::{ClaimsLease, Life, Node};
 use super::processor::Processor;
 use super::{Tally, ms};
 use crate::dispatcher::{Effect, Input, Now, Question, SendRequest};
-use crate::policy::{Policy, ProcessorPolicy};
+use crate::policy::{Policy, ProcessorIndex, ProcessorPolicy};
 
 /// Faults end at this time, and what is stopped by then goes on.
 const HEALED_AT: Duration = Duration::from_secs(40);
@@ -29,8 +30,12 @@ pub(super) const LEASES_MS: [u64; 3] = [1_500, 3_000, 9_000];
 const RENEW_INTERVAL: Duration = Duration::from_millis(300);
 const NETWORK_MAX: Duration = Duration::from_millis(40);
 const PAYMENTS_COUNT: u128 = 60;
-/// Payments that come once all is well, but for what is dead or stuck for ever: one a second.
-const LATE_PAYMENTS: std::ops::RangeInclusive<u128> = 61..=90;
+/// Payments that come once all is well, but for what is dead or stuck for ever: one a second, the first
+/// so many seconds after the faults end.
+pub(super) const LATE_PAYMENTS: std::ops::RangeInclusive<u128> = 61..=90;
+pub(super) const LATE_PAYMENTS_AFTER_S: u64 = 5;
+/// The longest that a node is stopped, or down.
+pub(super) const STOPPED_MAX: Duration = Duration::from_secs(12);
 const WALL_START: u64 = 1_750_000_000_000;
 
 pub(super) enum Happening {
@@ -73,11 +78,12 @@ pub(super) struct World {
     pub(super) amounts: HashMap<PaymentId, u64>,
     /// Whose command made the ledger record each attempt.
     pub(super) sent_by: HashMap<(PaymentId, u32), Life>,
-    pub(super) told: HashMap<PaymentId, (usize, Millis)>,
+    pub(super) told: HashMap<PaymentId, (ProcessorIndex, Millis)>,
     /// Payments of which an operator was told that they cannot be settled where they are recorded.
     pub(super) reported: HashSet<PaymentId>,
     pub(super) broken: Option<String>,
     pub(super) tally: Tally,
+    fingerprint: Fingerprint,
 }
 
 impl World {
@@ -136,6 +142,7 @@ impl World {
             reported: HashSet::new(),
             broken: None,
             tally: Tally::default(),
+            fingerprint: Fingerprint::default(),
         };
         for node in 0..world.nodes.len() {
             world.at(Duration::ZERO, Happening::Renew(world.nodes[node].life));
@@ -144,7 +151,7 @@ impl World {
             let at = ms(world.rng.random_range(0..30_000));
             world.at(at, Happening::Accept(PaymentId::from_u128(id)));
         }
-        for (second, id) in (5..).zip(LATE_PAYMENTS) {
+        for (second, id) in (LATE_PAYMENTS_AFTER_S..).zip(LATE_PAYMENTS) {
             let at = HEALED_AT + ms(second * 1_000);
             world.at(at, Happening::Accept(PaymentId::from_u128(id)));
         }
@@ -168,6 +175,7 @@ impl World {
             }
         }
         self.tally.leases_ended = self.claims.ended_count;
+        self.tally.fingerprint = self.fingerprint.finish();
         self.audit()?;
         Ok(self.tally)
     }
@@ -245,6 +253,7 @@ impl World {
         }
         let mut effects = Vec::new();
         let now = Now { at: self.now, wall };
+        self.tally.inputs += 1;
         node.dispatcher.handle(now, input, &mut effects);
         self.tally.held_max = self.tally.held_max.max(node.dispatcher.held_count());
         let next_tick = node.dispatcher.next_tick(self.now).max(self.now + ms(1));
@@ -254,6 +263,7 @@ impl World {
             self.at(next_tick, Happening::Tick(life));
         }
         for effect in effects {
+            self.fingerprint.add(self.now, life.node, &effect);
             self.carry_out(life, effect);
         }
     }
@@ -261,7 +271,7 @@ impl World {
     fn carry_out(&mut self, life: Life, effect: Effect) {
         let soon = self.now + self.network();
         match effect {
-            Effect::Submit(id, command) => {
+            Effect::Submit { id, command } => {
                 let slow = match self.chance(self.faults.command_slow) {
                     true => self.rng.random_range(Duration::ZERO..ms(2_000)),
                     false => Duration::ZERO,
@@ -293,14 +303,14 @@ impl World {
                     true => Err(Unavailable::Timeout),
                     false => Ok(payment),
                 };
-                self.at(soon, Happening::Input(life, Input::Looked(id, payment)));
+                self.at(soon, Happening::Input(life, Input::Looked { id, payment }));
             }
             Effect::Report(conflict) => {
                 self.tally.reports += 1;
                 self.reported.insert(conflict.id);
             }
             Effect::PollHealth(place) => {
-                let processor = &self.processors[place];
+                let processor = &self.processors[place.get()];
                 let report = HealthReport {
                     failing: self.faults.failing > 400,
                     delay_min: processor.delay,
@@ -308,7 +318,16 @@ impl World {
                     age: ms(if life.node == 0 { 0 } else { 1_000 }),
                 };
                 let report = Some(report).filter(|_| !processor.is_silent(self.now));
-                self.at(soon, Happening::Input(life, Input::Health(place, report)));
+                self.at(
+                    soon,
+                    Happening::Input(
+                        life,
+                        Input::Health {
+                            processor: place,
+                            report,
+                        },
+                    ),
+                );
             }
             Effect::ReadDue(query) => {
                 let is_silent = self.chance(self.faults.ledger_silent);
@@ -416,7 +435,13 @@ impl World {
             let unavailable = Err(Unavailable::Overloaded);
             return self.at(
                 self.now,
-                Happening::Input(life, Input::Outcome(id, unavailable)),
+                Happening::Input(
+                    life,
+                    Input::Outcome {
+                        id,
+                        result: unavailable,
+                    },
+                ),
             );
         }
         let is_release = matches!(command, Command::ReleasePayment { .. });
@@ -434,7 +459,7 @@ impl World {
             Ok(Box::new(outcome))
         };
         let soon = self.now + self.network();
-        self.at(soon, Happening::Input(life, Input::Outcome(id, result)));
+        self.at(soon, Happening::Input(life, Input::Outcome { id, result }));
     }
 
     fn second(&mut self) {
@@ -444,7 +469,8 @@ impl World {
             }
             if self.chance(self.faults.frozen_in_s) {
                 self.tally.frozen += 1;
-                let thawed_at = self.now + ms(self.rng.random_range(0..12_000));
+                let stopped_max_ms = u64::try_from(STOPPED_MAX.as_millis()).unwrap();
+                let thawed_at = self.now + ms(self.rng.random_range(0..stopped_max_ms));
                 self.nodes[node].frozen_until = thawed_at;
             }
             if self.chance(self.faults.cut_off_in_s) {
@@ -464,7 +490,7 @@ impl World {
     /// The process ends, and another begins at once or after a while. Its lease runs out.
     fn crash(&mut self, place: usize) {
         self.tally.restarts += 1;
-        let down = ms([0, 0, 3_000, 12_000][self.rng.random_range(0..4)]);
+        let down = [ms(0), ms(0), ms(3_000), STOPPED_MAX][self.rng.random_range(0..4)];
         let node = &mut self.nodes[place];
         node.begin();
         node.lease = None;

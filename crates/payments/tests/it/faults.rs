@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use processor::{Answer, Faults};
+use processor::{Faults, FaultyAnswer};
 
 use crate::lab::{Lab, ms};
 
@@ -45,7 +45,7 @@ async fn refused_in_any_way_although_it_is_recorded() {
     ] {
         let mut lab = Lab::start();
         let faults = Faults {
-            answer: Answer::Status {
+            answer: FaultyAnswer::Status {
                 status,
                 body: String::new(),
             },

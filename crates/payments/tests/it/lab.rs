@@ -9,7 +9,7 @@ use ledger::{
     ProcessorName, Timestamp, UsedPayment,
 };
 use payments::{Alone, Config, Definite, Dispatch, Policy, ProcessorConfig, ProcessorPolicy};
-use processor::{Decimal, Running, Settings};
+use processor::{Decimal, ProcessorSettings, Running};
 
 pub(crate) const NAMES: [&str; 2] = ["default", "fallback"];
 
@@ -45,7 +45,7 @@ impl Lab {
             .iter()
             .map(|name| {
                 let listen = "127.0.0.1:0".parse().unwrap();
-                Running::start(listen, Settings::official(name)).unwrap()
+                Running::start(listen, ProcessorSettings::official(name)).unwrap()
             })
             .collect();
         let mut config = Config {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::answers::{bad_request, empty, json, message, read};
-use crate::{Answer, Faults, Processor};
+use crate::{Faults, FaultyAnswer, Processor};
 
 /// The header with the token.
 const TOKEN: &str = "x-rinha-token";
@@ -135,7 +135,7 @@ pub(super) async fn set_faults(State(processor): State<Processor>, body: Bytes) 
         Ok(faults) => faults,
         Err(response) => return *response,
     };
-    if let Answer::Status { status, .. } = faults.answer
+    if let FaultyAnswer::Status { status, .. } = faults.answer
         && !(200..=599).contains(&status)
     {
         return bad_request(&"a status is 200 to 599");

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::answers::{Cut, bad_request, empty, json, message, read};
 use crate::windows::WINDOW;
-use crate::{Answer, Payment, Processor, Reply};
+use crate::{FaultyAnswer, Payment, Processor, Reply};
 
 /// `POST /payments`
 pub(super) async fn pay(State(processor): State<Processor>, body: Bytes) -> Response {
@@ -28,16 +28,16 @@ pub(super) async fn pay(State(processor): State<Processor>, body: Bytes) -> Resp
     }
 }
 
-async fn faulty(answer: Answer) -> Response {
+async fn faulty(answer: FaultyAnswer) -> Response {
     match answer {
-        Answer::Right => empty(StatusCode::OK),
-        Answer::Drop => {
+        FaultyAnswer::Right => empty(StatusCode::OK),
+        FaultyAnswer::Drop => {
             let mut response = empty(StatusCode::OK);
             response.extensions_mut().insert(Cut);
             response
         }
-        Answer::Never => std::future::pending().await,
-        Answer::Status { status, body } => {
+        FaultyAnswer::Never => std::future::pending().await,
+        FaultyAnswer::Status { status, body } => {
             let mut response = Response::new(Body::from(body));
             *response.status_mut() =
                 StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use processor::{Answer, Faults, Reply};
+use processor::{Faults, FaultyAnswer, Reply};
 use reqwest::Method;
 use serde_json::json;
 
@@ -13,7 +13,10 @@ async fn late_recording_while_repeats_are_refused() {
     let processor = processor();
     processor.set_faults(Faults::record_late(Duration::from_secs(3)));
     let late = payment();
-    assert_eq!(processor.pay(late).await, Reply::Faulty(Answer::Never));
+    assert_eq!(
+        processor.pay(late).await,
+        Reply::Faulty(FaultyAnswer::Never)
+    );
     assert_eq!(processor.payment(late.correlation_id), None);
     assert_eq!(processor.pay(late).await, Reply::Busy);
     tokio::time::sleep(ms(3_001)).await;
@@ -35,7 +38,7 @@ async fn one_in_so_many_and_only_what_would_be_recorded() {
     for _ in 0..6 {
         replies.push(processor.pay(payment()).await);
     }
-    let dropped = Reply::Faulty(Answer::Drop);
+    let dropped = Reply::Faulty(FaultyAnswer::Drop);
     let good = Reply::Recorded;
     let expected = [&good, &good, &dropped, &good, &good, &dropped];
     assert_eq!(replies.iter().collect::<Vec<_>>(), expected);
@@ -76,7 +79,7 @@ async fn faults_are_ordered_over_http_too() {
     assert_eq!(
         served.running.processor().faults().answer,
         Faults {
-            answer: Answer::Status {
+            answer: FaultyAnswer::Status {
                 status: 500,
                 body: "recorded".to_owned()
             },
@@ -109,7 +112,7 @@ async fn a_caller_without_an_answer_waits_until_it_gives_up() {
     let served = Served::start("default");
     let processor = served.running.processor();
     processor.set_faults(Faults {
-        answer: Answer::Never,
+        answer: FaultyAnswer::Never,
         ..Faults::default()
     });
     let silent = payment();

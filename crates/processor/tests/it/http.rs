@@ -211,7 +211,7 @@ fn it_ends_when_dropped_and_its_address_is_free_again() {
     let served = Served::start("default");
     let address = served.running.address();
     drop(served);
-    let settings = processor::Settings::official("default");
+    let settings = processor::ProcessorSettings::official("default");
     let running = processor::Running::start(address, settings.clone()).unwrap();
     let error = processor::Running::start(address, settings).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);

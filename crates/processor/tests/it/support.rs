@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use processor::{Decimal, Payment, Processor, Running, Settings};
+use processor::{Decimal, Payment, Processor, ProcessorSettings, Running};
 use reqwest::{Client, Method, Response};
 use serde_json::Value;
 use uuid::Uuid;
 
 /// A processor of the challenge's, in process.
 pub(crate) fn processor() -> Processor {
-    Processor::new(Settings::official("default"))
+    Processor::new(ProcessorSettings::official("default"))
 }
 
 /// A payment of 19.90 that nobody has sent before.
@@ -35,7 +35,7 @@ impl Served {
     pub(crate) fn start(name: &str) -> Self {
         let listen = "127.0.0.1:0".parse().unwrap();
         Self {
-            running: Running::start(listen, Settings::official(name)).unwrap(),
+            running: Running::start(listen, ProcessorSettings::official(name)).unwrap(),
             client: Client::new(),
         }
     }

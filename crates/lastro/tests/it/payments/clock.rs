@@ -12,13 +12,13 @@ use ledger::{
     PaymentState, ProcessorName, Timestamp, UsedPayment,
 };
 use payments::{Alone, Config, Dispatch, Policy, ProcessorConfig, ProcessorPolicy};
-use processor::{Running, Settings};
+use processor::{ProcessorSettings, Running};
 use testkit::ManualClock;
 
 use super::lab::ms;
 use crate::support::{assert_clean, folder};
 
-fn config(processor: &Running) -> Config {
+pub(super) fn config(processor: &Running) -> Config {
     Config {
         policy: Policy {
             processors: vec![ProcessorPolicy {
@@ -45,7 +45,7 @@ fn config(processor: &Running) -> Config {
     }
 }
 
-fn deadline() -> Instant {
+pub(super) fn deadline() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
 
@@ -117,7 +117,7 @@ impl Life {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_steps_back_pays_once_and_tells_no_earlier_time() {
-    let settings = Settings::official("default");
+    let settings = ProcessorSettings::official("default");
     let processor = Running::start("127.0.0.1:0".parse().unwrap(), settings).unwrap();
     let folder = folder();
     let clock = Arc::new(ManualClock::default());

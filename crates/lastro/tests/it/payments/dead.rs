@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use processor::{Answer, Faults};
+use processor::{Faults, FaultyAnswer};
 use testkit::LastroProcess;
 use uuid::Uuid;
 
@@ -53,7 +53,7 @@ async fn one_that_is_dead_for_ever_holds_up_only_what_it_may_have() {
     let dead = lab.processors()[0].clone();
     // It records what it gets, says nothing, and dies.
     dead.set_faults(Faults {
-        answer: Answer::Never,
+        answer: FaultyAnswer::Never,
         ..Faults::default()
     });
     let process = lab.serve();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use processor::{Decimal, Payment, Processor, Running, Settings};
+use processor::{Decimal, Payment, Processor, ProcessorSettings, Running};
 use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -34,7 +34,7 @@ impl Lab {
     pub(super) fn new() -> Self {
         let listen = "127.0.0.1:0".parse().unwrap();
         let processors =
-            NAMES.map(|name| Running::start(listen, Settings::official(name)).unwrap());
+            NAMES.map(|name| Running::start(listen, ProcessorSettings::official(name)).unwrap());
         let folder = folder();
         let mut config = "[payments]\npreferred_wait_ms = 300\n".to_owned();
         for (name, running) in NAMES.iter().zip(&processors) {

@@ -2,6 +2,7 @@
 //! accepted payment is recorded once, at one processor, and Lastro says so.
 
 mod clock;
+mod damaged;
 mod dead;
 mod lab;
 mod resolved;

@@ -13,17 +13,22 @@ use uuid::Uuid;
 use super::lab::{NAMES, ms};
 use crate::support::{assert_clean, binary, folder, signal};
 
-/// How long packets are dropped. By then the payments are provably not recorded, and the kernel of a
-/// connection that was only closed sends its bytes again a few seconds later.
-const CUT: Duration = Duration::from_millis(8_800);
 const PAYMENTS_COUNT: usize = 5;
+/// How long packets are dropped where the process goes on. By then the payments are provably not
+/// recorded, and the kernel of a connection that was only closed sends its bytes again a few seconds
+/// later: 12.6 s and 25.4 s after the first time, and a little more where the answers were slow.
+const CUT: Duration = Duration::from_millis(8_800);
+/// From then on nothing that a kernel kept arrives any more.
+const NOTHING_IS_KEPT_AFTER: Duration = Duration::from_secs(32);
+/// Where Lastro runs, and where it is started again after it was killed: from there no packet is dropped.
+const HOSTS: [&str; 2] = ["lastro", "again"];
 
 /// What happens to Lastro while its packets are dropped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
     /// It goes on.
     Alive,
-    /// It is killed, and started again.
+    /// It is killed, and started again on another host with the other processor as its first choice.
     Killed,
     /// It is stopped, and goes on long after they pass again.
     Frozen,
@@ -49,24 +54,15 @@ async fn behind_a_router_that_drops(then: Then) {
         println!("not run: {why}");
         return;
     }
-    let network = Network::start(&["lastro", NAMES[0], NAMES[1]]).unwrap();
+    let network = Network::start(&[HOSTS[0], HOSTS[1], NAMES[0], NAMES[1]]).unwrap();
     let processors = NAMES.map(|name| processor(&network, name));
     let folder = folder();
     let config = folder.path().join("lastro.toml");
-    let mut text = "[payments]\npreferred_wait_ms = 300\n".to_owned();
-    for (name, processor) in NAMES.iter().zip(&processors) {
-        text += &format!(
-            "[[processors]]\nname = '{name}'\nurl = '{}'\ntimeout_ms = 1000\n\
-             recorded_within_ms = 500\nhealth_path = 'none'\n\
-             definite_5xx = [{{ status = 500, empty_body = true }}]\n",
-            processor.url()
-        );
-    }
-    std::fs::write(&config, text).unwrap();
+    std::fs::write(&config, configuration(&processors, [0, 1])).unwrap();
     let data = folder.path().join("data");
-    let serve = |network: &Network| {
-        let listen = format!("{}:0", network.address("lastro"));
-        let mut command = on_host(network, "lastro");
+    let serve_on = |host| {
+        let listen = format!("{}:0", network.address(host));
+        let mut command = on_host(&network, host);
         command
             .arg("serve")
             .args(["--insecure", "--listen", &listen]);
@@ -74,14 +70,14 @@ async fn behind_a_router_that_drops(then: Then) {
         command.arg("--data-dir").arg(&data);
         LastroProcess::start(command).unwrap()
     };
-    let mut lastro = serve(&network);
+    let mut lastro = serve_on(HOSTS[0]);
     let client = Client::new();
     // A connection is there and kept.
     pay(&client, &lastro, Uuid::new_v4()).await;
     settled_at(&client, &lastro, &processors, 1).await;
 
-    network.cut("lastro", NAMES[0]).unwrap();
-    let healed_at = Instant::now() + CUT;
+    network.cut(HOSTS[0], NAMES[0]).unwrap();
+    let cut_at = Instant::now();
     let ids: Vec<Uuid> = (0..PAYMENTS_COUNT).map(|_| Uuid::new_v4()).collect();
     for id in &ids {
         pay(&client, &lastro, *id).await;
@@ -89,28 +85,41 @@ async fn behind_a_router_that_drops(then: Then) {
     tokio::time::sleep(ms(400)).await;
     if then == Then::Killed {
         lastro.kill();
-        lastro = serve(&network);
+        // What is sent there again is not recorded either.
+        set_failing(&client, &processors[0], true).await;
+        std::fs::write(&config, configuration(&processors, [1, 0])).unwrap();
+        lastro = serve_on(HOSTS[1]);
     }
     if then == Then::Frozen {
         signal(&lastro, "-STOP");
     }
-    tokio::time::sleep_until(healed_at.into()).await;
-    // What the kernel would have kept is sent again 12.6 s, and 25.4 s, after the first time.
-    let nothing_is_kept_at = healed_at - CUT + ms(27_000);
-    if then == Then::Frozen {
-        network.heal("lastro", NAMES[0]).unwrap();
-        tokio::time::sleep_until(nothing_is_kept_at.into()).await;
-        for id in &ids {
-            let url = format!("{}/payments/{id}", processors[0].url());
-            let status = client.get(url).send().await.unwrap().status();
-            assert_eq!(status, 404, "{id} arrived from a process that does nothing");
+    let nothing_is_kept_at = cut_at + NOTHING_IS_KEPT_AFTER;
+    if then != Then::Killed {
+        tokio::time::sleep_until((cut_at + CUT).into()).await;
+    }
+    match then {
+        Then::Alive => {
+            set_failing(&client, &processors[0], true).await;
+            network.heal(HOSTS[0], NAMES[0]).unwrap();
+            tokio::time::sleep(ms(3_000)).await;
+            set_failing(&client, &processors[0], false).await;
         }
-        signal(&lastro, "-CONT");
-    } else {
-        set_failing(&client, &processors[0], true).await;
-        network.heal("lastro", NAMES[0]).unwrap();
-        tokio::time::sleep(ms(3_000)).await;
-        set_failing(&client, &processors[0], false).await;
+        Then::Killed => {
+            // What the kernel of the killed process kept would be a second recording now.
+            settled_at(&client, &lastro, &processors, PAYMENTS_COUNT + 1).await;
+            set_failing(&client, &processors[0], false).await;
+            network.heal(HOSTS[0], NAMES[0]).unwrap();
+        }
+        Then::Frozen => {
+            network.heal(HOSTS[0], NAMES[0]).unwrap();
+            tokio::time::sleep_until(nothing_is_kept_at.into()).await;
+            for id in &ids {
+                let url = format!("{}/payments/{id}", processors[0].url());
+                let status = client.get(url).send().await.unwrap().status();
+                assert_eq!(status, 404, "{id} arrived from a process that does nothing");
+            }
+            signal(&lastro, "-CONT");
+        }
     }
     settled_at(&client, &lastro, &processors, PAYMENTS_COUNT + 1).await;
     tokio::time::sleep_until(nothing_is_kept_at.into()).await;
@@ -125,9 +134,27 @@ async fn behind_a_router_that_drops(then: Then) {
         let told = told(&client, &lastro, *id).await;
         assert_eq!(kept, [told["processor"].as_str().unwrap()], "{told}");
         assert_eq!(told["state"], "settled", "{told}");
+        if then == Then::Killed {
+            assert_eq!(kept, [NAMES[1]], "{told}");
+        }
     }
     assert!(lastro.stop().unwrap().success());
     assert_clean(&data);
+}
+
+/// Both processors, in this order of preference.
+fn configuration(processors: &[LastroProcess; 2], order: [usize; 2]) -> String {
+    let mut text = "[payments]\npreferred_wait_ms = 300\n".to_owned();
+    for place in order {
+        text += &format!(
+            "[[processors]]\nname = '{}'\nurl = '{}'\ntimeout_ms = 1000\n\
+             recorded_within_ms = 500\nhealth_path = 'none'\n\
+             definite_5xx = [{{ status = 500, empty_body = true }}]\n",
+            NAMES[place],
+            processors[place].url()
+        );
+    }
+    text
 }
 
 fn on_host(network: &Network, host: &str) -> Command {

@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use processor::{Answer, Faults};
+use processor::{Faults, FaultyAnswer};
 use serde_json::Value;
 use testkit::LastroProcess;
 use testkit::servers::Postgres;
@@ -116,7 +116,7 @@ async fn a_node_without_processors_knows_how_long_a_request_may_be_under_way() {
     // No health report tells of it, so that the payment goes to one of them and stays there.
     for processor in lab.processors() {
         processor.set_faults(Faults {
-            answer: Answer::Never,
+            answer: FaultyAnswer::Never,
             ..Faults::record_late(ms(3_600_000))
         });
     }

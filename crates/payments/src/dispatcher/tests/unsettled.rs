@@ -41,11 +41,11 @@ fn what_is_unknown_is_listed_with_its_next_question_and_conflicts_as_such() {
     let (id, code) = (first.id, RefusedCode::OperatorRefused);
     desk.apply(Command::RefusePayment { id, expected, code });
     desk.tell(Input::Changed(id));
-    desk.answer(Answer::Recorded);
+    desk.answer(AttemptAnswer::Recorded);
     // Recorded with another amount.
     desk.accept(2);
     let requested_at = desk.sent[0].requested_at;
-    desk.answer(Answer::AlreadyRecorded);
+    desk.answer(AttemptAnswer::AlreadyRecorded);
     let amount = Some(1);
     desk.found(Found::Recorded {
         amount,
@@ -55,7 +55,7 @@ fn what_is_unknown_is_listed_with_its_next_question_and_conflicts_as_such() {
     desk.now += ms(7);
     for id in 3..=4 {
         desk.accept(id);
-        desk.answer(Answer::Unknown);
+        desk.answer(AttemptAnswer::Unknown);
         desk.found(Found::Unclear);
     }
     desk.accept(5);
@@ -69,7 +69,7 @@ fn what_is_unknown_is_listed_with_its_next_question_and_conflicts_as_such() {
             (4, UnsettledState::Unknown),
         ]
     );
-    assert_eq!((all[0].processor, all[0].attempt), (Some(0), 1));
+    assert_eq!((all[0].processor, all[0].attempt), (Some(DEFAULT), 1));
     assert_eq!(all[2].unknown_since, Some(ms(7)));
     assert!(all[2].question_at > Some(ms(57)), "{all:?}");
     assert_eq!(all[0].question_at, None);

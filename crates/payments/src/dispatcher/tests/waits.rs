@@ -3,10 +3,10 @@
 use super::*;
 
 /// What a processor may say of one payment for ever, whatever it does with others.
-const NEVER_TAKEN: [Answer; 3] = [
-    Answer::Misdirected,
-    Answer::NotRecorded(NotRecorded::Failing),
-    Answer::NotRecorded(NotRecorded::NotYet { retry_after: None }),
+const NEVER_TAKEN: [AttemptAnswer; 3] = [
+    AttemptAnswer::Misdirected,
+    AttemptAnswer::NotRecorded(NotRecorded::Failing),
+    AttemptAnswer::NotRecorded(NotRecorded::NotYet { retry_after: None }),
 ];
 
 #[test]
@@ -14,8 +14,8 @@ fn a_payment_that_is_never_taken_waits_for_itself_and_holds_up_nobody() {
     for answer in NEVER_TAKEN {
         let mut desk = Desk::new();
         desk.accept(1_000);
-        desk.answer(Answer::Recorded);
-        let limit = desk.dispatcher.processors[0].limit();
+        desk.answer(AttemptAnswer::Recorded);
+        let limit = desk.dispatcher.processors[DEFAULT].limit();
         desk.accept(1);
         desk.deny(answer);
         let mut tries_count = 1;
@@ -23,15 +23,15 @@ fn a_payment_that_is_never_taken_waits_for_itself_and_holds_up_nobody() {
             desk.tick(100);
             while let Some(place) = desk.sent.iter().position(|r| r.id.to_u128() == 1) {
                 let request = desk.sent.remove(place);
-                desk.tell(Input::Answered(request, answer));
+                desk.tell(Input::Answered { request, answer });
                 desk.found(Found::Absent);
                 tries_count += 1;
                 assert!(tries_count <= 45, "{answer:?}");
             }
             desk.accept(id);
             assert_eq!(desk.places().last(), Some(&(id, 0)), "{answer:?}");
-            desk.answer(Answer::Recorded);
-            let processor = &desk.dispatcher.processors[0];
+            desk.answer(AttemptAnswer::Recorded);
+            let processor = &desk.dispatcher.processors[DEFAULT];
             assert_eq!(
                 (processor.breaker_name(), processor.limit()),
                 ("closed", limit),
@@ -54,7 +54,7 @@ fn what_a_processor_says_again_of_the_same_payments_is_not_held_against_it() {
         let mut desk = Desk::new();
         for id in 1..=3 {
             desk.accept(1_000 + id);
-            desk.answer(Answer::Recorded);
+            desk.answer(AttemptAnswer::Recorded);
             desk.accept(id);
             desk.deny(answer);
         }
@@ -66,7 +66,7 @@ fn what_a_processor_says_again_of_the_same_payments_is_not_held_against_it() {
         for _ in 0..3 {
             desk.deny(answer);
         }
-        let processor = &desk.dispatcher.processors[0];
+        let processor = &desk.dispatcher.processors[DEFAULT];
         assert_eq!(processor.breaker_name(), "closed", "{answer:?}");
     }
 }
@@ -75,13 +75,15 @@ fn what_a_processor_says_again_of_the_same_payments_is_not_held_against_it() {
 fn not_yet_waits_for_as_long_as_it_says_and_holds_up_nobody() {
     let mut desk = Desk::new();
     desk.accept(1_000);
-    desk.answer(Answer::Recorded);
+    desk.answer(AttemptAnswer::Recorded);
     desk.accept(1);
     let retry_after = Some(ms(1_900));
-    desk.deny(Answer::NotRecorded(NotRecorded::NotYet { retry_after }));
+    desk.deny(AttemptAnswer::NotRecorded(NotRecorded::NotYet {
+        retry_after,
+    }));
     desk.accept(2);
     assert_eq!(desk.places(), [(2, 0)]);
-    desk.answer(Answer::Recorded);
+    desk.answer(AttemptAnswer::Recorded);
     desk.tick(1_800);
     assert!(desk.places().is_empty());
     desk.tick(150);
@@ -91,7 +93,7 @@ fn not_yet_waits_for_as_long_as_it_says_and_holds_up_nobody() {
 #[test]
 fn a_payment_that_waits_for_a_processor_gets_it_once_it_is_back() {
     let mut desk = Desk::new();
-    let failing = Answer::NotRecorded(NotRecorded::Failing);
+    let failing = AttemptAnswer::NotRecorded(NotRecorded::Failing);
     desk.accept(1);
     for _ in 0..200 {
         desk.tick(100);
@@ -115,9 +117,9 @@ fn a_payment_that_waits_for_a_processor_gets_it_once_it_is_back() {
     let [(2, processor)] = desk.places()[..] else {
         panic!("{:?}", desk.places());
     };
-    desk.answer(Answer::Recorded);
+    desk.answer(AttemptAnswer::Recorded);
     assert_eq!(desk.places(), [(1, processor)]);
-    desk.answer(Answer::Recorded);
+    desk.answer(AttemptAnswer::Recorded);
     assert!(matches!(desk.state(1), PaymentState::Settled { .. }));
 }
 
@@ -125,18 +127,21 @@ fn a_payment_that_waits_for_a_processor_gets_it_once_it_is_back() {
 fn what_is_stuck_is_no_probe_while_others_wait() {
     let mut desk = Desk::new();
     desk.accept(1);
-    desk.answer(Answer::Unknown);
+    desk.answer(AttemptAnswer::Unknown);
     let question = desk.asked.remove(0);
     for id in [900, 901] {
         desk.accept(id);
-        desk.deny(Answer::NotRecorded(NotRecorded::Failing));
+        desk.deny(AttemptAnswer::NotRecorded(NotRecorded::Failing));
     }
     desk.tick(50);
     desk.accept(2);
     assert!(desk.places().is_empty(), "its breaker is open");
     desk.now += ms(100);
     // It could be sent again now, and be what the processor never takes.
-    desk.tell(Input::Asked(question, Found::Absent));
+    desk.tell(Input::Asked {
+        question,
+        found: Found::Absent,
+    });
     assert_eq!(desk.places(), [(2, 0)]);
 }
 
@@ -144,9 +149,11 @@ fn what_is_stuck_is_no_probe_while_others_wait() {
 fn a_processor_whose_breaker_never_opened_is_noticed_to_be_back() {
     for answer in NEVER_TAKEN {
         let mut desk = Desk::new();
-        desk.dispatcher.processors[1].policy.concurrency_max = 0;
+        desk.dispatcher.processors[FALLBACK]
+            .policy_mut()
+            .concurrency_max = 0;
         desk.accept(1_000);
-        desk.answer(Answer::Recorded);
+        desk.answer(AttemptAnswer::Recorded);
         // It takes neither of two for a minute: too few to open its breaker at once.
         desk.accept(1);
         desk.deny(answer);
@@ -162,7 +169,7 @@ fn a_processor_whose_breaker_never_opened_is_noticed_to_be_back() {
         for _ in 0..10 {
             desk.tick(100);
             while !desk.sent.is_empty() {
-                desk.answer(Answer::Recorded);
+                desk.answer(AttemptAnswer::Recorded);
             }
         }
         for id in 1..=3 {

@@ -50,18 +50,15 @@ fn driver(mailbox: Mailbox) -> Driver {
 /// waits for it.
 #[tokio::test]
 async fn what_comes_to_nothing_is_not_waited_for() {
-    let settling: Arc<super::super::Settling> = Arc::default();
     let (changed, _received) = mpsc::unbounded_channel();
-    let mut driver = driver(Mailbox {
-        changed,
-        accepted: Arc::default(),
-        settling: Arc::clone(&settling),
-    });
+    let mailbox = Mailbox::new(changed);
+    let settling = Arc::clone(&mailbox.settling);
+    let mut driver = driver(mailbox);
     let id = PaymentId::from_u128(1);
     let request = SendRequest {
         id,
         attempt: 1,
-        processor: 0,
+        processor: ProcessorIndex::new(0),
         amount: 1_990,
         currency: Currency::new("BRL").unwrap(),
         requested_at: Millis(1),
@@ -69,14 +66,29 @@ async fn what_comes_to_nothing_is_not_waited_for() {
     };
     settling.begin(id, settling.lease());
     let mut effects = Vec::new();
-    driver.tell(Input::Answered(request, Answer::Recorded), &mut effects);
+    driver.tell(
+        Input::Answered {
+            request,
+            answer: AttemptAnswer::Recorded,
+        },
+        &mut effects,
+    );
     // The ledger is asked: it may still be settled.
     assert!(!settling.is_empty());
     driver.tell(
-        Input::Looked(id, Err(Unavailable::Overloaded)),
+        Input::Looked {
+            id,
+            payment: Err(Unavailable::Overloaded),
+        },
         &mut effects,
     );
     assert!(!settling.is_empty());
-    driver.tell(Input::Looked(id, Ok(None)), &mut effects);
+    driver.tell(
+        Input::Looked {
+            id,
+            payment: Ok(None),
+        },
+        &mut effects,
+    );
     assert!(settling.is_empty());
 }

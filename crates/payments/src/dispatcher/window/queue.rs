@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::DuePlace;
 
-/// Which processors a payment that waits cannot go to, a bit for each.
+use crate::dispatcher::processor_set::ProcessorSet;
+use crate::policy::ProcessorIndex;
+
+/// Which processors a payment that waits cannot go to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Line {
+pub(in crate::dispatcher) struct Line {
     /// They refused it.
-    pub(super) refused_by: u64,
+    pub(in crate::dispatcher) refused_by: ProcessorSet,
     /// They did not take it, and are not asked again for a while: a wait of the payment's own.
-    pub(super) waiting_for: u64,
+    pub(in crate::dispatcher) waiting_for: ProcessorSet,
 }
 
 /// One line for each set of such processors: only the head of a line is ever looked at, so a payment
@@ -23,8 +26,8 @@ pub(super) struct Queue {
 
 impl Line {
     /// Whether a processor may get the payment now.
-    pub(super) const fn admits(self, processor: usize) -> bool {
-        (self.refused_by | self.waiting_for) & (1 << processor) == 0
+    pub(in crate::dispatcher) const fn admits(self, processor: ProcessorIndex) -> bool {
+        !self.refused_by.contains(processor) && !self.waiting_for.contains(processor)
     }
 }
 
@@ -54,7 +57,7 @@ impl Queue {
     }
 
     /// The newest of all that a processor may get.
-    pub(super) fn newest(&self, processor: usize) -> Option<DuePlace> {
+    pub(super) fn newest(&self, processor: ProcessorIndex) -> Option<DuePlace> {
         let lines = self.lines.iter();
         let newest = lines
             .filter(|(line, _)| line.admits(processor))
