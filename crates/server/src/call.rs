@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
+use axum::response::Response;
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, Command, Engine, Millis, Outcome, PaymentId,
     PendingEnd, PendingState, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp,
@@ -21,6 +22,9 @@ use crate::room::Place;
 
 /// How long an answer waits for what its payment's dispatcher knows.
 const DISPATCHED_WAIT: Duration = Duration::from_millis(100);
+
+/// What a handler answers.
+pub(crate) type Answered = Result<Response, Problem>;
 
 /// A request in progress.
 pub(crate) struct Call {

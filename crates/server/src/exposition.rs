@@ -10,9 +10,10 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use metrics::{Counter, Gauge, Unit};
+use metrics::Unit;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::connection_metrics::ConnectionMetrics;
 use crate::errors;
 use crate::health::Health;
 use crate::hosts::Hosts;
@@ -126,16 +127,12 @@ pub async fn serve_metrics(
         connections_max: 64,
         ..Limits::default()
     };
-    let uncounted = ConnectionMetrics {
-        open: Gauge::noop(),
-        refused: Counter::noop(),
-    };
     let serving = serve_counted(
         listener,
         "serving metrics on",
         router,
         &limits,
-        uncounted,
+        ConnectionMetrics::uncounted(),
         shutdown,
         stop_timeout,
     );
@@ -156,37 +153,4 @@ async fn keep_up(handle: PrometheusHandle) {
 async fn exposition(State(handle): State<PrometheusHandle>) -> impl IntoResponse {
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
     ([(CONTENT_TYPE, content_type)], handle.render())
-}
-
-/// What connections are counted with; those of the metrics' own port are not.
-#[derive(Clone)]
-pub(crate) struct ConnectionMetrics {
-    pub(crate) open: Gauge,
-    pub(crate) refused: Counter,
-}
-
-impl ConnectionMetrics {
-    pub(crate) fn new() -> Self {
-        let metrics = Self {
-            open: metrics::gauge!("lastro_http_connections"),
-            refused: metrics::counter!("lastro_http_connections_refused_total"),
-        };
-        metrics.shown()
-    }
-
-    /// Those of the gRPC face.
-    pub(crate) fn of_grpc() -> Self {
-        let metrics = Self {
-            open: metrics::gauge!("lastro_grpc_connections"),
-            refused: metrics::counter!("lastro_grpc_connections_refused_total"),
-        };
-        metrics.shown()
-    }
-
-    /// So that both are there before anything happens.
-    fn shown(self) -> Self {
-        self.open.increment(0.0);
-        self.refused.increment(0);
-        self
-    }
 }

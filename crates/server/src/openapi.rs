@@ -12,12 +12,12 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use hyper::body::Bytes;
-use serde::Serialize;
 use utoipa::OpenApi;
 
 use self::shape::Shape;
-use crate::call::Call;
-use crate::measure::Answered;
+use crate::call::{Answered, Call};
+use crate::probes::Status;
+use crate::problem::ProblemBody;
 use crate::{challenge_2024, challenge_2025, probes, v1};
 
 #[derive(OpenApi)]
@@ -88,29 +88,6 @@ use crate::{challenge_2024, challenge_2025, probes, v1};
     modifiers(&Shape)
 )]
 struct Document;
-
-/// An error (RFC 9457). Refusals carry their figures as further members.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(crate) struct ProblemBody {
-    #[schema(example = "about:blank")]
-    r#type: String,
-    #[schema(example = "Unprocessable Entity")]
-    title: String,
-    #[schema(example = 422)]
-    status: u16,
-    /// For people.
-    detail: String,
-    /// For programs: stable for good.
-    #[schema(example = "insufficient_funds")]
-    code: String,
-}
-
-/// A probe's answer; further members say more.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(crate) struct Status {
-    #[schema(example = "ready")]
-    status: String,
-}
 
 /// The OpenAPI document of the HTTP face, as `GET /openapi.json` answers it.
 #[must_use]

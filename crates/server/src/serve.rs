@@ -12,9 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::app::App;
 use crate::connection::{Host, Http1, Stage};
-use crate::exposition::ConnectionMetrics;
+use crate::connection_metrics::ConnectionMetrics;
 use crate::limits::Limits;
 use crate::listener::{Listener, Stream};
+use crate::routes;
 
 /// How long the loop rests after an accept that failed for want of memory or descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -42,7 +43,14 @@ pub async fn serve(
     stop_timeout: Duration,
 ) -> Stopped {
     let limits = app.limits;
-    serve_router(listener, app.into_router(), &limits, shutdown, stop_timeout).await
+    serve_router(
+        listener,
+        routes::router_of(app),
+        &limits,
+        shutdown,
+        stop_timeout,
+    )
+    .await
 }
 
 /// Serves only `/healthz` and `/readyz`, as [`serve`] does.
@@ -53,7 +61,14 @@ pub async fn serve_probes(
     stop_timeout: Duration,
 ) -> Stopped {
     let limits = app.limits;
-    serve_router(listener, app.into_probes(), &limits, shutdown, stop_timeout).await
+    serve_router(
+        listener,
+        routes::probes_of(app),
+        &limits,
+        shutdown,
+        stop_timeout,
+    )
+    .await
 }
 
 /// Serves any router as [`serve`] does: the same accept loop, limits and stop. Of the limits
@@ -65,7 +80,7 @@ pub async fn serve_router(
     shutdown: impl Future<Output = ()>,
     stop_timeout: Duration,
 ) -> Stopped {
-    let metrics = ConnectionMetrics::new();
+    let metrics = ConnectionMetrics::of_http();
     let listening = "listening on";
     serve_counted(
         listener,

@@ -6,9 +6,8 @@ use ledger::{AccountId, Entry, StatementQuery};
 use serde::Serialize;
 
 use super::{account_id, no_account};
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::json;
-use crate::measure::Answered;
 use crate::rfc3339::Micros;
 
 const ENTRIES_MAX: usize = 10;
@@ -53,7 +52,7 @@ struct Line<'a> {
     params(("id" = String, Path, description = "1 to 5")),
     responses(
         (status = 200, description = "The statement", body = StatementBody),
-        (status = 404, description = "No such account", body = crate::openapi::ProblemBody,
+        (status = 404, description = "No such account", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
     )
 )]

@@ -10,10 +10,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::DECIMALS;
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Text};
-use crate::measure::Answered;
 use crate::problem::{Problem, REPLAYED};
 use crate::v1;
 
@@ -72,20 +71,20 @@ fn amount(text: &str) -> Result<u64, Problem> {
     responses(
         (status = 202, description = "Accepted, or accepted before with this content \
             (`Idempotency-Replayed: true`); durable by now"),
-        (status = 400, description = "Not well formed", body = crate::openapi::ProblemBody,
+        (status = 400, description = "Not well formed", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 404, description = "`account_not_found`", body = crate::openapi::ProblemBody,
+        (status = 404, description = "`account_not_found`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 409, description = "The id was used with other content; `field` names the first \
-            that differs", body = crate::openapi::ProblemBody,
+            that differs", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "`amount_out_of_range`, `insufficient_funds` and others",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`no_processor`: this ledger pays nobody; or not answered by \
-            the ledger", body = crate::openapi::ProblemBody,
+            the ledger", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn pay(call: Call, request: Request) -> Answered {

@@ -9,10 +9,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::DECIMALS;
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json;
-use crate::measure::Answered;
 use crate::problem::Problem;
 use crate::rfc3339;
 use crate::v1;
@@ -51,7 +50,7 @@ pub(crate) struct SummaryOfProcessor {
     responses(
         (status = 200, description = "The sums", body = SummaryView),
         (status = 400, description = "`time_invalid`, `query_invalid`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn summary(call: Call, request: Request) -> Answered {

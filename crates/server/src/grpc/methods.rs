@@ -14,10 +14,11 @@ use ledger::{
 };
 use proto::{GrpcCode, Message, submit, v1};
 
+use super::deadline;
 use super::measure::Method;
 use super::message::{self, Written, begin, respond};
+use super::shared::Shared;
 use super::status::Status;
-use super::{Shared, deadline};
 use crate::panics;
 use crate::room::Place;
 

@@ -20,10 +20,9 @@ use serde::Deserialize;
 use super::path::account_in_path;
 use super::views::AccountView;
 use super::{first_or_again, ids};
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Integer};
-use crate::measure::Answered;
 use crate::problem::{Problem, REPLAYED};
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -141,25 +140,25 @@ impl Change {
         (status = 200, description = "The account right after; with `Idempotency-Replayed: true` \
             where it was so before", body = AccountView),
         (status = 400, description = "Not well formed, or nothing to change: `change_missing`, \
-            `closed_invalid`", body = crate::openapi::ProblemBody,
+            `closed_invalid`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 404, description = "`account_not_found`", body = crate::openapi::ProblemBody,
+        (status = 404, description = "`account_not_found`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 409, description = "`account_in_other_state`: it was changed meanwhile, look \
             and decide anew; `exists_with_different_members`: the `Idempotency-Key` was \
-            used for something else", body = crate::openapi::ProblemBody,
+            used for something else", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "Refused: `account_in_use` (its balance is not 0, or \
             something is pending), `insufficient_funds` (it has taken more than the new limit \
             allows), `account_closed`, `account_reserved`, `amount_out_of_range`, \
-            `balance_overflow`", body = crate::openapi::ProblemBody,
+            `balance_overflow`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 503, description = "Not answered by the ledger",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The outcome is unknown: ask again",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn change_account(call: Call, request: Request) -> Answered {

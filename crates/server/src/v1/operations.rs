@@ -11,10 +11,9 @@ use serde::Serialize;
 use super::TransferRequest;
 use super::path::operation_in_path;
 use super::views::{TransferView, printed};
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json;
-use crate::measure::Answered;
 use crate::problem::{Problem, REPLAYED};
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -65,21 +64,21 @@ impl OperationView<'_> {
             which, `Idempotency-Replayed: true` that it was accepted before",
             body = OperationView),
         (status = 400, description = "Not well formed, or without an id",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "`operations_not_served`: this node takes none",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "The id was accepted here with other content; `field` names \
-            the first that differs", body = crate::openapi::ProblemBody,
+            the first that differs", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "It could never be applied; `code` says why",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not taken now: `overloaded` (too much is queued), \
-            `storage_full` or `storage_failed`", body = crate::openapi::ProblemBody,
+            `storage_full` or `storage_failed`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 504, description = "Unknown whether it is taken: ask again with the same id",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn operate(call: Call, request: Request) -> Answered {
@@ -150,10 +149,10 @@ fn mark(mut response: Response, id: TransferId, replayed: bool) -> Response {
         (status = 200, description = "How it stands", body = OperationView),
         (status = 404, description = "`operation_not_found`: neither this node nor the ledger \
             knows it. Where a payment will settle under this id, `payment_id` is that payment's",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "It is not queued here, and the ledger does not answer",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 400, description = "`id_invalid`, `path_invalid`", body = crate::openapi::ProblemBody,
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "`id_invalid`, `path_invalid`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
     )
 )]

@@ -13,10 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::first_or_again;
 use super::path::payment_in_path;
 use super::unsettled::{self, DispatchView};
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Integer, Text};
-use crate::measure::Answered;
 use crate::problem::Problem;
 use crate::rfc3339::{self, Nanos};
 
@@ -178,9 +177,9 @@ pub(crate) struct ResolveRequest<'a> {
     responses(
         (status = 200, description = "The payment", body = PaymentView),
         (status = 404, description = "No payment of this id. Where a refused one used it, \
-            `refused` is the refusal's code", body = crate::openapi::ProblemBody,
+            `refused` is the refusal's code", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 400, description = "`id_invalid`, `path_invalid`", body = crate::openapi::ProblemBody,
+        (status = 400, description = "`id_invalid`, `path_invalid`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
     )
 )]
@@ -232,15 +231,15 @@ async fn find(call: &Call, id: PaymentId) -> Result<Payment, Problem> {
     request_body = ResolveRequest,
     responses(
         (status = 200, description = "As it is now", body = PaymentView),
-        (status = 400, description = "Not well formed", body = crate::openapi::ProblemBody,
+        (status = 400, description = "Not well formed", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 404, description = "`payment_not_found`", body = crate::openapi::ProblemBody,
+        (status = 404, description = "`payment_not_found`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "`payment_in_other_state`, `description_invalid`, \
             `payment_under_way`: look again at `until`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn resolve_payment(call: Call, request: Request) -> Answered {

@@ -8,10 +8,9 @@ use serde::Deserialize;
 use super::path::transfer_in_path;
 use super::views::TransferView;
 use super::{first_or_again, ids, mark};
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Integer, Text};
-use crate::measure::Answered;
 use crate::problem::Problem;
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -110,20 +109,20 @@ pub(super) fn answer(outcome: Outcome) -> Answered {
         (status = 200, description = "Done before with this content: the first answer, with \
             `Idempotency-Replayed: true`", body = TransferView),
         (status = 400, description = "Not well formed, or without an id",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "`account_not_found`", body = crate::openapi::ProblemBody,
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`account_not_found`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 409, description = "The id was used with other content; `field` names the first \
-            that differs", body = crate::openapi::ProblemBody,
+            that differs", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "Refused; `code` says why, with its figures",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not answered by the ledger",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The outcome is unknown: ask again with the same id",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn transfer(call: Call, request: Request) -> Answered {
@@ -142,9 +141,9 @@ pub(crate) async fn transfer(call: Call, request: Request) -> Answered {
         (status = 200, description = "The transfer", body = TransferView),
         (status = 404, description = "No transfer of this id. Where a refused command used it, \
             `refused` is the refusal's code; where a payment will settle under it, `payment_id` \
-            is that payment's", body = crate::openapi::ProblemBody,
+            is that payment's", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 400, description = "`id_invalid`, `path_invalid`", body = crate::openapi::ProblemBody,
+        (status = 400, description = "`id_invalid`, `path_invalid`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
     )
 )]

@@ -9,10 +9,9 @@ use ledger::{
 use serde::Serialize;
 
 use super::path::{hex_digit, percent_decoded};
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json;
-use crate::measure::Answered;
 use crate::problem::Problem;
 use crate::rfc3339::Nanos;
 
@@ -158,9 +157,9 @@ impl<'a> From<&'a Unsettled> for UnsettledView<'a> {
         (status = 200, description = "A page, the payment that was accepted first comes first",
             body = UnsettledPageView),
         (status = 400, description = "`cursor_invalid`, `limit_invalid`, `query_invalid`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 501, description = "`not_supported`: no payments are dispatched here",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn unsettled_payments(call: Call, request: Request) -> Answered {

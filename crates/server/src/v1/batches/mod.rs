@@ -14,10 +14,9 @@ use ledger::{Batch, BatchId, BatchInvalid, Outcome, Refusal};
 use serde::Deserialize;
 
 use super::ids;
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Text};
-use crate::measure::Answered;
 use crate::problem::{Problem, REPLAYED};
 use crate::room::Place;
 
@@ -94,23 +93,23 @@ impl BatchRequest<'_> {
         (status = 200, description = "Independent commands: the outcome of each, refusals too. \
             Atomic ones: all were applied. With `Idempotency-Replayed: true` where every outcome \
             is one that was answered before", body = BatchView),
-        (status = 400, description = "Not well formed, without an id, or with one too many", body = crate::openapi::ProblemBody,
+        (status = 400, description = "Not well formed, without an id, or with one too many", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 409, description = "`exists_with_different_members`: the batch's id was used \
-            with other commands", body = crate::openapi::ProblemBody,
+            with other commands", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 413, description = "`batch_too_large`, `body_too_large`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "An atomic batch that failed (`batch_member_failed`): `index` \
             says which command did, its outcome says why, and nothing was applied. Or an amount \
             that is no amount at all, before anything was decided",
             body = BatchFailedView, content_type = "application/problem+json"),
         (status = 503, description = "Not answered by the ledger",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The outcome is unknown: ask again with the same ids",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn batch(call: Call, request: Request) -> Answered {

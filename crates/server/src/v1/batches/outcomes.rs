@@ -104,7 +104,7 @@ pub(crate) struct OutcomeView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<AccountView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<crate::openapi::ProblemBody>)]
+    #[schema(value_type = Option<crate::problem::ProblemBody>)]
     problem: Option<Problem>,
 }
 
