@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// `lastro load`
 #[derive(Parser)]
-pub(crate) struct Options {
+pub(crate) struct LoadOptions {
     #[command(subcommand)]
     scenario: Scenario,
 }
@@ -232,7 +232,7 @@ impl Common {
 }
 
 /// Runs the scenario; the exit code says whether its own criteria hold.
-pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: &LoadOptions) -> anyhow::Result<ExitCode> {
     let passed = match &options.scenario {
         Scenario::Rinha2024(options) => run_rinha_2024(options)?,
         Scenario::Rinha2025(options) => run_rinha_2025(options)?,

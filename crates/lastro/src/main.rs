@@ -11,6 +11,7 @@ mod migrate;
 mod processor;
 mod redis;
 mod serve;
+mod settings;
 mod verify;
 
 use std::process::ExitCode;
@@ -31,17 +32,17 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Serves the ledger.
-    Serve(Box<serve::Options>),
+    Serve(Box<serve::ServeOptions>),
     /// Drives a server with a load, judges every answer, scores and reports the run.
-    Load(load::Options),
+    Load(load::LoadOptions),
     /// Measures durable transfers per second, with the disk's own floor beside them.
-    Bench(bench::Options),
+    Bench(bench::BenchOptions),
     /// Brings a PostgreSQL database to the tables that `serve --engine postgres` uses.
-    Migrate(migrate::Options),
+    Migrate(migrate::MigrateOptions),
     /// Serves a payment processor to test against: the 2025 challenge's, in memory.
-    Processor(processor::Options),
+    Processor(processor::ProcessorOptions),
     /// Checks a data folder, or a ledger in PostgreSQL: the chain, and every rule that must be kept.
-    Verify(verify::Options),
+    Verify(verify::VerifyOptions),
 }
 
 fn main() -> ExitCode {

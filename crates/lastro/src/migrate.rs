@@ -10,7 +10,7 @@ use crate::database::{DatabaseSettings, Unencrypted};
 use crate::redis::RedisOptions;
 
 #[derive(clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct MigrateOptions {
     /// The database: `postgres://user:password@host:port/name`.
     #[arg(
         long,
@@ -37,7 +37,7 @@ pub(crate) struct Options {
 
 /// `given` is where the options came from.
 pub(crate) fn run(
-    options: &Options,
+    options: &MigrateOptions,
     given: Option<(&str, &ArgMatches)>,
 ) -> anyhow::Result<ExitCode> {
     let database = options.database.options(&options.database_url)?;
@@ -62,7 +62,10 @@ pub(crate) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn detach(options: &Options, database: engine_postgres::Options) -> anyhow::Result<ExitCode> {
+async fn detach(
+    options: &MigrateOptions,
+    database: engine_postgres::Options,
+) -> anyhow::Result<ExitCode> {
     let redis = match options.redis_lost {
         true => None,
         false => options.redis.config()?,

@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct ProcessorOptions {
     /// Where it is served; port 0 is any free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8001")]
     listen: SocketAddr,
@@ -43,7 +43,7 @@ fn fee(text: &str) -> Result<Decimal, String> {
 }
 
 /// Serves until SIGTERM or Ctrl-C.
-pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: ProcessorOptions) -> anyhow::Result<ExitCode> {
     ensure!(
         options.listen.ip().is_loopback() || options.insecure,
         "--listen {} is beyond loopback, where anybody may order failures: say --insecure to allow it",

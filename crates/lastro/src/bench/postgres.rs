@@ -7,14 +7,14 @@ use anyhow::{Context, ensure};
 use engine_postgres::PostgresEngine;
 use ledger::{AccountId, Currency, Engine};
 
-use super::Options;
 use super::drive::{Driven, drive};
+use super::options::BenchOptions;
 use super::report::Report;
 use super::workload::Workload;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
-pub(super) fn measure(options: &Options, url: &str) -> anyhow::Result<Report> {
+pub(super) fn measure(options: &BenchOptions, url: &str) -> anyhow::Result<Report> {
     let workload = Arc::new(Workload::new(options));
     let database = options.database.options(url)?;
     options.unencrypted.check(url, &database)?;

@@ -4,28 +4,17 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use engine_embedded::{EmbeddedEngine, Recovery};
-use engine_postgres::{Durability, PostgresEngine};
+use engine_postgres::PostgresEngine;
 use engine_remote::RemoteEngine;
 use journal::FileStorage;
-use ledger::{Claims, Clock, Dispatching, Engine};
-use server::Health;
+use ledger::{Claims, Clock, Dispatching};
 
-use super::config::{Config, EngineConfig};
+use super::config::Config;
+use super::engine_config::EngineConfig;
 use super::health::{EmbeddedHealth, PostgresHealth, RemoteHealth};
 use super::open_files::OpenFiles;
+use super::opened::{Opened, report_durability};
 use super::payments;
-
-/// An engine, and who knows how it is.
-pub(super) struct Opened {
-    pub(super) engine: Arc<dyn Engine>,
-    pub(super) health: Arc<dyn Health>,
-    /// What an answer waits for, in a word.
-    pub(super) durability: String,
-    /// Who dispatches what, where other nodes may do so over the same ledger.
-    pub(super) claims: Option<Arc<dyn Claims>>,
-    /// The ledger node that dispatches, where another process has the ledger.
-    pub(super) dispatching: Option<Arc<dyn Dispatching>>,
-}
 
 /// Opens the engine; needs to be in a runtime.
 pub(super) async fn open(
@@ -105,15 +94,6 @@ fn embedded(
         .with_context(|| format!("cannot open the ledger in {place}"))?;
     report(&recovery);
     Ok(engine)
-}
-
-/// What the database is set to is for its operator to say: it is served as it is.
-pub(super) fn report_durability(durability: Durability) {
-    if durability == Durability::Disk {
-        tracing::info!(%durability, "the ledger in the database is open");
-    } else {
-        tracing::warn!(%durability, "the ledger in the database is open, and NOT durable");
-    }
 }
 
 fn report(recovery: &Recovery) {

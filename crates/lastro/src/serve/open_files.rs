@@ -7,7 +7,9 @@ use anyhow::ensure;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use server::{GrpcLimits, Limits};
 
-use super::config::{Config, EngineConfig, Role};
+use super::config::Config;
+use super::engine_config::EngineConfig;
+use super::role::Role;
 
 /// The runtime, listeners, the log, locks, and the folders' own files.
 const OWN: usize = 64;

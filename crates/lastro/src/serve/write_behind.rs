@@ -4,40 +4,10 @@ use std::sync::{Arc, Weak};
 
 use anyhow::Context;
 use engine_write_behind::{Condition, Durability, Options, WriteBehindEngine};
-use ledger::ClockBounds;
 use server::{Health, Readiness};
 
-use crate::redis::RedisConfig;
-
-use super::open::{Opened, report_durability};
-
-/// What the configuration says of it.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct WriteBehindConfig {
-    pub(crate) redis: RedisConfig,
-    pub(crate) database_url: String,
-    /// The database's settings.
-    pub(crate) database: engine_postgres::Options,
-    /// How much Redis' clock is trusted.
-    clock: ClockBounds,
-}
-
-impl WriteBehindConfig {
-    pub(crate) fn new(
-        redis: RedisConfig,
-        database_url: String,
-        database: engine_postgres::Options,
-        clock: ClockBounds,
-    ) -> anyhow::Result<Self> {
-        redis.check()?;
-        Ok(Self {
-            redis,
-            database_url,
-            database,
-            clock,
-        })
-    }
-}
+use super::engine_config::WriteBehindConfig;
+use super::opened::{Opened, report_durability};
 
 /// What the engine's metrics mean.
 fn describe() {

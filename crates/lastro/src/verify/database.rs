@@ -9,6 +9,7 @@ use engine_postgres::{Progress, Verified, newest_record, place, verify};
 use engine_write_behind::{Persisted, persisted};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::newest;
 use crate::database::DatabaseSettings;
 
 pub(super) fn run(url: &str, settings: &DatabaseSettings) -> anyhow::Result<ExitCode> {
@@ -40,7 +41,7 @@ pub(super) fn run(url: &str, settings: &DatabaseSettings) -> anyhow::Result<Exit
         );
     }
     print(&verified);
-    if !super::is_past(newest) {
+    if !newest::is_past(newest) {
         return Ok(ExitCode::FAILURE);
     }
     if verified.is_clean() {

@@ -6,6 +6,7 @@ use anyhow::Context;
 use engine_postgres::newest_record;
 use engine_write_behind::{Options, Verified, verify};
 
+use super::newest;
 use crate::database::DatabaseSettings;
 use crate::redis::RedisConfig;
 
@@ -32,7 +33,7 @@ pub(super) fn run(
     });
     let (verified, newest) = verified?;
     print(&verified);
-    if !super::is_past(newest) {
+    if !newest::is_past(newest) {
         return Ok(ExitCode::FAILURE);
     }
     if verified.findings.is_empty() {
