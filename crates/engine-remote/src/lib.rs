@@ -31,4 +31,5 @@ mod tls;
 
 pub use address::{AddressInvalid, LedgerAddress};
 pub use engine::{Options, RemoteEngine};
+pub use metrics::METRICS;
 pub use tls::{Tls, TlsError};

@@ -35,6 +35,7 @@ mod verify;
 mod writer;
 
 pub use log::{OpenError, Recovery, ReplayError};
+pub use metrics::METRICS;
 pub use operation::{Accepted, NotAccepted, NotAnOperation, Operation, OperationState, Operations};
 pub use options::{Options, OptionsInvalid};
 pub use outbox::Outbox;

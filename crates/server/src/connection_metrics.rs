@@ -2,6 +2,10 @@
 
 use metrics::{Counter, Gauge};
 
+use crate::metrics::{
+    GRPC_CONNECTIONS, GRPC_CONNECTIONS_REFUSED, HTTP_CONNECTIONS, HTTP_CONNECTIONS_REFUSED,
+};
+
 /// What connections are counted with; those of the metrics' own port are not.
 #[derive(Clone)]
 pub(crate) struct ConnectionMetrics {
@@ -13,8 +17,8 @@ impl ConnectionMetrics {
     /// Those of the HTTP face.
     pub(crate) fn of_http() -> Self {
         let metrics = Self {
-            open: metrics::gauge!("lastro_http_connections"),
-            refused: metrics::counter!("lastro_http_connections_refused_total"),
+            open: metrics::gauge!(HTTP_CONNECTIONS.name),
+            refused: metrics::counter!(HTTP_CONNECTIONS_REFUSED.name),
         };
         metrics.shown()
     }
@@ -30,8 +34,8 @@ impl ConnectionMetrics {
     /// Those of the gRPC face.
     pub(crate) fn of_grpc() -> Self {
         let metrics = Self {
-            open: metrics::gauge!("lastro_grpc_connections"),
-            refused: metrics::counter!("lastro_grpc_connections_refused_total"),
+            open: metrics::gauge!(GRPC_CONNECTIONS.name),
+            refused: metrics::counter!(GRPC_CONNECTIONS_REFUSED.name),
         };
         metrics.shown()
     }

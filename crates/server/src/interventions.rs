@@ -10,6 +10,8 @@ use ledger::{
     ResolvePayment, Unavailable,
 };
 
+use crate::metrics::{PURGED, PURGES, RESOLUTIONS_REPEATED, RESOLVED};
+
 /// An engine of this process whose purges and resolutions are logged and counted. An engine that hands
 /// commands to another process needs none: that process reports them.
 pub struct Reporting {
@@ -70,34 +72,13 @@ enum Intervention {
     Resolution(ResolvePayment),
 }
 
-/// Describes the metrics.
-pub(crate) fn describe() {
-    metrics::describe_counter!(
-        "lastro_payments_purges_total",
-        "Purges of all payments that waited"
-    );
-    metrics::describe_counter!(
-        "lastro_payments_purged_total",
-        "Payments that were given up by a purge"
-    );
-    metrics::describe_counter!(
-        "lastro_payments_resolved_total",
-        "Payments that were resolved by hand, by what was decided"
-    );
-    metrics::describe_counter!(
-        "lastro_payments_resolutions_repeated_total",
-        "Resolutions that were found done already, by the same request or an earlier one, by what was \
-         decided"
-    );
-}
-
 /// Counts and logs a resolution that was there before it was asked for, or before the engine tried
 /// again.
 fn report_replayed(resolve: ResolvePayment, after: &Payment) {
     let ResolvePayment { id, who, why, .. } = resolve;
     let resolution = resolve.kind.as_str();
     let kind = ("resolution", resolution);
-    metrics::counter!("lastro_payments_resolutions_repeated_total", &[kind]).increment(1);
+    metrics::counter!(RESOLUTIONS_REPEATED.name, &[kind]).increment(1);
     tracing::warn!(
         payment_id = %id, resolution, %who, %why,
         attempt = after.attempt, state = after.state.name().as_str(),
@@ -166,8 +147,8 @@ impl Interventions {
                 // It was there before.
                 (Intervention::Purge, _) if is_replayed => {}
                 (Intervention::Purge, Some(Ok(Record::Purge { payments_count, .. }))) => {
-                    metrics::counter!("lastro_payments_purges_total").increment(1);
-                    metrics::counter!("lastro_payments_purged_total").increment(*payments_count);
+                    metrics::counter!(PURGES.name).increment(1);
+                    metrics::counter!(PURGED.name).increment(*payments_count);
                     tracing::warn!(
                         payments_count,
                         "the payments were purged: {payments_count} were waiting"
@@ -177,7 +158,7 @@ impl Interventions {
                     let ResolvePayment { id, who, why, .. } = resolve;
                     let resolution = resolve.kind.as_str();
                     let kind = ("resolution", resolution);
-                    metrics::counter!("lastro_payments_resolved_total", &[kind]).increment(1);
+                    metrics::counter!(RESOLVED.name, &[kind]).increment(1);
                     tracing::warn!(
                         payment_id = %id, resolution, %who, %why,
                         attempt = after.attempt, state = after.state.name().as_str(),

@@ -6,6 +6,7 @@ use axum::http::{Method, StatusCode};
 use ledger::{Command, Outcome, Refusal};
 use metrics::{Counter, Histogram};
 
+use crate::metrics::{HTTP_REQUEST_DURATION, HTTP_REQUESTS, OUTCOMES};
 use crate::table::CounterTable;
 
 /// A route's name in the metrics.
@@ -94,7 +95,7 @@ impl Metrics {
             requests: CounterTable::new(METHODS.len() * STATUSES.len()),
             durations: std::array::from_fn(|route| {
                 metrics::histogram!(
-                    "lastro_http_request_duration_seconds",
+                    HTTP_REQUEST_DURATION.name,
                     "route" => Route::LABELS[route]
                 )
             }),
@@ -148,14 +149,14 @@ impl Outcomes {
             row.unwrap_or(usize::MAX),
             column.unwrap_or(usize::MAX),
             count,
-            || metrics::counter!("lastro_outcomes_total", "command" => command, "code" => code),
+            || metrics::counter!(OUTCOMES.name, "command" => command, "code" => code),
         );
     }
 }
 
 fn request_counter(route: Route, method: usize, status: StatusCode) -> Counter {
     metrics::counter!(
-        "lastro_http_requests_total",
+        HTTP_REQUESTS.name,
         "route" => route.label(),
         "method" => METHODS[method],
         "status" => status.as_u16().to_string()

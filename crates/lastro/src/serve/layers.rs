@@ -15,6 +15,7 @@ use ::outbox::{Operations, Outbox};
 use ::payments::Dispatch;
 use ledger::{Clock, Engine};
 use server::{App, Limits};
+use stdx::Metric;
 use tokio::runtime::Runtime;
 
 use super::config::Config;
@@ -41,7 +42,7 @@ impl Layers {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
         let opened = runtime.block_on(open(config, files, &clock))?;
-        tell_info(opened.durability);
+        set_info(opened.durability);
         let mut health = opened.health;
 
         let (dispatch, engine) = dispatch(config, opened.engine, opened.claims, &clock);
@@ -93,14 +94,17 @@ impl Layers {
     }
 }
 
-/// What this process is, for the metrics.
-fn tell_info(durability: String) {
-    metrics::describe_gauge!(
-        "lastro_info",
-        "Always 1: the version and what an answer waits for"
-    );
+/// What this process is.
+pub(crate) const INFO: Metric = Metric::gauge(
+    "lastro_info",
+    "Always 1; the labels are the version, and what an answer waits for",
+)
+.by(&["version", "durability"]);
+
+fn set_info(durability: String) {
+    stdx::describe_metrics!(&[INFO]);
     metrics::gauge!(
-        "lastro_info",
+        INFO.name,
         "version" => env!("CARGO_PKG_VERSION"),
         "durability" => durability
     )

@@ -9,23 +9,6 @@ use server::{Health, Readiness};
 use super::engine_config::WriteBehindConfig;
 use super::opened::{Opened, report_durability};
 
-/// What the engine's metrics mean.
-fn describe() {
-    metrics::describe_gauge!(
-        "lastro_write_behind_lag_entries",
-        "Entries in Redis that PostgreSQL does not have yet"
-    );
-    metrics::describe_gauge!(
-        "lastro_write_behind_lag_seconds",
-        metrics::Unit::Seconds,
-        "Age of the oldest entry that PostgreSQL does not have yet"
-    );
-    metrics::describe_gauge!(
-        "lastro_write_behind_position",
-        "Position up to which PostgreSQL has everything"
-    );
-}
-
 /// What an answer waits for, in the words of the configuration.
 const fn asked(durability: journal::Durability) -> Durability {
     match durability {
@@ -51,7 +34,6 @@ pub(super) async fn open(
     config: &WriteBehindConfig,
     durability: journal::Durability,
 ) -> anyhow::Result<Opened> {
-    describe();
     let options = Options {
         durability: asked(durability),
         redis_authority: config.redis.authority.clone(),

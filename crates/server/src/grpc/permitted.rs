@@ -10,6 +10,7 @@ use stdx::Throttle;
 
 use super::limits::GrpcCommands;
 use super::status::Status;
+use crate::metrics::GRPC_DENIED;
 
 /// What is asked before commands are given to the engine.
 pub(super) struct Permits {
@@ -41,7 +42,7 @@ impl Permits {
             Command::PurgePayments { .. } => "this ledger was started without --enable-purge",
             _ => "only the ledger's own process gives it",
         };
-        metrics::counter!("lastro_grpc_denied_total", "command" => name).increment(1);
+        metrics::counter!(GRPC_DENIED.name, "command" => name).increment(1);
         let names = Command::NAMES.iter().zip(&self.warnings);
         let mut warnings = names.filter(|(known, _)| **known == name);
         let Some((_, warnings)) = warnings.next() else {
