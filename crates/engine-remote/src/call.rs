@@ -5,16 +5,14 @@ use std::time::{Duration, Instant};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE};
-use hyper::{Method, Request, Response, StatusCode};
-use proto::{CODE_TRAILER, DEADLINE_HEADER, Failure, GrpcCode};
+use hyper::{Request, Response, StatusCode};
+use proto::{CODE_TRAILER, DEADLINE_HEADER, Failure, GrpcCode, PREFIX_BYTES, Prefix};
 
 use crate::clock::LedgerClock;
 use crate::connect::Sender;
 
 /// The most bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// What stands before a message: a flag and its length.
-pub(crate) const PREFIX_BYTES: usize = 5;
 
 /// Why a call has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,29 +41,16 @@ impl CallError {
     }
 }
 
-/// Begins a message: its prefix, to be filled in by [`finish`].
-pub(crate) fn begin() -> Vec<u8> {
-    vec![0; PREFIX_BYTES]
-}
-
-/// Fills in the prefix of a whole message.
-pub(crate) fn finish(mut message: Vec<u8>) -> Bytes {
-    let length = u32::try_from(message.len() - PREFIX_BYTES)
-        .expect("a call is far smaller than 4 GiB: gathering bounds it");
-    message[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
-    message.into()
-}
-
 /// Makes the call and waits for its answer's message; the caller bounds the wait. Where the ledger's
 /// `clock` is known, the call is not begun after its deadline, however late it arrives.
 pub(crate) async fn call(
     sender: &mut Sender,
     clock: Option<&LedgerClock>,
-    path: &'static str,
+    method: proto::Method,
     message: Bytes,
     deadline: Instant,
 ) -> Result<Bytes, CallError> {
-    let request = request(clock, path, message, deadline).map_err(|_| CallError::NotSent)?;
+    let request = request(clock, method, message, deadline).map_err(|_| CallError::NotSent)?;
     let response = match sender.send_request(request).await {
         Ok(response) => response,
         // Hyper calls a request canceled that it never handed on.
@@ -77,7 +62,7 @@ pub(crate) async fn call(
 
 fn request(
     clock: Option<&LedgerClock>,
-    path: &'static str,
+    method: proto::Method,
     message: Bytes,
     deadline: Instant,
 ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
@@ -92,8 +77,8 @@ fn request(
         );
     }
     request
-        .method(Method::POST)
-        .uri(path)
+        .method(hyper::Method::POST)
+        .uri(method.path())
         .header(CONTENT_TYPE, HeaderValue::from_static("application/grpc"))
         .header(TE, HeaderValue::from_static("trailers"))
         .header("grpc-timeout", timeout(left))
@@ -107,7 +92,7 @@ fn timeout(left: Duration) -> HeaderValue {
         micros @ ..=DIGITS_MAX => format!("{}u", micros.max(1)),
         micros => format!("{}m", (micros / 1_000).min(DIGITS_MAX)),
     };
-    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("1u"))
+    HeaderValue::try_from(text).expect("digits and a letter are a valid header")
 }
 
 async fn read(response: Response<Incoming>) -> Result<Bytes, CallError> {
@@ -169,12 +154,10 @@ impl Collected {
         } else {
             self.all.into()
         };
-        let is_whole = match all.first_chunk::<PREFIX_BYTES>() {
-            Some([0, length @ ..]) => {
-                u32::from_be_bytes(*length) as usize == all.len() - PREFIX_BYTES
-            }
-            _ => false,
-        };
+        let is_whole = all.first_chunk().is_some_and(|prefix| {
+            let length = all.len() - PREFIX_BYTES;
+            Prefix::read(*prefix) == Prefix::Plain { length }
+        });
         if is_whole {
             Ok(all.slice(PREFIX_BYTES..))
         } else {

@@ -12,11 +12,10 @@ use ledger::{
     Answer, Batch, Command, Engine, RESOLUTIONS_READ_MAX, STATEMENT_PAGE_MAX, UNSETTLED_PAGE_MAX,
     Unavailable, UsedTransfer,
 };
-use proto::{GrpcCode, Message, submit, v1};
+use proto::{GrpcCode, Message, Method, begin_frame, submit, v1};
 
 use super::deadline;
-use super::measure::Method;
-use super::message::{self, Written, begin, respond};
+use super::message::{self, Written, respond};
 use super::shared::Shared;
 use super::status::Status;
 use crate::panics;
@@ -32,28 +31,32 @@ const SUMMARY_BYTES_MAX: usize = 8 * 1024;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     macro_rules! routes {
-        ($($method:ident => $handler:ident;)*) => {
+        ($($method:ident => $handler:ident;)*) => {{
+            // A method without a route does not compile.
+            const _: fn(Method) = |method| match method {
+                $(Method::$method => {})*
+            };
             Router::new()$(.route(
-                &format!("/{}/{}", proto::SERVICE, Method::$method.name()),
+                Method::$method.path(),
                 post(|State(shared): State<Arc<Shared>>, request: Request| {
                     unary(shared, Method::$method, request, $handler)
                 }),
             ))*
-        };
+        }};
     }
     let router = routes! {
-        SUBMIT => submit;
-        GET_ACCOUNT => account;
-        GET_STATEMENT => statement;
-        GET_BALANCE_AT => balance_at;
-        GET_TRANSFER => transfer;
-        GET_PAYMENT => payment;
-        GET_PAYMENTS_SUMMARY => payments_summary;
-        LIST_PAYMENTS_DUE => payments_due;
-        LIST_RESOLUTIONS => resolutions;
-        LIST_UNSETTLED_PAYMENTS => unsettled_payments;
-        GET_CLOCK => clock;
-        GET_NEWEST_PAYMENT => newest_payment;
+        Submit => submit;
+        GetAccount => account;
+        GetStatement => statement;
+        GetBalanceAt => balance_at;
+        GetTransfer => transfer;
+        GetPayment => payment;
+        GetPaymentsSummary => payments_summary;
+        ListPaymentsDue => payments_due;
+        ListResolutions => resolutions;
+        ListUnsettledPayments => unsettled_payments;
+        GetClock => clock;
+        GetNewestPayment => newest_payment;
     };
     router.with_state(shared)
 }
@@ -115,12 +118,12 @@ async fn receive(
     let limits = &shared.limits;
     let deadline = deadline::deadline(request.headers(), started, limits, shared.clock)?;
     let bytes_max = match method {
-        Method::SUBMIT => submit::REQUEST_BYTES_MAX,
+        Method::Submit => submit::REQUEST_BYTES_MAX,
         _ => limits.question_bytes_max,
     };
     let arrived_by = deadline.min(started + limits.message_timeout);
     let room = match method {
-        Method::GET_CLOCK => &shared.clock_messages,
+        Method::GetClock => &shared.clock_messages,
         _ => &shared.messages,
     };
     let message = message::read(request.into_body(), bytes_max, room, arrived_by);
@@ -162,7 +165,7 @@ impl Call {
 
 /// An answer, in its place.
 fn written(place: Place, answer: &impl Message) -> Answered {
-    let mut message = begin();
+    let mut message = begin_frame();
     // A vector grows: writing to it cannot fail.
     let _ = answer.encode(&mut message);
     Ok(Written { message, place })
@@ -201,7 +204,7 @@ async fn submit(call: Call) -> Answered {
         .await?;
     let metrics = &call.shared.metrics;
     metrics.count_outcomes(&names, outcomes.iter().flatten());
-    let mut message = begin();
+    let mut message = begin_frame();
     submit::write_response(&outcomes, &mut message);
     Ok(Written { message, place })
 }
