@@ -7,6 +7,8 @@ mod configuration_page;
 mod database;
 mod load;
 mod log;
+#[cfg(test)]
+mod metrics_page;
 mod migrate;
 mod processor;
 mod redis;
@@ -33,15 +35,15 @@ struct Arguments {
 enum Command {
     /// Serves the ledger.
     Serve(Box<serve::ServeOptions>),
-    /// Drives a server with a load, judges every answer, scores and reports the run.
+    /// Sends a load to a server, checks every answer, and reports a score.
     Load(load::LoadOptions),
-    /// Measures durable transfers per second, with the disk's own floor beside them.
+    /// Measures durable transfers per second, and what the disk alone can do.
     Bench(bench::BenchOptions),
-    /// Brings a PostgreSQL database to the tables that `serve --engine postgres` uses.
+    /// Creates or updates the tables of a PostgreSQL database for `serve --engine postgres`.
     Migrate(migrate::MigrateOptions),
     /// Serves a payment processor to test against: the 2025 challenge's, in memory.
     Processor(processor::ProcessorOptions),
-    /// Checks a data folder, or a ledger in PostgreSQL: the chain, and every rule that must be kept.
+    /// Checks a data folder or a ledger in PostgreSQL: the hash chain, and every rule of the ledger.
     Verify(verify::VerifyOptions),
 }
 

@@ -78,7 +78,7 @@ fn verify_ledger(storage: FileStorage, options: &VerifyOptions) -> anyhow::Resul
     let place = options.data_dir.display();
     let journal_options = engine_embedded::Options::default().journal;
     let verified = engine_embedded::verify(storage, journal_options, options.read_only)
-        .with_context(|| format!("{place} could not be verified"))?;
+        .with_context(|| format!("cannot verify {place}"))?;
     print(&verified);
     if !newest::is_past(verified.audit.newest) {
         return Ok(ExitCode::FAILURE);
@@ -102,7 +102,7 @@ fn verify_outbox(directory: &Path, read_only: bool) -> anyhow::Result<ExitCode> 
     let storage =
         FileStorage::open_existing(directory).with_context(|| format!("cannot open {place}"))?;
     let verified = outbox::verify(storage, read_only)
-        .with_context(|| format!("the outbox in {place} could not be verified"))?;
+        .with_context(|| format!("cannot verify the outbox in {place}"))?;
     print_ends(verified.opened.as_ref(), verified.scanned.as_ref());
     let Head { sequence, hash, .. } = verified.head;
     println!(

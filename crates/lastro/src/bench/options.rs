@@ -9,19 +9,19 @@ use crate::database::{DatabaseSettings, Unencrypted};
 
 #[derive(clap::Args)]
 pub(crate) struct BenchOptions {
-    /// How many transfers.
+    /// Number of transfers.
     #[arg(long, default_value_t = 1_000_000)]
     pub(super) transfers: u64,
-    /// Between how many accounts.
+    /// Number of accounts.
     #[arg(long, default_value_t = 10_000)]
     pub(super) accounts: u64,
-    /// How many transfers a call has.
+    /// Transfers in a call.
     #[arg(long, default_value_t = 1_000)]
     pub(super) batch: usize,
-    /// How many calls are in flight.
+    /// Calls in progress at the same time.
     #[arg(long, default_value_t = 4)]
     pub(super) concurrency: usize,
-    /// Debits one limited account with every transfer; 1 % of them pass its limit.
+    /// Debits one limited account with every transfer; 1 % of the transfers exceed its limit.
     #[arg(long)]
     pub(super) hot: bool,
     /// What an answer waits for: `disk` or `os`.
@@ -43,7 +43,7 @@ pub(crate) struct BenchOptions {
     /// removed at the end.
     #[arg(long)]
     pub(super) data_dir: Option<PathBuf>,
-    /// What the random choices begin with.
+    /// Seed of the random choices.
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
     /// Writes the figures as JSON to this file, or to standard output (`-`).

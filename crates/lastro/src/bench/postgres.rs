@@ -58,7 +58,7 @@ async fn open(url: &str, options: &engine_postgres::Options) -> anyhow::Result<P
     let found = engine.account(world, Instant::now() + DEADLINE).await?;
     ensure!(
         found.is_none(),
-        "there is a ledger in the database: a benchmark takes a new one"
+        "the database already has a ledger: a benchmark needs a new database"
     );
     Ok(engine)
 }

@@ -31,6 +31,8 @@ use tokio::sync::watch;
 
 use config::Config;
 use engine_config::EngineConfig;
+#[cfg(test)]
+pub(crate) use layers::INFO;
 use layers::Layers;
 use open_files::OpenFiles;
 use role::Role;

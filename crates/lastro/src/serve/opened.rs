@@ -23,6 +23,6 @@ pub(super) fn report_durability(durability: Durability) {
     if durability == Durability::Disk {
         tracing::info!(%durability, "the ledger in the database is open");
     } else {
-        tracing::warn!(%durability, "the ledger in the database is open, and NOT durable");
+        tracing::warn!(%durability, "the ledger in the database is open, and its answers are NOT durable: set fsync, full_page_writes and synchronous_commit to on");
     }
 }

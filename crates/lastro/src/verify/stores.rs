@@ -26,7 +26,7 @@ pub(super) fn run(
         .context("cannot start the runtime")?;
     let verified = runtime.block_on(async {
         let verified = verify(&redis.url, database_url, &options).await;
-        let verified = verified.context("Redis and the database could not be compared")?;
+        let verified = verified.context("cannot compare Redis with the database")?;
         // What is not persisted yet is later, and is seen once it is.
         let newest = newest_record(database_url, &options.database).await?;
         anyhow::Ok((verified, newest))
@@ -37,7 +37,7 @@ pub(super) fn run(
         return Ok(ExitCode::FAILURE);
     }
     if verified.findings.is_empty() {
-        println!("clean: Redis and the database tell the same story, and it keeps the rules");
+        println!("clean: Redis and the database have the same ledger, and it keeps the rules");
         Ok(ExitCode::SUCCESS)
     } else {
         println!("NOT CLEAN");
