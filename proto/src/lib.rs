@@ -45,7 +45,7 @@ pub use fields::Invalid;
 pub use framing::{PREFIX_BYTES, Prefix, begin_frame, finish_frame};
 pub use method::{Method, SERVICE, is_of_service};
 pub use prost::Message;
-pub use unavailable::{CODE_TRAILER, Failure, GrpcCode};
+pub use unavailable::{CODE_TRAILER, CallFailure, GrpcCode};
 
 /// The definitions as a compiled `FileDescriptorSet`, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE};
 use hyper::{Request, Response, StatusCode};
-use proto::{CODE_TRAILER, DEADLINE_HEADER, Failure, GrpcCode, PREFIX_BYTES, Prefix};
+use proto::{CODE_TRAILER, CallFailure, DEADLINE_HEADER, GrpcCode, PREFIX_BYTES, Prefix};
 
 use crate::clock::LedgerClock;
 use crate::connect::Sender;
@@ -22,22 +22,22 @@ pub(crate) enum CallError {
     /// It may have arrived; the connection is gone.
     Lost,
     /// The server said so.
-    Failed(Failure),
+    Failed(CallFailure),
 }
 
 impl CallError {
     /// Whether the ledger took the deadline for one on another process's clock: nothing was done,
     /// and its clock has to be asked for again.
     pub(crate) fn is_of_other_clock(self) -> bool {
-        self == Self::Failed(Failure::Status(GrpcCode::FailedPrecondition as u16))
+        self == Self::Failed(CallFailure::Status(GrpcCode::FailedPrecondition as u16))
     }
 
     /// Whether the ledger answered that the deadline had passed, which for what has time left means
     /// that another request of the same call had none.
     pub(crate) fn is_late(self) -> bool {
-        let of_grpc = Failure::Status(GrpcCode::DeadlineExceeded as u16);
+        let of_grpc = CallFailure::Status(GrpcCode::DeadlineExceeded as u16);
         self == Self::Failed(of_grpc)
-            || self == Self::Failed(Failure::Ledger(ledger::Unavailable::Timeout))
+            || self == Self::Failed(CallFailure::Ledger(ledger::Unavailable::Timeout))
     }
 }
 
@@ -97,7 +97,7 @@ fn timeout(left: Duration) -> HeaderValue {
 
 async fn read(response: Response<Incoming>) -> Result<Bytes, CallError> {
     if response.status() != StatusCode::OK {
-        return Err(CallError::Failed(Failure::Status(2)));
+        return Err(CallError::Failed(CallFailure::Status(2)));
     }
     let (head, mut body) = response.into_parts();
     // An answer without a message has its status among the headers.
@@ -118,7 +118,7 @@ async fn read(response: Response<Incoming>) -> Result<Bytes, CallError> {
 
 fn check(headers: &HeaderMap) -> Result<(), CallError> {
     let value = |name| headers.get(name).map(HeaderValue::as_bytes);
-    match Failure::read(value(CODE_TRAILER), value("grpc-status")) {
+    match CallFailure::read(value(CODE_TRAILER), value("grpc-status")) {
         None => Ok(()),
         Some(failure) => Err(CallError::Failed(failure)),
     }

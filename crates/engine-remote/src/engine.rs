@@ -19,7 +19,7 @@ use crate::tls::Tls;
 
 /// How the ledger is spoken with.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct RemoteOptions {
     /// TLS, where it is spoken.
     pub tls: Option<Tls>,
     /// About how many bytes may wait for a call; more are `overloaded`.
@@ -32,7 +32,7 @@ pub struct Options {
     pub patience: Duration,
 }
 
-impl Default for Options {
+impl Default for RemoteOptions {
     fn default() -> Self {
         Self {
             tls: None,
@@ -57,7 +57,7 @@ impl RemoteEngine {
     /// An engine over the ledger at this address, which need not be up yet. Needs a tokio runtime
     /// with time and network.
     #[must_use]
-    pub fn new(address: LedgerAddress, options: Options) -> Self {
+    pub fn new(address: LedgerAddress, options: RemoteOptions) -> Self {
         let metrics = Arc::new(Metrics::new());
         let (link, keeper) = link(address, options.tls, options.patience, Arc::clone(&metrics));
         let gather = Gather::new(
@@ -184,7 +184,7 @@ fn fits_one_call(batches: &[Batch]) -> bool {
 }
 
 fn not_understood(invalid: &Invalid) -> Unavailable {
-    tracing::error!(%invalid, "the ledger's answer is not understood: {invalid}");
+    tracing::error!(%invalid, "cannot read an answer of the ledger node: {invalid}");
     Unavailable::LedgerUnavailable
 }
 

@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 use hyper::body::Bytes;
 use ledger::{Batch, Command, Unavailable};
 use parking_lot::Mutex;
-use proto::{Failure, Method, submit};
+use proto::{CallFailure, Method, submit};
 use tokio::sync::oneshot;
 
 use crate::call::CallError;
-use crate::link::{Link, RETRY_PAUSE, told};
+use crate::link::{self, Link, RETRY_PAUSE};
 use crate::metrics::Metrics;
 
 /// About how many bytes go in one call; a single request may have more. What waits beyond it goes
@@ -253,11 +253,12 @@ impl Gather {
                     self.again(requests, Unavailable::Timeout, false);
                 }
                 Some(CallError::Failed(failure)) => {
-                    let unavailable = told(failure, Method::Submit);
+                    let unavailable = link::unavailable(failure, Method::Submit);
                     let mut requests = requests;
                     let is_damaged = unavailable == Unavailable::StorageDamaged;
                     // What a ledger says of damage too that it met after it had applied a part.
-                    let may_be_damaged = failure == Failure::Ledger(Unavailable::LedgerUnavailable)
+                    let may_be_damaged = failure
+                        == CallFailure::Ledger(Unavailable::LedgerUnavailable)
                         && unexplained_count < HALVINGS_MAX
                         && requests.iter().all(|request| request.parcel.repeatable);
                     if may_be_damaged {

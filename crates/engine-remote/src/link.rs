@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
 use ledger::Unavailable;
-use proto::{Failure, GrpcCode, Message, Method, v1};
+use proto::{CallFailure, GrpcCode, Message, Method, v1};
 use stdx::BackOff;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -135,13 +135,13 @@ async fn keep(
     loop {
         let (wire, ends) = connected(&address, tls.as_ref(), &mut back_off).await;
         let since = Instant::now();
-        tracing::info!(ledger = %address, "connected to the ledger at {address}");
+        tracing::info!(ledger = %address, "connected to the ledger node at {address}");
         metrics.up(true);
         state.send_replace(State::Up(wire.clone()));
         stay(&wire, ends, &address, &metrics).await;
         metrics.up(false);
         state.send_replace(State::Down(Instant::now()));
-        tracing::warn!(ledger = %address, "the connection to the ledger was lost");
+        tracing::warn!(ledger = %address, "lost the connection to the ledger node at {address}: requests fail until it is back");
         if since.elapsed() >= STABLE_AFTER {
             back_off.reset();
         } else {
@@ -175,7 +175,7 @@ async fn connected(
             };
         if !is_reported {
             is_reported = true;
-            tracing::warn!(ledger = %address, error, "the ledger at {address} does not answer; trying again");
+            tracing::warn!(ledger = %address, error, "cannot connect to the ledger node at {address}, trying again: {error}");
         }
         if !is_silent {
             tokio::time::sleep(back_off.pause()).await;
@@ -196,8 +196,10 @@ async fn answering(
         connection.ends.abort();
     }
     let (clock_id, first) = asked.map_err(|error| match error {
-        CallError::Failed(Failure::Status(status)) if status == GrpcCode::Unimplemented as u16 => {
-            "it is of an older version, without GetClock: upgrade the ledger node first".to_owned()
+        CallError::Failed(CallFailure::Status(status))
+            if status == GrpcCode::Unimplemented as u16 =>
+        {
+            "its version is older, without GetClock: upgrade the ledger node first".to_owned()
         }
         error => format!("it does not speak gRPC: {error:?}"),
     })?;
@@ -239,7 +241,7 @@ async fn stay(wire: &Wire, connection: Connection, address: &LedgerAddress, metr
                 // Another process: what is behind this connection is not what it was.
                 Ok(Ok(_)) => return,
                 // A refusal of its own is an answer, too.
-                Ok(Err(CallError::Failed(Failure::Ledger(_)))) => true,
+                Ok(Err(CallError::Failed(CallFailure::Ledger(_)))) => true,
                 Ok(Err(CallError::Failed(_) | CallError::NotSent | CallError::Lost)) | Err(_) => {
                     false
                 }
@@ -249,10 +251,11 @@ async fn stay(wire: &Wire, connection: Connection, address: &LedgerAddress, metr
             match (before, answers) {
                 (true, false) => tracing::warn!(
                     ledger = %address,
-                    "the ledger at {address} has not answered for {PROBE_TIMEOUT:?}: requests may fail until it does"
+                    "the ledger node at {address} has not answered for {} ms: requests may fail until it does",
+                    PROBE_TIMEOUT.as_millis()
                 ),
                 (false, true) => {
-                    tracing::info!(ledger = %address, "the ledger at {address} answers again");
+                    tracing::info!(ledger = %address, "the ledger node at {address} answers again");
                 }
                 (true, true) | (false, false) => {}
             }
@@ -318,7 +321,7 @@ impl Link {
                     Ok(answer) => return Ok(answer),
                     Err(CallError::NotSent | CallError::Lost) => {}
                     Err(failed) if failed.is_of_other_clock() => wire.give_up(),
-                    Err(CallError::Failed(failure)) => return Err(told(failure, method)),
+                    Err(CallError::Failed(failure)) => return Err(unavailable(failure, method)),
                 }
                 metrics.retried(1);
                 tokio::time::sleep(RETRY_PAUSE).await;
@@ -329,9 +332,9 @@ impl Link {
     }
 }
 
-/// What the caller is told of a failure.
-pub(crate) fn told(failure: Failure, method: Method) -> Unavailable {
-    if failure == Failure::Status(GrpcCode::InvalidArgument as u16) {
+/// What the caller gets for a failure.
+pub(crate) fn unavailable(failure: CallFailure, method: Method) -> Unavailable {
+    if failure == CallFailure::Status(GrpcCode::InvalidArgument as u16) {
         tracing::error!(
             path = method.path(),
             "the ledger node refused a request of this node as malformed: both need the same version"
@@ -339,7 +342,7 @@ pub(crate) fn told(failure: Failure, method: Method) -> Unavailable {
     }
     // A ledger node of an older version, or a proxy, does not know what is asked. A write may have gone
     // further than what says so.
-    let is_unknown = failure == Failure::Status(GrpcCode::Unimplemented as u16);
+    let is_unknown = failure == CallFailure::Status(GrpcCode::Unimplemented as u16);
     if is_unknown && method != Method::Submit {
         return Unavailable::NotSupported;
     }
@@ -352,15 +355,15 @@ mod tests {
 
     #[test]
     fn a_read_that_the_ledger_does_not_know_is_not_supported() {
-        let unimplemented = Failure::Status(12);
+        let unimplemented = CallFailure::Status(12);
         let read = Method::ListUnsettledPayments;
-        assert_eq!(told(unimplemented, read), Unavailable::NotSupported);
+        assert_eq!(unavailable(unimplemented, read), Unavailable::NotSupported);
         assert_eq!(
-            told(unimplemented, Method::Submit),
+            unavailable(unimplemented, Method::Submit),
             Unavailable::LedgerUnavailable
         );
         assert_eq!(
-            told(Failure::Status(14), read),
+            unavailable(CallFailure::Status(14), read),
             Unavailable::LedgerUnavailable
         );
     }

@@ -56,7 +56,7 @@ impl Queue {
         self.operations.front()
     }
 
-    /// The oldest ones, `count` at the most.
+    /// The oldest ones, at most `count`.
     pub(crate) fn first(&self, count: usize) -> Vec<Stored> {
         self.operations.iter().take(count).copied().collect()
     }

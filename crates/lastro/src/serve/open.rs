@@ -59,9 +59,9 @@ pub(super) async fn open(
                 Some(files) => Some(files.load()?),
                 None => None,
             };
-            let options = engine_remote::Options {
+            let options = engine_remote::RemoteOptions {
                 tls,
-                ..engine_remote::Options::default()
+                ..engine_remote::RemoteOptions::default()
             };
             let engine = Arc::new(RemoteEngine::new(ledger.clone(), options));
             let health = Arc::new(RemoteHealth::new(&engine));
@@ -104,7 +104,7 @@ fn report(recovery: &Recovery) {
             offset = cut.offset,
             bytes = cut.bytes,
             saved_as = cut.saved_as,
-            "a torn write at the end of the journal was cut; it had not been answered"
+            "cut an incomplete write at the end of the journal; it had not been answered, and its bytes are kept"
         );
     }
     tracing::info!(
