@@ -83,12 +83,12 @@ fn check_head(shared: &Shared, request: &Request) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A panic is told once, here, and answered 500; the connection and all others go on.
+/// A panic is logged once, here, and answered 500; this connection and all others go on.
 async fn unless_panicking(route: Route, future: impl Future<Output = Answered>) -> Answered {
     panics::caught(future).await.unwrap_or_else(|text| {
         tracing::error!(
             route = route.label(),
-            "a handler panicked, its request was answered 500: {text}"
+            "a handler panicked and its request was answered with 500: {text}"
         );
         Err(errors::internal())
     })

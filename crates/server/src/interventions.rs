@@ -82,8 +82,8 @@ fn report_replayed(resolve: ResolvePayment, after: &Payment) {
     tracing::warn!(
         payment_id = %id, resolution, %who, %why,
         attempt = after.attempt, state = after.state.name().as_str(),
-        "payment {id} was found resolved by {who} already, by this request or an earlier one: \
-         {resolution}, since {why}"
+        "payment {id} was already resolved by {who}, by this request or an earlier one: {resolution}, \
+         because {why}"
     );
 }
 
@@ -112,7 +112,7 @@ impl Interventions {
         Self(found.collect())
     }
 
-    /// Says of each that nobody knows here whether it was applied; what certainly was not is no news.
+    /// Logs of each that it is unknown here whether it was applied. One that certainly was not is not logged.
     fn report_unavailable(self, unavailable: Unavailable) {
         if unavailable.nothing_done() {
             return;
@@ -122,11 +122,11 @@ impl Interventions {
             match intervention {
                 Intervention::Purge => tracing::warn!(
                     code,
-                    "a purge of the payments may have been applied or not: {unavailable}"
+                    "it is unknown whether a purge of the payments was applied: {unavailable}"
                 ),
                 Intervention::Resolution(ResolvePayment { id, who, kind, .. }) => tracing::warn!(
                     code, payment_id = %id, %who, resolution = kind.as_str(),
-                    "a resolution of payment {id} by {who} may have been applied or not: {unavailable}"
+                    "it is unknown whether a resolution of payment {id} by {who} was applied: {unavailable}"
                 ),
             }
         }
@@ -151,7 +151,7 @@ impl Interventions {
                     metrics::counter!(PURGED.name).increment(*payments_count);
                     tracing::warn!(
                         payments_count,
-                        "the payments were purged: {payments_count} were waiting"
+                        "the payments were purged: {payments_count} waiting payments were given up"
                     );
                 }
                 (Intervention::Resolution(resolve), Some(Ok(Record::Payment(after)))) => {
@@ -162,7 +162,7 @@ impl Interventions {
                     tracing::warn!(
                         payment_id = %id, resolution, %who, %why,
                         attempt = after.attempt, state = after.state.name().as_str(),
-                        "payment {id} was resolved by {who}: {resolution}, since {why}"
+                        "payment {id} was resolved by {who}: {resolution}, because {why}"
                     );
                 }
                 // It was refused.

@@ -1,6 +1,6 @@
 //! The HTTP face of Lastro: the 2024 challenge's routes, `/v1`, probes, metrics.
 //!
-//! [`bind`] takes an address, [`serve`] answers on it until it is told to stop. Everything is
+//! [`bind`] takes an address, [`serve`] answers on it until it has to stop. Everything is
 //! bounded: bytes, headers, connections, time per request and idle time (see [`Limits`]).
 //!
 //! What a request costs beside the engine's work: one routing step, one timer for the engine's

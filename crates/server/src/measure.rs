@@ -113,8 +113,8 @@ impl Metrics {
         let column = STATUSES
             .iter()
             .position(|known| *known == status)
-            .map_or(usize::MAX, |index| method * STATUSES.len() + index);
-        self.requests.add(route.0, column, 1, || {
+            .map(|index| method * STATUSES.len() + index);
+        self.requests.add(Some(route.0), column, 1, || {
             request_counter(route, method, status)
         });
         self.durations[route.0].record(started.elapsed());
@@ -146,8 +146,8 @@ impl Outcomes {
                 .map(|index| index + 2),
         };
         self.0.add(
-            row.unwrap_or(usize::MAX),
-            column.unwrap_or(usize::MAX),
+            row,
+            column,
             count,
             || metrics::counter!(OUTCOMES.name, "command" => command, "code" => code),
         );

@@ -25,10 +25,11 @@ use crate::{challenge_2024, challenge_2025, probes, v1};
     info(
         title = "Lastro",
         description = "A durable ledger. Amounts are integers in minor units. Errors are problem \
-            bodies (RFC 9457) whose `code` is stable. Beside what a route lists, every route may \
-            answer 400 (`host_invalid`: no host, or two), 403 (`cross_site_request`: what a page of \
-            another site sends), 404 and 405 (no such path or method), 408 (the request came too slowly), 414 and \
-            431 (path or headers too long), 421 (`host_not_served`), 500, 503 and 504; those with a \
+            bodies (RFC 9457) whose `code` is stable. In addition to what a route lists, \
+            every route can answer 400 (`host_invalid`: no host, or two), 403 \
+            (`cross_site_request`: sent by a page of another site), 404 and 405 (no such \
+            path or method), 408 (the request came too slowly), 414 and 431 (path or \
+            headers too long), 421 (`host_not_served`), 500, 503 and 504; those with a \
             body also 413 (too large) and 415 (not `application/json`).",
         version = "1"
     ),
@@ -92,7 +93,8 @@ struct Document;
 /// The OpenAPI document of the HTTP face, as `GET /openapi.json` answers it.
 #[must_use]
 pub fn openapi_json() -> String {
-    let mut text = Document::openapi().to_pretty_json().unwrap_or_default();
+    let text = Document::openapi().to_pretty_json();
+    let mut text = text.expect("plain data, written to memory");
     text.push('\n');
     text
 }

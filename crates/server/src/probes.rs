@@ -14,7 +14,7 @@ use crate::problem::Problem;
 /// Whether the process lives.
 #[utoipa::path(
     get, path = "/healthz", tag = "probes",
-    responses((status = 200, description = "It does", body = Status))
+    responses((status = 200, description = "The process lives", body = Status))
 )]
 pub(crate) async fn healthz(_: Call, _: Request) -> Answered {
     Ok(alive())
@@ -24,8 +24,8 @@ pub(crate) async fn healthz(_: Call, _: Request) -> Answered {
 #[utoipa::path(
     get, path = "/readyz", tag = "probes",
     responses(
-        (status = 200, description = "They should", body = Status),
-        (status = 503, description = "They should not; `code` says why",
+        (status = 200, description = "Ready: requests can be sent here", body = Status),
+        (status = 503, description = "Not ready; `code` is the reason",
             body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -41,7 +41,7 @@ pub(crate) fn ready(readiness: Readiness) -> Answered {
     let Some(reason) = readiness.reason else {
         return Ok(answer("ready", readiness.fields));
     };
-    let detail = "requests should not be sent here now; the code says why";
+    let detail = "not ready: do not send requests here; the code is the reason";
     let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason, detail);
     problem.members = readiness.fields;
     problem.retry_after_s = Some(1);
@@ -59,7 +59,7 @@ fn answer(status: &str, fields: Vec<(&'static str, Value)>) -> Response {
     json::respond(StatusCode::OK, &members)
 }
 
-/// A probe's answer; further members say more.
+/// The answer of a probe; further members have details.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it only describes what `answer` writes")]
 pub(crate) struct Status {

@@ -144,7 +144,7 @@ pub(crate) async fn serve_hosted<H: Host>(
     }
     drop(listener);
     let stopped = face.stop(stop_timeout).await;
-    tracing::info!(%address, requests_cut = stopped.requests_cut, "stopped {listening} {address}");
+    tracing::info!(%address, requests_cut = stopped.requests_cut, "no longer {listening} {address}");
     stopped
 }
 
@@ -205,15 +205,15 @@ impl<H: Host> Face<H> {
         });
     }
 
-    /// One connection too many: told so, as far as the socket takes it at once, and closed. A few
-    /// are closed with care, so that what they have sent does not take the answer from them.
+    /// Refuses a connection above the limit: it gets an answer, as far as the socket takes it at once, and is
+    /// closed. Some are first read to their end, so that unread bytes do not make the kernel drop the answer.
     fn refuse(&self, stream: Stream) {
         self.metrics.refused.increment(1);
         if let Some(held_back) = self.refusals.pass() {
             tracing::warn!(
                 connections_max = self.connections_max,
                 held_back,
-                "a connection was refused: {} are open, which is the limit",
+                "refused a connection: the limit of {} open connections is reached",
                 self.connections_max
             );
         }
@@ -247,7 +247,7 @@ impl<H: Host> Face<H> {
             return;
         }
         if let Some(held_back) = self.failures.pass() {
-            tracing::warn!(%error, held_back, "a connection could not be accepted: {error}");
+            tracing::warn!(%error, held_back, "cannot accept a connection: {error}");
         }
         tokio::time::sleep(ACCEPT_PAUSE).await;
     }
@@ -267,7 +267,8 @@ impl<H: Host> Face<H> {
     }
 
     async fn all_closed(&self) {
-        let places_count = u32::try_from(self.connections_max).unwrap_or(u32::MAX);
+        let places_count = u32::try_from(self.connections_max);
+        let places_count = places_count.expect("`new` bounds it by 2^30");
         let _ = self.places.acquire_many(places_count).await;
     }
 }

@@ -15,7 +15,7 @@ const ENTRIES_MAX: usize = 10;
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct StatementBody<'a> {
     saldo: Balance,
-    /// The last ten at most, newest first.
+    /// At most the last ten, newest first.
     ultimas_transacoes: Vec<Line<'a>>,
 }
 
@@ -46,7 +46,7 @@ struct Line<'a> {
     realizada_em: Micros,
 }
 
-/// Tells an account's balance and its last ten transactions.
+/// Returns an account's balance and its last ten transactions.
 #[utoipa::path(
     get, path = "/clientes/{id}/extrato", operation_id = "challenge_statement", tag = "challenge 2024",
     params(("id" = String, Path, description = "1 to 5")),

@@ -70,7 +70,7 @@ pub(crate) async fn transact(call: Call, request: Request) -> Answered {
         _ => None,
     };
     let Some(after) = after else {
-        tracing::error!(%account_id, "a transfer of a limited account says nothing of it");
+        tracing::error!(%account_id, "the engine answered a transfer without the balance of its limited account");
         return Err(errors::internal());
     };
     let answer = TransactionAnswer {

@@ -49,9 +49,7 @@ impl Metrics {
     pub(super) fn count_call(&self, method: Method, code: GrpcCode, elapsed: Duration) {
         let column = CODES.iter().position(|known| *known == code);
         self.calls
-            .add(method as usize, column.unwrap_or(usize::MAX), 1, || {
-                counter(method, code)
-            });
+            .add(Some(method as usize), column, 1, || counter(method, code));
         self.durations[method as usize].record(elapsed);
     }
 

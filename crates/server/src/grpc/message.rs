@@ -60,10 +60,12 @@ pub(super) async fn read(
     arrival.take_room()?;
     let mut pieces = Pieces::default();
     pieces.push(first, length);
-    // To the end of the request: more than one message is no unary call.
+    // To the end of the request: a unary call has only one message.
     loop {
         if pieces.len() > length {
-            return Err(Status::invalid("a request has one message"));
+            return Err(Status::invalid(
+                "a unary request must have exactly one message",
+            ));
         }
         match arrival.next(&mut body).await? {
             Some(data) => pieces.push(data, length),
@@ -100,7 +102,7 @@ impl AsRef<[u8]> for Written {
     }
 }
 
-/// The response that carries this answer, or says why there is none.
+/// The response with this answer, or with the reason why the call has none.
 pub(super) fn respond(answer: Result<Written, Status>) -> Response {
     let content_type = HeaderValue::from_static("application/grpc");
     let mut response = match answer {

@@ -91,7 +91,7 @@ where
     let answered = panics::caught(answering).await.unwrap_or_else(|text| {
         tracing::error!(
             method = method.name(),
-            "a gRPC method panicked, its call was answered INTERNAL: {text}"
+            "a gRPC method panicked and its call was answered with INTERNAL: {text}"
         );
         Err(Status::internal())
     });
@@ -144,8 +144,8 @@ impl Call {
         Q::decode(&*self.message).map_err(|_| proto::Invalid::Malformed.into())
     }
 
-    /// A place for an answer of so many bytes at the most. It is taken before the engine is asked:
-    /// what has been done must be told.
+    /// Reserves room for an answer of at most so many bytes. It is reserved before the engine is asked: the
+    /// outcome of what was done must be answered.
     fn place(&self, bytes_max: usize) -> Result<Place, Status> {
         Ok(self.shared.answers.take(bytes_max)?)
     }
@@ -323,7 +323,7 @@ async fn unsettled_payments(call: Call) -> Answered {
 async fn clock(call: Call) -> Answered {
     call.question::<v1::GetClockRequest>()?;
     let clock = call.shared.clock;
-    // Who looks whether the ledger lives is answered also while there is no room for more.
+    // A node that checks whether the ledger lives is answered even while there is no room for more.
     let place = call.shared.answers.place();
     let now_us = u64::try_from(clock.now().as_micros());
     let answer = v1::GetClockResponse {

@@ -2,7 +2,7 @@
 //!
 //! The calls are unary; a request is one message. They are framed here and not by tonic, so that a
 //! message's length is judged before it is waited for, all messages together are bounded, and a
-//! call costs one copy of its message at the most. Health and reflection are tonic's.
+//! call costs at most one copy of its message. Health and reflection are tonic's.
 
 mod authority;
 mod clock;

@@ -45,7 +45,7 @@ impl OpenAccountRequest<'_> {
     }
 }
 
-/// Opens an account. The same content again is answered as the first time.
+/// Opens an account. The same content again returns the first answer.
 #[utoipa::path(
     post, path = "/v1/accounts", tag = "accounts",
     request_body = OpenAccountRequest,
@@ -71,14 +71,14 @@ pub(crate) async fn open_account(call: Call, request: Request) -> Answered {
     let command = json::parse::<OpenAccountRequest<'_>>(&body)?.command("id")?;
     let outcome = call.submit(Command::OpenAccount(command)).await?;
     let (Record::Account { id, account }, replayed) = first_or_again(outcome)? else {
-        tracing::error!("opening an account made no account");
+        tracing::error!("the engine answered the opening of an account without an account");
         return Err(errors::internal());
     };
     let response = json::respond(StatusCode::OK, &AccountView::new(&id, &account));
     Ok(mark(response, replayed, &format!("/v1/accounts/{id}")))
 }
 
-/// Tells an account's totals, balance and limit.
+/// Returns an account's totals, balance and limit.
 #[utoipa::path(
     get, path = "/v1/accounts/{id}", tag = "accounts",
     params(("id" = String, Path, description = "The account's id", example = "users:42")),

@@ -21,12 +21,12 @@ pub(crate) struct BalanceView<'a> {
     at: Nanos,
     /// In minor units.
     balance: i64,
-    /// The number of the newest entry by then; 0 when there was none.
+    /// The number of the newest entry at that moment; 0 before the first.
     entry_number: u64,
 }
 
-/// Tells an account's balance right after a moment, or right after one of its transfers: 0 before its first entry, and what it is now
-/// where the moment is still to come.
+/// Returns an account's balance right after a moment, or right after one of its transfers: 0 before
+/// its first entry, and the current balance if the moment is in the future.
 #[utoipa::path(
     get, path = "/v1/accounts/{id}/balance", tag = "accounts",
     params(

@@ -12,27 +12,27 @@ use crate::call::{Answered, Call};
 use crate::json::{self, Integer, Text};
 use crate::problem::Problem;
 
-/// May be left out where an `Idempotency-Key` is given.
+/// Optional if an `Idempotency-Key` is given.
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"id": "01890a5d-ac96-774b-bcce-b302099a8058", "amount": 600}))]
 pub(crate) struct PostRequest<'a> {
-    /// The post's own id; an `Idempotency-Key` may stand for it.
+    /// The post's own id; an `Idempotency-Key` can replace it.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     id: Option<Text<'a>>,
-    /// How much to move, in minor units; the rest is released. All of it where this is left out.
+    /// How much to move, in minor units; the rest is released. Without it, all of it.
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     amount: Option<Integer>,
 }
 
-/// May be left out where an `Idempotency-Key` is given.
+/// Optional if an `Idempotency-Key` is given.
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"id": "01890a5d-ac96-774b-bcce-b302099a8058"}))]
 pub(crate) struct VoidRequest<'a> {
-    /// The void's own id; an `Idempotency-Key` may stand for it.
+    /// The void's own id; an `Idempotency-Key` can replace it.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     id: Option<Text<'a>>,
@@ -44,7 +44,7 @@ pub(crate) struct VoidRequest<'a> {
     params(
         ("id" = String, Path, description = "The pending transfer's id"),
         ("Idempotency-Key" = Option<String>, Header,
-            description = "Stands for a missing `id`; a key that is no UUID is hashed to 128 bits"),
+            description = "Replaces a missing `id`; a key that is not a UUID is hashed to 128 bits"),
     ),
     request_body = PostRequest,
     responses(
@@ -62,7 +62,7 @@ pub(crate) struct VoidRequest<'a> {
         (status = 422, description = "Refused: `pending_already_posted`, `pending_already_voided`, \
             `pending_expired`, `amount_exceeds_pending`, `amount_out_of_range`",
             body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Not answered by the ledger",
+        (status = 503, description = "The ledger did not answer",
             body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The outcome is unknown: ask again with the same id",
             body = crate::problem::ProblemBody, content_type = "application/problem+json"),
@@ -91,7 +91,7 @@ pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
     params(
         ("id" = String, Path, description = "The pending transfer's id"),
         ("Idempotency-Key" = Option<String>, Header,
-            description = "Stands for a missing `id`; a key that is no UUID is hashed to 128 bits"),
+            description = "Replaces a missing `id`; a key that is not a UUID is hashed to 128 bits"),
     ),
     request_body = VoidRequest,
     responses(
@@ -109,7 +109,7 @@ pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
         (status = 422, description = "Refused: `pending_already_posted`, `pending_already_voided`, \
             `pending_expired`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 503, description = "Not answered by the ledger",
+        (status = 503, description = "The ledger did not answer",
             body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The outcome is unknown: ask again with the same id",
             body = crate::problem::ProblemBody, content_type = "application/problem+json"),

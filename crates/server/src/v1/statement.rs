@@ -12,7 +12,7 @@ use crate::errors;
 use crate::json;
 use crate::problem::Problem;
 
-/// Tells an account's entries, newest first, with the account as it was at the same instant.
+/// Returns an account's entries, newest first, with the account as it was at the same instant.
 #[utoipa::path(
     get, path = "/v1/accounts/{id}/statement", tag = "accounts",
     params(

@@ -88,7 +88,7 @@ impl<'a> BatchFailedView<'a> {
     }
 }
 
-/// What became of one command: a transfer, an account, or a problem.
+/// The outcome of one command: a transfer, an account, or a problem.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct OutcomeView<'a> {
     /// As on the command's own route: 201 created, 200 the first outcome again, else a refusal.
