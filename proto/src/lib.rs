@@ -2,7 +2,8 @@
 //! ledger's own types.
 //!
 //! [`v1`] is generated. The conversions lose nothing; what a message may say and the ledger's types
-//! cannot is [`Invalid`]. [`submit`] writes and reads the messages of the write entrance.
+//! cannot is [`Invalid`]. [`submit`] writes and reads the messages of the write entrance. [`Method`] has
+//! the paths, [`Prefix`] the framing of messages.
 //!
 //! **Architecture Invariant:** no I/O and no rules: bytes and types only.
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
@@ -12,6 +13,8 @@ mod batch;
 mod command;
 mod deadline;
 mod fields;
+mod framing;
+mod method;
 mod outcome;
 mod payment;
 mod reads;
@@ -40,11 +43,10 @@ mod wire;
 
 pub use deadline::{DEADLINE_HEADER, read_deadline, write_deadline};
 pub use fields::Invalid;
+pub use framing::{PREFIX_BYTES, Prefix, begin_frame, finish_frame};
+pub use method::{Method, SERVICE, is_of_service};
 pub use prost::Message;
-pub use unavailable::{CODE_TRAILER, Failure, GrpcCode};
+pub use unavailable::{CODE_TRAILER, CallFailure, GrpcCode};
 
 /// The definitions as a compiled `FileDescriptorSet`, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
-
-/// The service's name.
-pub const SERVICE: &str = "lastro.v1.Ledger";

@@ -92,14 +92,14 @@ impl From<Unavailable> for GrpcCode {
 
 /// What a failed call says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
+pub enum CallFailure {
     /// The ledger's own reason.
     Ledger(Unavailable),
     /// Only a status: of the server, a proxy or the transport.
     Status(u16),
 }
 
-impl Failure {
+impl CallFailure {
     /// What the headers `lastro-code` and `grpc-status` say; `None` when the call did not fail.
     #[must_use]
     pub fn read(ledger_code: Option<&[u8]>, grpc_status: Option<&[u8]>) -> Option<Self> {

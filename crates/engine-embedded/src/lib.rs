@@ -43,6 +43,7 @@ mod working;
 mod writer;
 
 pub use engine::{EmbeddedEngine, Options};
+pub use metrics::METRICS;
 pub use open::{OpenError, Recovery, ReplayError};
 pub use record::RecordError;
 pub use shared::Status;

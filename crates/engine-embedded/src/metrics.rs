@@ -1,11 +1,54 @@
-//! What the engine says of itself to Prometheus.
+//! The metrics of this engine.
 
 use std::time::Duration;
 
 use journal::FrameInfo;
 use ledger::{Expiries, Timestamp};
-use metrics::{Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, gauge};
-use metrics::{Unit, describe_histogram, histogram};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use stdx::Metric;
+
+/// Every metric of this engine.
+pub const METRICS: &[Metric] = &[
+    Metric::counter(
+        "lastro_journal_frames_total",
+        "Frames that were written and synced",
+    ),
+    Metric::counter(
+        "lastro_journal_records_total",
+        "Records that were written and synced",
+    ),
+    Metric::counter(
+        "lastro_journal_bytes_total",
+        "Bytes that were written and synced",
+    )
+    .in_bytes(),
+    Metric::histogram(
+        "lastro_journal_commit_duration_seconds",
+        "Duration of one write and one sync of a frame",
+    )
+    .in_seconds(),
+    Metric::histogram("lastro_journal_frame_records", "Records in a frame"),
+    Metric::gauge(
+        "lastro_queue_bytes",
+        "Size of the requests that wait for the writer",
+    )
+    .in_bytes(),
+    Metric::counter("lastro_expiries_total", "Pending transfers that expired"),
+    Metric::gauge(
+        "lastro_pending_timed_transfers",
+        "Pending transfers that will expire at a time",
+    ),
+    Metric::gauge(
+        "lastro_expiry_lag_seconds",
+        "How long the oldest pending transfer that is due has waited to be expired",
+    )
+    .in_seconds(),
+    Metric::gauge(
+        "lastro_clock_ahead_seconds",
+        "How far the clock is ahead of its expected time while it is not trusted, otherwise 0",
+    )
+    .in_seconds(),
+];
 
 /// Handles that are looked up once.
 pub(crate) struct Metrics {
@@ -23,42 +66,7 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        describe_counter!("lastro_journal_frames_total", "Frames written and synced.");
-        describe_counter!(
-            "lastro_journal_records_total",
-            "Records written and synced."
-        );
-        describe_counter!(
-            "lastro_journal_bytes_total",
-            Unit::Bytes,
-            "Bytes written and synced."
-        );
-        describe_histogram!(
-            "lastro_journal_commit_duration_seconds",
-            Unit::Seconds,
-            "One write and one sync of a frame."
-        );
-        describe_histogram!("lastro_journal_frame_records", "Records in a frame.");
-        describe_gauge!(
-            "lastro_queue_bytes",
-            Unit::Bytes,
-            "What waits for the writer."
-        );
-        describe_counter!("lastro_expiries_total", "Pending transfers that expired.");
-        describe_gauge!(
-            "lastro_pending_timed_transfers",
-            "Pending transfers that have a time."
-        );
-        describe_gauge!(
-            "lastro_expiry_lag_seconds",
-            Unit::Seconds,
-            "For how long the oldest due pending transfer has waited to be expired."
-        );
-        describe_gauge!(
-            "lastro_clock_ahead_seconds",
-            Unit::Seconds,
-            "How far the clock is ahead of what was expected while it is not believed; else 0."
-        );
+        stdx::describe_metrics!(METRICS);
         Self {
             frames: counter!("lastro_journal_frames_total"),
             records: counter!("lastro_journal_records_total"),

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ledger::{ClockBounds, ClockGuard, ClockJumped, Timestamp};
-use metrics::{Gauge, Unit, describe_gauge, gauge};
+use metrics::{Gauge, gauge};
 use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
 use stdx::{ErrorChain, Throttle};
@@ -111,11 +111,6 @@ impl JudgedClock {
             let row = client.query_one(NEWEST, &[]).await?;
             last = last.max(timestamp(row.try_get("newest_at")?));
         }
-        describe_gauge!(
-            "lastro_clock_ahead_seconds",
-            Unit::Seconds,
-            "How far the clock is ahead of what was expected while it is not believed; else 0."
-        );
         let clock = Self {
             whose,
             uptime,

@@ -77,6 +77,7 @@ pub use durability::Durability;
 pub use engine::{PostgresEngine, migrate};
 pub use error::{ConnectError, Failure, OpenError};
 pub use lease::Lease;
+pub use metrics::METRICS;
 pub use migrate::Migrated;
 pub use options::Options;
 pub use pages::{LimitedAccount, every_account};

@@ -1,13 +1,47 @@
-//! What the engine says of itself to Prometheus.
+//! The metrics of this engine.
 
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, Unit, counter, gauge, histogram};
-use metrics::{describe_counter, describe_gauge, describe_histogram};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use stdx::Metric;
 use tokio_postgres::error::SqlState;
 
 use crate::error::Failure;
 use crate::lease::Pool;
+
+/// Every metric of this engine.
+pub const METRICS: &[Metric] = &[
+    Metric::counter(
+        "lastro_postgres_calls_total",
+        "Calls to the database; a call that was retried counts once",
+    ),
+    Metric::histogram(
+        "lastro_postgres_call_duration_seconds",
+        "Duration of a call, from its first attempt to its commit",
+    )
+    .in_seconds(),
+    Metric::histogram("lastro_postgres_call_commands", "Commands in a call"),
+    Metric::counter(
+        "lastro_postgres_retries_total",
+        "Attempts that were repeated, by cause",
+    )
+    .by(&["cause"]),
+    Metric::gauge("lastro_postgres_connections", "Connections to the database"),
+    Metric::gauge(
+        "lastro_postgres_connections_used",
+        "Connections to the database that are in use",
+    ),
+    Metric::gauge(
+        "lastro_queue_bytes",
+        "Size of the requests that wait for the next call",
+    )
+    .in_bytes(),
+    Metric::gauge(
+        "lastro_clock_ahead_seconds",
+        "How far the clock is ahead of its expected time while it is not trusted, otherwise 0",
+    )
+    .in_seconds(),
+];
 
 /// Handles that are looked up once.
 pub(crate) struct Metrics {
@@ -21,33 +55,7 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        describe_counter!(
-            "lastro_postgres_calls_total",
-            "Calls made to the database, tried as often as it took."
-        );
-        describe_histogram!(
-            "lastro_postgres_call_duration_seconds",
-            Unit::Seconds,
-            "One call, from the first attempt to its commit."
-        );
-        describe_histogram!("lastro_postgres_call_commands", "Commands in a call.");
-        describe_counter!(
-            "lastro_postgres_retries_total",
-            "Attempts that were made anew, by cause."
-        );
-        describe_gauge!(
-            "lastro_postgres_connections",
-            "Connections to the database."
-        );
-        describe_gauge!(
-            "lastro_postgres_connections_used",
-            "Connections to the database that are in use."
-        );
-        describe_gauge!(
-            "lastro_queue_bytes",
-            Unit::Bytes,
-            "What waits for the writer."
-        );
+        stdx::describe_metrics!(METRICS);
         Self {
             calls: counter!("lastro_postgres_calls_total"),
             call_seconds: histogram!("lastro_postgres_call_duration_seconds"),

@@ -18,9 +18,9 @@ pub enum LedgerAddress {
     Unix(PathBuf),
 }
 
-/// Why a text is no ledger's address.
+/// Why a text is not the address of a ledger node.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no ledger's address: write `host:port` or `unix:PATH`")]
+#[error("`{text}` is not the address of a ledger node: use `host:port` or `unix:PATH`")]
 pub struct AddressInvalid {
     text: String,
 }

@@ -5,16 +5,14 @@ use std::time::{Duration, Instant};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE};
-use hyper::{Method, Request, Response, StatusCode};
-use proto::{CODE_TRAILER, DEADLINE_HEADER, Failure, GrpcCode};
+use hyper::{Request, Response, StatusCode};
+use proto::{CODE_TRAILER, CallFailure, DEADLINE_HEADER, GrpcCode, PREFIX_BYTES, Prefix};
 
 use crate::clock::LedgerClock;
 use crate::connect::Sender;
 
 /// The most bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// What stands before a message: a flag and its length.
-pub(crate) const PREFIX_BYTES: usize = 5;
 
 /// Why a call has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,36 +22,23 @@ pub(crate) enum CallError {
     /// It may have arrived; the connection is gone.
     Lost,
     /// The server said so.
-    Failed(Failure),
+    Failed(CallFailure),
 }
 
 impl CallError {
     /// Whether the ledger took the deadline for one on another process's clock: nothing was done,
     /// and its clock has to be asked for again.
     pub(crate) fn is_of_other_clock(self) -> bool {
-        self == Self::Failed(Failure::Status(GrpcCode::FailedPrecondition as u16))
+        self == Self::Failed(CallFailure::Status(GrpcCode::FailedPrecondition as u16))
     }
 
     /// Whether the ledger answered that the deadline had passed, which for what has time left means
     /// that another request of the same call had none.
     pub(crate) fn is_late(self) -> bool {
-        let of_grpc = Failure::Status(GrpcCode::DeadlineExceeded as u16);
+        let of_grpc = CallFailure::Status(GrpcCode::DeadlineExceeded as u16);
         self == Self::Failed(of_grpc)
-            || self == Self::Failed(Failure::Ledger(ledger::Unavailable::Timeout))
+            || self == Self::Failed(CallFailure::Ledger(ledger::Unavailable::Timeout))
     }
-}
-
-/// Begins a message: its prefix, to be filled in by [`finish`].
-pub(crate) fn begin() -> Vec<u8> {
-    vec![0; PREFIX_BYTES]
-}
-
-/// Fills in the prefix of a whole message.
-pub(crate) fn finish(mut message: Vec<u8>) -> Bytes {
-    let length = u32::try_from(message.len() - PREFIX_BYTES)
-        .expect("a call is far smaller than 4 GiB: gathering bounds it");
-    message[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
-    message.into()
 }
 
 /// Makes the call and waits for its answer's message; the caller bounds the wait. Where the ledger's
@@ -61,11 +46,11 @@ pub(crate) fn finish(mut message: Vec<u8>) -> Bytes {
 pub(crate) async fn call(
     sender: &mut Sender,
     clock: Option<&LedgerClock>,
-    path: &'static str,
+    method: proto::Method,
     message: Bytes,
     deadline: Instant,
 ) -> Result<Bytes, CallError> {
-    let request = request(clock, path, message, deadline).map_err(|_| CallError::NotSent)?;
+    let request = request(clock, method, message, deadline).map_err(|_| CallError::NotSent)?;
     let response = match sender.send_request(request).await {
         Ok(response) => response,
         // Hyper calls a request canceled that it never handed on.
@@ -77,7 +62,7 @@ pub(crate) async fn call(
 
 fn request(
     clock: Option<&LedgerClock>,
-    path: &'static str,
+    method: proto::Method,
     message: Bytes,
     deadline: Instant,
 ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
@@ -92,8 +77,8 @@ fn request(
         );
     }
     request
-        .method(Method::POST)
-        .uri(path)
+        .method(hyper::Method::POST)
+        .uri(method.path())
         .header(CONTENT_TYPE, HeaderValue::from_static("application/grpc"))
         .header(TE, HeaderValue::from_static("trailers"))
         .header("grpc-timeout", timeout(left))
@@ -107,12 +92,12 @@ fn timeout(left: Duration) -> HeaderValue {
         micros @ ..=DIGITS_MAX => format!("{}u", micros.max(1)),
         micros => format!("{}m", (micros / 1_000).min(DIGITS_MAX)),
     };
-    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("1u"))
+    HeaderValue::try_from(text).expect("digits and a letter are a valid header")
 }
 
 async fn read(response: Response<Incoming>) -> Result<Bytes, CallError> {
     if response.status() != StatusCode::OK {
-        return Err(CallError::Failed(Failure::Status(2)));
+        return Err(CallError::Failed(CallFailure::Status(2)));
     }
     let (head, mut body) = response.into_parts();
     // An answer without a message has its status among the headers.
@@ -133,7 +118,7 @@ async fn read(response: Response<Incoming>) -> Result<Bytes, CallError> {
 
 fn check(headers: &HeaderMap) -> Result<(), CallError> {
     let value = |name| headers.get(name).map(HeaderValue::as_bytes);
-    match Failure::read(value(CODE_TRAILER), value("grpc-status")) {
+    match CallFailure::read(value(CODE_TRAILER), value("grpc-status")) {
         None => Ok(()),
         Some(failure) => Err(CallError::Failed(failure)),
     }
@@ -169,12 +154,10 @@ impl Collected {
         } else {
             self.all.into()
         };
-        let is_whole = match all.first_chunk::<PREFIX_BYTES>() {
-            Some([0, length @ ..]) => {
-                u32::from_be_bytes(*length) as usize == all.len() - PREFIX_BYTES
-            }
-            _ => false,
-        };
+        let is_whole = all.first_chunk().is_some_and(|prefix| {
+            let length = all.len() - PREFIX_BYTES;
+            Prefix::read(*prefix) == Prefix::Plain { length }
+        });
         if is_whole {
             Ok(all.slice(PREFIX_BYTES..))
         } else {

@@ -8,11 +8,10 @@ use ledger::{
     Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery,
     Timestamp, TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
 };
-use proto::{Invalid, Message, submit, v1};
+use proto::{Invalid, Message, Method, submit, v1};
 use tokio::sync::Semaphore;
 
 use crate::address::LedgerAddress;
-use crate::call;
 use crate::gather::{Gather, Line, Parcel};
 use crate::link::{Keeper, Link, link};
 use crate::metrics::Metrics;
@@ -20,7 +19,7 @@ use crate::tls::Tls;
 
 /// How the ledger is spoken with.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct RemoteOptions {
     /// TLS, where it is spoken.
     pub tls: Option<Tls>,
     /// About how many bytes may wait for a call; more are `overloaded`.
@@ -33,7 +32,7 @@ pub struct Options {
     pub patience: Duration,
 }
 
-impl Default for Options {
+impl Default for RemoteOptions {
     fn default() -> Self {
         Self {
             tls: None,
@@ -58,7 +57,7 @@ impl RemoteEngine {
     /// An engine over the ledger at this address, which need not be up yet. Needs a tokio runtime
     /// with time and network.
     #[must_use]
-    pub fn new(address: LedgerAddress, options: Options) -> Self {
+    pub fn new(address: LedgerAddress, options: RemoteOptions) -> Self {
         let metrics = Arc::new(Metrics::new());
         let (link, keeper) = link(address, options.tls, options.patience, Arc::clone(&metrics));
         let gather = Gather::new(
@@ -140,7 +139,7 @@ impl RemoteEngine {
     /// A read: question and answer are one message each.
     async fn read<Q: Message, A: Message + Default, T>(
         &self,
-        path: &'static str,
+        method: Method,
         question: Q,
         deadline: Instant,
         read: impl FnOnce(A) -> Result<T, Invalid>,
@@ -151,13 +150,13 @@ impl RemoteEngine {
         if self.link.is_known_down() {
             return Err(Unavailable::LedgerUnavailable);
         }
-        let mut message = call::begin();
+        let mut message = proto::begin_frame();
         // A vector grows: writing to it cannot fail.
         let _ = question.encode(&mut message);
-        let message = call::finish(message);
+        proto::finish_frame(&mut message);
         let answer = self
             .link
-            .ask(path, message, deadline, &self.metrics)
+            .ask(method, message.into(), deadline, &self.metrics)
             .await?;
         A::decode(answer)
             .map_err(|_| Invalid::Malformed)
@@ -170,8 +169,7 @@ impl Dispatching for RemoteEngine {
     fn unsettled(&self, query: UnsettledQuery, deadline: Instant) -> Answer<'_, Vec<Unsettled>> {
         let question = v1::ListUnsettledPaymentsRequest::from(&query);
         let read = v1::ListUnsettledPaymentsResponse::read;
-        let path = "/lastro.v1.Ledger/ListUnsettledPayments";
-        Box::pin(self.read(path, question, deadline, read))
+        Box::pin(self.read(Method::ListUnsettledPayments, question, deadline, read))
     }
 }
 
@@ -186,7 +184,7 @@ fn fits_one_call(batches: &[Batch]) -> bool {
 }
 
 fn not_understood(invalid: &Invalid) -> Unavailable {
-    tracing::error!(%invalid, "the ledger's answer is not understood: {invalid}");
+    tracing::error!(%invalid, "cannot read an answer of the ledger node: {invalid}");
     Unavailable::LedgerUnavailable
 }
 
@@ -202,13 +200,13 @@ impl Engine for RemoteEngine {
     fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>> {
         let question = v1::GetAccountRequest { id: id_of(&id) };
         let read = v1::GetAccountResponse::read;
-        Box::pin(self.read("/lastro.v1.Ledger/GetAccount", question, deadline, read))
+        Box::pin(self.read(Method::GetAccount, question, deadline, read))
     }
 
     fn statement(&self, query: StatementQuery, deadline: Instant) -> Answer<'_, Option<Statement>> {
         let question = v1::GetStatementRequest::from(&query);
         let read = v1::GetStatementResponse::read;
-        Box::pin(self.read("/lastro.v1.Ledger/GetStatement", question, deadline, read))
+        Box::pin(self.read(Method::GetStatement, question, deadline, read))
     }
 
     fn balance_at(
@@ -219,40 +217,35 @@ impl Engine for RemoteEngine {
     ) -> Answer<'_, Option<BalanceAt>> {
         let question = v1::GetBalanceAtRequest::of(&id, at);
         let read = |answer: v1::GetBalanceAtResponse| Ok(answer.read());
-        Box::pin(self.read("/lastro.v1.Ledger/GetBalanceAt", question, deadline, read))
+        Box::pin(self.read(Method::GetBalanceAt, question, deadline, read))
     }
 
     fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
         let id = id.to_bytes().to_vec();
         let question = v1::GetTransferRequest { id };
         let read = v1::GetTransferResponse::read;
-        Box::pin(self.read("/lastro.v1.Ledger/GetTransfer", question, deadline, read))
+        Box::pin(self.read(Method::GetTransfer, question, deadline, read))
     }
 
     fn pending_end(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<PendingEnd>> {
         let id = id.to_bytes().to_vec();
         let question = v1::GetTransferRequest { id };
         let read = v1::GetTransferResponse::read_end;
-        Box::pin(self.read("/lastro.v1.Ledger/GetTransfer", question, deadline, read))
+        Box::pin(self.read(Method::GetTransfer, question, deadline, read))
     }
 
     fn payment(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Option<UsedPayment>> {
         let id = id.to_bytes().to_vec();
         let question = v1::GetPaymentRequest { id };
         let read = v1::GetPaymentResponse::read;
-        Box::pin(self.read("/lastro.v1.Ledger/GetPayment", question, deadline, read))
+        Box::pin(self.read(Method::GetPayment, question, deadline, read))
     }
 
     fn resolutions(&self, id: PaymentId, deadline: Instant) -> Answer<'_, Vec<Resolution>> {
         let payment_id = id.to_bytes().to_vec();
         let question = v1::ListResolutionsRequest { payment_id };
         let read = v1::ListResolutionsResponse::read;
-        Box::pin(self.read(
-            "/lastro.v1.Ledger/ListResolutions",
-            question,
-            deadline,
-            read,
-        ))
+        Box::pin(self.read(Method::ListResolutions, question, deadline, read))
     }
 
     fn payments_summary(
@@ -263,22 +256,19 @@ impl Engine for RemoteEngine {
     ) -> Answer<'_, Vec<ProcessorSummary>> {
         let question = v1::GetPaymentsSummaryRequest::of(from, to);
         let read = v1::GetPaymentsSummaryResponse::read;
-        let path = "/lastro.v1.Ledger/GetPaymentsSummary";
-        Box::pin(self.read(path, question, deadline, read))
+        Box::pin(self.read(Method::GetPaymentsSummary, question, deadline, read))
     }
 
     fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>> {
         let question = v1::ListPaymentsDueRequest::from(query);
         let read = v1::ListPaymentsDueResponse::read;
-        let path = "/lastro.v1.Ledger/ListPaymentsDue";
-        Box::pin(self.read(path, question, deadline, read))
+        Box::pin(self.read(Method::ListPaymentsDue, question, deadline, read))
     }
 
     fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp> {
         let question = v1::GetNewestPaymentRequest {};
         let read =
             |answer: v1::GetNewestPaymentResponse| Ok(Timestamp::from_nanos(answer.accepted_at));
-        let path = "/lastro.v1.Ledger/GetNewestPayment";
-        Box::pin(self.read(path, question, deadline, read))
+        Box::pin(self.read(Method::GetNewestPayment, question, deadline, read))
     }
 }

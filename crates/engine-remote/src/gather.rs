@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 use hyper::body::Bytes;
 use ledger::{Batch, Command, Unavailable};
 use parking_lot::Mutex;
-use proto::{Failure, submit};
+use proto::{CallFailure, Method, submit};
 use tokio::sync::oneshot;
 
-use crate::call::{self, CallError};
-use crate::link::{Link, RETRY_PAUSE, SUBMIT, told};
+use crate::call::CallError;
+use crate::link::{self, Link, RETRY_PAUSE};
 use crate::metrics::Metrics;
 
 /// About how many bytes go in one call; a single request may have more. What waits beyond it goes
@@ -223,7 +223,7 @@ impl Gather {
             let earliest = requests.iter().map(|request| request.parcel.deadline).min();
             let deadline = earliest.unwrap_or_else(Instant::now);
             let started = Instant::now();
-            let calling = wire.call(SUBMIT, message, deadline);
+            let calling = wire.call(Method::Submit, message, deadline);
             let answer = tokio::time::timeout_at(deadline.into(), calling).await;
             self.metrics
                 .call_ends(matches!(answer, Ok(Ok(_))), started.elapsed());
@@ -253,11 +253,12 @@ impl Gather {
                     self.again(requests, Unavailable::Timeout, false);
                 }
                 Some(CallError::Failed(failure)) => {
-                    let unavailable = told(failure, SUBMIT);
+                    let unavailable = link::unavailable(failure, Method::Submit);
                     let mut requests = requests;
                     let is_damaged = unavailable == Unavailable::StorageDamaged;
                     // What a ledger says of damage too that it met after it had applied a part.
-                    let may_be_damaged = failure == Failure::Ledger(Unavailable::LedgerUnavailable)
+                    let may_be_damaged = failure
+                        == CallFailure::Ledger(Unavailable::LedgerUnavailable)
                         && unexplained_count < HALVINGS_MAX
                         && requests.iter().all(|request| request.parcel.repeatable);
                     if may_be_damaged {
@@ -334,12 +335,13 @@ impl Gather {
 /// The message of all these requests: their messages, one after the other.
 fn assemble(requests: &[Request]) -> Bytes {
     let size: usize = requests.iter().map(|one| one.parcel.message.len()).sum();
-    let mut message = call::begin();
+    let mut message = proto::begin_frame();
     message.reserve_exact(size);
     for request in requests {
         message.extend_from_slice(&request.parcel.message);
     }
-    call::finish(message)
+    proto::finish_frame(&mut message);
+    message.into()
 }
 
 /// Gives each request its part of the answer.

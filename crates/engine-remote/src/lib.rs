@@ -30,5 +30,6 @@ mod metrics;
 mod tls;
 
 pub use address::{AddressInvalid, LedgerAddress};
-pub use engine::{Options, RemoteEngine};
+pub use engine::{RemoteEngine, RemoteOptions};
+pub use metrics::METRICS;
 pub use tls::{Tls, TlsError};

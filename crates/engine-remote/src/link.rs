@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
 use ledger::Unavailable;
-use proto::{Failure, GrpcCode, Message, v1};
+use proto::{CallFailure, GrpcCode, Message, Method, v1};
 use stdx::BackOff;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -23,8 +23,6 @@ use crate::connect::{Connection, Sender, connect};
 use crate::metrics::Metrics;
 use crate::tls::Tls;
 
-/// The call that writes.
-pub(crate) const SUBMIT: &str = "/lastro.v1.Ledger/Submit";
 /// How long one attempt may take to connect and to be answered: the kernel sends a lost first packet
 /// again after 1 s and after 3 s, and there has to be time left for the answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(3_500);
@@ -43,8 +41,6 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// What a lost call waits before it is made again: where only the call was lost and not the
 /// connection, nothing else would slow its repetitions down.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(2);
-
-const GET_CLOCK: &str = "/lastro.v1.Ledger/GetClock";
 
 /// A connection over which the ledger has answered, as calls use it.
 #[derive(Clone)]
@@ -65,12 +61,12 @@ impl Wire {
     /// Makes a call with a deadline on the ledger's clock.
     pub(crate) async fn call(
         &mut self,
-        path: &'static str,
+        method: Method,
         message: Bytes,
         deadline: Instant,
     ) -> Result<Bytes, CallError> {
         let clock = Some(&self.peer.clock);
-        call::call(&mut self.sender, clock, path, message, deadline).await
+        call::call(&mut self.sender, clock, method, message, deadline).await
     }
 
     /// Has the connection made anew: another process answers over it than at its start.
@@ -139,13 +135,13 @@ async fn keep(
     loop {
         let (wire, ends) = connected(&address, tls.as_ref(), &mut back_off).await;
         let since = Instant::now();
-        tracing::info!(ledger = %address, "connected to the ledger at {address}");
+        tracing::info!(ledger = %address, "connected to the ledger node at {address}");
         metrics.up(true);
         state.send_replace(State::Up(wire.clone()));
         stay(&wire, ends, &address, &metrics).await;
         metrics.up(false);
         state.send_replace(State::Down(Instant::now()));
-        tracing::warn!(ledger = %address, "the connection to the ledger was lost");
+        tracing::warn!(ledger = %address, "lost the connection to the ledger node at {address}: requests fail until it is back");
         if since.elapsed() >= STABLE_AFTER {
             back_off.reset();
         } else {
@@ -179,7 +175,7 @@ async fn connected(
             };
         if !is_reported {
             is_reported = true;
-            tracing::warn!(ledger = %address, error, "the ledger at {address} does not answer; trying again");
+            tracing::warn!(ledger = %address, error, "cannot connect to the ledger node at {address}, trying again: {error}");
         }
         if !is_silent {
             tokio::time::sleep(back_off.pause()).await;
@@ -200,8 +196,10 @@ async fn answering(
         connection.ends.abort();
     }
     let (clock_id, first) = asked.map_err(|error| match error {
-        CallError::Failed(Failure::Status(status)) if status == GrpcCode::Unimplemented as u16 => {
-            "it is of an older version, without GetClock: upgrade the ledger node first".to_owned()
+        CallError::Failed(CallFailure::Status(status))
+            if status == GrpcCode::Unimplemented as u16 =>
+        {
+            "its version is older, without GetClock: upgrade the ledger node first".to_owned()
         }
         error => format!("it does not speak gRPC: {error:?}"),
     })?;
@@ -217,10 +215,11 @@ async fn answering(
 }
 
 async fn ask_clock(sender: &mut Sender, deadline: Instant) -> Result<(u64, Reading), CallError> {
-    let mut question = call::begin();
+    let mut question = proto::begin_frame();
     // A vector grows: writing to it cannot fail.
     let _ = v1::GetClockRequest {}.encode(&mut question);
-    let answer = call::call(sender, None, GET_CLOCK, call::finish(question), deadline).await?;
+    proto::finish_frame(&mut question);
+    let answer = call::call(sender, None, Method::GetClock, question.into(), deadline).await?;
     let arrived = Instant::now();
     let answer = v1::GetClockResponse::decode(answer).map_err(|_| CallError::Lost)?;
     let at_ledger = Duration::from_micros(answer.now_us);
@@ -242,7 +241,7 @@ async fn stay(wire: &Wire, connection: Connection, address: &LedgerAddress, metr
                 // Another process: what is behind this connection is not what it was.
                 Ok(Ok(_)) => return,
                 // A refusal of its own is an answer, too.
-                Ok(Err(CallError::Failed(Failure::Ledger(_)))) => true,
+                Ok(Err(CallError::Failed(CallFailure::Ledger(_)))) => true,
                 Ok(Err(CallError::Failed(_) | CallError::NotSent | CallError::Lost)) | Err(_) => {
                     false
                 }
@@ -252,10 +251,11 @@ async fn stay(wire: &Wire, connection: Connection, address: &LedgerAddress, metr
             match (before, answers) {
                 (true, false) => tracing::warn!(
                     ledger = %address,
-                    "the ledger at {address} has not answered for {PROBE_TIMEOUT:?}: requests may fail until it does"
+                    "the ledger node at {address} has not answered for {} ms: requests may fail until it does",
+                    PROBE_TIMEOUT.as_millis()
                 ),
                 (false, true) => {
-                    tracing::info!(ledger = %address, "the ledger at {address} answers again");
+                    tracing::info!(ledger = %address, "the ledger node at {address} answers again");
                 }
                 (true, true) | (false, false) => {}
             }
@@ -309,7 +309,7 @@ impl Link {
     /// Makes a call that may be made twice: again over the next connection where one is lost.
     pub(crate) async fn ask(
         &self,
-        path: &'static str,
+        method: Method,
         message: Bytes,
         deadline: Instant,
         metrics: &Metrics,
@@ -317,11 +317,11 @@ impl Link {
         let asking = async {
             loop {
                 let mut wire = self.wire().await?;
-                match wire.call(path, message.clone(), deadline).await {
+                match wire.call(method, message.clone(), deadline).await {
                     Ok(answer) => return Ok(answer),
                     Err(CallError::NotSent | CallError::Lost) => {}
                     Err(failed) if failed.is_of_other_clock() => wire.give_up(),
-                    Err(CallError::Failed(failure)) => return Err(told(failure, path)),
+                    Err(CallError::Failed(failure)) => return Err(unavailable(failure, method)),
                 }
                 metrics.retried(1);
                 tokio::time::sleep(RETRY_PAUSE).await;
@@ -332,18 +332,18 @@ impl Link {
     }
 }
 
-/// What the caller is told of a failure.
-pub(crate) fn told(failure: Failure, path: &'static str) -> Unavailable {
-    if failure == Failure::Status(GrpcCode::InvalidArgument as u16) {
+/// What the caller gets for a failure.
+pub(crate) fn unavailable(failure: CallFailure, method: Method) -> Unavailable {
+    if failure == CallFailure::Status(GrpcCode::InvalidArgument as u16) {
         tracing::error!(
-            path,
-            "the ledger does not understand this node: other versions?"
+            path = method.path(),
+            "the ledger node refused a request of this node as malformed: both need the same version"
         );
     }
     // A ledger node of an older version, or a proxy, does not know what is asked. A write may have gone
     // further than what says so.
-    let is_unknown = failure == Failure::Status(GrpcCode::Unimplemented as u16);
-    if is_unknown && path != SUBMIT {
+    let is_unknown = failure == CallFailure::Status(GrpcCode::Unimplemented as u16);
+    if is_unknown && method != Method::Submit {
         return Unavailable::NotSupported;
     }
     failure.unavailable()
@@ -355,12 +355,15 @@ mod tests {
 
     #[test]
     fn a_read_that_the_ledger_does_not_know_is_not_supported() {
-        let unimplemented = Failure::Status(12);
-        let read = "/lastro.v1.Ledger/ListUnsettledPayments";
-        assert_eq!(told(unimplemented, read), Unavailable::NotSupported);
-        assert_eq!(told(unimplemented, SUBMIT), Unavailable::LedgerUnavailable);
+        let unimplemented = CallFailure::Status(12);
+        let read = Method::ListUnsettledPayments;
+        assert_eq!(unavailable(unimplemented, read), Unavailable::NotSupported);
         assert_eq!(
-            told(Failure::Status(14), read),
+            unavailable(unimplemented, Method::Submit),
+            Unavailable::LedgerUnavailable
+        );
+        assert_eq!(
+            unavailable(CallFailure::Status(14), read),
             Unavailable::LedgerUnavailable
         );
     }

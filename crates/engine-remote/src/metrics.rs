@@ -1,9 +1,56 @@
-//! What the engine says of itself to Prometheus.
+//! The metrics of this engine.
 
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, Unit, counter, gauge, histogram};
-use metrics::{describe_counter, describe_gauge, describe_histogram};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use stdx::Metric;
+
+/// Every metric of this engine.
+pub const METRICS: &[Metric] = &[
+    CALLS,
+    CALLS_FAILED,
+    REQUESTS,
+    RETRIES,
+    CALL_DURATION,
+    CALLS_IN_FLIGHT,
+    QUEUE_BYTES,
+    UP,
+];
+
+const CALLS: Metric = Metric::counter(
+    "lastro_remote_calls_total",
+    "Calls to the ledger node that write",
+);
+const CALLS_FAILED: Metric = Metric::counter(
+    "lastro_remote_calls_failed_total",
+    "Calls to the ledger node that write and were not answered",
+);
+const REQUESTS: Metric = Metric::counter(
+    "lastro_remote_requests_total",
+    "Requests in calls that write; divided by the number of calls it is how many are sent together",
+);
+const RETRIES: Metric = Metric::counter(
+    "lastro_remote_retries_total",
+    "Requests that were sent again after a lost connection",
+);
+const CALL_DURATION: Metric = Metric::histogram(
+    "lastro_remote_call_duration_seconds",
+    "Duration of a call that writes, from its start to its answer",
+)
+.in_seconds();
+const CALLS_IN_FLIGHT: Metric = Metric::gauge(
+    "lastro_remote_calls",
+    "Calls that write and are in progress",
+);
+const QUEUE_BYTES: Metric = Metric::gauge(
+    "lastro_remote_queue_bytes",
+    "Size of the requests that wait for the next call",
+)
+.in_bytes();
+const UP: Metric = Metric::gauge(
+    "lastro_remote_up",
+    "1 while the ledger node is connected, otherwise 0",
+);
 
 /// Handles that are looked up once.
 pub(crate) struct Metrics {
@@ -19,43 +66,16 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        describe_counter!("lastro_remote_calls_total", "Writing calls to the ledger.");
-        describe_counter!(
-            "lastro_remote_calls_failed_total",
-            "Writing calls to the ledger that were not answered."
-        );
-        describe_counter!(
-            "lastro_remote_requests_total",
-            "Requests that went in writing calls; by the calls: how many go together."
-        );
-        describe_counter!(
-            "lastro_remote_retries_total",
-            "Requests given again after a lost connection."
-        );
-        describe_histogram!(
-            "lastro_remote_call_duration_seconds",
-            Unit::Seconds,
-            "A writing call to the ledger, from its start to its answer."
-        );
-        describe_gauge!("lastro_remote_calls", "Writing calls in flight.");
-        describe_gauge!(
-            "lastro_remote_queue_bytes",
-            Unit::Bytes,
-            "What waits for the next call."
-        );
-        describe_gauge!(
-            "lastro_remote_up",
-            "1 while the ledger is connected, else 0."
-        );
+        stdx::describe_metrics!(METRICS);
         Self {
-            calls: counter!("lastro_remote_calls_total"),
-            calls_failed: counter!("lastro_remote_calls_failed_total"),
-            requests: counter!("lastro_remote_requests_total"),
-            retries: counter!("lastro_remote_retries_total"),
-            call_seconds: histogram!("lastro_remote_call_duration_seconds"),
-            in_flight: gauge!("lastro_remote_calls"),
-            queue_bytes: gauge!("lastro_remote_queue_bytes"),
-            up: gauge!("lastro_remote_up"),
+            calls: counter!(CALLS.name),
+            calls_failed: counter!(CALLS_FAILED.name),
+            requests: counter!(REQUESTS.name),
+            retries: counter!(RETRIES.name),
+            call_seconds: histogram!(CALL_DURATION.name),
+            in_flight: gauge!(CALLS_IN_FLIGHT.name),
+            queue_bytes: gauge!(QUEUE_BYTES.name),
+            up: gauge!(UP.name),
         }
     }
 

@@ -70,6 +70,7 @@ impl WriteBehindEngine {
         database_url: &str,
         options: Options,
     ) -> Result<(Self, Opened), OpenError> {
+        stdx::describe_metrics!(crate::metrics::METRICS);
         let link = Link::new(redis_url, options.redis_authority.as_deref())?;
         let tables = Tables::open(database_url, &options.database).await?;
         let address = address::place(redis_url)?;

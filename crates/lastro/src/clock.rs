@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ledger::{Clock, ClockBounds, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::settings::settings;
+
 /// The time of this machine. Engines hold it when it steps back, and do not believe it when it jumps
 /// forward.
 pub(crate) struct SystemClock;
@@ -24,32 +26,22 @@ impl Clock for SystemClock {
     }
 }
 
-/// How much the machine's clock is trusted.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub(crate) struct ClockOptions {
-    /// How far the clock may jump forward while the process runs, in seconds; beyond it writes are
-    /// refused as `clock_jumped` until it is right again [default: 3600].
-    #[arg(long, env = "LASTRO_CLOCK_JUMP_MAX_S", value_name = "SECONDS")]
-    clock_jump_max_s: Option<u64>,
-    /// Believes the clock at this start, however long after the newest record it is.
-    #[arg(long)]
-    accept_clock: bool,
+settings! {
+    /// How much the machine's clock is trusted, as far as it was given.
+    pub(crate) struct ClockSettings in "Clock" {
+        /// How far the clock may jump forward while the process runs, in seconds. After a larger jump
+        /// writes are refused with the code `clock_jumped` until the clock is right again.
+        clock_jump_max_s: u64 = 3600, env "LASTRO_CLOCK_JUMP_MAX_S", value_name = "SECONDS";
+    }
 }
 
-impl ClockOptions {
-    /// Whether anything was asked for.
-    pub(crate) const fn is_any(&self) -> bool {
-        self.clock_jump_max_s.is_some() || self.accept_clock
-    }
-
-    /// What is in force, with what the file says.
-    pub(crate) fn bounds(&self, jump_max_s: Option<u64>) -> ClockBounds {
-        let usual = ClockBounds::default();
-        let jump_max_s = self.clock_jump_max_s.or(jump_max_s);
+impl ClockSettings {
+    /// What is in force; `is_accepted` is whether the clock is believed at this start.
+    pub(crate) fn bounds(&self, is_accepted: bool) -> ClockBounds {
         ClockBounds {
-            jump_max: jump_max_s.map_or(usual.jump_max, Duration::from_secs),
-            is_accepted: self.accept_clock,
-            ..usual
+            jump_max: Duration::from_secs(self.clock_jump_max_s()),
+            is_accepted,
+            ..ClockBounds::default()
         }
     }
 }

@@ -12,10 +12,11 @@ const START: &str = "# Configuration
 
 This page is made from the code: `LASTRO_UPDATE_GOLDEN=1 cargo test -p lastro configuration_page` writes it.
 
-A setting is taken from the flag; where there is none, from the variable; where there is none, from the file of
-`--config`; where there is none, the default holds. The file is TOML. Each flag of `lastro serve` that has a variable
-is a key of it: the flag's name with `_` in the place of `-`. What only the file has (processors and payments) is in
-[payments.md](payments.md). The start prints what is in force, without passwords.
+A setting is taken from its flag. Without the flag it is taken from its variable, without the variable from the
+file that `--config` names, and otherwise the default is used. A switch, that is a flag without a value, is on if the flag, the variable
+or the file turns it on. The file is TOML. Each flag of `lastro serve` that has a variable is a key of the file,
+except `--config` and `--processor`: the key is the flag's name with `_` in the place of `-`. What only the file has (processors and
+payments) is described in [payments.md](payments.md). At its start the server prints the configuration in force, without passwords.
 ";
 
 /// The page.
@@ -37,26 +38,42 @@ fn add(page: &mut String, parent: &str, command: &Command) {
         let _ = write!(page, "\n{}\n", one_line(&about));
     }
     let shown = |arg: &&Arg| !arg.is_hide_set() && arg.get_id() != "help";
-    let arguments: Vec<&Arg> = command.get_arguments().filter(shown).collect();
-    if !arguments.is_empty() {
-        page.push_str("\n| flag | variable | what it is |\n|---|---|---|\n");
-        for argument in arguments {
-            let _ = writeln!(
-                page,
-                "| {} | {} | {} |",
-                cell(&flag(argument)),
-                argument.get_env().map_or(String::new(), |variable| {
-                    cell(&format!("`{}`", variable.to_string_lossy()))
-                }),
-                cell(&meaning(argument)),
-            );
+    let mut subjects: Vec<(Option<&str>, Vec<&Arg>)> = Vec::new();
+    for argument in command.get_arguments().filter(shown) {
+        let heading = argument.get_help_heading();
+        match subjects.iter_mut().find(|(known, _)| *known == heading) {
+            Some((_, arguments)) => arguments.push(argument),
+            None => subjects.push((heading, vec![argument])),
         }
+    }
+    for (heading, arguments) in subjects {
+        add_subject(page, heading, &arguments);
     }
     for inner in command
         .get_subcommands()
         .filter(|inner| inner.get_name() != "help")
     {
         add(page, &name, inner);
+    }
+}
+
+/// The settings of one subject.
+fn add_subject(page: &mut String, heading: Option<&str>, arguments: &[&Arg]) {
+    if let Some(heading) = heading {
+        let _ = write!(page, "\n{heading}:\n");
+    }
+    page.push_str("\n| flag | variable | what it is |\n|---|---|---|\n");
+    for argument in arguments {
+        let variable = argument.get_env().map_or_else(String::new, |variable| {
+            format!("`{}`", variable.to_string_lossy())
+        });
+        let _ = writeln!(
+            page,
+            "| {} | {} | {} |",
+            cell(&flag(argument)),
+            cell(&variable),
+            cell(&meaning(argument)),
+        );
     }
 }
 

@@ -12,19 +12,19 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// `lastro load`
 #[derive(Parser)]
-pub(crate) struct Options {
+pub(crate) struct LoadOptions {
     #[command(subcommand)]
     scenario: Scenario,
 }
 
 #[derive(Subcommand)]
 enum Scenario {
-    /// Runs the 2024 challenge's official load and reckons its score.
+    /// Runs the 2024 challenge's official load and computes its score.
     ///
     /// The exit code is 0 when nothing was fined.
     #[command(name = "rinha-2024")]
     Rinha2024(Rinha2024),
-    /// Runs the 2025 challenge's official load, its stages, its checks, and reckons its score.
+    /// Runs the 2025 challenge's official load, its stages, its checks, and computes its score.
     ///
     /// Starts the two payment processors itself, unless they are named. The exit code is 0 when
     /// every payment was accepted and paid exactly once by the end, and every comparison was equal.
@@ -36,7 +36,7 @@ enum Scenario {
     /// alone, or beside a given `--target`. Put a proxy before `--bare-listen` and name it as
     /// `--bare-target` to see the proxy's own wall. The exit code is 0 when a rate held.
     Capacity(Capacity),
-    /// Runs the clients of a distributed bank, then audits what came of their money.
+    /// Runs the clients of a distributed bank, then audits their money.
     ///
     /// Opens accounts of its own. The exit code is 0 when every answer was right and the audit found
     /// nothing: no money made or lost, no limit passed, every operation applied exactly once.
@@ -54,7 +54,7 @@ struct Rinha2024 {
     /// Multiplies the durations of the ramps, officially 2 minutes each.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     duration_scale: f64,
-    /// Takes connections from a pool instead of a new one for each arrival.
+    /// Uses a pool of connections instead of a new one for each arrival.
     #[arg(long)]
     keep_alive: bool,
     #[command(flatten)]
@@ -80,14 +80,14 @@ struct Rinha2025 {
     #[arg(long, value_name = "ADDR,ADDR", value_delimiter = ',', num_args = 1..=2,
           default_value = "127.0.0.1:8001,127.0.0.1:8002", conflicts_with = "processors")]
     processors_listen: Vec<SocketAddr>,
-    /// What admin calls to the processors carry.
+    /// Token of admin calls to the processors.
     #[arg(long, default_value = "123")]
     token: String,
-    /// How many seconds the server may take, after the script, to pay what it accepted.
+    /// Time in seconds that the server has, after the script, to pay what it accepted.
     #[arg(long, value_name = "SECONDS", default_value_t = 60,
           value_parser = clap::value_parser!(u64).range(..=3_600))]
     drain_s: u64,
-    /// Drives the built-in bare handler first, the same way: what a p99 is held against.
+    /// Drives the built-in bare handler first, in the same way, as the reference for the p99.
     #[arg(long)]
     bare: bool,
     /// Where the bare handler listens; port 0 is any free one.
@@ -120,15 +120,15 @@ struct Capacity {
     /// The server; http://127.0.0.1:9999 unless only the bare handler is driven.
     #[arg(long, value_name = "URL")]
     target: Option<Target>,
-    /// The bound that 99 % of a step's requests must hold.
+    /// Latency that 99 % of a step's requests must not exceed, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 10,
           value_parser = clap::value_parser!(u64).range(1..=10_000))]
     p99_ms: u64,
-    /// How many seconds a step has.
+    /// Duration of a step, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 5,
           value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// How requests come by their connection.
+    /// How requests get their connection.
     #[arg(long, value_enum, default_value_t = Modes::Both)]
     connections: Modes,
     /// The first step's requests per second.
@@ -137,7 +137,7 @@ struct Capacity {
     /// The highest step's requests per second.
     #[arg(long, value_name = "RATE", default_value_t = 200_000)]
     rate_max: u32,
-    /// The most connections at once.
+    /// Maximum number of connections at the same time.
     #[arg(long, value_name = "COUNT", default_value_t = 512,
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=20_000))]
     connections_max: usize,
@@ -177,13 +177,13 @@ struct Bank {
     /// Operations per second, in all.
     #[arg(long, default_value_t = 500)]
     rate: u32,
-    /// For how many seconds.
+    /// Duration in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     seconds: u64,
     /// Sends operations to be applied later (`POST /v1/operations`), and asks for their outcomes.
     #[arg(long = "async")]
     is_async: bool,
-    /// Gives an operation up after so many seconds of repetitions.
+    /// Time limit for an operation with its repetitions, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30,
           value_parser = clap::value_parser!(u64).range(1..=600))]
     deadline_s: u64,
@@ -194,10 +194,10 @@ struct Bank {
 /// What all scenarios take.
 #[derive(Args)]
 struct Common {
-    /// What the random choices begin with.
+    /// Seed of the random choices.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Gives a request up after so many seconds.
+    /// Time limit for a request, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 10,
           value_parser = clap::value_parser!(u64).range(1..=60))]
     timeout_s: u64,
@@ -232,7 +232,7 @@ impl Common {
 }
 
 /// Runs the scenario; the exit code says whether its own criteria hold.
-pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: &LoadOptions) -> anyhow::Result<ExitCode> {
     let passed = match &options.scenario {
         Scenario::Rinha2024(options) => run_rinha_2024(options)?,
         Scenario::Rinha2025(options) => run_rinha_2025(options)?,

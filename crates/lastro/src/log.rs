@@ -20,7 +20,7 @@ pub(crate) fn start() -> anyhow::Result<()> {
     match std::env::var("LASTRO_LOG_FORMAT").as_deref() {
         Ok("json") => subscriber.json().init(),
         Ok("text") | Err(_) => subscriber.init(),
-        Ok(other) => anyhow::bail!("LASTRO_LOG_FORMAT={other}: say text or json"),
+        Ok(other) => anyhow::bail!("LASTRO_LOG_FORMAT={other}: use text or json"),
     }
     Ok(())
 }

@@ -7,10 +7,13 @@ mod configuration_page;
 mod database;
 mod load;
 mod log;
+#[cfg(test)]
+mod metrics_page;
 mod migrate;
 mod processor;
 mod redis;
 mod serve;
+mod settings;
 mod verify;
 
 use std::process::ExitCode;
@@ -31,17 +34,17 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Serves the ledger.
-    Serve(Box<serve::Options>),
-    /// Drives a server with a load, judges every answer, scores and reports the run.
-    Load(load::Options),
-    /// Measures durable transfers per second, with the disk's own floor beside them.
-    Bench(bench::Options),
-    /// Brings a PostgreSQL database to the tables that `serve --engine postgres` uses.
-    Migrate(migrate::Options),
+    Serve(Box<serve::ServeOptions>),
+    /// Sends a load to a server, checks every answer, and reports a score.
+    Load(load::LoadOptions),
+    /// Measures durable transfers per second, and what the disk alone can do.
+    Bench(bench::BenchOptions),
+    /// Creates or updates the tables of a PostgreSQL database for `serve --engine postgres`.
+    Migrate(migrate::MigrateOptions),
     /// Serves a payment processor to test against: the 2025 challenge's, in memory.
-    Processor(processor::Options),
-    /// Checks a data folder, or a ledger in PostgreSQL: the chain, and every rule that must be kept.
-    Verify(verify::Options),
+    Processor(processor::ProcessorOptions),
+    /// Checks a data folder or a ledger in PostgreSQL: the hash chain, and every rule of the ledger.
+    Verify(verify::VerifyOptions),
 }
 
 fn main() -> ExitCode {

@@ -10,7 +10,7 @@ use crate::database::{DatabaseSettings, Unencrypted};
 use crate::redis::RedisOptions;
 
 #[derive(clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct MigrateOptions {
     /// The database: `postgres://user:password@host:port/name`.
     #[arg(
         long,
@@ -23,21 +23,21 @@ pub(crate) struct Options {
     database: DatabaseSettings,
     #[command(flatten)]
     unencrypted: Unencrypted,
-    /// Ends that a Redis stands in front of the database (`--engine write-behind`): persists what it
+    /// Removes the Redis in front of the database (`--engine write-behind`): persists what it
     /// has answered, and leaves the database to the engine `postgres`. Stop all nodes before.
     #[arg(long)]
     detach: bool,
     #[command(flatten)]
     redis: RedisOptions,
-    /// With `--detach`: the Redis is lost, and with it what it had answered and not persisted.
-    /// A URL in the environment is passed over.
+    /// With `--detach`: the Redis is lost, and with it what it answered but did not persist.
+    /// A URL in the environment is ignored.
     #[arg(long, requires = "detach")]
     redis_lost: bool,
 }
 
 /// `given` is where the options came from.
 pub(crate) fn run(
-    options: &Options,
+    options: &MigrateOptions,
     given: Option<(&str, &ArgMatches)>,
 ) -> anyhow::Result<ExitCode> {
     let database = options.database.options(&options.database_url)?;
@@ -45,7 +45,9 @@ pub(crate) fn run(
     unencrypted.check(&options.database_url, &database)?;
     let redis_url_is_from = given.and_then(|(_, given)| given.value_source("redis_url"));
     if options.redis_lost && redis_url_is_from == Some(ValueSource::CommandLine) {
-        bail!("--redis-lost and --redis-url exclude each other: is that Redis lost or not?");
+        bail!(
+            "--redis-lost and --redis-url exclude each other: with --redis-lost no Redis is read"
+        );
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -62,15 +64,18 @@ pub(crate) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn detach(options: &Options, database: engine_postgres::Options) -> anyhow::Result<ExitCode> {
+async fn detach(
+    options: &MigrateOptions,
+    database: engine_postgres::Options,
+) -> anyhow::Result<ExitCode> {
     let redis = match options.redis_lost {
         true => None,
         false => options.redis.config()?,
     };
     if redis.is_none() && !options.redis_lost {
         bail!(
-            "--detach needs the --redis-url, to persist what it has answered; where that Redis is \
-             lost for good, --redis-lost gives up what was not persisted"
+            "--detach needs --redis-url, to persist what that Redis has answered; if it is lost for good, \
+             use --redis-lost, which gives up what was not persisted"
         );
     }
     let (url, redis_authority) = match redis {

@@ -9,27 +9,27 @@ use anyhow::{Context, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct ProcessorOptions {
     /// Where it is served; port 0 is any free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8001")]
     listen: SocketAddr,
-    /// What it is called.
+    /// Name of the processor.
     #[arg(long, default_value = "default")]
     name: String,
     /// Its share of each payment, such as 0.05 [default: 0.05 for `default`, else 0.15].
     #[arg(long, value_parser = fee)]
     fee: Option<Decimal>,
-    /// What admin calls must carry in X-Rinha-Token.
+    /// Token that admin calls must have in X-Rinha-Token.
     #[arg(long, default_value = "123")]
     token: String,
-    /// How many milliseconds each payment takes at first.
+    /// Initial delay of each payment, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 0,
           value_parser = clap::value_parser!(u64).range(..=3_600_000))]
     delay_ms: u64,
-    /// Begins with payments failing.
+    /// Starts in the state in which payments fail.
     #[arg(long)]
     failing: bool,
-    /// Allows to be served beyond loopback: anybody there may order failures.
+    /// Allows an address beyond loopback, although any caller there can order failures.
     #[arg(long)]
     insecure: bool,
 }
@@ -43,10 +43,10 @@ fn fee(text: &str) -> Result<Decimal, String> {
 }
 
 /// Serves until SIGTERM or Ctrl-C.
-pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: ProcessorOptions) -> anyhow::Result<ExitCode> {
     ensure!(
         options.listen.ip().is_loopback() || options.insecure,
-        "--listen {} is beyond loopback, where anybody may order failures: say --insecure to allow it",
+        "--listen {} can be reached from other machines, and any caller can order failures: listen on loopback, or allow it with --insecure",
         options.listen
     );
     let official = ProcessorSettings::official(&options.name);
@@ -60,8 +60,8 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
         .build()
         .context("cannot start the runtime")?;
     runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).context("cannot hear SIGTERM")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot hear SIGINT")?;
+        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let host = Host::bind(options.listen)
             .with_context(|| format!("cannot listen on {}", options.listen))?;
         eprintln!(

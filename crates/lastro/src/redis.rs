@@ -9,7 +9,7 @@ use clap::builder::FalseyValueParser;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RedisConfig {
     pub(crate) url: String,
-    /// A file with the certificates of those who may vouch for it.
+    /// File with the certificates of the authorities that may sign its certificate.
     pub(crate) authority: Option<PathBuf>,
     /// Whether it may be on another machine without encryption.
     pub(crate) insecure: bool,
@@ -21,14 +21,15 @@ impl RedisConfig {
         let is_exposed = engine_write_behind::is_exposed(&self.url).context("--redis-url")?;
         ensure!(
             self.insecure || !is_exposed,
-            "--redis-url is of another machine, and what is said to it is not encrypted: use \
-             rediss:// (with --redis-ca where its certificate is one of your own), or say --insecure"
+            "--redis-url names another machine, and the connection to it is not encrypted: use \
+             rediss:// (with --redis-ca if an authority of your own signs its certificate), or allow \
+             it with --insecure"
         );
         ensure!(
             self.authority.is_none()
                 || self.url.starts_with("rediss:")
                 || self.url.starts_with("valkeys:"),
-            "--redis-ca is for a --redis-url with rediss://"
+            "--redis-ca can only be used with a --redis-url that begins with rediss://"
         );
         Ok(())
     }
@@ -37,20 +38,27 @@ impl RedisConfig {
 /// What was asked for on the command line or in the environment, where Redis is optional.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RedisOptions {
-    /// The Redis before the database: `redis://:password@host:port/number`, or `rediss://` for TLS.
+    /// Redis in front of the database: `redis://:password@host:port/number`, or `rediss://` for TLS.
     #[arg(
         long,
+        help_heading = "Redis",
         env = "LASTRO_REDIS_URL",
         value_name = "URL",
         hide_env_values = true,
         requires = "database_url"
     )]
     redis_url: Option<String>,
-    /// A file with the certificates of those who may vouch for Redis.
-    #[arg(long, env = "LASTRO_REDIS_CA", value_name = "FILE")]
+    /// File with the certificates of the authorities that may sign the certificate of Redis.
+    #[arg(
+        long,
+        env = "LASTRO_REDIS_CA",
+        value_name = "FILE",
+        help_heading = "Redis"
+    )]
     redis_ca: Option<PathBuf>,
-    /// Allows a Redis on another machine without encryption.
+    /// Allows an unencrypted connection to a Redis on another machine.
     #[arg(long, env = "LASTRO_INSECURE", value_parser = FalseyValueParser::new())]
+    #[arg(help_heading = "Security")]
     insecure: bool,
 }
 
@@ -63,7 +71,10 @@ impl RedisOptions {
     /// The Redis, if one was named.
     pub(crate) fn config(&self) -> anyhow::Result<Option<RedisConfig>> {
         let Some(url) = &self.redis_url else {
-            ensure!(self.redis_ca.is_none(), "--redis-ca is for --redis-url");
+            ensure!(
+                self.redis_ca.is_none(),
+                "--redis-ca can only be used with --redis-url"
+            );
             return Ok(None);
         };
         let config = RedisConfig {

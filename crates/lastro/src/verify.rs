@@ -1,6 +1,7 @@
 //! `lastro verify`: is this data folder or this database whole, and does it keep the rules?
 
 mod database;
+mod newest;
 mod stores;
 
 use std::path::{Path, PathBuf};
@@ -9,14 +10,12 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use engine_embedded::Verified;
 use journal::{FileStorage, Head, Opened, Scanned, Tail};
-use ledger::{Clock, Timestamp};
 
-use crate::clock::{self, SystemClock};
 use crate::database::{DatabaseSettings, Unencrypted};
 use crate::redis::RedisOptions;
 
 #[derive(clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct VerifyOptions {
     /// The data folder.
     #[arg(long, env = "LASTRO_DATA_DIR", default_value = "lastro-data")]
     data_dir: PathBuf,
@@ -43,7 +42,7 @@ pub(crate) struct Options {
     redis: RedisOptions,
 }
 
-pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: &VerifyOptions) -> anyhow::Result<ExitCode> {
     if let Some(url) = &options.database_url {
         let unencrypted = options.unencrypted.or(options.redis.is_insecure());
         unencrypted.check(url, &options.database.options(url)?)?;
@@ -75,13 +74,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-fn verify_ledger(storage: FileStorage, options: &Options) -> anyhow::Result<ExitCode> {
+fn verify_ledger(storage: FileStorage, options: &VerifyOptions) -> anyhow::Result<ExitCode> {
     let place = options.data_dir.display();
     let journal_options = engine_embedded::Options::default().journal;
     let verified = engine_embedded::verify(storage, journal_options, options.read_only)
-        .with_context(|| format!("{place} could not be verified"))?;
+        .with_context(|| format!("cannot verify {place}"))?;
     print(&verified);
-    if !is_past(verified.audit.newest) {
+    if !newest::is_past(verified.audit.newest) {
         return Ok(ExitCode::FAILURE);
     }
     if verified.is_clean() {
@@ -96,20 +95,6 @@ fn verify_ledger(storage: FileStorage, options: &Options) -> anyhow::Result<Exit
     }
 }
 
-/// Says so of a newest record that is in the future.
-fn is_past(newest: Timestamp) -> bool {
-    let Some(ahead) = clock::ahead(newest, SystemClock.now()) else {
-        return true;
-    };
-    println!(
-        "TIMES IN THE FUTURE: the newest record is {} s later than this machine's clock. Holds end by \
-         the records' times and new records follow them. Look which clock was wrong; if it was the \
-         ledger's, restore it from before",
-        ahead.as_secs()
-    );
-    false
-}
-
 /// An outbox holds no money: its chain is checked, every record, and that none is missing that was
 /// not known to be applied.
 fn verify_outbox(directory: &Path, read_only: bool) -> anyhow::Result<ExitCode> {
@@ -117,7 +102,7 @@ fn verify_outbox(directory: &Path, read_only: bool) -> anyhow::Result<ExitCode> 
     let storage =
         FileStorage::open_existing(directory).with_context(|| format!("cannot open {place}"))?;
     let verified = outbox::verify(storage, read_only)
-        .with_context(|| format!("the outbox in {place} could not be verified"))?;
+        .with_context(|| format!("cannot verify the outbox in {place}"))?;
     print_ends(verified.opened.as_ref(), verified.scanned.as_ref());
     let Head { sequence, hash, .. } = verified.head;
     println!(

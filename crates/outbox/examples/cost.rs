@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use journal::FileStorage;
 use ledger::Unavailable;
-use outbox::{Operations, Options, Outbox};
+use outbox::{Operations, Outbox, OutboxOptions};
 
 #[path = "../tests/it/bank.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
@@ -65,8 +65,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn options() -> Options {
-    Options::default()
+fn options() -> OutboxOptions {
+    OutboxOptions::default()
 }
 
 /// So many at a time, for so long; the rate and the latencies of the answers.

@@ -2,7 +2,7 @@
 //!
 //! One micro-batch at a time: the next is made of all that is queued by the time this one is
 //! answered. A batch that is not answered is given again, as it was or as its beginning: by its ids
-//! whatever was applied of it is told again and not done again.
+//! an operation that was applied before is not applied again, and its outcome is returned again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use ledger::{BATCH_COMMANDS_MAX, Batch, Command, Engine, Outcome, Unavailable};
 use crate::log::Stored;
 use crate::metrics::Metrics;
 use crate::shared::{Shared, Unreadable};
-use crate::status::Status;
+use crate::status::OutboxStatus;
 
 /// The most operations of a micro-batch.
 const BATCH_MAX: usize = 1_000;
@@ -70,11 +70,11 @@ impl<S: Storage> Drain<S> {
                     pause = (pause * 2).min(self.pause_max);
                 }
                 Err(NotApplied::Unreadable(error)) => {
-                    self.shared.set_status(Status::StorageDamaged);
+                    self.shared.set_status(OutboxStatus::StorageDamaged);
                     tracing::error!(
                         %error,
-                        "a queued operation cannot be read back; it and those behind it wait: \
-                         {error}"
+                        "a queued operation cannot be read; it and all operations behind it wait until the \
+                         outbox is restored: {error}"
                     );
                     tokio::time::sleep(DAMAGE_PAUSE).await;
                 }
@@ -97,15 +97,19 @@ impl<S: Storage> Drain<S> {
         let submitted = self.engine.submit(vec![batch], deadline);
         let answer = tokio::time::timeout_at(deadline.into(), submitted).await;
         let outcomes = match answer {
-            Ok(Ok(mut batches)) => batches.pop().unwrap_or_default(),
+            Ok(Ok(batches)) => batches,
             Ok(Err(why)) => return Err(NotApplied::Unavailable(why)),
             Err(_) => return Err(NotApplied::Unavailable(Unavailable::Timeout)),
         };
-        if outcomes.len() != commands.len() {
-            let (asked, answered) = (commands.len(), outcomes.len());
-            tracing::error!("the engine answered {asked} operations with {answered} outcomes");
-            return Err(NotApplied::Unavailable(Unavailable::LedgerUnavailable));
-        }
+        let answered = outcomes.iter().map(Vec::len).sum::<usize>();
+        let outcomes = match <[Vec<Outcome>; 1]>::try_from(outcomes) {
+            Ok([outcomes]) if outcomes.len() == commands.len() => outcomes,
+            Ok(_) | Err(_) => {
+                let asked = commands.len();
+                tracing::error!("the engine answered {asked} operations with {answered} outcomes");
+                return Err(NotApplied::Unavailable(Unavailable::LedgerUnavailable));
+            }
+        };
         self.metrics.batch(&outcomes);
         warn_of_conflicts(&commands, &outcomes);
         self.shared.queue.lock().answered(commands, &outcomes);
@@ -140,7 +144,7 @@ impl<S: Storage> Drain<S> {
             tracing::warn!(
                 code,
                 depth,
-                "the ledger did not answer, {depth} operations wait: {why}"
+                "the ledger did not answer; {depth} operations are queued and are tried again: {why}"
             );
         }
     }
@@ -158,6 +162,10 @@ fn warn_of_conflicts(commands: &[Command], outcomes: &[Outcome]) {
             is_conflict.then(|| (command.used_id(), refusal.code()))
         });
     for (id, code) in conflicts {
-        tracing::warn!(?id, code, "an accepted operation was refused: {code}");
+        tracing::warn!(
+            ?id,
+            code,
+            "an accepted operation was refused, because its id was used with other content: {code}"
+        );
     }
 }

@@ -34,10 +34,11 @@ mod status;
 mod verify;
 mod writer;
 
-pub use log::{OpenError, Recovery, ReplayError};
+pub use log::{OutboxOpenError, OutboxRecovery, ReplayError};
+pub use metrics::METRICS;
 pub use operation::{Accepted, NotAccepted, NotAnOperation, Operation, OperationState, Operations};
-pub use options::{Options, OptionsInvalid};
+pub use options::{OptionsInvalid, OutboxOptions};
 pub use outbox::Outbox;
 pub use record::RecordError;
-pub use status::Status;
-pub use verify::{Verified, is_outbox, verify};
+pub use status::OutboxStatus;
+pub use verify::{VerifiedOutbox, is_outbox, verify};

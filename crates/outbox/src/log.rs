@@ -14,7 +14,7 @@ use journal::{
 use ledger::{Timestamp, TransferId};
 
 use crate::operation;
-use crate::options::{Options, OptionsInvalid, reserve_bytes};
+use crate::options::{OptionsInvalid, OutboxOptions, reserve_bytes};
 use crate::record::{MARK_BYTES, Record, RecordError, decode, of_mark};
 
 #[cfg(test)]
@@ -25,16 +25,16 @@ const MARKED_OPERATIONS: u64 = 1_000;
 
 /// Why the outbox could not be opened. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum OutboxOpenError {
     /// The directory could not be made or opened.
-    #[error("the directory could not be opened")]
+    #[error("cannot open the directory")]
     Directory(#[source] std::io::Error),
     /// The journal could not be opened.
     #[error(transparent)]
     Journal(#[from] journal::OpenError<ReplayError>),
     /// The quota does not suit the outbox.
     #[error(transparent)]
-    Options(#[from] OptionsInvalid),
+    OutboxOptions(#[from] OptionsInvalid),
     /// Segments are missing whose operations are not known to be applied.
     #[error(
         "operations are missing: the oldest segment begins with record {first}, and only those \
@@ -48,13 +48,13 @@ pub enum OpenError {
         applied_before: u64,
     },
     /// The writer's thread could not be started.
-    #[error("the outbox's thread could not be started")]
+    #[error("cannot start the thread of the outbox")]
     Thread(#[source] std::io::Error),
 }
 
 /// A whole record that could not be taken in.
 #[derive(Debug, thiserror::Error)]
-#[error("{cause}, at journal address {address}: this is no outbox of this build of Lastro")]
+#[error("{cause}, at journal address {address}: this build of Lastro cannot read this outbox")]
 pub struct ReplayError {
     /// Where the record is.
     pub address: u64,
@@ -64,7 +64,7 @@ pub struct ReplayError {
 
 /// What was found at the opening.
 #[derive(Debug, Clone)]
-pub struct Recovery {
+pub struct OutboxRecovery {
     /// What the journal says of itself.
     pub journal: Opened,
     /// How many operations are queued.
@@ -126,10 +126,10 @@ impl Replayed {
     }
 
     /// Whether all that is not there is known to be applied. `records` is how many there ever were.
-    pub(crate) fn check(&self, records: u64) -> Result<(), OpenError> {
+    pub(crate) fn check(&self, records: u64) -> Result<(), OutboxOpenError> {
         let first = self.first.unwrap_or(records);
         if first > self.applied_before {
-            return Err(OpenError::Missing {
+            return Err(OutboxOpenError::Missing {
                 first,
                 applied_before: self.applied_before,
             });
@@ -174,8 +174,8 @@ pub(crate) struct Log<S: Storage> {
 impl<S: Storage> Log<S> {
     pub(crate) fn open(
         storage: S,
-        options: &Options,
-    ) -> Result<(Self, Replayed, Recovery), OpenError> {
+        options: &OutboxOptions,
+    ) -> Result<(Self, Replayed, OutboxRecovery), OutboxOpenError> {
         let started = Instant::now();
         options.check(options.segment_bytes)?;
         let mut replayed = Replayed::default();
@@ -183,7 +183,7 @@ impl<S: Storage> Log<S> {
         let (journal, opened) = Journal::open(storage, options.journal(), visit)?;
         options.check(opened.segment_bytes)?;
         replayed.check(opened.head.records)?;
-        let recovery = Recovery {
+        let recovery = OutboxRecovery {
             journal: opened,
             operations_count: replayed.operations.len(),
             elapsed: started.elapsed(),
@@ -294,7 +294,7 @@ impl<S: Storage> Log<S> {
         match self.journal.retire_before(before) {
             Ok(()) | Err(RetireError::Failed(_)) => {}
             Err(error @ RetireError::Io { .. }) => {
-                tracing::warn!(%error, "applied operations could not be removed: {error}");
+                tracing::warn!(%error, "cannot remove applied operations, the disk space stays in use: {error}");
             }
         }
     }

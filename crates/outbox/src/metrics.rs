@@ -1,14 +1,66 @@
-//! What the outbox says of itself to Prometheus.
+//! The metrics of the outbox.
 
 use std::time::Duration;
 
 use ledger::{Outcome, Timestamp, Unavailable};
-use metrics::{
-    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
-    gauge, histogram,
-};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use stdx::Metric;
 
 use crate::queue::Queue;
+
+/// Every metric of the outbox.
+pub const METRICS: &[Metric] = &[
+    ACCEPTED,
+    APPLIED,
+    REFUSED,
+    RETRIES,
+    DEPTH,
+    OLDEST_AGE,
+    BYTES,
+    COMMIT_DURATION,
+    FRAME_OPERATIONS,
+    BATCH_OPERATIONS,
+];
+
+const ACCEPTED: Metric = Metric::counter(
+    "lastro_outbox_accepted_total",
+    "Operations that this node has made durable",
+);
+const APPLIED: Metric = Metric::counter(
+    "lastro_outbox_applied_total",
+    "Operations that the ledger has recorded, including those that it had recorded before",
+);
+const REFUSED: Metric = Metric::counter(
+    "lastro_outbox_refused_total",
+    "Operations that the ledger has refused, by the code of the refusal",
+)
+.by(&["code"]);
+const RETRIES: Metric = Metric::counter(
+    "lastro_outbox_retries_total",
+    "Batches that the ledger did not answer, by the code of the reason; each is sent again",
+)
+.by(&["code"]);
+const DEPTH: Metric = Metric::gauge("lastro_outbox_depth", "Operations in the queue");
+const OLDEST_AGE: Metric = Metric::gauge(
+    "lastro_outbox_oldest_age_seconds",
+    "Age of the oldest operation in the queue; 0 if the queue is empty",
+)
+.in_seconds();
+const BYTES: Metric =
+    Metric::gauge("lastro_outbox_bytes", "Size of the outbox on the disk").in_bytes();
+const COMMIT_DURATION: Metric = Metric::histogram(
+    "lastro_outbox_commit_duration_seconds",
+    "Duration of one write and one sync of accepted operations",
+)
+.in_seconds();
+const FRAME_OPERATIONS: Metric = Metric::histogram(
+    "lastro_outbox_frame_operations",
+    "Operations that were made durable together",
+);
+const BATCH_OPERATIONS: Metric = Metric::histogram(
+    "lastro_outbox_batch_operations",
+    "Operations that were applied together",
+);
 
 /// Handles that are looked up once.
 pub(crate) struct Metrics {
@@ -24,16 +76,16 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        describe();
+        stdx::describe_metrics!(METRICS);
         Self {
-            accepted: counter!("lastro_outbox_accepted_total"),
-            depth: gauge!("lastro_outbox_depth"),
-            oldest_age: gauge!("lastro_outbox_oldest_age_seconds"),
-            bytes: gauge!("lastro_outbox_bytes"),
-            commit_seconds: histogram!("lastro_outbox_commit_duration_seconds"),
-            frame_operations: histogram!("lastro_outbox_frame_operations"),
-            batch_operations: histogram!("lastro_outbox_batch_operations"),
-            applied: counter!("lastro_outbox_applied_total"),
+            accepted: counter!(ACCEPTED.name),
+            depth: gauge!(DEPTH.name),
+            oldest_age: gauge!(OLDEST_AGE.name),
+            bytes: gauge!(BYTES.name),
+            commit_seconds: histogram!(COMMIT_DURATION.name),
+            frame_operations: histogram!(FRAME_OPERATIONS.name),
+            batch_operations: histogram!(BATCH_OPERATIONS.name),
+            applied: counter!(APPLIED.name),
         }
     }
 
@@ -65,7 +117,7 @@ impl Metrics {
         let mut refused_count = 0;
         for refusal in refusals {
             refused_count += 1;
-            counter!("lastro_outbox_refused_total", "code" => refusal.code()).increment(1);
+            counter!(REFUSED.name, "code" => refusal.code()).increment(1);
         }
         self.applied
             .increment(outcomes.len() as u64 - refused_count);
@@ -76,7 +128,7 @@ impl Metrics {
         reason = "beside the others; its label is known only now"
     )]
     pub(crate) fn retry(&self, unavailable: Unavailable) {
-        counter!("lastro_outbox_retries_total", "code" => unavailable.code()).increment(1);
+        counter!(RETRIES.name, "code" => unavailable.code()).increment(1);
     }
 }
 
@@ -86,47 +138,4 @@ impl Metrics {
 )]
 const fn count(operations: usize) -> f64 {
     operations as f64
-}
-
-fn describe() {
-    describe_counter!(
-        "lastro_outbox_accepted_total",
-        "Operations made durable here."
-    );
-    describe_counter!(
-        "lastro_outbox_applied_total",
-        "Operations that the ledger recorded, now or before."
-    );
-    describe_counter!(
-        "lastro_outbox_refused_total",
-        "Operations that the ledger refused, by the refusal's code."
-    );
-    describe_counter!(
-        "lastro_outbox_retries_total",
-        "Micro-batches that the ledger did not answer, by why; each is given again."
-    );
-    describe_gauge!("lastro_outbox_depth", "Operations that are queued.");
-    describe_gauge!(
-        "lastro_outbox_oldest_age_seconds",
-        Unit::Seconds,
-        "How long the oldest queued operation has waited; 0 when none does."
-    );
-    describe_gauge!(
-        "lastro_outbox_bytes",
-        Unit::Bytes,
-        "What the outbox takes on the disk."
-    );
-    describe_histogram!(
-        "lastro_outbox_commit_duration_seconds",
-        Unit::Seconds,
-        "One write and one sync of accepted operations."
-    );
-    describe_histogram!(
-        "lastro_outbox_frame_operations",
-        "Operations that were made durable together."
-    );
-    describe_histogram!(
-        "lastro_outbox_batch_operations",
-        "Operations that were applied together."
-    );
 }

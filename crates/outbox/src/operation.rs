@@ -1,4 +1,4 @@
-//! What an operation is, and what its sender is told.
+//! What an operation is, and what its sender is answered.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use ledger::{
     BoxFuture, Command, Refusal, TransferId, Unavailable, UsedId, check_content, check_form,
 };
 
-use crate::status::Status;
+use crate::status::OutboxStatus;
 
 /// A well-formed command that carries its own id: a transfer, pend, post or void.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Operation {
     command: Command,
 }
 
-/// Why a command is no operation.
+/// Why a command is not an operation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnOperation {
     /// It has no id among transfers, so nobody could ask for its outcome.
@@ -68,7 +68,7 @@ pub trait Operations: Send + Sync + 'static {
     fn state(&self, id: TransferId) -> Option<OperationState>;
 
     /// Whether operations are taken.
-    fn status(&self) -> Status;
+    fn status(&self) -> OutboxStatus;
 }
 
 /// An operation was accepted.

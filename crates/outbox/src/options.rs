@@ -8,7 +8,7 @@ use journal::Durability;
 const BYTES_MIN: u64 = 4 * SEGMENT_BYTES_MIN;
 const SEGMENT_BYTES_MIN: u64 = 512 << 10;
 const SEGMENT_BYTES_MAX: u64 = 8 << 20;
-/// One write and one sync are of at most so many bytes.
+/// One write and one sync have at most so many bytes.
 const FRAME_BYTES_MAX: u64 = 256 << 10;
 /// Marks keep so much of each segment for themselves, so that they go on when the disk is full.
 const RESERVE_BYTES_MAX: u64 = 64 << 10;
@@ -17,7 +17,7 @@ const RESERVE_BYTES_MIN: u64 = 64;
 
 /// How an outbox is kept.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct OutboxOptions {
     /// What a 202 waits for.
     pub durability: Durability,
     /// How much of the disk the outbox may take, the segment that is prepared ahead included:
@@ -45,7 +45,7 @@ pub struct OptionsInvalid {
     least: u64,
 }
 
-impl Default for Options {
+impl Default for OutboxOptions {
     fn default() -> Self {
         Self {
             durability: Durability::Disk,
@@ -58,7 +58,7 @@ impl Default for Options {
     }
 }
 
-impl Options {
+impl OutboxOptions {
     /// The defaults within a disk quota, with segments that suit it.
     ///
     /// # Errors
@@ -97,7 +97,7 @@ impl Options {
         let frame_bytes_max = FRAME_BYTES_MAX.min(self.segment_bytes / 2);
         journal::Options {
             segment_bytes: self.segment_bytes,
-            frame_bytes_max: usize::try_from(frame_bytes_max).unwrap_or(usize::MAX),
+            frame_bytes_max: usize::try_from(frame_bytes_max).expect("`FRAME_BYTES_MAX` bounds it"),
             durability: self.durability,
             // They are read in order.
             open_files_max: 16,
@@ -109,7 +109,7 @@ impl Options {
 /// How much of a segment of this size only marks may take.
 pub(crate) fn reserve_bytes(segment_bytes: u64) -> usize {
     let bytes = (segment_bytes / 64).clamp(RESERVE_BYTES_MIN, RESERVE_BYTES_MAX);
-    usize::try_from(bytes).unwrap_or(usize::MAX)
+    usize::try_from(bytes).expect("`RESERVE_BYTES_MAX` bounds it")
 }
 
 #[cfg(test)]
@@ -124,13 +124,15 @@ mod tests {
             (1 << 30, 8 << 20),
             (1 << 40, 8 << 20),
         ] {
-            let options = Options::within(bytes_max).unwrap();
+            let options = OutboxOptions::within(bytes_max).unwrap();
             assert_eq!(options.segment_bytes, segment_bytes);
             assert!(options.check(segment_bytes).is_ok());
         }
-        let error = Options::within((2 << 20) - 1).unwrap_err().to_string();
+        let error = OutboxOptions::within((2 << 20) - 1)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("needs 2097152"), "{error}");
-        let small = Options::within(2 << 20).unwrap();
+        let small = OutboxOptions::within(2 << 20).unwrap();
         assert!(small.check(8 << 20).is_err());
     }
 }

@@ -15,13 +15,13 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use crate::drain::Drain;
-use crate::log::{Log, OpenError, Recovery};
+use crate::log::{Log, OutboxOpenError, OutboxRecovery};
 use crate::metrics::Metrics;
 use crate::operation::{Accepted, NotAccepted, Operation, OperationState, Operations};
-use crate::options::Options;
+use crate::options::OutboxOptions;
 use crate::queue::Queue;
 use crate::shared::Shared;
-use crate::status::Status;
+use crate::status::OutboxStatus;
 use crate::writer::{Request, Writer};
 
 /// The most operations that may wait for the writer; more are `overloaded`.
@@ -49,14 +49,14 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// See [`OpenError`].
+    /// See [`OutboxOpenError`].
     pub fn open_in(
         directory: &Path,
-        options: &Options,
+        options: &OutboxOptions,
         engine: Arc<dyn Engine>,
         clock: Arc<dyn Clock>,
-    ) -> Result<(Self, Recovery), OpenError> {
-        let storage = FileStorage::open(directory).map_err(OpenError::Directory)?;
+    ) -> Result<(Self, OutboxRecovery), OutboxOpenError> {
+        let storage = FileStorage::open(directory).map_err(OutboxOpenError::Directory)?;
         Self::open(storage, options, engine, clock)
     }
 }
@@ -67,13 +67,13 @@ impl<S: Storage> Outbox<S> {
     ///
     /// # Errors
     ///
-    /// See [`OpenError`].
+    /// See [`OutboxOpenError`].
     pub fn open(
         storage: S,
-        options: &Options,
+        options: &OutboxOptions,
         engine: Arc<dyn Engine>,
         clock: Arc<dyn Clock>,
-    ) -> Result<(Self, Recovery), OpenError> {
+    ) -> Result<(Self, OutboxRecovery), OutboxOpenError> {
         let (log, replayed, recovery) = Log::open(storage, options)?;
         let shared = Arc::new(Shared::new(Queue::from(replayed), log.reader()));
         let metrics = Arc::new(Metrics::new());
@@ -93,7 +93,7 @@ impl<S: Storage> Outbox<S> {
                 let _stop = StopOnPanic("outbox's writer");
                 writer.run();
             })
-            .map_err(OpenError::Thread)?;
+            .map_err(OutboxOpenError::Thread)?;
         let drain = Drain {
             shared: Arc::clone(&shared),
             engine,
@@ -186,7 +186,7 @@ impl<S: Storage> Operations for Outbox<S> {
         self.shared.queue.lock().state(id)
     }
 
-    fn status(&self) -> Status {
+    fn status(&self) -> OutboxStatus {
         self.shared.status()
     }
 }

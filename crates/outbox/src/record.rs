@@ -27,10 +27,10 @@ pub(crate) enum Record {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// A record of another version of Lastro.
-    #[error("a record of version {0}, which this version of Lastro does not know")]
+    #[error("the record has version {0}, which this version of Lastro cannot read")]
     UnknownVersion(u8),
     /// The bytes hold no record of an outbox.
-    #[error("a record that does not belong to an outbox")]
+    #[error("the record does not belong to an outbox")]
     Malformed,
 }
 

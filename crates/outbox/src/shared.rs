@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::queue::Queue;
 use crate::record::{Record, RecordError, decode};
-use crate::status::Status;
+use crate::status::OutboxStatus;
 
 /// Why an operation could not be read back.
 #[derive(Debug, thiserror::Error)]
@@ -55,21 +55,21 @@ impl<S: Storage> Shared<S> {
         }
     }
 
-    pub(crate) fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> OutboxStatus {
         match self.status.load(Ordering::Relaxed) {
-            0 => Status::Ready,
-            1 => Status::Overloaded,
-            2 => Status::StorageFull,
-            3 => Status::StorageFailed,
-            _ => Status::StorageDamaged,
+            0 => OutboxStatus::Ready,
+            1 => OutboxStatus::Overloaded,
+            2 => OutboxStatus::StorageFull,
+            3 => OutboxStatus::StorageFailed,
+            _ => OutboxStatus::StorageDamaged,
         }
     }
 
     /// Sets the status, unless the one in force is final. Whether anything changed.
-    pub(crate) fn set_status(&self, status: Status) -> bool {
+    pub(crate) fn set_status(&self, status: OutboxStatus) -> bool {
         // Only a restart changes the last two.
         let update = |before: u8| {
-            let is_final = before >= Status::StorageFailed as u8;
+            let is_final = before >= OutboxStatus::StorageFailed as u8;
             (!is_final && before != status as u8).then_some(status as u8)
         };
         let order = Ordering::Relaxed;

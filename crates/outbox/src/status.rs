@@ -2,7 +2,7 @@
 
 /// Whether operations are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+pub enum OutboxStatus {
     /// They are.
     Ready,
     /// The quota is used up, or too many are queued. It goes on once some were applied.
@@ -16,7 +16,7 @@ pub enum Status {
     StorageDamaged,
 }
 
-impl Status {
+impl OutboxStatus {
     /// The name as the API and the metrics spell it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

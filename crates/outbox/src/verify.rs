@@ -2,8 +2,8 @@
 
 use journal::{Head, Journal, Opened, Scanned, Storage, Visited, scan_retired};
 
-use crate::log::{OpenError, Replayed};
-use crate::options::Options;
+use crate::log::{OutboxOpenError, Replayed};
+use crate::options::OutboxOptions;
 use crate::record::is_record;
 
 /// How often a scan is tried while a running outbox removes segments.
@@ -11,7 +11,7 @@ const SCANS_MAX: u32 = 5;
 
 /// A whole outbox.
 #[derive(Debug)]
-pub struct Verified {
+pub struct VerifiedOutbox {
     /// How many operations are not known to be applied.
     pub operations_count: usize,
     /// The end of the chain.
@@ -40,14 +40,14 @@ pub fn is_outbox<S: Storage>(storage: &S) -> bool {
 /// # Errors
 ///
 /// What is wrong with it.
-pub fn verify<S: Storage>(storage: S, read_only: bool) -> Result<Verified, OpenError> {
+pub fn verify<S: Storage>(storage: S, read_only: bool) -> Result<VerifiedOutbox, OutboxOpenError> {
     if !read_only {
         let mut replayed = Replayed::default();
-        let options = Options::default().journal();
+        let options = OutboxOptions::default().journal();
         let visit = |visited: Visited<'_>| replayed.visit(visited);
         let (journal, opened) = Journal::open(storage, options, visit)?;
         replayed.check(opened.head.records)?;
-        return Ok(Verified {
+        return Ok(VerifiedOutbox {
             operations_count: replayed.operations.len(),
             head: journal.head(),
             opened: Some(opened),
@@ -61,7 +61,7 @@ pub fn verify<S: Storage>(storage: S, read_only: bool) -> Result<Verified, OpenE
         match scan_retired(&storage, |visited| replayed.visit(visited)) {
             Ok(scanned) => {
                 replayed.check(scanned.head.records)?;
-                return Ok(Verified {
+                return Ok(VerifiedOutbox {
                     operations_count: replayed.operations.len(),
                     head: scanned.head,
                     opened: None,

@@ -20,7 +20,7 @@ use crate::operation::{Accepted, NotAccepted, Operation, OperationState};
 use crate::queue::Known;
 use crate::record::{Record, decode, of_operation};
 use crate::shared::Shared;
-use crate::status::Status;
+use crate::status::OutboxStatus;
 
 /// A frame is closed once it has this many bytes: what waits is answered in a few milliseconds.
 const ROUND_BYTES: usize = 128 << 10;
@@ -117,7 +117,7 @@ impl<S: Storage> Writer<S> {
             let queue = self.shared.queue.lock();
             queue.is_empty() && queue.progress().0 <= self.log.marked_before()
         };
-        if is_idle && self.shared.status() == Status::Ready {
+        if is_idle && self.shared.status() == OutboxStatus::Ready {
             let received = self.requests.recv();
             received.map_err(|_| RecvTimeoutError::Disconnected)
         } else {
@@ -171,7 +171,7 @@ impl<S: Storage> Writer<S> {
             Known::Queued(address) => match self.shared.read(*address, &mut self.buffer) {
                 Ok(first) => compare(&first, operation, queued(true)),
                 Err(error) => {
-                    tracing::error!(%error, "a queued operation could not be read back: {error}");
+                    tracing::error!(%error, "cannot read a queued operation: {error}");
                     Err(unavailable(error.unavailable()))
                 }
             },
@@ -189,9 +189,9 @@ impl<S: Storage> Writer<S> {
     /// Adds a new operation to the open frame.
     fn add(&mut self, operation: &Operation) -> Result<(), Unavailable> {
         match self.shared.status() {
-            Status::StorageFailed => return Err(Unavailable::StorageFailed),
-            Status::StorageDamaged => return Err(Unavailable::StorageDamaged),
-            Status::Ready | Status::Overloaded | Status::StorageFull => {}
+            OutboxStatus::StorageFailed => return Err(Unavailable::StorageFailed),
+            OutboxStatus::StorageDamaged => return Err(Unavailable::StorageDamaged),
+            OutboxStatus::Ready | OutboxStatus::Overloaded | OutboxStatus::StorageFull => {}
         }
         let record = of_operation(operation.command());
         if !self.log.fits(record.len()) {
@@ -199,7 +199,7 @@ impl<S: Storage> Writer<S> {
             self.make_room(record.len())?;
         }
         if self.shared.queue.lock().len() + self.frame.len() >= self.operations_max {
-            self.set_status(Status::Overloaded);
+            self.set_status(OutboxStatus::Overloaded);
             return Err(Unavailable::Overloaded);
         }
         let (address, number) = self.log.push(&record);
@@ -217,20 +217,22 @@ impl<S: Storage> Writer<S> {
         let (status, why) = match self.log.begin(record_bytes) {
             Ok(()) => return Ok(()),
             // The journal says why.
-            Err(NoRoom::Quota | NoRoom::Short) => (Status::Overloaded, Unavailable::Overloaded),
+            Err(NoRoom::Quota | NoRoom::Short) => {
+                (OutboxStatus::Overloaded, Unavailable::Overloaded)
+            }
             // The disk is slow: soon again.
             Err(NoRoom::Late) => return Err(Unavailable::Overloaded),
-            Err(NoRoom::Full) => (Status::StorageFull, Unavailable::StorageFull),
+            Err(NoRoom::Full) => (OutboxStatus::StorageFull, Unavailable::StorageFull),
             Err(NoRoom::Failed(failure)) => {
-                tracing::error!(%failure, "the outbox takes nothing more: {failure}");
-                (Status::StorageFailed, Unavailable::StorageFailed)
+                tracing::error!(%failure, "the outbox accepts no more operations until a restart: {failure}");
+                (OutboxStatus::StorageFailed, Unavailable::StorageFailed)
             }
         };
         self.set_status(status);
         Err(why)
     }
 
-    fn set_status(&self, status: Status) {
+    fn set_status(&self, status: OutboxStatus) {
         if self.shared.set_status(status) {
             tracing::info!(
                 status = status.as_str(),
@@ -272,8 +274,8 @@ impl<S: Storage> Writer<S> {
                 self.shared.arrived.notify_one();
             }
             Err(error) => {
-                tracing::error!(%error, "the outbox takes nothing more: {error}");
-                self.set_status(Status::StorageFailed);
+                tracing::error!(%error, "the outbox accepts no more operations until a restart: {error}");
+                self.set_status(OutboxStatus::StorageFailed);
                 for waiting in self.waiting.iter_mut().filter(|one| one.needs_frame) {
                     waiting.answer = Err(unavailable(Unavailable::StorageFailed));
                 }
@@ -292,17 +294,17 @@ impl<S: Storage> Writer<S> {
         if self.log.is_mark_due(before, oldest) && self.log.begin_mark().is_ok() {
             self.log.push_mark(oldest);
             if let Err(error) = self.log.commit(self.clock.now()) {
-                tracing::error!(%error, "the outbox takes nothing more: {error}");
-                self.set_status(Status::StorageFailed);
+                tracing::error!(%error, "the outbox accepts no more operations until a restart: {error}");
+                self.set_status(OutboxStatus::StorageFailed);
             }
         }
         let is_refusing = matches!(
             self.shared.status(),
-            Status::Overloaded | Status::StorageFull
+            OutboxStatus::Overloaded | OutboxStatus::StorageFull
         );
         let has_space = self.shared.queue.lock().len() < self.operations_max;
         if is_refusing && has_space && self.make_room(PROBE_BYTES).is_ok() {
-            self.set_status(Status::Ready);
+            self.set_status(OutboxStatus::Ready);
         }
         let now = self.clock.now();
         self.metrics.queue(&self.shared.queue.lock(), now);

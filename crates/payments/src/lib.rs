@@ -15,6 +15,7 @@ mod answer;
 mod decimal;
 mod dispatcher;
 mod driver;
+mod metrics;
 mod policy;
 #[cfg(test)]
 mod simulation;
@@ -29,4 +30,5 @@ pub use driver::{
     Alone, Config, Dispatch, ProcessorConfig, ProcessorUrl, UrlInvalid, WithPayments,
     WithoutPayments,
 };
+pub use metrics::METRICS;
 pub use policy::{PROCESSORS_MAX, Policy, ProcessorIndex, ProcessorPolicy};

@@ -21,7 +21,7 @@ pub enum ListenAddress {
 
 /// Why a text is no address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no address to listen on: {reason}; write `host:port` or `unix:PATH`")]
+#[error("`{text}` is not an address to listen on: {reason}; use `host:port` or `unix:PATH`")]
 pub struct AddressInvalid {
     text: String,
     reason: &'static str,
@@ -73,7 +73,7 @@ fn parse(text: &str) -> Result<ListenAddress, &'static str> {
     let digits_only = port.bytes().all(|b| b.is_ascii_digit());
     let port = match port.parse() {
         Ok(port) if digits_only => port,
-        _ => return Err("the port is no number from 0 to 65535"),
+        _ => return Err("the port is not a number from 0 to 65535"),
     };
     let host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
         Some(ip) if ip.parse::<std::net::Ipv6Addr>().is_ok() => ip,
@@ -81,7 +81,7 @@ fn parse(text: &str) -> Result<ListenAddress, &'static str> {
         None if host.is_empty() => return Err("the host is missing"),
         None if host.contains(':') => return Err("an IPv6 address stands in brackets"),
         None if host.contains(|c: char| c.is_whitespace() || c == '/') => {
-            return Err("that is no host name");
+            return Err("the host is not a valid name");
         }
         None => host,
     };

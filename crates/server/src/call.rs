@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
+use axum::response::Response;
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, Command, Engine, Millis, Outcome, PaymentId,
     PendingEnd, PendingState, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp,
@@ -21,6 +22,9 @@ use crate::room::Place;
 
 /// How long an answer waits for what its payment's dispatcher knows.
 const DISPATCHED_WAIT: Duration = Duration::from_millis(100);
+
+/// What a handler answers.
+pub(crate) type Answered = Result<Response, Problem>;
 
 /// A request in progress.
 pub(crate) struct Call {
@@ -64,8 +68,8 @@ impl Call {
         body::read(&self.shared.bodies, body, bytes_max, self.deadline()).await
     }
 
-    /// A place for an answer of so many bytes at the most. It is taken before the engine is asked:
-    /// what has been done must be told.
+    /// Reserves room for an answer of at most so many bytes. It is reserved before the engine is asked: the
+    /// outcome of what was done must be answered.
     pub(crate) fn place(&self, bytes_max: usize) -> Result<Place, Problem> {
         Ok(self.shared.answers.take(bytes_max)?)
     }
@@ -81,7 +85,7 @@ impl Call {
         let Some(outcome) = outcome else {
             tracing::error!(
                 command = name,
-                "the engine answered a {name} without an outcome"
+                "the engine answered the command {name} without an outcome"
             );
             return Err(errors::internal());
         };
@@ -95,17 +99,19 @@ impl Call {
         let mut outcomes = self
             .ask(|engine, deadline| engine.submit(vec![batch], deadline))
             .await?;
-        let outcomes = outcomes.pop().unwrap_or_default();
-        if outcomes.len() != names.len() {
+        let outcomes_count = outcomes.last().map_or(0, Vec::len);
+        let outcomes = outcomes
+            .pop()
+            .filter(|outcomes| outcomes.len() == names.len());
+        let Some(outcomes) = outcomes else {
             tracing::error!(
                 commands = names.len(),
-                outcomes = outcomes.len(),
-                "the engine answered a batch of {} commands with {} outcomes",
+                outcomes = outcomes_count,
+                "the engine answered a batch of {} commands with {outcomes_count} outcomes",
                 names.len(),
-                outcomes.len()
             );
             return Err(errors::internal());
-        }
+        };
         for (name, outcome) in names.into_iter().zip(&outcomes) {
             self.shared.metrics.count_outcome(name, outcome);
         }

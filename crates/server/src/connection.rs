@@ -46,7 +46,7 @@ pub(crate) trait Host: Clone + Send + 'static {
         self.serve(stream)
     }
 
-    /// What a connection is told that cannot be taken.
+    /// The answer to a connection that is refused.
     fn refusal() -> Vec<u8>;
 }
 

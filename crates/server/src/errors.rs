@@ -12,7 +12,7 @@ pub(crate) fn route_not_found() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "route_not_found",
-        "there is nothing at this path",
+        "no route has this path",
     )
 }
 
@@ -20,7 +20,7 @@ pub(crate) fn method_not_allowed() -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
-        "the path does not take this method; the Allow header says which it takes",
+        "this path does not support the method; the Allow header lists those that it supports",
     )
 }
 
@@ -28,7 +28,7 @@ pub(crate) fn host_not_served() -> Problem {
     Problem::new(
         StatusCode::MISDIRECTED_REQUEST,
         "host_not_served",
-        "the request is for a host that is not served here; start the server with --host NAME",
+        "this host is not served here: use another Host header, or start the server with --host NAME",
     )
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn of_head<B>(request: &Request<B>) -> Option<Problem> {
         Problem::new(
             StatusCode::BAD_REQUEST,
             "host_invalid",
-            "a request of HTTP/1.1 has one Host header",
+            "a request of HTTP/1.1 must have exactly one Host header",
         )
     })
 }
@@ -52,8 +52,8 @@ pub(crate) fn cross_site() -> Problem {
     Problem::new(
         StatusCode::FORBIDDEN,
         "cross_site_request",
-        "a browser sent this from a page of another site; only pages of this site may change \
-         anything here",
+        "the browser sent this request from a page of another site: only pages of this site may send \
+         requests that change something",
     )
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn path_invalid() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         "path_invalid",
-        "the path is not well percent-encoded UTF-8",
+        "the path is not valid UTF-8 with valid percent-encoding",
     )
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn query_invalid(detail: impl Into<Cow<'static, str>>) -> Problem {
 }
 
 pub(crate) fn limit_invalid(limit_max: usize) -> Problem {
-    let detail = format!("limit is a number from 1 to {limit_max}");
+    let detail = format!("limit must be a number from 1 to {limit_max}");
     Problem::new(StatusCode::BAD_REQUEST, "limit_invalid", detail)
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn cursor_invalid() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         "cursor_invalid",
-        "the cursor is none that this account's statement gave",
+        "this cursor does not belong to this statement: use the next_cursor of its previous page",
     )
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn content_type_unsupported() -> Problem {
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "content_type_unsupported",
-        "the body has to be application/json, and its Content-Type has to say so",
+        "send the body as JSON, with the header Content-Type: application/json",
     )
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn content_encoding_unsupported() -> Problem {
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "content_encoding_unsupported",
-        "the body has to be sent as it is, without a Content-Encoding such as gzip",
+        "send the body without a Content-Encoding such as gzip",
     )
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn body_incomplete() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         "body_incomplete",
-        "the body broke off or is not well framed",
+        "the body ended early or its framing is invalid",
     )
 }
 
@@ -130,7 +130,7 @@ pub(crate) fn json_invalid(detail: impl Into<Cow<'static, str>>) -> Problem {
 
 pub(crate) fn amount_out_of_range(field: &'static str) -> Problem {
     let least = if field == "credit_limit" { 0 } else { 1 };
-    let detail = format!("{field} is a number from {least} to 9007199254740991 (2^53 - 1)");
+    let detail = format!("{field} must be an integer from {least} to 9007199254740991 (2^53 - 1)");
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "amount_out_of_range",
@@ -140,7 +140,7 @@ pub(crate) fn amount_out_of_range(field: &'static str) -> Problem {
 }
 
 pub(crate) fn timeout_out_of_range() -> Problem {
-    let detail = "timeout_s is a number of seconds from 0 (no end) to 4294967295";
+    let detail = "timeout_s must be a number of seconds from 0 (no timeout) to 4294967295";
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "timeout_out_of_range",
@@ -153,7 +153,7 @@ pub(crate) fn change_missing() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         "change_missing",
-        "say what to change: credit_limit, closed, or both",
+        "name what to change: credit_limit, closed, or both",
     )
 }
 
@@ -168,12 +168,12 @@ pub(crate) fn closed_for_good() -> Problem {
 
 pub(crate) fn time_invalid(field: &'static str) -> Problem {
     let detail =
-        format!("{field} is a time of RFC 3339 with its offset, such as 2026-01-31T23:59:59.5Z");
+        format!("{field} must be an RFC 3339 time with an offset, such as 2026-01-31T23:59:59.5Z");
     Problem::new(StatusCode::BAD_REQUEST, "time_invalid", detail).with("field", field)
 }
 
 pub(crate) fn transfer_of_other_accounts(id: ledger::TransferId) -> Problem {
-    let detail = format!("the transfer {id} is none of this account: the query takes one that is");
+    let detail = format!("transfer {id} is not a transfer of this account");
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "transfer_of_other_accounts",
@@ -185,7 +185,7 @@ pub(crate) fn batch_empty() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         "batch_empty",
-        "a batch has at least one command",
+        "a batch must have at least one command",
     )
 }
 
@@ -198,7 +198,7 @@ pub(crate) fn batch_id_unexpected() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         "batch_id_unexpected",
-        "only an atomic batch has an id or an Idempotency-Key; otherwise each command has its own",
+        "only an atomic batch may have an id or an Idempotency-Key: otherwise each command has its own id",
     )
 }
 
@@ -214,13 +214,13 @@ pub(crate) fn account_id_invalid(field: &'static str) -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         "account_id_invalid",
-        "an account's id has 1 to 64 characters of A-Z a-z 0-9 _ . : -",
+        "an account id must have 1 to 64 characters of A-Z a-z 0-9 _ . : -",
     )
     .with("field", field)
 }
 
 pub(crate) fn account_id_in_no_path(field: &'static str) -> Problem {
-    let detail = "`.` and `..` mean something else in a path: the account could not be reached";
+    let detail = "an account id cannot be `.` or `..`: no URL could name it";
     Problem {
         detail: detail.into(),
         ..account_id_invalid(field)
@@ -231,14 +231,14 @@ pub(crate) fn currency_invalid() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         "currency_invalid",
-        "currency is a code of ISO 4217 in capitals, such as BRL",
+        "currency must be an ISO 4217 code in capitals, such as BRL",
     )
     .with("field", "currency")
 }
 
 pub(crate) fn id_invalid(field: &'static str) -> Problem {
     let detail =
-        format!("{field} is a hyphenated UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057");
+        format!("{field} must be a hyphenated UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057");
     Problem::new(StatusCode::BAD_REQUEST, "id_invalid", detail).with("field", field)
 }
 
@@ -246,14 +246,15 @@ pub(crate) fn id_missing() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         "id_missing",
-        "give the body an id, or the request an Idempotency-Key: it makes a repetition harmless",
+        "add an id to the body, or the header Idempotency-Key: with either it is safe to repeat the request",
     )
 }
 
 pub(crate) fn member_id_missing() -> Problem {
     Problem {
-        detail: "give the command an id of its own: an Idempotency-Key is for a whole atomic batch"
-            .into(),
+        detail:
+            "add an id to the command: an Idempotency-Key can only be used for a whole atomic batch"
+                .into(),
         ..id_missing()
     }
 }
@@ -262,7 +263,7 @@ pub(crate) fn idempotency_key_invalid() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         "idempotency_key_invalid",
-        "an Idempotency-Key is given once and has 1 to 255 visible ASCII characters",
+        "Idempotency-Key must be given once and have 1 to 255 visible ASCII characters",
     )
 }
 
@@ -275,19 +276,19 @@ pub(crate) fn idempotency_key_conflict() -> Problem {
 }
 
 pub(crate) fn account_not_found(account_id: &str) -> Problem {
-    let detail = format!("there is no account {account_id}");
+    let detail = format!("account {account_id} does not exist");
     Problem::new(StatusCode::NOT_FOUND, "account_not_found", detail).with("account_id", account_id)
 }
 
 pub(crate) fn transfer_not_found(id: ledger::TransferId) -> Problem {
-    let detail = format!("there is no transfer {id}");
+    let detail = format!("transfer {id} does not exist");
     Problem::new(StatusCode::NOT_FOUND, "transfer_not_found", detail)
 }
 
 pub(crate) fn operation_not_found(id: ledger::TransferId) -> Problem {
     let detail = format!(
-        "neither this node nor the ledger knows an operation {id}; until it is applied, only the \
-         node that accepted it does"
+        "operation {id} is known neither to this node nor to the ledger; until it is applied, only the \
+         node that accepted it knows it"
     );
     Problem::new(StatusCode::NOT_FOUND, "operation_not_found", detail)
 }
@@ -296,7 +297,7 @@ pub(crate) fn operations_not_served() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "operations_not_served",
-        "this node takes no operations to be applied later; POST /v1/transfers does them at once",
+        "this node does not accept operations: use POST /v1/transfers, which is applied at once",
     )
 }
 
@@ -304,7 +305,7 @@ pub(crate) fn payment_amount_invalid() -> Problem {
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "amount_out_of_range",
-        "amount is a number from 0.01 to 90071992547409.91 with two decimals at the most",
+        "amount must be a number from 0.01 to 90071992547409.91 with at most two decimals",
     )
     .with("field", "amount")
 }
@@ -322,7 +323,7 @@ pub(crate) fn internal() -> Problem {
     Problem::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "internal_error",
-        "something went wrong here; the server's log says more",
+        "internal error: the log of the server has the cause",
     )
 }
 
@@ -334,7 +335,7 @@ pub(crate) fn of_connection(status: StatusCode) -> Vec<u8> {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Problem::new(
             status,
             "headers_too_large",
-            "the request's head has too many or too long headers",
+            "the headers of the request are too many or too long",
         ),
         StatusCode::URI_TOO_LONG => {
             Problem::new(status, "uri_too_long", "path and query are too long")
@@ -342,12 +343,12 @@ pub(crate) fn of_connection(status: StatusCode) -> Vec<u8> {
         StatusCode::SERVICE_UNAVAILABLE => Problem::new(
             status,
             "too_many_connections",
-            "there are too many connections; nothing was done",
+            "too many connections are open; nothing was done",
         ),
         _ => Problem::new(
             status,
             "request_malformed",
-            "the request's head is not well-formed HTTP",
+            "the head of the request is not valid HTTP",
         ),
     };
     let retry = match status {

@@ -10,15 +10,15 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use metrics::{Counter, Gauge, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::connection_metrics::ConnectionMetrics;
 use crate::errors;
 use crate::health::Health;
 use crate::hosts::Hosts;
-use crate::interventions;
 use crate::limits::Limits;
 use crate::listener::Listener;
+use crate::metrics::METRICS;
 use crate::probes;
 use crate::serve::{Stopped, serve_counted};
 
@@ -43,48 +43,8 @@ pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
             &DURATION_BUCKETS,
         )?
         .install_recorder()?;
-    describe();
+    stdx::describe_metrics!(METRICS);
     Ok(handle)
-}
-
-fn describe() {
-    metrics::describe_counter!(
-        "lastro_http_requests_total",
-        "Requests answered, by route, method and status"
-    );
-    metrics::describe_histogram!(
-        "lastro_http_request_duration_seconds",
-        Unit::Seconds,
-        "Time from a request's head to its answer, by route"
-    );
-    metrics::describe_gauge!("lastro_http_connections", "Connections that are open");
-    metrics::describe_counter!(
-        "lastro_http_connections_refused_total",
-        "Connections refused because too many were open"
-    );
-    metrics::describe_counter!(
-        "lastro_outcomes_total",
-        "Outcomes of commands: created, exists, or the refusal"
-    );
-    metrics::describe_counter!(
-        "lastro_grpc_calls_total",
-        "gRPC calls answered, by method and status"
-    );
-    metrics::describe_histogram!(
-        "lastro_grpc_call_duration_seconds",
-        Unit::Seconds,
-        "Time from a gRPC call's head to its answer, by method"
-    );
-    metrics::describe_counter!(
-        "lastro_grpc_denied_total",
-        "gRPC calls denied for a command that is not for callers, by the command"
-    );
-    metrics::describe_gauge!("lastro_grpc_connections", "gRPC connections that are open");
-    metrics::describe_counter!(
-        "lastro_grpc_connections_refused_total",
-        "gRPC connections refused because too many were open"
-    );
-    interventions::describe();
 }
 
 /// Serves `GET /metrics`, `/healthz` and `/readyz`, for these hosts, until `shutdown` is done.
@@ -126,16 +86,12 @@ pub async fn serve_metrics(
         connections_max: 64,
         ..Limits::default()
     };
-    let uncounted = ConnectionMetrics {
-        open: Gauge::noop(),
-        refused: Counter::noop(),
-    };
     let serving = serve_counted(
         listener,
         "serving metrics on",
         router,
         &limits,
-        uncounted,
+        ConnectionMetrics::uncounted(),
         shutdown,
         stop_timeout,
     );
@@ -156,37 +112,4 @@ async fn keep_up(handle: PrometheusHandle) {
 async fn exposition(State(handle): State<PrometheusHandle>) -> impl IntoResponse {
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
     ([(CONTENT_TYPE, content_type)], handle.render())
-}
-
-/// What connections are counted with; those of the metrics' own port are not.
-#[derive(Clone)]
-pub(crate) struct ConnectionMetrics {
-    pub(crate) open: Gauge,
-    pub(crate) refused: Counter,
-}
-
-impl ConnectionMetrics {
-    pub(crate) fn new() -> Self {
-        let metrics = Self {
-            open: metrics::gauge!("lastro_http_connections"),
-            refused: metrics::counter!("lastro_http_connections_refused_total"),
-        };
-        metrics.shown()
-    }
-
-    /// Those of the gRPC face.
-    pub(crate) fn of_grpc() -> Self {
-        let metrics = Self {
-            open: metrics::gauge!("lastro_grpc_connections"),
-            refused: metrics::counter!("lastro_grpc_connections_refused_total"),
-        };
-        metrics.shown()
-    }
-
-    /// So that both are there before anything happens.
-    fn shown(self) -> Self {
-        self.open.increment(0.0);
-        self.refused.increment(0);
-        self
-    }
 }

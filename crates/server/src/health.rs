@@ -1,4 +1,4 @@
-//! What `/readyz` says, told by whoever knows the engine.
+//! What `/readyz` answers; the process that opens the engine provides it.
 
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 //!
 //! A page that somebody visits can make the browser send requests to this machine under a name of
 //! its own (DNS rebinding), and read the answers. Such a name is one of the public DNS, so it has a
-//! dot in it: whoever asks for an address, for `localhost` or for a name of a local network is no
+//! dot in it: a page that asks for an address, for `localhost` or for a name of a local network is no
 //! such page.
 //!
 //! A page can also send a form to where it may not read the answer. Browsers say where such a

@@ -10,6 +10,8 @@ use ledger::{
     ResolvePayment, Unavailable,
 };
 
+use crate::metrics::{PURGED, PURGES, RESOLUTIONS_REPEATED, RESOLVED};
+
 /// An engine of this process whose purges and resolutions are logged and counted. An engine that hands
 /// commands to another process needs none: that process reports them.
 pub struct Reporting {
@@ -70,39 +72,18 @@ enum Intervention {
     Resolution(ResolvePayment),
 }
 
-/// Describes the metrics.
-pub(crate) fn describe() {
-    metrics::describe_counter!(
-        "lastro_payments_purges_total",
-        "Purges of all payments that waited"
-    );
-    metrics::describe_counter!(
-        "lastro_payments_purged_total",
-        "Payments that were given up by a purge"
-    );
-    metrics::describe_counter!(
-        "lastro_payments_resolved_total",
-        "Payments that were resolved by hand, by what was decided"
-    );
-    metrics::describe_counter!(
-        "lastro_payments_resolutions_repeated_total",
-        "Resolutions that were found done already, by the same request or an earlier one, by what was \
-         decided"
-    );
-}
-
 /// Counts and logs a resolution that was there before it was asked for, or before the engine tried
 /// again.
 fn report_replayed(resolve: ResolvePayment, after: &Payment) {
     let ResolvePayment { id, who, why, .. } = resolve;
     let resolution = resolve.kind.as_str();
     let kind = ("resolution", resolution);
-    metrics::counter!("lastro_payments_resolutions_repeated_total", &[kind]).increment(1);
+    metrics::counter!(RESOLUTIONS_REPEATED.name, &[kind]).increment(1);
     tracing::warn!(
         payment_id = %id, resolution, %who, %why,
         attempt = after.attempt, state = after.state.name().as_str(),
-        "payment {id} was found resolved by {who} already, by this request or an earlier one: \
-         {resolution}, since {why}"
+        "payment {id} was already resolved by {who}, by this request or an earlier one: {resolution}, \
+         because {why}"
     );
 }
 
@@ -131,7 +112,7 @@ impl Interventions {
         Self(found.collect())
     }
 
-    /// Says of each that nobody knows here whether it was applied; what certainly was not is no news.
+    /// Logs of each that it is unknown here whether it was applied. One that certainly was not is not logged.
     fn report_unavailable(self, unavailable: Unavailable) {
         if unavailable.nothing_done() {
             return;
@@ -141,11 +122,11 @@ impl Interventions {
             match intervention {
                 Intervention::Purge => tracing::warn!(
                     code,
-                    "a purge of the payments may have been applied or not: {unavailable}"
+                    "it is unknown whether a purge of the payments was applied: {unavailable}"
                 ),
                 Intervention::Resolution(ResolvePayment { id, who, kind, .. }) => tracing::warn!(
                     code, payment_id = %id, %who, resolution = kind.as_str(),
-                    "a resolution of payment {id} by {who} may have been applied or not: {unavailable}"
+                    "it is unknown whether a resolution of payment {id} by {who} was applied: {unavailable}"
                 ),
             }
         }
@@ -166,22 +147,22 @@ impl Interventions {
                 // It was there before.
                 (Intervention::Purge, _) if is_replayed => {}
                 (Intervention::Purge, Some(Ok(Record::Purge { payments_count, .. }))) => {
-                    metrics::counter!("lastro_payments_purges_total").increment(1);
-                    metrics::counter!("lastro_payments_purged_total").increment(*payments_count);
+                    metrics::counter!(PURGES.name).increment(1);
+                    metrics::counter!(PURGED.name).increment(*payments_count);
                     tracing::warn!(
                         payments_count,
-                        "the payments were purged: {payments_count} were waiting"
+                        "the payments were purged: {payments_count} waiting payments were given up"
                     );
                 }
                 (Intervention::Resolution(resolve), Some(Ok(Record::Payment(after)))) => {
                     let ResolvePayment { id, who, why, .. } = resolve;
                     let resolution = resolve.kind.as_str();
                     let kind = ("resolution", resolution);
-                    metrics::counter!("lastro_payments_resolved_total", &[kind]).increment(1);
+                    metrics::counter!(RESOLVED.name, &[kind]).increment(1);
                     tracing::warn!(
                         payment_id = %id, resolution, %who, %why,
                         attempt = after.attempt, state = after.state.name().as_str(),
-                        "payment {id} was resolved by {who}: {resolution}, since {why}"
+                        "payment {id} was resolved by {who}: {resolution}, because {why}"
                     );
                 }
                 // It was refused.

@@ -146,7 +146,7 @@ fn written(body: &impl Serialize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     if let Err(error) = serde_json::to_writer(&mut bytes, body) {
         // Plain data into memory: it cannot fail, unless a `Serialize` of ours does.
-        tracing::error!(%error, "an answer could not be written as JSON: {error}");
+        tracing::error!(%error, "cannot write an answer as JSON: {error}");
         bytes.clear();
     }
     bytes

@@ -1,6 +1,6 @@
 //! The HTTP face of Lastro: the 2024 challenge's routes, `/v1`, probes, metrics.
 //!
-//! [`bind`] takes an address, [`serve`] answers on it until it is told to stop. Everything is
+//! [`bind`] takes an address, [`serve`] answers on it until it has to stop. Everything is
 //! bounded: bytes, headers, connections, time per request and idle time (see [`Limits`]).
 //!
 //! What a request costs beside the engine's work: one routing step, one timer for the engine's
@@ -18,10 +18,12 @@ mod call;
 mod challenge_2024;
 mod challenge_2025;
 mod connection;
+mod connection_metrics;
 mod errors;
 mod exposition;
 mod grpc;
 mod guarded_io;
+mod handler;
 mod health;
 mod hosts;
 mod interventions;
@@ -30,12 +32,14 @@ mod limits;
 mod listener;
 mod mapping;
 mod measure;
+mod metrics;
 mod openapi;
 mod panics;
 mod probes;
 mod problem;
 mod rfc3339;
 mod room;
+mod routes;
 mod serve;
 mod table;
 mod unread;
@@ -50,5 +54,6 @@ pub use hosts::Hosts;
 pub use interventions::Reporting;
 pub use limits::Limits;
 pub use listener::{BindError, Listener, bind};
+pub use metrics::METRICS;
 pub use openapi::openapi_json;
 pub use serve::{Stopped, serve, serve_probes, serve_router};

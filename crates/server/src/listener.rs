@@ -93,7 +93,7 @@ async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
-                let text = "there is a file of that name that is no socket";
+                let text = "a file of this name exists and is not a socket";
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
             }
             match UnixStream::connect(path).await {
@@ -131,7 +131,7 @@ impl Drop for Listener {
             && let Err(error) = std::fs::remove_file(path)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %path.display(), %error, "the socket's file could not be removed");
+            tracing::warn!(path = %path.display(), %error, "cannot remove the file of the socket");
         }
     }
 }

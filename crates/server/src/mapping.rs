@@ -116,18 +116,18 @@ fn with_figures(problem: Problem, refusal: &Refusal) -> Problem {
 }
 
 impl Problem {
-    /// Why something was not read: nothing was to be done, and there is no id to ask with.
+    /// Why a read failed. A read changes nothing and has no id, so the problem speaks of neither.
     pub(crate) fn of_read(unavailable: Unavailable) -> Self {
         let detail = match unavailable {
-            Unavailable::Overloaded => "too much is waiting already; ask again later",
-            Unavailable::Timeout => "the ledger did not answer in time; ask again",
-            Unavailable::LedgerUnavailable => "the ledger does not answer; ask again",
+            Unavailable::Overloaded => "too many requests are waiting: ask again later",
+            Unavailable::Timeout => "the ledger did not answer in time: ask again",
+            Unavailable::LedgerUnavailable => "the ledger does not answer: ask again",
             Unavailable::StorageFull | Unavailable::StorageFailed => {
-                "the storage of the ledger fails; ask again later"
+                "the storage of the ledger has failed: ask again later"
             }
-            Unavailable::ClockJumped => "the ledger's clock has jumped; ask again later",
-            Unavailable::StorageDamaged => "what was to be read is damaged",
-            Unavailable::NotSupported => "the engine behind this ledger does not do that",
+            Unavailable::ClockJumped => "the clock of the ledger has jumped: ask again later",
+            Unavailable::StorageDamaged => "the record that was to be read is damaged",
+            Unavailable::NotSupported => "the engine of this ledger does not support this",
         };
         let mut problem = Self::from(unavailable);
         problem.members.retain(|(name, _)| *name != "nothing_done");

@@ -1,23 +1,13 @@
-//! What every handler runs under: the request's clock, the guard against panics, the metrics.
+//! What is counted of the HTTP face: requests by route, method and status, and outcomes of commands.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, patch, post};
 use ledger::{CommandKind, Outcome, Refusal};
 use metrics::{Counter, Histogram};
 
-use crate::app::Shared;
-use crate::call::Call;
-use crate::problem::Problem;
+use crate::metrics::{HTTP_REQUEST_DURATION, HTTP_REQUESTS, OUTCOMES};
 use crate::table::CounterTable;
-use crate::{errors, panics};
-
-/// What a handler answers.
-pub(crate) type Answered = Result<Response, Problem>;
 
 /// A route's name in the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +18,11 @@ macro_rules! routes {
         impl Route {
             const LABELS: &'static [&'static str] = &[$($label),*];
             routes!(@constants 0usize; $($name)*);
+
+            /// The path, as the router has it, or what stands for no path.
+            pub(crate) const fn label(self) -> &'static str {
+                Self::LABELS[self.0]
+            }
         }
     };
     (@constants $index:expr; $name:ident $($rest:ident)*) => {
@@ -100,7 +95,7 @@ impl Metrics {
             requests: CounterTable::new(METHODS.len() * STATUSES.len()),
             durations: std::array::from_fn(|route| {
                 metrics::histogram!(
-                    "lastro_http_request_duration_seconds",
+                    HTTP_REQUEST_DURATION.name,
                     "route" => Route::LABELS[route]
                 )
             }),
@@ -108,12 +103,18 @@ impl Metrics {
         }
     }
 
-    fn count_request(&self, route: Route, method: usize, status: StatusCode, started: Instant) {
+    pub(crate) fn count_request(
+        &self,
+        route: Route,
+        method: usize,
+        status: StatusCode,
+        started: Instant,
+    ) {
         let column = STATUSES
             .iter()
             .position(|known| *known == status)
-            .map_or(usize::MAX, |index| method * STATUSES.len() + index);
-        self.requests.add(route.0, column, 1, || {
+            .map(|index| method * STATUSES.len() + index);
+        self.requests.add(Some(route.0), column, 1, || {
             request_counter(route, method, status)
         });
         self.durations[route.0].record(started.elapsed());
@@ -147,24 +148,24 @@ impl Outcomes {
                 .map(|index| index + 2),
         };
         self.0.add(
-            row.unwrap_or(usize::MAX),
-            column.unwrap_or(usize::MAX),
+            row,
+            column,
             count,
-            || metrics::counter!("lastro_outcomes_total", "command" => command, "code" => code),
+            || metrics::counter!(OUTCOMES.name, "command" => command, "code" => code),
         );
     }
 }
 
 fn request_counter(route: Route, method: usize, status: StatusCode) -> Counter {
     metrics::counter!(
-        "lastro_http_requests_total",
-        "route" => Route::LABELS[route.0],
+        HTTP_REQUESTS.name,
+        "route" => route.label(),
         "method" => METHODS[method],
         "status" => status.as_u16().to_string()
     )
 }
 
-fn method_index(method: &Method) -> usize {
+pub(crate) fn method_index(method: &Method) -> usize {
     match *method {
         Method::GET => 0,
         Method::POST => 1,
@@ -172,85 +173,4 @@ fn method_index(method: &Method) -> usize {
         Method::PATCH => 3,
         _ => 4,
     }
-}
-
-/// A route that answers GET and HEAD.
-pub(crate) fn get_route<H, F>(route: Route, handler: H) -> MethodRouter<Arc<Shared>>
-where
-    H: Fn(Call, Request) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Answered> + Send,
-{
-    get(move |State(shared), request| measured(shared, route, request, handler))
-}
-
-/// A route that answers POST.
-pub(crate) fn post_route<H, F>(route: Route, handler: H) -> MethodRouter<Arc<Shared>>
-where
-    H: Fn(Call, Request) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Answered> + Send,
-{
-    post(move |State(shared), request| measured(shared, route, request, handler))
-}
-
-/// A route that answers PATCH.
-pub(crate) fn patch_route<H, F>(route: Route, handler: H) -> MethodRouter<Arc<Shared>>
-where
-    H: Fn(Call, Request) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Answered> + Send,
-{
-    patch(move |State(shared), request| measured(shared, route, request, handler))
-}
-
-/// Runs a handler.
-pub(crate) async fn measured<H, F>(
-    shared: Arc<Shared>,
-    route: Route,
-    request: Request,
-    handler: H,
-) -> Response
-where
-    H: Fn(Call, Request) -> F,
-    F: Future<Output = Answered>,
-{
-    let started = Instant::now();
-    let method = method_index(request.method());
-    let answered = match check_head(&shared, &request) {
-        Err(problem) => Err(problem),
-        Ok(()) => {
-            let call = Call::new(Arc::clone(&shared), started);
-            unless_panicking(route, async { handler(call, request).await }).await
-        }
-    };
-    let response = answered.unwrap_or_else(IntoResponse::into_response);
-    shared
-        .metrics
-        .count_request(route, method, response.status(), started);
-    response
-}
-
-fn check_head(shared: &Shared, request: &Request) -> Result<(), Problem> {
-    if !shared.app.hosts.admit(request) {
-        return Err(errors::host_not_served());
-    }
-    if !shared.app.hosts.admit_change(request) {
-        return Err(errors::cross_site());
-    }
-    let bytes_max = shared.app.limits.uri_bytes_max;
-    let uri = request.uri();
-    let query_bytes = uri.query().map_or(0, str::len);
-    if uri.path().len() + query_bytes > bytes_max {
-        return Err(errors::uri_too_long(bytes_max));
-    }
-    Ok(())
-}
-
-/// A panic is told once, here, and answered 500; the connection and all others go on.
-async fn unless_panicking(route: Route, future: impl Future<Output = Answered>) -> Answered {
-    panics::caught(future).await.unwrap_or_else(|text| {
-        tracing::error!(
-            route = Route::LABELS[route.0],
-            "a handler panicked, its request was answered 500: {text}"
-        );
-        Err(errors::internal())
-    })
 }

@@ -12,12 +12,12 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use hyper::body::Bytes;
-use serde::Serialize;
 use utoipa::OpenApi;
 
 use self::shape::Shape;
-use crate::call::Call;
-use crate::measure::Answered;
+use crate::call::{Answered, Call};
+use crate::probes::Status;
+use crate::problem::ProblemBody;
 use crate::{challenge_2024, challenge_2025, probes, v1};
 
 #[derive(OpenApi)]
@@ -25,10 +25,11 @@ use crate::{challenge_2024, challenge_2025, probes, v1};
     info(
         title = "Lastro",
         description = "A durable ledger. Amounts are integers in minor units. Errors are problem \
-            bodies (RFC 9457) whose `code` is stable. Beside what a route lists, every route may \
-            answer 400 (`host_invalid`: no host, or two), 403 (`cross_site_request`: what a page of \
-            another site sends), 404 and 405 (no such path or method), 408 (the request came too slowly), 414 and \
-            431 (path or headers too long), 421 (`host_not_served`), 500, 503 and 504; those with a \
+            bodies (RFC 9457) whose `code` is stable. In addition to what a route lists, \
+            every route can answer 400 (`host_invalid`: no host, or two), 403 \
+            (`cross_site_request`: sent by a page of another site), 404 and 405 (no such \
+            path or method), 408 (the request came too slowly), 414 and 431 (path or \
+            headers too long), 421 (`host_not_served`), 500, 503 and 504; those with a \
             body also 413 (too large) and 415 (not `application/json`).",
         version = "1"
     ),
@@ -89,33 +90,11 @@ use crate::{challenge_2024, challenge_2025, probes, v1};
 )]
 struct Document;
 
-/// An error (RFC 9457). Refusals carry their figures as further members.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(crate) struct ProblemBody {
-    #[schema(example = "about:blank")]
-    r#type: String,
-    #[schema(example = "Unprocessable Entity")]
-    title: String,
-    #[schema(example = 422)]
-    status: u16,
-    /// For people.
-    detail: String,
-    /// For programs: stable for good.
-    #[schema(example = "insufficient_funds")]
-    code: String,
-}
-
-/// A probe's answer; further members say more.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(crate) struct Status {
-    #[schema(example = "ready")]
-    status: String,
-}
-
 /// The OpenAPI document of the HTTP face, as `GET /openapi.json` answers it.
 #[must_use]
 pub fn openapi_json() -> String {
-    let mut text = Document::openapi().to_pretty_json().unwrap_or_default();
+    let text = Document::openapi().to_pretty_json();
+    let mut text = text.expect("plain data, written to memory");
     text.push('\n');
     text
 }

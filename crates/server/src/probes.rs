@@ -6,16 +6,15 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value};
 
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::health::Readiness;
 use crate::json;
-use crate::measure::Answered;
 use crate::problem::Problem;
 
 /// Whether the process lives.
 #[utoipa::path(
     get, path = "/healthz", tag = "probes",
-    responses((status = 200, description = "It does", body = crate::openapi::Status))
+    responses((status = 200, description = "The process lives", body = Status))
 )]
 pub(crate) async fn healthz(_: Call, _: Request) -> Answered {
     Ok(alive())
@@ -25,9 +24,9 @@ pub(crate) async fn healthz(_: Call, _: Request) -> Answered {
 #[utoipa::path(
     get, path = "/readyz", tag = "probes",
     responses(
-        (status = 200, description = "They should", body = crate::openapi::Status),
-        (status = 503, description = "They should not; `code` says why",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "Ready: requests can be sent here", body = Status),
+        (status = 503, description = "Not ready; `code` is the reason",
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn readyz(call: Call, _: Request) -> Answered {
@@ -42,7 +41,7 @@ pub(crate) fn ready(readiness: Readiness) -> Answered {
     let Some(reason) = readiness.reason else {
         return Ok(answer("ready", readiness.fields));
     };
-    let detail = "requests should not be sent here now; the code says why";
+    let detail = "not ready: do not send requests here; the code is the reason";
     let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason, detail);
     problem.members = readiness.fields;
     problem.retry_after_s = Some(1);
@@ -58,4 +57,12 @@ fn answer(status: &str, fields: Vec<(&'static str, Value)>) -> Response {
             .map(|(name, value)| (name.to_owned(), value)),
     );
     json::respond(StatusCode::OK, &members)
+}
+
+/// The answer of a probe; further members have details.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it only describes what `answer` writes")]
+pub(crate) struct Status {
+    #[schema(example = "ready")]
+    status: String,
 }

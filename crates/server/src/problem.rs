@@ -52,8 +52,7 @@ impl Problem {
     }
 
     pub(crate) fn to_json(&self) -> Vec<u8> {
-        // Plain data into memory: it cannot fail.
-        serde_json::to_vec(self).unwrap_or_default()
+        serde_json::to_vec(self).expect("plain data, written to memory")
     }
 }
 
@@ -89,4 +88,21 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// An error (RFC 9457). Refusals carry their figures as further members.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it only describes what `Problem` writes")]
+pub(crate) struct ProblemBody {
+    #[schema(example = "about:blank")]
+    r#type: String,
+    #[schema(example = "Unprocessable Entity")]
+    title: String,
+    #[schema(example = 422)]
+    status: u16,
+    /// For people.
+    detail: String,
+    /// For programs: stable for good.
+    #[schema(example = "insufficient_funds")]
+    code: String,
 }

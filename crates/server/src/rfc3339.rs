@@ -30,8 +30,8 @@ impl fmt::Display for Micros {
 }
 
 fn print(printer: &DateTimePrinter, at: Timestamp, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    // Every 64-bit count of nanoseconds is before the year 2555, which jiff can print.
-    let at = jiff::Timestamp::from_nanosecond(i128::from(at.as_nanos())).unwrap_or_default();
+    let at = jiff::Timestamp::from_nanosecond(i128::from(at.as_nanos()));
+    let at = at.expect("64 bits of nanoseconds end before the year 2555, jiff's times in 9999");
     printer
         .print_timestamp(&at, StdFmtWrite(f))
         .map_err(|_| fmt::Error)

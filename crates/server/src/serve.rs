@@ -12,9 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::app::App;
 use crate::connection::{Host, Http1, Stage};
-use crate::exposition::ConnectionMetrics;
+use crate::connection_metrics::ConnectionMetrics;
 use crate::limits::Limits;
 use crate::listener::{Listener, Stream};
+use crate::routes;
 
 /// How long the loop rests after an accept that failed for want of memory or descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -42,7 +43,14 @@ pub async fn serve(
     stop_timeout: Duration,
 ) -> Stopped {
     let limits = app.limits;
-    serve_router(listener, app.into_router(), &limits, shutdown, stop_timeout).await
+    serve_router(
+        listener,
+        routes::router_of(app),
+        &limits,
+        shutdown,
+        stop_timeout,
+    )
+    .await
 }
 
 /// Serves only `/healthz` and `/readyz`, as [`serve`] does.
@@ -53,7 +61,14 @@ pub async fn serve_probes(
     stop_timeout: Duration,
 ) -> Stopped {
     let limits = app.limits;
-    serve_router(listener, app.into_probes(), &limits, shutdown, stop_timeout).await
+    serve_router(
+        listener,
+        routes::probes_of(app),
+        &limits,
+        shutdown,
+        stop_timeout,
+    )
+    .await
 }
 
 /// Serves any router as [`serve`] does: the same accept loop, limits and stop. Of the limits
@@ -65,7 +80,7 @@ pub async fn serve_router(
     shutdown: impl Future<Output = ()>,
     stop_timeout: Duration,
 ) -> Stopped {
-    let metrics = ConnectionMetrics::new();
+    let metrics = ConnectionMetrics::of_http();
     let listening = "listening on";
     serve_counted(
         listener,
@@ -129,7 +144,7 @@ pub(crate) async fn serve_hosted<H: Host>(
     }
     drop(listener);
     let stopped = face.stop(stop_timeout).await;
-    tracing::info!(%address, requests_cut = stopped.requests_cut, "stopped {listening} {address}");
+    tracing::info!(%address, requests_cut = stopped.requests_cut, "no longer {listening} {address}");
     stopped
 }
 
@@ -190,15 +205,15 @@ impl<H: Host> Face<H> {
         });
     }
 
-    /// One connection too many: told so, as far as the socket takes it at once, and closed. A few
-    /// are closed with care, so that what they have sent does not take the answer from them.
+    /// Refuses a connection above the limit: it gets an answer, as far as the socket takes it at once, and is
+    /// closed. Some are first read to their end, so that unread bytes do not make the kernel drop the answer.
     fn refuse(&self, stream: Stream) {
         self.metrics.refused.increment(1);
         if let Some(held_back) = self.refusals.pass() {
             tracing::warn!(
                 connections_max = self.connections_max,
                 held_back,
-                "a connection was refused: {} are open, which is the limit",
+                "refused a connection: the limit of {} open connections is reached",
                 self.connections_max
             );
         }
@@ -232,7 +247,7 @@ impl<H: Host> Face<H> {
             return;
         }
         if let Some(held_back) = self.failures.pass() {
-            tracing::warn!(%error, held_back, "a connection could not be accepted: {error}");
+            tracing::warn!(%error, held_back, "cannot accept a connection: {error}");
         }
         tokio::time::sleep(ACCEPT_PAUSE).await;
     }
@@ -252,7 +267,8 @@ impl<H: Host> Face<H> {
     }
 
     async fn all_closed(&self) {
-        let places_count = u32::try_from(self.connections_max).unwrap_or(u32::MAX);
+        let places_count = u32::try_from(self.connections_max);
+        let places_count = places_count.expect("`new` bounds it by 2^30");
         let _ = self.places.acquire_many(places_count).await;
     }
 }

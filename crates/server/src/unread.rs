@@ -49,7 +49,7 @@ pub(crate) fn watch(request: Request<Incoming>) -> (Request<axum::body::Body>, O
 /// What may be left of a request.
 pub(crate) struct Unread {
     rest: Arc<Rest>,
-    /// The caller sends its body only when it is told to.
+    /// The caller sends its body only after a 100 Continue.
     waits_to_be_asked: bool,
 }
 

@@ -8,17 +8,20 @@
 //! | [`Throttle`] | a warning that may come in floods |
 //! | [`BackOff`] | pauses between attempts, which grow |
 //! | [`ByteBound`] | a bound on the bytes that wait in a queue |
+//! | [`Metric`] | a metric's name, kind, unit, labels and meaning, once |
 //! | [`ErrorChain`] | an error and its causes on one line |
 
 mod back_off;
 mod byte_bound;
 mod error_chain;
 mod invariant;
+mod metric;
 mod stop_on_panic;
 mod throttle;
 
 pub use back_off::BackOff;
 pub use byte_bound::ByteBound;
 pub use error_chain::ErrorChain;
+pub use metric::{Metric, MetricKind, MetricUnit};
 pub use stop_on_panic::StopOnPanic;
 pub use throttle::Throttle;

@@ -15,14 +15,9 @@ use super::Finding;
 use super::tree::{self, Tree};
 use source::Source;
 
-/// The crates whose circles are still there. This list only shrinks.
-const NOT_YET: &[&str] = &["crates/lastro/", "crates/server/"];
 
 pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     for root in roots(tree) {
-        if NOT_YET.iter().any(|folder| root.starts_with(folder)) {
-            continue;
-        }
         let modules = Modules::read(tree, root);
         for circle in modules.circles() {
             let arrows: Vec<String> = circle

@@ -42,6 +42,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "server",
             "processor",
             "load",
+            "stdx",
         ],
     ),
     ("testkit", &["ledger"]),

@@ -8,15 +8,15 @@ use engine_embedded::{EmbeddedEngine, Verified};
 use journal::FileStorage;
 use ledger::Engine;
 
-use super::Options;
 use super::drive::{Driven, drive};
 use super::floor;
 use super::folder::Folder;
+use super::options::BenchOptions;
 use super::report::{JournalFigures, Report};
 use super::workload::Workload;
 use crate::clock::SystemClock;
 
-pub(super) fn measure(options: &Options) -> anyhow::Result<Report> {
+pub(super) fn measure(options: &BenchOptions) -> anyhow::Result<Report> {
     let folder = Folder::prepare(options.data_dir.as_deref())?;
     let mut engine_options = engine_embedded::Options::default();
     engine_options.journal.durability = options.durability;

@@ -24,7 +24,7 @@ impl Folder {
         let mut entries = fs::read_dir(&folder.path)?;
         ensure!(
             entries.next().is_none(),
-            "{place} is not empty: a benchmark takes a new folder"
+            "{place} is not empty: a benchmark needs a new folder"
         );
         ensure!(
             !is_in_memory(&folder.path)?,
@@ -41,7 +41,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if self.own {
-            // Left behind, it is ignored by git and in nobody's way.
+            // Left behind, it is ignored by git and disturbs nothing.
             let _ = fs::remove_dir_all(&self.path);
         }
     }

@@ -6,18 +6,18 @@ use anyhow::ensure;
 use engine_remote::{LedgerAddress, RemoteEngine};
 use ledger::{Clock, Engine};
 
-use super::Options;
 use super::drive::drive;
+use super::options::BenchOptions;
 use super::report::Report;
 use super::workload::Workload;
 use crate::clock::SystemClock;
 
-pub(super) fn measure(options: &Options, address: &LedgerAddress) -> anyhow::Result<Report> {
+pub(super) fn measure(options: &BenchOptions, address: &LedgerAddress) -> anyhow::Result<Report> {
     // The node keeps what it is given: each run has ids of its own.
     let workload = Arc::new(Workload::of_run(options, SystemClock.now().as_nanos()));
     let driven = drive(
         async || {
-            let options = engine_remote::Options::default();
+            let options = engine_remote::RemoteOptions::default();
             Ok(Arc::new(RemoteEngine::new(address.clone(), options)) as Arc<dyn Engine>)
         },
         &workload,

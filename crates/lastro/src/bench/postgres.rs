@@ -7,14 +7,14 @@ use anyhow::{Context, ensure};
 use engine_postgres::PostgresEngine;
 use ledger::{AccountId, Currency, Engine};
 
-use super::Options;
 use super::drive::{Driven, drive};
+use super::options::BenchOptions;
 use super::report::Report;
 use super::workload::Workload;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
-pub(super) fn measure(options: &Options, url: &str) -> anyhow::Result<Report> {
+pub(super) fn measure(options: &BenchOptions, url: &str) -> anyhow::Result<Report> {
     let workload = Arc::new(Workload::new(options));
     let database = options.database.options(url)?;
     options.unencrypted.check(url, &database)?;
@@ -58,7 +58,7 @@ async fn open(url: &str, options: &engine_postgres::Options) -> anyhow::Result<P
     let found = engine.account(world, Instant::now() + DEADLINE).await?;
     ensure!(
         found.is_none(),
-        "there is a ledger in the database: a benchmark takes a new one"
+        "the database already has a ledger: a benchmark needs a new database"
     );
     Ok(engine)
 }

@@ -7,9 +7,9 @@ use anyhow::Context;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::Options;
 use super::drive::Driven;
 use super::floor::Floor;
+use super::options::BenchOptions;
 
 /// The figures. The names are stable.
 #[derive(Serialize)]
@@ -48,7 +48,7 @@ pub(super) struct JournalFigures {
 
 impl JournalFigures {
     pub(super) fn new(
-        options: &Options,
+        options: &BenchOptions,
         floor: &Floor,
         frames: &[u64],
         reopened: Duration,
@@ -80,7 +80,7 @@ impl JournalFigures {
 
 impl Report {
     pub(super) fn new(
-        options: &Options,
+        options: &BenchOptions,
         driven: &Driven,
         (engine, durability): (&'static str, String),
         journal: Option<JournalFigures>,

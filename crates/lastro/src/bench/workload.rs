@@ -8,6 +8,8 @@ use ledger::{
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
+use super::options::BenchOptions;
+
 /// With `--hot`, one transfer in so many asks for more than there is.
 const REFUSED_EVERY: u64 = 100;
 
@@ -22,12 +24,12 @@ pub(super) struct Workload {
 }
 
 impl Workload {
-    pub(super) fn new(options: &super::Options) -> Self {
+    pub(super) fn new(options: &BenchOptions) -> Self {
         Self::of_run(options, 0)
     }
 
     /// Runs of other numbers have other ids for the same transfers.
-    pub(super) fn of_run(options: &super::Options, run: u64) -> Self {
+    pub(super) fn of_run(options: &BenchOptions, run: u64) -> Self {
         let ids = (0..options.accounts).map(|number| account_id(&format!("users:{number}")));
         Self {
             transfers: options.transfers,

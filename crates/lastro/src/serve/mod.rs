@@ -2,13 +2,19 @@
 
 mod config;
 mod demo;
+mod dispatch;
+mod engine_config;
 mod faults;
 mod health;
+mod layers;
 mod open;
 mod open_files;
+mod opened;
 mod outbox;
 mod outgoing;
 mod payments;
+mod role;
+mod settings;
 mod tls;
 mod write_behind;
 
@@ -16,68 +22,40 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::outbox::Operations;
-use ::payments::{Alone, Dispatch, WithoutPayments};
 use anyhow::{Context, bail};
-use ledger::{Claims, Clock, Engine};
 use metrics_exporter_prometheus::PrometheusHandle;
-use server::{App, GrpcLimits, Health, Hosts, Limits, Listener, Reporting, ServerTls};
+use server::{App, GrpcLimits, Health, Hosts, Listener, ServerTls};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::clock::SystemClock;
-pub(crate) use config::Options;
-use config::{Config, EngineConfig, Role};
-use open::{Opened, open};
+use config::Config;
+use engine_config::EngineConfig;
+#[cfg(test)]
+pub(crate) use layers::INFO;
+use layers::Layers;
 use open_files::OpenFiles;
-use outbox::OutboxHealth;
+use role::Role;
+pub(crate) use settings::ServeOptions;
 
 /// How long requests in progress may take to finish once the server was told to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: ServeOptions) -> anyhow::Result<ExitCode> {
     let config = Config::resolve(options)?;
     println!("lastro {}\n{config}", env!("CARGO_PKG_VERSION"));
     crate::log::start()?;
     let files = OpenFiles::plan(open_files::raise_limit(), &config)?;
     files.report();
     let recorder = install_metrics(&config)?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("lastro-http")
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let Opened {
-        engine,
-        mut health,
-        durability,
-        claims,
-        dispatching,
-    } = runtime.block_on(open(&config, &files, &clock))?;
-    tell_info(durability);
-    let (dispatch, engine) = runtime.block_on(async { dispatch(&config, engine, claims, &clock) });
-    let dispatching = dispatch.as_ref().map(Dispatch::watch).or(dispatching);
-    let mut outbox = None;
-    if let Some(outbox_config) = config.outbox() {
+    let layers = {
         let _in_runtime = runtime.enter();
-        let opened = outbox::open(&outbox_config, &engine, &clock)?;
-        health = Arc::new(OutboxHealth::new(&opened, &outbox_config, health));
-        outbox = Some(opened);
-    }
-    let app = App {
-        engine: Arc::clone(&engine),
-        dispatching,
-        operations: outbox.clone().map(|outbox| outbox as Arc<dyn Operations>),
-        clock,
-        health,
-        limits: Limits {
-            connections_max: files.http_connections_max,
-            ..Limits::default()
-        },
-        hosts: config.hosts(),
-        is_purge_enabled: config.enable_purge,
+        Layers::stack(&runtime, &config, &files)?
     };
     let probes = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -85,56 +63,13 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime of the metrics")?;
-    let served = runtime.block_on(serve(
-        &config,
-        &files,
-        engine.as_ref(),
-        app,
-        recorder,
-        &probes,
-    ));
-    if let Some(outbox) = outbox {
-        runtime.block_on(outbox::stop(&outbox));
-    }
-    if let Some(dispatch) = dispatch {
-        runtime.block_on(dispatch.stop(STOP_TIMEOUT));
-    }
+    let served = runtime.block_on(serve(&config, &files, layers.app(), recorder, &probes));
+    let engine = runtime.block_on(layers.stop(STOP_TIMEOUT));
     drop(runtime);
-    // Whatever was accepted is finished and synced by the time the engine is dropped.
     drop(engine);
     served?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
-}
-
-/// Payments are dispatched where there are processors, and not accepted elsewhere. Everybody else
-/// reaches the engine through the one that is given back. Needs to be in a runtime.
-fn dispatch(
-    config: &Config,
-    engine: Arc<dyn Engine>,
-    claims: Option<Arc<dyn Claims>>,
-    clock: &Arc<dyn Clock>,
-) -> (Option<Dispatch>, Arc<dyn Engine>) {
-    match &config.payments {
-        Some(payments) => {
-            let mut payments = payments.clone();
-            let claims = match claims {
-                Some(claims) => {
-                    payments.policy.window = payments::SHARED_WINDOW;
-                    claims
-                }
-                None => Arc::new(Alone::new(Arc::clone(&engine))),
-            };
-            let (dispatch, engine) = Dispatch::start(engine, claims, payments, Arc::clone(clock));
-            (Some(dispatch), Arc::new(Reporting::new(engine)))
-        }
-        // The ledger node knows, and reports what people do to payments.
-        None if matches!(config.engine, EngineConfig::Remote { .. }) => (None, engine),
-        None => {
-            let engine = Arc::new(WithoutPayments::new(engine));
-            (None, Arc::new(Reporting::new(engine)))
-        }
-    }
 }
 
 /// Engine and face take their metric handles from the recorder that is installed by then. Where
@@ -147,24 +82,9 @@ fn install_metrics(config: &Config) -> anyhow::Result<Option<PrometheusHandle>> 
     Ok(Some(recorder))
 }
 
-/// What this process is, for the metrics.
-fn tell_info(durability: String) {
-    metrics::describe_gauge!(
-        "lastro_info",
-        "Always 1: the version and what an answer waits for"
-    );
-    metrics::gauge!(
-        "lastro_info",
-        "version" => env!("CARGO_PKG_VERSION"),
-        "durability" => durability
-    )
-    .set(1.0);
-}
-
 async fn serve(
     config: &Config,
     files: &OpenFiles,
-    engine: &dyn Engine,
     app: App,
     recorder: Option<PrometheusHandle>,
     probes: &Runtime,
@@ -174,7 +94,7 @@ async fn serve(
     if config.demo {
         let waits = matches!(config.engine, EngineConfig::Remote { .. });
         tokio::select! {
-            opened = demo::open_accounts(engine, waits) => opened?,
+            opened = demo::open_accounts(&*app.engine, waits) => opened?,
             () = stopped(stop.clone()) => return Ok(()),
         }
     }
@@ -220,15 +140,18 @@ async fn serve(
         }
     };
     let (face, grpc_cut, metrics) = tokio::join!(face, grpc, metrics);
-    metrics.context("the metrics' task panicked")?;
+    metrics.context("the task that serves metrics panicked")?;
     let requests_cut = face.requests_cut + grpc_cut;
     if requests_cut > 0 {
-        bail!("{requests_cut} requests were cut after {STOP_TIMEOUT:?}");
+        bail!(
+            "{requests_cut} requests did not finish within {} s and were cut",
+            STOP_TIMEOUT.as_secs()
+        );
     }
     Ok(())
 }
 
-/// Serves gRPC where it was asked for; answers how many requests were cut.
+/// Serves gRPC if it was asked for; returns how many requests were cut.
 async fn serve_grpc(
     listener: Option<Listener>,
     app: App,
@@ -257,8 +180,8 @@ async fn serve_metrics(
 
 /// Turns true at the first SIGTERM or SIGINT. A second one ends the process at once.
 fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot hear SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot hear SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
         for stopping in [false, true] {
@@ -267,10 +190,12 @@ fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
                 _ = interrupt.recv() => {}
             }
             if stopping {
-                tracing::warn!("told to stop twice: stopping at once");
+                tracing::warn!(
+                    "a second signal to stop has arrived: ending at once, requests in progress are cut"
+                );
                 std::process::exit(1);
             }
-            tracing::info!("stopping: finishing what was accepted");
+            tracing::info!("stopping: requests in progress are finished, no new ones are accepted");
             sender.send_replace(true);
         }
     });

@@ -4,28 +4,17 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use engine_embedded::{EmbeddedEngine, Recovery};
-use engine_postgres::{Durability, PostgresEngine};
+use engine_postgres::PostgresEngine;
 use engine_remote::RemoteEngine;
 use journal::FileStorage;
-use ledger::{Claims, Clock, Dispatching, Engine};
-use server::Health;
+use ledger::{Claims, Clock, Dispatching};
 
-use super::config::{Config, EngineConfig};
+use super::config::Config;
+use super::engine_config::EngineConfig;
 use super::health::{EmbeddedHealth, PostgresHealth, RemoteHealth};
 use super::open_files::OpenFiles;
+use super::opened::{Opened, report_durability};
 use super::payments;
-
-/// An engine, and who knows how it is.
-pub(super) struct Opened {
-    pub(super) engine: Arc<dyn Engine>,
-    pub(super) health: Arc<dyn Health>,
-    /// What an answer waits for, in a word.
-    pub(super) durability: String,
-    /// Who dispatches what, where other nodes may do so over the same ledger.
-    pub(super) claims: Option<Arc<dyn Claims>>,
-    /// The ledger node that dispatches, where another process has the ledger.
-    pub(super) dispatching: Option<Arc<dyn Dispatching>>,
-}
 
 /// Opens the engine; needs to be in a runtime.
 pub(super) async fn open(
@@ -70,9 +59,9 @@ pub(super) async fn open(
                 Some(files) => Some(files.load()?),
                 None => None,
             };
-            let options = engine_remote::Options {
+            let options = engine_remote::RemoteOptions {
                 tls,
-                ..engine_remote::Options::default()
+                ..engine_remote::RemoteOptions::default()
             };
             let engine = Arc::new(RemoteEngine::new(ledger.clone(), options));
             let health = Arc::new(RemoteHealth::new(&engine));
@@ -107,15 +96,6 @@ fn embedded(
     Ok(engine)
 }
 
-/// What the database is set to is for its operator to say: it is served as it is.
-pub(super) fn report_durability(durability: Durability) {
-    if durability == Durability::Disk {
-        tracing::info!(%durability, "the ledger in the database is open");
-    } else {
-        tracing::warn!(%durability, "the ledger in the database is open, and NOT durable");
-    }
-}
-
 fn report(recovery: &Recovery) {
     let journal = &recovery.journal;
     if let Some(cut) = &journal.cut {
@@ -124,7 +104,7 @@ fn report(recovery: &Recovery) {
             offset = cut.offset,
             bytes = cut.bytes,
             saved_as = cut.saved_as,
-            "a torn write at the end of the journal was cut; it had not been answered"
+            "cut an incomplete write at the end of the journal; it had not been answered, and its bytes are kept"
         );
     }
     tracing::info!(

@@ -7,7 +7,9 @@ use anyhow::ensure;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use server::{GrpcLimits, Limits};
 
-use super::config::{Config, EngineConfig, Role};
+use super::config::Config;
+use super::engine_config::EngineConfig;
+use super::role::Role;
 
 /// The runtime, listeners, the log, locks, and the folders' own files.
 const OWN: usize = 64;
@@ -99,7 +101,7 @@ pub(super) fn raise_limit() -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "the limit of open files stays as it is");
+        tracing::warn!(%error, "cannot raise the limit of open files: {error}");
     }
     // Without a limit there is more than anybody needs.
     let current = getrlimit(Resource::Nofile).current;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use journal::Durability;
 use ledger::{Clock, Engine};
-use outbox::{Operations, Outbox, Recovery, Status};
+use outbox::{Operations, Outbox, OutboxOptions, OutboxRecovery, OutboxStatus};
 use server::{Health, Readiness};
 
 /// How long the ledger may take for what is queued once the server was told to stop. What it does
@@ -31,9 +31,9 @@ pub(super) fn open(
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Arc<Outbox>> {
     let place = config.directory.display();
-    let options = outbox::Options {
+    let options = OutboxOptions {
         durability: config.durability,
-        ..outbox::Options::within(config.bytes_max).context("--outbox-bytes-max")?
+        ..OutboxOptions::within(config.bytes_max).context("--outbox-bytes-max")?
     };
     let (outbox, recovery) = Outbox::open_in(
         &config.directory,
@@ -48,14 +48,14 @@ pub(super) fn open(
     Ok(Arc::new(outbox))
 }
 
-fn report(recovery: &Recovery) {
+fn report(recovery: &OutboxRecovery) {
     if let Some(cut) = &recovery.journal.cut {
         tracing::warn!(
             file = cut.file,
             offset = cut.offset,
             bytes = cut.bytes,
             saved_as = cut.saved_as,
-            "a torn write at the end of the outbox was cut; it had not been answered"
+            "cut an incomplete write at the end of the outbox; it had not been answered, and its bytes are kept"
         );
     }
     tracing::info!(
@@ -72,7 +72,7 @@ pub(super) async fn stop(outbox: &Outbox) {
     if left_count > 0 {
         tracing::warn!(
             left_count,
-            "{left_count} operations stay queued on the disk; the next start goes on with them"
+            "{left_count} operations stay queued on the disk; the next start applies them"
         );
     }
 }
@@ -102,8 +102,8 @@ impl OutboxHealth {
 impl Health for OutboxHealth {
     fn readiness(&self) -> Readiness {
         let status = self.outbox.upgrade().map(|outbox| outbox.status());
-        let operations = status.map_or("stopped", Status::as_str);
-        let readiness = if self.decides && status != Some(Status::Ready) {
+        let operations = status.map_or("stopped", OutboxStatus::as_str);
+        let readiness = if self.decides && status != Some(OutboxStatus::Ready) {
             Readiness::not_ready(operations)
         } else {
             self.ledger.readiness()

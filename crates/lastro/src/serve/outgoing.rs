@@ -1,20 +1,23 @@
-//! What this process connects to: beyond loopback nothing leaves unencrypted unasked.
+//! What this process connects to: beyond loopback nothing is sent unencrypted unless it is allowed.
 
 use anyhow::bail;
 use engine_remote::LedgerAddress;
 
-use super::config::{Config, EngineConfig};
+use super::engine_config::EngineConfig;
 use crate::database::{check_encrypted, is_loopback};
 
-/// Fails where something would.
-pub(super) fn check(config: &Config) -> anyhow::Result<()> {
-    match &config.engine {
+/// Fails if something would be.
+pub(super) fn check(
+    engine: &EngineConfig,
+    payments: Option<&payments::Config>,
+) -> anyhow::Result<()> {
+    match engine {
         EngineConfig::Remote {
             ledger: LedgerAddress::Tcp { host, .. },
             tls: None,
         } if !is_loopback(host) => bail!(
-            "the connection to the ledger node at {host} would not be encrypted: name who vouches \
-             for it with --ledger-tls-ca, or say --plaintext"
+            "the connection to the ledger node at {host} would be unencrypted: name the authority \
+             that signs its certificate with --ledger-tls-ca, or allow it with --plaintext"
         ),
         EngineConfig::Postgres { url, options } => check_encrypted(url, options)?,
         EngineConfig::WriteBehind(config) => {
@@ -22,12 +25,12 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
         }
         EngineConfig::Embedded | EngineConfig::Remote { .. } => {}
     }
-    for processor in config.payments.iter().flat_map(|config| &config.processors) {
+    for processor in payments.iter().flat_map(|config| &config.processors) {
         let host = processor.url.host();
         if !is_loopback(host) {
             bail!(
-                "payments would go to {host} unencrypted: reach the processor through a proxy on \
-                 loopback that speaks TLS with it, or say --plaintext"
+                "payments would be sent to {host} unencrypted: send them through a proxy on loopback \
+                 that uses TLS, or allow it with --plaintext"
             );
         }
     }

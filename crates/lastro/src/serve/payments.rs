@@ -12,16 +12,16 @@ use serde::Deserialize;
 /// How much longer than its request's timeout a lease is: what it takes to record a payment as
 /// sent, and to get its bytes out.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
-/// How many accepted payments a node holds that shares the ledger with others: what it holds they
-/// cannot pay, and wait for when it dies.
+/// Number of accepted payments that a node claims when it shares the ledger with others: they cannot pay
+/// these, and have to wait for them when the node dies.
 pub(super) const SHARED_WINDOW: usize = 1_024;
-/// A processor's place is a bit of 64.
+/// Each processor is one bit of 64.
 const PROCESSORS_MAX: usize = 64;
 
 /// `[[processors]]` in the file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ProcessorFile {
+struct ProcessorFile {
     name: String,
     url: Option<String>,
     /// What it takes of each payment, in percent: `"5"`, `"1.25"`.
@@ -45,28 +45,38 @@ struct DefiniteFile {
     empty_body: bool,
 }
 
+/// What only the file can give.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct PaymentsFile {
+    processors: Vec<ProcessorFile>,
+    payments: PaymentsTable,
+}
+
+impl PaymentsFile {
+    /// The keys of the file.
+    pub(super) const KEYS: &'static [&'static str] = &["processors", "payments"];
+}
+
 /// `[payments]` in the file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PaymentsFile {
+struct PaymentsTable {
     delay_max_ms: Option<u64>,
     preferred_wait_ms: Option<u64>,
     deadline_ms: Option<u64>,
 }
 
 /// Payments as they are dispatched; `None` where there are no processors.
-pub(super) fn resolve(
-    flags: &[String],
-    processors: Vec<ProcessorFile>,
-    payments: &PaymentsFile,
-) -> anyhow::Result<Option<Config>> {
-    let processors = named(flags, processors)?;
+pub(super) fn resolve(flags: &[String], file: PaymentsFile) -> anyhow::Result<Option<Config>> {
+    let processors = named(flags, file.processors)?;
+    let payments = file.payments;
     if processors.is_empty() {
         return Ok(None);
     }
     if processors.len() > PROCESSORS_MAX {
         bail!(
-            "{} processors, but no more than {PROCESSORS_MAX} can be used",
+            "{} processors are configured, but at most {PROCESSORS_MAX} can be used",
             processors.len()
         );
     }
@@ -76,7 +86,7 @@ pub(super) fn resolve(
         let place = format!("processor {:?}", processor.name);
         let (policy, config) = of_processor(processor).context(place)?;
         if policies.iter().any(|other| other.name == policy.name) {
-            bail!("processor {} is given twice", policy.name);
+            bail!("processor {} is configured twice", policy.name);
         }
         policies.push(policy);
         configs.push(config);
@@ -98,7 +108,10 @@ pub(super) fn resolve(
 /// How long the lease lasts under which a node claims payments: no less than that of any request.
 pub(super) fn claims_lease(config: &Config) -> Duration {
     let leases = config.policy.processors.iter().map(|policy| policy.lease);
-    leases.max().unwrap_or_default()
+    let Some(longest) = leases.max() else {
+        unreachable!("payments are configured only with a processor");
+    };
+    longest
 }
 
 /// The processors of the flags, with what the file says about them; those of the file where there
@@ -112,7 +125,7 @@ fn named(flags: &[String], file: Vec<ProcessorFile>) -> anyhow::Result<Vec<Proce
         .map(|flag| {
             let (name, url) = flag
                 .split_once('=')
-                .context("--processor is written NAME=URL")?;
+                .context("--processor has the form NAME=URL")?;
             let known = file
                 .iter()
                 .find(|processor| processor.name == name)
@@ -130,14 +143,17 @@ fn of_processor(file: ProcessorFile) -> anyhow::Result<(ProcessorPolicy, Process
     let timeout_ms = file.timeout_ms.unwrap_or(10_000);
     let concurrency_max = file.concurrency_max.unwrap_or(500);
     if timeout_ms == 0 || concurrency_max == 0 {
-        bail!("timeout_ms and concurrency_max are at least 1");
+        bail!("timeout_ms and concurrency_max must be at least 1");
     }
     if let Some(other) = file
         .definite_5xx
         .iter()
         .find(|d| !(500..=599).contains(&d.status))
     {
-        bail!("definite_5xx: {} is no server error", other.status);
+        bail!(
+            "definite_5xx: {} is not a status of a server error: use 500 to 599",
+            other.status
+        );
     }
     let timeout = Duration::from_millis(timeout_ms);
     let health_path = file
@@ -145,15 +161,15 @@ fn of_processor(file: ProcessorFile) -> anyhow::Result<(ProcessorPolicy, Process
         .unwrap_or_else(|| "/payments/service-health".to_owned());
     let health_interval = Duration::from_millis(file.health_interval_ms.unwrap_or(5_100));
     if health_path != "none" && !health_path.starts_with('/') {
-        bail!("health_path is a path such as /payments/service-health, or none");
+        bail!("health_path must be a path such as /payments/service-health, or none");
     }
     let cost = file.cost_percent.as_deref().unwrap_or("0");
     let cost = payments::minor_units(cost, 2).filter(|basis_points| *basis_points <= 10_000);
     let cost =
-        cost.context("cost_percent is a number from 0 to 100 with two decimals at the most")?;
+        cost.context("cost_percent must be a number from 0 to 100 with at most two decimals")?;
     let policy = ProcessorPolicy {
         name: ProcessorName::new(&file.name)
-            .context("a processor's name has 1 to 32 characters of A-Z a-z 0-9 _ -")?,
+            .context("the name must have 1 to 32 characters of A-Z a-z 0-9 _ -")?,
         concurrency_max,
         rate_max: file.rate_max,
         lease: timeout + LEASE_MARGIN,
@@ -161,7 +177,7 @@ fn of_processor(file: ProcessorFile) -> anyhow::Result<(ProcessorPolicy, Process
         health_interval: (health_path != "none").then_some(health_interval),
     };
     let config = ProcessorConfig {
-        url: file.url.context("it has no url")?.parse()?,
+        url: file.url.context("url is missing")?.parse()?,
         cost_basis_points: u32::try_from(cost)?,
         timeout,
         definite: file
@@ -200,7 +216,7 @@ impl fmt::Display for Shown<'_> {
             }
             match policy.recorded_within {
                 Some(within) => write!(f, ", records within {} ms", within.as_millis())?,
-                None => write!(f, ", records whenever")?,
+                None => write!(f, ", records after any time")?,
             }
             for definite in &processor.definite {
                 let empty = if definite.empty_body {
@@ -223,7 +239,7 @@ impl fmt::Display for Shown<'_> {
         let policy = &config.policy;
         writeln!(
             f,
-            "payments        slower than {} ms is left alone, {} ms of waiting for a cheaper one, {} ms at most",
+            "payments        no processor slower than {} ms, {} ms of waiting for a cheaper one, {} ms in all",
             policy.delay_max.as_millis(),
             policy.preferred_wait.as_millis(),
             policy.deadline.as_millis()
@@ -235,18 +251,9 @@ impl fmt::Display for Shown<'_> {
 mod tests {
     use super::*;
 
-    #[derive(Deserialize)]
-    struct Tables {
-        #[serde(default)]
-        processors: Vec<ProcessorFile>,
-        #[serde(default)]
-        payments: PaymentsFile,
-    }
-
     fn read(flags: &[&str], file: &str) -> anyhow::Result<Option<Config>> {
         let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let tables: Tables = toml::from_str(file)?;
-        resolve(&flags, tables.processors, &tables.payments)
+        resolve(&flags, toml::from_str(file)?)
     }
 
     const FILE: &str = "
@@ -301,22 +308,31 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told() {
+    fn each_mistake_is_reported_with_its_way_out() {
         let of = |line: &str| format!("[[processors]]\nname = 'p'\nurl = 'http://a'\n{line}");
-        for (flags, file) in [
-            (vec!["default"], String::new()),
-            (vec!["a b=http://a"], String::new()),
-            (vec!["a=https://a"], String::new()),
-            (vec!["a=http://a", "a=http://b"], String::new()),
-            (vec![], FILE.to_owned()),
-            (vec![], of("timeout_ms = 0")),
-            (vec![], of("rate_max = 0")),
-            (vec![], of("cost_percent = '101'")),
-            (vec![], of("definite_5xx = [{ status = 404 }]")),
-            (vec![], of("health_path = 'x'")),
-            (vec![], of("colour = 'red'")),
+        for (flags, file, expected) in [
+            (vec!["default"], String::new(), "NAME=URL"),
+            (vec!["a b=http://a"], String::new(), "1 to 32 characters"),
+            (vec!["a=https://a"], String::new(), "processor \"a\""),
+            (
+                vec!["a=http://a", "a=http://b"],
+                String::new(),
+                "processor a is configured twice",
+            ),
+            (vec![], FILE.to_owned(), "url is missing"),
+            (vec![], of("timeout_ms = 0"), "must be at least 1"),
+            (vec![], of("rate_max = 0"), "rate_max"),
+            (vec![], of("cost_percent = '101'"), "from 0 to 100"),
+            (
+                vec![],
+                of("definite_5xx = [{ status = 404 }]"),
+                "404 is not a status of a server error",
+            ),
+            (vec![], of("health_path = 'x'"), "must be a path"),
+            (vec![], of("colour = 'red'"), "unknown field `colour`"),
         ] {
-            assert!(read(&flags, &file).is_err(), "{flags:?} {file}");
+            let error = format!("{:#}", read(&flags, &file).unwrap_err());
+            assert!(error.contains(expected), "{flags:?} {file}: {error}");
         }
     }
 }

@@ -4,57 +4,10 @@ use std::sync::{Arc, Weak};
 
 use anyhow::Context;
 use engine_write_behind::{Condition, Durability, Options, WriteBehindEngine};
-use ledger::ClockBounds;
 use server::{Health, Readiness};
 
-use crate::redis::RedisConfig;
-
-use super::open::{Opened, report_durability};
-
-/// What the configuration says of it.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct WriteBehindConfig {
-    pub(crate) redis: RedisConfig,
-    pub(crate) database_url: String,
-    /// The database's settings.
-    pub(crate) database: engine_postgres::Options,
-    /// How much Redis' clock is trusted.
-    clock: ClockBounds,
-}
-
-impl WriteBehindConfig {
-    pub(crate) fn new(
-        redis: RedisConfig,
-        database_url: String,
-        database: engine_postgres::Options,
-        clock: ClockBounds,
-    ) -> anyhow::Result<Self> {
-        redis.check()?;
-        Ok(Self {
-            redis,
-            database_url,
-            database,
-            clock,
-        })
-    }
-}
-
-/// What the engine's metrics mean.
-fn describe() {
-    metrics::describe_gauge!(
-        "lastro_write_behind_lag_entries",
-        "Entries in Redis that PostgreSQL does not have yet"
-    );
-    metrics::describe_gauge!(
-        "lastro_write_behind_lag_seconds",
-        metrics::Unit::Seconds,
-        "Age of the oldest entry that PostgreSQL does not have yet"
-    );
-    metrics::describe_gauge!(
-        "lastro_write_behind_position",
-        "Position up to which PostgreSQL has everything"
-    );
-}
+use super::engine_config::WriteBehindConfig;
+use super::opened::{Opened, report_durability};
 
 /// What an answer waits for, in the words of the configuration.
 const fn asked(durability: journal::Durability) -> Durability {
@@ -81,7 +34,6 @@ pub(super) async fn open(
     config: &WriteBehindConfig,
     durability: journal::Durability,
 ) -> anyhow::Result<Opened> {
-    describe();
     let options = Options {
         durability: asked(durability),
         redis_authority: config.redis.authority.clone(),

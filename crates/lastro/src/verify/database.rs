@@ -9,6 +9,7 @@ use engine_postgres::{Progress, Verified, newest_record, place, verify};
 use engine_write_behind::{Persisted, persisted};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::newest;
 use crate::database::DatabaseSettings;
 
 pub(super) fn run(url: &str, settings: &DatabaseSettings) -> anyhow::Result<ExitCode> {
@@ -17,6 +18,7 @@ pub(super) fn run(url: &str, settings: &DatabaseSettings) -> anyhow::Result<Exit
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
+    let shown = place(url)?;
     let bar = bar();
     let mut show = |progress: Progress| {
         bar.set_message(progress.what);
@@ -31,16 +33,15 @@ pub(super) fn run(url: &str, settings: &DatabaseSettings) -> anyhow::Result<Exit
         anyhow::Ok((before, verified, newest))
     });
     bar.finish_and_clear();
-    let (behind, verified, newest) = verified
-        .with_context(|| format!("{} could not be verified", place(url).unwrap_or_default()))?;
+    let (behind, verified, newest) = verified.with_context(|| format!("cannot verify {shown}"))?;
     if let Some(behind) = behind {
         println!(
-            "persisted   {}, of the ledger in a Redis before it",
+            "persisted   {}, of the ledger in a Redis in front of it",
             behind.position
         );
     }
     print(&verified);
-    if !super::is_past(newest) {
+    if !newest::is_past(newest) {
         return Ok(ExitCode::FAILURE);
     }
     if verified.is_clean() {
@@ -53,8 +54,8 @@ pub(super) fn run(url: &str, settings: &DatabaseSettings) -> anyhow::Result<Exit
 }
 
 /// What is said of a database whose accounts follow its entries at a distance.
-const BEHIND: &str = "a Redis is before this database, and its accounts do not show yet all that is \
-    persisted: give --redis-url to compare the two, or try again when nothing is written";
+const BEHIND: &str = "a Redis is in front of this database, and the database's accounts do not have all persisted \
+    entries yet: compare the two with --redis-url, or try again when nothing is written";
 
 const fn is_shown(persisted: Persisted) -> bool {
     persisted.accounts_position == persisted.position

@@ -6,6 +6,7 @@ use anyhow::Context;
 use engine_postgres::newest_record;
 use engine_write_behind::{Options, Verified, verify};
 
+use super::newest;
 use crate::database::DatabaseSettings;
 use crate::redis::RedisConfig;
 
@@ -25,18 +26,18 @@ pub(super) fn run(
         .context("cannot start the runtime")?;
     let verified = runtime.block_on(async {
         let verified = verify(&redis.url, database_url, &options).await;
-        let verified = verified.context("Redis and the database could not be compared")?;
+        let verified = verified.context("cannot compare Redis with the database")?;
         // What is not persisted yet is later, and is seen once it is.
         let newest = newest_record(database_url, &options.database).await?;
         anyhow::Ok((verified, newest))
     });
     let (verified, newest) = verified?;
     print(&verified);
-    if !super::is_past(newest) {
+    if !newest::is_past(newest) {
         return Ok(ExitCode::FAILURE);
     }
     if verified.findings.is_empty() {
-        println!("clean: Redis and the database tell the same story, and it keeps the rules");
+        println!("clean: Redis and the database have the same ledger, and it keeps the rules");
         Ok(ExitCode::SUCCESS)
     } else {
         println!("NOT CLEAN");

@@ -54,9 +54,9 @@ async fn face_over(engine: Arc<dyn Engine>, limits: GrpcLimits) -> SocketAddr {
 async fn lab() -> (Arc<ReferenceEngine>, Middle, RemoteEngine) {
     let ledger = Arc::new(ReferenceEngine::new(Arc::new(ManualClock::default())));
     let middle = Middle::start(face(&ledger, GrpcLimits::default()).await).unwrap();
-    let options = engine_remote::Options {
+    let options = engine_remote::RemoteOptions {
         patience: BOUND,
-        ..engine_remote::Options::default()
+        ..engine_remote::RemoteOptions::default()
     };
     let node = RemoteEngine::new(middle.address().to_string().parse().unwrap(), options);
     let opened = node.submit(vec![open_account()], Instant::now() + BOUND);

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use engine_remote::{Options, RemoteEngine};
+use engine_remote::{RemoteEngine, RemoteOptions};
 use ledger::{
     Batch, Command, Engine, Millis, PaymentExpected, PaymentId, PaymentState, PaymentStateName,
     ProcessorName, RefusedCode, TransferId, Unavailable, UsedPayment,
@@ -26,9 +26,9 @@ fn patience() -> Instant {
 
 /// A client of the ledger's socket that is no node of ours: it gives whatever it likes.
 fn stranger(nodes: &Nodes) -> RemoteEngine {
-    let options = Options {
+    let options = RemoteOptions {
         patience: Duration::from_secs(60),
-        ..Options::default()
+        ..RemoteOptions::default()
     };
     RemoteEngine::new(nodes.address().parse().unwrap(), options)
 }
@@ -108,7 +108,7 @@ async fn what_is_not_for_callers_is_refused_logged_and_counted() {
         let name = command.name();
         let line = format!("lastro_grpc_denied_total{{command=\"{name}\"}} 1");
         assert!(measured.contains(&line), "{line} is not in\n{measured}");
-        let line = format!("a gRPC call was denied: it has a {name}");
+        let line = format!("denied a gRPC call because of its command {name}");
         assert!(logged.contains(&line), "{line} is not in\n{logged}");
     }
     let after = stranger

@@ -206,7 +206,7 @@ fn no_command_reaches_a_database_on_another_machine_unencrypted_unasked() {
             String::from_utf8_lossy(&output.stderr).into_owned()
         };
         let said = run(&[]);
-        let refused = "the connection to the database at 192.0.2.1 may go unencrypted";
+        let refused = "the connection to the database at 192.0.2.1 may be unencrypted";
         assert!(
             said.contains(refused) && said.contains("--plaintext"),
             "{said}"

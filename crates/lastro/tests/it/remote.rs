@@ -97,9 +97,9 @@ impl RemoteSubject {
         let clock = Arc::new(ManualClock::default());
         let node = Node::start(folder.path(), &clock).await;
         let address = format!("unix:{}", folder.path().join("grpc.sock").display());
-        let options = engine_remote::Options {
+        let options = engine_remote::RemoteOptions {
             patience: Duration::from_secs(30),
-            ..engine_remote::Options::default()
+            ..engine_remote::RemoteOptions::default()
         };
         let engine = RemoteEngine::new(address.parse().unwrap(), options);
         Self {
@@ -140,9 +140,9 @@ fn the_remote_engine_conforms() {
 
 /// What becomes of a read through an engine with this TLS.
 async fn read_over(node: &Node, tls: Option<Tls>) -> Result<Option<Account>, Unavailable> {
-    let options = engine_remote::Options {
+    let options = engine_remote::RemoteOptions {
         tls,
-        ..engine_remote::Options::default()
+        ..engine_remote::RemoteOptions::default()
     };
     let address = node.address.replace("127.0.0.1", "localhost");
     let engine = RemoteEngine::new(address.parse().unwrap(), options);
@@ -197,9 +197,9 @@ async fn a_ledger_that_is_down_is_known_to_be() {
     let folder = crate::support::folder();
     let address = format!("unix:{}", folder.path().join("nobody.sock").display());
     let patience = Duration::from_millis(100);
-    let options = engine_remote::Options {
+    let options = engine_remote::RemoteOptions {
         patience,
-        ..engine_remote::Options::default()
+        ..engine_remote::RemoteOptions::default()
     };
     let engine = RemoteEngine::new(address.parse().unwrap(), options);
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -235,9 +235,9 @@ async fn a_payment_that_the_ledger_does_not_take_fails_alone() {
     let clock = Arc::new(ManualClock::default());
     let engine = Arc::new(WithoutPayments::new(embedded(folder.path(), &clock)));
     let node = Node::start_at(engine, &clock, "127.0.0.1:0", None).await;
-    let options = engine_remote::Options {
+    let options = engine_remote::RemoteOptions {
         patience: Duration::from_secs(30),
-        ..engine_remote::Options::default()
+        ..engine_remote::RemoteOptions::default()
     };
     let engine = RemoteEngine::new(node.address.parse().unwrap(), options);
     let deadline = Instant::now() + Duration::from_secs(30);

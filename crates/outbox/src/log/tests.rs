@@ -15,11 +15,11 @@ use crate::record::of_operation;
 
 const STEPS: usize = 60;
 
-fn options() -> Options {
-    Options {
+fn options() -> OutboxOptions {
+    OutboxOptions {
         segment_bytes: 4096,
         bytes_max: 5 * 4096,
-        ..Options::default()
+        ..OutboxOptions::default()
     }
 }
 
@@ -49,8 +49,11 @@ struct Run {
     queue: Queue,
 }
 
-fn open(storage: &FaultyStorage, durability: Durability) -> Result<(Run, Vec<Stored>), OpenError> {
-    let options = Options {
+fn open(
+    storage: &FaultyStorage,
+    durability: Durability,
+) -> Result<(Run, Vec<Stored>), OutboxOpenError> {
+    let options = OutboxOptions {
         durability,
         ..options()
     };
@@ -317,7 +320,7 @@ fn a_missing_segment_that_is_needed_stops_the_opening() {
     drop(run);
     storage.remove("0000000000.segment").unwrap();
     let error = open(&storage, Durability::Disk).err().unwrap();
-    assert!(matches!(error, OpenError::Missing { first, .. } if first > 0));
+    assert!(matches!(error, OutboxOpenError::Missing { first, .. } if first > 0));
     assert!(error.to_string().contains("restore"), "{error}");
 }
 
@@ -326,10 +329,10 @@ fn a_quota_that_does_not_suit_the_segments_there_is_refused() {
     let storage = FaultyStorage::new(1);
     let (run, _) = open(&storage, Durability::Disk).unwrap();
     drop(run);
-    let smaller = Options {
+    let smaller = OutboxOptions {
         segment_bytes: 2048,
         bytes_max: 4 * 2048,
-        ..Options::default()
+        ..OutboxOptions::default()
     };
     let error = Log::open(storage, &smaller).err().unwrap().to_string();
     assert!(error.contains("needs 16384"), "{error}");

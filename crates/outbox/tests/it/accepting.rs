@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use journal::FileStorage;
 use journal::faulty::FaultyStorage;
 use ledger::{TransferId, Unavailable};
-use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations, Options, Status};
+use outbox::{
+    Accepted, NotAccepted, Operation, OperationState, Operations, OutboxOptions, OutboxStatus,
+};
 
 use crate::bank::{
     Ledger, Manner, QUEUED, accept, drained, open, operation, small, soon, transfer,
@@ -121,11 +123,11 @@ async fn a_refusal_is_told_again_and_a_conflict_is_told_here() {
 #[tokio::test]
 async fn past_the_quota_nothing_is_taken_until_some_are_applied() {
     let quotas = [
-        Options {
+        OutboxOptions {
             bytes_max: 4 * (16 << 10),
             ..small()
         },
-        Options {
+        OutboxOptions {
             operations_max: 50,
             ..small()
         },
@@ -143,7 +145,7 @@ async fn past_the_quota_nothing_is_taken_until_some_are_applied() {
             }
         };
         assert_eq!(code(refused), "overloaded");
-        assert_eq!(outbox.status(), Status::Overloaded);
+        assert_eq!(outbox.status(), OutboxStatus::Overloaded);
         let depth = outbox.depth();
         assert!(depth >= 50, "{depth}");
         assert_eq!(depth as u128, number - 1);
@@ -161,7 +163,7 @@ async fn past_the_quota_nothing_is_taken_until_some_are_applied() {
 /// Until operations are taken again; nobody has to send one for that.
 async fn ready<S: journal::Storage>(outbox: &outbox::Outbox<S>) {
     let deadline = soon();
-    while outbox.status() != Status::Ready {
+    while outbox.status() != OutboxStatus::Ready {
         assert!(Instant::now() < deadline, "{:?}", outbox.status());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use journal::faulty::FaultyStorage;
 use ledger::{Engine, Unavailable};
-use outbox::Options;
+use outbox::OutboxOptions;
 
 use crate::bank::{Ledger, Manner, QUEUED, accept, account, drained, open, operation, small, soon};
 
@@ -36,7 +36,7 @@ async fn what_waits_goes_together() {
 #[tokio::test]
 async fn a_ledger_that_does_not_answer_in_time_is_given_less_at_a_time() {
     let ledger = Ledger::start(Manner::Silent).await;
-    let options = Options {
+    let options = OutboxOptions {
         submit_timeout: Duration::from_millis(15),
         ..small()
     };

@@ -9,7 +9,7 @@ use ledger::{
     AccountId, Answer, Batch, Command, Currency, Engine, Event, Millis, MoveMoney, OpenAccount,
     Outcome, ProcessorSummary, TransferId, Unavailable, UsedId,
 };
-use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations, Options, Outbox};
+use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations, Outbox, OutboxOptions};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -166,17 +166,21 @@ pub(crate) fn operation(number: u128) -> Operation {
 }
 
 /// Small segments, short pauses.
-pub(crate) fn small() -> Options {
-    Options {
+pub(crate) fn small() -> OutboxOptions {
+    OutboxOptions {
         segment_bytes: 16 << 10,
         bytes_max: 1 << 20,
         submit_timeout: Duration::from_millis(200),
         pause_max: Duration::from_millis(20),
-        ..Options::default()
+        ..OutboxOptions::default()
     }
 }
 
-pub(crate) fn open<S: Storage>(storage: S, options: &Options, ledger: &Arc<Ledger>) -> Outbox<S> {
+pub(crate) fn open<S: Storage>(
+    storage: S,
+    options: &OutboxOptions,
+    ledger: &Arc<Ledger>,
+) -> Outbox<S> {
     let engine = Arc::clone(ledger) as Arc<dyn Engine>;
     let (outbox, _) =
         Outbox::open(storage, options, engine, Arc::new(RealClock::default())).unwrap();

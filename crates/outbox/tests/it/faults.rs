@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use journal::faulty::{FaultyStorage, OperationKind};
 use ledger::Unavailable;
-use outbox::{NotAccepted, Operations, Options, Status};
+use outbox::{NotAccepted, Operations, OutboxOptions, OutboxStatus};
 
 use crate::bank::{Ledger, Manner, QUEUED, accept, drained, open, operation, small, soon};
 
@@ -29,14 +29,14 @@ async fn a_full_disk_refuses_until_space_is_freed_and_the_queue_is_applied_meanw
         }
     };
     assert_eq!(refused, unavailable(Unavailable::StorageFull));
-    assert_eq!(outbox.status(), Status::StorageFull);
+    assert_eq!(outbox.status(), OutboxStatus::StorageFull);
     let queued = number - 1;
     ledger.behave(Manner::Well);
     drained(&outbox).await;
     assert_eq!(ledger.recorded(), (1..=queued).collect::<Vec<_>>());
     // What was applied makes the space that was missing.
     let deadline = soon();
-    while outbox.status() != Status::Ready {
+    while outbox.status() != OutboxStatus::Ready {
         assert!(Instant::now() < deadline);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -69,13 +69,13 @@ async fn a_shortage_of_descriptors_passes() {
         }
     };
     assert_eq!(refused, overloaded);
-    assert_eq!(outbox.status(), Status::Overloaded);
+    assert_eq!(outbox.status(), OutboxStatus::Overloaded);
     assert!(outbox.depth() >= 300, "what cannot be read waits");
 
     storage.set_shortage(false);
     drained(&outbox).await;
     let deadline = soon();
-    while outbox.status() != Status::Ready {
+    while outbox.status() != OutboxStatus::Ready {
         assert!(Instant::now() < deadline);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -98,7 +98,7 @@ async fn after_a_failed_write_or_sync_nothing_is_taken_and_the_queue_is_applied(
         assert_eq!(accept(&outbox, operation(2)).await, failed);
         let log = storage.operation_log();
         assert_eq!(log.last().unwrap().kind, kind);
-        assert_eq!(outbox.status(), Status::StorageFailed);
+        assert_eq!(outbox.status(), OutboxStatus::StorageFailed);
         assert_eq!(accept(&outbox, operation(3)).await, failed);
         ledger.behave(Manner::Well);
         drained(&outbox).await;
@@ -117,7 +117,7 @@ async fn after_a_failed_write_or_sync_nothing_is_taken_and_the_queue_is_applied(
 async fn a_queued_operation_that_was_damaged_holds_back_what_is_behind_it() {
     let ledger = Ledger::start(AWAY).await;
     let storage = FaultyStorage::new(1);
-    let options = Options {
+    let options = OutboxOptions {
         pause_max: Duration::from_millis(5),
         ..small()
     };
@@ -136,7 +136,7 @@ async fn a_queued_operation_that_was_damaged_holds_back_what_is_behind_it() {
     });
     ledger.behave(Manner::Well);
     let deadline = soon();
-    while outbox.status() != Status::StorageDamaged {
+    while outbox.status() != OutboxStatus::StorageDamaged {
         assert!(Instant::now() < deadline);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

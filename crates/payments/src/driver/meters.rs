@@ -41,6 +41,7 @@ struct ProcessorMeters {
 
 impl Meters {
     pub(super) fn new(policy: &Policy, cost_basis_points: &[u32]) -> Self {
+        stdx::describe_metrics!(crate::metrics::METRICS);
         let processors = policy.processors.iter().zip(cost_basis_points);
         Self {
             next_at: Duration::ZERO,

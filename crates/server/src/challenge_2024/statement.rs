@@ -6,9 +6,8 @@ use ledger::{AccountId, Entry, StatementQuery};
 use serde::Serialize;
 
 use super::{account_id, no_account};
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::json;
-use crate::measure::Answered;
 use crate::rfc3339::Micros;
 
 const ENTRIES_MAX: usize = 10;
@@ -16,7 +15,7 @@ const ENTRIES_MAX: usize = 10;
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct StatementBody<'a> {
     saldo: Balance,
-    /// The last ten at most, newest first.
+    /// At most the last ten, newest first.
     ultimas_transacoes: Vec<Line<'a>>,
 }
 
@@ -47,13 +46,13 @@ struct Line<'a> {
     realizada_em: Micros,
 }
 
-/// Tells an account's balance and its last ten transactions.
+/// Returns an account's balance and its last ten transactions.
 #[utoipa::path(
     get, path = "/clientes/{id}/extrato", operation_id = "challenge_statement", tag = "challenge 2024",
     params(("id" = String, Path, description = "1 to 5")),
     responses(
         (status = 200, description = "The statement", body = StatementBody),
-        (status = 404, description = "No such account", body = crate::openapi::ProblemBody,
+        (status = 404, description = "No such account", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
     )
 )]

@@ -8,10 +8,9 @@ use ledger::{
 use serde::{Deserialize, Serialize};
 
 use super::{account_id, no_account};
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Integer, Text};
-use crate::measure::Answered;
 use crate::problem::Problem;
 use crate::v1::minted_id;
 
@@ -49,10 +48,10 @@ pub(crate) struct TransactionAnswer {
     request_body = TransactionRequest,
     responses(
         (status = 200, description = "Done", body = TransactionAnswer),
-        (status = 404, description = "No such account", body = crate::openapi::ProblemBody,
+        (status = 404, description = "No such account", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "An invalid body, or a debit beyond the limit",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn transact(call: Call, request: Request) -> Answered {
@@ -71,7 +70,7 @@ pub(crate) async fn transact(call: Call, request: Request) -> Answered {
         _ => None,
     };
     let Some(after) = after else {
-        tracing::error!(%account_id, "a transfer of a limited account says nothing of it");
+        tracing::error!(%account_id, "the engine answered a transfer without the balance of its limited account");
         return Err(errors::internal());
     };
     let answer = TransactionAnswer {

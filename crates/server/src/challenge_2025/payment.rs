@@ -10,10 +10,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::DECIMALS;
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Text};
-use crate::measure::Answered;
 use crate::problem::{Problem, REPLAYED};
 use crate::v1;
 
@@ -26,11 +25,12 @@ pub(crate) struct PaymentRequest<'a> {
     #[serde(borrow)]
     #[schema(value_type = String, format = "uuid")]
     correlation_id: Text<'a>,
-    /// In reais, with two decimals at the most; read as text and never as floating point.
+    /// In reais, with at most two decimals; read as text and never as floating point.
     #[serde(borrow)]
     #[schema(value_type = f64, minimum = 0.01, example = 19.90)]
     amount: &'a RawValue,
-    /// The account that pays: its funds are reserved at once. The outside where it is missing.
+    /// The account that pays: its funds are reserved at once. Without it the payment comes from
+    /// outside the ledger.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, example = "users:42")]
     account_id: Option<Text<'a>>,
@@ -64,28 +64,28 @@ fn amount(text: &str) -> Result<u64, Problem> {
     payments::minor_units(text, DECIMALS).ok_or_else(errors::payment_amount_invalid)
 }
 
-/// Accepts a payment: once it is answered it will be paid, once. The same content again is
-/// answered as the first time and is not paid again.
+/// Accepts a payment: once it is answered, it will be paid exactly once. The same content again
+/// returns the first answer and is not paid again.
 #[utoipa::path(
     post, path = "/payments", tag = "challenge 2025",
     request_body = PaymentRequest,
     responses(
         (status = 202, description = "Accepted, or accepted before with this content \
             (`Idempotency-Replayed: true`); durable by now"),
-        (status = 400, description = "Not well formed", body = crate::openapi::ProblemBody,
+        (status = 400, description = "Not well formed", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 404, description = "`account_not_found`", body = crate::openapi::ProblemBody,
+        (status = 404, description = "`account_not_found`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 409, description = "The id was used with other content; `field` names the first \
-            that differs", body = crate::openapi::ProblemBody,
+            that differs", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "`amount_out_of_range`, `insufficient_funds` and others",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "`no_processor`: this ledger pays nobody; or not answered by \
-            the ledger", body = crate::openapi::ProblemBody,
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`no_processor`: this ledger has no payment processor; or the ledger did not \
+            answer", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn pay(call: Call, request: Request) -> Answered {

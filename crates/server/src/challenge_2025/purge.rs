@@ -10,10 +10,9 @@ use axum::http::StatusCode;
 use ledger::{Command, Record, Refusal};
 use serde::Serialize;
 
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json;
-use crate::measure::Answered;
 use crate::v1;
 
 /// How often a purge is given that loses its races against acceptances, before it says so.
@@ -25,23 +24,23 @@ pub(crate) struct PurgeView {
     payments_count: u64,
 }
 
-/// Gives up the payments that wait, and starts the summaries anew. Ids stay used, and money that
-/// has moved stays where it is. Only there with `--enable-purge`.
+/// Gives up the waiting payments, and resets the summaries. Ids stay used, and money that has moved
+/// stays where it is. Only enabled with `--enable-purge`.
 #[utoipa::path(
     post, path = "/purge-payments", tag = "challenge 2025",
     responses(
         (status = 200, description = "Purged", body = PurgeView),
-        (status = 404, description = "Not enabled", body = crate::openapi::ProblemBody,
+        (status = 404, description = "Not enabled", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 409, description = "`payments_in_other_state`: payments were accepted while this \
-            was decided; nothing was purged", body = crate::openapi::ProblemBody,
+            was decided; nothing was purged", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 501, description = "`not_supported`: this ledger does no payments",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Not answered by the ledger",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 501, description = "`not_supported`: this ledger does not support payments",
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The ledger did not answer",
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The outcome is unknown",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn purge(call: Call, _: Request) -> Answered {
@@ -65,7 +64,7 @@ pub(crate) async fn purge(call: Call, _: Request) -> Answered {
         }
     };
     let (Record::Purge { payments_count, .. }, _) = v1::first_or_again(outcome)? else {
-        tracing::error!("a purge made no purge");
+        tracing::error!("the engine answered a purge without its count");
         return Err(errors::internal());
     };
     Ok(json::respond(StatusCode::OK, &PurgeView { payments_count }))

@@ -9,10 +9,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::DECIMALS;
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json;
-use crate::measure::Answered;
 use crate::problem::Problem;
 use crate::rfc3339;
 use crate::v1;
@@ -38,20 +37,18 @@ pub(crate) struct SummaryOfProcessor {
     total_amount: Box<RawValue>,
 }
 
-/// Counts and exact sums of settled payments per processor, by the time the processor was told, both
-/// ends included.
+/// Counts and exact sums of settled payments per processor, by the time that was sent to the
+/// processor; both ends are included.
 #[utoipa::path(
     get, path = "/payments-summary", tag = "challenge 2025",
     params(
-        ("from" = Option<String>, Query, description = "A time of RFC 3339; from the first payment \
-            on where it is missing", example = "2025-07-15T12:34:56.000Z"),
-        ("to" = Option<String>, Query, description = "A time of RFC 3339; up to the last payment \
-            where it is missing", example = "2025-07-15T12:35:56.000Z"),
+        ("from" = Option<String>, Query, description = "A time of RFC 3339; without it: from the first payment on", example = "2025-07-15T12:34:56.000Z"),
+        ("to" = Option<String>, Query, description = "A time of RFC 3339; without it: up to the last payment", example = "2025-07-15T12:35:56.000Z"),
     ),
     responses(
         (status = 200, description = "The sums", body = SummaryView),
         (status = 400, description = "`time_invalid`, `query_invalid`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn summary(call: Call, request: Request) -> Answered {
@@ -76,7 +73,7 @@ fn of_processor(total_requests: u64, amount: u128) -> Result<SummaryOfProcessor,
     })
 }
 
-/// Reads `from=&to=`, each once at the most and nothing else, as whole milliseconds inside.
+/// Reads `from=&to=`, each at most once and nothing else, as whole milliseconds inside.
 fn bounds(query: Option<&str>) -> Result<(Option<Millis>, Option<Millis>), Problem> {
     let (mut from, mut to) = (None, None);
     let members = query.unwrap_or_default().split('&');

@@ -21,7 +21,8 @@ pub(super) fn deadline(
     let timeout = match headers.get("grpc-timeout") {
         None => limits.deadline_default,
         Some(value) => {
-            let invalid = || Status::invalid("grpc-timeout is at most 8 digits and one of HMSmun");
+            let invalid =
+                || Status::invalid("grpc-timeout must be 1 to 8 digits and one of H M S m u n");
             parse(value).ok_or_else(invalid)?
         }
     };
@@ -32,7 +33,7 @@ pub(super) fn deadline(
             Err(NotOfThisClock::Other) => return Err(Status::other_clock()),
             Err(NotOfThisClock::Unreadable) => {
                 return Err(Status::invalid(
-                    "lastro-deadline is 16 hexadecimal digits of the clock, `-`, and microseconds",
+                    "lastro-deadline must be the 16 hexadecimal digits of the clock, `-`, and microseconds",
                 ));
             }
         },

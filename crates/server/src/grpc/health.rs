@@ -60,6 +60,6 @@ pub(super) fn reflection() -> Option<(
         .build_v1()
         .and_then(|v1| Ok((v1, builder().build_v1alpha()?)));
     built
-        .inspect_err(|error| tracing::error!(%error, "reflection is not served: {error}"))
+        .inspect_err(|error| tracing::error!(%error, "cannot serve reflection: {error}"))
         .ok()
 }

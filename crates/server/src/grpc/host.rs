@@ -13,13 +13,13 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use ledger::Unavailable;
+use proto::Method;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 use tower::Service;
 
 use super::authority::WithoutAuthority;
 use super::limits::GrpcLimits;
-use super::measure::Method;
 use super::message;
 use super::tls::ServerTls;
 use super::untaken::{Counted, Untaken};
@@ -48,14 +48,12 @@ enum CallKind {
 
 impl CallKind {
     fn of(path: &str) -> Self {
-        let method = path
-            .strip_prefix('/')
-            .and_then(|path| path.strip_prefix(proto::SERVICE))
-            .and_then(|path| path.strip_prefix('/'));
-        match method {
-            None => Self::Other,
-            Some(method) if method == Method::GET_CLOCK.name() => Self::Clock,
-            Some(_) => Self::Ledger,
+        if path == Method::GetClock.path() {
+            Self::Clock
+        } else if proto::is_of_service(path) {
+            Self::Ledger
+        } else {
+            Self::Other
         }
     }
 }

@@ -4,49 +4,13 @@ use std::time::Duration;
 
 use ledger::{Outcome, Record};
 use metrics::{Counter, Histogram};
-use proto::GrpcCode;
+use proto::{GrpcCode, Method};
 
 use crate::measure::Outcomes;
+use crate::metrics::{GRPC_CALL_DURATION, GRPC_CALLS};
 use crate::table::CounterTable;
 
-/// A method's name in the metrics, and its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Method(usize);
-
-impl Method {
-    pub(super) const SUBMIT: Self = Self(0);
-    pub(super) const GET_ACCOUNT: Self = Self(1);
-    pub(super) const GET_STATEMENT: Self = Self(2);
-    pub(super) const GET_BALANCE_AT: Self = Self(3);
-    pub(super) const GET_TRANSFER: Self = Self(4);
-    pub(super) const GET_PAYMENT: Self = Self(5);
-    pub(super) const GET_PAYMENTS_SUMMARY: Self = Self(6);
-    pub(super) const LIST_PAYMENTS_DUE: Self = Self(7);
-    pub(super) const LIST_RESOLUTIONS: Self = Self(8);
-    pub(super) const GET_CLOCK: Self = Self(9);
-    pub(super) const LIST_UNSETTLED_PAYMENTS: Self = Self(10);
-    pub(super) const GET_NEWEST_PAYMENT: Self = Self(11);
-
-    const NAMES: [&'static str; 12] = [
-        "Submit",
-        "GetAccount",
-        "GetStatement",
-        "GetBalanceAt",
-        "GetTransfer",
-        "GetPayment",
-        "GetPaymentsSummary",
-        "ListPaymentsDue",
-        "ListResolutions",
-        "GetClock",
-        "ListUnsettledPayments",
-        "GetNewestPayment",
-    ];
-
-    /// The name in the definition.
-    pub(super) const fn name(self) -> &'static str {
-        Self::NAMES[self.0]
-    }
-}
+const METHODS_COUNT: usize = Method::ALL.len();
 
 const CODES: [GrpcCode; 11] = [
     GrpcCode::Ok,
@@ -63,8 +27,8 @@ const CODES: [GrpcCode; 11] = [
 ];
 
 pub(super) struct Metrics {
-    calls: CounterTable<{ Method::NAMES.len() }>,
-    durations: [Histogram; Method::NAMES.len()],
+    calls: CounterTable<METHODS_COUNT>,
+    durations: [Histogram; METHODS_COUNT],
     outcomes: Outcomes,
 }
 
@@ -74,8 +38,8 @@ impl Metrics {
             calls: CounterTable::new(CODES.len()),
             durations: std::array::from_fn(|method| {
                 metrics::histogram!(
-                    "lastro_grpc_call_duration_seconds",
-                    "method" => Method::NAMES[method]
+                    GRPC_CALL_DURATION.name,
+                    "method" => Method::ALL[method].name()
                 )
             }),
             outcomes: Outcomes::new(),
@@ -85,10 +49,8 @@ impl Metrics {
     pub(super) fn count_call(&self, method: Method, code: GrpcCode, elapsed: Duration) {
         let column = CODES.iter().position(|known| *known == code);
         self.calls
-            .add(method.0, column.unwrap_or(usize::MAX), 1, || {
-                counter(method, code)
-            });
-        self.durations[method.0].record(elapsed);
+            .add(Some(method as usize), column, 1, || counter(method, code));
+        self.durations[method as usize].record(elapsed);
     }
 
     /// Counts a submit's outcomes; `names` are those of its commands.
@@ -120,7 +82,7 @@ impl Metrics {
 
 fn counter(method: Method, code: GrpcCode) -> Counter {
     metrics::counter!(
-        "lastro_grpc_calls_total",
+        GRPC_CALLS.name,
         "method" => method.name(),
         "status" => code.name()
     )

@@ -9,13 +9,11 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use ledger::Unavailable;
+use proto::{PREFIX_BYTES, Prefix, finish_frame};
 
 use super::status::{self, Status};
 use crate::arrival::{Arrival, NotArrived, Pieces};
 use crate::room::{Place, Room};
-
-/// A flag (compressed or not) and the message's length.
-const PREFIX_BYTES: usize = 5;
 
 /// A message that has arrived as a whole, with the room it takes.
 pub(super) struct Message {
@@ -49,23 +47,25 @@ pub(super) async fn read(
             [first, data].concat().into()
         };
     }
-    let prefix = first.split_to(PREFIX_BYTES);
-    if prefix[0] != 0 {
-        return Err(Status::compressed());
-    }
-    let length = prefix[1..]
-        .iter()
-        .fold(0, |length, byte| length << 8 | usize::from(*byte));
+    let Some(prefix) = first.split_to(PREFIX_BYTES).first_chunk().copied() else {
+        unreachable!("the loop ends with {PREFIX_BYTES} bytes");
+    };
+    let length = match Prefix::read(prefix) {
+        Prefix::Plain { length } => length,
+        Prefix::Compressed => return Err(Status::compressed()),
+    };
     if length > bytes_max {
         return Err(Status::too_large(bytes_max));
     }
     arrival.take_room()?;
     let mut pieces = Pieces::default();
     pieces.push(first, length);
-    // To the end of the request: more than one message is no unary call.
+    // To the end of the request: a unary call has only one message.
     loop {
         if pieces.len() > length {
-            return Err(Status::invalid("a request has one message"));
+            return Err(Status::invalid(
+                "a unary request must have exactly one message",
+            ));
         }
         match arrival.next(&mut body).await? {
             Some(data) => pieces.push(data, length),
@@ -89,7 +89,7 @@ impl From<NotArrived> for Status {
     }
 }
 
-/// An answer's message after room for its prefix, with the place it takes until its caller has
+/// An answer's message, begun by [`proto::begin_frame`], with the place it takes until its caller has
 /// taken it.
 pub(super) struct Written {
     pub(super) message: Vec<u8>,
@@ -102,20 +102,13 @@ impl AsRef<[u8]> for Written {
     }
 }
 
-/// Begins an answer: its prefix, to be filled in by [`respond`].
-pub(super) fn begin() -> Vec<u8> {
-    vec![0; PREFIX_BYTES]
-}
-
-/// The response that carries this answer, or says why there is none.
+/// The response with this answer, or with the reason why the call has none.
 pub(super) fn respond(answer: Result<Written, Status>) -> Response {
     let content_type = HeaderValue::from_static("application/grpc");
     let mut response = match answer {
         Ok(mut written) => {
-            let message = &mut written.message;
-            let length = u32::try_from(message.len() - PREFIX_BYTES).unwrap_or(u32::MAX);
-            message[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
-            written.place.shrink_to(message.len());
+            finish_frame(&mut written.message);
+            written.place.shrink_to(written.message.len());
             Response::new(Body::new(Reply {
                 // HTTP/2 may keep the message for long after it has taken the body: the place
                 // goes with the bytes.

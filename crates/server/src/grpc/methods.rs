@@ -12,12 +12,12 @@ use ledger::{
     Answer, Batch, Command, Engine, RESOLUTIONS_READ_MAX, STATEMENT_PAGE_MAX, UNSETTLED_PAGE_MAX,
     Unavailable, UsedTransfer,
 };
-use proto::{GrpcCode, Message, submit, v1};
+use proto::{GrpcCode, Message, Method, begin_frame, submit, v1};
 
-use super::measure::Method;
-use super::message::{self, Written, begin, respond};
+use super::deadline;
+use super::message::{self, Written, respond};
+use super::shared::Shared;
 use super::status::Status;
-use super::{Shared, deadline};
 use crate::panics;
 use crate::room::Place;
 
@@ -31,28 +31,32 @@ const SUMMARY_BYTES_MAX: usize = 8 * 1024;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     macro_rules! routes {
-        ($($method:ident => $handler:ident;)*) => {
+        ($($method:ident => $handler:ident;)*) => {{
+            // A method without a route does not compile.
+            const _: fn(Method) = |method| match method {
+                $(Method::$method => {})*
+            };
             Router::new()$(.route(
-                &format!("/{}/{}", proto::SERVICE, Method::$method.name()),
+                Method::$method.path(),
                 post(|State(shared): State<Arc<Shared>>, request: Request| {
                     unary(shared, Method::$method, request, $handler)
                 }),
             ))*
-        };
+        }};
     }
     let router = routes! {
-        SUBMIT => submit;
-        GET_ACCOUNT => account;
-        GET_STATEMENT => statement;
-        GET_BALANCE_AT => balance_at;
-        GET_TRANSFER => transfer;
-        GET_PAYMENT => payment;
-        GET_PAYMENTS_SUMMARY => payments_summary;
-        LIST_PAYMENTS_DUE => payments_due;
-        LIST_RESOLUTIONS => resolutions;
-        LIST_UNSETTLED_PAYMENTS => unsettled_payments;
-        GET_CLOCK => clock;
-        GET_NEWEST_PAYMENT => newest_payment;
+        Submit => submit;
+        GetAccount => account;
+        GetStatement => statement;
+        GetBalanceAt => balance_at;
+        GetTransfer => transfer;
+        GetPayment => payment;
+        GetPaymentsSummary => payments_summary;
+        ListPaymentsDue => payments_due;
+        ListResolutions => resolutions;
+        ListUnsettledPayments => unsettled_payments;
+        GetClock => clock;
+        GetNewestPayment => newest_payment;
     };
     router.with_state(shared)
 }
@@ -87,7 +91,7 @@ where
     let answered = panics::caught(answering).await.unwrap_or_else(|text| {
         tracing::error!(
             method = method.name(),
-            "a gRPC method panicked, its call was answered INTERNAL: {text}"
+            "a gRPC method panicked and its call was answered with INTERNAL: {text}"
         );
         Err(Status::internal())
     });
@@ -114,12 +118,12 @@ async fn receive(
     let limits = &shared.limits;
     let deadline = deadline::deadline(request.headers(), started, limits, shared.clock)?;
     let bytes_max = match method {
-        Method::SUBMIT => submit::REQUEST_BYTES_MAX,
+        Method::Submit => submit::REQUEST_BYTES_MAX,
         _ => limits.question_bytes_max,
     };
     let arrived_by = deadline.min(started + limits.message_timeout);
     let room = match method {
-        Method::GET_CLOCK => &shared.clock_messages,
+        Method::GetClock => &shared.clock_messages,
         _ => &shared.messages,
     };
     let message = message::read(request.into_body(), bytes_max, room, arrived_by);
@@ -140,8 +144,8 @@ impl Call {
         Q::decode(&*self.message).map_err(|_| proto::Invalid::Malformed.into())
     }
 
-    /// A place for an answer of so many bytes at the most. It is taken before the engine is asked:
-    /// what has been done must be told.
+    /// Reserves room for an answer of at most so many bytes. It is reserved before the engine is asked: the
+    /// outcome of what was done must be answered.
     fn place(&self, bytes_max: usize) -> Result<Place, Status> {
         Ok(self.shared.answers.take(bytes_max)?)
     }
@@ -161,7 +165,7 @@ impl Call {
 
 /// An answer, in its place.
 fn written(place: Place, answer: &impl Message) -> Answered {
-    let mut message = begin();
+    let mut message = begin_frame();
     // A vector grows: writing to it cannot fail.
     let _ = answer.encode(&mut message);
     Ok(Written { message, place })
@@ -200,7 +204,7 @@ async fn submit(call: Call) -> Answered {
         .await?;
     let metrics = &call.shared.metrics;
     metrics.count_outcomes(&names, outcomes.iter().flatten());
-    let mut message = begin();
+    let mut message = begin_frame();
     submit::write_response(&outcomes, &mut message);
     Ok(Written { message, place })
 }
@@ -319,7 +323,7 @@ async fn unsettled_payments(call: Call) -> Answered {
 async fn clock(call: Call) -> Answered {
     call.question::<v1::GetClockRequest>()?;
     let clock = call.shared.clock;
-    // Who looks whether the ledger lives is answered also while there is no room for more.
+    // A node that checks whether the ledger lives is answered even while there is no room for more.
     let place = call.shared.answers.place();
     let now_us = u64::try_from(clock.now().as_micros());
     let answer = v1::GetClockResponse {

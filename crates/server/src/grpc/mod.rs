@@ -2,7 +2,7 @@
 //!
 //! The calls are unary; a request is one message. They are framed here and not by tonic, so that a
 //! message's length is judged before it is waited for, all messages together are bounded, and a
-//! call costs one copy of its message at the most. Health and reflection are tonic's.
+//! call costs at most one copy of its message. Health and reflection are tonic's.
 
 mod authority;
 mod clock;
@@ -14,6 +14,7 @@ mod measure;
 mod message;
 mod methods;
 mod permitted;
+mod shared;
 mod status;
 mod tls;
 mod untaken;
@@ -26,7 +27,7 @@ use tokio::sync::Notify;
 use tonic::service::Routes;
 
 use crate::app::App;
-use crate::exposition::ConnectionMetrics;
+use crate::connection_metrics::ConnectionMetrics;
 use crate::listener::Listener;
 use crate::room::Room;
 use crate::serve::{Stopped, serve_hosted};
@@ -38,22 +39,10 @@ use clock::ServerClock;
 use host::Http2;
 use measure::Metrics;
 use permitted::Permits;
+use shared::Shared;
 
 /// Room for questions for the clock: each takes a kilobyte for the moment that it takes.
 const CLOCK_MESSAGES_BYTES_MAX: usize = 256 << 10;
-
-/// What all calls share.
-struct Shared {
-    permits: Permits,
-    app: App,
-    limits: GrpcLimits,
-    clock: ServerClock,
-    metrics: Metrics,
-    messages: Room,
-    /// Apart, so that the ledger is seen to live while there is no room for more.
-    clock_messages: Room,
-    answers: Room,
-}
 
 /// Serves the ledger over gRPC until `shutdown` is done, then stops as [`crate::serve`] does. Of the
 /// app's limits those of `limits` take the place.

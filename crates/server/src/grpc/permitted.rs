@@ -1,7 +1,7 @@
 //! Which commands a caller of this face may give.
 //!
 //! Engines expire, and dispatchers send, settle, release and refuse payments, in the process that
-//! has the ledger: such a command from elsewhere is nobody's who may give it.
+//! has the ledger: no caller may send such a command.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use stdx::Throttle;
 
 use super::limits::GrpcCommands;
 use super::status::Status;
+use crate::metrics::GRPC_DENIED;
 
 /// What is asked before commands are given to the engine.
 pub(super) struct Permits {
@@ -39,17 +40,18 @@ impl Permits {
         let name = denied.name();
         let why = match denied {
             Command::PurgePayments { .. } => "this ledger was started without --enable-purge",
-            _ => "only the ledger's own process gives it",
+            _ => "only the process that has the ledger may send it",
         };
-        metrics::counter!("lastro_grpc_denied_total", "command" => name).increment(1);
+        metrics::counter!(GRPC_DENIED.name, "command" => name).increment(1);
         if let Some(held_back) = self.warnings[denied.kind().index()].pass() {
             tracing::warn!(
                 command = name,
                 held_back,
-                "a gRPC call was denied: it has a {name}, and {why}"
+                "denied a gRPC call because of its command {name}: {why}"
             );
         }
-        let detail = format!("{name} is not for callers: {why}; nothing of the call was done");
+        let detail =
+            format!("{name} may not be sent by callers: {why}; nothing of the call was done");
         Err(Status::denied(detail))
     }
 

@@ -37,7 +37,7 @@ impl Status {
     }
 
     pub(super) fn compressed() -> Self {
-        let detail = "compressed messages are not taken: send them with grpc-encoding identity";
+        let detail = "compressed messages are not accepted: send them with grpc-encoding identity";
         Self {
             is_about_encoding: true,
             ..Self::new(GrpcCode::Unimplemented, detail)
@@ -54,7 +54,10 @@ impl Status {
 
     /// The caller went away, or its message broke off.
     pub(super) fn broken_off() -> Self {
-        Self::new(GrpcCode::Cancelled, "the message broke off")
+        Self::new(
+            GrpcCode::Cancelled,
+            "the message ended before its announced length",
+        )
     }
 
     /// The message was not there in time: nothing was done.
@@ -69,15 +72,15 @@ impl Status {
     pub(super) fn other_clock() -> Self {
         Self::new(
             GrpcCode::FailedPrecondition,
-            "lastro-deadline is on another ledger's clock, or on this one's before its restart: ask \
-             GetClock again; nothing was done",
+            "lastro-deadline belongs to the clock of another process, or of this one before its restart: \
+             call GetClock again; nothing was done",
         )
     }
 
     pub(super) fn internal() -> Self {
         Self::new(
             GrpcCode::Internal,
-            "something went wrong here; the server's log says more",
+            "internal error: the log of the server has the cause",
         )
     }
 
@@ -141,7 +144,7 @@ impl From<Invalid> for Status {
 
 #[cfg(test)]
 mod tests {
-    use proto::Failure;
+    use proto::CallFailure;
 
     use super::*;
 
@@ -159,7 +162,7 @@ mod tests {
         ] {
             let headers = Status::from(reason).into_headers();
             let value = |name| headers.get(name).map(HeaderValue::as_bytes);
-            let failure = Failure::read(value(CODE_TRAILER), value("grpc-status"));
+            let failure = CallFailure::read(value(CODE_TRAILER), value("grpc-status"));
             assert_eq!(failure.unwrap().unavailable(), reason);
         }
     }

@@ -21,7 +21,7 @@ pub struct ServerTls(TlsAcceptor);
 #[derive(Debug, thiserror::Error)]
 pub enum ServerTlsError {
     /// A file that cannot be read, or has nothing of the kind in it.
-    #[error("{path} has no {what}")]
+    #[error("{path} does not contain a {what}")]
     File {
         /// Which file.
         path: String,

@@ -20,10 +20,9 @@ use serde::Deserialize;
 use super::path::account_in_path;
 use super::views::AccountView;
 use super::{first_or_again, ids};
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Integer};
-use crate::measure::Answered;
 use crate::problem::{Problem, REPLAYED};
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -34,16 +33,16 @@ pub(crate) struct ChangeAccountRequest {
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     credit_limit: Option<Integer>,
-    /// `true` closes the account, for good: its balance has to be 0 and nothing pending.
+    /// `true` closes the account, for good: its balance must be 0, and nothing may be pending.
     #[serde(default)]
     closed: Option<bool>,
-    /// The limit that the new one takes the place of; what it is when the request arrives where it is
-    /// left out. With another one: 409 `account_in_other_state`.
+    /// The limit that the new one replaces; without it, the limit at the arrival of the request. If
+    /// the account has another one: 409 `account_in_other_state`.
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     expected_credit_limit: Option<Integer>,
-    /// The `entry_count` of the account that is to be closed; what it is when the request arrives where
-    /// it is left out. With another one: 409 `account_in_other_state`.
+    /// The `entry_count` of the account that is to be closed; without it, the count at the arrival
+    /// of the request. If the account has another one: 409 `account_in_other_state`.
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     expected_entry_count: Option<Integer>,
@@ -133,33 +132,32 @@ impl Change {
     params(
         ("id" = String, Path, description = "The account's id", example = "users:42"),
         ("Idempotency-Key" = Option<String>, Header, description = "The first answer is \
-            remembered under it and told again. Without it the change is made again, which is \
+            remembered under it and returned again. Without it the change is made again, which is \
             harmless unless others change the account too"),
     ),
     request_body = ChangeAccountRequest,
     responses(
-        (status = 200, description = "The account right after; with `Idempotency-Replayed: true` \
-            where it was so before", body = AccountView),
+        (status = 200, description = "The account right after; with `Idempotency-Replayed: true` if it was so before", body = AccountView),
         (status = 400, description = "Not well formed, or nothing to change: `change_missing`, \
-            `closed_invalid`", body = crate::openapi::ProblemBody,
+            `closed_invalid`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 404, description = "`account_not_found`", body = crate::openapi::ProblemBody,
+        (status = 404, description = "`account_not_found`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 409, description = "`account_in_other_state`: it was changed meanwhile, look \
-            and decide anew; `exists_with_different_members`: the `Idempotency-Key` was \
-            used for something else", body = crate::openapi::ProblemBody,
+        (status = 409, description = "`account_in_other_state`: it was changed meanwhile, read it and decide again; \
+            `exists_with_different_members`: the `Idempotency-Key` was used for something \
+            else", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "Refused: `account_in_use` (its balance is not 0, or \
             something is pending), `insufficient_funds` (it has taken more than the new limit \
             allows), `account_closed`, `account_reserved`, `amount_out_of_range`, \
-            `balance_overflow`", body = crate::openapi::ProblemBody,
+            `balance_overflow`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 503, description = "Not answered by the ledger",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The ledger did not answer",
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The outcome is unknown: ask again",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn change_account(call: Call, request: Request) -> Answered {
@@ -181,7 +179,7 @@ pub(crate) async fn change_account(call: Call, request: Request) -> Answered {
         return Ok(answer(&change.account_id, &account, true));
     }
     let (Record::Account { id, account }, replayed) = first_or_again(outcome)? else {
-        tracing::error!("changing an account made no account");
+        tracing::error!("the engine answered the change of an account without an account");
         return Err(errors::internal());
     };
     Ok(answer(&id, &account, replayed))

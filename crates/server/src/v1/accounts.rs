@@ -9,10 +9,9 @@ use super::path::account_in_path;
 use super::transfers::account_id;
 use super::views::AccountView;
 use super::{first_or_again, mark};
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Integer, Text};
-use crate::measure::Answered;
 use crate::problem::Problem;
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -46,7 +45,7 @@ impl OpenAccountRequest<'_> {
     }
 }
 
-/// Opens an account. The same content again is answered as the first time.
+/// Opens an account. The same content again returns the first answer.
 #[utoipa::path(
     post, path = "/v1/accounts", tag = "accounts",
     request_body = OpenAccountRequest,
@@ -54,16 +53,16 @@ impl OpenAccountRequest<'_> {
         (status = 201, description = "Opened", body = AccountView),
         (status = 200, description = "Opened before with this content: the account as it was \
             opened, with `Idempotency-Replayed: true`", body = AccountView),
-        (status = 400, description = "Not well formed", body = crate::openapi::ProblemBody,
+        (status = 400, description = "Not well formed", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 409, description = "Opened before with other content; `field` names the first \
-            that differs", body = crate::openapi::ProblemBody,
+            that differs", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "Refused: `account_reserved`, `amount_out_of_range`, \
             `currency_not_current`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn open_account(call: Call, request: Request) -> Answered {
@@ -72,22 +71,22 @@ pub(crate) async fn open_account(call: Call, request: Request) -> Answered {
     let command = json::parse::<OpenAccountRequest<'_>>(&body)?.command("id")?;
     let outcome = call.submit(Command::OpenAccount(command)).await?;
     let (Record::Account { id, account }, replayed) = first_or_again(outcome)? else {
-        tracing::error!("opening an account made no account");
+        tracing::error!("the engine answered the opening of an account without an account");
         return Err(errors::internal());
     };
     let response = json::respond(StatusCode::OK, &AccountView::new(&id, &account));
     Ok(mark(response, replayed, &format!("/v1/accounts/{id}")))
 }
 
-/// Tells an account's totals, balance and limit.
+/// Returns an account's totals, balance and limit.
 #[utoipa::path(
     get, path = "/v1/accounts/{id}", tag = "accounts",
     params(("id" = String, Path, description = "The account's id", example = "users:42")),
     responses(
         (status = 200, description = "The account as it is", body = AccountView),
-        (status = 404, description = "No such account", body = crate::openapi::ProblemBody,
+        (status = 404, description = "No such account", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 400, description = "`account_id_invalid`, `path_invalid`", body = crate::openapi::ProblemBody,
+        (status = 400, description = "`account_id_invalid`, `path_invalid`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
     )
 )]

@@ -7,10 +7,9 @@ use serde::Serialize;
 
 use super::ids;
 use super::path::{account_in_path, percent_decoded};
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json;
-use crate::measure::Answered;
 use crate::problem::Problem;
 use crate::rfc3339::{self, Nanos};
 
@@ -22,12 +21,12 @@ pub(crate) struct BalanceView<'a> {
     at: Nanos,
     /// In minor units.
     balance: i64,
-    /// The number of the newest entry by then; 0 when there was none.
+    /// The number of the newest entry at that moment; 0 before the first.
     entry_number: u64,
 }
 
-/// Tells an account's balance right after a moment, or right after one of its transfers: 0 before its first entry, and what it is now
-/// where the moment is still to come.
+/// Returns an account's balance right after a moment, or right after one of its transfers: 0 before
+/// its first entry, and the current balance if the moment is in the future.
 #[utoipa::path(
     get, path = "/v1/accounts/{id}/balance", tag = "accounts",
     params(
@@ -42,12 +41,12 @@ pub(crate) struct BalanceView<'a> {
     responses(
         (status = 200, description = "The balance then", body = BalanceView),
         (status = 400, description = "`time_invalid`, `id_invalid`, `query_invalid`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "No such account, or no such transfer", body = crate::openapi::ProblemBody,
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such account, or no such transfer", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "`account_reserved`: the system's accounts keep no statement; \
             `transfer_of_other_accounts`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn balance(call: Call, request: Request) -> Answered {

@@ -20,7 +20,7 @@ pub(super) fn encode(account_id: &AccountId, before: u64) -> String {
         .collect()
 }
 
-/// What the page comes before; `None` when the cursor is none of this account's.
+/// What the page comes before; `None` if the cursor does not belong to this account.
 pub(super) fn decode(account_id: &AccountId, cursor: &str) -> Option<u64> {
     let digits = cursor.as_bytes();
     let mut bytes = [0; LENGTH];

@@ -13,7 +13,7 @@ const KEY_LENGTH_MAX: usize = 255;
 /// callers ask again by key.
 const TRANSFERS: &str = "lastro 2026 idempotency key of a transfer";
 const BATCHES: &str = "lastro 2026 idempotency key of a batch";
-/// Whose keys they are where callers are not told apart.
+/// The owner of all keys, since callers are not distinguished.
 const TENANT_DEFAULT: &str = "";
 
 /// The number of a hyphenated UUID, the only form that is taken.
@@ -41,7 +41,8 @@ pub(super) fn batch_key(headers: &HeaderMap) -> Result<Option<BatchId>, Problem>
 /// A new number for an id that no caller asks for again.
 pub(crate) fn minted(now: Timestamp) -> u128 {
     let nanos = now.as_nanos();
-    let subsecond_nanos = u32::try_from(nanos % 1_000_000_000).unwrap_or_default();
+    let subsecond_nanos = u32::try_from(nanos % 1_000_000_000);
+    let subsecond_nanos = subsecond_nanos.expect("less than 10^9");
     let at = uuid::Timestamp::from_unix(NoContext, nanos / 1_000_000_000, subsecond_nanos);
     Uuid::new_v7(at).as_u128()
 }

@@ -47,7 +47,7 @@ pub(crate) use transfers::{__path_transfer, __path_transfer_by_id, transfer, tra
 pub(crate) use unsettled::{__path_unsettled_payments, UnsettledPageView, unsettled_payments};
 pub(crate) use views::{AccountView, StatementView, TransferView};
 
-/// A record, or why there is none, with whether it was answered before.
+/// A record, or the refusal, with whether it was answered before.
 pub(crate) fn first_or_again(outcome: Outcome) -> Result<(Record, bool), Problem> {
     let replayed = outcome.replayed;
     match outcome.result {

@@ -11,10 +11,9 @@ use serde::Serialize;
 use super::TransferRequest;
 use super::path::operation_in_path;
 use super::views::{TransferView, printed};
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json;
-use crate::measure::Answered;
 use crate::problem::{Problem, REPLAYED};
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -29,7 +28,7 @@ pub(crate) struct OperationView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "insufficient_funds")]
     code: Option<&'static str>,
-    /// What was applied, where the ledger was asked.
+    /// What was applied, if the ledger was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     transfer: Option<TransferView<'a>>,
 }
@@ -58,32 +57,32 @@ impl OperationView<'_> {
 #[utoipa::path(
     post, path = "/v1/operations", tag = "operations",
     params(("Idempotency-Key" = Option<String>, Header,
-        description = "Stands for a missing `id`; a key that is no UUID is hashed to 128 bits")),
+        description = "Replaces a missing `id`; a key that is not a UUID is hashed to 128 bits")),
     request_body = TransferRequest,
     responses(
-        (status = 202, description = "Durable here, to be applied or refused; `Location` tells \
-            which, `Idempotency-Replayed: true` that it was accepted before",
+        (status = 202, description = "Durable here, and applied or refused later; the outcome is at `Location`. \
+            `Idempotency-Replayed: true` if it was accepted before",
             body = OperationView),
         (status = 400, description = "Not well formed, or without an id",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "`operations_not_served`: this node takes none",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`operations_not_served`: this node accepts no operations",
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "The id was accepted here with other content; `field` names \
-            the first that differs", body = crate::openapi::ProblemBody,
+            the first that differs", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 422, description = "It could never be applied; `code` says why",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Not taken now: `overloaded` (too much is queued), \
-            `storage_full` or `storage_failed`", body = crate::openapi::ProblemBody,
+        (status = 422, description = "It could never be applied; `code` is the reason",
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not accepted now: `overloaded` (too many operations are queued), \
+            `storage_full` or `storage_failed`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 504, description = "Unknown whether it is taken: ask again with the same id",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 504, description = "It is unknown whether it was accepted: send it again with the same id",
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn operate(call: Call, request: Request) -> Answered {
-    // Whoever takes none says so whatever the body.
+    // A node that accepts no operations answers that whatever the body is.
     call.operations()?;
     let (parts, body) = request.into_parts();
     json::check_content_type(&parts.headers)?;
@@ -106,7 +105,7 @@ pub(crate) async fn operate(call: Call, request: Request) -> Answered {
 /// records nothing new of it.
 async fn again(call: &Call, command: Command) -> Answered {
     let Some(UsedId::Transfer(id)) = command.used_id() else {
-        tracing::error!("an operation has no id among transfers");
+        tracing::error!("an operation without the id of a transfer was accepted");
         return Err(errors::internal());
     };
     let outcome = call.submit(command).await?;
@@ -123,7 +122,7 @@ fn not_an_operation(why: NotAnOperation) -> Problem {
     match why {
         NotAnOperation::Malformed(refusal) => Problem::from(&refusal),
         NotAnOperation::NoId => {
-            tracing::error!("a transfer made no operation");
+            tracing::error!("the engine answered an operation without a transfer");
             errors::internal()
         }
     }
@@ -140,20 +139,20 @@ fn mark(mut response: Response, id: TransferId, replayed: bool) -> Response {
     response
 }
 
-/// Tells how an operation stands. Once it is `applied`, every read shows it.
+/// Returns the state of an operation. Once it is `applied`, every read shows it.
 ///
-/// While it is queued only the node that accepted it knows; then every node does.
+/// While it is queued, only the node that accepted it knows it; afterwards every node does.
 #[utoipa::path(
     get, path = "/v1/operations/{id}", tag = "operations",
     params(("id" = String, Path, description = "The operation's id")),
     responses(
-        (status = 200, description = "How it stands", body = OperationView),
-        (status = 404, description = "`operation_not_found`: neither this node nor the ledger \
-            knows it. Where a payment will settle under this id, `payment_id` is that payment's",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "Its state", body = OperationView),
+        (status = 404, description = "`operation_not_found`: neither this node nor the ledger knows it. If a payment \
+            will settle under this id, `payment_id` is the id of that payment",
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "It is not queued here, and the ledger does not answer",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 400, description = "`id_invalid`, `path_invalid`", body = crate::openapi::ProblemBody,
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "`id_invalid`, `path_invalid`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
     )
 )]

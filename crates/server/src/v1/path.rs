@@ -39,8 +39,10 @@ pub(super) fn payment_in_path(path: &str) -> Result<PaymentId, Problem> {
 }
 
 fn segment_after<'a>(path: &'a str, prefix: &str) -> Result<Cow<'a, str>, Problem> {
-    let rest = path.strip_prefix(prefix).unwrap_or_default();
-    let segment = rest.split('/').next().unwrap_or_default();
+    let Some(rest) = path.strip_prefix(prefix) else {
+        unreachable!("the router gives this handler only paths that begin with {prefix}");
+    };
+    let segment = rest.split_once('/').map_or(rest, |(segment, _)| segment);
     percent_decoded(segment).ok_or_else(errors::path_invalid)
 }
 

@@ -13,10 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::first_or_again;
 use super::path::payment_in_path;
 use super::unsettled::{self, DispatchView};
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Integer, Text};
-use crate::measure::Answered;
 use crate::problem::Problem;
 use crate::rfc3339::{self, Nanos};
 
@@ -27,9 +26,9 @@ pub(crate) struct PaymentView<'a> {
     /// `accepted`, `sent`, `settled` or `refused`.
     #[schema(example = "settled")]
     state: &'static str,
-    /// How often it was sent.
+    /// Number of times that it was sent.
     attempt: u32,
-    /// Who pays; missing where the outside does.
+    /// The account that pays; missing if the payment comes from outside the ledger.
     #[serde(skip_serializing_if = "Option::is_none")]
     account_id: Option<&'a str>,
     #[schema(example = "BRL")]
@@ -37,11 +36,11 @@ pub(crate) struct PaymentView<'a> {
     /// In minor units.
     #[schema(example = 1990)]
     amount: u64,
-    /// Where it is on its way to, or where it is recorded.
+    /// The processor that it is sent to, or that has recorded it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "default")]
     processor: Option<&'a str>,
-    /// The time the processor was told.
+    /// The time that was sent to the processor.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     requested_at: Option<Nanos>,
@@ -53,28 +52,28 @@ pub(crate) struct PaymentView<'a> {
     /// When its state last changed.
     #[schema(value_type = String, format = DateTime)]
     timestamp: Nanos,
-    /// What operators decided of it, newest first, the newest 100; only where it is asked for by
-    /// `GET`, and missing where there is nothing.
+    /// What operators decided about it, newest first, the newest 100; only in the answer to `GET`,
+    /// and missing if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 100)]
     resolutions: Vec<ResolutionView<'a>>,
-    /// How it stands where it is dispatched, by this node or the ledger node behind it; only where it is
-    /// asked for by `GET`. Of a payment that is `sent`, `null` where another node dispatches it, or where
-    /// that is not known at the moment; of others, missing where there is nothing to tell.
+    /// Its state where it is dispatched, by this node or the ledger node behind it; only in the
+    /// answer to `GET`. Of a payment that is `sent`, `null` if another node dispatches it, or if
+    /// that is not known at the moment; of others, missing if nothing is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<DispatchView>)]
     dispatch: Option<Option<DispatchView<'a>>>,
 }
 
-/// A decision of an operator's, kept for good.
+/// A decision of an operator, kept for good.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct ResolutionView<'a> {
     /// `settled`, `release` or `refuse`.
     #[schema(example = "release")]
     resolution: &'static str,
-    /// The attempt that was looked at.
+    /// The attempt that the operator saw.
     attempt: u32,
-    /// Where it was on its way to; missing where it waited.
+    /// The processor that it was sent to; missing if it was waiting.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "default")]
     processor: Option<&'a str>,
@@ -85,7 +84,7 @@ pub(crate) struct ResolutionView<'a> {
     /// Who decided.
     #[schema(example = "ana")]
     who: &'a str,
-    /// And why.
+    /// The operator's reason.
     #[schema(example = "they have no record of it")]
     why: &'a str,
     #[schema(value_type = String, format = DateTime)]
@@ -154,10 +153,10 @@ pub(crate) struct ResolveRequest<'a> {
     #[serde(borrow)]
     #[schema(value_type = String, pattern = "^(settled|release|refuse)$", example = "settled")]
     resolution: Text<'a>,
-    /// The attempt that was looked at: another meanwhile, and nothing is done.
+    /// The attempt that the operator saw: if the payment has another one by now, nothing is done.
     #[schema(value_type = u32, example = 1)]
     attempt: Integer,
-    /// The time under which the processor counts it, where that differs from what it was told.
+    /// The time under which the processor counts it, if that differs from the time that was sent to it.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     requested_at: Option<Text<'a>>,
@@ -165,22 +164,22 @@ pub(crate) struct ResolveRequest<'a> {
     #[serde(borrow)]
     #[schema(value_type = String, min_length = 1, max_length = 140, example = "ana")]
     who: Text<'a>,
-    /// And why.
+    /// The operator's reason.
     #[serde(borrow)]
     #[schema(value_type = String, min_length = 1, max_length = 140, example = "on their statement")]
     why: Text<'a>,
 }
 
-/// Tells a payment as it is, and what operators decided of it.
+/// Returns a payment as it is now, and what operators decided about it.
 #[utoipa::path(
     get, path = "/v1/payments/{id}", tag = "payments",
     params(("id" = String, Path, description = "The payment's id")),
     responses(
         (status = 200, description = "The payment", body = PaymentView),
-        (status = 404, description = "No payment of this id. Where a refused one used it, \
-            `refused` is the refusal's code", body = crate::openapi::ProblemBody,
+        (status = 404, description = "No payment has this id. If a refused one used it, `refused` is the code of the \
+            refusal", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 400, description = "`id_invalid`, `path_invalid`", body = crate::openapi::ProblemBody,
+        (status = 400, description = "`id_invalid`, `path_invalid`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
     )
 )]
@@ -188,9 +187,9 @@ pub(crate) async fn payment_by_id(call: Call, request: Request) -> Answered {
     let id = payment_in_path(request.uri().path())?;
     let payment = find(&call, id).await?;
     let resolutions = call.resolutions(id).await?;
-    // Who asks for a payment gets it, whatever becomes of the question to its dispatcher.
-    let dispatched = call.dispatched(unsettled::of_payment(id)).await;
-    let dispatched = dispatched.unwrap_or_default();
+    // The payment is answered also if its dispatcher cannot be asked.
+    let dispatched = call.dispatched(unsettled::of_payment(id)).await.ok();
+    let dispatched = dispatched.as_deref().unwrap_or(&[]);
     let is_conflict = |dispatched: &&Unsettled| dispatched.state.is_conflict();
     let dispatched = dispatched
         .iter()
@@ -198,7 +197,7 @@ pub(crate) async fn payment_by_id(call: Call, request: Request) -> Answered {
         .or_else(|| dispatched.first());
     let dispatched = dispatched.map(DispatchView::from);
     let is_sent = matches!(payment.state, PaymentState::Sent { .. });
-    // What was decided since the payment was read is not what left it as it is told.
+    // A resolution that came after the payment was read did not lead to the state that is answered.
     let until_then = |resolution: &&Resolution| resolution.timestamp <= payment.timestamp;
     let view = PaymentView {
         resolutions: resolutions
@@ -224,23 +223,23 @@ async fn find(call: &Call, id: PaymentId) -> Result<Payment, Problem> {
     }
 }
 
-/// Ends what nobody else can: a payment whose processor does not say what became of it, or says
-/// another amount.
+/// Ends a payment that the server cannot end itself: its processor does not report the outcome, or
+/// reports another amount.
 #[utoipa::path(
     post, path = "/v1/payments/{id}/resolve", tag = "payments",
     params(("id" = String, Path, description = "The payment's id")),
     request_body = ResolveRequest,
     responses(
         (status = 200, description = "As it is now", body = PaymentView),
-        (status = 400, description = "Not well formed", body = crate::openapi::ProblemBody,
+        (status = 400, description = "Not well formed", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 404, description = "`payment_not_found`", body = crate::openapi::ProblemBody,
+        (status = 404, description = "`payment_not_found`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "`payment_in_other_state`, `description_invalid`, \
             `payment_under_way`: look again at `until`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn resolve_payment(call: Call, request: Request) -> Answered {
@@ -267,7 +266,7 @@ pub(crate) async fn resolve_payment(call: Call, request: Request) -> Answered {
         send_lease: Duration::ZERO,
     });
     let (Record::Payment(after), _) = first_or_again(call.submit(command).await?)? else {
-        tracing::error!("a resolution made no payment");
+        tracing::error!("the engine answered a resolution without a payment");
         return Err(errors::internal());
     };
     Ok(json::respond(StatusCode::OK, &PaymentView::from(&after)))
@@ -283,13 +282,14 @@ fn note(text: &Text<'_>, detail: &'static str) -> Result<Note, Problem> {
 fn expected(resolve: &ResolveRequest<'_>, payment: &Payment) -> Result<PaymentExpected, Problem> {
     let attempt = resolve.attempt.amount("attempt")?;
     Ok(PaymentExpected {
+        // No payment has so many attempts: the ledger refuses it as any other wrong attempt.
         attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
         ..payment.standing()
     })
 }
 
 fn kind(resolve: &ResolveRequest<'_>, payment: &Payment) -> Result<ResolutionKind, Problem> {
-    let told = match &payment.state {
+    let sent_at = match &payment.state {
         PaymentState::Sent { requested_at, .. } | PaymentState::Settled { requested_at, .. } => {
             Some(*requested_at)
         }
@@ -300,7 +300,9 @@ fn kind(resolve: &ResolveRequest<'_>, payment: &Payment) -> Result<ResolutionKin
             let at = rfc3339::parse(&text.0).ok_or_else(|| errors::time_invalid("requested_at"))?;
             Millis(at.as_nanos() / 1_000_000)
         }
-        None => told.unwrap_or_default(),
+        // A payment that was never sent cannot be settled by hand: the ledger refuses it, whatever the
+        // time. The other resolutions have no time.
+        None => sent_at.unwrap_or(Millis(0)),
     };
     Ok(match &*resolve.resolution.0 {
         "settled" => ResolutionKind::Settled { requested_at },

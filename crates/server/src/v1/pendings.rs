@@ -8,32 +8,31 @@ use serde::Deserialize;
 use super::path::transfer_in_path;
 use super::views::TransferView;
 use super::{ids, transfers};
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::json::{self, Integer, Text};
-use crate::measure::Answered;
 use crate::problem::Problem;
 
-/// May be left out where an `Idempotency-Key` is given.
+/// Optional if an `Idempotency-Key` is given.
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"id": "01890a5d-ac96-774b-bcce-b302099a8058", "amount": 600}))]
 pub(crate) struct PostRequest<'a> {
-    /// The post's own id; an `Idempotency-Key` may stand for it.
+    /// The post's own id; an `Idempotency-Key` can replace it.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     id: Option<Text<'a>>,
-    /// How much to move, in minor units; the rest is released. All of it where this is left out.
+    /// How much to move, in minor units; the rest is released. Without it, all of it.
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     amount: Option<Integer>,
 }
 
-/// May be left out where an `Idempotency-Key` is given.
+/// Optional if an `Idempotency-Key` is given.
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"id": "01890a5d-ac96-774b-bcce-b302099a8058"}))]
 pub(crate) struct VoidRequest<'a> {
-    /// The void's own id; an `Idempotency-Key` may stand for it.
+    /// The void's own id; an `Idempotency-Key` can replace it.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     id: Option<Text<'a>>,
@@ -45,7 +44,7 @@ pub(crate) struct VoidRequest<'a> {
     params(
         ("id" = String, Path, description = "The pending transfer's id"),
         ("Idempotency-Key" = Option<String>, Header,
-            description = "Stands for a missing `id`; a key that is no UUID is hashed to 128 bits"),
+            description = "Replaces a missing `id`; a key that is not a UUID is hashed to 128 bits"),
     ),
     request_body = PostRequest,
     responses(
@@ -54,21 +53,21 @@ pub(crate) struct VoidRequest<'a> {
         (status = 200, description = "Posted before under this id with this content: the first \
             answer, with `Idempotency-Replayed: true`", body = TransferView),
         (status = 400, description = "Not well formed, or without an id",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "`pending_not_found`", body = crate::openapi::ProblemBody,
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`pending_not_found`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 409, description = "The id was used with other content; `field` names the first \
-            that differs", body = crate::openapi::ProblemBody,
+            that differs", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "Refused: `pending_already_posted`, `pending_already_voided`, \
             `pending_expired`, `amount_exceeds_pending`, `amount_out_of_range`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Not answered by the ledger",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The ledger did not answer",
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The outcome is unknown: ask again with the same id",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
@@ -92,7 +91,7 @@ pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
     params(
         ("id" = String, Path, description = "The pending transfer's id"),
         ("Idempotency-Key" = Option<String>, Header,
-            description = "Stands for a missing `id`; a key that is no UUID is hashed to 128 bits"),
+            description = "Replaces a missing `id`; a key that is not a UUID is hashed to 128 bits"),
     ),
     request_body = VoidRequest,
     responses(
@@ -101,21 +100,21 @@ pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
         (status = 200, description = "Voided before under this id: the first answer, with \
             `Idempotency-Replayed: true`", body = TransferView),
         (status = 400, description = "Not well formed, or without an id",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "`pending_not_found`", body = crate::openapi::ProblemBody,
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`pending_not_found`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 409, description = "The id was used with other content; `field` names the first \
-            that differs", body = crate::openapi::ProblemBody,
+            that differs", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "Refused: `pending_already_posted`, `pending_already_voided`, \
-            `pending_expired`", body = crate::openapi::ProblemBody,
+            `pending_expired`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 503, description = "Not answered by the ledger",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The ledger did not answer",
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The outcome is unknown: ask again with the same id",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn void_pending(call: Call, request: Request) -> Answered {

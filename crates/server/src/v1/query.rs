@@ -9,7 +9,7 @@ use crate::problem::Problem;
 
 const LIMIT_DEFAULT: usize = 50;
 
-/// Reads `limit=&cursor=`, each once at the most and nothing else.
+/// Reads `limit=&cursor=`, each at most once and nothing else.
 pub(super) fn statement_query(
     account_id: AccountId,
     query: Option<&str>,

@@ -7,13 +7,12 @@ use super::cursor;
 use super::path::account_in_path;
 use super::query::statement_query;
 use super::views::{ACCOUNT_BYTES_MAX, ENTRY_BYTES_MAX, StatementView};
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json;
-use crate::measure::Answered;
 use crate::problem::Problem;
 
-/// Tells an account's entries, newest first, with the account as it was at the same instant.
+/// Returns an account's entries, newest first, with the account as it was at the same instant.
 #[utoipa::path(
     get, path = "/v1/accounts/{id}/statement", tag = "accounts",
     params(
@@ -24,11 +23,11 @@ use crate::problem::Problem;
     responses(
         (status = 200, description = "A page", body = StatementView),
         (status = 400, description = "`cursor_invalid`, `limit_invalid`, `query_invalid`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "No such account", body = crate::openapi::ProblemBody,
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such account", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "`account_reserved`: the system's accounts keep no statement",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn statement(call: Call, request: Request) -> Answered {

@@ -8,16 +8,15 @@ use serde::Deserialize;
 use super::path::transfer_in_path;
 use super::views::TransferView;
 use super::{first_or_again, ids, mark};
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Integer, Text};
-use crate::measure::Answered;
 use crate::problem::Problem;
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TransferRequest<'a> {
-    /// The transfer's id; an `Idempotency-Key` may stand for it.
+    /// The transfer's id; an `Idempotency-Key` can replace it.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     pub(super) id: Option<Text<'a>>,
@@ -32,7 +31,7 @@ pub(crate) struct TransferRequest<'a> {
     /// In minor units.
     #[schema(value_type = u64, minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 1000)]
     pub(super) amount: Integer,
-    /// What the statement says; no control characters.
+    /// The text in the statement; no control characters.
     #[serde(borrow)]
     #[schema(value_type = String, min_length = 1, max_length = 140, example = "top-up")]
     pub(super) description: Text<'a>,
@@ -40,8 +39,8 @@ pub(crate) struct TransferRequest<'a> {
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     pub(super) reference: Option<Text<'a>>,
-    /// Where it is given, the transfer is pending: it reserves the money until it is posted or
-    /// voided, or until so many seconds have passed; 0: without an end.
+    /// If it is given, the transfer is pending: it reserves the money until it is posted or voided,
+    /// or until so many seconds have passed; 0: without a timeout.
     #[serde(default)]
     #[schema(value_type = Option<u32>)]
     pub(super) timeout_s: Option<Integer>,
@@ -85,7 +84,7 @@ fn reference(text: &Text<'_>) -> Result<Reference, Problem> {
 /// What a command that makes a transfer is answered with.
 pub(super) fn answer(outcome: Outcome) -> Answered {
     let (Record::Transfer(transfer), replayed) = first_or_again(outcome)? else {
-        tracing::error!("a transfer made no transfer");
+        tracing::error!("the engine answered a transfer without a transfer");
         return Err(errors::internal());
     };
     let view = TransferView::new(&transfer, None);
@@ -94,36 +93,35 @@ pub(super) fn answer(outcome: Outcome) -> Answered {
     Ok(mark(response, replayed, &location))
 }
 
-/// Moves money at once, or reserves it. The same content again is answered as the first time, a
-/// refusal too.
+/// Moves money at once, or reserves it. The same content again returns the first answer, also if
+/// that was a refusal.
 ///
 /// With `timeout_s` the transfer is pending: `POST /v1/transfers/{id}/post` moves the money, or a
-/// part of it, `/void` releases it, and where neither happens within `timeout_s` seconds it expires
-/// by itself.
+/// part of it, `/void` releases it, and if neither happens within `timeout_s` seconds it expires.
 #[utoipa::path(
     post, path = "/v1/transfers", tag = "transfers",
     params(("Idempotency-Key" = Option<String>, Header,
-        description = "Stands for a missing `id`; a key that is no UUID is hashed to 128 bits")),
+        description = "Replaces a missing `id`; a key that is not a UUID is hashed to 128 bits")),
     request_body = TransferRequest,
     responses(
         (status = 201, description = "Moved, or reserved", body = TransferView),
         (status = 200, description = "Done before with this content: the first answer, with \
             `Idempotency-Replayed: true`", body = TransferView),
         (status = 400, description = "Not well formed, or without an id",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "`account_not_found`", body = crate::openapi::ProblemBody,
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`account_not_found`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 409, description = "The id was used with other content; `field` names the first \
-            that differs", body = crate::openapi::ProblemBody,
+            that differs", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 422, description = "Refused; `code` says why, with its figures",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Not answered by the ledger",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "Refused; `code` is the reason, and further members have its figures",
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The ledger did not answer",
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The outcome is unknown: ask again with the same id",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn transfer(call: Call, request: Request) -> Answered {
@@ -134,17 +132,17 @@ pub(crate) async fn transfer(call: Call, request: Request) -> Answered {
     answer(call.submit(command).await?)
 }
 
-/// Tells a transfer as it was recorded, and what became of it where it was pending.
+/// Returns a transfer as it was recorded, and how it ended if it was pending.
 #[utoipa::path(
     get, path = "/v1/transfers/{id}", tag = "transfers",
     params(("id" = String, Path, description = "The transfer's id")),
     responses(
         (status = 200, description = "The transfer", body = TransferView),
-        (status = 404, description = "No transfer of this id. Where a refused command used it, \
-            `refused` is the refusal's code; where a payment will settle under it, `payment_id` \
-            is that payment's", body = crate::openapi::ProblemBody,
+        (status = 404, description = "No transfer has this id. If a refused command used it, `refused` is the code \
+            of the refusal; if a payment will settle under it, `payment_id` is the id of \
+            that payment", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
-        (status = 400, description = "`id_invalid`, `path_invalid`", body = crate::openapi::ProblemBody,
+        (status = 400, description = "`id_invalid`, `path_invalid`", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
     )
 )]

@@ -9,10 +9,9 @@ use ledger::{
 use serde::Serialize;
 
 use super::path::{hex_digit, percent_decoded};
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json;
-use crate::measure::Answered;
 use crate::problem::Problem;
 use crate::rfc3339::Nanos;
 
@@ -23,37 +22,38 @@ const CURSOR_VERSION: u8 = 1;
 const CURSOR_LENGTH: usize = 1 + PLACE_LENGTH + 8;
 const PLACE_LENGTH: usize = 8 + 16 + 1;
 
-/// How a payment stands where it is dispatched. It is kept in memory only, and begins anew when that
-/// node is started again.
+/// The state of a payment where it is dispatched. It is kept in memory only, and is lost when that
+/// node restarts.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct DispatchView<'a> {
     /// `waiting`, `under_way`, `unknown` or `conflict`.
     #[schema(example = "unknown")]
     state: &'static str,
-    /// Of a conflict: `other_amount`, its processor has it with another amount; `recorded_elsewhere`,
-    /// this processor has recorded it, and it has ended otherwise or is with another.
+    /// Of a conflict. `other_amount`: its processor has recorded another amount.
+    /// `recorded_elsewhere`: this processor has recorded it, but it has ended in another way or is
+    /// at another processor.
     #[serde(skip_serializing_if = "Option::is_none")]
     conflict: Option<&'static str>,
-    /// The processor that is spoken of.
+    /// The processor that this is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "default")]
     processor: Option<&'a str>,
-    /// The attempt that is spoken of; 0 where it is not known.
+    /// The attempt that this is about; 0 if it is not known.
     attempt: u32,
-    /// Since when nobody knows what became of it.
+    /// Since when its outcome is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     unknown_since: Option<Nanos>,
-    /// When its processor is asked for it again.
+    /// When its processor is asked about it again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     next_question_at: Option<Nanos>,
-    /// What its processor said last that did not record it.
+    /// The last answer of its processor that did not record it.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_answer: Option<LastAnswerView<'a>>,
 }
 
-/// What a processor said last of a payment.
+/// The last answer of a processor about a payment.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct LastAnswerView<'a> {
     #[schema(value_type = String, format = DateTime)]
@@ -61,11 +61,11 @@ pub(crate) struct LastAnswerView<'a> {
     /// `payment`: it was sent; `question`: it was asked for by id.
     #[schema(example = "payment")]
     to: &'static str,
-    /// The HTTP status; missing where no whole answer came.
+    /// The HTTP status; missing if no complete answer arrived.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 502)]
     status: Option<u16>,
-    /// Why no whole answer came.
+    /// Why no complete answer arrived.
     #[serde(skip_serializing_if = "str::is_empty")]
     failure: &'a str,
     /// The beginning of the body; what controls or turns text is replaced by U+FFFD.
@@ -78,7 +78,7 @@ pub(crate) struct LastAnswerView<'a> {
 pub(crate) struct UnsettledView<'a> {
     #[schema(value_type = String, format = "uuid")]
     id: String,
-    /// Missing where the ledger has no such payment.
+    /// Missing if the ledger does not have this payment.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     accepted_at: Option<Nanos>,
@@ -88,10 +88,10 @@ pub(crate) struct UnsettledView<'a> {
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct UnsettledPageView<'a> {
-    /// What was accepted first comes first.
+    /// Payments in the order of their acceptance.
     #[schema(max_items = 100)]
     payments: Vec<UnsettledView<'a>>,
-    /// Where the next page begins; `null` where this is the last.
+    /// The `cursor` of the next page; `null` on the last page.
     next_cursor: Option<String>,
 }
 
@@ -143,10 +143,11 @@ impl<'a> From<&'a Unsettled> for UnsettledView<'a> {
     }
 }
 
-/// Lists the payments whose outcome nobody knows, or only the conflicts among them, as the node knows
-/// them that dispatches them: this one, or the ledger node behind it. Where several nodes share a
-/// database each lists those that it dispatches itself. Conflicts with payments that have ended are
-/// kept since that node was started, the newest 1,000; each is in the log as `payment_conflict`.
+/// Lists the payments whose outcome is unknown, or only the conflicts among them, as known to the
+/// node that dispatches them: this one, or the ledger node behind it. If several nodes share a
+/// database, each lists those that it dispatches itself. Conflicts with payments that have ended
+/// are kept since that node was started, the newest 1,000; each is in the log as
+/// `payment_conflict`.
 #[utoipa::path(
     get, path = "/v1/payments", tag = "payments",
     params(
@@ -155,12 +156,12 @@ impl<'a> From<&'a Unsettled> for UnsettledView<'a> {
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
     responses(
-        (status = 200, description = "A page, the payment that was accepted first comes first",
+        (status = 200, description = "A page; the payment that was accepted first comes first",
             body = UnsettledPageView),
         (status = 400, description = "`cursor_invalid`, `limit_invalid`, `query_invalid`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 501, description = "`not_supported`: no payments are dispatched here",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn unsettled_payments(call: Call, request: Request) -> Answered {

@@ -40,10 +40,9 @@ pub(crate) struct AccountView<'a> {
     credits_pending: u64,
     /// `credits_posted - debits_posted`
     balance: i64,
-    /// `credits_posted + credit_limit - debits_posted - debits_pending`; null where there is no
-    /// limit.
+    /// `credits_posted + credit_limit - debits_posted - debits_pending`; null without a limit.
     available: Option<u64>,
-    /// How many entries the statement has.
+    /// Number of entries in the statement.
     entry_count: u64,
     /// Whether new debits and credits are refused.
     closed: bool,
@@ -79,7 +78,7 @@ pub(crate) struct TransferView<'a> {
     /// `transfer`, `pend`, `post`, `void` or `settle`.
     #[schema(example = "transfer")]
     kind: &'static str,
-    /// Of a `pend`, where it is read and not just made: `pending`, `posted`, `voided` or `expired`.
+    /// Of a `pend` that is read after it was made: `pending`, `posted`, `voided` or `expired`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_state: Option<&'static str>,
     /// Of a `pend` that was posted, in minor units: at most its `amount`; the rest was released.
@@ -90,8 +89,8 @@ pub(crate) struct TransferView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "uuid")]
     ended_by: Option<String>,
-    /// Of a `pend` that was posted or voided or has expired: when. Absent where it expired in a
-    /// PostgreSQL before that kept the time.
+    /// Of a `pend` that was posted or voided or has expired: when. Absent if it expired in a
+    /// PostgreSQL that did not keep the time yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<Nanos>,
@@ -120,10 +119,10 @@ pub(crate) struct TransferView<'a> {
     reference: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     timestamp: Nanos,
-    /// The debit account right after, where it has a limit and its balance changed.
+    /// The debit account right after the transfer, if it has a limit and its balance changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     debit: Option<AfterView>,
-    /// The credit account right after, where it has a limit and its balance changed.
+    /// The credit account right after the transfer, if it has a limit and its balance changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     credit: Option<AfterView>,
 }
@@ -198,7 +197,7 @@ pub(crate) struct StatementView<'a> {
     account: AccountView<'a>,
     /// Newest first.
     entries: Vec<EntryView<'a>>,
-    /// What to ask for the next, older page with; null where there is none.
+    /// The `cursor` of the next, older page; null on the last page.
     next_cursor: Option<String>,
 }
 

@@ -556,6 +556,6 @@ async fn a_member_without_an_id_is_told_to_have_its_own() {
         let (status, code, problem) = send(&face, "/v1/batches", &headers, body).await;
         assert_eq!((status, &*code), (400, "id_missing"));
         let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains("an id of its own"), "{detail}");
+        assert!(detail.contains("add an id to the command"), "{detail}");
     }
 }

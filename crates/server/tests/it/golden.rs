@@ -1,6 +1,9 @@
-//! The OpenAPI document as it is committed.
+//! The OpenAPI document as it is committed, and as others read it.
 
 use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
 
 use crate::support::five;
 
@@ -17,7 +20,7 @@ async fn the_openapi_document_is_the_committed_one() {
     let current = server::openapi_json();
     assert_eq!(
         served.body,
-        serde_json::from_str::<serde_json::Value>(&current).unwrap()
+        serde_json::from_str::<Value>(&current).unwrap()
     );
     if std::env::var_os("LASTRO_UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &current).unwrap();
@@ -27,5 +30,37 @@ async fn the_openapi_document_is_the_committed_one() {
         committed == current,
         "docs/openapi.json differs from what the server says. Where that is meant, run \
          `LASTRO_UPDATE_GOLDEN=1 cargo test -p server golden` and commit the file"
+    );
+}
+
+/// Runs the validator that many generators of clients are built on.
+fn validate(document: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("openapi.json");
+    std::fs::write(&file, document).unwrap();
+    let program = testkit::servers::program("openapi-spec-validator").unwrap();
+    Command::new(program).arg(&file).output().unwrap()
+}
+
+#[test]
+fn a_validator_accepts_the_openapi_document() {
+    let validated = validate(&server::openapi_json());
+    let printed = String::from_utf8_lossy(&validated.stdout);
+    assert!(validated.status.success(), "{printed}");
+}
+
+#[test]
+fn the_validator_refuses_an_operation_id_that_is_there_twice() {
+    let mut document: Value = serde_json::from_str(&server::openapi_json()).unwrap();
+    let of_transfer = document["paths"]["/v1/transfers"]["post"]["operationId"].clone();
+    assert!(of_transfer.is_string(), "{of_transfer}");
+    document["paths"]["/v1/batches"]["post"]["operationId"] = of_transfer.clone();
+
+    let validated = validate(&document.to_string());
+    let printed = String::from_utf8_lossy(&validated.stdout);
+    assert!(!validated.status.success(), "{printed}");
+    assert!(
+        printed.contains(of_transfer.as_str().unwrap()) && printed.contains("not unique"),
+        "{printed}"
     );
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use ledger::reference::ReferenceEngine;
 use ledger::{BoxFuture, Engine, Event, Transfer, TransferId, Unavailable};
 use outbox::{
-    Accepted, NotAccepted, Operation, OperationState, Operations, Options, Outbox, Status,
+    Accepted, NotAccepted, Operation, OperationState, Operations, Outbox, OutboxOptions,
+    OutboxStatus,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -29,7 +30,7 @@ struct Later {
 
 const AWAY: Manner = Manner::Unavailable(Unavailable::LedgerUnavailable);
 
-async fn later(manner: Manner, options: Options) -> Later {
+async fn later(manner: Manner, options: OutboxOptions) -> Later {
     let engine = five_accounts().await;
     let ledger = Double::new(Arc::clone(&engine), manner);
     let folder = tempfile::tempdir().unwrap();
@@ -50,10 +51,10 @@ async fn later(manner: Manner, options: Options) -> Later {
     }
 }
 
-fn small() -> Options {
-    Options {
+fn small() -> OutboxOptions {
+    OutboxOptions {
         pause_max: Duration::from_millis(20),
-        ..Options::within(2 << 20).unwrap()
+        ..OutboxOptions::within(2 << 20).unwrap()
     }
 }
 
@@ -234,7 +235,7 @@ async fn a_key_may_stand_for_the_id() {
 
 #[tokio::test]
 async fn past_the_quota_nothing_is_accepted() {
-    let options = Options {
+    let options = OutboxOptions {
         operations_max: 3,
         ..small()
     };
@@ -281,8 +282,8 @@ impl Operations for Unwilling {
         None
     }
 
-    fn status(&self) -> Status {
-        Status::StorageFailed
+    fn status(&self) -> OutboxStatus {
+        OutboxStatus::StorageFailed
     }
 }
 

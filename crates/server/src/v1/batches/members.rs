@@ -124,7 +124,7 @@ pub(crate) struct CommandRequest<'a> {
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     reference: Option<Text<'a>>,
-    /// Makes a `transfer` pending; in seconds, 0: without an end.
+    /// Makes a `transfer` pending; in seconds; 0: without a timeout.
     #[serde(default)]
     #[schema(value_type = Option<u32>)]
     timeout_s: Option<Integer>,
@@ -143,8 +143,8 @@ pub(crate) struct CommandRequest<'a> {
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     credit_limit: Option<Integer>,
-    /// The limit that a `change_limit` takes the place of; with another one it is refused with
-    /// `account_in_other_state`.
+    /// The limit that a `change_limit` replaces; if the account has another one, the command is
+    /// refused with `account_in_other_state`.
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     expected_credit_limit: Option<Integer>,

@@ -1,6 +1,6 @@
 //! Many commands in one request: each alone, or all or nothing.
 //!
-//! A member that is no well-formed command refuses the whole batch, naming its `index`, and nothing
+//! A member that is not a well-formed command refuses the whole batch, naming its `index`, and nothing
 //! is done. What the ledger refuses is that member's outcome; in an atomic batch it fails the
 //! others too.
 
@@ -14,10 +14,9 @@ use ledger::{Batch, BatchId, BatchInvalid, Outcome, Refusal};
 use serde::Deserialize;
 
 use super::ids;
-use crate::call::Call;
+use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Text};
-use crate::measure::Answered;
 use crate::problem::{Problem, REPLAYED};
 use crate::room::Place;
 
@@ -45,7 +44,7 @@ pub(crate) use outcomes::{BatchFailedView, BatchView, OutcomeView};
     ],
 }))]
 pub(crate) struct BatchRequest<'a> {
-    /// An atomic batch's id; an `Idempotency-Key` may stand for it. Other batches have none.
+    /// The id of an atomic batch; an `Idempotency-Key` can replace it. Other batches have no id.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     id: Option<Text<'a>>,
@@ -78,39 +77,39 @@ impl BatchRequest<'_> {
 
 /// Applies commands in order: each stands alone, or, with `atomic`, all are applied or none.
 ///
-/// At most 8,190 commands, and 4 MiB of them. The outcomes are in the commands' order, each with the
-/// status that it would have on a route of its own. A command that is not well formed refuses the
-/// whole batch: the problem's `detail` says which and what, its `index` too unless the JSON itself
-/// is wrong, and nothing is done.
+/// At most 8,190 commands, and 4 MiB of them. The outcomes are in the commands' order, each with
+/// the status that it would have on a route of its own. A command that is not well formed refuses
+/// the whole batch: the problem's `detail` names the command and its error, `index` is its place
+/// unless the JSON itself is invalid, and nothing is done.
 ///
 /// An atomic batch has an id of its own, under which its outcomes are remembered. In a new atomic
 /// batch a command whose id was used before fails the batch.
 #[utoipa::path(
     post, path = "/v1/batches", tag = "batches",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Stands for the missing `id` \
-        of an atomic batch; a key that is no UUID is hashed to 128 bits")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Replaces the `id` of an atomic batch; a key that is not a UUID is hashed to \
+            128 bits")),
     request_body = BatchRequest,
     responses(
         (status = 200, description = "Independent commands: the outcome of each, refusals too. \
             Atomic ones: all were applied. With `Idempotency-Replayed: true` where every outcome \
             is one that was answered before", body = BatchView),
-        (status = 400, description = "Not well formed, without an id, or with one too many", body = crate::openapi::ProblemBody,
+        (status = 400, description = "Not well formed, without an id, or with one too many", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 409, description = "`exists_with_different_members`: the batch's id was used \
-            with other commands", body = crate::openapi::ProblemBody,
+            with other commands", body = crate::problem::ProblemBody,
             content_type = "application/problem+json"),
         (status = 413, description = "`batch_too_large`, `body_too_large`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "An atomic batch that failed (`batch_member_failed`): `index` \
-            says which command did, its outcome says why, and nothing was applied. Or an amount \
-            that is no amount at all, before anything was decided",
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "An atomic batch that failed (`batch_member_failed`): `index` is the command \
+            that failed, its outcome is the reason, and nothing was applied. Or an amount \
+            that is not an amount, before anything was decided",
             body = BatchFailedView, content_type = "application/problem+json"),
-        (status = 503, description = "Not answered by the ledger",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The ledger did not answer",
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The outcome is unknown: ask again with the same ids",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::openapi::ProblemBody, content_type = "application/problem+json"),
+            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn batch(call: Call, request: Request) -> Answered {

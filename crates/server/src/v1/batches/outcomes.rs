@@ -88,7 +88,7 @@ impl<'a> BatchFailedView<'a> {
     }
 }
 
-/// What became of one command: a transfer, an account, or a problem.
+/// The outcome of one command: a transfer, an account, or a problem.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct OutcomeView<'a> {
     /// As on the command's own route: 201 created, 200 the first outcome again, else a refusal.
@@ -104,7 +104,7 @@ pub(crate) struct OutcomeView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<AccountView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<crate::openapi::ProblemBody>)]
+    #[schema(value_type = Option<crate::problem::ProblemBody>)]
     problem: Option<Problem>,
 }
 

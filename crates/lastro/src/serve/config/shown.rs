@@ -1,0 +1,84 @@
+//! The configuration in force, as the start prints it: without passwords.
+
+use std::fmt;
+
+use journal::Durability;
+
+use super::Config;
+use crate::serve::engine_config::EngineConfig;
+use crate::serve::payments::Shown;
+use crate::serve::write_behind::promise;
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "role            {}", self.role.as_str())?;
+        writeln!(f, "listen          {}", self.listen)?;
+        if !self.host.is_empty() {
+            writeln!(f, "host            {}", self.host.join(", "))?;
+        }
+        match &self.metrics_listen {
+            Some(address) => writeln!(f, "metrics_listen  {address}")?,
+            None => writeln!(f, "metrics_listen  none")?,
+        }
+        match &self.engine {
+            EngineConfig::Embedded => {
+                writeln!(f, "engine          embedded")?;
+                writeln!(f, "data_dir        {}", self.data_dir.display())?;
+                writeln!(f, "durability      {}", durability(self.durability))?;
+                let jump_max_s = self.clock.jump_max.as_secs();
+                let accepted = if self.clock.is_accepted {
+                    ", accepted at this start (--accept-clock)"
+                } else {
+                    ""
+                };
+                writeln!(f, "clock           may jump {jump_max_s} s{accepted}")?;
+            }
+            EngineConfig::Postgres { url, options } => {
+                writeln!(f, "engine          postgres")?;
+                crate::database::print(f, url, options)?;
+            }
+            EngineConfig::Remote { ledger, tls } => {
+                let tls = if tls.is_some() { " over TLS" } else { "" };
+                writeln!(f, "ledger          {ledger}{tls}")?;
+            }
+            EngineConfig::WriteBehind(config) => {
+                writeln!(f, "engine          write-behind")?;
+                let place =
+                    engine_write_behind::place(&config.redis.url).map_err(|_| fmt::Error)?;
+                writeln!(f, "redis           {place}")?;
+                crate::database::print(f, &config.database_url, &config.database)?;
+                writeln!(f, "durability      {}", promise(self.durability))?;
+            }
+        }
+        if let Some(address) = &self.grpc_listen {
+            let tls = match &self.grpc_tls {
+                None => "",
+                Some(tls) if tls.client_ca.is_some() => " over TLS, callers need a certificate",
+                Some(_) => " over TLS",
+            };
+            writeln!(f, "grpc_listen     {address}{tls}")?;
+        }
+        match self.outbox() {
+            Some(outbox) => writeln!(
+                f,
+                "outbox          {}, at most {} bytes, durability {}",
+                outbox.directory.display(),
+                outbox.bytes_max,
+                outbox.durability
+            )?,
+            None => writeln!(f, "outbox          none")?,
+        }
+        write!(f, "{}", Shown(self.payments.as_ref()))?;
+        writeln!(f, "enable_purge    {}", self.enable_purge)?;
+        writeln!(f, "demo            {}", self.demo)?;
+        writeln!(f, "plaintext       {}", self.plaintext)?;
+        write!(f, "insecure        {}", self.insecure)
+    }
+}
+
+const fn durability(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Disk => "disk (an answered write survives a power cut)",
+        Durability::Os => "os (an answered write survives kill -9, but NOT a power cut)",
+    }
+}

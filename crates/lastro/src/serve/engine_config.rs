@@ -1,0 +1,147 @@
+//! Which engine keeps the ledger, and where.
+
+use anyhow::{Context, bail};
+use engine_remote::LedgerAddress;
+use ledger::ClockBounds;
+
+use super::role::Role;
+use super::settings::ServeSettings;
+use super::tls::RemoteTlsFiles;
+use crate::redis::RedisConfig;
+use crate::settings::Settings as _;
+
+/// Where the ledger is kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum EngineConfig {
+    /// In the data folder.
+    Embedded,
+    /// In a PostgreSQL.
+    Postgres {
+        /// Where it is.
+        url: String,
+        /// How it is used.
+        options: engine_postgres::Options,
+    },
+    /// In another process.
+    Remote {
+        ledger: LedgerAddress,
+        tls: Option<RemoteTlsFiles>,
+    },
+    /// In a Redis, and later in a PostgreSQL.
+    WriteBehind(WriteBehindConfig),
+}
+
+/// A Redis and the PostgreSQL behind it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct WriteBehindConfig {
+    pub(crate) redis: RedisConfig,
+    pub(crate) database_url: String,
+    /// How the database is used.
+    pub(crate) database: engine_postgres::Options,
+    /// How much the clock of Redis is trusted.
+    pub(crate) clock: ClockBounds,
+}
+
+impl EngineConfig {
+    /// The engine that these settings ask for. Refuses settings of another one.
+    pub(super) fn resolve(
+        settings: &ServeSettings,
+        role: Role,
+        clock: ClockBounds,
+    ) -> anyhow::Result<Self> {
+        let engine = settings.engine.engine.as_deref();
+        if let Some(ledger) = &settings.ledger_node.ledger {
+            return Self::remote(settings, ledger, role);
+        }
+        if RemoteTlsFiles::of(&settings.ledger_node)?.is_some() {
+            bail!("--ledger-tls-ca can only be used with --ledger");
+        }
+        match engine.unwrap_or("embedded") {
+            "embedded" => Self::embedded(settings, role),
+            "postgres" => Self::postgres(settings, clock),
+            "write-behind" => Self::write_behind(settings, clock),
+            other => {
+                bail!("--engine: unknown engine {other}: use embedded, postgres or write-behind")
+            }
+        }
+    }
+
+    fn remote(settings: &ServeSettings, ledger: &str, role: Role) -> anyhow::Result<Self> {
+        if role != Role::Api {
+            bail!(
+                "--ledger can only be used with --role api: other roles have the ledger themselves"
+            );
+        }
+        let has_store = settings.engine.engine.is_some()
+            || settings.database_url.database_url.is_some()
+            || settings.redis.redis_url.is_some();
+        if has_store {
+            bail!("--ledger and --engine exclude each other: the ledger node has the engine");
+        }
+        Ok(Self::Remote {
+            ledger: ledger.parse().context("--ledger")?,
+            tls: RemoteTlsFiles::of(&settings.ledger_node)?,
+        })
+    }
+
+    fn embedded(settings: &ServeSettings, role: Role) -> anyhow::Result<Self> {
+        refuse_redis(settings)?;
+        if settings.database_url.database_url.is_some() {
+            bail!("--database-url needs --engine postgres or --engine write-behind");
+        }
+        if role == Role::Api {
+            bail!(
+                "--role api keeps no ledger: name its ledger node with --ledger, or a shared \
+                 database with --engine postgres and --database-url"
+            );
+        }
+        if settings.database.is_any() {
+            bail!("the settings of a database need --engine postgres or --engine write-behind");
+        }
+        Ok(Self::Embedded)
+    }
+
+    fn postgres(settings: &ServeSettings, clock: ClockBounds) -> anyhow::Result<Self> {
+        refuse_redis(settings)?;
+        let Some(url) = settings.database_url.database_url.clone() else {
+            bail!("--engine postgres needs --database-url");
+        };
+        let options = engine_postgres::Options {
+            migrate: !settings.database_url.no_migrate,
+            clock,
+            ..settings.database.options(&url)?
+        };
+        Ok(Self::Postgres { url, options })
+    }
+
+    fn write_behind(settings: &ServeSettings, clock: ClockBounds) -> anyhow::Result<Self> {
+        let redis_url = settings.redis.redis_url.clone();
+        let database_url = settings.database_url.database_url.clone();
+        let (Some(redis_url), Some(database_url)) = (redis_url, database_url) else {
+            bail!("--engine write-behind needs --redis-url and --database-url");
+        };
+        let database = engine_postgres::Options {
+            migrate: !settings.database_url.no_migrate,
+            ..settings.database.options(&database_url)?
+        };
+        let redis = RedisConfig {
+            url: redis_url,
+            authority: settings.redis.redis_ca.clone(),
+            insecure: settings.security.insecure,
+        };
+        redis.check()?;
+        Ok(Self::WriteBehind(WriteBehindConfig {
+            redis,
+            database_url,
+            database,
+            clock,
+        }))
+    }
+}
+
+fn refuse_redis(settings: &ServeSettings) -> anyhow::Result<()> {
+    if settings.redis.is_any() {
+        bail!("--redis-url and --redis-ca can only be used with --engine write-behind");
+    }
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! The layers of `lastro serve`, from the ledger up: what a request passes, in reverse order.
+//!
+//! | layer | what it adds |
+//! |---|---|
+//! | engine | the ledger: embedded, PostgreSQL, Redis in front of PostgreSQL, or another process |
+//! | dispatch | payments are sent to processors; without processors none are accepted |
+//! | report | purges and resolutions are logged and counted |
+//! | outbox | operations are accepted now and applied later |
+//! | app | routes, limits, probes and metrics over the layers below |
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::outbox::{Operations, Outbox};
+use ::payments::Dispatch;
+use ledger::{Clock, Engine};
+use server::{App, Limits};
+use stdx::Metric;
+use tokio::runtime::Runtime;
+
+use super::config::Config;
+use super::dispatch::dispatch;
+use super::open::open;
+use super::open_files::OpenFiles;
+use super::outbox::{self, OutboxHealth};
+use crate::clock::SystemClock;
+
+/// What is served, and what has to be stopped after it.
+pub(super) struct Layers {
+    app: App,
+    outbox: Option<Arc<Outbox>>,
+    dispatch: Option<Dispatch>,
+}
+
+impl Layers {
+    /// Puts each layer over the one before it. Needs to be in `runtime`.
+    pub(super) fn stack(
+        runtime: &Runtime,
+        config: &Config,
+        files: &OpenFiles,
+    ) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+
+        let opened = runtime.block_on(open(config, files, &clock))?;
+        set_info(opened.durability);
+        let mut health = opened.health;
+
+        let (dispatch, engine) = dispatch(config, opened.engine, opened.claims, &clock);
+        let dispatching = dispatch.as_ref().map(Dispatch::watch);
+
+        let mut outbox = None;
+        if let Some(outbox_config) = config.outbox() {
+            let opened = outbox::open(&outbox_config, &engine, &clock)?;
+            health = Arc::new(OutboxHealth::new(&opened, &outbox_config, health));
+            outbox = Some(opened);
+        }
+
+        let app = App {
+            engine,
+            dispatching: dispatching.or(opened.dispatching),
+            operations: outbox.clone().map(|outbox| outbox as Arc<dyn Operations>),
+            clock,
+            health,
+            limits: Limits {
+                connections_max: files.http_connections_max,
+                ..Limits::default()
+            },
+            hosts: config.hosts(),
+            is_purge_enabled: config.enable_purge,
+        };
+        Ok(Self {
+            app,
+            outbox,
+            dispatch,
+        })
+    }
+
+    pub(super) fn app(&self) -> App {
+        self.app.clone()
+    }
+
+    /// Lets each layer finish what it accepted, the upper ones first. Returns the lowest one: it finishes
+    /// and syncs what it accepted when it is dropped.
+    pub(super) async fn stop(self, timeout: Duration) -> Arc<dyn Engine> {
+        let engine = Arc::clone(&self.app.engine);
+        drop(self.app);
+        if let Some(outbox) = self.outbox {
+            outbox::stop(&outbox).await;
+        }
+        if let Some(dispatch) = self.dispatch {
+            dispatch.stop(timeout).await;
+        }
+        engine
+    }
+}
+
+/// What this process is.
+pub(crate) const INFO: Metric = Metric::gauge(
+    "lastro_info",
+    "Always 1; the labels are the version, and what an answer waits for",
+)
+.by(&["version", "durability"]);
+
+fn set_info(durability: String) {
+    stdx::describe_metrics!(&[INFO]);
+    metrics::gauge!(
+        INFO.name,
+        "version" => env!("CARGO_PKG_VERSION"),
+        "durability" => durability
+    )
+    .set(1.0);
+}

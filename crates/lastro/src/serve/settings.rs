@@ -1,0 +1,208 @@
+//! What `lastro serve` is asked for: its settings by subject, and its two layers, the command line with
+//! the environment and the file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::faults;
+use super::payments::PaymentsFile;
+use crate::clock::ClockSettings;
+use crate::database::DatabaseSettings;
+use crate::settings::{Settings, check_keys, settings};
+
+settings! {
+    /// Which part of a ledger this process is.
+    pub(super) struct RoleSettings in "Process" {
+        /// What this process does. `all`: everything. `ledger`: it owns the ledger and serves gRPC.
+        /// `api`: it serves HTTP, and the ledger is behind a ledger node or in a shared database.
+        role: String = "all", env "LASTRO_ROLE", value_name = "all|ledger|api";
+        /// Opens the five accounts of the 2024 challenge.
+        demo: bool, env "LASTRO_DEMO";
+    }
+}
+
+settings! {
+    /// Where HTTP and metrics are served.
+    pub(super) struct HttpSettings in "HTTP and metrics" {
+        /// Address that HTTP is served on: `host:port` or `unix:PATH`.
+        listen: String = "127.0.0.1:9999", env "LASTRO_LISTEN", value_name = "ADDR";
+        /// Host name that requests may use, such as the public name of the site behind a proxy. May be
+        /// repeated. IP addresses, `localhost` and names without a dot are always allowed.
+        host: Vec<String>, env "LASTRO_HOST", value_name = "NAME";
+        /// Address that metrics and probes are served on: `host:port`, `unix:PATH`, or `none`.
+        metrics_listen: String = "127.0.0.1:9990", env "LASTRO_METRICS_LISTEN",
+            value_name = "ADDR|none";
+    }
+}
+
+settings! {
+    /// Where gRPC is served.
+    pub(super) struct GrpcSettings in "gRPC" {
+        /// Address that gRPC is served on: `host:port` or `unix:PATH`. Without it gRPC is not served.
+        grpc_listen: Option<String>, env "LASTRO_GRPC_LISTEN", value_name = "ADDR";
+        /// PEM file with the certificate chain that gRPC shows: gRPC is then served over TLS.
+        tls_cert: Option<PathBuf>, env "LASTRO_TLS_CERT", value_name = "FILE";
+        /// PEM file with the private key of `--tls-cert`.
+        tls_key: Option<PathBuf>, env "LASTRO_TLS_KEY", value_name = "FILE";
+        /// PEM file with certificates of authorities: only gRPC callers with a certificate that one of
+        /// them has signed are admitted.
+        tls_client_ca: Option<PathBuf>, env "LASTRO_TLS_CLIENT_CA", value_name = "FILE";
+    }
+}
+
+settings! {
+    /// Where the ledger is kept.
+    pub(super) struct EngineSettings in "Ledger" {
+        /// Engine that keeps the ledger: `embedded` (in the data folder), `postgres`, or `write-behind`
+        /// (in Redis, and later in PostgreSQL). Without it: `embedded`.
+        engine: Option<String>, env "LASTRO_ENGINE", value_name = "embedded|postgres|write-behind";
+        /// Folder that the ledger and the outbox are kept in.
+        data_dir: PathBuf = "lastro-data", env "LASTRO_DATA_DIR", value_name = "DIR";
+        /// What an answer waits for: `disk` (the write survives a power cut) or `os` (it survives
+        /// `kill -9`, but not a power cut).
+        durability: String = "disk", env "LASTRO_DURABILITY", value_name = "disk|os";
+    }
+}
+
+settings! {
+    /// The ledger node of an API node.
+    pub(super) struct LedgerNodeSettings in "Ledger node" {
+        /// Ledger node that this API node uses, by the address of its gRPC: `host:port` or `unix:PATH`.
+        ledger: Option<String>, env "LASTRO_LEDGER", value_name = "ADDR";
+        /// PEM file with the certificates of the authorities that may sign the ledger node's certificate:
+        /// the connection to it then uses TLS.
+        ledger_tls_ca: Option<PathBuf>, env "LASTRO_LEDGER_TLS_CA", value_name = "FILE";
+        /// PEM file with the certificate chain that is shown to the ledger node.
+        ledger_tls_cert: Option<PathBuf>, env "LASTRO_LEDGER_TLS_CERT", value_name = "FILE";
+        /// PEM file with the private key of `--ledger-tls-cert`.
+        ledger_tls_key: Option<PathBuf>, env "LASTRO_LEDGER_TLS_KEY", value_name = "FILE";
+    }
+}
+
+settings! {
+    /// Where the database is.
+    pub(super) struct DatabaseUrlSettings in "PostgreSQL" {
+        /// Database of the engines `postgres` and `write-behind`:
+        /// `postgres://user:password@host:port/name`.
+        database_url: Option<String>, env "LASTRO_DATABASE_URL", value_name = "URL",
+            hide_env_values = true;
+        /// Does not change the tables of the database: `lastro migrate` was run before.
+        no_migrate: bool, env "LASTRO_NO_MIGRATE";
+    }
+}
+
+settings! {
+    /// Where Redis is.
+    pub(super) struct RedisSettings in "Redis" {
+        /// Redis of the engine `write-behind`: `redis://:password@host:port/number`, or `rediss://` for
+        /// TLS.
+        redis_url: Option<String>, env "LASTRO_REDIS_URL", value_name = "URL",
+            hide_env_values = true;
+        /// File with the certificates of the authorities that may sign the certificate of Redis. Without
+        /// it: the authorities that this machine trusts.
+        redis_ca: Option<PathBuf>, env "LASTRO_REDIS_CA", value_name = "FILE";
+    }
+}
+
+settings! {
+    /// What operations may take that wait to be applied.
+    pub(super) struct OutboxSettings in "Operations" {
+        /// Maximum disk space of the operations that wait to be applied, in bytes; 0: no operations are
+        /// accepted. Without it: 1 GiB, but 0 for a ledger node, and 0 for `--role all` over a database.
+        outbox_bytes_max: Option<u64>, env "LASTRO_OUTBOX_BYTES_MAX", value_name = "BYTES";
+    }
+}
+
+settings! {
+    /// What callers may do to all payments.
+    pub(super) struct PurgeSettings in "Payments" {
+        /// Enables `POST /purge-payments`, which gives up all waiting payments: for tests.
+        enable_purge: bool, env "LASTRO_ENABLE_PURGE";
+    }
+}
+
+settings! {
+    /// What is allowed beyond this machine.
+    pub(super) struct SecuritySettings in "Security" {
+        /// Allows addresses beyond loopback, although requests are not authenticated, requests with any
+        /// host name, and an unencrypted connection to a Redis on another machine.
+        insecure: bool, env "LASTRO_INSECURE";
+        /// Allows unencrypted connections to other machines: to the ledger node, the database and the
+        /// processors. `--insecure` allows them too.
+        plaintext: bool, env "LASTRO_PLAINTEXT";
+    }
+}
+
+settings! {
+    /// All settings that a flag, a variable or the file can give.
+    pub(super) struct ServeSettings of {
+        role: RoleSettings,
+        http: HttpSettings,
+        grpc: GrpcSettings,
+        engine: EngineSettings,
+        ledger_node: LedgerNodeSettings,
+        database_url: DatabaseUrlSettings,
+        database: DatabaseSettings,
+        redis: RedisSettings,
+        clock: ClockSettings,
+        outbox: OutboxSettings,
+        purge: PurgeSettings,
+        security: SecuritySettings,
+    }
+}
+
+/// The layer of the command line and the environment.
+#[derive(Default, clap::Args)]
+pub(crate) struct ServeOptions {
+    #[command(flatten)]
+    pub(super) settings: ServeSettings,
+    /// Accepts the clock at this start, however long after the newest record it is.
+    #[arg(long, help_heading = "Clock")]
+    pub(super) accept_clock: bool,
+    /// Payment processor; repeat it in the order of preference. Its other settings are in the file, under
+    /// `[[processors]]`.
+    #[arg(
+        long,
+        env = "LASTRO_PROCESSOR",
+        value_name = "NAME=URL",
+        value_delimiter = ','
+    )]
+    #[arg(help_heading = "Payments")]
+    pub(super) processor: Vec<String>,
+    /// TOML file with the same settings; a key is the name of a flag with `_` in the place of `-`.
+    #[arg(
+        long,
+        env = "LASTRO_CONFIG",
+        value_name = "FILE",
+        help_heading = "Process"
+    )]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// The layer of the file.
+#[derive(Default)]
+pub(super) struct FileSettings {
+    pub(super) settings: ServeSettings,
+    pub(super) payments: PaymentsFile,
+}
+
+impl FileSettings {
+    /// Reads a file. No error quotes it, since it can have passwords in it.
+    pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
+        let place = path.display();
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {place}"))?;
+        Self::read(&text).map_err(|error| {
+            let fault = faults::describe(&text, &error);
+            anyhow::anyhow!("{place} is not a valid configuration: {fault}")
+        })
+    }
+
+    pub(super) fn read(text: &str) -> Result<Self, toml::de::Error> {
+        check_keys::<ServeSettings>(text, PaymentsFile::KEYS)?;
+        Ok(Self {
+            settings: ServeSettings::read(text)?,
+            payments: toml::from_str(text)?,
+        })
+    }
+}
