@@ -10,7 +10,7 @@ use engine_postgres::{Failure, JudgedClock, Lease, ReadClock};
 use ledger::Timestamp;
 use redis::Value;
 
-use crate::error::{Damaged, OpenError, trouble};
+use crate::error::{Damaged, WriteBehindOpenError, trouble};
 use crate::front::Front;
 use crate::link::{at, bytes};
 use crate::pace::BOUND;
@@ -18,16 +18,16 @@ use crate::positions;
 use crate::repair::decode_newest;
 
 /// What is known of the clock when a node starts, and whether it is believed. The stores agree.
-pub(crate) async fn open(front: &Front) -> Result<JudgedClock, OpenError> {
+pub(crate) async fn open(front: &Front) -> Result<JudgedClock, WriteBehindOpenError> {
     let lease = front.tables.lease(Instant::now() + BOUND).await?;
     let opened = opened(front, &lease);
     let opened = tokio::time::timeout(BOUND, opened).await;
-    let clock = opened.map_err(|_| OpenError::Asked(Failure::Late))??;
+    let clock = opened.map_err(|_| WriteBehindOpenError::Asked(Failure::Late))??;
     lease.done();
     Ok(clock)
 }
 
-async fn opened(front: &Front, lease: &Lease) -> Result<JudgedClock, OpenError> {
+async fn opened(front: &Front, lease: &Lease) -> Result<JudgedClock, WriteBehindOpenError> {
     let behind = positions::read(lease).await?.ok_or(Damaged)?;
     let read = ReadClock {
         whose: "Redis'",
@@ -42,7 +42,7 @@ async fn opened(front: &Front, lease: &Lease) -> Result<JudgedClock, OpenError> 
     Ok(clock)
 }
 
-async fn now(front: &Front) -> Result<Timestamp, OpenError> {
+async fn now(front: &Front) -> Result<Timestamp, WriteBehindOpenError> {
     let time = redis::cmd("TIME");
     let asked = front.link.ask(&time, Instant::now() + BOUND).await;
     let Value::Array(time) = asked.map_err(trouble)? else {
@@ -56,7 +56,7 @@ async fn now(front: &Front) -> Result<Timestamp, OpenError> {
 }
 
 /// The time of the newest event in Redis.
-async fn newest(front: &Front) -> Result<Timestamp, OpenError> {
+async fn newest(front: &Front) -> Result<Timestamp, WriteBehindOpenError> {
     let mut get = redis::cmd("GET");
     get.arg("lastro:meta");
     let asked = front.link.ask(&get, Instant::now() + BOUND).await;

@@ -17,7 +17,7 @@
 //!   ledger's history if it has no more than the least position of the epochs confirmed since.
 
 use crate::epoch::{History, NUMBER_DIGITS};
-use crate::error::OpenError;
+use crate::error::WriteBehindOpenError;
 use crate::positions::Behind;
 
 /// What Redis says of itself.
@@ -62,26 +62,31 @@ pub(crate) struct Newest {
 /// What a comparison does with the stores, one question at a time.
 pub(crate) trait Stores {
     /// What the database says; `None` where there never was a Redis before it.
-    async fn database(&self) -> Result<Option<Behind>, OpenError>;
+    async fn database(&self) -> Result<Option<Behind>, WriteBehindOpenError>;
     /// Begins a ledger in the database.
-    async fn create(&self) -> Result<(), OpenError>;
+    async fn create(&self) -> Result<(), WriteBehindOpenError>;
     /// What Redis says; `None` where it is empty.
-    async fn redis(&self) -> Result<Option<Mark>, OpenError>;
+    async fn redis(&self) -> Result<Option<Mark>, WriteBehindOpenError>;
     /// Refuses while another node goes on with another Redis.
-    async fn check_alone(&self) -> Result<(), OpenError>;
+    async fn check_alone(&self) -> Result<(), WriteBehindOpenError>;
     /// Takes a new epoch with a number above this one; its position stands from then on.
-    async fn take(&self, above: u64) -> Result<Behind, OpenError>;
+    async fn take(&self, above: u64) -> Result<Behind, WriteBehindOpenError>;
     /// As `redis`, and from then on nothing is applied before it is resumed or founded.
     /// A Redis of another ledger is not halted.
-    async fn halt(&self, taken: &Behind) -> Result<Option<Mark>, OpenError>;
-    async fn history(&self, epoch: &str) -> Result<History, OpenError>;
+    async fn halt(&self, taken: &Behind) -> Result<Option<Mark>, WriteBehindOpenError>;
+    async fn history(&self, epoch: &str) -> Result<History, WriteBehindOpenError>;
 
     /// Redis goes on with what it has, as it was found.
-    async fn resume(&self, found: &Mark, epoch: &str) -> Result<(), OpenError>;
+    async fn resume(&self, found: &Mark, epoch: &str) -> Result<(), WriteBehindOpenError>;
     /// Redis is made anew from the database; what it has may be dropped up to this position.
-    async fn rebuild(&self, found: Option<&Mark>, drop: u64, epoch: &str) -> Result<(), OpenError>;
+    async fn rebuild(
+        &self,
+        found: Option<&Mark>,
+        drop: u64,
+        epoch: &str,
+    ) -> Result<(), WriteBehindOpenError>;
     /// Redis went on under the epoch, here; `false`: somebody has taken another one.
-    async fn confirm(&self, epoch: &str, began: u64) -> Result<bool, OpenError>;
+    async fn confirm(&self, epoch: &str, began: u64) -> Result<bool, WriteBehindOpenError>;
 }
 
 /// The stores agree.
@@ -111,12 +116,12 @@ pub struct Dropped {
 pub(crate) async fn compare(
     stores: &impl Stores,
     newest: Option<&Newest>,
-) -> Result<Agreed, OpenError> {
+) -> Result<Agreed, WriteBehindOpenError> {
     let before = stores.database().await?;
     let redis = stores.redis().await?;
     let Some(before) = before else {
         if redis.is_some() {
-            return Err(OpenError::Disagree(
+            return Err(WriteBehindOpenError::Disagree(
                 "Redis holds a ledger, the database has never been behind one".to_owned(),
             ));
         }
@@ -144,7 +149,10 @@ pub(crate) async fn compare(
 }
 
 /// Whether stores that are in use still agree: a node asks this all the time.
-pub(crate) async fn still_agree(stores: &impl Stores, newest: &Newest) -> Result<bool, OpenError> {
+pub(crate) async fn still_agree(
+    stores: &impl Stores,
+    newest: &Newest,
+) -> Result<bool, WriteBehindOpenError> {
     let (before, redis) = (stores.database().await?, stores.redis().await?);
     let after = stores.database().await?;
     Ok(match (&before, &redis, &after) {
@@ -180,7 +188,7 @@ async fn renew(
     stores: &impl Stores,
     above: u64,
     newest: Option<&Newest>,
-) -> Result<Agreed, OpenError> {
+) -> Result<Agreed, WriteBehindOpenError> {
     stores.check_alone().await?;
     let taken = stores.take(above).await?;
     let epoch = taken.epoch.clone();
@@ -199,7 +207,7 @@ async fn renew(
         Verdict::Rebuild { why, drop, dropped } => {
             // The database is still what it was: nothing is dropped for one that is gone.
             if stores.database().await?.as_ref() != Some(&taken) {
-                return Err(OpenError::Busy);
+                return Err(WriteBehindOpenError::Busy);
             }
             tracing::warn!(why, "Redis is rebuilt from the database");
             // Before it is done: whatever fails then, these positions are named.
@@ -221,7 +229,7 @@ async fn renew(
         }
     };
     if !stores.confirm(&epoch, position).await? {
-        return Err(OpenError::Busy);
+        return Err(WriteBehindOpenError::Busy);
     }
     Ok(Agreed {
         epoch,
@@ -238,7 +246,7 @@ async fn lost_after(
     stores: &impl Stores,
     newest: Option<&Newest>,
     position: u64,
-) -> Result<Option<u64>, OpenError> {
+) -> Result<Option<u64>, WriteBehindOpenError> {
     let Some(newest) = newest else {
         return Ok(None);
     };
@@ -273,8 +281,8 @@ impl Verdict<'_> {
 }
 
 /// Whether this Redis may be brought to agree with this database at all.
-fn may_be_judged(behind: &Behind, mark: &Mark) -> Result<(), OpenError> {
-    let refuse = |text: String| Err(OpenError::Disagree(text));
+fn may_be_judged(behind: &Behind, mark: &Mark) -> Result<(), WriteBehindOpenError> {
+    let refuse = |text: String| Err(WriteBehindOpenError::Disagree(text));
     if mark.ledger != *behind.ledger_id.as_bytes() {
         return refuse("they hold different ledgers; is one of the URLs another's?".to_owned());
     }
@@ -293,8 +301,8 @@ pub(crate) fn judge<'a>(
     taken: &Behind,
     redis: Option<&'a Mark>,
     history: History,
-) -> Result<Verdict<'a>, OpenError> {
-    let refuse = |text: String| Err(OpenError::Disagree(text));
+) -> Result<Verdict<'a>, WriteBehindOpenError> {
+    let refuse = |text: String| Err(WriteBehindOpenError::Disagree(text));
     let Some(mark) = redis else {
         return Ok(Verdict::rebuild("it is empty", 0));
     };

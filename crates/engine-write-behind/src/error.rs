@@ -10,7 +10,7 @@ pub(crate) struct Damaged;
 
 /// Why the engine could not be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum WriteBehindOpenError {
     /// The database could not be opened.
     #[error("the database cannot be opened")]
     Database(#[from] engine_postgres::OpenError),
@@ -39,13 +39,13 @@ pub enum OpenError {
     Busy,
 }
 
-impl From<tokio_postgres::Error> for OpenError {
+impl From<tokio_postgres::Error> for WriteBehindOpenError {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Asked(error.into())
     }
 }
 
-impl From<Damaged> for OpenError {
+impl From<Damaged> for WriteBehindOpenError {
     fn from(damaged: Damaged) -> Self {
         Self::Disagree(damaged.to_string())
     }
@@ -164,17 +164,17 @@ impl Trouble {
 }
 
 /// What stops a start.
-pub(crate) fn trouble(trouble: Trouble) -> OpenError {
+pub(crate) fn trouble(trouble: Trouble) -> WriteBehindOpenError {
     match trouble {
         Trouble::Lost(error)
         | Trouble::Refused(error)
         | Trouble::Stuck(error)
-        | Trouble::Full(error) => OpenError::Redis(error),
+        | Trouble::Full(error) => WriteBehindOpenError::Redis(error),
         Trouble::Damaged(damaged) => damaged.into(),
         // Only commands are judged by the clock, and a start gives none.
         Trouble::ClockJumped(_) => Damaged.into(),
         // It is not the one that was judged: the next comparison finds what it is now.
-        Trouble::Stale | Trouble::Unpersisted => OpenError::Busy,
-        Trouble::Late => OpenError::Late,
+        Trouble::Stale | Trouble::Unpersisted => WriteBehindOpenError::Busy,
+        Trouble::Late => WriteBehindOpenError::Late,
     }
 }

@@ -15,11 +15,11 @@ use uuid::Uuid;
 
 use crate::call::{Checked, Unknown, decode, encode};
 use crate::compare::{Agreed, Newest};
-use crate::error::{Damaged, OpenError, Trouble};
+use crate::error::{Damaged, Trouble, WriteBehindOpenError};
 use crate::guard::Guard;
 use crate::link::{Link, Reply, bytes};
 use crate::nodes::Place;
-use crate::options::Options;
+use crate::options::WriteBehindOptions;
 use crate::settings::{self, Patience, Settings, Watch};
 
 /// How long to wait before another attempt: twice as long every time, up to the second.
@@ -32,7 +32,7 @@ const SETTINGS_BOUND: Duration = Duration::from_secs(2);
 pub(crate) struct Front {
     pub(crate) link: Link,
     pub(crate) tables: Tables,
-    pub(crate) options: Options,
+    pub(crate) options: WriteBehindOptions,
     /// The era in which calls are made; `None` while the stores have to be compared.
     era: watch::Sender<Option<Arc<Era>>>,
     /// The newest one there was.
@@ -110,7 +110,12 @@ impl Seen {
 }
 
 impl Front {
-    pub(crate) fn new(link: Link, address: String, tables: Tables, options: Options) -> Self {
+    pub(crate) fn new(
+        link: Link,
+        address: String,
+        tables: Tables,
+        options: WriteBehindOptions,
+    ) -> Self {
         Self {
             link,
             tables,
@@ -238,7 +243,7 @@ impl Front {
     }
 
     /// Looks at what Redis is set to; while that is wrong, nothing is written.
-    pub(crate) async fn look_at_settings(&self) -> Result<Settings, OpenError> {
+    pub(crate) async fn look_at_settings(&self) -> Result<Settings, WriteBehindOpenError> {
         let (asked, deadline) = (self.options.durability, Instant::now() + SETTINGS_BOUND);
         let patience = Patience::UntilTheDeadline;
         let looked = settings::check(&self.link, asked, &self.watch, patience, deadline);
@@ -248,14 +253,14 @@ impl Front {
     }
 
     /// Looks whether the library may do what it has to; it has to be loaded.
-    pub(crate) async fn look_at_commands(&self) -> Result<(), OpenError> {
+    pub(crate) async fn look_at_commands(&self) -> Result<(), WriteBehindOpenError> {
         self.noted(settings::probe(&self.link, Instant::now() + SETTINGS_BOUND).await)
     }
 
-    fn noted<T>(&self, looked: Result<T, OpenError>) -> Result<T, OpenError> {
+    fn noted<T>(&self, looked: Result<T, WriteBehindOpenError>) -> Result<T, WriteBehindOpenError> {
         match &looked {
             Ok(_) => self.guard.note_settings(None),
-            Err(OpenError::Unsafe(why)) => self.guard.note_settings(Some(why.clone())),
+            Err(WriteBehindOpenError::Unsafe(why)) => self.guard.note_settings(Some(why.clone())),
             // It was not asked: nothing is known that was not known before.
             Err(_) => {}
         }
@@ -263,7 +268,7 @@ impl Front {
     }
 
     /// Both, while the ledger is open.
-    pub(crate) async fn look_again(&self) -> Result<(), OpenError> {
+    pub(crate) async fn look_again(&self) -> Result<(), WriteBehindOpenError> {
         let (asked, deadline) = (self.options.durability, Instant::now() + SETTINGS_BOUND);
         let looked = async {
             let patience = Patience::None;

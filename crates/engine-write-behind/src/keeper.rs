@@ -11,7 +11,7 @@ use stdx::ErrorChain;
 
 use crate::call::{Checked, encode};
 use crate::compare::still_agree;
-use crate::error::{OpenError, Trouble};
+use crate::error::{Trouble, WriteBehindOpenError};
 use crate::front::{Era, Front};
 use crate::guard::Condition;
 use crate::link::{Function, at, done, number};
@@ -44,12 +44,12 @@ impl Failures {
         Self(INTERVAL)
     }
 
-    fn pause_after(&mut self, error: &OpenError, has_taken: bool) -> Duration {
+    fn pause_after(&mut self, error: &WriteBehindOpenError, has_taken: bool) -> Duration {
         if has_taken {
             self.0 = (self.0 * 2).min(FAILED_PAUSE_MAX);
         }
         match error {
-            OpenError::Disagree(_) => self.0.max(REFUSED_PAUSE),
+            WriteBehindOpenError::Disagree(_) => self.0.max(REFUSED_PAUSE),
             _ if has_taken => self.0,
             _ => INTERVAL,
         }
@@ -139,7 +139,7 @@ async fn say_so(front: &Front, era: &Era) -> Result<(), Failure> {
 }
 
 /// The judgement of a start over stores in use: either may have been replaced by an older one.
-async fn compare_again(front: &Front, era: &Era) -> Result<(), OpenError> {
+async fn compare_again(front: &Front, era: &Era) -> Result<(), WriteBehindOpenError> {
     // Before Redis is asked: it is not behind this unless it went back.
     let newest = era.newest();
     let lease = front.tables.lease(Instant::now() + BOUND).await?;
@@ -149,12 +149,12 @@ async fn compare_again(front: &Front, era: &Era) -> Result<(), OpenError> {
     };
     let agree = still_agree(&stores, &newest);
     let agree = tokio::time::timeout(BOUND, agree).await;
-    if !agree.map_err(|_| OpenError::Asked(Failure::Late))?? {
+    if !agree.map_err(|_| WriteBehindOpenError::Asked(Failure::Late))?? {
         front.doubt(&era.epoch);
     }
     lease.done();
     let marked = tokio::time::timeout(BOUND, front.mark_clock()).await;
-    marked.map_err(|_| OpenError::Asked(Failure::Late))??;
+    marked.map_err(|_| WriteBehindOpenError::Asked(Failure::Late))??;
     Ok(())
 }
 

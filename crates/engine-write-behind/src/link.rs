@@ -12,7 +12,7 @@ use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, ServerErrorKind, Value};
 
 use crate::address;
-use crate::error::{OpenError, Trouble};
+use crate::error::{Trouble, WriteBehindOpenError};
 use crate::moment::Moment;
 
 /// How long making a connection may take.
@@ -106,7 +106,7 @@ struct Numbered {
 impl Link {
     /// The way to the Redis of this URL; it is not gone yet. The authority is a file with the
     /// certificates of those who may vouch for it.
-    pub(crate) fn new(url: &str, authority: Option<&Path>) -> Result<Self, OpenError> {
+    pub(crate) fn new(url: &str, authority: Option<&Path>) -> Result<Self, WriteBehindOpenError> {
         // What was given up must not arrive later: it is reset, and the kernel gives it up too.
         let settings = TcpSettings::default()
             .set_nodelay(true)

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use engine_postgres::{Failure, Lease};
 use uuid::Uuid;
 
-use crate::error::OpenError;
+use crate::error::WriteBehindOpenError;
 
 /// How long a node that goes on with another Redis is watched before it is taken for dead: several
 /// times as long as it takes to say that it lives.
@@ -89,8 +89,12 @@ pub(crate) async fn leave(lease: &Lease, node_id: Uuid) -> Result<(), Failure> {
 ///
 /// # Errors
 ///
-/// [`OpenError::Disagree`], which names the two.
-pub(crate) async fn check(lease: &Lease, node_id: Uuid, here: &Place) -> Result<(), OpenError> {
+/// [`WriteBehindOpenError::Disagree`], which names the two.
+pub(crate) async fn check(
+    lease: &Lease,
+    node_id: Uuid,
+    here: &Place,
+) -> Result<(), WriteBehindOpenError> {
     let mut first_seen: HashMap<Uuid, i64> = HashMap::new();
     let until = Instant::now() + WATCHED;
     let mut has_said = false;
@@ -138,8 +142,8 @@ async fn others(lease: &Lease, node_id: Uuid, here: &Place) -> Result<Vec<Other>
     others.collect()
 }
 
-fn elsewhere(here: &Place, there: &Place) -> OpenError {
-    OpenError::Disagree(format!(
+fn elsewhere(here: &Place, there: &Place) -> WriteBehindOpenError {
+    WriteBehindOpenError::Disagree(format!(
         "TWO REDIS SERVERS: another node goes on with the Redis at {} (run_id {}), this node was \
          given the one at {} (run_id {}). Nothing is applied by this node: let its --redis-url \
          lead to the Redis of the other nodes, or stop those first and then start this one again",

@@ -6,13 +6,13 @@ use std::time::Duration;
 use engine_postgres::Uptime;
 use ledger::ClockBounds;
 
-use crate::settings::Durability;
+use crate::settings::RedisDurability;
 
 /// How the engine is opened.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct WriteBehindOptions {
     /// What Redis has to promise.
-    pub durability: Durability,
+    pub durability: RedisDurability,
     /// How many calls may be under way at once; what arrives meanwhile goes together in the next.
     pub calls_max: usize,
     /// About how many bytes of commands may wait; more are `overloaded`.
@@ -33,10 +33,10 @@ pub struct Options {
     pub database: engine_postgres::Options,
 }
 
-impl Default for Options {
+impl Default for WriteBehindOptions {
     fn default() -> Self {
         Self {
-            durability: Durability::Always,
+            durability: RedisDurability::Always,
             calls_max: 2,
             queue_bytes_max: 64 << 20,
             unpersisted_max: 200_000,

@@ -13,7 +13,7 @@ use stdx::ErrorChain;
 
 use crate::call::{batch_key, transfer_key};
 use crate::compare::{Stores, is_agreed};
-use crate::error::OpenError;
+use crate::error::WriteBehindOpenError;
 use crate::error::{Damaged, Trouble};
 use crate::filter::Hash;
 use crate::front::{Era, Front};
@@ -49,7 +49,7 @@ enum Stop {
     #[error("the stores are not what they were when they were compared")]
     Moved,
     #[error("the stores cannot be looked at")]
-    Stores(#[from] OpenError),
+    Stores(#[from] WriteBehindOpenError),
 }
 
 impl Stop {

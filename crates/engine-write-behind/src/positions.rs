@@ -20,7 +20,7 @@ use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
 use crate::epoch::{History, epoch_of};
-use crate::error::{Damaged, OpenError};
+use crate::error::{Damaged, WriteBehindOpenError};
 use crate::nodes;
 use crate::pace::Pace;
 
@@ -129,7 +129,10 @@ pub struct Persisted {
 /// # Errors
 ///
 /// When the database does not answer.
-pub async fn persisted(url: &str, options: &Options) -> Result<Option<Persisted>, OpenError> {
+pub async fn persisted(
+    url: &str,
+    options: &Options,
+) -> Result<Option<Persisted>, WriteBehindOpenError> {
     let client = connect_to_verify(url, options).await?;
     let is_there = "SELECT to_regclass('lastro_behind.ledger') IS NOT NULL";
     if !client.query_one(is_there, &[]).await?.try_get(0)? {
@@ -253,7 +256,7 @@ pub(crate) async fn read(lease: &Lease) -> Result<Option<Behind>, Failure> {
 }
 
 /// Begins a ledger's rows, at position 0, once nobody else changes its tables any more.
-pub(crate) async fn create(lease: &Lease) -> Result<(), OpenError> {
+pub(crate) async fn create(lease: &Lease) -> Result<(), WriteBehindOpenError> {
     let client = lease.client();
     client.batch_execute("BEGIN").await?;
     client.batch_execute(FENCE).await?;
@@ -280,7 +283,7 @@ pub(crate) async fn has_payments(lease: &Lease) -> Result<bool, Failure> {
 
 /// Takes a new epoch, with a number above this one and above all there were. From then on nothing of
 /// another one is persisted; a persist under way is waited for.
-pub(crate) async fn take_epoch(lease: &Lease, above: u64) -> Result<Behind, OpenError> {
+pub(crate) async fn take_epoch(lease: &Lease, above: u64) -> Result<Behind, WriteBehindOpenError> {
     let client = lease.client();
     client.batch_execute("BEGIN").await?;
     let locked = "SELECT FROM lastro_behind.ledger FOR UPDATE";
@@ -305,7 +308,7 @@ pub(crate) async fn take_epoch(lease: &Lease, above: u64) -> Result<Behind, Open
     lease.committed()?;
     let behind = read(lease).await?.ok_or(Damaged)?;
     if behind.epoch != epoch {
-        return Err(OpenError::Busy);
+        return Err(WriteBehindOpenError::Busy);
     }
     Ok(behind)
 }

@@ -15,7 +15,7 @@ use crate::account::Kept;
 use crate::balances;
 use crate::call::transfer_key;
 use crate::error::trouble;
-use crate::error::{Damaged, OpenError};
+use crate::error::{Damaged, WriteBehindOpenError};
 use crate::filter::{Filters, Hash};
 use crate::front::Front;
 use crate::link::{Function, done, understand};
@@ -35,11 +35,15 @@ const TOGETHER: usize = 500;
 const PROGRESS: Duration = Duration::from_secs(1);
 
 /// Copies what the database has, under the epoch that it has taken. Redis has begun its rebuild.
-pub(crate) async fn rebuild(front: &Front, lease: &Lease, epoch: &str) -> Result<(), OpenError> {
+pub(crate) async fn rebuild(
+    front: &Front,
+    lease: &Lease,
+    epoch: &str,
+) -> Result<(), WriteBehindOpenError> {
     balances::finish(lease).await?;
     let behind = positions::read(lease).await?.ok_or(Damaged)?;
     if behind.epoch != epoch {
-        return Err(OpenError::Busy);
+        return Err(WriteBehindOpenError::Busy);
     }
     let mut filling = Filling {
         front,
@@ -74,7 +78,7 @@ struct Filling<'a> {
 
 impl Filling<'_> {
     /// Whatever an older ledger left is removed.
-    async fn wipe(&mut self) -> Result<(), OpenError> {
+    async fn wipe(&mut self) -> Result<(), WriteBehindOpenError> {
         let mut cursor = Vec::from(*b"0");
         loop {
             let mut scan = redis::cmd("SCAN");
@@ -103,7 +107,7 @@ impl Filling<'_> {
         }
     }
 
-    async fn accounts(&mut self) -> Result<(), OpenError> {
+    async fn accounts(&mut self) -> Result<(), WriteBehindOpenError> {
         let tables = &self.front.tables;
         for (id, account) in tables.unlimited_accounts(Instant::now() + BOUND).await? {
             let limit_opened = 0;
@@ -145,7 +149,7 @@ impl Filling<'_> {
         }
     }
 
-    async fn pendings(&mut self) -> Result<(), OpenError> {
+    async fn pendings(&mut self) -> Result<(), WriteBehindOpenError> {
         let mut from = TransferId::from_u128(0);
         loop {
             let deadline = Instant::now() + BOUND;
@@ -177,7 +181,7 @@ impl Filling<'_> {
     }
 
     /// Every used id goes into the filters.
-    async fn ids(&mut self) -> Result<Filters, OpenError> {
+    async fn ids(&mut self) -> Result<Filters, WriteBehindOpenError> {
         let tables = &self.front.tables;
         let mut filters = Filters::default();
         let mut from = TransferId::from_u128(0);
@@ -214,12 +218,16 @@ impl Filling<'_> {
         Ok(filters)
     }
 
-    async fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), OpenError> {
+    async fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), WriteBehindOpenError> {
         self.fill("SET", &[key, value]).await
     }
 
     /// Has a command run in Redis while this rebuild is the newest one.
-    async fn fill(&mut self, command: &str, arguments: &[&[u8]]) -> Result<(), OpenError> {
+    async fn fill(
+        &mut self,
+        command: &str,
+        arguments: &[&[u8]],
+    ) -> Result<(), WriteBehindOpenError> {
         let mut call = Function::Fill.call();
         call.arg(self.epoch).arg(command);
         for argument in arguments {
@@ -232,7 +240,7 @@ impl Filling<'_> {
         Ok(())
     }
 
-    async fn flush(&mut self) -> Result<(), OpenError> {
+    async fn flush(&mut self) -> Result<(), WriteBehindOpenError> {
         let commands = std::mem::take(&mut self.waiting);
         if commands.is_empty() {
             return Ok(());

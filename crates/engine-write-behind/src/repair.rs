@@ -13,7 +13,7 @@ use crate::bytes::Bytes;
 use crate::compare::{Agreed, Mark, Stores, compare};
 use crate::epoch::History;
 use crate::error::trouble;
-use crate::error::{Damaged, OpenError};
+use crate::error::{Damaged, WriteBehindOpenError};
 use crate::front::Front;
 use crate::link::{Function, bytes, done};
 use crate::moment::moment;
@@ -40,14 +40,14 @@ pub enum Origin {
 }
 
 /// Compares the stores, and rebuilds Redis where that is what it needs.
-pub(crate) async fn repair(front: &Front) -> Result<Agreed, OpenError> {
+pub(crate) async fn repair(front: &Front) -> Result<Agreed, WriteBehindOpenError> {
     front.has_taken.store(false, Ordering::Relaxed);
     go_on_with_none(front).await;
     let lease = lock(front).await?;
     front.look_at_settings().await?;
     positions::prepare(&lease).await?;
     if positions::has_payments(&lease).await? {
-        return Err(OpenError::Unsafe(
+        return Err(WriteBehindOpenError::Unsafe(
             "the database has payments, and there are none over write-behind yet".to_owned(),
         ));
     }
@@ -87,7 +87,7 @@ async fn go_on_with_none(front: &Front) {
     }
 }
 
-async fn lock(front: &Front) -> Result<Lease, OpenError> {
+async fn lock(front: &Front) -> Result<Lease, WriteBehindOpenError> {
     let until = Instant::now() + BUSY_BOUND;
     let mut has_said = false;
     while Instant::now() < until {
@@ -100,10 +100,10 @@ async fn lock(front: &Front) -> Result<Lease, OpenError> {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    Err(OpenError::Busy)
+    Err(WriteBehindOpenError::Busy)
 }
 
-async fn load_library(front: &Front) -> Result<(), OpenError> {
+async fn load_library(front: &Front) -> Result<(), WriteBehindOpenError> {
     let deadline = Instant::now() + BOUND;
     let mut list = redis::cmd("FUNCTION");
     list.arg("LIST").arg("LIBRARYNAME").arg(LIBRARY_NAME);
@@ -113,7 +113,7 @@ async fn load_library(front: &Front) -> Result<(), OpenError> {
         return Ok(());
     }
     if matches!(&known, Value::Array(libraries) if !libraries.is_empty()) {
-        return Err(OpenError::Unsafe(format!(
+        return Err(WriteBehindOpenError::Unsafe(format!(
             "the functions {LIBRARY_NAME} in Redis are not those of this version: \
              `FUNCTION DELETE {LIBRARY_NAME}` once no other version runs"
         )));
@@ -142,12 +142,12 @@ pub(crate) struct RealStores<'a> {
 }
 
 impl RealStores<'_> {
-    async fn call(&self, call: &Cmd) -> Result<Vec<Value>, OpenError> {
+    async fn call(&self, call: &Cmd) -> Result<Vec<Value>, WriteBehindOpenError> {
         let reply = self.front.link.call(call, Instant::now() + BOUND).await;
         reply.and_then(done).map_err(trouble)
     }
 
-    async fn mark(&self, call: &Cmd) -> Result<Option<Mark>, OpenError> {
+    async fn mark(&self, call: &Cmd) -> Result<Option<Mark>, WriteBehindOpenError> {
         let values = self.call(call).await?;
         let Some(meta) = bytes(values.first())? else {
             return Ok(None);
@@ -164,7 +164,7 @@ impl RealStores<'_> {
 }
 
 impl Stores for RealStores<'_> {
-    async fn database(&self) -> Result<Option<Behind>, OpenError> {
+    async fn database(&self) -> Result<Option<Behind>, WriteBehindOpenError> {
         match positions::read(self.lease).await {
             // It is one from before these tables: nothing in it is behind this Redis.
             Err(failure) if positions::is_undefined(&failure) => Ok(None),
@@ -172,10 +172,10 @@ impl Stores for RealStores<'_> {
         }
     }
 
-    async fn create(&self) -> Result<(), OpenError> {
+    async fn create(&self) -> Result<(), WriteBehindOpenError> {
         // It was there when this node began: it is not made anew behind an operator's back.
         if self.front.newest().is_some() {
-            return Err(OpenError::Unsafe(
+            return Err(WriteBehindOpenError::Unsafe(
                 "the database was detached from Redis (`lastro migrate --detach`): stop this node, \
                  or start it again to put Redis in front once more"
                     .to_owned(),
@@ -184,47 +184,52 @@ impl Stores for RealStores<'_> {
         positions::create(self.lease).await
     }
 
-    async fn redis(&self) -> Result<Option<Mark>, OpenError> {
+    async fn redis(&self) -> Result<Option<Mark>, WriteBehindOpenError> {
         self.mark(&Function::Look.call()).await
     }
 
-    async fn check_alone(&self) -> Result<(), OpenError> {
+    async fn check_alone(&self) -> Result<(), WriteBehindOpenError> {
         // Once refused, this node takes no Redis that it finds without the others: while theirs is
         // started again they look as if they were dead.
         if let Some(why) = self.front.elsewhere.lock().clone() {
-            return Err(OpenError::Disagree(why));
+            return Err(WriteBehindOpenError::Disagree(why));
         }
         let checked = nodes::check(self.lease, self.front.node_id, &self.front.place()).await;
-        if let Err(OpenError::Disagree(why)) = &checked {
+        if let Err(WriteBehindOpenError::Disagree(why)) = &checked {
             *self.front.elsewhere.lock() = Some(why.clone());
         }
         checked
     }
 
-    async fn take(&self, above: u64) -> Result<Behind, OpenError> {
+    async fn take(&self, above: u64) -> Result<Behind, WriteBehindOpenError> {
         self.front.has_taken.store(true, Ordering::Relaxed);
         positions::take_epoch(self.lease, above).await
     }
 
-    async fn halt(&self, taken: &Behind) -> Result<Option<Mark>, OpenError> {
+    async fn halt(&self, taken: &Behind) -> Result<Option<Mark>, WriteBehindOpenError> {
         let mut call = Function::Halt.call();
         call.arg(&taken.epoch)
             .arg(taken.ledger_id.as_bytes().as_slice());
         self.mark(&call).await
     }
 
-    async fn history(&self, epoch: &str) -> Result<History, OpenError> {
+    async fn history(&self, epoch: &str) -> Result<History, WriteBehindOpenError> {
         Ok(positions::history(self.lease, epoch).await?)
     }
 
-    async fn resume(&self, found: &Mark, epoch: &str) -> Result<(), OpenError> {
+    async fn resume(&self, found: &Mark, epoch: &str) -> Result<(), WriteBehindOpenError> {
         positions::fence(self.lease).await?;
         let mut call = Function::Resume.call();
         call.arg(&found.epoch).arg(epoch).arg(found.position);
         self.call(&call).await.map(drop)
     }
 
-    async fn rebuild(&self, found: Option<&Mark>, drop: u64, epoch: &str) -> Result<(), OpenError> {
+    async fn rebuild(
+        &self,
+        found: Option<&Mark>,
+        drop: u64,
+        epoch: &str,
+    ) -> Result<(), WriteBehindOpenError> {
         positions::fence(self.lease).await?;
         let mut begin = Function::Rebuild.call();
         begin.arg(epoch);
@@ -234,18 +239,18 @@ impl Stores for RealStores<'_> {
         rebuild(self.front, self.lease, epoch).await
     }
 
-    async fn confirm(&self, epoch: &str, began: u64) -> Result<bool, OpenError> {
+    async fn confirm(&self, epoch: &str, began: u64) -> Result<bool, WriteBehindOpenError> {
         Ok(positions::confirm_epoch(self.lease, epoch, began).await?)
     }
 }
 
-fn decode_meta(meta: &[u8]) -> Result<Mark, OpenError> {
+fn decode_meta(meta: &[u8]) -> Result<Mark, WriteBehindOpenError> {
     let mut meta = Bytes(meta);
     let is_old_format = match meta.take(4)? {
         b"LWB2" => false,
         b"LWB1" => true,
         _ => {
-            return Err(OpenError::Disagree(
+            return Err(WriteBehindOpenError::Disagree(
                 "Redis holds a format that this version does not know".to_owned(),
             ));
         }

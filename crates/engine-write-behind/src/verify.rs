@@ -23,10 +23,10 @@ use crate::account::Kept;
 use crate::bytes::Bytes;
 use crate::call::{batch_key, transfer_key};
 use crate::error::trouble;
-use crate::error::{Damaged, OpenError};
+use crate::error::{Damaged, WriteBehindOpenError};
 use crate::filter::{Hash, Known};
 use crate::link::{Link, bytes};
-use crate::options::Options;
+use crate::options::WriteBehindOptions;
 use crate::pace::BOUND;
 use crate::positions::{self, Behind, Logged};
 use crate::record::{Record, decode_all};
@@ -42,7 +42,7 @@ const ENTRIES_COMPARED: usize = 10;
 
 /// What was compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
+pub struct VerifiedStores {
     /// The ledger's position, as Redis has it.
     pub position: u64,
     /// Up to here the database has it.
@@ -65,8 +65,8 @@ pub struct Verified {
 pub async fn verify(
     redis_url: &str,
     database_url: &str,
-    options: &Options,
-) -> Result<Verified, OpenError> {
+    options: &WriteBehindOptions,
+) -> Result<VerifiedStores, WriteBehindOpenError> {
     let database = DatabaseOptions {
         migrate: false,
         ..options.database.clone()
@@ -83,7 +83,7 @@ pub async fn verify(
         }
         tokio::time::sleep(PAUSE).await;
     }
-    Err(OpenError::Unsafe(
+    Err(WriteBehindOpenError::Unsafe(
         "writes went on while the stores were compared: try again when there are none".to_owned(),
     ))
 }
@@ -102,23 +102,23 @@ struct Moment {
 }
 
 impl Stores {
-    async fn lease(&self) -> Result<Lease, OpenError> {
+    async fn lease(&self) -> Result<Lease, WriteBehindOpenError> {
         Ok(self.tables.lease(Instant::now() + BOUND).await?)
     }
 
-    async fn ask(&self, command: &Cmd) -> Result<Value, OpenError> {
+    async fn ask(&self, command: &Cmd) -> Result<Value, WriteBehindOpenError> {
         let answer = self.link.ask(command, Instant::now() + BOUND).await;
         answer.map_err(trouble)
     }
 
-    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, OpenError> {
+    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, WriteBehindOpenError> {
         let mut get = redis::cmd("GET");
         get.arg(key);
         let value = self.ask(&get).await?;
         Ok(bytes(Some(&value))?.map(<[u8]>::to_vec))
     }
 
-    async fn all(&self, commands: Vec<Cmd>) -> Result<Vec<Value>, OpenError> {
+    async fn all(&self, commands: Vec<Cmd>) -> Result<Vec<Value>, WriteBehindOpenError> {
         let count = commands.len();
         if count == 0 {
             return Ok(Vec::new());
@@ -131,7 +131,7 @@ impl Stores {
         answers.await.map_err(trouble)
     }
 
-    async fn moment(&self) -> Result<Moment, OpenError> {
+    async fn moment(&self) -> Result<Moment, WriteBehindOpenError> {
         let lease = self.lease().await?;
         let behind = match positions::read(&lease).await {
             // There never was a Redis in front of it, or one of a version without these tables.
@@ -195,9 +195,9 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    async fn run(mut self) -> Result<Verified, OpenError> {
+    async fn run(mut self) -> Result<VerifiedStores, WriteBehindOpenError> {
         let (Some(behind), false) = (&self.before.behind, self.before.meta.is_empty()) else {
-            return Err(OpenError::Disagree(
+            return Err(WriteBehindOpenError::Disagree(
                 "one of them is empty; a start rebuilds Redis from the database".to_owned(),
             ));
         };
@@ -208,7 +208,7 @@ impl<'a> Comparison<'a> {
         self.compare_accounts().await?;
         let ids_count = self.compare_ids().await?;
         let balances = self.check_rules();
-        Ok(Verified {
+        Ok(VerifiedStores {
             position,
             persisted: behind.position,
             accounts_count: self.accounts.0.len() as u64,
@@ -219,14 +219,14 @@ impl<'a> Comparison<'a> {
     }
 
     /// The ledger and the epoch are the database's; gives the position.
-    fn check_meta(&mut self, behind: &Behind) -> Result<u64, OpenError> {
+    fn check_meta(&mut self, behind: &Behind) -> Result<u64, WriteBehindOpenError> {
         let mut meta = Bytes(&self.before.meta);
         meta.take(4)?;
         let epoch = meta.take(16)?;
         let ledger: [u8; 16] = meta.array()?;
         let position = meta.u64()?;
         if ledger != *behind.ledger_id.as_bytes() || epoch != behind.epoch.as_bytes() {
-            return Err(OpenError::Disagree(
+            return Err(WriteBehindOpenError::Disagree(
                 "they are of different ledgers or epochs; a start says more".to_owned(),
             ));
         }
@@ -240,7 +240,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// The accounts, where they are, and the calls after that: as they were at one moment.
-    async fn load_database(&mut self) -> Result<(u64, Vec<Logged>), OpenError> {
+    async fn load_database(&mut self) -> Result<(u64, Vec<Logged>), WriteBehindOpenError> {
         let lease = self.stores.lease().await?;
         let client = lease.client();
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
@@ -259,7 +259,7 @@ impl<'a> Comparison<'a> {
         (at, logged): (u64, Vec<Logged>),
         persisted: u64,
         position: u64,
-    ) -> Result<(), OpenError> {
+    ) -> Result<(), WriteBehindOpenError> {
         let mut records = Vec::new();
         for call in logged {
             records.extend(decode_all(&call.records)?);
@@ -328,7 +328,7 @@ impl<'a> Comparison<'a> {
         evolve(&mut self.accounts, &record.event);
     }
 
-    async fn compare_accounts(&mut self) -> Result<(), OpenError> {
+    async fn compare_accounts(&mut self) -> Result<(), WriteBehindOpenError> {
         let mut ids: Vec<AccountId> = self.accounts.0.keys().cloned().collect();
         ids.sort();
         for page in ids.chunks(500) {
@@ -360,7 +360,11 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    fn compare_account(&mut self, id: &AccountId, answer: &Value) -> Result<(), OpenError> {
+    fn compare_account(
+        &mut self,
+        id: &AccountId,
+        answer: &Value,
+    ) -> Result<(), WriteBehindOpenError> {
         let kept = bytes(Some(answer))?.map(Kept::decode).transpose()?;
         let kept = kept.map(|kept| kept.account);
         let expected = self.accounts.0.get(id).copied();
@@ -372,7 +376,11 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    async fn compare_entries(&mut self, id: &AccountId, answer: &Value) -> Result<(), OpenError> {
+    async fn compare_entries(
+        &mut self,
+        id: &AccountId,
+        answer: &Value,
+    ) -> Result<(), WriteBehindOpenError> {
         let Value::Array(records) = answer else {
             return Err(Damaged.into());
         };
@@ -390,7 +398,7 @@ impl<'a> Comparison<'a> {
         let there = tables.entries(id, u64::MAX, ENTRIES_COMPARED, deadline);
         let there = there
             .await
-            .map_err(|unavailable| OpenError::Unsafe(unavailable.to_string()))?;
+            .map_err(|unavailable| WriteBehindOpenError::Unsafe(unavailable.to_string()))?;
         let newest = here.first().map_or(0, |entry| entry.number);
         let counted = self
             .accounts
@@ -414,7 +422,7 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    async fn count_keys(&self, pattern: &str) -> Result<u64, OpenError> {
+    async fn count_keys(&self, pattern: &str) -> Result<u64, WriteBehindOpenError> {
         let (mut cursor, mut count) = (Vec::from(*b"0"), 0);
         loop {
             let mut scan = redis::cmd("SCAN");
@@ -435,7 +443,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// Every persisted id is known to Redis; gives their count.
-    async fn compare_ids(&mut self) -> Result<u64, OpenError> {
+    async fn compare_ids(&mut self) -> Result<u64, WriteBehindOpenError> {
         let known = self.known().await?;
         let mut count = 0;
         let mut from = TransferId::from_u128(0);
@@ -474,7 +482,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    async fn known(&self) -> Result<Known, OpenError> {
+    async fn known(&self) -> Result<Known, WriteBehindOpenError> {
         let count = self.before.meta.get(META_FILTERS).copied().unwrap_or(0);
         let mut known = Known::default();
         for number in 0..count {

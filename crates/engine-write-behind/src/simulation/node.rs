@@ -14,7 +14,7 @@ use crate::compare::{
     Agreed, Mark, Newest, Stores, Verdict, compare, is_agreed, judge, still_agree,
 };
 use crate::epoch::History;
-use crate::error::OpenError;
+use crate::error::WriteBehindOpenError;
 use crate::positions::Behind;
 
 /// What a node's tasks share.
@@ -131,9 +131,9 @@ struct Simulated<'a> {
 }
 
 /// As for the real ones: whoever came first, the next comparison finds it.
-const fn failed(no: No) -> OpenError {
+const fn failed(no: No) -> WriteBehindOpenError {
     match no {
-        No::Lost | No::Stale | No::Moved | No::Unpersisted => OpenError::Busy,
+        No::Lost | No::Stale | No::Moved | No::Unpersisted => WriteBehindOpenError::Busy,
     }
 }
 
@@ -151,7 +151,7 @@ impl<'a> Simulated<'a> {
     async fn query<T: 'static>(
         &self,
         effect: impl FnOnce(&mut World) -> Result<T, No> + 'static,
-    ) -> Result<T, OpenError> {
+    ) -> Result<T, WriteBehindOpenError> {
         // What has arrived before the connection was lost may be carried out after it.
         let restarts = {
             let world = self.shared.borrow();
@@ -172,7 +172,7 @@ impl<'a> Simulated<'a> {
     async fn call<T: 'static>(
         &self,
         effect: impl FnOnce(&mut World) -> Result<T, No> + 'static,
-    ) -> Result<T, OpenError> {
+    ) -> Result<T, WriteBehindOpenError> {
         ask(self.shared, effect).await.map_err(failed)
     }
 
@@ -182,7 +182,7 @@ impl<'a> Simulated<'a> {
 }
 
 impl Stores for Simulated<'_> {
-    async fn database(&self) -> Result<Option<Behind>, OpenError> {
+    async fn database(&self) -> Result<Option<Behind>, WriteBehindOpenError> {
         if self.bug() == Some(Bug::JudgedUnderWay) && self.early.borrow().is_none() {
             let mark = self
                 .call(|world| Ok(world.redis[world.master].look(world.bug)))
@@ -195,7 +195,7 @@ impl Stores for Simulated<'_> {
         Ok(behind)
     }
 
-    async fn create(&self) -> Result<(), OpenError> {
+    async fn create(&self) -> Result<(), WriteBehindOpenError> {
         self.query(|world| {
             world.database.exists = true;
             Ok(())
@@ -203,7 +203,7 @@ impl Stores for Simulated<'_> {
         .await
     }
 
-    async fn redis(&self) -> Result<Option<Mark>, OpenError> {
+    async fn redis(&self) -> Result<Option<Mark>, WriteBehindOpenError> {
         if let Some(early) = &*self.early.borrow() {
             return Ok(early.clone());
         }
@@ -212,11 +212,11 @@ impl Stores for Simulated<'_> {
     }
 
     /// One Redis at a time is led to here.
-    async fn check_alone(&self) -> Result<(), OpenError> {
+    async fn check_alone(&self) -> Result<(), WriteBehindOpenError> {
         Ok(())
     }
 
-    async fn take(&self, above: u64) -> Result<Behind, OpenError> {
+    async fn take(&self, above: u64) -> Result<Behind, WriteBehindOpenError> {
         self.query(move |world| {
             if keeps_epoch(world.bug)
                 && let Some(taken) = world.database.read()
@@ -240,7 +240,7 @@ impl Stores for Simulated<'_> {
         .await
     }
 
-    async fn halt(&self, taken: &Behind) -> Result<Option<Mark>, OpenError> {
+    async fn halt(&self, taken: &Behind) -> Result<Option<Mark>, WriteBehindOpenError> {
         if let Some(early) = &*self.early.borrow() {
             return Ok(early.clone());
         }
@@ -254,13 +254,13 @@ impl Stores for Simulated<'_> {
         .await
     }
 
-    async fn history(&self, epoch: &str) -> Result<History, OpenError> {
+    async fn history(&self, epoch: &str) -> Result<History, WriteBehindOpenError> {
         let epoch = epoch.to_owned();
         self.query(move |world| Ok(world.database.history(&epoch)))
             .await
     }
 
-    async fn resume(&self, found: &Mark, epoch: &str) -> Result<(), OpenError> {
+    async fn resume(&self, found: &Mark, epoch: &str) -> Result<(), WriteBehindOpenError> {
         let (from, to, position) = (found.epoch.clone(), epoch.to_owned(), found.position);
         self.call(move |world| {
             let bug = world.bug;
@@ -271,7 +271,12 @@ impl Stores for Simulated<'_> {
         .await
     }
 
-    async fn rebuild(&self, found: Option<&Mark>, drop: u64, epoch: &str) -> Result<(), OpenError> {
+    async fn rebuild(
+        &self,
+        found: Option<&Mark>,
+        drop: u64,
+        epoch: &str,
+    ) -> Result<(), WriteBehindOpenError> {
         let epoch = epoch.to_owned();
         let (from, to) = (
             found.map_or_else(String::new, |mark| mark.epoch.clone()),
@@ -310,7 +315,7 @@ impl Stores for Simulated<'_> {
         .await
     }
 
-    async fn confirm(&self, epoch: &str, began: u64) -> Result<bool, OpenError> {
+    async fn confirm(&self, epoch: &str, began: u64) -> Result<bool, WriteBehindOpenError> {
         let epoch = epoch.to_owned();
         self.query(move |world| {
             let is_confirmed = world.database.confirm(&epoch, began);
@@ -369,7 +374,7 @@ async fn keeper(shared: Shared, state: Rc<RefCell<State>>) {
                     shared.borrow_mut().note_agreed(&agreed, last.as_ref());
                 }
                 Err(error) => {
-                    let is_refused = matches!(error, OpenError::Disagree(_));
+                    let is_refused = matches!(error, WriteBehindOpenError::Disagree(_));
                     state.borrow_mut().is_refused = is_refused;
                     shared.borrow_mut().tally.refused += u64::from(is_refused);
                 }
@@ -420,7 +425,7 @@ async fn write(
     shared: &Shared,
     state: &Rc<RefCell<State>>,
     connection: Connection,
-) -> Result<(), OpenError> {
+) -> Result<(), WriteBehindOpenError> {
     let Some(era) = state.borrow().era.clone() else {
         return Ok(());
     };
@@ -437,7 +442,7 @@ async fn write(
         state.borrow_mut().doubt(&era.epoch);
         return Ok(());
     }
-    let narrow = |position: u64| usize::try_from(position).map_err(|_| OpenError::Busy);
+    let narrow = |position: u64| usize::try_from(position).map_err(|_| WriteBehindOpenError::Busy);
     let (mut persisted, mut trimmed) = (narrow(after.position)?, narrow(mark.trimmed)?);
     loop {
         pause().await;
@@ -511,7 +516,7 @@ fn unless_stale<T>(
     answer: Result<T, No>,
     state: &Rc<RefCell<State>>,
     era: &Newest,
-) -> Result<T, OpenError> {
+) -> Result<T, WriteBehindOpenError> {
     answer.map_err(|no| {
         if no == No::Stale {
             state.borrow_mut().doubt(&era.epoch);

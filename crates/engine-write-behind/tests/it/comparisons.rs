@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use engine_write_behind::{OpenError, Options, Origin, WriteBehindEngine, verify};
+use engine_write_behind::{
+    Origin, WriteBehindEngine, WriteBehindOpenError, WriteBehindOptions, verify,
+};
 use ledger::{Command, Engine, TransferId, Unavailable, UsedTransfer};
 use testkit::bank::{Drawer, in_seconds, open_accounts, submit_one};
 use testkit::servers::{Postgres, Redis, ServerOptions};
@@ -24,7 +26,9 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
 
 pub(crate) async fn node(redis_port: u16, database_url: &str) -> WriteBehindEngine {
     let url = format!("redis://127.0.0.1:{redis_port}");
-    open_with(&url, database_url, Options::default()).await.0
+    open_with(&url, database_url, WriteBehindOptions::default())
+        .await
+        .0
 }
 
 /// Answered transfers with these numbers.
@@ -60,9 +64,13 @@ pub(crate) async fn check_kept(node: &WriteBehindEngine, ids: &[TransferId]) {
 }
 
 async fn check_equal(redis: &Redis, postgres: &Postgres) {
-    let verified = verify(&redis.url(), &postgres.url(), &Options::default())
-        .await
-        .unwrap();
+    let verified = verify(
+        &redis.url(),
+        &postgres.url(),
+        &WriteBehindOptions::default(),
+    )
+    .await
+    .unwrap();
     assert_eq!(verified.findings, Vec::<String>::new(), "{verified:?}");
 }
 
@@ -118,7 +126,8 @@ fn a_start_over_a_slow_database_joins_a_redis_in_use() {
         let load = Load::start(&busy, 0);
         for _ in 0..12 {
             load.wait_for_more(50).await;
-            let (_, opened) = open_with(&redis.url(), &slow_url, Options::default()).await;
+            let (_, opened) =
+                open_with(&redis.url(), &slow_url, WriteBehindOptions::default()).await;
             assert_eq!(opened.origin, Origin::Kept);
         }
         let told = load.stop().await;
@@ -306,7 +315,7 @@ fn whoever_rebuilt_redis_while_another_one_took_over_opens_nothing() {
         let redis_url = format!("redis://127.0.0.1:{}", slow.port());
         let database_url = postgres.url();
         let opening = tokio::spawn(async move {
-            WriteBehindEngine::open(&redis_url, &database_url, Options::default()).await
+            WriteBehindEngine::open(&redis_url, &database_url, WriteBehindOptions::default()).await
         });
         wait_for("the rebuild", || ask(epochs) != epochs_before).await;
         // As another node does that found the lock free.
@@ -316,7 +325,7 @@ fn whoever_rebuilt_redis_while_another_one_took_over_opens_nothing() {
         );
         let opened = opening.await.unwrap();
         assert!(
-            matches!(opened, Err(OpenError::Busy)),
+            matches!(opened, Err(WriteBehindOpenError::Busy)),
             "{:?}",
             opened.map(|opened| opened.1)
         );

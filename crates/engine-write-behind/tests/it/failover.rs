@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use engine_write_behind::{Condition, Options};
+use engine_write_behind::{Condition, WriteBehindOptions};
 use ledger::{Engine, Unavailable};
 use testkit::bank::{accounts, in_seconds, open_accounts};
 use testkit::servers::Postgres;
@@ -51,7 +51,8 @@ fn a_planned_failover_is_followed_by_name() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let name = Name::of(first.port()).await;
-        let (engine, _) = open_with(&name.url(), &postgres.url(), Options::default()).await;
+        let (engine, _) =
+            open_with(&name.url(), &postgres.url(), WriteBehindOptions::default()).await;
         open_accounts(&engine).await;
         assert_eq!(try_one(&engine, 1).await, Ok(()));
         wait_until_persisted(&engine).await;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use engine_write_behind::{Condition, Dropped, Options, Origin, WriteBehindEngine};
+use engine_write_behind::{Condition, Dropped, Origin, WriteBehindEngine, WriteBehindOptions};
 use ledger::{Engine, TransferId};
 use testkit::bank::{in_seconds, open_accounts};
 use testkit::servers::{Postgres, Redis};
@@ -24,7 +24,7 @@ fn epochs(postgres: &Postgres) -> String {
 
 async fn refused(redis: &Redis, postgres: &Postgres) -> String {
     let (redis_url, database_url) = (redis.url(), postgres.url());
-    let opened = WriteBehindEngine::open(&redis_url, &database_url, Options::default());
+    let opened = WriteBehindEngine::open(&redis_url, &database_url, WriteBehindOptions::default());
     match opened.await {
         Ok(_) => panic!("it opened"),
         Err(error) => error.to_string(),
@@ -139,13 +139,19 @@ fn an_old_master_that_comes_back_says_which_writes_are_lost() {
         let lost = write(&old, 5..8).await;
         drop(old);
         postgres.restart().unwrap();
-        let (new, opened) = open_with(&second.url(), &postgres.url(), Options::default()).await;
+        let (new, opened) = open_with(
+            &second.url(),
+            &postgres.url(),
+            WriteBehindOptions::default(),
+        )
+        .await;
         assert_eq!((opened.origin, opened.dropped), (Origin::Kept, None));
         let fork = opened.position;
         kept.extend(write(&new, 10..12).await);
         wait_until_persisted(&new).await;
         drop(new);
-        let (back, opened) = open_with(&first.url(), &postgres.url(), Options::default()).await;
+        let (back, opened) =
+            open_with(&first.url(), &postgres.url(), WriteBehindOptions::default()).await;
         assert_eq!(opened.origin, Origin::Rebuilt);
         let (from, to) = (fork + 1, fork + 3);
         assert_eq!(opened.dropped, Some(Dropped { from, to }));
