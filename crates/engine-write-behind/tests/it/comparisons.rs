@@ -13,6 +13,7 @@ use engine_write_behind::{
 use ledger::{Command, Engine, TransferId, Unavailable, UsedTransfer};
 use testkit::bank::{Drawer, in_seconds, open_accounts, submit_one};
 use testkit::servers::{Postgres, Redis, ServerOptions};
+use tokio_postgres::NoTls;
 
 use crate::load::Load;
 use crate::relay::Relay;
@@ -297,8 +298,10 @@ fn an_answer_that_is_not_understood_is_an_unknown_outcome() {
     });
 }
 
+/// The epoch of a rebuild is confirmed in the database last: a node whose lock went to another one
+/// meanwhile has rebuilt Redis for nobody.
 #[test]
-fn whoever_rebuilt_redis_while_another_one_took_over_opens_nothing() {
+fn a_rebuild_whose_epoch_is_over_before_it_is_confirmed_opens_nothing() {
     run(async {
         let (postgres, redis) = (Postgres::start().unwrap(), redis());
         let first = node(redis.port(), &postgres.url()).await;
@@ -307,22 +310,37 @@ fn whoever_rebuilt_redis_while_another_one_took_over_opens_nothing() {
         wait_until_persisted(&first).await;
         drop(first);
         redis.command(&["FLUSHALL"]).unwrap();
-        let ask = |what: &str| postgres.psql(what).unwrap().trim().to_owned();
+        let (other, connection) = tokio_postgres::connect(&postgres.url(), NoTls)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
         let epochs = "SELECT count(*) FROM lastro_behind.epochs";
-        let epochs_before = ask(epochs);
-        // The rebuild has begun, and every question to Redis takes its time.
+        let epochs_before = postgres.psql(epochs).unwrap();
+        // Every question to Redis takes its time: the rebuild has begun, and is not over yet.
         let slow = Relay::to(redis.port(), Duration::from_millis(100));
         let redis_url = format!("redis://127.0.0.1:{}", slow.port());
         let database_url = postgres.url();
         let opening = tokio::spawn(async move {
             WriteBehindEngine::open(&redis_url, &database_url, WriteBehindOptions::default()).await
         });
-        wait_for("the rebuild", || ask(epochs) != epochs_before).await;
-        // As another node does that found the lock free.
-        ask(
-            "INSERT INTO lastro_behind.epochs VALUES (99, '00000063aaaaaaaa');
-            UPDATE lastro_behind.ledger SET epoch = '00000063aaaaaaaa'",
-        );
+        wait_for("an epoch to be taken", || {
+            postgres.psql(epochs).unwrap() != epochs_before
+        })
+        .await;
+        // As another node does that found the lock free. The rebuild reads the epoch of before, and
+        // is founded; only its confirmation waits for this transaction, and comes too late.
+        let take = "BEGIN;
+            INSERT INTO lastro_behind.epochs
+            SELECT max(number) + 1, lpad(to_hex(max(number) + 1), 8, '0') || 'aaaaaaaa'
+            FROM lastro_behind.epochs;
+            UPDATE lastro_behind.ledger SET epoch = (
+                SELECT epoch FROM lastro_behind.epochs ORDER BY number DESC LIMIT 1)";
+        other.batch_execute(take).await.unwrap();
+        wait_for("Redis to be founded", || {
+            redis.command(&["EXISTS", "lastro:meta"]).unwrap() == "1"
+        })
+        .await;
+        other.batch_execute("COMMIT").await.unwrap();
         let opened = opening.await.unwrap();
         assert!(
             matches!(opened, Err(WriteBehindOpenError::Busy)),

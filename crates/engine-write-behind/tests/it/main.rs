@@ -11,6 +11,7 @@ mod epochs;
 mod failover;
 mod faults;
 mod load;
+mod log;
 mod masters;
 mod nodes;
 mod relay;
