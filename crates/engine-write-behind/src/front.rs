@@ -14,7 +14,8 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::call::{Checked, Unknown, decode, encode};
-use crate::compare::{Agreed, Newest};
+use crate::compare::{Agreed, report_lost};
+use crate::epoch::Newest;
 use crate::error::{Damaged, Trouble, WriteBehindOpenError};
 use crate::guard::Guard;
 use crate::link::{Link, Reply, bytes};
@@ -190,15 +191,7 @@ impl Front {
         let (position, persisted) = (agreed.position, agreed.persisted);
         let newest = self.newest();
         if let (Some(after), Some(newest)) = (agreed.lost_after, &newest) {
-            tracing::error!(
-                lost_from_position = after + 1,
-                lost_to_position = newest.position,
-                persisted_position = persisted,
-                "DATA LOSS: answered writes up to position {} are missing from Redis and PostgreSQL. The \
-                 ledger goes on without them and their ids are free again: compare what callers were \
-                 answered with what the ledger has, and find out why Redis or the database lost them",
-                newest.position
-            );
+            report_lost(after, newest.position, persisted);
         }
         let origin = match agreed.rebuilt {
             None => "kept",

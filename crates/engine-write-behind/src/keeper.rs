@@ -16,7 +16,7 @@ use crate::front::{Era, Front};
 use crate::guard::Condition;
 use crate::link::{Function, at, done, number};
 use crate::nodes;
-use crate::positions;
+use crate::positions::is_undefined;
 use crate::repair::{RealStores, repair};
 
 /// How long between two looks.
@@ -83,11 +83,8 @@ pub(crate) async fn run(front: Weak<Front>) {
                 Err(trouble) => Condition::of(trouble),
             });
             if compared.elapsed() >= COMPARED_EVERY {
-                // Also while Redis refuses: it lives, and this node goes on with it as soon as it can. Not
-                // while it is silent: it may be dead, and other nodes must be able to follow its successor.
-                if looked.as_ref().err().is_none_or(Trouble::is_answer)
-                    && let Err(error) = say_so(&front, &era).await
-                {
+                let redis_answers = looked.as_ref().err().is_none_or(Trouble::is_answer);
+                if let Err(error) = report(&front, &era, redis_answers).await {
                     tracing::debug!(error = %ErrorChain(&error), "other nodes do not learn of this one");
                 }
                 if matches!(looked, Ok(()) | Err(Trouble::ClockJumped(_)))
@@ -117,17 +114,25 @@ pub(crate) async fn run(front: Weak<Front>) {
     }
 }
 
-/// Says in the database that this node goes on with its Redis.
-async fn say_so(front: &Front, era: &Era) -> Result<(), Failure> {
+/// Reports in the database how far this node has answered, and that it goes on with its Redis.
+///
+/// The latter also while Redis refuses: it lives, and this node goes on with it as soon as it can. Not
+/// while it is silent: it may be dead, and other nodes must be able to follow its successor.
+async fn report(front: &Front, era: &Era, redis_answers: bool) -> Result<(), Failure> {
     let lease = front.tables.lease(Instant::now() + BOUND).await?;
-    let place = front.place();
-    let beat = nodes::beat(&lease, front.node_id, &place, &era.epoch);
-    match tokio::time::timeout(BOUND, beat).await {
+    let (node_id, place, newest) = (front.node_id, front.place(), era.newest());
+    let reported = async {
+        match redis_answers {
+            true => nodes::beat(&lease, node_id, &place, &newest).await,
+            false => nodes::note_answered(&lease, node_id, &newest).await,
+        }
+    };
+    match tokio::time::timeout(BOUND, reported).await {
         Ok(Ok(())) => {}
         // The database was replaced by one of before this table.
-        Ok(Err(error)) if positions::is_undefined(&error) => {
+        Ok(Err(error)) if is_undefined(&error) => {
             tracing::warn!("the database lacks tables of this version: they are made again");
-            tokio::time::timeout(BOUND, positions::prepare(&lease))
+            tokio::time::timeout(BOUND, nodes::prepare(&lease))
                 .await
                 .map_err(|_| Failure::Late)??;
         }

@@ -29,6 +29,9 @@ pub struct WriteBehindOptions {
     pub clock: ClockBounds,
     /// This machine's time, which Redis' clock is compared with; another one in tests.
     pub uptime: Uptime,
+    /// Whether a start goes on with a Redis that lacks writes that a node has answered, where PostgreSQL
+    /// lacks them too. They are named in the log either way; without this the start is refused.
+    pub accepts_data_loss: bool,
     /// How the database is reached. Its clock decides nothing here.
     pub database: engine_postgres::Options,
 }
@@ -44,6 +47,7 @@ impl Default for WriteBehindOptions {
             redis_authority: None,
             clock: ClockBounds::default(),
             uptime: engine_postgres::uptime,
+            accepts_data_loss: false,
             database: engine_postgres::Options::default(),
         }
     }

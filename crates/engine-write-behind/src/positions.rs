@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `ledger` | which ledger this is, the newest epoch, the position up to which ids and entries are persisted |
 //! | `epochs` | the newest epochs that were taken, and the position at which Redis went on under each |
-//! | `nodes` | which Redis each node goes on with |
+//! | `nodes` | which Redis each node goes on with, and how far it has answered; see [`nodes`](crate::nodes) |
 //! | `log` | the calls that the accounts do not show yet, as they were in the stream |
 //! | `balances` | the position up to which they do |
 //!
@@ -21,7 +21,6 @@ use uuid::Uuid;
 
 use crate::epoch::{History, epoch_of};
 use crate::error::{Damaged, WriteBehindOpenError};
-use crate::nodes;
 use crate::pace::Pace;
 
 /// The advisory locks of those of whom there is one.
@@ -161,7 +160,7 @@ fn position(row: &Row) -> Result<u64, Failure> {
     Ok(row.try_get::<_, i64>("position")?.cast_unsigned())
 }
 
-fn stored(position: u64) -> Result<i64, Failure> {
+pub(crate) fn stored(position: u64) -> Result<i64, Failure> {
     i64::try_from(position).map_err(|_| Failure::Damaged("a position"))
 }
 
@@ -192,19 +191,21 @@ pub(crate) async fn within<T>(
     Ok(asked.map_err(|_| Failure::Late)??)
 }
 
-/// Makes the tables where they are not there.
+/// Makes these tables where they are not there.
 pub(crate) async fn prepare(lease: &Lease) -> Result<(), Failure> {
-    let client = lease.client();
-    client.batch_execute(SCHEMA).await?;
-    Ok(client.batch_execute(nodes::TABLE).await?)
+    Ok(lease.client().batch_execute(SCHEMA).await?)
 }
 
-/// Whether the database is one in which these tables are not there, or not all of them.
+/// Whether the database is one in which these tables, or columns of them, are not there.
 pub(crate) fn is_undefined(failure: &Failure) -> bool {
     match failure {
         Failure::Database(error) => matches!(
             error.code(),
-            Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME)
+            Some(
+                &SqlState::UNDEFINED_TABLE
+                    | &SqlState::UNDEFINED_COLUMN
+                    | &SqlState::INVALID_SCHEMA_NAME
+            )
         ),
         Failure::Pool(_)
         | Failure::CommitUnknown

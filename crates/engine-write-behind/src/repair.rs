@@ -10,14 +10,14 @@ use redis::{Cmd, Value};
 use stdx::ErrorChain;
 
 use crate::bytes::Bytes;
-use crate::compare::{Agreed, Mark, Stores, compare};
-use crate::epoch::History;
+use crate::compare::{Agreed, Mark, OnLoss, Stores, compare};
+use crate::epoch::{History, Newest};
 use crate::error::trouble;
 use crate::error::{Damaged, WriteBehindOpenError};
 use crate::front::Front;
 use crate::link::{Function, bytes, done};
 use crate::moment::moment;
-use crate::nodes;
+use crate::nodes::{self, Answered};
 use crate::pace::BOUND;
 use crate::positions::{self, Behind, Role};
 use crate::rebuild::rebuild;
@@ -45,7 +45,7 @@ pub(crate) async fn repair(front: &Front) -> Result<Agreed, WriteBehindOpenError
     go_on_with_none(front).await;
     let lease = lock(front).await?;
     front.look_at_settings().await?;
-    positions::prepare(&lease).await?;
+    nodes::prepare(&lease).await?;
     if positions::has_payments(&lease).await? {
         return Err(WriteBehindOpenError::Unsafe(
             "the database has payments, and there are none over write-behind yet".to_owned(),
@@ -58,9 +58,17 @@ pub(crate) async fn repair(front: &Front) -> Result<Agreed, WriteBehindOpenError
         front,
         lease: &lease,
     };
-    let agreed = compare(&stores, newest.as_ref()).await?;
+    let on_loss = match newest.is_some() || front.options.accepts_data_loss {
+        true => OnLoss::NameIt,
+        false => OnLoss::Refuse,
+    };
+    let agreed = compare(&stores, newest.as_ref(), on_loss).await?;
     // Before the lock goes: a node that takes it next, with another Redis, finds this one.
-    nodes::beat(&lease, front.node_id, &front.place(), &agreed.epoch).await?;
+    let begins = Newest {
+        epoch: agreed.epoch.clone(),
+        position: agreed.position,
+    };
+    nodes::beat(&lease, front.node_id, &front.place(), &begins).await?;
     // The lock goes with the connection.
     drop(lease);
     Ok(agreed)
@@ -69,12 +77,12 @@ pub(crate) async fn repair(front: &Front) -> Result<Agreed, WriteBehindOpenError
 /// Nobody has to wait until it is clear that this node goes on with no Redis meanwhile. Where that
 /// cannot be said, others find out by themselves, later.
 async fn go_on_with_none(front: &Front) {
-    if front.newest().is_none() {
+    let Some(newest) = front.newest() else {
         return;
-    }
+    };
     let left = async {
         let lease = front.tables.lease(Instant::now() + LEAVE_BOUND).await?;
-        nodes::leave(&lease, front.node_id).await?;
+        nodes::leave(&lease, front.node_id, &newest).await?;
         lease.done();
         Ok::<(), Failure>(())
     };
@@ -194,11 +202,17 @@ impl Stores for RealStores<'_> {
         if let Some(why) = self.front.elsewhere.lock().clone() {
             return Err(WriteBehindOpenError::Disagree(why));
         }
+        // The name may lead to another one by now than when this comparison began.
+        self.front.look_at_settings().await?;
         let checked = nodes::check(self.lease, self.front.node_id, &self.front.place()).await;
         if let Err(WriteBehindOpenError::Disagree(why)) = &checked {
             *self.front.elsewhere.lock() = Some(why.clone());
         }
         checked
+    }
+
+    async fn answered(&self) -> Result<Option<Answered>, WriteBehindOpenError> {
+        Ok(nodes::answered(self.lease, self.front.node_id).await?)
     }
 
     async fn take(&self, above: u64) -> Result<Behind, WriteBehindOpenError> {
@@ -210,7 +224,14 @@ impl Stores for RealStores<'_> {
         let mut call = Function::Halt.call();
         call.arg(&taken.epoch)
             .arg(taken.ledger_id.as_bytes().as_slice());
-        self.mark(&call).await
+        let found = self.mark(&call).await?;
+        let checked = self.front.place();
+        self.front.look_at_settings().await?;
+        if self.front.place() != checked {
+            // Whether another node goes on with another Redis than this one was not looked at.
+            return Err(WriteBehindOpenError::Busy);
+        }
+        Ok(found)
     }
 
     async fn history(&self, epoch: &str) -> Result<History, WriteBehindOpenError> {

@@ -15,6 +15,7 @@ mod log;
 mod masters;
 mod nodes;
 mod relay;
+mod reports;
 mod settings;
 mod starts;
 mod subject;

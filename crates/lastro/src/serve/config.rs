@@ -72,6 +72,10 @@ pub(crate) struct Options {
     /// this machine trusts].
     #[arg(long, env = "LASTRO_REDIS_CA", value_name = "FILE")]
     redis_ca: Option<PathBuf>,
+    /// Goes on at this start of the engine `write-behind` without answered writes that Redis and
+    /// PostgreSQL have lost: the log names them.
+    #[arg(long)]
+    accept_data_loss: bool,
     /// The database of the engines `postgres` and `write-behind`:
     /// `postgres://user:password@host:port/name`.
     #[arg(
@@ -275,6 +279,7 @@ impl Config {
             database,
             redis_url: options.redis_url.or(file.redis_url),
             redis_ca: options.redis_ca.or(file.redis_ca),
+            accepts_data_loss: options.accept_data_loss,
             insecure,
             migrate: !no_migrate,
             ledger: options.ledger.or(file.ledger),
@@ -417,6 +422,17 @@ fn role(name: Option<&str>) -> anyhow::Result<Role> {
     }
 }
 
+/// How much a clock is trusted, for people.
+fn clock(bounds: &ClockBounds) -> String {
+    let jump_max_s = bounds.jump_max.as_secs();
+    let accepted = if bounds.is_accepted {
+        ", believed at this start (--accept-clock)"
+    } else {
+        ""
+    };
+    format!("may jump {jump_max_s} s{accepted}")
+}
+
 /// What decides where the ledger is kept.
 struct EngineOptions {
     role: Role,
@@ -425,6 +441,7 @@ struct EngineOptions {
     database: DatabaseSettings,
     redis_url: Option<String>,
     redis_ca: Option<PathBuf>,
+    accepts_data_loss: bool,
     insecure: bool,
     migrate: bool,
     ledger: Option<String>,
@@ -433,6 +450,9 @@ struct EngineOptions {
 }
 
 fn engine(options: EngineOptions) -> anyhow::Result<EngineConfig> {
+    if options.accepts_data_loss && options.name.as_deref() != Some("write-behind") {
+        bail!("--accept-data-loss is for --engine write-behind");
+    }
     if let Some(ledger) = options.ledger {
         if options.role != Role::Api {
             bail!("--ledger is for --role api: any other process has the ledger itself");
@@ -461,8 +481,14 @@ fn engine(options: EngineOptions) -> anyhow::Result<EngineConfig> {
             authority: options.redis_ca,
             insecure: options.insecure,
         };
-        let config = WriteBehindConfig::new(redis, url, database, options.clock);
-        return Ok(EngineConfig::WriteBehind(config?));
+        redis.check()?;
+        return Ok(EngineConfig::WriteBehind(WriteBehindConfig {
+            redis,
+            database_url: url,
+            database,
+            clock: options.clock,
+            accepts_data_loss: options.accepts_data_loss,
+        }));
     }
     if options.redis_url.is_some() || options.redis_ca.is_some() {
         bail!("--redis-url and --redis-ca are for --engine write-behind");
@@ -510,13 +536,7 @@ impl fmt::Display for Config {
                 writeln!(f, "engine          embedded")?;
                 writeln!(f, "data_dir        {}", self.data_dir.display())?;
                 writeln!(f, "durability      {}", durability(self.durability))?;
-                let jump_max_s = self.clock.jump_max.as_secs();
-                let accepted = if self.clock.is_accepted {
-                    ", believed at this start (--accept-clock)"
-                } else {
-                    ""
-                };
-                writeln!(f, "clock           may jump {jump_max_s} s{accepted}")?;
+                writeln!(f, "clock           {}", clock(&self.clock))?;
             }
             EngineConfig::Postgres { url, options } => {
                 writeln!(f, "engine          postgres")?;
@@ -536,6 +556,13 @@ impl fmt::Display for Config {
                     "durability      {}",
                     write_behind::promise(self.durability)
                 )?;
+                writeln!(f, "clock           {}, that of Redis", clock(&config.clock))?;
+                if config.accepts_data_loss {
+                    writeln!(
+                        f,
+                        "data loss       accepted at this start (--accept-data-loss)"
+                    )?;
+                }
             }
         }
         if let Some(address) = &self.grpc_listen {

@@ -19,24 +19,9 @@ pub(crate) struct WriteBehindConfig {
     /// The database's settings.
     pub(crate) database: engine_postgres::Options,
     /// How much Redis' clock is trusted.
-    clock: ClockBounds,
-}
-
-impl WriteBehindConfig {
-    pub(crate) fn new(
-        redis: RedisConfig,
-        database_url: String,
-        database: engine_postgres::Options,
-        clock: ClockBounds,
-    ) -> anyhow::Result<Self> {
-        redis.check()?;
-        Ok(Self {
-            redis,
-            database_url,
-            database,
-            clock,
-        })
-    }
+    pub(crate) clock: ClockBounds,
+    /// Whether this start goes on without answered writes that both stores have lost.
+    pub(crate) accepts_data_loss: bool,
 }
 
 /// What the engine's metrics mean.
@@ -87,6 +72,7 @@ pub(super) async fn open(
         redis_authority: config.redis.authority.clone(),
         database: config.database.clone(),
         clock: config.clock,
+        accepts_data_loss: config.accepts_data_loss,
         ..WriteBehindOptions::default()
     };
     let opened = WriteBehindEngine::open(&config.redis.url, &config.database_url, options).await;

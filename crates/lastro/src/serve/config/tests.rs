@@ -16,6 +16,7 @@ fn options() -> Options {
         clock: ClockOptions::default(),
         redis_url: None,
         redis_ca: None,
+        accept_data_loss: false,
         outbox_bytes_max: None,
         no_migrate: false,
         role: None,
@@ -487,4 +488,29 @@ fn processor(url: &str) -> Options {
         plaintext: false,
         ..options()
     }
+}
+
+#[test]
+fn the_bounds_of_the_clock_are_printed_and_a_loss_is_accepted_over_write_behind_only() {
+    let flags = Options {
+        engine: Some("write-behind".to_owned()),
+        redis_url: Some("redis://127.0.0.1".to_owned()),
+        database_url: Some("postgres://127.0.0.1/lastro".to_owned()),
+        accept_data_loss: true,
+        ..options()
+    };
+    let file = toml::from_str("clock_jump_max_s = 77\n").unwrap();
+    let shown = Config::merge(flags, file).unwrap().to_string();
+    for line in [
+        "clock           may jump 77 s, that of Redis\n",
+        "data loss       accepted at this start (--accept-data-loss)\n",
+    ] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    let flags = Options {
+        accept_data_loss: true,
+        ..options()
+    };
+    let error = Config::resolve(flags).unwrap_err();
+    assert!(error.to_string().contains("is for --engine write-behind"));
 }
