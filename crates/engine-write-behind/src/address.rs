@@ -105,13 +105,13 @@ fn read(url: &str) -> Result<ConnectionInfo, WriteBehindOpenError> {
     for (name, value) in parsed.query_pairs() {
         if !known.contains(&&*name) {
             return Err(WriteBehindOpenError::Url(format!(
-                "`{name}` is not known in it"
+                "its parameter `{name}` is not known"
             )));
         }
         if name == "db" {
             let Ok(given) = value.parse::<u32>() else {
                 return Err(WriteBehindOpenError::Url(format!(
-                    "db={value} is no database number"
+                    "db={value} is not a database number"
                 )));
             };
             number = Some(i64::from(given));

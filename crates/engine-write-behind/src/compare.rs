@@ -18,7 +18,7 @@
 //!   ledger's history if it has no more than the least position of the epochs confirmed since.
 
 use crate::epoch::{History, NUMBER_DIGITS, Newest};
-use crate::error::WriteBehindOpenError;
+use crate::error::{Damaged, WriteBehindOpenError};
 use crate::nodes::Answered;
 use crate::positions::Behind;
 
@@ -42,15 +42,13 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    fn number(&self) -> u64 {
-        let digits = self.epoch.get(..NUMBER_DIGITS);
-        let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        // The version before did not count its epochs.
+    /// The number of its epoch; 0 for the version before, which did not count them.
+    fn number(&self) -> Result<u64, Damaged> {
         if self.is_old_format {
-            0
-        } else {
-            number.unwrap_or(0)
+            return Ok(0);
         }
+        let digits = self.epoch.get(..NUMBER_DIGITS).ok_or(Damaged)?;
+        u64::from_str_radix(digits, 16).map_err(|_| Damaged)
     }
 }
 
@@ -155,13 +153,11 @@ pub(crate) async fn compare(
             dropped: None,
         });
     }
-    renew(
-        stores,
-        redis.as_ref().map_or(0, Mark::number),
-        newest,
-        on_loss,
-    )
-    .await
+    let above = match &redis {
+        Some(mark) => mark.number()?,
+        None => 0,
+    };
+    renew(stores, above, newest, on_loss).await
 }
 
 /// Whether stores that are in use still agree: a node asks this all the time.
@@ -347,7 +343,9 @@ impl Verdict<'_> {
 fn may_be_judged(behind: &Behind, mark: &Mark) -> Result<(), WriteBehindOpenError> {
     let refuse = |text: String| Err(WriteBehindOpenError::Disagree(text));
     if mark.ledger != *behind.ledger_id.as_bytes() {
-        return refuse("they hold different ledgers; is one of the URLs another's?".to_owned());
+        return refuse(
+            "they hold different ledgers: check --redis-url and --database-url".to_owned(),
+        );
     }
     if mark.is_old_format && mark.position > behind.position {
         return refuse(format!(

@@ -13,11 +13,12 @@ use stdx::ErrorChain;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-use crate::call::{Checked, Unknown, decode, encode};
+use crate::call::{Checked, decode, encode};
 use crate::compare::{Agreed, report_lost};
 use crate::epoch::Newest;
 use crate::error::{Damaged, Trouble, WriteBehindOpenError};
 use crate::guard::Guard;
+use crate::layout::NamedId;
 use crate::link::{Link, Reply, bytes};
 use crate::nodes::Place;
 use crate::options::WriteBehindOptions;
@@ -228,8 +229,8 @@ impl Front {
         });
         if changed {
             tracing::warn!(
-                "Redis or the database is not what it was when they were compared: comparing them \
-                 again, nothing is applied meanwhile"
+                "Redis or the database has changed since they were compared: they are compared again, and \
+                 no write is applied meanwhile"
             );
         }
         self.stale.notify_one();
@@ -345,16 +346,16 @@ impl Front {
         let damaged = |_: Damaged| Unavailable::StorageDamaged;
         let unknown = keys.iter().map(|key| {
             let key = bytes(Some(key))?.ok_or(Damaged)?;
-            Unknown::of(key)
+            NamedId::of_key(key)
         });
         let unknown: Vec<_> = unknown.collect::<Result<_, _>>().map_err(damaged)?;
         let asked = unknown.iter().map(|unknown| async move {
             match unknown {
-                Unknown::Transfer(id) => {
+                NamedId::Transfer(id) => {
                     let used = self.tables.transfer(*id, deadline).await?;
                     Ok((*unknown, used, None))
                 }
-                Unknown::Batch(id) => {
+                NamedId::Batch(id) => {
                     let used = self.tables.batch(*id, deadline).await?;
                     Ok((*unknown, None, used))
                 }
@@ -362,11 +363,11 @@ impl Front {
         });
         for (unknown, transfer, batch) in try_join_all(asked).await? {
             match unknown {
-                Unknown::Transfer(id) => {
+                NamedId::Transfer(id) => {
                     let checked = checked.transfer(id, transfer.as_ref());
                     checked.map_err(damaged)?;
                 }
-                Unknown::Batch(id) => checked.batch(id, batch),
+                NamedId::Batch(id) => checked.batch(id, batch),
             }
         }
         Ok(())

@@ -74,7 +74,7 @@ pub(crate) async fn run(front: Weak<Front>) {
             // Neither waits for the other.
             let settings = async {
                 if looks_at_settings && let Err(error) = front.look_again().await {
-                    tracing::debug!(error = %ErrorChain(&error), "Redis' settings are wrong or not known");
+                    tracing::debug!(error = %ErrorChain(&error), "the settings of Redis are wrong, or could not be read");
                 }
             };
             let (looked, ()) = tokio::join!(look(&front, &era), settings);
@@ -85,7 +85,7 @@ pub(crate) async fn run(front: Weak<Front>) {
             if compared.elapsed() >= COMPARED_EVERY {
                 let redis_answers = looked.as_ref().err().is_none_or(Trouble::is_answer);
                 if let Err(error) = report(&front, &era, redis_answers).await {
-                    tracing::debug!(error = %ErrorChain(&error), "other nodes do not learn of this one");
+                    tracing::debug!(error = %ErrorChain(&error), "this node did not report to the other nodes");
                 }
                 if matches!(looked, Ok(()) | Err(Trouble::ClockJumped(_)))
                     && let Err(error) = compare_again(&front, &era).await

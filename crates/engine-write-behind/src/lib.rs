@@ -45,6 +45,8 @@ mod form;
 mod front;
 mod guard;
 mod keeper;
+mod layout;
+mod library;
 mod link;
 mod moment;
 mod nodes;

@@ -218,14 +218,13 @@ pub(crate) fn is_undefined(failure: &Failure) -> bool {
 
 /// Begins a transaction that may change the ledger's tables, and take longer where that is needed.
 pub(crate) async fn begin(lease: &Lease, pace: &Pace) -> Result<(), Failure> {
-    let longer = pace.patience().map(|times| {
-        format!(
+    let mut statements = "BEGIN; SET LOCAL lastro_behind.writer = 'yes'; ".to_owned();
+    if let Some(times) = pace.patience() {
+        statements += &format!(
             "SELECT set_config('statement_timeout', (setting::bigint * {times})::text, true)
              FROM pg_settings WHERE name = 'statement_timeout'"
-        )
-    });
-    let statements = "BEGIN; SET LOCAL lastro_behind.writer = 'yes'; ".to_owned();
-    let statements = statements + longer.as_deref().unwrap_or_default();
+        );
+    }
     Ok(lease.client().batch_execute(&statements).await?)
 }
 
@@ -361,7 +360,7 @@ pub(crate) async fn move_ledger(
         WHERE position = $2 AND epoch = $1";
     let client = lease.client();
     let statement = client.prepare_cached(statement).await?;
-    let newest = i64::try_from(newest.as_nanos()).unwrap_or(i64::MAX);
+    let newest = i64::try_from(newest.as_nanos()).map_err(|_| Failure::Damaged("a time"))?;
     let (from, to) = (stored(from)?, stored(to)?);
     let moved = client
         .execute(&statement, &[&epoch, &from, &to, &newest])

@@ -8,16 +8,18 @@
 use std::time::{Duration, Instant};
 
 use engine_postgres::Lease;
-use ledger::{AccountId, BatchId, Limit, TransferId, UsedTransfer};
+use ledger::{BatchId, Limit, TransferId, UsedTransfer};
 use redis::{Cmd, Pipeline, Value};
 
 use crate::account::Kept;
 use crate::balances;
-use crate::call::transfer_key;
 use crate::error::trouble;
 use crate::error::{Damaged, WriteBehindOpenError};
 use crate::filter::{Filters, Hash};
 use crate::front::Front;
+use crate::layout::{
+    ENTRIES_KEPT, EXPIRIES, KEYS, REBUILD, account_key, entries_key, filter_key, transfer_key,
+};
 use crate::link::{Function, done, understand};
 use crate::moment::Moment;
 use crate::pace::BOUND;
@@ -27,8 +29,6 @@ use crate::record::{encode_transfer, encode_used};
 const ACCOUNTS_PAGE: i64 = 500;
 const PENDINGS_PAGE: i64 = 500;
 const IDS_PAGE: i64 = 20_000;
-/// How many of an account's newest entries Redis has at least; as in the library.
-const ENTRIES_KEPT: i64 = 10;
 /// How many commands go together.
 const TOGETHER: usize = 500;
 /// How often it is said how far it is.
@@ -82,7 +82,7 @@ impl Filling<'_> {
         let mut cursor = Vec::from(*b"0");
         loop {
             let mut scan = redis::cmd("SCAN");
-            scan.arg(&cursor).arg("MATCH").arg("lastro:*");
+            scan.arg(&cursor).arg("MATCH").arg(KEYS);
             scan.arg("COUNT").arg(1_000);
             let page = self.front.link.ask(&scan, Instant::now() + BOUND).await;
             let Value::Array(mut page) = page.map_err(trouble)? else {
@@ -95,7 +95,7 @@ impl Filling<'_> {
             };
             for key in keys {
                 if let Value::BulkString(key) = key
-                    && key != b"lastro:rebuild"
+                    && key != REBUILD.as_bytes()
                 {
                     self.fill("UNLINK", &[&key]).await?;
                 }
@@ -140,10 +140,11 @@ impl Filling<'_> {
                 self.set(&account_key(&id), &kept.encode()).await?;
                 self.progress("accounts");
             }
-            let entries = tables.newest_transfers(&ids, ENTRIES_KEPT, Instant::now() + BOUND);
+            let entries =
+                tables.newest_transfers(&ids, ENTRIES_KEPT.into(), Instant::now() + BOUND);
             for (id, transfer) in entries.await? {
                 let record = encode_transfer(&transfer, None)?;
-                let key = [b"lastro:e:", id.as_str().as_bytes()].concat();
+                let key = entries_key(&id);
                 self.fill("RPUSH", &[&key, &record]).await?;
             }
         }
@@ -167,7 +168,7 @@ impl Filling<'_> {
                 if let Some(expires_at) = transfer.expires_at() {
                     let at = Moment::from(expires_at);
                     let score = (at.us + u64::from(at.ns > 0)).to_string();
-                    let key = b"lastro:expiries";
+                    let key = EXPIRIES.as_bytes();
                     let id = id.to_bytes();
                     self.fill("ZADD", &[key, score.as_bytes(), &id]).await?;
                 }
@@ -210,10 +211,9 @@ impl Filling<'_> {
             }
         }
         for (number, at, part) in filters.parts() {
-            let key = format!("lastro:f:{number}");
+            let key = filter_key(number);
             let at = at.to_string();
-            self.fill("SETRANGE", &[key.as_bytes(), at.as_bytes(), &part])
-                .await?;
+            self.fill("SETRANGE", &[&key, at.as_bytes(), &part]).await?;
         }
         Ok(filters)
     }
@@ -265,8 +265,4 @@ impl Filling<'_> {
             tracing::info!(copied_count = self.copied, now = what, "rebuilding Redis");
         }
     }
-}
-
-fn account_key(id: &AccountId) -> Vec<u8> {
-    [b"lastro:a:", id.as_str().as_bytes()].concat()
 }

@@ -5,27 +5,22 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use engine_postgres::{Failure, Lease};
-use ledger::Timestamp;
 use redis::{Cmd, Value};
 use stdx::ErrorChain;
 
-use crate::bytes::Bytes;
 use crate::compare::{Agreed, Mark, OnLoss, Stores, compare};
 use crate::epoch::{History, Newest};
 use crate::error::trouble;
 use crate::error::{Damaged, WriteBehindOpenError};
 use crate::front::Front;
+use crate::layout::{MetaRecord, library_name};
+use crate::library::LIBRARY;
 use crate::link::{Function, bytes, done};
-use crate::moment::moment;
 use crate::nodes::{self, Answered};
 use crate::pace::BOUND;
 use crate::positions::{self, Behind, Role};
 use crate::rebuild::rebuild;
 
-/// The library that is loaded at the start.
-const LIBRARY: &str = include_str!("library.lua");
-/// Its name: another version has another one, so that nodes of both may run side by side.
-const LIBRARY_NAME: &str = "lastro_2";
 /// How long another node may be at it.
 const BUSY_BOUND: Duration = Duration::from_secs(600);
 const LEAVE_BOUND: Duration = Duration::from_secs(1);
@@ -89,9 +84,11 @@ async fn go_on_with_none(front: &Front) {
     match tokio::time::timeout(LEAVE_BOUND, left).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            tracing::debug!(error = %ErrorChain(&error), "other nodes are not told that this one stopped");
+            tracing::debug!(error = %ErrorChain(&error), "the other nodes could not be told that this one stopped");
         }
-        Err(_) => tracing::debug!("other nodes are not told in time that this one stopped"),
+        Err(_) => {
+            tracing::debug!("the other nodes could not be told in time that this one stopped");
+        }
     }
 }
 
@@ -114,7 +111,7 @@ async fn lock(front: &Front) -> Result<Lease, WriteBehindOpenError> {
 async fn load_library(front: &Front) -> Result<(), WriteBehindOpenError> {
     let deadline = Instant::now() + BOUND;
     let mut list = redis::cmd("FUNCTION");
-    list.arg("LIST").arg("LIBRARYNAME").arg(LIBRARY_NAME);
+    list.arg("LIST").arg("LIBRARYNAME").arg(library_name!());
     list.arg("WITHCODE");
     let known = front.link.ask(&list, deadline).await.map_err(trouble)?;
     if holds(&known, LIBRARY.as_bytes()) {
@@ -122,12 +119,13 @@ async fn load_library(front: &Front) -> Result<(), WriteBehindOpenError> {
     }
     if matches!(&known, Value::Array(libraries) if !libraries.is_empty()) {
         return Err(WriteBehindOpenError::Unsafe(format!(
-            "the functions {LIBRARY_NAME} in Redis are not those of this version: \
-             `FUNCTION DELETE {LIBRARY_NAME}` once no other version runs"
+            "the functions {name} in Redis are not those of this version: \
+             `FUNCTION DELETE {name}` once no other version runs",
+            name = library_name!()
         )));
     }
     let mut load = redis::cmd("FUNCTION");
-    load.arg("LOAD").arg(LIBRARY);
+    load.arg("LOAD").arg(LIBRARY.as_str());
     front.link.ask(&load, deadline).await.map_err(trouble)?;
     Ok(())
 }
@@ -160,7 +158,7 @@ impl RealStores<'_> {
         let Some(meta) = bytes(values.first())? else {
             return Ok(None);
         };
-        let mut mark = decode_meta(meta)?;
+        let mut mark = mark_of(meta)?;
         let begin = bytes(values.get(1))?.ok_or(Damaged)?;
         if !begin.is_empty() {
             let begin = std::str::from_utf8(begin).map_err(|_| Damaged)?;
@@ -265,72 +263,16 @@ impl Stores for RealStores<'_> {
     }
 }
 
-fn decode_meta(meta: &[u8]) -> Result<Mark, WriteBehindOpenError> {
-    let mut meta = Bytes(meta);
-    let is_old_format = match meta.take(4)? {
-        b"LWB2" => false,
-        b"LWB1" => true,
-        _ => {
-            return Err(WriteBehindOpenError::Disagree(
-                "Redis holds a format that this version does not know".to_owned(),
-            ));
-        }
-    };
-    let epoch = std::str::from_utf8(meta.take(16)?).map_err(|_| Damaged)?;
-    let epoch = epoch.to_owned();
-    let ledger = meta.array()?;
-    let position = meta.u64()?;
-    meta.take(8 + 2)?;
-    let trimmed = meta.u64()?;
-    meta.take(1 + 8)?;
-    let let_go = if is_old_format { trimmed } else { meta.u64()? };
+fn mark_of(record: &[u8]) -> Result<Mark, WriteBehindOpenError> {
+    let meta = MetaRecord::decode(record)?;
     Ok(Mark {
-        epoch,
-        ledger,
-        position,
-        trimmed,
-        let_go,
+        epoch: meta.epoch,
+        ledger: meta.ledger,
+        position: meta.position,
+        trimmed: meta.trimmed,
+        let_go: meta.let_go,
         stream_begin: None,
         is_in_session: false,
-        is_old_format,
+        is_old_format: meta.is_old_format,
     })
-}
-
-/// The time of the newest event, by the position's record.
-pub(crate) fn decode_newest(meta: &[u8]) -> Result<Timestamp, Damaged> {
-    let mut meta = Bytes(meta);
-    meta.take(4 + 16 + 16 + 8)?;
-    moment(&mut meta)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Each version of the library that ever was, with the hash of its text.
-    const LIBRARIES: [(&str, &str); 2] = [
-        (
-            "lastro_1",
-            "8da5f4e7b755a31967820e871240e8b56e2796260817a73ba7860210619b1e4f",
-        ),
-        (
-            "lastro_2",
-            "a00d8152da40a885125ec5151914ab3b16986ef074d925abf12a6035f114127f",
-        ),
-    ];
-
-    #[test]
-    fn another_library_has_another_name() {
-        let hash = blake3::hash(LIBRARY.as_bytes()).to_hex();
-        assert_eq!(
-            LIBRARIES.last(),
-            Some(&(LIBRARY_NAME, hash.as_str())),
-            "library.lua has changed. A node does not start where Redis has another library of the \
-             same name: give it the next one, here, in its first line, in its `register` and in \
-             `Function::call`, and add it to this list. Where no version with that name was \
-             released, its hash may change instead."
-        );
-        assert!(LIBRARY.starts_with(&format!("#!lua name={LIBRARY_NAME}\n")));
-        assert!(LIBRARY.contains(&format!("function_name = '{LIBRARY_NAME}_' .. name")));
-    }
 }

@@ -162,7 +162,7 @@ async fn ask(
 ) -> Result<Value, WriteBehindOpenError> {
     match link.ask(command, deadline).await {
         Err(Trouble::Stuck(error)) => Err(WriteBehindOpenError::Unsafe(format!(
-            "Redis refuses `{name}`, without which nobody knows whether it keeps what it answers: \
+            "Redis refuses `{name}`, without which it is not known whether it keeps what it answers: \
              {error}. Allow it to the user of --redis-url, under its own name"
         ))),
         answer => answer.map_err(trouble),
@@ -210,7 +210,10 @@ const KEPT: &str = "with `CONFIG SET` and then `CONFIG REWRITE` (or in the file 
 fn judge(asked: RedisDurability, found: &Found, before: &mut Before) -> Result<Settings, Wrong> {
     let get = |name: &str| found.get(name).map_or("", String::as_str);
     let sets = found.get("cmdstat_config|set");
-    let sets = sets.map(|calls| calls.split(',').next().unwrap_or_default().to_owned());
+    let sets = sets.map(|calls| match calls.split_once(',') {
+        Some((first, _)) => first.to_owned(),
+        None => calls.to_owned(),
+    });
     let rewrites = get("aof_rewrite_in_progress") == "1" || get("aof_rewrite_scheduled") == "1";
     // Switched off and on between two looks, it begins a new file as well.
     let has_file = before.has_file && before.sets == sets;

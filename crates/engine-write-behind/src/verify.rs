@@ -20,11 +20,13 @@ use ledger::{
 use redis::{Cmd, Pipeline, Value};
 
 use crate::account::Kept;
-use crate::bytes::Bytes;
-use crate::call::{batch_key, transfer_key};
 use crate::error::trouble;
 use crate::error::{Damaged, WriteBehindOpenError};
 use crate::filter::{Hash, Known};
+use crate::layout::{
+    ACCOUNT_KEYS, ENTRIES_KEPT, META, MetaRecord, STREAM, account_key, batch_key, entries_key,
+    filter_key, transfer_key,
+};
 use crate::link::{Link, bytes};
 use crate::options::WriteBehindOptions;
 use crate::pace::BOUND;
@@ -37,8 +39,6 @@ const PAUSE: Duration = Duration::from_millis(250);
 const PAGE: i64 = 1_000;
 /// How many findings are told.
 const FINDINGS_MAX: usize = 50;
-/// How many of an account's newest entries are compared.
-const ENTRIES_COMPARED: usize = 10;
 
 /// What was compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +96,7 @@ struct Stores {
 /// Where both are.
 #[derive(PartialEq, Eq)]
 struct Moment {
-    meta: Vec<u8>,
+    meta: Option<Vec<u8>>,
     behind: Option<Behind>,
     balances: u64,
 }
@@ -143,7 +143,7 @@ impl Stores {
             None => 0,
         };
         lease.done();
-        let meta = self.get(b"lastro:meta").await?.unwrap_or_default();
+        let meta = self.get(META.as_bytes()).await?;
         Ok(Moment {
             meta,
             behind,
@@ -196,17 +196,20 @@ impl<'a> Comparison<'a> {
     }
 
     async fn run(mut self) -> Result<VerifiedStores, WriteBehindOpenError> {
-        let (Some(behind), false) = (&self.before.behind, self.before.meta.is_empty()) else {
+        let (Some(behind), Some(meta)) = (&self.before.behind, &self.before.meta) else {
             return Err(WriteBehindOpenError::Disagree(
                 "one of them is empty; a start rebuilds Redis from the database".to_owned(),
             ));
         };
-        let position = self.check_meta(behind)?;
+        let meta = MetaRecord::decode(meta)?;
+        let position = meta.position;
+        self.check_meta(&meta, behind)?;
         let logged = self.load_database().await?;
         self.bring_forward(logged, behind.position, position)
             .await?;
         self.compare_accounts().await?;
-        let ids_count = self.compare_ids().await?;
+        let known = self.known(meta.filters_count).await?;
+        let ids_count = self.compare_ids(&known).await?;
         let balances = self.check_rules();
         Ok(VerifiedStores {
             position,
@@ -218,14 +221,14 @@ impl<'a> Comparison<'a> {
         })
     }
 
-    /// The ledger and the epoch are the database's; gives the position.
-    fn check_meta(&mut self, behind: &Behind) -> Result<u64, WriteBehindOpenError> {
-        let mut meta = Bytes(&self.before.meta);
-        meta.take(4)?;
-        let epoch = meta.take(16)?;
-        let ledger: [u8; 16] = meta.array()?;
-        let position = meta.u64()?;
-        if ledger != *behind.ledger_id.as_bytes() || epoch != behind.epoch.as_bytes() {
+    /// Whether the ledger and the epoch are the database's, and the position not before its own.
+    fn check_meta(
+        &mut self,
+        meta: &MetaRecord,
+        behind: &Behind,
+    ) -> Result<(), WriteBehindOpenError> {
+        let position = meta.position;
+        if meta.ledger != *behind.ledger_id.as_bytes() || meta.epoch != behind.epoch {
             return Err(WriteBehindOpenError::Disagree(
                 "they are of different ledgers or epochs; a start says more".to_owned(),
             ));
@@ -236,7 +239,7 @@ impl<'a> Comparison<'a> {
                 "Redis is at position {position}, the database at {persisted} already"
             ));
         }
-        Ok(position)
+        Ok(())
     }
 
     /// The accounts, where they are, and the calls after that: as they were at one moment.
@@ -272,9 +275,7 @@ impl<'a> Comparison<'a> {
             ));
         }
         let mut range = redis::cmd("XRANGE");
-        range
-            .arg("lastro:stream")
-            .arg(format!("{}-0", persisted + 1));
+        range.arg(STREAM).arg(format!("{}-0", persisted + 1));
         range.arg("+");
         let before = records.len();
         if let Value::Array(calls) = self.stores.ask(&range).await? {
@@ -334,13 +335,13 @@ impl<'a> Comparison<'a> {
         for page in ids.chunks(500) {
             let get = |id: &AccountId| {
                 let mut get = redis::cmd("GET");
-                get.arg([b"lastro:a:", id.as_str().as_bytes()].concat());
+                get.arg(account_key(id));
                 get
             };
             let newest = |id: &AccountId| {
                 let mut range = redis::cmd("LRANGE");
-                range.arg([b"lastro:e:", id.as_str().as_bytes()].concat());
-                range.arg(-10).arg(-1);
+                range.arg(entries_key(id));
+                range.arg(-i64::from(ENTRIES_KEPT)).arg(-1);
                 range
             };
             let commands = page.iter().flat_map(|id| [get(id), newest(id)]).collect();
@@ -350,7 +351,7 @@ impl<'a> Comparison<'a> {
                 self.compare_entries(id, &answers[1]).await?;
             }
         }
-        let in_redis = self.count_keys("lastro:a:*").await?;
+        let in_redis = self.count_keys(ACCOUNT_KEYS).await?;
         if in_redis != ids.len() as u64 {
             let count = ids.len();
             self.find(format!(
@@ -395,7 +396,7 @@ impl<'a> Comparison<'a> {
         here.reverse();
         let deadline = Instant::now() + BOUND;
         let tables = &self.stores.tables;
-        let there = tables.entries(id, u64::MAX, ENTRIES_COMPARED, deadline);
+        let there = tables.entries(id, u64::MAX, ENTRIES_KEPT.into(), deadline);
         let there = there
             .await
             .map_err(|unavailable| WriteBehindOpenError::Unsafe(unavailable.to_string()))?;
@@ -431,9 +432,10 @@ impl<'a> Comparison<'a> {
             let Value::Array(page) = self.stores.ask(&scan).await? else {
                 return Err(Damaged.into());
             };
-            if let Some(Value::Array(keys)) = page.get(1) {
-                count += keys.len() as u64;
-            }
+            let Some(Value::Array(keys)) = page.get(1) else {
+                return Err(Damaged.into());
+            };
+            count += keys.len() as u64;
             let next = bytes(page.first())?.ok_or(Damaged)?;
             if next == b"0" {
                 return Ok(count);
@@ -443,8 +445,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// Every persisted id is known to Redis; gives their count.
-    async fn compare_ids(&mut self) -> Result<u64, WriteBehindOpenError> {
-        let known = self.known().await?;
+    async fn compare_ids(&mut self, known: &Known) -> Result<u64, WriteBehindOpenError> {
         let mut count = 0;
         let mut from = TransferId::from_u128(0);
         loop {
@@ -482,12 +483,12 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    async fn known(&self) -> Result<Known, WriteBehindOpenError> {
-        let count = self.before.meta.get(META_FILTERS).copied().unwrap_or(0);
+    async fn known(&self, filters_count: u8) -> Result<Known, WriteBehindOpenError> {
         let mut known = Known::default();
-        for number in 0..count {
-            let key = format!("lastro:f:{number}");
-            known.add(self.stores.get(key.as_bytes()).await?.unwrap_or_default());
+        for number in 0..filters_count {
+            let filter = self.stores.get(&filter_key(number.into())).await?;
+            // One that is not there has no bit set.
+            known.add(filter.unwrap_or_default());
         }
         Ok(known)
     }
@@ -517,9 +518,6 @@ impl<'a> Comparison<'a> {
         balances
     }
 }
-
-/// Where in `lastro:meta` the count of filters is.
-const META_FILTERS: usize = 4 + 16 + 16 + 8 + 8 + 2 + 8;
 
 /// The records of a call in the stream: `[id, [field, value]]`.
 fn payload(call: &Value) -> Result<&[u8], Damaged> {

@@ -1,27 +1,42 @@
 //! What is logged by the thread of a test.
+//!
+//! One subscriber keeps what all threads log. One for each thread would miss some of it: what another
+//! test logged first from the same place, without a subscriber, stays switched off.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, ThreadId};
 
 use parking_lot::Mutex;
+use tracing::callsite::rebuild_interest_cache;
 use tracing::field::{Field, Visit};
 use tracing::span::{self, Attributes};
-use tracing::subscriber::DefaultGuard;
 
-/// Keeps the messages of what is logged by this thread, until the guard is dropped: the test runs in a
-/// runtime of one thread.
+/// The messages of this test's thread. The test runs in a runtime of one thread, and each test has a
+/// thread of its own.
+pub(crate) struct Log(Kept);
+
 #[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+struct Kept(Arc<Mutex<Vec<(ThreadId, String)>>>);
 
 impl Log {
-    pub(crate) fn keep() -> (Self, DefaultGuard) {
-        let log = Self::default();
-        let guard = tracing::subscriber::set_default(log.clone());
-        (log, guard)
+    /// Keeps what is logged from here on.
+    pub(crate) fn keep() -> Self {
+        static KEPT: OnceLock<Kept> = OnceLock::new();
+        let kept = KEPT.get_or_init(|| {
+            let kept = Kept::default();
+            tracing::subscriber::set_global_default(kept.clone()).unwrap();
+            rebuild_interest_cache();
+            kept
+        });
+        Self(kept.clone())
     }
 
     /// Whether a message has this text in it.
     pub(crate) fn has(&self, text: &str) -> bool {
-        self.0.lock().iter().any(|message| message.contains(text))
+        let own = thread::current().id();
+        let kept = self.0.0.lock();
+        kept.iter()
+            .any(|(thread, message)| *thread == own && message.contains(text))
     }
 }
 
@@ -35,7 +50,7 @@ impl Visit for Message {
     }
 }
 
-impl tracing::Subscriber for Log {
+impl tracing::Subscriber for Kept {
     fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
         true
     }
@@ -51,7 +66,8 @@ impl tracing::Subscriber for Log {
     fn event(&self, event: &tracing::Event<'_>) {
         let mut message = Message(String::new());
         event.record(&mut message);
-        self.0.lock().push(message.0);
+        let thread = thread::current().id();
+        self.0.lock().push((thread, message.0));
     }
 
     fn enter(&self, _: &span::Id) {}

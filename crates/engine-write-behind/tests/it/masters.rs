@@ -202,7 +202,7 @@ fn an_old_master_says_which_writes_are_lost_before_anything_is_dropped() {
             CREATE EVENT TRIGGER fail ON ddl_command_start WHEN TAG IN ('CREATE FUNCTION')
                 EXECUTE FUNCTION fail()";
         postgres.psql(refuse).unwrap();
-        let (log, _guard) = Log::keep();
+        let log = Log::keep();
         let (redis_url, database_url) = (first.url(), postgres.url());
         let options = WriteBehindOptions::default();
         let opened = WriteBehindEngine::open(&redis_url, &database_url, options).await;

@@ -208,7 +208,7 @@ fn a_start_that_accepts_the_loss_names_it_and_later_ones_need_not() {
         go_on_persisting(&postgres);
         let says = refused(&second, &postgres).await;
         assert!(says.contains("--accept-data-loss"), "{says}");
-        let (log, _guard) = Log::keep();
+        let log = Log::keep();
         let accepting = WriteBehindOptions {
             accepts_data_loss: true,
             ..WriteBehindOptions::default()
