@@ -17,6 +17,7 @@
 //!   under it. Nobody calls under one that is not. Redis' state of an older epoch is a beginning of the
 //!   ledger's history if it has no more than the least position of the epochs confirmed since.
 
+use crate::data_loss::{Dropped, report_dropped, report_lost, would_lose};
 use crate::epoch::{History, NUMBER_DIGITS, Newest};
 use crate::error::{Damaged, WriteBehindOpenError};
 use crate::nodes::Answered;
@@ -71,7 +72,8 @@ pub(crate) trait Stores {
     async fn redis(&self) -> Result<Option<Mark>, WriteBehindOpenError>;
     /// Refuses while another node goes on with another Redis.
     async fn check_alone(&self) -> Result<(), WriteBehindOpenError>;
-    /// The furthest that another node has answered, of what the ledger did not go on without already.
+    /// The furthest position that another node has answered, of what the ledger did not go on without
+    /// already.
     async fn answered(&self) -> Result<Option<Answered>, WriteBehindOpenError>;
     /// Takes a new epoch with a number above this one; its position stands from then on.
     async fn take(&self, above: u64) -> Result<Behind, WriteBehindOpenError>;
@@ -105,15 +107,6 @@ pub(crate) struct Agreed {
     pub(crate) lost_after: Option<u64>,
     /// What Redis had and the ledger went on without: it was dropped.
     pub(crate) dropped: Option<Dropped>,
-}
-
-/// Calls that were in a Redis alone, and are gone: positions, the first and the last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Dropped {
-    /// The position of the first one.
-    pub from: u64,
-    /// The position of the last one.
-    pub to: u64,
 }
 
 /// Compares the stores, and brings them to agree where that loses nothing that one of them has.
@@ -253,43 +246,6 @@ async fn renew(
         lost_after: lost_after(stores, newest, position).await?,
         dropped,
     })
-}
-
-/// The alarm of an old Redis that is rebuilt.
-fn report_dropped(Dropped { from, to }: Dropped, persisted: u64) {
-    tracing::error!(
-        lost_from_position = from,
-        lost_to_position = to,
-        persisted_position = persisted,
-        "DATA LOSS: this Redis held writes at positions {from} to {to} that are missing from \
-         PostgreSQL and from the Redis that the ledger went on with meanwhile. They may have \
-         been answered, are dropped, and their ids are free again: compare what callers were \
-         answered with what the ledger has, and find out why another Redis took over without \
-         them"
-    );
-}
-
-/// The alarm of a ledger that goes on without what a node has answered after this position.
-pub(crate) fn report_lost(after: u64, to: u64, persisted: u64) {
-    tracing::error!(
-        lost_from_position = after + 1,
-        lost_to_position = to,
-        persisted_position = persisted,
-        "DATA LOSS: answered writes up to position {to} are missing from Redis and PostgreSQL. The \
-         ledger goes on without them and their ids are free again: compare what callers were \
-         answered with what the ledger has, and find out why Redis or the database lost them"
-    );
-}
-
-fn would_lose(answered: &Answered, position: u64) -> WriteBehindOpenError {
-    WriteBehindOpenError::Disagree(format!(
-        "DATA LOSS: a node has answered writes up to position {} with the Redis at {}, and those after \
-         position {position} are missing from this Redis and from PostgreSQL. Nothing is applied: start \
-         the Redis that has them, and let --redis-url lead to it. Only if it is lost for good, start one \
-         node once with --accept-data-loss, and compare what callers were answered with what the ledger \
-         has",
-        answered.position, answered.address
-    ))
 }
 
 /// Behind which position the ledger went on without what this node had seen, if so.

@@ -13,7 +13,7 @@ use ledger::{
 use stdx::invariant;
 use tokio::task::JoinHandle;
 
-use crate::compare::Dropped;
+use crate::data_loss::Dropped;
 use crate::error::{Trouble, WriteBehindOpenError};
 use crate::front::Front;
 use crate::guard::Condition;

@@ -14,7 +14,8 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::call::{Checked, decode, encode};
-use crate::compare::{Agreed, report_lost};
+use crate::compare::Agreed;
+use crate::data_loss::report_lost;
 use crate::epoch::Newest;
 use crate::error::{Damaged, Trouble, WriteBehindOpenError};
 use crate::guard::Guard;

@@ -36,6 +36,7 @@ mod bytes;
 mod call;
 mod clock;
 mod compare;
+mod data_loss;
 mod detach;
 mod engine;
 mod epoch;
@@ -66,7 +67,7 @@ mod simulation;
 mod verify;
 
 pub use address::{is_exposed, place};
-pub use compare::Dropped;
+pub use data_loss::Dropped;
 pub use detach::detach;
 pub use engine::{Lag, Opened, WriteBehindEngine};
 pub use error::WriteBehindOpenError;

@@ -144,16 +144,17 @@ pub(crate) async fn leave(lease: &Lease, node_id: Uuid, newest: &Newest) -> Resu
     Ok(())
 }
 
-/// The furthest that another node has answered, of what the ledger did not go on without already.
+/// The furthest position that another node has answered, of what the ledger did not go on without
+/// already.
 pub(crate) async fn answered(lease: &Lease, node_id: Uuid) -> Result<Option<Answered>, Failure> {
     let statement = "
-        SELECT position, address
+        SELECT address, least(nodes.position, (
+            SELECT min(later.began) FROM lastro_behind.epochs AS later
+            WHERE later.number > epochs.number
+        )) AS position
         FROM lastro_behind.nodes JOIN lastro_behind.epochs USING (epoch)
-        WHERE node_id <> $1 AND NOT EXISTS (
-            SELECT FROM lastro_behind.epochs AS later
-            WHERE later.number > epochs.number AND later.began < nodes.position
-        )
-        ORDER BY position DESC LIMIT 1";
+        WHERE node_id <> $1
+        ORDER BY 2 DESC LIMIT 1";
     let client = lease.client();
     let statement = client.prepare_cached(statement).await?;
     let row = client.query_opt(&statement, &[&node_id]).await?;
@@ -217,10 +218,12 @@ impl NodeWatch {
     }
 }
 
+/// Nodes that went on with another Redis a moment ago, under whichever epoch: a comparison that failed
+/// has taken a newer one, and they may not have noticed it yet.
 async fn others(lease: &Lease, node_id: Uuid, here: &Place) -> Result<Vec<Other>, Failure> {
     let statement = "
         SELECT node_id, run_id, address, beats
-        FROM lastro_behind.nodes JOIN lastro_behind.ledger USING (epoch)
+        FROM lastro_behind.nodes
         WHERE node_id <> $1 AND run_id <> $2 AND seen_at > now() - interval '1 minute'";
     let client = lease.client();
     let statement = client.prepare_cached(statement).await?;

@@ -53,18 +53,12 @@ impl World {
         self.database.history.contains(&write) || self.masters().any(is_in)
     }
 
-    /// Of nodes whose reports are watched: whether all of them are silent, which is noted. One that runs
-    /// reports several times while it is watched.
-    pub(super) fn note_silent(
-        &mut self,
-        watching: Life,
-        mut others: impl Iterator<Item = Life> + Clone,
-    ) -> bool {
-        let silent: BTreeSet<_> = others
-            .clone()
-            .filter(|life| self.is_silent(*life))
-            .collect();
-        let are_silent = others.all(|life| silent.contains(&life));
+    /// Whether all nodes are silent whose reports are watched; all that are silent now are noted. One that
+    /// runs reports several times while it is watched.
+    pub(super) fn note_silent(&mut self, watching: Life, others: &[Life]) -> bool {
+        let known = self.states.keys().copied();
+        let silent: BTreeSet<Life> = known.filter(|life| self.is_silent(*life)).collect();
+        let are_silent = others.iter().all(|life| silent.contains(life));
         self.audit.found_silent.insert(watching, silent);
         are_silent
     }

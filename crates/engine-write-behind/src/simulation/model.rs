@@ -244,11 +244,14 @@ impl Database {
     /// As that of `nodes::answered`.
     pub(super) fn answered(&self, own: Life) -> Option<u64> {
         let others = self.nodes.iter().filter(|(life, _)| **life != own);
-        let counted = others.filter(|(_, report)| match self.history(&report.newest.epoch) {
-            History::WentOn(from) => from.is_none_or(|from| from >= report.newest.position),
-            History::Unknown | History::Gap => false,
+        let kept = others.filter_map(|(_, report)| {
+            let position = report.newest.position;
+            match self.history(&report.newest.epoch) {
+                History::WentOn(from) => Some(from.map_or(position, |from| from.min(position))),
+                History::Unknown | History::Gap => None,
+            }
         });
-        counted.map(|(_, report)| report.newest.position).max()
+        kept.max()
     }
 
     pub(super) fn read(&self) -> Option<Behind> {

@@ -190,9 +190,9 @@ async fn keeper(shared: Shared, state: Rc<RefCell<State>>) {
 
 /// As `repair`.
 async fn repair(shared: &Shared, state: &RefCell<State>, stores: &Simulated<'_>) {
-    let (life, last, run) = {
+    let (life, last) = {
         let state = state.borrow();
-        (state.life, state.last.clone(), state.run)
+        (state.life, state.last.clone())
     };
     if let Some(newest) = last.clone() {
         // Others find out by themselves where this does not arrive.
@@ -213,6 +213,7 @@ async fn repair(shared: &Shared, state: &RefCell<State>, stores: &Simulated<'_>)
             epoch: agreed.epoch.clone(),
             position: agreed.position,
         };
+        let run = state.borrow().run;
         let beat = stores.query(move |world| {
             world.database.beat(life, run, begins);
             Ok(())

@@ -109,12 +109,10 @@ impl<'a> Simulated<'a> {
         let life = self.life;
         self.query(move |world| {
             let database = &world.database;
-            let others = database.nodes.iter().filter(|(other, report)| {
-                **other != life
-                    && report.run != run
-                    && !report.has_left
-                    && report.newest.epoch == database.epoch
-            });
+            let others = database
+                .nodes
+                .iter()
+                .filter(|(other, report)| **other != life && report.run != run && !report.has_left);
             let others = others.map(|(life, report)| Other {
                 node_id: Uuid::from_u128(u128::from(*life)),
                 place: place(report.run),
@@ -177,11 +175,10 @@ impl Stores for Simulated<'_> {
                 self.shared.borrow_mut().tally.elsewhere += 1;
                 return Err(elsewhere());
             }
-            let mut world = self.shared.borrow_mut();
-            if world.note_silent(self.life, others.iter().map(|other| life_of(other.node_id))) {
+            let lives: Vec<Life> = others.iter().map(|other| life_of(other.node_id)).collect();
+            if self.shared.borrow_mut().note_silent(self.life, &lives) {
                 return Ok(());
             }
-            drop(world);
             pause().await;
         }
     }

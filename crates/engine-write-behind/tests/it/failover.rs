@@ -79,7 +79,14 @@ fn a_planned_failover_is_followed_by_name() {
         let id = accounts().remove(0);
         let soon = || std::time::Instant::now() + Duration::from_millis(300);
         let read = engine.account(id.clone(), soon()).await;
-        assert_eq!(read, Err(Unavailable::LedgerUnavailable));
+        // On a busy machine the deadline may pass before the replica has refused.
+        assert!(
+            matches!(
+                read,
+                Err(Unavailable::LedgerUnavailable | Unavailable::Timeout)
+            ),
+            "{read:?}"
+        );
         assert!(try_one(&engine, 2).await.is_err());
         let port = second.port();
         name.leads_to.store(port, Ordering::Relaxed);
