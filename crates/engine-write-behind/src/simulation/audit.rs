@@ -72,9 +72,10 @@ impl World {
                 .is_none_or(|state| state.borrow().era.is_none())
     }
 
-    /// The ledger goes on with this node's Redis from here on: what only another one has is gone. No node
-    /// goes on with that one, but those that were found silent; and nothing is gone that was reported.
-    pub(super) fn check_taken(&mut self, life: Life, may_lose: bool) {
+    /// The ledger goes on with this node's Redis from here on, at this position: what only another one has
+    /// is gone. No node goes on with that one, but those that were found silent; and nothing after this
+    /// position was reported.
+    pub(super) fn check_taken(&mut self, life: Life, began: u64, may_lose: bool) {
         let here = self.led_to(life);
         let kept = |redis: usize| self.redis[redis].kept.ledger.as_ref();
         let is_doomed = |write: &Write| {
@@ -116,7 +117,7 @@ impl World {
                 report.is_some_and(|report| {
                     let history = self.database.history(&report.newest.epoch);
                     matches!(history, History::WentOn(_))
-                        && at.is_some_and(|at| at <= report.newest.position)
+                        && at.is_some_and(|at| began < at && at <= report.newest.position)
                 })
             })
         };

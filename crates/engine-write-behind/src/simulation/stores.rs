@@ -310,7 +310,7 @@ impl Stores for Simulated<'_> {
         self.query(move |world| {
             let is_confirmed = world.database.confirm(&epoch, began);
             if is_confirmed {
-                world.check_taken(life, may_lose);
+                world.check_taken(life, began, may_lose);
             }
             world.tell(|| format!("confirmed {epoch} at {began}: {is_confirmed}"));
             Ok(is_confirmed)
