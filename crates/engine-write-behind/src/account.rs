@@ -4,6 +4,7 @@ use ledger::{Account, Currency, Limit, Timestamp};
 
 use crate::bytes::Bytes;
 use crate::error::Damaged;
+use crate::layout::account::{LIMITED, UNLIMITED};
 use crate::moment::{Moment, moment};
 
 /// An account with the limit it was opened with: the first outcome under its id.
@@ -31,11 +32,11 @@ impl Kept {
         let currency = Currency::new(currency).map_err(|_| Damaged)?;
         let mut account = Account::new(currency, Limit::Unlimited, Timestamp::default());
         let mut limit_opened = 0;
-        if kind == b'L' {
+        if kind == LIMITED {
             account.closed = bytes.u8()? == 1;
             account.limit = Limit::Credit(bytes.u64()?);
             limit_opened = bytes.u64()?;
-        } else if kind != b'U' {
+        } else if kind != UNLIMITED {
             return Err(Damaged);
         }
         // An unlimited total is two halves of 32 bits, which is the same 8 bytes.
@@ -43,7 +44,7 @@ impl Kept {
         account.credits_posted = bytes.u64()?;
         account.debits_pending = bytes.u64()?;
         account.credits_pending = bytes.u64()?;
-        if kind == b'L' {
+        if kind == LIMITED {
             account.entry_count = bytes.u64()?;
         }
         account.timestamp = moment(&mut bytes)?;
@@ -62,14 +63,14 @@ impl Kept {
         let mut bytes = Vec::with_capacity(80);
         match account.limit {
             Limit::Credit(limit) => {
-                bytes.push(b'L');
+                bytes.push(LIMITED);
                 bytes.extend(account.currency.as_str().as_bytes());
                 bytes.push(u8::from(account.closed));
                 bytes.extend(limit.to_be_bytes());
                 bytes.extend(self.limit_opened.to_be_bytes());
             }
             Limit::Unlimited => {
-                bytes.push(b'U');
+                bytes.push(UNLIMITED);
                 bytes.extend(account.currency.as_str().as_bytes());
             }
         }

@@ -13,7 +13,7 @@ use redis::{
     Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates, parse_redis_url,
 };
 
-use crate::error::OpenError;
+use crate::error::WriteBehindOpenError;
 
 /// What a URL may say after its `?`.
 const OVER_TCP: [&str; 2] = ["db", "protocol"];
@@ -24,7 +24,7 @@ const OVER_UNIX: [&str; 4] = ["db", "protocol", "user", "pass"];
 /// # Errors
 ///
 /// When it is no URL of a Redis.
-pub fn place(url: &str) -> Result<String, OpenError> {
+pub fn place(url: &str) -> Result<String, WriteBehindOpenError> {
     let info = read(url)?;
     let number = info.redis_settings().db();
     let tls = match info.addr() {
@@ -40,7 +40,7 @@ pub fn place(url: &str) -> Result<String, OpenError> {
 /// # Errors
 ///
 /// When it is no URL of a Redis.
-pub fn is_exposed(url: &str) -> Result<bool, OpenError> {
+pub fn is_exposed(url: &str) -> Result<bool, WriteBehindOpenError> {
     Ok(match read(url)?.addr() {
         ConnectionAddr::Tcp(host, _) => !is_loopback(host),
         _ => false,
@@ -60,7 +60,7 @@ pub(crate) fn client(
     url: &str,
     authority: Option<&Path>,
     settings: redis::io::tcp::TcpSettings,
-) -> Result<Client, OpenError> {
+) -> Result<Client, WriteBehindOpenError> {
     let info = read(url)?.set_tcp_settings(settings);
     let is_encrypted = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
     let Some(file) = authority else {
@@ -71,8 +71,9 @@ pub(crate) fn client(
             "a certificate authority is given, and the URL is not encrypted: use rediss://",
         );
     }
-    let root_cert = std::fs::read(file)
-        .map_err(|error| OpenError::Url(format!("cannot read {}: {error}", file.display())))?;
+    let root_cert = std::fs::read(file).map_err(|error| {
+        WriteBehindOpenError::Url(format!("cannot read {}: {error}", file.display()))
+    })?;
     let certificates = TlsCertificates {
         client_tls: None,
         root_cert: Some(root_cert),
@@ -80,19 +81,19 @@ pub(crate) fn client(
     Ok(Client::build_with_tls(info, certificates)?)
 }
 
-fn refuse<T>(why: &str) -> Result<T, OpenError> {
-    Err(OpenError::Url(why.to_owned()))
+fn refuse<T>(why: &str) -> Result<T, WriteBehindOpenError> {
+    Err(WriteBehindOpenError::Url(why.to_owned()))
 }
 
 /// Reads a URL. The library below overlooks what it does not know.
-fn read(url: &str) -> Result<ConnectionInfo, OpenError> {
+fn read(url: &str) -> Result<ConnectionInfo, WriteBehindOpenError> {
     let Some(parsed) = parse_redis_url(url) else {
         return refuse(
             "it has to be redis://host:port/number, rediss:// for TLS, or redis+unix:///path",
         );
     };
     if let Some(fragment) = parsed.fragment() {
-        return Err(OpenError::Url(format!(
+        return Err(WriteBehindOpenError::Url(format!(
             "`#{fragment}` is not known; a Redis with a certificate of one's own is verified by the \
              authority that signed it"
         )));
@@ -103,11 +104,15 @@ fn read(url: &str) -> Result<ConnectionInfo, OpenError> {
     let mut number = None;
     for (name, value) in parsed.query_pairs() {
         if !known.contains(&&*name) {
-            return Err(OpenError::Url(format!("`{name}` is not known in it")));
+            return Err(WriteBehindOpenError::Url(format!(
+                "its parameter `{name}` is not known"
+            )));
         }
         if name == "db" {
             let Ok(given) = value.parse::<u32>() else {
-                return Err(OpenError::Url(format!("db={value} is no database number")));
+                return Err(WriteBehindOpenError::Url(format!(
+                    "db={value} is not a database number"
+                )));
             };
             number = Some(i64::from(given));
         }
@@ -115,7 +120,7 @@ fn read(url: &str) -> Result<ConnectionInfo, OpenError> {
     let by_path = info.redis_settings().db();
     let has_path = !is_unix && !parsed.path().trim_matches('/').is_empty();
     match number {
-        Some(number) if has_path && number != by_path => Err(OpenError::Url(format!(
+        Some(number) if has_path && number != by_path => Err(WriteBehindOpenError::Url(format!(
             "it names two database numbers, {by_path} and {number}"
         ))),
         Some(number) => {

@@ -30,7 +30,7 @@ pub(crate) async fn run(tables: Tables) {
             if positions::is_late(&failure) {
                 pace.late();
             }
-            tracing::warn!(error = %ErrorChain(&failure), "the balances in the database wait");
+            tracing::warn!(error = %ErrorChain(&failure), "the accounts in the database were not brought up to date: it is tried again");
         }
         tokio::time::sleep(RETRY).await;
     }
@@ -42,7 +42,7 @@ async fn write(tables: &Tables, pace: &mut Pace) -> Result<(), Failure> {
     let Some(lease) = positions::try_lock(tables, Role::Balances, deadline).await? else {
         return Ok(());
     };
-    tracing::info!("this node brings the balances in the database forward");
+    tracing::info!("this node keeps the accounts in the database up to date");
     loop {
         let step = tokio::time::timeout(pace.bound(BOUND), step(&lease, pace)).await;
         let is_any = step.map_err(|_| Failure::Late)??;

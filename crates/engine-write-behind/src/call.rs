@@ -14,6 +14,7 @@ use redis::{Cmd, Value};
 use crate::error::Damaged;
 use crate::filter::Hash;
 use crate::form::Form;
+use crate::layout::{answer, batch_key, operation, transfer_key};
 use crate::link::{Function, bytes, number};
 use crate::moment::Moment;
 use crate::record::{Record, content, encode_used, outcome_of};
@@ -25,37 +26,8 @@ pub(crate) struct Checked {
     batches: HashMap<BatchId, UsedBatch>,
 }
 
-/// An id that the database has to be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unknown {
-    Transfer(TransferId),
-    Batch(BatchId),
-}
-
-impl Unknown {
-    /// Reads a key of Redis.
-    pub(crate) fn of(key: &[u8]) -> Result<Self, Damaged> {
-        let id = |id: &[u8]| Ok(u128::from_be_bytes(id.try_into().map_err(|_| Damaged)?));
-        match key.split_at_checked(TRANSFER_KEY.len()) {
-            Some((TRANSFER_KEY, rest)) => Ok(Self::Transfer(TransferId::from_u128(id(rest)?))),
-            Some((BATCH_KEY, rest)) => Ok(Self::Batch(BatchId::from_u128(id(rest)?))),
-            _ => Err(Damaged),
-        }
-    }
-}
-
-const TRANSFER_KEY: &[u8] = b"lastro:i:";
-const BATCH_KEY: &[u8] = b"lastro:b:";
 /// Stands for a batch's record that the database has.
 const PERSISTED: &[u8] = b"persisted";
-
-pub(crate) fn transfer_key(id: TransferId) -> Vec<u8> {
-    [TRANSFER_KEY, &id.to_bytes()].concat()
-}
-
-pub(crate) fn batch_key(id: BatchId) -> Vec<u8> {
-    [BATCH_KEY, &id.to_bytes()].concat()
-}
 
 impl Checked {
     pub(crate) fn transfer(
@@ -63,7 +35,11 @@ impl Checked {
         id: TransferId,
         used: Option<&UsedTransfer>,
     ) -> Result<(), Damaged> {
-        let record = used.map(encode_used).transpose()?.unwrap_or_default();
+        let record = match used {
+            Some(used) => encode_used(used)?,
+            // The id was not used.
+            None => Vec::new(),
+        };
         self.records.insert(transfer_key(id), record);
         Ok(())
     }
@@ -86,7 +62,8 @@ pub(crate) fn encode(token: &[u8], latest: Timestamp, batches: &[Batch], checked
     for batch in batches {
         let commands = batch.commands();
         if let Some(id) = batch.atomic_id() {
-            call.arg("B").arg(batch_name(id));
+            call.arg(letter(operation::ATOMIC_BATCH).as_slice())
+                .arg(batch_name(id));
             call.arg(Digest::of(commands).0.as_slice());
             call.arg(commands.len());
             for command in commands {
@@ -100,7 +77,8 @@ pub(crate) fn encode(token: &[u8], latest: Timestamp, batches: &[Batch], checked
             .filter(|(_, form)| !matches!(form, Form::Malformed(_)))
             .collect();
         if !sent.is_empty() {
-            call.arg("I").arg(sent.len());
+            call.arg(letter(operation::INDEPENDENT_BATCH).as_slice())
+                .arg(sent.len());
             for (command, form) in &sent {
                 add(&mut call, command, form);
             }
@@ -118,6 +96,11 @@ fn batch_name(id: BatchId) -> Vec<u8> {
     [id.to_bytes(), Hash::of_batch(id).to_bytes()].concat()
 }
 
+/// A letter as an argument.
+const fn letter(letter: u8) -> [u8; 1] {
+    [letter]
+}
+
 /// The seven arguments of an operation.
 fn add(call: &mut Cmd, command: &Command, form: &Form) {
     match form {
@@ -126,12 +109,20 @@ fn add(call: &mut Cmd, command: &Command, form: &Form) {
             let Some(UsedId::Transfer(id)) = command.used_id() else {
                 unreachable!("only transfers have texts here: payments are refused before");
             };
-            let named = call.arg("R").arg(transfer_name(id));
+            let named = call
+                .arg(letter(operation::REPETITION_ONLY).as_slice())
+                .arg(transfer_name(id));
             named.arg("").arg("").arg("").arg("").arg(content(command));
             return;
         }
         Form::Malformed(_) => {
-            let nothing = call.arg("M").arg("").arg("").arg("").arg("").arg("");
+            let nothing = call
+                .arg(letter(operation::MALFORMED).as_slice())
+                .arg("")
+                .arg("")
+                .arg("")
+                .arg("")
+                .arg("");
             nothing.arg(content(command));
             return;
         }
@@ -142,33 +133,42 @@ fn add(call: &mut Cmd, command: &Command, form: &Form) {
                 Command::Pend { timeout_s, .. } => Some(*timeout_s),
                 _ => None,
             };
-            call.arg(if timeout_s.is_some() { "P" } else { "T" })
+            let (kind, timeout_s) = match timeout_s {
+                Some(timeout_s) => (operation::PEND, timeout_s),
+                None => (operation::TRANSFER, 0),
+            };
+            call.arg(letter(kind).as_slice())
                 .arg(transfer_name(transfer.id))
                 .arg(transfer.debit_account_id.as_str())
                 .arg(transfer.credit_account_id.as_str())
                 .arg(transfer.amount)
-                .arg(timeout_s.unwrap_or(0));
+                .arg(timeout_s);
         }
         Command::Post {
             id,
             pending_id,
             amount,
         } => {
-            call.arg("O").arg(transfer_name(*id));
+            call.arg(letter(operation::POST).as_slice())
+                .arg(transfer_name(*id));
             call.arg(transfer_name(*pending_id)).arg("");
             call.arg(amount.map_or_else(String::new, |amount| amount.to_string()));
             call.arg("");
         }
         Command::Void { id, pending_id } => {
-            call.arg("V").arg(transfer_name(*id));
+            call.arg(letter(operation::VOID).as_slice())
+                .arg(transfer_name(*id));
             call.arg(transfer_name(*pending_id)).arg("").arg("").arg("");
         }
         Command::Expire { pending_id } => {
-            call.arg("E").arg("").arg(transfer_name(*pending_id));
+            call.arg(letter(operation::EXPIRE).as_slice())
+                .arg("")
+                .arg(transfer_name(*pending_id));
             call.arg("").arg("").arg("");
         }
         Command::OpenAccount(open) => {
-            call.arg("A").arg(open.id.as_str());
+            call.arg(letter(operation::OPEN_ACCOUNT).as_slice())
+                .arg(open.id.as_str());
             call.arg(open.currency.as_str()).arg("");
             // The table of currencies is the node's: the library knows none.
             let is_current = open.currency.check_current().is_ok();
@@ -180,7 +180,10 @@ fn add(call: &mut Cmd, command: &Command, form: &Form) {
             credit_limit,
             expected_credit_limit,
         } => {
-            call.arg("L").arg(account_id.as_str()).arg("").arg("");
+            call.arg(letter(operation::CHANGE_LIMIT).as_slice())
+                .arg(account_id.as_str())
+                .arg("")
+                .arg("");
             call.arg(*credit_limit)
                 .arg(expectation(*expected_credit_limit));
         }
@@ -188,7 +191,10 @@ fn add(call: &mut Cmd, command: &Command, form: &Form) {
             account_id,
             expected_entry_count,
         } => {
-            call.arg("C").arg(account_id.as_str()).arg("").arg("");
+            call.arg(letter(operation::CLOSE_ACCOUNT).as_slice())
+                .arg(account_id.as_str())
+                .arg("")
+                .arg("");
             call.arg("").arg(expectation(*expected_entry_count));
         }
         Command::AcceptPayment(_)
@@ -249,17 +255,17 @@ pub(crate) fn decode(
 fn batch_outcomes(
     id: BatchId,
     commands: &[Command],
-    answer: &[u8],
+    answered: &[u8],
     checked: &Checked,
 ) -> Result<Vec<Outcome>, Damaged> {
-    let (kind, record) = answer.split_first().ok_or(Damaged)?;
+    let (kind, record) = answered.split_first().ok_or(Damaged)?;
     let used = if record == PERSISTED {
         checked.batches.get(&id).cloned().ok_or(Damaged)?
     } else {
         Record::decode(record)?.batch.ok_or(Damaged)?.1
     };
     Ok(match kind {
-        b'c' => used.outcomes,
+        &answer::CREATED => used.outcomes,
         _ if used.digest == Digest::of(commands) => {
             let first = used.outcomes.into_iter();
             first.map(|first| Outcome::exists(first.result)).collect()

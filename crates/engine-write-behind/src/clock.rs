@@ -10,24 +10,25 @@ use engine_postgres::{Failure, JudgedClock, Lease, ReadClock};
 use ledger::Timestamp;
 use redis::Value;
 
-use crate::error::{Damaged, OpenError, trouble};
+use crate::error::{Damaged, WriteBehindOpenError, trouble};
 use crate::front::Front;
-use crate::link::{at, bytes};
+use crate::layout::{META, MetaRecord};
+use crate::link::{bytes, number};
+use crate::moment::Moment;
 use crate::pace::BOUND;
 use crate::positions;
-use crate::repair::decode_newest;
 
 /// What is known of the clock when a node starts, and whether it is believed. The stores agree.
-pub(crate) async fn open(front: &Front) -> Result<JudgedClock, OpenError> {
+pub(crate) async fn open(front: &Front) -> Result<JudgedClock, WriteBehindOpenError> {
     let lease = front.tables.lease(Instant::now() + BOUND).await?;
     let opened = opened(front, &lease);
     let opened = tokio::time::timeout(BOUND, opened).await;
-    let clock = opened.map_err(|_| OpenError::Asked(Failure::Late))??;
+    let clock = opened.map_err(|_| WriteBehindOpenError::Asked(Failure::Late))??;
     lease.done();
     Ok(clock)
 }
 
-async fn opened(front: &Front, lease: &Lease) -> Result<JudgedClock, OpenError> {
+async fn opened(front: &Front, lease: &Lease) -> Result<JudgedClock, WriteBehindOpenError> {
     let behind = positions::read(lease).await?.ok_or(Damaged)?;
     let read = ReadClock {
         whose: "Redis'",
@@ -42,27 +43,30 @@ async fn opened(front: &Front, lease: &Lease) -> Result<JudgedClock, OpenError> 
     Ok(clock)
 }
 
-async fn now(front: &Front) -> Result<Timestamp, OpenError> {
+async fn now(front: &Front) -> Result<Timestamp, WriteBehindOpenError> {
     let time = redis::cmd("TIME");
     let asked = front.link.ask(&time, Instant::now() + BOUND).await;
     let Value::Array(time) = asked.map_err(trouble)? else {
         return Err(Damaged.into());
     };
-    let (seconds, micros) = (at(time.first())?, at(time.get(1))?);
-    let nanos = seconds.as_nanos().saturating_mul(1_000_000);
-    Ok(Timestamp::from_nanos(
-        nanos.saturating_add(micros.as_nanos()),
-    ))
+    let (seconds, micros) = (number(time.first())?, number(time.get(1))?);
+    let us = seconds.checked_mul(1_000_000);
+    let us = us.and_then(|us| us.checked_add(micros)).ok_or(Damaged)?;
+    Ok(Moment { us, ns: 0 }.timestamp()?)
 }
 
 /// The time of the newest event in Redis.
-async fn newest(front: &Front) -> Result<Timestamp, OpenError> {
+async fn newest(front: &Front) -> Result<Timestamp, WriteBehindOpenError> {
     let mut get = redis::cmd("GET");
-    get.arg("lastro:meta");
+    get.arg(META);
     let asked = front.link.ask(&get, Instant::now() + BOUND).await;
     let meta = asked.map_err(trouble)?;
     let meta = bytes(Some(&meta))?;
-    Ok(meta.map(decode_newest).transpose()?.unwrap_or_default())
+    match meta {
+        Some(record) => Ok(MetaRecord::decode(record)?.newest),
+        // Nothing has happened here yet.
+        None => Ok(Timestamp::default()),
+    }
 }
 
 impl Front {

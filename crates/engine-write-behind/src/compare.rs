@@ -8,6 +8,7 @@
 //! | empty; lost what is persisted; has calls without which the ledger went on | rebuilt, under a new epoch |
 //! | another ledger; or neither of the two has calls that were answered | refused; nothing is applied |
 //! | not the one that another node goes on with | refused; nothing is applied by this node |
+//! | both are behind what another node has answered | a start is refused; a node that ran names what is lost |
 //!
 //! - The database is read before Redis: its position can only be too low then. To judge anything but
 //!   a join both have to stand still: the database takes a new epoch, so that no persist of before can
@@ -16,8 +17,10 @@
 //!   under it. Nobody calls under one that is not. Redis' state of an older epoch is a beginning of the
 //!   ledger's history if it has no more than the least position of the epochs confirmed since.
 
-use crate::epoch::{History, NUMBER_DIGITS};
-use crate::error::OpenError;
+use crate::data_loss::{Dropped, report_dropped, report_lost, would_lose};
+use crate::epoch::{History, NUMBER_DIGITS, Newest};
+use crate::error::{Damaged, WriteBehindOpenError};
+use crate::nodes::Answered;
 use crate::positions::Behind;
 
 /// What Redis says of itself.
@@ -40,48 +43,56 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    fn number(&self) -> u64 {
-        let digits = self.epoch.get(..NUMBER_DIGITS);
-        let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        // The version before did not count its epochs.
+    /// The number of its epoch; 0 for the version before, which did not count them.
+    fn number(&self) -> Result<u64, Damaged> {
         if self.is_old_format {
-            0
-        } else {
-            number.unwrap_or(0)
+            return Ok(0);
         }
+        let digits = self.epoch.get(..NUMBER_DIGITS).ok_or(Damaged)?;
+        u64::from_str_radix(digits, 16).map_err(|_| Damaged)
     }
 }
 
-/// The newest position that this node has answered or been told, and under which epoch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Newest {
-    pub(crate) epoch: String,
-    pub(crate) position: u64,
+/// What a comparison does where the ledger would go on without what other nodes have answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnLoss {
+    /// It refuses, and changes nothing: a start, which may have been given the wrong Redis.
+    Refuse,
+    /// It names what is lost, and goes on: a node that followed its Redis, or a start that was told to.
+    NameIt,
 }
 
 /// What a comparison does with the stores, one question at a time.
 pub(crate) trait Stores {
     /// What the database says; `None` where there never was a Redis before it.
-    async fn database(&self) -> Result<Option<Behind>, OpenError>;
+    async fn database(&self) -> Result<Option<Behind>, WriteBehindOpenError>;
     /// Begins a ledger in the database.
-    async fn create(&self) -> Result<(), OpenError>;
+    async fn create(&self) -> Result<(), WriteBehindOpenError>;
     /// What Redis says; `None` where it is empty.
-    async fn redis(&self) -> Result<Option<Mark>, OpenError>;
+    async fn redis(&self) -> Result<Option<Mark>, WriteBehindOpenError>;
     /// Refuses while another node goes on with another Redis.
-    async fn check_alone(&self) -> Result<(), OpenError>;
+    async fn check_alone(&self) -> Result<(), WriteBehindOpenError>;
+    /// The furthest position that another node has answered, of what the ledger did not go on without
+    /// already.
+    async fn answered(&self) -> Result<Option<Answered>, WriteBehindOpenError>;
     /// Takes a new epoch with a number above this one; its position stands from then on.
-    async fn take(&self, above: u64) -> Result<Behind, OpenError>;
+    async fn take(&self, above: u64) -> Result<Behind, WriteBehindOpenError>;
     /// As `redis`, and from then on nothing is applied before it is resumed or founded.
-    /// A Redis of another ledger is not halted.
-    async fn halt(&self, taken: &Behind) -> Result<Option<Mark>, OpenError>;
-    async fn history(&self, epoch: &str) -> Result<History, OpenError>;
+    /// A Redis of another ledger is not halted, and one that is not the one of `check_alone` is refused.
+    async fn halt(&self, taken: &Behind) -> Result<Option<Mark>, WriteBehindOpenError>;
+    async fn history(&self, epoch: &str) -> Result<History, WriteBehindOpenError>;
 
     /// Redis goes on with what it has, as it was found.
-    async fn resume(&self, found: &Mark, epoch: &str) -> Result<(), OpenError>;
+    async fn resume(&self, found: &Mark, epoch: &str) -> Result<(), WriteBehindOpenError>;
     /// Redis is made anew from the database; what it has may be dropped up to this position.
-    async fn rebuild(&self, found: Option<&Mark>, drop: u64, epoch: &str) -> Result<(), OpenError>;
+    async fn rebuild(
+        &self,
+        found: Option<&Mark>,
+        drop: u64,
+        epoch: &str,
+    ) -> Result<(), WriteBehindOpenError>;
     /// Redis went on under the epoch, here; `false`: somebody has taken another one.
-    async fn confirm(&self, epoch: &str, began: u64) -> Result<bool, OpenError>;
+    async fn confirm(&self, epoch: &str, began: u64) -> Result<bool, WriteBehindOpenError>;
 }
 
 /// The stores agree.
@@ -98,31 +109,25 @@ pub(crate) struct Agreed {
     pub(crate) dropped: Option<Dropped>,
 }
 
-/// Calls that were in a Redis alone, and are gone: positions, the first and the last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Dropped {
-    /// The position of the first one.
-    pub from: u64,
-    /// The position of the last one.
-    pub to: u64,
-}
-
 /// Compares the stores, and brings them to agree where that loses nothing that one of them has.
 pub(crate) async fn compare(
     stores: &impl Stores,
     newest: Option<&Newest>,
-) -> Result<Agreed, OpenError> {
+    on_loss: OnLoss,
+) -> Result<Agreed, WriteBehindOpenError> {
     let before = stores.database().await?;
-    let redis = stores.redis().await?;
     let Some(before) = before else {
-        if redis.is_some() {
-            return Err(OpenError::Disagree(
+        if stores.redis().await?.is_some() {
+            return Err(WriteBehindOpenError::Disagree(
                 "Redis holds a ledger, the database has never been behind one".to_owned(),
             ));
         }
         stores.create().await?;
-        return renew(stores, 0, newest).await;
+        return renew(stores, 0, newest, on_loss).await;
     };
+    // Before Redis is asked: it is not behind this unless it went back.
+    let answered = stores.answered().await?;
+    let redis = stores.redis().await?;
     // Before anything changes: a Redis of another ledger goes on, and so does the version before.
     if let Some(mark) = &redis {
         may_be_judged(&before, mark)?;
@@ -130,6 +135,7 @@ pub(crate) async fn compare(
     let after = stores.database().await?;
     if let (Some(mark), Some(after)) = (&redis, &after)
         && is_agreed(&before, mark, after, newest)
+        && answered.is_none_or(|answered| answered.position <= mark.position)
     {
         return Ok(Agreed {
             epoch: after.epoch.clone(),
@@ -140,11 +146,18 @@ pub(crate) async fn compare(
             dropped: None,
         });
     }
-    renew(stores, redis.as_ref().map_or(0, Mark::number), newest).await
+    let above = match &redis {
+        Some(mark) => mark.number()?,
+        None => 0,
+    };
+    renew(stores, above, newest, on_loss).await
 }
 
 /// Whether stores that are in use still agree: a node asks this all the time.
-pub(crate) async fn still_agree(stores: &impl Stores, newest: &Newest) -> Result<bool, OpenError> {
+pub(crate) async fn still_agree(
+    stores: &impl Stores,
+    newest: &Newest,
+) -> Result<bool, WriteBehindOpenError> {
     let (before, redis) = (stores.database().await?, stores.redis().await?);
     let after = stores.database().await?;
     Ok(match (&before, &redis, &after) {
@@ -180,7 +193,8 @@ async fn renew(
     stores: &impl Stores,
     above: u64,
     newest: Option<&Newest>,
-) -> Result<Agreed, OpenError> {
+    on_loss: OnLoss,
+) -> Result<Agreed, WriteBehindOpenError> {
     stores.check_alone().await?;
     let taken = stores.take(above).await?;
     let epoch = taken.epoch.clone();
@@ -190,38 +204,39 @@ async fn renew(
         None => History::WentOn(None),
     };
     let persisted = taken.position;
-    let mut lost = None;
-    let (position, rebuilt) = match judge(&taken, found.as_ref(), history)? {
+    let verdict = judge(&taken, found.as_ref(), history)?;
+    let position = verdict.position(persisted);
+    if let Some(answered) = stores.answered().await?
+        && answered.position > position
+    {
+        match on_loss {
+            OnLoss::Refuse => return Err(would_lose(&answered, position)),
+            // This node names what it has answered itself once it goes on.
+            OnLoss::NameIt if newest.is_some_and(|own| own.position >= answered.position) => {}
+            OnLoss::NameIt => report_lost(position, answered.position, persisted),
+        }
+    }
+    let (rebuilt, dropped) = match verdict {
         Verdict::Keep(mark) => {
             stores.resume(mark, &epoch).await?;
-            (mark.position, None)
+            (None, None)
         }
         Verdict::Rebuild { why, drop, dropped } => {
             // The database is still what it was: nothing is dropped for one that is gone.
             if stores.database().await?.as_ref() != Some(&taken) {
-                return Err(OpenError::Busy);
+                return Err(WriteBehindOpenError::Busy);
             }
             tracing::warn!(why, "Redis is rebuilt from the database");
             // Before it is done: whatever fails then, these positions are named.
-            if let Some(Dropped { from, to }) = dropped {
-                tracing::error!(
-                    lost_from_position = from,
-                    lost_to_position = to,
-                    persisted_position = persisted,
-                    "DATA LOSS: this Redis held writes at positions {from} to {to} that are missing from \
-                     PostgreSQL and from the Redis that the ledger went on with meanwhile. They may have \
-                     been answered, are dropped, and their ids are free again: compare what callers were \
-                     answered with what the ledger has, and find out why another Redis took over without \
-                     them"
-                );
+            if let Some(dropped) = dropped {
+                report_dropped(dropped, persisted);
             }
             stores.rebuild(found.as_ref(), drop, &epoch).await?;
-            lost = dropped;
-            (persisted, Some(why))
+            (Some(why), dropped)
         }
     };
     if !stores.confirm(&epoch, position).await? {
-        return Err(OpenError::Busy);
+        return Err(WriteBehindOpenError::Busy);
     }
     Ok(Agreed {
         epoch,
@@ -229,7 +244,7 @@ async fn renew(
         persisted,
         position,
         lost_after: lost_after(stores, newest, position).await?,
-        dropped: lost,
+        dropped,
     })
 }
 
@@ -238,7 +253,7 @@ async fn lost_after(
     stores: &impl Stores,
     newest: Option<&Newest>,
     position: u64,
-) -> Result<Option<u64>, OpenError> {
+) -> Result<Option<u64>, WriteBehindOpenError> {
     let Some(newest) = newest else {
         return Ok(None);
     };
@@ -265,6 +280,14 @@ pub(crate) enum Verdict<'a> {
 }
 
 impl Verdict<'_> {
+    /// Where the ledger goes on, over a database that ends here.
+    const fn position(&self, persisted: u64) -> u64 {
+        match self {
+            Self::Keep(mark) => mark.position,
+            Self::Rebuild { .. } => persisted,
+        }
+    }
+
     /// Redis is made anew, and has nothing up to this position that the database lacks.
     const fn rebuild(why: &'static str, drop: u64) -> Self {
         let dropped = None;
@@ -273,10 +296,12 @@ impl Verdict<'_> {
 }
 
 /// Whether this Redis may be brought to agree with this database at all.
-fn may_be_judged(behind: &Behind, mark: &Mark) -> Result<(), OpenError> {
-    let refuse = |text: String| Err(OpenError::Disagree(text));
+fn may_be_judged(behind: &Behind, mark: &Mark) -> Result<(), WriteBehindOpenError> {
+    let refuse = |text: String| Err(WriteBehindOpenError::Disagree(text));
     if mark.ledger != *behind.ledger_id.as_bytes() {
-        return refuse("they hold different ledgers; is one of the URLs another's?".to_owned());
+        return refuse(
+            "they hold different ledgers: check --redis-url and --database-url".to_owned(),
+        );
     }
     if mark.is_old_format && mark.position > behind.position {
         return refuse(format!(
@@ -293,8 +318,8 @@ pub(crate) fn judge<'a>(
     taken: &Behind,
     redis: Option<&'a Mark>,
     history: History,
-) -> Result<Verdict<'a>, OpenError> {
-    let refuse = |text: String| Err(OpenError::Disagree(text));
+) -> Result<Verdict<'a>, WriteBehindOpenError> {
+    let refuse = |text: String| Err(WriteBehindOpenError::Disagree(text));
     let Some(mark) = redis else {
         return Ok(Verdict::rebuild("it is empty", 0));
     };
@@ -350,140 +375,4 @@ pub(crate) fn judge<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use ledger::Timestamp;
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::epoch::epoch_of;
-
-    const LEDGER: [u8; 16] = [7; 16];
-
-    fn behind(epoch: &str, position: u64) -> Behind {
-        Behind {
-            ledger_id: Uuid::from_bytes(LEDGER),
-            epoch: epoch.to_owned(),
-            began: Some(1),
-            position,
-            newest: Timestamp::default(),
-        }
-    }
-
-    fn mark(epoch: &str, position: u64, let_go: u64, stream_begin: Option<u64>) -> Mark {
-        Mark {
-            epoch: epoch.to_owned(),
-            ledger: LEDGER,
-            position,
-            trimmed: let_go,
-            let_go,
-            stream_begin,
-            is_in_session: false,
-            is_old_format: false,
-        }
-    }
-
-    fn judged(mark: &Mark, persisted: u64, history: History) -> String {
-        let taken = behind(&epoch_of(4, 0), persisted);
-        match judge(&taken, Some(mark), history) {
-            Ok(verdict) => format!("{verdict:?}"),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    #[test]
-    fn stores_that_agree_are_kept_and_others_mended_or_refused() {
-        let own = epoch_of(3, 9);
-        for (position, let_go, begin, persisted, says) in [
-            (10, 10, None, 10, "Keep"),
-            (12, 10, Some(11), 10, "Keep"),
-            (12, 8, Some(9), 10, "Keep"),
-            (9, 9, None, 10, "lost calls that are persisted"),
-            (
-                12,
-                11,
-                Some(12),
-                10,
-                "let go of everything up to position 11",
-            ),
-            (12, 10, Some(12), 10, "begins after the call"),
-            (12, 10, None, 10, "begins after the call"),
-        ] {
-            let said = judged(
-                &mark(&own, position, let_go, begin),
-                persisted,
-                History::WentOn(None),
-            );
-            assert!(said.contains(says), "{position} {let_go}: {said}");
-        }
-    }
-
-    #[test]
-    fn a_redis_of_an_older_epoch_is_kept_where_the_ledger_went_on_with_all_of_it() {
-        let older = mark(&epoch_of(2, 9), 12, 10, Some(11));
-        for (from, says) in [
-            (12, "Keep"),
-            (20, "Keep"),
-            (11, "without which the ledger went on"),
-        ] {
-            let said = judged(&older, 10, History::WentOn(Some(from)));
-            assert!(said.contains(says), "{from}: {said}");
-        }
-    }
-
-    #[test]
-    fn a_database_that_lost_epochs_is_refused() {
-        for history in [History::Unknown, History::Gap] {
-            let newer = mark(&epoch_of(5, 9), 12, 10, Some(11));
-            let said = judged(&newer, 10, history);
-            assert!(said.contains("does not know"), "{said}");
-        }
-    }
-
-    #[test]
-    fn the_format_before_is_rebuilt_once_everything_is_persisted() {
-        let mut old = mark("0123456789abcdef", 10, 10, None);
-        old.is_old_format = true;
-        let said = judged(&old, 10, History::WentOn(None));
-        assert!(said.contains("Rebuild"), "{said}");
-        let said = judged(&old, 9, History::WentOn(None));
-        assert!(said.contains("until everything is persisted"), "{said}");
-    }
-
-    #[test]
-    fn only_a_redis_in_use_where_nothing_has_gone_back_is_joined() {
-        let epoch = epoch_of(3, 9);
-        let newest = |position| Newest {
-            epoch: epoch_of(3, 9),
-            position,
-        };
-        let mut living = mark(&epoch, 12, 10, Some(11));
-        living.is_in_session = true;
-        let (before, after) = (behind(&epoch, 9), behind(&epoch, 11));
-        assert!(is_agreed(&before, &living, &after, None));
-        assert!(is_agreed(&before, &living, &after, Some(&newest(12))));
-        // Redis went back, to before what this node or the database has.
-        assert!(!is_agreed(&before, &living, &after, Some(&newest(13))));
-        assert!(!is_agreed(
-            &behind(&epoch, 13),
-            &living,
-            &behind(&epoch, 13),
-            None
-        ));
-        // The database did.
-        assert!(!is_agreed(&before, &living, &behind(&epoch, 9), None));
-        // Another epoch meanwhile, one not confirmed, and a Redis that nobody compared.
-        assert!(!is_agreed(
-            &before,
-            &living,
-            &behind(&epoch_of(4, 1), 11),
-            None
-        ));
-        let unconfirmed = Behind {
-            began: None,
-            ..after.clone()
-        };
-        assert!(!is_agreed(&before, &living, &unconfirmed, None));
-        living.is_in_session = false;
-        assert!(!is_agreed(&before, &living, &after, None));
-    }
-}
+mod tests;

@@ -15,9 +15,9 @@ use engine_postgres::{Lease, Tables};
 use crate::balances;
 use crate::engine::WriteBehindEngine;
 use crate::error::trouble;
-use crate::error::{Damaged, OpenError};
+use crate::error::{Damaged, WriteBehindOpenError};
 use crate::link::{Function, Link, done, number};
-use crate::options::Options;
+use crate::options::WriteBehindOptions;
 use crate::pace::BOUND;
 use crate::positions::{self, Behind, Role, persisted};
 
@@ -36,10 +36,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub async fn detach(
     redis_url: Option<&str>,
     database_url: &str,
-    options: &Options,
-) -> Result<u64, OpenError> {
+    options: &WriteBehindOptions,
+) -> Result<u64, WriteBehindOpenError> {
     if persisted(database_url, &options.database).await?.is_none() {
-        return Err(OpenError::Unsafe(
+        return Err(WriteBehindOpenError::Unsafe(
             "no Redis stands in front of this database".to_owned(),
         ));
     }
@@ -65,8 +65,8 @@ pub async fn detach(
 async fn persist_all(
     redis_url: &str,
     database_url: &str,
-    options: &Options,
-) -> Result<(), OpenError> {
+    options: &WriteBehindOptions,
+) -> Result<(), WriteBehindOpenError> {
     let opened = WriteBehindEngine::open(redis_url, database_url, options.clone());
     let (engine, _) = opened.await?;
     let mut seen = None;
@@ -82,7 +82,7 @@ async fn persist_all(
             moved = Instant::now();
         }
         if moved.elapsed() > STALL_BOUND {
-            return Err(OpenError::Unsafe(format!(
+            return Err(WriteBehindOpenError::Unsafe(format!(
                 "what Redis has answered is not persisted: the database stays at position {}",
                 now.position
             )));
@@ -91,14 +91,14 @@ async fn persist_all(
     }
 }
 
-async fn lock(tables: &Tables, role: Role) -> Result<Lease, OpenError> {
+async fn lock(tables: &Tables, role: Role) -> Result<Lease, WriteBehindOpenError> {
     let until = Instant::now() + LOCKS_BOUND;
     loop {
         if let Some(lease) = positions::try_lock(tables, role, Instant::now() + BOUND).await? {
             return Ok(lease);
         }
         if Instant::now() >= until {
-            return Err(OpenError::Unsafe(
+            return Err(WriteBehindOpenError::Unsafe(
                 "a node still serves this ledger with --engine write-behind: stop all of them first"
                     .to_owned(),
             ));
@@ -108,7 +108,11 @@ async fn lock(tables: &Tables, role: Role) -> Result<Lease, OpenError> {
 }
 
 /// Has Redis let go of the ledger, unless something was applied since.
-async fn leave(redis_url: &str, options: &Options, behind: &Behind) -> Result<(), OpenError> {
+async fn leave(
+    redis_url: &str,
+    options: &WriteBehindOptions,
+    behind: &Behind,
+) -> Result<(), WriteBehindOpenError> {
     let link = Link::new(redis_url, options.redis_authority.as_deref())?;
     let mut call = Function::Leave.call();
     call.arg(format!("{}{}", behind.epoch, behind.position));
@@ -118,7 +122,7 @@ async fn leave(redis_url: &str, options: &Options, behind: &Behind) -> Result<()
     if number(values.first())? == 1 {
         return Ok(());
     }
-    Err(OpenError::Unsafe(
+    Err(WriteBehindOpenError::Unsafe(
         "Redis was written to meanwhile: stop all nodes first".to_owned(),
     ))
 }

@@ -13,21 +13,21 @@ use ledger::{
 use stdx::invariant;
 use tokio::task::JoinHandle;
 
-use crate::compare::Dropped;
-use crate::error::{OpenError, Trouble};
+use crate::data_loss::Dropped;
+use crate::error::{Trouble, WriteBehindOpenError};
 use crate::front::Front;
 use crate::guard::Condition;
 use crate::link::Link;
-use crate::options::Options;
+use crate::options::WriteBehindOptions;
 use crate::repair::{Origin, repair};
-use crate::settings::Durability;
+use crate::settings::RedisDurability;
 use crate::{address, balances, clock, keeper, persist};
 
 /// What was found when the engine was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opened {
     /// The durability in force.
-    pub durability: Durability,
+    pub durability: RedisDurability,
     /// What the database promises of all that Redis lets go of.
     pub database: engine_postgres::Durability,
     /// Where Redis' state comes from.
@@ -64,12 +64,12 @@ impl WriteBehindEngine {
     ///
     /// # Errors
     ///
-    /// See [`OpenError`].
+    /// See [`WriteBehindOpenError`].
     pub async fn open(
         redis_url: &str,
         database_url: &str,
-        options: Options,
-    ) -> Result<(Self, Opened), OpenError> {
+        options: WriteBehindOptions,
+    ) -> Result<(Self, Opened), WriteBehindOpenError> {
         stdx::describe_metrics!(crate::metrics::METRICS);
         let link = Link::new(redis_url, options.redis_authority.as_deref())?;
         let tables = Tables::open(database_url, &options.database).await?;

@@ -9,6 +9,13 @@ pub(crate) fn epoch_of(number: u64, random: u32) -> String {
     format!("{number:0NUMBER_DIGITS$x}{random:08x}")
 }
 
+/// The newest position that a node has answered or been told, and under which epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Newest {
+    pub(crate) epoch: String,
+    pub(crate) position: u64,
+}
+
 /// What the database knows of an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum History {

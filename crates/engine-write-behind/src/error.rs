@@ -5,22 +5,22 @@ use ledger::{Timestamp, Unavailable};
 
 /// Bytes in Redis that this version did not write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("what Redis holds is not what this version writes")]
+#[error("Redis holds data that this version did not write")]
 pub(crate) struct Damaged;
 
 /// Why the engine could not be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum WriteBehindOpenError {
     /// The database could not be opened.
     #[error("the database cannot be opened")]
     Database(#[from] engine_postgres::OpenError),
     /// The database did not answer.
-    #[error("the database does not answer as it should")]
+    #[error("the database did not answer as expected")]
     Asked(#[from] Failure),
     /// Redis could not be asked.
-    #[error("Redis does not answer as it should")]
+    #[error("Redis did not answer as expected")]
     Redis(#[from] redis::RedisError),
-    /// The URL of Redis is none, or says what cannot be honoured.
+    /// The URL of Redis cannot be parsed, or asks for what is not supported.
     #[error("the URL of Redis is not understood: {0}")]
     Url(String),
     /// Redis is slow, or cannot be reached.
@@ -29,23 +29,23 @@ pub enum OpenError {
     /// Redis would not keep what is answered.
     #[error("{0}")]
     Unsafe(String),
-    /// Redis and the database tell different stories.
+    /// Redis and the database do not agree, and bringing them to agree would lose data.
     #[error("Redis and the database disagree: {0}")]
     Disagree(String),
-    /// Another node is at it.
+    /// Another node compares the stores or rebuilds Redis.
     #[error(
         "another node compares the stores or rebuilds Redis at the same time: start this one again"
     )]
     Busy,
 }
 
-impl From<tokio_postgres::Error> for OpenError {
+impl From<tokio_postgres::Error> for WriteBehindOpenError {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Asked(error.into())
     }
 }
 
-impl From<Damaged> for OpenError {
+impl From<Damaged> for WriteBehindOpenError {
     fn from(damaged: Damaged) -> Self {
         Self::Disagree(damaged.to_string())
     }
@@ -55,7 +55,9 @@ impl From<Damaged> for OpenError {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Trouble {
     /// Nothing was applied: what it holds has to be compared with the database first.
-    #[error("Redis is empty, was restarted, went back, or was compared by another node")]
+    #[error(
+        "Redis is empty, was restarted, went back to an older state, or was compared by another node"
+    )]
     Stale,
     /// It was not dropped: it has calls that the database does not have.
     #[error("Redis has calls that are not persisted, and was not rebuilt")]
@@ -70,10 +72,10 @@ pub(crate) enum Trouble {
     #[error("Redis has no memory left")]
     Full(#[source] redis::RedisError),
     /// Nothing was applied: it cannot write its file.
-    #[error("Redis cannot write")]
+    #[error("Redis cannot write its file")]
     Stuck(#[source] redis::RedisError),
     /// Nothing was applied, and soon it may be.
-    #[error("Redis takes no writes now")]
+    #[error("Redis accepts no writes now")]
     Refused(#[source] redis::RedisError),
     /// Whether it was applied is not known.
     #[error("Redis does not answer")]
@@ -164,17 +166,17 @@ impl Trouble {
 }
 
 /// What stops a start.
-pub(crate) fn trouble(trouble: Trouble) -> OpenError {
+pub(crate) fn trouble(trouble: Trouble) -> WriteBehindOpenError {
     match trouble {
         Trouble::Lost(error)
         | Trouble::Refused(error)
         | Trouble::Stuck(error)
-        | Trouble::Full(error) => OpenError::Redis(error),
+        | Trouble::Full(error) => WriteBehindOpenError::Redis(error),
         Trouble::Damaged(damaged) => damaged.into(),
         // Only commands are judged by the clock, and a start gives none.
         Trouble::ClockJumped(_) => Damaged.into(),
         // It is not the one that was judged: the next comparison finds what it is now.
-        Trouble::Stale | Trouble::Unpersisted => OpenError::Busy,
-        Trouble::Late => OpenError::Late,
+        Trouble::Stale | Trouble::Unpersisted => WriteBehindOpenError::Busy,
+        Trouble::Late => WriteBehindOpenError::Late,
     }
 }

@@ -7,10 +7,7 @@
 
 use ledger::{BatchId, TransferId};
 
-/// The first filter's words; as in the library.
-const WORDS_FIRST: usize = 524_288;
-/// How often filters double.
-const DOUBLINGS: usize = 8;
+use crate::layout::{FILTER_DOUBLINGS, FILTER_WORDS};
 
 /// Where an id's bits are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +65,7 @@ pub(crate) struct Filters {
 impl Default for Filters {
     fn default() -> Self {
         Self {
-            filters: vec![vec![0; WORDS_FIRST]],
+            filters: vec![vec![0; FILTER_WORDS]],
             used: 0,
         }
     }
@@ -84,8 +81,8 @@ impl Filters {
         }
         self.used += 1;
         if self.used >= count * 2 {
-            let doublings = self.filters.len().min(DOUBLINGS);
-            self.filters.push(vec![0; WORDS_FIRST << doublings]);
+            let doublings = self.filters.len().min(FILTER_DOUBLINGS);
+            self.filters.push(vec![0; FILTER_WORDS << doublings]);
             self.used = 0;
         }
     }
@@ -122,7 +119,7 @@ pub(crate) struct Known(Vec<(usize, Vec<u8>)>);
 impl Known {
     /// Adds the next filter. Redis has its bytes only up to the last one that was set.
     pub(crate) fn add(&mut self, bytes: Vec<u8>) {
-        let words = WORDS_FIRST << self.0.len().min(DOUBLINGS);
+        let words = FILTER_WORDS << self.0.len().min(FILTER_DOUBLINGS);
         self.0.push((words, bytes));
     }
 
@@ -132,8 +129,9 @@ impl Known {
             let mut both = hash.words.into_iter().zip(hash.masks);
             both.all(|(word, mask)| {
                 let at = word as usize % words * 4;
-                let word = bytes.get(at..at + 4).and_then(|word| word.try_into().ok());
-                u32::from_be_bytes(word.unwrap_or_default()) & mask == mask
+                let word = bytes.get(at..).and_then(<[u8]>::first_chunk);
+                // Past the last byte that was set all are zero.
+                word.map_or(0, |word| u32::from_be_bytes(*word)) & mask == mask
             })
         })
     }
@@ -146,7 +144,7 @@ mod tests {
     #[test]
     fn few_unused_ids_are_taken_for_used_ones() {
         let mut filters = Filters::default();
-        let count = (WORDS_FIRST * 2) as u128;
+        let count = (FILTER_WORDS * 2) as u128;
         for number in 0..count - 1 {
             filters.add(Hash::of_transfer(TransferId::from_u128(number)));
         }

@@ -13,13 +13,16 @@ use stdx::ErrorChain;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-use crate::call::{Checked, Unknown, decode, encode};
-use crate::compare::{Agreed, Newest};
-use crate::error::{Damaged, OpenError, Trouble};
+use crate::call::{Checked, decode, encode};
+use crate::compare::Agreed;
+use crate::data_loss::report_lost;
+use crate::epoch::Newest;
+use crate::error::{Damaged, Trouble, WriteBehindOpenError};
 use crate::guard::Guard;
+use crate::layout::NamedId;
 use crate::link::{Link, Reply, bytes};
 use crate::nodes::Place;
-use crate::options::Options;
+use crate::options::WriteBehindOptions;
 use crate::settings::{self, Patience, Settings, Watch};
 
 /// How long to wait before another attempt: twice as long every time, up to the second.
@@ -32,7 +35,7 @@ const SETTINGS_BOUND: Duration = Duration::from_secs(2);
 pub(crate) struct Front {
     pub(crate) link: Link,
     pub(crate) tables: Tables,
-    pub(crate) options: Options,
+    pub(crate) options: WriteBehindOptions,
     /// The era in which calls are made; `None` while the stores have to be compared.
     era: watch::Sender<Option<Arc<Era>>>,
     /// The newest one there was.
@@ -110,7 +113,12 @@ impl Seen {
 }
 
 impl Front {
-    pub(crate) fn new(link: Link, address: String, tables: Tables, options: Options) -> Self {
+    pub(crate) fn new(
+        link: Link,
+        address: String,
+        tables: Tables,
+        options: WriteBehindOptions,
+    ) -> Self {
         Self {
             link,
             tables,
@@ -185,15 +193,7 @@ impl Front {
         let (position, persisted) = (agreed.position, agreed.persisted);
         let newest = self.newest();
         if let (Some(after), Some(newest)) = (agreed.lost_after, &newest) {
-            tracing::error!(
-                lost_from_position = after + 1,
-                lost_to_position = newest.position,
-                persisted_position = persisted,
-                "DATA LOSS: answered writes up to position {} are missing from Redis and PostgreSQL. The \
-                 ledger goes on without them and their ids are free again: compare what callers were \
-                 answered with what the ledger has, and find out why Redis or the database lost them",
-                newest.position
-            );
+            report_lost(after, newest.position, persisted);
         }
         let origin = match agreed.rebuilt {
             None => "kept",
@@ -230,15 +230,15 @@ impl Front {
         });
         if changed {
             tracing::warn!(
-                "Redis or the database is not what it was when they were compared: comparing them \
-                 again, nothing is applied meanwhile"
+                "Redis or the database has changed since they were compared: they are compared again, and \
+                 no write is applied meanwhile"
             );
         }
         self.stale.notify_one();
     }
 
     /// Looks at what Redis is set to; while that is wrong, nothing is written.
-    pub(crate) async fn look_at_settings(&self) -> Result<Settings, OpenError> {
+    pub(crate) async fn look_at_settings(&self) -> Result<Settings, WriteBehindOpenError> {
         let (asked, deadline) = (self.options.durability, Instant::now() + SETTINGS_BOUND);
         let patience = Patience::UntilTheDeadline;
         let looked = settings::check(&self.link, asked, &self.watch, patience, deadline);
@@ -248,14 +248,14 @@ impl Front {
     }
 
     /// Looks whether the library may do what it has to; it has to be loaded.
-    pub(crate) async fn look_at_commands(&self) -> Result<(), OpenError> {
+    pub(crate) async fn look_at_commands(&self) -> Result<(), WriteBehindOpenError> {
         self.noted(settings::probe(&self.link, Instant::now() + SETTINGS_BOUND).await)
     }
 
-    fn noted<T>(&self, looked: Result<T, OpenError>) -> Result<T, OpenError> {
+    fn noted<T>(&self, looked: Result<T, WriteBehindOpenError>) -> Result<T, WriteBehindOpenError> {
         match &looked {
             Ok(_) => self.guard.note_settings(None),
-            Err(OpenError::Unsafe(why)) => self.guard.note_settings(Some(why.clone())),
+            Err(WriteBehindOpenError::Unsafe(why)) => self.guard.note_settings(Some(why.clone())),
             // It was not asked: nothing is known that was not known before.
             Err(_) => {}
         }
@@ -263,7 +263,7 @@ impl Front {
     }
 
     /// Both, while the ledger is open.
-    pub(crate) async fn look_again(&self) -> Result<(), OpenError> {
+    pub(crate) async fn look_again(&self) -> Result<(), WriteBehindOpenError> {
         let (asked, deadline) = (self.options.durability, Instant::now() + SETTINGS_BOUND);
         let looked = async {
             let patience = Patience::None;
@@ -347,16 +347,16 @@ impl Front {
         let damaged = |_: Damaged| Unavailable::StorageDamaged;
         let unknown = keys.iter().map(|key| {
             let key = bytes(Some(key))?.ok_or(Damaged)?;
-            Unknown::of(key)
+            NamedId::of_key(key)
         });
         let unknown: Vec<_> = unknown.collect::<Result<_, _>>().map_err(damaged)?;
         let asked = unknown.iter().map(|unknown| async move {
             match unknown {
-                Unknown::Transfer(id) => {
+                NamedId::Transfer(id) => {
                     let used = self.tables.transfer(*id, deadline).await?;
                     Ok((*unknown, used, None))
                 }
-                Unknown::Batch(id) => {
+                NamedId::Batch(id) => {
                     let used = self.tables.batch(*id, deadline).await?;
                     Ok((*unknown, None, used))
                 }
@@ -364,11 +364,11 @@ impl Front {
         });
         for (unknown, transfer, batch) in try_join_all(asked).await? {
             match unknown {
-                Unknown::Transfer(id) => {
+                NamedId::Transfer(id) => {
                     let checked = checked.transfer(id, transfer.as_ref());
                     checked.map_err(damaged)?;
                 }
-                Unknown::Batch(id) => checked.batch(id, batch),
+                NamedId::Batch(id) => checked.batch(id, batch),
             }
         }
         Ok(())

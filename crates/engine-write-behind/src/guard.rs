@@ -79,11 +79,12 @@ impl Guard {
             return;
         }
         match &found {
-            Condition::Ready => tracing::info!("Redis takes writes"),
+            Condition::Ready => tracing::info!("Redis accepts writes"),
             Condition::Refuses { code, why } => tracing::error!(
                 code = code.code(),
                 why = &**why,
-                "WRITES ARE REFUSED: Redis takes none, or would lose what it answers"
+                "WRITES ARE REFUSED: Redis accepts no writes, or would not keep what it answers; reads go on. \
+                 The reason, and what to do, is in `why`"
             ),
         }
         *condition = found;

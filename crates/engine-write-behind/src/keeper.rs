@@ -11,12 +11,12 @@ use stdx::ErrorChain;
 
 use crate::call::{Checked, encode};
 use crate::compare::still_agree;
-use crate::error::{OpenError, Trouble};
+use crate::error::{Trouble, WriteBehindOpenError};
 use crate::front::{Era, Front};
 use crate::guard::Condition;
 use crate::link::{Function, at, done, number};
 use crate::nodes;
-use crate::positions;
+use crate::positions::is_undefined;
 use crate::repair::{RealStores, repair};
 
 /// How long between two looks.
@@ -44,12 +44,12 @@ impl Failures {
         Self(INTERVAL)
     }
 
-    fn pause_after(&mut self, error: &OpenError, has_taken: bool) -> Duration {
+    fn pause_after(&mut self, error: &WriteBehindOpenError, has_taken: bool) -> Duration {
         if has_taken {
             self.0 = (self.0 * 2).min(FAILED_PAUSE_MAX);
         }
         match error {
-            OpenError::Disagree(_) => self.0.max(REFUSED_PAUSE),
+            WriteBehindOpenError::Disagree(_) => self.0.max(REFUSED_PAUSE),
             _ if has_taken => self.0,
             _ => INTERVAL,
         }
@@ -74,7 +74,7 @@ pub(crate) async fn run(front: Weak<Front>) {
             // Neither waits for the other.
             let settings = async {
                 if looks_at_settings && let Err(error) = front.look_again().await {
-                    tracing::debug!(error = %ErrorChain(&error), "Redis' settings are wrong or not known");
+                    tracing::debug!(error = %ErrorChain(&error), "the settings of Redis are wrong, or could not be read");
                 }
             };
             let (looked, ()) = tokio::join!(look(&front, &era), settings);
@@ -83,12 +83,9 @@ pub(crate) async fn run(front: Weak<Front>) {
                 Err(trouble) => Condition::of(trouble),
             });
             if compared.elapsed() >= COMPARED_EVERY {
-                // Also while Redis refuses: it lives, and this node goes on with it as soon as it can. Not
-                // while it is silent: it may be dead, and other nodes must be able to follow its successor.
-                if looked.as_ref().err().is_none_or(Trouble::is_answer)
-                    && let Err(error) = say_so(&front, &era).await
-                {
-                    tracing::debug!(error = %ErrorChain(&error), "other nodes do not learn of this one");
+                let redis_answers = looked.as_ref().err().is_none_or(Trouble::is_answer);
+                if let Err(error) = report(&front, &era, redis_answers).await {
+                    tracing::debug!(error = %ErrorChain(&error), "this node did not report to the other nodes");
                 }
                 if matches!(looked, Ok(()) | Err(Trouble::ClockJumped(_)))
                     && let Err(error) = compare_again(&front, &era).await
@@ -117,17 +114,25 @@ pub(crate) async fn run(front: Weak<Front>) {
     }
 }
 
-/// Says in the database that this node goes on with its Redis.
-async fn say_so(front: &Front, era: &Era) -> Result<(), Failure> {
+/// Reports in the database how far this node has answered, and that it goes on with its Redis.
+///
+/// The latter also while Redis refuses: it lives, and this node goes on with it as soon as it can. Not
+/// while it is silent: it may be dead, and other nodes must be able to follow its successor.
+async fn report(front: &Front, era: &Era, redis_answers: bool) -> Result<(), Failure> {
     let lease = front.tables.lease(Instant::now() + BOUND).await?;
-    let place = front.place();
-    let beat = nodes::beat(&lease, front.node_id, &place, &era.epoch);
-    match tokio::time::timeout(BOUND, beat).await {
+    let (node_id, place, newest) = (front.node_id, front.place(), era.newest());
+    let reported = async {
+        match redis_answers {
+            true => nodes::beat(&lease, node_id, &place, &newest).await,
+            false => nodes::note_answered(&lease, node_id, &newest).await,
+        }
+    };
+    match tokio::time::timeout(BOUND, reported).await {
         Ok(Ok(())) => {}
         // The database was replaced by one of before this table.
-        Ok(Err(error)) if positions::is_undefined(&error) => {
+        Ok(Err(error)) if is_undefined(&error) => {
             tracing::warn!("the database lacks tables of this version: they are made again");
-            tokio::time::timeout(BOUND, positions::prepare(&lease))
+            tokio::time::timeout(BOUND, nodes::prepare(&lease))
                 .await
                 .map_err(|_| Failure::Late)??;
         }
@@ -139,7 +144,7 @@ async fn say_so(front: &Front, era: &Era) -> Result<(), Failure> {
 }
 
 /// The judgement of a start over stores in use: either may have been replaced by an older one.
-async fn compare_again(front: &Front, era: &Era) -> Result<(), OpenError> {
+async fn compare_again(front: &Front, era: &Era) -> Result<(), WriteBehindOpenError> {
     // Before Redis is asked: it is not behind this unless it went back.
     let newest = era.newest();
     let lease = front.tables.lease(Instant::now() + BOUND).await?;
@@ -149,12 +154,12 @@ async fn compare_again(front: &Front, era: &Era) -> Result<(), OpenError> {
     };
     let agree = still_agree(&stores, &newest);
     let agree = tokio::time::timeout(BOUND, agree).await;
-    if !agree.map_err(|_| OpenError::Asked(Failure::Late))?? {
+    if !agree.map_err(|_| WriteBehindOpenError::Asked(Failure::Late))?? {
         front.doubt(&era.epoch);
     }
     lease.done();
     let marked = tokio::time::timeout(BOUND, front.mark_clock()).await;
-    marked.map_err(|_| OpenError::Asked(Failure::Late))??;
+    marked.map_err(|_| WriteBehindOpenError::Asked(Failure::Late))??;
     Ok(())
 }
 

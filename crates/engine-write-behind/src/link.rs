@@ -12,7 +12,8 @@ use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, ServerErrorKind, Value};
 
 use crate::address;
-use crate::error::{OpenError, Trouble};
+use crate::error::{Trouble, WriteBehindOpenError};
+use crate::layout::library_name;
 use crate::moment::Moment;
 
 /// How long making a connection may take.
@@ -46,23 +47,23 @@ impl Function {
     /// A call of it, without its arguments.
     pub(crate) fn call(self) -> Cmd {
         let name = match self {
-            Self::Apply => "lastro_2_apply",
-            Self::Account => "lastro_2_account",
-            Self::Statement => "lastro_2_statement",
-            Self::BalanceAt => "lastro_2_balance_at",
-            Self::Transfer => "lastro_2_transfer",
-            Self::Status => "lastro_2_status",
-            Self::Tail => "lastro_2_tail",
-            Self::Look => "lastro_2_look",
-            Self::Probe => "lastro_2_probe",
-            Self::Halt => "lastro_2_halt",
-            Self::Resume => "lastro_2_resume",
-            Self::Forget => "lastro_2_forget",
-            Self::Trim => "lastro_2_trim",
-            Self::Rebuild => "lastro_2_rebuild",
-            Self::Fill => "lastro_2_fill",
-            Self::Found => "lastro_2_found",
-            Self::Leave => "lastro_2_leave",
+            Self::Apply => concat!(library_name!(), "_apply"),
+            Self::Account => concat!(library_name!(), "_account"),
+            Self::Statement => concat!(library_name!(), "_statement"),
+            Self::BalanceAt => concat!(library_name!(), "_balance_at"),
+            Self::Transfer => concat!(library_name!(), "_transfer"),
+            Self::Status => concat!(library_name!(), "_status"),
+            Self::Tail => concat!(library_name!(), "_tail"),
+            Self::Look => concat!(library_name!(), "_look"),
+            Self::Probe => concat!(library_name!(), "_probe"),
+            Self::Halt => concat!(library_name!(), "_halt"),
+            Self::Resume => concat!(library_name!(), "_resume"),
+            Self::Forget => concat!(library_name!(), "_forget"),
+            Self::Trim => concat!(library_name!(), "_trim"),
+            Self::Rebuild => concat!(library_name!(), "_rebuild"),
+            Self::Fill => concat!(library_name!(), "_fill"),
+            Self::Found => concat!(library_name!(), "_found"),
+            Self::Leave => concat!(library_name!(), "_leave"),
         };
         let mut command = redis::cmd("FCALL");
         command.arg(name).arg(0);
@@ -106,7 +107,7 @@ struct Numbered {
 impl Link {
     /// The way to the Redis of this URL; it is not gone yet. The authority is a file with the
     /// certificates of those who may vouch for it.
-    pub(crate) fn new(url: &str, authority: Option<&Path>) -> Result<Self, OpenError> {
+    pub(crate) fn new(url: &str, authority: Option<&Path>) -> Result<Self, WriteBehindOpenError> {
         // What was given up must not arrive later: it is reset, and the kernel gives it up too.
         let settings = TcpSettings::default()
             .set_nodelay(true)
@@ -205,10 +206,12 @@ impl Link {
         both.add_command(command.clone()).cmd("ROLE");
         let ask = async |mut connection: MultiplexedConnection| {
             let values = connection.send_packed_commands(&both, 0, 2).await?;
-            let mut values = values.into_iter();
-            let (answer, role) = (values.next(), values.next());
-            let answer = answer.unwrap_or(Value::Nil).extract_error()?;
-            primary(&role.unwrap_or(Value::Nil).extract_error()?)?;
+            let [answer, role] = <[Value; 2]>::try_from(values).map_err(|_| {
+                let kind = ErrorKind::UnexpectedReturnType;
+                redis::RedisError::from((kind, "Redis gave other answers than were asked for"))
+            })?;
+            let answer = answer.extract_error()?;
+            primary(&role.extract_error()?)?;
             Ok(answer)
         };
         understand(self.bounded(ask, deadline).await?)
@@ -273,11 +276,11 @@ pub(crate) fn number(value: Option<&Value>) -> Result<u64, crate::error::Damaged
 
 /// A time in an answer, in microseconds.
 pub(crate) fn at(value: Option<&Value>) -> Result<Timestamp, crate::error::Damaged> {
-    Ok(Moment {
+    let moment = Moment {
         us: number(value)?,
         ns: 0,
-    }
-    .into())
+    };
+    moment.timestamp()
 }
 
 /// Bytes in an answer; `None` where there are none.

@@ -8,6 +8,9 @@
 //!
 //! A node lives whose count goes up while it is watched. Only one that has said nothing for a minute,
 //! by the database's clock, is not watched at all.
+//!
+//! Each row has the newest position that its node has answered, too, at most a second old: what neither
+//! Redis nor the database has any more is named, also when the node that answered it has ended.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -15,26 +18,39 @@ use std::time::{Duration, Instant};
 use engine_postgres::{Failure, Lease};
 use uuid::Uuid;
 
-use crate::error::OpenError;
+use crate::epoch::Newest;
+use crate::error::WriteBehindOpenError;
+use crate::positions::{self, stored};
 
 /// How long a node that goes on with another Redis is watched before it is taken for dead: several
 /// times as long as it takes to say that it lives.
 const WATCHED: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Rows of nodes that ended without a word are of no use to anybody after this.
+/// Rows of nodes that have ended are deleted after this time, once all that they answered is persisted.
 const FORGOTTEN: &str = "1 hour";
 
-/// Part of what [`prepare`](crate::positions::prepare) makes.
-pub(crate) const TABLE: &str = "
+const TABLE: &str = "
     CREATE TABLE IF NOT EXISTS lastro_behind.nodes (
         node_id uuid PRIMARY KEY,
         run_id text NOT NULL,
         address text NOT NULL,
         epoch text NOT NULL,
         beats bigint NOT NULL,
-        seen_at timestamptz NOT NULL
-    );";
+        seen_at timestamptz NOT NULL,
+        position bigint NOT NULL DEFAULT 0
+    );
+    -- A table of a version before the column; to look first locks nobody out.
+    DO $$
+    BEGIN
+        IF NOT EXISTS (
+            SELECT FROM pg_attribute
+            WHERE attrelid = 'lastro_behind.nodes'::regclass AND attname = 'position'
+        ) THEN
+            ALTER TABLE lastro_behind.nodes
+                ADD COLUMN IF NOT EXISTS position bigint NOT NULL DEFAULT 0;
+        END IF;
+    END $$;";
 
 /// A Redis, as a node finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,69 +62,135 @@ pub(crate) struct Place {
 }
 
 /// A node that goes on with another Redis.
-struct Other {
-    node_id: Uuid,
-    place: Place,
-    beats: i64,
+pub(crate) struct Other {
+    pub(crate) node_id: Uuid,
+    pub(crate) place: Place,
+    /// How often it has reported that it goes on with its Redis.
+    pub(crate) beats: i64,
 }
 
-/// Says that this node goes on with this Redis, under this epoch.
+/// Makes the tables of this engine where they are not there.
+pub(crate) async fn prepare(lease: &Lease) -> Result<(), Failure> {
+    positions::prepare(lease).await?;
+    Ok(lease.client().batch_execute(TABLE).await?)
+}
+
+/// How far a node has answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answered {
+    /// The newest position that it has answered or been told.
+    pub(crate) position: u64,
+    /// The address of the Redis that it did so with.
+    pub(crate) address: String,
+}
+
+/// Reports that this node goes on with this Redis, and how far it has answered with it.
 pub(crate) async fn beat(
     lease: &Lease,
     node_id: Uuid,
     place: &Place,
-    epoch: &str,
+    newest: &Newest,
 ) -> Result<(), Failure> {
     let statement = "
         INSERT INTO lastro_behind.nodes AS node
-            (node_id, run_id, address, epoch, beats, seen_at)
-        VALUES ($1, $2, $3, $4, 1, now())
+            (node_id, run_id, address, epoch, beats, seen_at, position)
+        VALUES ($1, $2, $3, $4, 1, now(), $5)
         ON CONFLICT (node_id) DO UPDATE SET run_id = excluded.run_id,
             address = excluded.address, epoch = excluded.epoch, beats = node.beats + 1,
-            seen_at = excluded.seen_at";
+            seen_at = excluded.seen_at, position = excluded.position";
     let client = lease.client();
     let statement = client.prepare_cached(statement).await?;
     let Place { run_id, address } = place;
+    let position = stored(newest.position)?;
     client
-        .execute(&statement, &[&node_id, run_id, address, &epoch])
+        .execute(
+            &statement,
+            &[&node_id, run_id, address, &newest.epoch, &position],
+        )
         .await?;
     Ok(())
 }
 
-/// This node goes on with none: nobody has to wait for it.
-pub(crate) async fn leave(lease: &Lease, node_id: Uuid) -> Result<(), Failure> {
-    let statement = format!(
-        "DELETE FROM lastro_behind.nodes
-        WHERE node_id = $1 OR seen_at < now() - interval '{FORGOTTEN}'"
-    );
-    lease.client().execute(&statement, &[&node_id]).await?;
+/// Reports only how far this node has answered: its Redis is silent, and nobody has to wait for it.
+pub(crate) async fn note_answered(
+    lease: &Lease,
+    node_id: Uuid,
+    newest: &Newest,
+) -> Result<(), Failure> {
+    let statement = "
+        UPDATE lastro_behind.nodes SET epoch = $2, position = $3
+        WHERE node_id = $1 AND (epoch, position) IS DISTINCT FROM ($2, $3)";
+    let client = lease.client();
+    let statement = client.prepare_cached(statement).await?;
+    let position = stored(newest.position)?;
+    client
+        .execute(&statement, &[&node_id, &newest.epoch, &position])
+        .await?;
     Ok(())
+}
+
+/// Reports that this node goes on with no Redis, so that nobody has to wait for it, and how far it had
+/// answered.
+pub(crate) async fn leave(lease: &Lease, node_id: Uuid, newest: &Newest) -> Result<(), Failure> {
+    note_answered(lease, node_id, newest).await?;
+    let left = "UPDATE lastro_behind.nodes SET seen_at = '-infinity' WHERE node_id = $1";
+    lease.client().execute(left, &[&node_id]).await?;
+    let forgotten = format!(
+        "DELETE FROM lastro_behind.nodes
+        WHERE node_id <> $1 AND seen_at < now() - interval '{FORGOTTEN}'
+            AND position <= (SELECT position FROM lastro_behind.ledger)"
+    );
+    lease.client().execute(&forgotten, &[&node_id]).await?;
+    Ok(())
+}
+
+/// The furthest position that another node has answered, of what the ledger did not go on without
+/// already.
+pub(crate) async fn answered(lease: &Lease, node_id: Uuid) -> Result<Option<Answered>, Failure> {
+    let statement = "
+        SELECT address, least(nodes.position, (
+            SELECT min(later.began) FROM lastro_behind.epochs AS later
+            WHERE later.number > epochs.number
+        )) AS position
+        FROM lastro_behind.nodes JOIN lastro_behind.epochs USING (epoch)
+        WHERE node_id <> $1
+        ORDER BY 2 DESC LIMIT 1";
+    let client = lease.client();
+    let statement = client.prepare_cached(statement).await?;
+    let row = client.query_opt(&statement, &[&node_id]).await?;
+    row.map(|row| {
+        let position: i64 = row.try_get("position")?;
+        Ok(Answered {
+            position: position.cast_unsigned(),
+            address: row.try_get("address")?,
+        })
+    })
+    .transpose()
 }
 
 /// Refuses while another node goes on with another Redis than this one.
 ///
 /// # Errors
 ///
-/// [`OpenError::Disagree`], which names the two.
-pub(crate) async fn check(lease: &Lease, node_id: Uuid, here: &Place) -> Result<(), OpenError> {
-    let mut first_seen: HashMap<Uuid, i64> = HashMap::new();
+/// [`WriteBehindOpenError::Disagree`], which names the two.
+pub(crate) async fn check(
+    lease: &Lease,
+    node_id: Uuid,
+    here: &Place,
+) -> Result<(), WriteBehindOpenError> {
+    let mut watch = NodeWatch::default();
     let until = Instant::now() + WATCHED;
-    let mut has_said = false;
+    let mut is_announced = false;
     loop {
         let others = others(lease, node_id, here).await?;
-        for other in &others {
-            let first = *first_seen.entry(other.node_id).or_insert(other.beats);
-            // A single one may have been on its way while the Redis of both was started again.
-            let lives_after = first + i64::from(other.place.address == here.address);
-            if other.beats > lives_after {
-                return Err(elsewhere(here, &other.place));
-            }
+        if let Some(living) = others.iter().find(|other| watch.is_alive(other, here)) {
+            return Err(elsewhere(here, &living.place));
         }
-        // Whoever ended has taken its row away.
+        // A node that goes on with no Redis has said so.
         if others.is_empty() || Instant::now() >= until {
             return Ok(());
         }
-        if !std::mem::replace(&mut has_said, true) {
+        if !std::mem::replace(&mut is_announced, true) {
             tracing::info!(
                 "another node went on with another Redis a moment ago: watching whether it still does"
             );
@@ -117,10 +199,31 @@ pub(crate) async fn check(lease: &Lease, node_id: Uuid, here: &Place) -> Result<
     }
 }
 
+/// What was seen of the other nodes while they are watched.
+#[derive(Debug, Default)]
+pub(crate) struct NodeWatch {
+    /// The count of each when it was seen first.
+    beats_first: HashMap<Uuid, i64>,
+}
+
+impl NodeWatch {
+    /// Whether what is seen of this node now, after what was seen before, proves that it lives.
+    ///
+    /// One beat does. Of a node with a Redis at the same address two are needed: a single one may have
+    /// been on its way while the Redis of both was started again, under another `run_id`.
+    pub(crate) fn is_alive(&mut self, other: &Other, here: &Place) -> bool {
+        let first = *self.beats_first.entry(other.node_id).or_insert(other.beats);
+        let late_beats_max = i64::from(other.place.address == here.address);
+        other.beats > first + late_beats_max
+    }
+}
+
+/// Nodes that went on with another Redis a moment ago, under whichever epoch: a comparison that failed
+/// has taken a newer one, and they may not have noticed it yet.
 async fn others(lease: &Lease, node_id: Uuid, here: &Place) -> Result<Vec<Other>, Failure> {
     let statement = "
         SELECT node_id, run_id, address, beats
-        FROM lastro_behind.nodes JOIN lastro_behind.ledger USING (epoch)
+        FROM lastro_behind.nodes
         WHERE node_id <> $1 AND run_id <> $2 AND seen_at > now() - interval '1 minute'";
     let client = lease.client();
     let statement = client.prepare_cached(statement).await?;
@@ -138,11 +241,67 @@ async fn others(lease: &Lease, node_id: Uuid, here: &Place) -> Result<Vec<Other>
     others.collect()
 }
 
-fn elsewhere(here: &Place, there: &Place) -> OpenError {
-    OpenError::Disagree(format!(
+fn elsewhere(here: &Place, there: &Place) -> WriteBehindOpenError {
+    WriteBehindOpenError::Disagree(format!(
         "TWO REDIS SERVERS: another node goes on with the Redis at {} (run_id {}), this node was \
          given the one at {} (run_id {}). Nothing is applied by this node: let its --redis-url \
          lead to the Redis of the other nodes, or stop those first and then start this one again",
         there.address, there.run_id, here.address, here.run_id
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(run_id: &str, address: &str) -> Place {
+        Place {
+            run_id: run_id.to_owned(),
+            address: address.to_owned(),
+        }
+    }
+
+    /// Whether a node whose count is seen as these, one after the other, is proven to live.
+    fn is_alive(address: &str, seen: &[i64]) -> bool {
+        let here = place("here", "redis:6379");
+        let mut watch = NodeWatch::default();
+        let mut other = Other {
+            node_id: Uuid::from_u128(1),
+            place: place("there", address),
+            beats: 0,
+        };
+        let mut seen = seen.iter().map(|beats| {
+            other.beats = *beats;
+            watch.is_alive(&other, &here)
+        });
+        seen.any(|is_alive| is_alive)
+    }
+
+    #[test]
+    fn one_late_beat_over_the_same_address_proves_nothing_and_a_second_one_does() {
+        assert!(!is_alive("redis:6379", &[7, 7, 7]));
+        assert!(!is_alive("redis:6379", &[7, 8, 8, 8]));
+        assert!(is_alive("redis:6379", &[7, 8, 9]));
+        assert!(is_alive("redis:6379", &[7, 9]));
+    }
+
+    #[test]
+    fn one_beat_over_another_address_is_proof() {
+        assert!(!is_alive("elsewhere:6379", &[7, 7, 7]));
+        assert!(is_alive("elsewhere:6379", &[7, 8]));
+    }
+
+    #[test]
+    fn each_node_is_watched_by_its_own_count() {
+        let here = place("here", "redis:6379");
+        let mut watch = NodeWatch::default();
+        for number in [1, 2] {
+            let other = Other {
+                node_id: Uuid::from_u128(number),
+                place: place("there", "elsewhere:6379"),
+                beats: i64::try_from(number).unwrap(),
+            };
+            assert!(!watch.is_alive(&other, &here));
+        }
+    }
 }

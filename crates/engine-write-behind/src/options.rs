@@ -6,13 +6,13 @@ use std::time::Duration;
 use engine_postgres::Uptime;
 use ledger::ClockBounds;
 
-use crate::settings::Durability;
+use crate::settings::RedisDurability;
 
 /// How the engine is opened.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct WriteBehindOptions {
     /// What Redis has to promise.
-    pub durability: Durability,
+    pub durability: RedisDurability,
     /// How many calls may be under way at once; what arrives meanwhile goes together in the next.
     pub calls_max: usize,
     /// About how many bytes of commands may wait; more are `overloaded`.
@@ -29,14 +29,17 @@ pub struct Options {
     pub clock: ClockBounds,
     /// This machine's time, which Redis' clock is compared with; another one in tests.
     pub uptime: Uptime,
+    /// Whether a start goes on with a Redis that lacks writes that a node has answered, where PostgreSQL
+    /// lacks them too. They are named in the log either way; without this the start is refused.
+    pub accepts_data_loss: bool,
     /// How the database is reached. Its clock decides nothing here.
     pub database: engine_postgres::Options,
 }
 
-impl Default for Options {
+impl Default for WriteBehindOptions {
     fn default() -> Self {
         Self {
-            durability: Durability::Always,
+            durability: RedisDurability::Always,
             calls_max: 2,
             queue_bytes_max: 64 << 20,
             unpersisted_max: 200_000,
@@ -44,6 +47,7 @@ impl Default for Options {
             redis_authority: None,
             clock: ClockBounds::default(),
             uptime: engine_postgres::uptime,
+            accepts_data_loss: false,
             database: engine_postgres::Options::default(),
         }
     }

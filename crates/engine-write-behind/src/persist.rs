@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine_postgres::{Failure, Lease, write_history};
-use ledger::{AccountId, Event, Timestamp, Transfer, TransferKind};
+use ledger::{AccountId, Event, Transfer, TransferKind};
 use redis::{Cmd, Value};
 use stdx::ErrorChain;
 
-use crate::call::{batch_key, transfer_key};
 use crate::compare::{Stores, is_agreed};
-use crate::error::OpenError;
+use crate::error::WriteBehindOpenError;
 use crate::error::{Damaged, Trouble};
 use crate::filter::Hash;
 use crate::front::{Era, Front};
+use crate::layout::{batch_key, transfer_key};
 use crate::link::{Function, bytes, done, number};
 use crate::pace::Pace;
 use crate::positions::{self, Logged, Role};
@@ -41,15 +41,15 @@ const FORGOTTEN_TOGETHER: usize = 500;
 /// Why the writer stopped.
 #[derive(Debug, thiserror::Error)]
 enum Stop {
-    #[error("the database does not do it")]
+    #[error("the database failed")]
     Database(#[from] Failure),
-    #[error("Redis does not do it")]
+    #[error("Redis failed")]
     Redis(#[from] Trouble),
     /// Another node writes, the stores were compared again, or have to be.
-    #[error("the stores are not what they were when they were compared")]
+    #[error("the stores have changed since they were compared")]
     Moved,
-    #[error("the stores cannot be looked at")]
-    Stores(#[from] OpenError),
+    #[error("the stores cannot be read")]
+    Stores(#[from] WriteBehindOpenError),
 }
 
 impl Stop {
@@ -83,7 +83,7 @@ pub(crate) async fn run(front: Arc<Front>) {
             if stop.is_late() {
                 pace.late();
             }
-            tracing::warn!(error = %ErrorChain(&stop), "what is answered waits to be persisted");
+            tracing::warn!(error = %ErrorChain(&stop), "answered writes were not persisted: they stay in Redis, and it is tried again");
         }
         tokio::time::sleep(RETRY).await;
     }
@@ -127,7 +127,7 @@ async fn write(front: &Front, pace: &mut Pace) -> Result<(), Stop> {
     };
     tracing::info!(
         position = writer.persisted,
-        "this node persists what is answered"
+        "this node persists answered writes"
     );
     loop {
         let events_count = tokio::time::timeout(pace.bound(BOUND * 2), writer.step(pace)).await;
@@ -170,7 +170,10 @@ impl Writer<'_> {
         call.arg(self.trimmed);
         call.arg(pace.of(EVENTS_MAX)).arg(pace.of(BYTES_MAX));
         let values = self.ask(&call).await?;
-        let calls = values.get(2..).unwrap_or_default();
+        let calls = values.get(2..).ok_or(Damaged)?;
+        if !calls.len().is_multiple_of(2) {
+            return Err(Damaged.into());
+        }
         let mut let_go = Vec::new();
         let mut position = self.trimmed;
         let (mut payload, mut events, mut fresh) = (Vec::new(), Vec::new(), self.persisted);
@@ -179,7 +182,12 @@ impl Writer<'_> {
             let bytes = bytes(call.get(1))?.ok_or(Damaged)?;
             let records = decode_all(bytes)?;
             if first != position + 1 {
-                tracing::error!(position, first, "the stream lacks calls");
+                tracing::error!(
+                    position,
+                    first,
+                    "the stream in Redis lacks calls: nothing after `position` is persisted before the stores were \
+                     compared again"
+                );
                 self.front.doubt(&self.era.epoch);
                 return Err(Damaged.into());
             }
@@ -190,7 +198,8 @@ impl Writer<'_> {
                     tracing::error!(
                         persisted = fresh,
                         first,
-                        "a call passes the database's position"
+                        "a call in Redis does not follow what is persisted: nothing after `persisted` is persisted \
+                         before the stores were compared again"
                     );
                     self.front.doubt(&self.era.epoch);
                     return Err(Damaged.into());
@@ -218,7 +227,7 @@ impl Writer<'_> {
         pace: &Pace,
     ) -> Result<(), Stop> {
         let newest = events.iter().map(|record| record.event.timestamp());
-        let newest = newest.max().unwrap_or(Timestamp::default());
+        let newest = newest.max().ok_or(Damaged)?;
         let mut batches = Vec::new();
         let mut history = Vec::with_capacity(events.len());
         for record in events {
@@ -262,7 +271,11 @@ impl Writer<'_> {
             let mut call = self.call(Function::Forget);
             call.arg(position).arg(ids_kept);
             for id in together {
-                call.arg(&id.key).arg(&id.hash);
+                call.arg(&id.key);
+                match id.hash {
+                    Some(hash) => call.arg(hash.to_bytes().as_slice()),
+                    None => call.arg(""),
+                };
                 call.arg(if id.may_go { "1" } else { "0" });
             }
             self.ask(&call).await?;
@@ -285,17 +298,14 @@ impl Writer<'_> {
 /// An id in Redis that the database has.
 struct Forgotten {
     key: Vec<u8>,
-    /// For the filter; empty where it has been there.
-    hash: Vec<u8>,
+    /// For the filter; `None` where it has been there.
+    hash: Option<Hash>,
     /// Not while a transfer is pending.
     may_go: bool,
 }
 
 fn forget(event: &Event, forgotten: &mut Vec<Forgotten>) {
     let mut add = |key: Vec<u8>, hash: Option<Hash>, may_go: bool| {
-        let hash = hash
-            .map(|hash| hash.to_bytes().to_vec())
-            .unwrap_or_default();
         forgotten.push(Forgotten { key, hash, may_go });
     };
     match event {
@@ -308,7 +318,10 @@ fn forget(event: &Event, forgotten: &mut Vec<Forgotten>) {
             match transfer.kind {
                 TransferKind::Expire => {}
                 TransferKind::Pend { .. } => add(transfer_key(id), Some(hash), false),
-                _ => add(transfer_key(id), Some(hash), true),
+                TransferKind::Transfer
+                | TransferKind::Post { .. }
+                | TransferKind::Void { .. }
+                | TransferKind::Settle { .. } => add(transfer_key(id), Some(hash), true),
             }
         }
         Event::Refused { command, .. } => {
@@ -319,7 +332,17 @@ fn forget(event: &Event, forgotten: &mut Vec<Forgotten>) {
         Event::Batch(batch) => {
             add(batch_key(batch.id), Some(Hash::of_batch(batch.id)), true);
         }
-        _ => {}
+        // They use no id. Payments are refused over this engine.
+        Event::AccountOpened { .. }
+        | Event::LimitChanged { .. }
+        | Event::AccountClosed { .. }
+        | Event::PaymentAccepted(_)
+        | Event::PaymentSent(_)
+        | Event::PaymentReleased(_)
+        | Event::PaymentSettled { .. }
+        | Event::PaymentRefused(_)
+        | Event::PaymentsPurged { .. }
+        | Event::PaymentResolved(_) => {}
     }
 }
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `ledger` | which ledger this is, the newest epoch, the position up to which ids and entries are persisted |
 //! | `epochs` | the newest epochs that were taken, and the position at which Redis went on under each |
-//! | `nodes` | which Redis each node goes on with |
+//! | `nodes` | which Redis each node goes on with, and how far it has answered; see [`nodes`](crate::nodes) |
 //! | `log` | the calls that the accounts do not show yet, as they were in the stream |
 //! | `balances` | the position up to which they do |
 //!
@@ -20,8 +20,7 @@ use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
 use crate::epoch::{History, epoch_of};
-use crate::error::{Damaged, OpenError};
-use crate::nodes;
+use crate::error::{Damaged, WriteBehindOpenError};
 use crate::pace::Pace;
 
 /// The advisory locks of those of whom there is one.
@@ -129,7 +128,10 @@ pub struct Persisted {
 /// # Errors
 ///
 /// When the database does not answer.
-pub async fn persisted(url: &str, options: &Options) -> Result<Option<Persisted>, OpenError> {
+pub async fn persisted(
+    url: &str,
+    options: &Options,
+) -> Result<Option<Persisted>, WriteBehindOpenError> {
     let client = connect_to_verify(url, options).await?;
     let is_there = "SELECT to_regclass('lastro_behind.ledger') IS NOT NULL";
     if !client.query_one(is_there, &[]).await?.try_get(0)? {
@@ -158,7 +160,7 @@ fn position(row: &Row) -> Result<u64, Failure> {
     Ok(row.try_get::<_, i64>("position")?.cast_unsigned())
 }
 
-fn stored(position: u64) -> Result<i64, Failure> {
+pub(crate) fn stored(position: u64) -> Result<i64, Failure> {
     i64::try_from(position).map_err(|_| Failure::Damaged("a position"))
 }
 
@@ -189,19 +191,21 @@ pub(crate) async fn within<T>(
     Ok(asked.map_err(|_| Failure::Late)??)
 }
 
-/// Makes the tables where they are not there.
+/// Makes these tables where they are not there.
 pub(crate) async fn prepare(lease: &Lease) -> Result<(), Failure> {
-    let client = lease.client();
-    client.batch_execute(SCHEMA).await?;
-    Ok(client.batch_execute(nodes::TABLE).await?)
+    Ok(lease.client().batch_execute(SCHEMA).await?)
 }
 
-/// Whether the database is one in which these tables are not there, or not all of them.
+/// Whether the database is one in which these tables, or columns of them, are not there.
 pub(crate) fn is_undefined(failure: &Failure) -> bool {
     match failure {
         Failure::Database(error) => matches!(
             error.code(),
-            Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME)
+            Some(
+                &SqlState::UNDEFINED_TABLE
+                    | &SqlState::UNDEFINED_COLUMN
+                    | &SqlState::INVALID_SCHEMA_NAME
+            )
         ),
         Failure::Pool(_)
         | Failure::CommitUnknown
@@ -214,14 +218,13 @@ pub(crate) fn is_undefined(failure: &Failure) -> bool {
 
 /// Begins a transaction that may change the ledger's tables, and take longer where that is needed.
 pub(crate) async fn begin(lease: &Lease, pace: &Pace) -> Result<(), Failure> {
-    let longer = pace.patience().map(|times| {
-        format!(
+    let mut statements = "BEGIN; SET LOCAL lastro_behind.writer = 'yes'; ".to_owned();
+    if let Some(times) = pace.patience() {
+        statements += &format!(
             "SELECT set_config('statement_timeout', (setting::bigint * {times})::text, true)
              FROM pg_settings WHERE name = 'statement_timeout'"
-        )
-    });
-    let statements = "BEGIN; SET LOCAL lastro_behind.writer = 'yes'; ".to_owned();
-    let statements = statements + longer.as_deref().unwrap_or_default();
+        );
+    }
     Ok(lease.client().batch_execute(&statements).await?)
 }
 
@@ -253,7 +256,7 @@ pub(crate) async fn read(lease: &Lease) -> Result<Option<Behind>, Failure> {
 }
 
 /// Begins a ledger's rows, at position 0, once nobody else changes its tables any more.
-pub(crate) async fn create(lease: &Lease) -> Result<(), OpenError> {
+pub(crate) async fn create(lease: &Lease) -> Result<(), WriteBehindOpenError> {
     let client = lease.client();
     client.batch_execute("BEGIN").await?;
     client.batch_execute(FENCE).await?;
@@ -280,7 +283,7 @@ pub(crate) async fn has_payments(lease: &Lease) -> Result<bool, Failure> {
 
 /// Takes a new epoch, with a number above this one and above all there were. From then on nothing of
 /// another one is persisted; a persist under way is waited for.
-pub(crate) async fn take_epoch(lease: &Lease, above: u64) -> Result<Behind, OpenError> {
+pub(crate) async fn take_epoch(lease: &Lease, above: u64) -> Result<Behind, WriteBehindOpenError> {
     let client = lease.client();
     client.batch_execute("BEGIN").await?;
     let locked = "SELECT FROM lastro_behind.ledger FOR UPDATE";
@@ -305,7 +308,7 @@ pub(crate) async fn take_epoch(lease: &Lease, above: u64) -> Result<Behind, Open
     lease.committed()?;
     let behind = read(lease).await?.ok_or(Damaged)?;
     if behind.epoch != epoch {
-        return Err(OpenError::Busy);
+        return Err(WriteBehindOpenError::Busy);
     }
     Ok(behind)
 }
@@ -357,7 +360,7 @@ pub(crate) async fn move_ledger(
         WHERE position = $2 AND epoch = $1";
     let client = lease.client();
     let statement = client.prepare_cached(statement).await?;
-    let newest = i64::try_from(newest.as_nanos()).unwrap_or(i64::MAX);
+    let newest = i64::try_from(newest.as_nanos()).map_err(|_| Failure::Damaged("a time"))?;
     let (from, to) = (stored(from)?, stored(to)?);
     let moved = client
         .execute(&statement, &[&epoch, &from, &to, &newest])

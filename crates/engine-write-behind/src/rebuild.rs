@@ -8,16 +8,18 @@
 use std::time::{Duration, Instant};
 
 use engine_postgres::Lease;
-use ledger::{AccountId, BatchId, Limit, TransferId, UsedTransfer};
+use ledger::{BatchId, Limit, TransferId, UsedTransfer};
 use redis::{Cmd, Pipeline, Value};
 
 use crate::account::Kept;
 use crate::balances;
-use crate::call::transfer_key;
 use crate::error::trouble;
-use crate::error::{Damaged, OpenError};
+use crate::error::{Damaged, WriteBehindOpenError};
 use crate::filter::{Filters, Hash};
 use crate::front::Front;
+use crate::layout::{
+    ENTRIES_KEPT, EXPIRIES, KEYS, REBUILD, account_key, entries_key, filter_key, transfer_key,
+};
 use crate::link::{Function, done, understand};
 use crate::moment::Moment;
 use crate::pace::BOUND;
@@ -27,19 +29,21 @@ use crate::record::{encode_transfer, encode_used};
 const ACCOUNTS_PAGE: i64 = 500;
 const PENDINGS_PAGE: i64 = 500;
 const IDS_PAGE: i64 = 20_000;
-/// How many of an account's newest entries Redis has at least; as in the library.
-const ENTRIES_KEPT: i64 = 10;
 /// How many commands go together.
 const TOGETHER: usize = 500;
 /// How often it is said how far it is.
 const PROGRESS: Duration = Duration::from_secs(1);
 
 /// Copies what the database has, under the epoch that it has taken. Redis has begun its rebuild.
-pub(crate) async fn rebuild(front: &Front, lease: &Lease, epoch: &str) -> Result<(), OpenError> {
+pub(crate) async fn rebuild(
+    front: &Front,
+    lease: &Lease,
+    epoch: &str,
+) -> Result<(), WriteBehindOpenError> {
     balances::finish(lease).await?;
     let behind = positions::read(lease).await?.ok_or(Damaged)?;
     if behind.epoch != epoch {
-        return Err(OpenError::Busy);
+        return Err(WriteBehindOpenError::Busy);
     }
     let mut filling = Filling {
         front,
@@ -74,11 +78,11 @@ struct Filling<'a> {
 
 impl Filling<'_> {
     /// Whatever an older ledger left is removed.
-    async fn wipe(&mut self) -> Result<(), OpenError> {
+    async fn wipe(&mut self) -> Result<(), WriteBehindOpenError> {
         let mut cursor = Vec::from(*b"0");
         loop {
             let mut scan = redis::cmd("SCAN");
-            scan.arg(&cursor).arg("MATCH").arg("lastro:*");
+            scan.arg(&cursor).arg("MATCH").arg(KEYS);
             scan.arg("COUNT").arg(1_000);
             let page = self.front.link.ask(&scan, Instant::now() + BOUND).await;
             let Value::Array(mut page) = page.map_err(trouble)? else {
@@ -91,7 +95,7 @@ impl Filling<'_> {
             };
             for key in keys {
                 if let Value::BulkString(key) = key
-                    && key != b"lastro:rebuild"
+                    && key != REBUILD.as_bytes()
                 {
                     self.fill("UNLINK", &[&key]).await?;
                 }
@@ -103,7 +107,7 @@ impl Filling<'_> {
         }
     }
 
-    async fn accounts(&mut self) -> Result<(), OpenError> {
+    async fn accounts(&mut self) -> Result<(), WriteBehindOpenError> {
         let tables = &self.front.tables;
         for (id, account) in tables.unlimited_accounts(Instant::now() + BOUND).await? {
             let limit_opened = 0;
@@ -136,16 +140,17 @@ impl Filling<'_> {
                 self.set(&account_key(&id), &kept.encode()).await?;
                 self.progress("accounts");
             }
-            let entries = tables.newest_transfers(&ids, ENTRIES_KEPT, Instant::now() + BOUND);
+            let entries =
+                tables.newest_transfers(&ids, ENTRIES_KEPT.into(), Instant::now() + BOUND);
             for (id, transfer) in entries.await? {
                 let record = encode_transfer(&transfer, None)?;
-                let key = [b"lastro:e:", id.as_str().as_bytes()].concat();
+                let key = entries_key(&id);
                 self.fill("RPUSH", &[&key, &record]).await?;
             }
         }
     }
 
-    async fn pendings(&mut self) -> Result<(), OpenError> {
+    async fn pendings(&mut self) -> Result<(), WriteBehindOpenError> {
         let mut from = TransferId::from_u128(0);
         loop {
             let deadline = Instant::now() + BOUND;
@@ -163,7 +168,7 @@ impl Filling<'_> {
                 if let Some(expires_at) = transfer.expires_at() {
                     let at = Moment::from(expires_at);
                     let score = (at.us + u64::from(at.ns > 0)).to_string();
-                    let key = b"lastro:expiries";
+                    let key = EXPIRIES.as_bytes();
                     let id = id.to_bytes();
                     self.fill("ZADD", &[key, score.as_bytes(), &id]).await?;
                 }
@@ -177,7 +182,7 @@ impl Filling<'_> {
     }
 
     /// Every used id goes into the filters.
-    async fn ids(&mut self) -> Result<Filters, OpenError> {
+    async fn ids(&mut self) -> Result<Filters, WriteBehindOpenError> {
         let tables = &self.front.tables;
         let mut filters = Filters::default();
         let mut from = TransferId::from_u128(0);
@@ -206,20 +211,23 @@ impl Filling<'_> {
             }
         }
         for (number, at, part) in filters.parts() {
-            let key = format!("lastro:f:{number}");
+            let key = filter_key(number);
             let at = at.to_string();
-            self.fill("SETRANGE", &[key.as_bytes(), at.as_bytes(), &part])
-                .await?;
+            self.fill("SETRANGE", &[&key, at.as_bytes(), &part]).await?;
         }
         Ok(filters)
     }
 
-    async fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), OpenError> {
+    async fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), WriteBehindOpenError> {
         self.fill("SET", &[key, value]).await
     }
 
     /// Has a command run in Redis while this rebuild is the newest one.
-    async fn fill(&mut self, command: &str, arguments: &[&[u8]]) -> Result<(), OpenError> {
+    async fn fill(
+        &mut self,
+        command: &str,
+        arguments: &[&[u8]],
+    ) -> Result<(), WriteBehindOpenError> {
         let mut call = Function::Fill.call();
         call.arg(self.epoch).arg(command);
         for argument in arguments {
@@ -232,7 +240,7 @@ impl Filling<'_> {
         Ok(())
     }
 
-    async fn flush(&mut self) -> Result<(), OpenError> {
+    async fn flush(&mut self) -> Result<(), WriteBehindOpenError> {
         let commands = std::mem::take(&mut self.waiting);
         if commands.is_empty() {
             return Ok(());
@@ -257,8 +265,4 @@ impl Filling<'_> {
             tracing::info!(copied_count = self.copied, now = what, "rebuilding Redis");
         }
     }
-}
-
-fn account_key(id: &AccountId) -> Vec<u8> {
-    [b"lastro:a:", id.as_str().as_bytes()].concat()
 }

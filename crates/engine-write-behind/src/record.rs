@@ -13,11 +13,12 @@ use ledger::{
 use crate::account::Kept;
 use crate::bytes::Bytes;
 use crate::error::Damaged;
+use crate::layout::{self, END_LENGTH, answer, kind, pending_state as state};
 use crate::moment::{Moment, moment};
 use crate::refusal;
 
 /// What a record has of the end of a pending transfer, where that is not known.
-const END_UNKNOWN: [u8; 16 + 8 + 8 + 2] = [0; 34];
+const END_UNKNOWN: [u8; END_LENGTH] = [0; END_LENGTH];
 
 /// A record, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +43,10 @@ pub(crate) fn decode_all(bytes: &[u8]) -> Result<Vec<Record>, Damaged> {
 }
 
 pub(crate) fn content(command: &Command) -> Vec<u8> {
-    // Serializing plain data into memory cannot fail.
-    postcard::to_allocvec(command).unwrap_or_default()
+    match postcard::to_allocvec(command) {
+        Ok(content) => content,
+        Err(error) => unreachable!("plain data in memory is written without a failure: {error}"),
+    }
 }
 
 fn command(bytes: &[u8]) -> Result<Command, Damaged> {
@@ -62,8 +65,8 @@ impl Record {
         };
         let mut batch = None;
         let event = match what {
-            b'T' => Event::Transfer(transfer(kind, timestamp, &mut bytes)?),
-            b'R' => {
+            layout::record::TRANSFER => Event::Transfer(transfer(kind, timestamp, &mut bytes)?),
+            layout::record::REFUSED => {
                 let (refusal, content) = bytes.0.split_at_checked(26).ok_or(Damaged)?;
                 let command = command(content)?;
                 Event::Refused {
@@ -72,8 +75,10 @@ impl Record {
                     timestamp,
                 }
             }
-            b'O' | b'L' | b'C' => account_event(what, timestamp, &mut bytes)?,
-            b'B' => {
+            layout::record::ACCOUNT_OPENED
+            | layout::record::LIMIT_CHANGED
+            | layout::record::ACCOUNT_CLOSED => account_event(what, timestamp, &mut bytes)?,
+            layout::record::BATCH => {
                 let (decided, used) = batch_event(timestamp, &mut bytes)?;
                 batch = Some((decided.id, used));
                 Event::Batch(decided)
@@ -101,14 +106,14 @@ impl Record {
 }
 
 fn pending_state(what: u8, kind: u8, state: u8) -> Result<Option<PendingState>, Damaged> {
-    if (what, kind) != (b'T', b'P') {
+    if (what, kind) != (layout::record::TRANSFER, kind::PEND) {
         return Ok(None);
     }
     Ok(Some(match state {
-        1 => PendingState::Pending,
-        2 => PendingState::Posted,
-        3 => PendingState::Voided,
-        4 => PendingState::Expired,
+        state::PENDING => PendingState::Pending,
+        state::POSTED => PendingState::Posted,
+        state::VOIDED => PendingState::Voided,
+        state::EXPIRED => PendingState::Expired,
         _ => return Err(Damaged),
     }))
 }
@@ -136,23 +141,23 @@ fn pending_end(state: PendingState, bytes: &mut Bytes<'_>) -> Result<Option<Pend
 
 const fn state_number(state: PendingState) -> u8 {
     match state {
-        PendingState::Pending => 1,
-        PendingState::Posted => 2,
-        PendingState::Voided => 3,
-        PendingState::Expired => 4,
+        PendingState::Pending => state::PENDING,
+        PendingState::Posted => state::POSTED,
+        PendingState::Voided => state::VOIDED,
+        PendingState::Expired => state::EXPIRED,
     }
 }
 
 fn transfer(kind: u8, timestamp: Timestamp, bytes: &mut Bytes<'_>) -> Result<Transfer, Damaged> {
     let mut sides = (None, None);
-    if matches!(kind, b'T' | b'O') {
+    if matches!(kind, kind::TRANSFER | kind::POST) {
         sides = (after(bytes)?, after(bytes)?);
     }
-    if kind == b'P' {
+    if kind == kind::PEND {
         operands(bytes)?;
     }
     let own = match kind {
-        b'O' | b'V' => Some(command(bytes.sized()?)?),
+        kind::POST | kind::VOID => Some(command(bytes.sized()?)?),
         _ => None,
     };
     let (moved, timeout_s) = match command(bytes.0)? {
@@ -164,10 +169,12 @@ fn transfer(kind: u8, timestamp: Timestamp, bytes: &mut Bytes<'_>) -> Result<Tra
         _ => return Err(Damaged),
     };
     let (id, kind, amount) = match (kind, own, timeout_s) {
-        (b'T', None, None) => (moved.id, TransferKind::Transfer, moved.amount),
-        (b'P', None, Some(timeout_s)) => (moved.id, TransferKind::Pend { timeout_s }, moved.amount),
-        (b'E', None, Some(_)) => (moved.id, TransferKind::Expire, moved.amount),
-        (b'O', Some(Command::Post { id, amount, .. }), Some(_)) => {
+        (kind::TRANSFER, None, None) => (moved.id, TransferKind::Transfer, moved.amount),
+        (kind::PEND, None, Some(timeout_s)) => {
+            (moved.id, TransferKind::Pend { timeout_s }, moved.amount)
+        }
+        (kind::EXPIRE, None, Some(_)) => (moved.id, TransferKind::Expire, moved.amount),
+        (kind::POST, Some(Command::Post { id, amount, .. }), Some(_)) => {
             let kind = TransferKind::Post {
                 pending_id: moved.id,
                 pending_amount: moved.amount,
@@ -175,7 +182,7 @@ fn transfer(kind: u8, timestamp: Timestamp, bytes: &mut Bytes<'_>) -> Result<Tra
             };
             (id, kind, amount.unwrap_or(moved.amount))
         }
-        (b'V', Some(Command::Void { id, .. }), Some(_)) => {
+        (kind::VOID, Some(Command::Void { id, .. }), Some(_)) => {
             let pending_id = moved.id;
             (id, TransferKind::Void { pending_id }, moved.amount)
         }
@@ -217,17 +224,18 @@ fn account_event(what: u8, timestamp: Timestamp, bytes: &mut Bytes<'_>) -> Resul
     let id = AccountId::new(bytes.text()?).map_err(|_| Damaged)?;
     let account = Kept::decode(bytes.0)?.account;
     Ok(match what {
-        b'O' => Event::AccountOpened { id, account },
-        b'L' => Event::LimitChanged {
+        layout::record::ACCOUNT_OPENED => Event::AccountOpened { id, account },
+        layout::record::LIMIT_CHANGED => Event::LimitChanged {
             id,
             account,
             timestamp,
         },
-        _ => Event::AccountClosed {
+        layout::record::ACCOUNT_CLOSED => Event::AccountClosed {
             id,
             account,
             timestamp,
         },
+        _ => return Err(Damaged),
     })
 }
 
@@ -252,10 +260,10 @@ fn batch_event(
             index,
             outcome: outcome.into(),
         });
-        decided.failed_outcomes().unwrap_or_default()
+        decided.failed_outcomes().ok_or(Damaged)?
     } else {
         let created = |bytes: &mut Bytes<'_>| -> Result<Outcome, Damaged> {
-            let [b'c', record @ ..] = bytes.sized()? else {
+            let [answer::CREATED, record @ ..] = bytes.sized()? else {
                 return Err(Damaged);
             };
             Record::decode(record)?.event.into_outcome().ok_or(Damaged)
@@ -273,12 +281,24 @@ pub(crate) fn encode_used(used: &UsedTransfer) -> Result<Vec<u8>, Damaged> {
         UsedTransfer::Created(transfer, state) => encode_transfer(transfer, *state),
         UsedTransfer::Refused(command, why) => {
             let kind = match command {
-                Command::Pend { .. } => b'P',
-                Command::Post { .. } => b'O',
-                Command::Void { .. } => b'V',
-                _ => b'T',
+                Command::Transfer(_) => kind::TRANSFER,
+                Command::Pend { .. } => kind::PEND,
+                Command::Post { .. } => kind::POST,
+                Command::Void { .. } => kind::VOID,
+                // No other command is remembered under the id of a transfer.
+                Command::Expire { .. }
+                | Command::OpenAccount(_)
+                | Command::ChangeLimit { .. }
+                | Command::CloseAccount { .. }
+                | Command::AcceptPayment(_)
+                | Command::SendPayment { .. }
+                | Command::SettlePayment { .. }
+                | Command::ReleasePayment { .. }
+                | Command::RefusePayment { .. }
+                | Command::ResolvePayment(_)
+                | Command::PurgePayments { .. } => return Err(Damaged),
             };
-            let mut bytes = vec![b'R', 0, kind];
+            let mut bytes = vec![layout::record::REFUSED, 0, kind];
             Moment::from(Timestamp::default()).encode(&mut bytes);
             bytes.extend(refusal::encode(why, command)?);
             bytes.extend(content(command));
@@ -294,26 +314,30 @@ pub(crate) fn encode_transfer(
     state: Option<PendingState>,
 ) -> Result<Vec<u8>, Damaged> {
     let kind = match transfer.kind {
-        TransferKind::Transfer => b'T',
-        TransferKind::Pend { .. } => b'P',
-        TransferKind::Post { .. } => b'O',
-        TransferKind::Void { .. } => b'V',
+        TransferKind::Transfer => kind::TRANSFER,
+        TransferKind::Pend { .. } => kind::PEND,
+        TransferKind::Post { .. } => kind::POST,
+        TransferKind::Void { .. } => kind::VOID,
         TransferKind::Expire | TransferKind::Settle { .. } => return Err(Damaged),
     };
-    let mut bytes = vec![b'T', state.map_or(0, state_number), kind];
+    let mut bytes = vec![
+        layout::record::TRANSFER,
+        state.map_or(0, state_number),
+        kind,
+    ];
     Moment::from(transfer.timestamp).encode(&mut bytes);
-    if matches!(kind, b'T' | b'O') {
+    if matches!(kind, kind::TRANSFER | kind::POST) {
         encode_after(transfer.debit, &mut bytes);
         encode_after(transfer.credit, &mut bytes);
     }
-    if kind == b'P' {
+    if kind == kind::PEND {
         if state.is_some_and(PendingState::is_ended) {
             bytes.extend(END_UNKNOWN);
         }
         encode_operands(transfer, &mut bytes)?;
     }
     let own = transfer.command().ok_or(Damaged)?;
-    if matches!(kind, b'O' | b'V') {
+    if matches!(kind, kind::POST | kind::VOID) {
         let own = content(&own);
         bytes.extend(u32::try_from(own.len()).map_err(|_| Damaged)?.to_be_bytes());
         bytes.extend(own);
@@ -413,29 +437,29 @@ fn refused_alone(command: &Command) -> Option<Refusal> {
 }
 
 /// The outcome of a command that the library answered so.
-pub(crate) fn outcome_of(command: &Command, answer: &[u8]) -> Result<Outcome, Damaged> {
-    let (kind, rest) = answer.split_first().ok_or(Damaged)?;
-    match kind {
-        b'c' => Record::decode(rest)?.event.into_outcome().ok_or(Damaged),
-        b'x' => again(
+pub(crate) fn outcome_of(command: &Command, answered: &[u8]) -> Result<Outcome, Damaged> {
+    let (kind, rest) = answered.split_first().ok_or(Damaged)?;
+    match *kind {
+        answer::CREATED => Record::decode(rest)?.event.into_outcome().ok_or(Damaged),
+        answer::ID_USED => again(
             command,
             &Known {
                 transfer: Some(Record::decode(rest)?.into_used()?),
                 opened: None,
             },
         ),
-        b'o' => again(
+        answer::ACCOUNT_EXISTS => again(
             command,
             &Known {
                 transfer: None,
                 opened: Some(Kept::decode(rest)?),
             },
         ),
-        b'n' => Ok(Outcome::refused(refusal::decode(
+        answer::REFUSED_UNRECORDED => Ok(Outcome::refused(refusal::decode(
             &mut Bytes(rest),
             command,
         )?)),
-        b'M' => refused_alone(command).map(Outcome::refused).ok_or(Damaged),
+        answer::MALFORMED => refused_alone(command).map(Outcome::refused).ok_or(Damaged),
         _ => Err(Damaged),
     }
 }

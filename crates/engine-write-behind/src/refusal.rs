@@ -5,6 +5,7 @@ use ledger::{AccountId, Command, Refusal, TransferId};
 
 use crate::bytes::Bytes;
 use crate::error::Damaged;
+use crate::layout::{refusal, side};
 
 /// Reads a refusal of this command.
 pub(crate) fn decode(bytes: &mut Bytes<'_>, command: &Command) -> Result<Refusal, Damaged> {
@@ -14,50 +15,50 @@ pub(crate) fn decode(bytes: &mut Bytes<'_>, command: &Command) -> Result<Refusal
     let account_id = || account(command, side);
     let pending_id = || pending(command);
     Ok(match code {
-        b'f' => Refusal::AccountNotFound {
+        refusal::ACCOUNT_NOT_FOUND => Refusal::AccountNotFound {
             account_id: account_id()?,
         },
-        b'k' => Refusal::AccountClosed {
+        refusal::ACCOUNT_CLOSED => Refusal::AccountClosed {
             account_id: account_id()?,
         },
-        b'm' => Refusal::CurrencyMismatch,
-        b'i' => Refusal::InsufficientFunds {
+        refusal::CURRENCY_MISMATCH => Refusal::CurrencyMismatch,
+        refusal::INSUFFICIENT_FUNDS => Refusal::InsufficientFunds {
             account_id: account_id()?,
             available: figure(x)?,
             required: figure(y)?,
             credit_limit: figure(z)?,
         },
-        b'v' => Refusal::BalanceOverflow {
+        refusal::BALANCE_OVERFLOW => Refusal::BalanceOverflow {
             account_id: account_id()?,
         },
-        b'U' => Refusal::AccountInUse {
+        refusal::ACCOUNT_IN_USE => Refusal::AccountInUse {
             account_id: account_id()?,
             balance: x,
             debits_pending: figure(y)?,
             credits_pending: figure(z)?,
         },
-        b'S' => Refusal::AccountInOtherState {
+        refusal::ACCOUNT_IN_OTHER_STATE => Refusal::AccountInOtherState {
             account_id: account_id()?,
             credit_limit: figure(x)?,
             entry_count: figure(y)?,
         },
-        b'N' => Refusal::PendingNotFound {
+        refusal::PENDING_NOT_FOUND => Refusal::PendingNotFound {
             pending_id: pending_id()?,
         },
-        b'P' => Refusal::PendingAlreadyPosted {
+        refusal::PENDING_ALREADY_POSTED => Refusal::PendingAlreadyPosted {
             pending_id: pending_id()?,
         },
-        b'V' => Refusal::PendingAlreadyVoided {
+        refusal::PENDING_ALREADY_VOIDED => Refusal::PendingAlreadyVoided {
             pending_id: pending_id()?,
         },
-        b'X' => Refusal::PendingExpired {
+        refusal::PENDING_EXPIRED => Refusal::PendingExpired {
             pending_id: pending_id()?,
         },
-        b'A' => Refusal::AmountExceedsPending {
+        refusal::AMOUNT_EXCEEDS_PENDING => Refusal::AmountExceedsPending {
             available: figure(x)?,
             required: figure(y)?,
         },
-        b'w' => match command {
+        refusal::CURRENCY_NOT_CURRENT => match command {
             Command::OpenAccount(open) => Refusal::CurrencyNotCurrent {
                 currency: open.currency,
             },
@@ -70,36 +71,48 @@ pub(crate) fn decode(bytes: &mut Bytes<'_>, command: &Command) -> Result<Refusal
 /// Writes a refusal that is remembered under its command's id.
 pub(crate) fn encode(refusal: &Refusal, command: &Command) -> Result<Vec<u8>, Damaged> {
     let side = |id: &AccountId| {
-        if account(command, b'd').as_ref() == Ok(id) {
-            b'd'
-        } else {
-            b'c'
-        }
+        let mut sides = [side::DEBIT, side::CREDIT].into_iter();
+        let found = sides.find(|side| account(command, *side).as_ref() == Ok(id));
+        found.ok_or(Damaged)
     };
     let (code, side, figures) = match refusal {
-        Refusal::AccountNotFound { account_id } => (b'f', side(account_id), [0; 3]),
-        Refusal::AccountClosed { account_id } => (b'k', side(account_id), [0; 3]),
-        Refusal::CurrencyMismatch => (b'm', b'-', [0; 3]),
+        Refusal::AccountNotFound { account_id } => {
+            (refusal::ACCOUNT_NOT_FOUND, side(account_id)?, [0; 3])
+        }
+        Refusal::AccountClosed { account_id } => {
+            (refusal::ACCOUNT_CLOSED, side(account_id)?, [0; 3])
+        }
+        Refusal::CurrencyMismatch => (refusal::CURRENCY_MISMATCH, side::NONE, [0; 3]),
         Refusal::InsufficientFunds {
             account_id,
             available,
             required,
             credit_limit,
         } => (
-            b'i',
-            side(account_id),
+            refusal::INSUFFICIENT_FUNDS,
+            side(account_id)?,
             [*available, *required, *credit_limit],
         ),
-        Refusal::BalanceOverflow { account_id } => (b'v', side(account_id), [0; 3]),
-        Refusal::PendingNotFound { .. } => (b'N', b'-', [0; 3]),
-        Refusal::PendingAlreadyPosted { .. } => (b'P', b'-', [0; 3]),
-        Refusal::PendingAlreadyVoided { .. } => (b'V', b'-', [0; 3]),
-        Refusal::PendingExpired { .. } => (b'X', b'-', [0; 3]),
+        Refusal::BalanceOverflow { account_id } => {
+            (refusal::BALANCE_OVERFLOW, side(account_id)?, [0; 3])
+        }
+        Refusal::PendingNotFound { .. } => (refusal::PENDING_NOT_FOUND, side::NONE, [0; 3]),
+        Refusal::PendingAlreadyPosted { .. } => {
+            (refusal::PENDING_ALREADY_POSTED, side::NONE, [0; 3])
+        }
+        Refusal::PendingAlreadyVoided { .. } => {
+            (refusal::PENDING_ALREADY_VOIDED, side::NONE, [0; 3])
+        }
+        Refusal::PendingExpired { .. } => (refusal::PENDING_EXPIRED, side::NONE, [0; 3]),
         Refusal::AmountExceedsPending {
             available,
             required,
-        } => (b'A', b'-', [*available, *required, 0]),
-        Refusal::CurrencyNotCurrent { .. } => (b'w', b'-', [0; 3]),
+        } => (
+            refusal::AMOUNT_EXCEEDS_PENDING,
+            side::NONE,
+            [*available, *required, 0],
+        ),
+        Refusal::CurrencyNotCurrent { .. } => (refusal::CURRENCY_NOT_CURRENT, side::NONE, [0; 3]),
         _ => return Err(Damaged),
     };
     let mut bytes = vec![code, side];
@@ -111,7 +124,7 @@ pub(crate) fn encode(refusal: &Refusal, command: &Command) -> Result<Vec<u8>, Da
 
 fn account(command: &Command, side: u8) -> Result<AccountId, Damaged> {
     match command {
-        Command::Transfer(transfer) | Command::Pend { transfer, .. } if side == b'c' => {
+        Command::Transfer(transfer) | Command::Pend { transfer, .. } if side == side::CREDIT => {
             Ok(transfer.credit_account_id.clone())
         }
         Command::Transfer(transfer) | Command::Pend { transfer, .. } => {

@@ -5,27 +5,22 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use engine_postgres::{Failure, Lease};
-use ledger::Timestamp;
 use redis::{Cmd, Value};
 use stdx::ErrorChain;
 
-use crate::bytes::Bytes;
-use crate::compare::{Agreed, Mark, Stores, compare};
-use crate::epoch::History;
+use crate::compare::{Agreed, Mark, OnLoss, Stores, compare};
+use crate::epoch::{History, Newest};
 use crate::error::trouble;
-use crate::error::{Damaged, OpenError};
+use crate::error::{Damaged, WriteBehindOpenError};
 use crate::front::Front;
+use crate::layout::{MetaRecord, library_name};
+use crate::library::LIBRARY;
 use crate::link::{Function, bytes, done};
-use crate::moment::moment;
-use crate::nodes;
+use crate::nodes::{self, Answered};
 use crate::pace::BOUND;
 use crate::positions::{self, Behind, Role};
 use crate::rebuild::rebuild;
 
-/// The library that is loaded at the start.
-const LIBRARY: &str = include_str!("library.lua");
-/// Its name: another version has another one, so that nodes of both may run side by side.
-const LIBRARY_NAME: &str = "lastro_2";
 /// How long another node may be at it.
 const BUSY_BOUND: Duration = Duration::from_secs(600);
 const LEAVE_BOUND: Duration = Duration::from_secs(1);
@@ -40,14 +35,14 @@ pub enum Origin {
 }
 
 /// Compares the stores, and rebuilds Redis where that is what it needs.
-pub(crate) async fn repair(front: &Front) -> Result<Agreed, OpenError> {
+pub(crate) async fn repair(front: &Front) -> Result<Agreed, WriteBehindOpenError> {
     front.has_taken.store(false, Ordering::Relaxed);
     go_on_with_none(front).await;
     let lease = lock(front).await?;
     front.look_at_settings().await?;
-    positions::prepare(&lease).await?;
+    nodes::prepare(&lease).await?;
     if positions::has_payments(&lease).await? {
-        return Err(OpenError::Unsafe(
+        return Err(WriteBehindOpenError::Unsafe(
             "the database has payments, and there are none over write-behind yet".to_owned(),
         ));
     }
@@ -58,9 +53,17 @@ pub(crate) async fn repair(front: &Front) -> Result<Agreed, OpenError> {
         front,
         lease: &lease,
     };
-    let agreed = compare(&stores, newest.as_ref()).await?;
+    let on_loss = match newest.is_some() || front.options.accepts_data_loss {
+        true => OnLoss::NameIt,
+        false => OnLoss::Refuse,
+    };
+    let agreed = compare(&stores, newest.as_ref(), on_loss).await?;
     // Before the lock goes: a node that takes it next, with another Redis, finds this one.
-    nodes::beat(&lease, front.node_id, &front.place(), &agreed.epoch).await?;
+    let begins = Newest {
+        epoch: agreed.epoch.clone(),
+        position: agreed.position,
+    };
+    nodes::beat(&lease, front.node_id, &front.place(), &begins).await?;
     // The lock goes with the connection.
     drop(lease);
     Ok(agreed)
@@ -69,25 +72,27 @@ pub(crate) async fn repair(front: &Front) -> Result<Agreed, OpenError> {
 /// Nobody has to wait until it is clear that this node goes on with no Redis meanwhile. Where that
 /// cannot be said, others find out by themselves, later.
 async fn go_on_with_none(front: &Front) {
-    if front.newest().is_none() {
+    let Some(newest) = front.newest() else {
         return;
-    }
+    };
     let left = async {
         let lease = front.tables.lease(Instant::now() + LEAVE_BOUND).await?;
-        nodes::leave(&lease, front.node_id).await?;
+        nodes::leave(&lease, front.node_id, &newest).await?;
         lease.done();
         Ok::<(), Failure>(())
     };
     match tokio::time::timeout(LEAVE_BOUND, left).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            tracing::debug!(error = %ErrorChain(&error), "other nodes are not told that this one stopped");
+            tracing::debug!(error = %ErrorChain(&error), "the other nodes could not be told that this one stopped");
         }
-        Err(_) => tracing::debug!("other nodes are not told in time that this one stopped"),
+        Err(_) => {
+            tracing::debug!("the other nodes could not be told in time that this one stopped");
+        }
     }
 }
 
-async fn lock(front: &Front) -> Result<Lease, OpenError> {
+async fn lock(front: &Front) -> Result<Lease, WriteBehindOpenError> {
     let until = Instant::now() + BUSY_BOUND;
     let mut has_said = false;
     while Instant::now() < until {
@@ -100,26 +105,27 @@ async fn lock(front: &Front) -> Result<Lease, OpenError> {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    Err(OpenError::Busy)
+    Err(WriteBehindOpenError::Busy)
 }
 
-async fn load_library(front: &Front) -> Result<(), OpenError> {
+async fn load_library(front: &Front) -> Result<(), WriteBehindOpenError> {
     let deadline = Instant::now() + BOUND;
     let mut list = redis::cmd("FUNCTION");
-    list.arg("LIST").arg("LIBRARYNAME").arg(LIBRARY_NAME);
+    list.arg("LIST").arg("LIBRARYNAME").arg(library_name!());
     list.arg("WITHCODE");
     let known = front.link.ask(&list, deadline).await.map_err(trouble)?;
     if holds(&known, LIBRARY.as_bytes()) {
         return Ok(());
     }
     if matches!(&known, Value::Array(libraries) if !libraries.is_empty()) {
-        return Err(OpenError::Unsafe(format!(
-            "the functions {LIBRARY_NAME} in Redis are not those of this version: \
-             `FUNCTION DELETE {LIBRARY_NAME}` once no other version runs"
+        return Err(WriteBehindOpenError::Unsafe(format!(
+            "the functions {name} in Redis are not those of this version: \
+             `FUNCTION DELETE {name}` once no other version runs",
+            name = library_name!()
         )));
     }
     let mut load = redis::cmd("FUNCTION");
-    load.arg("LOAD").arg(LIBRARY);
+    load.arg("LOAD").arg(LIBRARY.as_str());
     front.link.ask(&load, deadline).await.map_err(trouble)?;
     Ok(())
 }
@@ -142,17 +148,17 @@ pub(crate) struct RealStores<'a> {
 }
 
 impl RealStores<'_> {
-    async fn call(&self, call: &Cmd) -> Result<Vec<Value>, OpenError> {
+    async fn call(&self, call: &Cmd) -> Result<Vec<Value>, WriteBehindOpenError> {
         let reply = self.front.link.call(call, Instant::now() + BOUND).await;
         reply.and_then(done).map_err(trouble)
     }
 
-    async fn mark(&self, call: &Cmd) -> Result<Option<Mark>, OpenError> {
+    async fn mark(&self, call: &Cmd) -> Result<Option<Mark>, WriteBehindOpenError> {
         let values = self.call(call).await?;
         let Some(meta) = bytes(values.first())? else {
             return Ok(None);
         };
-        let mut mark = decode_meta(meta)?;
+        let mut mark = mark_of(meta)?;
         let begin = bytes(values.get(1))?.ok_or(Damaged)?;
         if !begin.is_empty() {
             let begin = std::str::from_utf8(begin).map_err(|_| Damaged)?;
@@ -164,7 +170,7 @@ impl RealStores<'_> {
 }
 
 impl Stores for RealStores<'_> {
-    async fn database(&self) -> Result<Option<Behind>, OpenError> {
+    async fn database(&self) -> Result<Option<Behind>, WriteBehindOpenError> {
         match positions::read(self.lease).await {
             // It is one from before these tables: nothing in it is behind this Redis.
             Err(failure) if positions::is_undefined(&failure) => Ok(None),
@@ -172,10 +178,10 @@ impl Stores for RealStores<'_> {
         }
     }
 
-    async fn create(&self) -> Result<(), OpenError> {
+    async fn create(&self) -> Result<(), WriteBehindOpenError> {
         // It was there when this node began: it is not made anew behind an operator's back.
         if self.front.newest().is_some() {
-            return Err(OpenError::Unsafe(
+            return Err(WriteBehindOpenError::Unsafe(
                 "the database was detached from Redis (`lastro migrate --detach`): stop this node, \
                  or start it again to put Redis in front once more"
                     .to_owned(),
@@ -184,47 +190,65 @@ impl Stores for RealStores<'_> {
         positions::create(self.lease).await
     }
 
-    async fn redis(&self) -> Result<Option<Mark>, OpenError> {
+    async fn redis(&self) -> Result<Option<Mark>, WriteBehindOpenError> {
         self.mark(&Function::Look.call()).await
     }
 
-    async fn check_alone(&self) -> Result<(), OpenError> {
+    async fn check_alone(&self) -> Result<(), WriteBehindOpenError> {
         // Once refused, this node takes no Redis that it finds without the others: while theirs is
         // started again they look as if they were dead.
         if let Some(why) = self.front.elsewhere.lock().clone() {
-            return Err(OpenError::Disagree(why));
+            return Err(WriteBehindOpenError::Disagree(why));
         }
+        // The name may lead to another one by now than when this comparison began.
+        self.front.look_at_settings().await?;
         let checked = nodes::check(self.lease, self.front.node_id, &self.front.place()).await;
-        if let Err(OpenError::Disagree(why)) = &checked {
+        if let Err(WriteBehindOpenError::Disagree(why)) = &checked {
             *self.front.elsewhere.lock() = Some(why.clone());
         }
         checked
     }
 
-    async fn take(&self, above: u64) -> Result<Behind, OpenError> {
+    async fn answered(&self) -> Result<Option<Answered>, WriteBehindOpenError> {
+        Ok(nodes::answered(self.lease, self.front.node_id).await?)
+    }
+
+    async fn take(&self, above: u64) -> Result<Behind, WriteBehindOpenError> {
         self.front.has_taken.store(true, Ordering::Relaxed);
         positions::take_epoch(self.lease, above).await
     }
 
-    async fn halt(&self, taken: &Behind) -> Result<Option<Mark>, OpenError> {
+    async fn halt(&self, taken: &Behind) -> Result<Option<Mark>, WriteBehindOpenError> {
         let mut call = Function::Halt.call();
         call.arg(&taken.epoch)
             .arg(taken.ledger_id.as_bytes().as_slice());
-        self.mark(&call).await
+        let found = self.mark(&call).await?;
+        let checked = self.front.place();
+        self.front.look_at_settings().await?;
+        if self.front.place() != checked {
+            // Whether another node goes on with another Redis than this one was not looked at.
+            return Err(WriteBehindOpenError::Busy);
+        }
+        Ok(found)
     }
 
-    async fn history(&self, epoch: &str) -> Result<History, OpenError> {
+    async fn history(&self, epoch: &str) -> Result<History, WriteBehindOpenError> {
         Ok(positions::history(self.lease, epoch).await?)
     }
 
-    async fn resume(&self, found: &Mark, epoch: &str) -> Result<(), OpenError> {
+    async fn resume(&self, found: &Mark, epoch: &str) -> Result<(), WriteBehindOpenError> {
         positions::fence(self.lease).await?;
         let mut call = Function::Resume.call();
         call.arg(&found.epoch).arg(epoch).arg(found.position);
         self.call(&call).await.map(drop)
     }
 
-    async fn rebuild(&self, found: Option<&Mark>, drop: u64, epoch: &str) -> Result<(), OpenError> {
+    async fn rebuild(
+        &self,
+        found: Option<&Mark>,
+        drop: u64,
+        epoch: &str,
+    ) -> Result<(), WriteBehindOpenError> {
         positions::fence(self.lease).await?;
         let mut begin = Function::Rebuild.call();
         begin.arg(epoch);
@@ -234,77 +258,21 @@ impl Stores for RealStores<'_> {
         rebuild(self.front, self.lease, epoch).await
     }
 
-    async fn confirm(&self, epoch: &str, began: u64) -> Result<bool, OpenError> {
+    async fn confirm(&self, epoch: &str, began: u64) -> Result<bool, WriteBehindOpenError> {
         Ok(positions::confirm_epoch(self.lease, epoch, began).await?)
     }
 }
 
-fn decode_meta(meta: &[u8]) -> Result<Mark, OpenError> {
-    let mut meta = Bytes(meta);
-    let is_old_format = match meta.take(4)? {
-        b"LWB2" => false,
-        b"LWB1" => true,
-        _ => {
-            return Err(OpenError::Disagree(
-                "Redis holds a format that this version does not know".to_owned(),
-            ));
-        }
-    };
-    let epoch = std::str::from_utf8(meta.take(16)?).map_err(|_| Damaged)?;
-    let epoch = epoch.to_owned();
-    let ledger = meta.array()?;
-    let position = meta.u64()?;
-    meta.take(8 + 2)?;
-    let trimmed = meta.u64()?;
-    meta.take(1 + 8)?;
-    let let_go = if is_old_format { trimmed } else { meta.u64()? };
+fn mark_of(record: &[u8]) -> Result<Mark, WriteBehindOpenError> {
+    let meta = MetaRecord::decode(record)?;
     Ok(Mark {
-        epoch,
-        ledger,
-        position,
-        trimmed,
-        let_go,
+        epoch: meta.epoch,
+        ledger: meta.ledger,
+        position: meta.position,
+        trimmed: meta.trimmed,
+        let_go: meta.let_go,
         stream_begin: None,
         is_in_session: false,
-        is_old_format,
+        is_old_format: meta.is_old_format,
     })
-}
-
-/// The time of the newest event, by the position's record.
-pub(crate) fn decode_newest(meta: &[u8]) -> Result<Timestamp, Damaged> {
-    let mut meta = Bytes(meta);
-    meta.take(4 + 16 + 16 + 8)?;
-    moment(&mut meta)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Each version of the library that ever was, with the hash of its text.
-    const LIBRARIES: [(&str, &str); 2] = [
-        (
-            "lastro_1",
-            "8da5f4e7b755a31967820e871240e8b56e2796260817a73ba7860210619b1e4f",
-        ),
-        (
-            "lastro_2",
-            "a00d8152da40a885125ec5151914ab3b16986ef074d925abf12a6035f114127f",
-        ),
-    ];
-
-    #[test]
-    fn another_library_has_another_name() {
-        let hash = blake3::hash(LIBRARY.as_bytes()).to_hex();
-        assert_eq!(
-            LIBRARIES.last(),
-            Some(&(LIBRARY_NAME, hash.as_str())),
-            "library.lua has changed. A node does not start where Redis has another library of the \
-             same name: give it the next one, here, in its first line, in its `register` and in \
-             `Function::call`, and add it to this list. Where no version with that name was \
-             released, its hash may change instead."
-        );
-        assert!(LIBRARY.starts_with(&format!("#!lua name={LIBRARY_NAME}\n")));
-        assert!(LIBRARY.contains(&format!("function_name = '{LIBRARY_NAME}_' .. name")));
-    }
 }

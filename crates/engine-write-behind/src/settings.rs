@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use redis::Value;
 
 use crate::error::trouble;
-use crate::error::{OpenError, Trouble};
+use crate::error::{Trouble, WriteBehindOpenError};
 use crate::link::{Function, Link, done};
 
 /// The oldest version that has functions.
@@ -19,7 +19,7 @@ const VERSION_MIN: u32 = 7;
 
 /// What an answer waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Durability {
+pub enum RedisDurability {
     /// `appendfsync always`: an answered write survives a power cut.
     #[default]
     Always,
@@ -27,7 +27,7 @@ pub enum Durability {
     Everysec,
 }
 
-impl Durability {
+impl RedisDurability {
     /// The setting of Redis that it is, or what it risks.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -41,7 +41,7 @@ impl Durability {
 /// What Redis is set to.
 pub(crate) struct Settings {
     /// The durability in force.
-    pub(crate) durability: Durability,
+    pub(crate) durability: RedisDurability,
     /// What the running server calls itself.
     pub(crate) run_id: String,
 }
@@ -70,18 +70,18 @@ struct Before {
 /// Asks Redis, and refuses one that could lose what is answered, or drop it to make room.
 pub(crate) async fn check(
     link: &Link,
-    asked: Durability,
+    asked: RedisDurability,
     watch: &Watch,
     patience: Patience,
     deadline: Instant,
-) -> Result<Settings, OpenError> {
+) -> Result<Settings, WriteBehindOpenError> {
     let mut before = watch.0.lock().await;
     let mut has_no_file = false;
     loop {
         let found = match look(link, deadline).await {
             // There was no time left to look once more.
-            Err(OpenError::Late) if has_no_file => {
-                return Err(OpenError::Unsafe(Wrong::NoFileYet.to_string()));
+            Err(WriteBehindOpenError::Late) if has_no_file => {
+                return Err(WriteBehindOpenError::Unsafe(Wrong::NoFileYet.to_string()));
             }
             found => found?,
         };
@@ -92,20 +92,22 @@ pub(crate) async fn check(
                 has_no_file = true;
                 tokio::time::sleep(PAUSE).await;
             }
-            judged => return judged.map_err(|wrong| OpenError::Unsafe(wrong.to_string())),
+            judged => {
+                return judged.map_err(|wrong| WriteBehindOpenError::Unsafe(wrong.to_string()));
+            }
         }
     }
 }
 
 /// Refuses a Redis in which something that the library needs is forbidden, or goes by another name.
-pub(crate) async fn probe(link: &Link, deadline: Instant) -> Result<(), OpenError> {
+pub(crate) async fn probe(link: &Link, deadline: Instant) -> Result<(), WriteBehindOpenError> {
     let values = link.call(&Function::Probe.call(), deadline).await;
     let values = values.and_then(done).map_err(trouble)?;
     let missing: Vec<String> = values.iter().map(text).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    Err(OpenError::Unsafe(format!(
+    Err(WriteBehindOpenError::Unsafe(format!(
         "Redis does not let its functions call what they need: {}. Allow these to the user of \
          --redis-url, on keys `lastro:*` and under their own names",
         missing.join(", ")
@@ -115,7 +117,7 @@ pub(crate) async fn probe(link: &Link, deadline: Instant) -> Result<(), OpenErro
 /// What Redis says of itself and of its settings, by name.
 type Found = HashMap<String, String>;
 
-async fn look(link: &Link, deadline: Instant) -> Result<Found, OpenError> {
+async fn look(link: &Link, deadline: Instant) -> Result<Found, WriteBehindOpenError> {
     let mut info = redis::cmd("INFO");
     for section in SECTIONS {
         info.arg(section);
@@ -157,10 +159,10 @@ async fn ask(
     command: &redis::Cmd,
     name: &str,
     deadline: Instant,
-) -> Result<Value, OpenError> {
+) -> Result<Value, WriteBehindOpenError> {
     match link.ask(command, deadline).await {
-        Err(Trouble::Stuck(error)) => Err(OpenError::Unsafe(format!(
-            "Redis refuses `{name}`, without which nobody knows whether it keeps what it answers: \
+        Err(Trouble::Stuck(error)) => Err(WriteBehindOpenError::Unsafe(format!(
+            "Redis refuses `{name}`, without which it is not known whether it keeps what it answers: \
              {error}. Allow it to the user of --redis-url, under its own name"
         ))),
         answer => answer.map_err(trouble),
@@ -205,10 +207,13 @@ enum Wrong {
 const KEPT: &str = "with `CONFIG SET` and then `CONFIG REWRITE` (or in the file or arguments that \
      Redis starts with: what only CONFIG SET has set is lost with a restart)";
 
-fn judge(asked: Durability, found: &Found, before: &mut Before) -> Result<Settings, Wrong> {
+fn judge(asked: RedisDurability, found: &Found, before: &mut Before) -> Result<Settings, Wrong> {
     let get = |name: &str| found.get(name).map_or("", String::as_str);
     let sets = found.get("cmdstat_config|set");
-    let sets = sets.map(|calls| calls.split(',').next().unwrap_or_default().to_owned());
+    let sets = sets.map(|calls| match calls.split_once(',') {
+        Some((first, _)) => first.to_owned(),
+        None => calls.to_owned(),
+    });
     let rewrites = get("aof_rewrite_in_progress") == "1" || get("aof_rewrite_scheduled") == "1";
     // Switched off and on between two looks, it begins a new file as well.
     let has_file = before.has_file && before.sets == sets;
@@ -225,8 +230,8 @@ fn judge(asked: Durability, found: &Found, before: &mut Before) -> Result<Settin
     }
     let synced = get("appendfsync");
     let durability = match (synced, asked) {
-        ("always", _) => Durability::Always,
-        ("everysec", Durability::Everysec) => Durability::Everysec,
+        ("always", _) => RedisDurability::Always,
+        ("everysec", RedisDurability::Everysec) => RedisDurability::Everysec,
         _ => return Err(Wrong::SyncsLate(synced.to_owned())),
     };
     // Whatever the file is synced by: while it is rewritten it would not be, for as long as that takes.
@@ -247,18 +252,18 @@ fn judge(asked: Durability, found: &Found, before: &mut Before) -> Result<Settin
 }
 
 /// A Redis that has functions, and the whole ledger.
-fn check_kind(found: &Found) -> Result<(), OpenError> {
+fn check_kind(found: &Found) -> Result<(), WriteBehindOpenError> {
     let get = |name: &str| found.get(name).map_or("", String::as_str);
     let mode = get("redis_mode");
     if mode == "cluster" || get("cluster_enabled") == "1" {
-        return Err(OpenError::Unsafe(
+        return Err(WriteBehindOpenError::Unsafe(
             "Redis is in cluster mode, which spreads a ledger over machines that cannot decide \
              together: use one with `cluster-enabled no`, and replicas for when it fails"
                 .to_owned(),
         ));
     }
     if mode == "sentinel" {
-        return Err(OpenError::Unsafe(
+        return Err(WriteBehindOpenError::Unsafe(
             "this is a Sentinel: give --redis-url a name that leads to the primary it watches"
                 .to_owned(),
         ));
@@ -268,7 +273,7 @@ fn check_kind(found: &Found) -> Result<(), OpenError> {
     if major.is_some_and(|major: u32| major >= VERSION_MIN) {
         return Ok(());
     }
-    Err(OpenError::Unsafe(format!(
+    Err(WriteBehindOpenError::Unsafe(format!(
         "Redis {VERSION_MIN} or later is needed for its functions, this one is `{version}`"
     )))
 }

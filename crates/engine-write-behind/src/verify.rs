@@ -20,13 +20,15 @@ use ledger::{
 use redis::{Cmd, Pipeline, Value};
 
 use crate::account::Kept;
-use crate::bytes::Bytes;
-use crate::call::{batch_key, transfer_key};
 use crate::error::trouble;
-use crate::error::{Damaged, OpenError};
+use crate::error::{Damaged, WriteBehindOpenError};
 use crate::filter::{Hash, Known};
+use crate::layout::{
+    ACCOUNT_KEYS, ENTRIES_KEPT, META, MetaRecord, STREAM, account_key, batch_key, entries_key,
+    filter_key, transfer_key,
+};
 use crate::link::{Link, bytes};
-use crate::options::Options;
+use crate::options::WriteBehindOptions;
 use crate::pace::BOUND;
 use crate::positions::{self, Behind, Logged};
 use crate::record::{Record, decode_all};
@@ -37,12 +39,10 @@ const PAUSE: Duration = Duration::from_millis(250);
 const PAGE: i64 = 1_000;
 /// How many findings are told.
 const FINDINGS_MAX: usize = 50;
-/// How many of an account's newest entries are compared.
-const ENTRIES_COMPARED: usize = 10;
 
 /// What was compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
+pub struct VerifiedStores {
     /// The ledger's position, as Redis has it.
     pub position: u64,
     /// Up to here the database has it.
@@ -65,8 +65,8 @@ pub struct Verified {
 pub async fn verify(
     redis_url: &str,
     database_url: &str,
-    options: &Options,
-) -> Result<Verified, OpenError> {
+    options: &WriteBehindOptions,
+) -> Result<VerifiedStores, WriteBehindOpenError> {
     let database = DatabaseOptions {
         migrate: false,
         ..options.database.clone()
@@ -83,7 +83,7 @@ pub async fn verify(
         }
         tokio::time::sleep(PAUSE).await;
     }
-    Err(OpenError::Unsafe(
+    Err(WriteBehindOpenError::Unsafe(
         "writes went on while the stores were compared: try again when there are none".to_owned(),
     ))
 }
@@ -96,29 +96,29 @@ struct Stores {
 /// Where both are.
 #[derive(PartialEq, Eq)]
 struct Moment {
-    meta: Vec<u8>,
+    meta: Option<Vec<u8>>,
     behind: Option<Behind>,
     balances: u64,
 }
 
 impl Stores {
-    async fn lease(&self) -> Result<Lease, OpenError> {
+    async fn lease(&self) -> Result<Lease, WriteBehindOpenError> {
         Ok(self.tables.lease(Instant::now() + BOUND).await?)
     }
 
-    async fn ask(&self, command: &Cmd) -> Result<Value, OpenError> {
+    async fn ask(&self, command: &Cmd) -> Result<Value, WriteBehindOpenError> {
         let answer = self.link.ask(command, Instant::now() + BOUND).await;
         answer.map_err(trouble)
     }
 
-    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, OpenError> {
+    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, WriteBehindOpenError> {
         let mut get = redis::cmd("GET");
         get.arg(key);
         let value = self.ask(&get).await?;
         Ok(bytes(Some(&value))?.map(<[u8]>::to_vec))
     }
 
-    async fn all(&self, commands: Vec<Cmd>) -> Result<Vec<Value>, OpenError> {
+    async fn all(&self, commands: Vec<Cmd>) -> Result<Vec<Value>, WriteBehindOpenError> {
         let count = commands.len();
         if count == 0 {
             return Ok(Vec::new());
@@ -131,7 +131,7 @@ impl Stores {
         answers.await.map_err(trouble)
     }
 
-    async fn moment(&self) -> Result<Moment, OpenError> {
+    async fn moment(&self) -> Result<Moment, WriteBehindOpenError> {
         let lease = self.lease().await?;
         let behind = match positions::read(&lease).await {
             // There never was a Redis in front of it, or one of a version without these tables.
@@ -143,7 +143,7 @@ impl Stores {
             None => 0,
         };
         lease.done();
-        let meta = self.get(b"lastro:meta").await?.unwrap_or_default();
+        let meta = self.get(META.as_bytes()).await?;
         Ok(Moment {
             meta,
             behind,
@@ -195,20 +195,23 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    async fn run(mut self) -> Result<Verified, OpenError> {
-        let (Some(behind), false) = (&self.before.behind, self.before.meta.is_empty()) else {
-            return Err(OpenError::Disagree(
+    async fn run(mut self) -> Result<VerifiedStores, WriteBehindOpenError> {
+        let (Some(behind), Some(meta)) = (&self.before.behind, &self.before.meta) else {
+            return Err(WriteBehindOpenError::Disagree(
                 "one of them is empty; a start rebuilds Redis from the database".to_owned(),
             ));
         };
-        let position = self.check_meta(behind)?;
+        let meta = MetaRecord::decode(meta)?;
+        let position = meta.position;
+        self.check_meta(&meta, behind)?;
         let logged = self.load_database().await?;
         self.bring_forward(logged, behind.position, position)
             .await?;
         self.compare_accounts().await?;
-        let ids_count = self.compare_ids().await?;
+        let known = self.known(meta.filters_count).await?;
+        let ids_count = self.compare_ids(&known).await?;
         let balances = self.check_rules();
-        Ok(Verified {
+        Ok(VerifiedStores {
             position,
             persisted: behind.position,
             accounts_count: self.accounts.0.len() as u64,
@@ -218,15 +221,15 @@ impl<'a> Comparison<'a> {
         })
     }
 
-    /// The ledger and the epoch are the database's; gives the position.
-    fn check_meta(&mut self, behind: &Behind) -> Result<u64, OpenError> {
-        let mut meta = Bytes(&self.before.meta);
-        meta.take(4)?;
-        let epoch = meta.take(16)?;
-        let ledger: [u8; 16] = meta.array()?;
-        let position = meta.u64()?;
-        if ledger != *behind.ledger_id.as_bytes() || epoch != behind.epoch.as_bytes() {
-            return Err(OpenError::Disagree(
+    /// Whether the ledger and the epoch are the database's, and the position not before its own.
+    fn check_meta(
+        &mut self,
+        meta: &MetaRecord,
+        behind: &Behind,
+    ) -> Result<(), WriteBehindOpenError> {
+        let position = meta.position;
+        if meta.ledger != *behind.ledger_id.as_bytes() || meta.epoch != behind.epoch {
+            return Err(WriteBehindOpenError::Disagree(
                 "they are of different ledgers or epochs; a start says more".to_owned(),
             ));
         }
@@ -236,11 +239,11 @@ impl<'a> Comparison<'a> {
                 "Redis is at position {position}, the database at {persisted} already"
             ));
         }
-        Ok(position)
+        Ok(())
     }
 
     /// The accounts, where they are, and the calls after that: as they were at one moment.
-    async fn load_database(&mut self) -> Result<(u64, Vec<Logged>), OpenError> {
+    async fn load_database(&mut self) -> Result<(u64, Vec<Logged>), WriteBehindOpenError> {
         let lease = self.stores.lease().await?;
         let client = lease.client();
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
@@ -259,7 +262,7 @@ impl<'a> Comparison<'a> {
         (at, logged): (u64, Vec<Logged>),
         persisted: u64,
         position: u64,
-    ) -> Result<(), OpenError> {
+    ) -> Result<(), WriteBehindOpenError> {
         let mut records = Vec::new();
         for call in logged {
             records.extend(decode_all(&call.records)?);
@@ -272,9 +275,7 @@ impl<'a> Comparison<'a> {
             ));
         }
         let mut range = redis::cmd("XRANGE");
-        range
-            .arg("lastro:stream")
-            .arg(format!("{}-0", persisted + 1));
+        range.arg(STREAM).arg(format!("{}-0", persisted + 1));
         range.arg("+");
         let before = records.len();
         if let Value::Array(calls) = self.stores.ask(&range).await? {
@@ -328,19 +329,19 @@ impl<'a> Comparison<'a> {
         evolve(&mut self.accounts, &record.event);
     }
 
-    async fn compare_accounts(&mut self) -> Result<(), OpenError> {
+    async fn compare_accounts(&mut self) -> Result<(), WriteBehindOpenError> {
         let mut ids: Vec<AccountId> = self.accounts.0.keys().cloned().collect();
         ids.sort();
         for page in ids.chunks(500) {
             let get = |id: &AccountId| {
                 let mut get = redis::cmd("GET");
-                get.arg([b"lastro:a:", id.as_str().as_bytes()].concat());
+                get.arg(account_key(id));
                 get
             };
             let newest = |id: &AccountId| {
                 let mut range = redis::cmd("LRANGE");
-                range.arg([b"lastro:e:", id.as_str().as_bytes()].concat());
-                range.arg(-10).arg(-1);
+                range.arg(entries_key(id));
+                range.arg(-i64::from(ENTRIES_KEPT)).arg(-1);
                 range
             };
             let commands = page.iter().flat_map(|id| [get(id), newest(id)]).collect();
@@ -350,7 +351,7 @@ impl<'a> Comparison<'a> {
                 self.compare_entries(id, &answers[1]).await?;
             }
         }
-        let in_redis = self.count_keys("lastro:a:*").await?;
+        let in_redis = self.count_keys(ACCOUNT_KEYS).await?;
         if in_redis != ids.len() as u64 {
             let count = ids.len();
             self.find(format!(
@@ -360,7 +361,11 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    fn compare_account(&mut self, id: &AccountId, answer: &Value) -> Result<(), OpenError> {
+    fn compare_account(
+        &mut self,
+        id: &AccountId,
+        answer: &Value,
+    ) -> Result<(), WriteBehindOpenError> {
         let kept = bytes(Some(answer))?.map(Kept::decode).transpose()?;
         let kept = kept.map(|kept| kept.account);
         let expected = self.accounts.0.get(id).copied();
@@ -372,7 +377,11 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    async fn compare_entries(&mut self, id: &AccountId, answer: &Value) -> Result<(), OpenError> {
+    async fn compare_entries(
+        &mut self,
+        id: &AccountId,
+        answer: &Value,
+    ) -> Result<(), WriteBehindOpenError> {
         let Value::Array(records) = answer else {
             return Err(Damaged.into());
         };
@@ -387,10 +396,10 @@ impl<'a> Comparison<'a> {
         here.reverse();
         let deadline = Instant::now() + BOUND;
         let tables = &self.stores.tables;
-        let there = tables.entries(id, u64::MAX, ENTRIES_COMPARED, deadline);
+        let there = tables.entries(id, u64::MAX, ENTRIES_KEPT.into(), deadline);
         let there = there
             .await
-            .map_err(|unavailable| OpenError::Unsafe(unavailable.to_string()))?;
+            .map_err(|unavailable| WriteBehindOpenError::Unsafe(unavailable.to_string()))?;
         let newest = here.first().map_or(0, |entry| entry.number);
         let counted = self
             .accounts
@@ -414,7 +423,7 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    async fn count_keys(&self, pattern: &str) -> Result<u64, OpenError> {
+    async fn count_keys(&self, pattern: &str) -> Result<u64, WriteBehindOpenError> {
         let (mut cursor, mut count) = (Vec::from(*b"0"), 0);
         loop {
             let mut scan = redis::cmd("SCAN");
@@ -423,9 +432,10 @@ impl<'a> Comparison<'a> {
             let Value::Array(page) = self.stores.ask(&scan).await? else {
                 return Err(Damaged.into());
             };
-            if let Some(Value::Array(keys)) = page.get(1) {
-                count += keys.len() as u64;
-            }
+            let Some(Value::Array(keys)) = page.get(1) else {
+                return Err(Damaged.into());
+            };
+            count += keys.len() as u64;
             let next = bytes(page.first())?.ok_or(Damaged)?;
             if next == b"0" {
                 return Ok(count);
@@ -435,8 +445,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// Every persisted id is known to Redis; gives their count.
-    async fn compare_ids(&mut self) -> Result<u64, OpenError> {
-        let known = self.known().await?;
+    async fn compare_ids(&mut self, known: &Known) -> Result<u64, WriteBehindOpenError> {
         let mut count = 0;
         let mut from = TransferId::from_u128(0);
         loop {
@@ -474,12 +483,12 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    async fn known(&self) -> Result<Known, OpenError> {
-        let count = self.before.meta.get(META_FILTERS).copied().unwrap_or(0);
+    async fn known(&self, filters_count: u8) -> Result<Known, WriteBehindOpenError> {
         let mut known = Known::default();
-        for number in 0..count {
-            let key = format!("lastro:f:{number}");
-            known.add(self.stores.get(key.as_bytes()).await?.unwrap_or_default());
+        for number in 0..filters_count {
+            let filter = self.stores.get(&filter_key(number.into())).await?;
+            // One that is not there has no bit set.
+            known.add(filter.unwrap_or_default());
         }
         Ok(known)
     }
@@ -509,9 +518,6 @@ impl<'a> Comparison<'a> {
         balances
     }
 }
-
-/// Where in `lastro:meta` the count of filters is.
-const META_FILTERS: usize = 4 + 16 + 16 + 8 + 8 + 2 + 8;
 
 /// The records of a call in the stream: `[id, [field, value]]`.
 fn payload(call: &Value) -> Result<&[u8], Damaged> {

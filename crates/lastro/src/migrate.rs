@@ -82,12 +82,12 @@ async fn detach(
         Some(redis) => (Some(redis.url), redis.authority),
         None => (None, None),
     };
-    let options_behind = engine_write_behind::Options {
+    let options_behind = engine_write_behind::WriteBehindOptions {
         // What it is set to no longer matters much: it is only read from.
-        durability: engine_write_behind::Durability::Everysec,
+        durability: engine_write_behind::RedisDurability::Everysec,
         redis_authority,
         database,
-        ..engine_write_behind::Options::default()
+        ..engine_write_behind::WriteBehindOptions::default()
     };
     let database_url = &options.database_url;
     let position = engine_write_behind::detach(url.as_deref(), database_url, &options_behind)

@@ -3,8 +3,8 @@
 
 use super::{Finding, tree::Tree};
 
-/// The longest source file.
-const RUST_LINES_MAX: usize = 700;
+/// The longest source file, by the end of its name.
+const LINES_MAX: &[(&str, usize)] = &[(".rs", 700), (".lua", 400), (".sql", 400)];
 
 /// The ends of the names of the files with our own prose and code.
 const OWN_TEXTS: &[&str] = &[
@@ -41,14 +41,15 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     for (path, text) in tree.ending(OWN_TEXTS) {
         white_space(path, text, findings);
         leftovers(path, text, findings);
+        length(path, text, findings);
         if path.ends_with(".rs") {
-            opening_and_length(path, text, findings);
+            opening(path, text, findings);
             attributes(path, text, findings);
         }
     }
 }
 
-fn opening_and_length(path: &str, text: &str, findings: &mut Vec<Finding>) {
+fn opening(path: &str, text: &str, findings: &mut Vec<Finding>) {
     if !text.starts_with("//!") && !text.starts_with("#![") {
         findings.push(Finding::new(
             path,
@@ -56,10 +57,15 @@ fn opening_and_length(path: &str, text: &str, findings: &mut Vec<Finding>) {
             "does not open with `//!`: say what the file is for",
         ));
     }
+}
+
+fn length(path: &str, text: &str, findings: &mut Vec<Finding>) {
     let count = text.lines().count();
-    if count > RUST_LINES_MAX {
-        let message = format!("{count} lines, more than {RUST_LINES_MAX}: split it by subject");
-        findings.push(Finding::new(path, 0, message));
+    for (end, lines_max) in LINES_MAX {
+        if path.ends_with(end) && count > *lines_max {
+            let message = format!("{count} lines, more than {lines_max}: split it by subject");
+            findings.push(Finding::new(path, 0, message));
+        }
     }
 }
 
@@ -215,5 +221,10 @@ mod tests {
     fn a_long_file_is_found() {
         assert_found("a.rs", &"//! A.\n".repeat(700), &[]);
         assert_found("a.rs", &"//! A.\n".repeat(701), &["701 lines"]);
+        for path in ["a.lua", "a.sql"] {
+            assert_found(path, &"-- A.\n".repeat(400), &[]);
+            assert_found(path, &"-- A.\n".repeat(401), &["401 lines, more than 400"]);
+        }
+        assert_found("a.md", &"A.\n".repeat(1_000), &[]);
     }
 }

@@ -21,10 +21,10 @@ fn found(changes: &[(&str, &str)]) -> Found {
 }
 
 fn judged(
-    asked: Durability,
+    asked: RedisDurability,
     changes: &[(&str, &str)],
     before: &mut Before,
-) -> Result<Durability, String> {
+) -> Result<RedisDurability, String> {
     judge(asked, &found(changes), before)
         .map(|settings| settings.durability)
         .map_err(|wrong| wrong.to_string())
@@ -32,7 +32,7 @@ fn judged(
 
 #[test]
 fn only_a_redis_that_keeps_what_it_answers_is_taken() {
-    use Durability::{Always, Everysec};
+    use RedisDurability::{Always, Everysec};
     let fresh = Before::default;
     assert_eq!(judged(Always, &[], &mut fresh()), Ok(Always));
     assert_eq!(judged(Everysec, &[], &mut fresh()), Ok(Always));
@@ -72,12 +72,12 @@ fn a_rewrite_is_the_first_one_unless_the_file_was_seen_whole() {
     let rewrites = [("aof_rewrite_in_progress", "1")];
     let scheduled = [("aof_rewrite_scheduled", "1")];
     let mut before = Before::default();
-    let mut says = |changes: &[(&str, &str)]| match judged(Durability::Always, changes, &mut before)
-    {
-        Ok(_) => "good",
-        Err(error) if error.contains("whole file") => "no file",
-        Err(_) => "bad",
-    };
+    let mut says =
+        |changes: &[(&str, &str)]| match judged(RedisDurability::Always, changes, &mut before) {
+            Ok(_) => "good",
+            Err(error) if error.contains("whole file") => "no file",
+            Err(_) => "bad",
+        };
     assert_eq!(says(&rewrites), "no file");
     assert_eq!(says(&scheduled), "no file");
     assert_eq!(says(&[]), "good");

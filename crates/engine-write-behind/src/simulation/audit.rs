@@ -1,11 +1,12 @@
 //! What must be true after every step, and in the end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::Write;
+use super::model::{Report, Write};
 use super::node::Node;
-use super::world::World;
-use crate::compare::{Agreed, Newest};
+use super::world::{Life, World};
+use crate::compare::Agreed;
+use crate::epoch::{History, Newest};
 
 /// By then a node has looked at what Redis is set to.
 const SETTINGS_BOUND: usize = 600;
@@ -18,6 +19,10 @@ pub(super) struct Audit {
     /// Those that a fault has taken.
     excused: BTreeSet<Write>,
     pub(super) was_rolled_back: bool,
+    /// Which nodes a node has found silent while it watched them last.
+    found_silent: BTreeMap<Life, BTreeSet<Life>>,
+    /// What a node has read last of what the others have reported.
+    pub(super) reports_read: BTreeMap<Life, BTreeMap<Life, Report>>,
     broken: Option<String>,
 }
 
@@ -25,6 +30,11 @@ impl Audit {
     pub(super) fn applied(&mut self, write: Write) {
         self.excused.remove(&write);
         self.owed.insert(write);
+    }
+
+    /// A node looks whether others go on with another Redis.
+    pub(super) fn begin_watch(&mut self, life: Life) {
+        self.found_silent.remove(&life);
     }
 }
 
@@ -34,10 +44,93 @@ fn is_prefix(one: &[Write], other: &[Write]) -> bool {
 }
 
 impl World {
+    /// Whether a store in use has it.
     fn has(&self, write: Write) -> bool {
-        let redis = self.redis[self.master].kept.ledger.as_ref();
-        self.database.history.contains(&write)
-            || redis.is_some_and(|data| data.history.contains(&write))
+        let is_in = |redis: usize| {
+            let ledger = self.redis[redis].kept.ledger.as_ref();
+            ledger.is_some_and(|data| data.history.contains(&write))
+        };
+        self.database.history.contains(&write) || self.masters().any(is_in)
+    }
+
+    /// Whether all nodes are silent whose reports are watched; all that are silent now are noted. One that
+    /// runs reports several times while it is watched.
+    pub(super) fn note_silent(&mut self, watching: Life, others: &[Life]) -> bool {
+        let known = self.states.keys().copied();
+        let silent: BTreeSet<Life> = known.filter(|life| self.is_silent(*life)).collect();
+        let are_silent = others.iter().all(|life| silent.contains(life));
+        self.audit.found_silent.insert(watching, silent);
+        are_silent
+    }
+
+    fn is_silent(&self, life: Life) -> bool {
+        !self.living.contains(&life)
+            || self.paused.contains(&life)
+            || self
+                .states
+                .get(&life)
+                .is_none_or(|state| state.borrow().era.is_none())
+    }
+
+    /// The ledger goes on with this node's Redis from here on, at this position: what only another one has
+    /// is gone. No node goes on with that one, but those that were found silent; and nothing after this
+    /// position was reported.
+    pub(super) fn check_taken(&mut self, life: Life, began: u64, may_lose: bool) {
+        let here = self.led_to(life);
+        let kept = |redis: usize| self.redis[redis].kept.ledger.as_ref();
+        let is_doomed = |write: &Write| {
+            !self.database.history.contains(write)
+                && kept(here).is_none_or(|data| !data.history.contains(write))
+        };
+        let doomed: BTreeSet<Write> = self.audit.owed.iter().copied().filter(is_doomed).collect();
+        if doomed.is_empty() {
+            return;
+        }
+        let silent = self.audit.found_silent.get(&life);
+        let lives = self.states.iter().find(|(other, state)| {
+            **other != life
+                && self.led_to(**other) != here
+                && !self.is_silent(**other)
+                && silent.is_none_or(|silent| !silent.contains(other))
+                // A database that was rolled back may have lost what this node had reported.
+                && (!self.audit.was_rolled_back || self.database.nodes.contains_key(other))
+                && kept(self.led_to(**other)).is_some_and(|data| {
+                    let state = state.borrow();
+                    state
+                        .era
+                        .as_ref()
+                        .is_some_and(|era| era.epoch == data.epoch)
+                })
+        });
+        if let Some((other, _)) = lives {
+            self.audit.broken = Some(format!(
+                "the ledger went on with the Redis of {life} without {doomed:?}, while {other} goes on \
+                 with the other one"
+            ));
+        }
+        let reports = self.audit.reports_read.get(&life);
+        let reported = |write: &Write| {
+            self.states.iter().find(|(other, state)| {
+                let report = reports.and_then(|reports| reports.get(other));
+                let at = state.borrow().answered.get(write).copied();
+                // Nothing vouches for an epoch that a rolled back database has lost.
+                report.is_some_and(|report| {
+                    let history = self.database.history(&report.newest.epoch);
+                    matches!(history, History::WentOn(_))
+                        && at.is_some_and(|at| began < at && at <= report.newest.position)
+                })
+            })
+        };
+        if !may_lose && let Some(write) = doomed.iter().find(|write| reported(write).is_some()) {
+            self.audit.broken = Some(format!(
+                "a start went on without write {write}, which its node had reported"
+            ));
+        }
+        for write in doomed {
+            self.audit.owed.remove(&write);
+            self.audit.excused.insert(write);
+            self.tally.excused += 1;
+        }
     }
 
     /// A fault happened: what no store in use has now, it has taken.
@@ -97,19 +190,18 @@ impl World {
         if once.len() != database.history.len() {
             return Err(format!("a write is persisted twice: {database:?}"));
         }
-        let redis = &self.redis[self.master];
-        if let Some(data) = &redis.kept.ledger
-            && redis
-                .session
-                .as_ref()
-                .is_some_and(|session| session.0 == data.epoch)
-            && data.epoch == database.epoch
-            && database.read().is_some_and(|behind| behind.began.is_some())
-            && !is_prefix(&data.history, &database.history)
-        {
-            return Err(format!(
-                "Redis and the database went apart: {data:?}, {database:?}"
-            ));
+        let is_confirmed = database.read().is_some_and(|behind| behind.began.is_some());
+        let in_use = self.redis.iter().filter_map(|redis| {
+            let (data, session) = (redis.kept.ledger.as_ref()?, redis.session.as_ref()?);
+            let is_in_use = session.0 == data.epoch && data.epoch == database.epoch;
+            (is_in_use && is_confirmed).then_some(data)
+        });
+        for data in in_use {
+            if !is_prefix(&data.history, &database.history) {
+                return Err(format!(
+                    "Redis and the database went apart: {data:?}, {database:?}"
+                ));
+            }
         }
         Ok(())
     }

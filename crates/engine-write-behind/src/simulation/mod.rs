@@ -1,8 +1,8 @@
 //! Nodes, Redis and the database under every order of what can happen to them, and an auditor.
 //!
 //! Everything follows from a seed. The nodes run [`compare`](crate::compare) itself over stores that
-//! are models: two Redis with the library's guards, one of them in use, and a database with locks and
-//! transactions. Each question to a store is on its way for a while, is carried out at any moment, also
+//! are models: two Redis with the library's guards, one of them in use or, after a failover that only
+//! some nodes have seen, both, and a database with locks and transactions. Each question to a store is on its way for a while, is carried out at any moment, also
 //! after who asked it has died, and its answer may be lost. At every step Redis may restart, come back
 //! from an older file, be replaced by its replica in a planned way or not, be wiped, or be set to keep
 //! nothing; the database may
@@ -12,6 +12,7 @@
 mod audit;
 mod model;
 mod node;
+mod stores;
 mod tests;
 mod world;
 
@@ -28,6 +29,10 @@ pub(crate) enum Bug {
     WriterUnjudged,
     /// C5: what Redis is set to is looked at when a node starts, and never again.
     SettingsOnce,
+    /// Nobody looks whether another node goes on with another Redis.
+    OthersUnwatched,
+    /// A start does not read how far other nodes have answered.
+    ReportsUnread,
 }
 
 /// What a run did, so that a test can tell that it tested something.
@@ -46,6 +51,12 @@ pub(crate) struct Tally {
     pub(crate) partial: u64,
     pub(crate) late: u64,
     pub(crate) unkept: u64,
+    /// Failovers that only some nodes saw.
+    pub(crate) split: u64,
+    /// Refusals of a Redis while another node went on with another one.
+    pub(crate) elsewhere: u64,
+    /// Starts that were refused since a node had answered more.
+    pub(crate) behind: u64,
 }
 
 impl Tally {
@@ -64,6 +75,9 @@ impl Tally {
             partial: self.partial + more.partial,
             late: self.late + more.late,
             unkept: self.unkept + more.unkept,
+            split: self.split + more.split,
+            elsewhere: self.elsewhere + more.elsewhere,
+            behind: self.behind + more.behind,
         }
     }
 }

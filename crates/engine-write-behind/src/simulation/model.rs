@@ -6,8 +6,9 @@ use ledger::Timestamp;
 use uuid::Uuid;
 
 use super::Bug;
+use super::world::Life;
 use crate::compare::Mark;
-use crate::epoch::{History, epoch_of};
+use crate::epoch::{History, Newest, epoch_of};
 use crate::positions::Behind;
 
 /// A write: no two are the same.
@@ -50,9 +51,11 @@ pub(super) fn keeps_epoch(bug: Option<Bug>) -> bool {
     matches!(bug, Some(Bug::EpochKept | Bug::PositionsUnseen))
 }
 
-/// A Redis process; the library's guards are those of `library.lua`.
+/// A Redis process; the library's guards are those of its Lua.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Redis {
+    /// Another one after each restart, as its `run_id`.
+    pub(super) run: u64,
     pub(super) kept: Kept,
     /// In the library's memory: the epoch that was compared, the newest position since.
     pub(super) session: Option<(String, usize)>,
@@ -196,6 +199,16 @@ impl Redis {
 /// Who holds a lock, by connection.
 pub(super) type Connection = u64;
 
+/// What a node has reported of itself, as in `lastro_behind.nodes`.
+#[derive(Debug, Clone)]
+pub(super) struct Report {
+    pub(super) run: u64,
+    pub(super) newest: Newest,
+    pub(super) beats: i64,
+    /// It goes on with no Redis.
+    pub(super) has_left: bool,
+}
+
 #[derive(Debug, Clone, Default)]
 pub(super) struct Database {
     pub(super) exists: bool,
@@ -204,9 +217,43 @@ pub(super) struct Database {
     pub(super) epochs: BTreeMap<u64, (String, Option<u64>)>,
     pub(super) position: usize,
     pub(super) history: Vec<Write>,
+    pub(super) nodes: BTreeMap<Life, Report>,
 }
 
 impl Database {
+    /// As the statement of `nodes::beat`.
+    pub(super) fn beat(&mut self, life: Life, run: u64, newest: Newest) {
+        let beats = self.nodes.get(&life).map_or(0, |report| report.beats);
+        let report = Report {
+            run,
+            newest,
+            beats: beats + 1,
+            has_left: false,
+        };
+        self.nodes.insert(life, report);
+    }
+
+    /// As those of `nodes::note_answered` and `nodes::leave`.
+    pub(super) fn note_answered(&mut self, life: Life, newest: Newest, leaves: bool) {
+        if let Some(report) = self.nodes.get_mut(&life) {
+            report.newest = newest;
+            report.has_left |= leaves;
+        }
+    }
+
+    /// As that of `nodes::answered`.
+    pub(super) fn answered(&self, own: Life) -> Option<u64> {
+        let others = self.nodes.iter().filter(|(life, _)| **life != own);
+        let kept = others.filter_map(|(_, report)| {
+            let position = report.newest.position;
+            match self.history(&report.newest.epoch) {
+                History::WentOn(from) => Some(from.map_or(position, |from| from.min(position))),
+                History::Unknown | History::Gap => None,
+            }
+        });
+        kept.max()
+    }
+
     pub(super) fn read(&self) -> Option<Behind> {
         let known = self.epochs.values().find(|(epoch, _)| *epoch == self.epoch);
         self.exists.then(|| Behind {

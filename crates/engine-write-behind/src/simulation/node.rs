@@ -1,6 +1,6 @@
 //! A node: the keeper, the writer and a client, as in `keeper`, `persist` and `front`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -9,13 +9,11 @@ use rand::Rng;
 
 use super::Bug;
 use super::model::{Connection, No, Write, keeps_epoch};
-use super::world::{Life, Shared, World, ask, pause};
-use crate::compare::{
-    Agreed, Mark, Newest, Stores, Verdict, compare, is_agreed, judge, still_agree,
-};
-use crate::epoch::History;
-use crate::error::OpenError;
-use crate::positions::Behind;
+use super::stores::{Simulated, failed};
+use super::world::{Life, Shared, ask, pause};
+use crate::compare::{Agreed, OnLoss, Stores, compare, is_agreed, still_agree};
+use crate::epoch::Newest;
+use crate::error::WriteBehindOpenError;
 
 /// What a node's tasks share.
 #[derive(Debug, Default)]
@@ -36,11 +34,22 @@ pub(crate) struct State {
     pub(super) runs_since: usize,
     /// C2, C3: what it has seen is not looked at.
     forgets_positions: bool,
+    /// The Redis that it goes on with, or was given, when it looked last.
+    pub(super) run: u64,
+    /// It was led to another Redis than a node that lived: it joins, and compares no more.
+    pub(super) is_elsewhere: bool,
+    /// It was started with `--accept-data-loss`.
+    accepts_data_loss: bool,
     /// No new writes.
     pub(super) is_draining: bool,
 }
 
 impl State {
+    /// Whether it may go on without what other nodes have answered.
+    pub(super) const fn may_lose(&self) -> bool {
+        self.last.is_some() || self.accepts_data_loss || self.is_draining
+    }
+
     fn token(&self) -> Option<(String, usize)> {
         let era = self.era.as_ref()?;
         let seen = if self.forgets_positions {
@@ -78,6 +87,7 @@ impl State {
         self.era = Some(newest.clone());
         self.last = Some(newest);
         self.is_refused = false;
+        self.is_elsewhere = false;
     }
 
     fn doubt(&mut self, epoch: &str) -> bool {
@@ -96,13 +106,17 @@ impl Node {
     pub(super) fn start(shared: &Shared) -> Self {
         let life = shared.borrow_mut().name();
         shared.borrow_mut().living.insert(life);
+        let accepts_data_loss = shared.borrow_mut().rng.random();
         let state = Rc::new(RefCell::new(State {
             life,
             is_draining: shared.borrow().is_draining(),
             forgets_positions: keeps_epoch(shared.borrow().bug),
             runs_since: shared.borrow().step,
+            accepts_data_loss,
             ..State::default()
         }));
+        let known = Rc::clone(&state);
+        shared.borrow_mut().states.insert(life, known);
         let (world, own) = (|| Rc::clone(shared), || Rc::clone(&state));
         let tasks: Vec<Pin<Box<dyn Future<Output = ()>>>> = vec![
             Box::pin(keeper(world(), own())),
@@ -117,207 +131,6 @@ impl Node {
             tasks,
             is_paused: false,
         }
-    }
-}
-
-/// The stores over one connection to the database.
-struct Simulated<'a> {
-    shared: &'a Shared,
-    connection: Connection,
-    /// C1: what was read too early.
-    early: RefCell<Option<Option<Mark>>>,
-    /// The database's restarts when it was read last.
-    restarts: Cell<u64>,
-}
-
-/// As for the real ones: whoever came first, the next comparison finds it.
-const fn failed(no: No) -> OpenError {
-    match no {
-        No::Lost | No::Stale | No::Moved | No::Unpersisted => OpenError::Busy,
-    }
-}
-
-impl<'a> Simulated<'a> {
-    const fn new(shared: &'a Shared, connection: Connection) -> Self {
-        Self {
-            shared,
-            connection,
-            early: RefCell::new(None),
-            restarts: Cell::new(0),
-        }
-    }
-
-    /// Over the connection to the database.
-    async fn query<T: 'static>(
-        &self,
-        effect: impl FnOnce(&mut World) -> Result<T, No> + 'static,
-    ) -> Result<T, OpenError> {
-        // What has arrived before the connection was lost may be carried out after it.
-        let restarts = {
-            let world = self.shared.borrow();
-            if world.is_orphan(self.connection) {
-                return Err(failed(No::Lost));
-            }
-            world.database_restarts
-        };
-        let asked = ask(self.shared, move |world| {
-            if world.is_away || world.database_restarts != restarts {
-                return Err(No::Lost);
-            }
-            effect(world)
-        });
-        asked.await.map_err(failed)
-    }
-
-    async fn call<T: 'static>(
-        &self,
-        effect: impl FnOnce(&mut World) -> Result<T, No> + 'static,
-    ) -> Result<T, OpenError> {
-        ask(self.shared, effect).await.map_err(failed)
-    }
-
-    fn bug(&self) -> Option<Bug> {
-        self.shared.borrow().bug
-    }
-}
-
-impl Stores for Simulated<'_> {
-    async fn database(&self) -> Result<Option<Behind>, OpenError> {
-        if self.bug() == Some(Bug::JudgedUnderWay) && self.early.borrow().is_none() {
-            let mark = self
-                .call(|world| Ok(world.redis[world.master].look(world.bug)))
-                .await?;
-            *self.early.borrow_mut() = Some(mark);
-        }
-        let read = self.query(|world| Ok((world.database.read(), world.database_restarts)));
-        let (behind, restarts) = read.await?;
-        self.restarts.set(restarts);
-        Ok(behind)
-    }
-
-    async fn create(&self) -> Result<(), OpenError> {
-        self.query(|world| {
-            world.database.exists = true;
-            Ok(())
-        })
-        .await
-    }
-
-    async fn redis(&self) -> Result<Option<Mark>, OpenError> {
-        if let Some(early) = &*self.early.borrow() {
-            return Ok(early.clone());
-        }
-        self.call(|world| Ok(world.redis[world.master].look(world.bug)))
-            .await
-    }
-
-    /// One Redis at a time is led to here.
-    async fn check_alone(&self) -> Result<(), OpenError> {
-        Ok(())
-    }
-
-    async fn take(&self, above: u64) -> Result<Behind, OpenError> {
-        self.query(move |world| {
-            if keeps_epoch(world.bug)
-                && let Some(taken) = world.database.read()
-                && taken.began.is_some()
-            {
-                let mark = world.redis[world.master].look(world.bug);
-                let history = mark.as_ref().map_or(History::WentOn(None), |mark| {
-                    world.database.history(&mark.epoch)
-                });
-                if let Ok(Verdict::Keep(mark)) = judge(&taken, mark.as_ref(), history)
-                    && mark.epoch == taken.epoch
-                {
-                    return Ok(taken);
-                }
-            }
-            let random = world.rng.random();
-            let taken = world.database.take(above, random);
-            world.tell(|| format!("taken {taken:?}"));
-            taken
-        })
-        .await
-    }
-
-    async fn halt(&self, taken: &Behind) -> Result<Option<Mark>, OpenError> {
-        if let Some(early) = &*self.early.borrow() {
-            return Ok(early.clone());
-        }
-        let epoch = taken.epoch.clone();
-        self.call(move |world| {
-            let bug = world.bug;
-            let found = world.master().halt(&epoch, bug);
-            world.tell(|| format!("halted for {epoch}: {found:?}"));
-            found
-        })
-        .await
-    }
-
-    async fn history(&self, epoch: &str) -> Result<History, OpenError> {
-        let epoch = epoch.to_owned();
-        self.query(move |world| Ok(world.database.history(&epoch)))
-            .await
-    }
-
-    async fn resume(&self, found: &Mark, epoch: &str) -> Result<(), OpenError> {
-        let (from, to, position) = (found.epoch.clone(), epoch.to_owned(), found.position);
-        self.call(move |world| {
-            let bug = world.bug;
-            let done = world.master().resume(&from, &to, position, bug);
-            world.tell(|| format!("resumed {from} to {to} at {position}: {done:?}"));
-            done
-        })
-        .await
-    }
-
-    async fn rebuild(&self, found: Option<&Mark>, drop: u64, epoch: &str) -> Result<(), OpenError> {
-        let epoch = epoch.to_owned();
-        let (from, to) = (
-            found.map_or_else(String::new, |mark| mark.epoch.clone()),
-            epoch.clone(),
-        );
-        let restarts = self.restarts.get();
-        self.call(move |world| {
-            let bug = world.bug;
-            let done = world.master().rebuild(&to, &from, drop, bug);
-            if drop > world.database.position as u64 {
-                // An older one that has come back, with calls without which the ledger went on.
-                world.excuse();
-            }
-            if world.database_restarts != restarts {
-                // Rolled back after the last look at it: no order of questions is safe from that.
-                world.excuse();
-            }
-            world.tell(|| format!("rebuilding {from} to {to} up to {drop}: {done:?}"));
-            done
-        })
-        .await?;
-        let own = epoch.clone();
-        let copied = self.query(move |world| {
-            if world.database.epoch != own {
-                return Err(No::Moved);
-            }
-            Ok(world.database.history.clone())
-        });
-        let copied = copied.await?;
-        self.call(move |world| {
-            let position = copied.len();
-            let done = world.master().found(&epoch, copied);
-            world.tell(|| format!("founded {epoch} at {position}: {done:?}"));
-            done
-        })
-        .await
-    }
-
-    async fn confirm(&self, epoch: &str, began: u64) -> Result<bool, OpenError> {
-        let epoch = epoch.to_owned();
-        self.query(move |world| {
-            let is_confirmed = world.database.confirm(&epoch, began);
-            world.tell(|| format!("confirmed {epoch} at {began}: {is_confirmed}"));
-            Ok(is_confirmed)
-        })
-        .await
     }
 }
 
@@ -356,33 +169,102 @@ async fn keeper(shared: Shared, state: Rc<RefCell<State>>) {
     loop {
         pause().await;
         let era = state.borrow().era.clone();
-        let lock = era.is_none().then_some(Lock::Repair);
-        let Some(connection) = connect(&shared, life, lock).await else {
+        let looked = ask(&shared, move |world| Ok(world.redis_of(life).run)).await;
+        if let Ok(run) = looked {
+            state.borrow_mut().run = run;
+        }
+        let Some(connection) = connect(&shared, life, era.is_none().then_some(Lock::Repair)).await
+        else {
             continue;
         };
-        let stores = Simulated::new(&shared, connection);
-        if era.is_none() {
-            let last = state.borrow().last.clone();
-            match compare(&stores, last.as_ref()).await {
-                Ok(agreed) => {
-                    state.borrow_mut().begin(&agreed);
-                    shared.borrow_mut().note_agreed(&agreed, last.as_ref());
-                }
-                Err(error) => {
-                    let is_refused = matches!(error, OpenError::Disagree(_));
-                    state.borrow_mut().is_refused = is_refused;
-                    shared.borrow_mut().tally.refused += u64::from(is_refused);
-                }
-            }
-        } else if let Some(newest) = era
-            && shared.borrow().bug != Some(Bug::WriterUnjudged)
-        {
-            let agree = still_agree(&stores, &newest).await;
-            if matches!(agree, Ok(false)) && state.borrow_mut().doubt(&newest.epoch) {
-                shared.borrow_mut().tally.doubts += 1;
-            }
+        let stores = Simulated::new(&shared, &state, connection);
+        match era {
+            // What a node finds of Redis before it compares anything is not from before it looked.
+            None if looked.is_err() => {}
+            None => repair(&shared, &state, &stores).await,
+            Some(newest) => watch(&shared, &state, &stores, newest, looked.is_ok()).await,
         }
         shared.borrow_mut().end_connection(connection);
+    }
+}
+
+/// As `repair`.
+async fn repair(shared: &Shared, state: &RefCell<State>, stores: &Simulated<'_>) {
+    let (life, last) = {
+        let state = state.borrow();
+        (state.life, state.last.clone())
+    };
+    if let Some(newest) = last.clone() {
+        // Others find out by themselves where this does not arrive.
+        let _ = stores
+            .query(move |world| {
+                world.database.note_answered(life, newest, true);
+                Ok(())
+            })
+            .await;
+    }
+    let on_loss = match state.borrow().may_lose() {
+        true => OnLoss::NameIt,
+        false => OnLoss::Refuse,
+    };
+    let compared = async {
+        let agreed = compare(stores, last.as_ref(), on_loss).await?;
+        let begins = Newest {
+            epoch: agreed.epoch.clone(),
+            position: agreed.position,
+        };
+        let run = state.borrow().run;
+        let beat = stores.query(move |world| {
+            world.database.beat(life, run, begins);
+            Ok(())
+        });
+        beat.await?;
+        Ok(agreed)
+    };
+    match compared.await {
+        Ok(agreed) => {
+            state.borrow_mut().begin(&agreed);
+            shared.borrow_mut().note_agreed(&agreed, last.as_ref());
+        }
+        Err(error) => {
+            let is_refused = matches!(error, WriteBehindOpenError::Disagree(_));
+            let is_behind = error.to_string().contains("DATA LOSS");
+            // These two an operator ends without another database: by the right Redis, or by accepting.
+            let is_mended_by_a_start = is_behind || state.borrow().is_elsewhere;
+            state.borrow_mut().is_refused = is_refused && !is_mended_by_a_start;
+            let tally = &mut shared.borrow_mut().tally;
+            tally.refused += u64::from(is_refused);
+            tally.behind += u64::from(is_behind);
+        }
+    }
+}
+
+/// As the keeper while the ledger is open.
+async fn watch(
+    shared: &Shared,
+    state: &RefCell<State>,
+    stores: &Simulated<'_>,
+    newest: Newest,
+    redis_answers: bool,
+) {
+    let (life, run) = (state.borrow().life, state.borrow().run);
+    let reported = newest.clone();
+    // It is tried again with the next look.
+    let _ = stores
+        .query(move |world| {
+            match redis_answers {
+                true => world.database.beat(life, run, reported),
+                false => world.database.note_answered(life, reported, false),
+            }
+            Ok(())
+        })
+        .await;
+    if shared.borrow().bug == Some(Bug::WriterUnjudged) {
+        return;
+    }
+    let agree = still_agree(stores, &newest).await;
+    if matches!(agree, Ok(false)) && state.borrow_mut().doubt(&newest.epoch) {
+        shared.borrow_mut().tally.doubts += 1;
     }
 }
 
@@ -420,11 +302,12 @@ async fn write(
     shared: &Shared,
     state: &Rc<RefCell<State>>,
     connection: Connection,
-) -> Result<(), OpenError> {
+) -> Result<(), WriteBehindOpenError> {
     let Some(era) = state.borrow().era.clone() else {
         return Ok(());
     };
-    let stores = Simulated::new(shared, connection);
+    let life = state.borrow().life;
+    let stores = Simulated::new(shared, state, connection);
     let (before, redis) = (stores.database().await?, stores.redis().await?);
     let after = stores.database().await?;
     let (Some(before), Some(mark), Some(after)) = (before, redis, after) else {
@@ -437,7 +320,7 @@ async fn write(
         state.borrow_mut().doubt(&era.epoch);
         return Ok(());
     }
-    let narrow = |position: u64| usize::try_from(position).map_err(|_| OpenError::Busy);
+    let narrow = |position: u64| usize::try_from(position).map_err(|_| WriteBehindOpenError::Busy);
     let (mut persisted, mut trimmed) = (narrow(after.position)?, narrow(mark.trimmed)?);
     loop {
         pause().await;
@@ -448,7 +331,7 @@ async fn write(
         let asked = token.clone();
         let tail = ask(shared, move |world| {
             let bug = world.bug;
-            let data = world.master().called(&asked, bug)?;
+            let data = world.redis_of(life).called(&asked, bug)?;
 
             let begin = data.trimmed.max(from);
             let until = data.history.len().min(begin + 3);
@@ -494,7 +377,7 @@ async fn write(
             let asked = token.clone();
             let told = ask(shared, move |world| {
                 let bug = world.bug;
-                let data = world.master().called(&asked, bug)?;
+                let data = world.redis_of(life).called(&asked, bug)?;
                 data.let_go = data.let_go.max(to);
                 if is_trim {
                     data.trimmed = data.trimmed.max(to);
@@ -511,7 +394,7 @@ fn unless_stale<T>(
     answer: Result<T, No>,
     state: &Rc<RefCell<State>>,
     era: &Newest,
-) -> Result<T, OpenError> {
+) -> Result<T, WriteBehindOpenError> {
     answer.map_err(|no| {
         if no == No::Stale {
             state.borrow_mut().doubt(&era.epoch);
@@ -522,6 +405,7 @@ fn unless_stale<T>(
 
 /// Writes, repeats what was not answered, and reads what was.
 async fn client(shared: Shared, state: Rc<RefCell<State>>) {
+    let life = state.borrow().life;
     let mut unanswered: Option<Write> = None;
     loop {
         pause().await;
@@ -538,7 +422,11 @@ async fn client(shared: Shared, state: Rc<RefCell<State>>) {
                 let asked = token.clone();
                 let read = ask(&shared, move |world| {
                     let bug = world.bug;
-                    let found = world.master().called(&asked, bug)?.history.contains(&write);
+                    let found = world
+                        .redis_of(life)
+                        .called(&asked, bug)?
+                        .history
+                        .contains(&write);
                     world.check_read(write, found);
                     Ok(())
                 });
@@ -557,7 +445,7 @@ async fn client(shared: Shared, state: Rc<RefCell<State>>) {
         let asked = token.clone();
         let applied = ask(&shared, move |world| {
             let bug = world.bug;
-            let (position, is_new) = world.master().apply(&asked, write, bug)?;
+            let (position, is_new) = world.redis_of(life).apply(&asked, write, bug)?;
             if is_new {
                 world.audit.applied(write);
                 world.tell(|| format!("applied {write} at {position}"));

@@ -10,8 +10,8 @@ const FOUND_WITHIN: u64 = 2_000;
 #[test]
 fn no_schedule_loses_what_a_store_still_has() {
     let mut sum = Tally::default();
-    let seeds = Seeds::from_env(400);
-    let is_whole = seeds.count() >= 400;
+    let seeds = Seeds::from_env(1_500);
+    let is_whole = seeds.count() >= 1_500;
     for seed in seeds {
         let tally = run(seed, None).unwrap_or_else(|broken| panic!("LASTRO_SEED={seed}: {broken}"));
         sum = sum.plus(tally);
@@ -32,6 +32,9 @@ fn no_schedule_loses_what_a_store_still_has() {
             sum.partial,
             sum.late,
             sum.unkept,
+            sum.split,
+            sum.elsewhere,
+            sum.behind,
         ];
         assert!(seen.iter().all(|count| *count > 0), "{sum:?}");
     }
@@ -73,4 +76,14 @@ fn a_writer_that_does_not_judge_the_database_is_found() {
 #[test]
 fn settings_that_are_looked_at_once_are_found() {
     is_found(Bug::SettingsOnce, "set to keep nothing");
+}
+
+#[test]
+fn a_redis_that_is_taken_while_another_node_goes_on_with_another_one_is_found() {
+    is_found(Bug::OthersUnwatched, "while");
+}
+
+#[test]
+fn a_start_behind_what_was_reported_is_found() {
+    is_found(Bug::ReportsUnread, "a start went on without");
 }

@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 
 use super::audit::Audit;
 use super::model::{Connection, Database, Kept, No, Redis};
-use super::node::Node;
+use super::node::{Node, State};
 use super::{Bug, Tally};
 
 /// Faults end after this many steps.
@@ -37,7 +37,10 @@ pub(super) struct World {
     faults_every: u32,
     pub(super) step: usize,
     pub(super) redis: [Redis; 2],
+    /// Where the name of Redis leads.
     pub(super) master: usize,
+    /// Nodes that were led to the other one, which is a master too.
+    strays: BTreeMap<Life, usize>,
     redis_saved: Vec<Kept>,
     /// Since when Redis is set to keep nothing, if so.
     pub(super) unkept_since: Option<usize>,
@@ -49,6 +52,9 @@ pub(super) struct World {
     pub(super) writer_lock: Option<Connection>,
     /// Whose connections the database does not give up.
     pub(super) living: BTreeSet<Life>,
+    pub(super) paused: BTreeSet<Life>,
+    /// What each node knows that ever was.
+    pub(super) states: BTreeMap<Life, Rc<RefCell<State>>>,
     /// Those that the database knows, and whose they are.
     pub(super) connections: BTreeMap<Connection, Life>,
     pub(super) names_count: u64,
@@ -68,8 +74,12 @@ impl World {
             bug,
             faults_every,
             step: 0,
-            redis: Default::default(),
+            redis: [0, 1].map(|run| Redis {
+                run,
+                ..Redis::default()
+            }),
             master: 0,
+            strays: BTreeMap::new(),
             redis_saved: Vec::new(),
             unkept_since: None,
             database: Database::default(),
@@ -79,8 +89,11 @@ impl World {
             repair_lock: None,
             writer_lock: None,
             living: BTreeSet::new(),
+            paused: BTreeSet::new(),
+            states: BTreeMap::new(),
             connections: BTreeMap::new(),
-            names_count: 0,
+            // Those of the two Redis are the first ones.
+            names_count: 2,
             in_flight: Vec::new(),
             audit: Audit::default(),
             story: VecDeque::new(),
@@ -109,9 +122,18 @@ impl World {
             if world.step == FAULTY_STEPS {
                 world.is_away = false;
                 world.unkept_since = None;
+                world.heal();
+                world.paused.clear();
+                world.excuse();
                 for node in &mut nodes {
                     node.is_paused = false;
                     node.state.borrow_mut().is_draining = true;
+                }
+            }
+            if !is_faulty {
+                // Whoever was led elsewhere is started again, with the right name.
+                for node in &nodes {
+                    node.state.borrow_mut().is_elsewhere = false;
                 }
             }
             if !is_faulty && world.is_over(&nodes) {
@@ -151,8 +173,51 @@ impl World {
         !self.connections.contains_key(&connection)
     }
 
-    pub(super) fn master(&mut self) -> &mut Redis {
-        &mut self.redis[self.master]
+    /// Which Redis a node is led to.
+    pub(super) fn led_to(&self, life: Life) -> usize {
+        self.strays.get(&life).copied().unwrap_or(self.master)
+    }
+
+    pub(super) fn redis_of(&mut self, life: Life) -> &mut Redis {
+        &mut self.redis[self.led_to(life)]
+    }
+
+    /// Whether both are masters.
+    fn is_split(&self) -> bool {
+        !self.strays.is_empty()
+    }
+
+    /// Each one that is a master.
+    pub(super) fn masters(&self) -> impl Iterator<Item = usize> {
+        let other = self.is_split().then_some(1 - self.master);
+        std::iter::once(self.master).chain(other)
+    }
+
+    /// One of the masters: something happens to it.
+    fn any_master(&mut self) -> usize {
+        let masters: Vec<_> = self.masters().collect();
+        masters[self.rng.random_range(0..masters.len())]
+    }
+
+    /// A Redis starts with what it has kept.
+    fn restart(&mut self, redis: usize, kept: Kept) {
+        let run = self.name();
+        self.redis[redis] = Redis {
+            run,
+            kept,
+            session: None,
+        };
+    }
+
+    /// One name leads to one Redis again, for all: the one that the ledger went on with last.
+    fn heal(&mut self) {
+        let epoch_of = |redis: &Redis| redis.kept.ledger.as_ref().map(|data| data.epoch.clone());
+        if epoch_of(&self.redis[1 - self.master]) > epoch_of(&self.redis[self.master])
+            && self.is_split()
+        {
+            self.master = 1 - self.master;
+        }
+        self.strays.clear();
     }
 
     /// The replica takes on the state of the other one; what its library has in memory stays.
@@ -243,18 +308,22 @@ fn fault(shared: &Shared, nodes: &mut [Node]) {
     let mut guard = shared.borrow_mut();
     let world = &mut *guard;
     world.tally.faults += 1;
-    let fault = world.rng.random_range(0..23);
+    let fault = world.rng.random_range(0..27);
     world.tell(|| format!("fault {fault}"));
     match fault {
+        // Of two masters none takes on the other one's state.
+        0..4 | 6..10 if world.is_split() => {}
         0..4 => world.replicate(),
-        4 => world.master().session = None,
+        4 => {
+            let redis = world.any_master();
+            let kept = world.redis[redis].kept.clone();
+            world.restart(redis, kept);
+        }
         5 if !world.redis_saved.is_empty() => {
             let at = world.rng.random_range(0..world.redis_saved.len());
             let kept = world.redis_saved[at].clone();
-            *world.master() = Redis {
-                kept,
-                session: None,
-            };
+            let redis = world.any_master();
+            world.restart(redis, kept);
         }
         6..9 => {
             // Planned: the old one takes on the new one's state by a partial resync.
@@ -264,10 +333,13 @@ fn fault(shared: &Shared, nodes: &mut [Node]) {
         }
         9 => {
             // The old one comes back as an empty process.
-            world.redis[world.master] = Redis::default();
+            world.restart(world.master, Kept::default());
             world.master = 1 - world.master;
         }
-        10 => world.master().kept = Kept::default(),
+        10 => {
+            let redis = world.any_master();
+            world.redis[redis].kept = Kept::default();
+        }
         11..13 => {
             world.database_saved.push(world.database.clone());
             if world.database_saved.len() > SAVED_MAX {
@@ -322,6 +394,11 @@ fn fault(shared: &Shared, nodes: &mut [Node]) {
         17..20 => {
             let node = world.rng.random_range(0..nodes.len());
             nodes[node].is_paused = !nodes[node].is_paused;
+            let life = nodes[node].life;
+            match nodes[node].is_paused {
+                true => world.paused.insert(life),
+                false => world.paused.remove(&life),
+            };
             nodes[node].state.borrow_mut().runs_since = world.step;
         }
         20 => {
@@ -332,13 +409,37 @@ fn fault(shared: &Shared, nodes: &mut [Node]) {
         }
         21 | 22 if world.unkept_since.is_some() => {
             // A restart: what it had when it still kept something.
-            let kept = world.redis_saved.first().cloned().unwrap_or_default();
-            *world.master() = Redis {
-                kept,
-                session: None,
+            let kept = match world.redis_saved.first() {
+                Some(kept) => kept.clone(),
+                None => Kept::default(),
             };
+            let redis = world.any_master();
+            world.restart(redis, kept);
             world.tally.unkept += 1;
         }
+        23 | 24 if !world.is_split() && nodes.len() > 1 => {
+            // The replica is promoted, and the old master lives: some nodes have seen it.
+            let other = 1 - world.master;
+            for node in nodes.iter() {
+                if world.rng.random() {
+                    world.strays.insert(node.life, other);
+                }
+            }
+            // Where the name leads now: nodes that start follow it.
+            if world.rng.random() {
+                let led: Vec<_> = nodes
+                    .iter()
+                    .map(|node| (node.life, world.led_to(node.life)))
+                    .collect();
+                world.master = 1 - world.master;
+                world.strays = led
+                    .into_iter()
+                    .filter(|(_, at)| *at != world.master)
+                    .collect();
+            }
+            world.tally.split += u64::from(world.is_split());
+        }
+        25 | 26 if world.is_split() => world.heal(),
         _ => {}
     }
     world.excuse();

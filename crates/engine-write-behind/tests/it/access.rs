@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use engine_write_behind::{OpenError, Options, WriteBehindEngine, verify};
+use engine_write_behind::{WriteBehindEngine, WriteBehindOpenError, WriteBehindOptions, verify};
 use ledger::Engine;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use testkit::bank::{accounts, in_seconds, open_accounts};
@@ -11,14 +11,14 @@ use testkit::servers::{Postgres, Redis, ServerOptions};
 use crate::subject::{open_with, redis};
 use crate::support::{try_one, wait_until_persisted};
 
-async fn refused(redis_url: &str, database_url: &str, options: Options) -> String {
+async fn refused(redis_url: &str, database_url: &str, options: WriteBehindOptions) -> String {
     match WriteBehindEngine::open(redis_url, database_url, options).await {
         Ok(_) => panic!("it opened"),
         Err(error) => with_causes(&error),
     }
 }
 
-fn with_causes(error: &OpenError) -> String {
+fn with_causes(error: &WriteBehindOpenError) -> String {
     let mut said = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
@@ -38,7 +38,7 @@ fn two_ledgers_under_two_numbers_of_one_redis_leave_each_other_alone() {
     ];
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let options = Options::default;
+        let options = WriteBehindOptions::default;
         let (one, _) = open_with(&urls[0], &postgres.url(), options()).await;
         open_accounts(&one).await;
         let (other, _) = open_with(&urls[1], &other_url, options()).await;
@@ -127,9 +127,9 @@ fn over_tls_redis_is_who_its_certificate_says() {
     set("tls-auth-clients", "no");
     set("tls-port", &tls_port.to_string());
     let url = format!("rediss://127.0.0.1:{tls_port}/2");
-    let with = |authority: Option<&PathBuf>| Options {
+    let with = |authority: Option<&PathBuf>| WriteBehindOptions {
         redis_authority: authority.cloned(),
-        ..Options::default()
+        ..WriteBehindOptions::default()
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -175,12 +175,12 @@ fn a_user_needs_what_is_documented_and_nothing_more() {
         for missing in words.iter().filter(is_command) {
             let rest: Vec<String> = words.iter().filter(|it| *it != missing).cloned().collect();
             allow(&redis, &rest);
-            let said = refused(&url, &postgres.url(), Options::default()).await;
+            let said = refused(&url, &postgres.url(), WriteBehindOptions::default()).await;
             let name = missing[1..].split('|').next().unwrap();
             assert!(said.to_lowercase().contains(name), "{missing}: {said}");
         }
         allow(&redis, &words);
-        let (engine, _) = open_with(&url, &postgres.url(), Options::default()).await;
+        let (engine, _) = open_with(&url, &postgres.url(), WriteBehindOptions::default()).await;
         open_accounts(&engine).await;
         let nodes = [std::sync::Arc::new(engine)];
         let load = crate::load::Load::start(&nodes, 0);
@@ -191,7 +191,7 @@ fn a_user_needs_what_is_documented_and_nothing_more() {
         let told = load.stop().await;
         wait_until_persisted(&nodes[0]).await;
         assert!(told.answered_count() > 0);
-        let verified = verify(&url, &postgres.url(), &Options::default())
+        let verified = verify(&url, &postgres.url(), &WriteBehindOptions::default())
             .await
             .unwrap();
         assert_eq!(verified.findings, Vec::<String>::new());
@@ -208,8 +208,9 @@ fn a_cluster_and_renamed_commands_are_refused_by_name() {
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let refused =
-            async |redis: &Redis| refused(&redis.url(), &postgres.url(), Options::default()).await;
+        let refused = async |redis: &Redis| {
+            refused(&redis.url(), &postgres.url(), WriteBehindOptions::default()).await
+        };
         let said = refused(&start(&[("cluster-enabled", "yes")])).await;
         assert!(said.contains("cluster mode"), "{said}");
         let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine_write_behind::{Options, WriteBehindEngine, verify};
+use engine_write_behind::{WriteBehindEngine, WriteBehindOptions, verify};
 use ledger::{AccountId, Batch, BatchId, Command, Engine, TransferId};
 use testkit::bank::{Drawer, accounts, currency, in_seconds, open_accounts};
 use testkit::servers::Postgres;
@@ -27,7 +27,7 @@ async fn apply_batch(engine: &WriteBehindEngine, number: u128, count: u128) {
 #[test]
 fn a_slow_database_is_caught_up_with_in_smaller_and_smaller_pieces() {
     let (mut postgres, redis) = (Postgres::start().unwrap(), redis());
-    let mut options = Options::default();
+    let mut options = WriteBehindOptions::default();
     options.database.statement_timeout = Duration::from_millis(500);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -64,7 +64,7 @@ fn what_is_persisted_together_has_a_bound_in_bytes() {
     let (mut postgres, redis) = (Postgres::start().unwrap(), redis());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let options = Options::default;
+        let options = WriteBehindOptions::default;
         let (engine, _) = open_with(&redis.url(), &postgres.url(), options()).await;
         open_accounts(&engine).await;
         wait_until_persisted(&engine).await;

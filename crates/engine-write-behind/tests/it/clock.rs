@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use engine_write_behind::{Condition, Options, WriteBehindEngine};
+use engine_write_behind::{Condition, WriteBehindEngine, WriteBehindOptions};
 use ledger::{ClockBounds, Command, Engine, Outcome, TransferId, Unavailable};
 use testkit::bank::{Drawer, accounts, in_seconds, open_accounts, submit_one};
 use testkit::servers::{Postgres, Redis};
@@ -56,13 +56,13 @@ fn uptime() -> Option<Duration> {
 fn a_jump_under_a_running_node_ends_no_hold_and_writes_nothing() {
     run(async {
         let (postgres, redis) = (Postgres::start().unwrap(), redis());
-        let options = Options {
+        let options = WriteBehindOptions {
             clock: ClockBounds {
                 jump_max: Duration::ZERO,
                 ..ClockBounds::default()
             },
             uptime,
-            ..Options::default()
+            ..WriteBehindOptions::default()
         };
         let (engine, _) = open_with(&redis.url(), &postgres.url(), options.clone()).await;
         open_accounts(&engine).await;
@@ -96,12 +96,12 @@ fn a_jump_under_a_running_node_ends_no_hold_and_writes_nothing() {
         wait_for("the doubt to be noted", || is_doubted(&postgres)).await;
 
         // Another node does not take for rest what this one refuses.
-        let other = Options {
+        let other = WriteBehindOptions {
             clock: ClockBounds {
                 jump_max: Duration::ZERO,
                 ..ClockBounds::default()
             },
-            ..Options::default()
+            ..WriteBehindOptions::default()
         };
         let (other, _) = open_with(&redis.url(), &postgres.url(), other).await;
         assert!(other.clock_ahead_s().is_some() && is_refused(&other));
@@ -170,9 +170,9 @@ fn a_start_long_after_the_newest_record_waits_for_an_operator() {
                 is_accepted,
                 ..ClockBounds::default()
             };
-            let options = Options {
+            let options = WriteBehindOptions {
                 clock,
-                ..Options::default()
+                ..WriteBehindOptions::default()
             };
             open_with(&redis.url(), &postgres.url(), options).await.0
         };
@@ -220,7 +220,7 @@ fn a_start_believes_as_far_as_the_newest_of_what_is_known() {
     run(async {
         let (postgres, redis) = (Postgres::start().unwrap(), redis());
         let open = async || {
-            open_with(&redis.url(), &postgres.url(), Options::default())
+            open_with(&redis.url(), &postgres.url(), WriteBehindOptions::default())
                 .await
                 .0
         };

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use engine_write_behind::{OpenError, Options, Origin, WriteBehindEngine, verify};
+use engine_write_behind::{
+    Origin, WriteBehindEngine, WriteBehindOpenError, WriteBehindOptions, verify,
+};
 use ledger::{Command, Engine, TransferId, Unavailable, UsedTransfer};
 use testkit::bank::{Drawer, in_seconds, open_accounts, submit_one};
 use testkit::servers::{Postgres, Redis, ServerOptions};
+use tokio_postgres::NoTls;
 
 use crate::load::Load;
 use crate::relay::Relay;
@@ -24,7 +27,9 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
 
 pub(crate) async fn node(redis_port: u16, database_url: &str) -> WriteBehindEngine {
     let url = format!("redis://127.0.0.1:{redis_port}");
-    open_with(&url, database_url, Options::default()).await.0
+    open_with(&url, database_url, WriteBehindOptions::default())
+        .await
+        .0
 }
 
 /// Answered transfers with these numbers.
@@ -60,9 +65,13 @@ pub(crate) async fn check_kept(node: &WriteBehindEngine, ids: &[TransferId]) {
 }
 
 async fn check_equal(redis: &Redis, postgres: &Postgres) {
-    let verified = verify(&redis.url(), &postgres.url(), &Options::default())
-        .await
-        .unwrap();
+    let verified = verify(
+        &redis.url(),
+        &postgres.url(),
+        &WriteBehindOptions::default(),
+    )
+    .await
+    .unwrap();
     assert_eq!(verified.findings, Vec::<String>::new(), "{verified:?}");
 }
 
@@ -118,7 +127,8 @@ fn a_start_over_a_slow_database_joins_a_redis_in_use() {
         let load = Load::start(&busy, 0);
         for _ in 0..12 {
             load.wait_for_more(50).await;
-            let (_, opened) = open_with(&redis.url(), &slow_url, Options::default()).await;
+            let (_, opened) =
+                open_with(&redis.url(), &slow_url, WriteBehindOptions::default()).await;
             assert_eq!(opened.origin, Origin::Kept);
         }
         let told = load.stop().await;
@@ -288,8 +298,10 @@ fn an_answer_that_is_not_understood_is_an_unknown_outcome() {
     });
 }
 
+/// The epoch of a rebuild is confirmed in the database last: a node whose lock went to another one
+/// meanwhile has rebuilt Redis for nobody.
 #[test]
-fn whoever_rebuilt_redis_while_another_one_took_over_opens_nothing() {
+fn a_rebuild_whose_epoch_is_over_before_it_is_confirmed_opens_nothing() {
     run(async {
         let (postgres, redis) = (Postgres::start().unwrap(), redis());
         let first = node(redis.port(), &postgres.url()).await;
@@ -298,25 +310,40 @@ fn whoever_rebuilt_redis_while_another_one_took_over_opens_nothing() {
         wait_until_persisted(&first).await;
         drop(first);
         redis.command(&["FLUSHALL"]).unwrap();
-        let ask = |what: &str| postgres.psql(what).unwrap().trim().to_owned();
+        let (other, connection) = tokio_postgres::connect(&postgres.url(), NoTls)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
         let epochs = "SELECT count(*) FROM lastro_behind.epochs";
-        let epochs_before = ask(epochs);
-        // The rebuild has begun, and every question to Redis takes its time.
+        let epochs_before = postgres.psql(epochs).unwrap();
+        // Every question to Redis takes its time: the rebuild has begun, and is not over yet.
         let slow = Relay::to(redis.port(), Duration::from_millis(100));
         let redis_url = format!("redis://127.0.0.1:{}", slow.port());
         let database_url = postgres.url();
         let opening = tokio::spawn(async move {
-            WriteBehindEngine::open(&redis_url, &database_url, Options::default()).await
+            WriteBehindEngine::open(&redis_url, &database_url, WriteBehindOptions::default()).await
         });
-        wait_for("the rebuild", || ask(epochs) != epochs_before).await;
-        // As another node does that found the lock free.
-        ask(
-            "INSERT INTO lastro_behind.epochs VALUES (99, '00000063aaaaaaaa');
-            UPDATE lastro_behind.ledger SET epoch = '00000063aaaaaaaa'",
-        );
+        wait_for("an epoch to be taken", || {
+            postgres.psql(epochs).unwrap() != epochs_before
+        })
+        .await;
+        // As another node does that found the lock free. The rebuild reads the epoch of before, and
+        // is founded; only its confirmation waits for this transaction, and comes too late.
+        let take = "BEGIN;
+            INSERT INTO lastro_behind.epochs
+            SELECT max(number) + 1, lpad(to_hex(max(number) + 1), 8, '0') || 'aaaaaaaa'
+            FROM lastro_behind.epochs;
+            UPDATE lastro_behind.ledger SET epoch = (
+                SELECT epoch FROM lastro_behind.epochs ORDER BY number DESC LIMIT 1)";
+        other.batch_execute(take).await.unwrap();
+        wait_for("Redis to be founded", || {
+            redis.command(&["EXISTS", "lastro:meta"]).unwrap() == "1"
+        })
+        .await;
+        other.batch_execute("COMMIT").await.unwrap();
         let opened = opening.await.unwrap();
         assert!(
-            matches!(opened, Err(OpenError::Busy)),
+            matches!(opened, Err(WriteBehindOpenError::Busy)),
             "{:?}",
             opened.map(|opened| opened.1)
         );

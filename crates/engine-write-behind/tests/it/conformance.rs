@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use engine_write_behind::Options;
+use engine_write_behind::WriteBehindOptions;
 use ledger::{AcceptPayment, Batch, Command, Currency, DueQuery, Engine, PaymentId, Unavailable};
 use testkit::conformance;
 use testkit::servers::Postgres;
@@ -24,16 +24,16 @@ fn the_write_behind_engine_conforms() {
     let postgres = Postgres::start().unwrap();
     conformance::check(&options(), 1, async |seed| {
         let url = postgres.create_database(&format!("seed{seed}")).unwrap();
-        WriteBehindSubject::open(url, Options::default()).await
+        WriteBehindSubject::open(url, WriteBehindOptions::default()).await
     });
 }
 
 #[test]
 fn it_conforms_also_where_redis_forgets_at_once() {
     let postgres = Postgres::start().unwrap();
-    let forgetful = Options {
+    let forgetful = WriteBehindOptions {
         ids_kept: Duration::ZERO,
-        ..Options::default()
+        ..WriteBehindOptions::default()
     };
     // Half as long: only where ids come from is another.
     let options = conformance::Options {
@@ -58,9 +58,9 @@ fn what_an_earlier_version_recorded_is_answered_again() {
             ("let_go", Duration::ZERO),
         ] {
             let url = postgres.create_database(name).unwrap();
-            let options = Options {
+            let options = WriteBehindOptions {
                 ids_kept,
-                ..Options::default()
+                ..WriteBehindOptions::default()
             };
             let mut subject = WriteBehindSubject::open(url, options).await;
             conformance::check_aged(&mut subject).await;
@@ -73,7 +73,8 @@ fn payments_are_refused_and_nothing_beside_them_is_done() {
     let (postgres, redis) = (Postgres::start().unwrap(), redis());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let (engine, _) = open_with(&redis.url(), &postgres.url(), Options::default()).await;
+        let (engine, _) =
+            open_with(&redis.url(), &postgres.url(), WriteBehindOptions::default()).await;
         let command = Command::AcceptPayment(AcceptPayment {
             id: PaymentId::from_u128(1),
             account_id: None,

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use engine_write_behind::{Condition, Options, Origin, WriteBehindEngine};
+use engine_write_behind::{Condition, Origin, WriteBehindEngine, WriteBehindOptions};
 use testkit::bank::open_accounts;
 use testkit::servers::Postgres;
 
@@ -104,7 +104,8 @@ fn the_database_keeps_the_newest_epochs_and_forgets_the_others() {
             INSERT INTO lastro_behind.epochs SELECT n, 'old' || n, 0 FROM generate_series(1, 10050) n",
         );
         redis.command(&["FUNCTION", "FLUSH"]).unwrap();
-        let (engine, opened) = open_with(&redis.url(), &postgres.url(), Options::default()).await;
+        let (engine, opened) =
+            open_with(&redis.url(), &postgres.url(), WriteBehindOptions::default()).await;
         assert_eq!(opened.origin, Origin::Kept);
         assert_eq!(count(&postgres), 10_000);
         let newest = "SELECT max(number) - min(number) FROM lastro_behind.epochs";
@@ -131,7 +132,8 @@ fn comparisons_that_fail_make_no_epoch_forgotten_that_was_confirmed() {
             FROM generate_series(1, 10050) n",
         );
         redis.command(&["FUNCTION", "FLUSH"]).unwrap();
-        let (engine, opened) = open_with(&redis.url(), &postgres.url(), Options::default()).await;
+        let (engine, opened) =
+            open_with(&redis.url(), &postgres.url(), WriteBehindOptions::default()).await;
         assert_eq!(opened.origin, Origin::Kept);
         check_kept(&engine, &kept).await;
     });
@@ -143,8 +145,9 @@ fn an_epoch_whose_wait_for_the_standby_ended_early_is_not_trusted() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let open = || {
         let (redis_url, database_url) = (redis.url(), postgres.url());
-        let opened =
-            async { WriteBehindEngine::open(&redis_url, &database_url, Options::default()).await };
+        let opened = async {
+            WriteBehindEngine::open(&redis_url, &database_url, WriteBehindOptions::default()).await
+        };
         runtime.block_on(opened)
     };
     let (engine, _) = open().unwrap();

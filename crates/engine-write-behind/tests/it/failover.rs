@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use engine_write_behind::{Condition, Options};
+use engine_write_behind::{Condition, WriteBehindOptions};
 use ledger::{Engine, Unavailable};
 use testkit::bank::{accounts, in_seconds, open_accounts};
 use testkit::servers::Postgres;
@@ -51,7 +51,8 @@ fn a_planned_failover_is_followed_by_name() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let name = Name::of(first.port()).await;
-        let (engine, _) = open_with(&name.url(), &postgres.url(), Options::default()).await;
+        let (engine, _) =
+            open_with(&name.url(), &postgres.url(), WriteBehindOptions::default()).await;
         open_accounts(&engine).await;
         assert_eq!(try_one(&engine, 1).await, Ok(()));
         wait_until_persisted(&engine).await;
@@ -78,7 +79,14 @@ fn a_planned_failover_is_followed_by_name() {
         let id = accounts().remove(0);
         let soon = || std::time::Instant::now() + Duration::from_millis(300);
         let read = engine.account(id.clone(), soon()).await;
-        assert_eq!(read, Err(Unavailable::LedgerUnavailable));
+        // On a busy machine the deadline may pass before the replica has refused.
+        assert!(
+            matches!(
+                read,
+                Err(Unavailable::LedgerUnavailable | Unavailable::Timeout)
+            ),
+            "{read:?}"
+        );
         assert!(try_one(&engine, 2).await.is_err());
         let port = second.port();
         name.leads_to.store(port, Ordering::Relaxed);

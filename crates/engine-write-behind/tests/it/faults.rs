@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine_write_behind::{Opened, Options, Origin, WriteBehindEngine, verify};
+use engine_write_behind::{Opened, Origin, WriteBehindEngine, WriteBehindOptions, verify};
 use ledger::Engine;
 use testkit::bank::{accounts, in_seconds, open_accounts};
 use testkit::servers::{Postgres, Redis};
@@ -31,7 +31,12 @@ impl Stores {
     }
 
     async fn open(&self) -> (WriteBehindEngine, Opened) {
-        open_with(&self.redis.url(), &self.postgres.url(), Options::default()).await
+        open_with(
+            &self.redis.url(),
+            &self.postgres.url(),
+            WriteBehindOptions::default(),
+        )
+        .await
     }
 
     /// Nodes with the accounts open.
@@ -45,7 +50,12 @@ impl Stores {
     }
 
     async fn check_equal(&self) {
-        let verified = verify(&self.redis.url(), &self.postgres.url(), &Options::default()).await;
+        let verified = verify(
+            &self.redis.url(),
+            &self.postgres.url(),
+            &WriteBehindOptions::default(),
+        )
+        .await;
         let verified = verified.unwrap();
         assert_eq!(verified.findings, Vec::<String>::new(), "{verified:?}");
         assert_eq!(verified.accounts_count, accounts().len() as u64 + 1);

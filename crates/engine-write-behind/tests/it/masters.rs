@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use engine_write_behind::{Condition, Dropped, Options, Origin, WriteBehindEngine};
+use engine_write_behind::{Condition, Dropped, Origin, WriteBehindEngine, WriteBehindOptions};
 use ledger::{Engine, TransferId};
 use testkit::bank::{in_seconds, open_accounts};
 use testkit::servers::{Postgres, Redis};
@@ -11,6 +11,7 @@ use testkit::servers::{Postgres, Redis};
 use crate::comparisons::{
     check_kept, node, promote, replicate, replicating, run, wait_until_replicated, write,
 };
+use crate::log::Log;
 use crate::relay::Relay;
 use crate::subject::{open_with, redis};
 use crate::support::{try_one, wait_for, wait_until_persisted};
@@ -24,7 +25,7 @@ fn epochs(postgres: &Postgres) -> String {
 
 async fn refused(redis: &Redis, postgres: &Postgres) -> String {
     let (redis_url, database_url) = (redis.url(), postgres.url());
-    let opened = WriteBehindEngine::open(&redis_url, &database_url, Options::default());
+    let opened = WriteBehindEngine::open(&redis_url, &database_url, WriteBehindOptions::default());
     match opened.await {
         Ok(_) => panic!("it opened"),
         Err(error) => error.to_string(),
@@ -139,13 +140,19 @@ fn an_old_master_that_comes_back_says_which_writes_are_lost() {
         let lost = write(&old, 5..8).await;
         drop(old);
         postgres.restart().unwrap();
-        let (new, opened) = open_with(&second.url(), &postgres.url(), Options::default()).await;
+        let (new, opened) = open_with(
+            &second.url(),
+            &postgres.url(),
+            WriteBehindOptions::default(),
+        )
+        .await;
         assert_eq!((opened.origin, opened.dropped), (Origin::Kept, None));
         let fork = opened.position;
         kept.extend(write(&new, 10..12).await);
         wait_until_persisted(&new).await;
         drop(new);
-        let (back, opened) = open_with(&first.url(), &postgres.url(), Options::default()).await;
+        let (back, opened) =
+            open_with(&first.url(), &postgres.url(), WriteBehindOptions::default()).await;
         assert_eq!(opened.origin, Origin::Rebuilt);
         let (from, to) = (fork + 1, fork + 3);
         assert_eq!(opened.dropped, Some(Dropped { from, to }));
@@ -154,6 +161,57 @@ fn an_old_master_that_comes_back_says_which_writes_are_lost() {
             let found = back.transfer(id, in_seconds(20)).await.unwrap();
             assert_eq!(found, None, "what is lost is not shown");
         }
+    });
+}
+
+/// Whatever fails while the old one is rebuilt: what is lost with it is known by then.
+#[test]
+fn an_old_master_says_which_writes_are_lost_before_anything_is_dropped() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut postgres = Postgres::start().unwrap();
+        let (first, second) = (replicating(), replicating());
+        let old = node(first.port(), &postgres.url()).await;
+        open_accounts(&old).await;
+        write(&old, 0..5).await;
+        wait_until_persisted(&old).await;
+        replicate(&second, first.port());
+        wait_until_replicated(&first, &second).await;
+        promote(&second);
+        postgres.kill();
+        write(&old, 5..8).await;
+        drop(old);
+        postgres.restart().unwrap();
+        let (new, opened) = open_with(
+            &second.url(),
+            &postgres.url(),
+            WriteBehindOptions::default(),
+        )
+        .await;
+        let fork = opened.position;
+        write(&new, 10..12).await;
+        wait_until_persisted(&new).await;
+        drop(new);
+        // The database refuses the first step of a rebuild.
+        let refuse = "
+            CREATE FUNCTION fail() RETURNS event_trigger LANGUAGE plpgsql AS
+                $$BEGIN RAISE EXCEPTION 'not today'; END$$;
+            CREATE EVENT TRIGGER fail ON ddl_command_start WHEN TAG IN ('CREATE FUNCTION')
+                EXECUTE FUNCTION fail()";
+        postgres.psql(refuse).unwrap();
+        let log = Log::keep();
+        let (redis_url, database_url) = (first.url(), postgres.url());
+        let options = WriteBehindOptions::default();
+        let opened = WriteBehindEngine::open(&redis_url, &database_url, options).await;
+        assert!(opened.is_err(), "it was rebuilt");
+        let there = first.command(&["EXISTS", "lastro:meta"]).unwrap();
+        assert_eq!(there, "1", "something was dropped");
+        let (from, to) = (fork + 1, fork + 3);
+        let named = format!("DATA LOSS: this Redis held writes at positions {from} to {to} ");
+        assert!(log.has(&named), "the loss is not named");
     });
 }
 

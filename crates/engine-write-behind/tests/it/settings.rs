@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine_write_behind::{Condition, Options, WriteBehindEngine};
+use engine_write_behind::{Condition, WriteBehindEngine, WriteBehindOptions};
 use ledger::{Engine, Unavailable};
 use testkit::bank::{accounts, in_seconds, open_accounts};
 use testkit::servers::{Postgres, Redis, ServerOptions};
@@ -40,7 +40,8 @@ fn a_running_node_refuses_writes_while_redis_would_lose_them() {
     let (postgres, redis) = (Postgres::start().unwrap(), redis());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let (engine, _) = open_with(&redis.url(), &postgres.url(), Options::default()).await;
+        let (engine, _) =
+            open_with(&redis.url(), &postgres.url(), WriteBehindOptions::default()).await;
         open_accounts(&engine).await;
         for (number, (name, bad, good)) in (1..).zip([
             ("appendonly", "no", "yes"),
@@ -83,7 +84,8 @@ fn a_redis_that_restarts_without_its_settings_is_not_gone_on_with() {
     set(&redis);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let (engine, _) = open_with(&redis.url(), &postgres.url(), Options::default()).await;
+        let (engine, _) =
+            open_with(&redis.url(), &postgres.url(), WriteBehindOptions::default()).await;
         open_accounts(&engine).await;
         assert_eq!(try_one(&engine, 1).await, Ok(()));
         crate::support::wait_until_persisted(&engine).await;
@@ -119,7 +121,8 @@ fn nothing_is_answered_before_the_first_rewrite_has_ended() {
         command(&["CONFIG", "SET", "rdb-key-save-delay", "50000"]);
         command(&["CONFIG", "SET", "appendonly", "yes"]);
         let (redis_url, database_url) = (redis.url(), postgres.url());
-        let opened = WriteBehindEngine::open(&redis_url, &database_url, Options::default());
+        let opened =
+            WriteBehindEngine::open(&redis_url, &database_url, WriteBehindOptions::default());
         let error = match opened.await {
             Ok(_) => panic!("it opened"),
             Err(error) => error.to_string(),
@@ -128,7 +131,8 @@ fn nothing_is_answered_before_the_first_rewrite_has_ended() {
         command(&["CONFIG", "SET", "appendonly", "no"]);
         command(&["CONFIG", "SET", "rdb-key-save-delay", "0"]);
         command(&["CONFIG", "SET", "appendonly", "yes"]);
-        let (engine, _) = open_with(&redis.url(), &postgres.url(), Options::default()).await;
+        let (engine, _) =
+            open_with(&redis.url(), &postgres.url(), WriteBehindOptions::default()).await;
         open_accounts(&engine).await;
         // A later rewrite is no reason to stop.
         command(&["CONFIG", "SET", "rdb-key-save-delay", "20000"]);
@@ -176,7 +180,8 @@ fn whoever_takes_no_writes_is_not_ready_also_while_nobody_writes() {
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let (engine, _) = open_with(&redis.url(), &postgres.url(), Options::default()).await;
+        let (engine, _) =
+            open_with(&redis.url(), &postgres.url(), WriteBehindOptions::default()).await;
         open_accounts(&engine).await;
         set("min-replicas-to-write", "1");
         let (code, why) = why_not(&engine).await;
@@ -224,7 +229,8 @@ fn a_first_rewrite_is_noticed_by_the_first_look_that_finds_it() {
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let (engine, _) = open_with(&redis.url(), &postgres.url(), Options::default()).await;
+        let (engine, _) =
+            open_with(&redis.url(), &postgres.url(), WriteBehindOptions::default()).await;
         open_accounts(&engine).await;
         // Slow for the sake of the test: 50 ms for every key.
         command(&["CONFIG", "SET", "rdb-key-save-delay", "50000"]);
@@ -244,7 +250,8 @@ fn a_redis_that_is_slow_is_not_called_one_that_would_lose_what_it_answers() {
     let (postgres, redis) = (Postgres::start().unwrap(), redis());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let (engine, _) = open_with(&redis.url(), &postgres.url(), Options::default()).await;
+        let (engine, _) =
+            open_with(&redis.url(), &postgres.url(), WriteBehindOptions::default()).await;
         open_accounts(&engine).await;
         // Longer than any look waits.
         redis.command(&["CLIENT", "PAUSE", "6000", "ALL"]).unwrap();

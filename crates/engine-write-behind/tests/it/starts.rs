@@ -1,6 +1,8 @@
 //! Starts that are refused and why, and a Redis that turns away, full or read-only.
 
-use engine_write_behind::{Durability, OpenError, Options, Origin, WriteBehindEngine};
+use engine_write_behind::{
+    Origin, RedisDurability, WriteBehindEngine, WriteBehindOpenError, WriteBehindOptions,
+};
 use ledger::{Engine, Unavailable};
 use testkit::bank::{accounts, in_seconds, open_accounts};
 use testkit::servers::{Postgres, Redis};
@@ -8,11 +10,11 @@ use testkit::servers::{Postgres, Redis};
 use crate::subject::{open_with, redis};
 use crate::support::{try_one, wait_for, wait_until_persisted};
 
-async fn refused(redis: &Redis, database_url: &str, options: Options) -> String {
+async fn refused(redis: &Redis, database_url: &str, options: WriteBehindOptions) -> String {
     match WriteBehindEngine::open(&redis.url(), database_url, options).await {
         Ok(_) => panic!("it opened"),
         Err(error) => {
-            assert!(!matches!(error, OpenError::Asked(_)), "{error}");
+            assert!(!matches!(error, WriteBehindOpenError::Asked(_)), "{error}");
             error.to_string()
         }
     }
@@ -29,19 +31,19 @@ fn a_redis_that_could_lose_what_is_answered_is_refused() {
             ("appendfsync", "everysec", "always"),
         ] {
             redis.command(&["CONFIG", "SET", name, bad]).unwrap();
-            let says = refused(&redis, &postgres.url(), Options::default()).await;
+            let says = refused(&redis, &postgres.url(), WriteBehindOptions::default()).await;
             assert!(says.contains(name) && says.contains("CONFIG SET"), "{says}");
             redis.command(&["CONFIG", "SET", name, good]).unwrap();
         }
         redis
             .command(&["CONFIG", "SET", "appendfsync", "everysec"])
             .unwrap();
-        let everysec = Options {
-            durability: Durability::Everysec,
-            ..Options::default()
+        let everysec = WriteBehindOptions {
+            durability: RedisDurability::Everysec,
+            ..WriteBehindOptions::default()
         };
         let (_, opened) = open_with(&redis.url(), &postgres.url(), everysec).await;
-        assert_eq!(opened.durability, Durability::Everysec);
+        assert_eq!(opened.durability, RedisDurability::Everysec);
     });
 }
 
@@ -52,26 +54,28 @@ fn stores_that_tell_different_stories_are_refused_and_an_older_redis_is_rebuilt(
     let other_url = postgres.create_database("other").unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let (engine, opened) = open_with(&first.url(), &postgres.url(), Options::default()).await;
+        let (engine, opened) =
+            open_with(&first.url(), &postgres.url(), WriteBehindOptions::default()).await;
         assert_eq!(opened.origin, Origin::Rebuilt);
         open_accounts(&engine).await;
         wait_until_persisted(&engine).await;
         drop(engine);
         // A database that has never been behind one, and one behind another.
-        let says = refused(&first, &other_url, Options::default()).await;
+        let says = refused(&first, &other_url, WriteBehindOptions::default()).await;
         assert!(says.contains("never been behind"), "{says}");
-        drop(open_with(&second.url(), &other_url, Options::default()).await);
-        let says = refused(&first, &other_url, Options::default()).await;
+        drop(open_with(&second.url(), &other_url, WriteBehindOptions::default()).await);
+        let says = refused(&first, &other_url, WriteBehindOptions::default()).await;
         assert!(says.contains("different ledgers"), "{says}");
         // A database from before.
         let earlier = "UPDATE lastro_behind.ledger SET position = position - 1";
         postgres.psql(earlier).unwrap();
-        let says = refused(&first, &postgres.url(), Options::default()).await;
+        let says = refused(&first, &postgres.url(), WriteBehindOptions::default()).await;
         assert!(says.contains("let go of everything"), "{says}");
         // A Redis from before.
         let later = "UPDATE lastro_behind.ledger SET position = position + 2, epoch = 'another'";
         postgres.psql(later).unwrap();
-        let (engine, opened) = open_with(&first.url(), &postgres.url(), Options::default()).await;
+        let (engine, opened) =
+            open_with(&first.url(), &postgres.url(), WriteBehindOptions::default()).await;
         assert_eq!(opened.origin, Origin::Rebuilt);
         for id in accounts() {
             assert!(engine.account(id, in_seconds(20)).await.unwrap().is_some());
@@ -88,17 +92,18 @@ fn a_start_with_the_redis_of_another_ledger_changes_neither() {
     runtime.block_on(async {
         // The first is some epochs further than the second: each start finds a Redis not compared yet.
         for _ in 0..4 {
-            drop(open_with(&first.url(), &postgres.url(), Options::default()).await);
+            drop(open_with(&first.url(), &postgres.url(), WriteBehindOptions::default()).await);
             first.command(&["FUNCTION", "FLUSH"]).unwrap();
         }
-        drop(open_with(&second.url(), &other_url, Options::default()).await);
+        drop(open_with(&second.url(), &other_url, WriteBehindOptions::default()).await);
         for (redis, database_url) in [(&first, &other_url), (&second, &postgres.url())] {
-            let says = refused(redis, database_url, Options::default()).await;
+            let says = refused(redis, database_url, WriteBehindOptions::default()).await;
             assert!(says.contains("different ledgers"), "{says}");
         }
         for (redis, database_url) in [(&first, &postgres.url()), (&second, &other_url)] {
             redis.command(&["FUNCTION", "FLUSH"]).unwrap();
-            let (engine, opened) = open_with(&redis.url(), database_url, Options::default()).await;
+            let (engine, opened) =
+                open_with(&redis.url(), database_url, WriteBehindOptions::default()).await;
             assert_eq!(opened.origin, Origin::Kept);
             open_accounts(&engine).await;
             assert_eq!(try_one(&engine, 1).await, Ok(()));
@@ -111,7 +116,8 @@ fn a_redis_that_is_full_or_takes_no_writes_says_so_and_then_goes_on() {
     let (postgres, redis) = (Postgres::start().unwrap(), redis());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let (engine, _) = open_with(&redis.url(), &postgres.url(), Options::default()).await;
+        let (engine, _) =
+            open_with(&redis.url(), &postgres.url(), WriteBehindOptions::default()).await;
         open_accounts(&engine).await;
         redis.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
         assert_eq!(try_one(&engine, 1).await, Err(Unavailable::StorageFull));
@@ -136,9 +142,9 @@ fn writes_are_refused_once_the_database_is_too_far_behind() {
     let (mut postgres, redis) = (Postgres::start().unwrap(), redis());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let options = Options {
+        let options = WriteBehindOptions {
             unpersisted_max: 20,
-            ..Options::default()
+            ..WriteBehindOptions::default()
         };
         let (engine, _) = open_with(&redis.url(), &postgres.url(), options).await;
         open_accounts(&engine).await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine_write_behind::{Opened, Options, WriteBehindEngine};
+use engine_write_behind::{Opened, WriteBehindEngine, WriteBehindOptions};
 use ledger::{BoxFuture, Engine};
 use testkit::conformance::{Aged, Subject, Time, replaced};
 use testkit::servers::{Redis, ServerOptions};
@@ -17,7 +17,7 @@ pub(crate) fn redis() -> Redis {
 pub(crate) async fn open_with(
     redis_url: &str,
     database_url: &str,
-    options: Options,
+    options: WriteBehindOptions,
 ) -> (WriteBehindEngine, Opened) {
     let opened = WriteBehindEngine::open(redis_url, database_url, options).await;
     opened.unwrap()
@@ -27,13 +27,13 @@ pub(crate) async fn open_with(
 pub(crate) struct WriteBehindSubject {
     redis: Redis,
     database_url: String,
-    options: Options,
+    options: WriteBehindOptions,
     restarts: u32,
     engine: Arc<WriteBehindEngine>,
 }
 
 impl WriteBehindSubject {
-    pub(crate) async fn open(database_url: String, options: Options) -> Self {
+    pub(crate) async fn open(database_url: String, options: WriteBehindOptions) -> Self {
         let redis = redis();
         let (engine, _) = open_with(&redis.url(), &database_url, options.clone()).await;
         Self {

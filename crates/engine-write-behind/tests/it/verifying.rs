@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine_write_behind::{Options, verify};
+use engine_write_behind::{WriteBehindOptions, verify};
 use ledger::{AccountId, Command, MoveMoney, TransferId};
 use testkit::bank::{currency, id, in_seconds, open_accounts, submit_one};
 use testkit::servers::Postgres;
@@ -51,9 +51,13 @@ fn accounts_that_the_events_cannot_follow_upon_are_a_finding() {
         let damage = "SET lastro_behind.writer = 'yes';
             UPDATE lastro.accounts SET credits_pending = 20 WHERE account_id = 'user:1'";
         postgres.psql(damage).unwrap();
-        let verified = verify(&redis.url(), &postgres.url(), &Options::default())
-            .await
-            .unwrap();
+        let verified = verify(
+            &redis.url(),
+            &postgres.url(),
+            &WriteBehindOptions::default(),
+        )
+        .await
+        .unwrap();
         let found = |says: &str| verified.findings.iter().any(|found| found.contains(says));
         assert!(found("cannot follow upon account user:1"), "{verified:?}");
     });
@@ -67,7 +71,13 @@ fn stores_that_move_are_compared_at_one_moment_or_not_at_all() {
         open_accounts(&*nodes[0]).await;
         let load = Load::start(&nodes, 0);
         load.wait_for_more(50).await;
-        match verify(&redis.url(), &postgres.url(), &Options::default()).await {
+        match verify(
+            &redis.url(),
+            &postgres.url(),
+            &WriteBehindOptions::default(),
+        )
+        .await
+        {
             Ok(verified) => assert_eq!(verified.findings, Vec::<String>::new()),
             Err(error) => {
                 let says = error.to_string();
@@ -76,9 +86,13 @@ fn stores_that_move_are_compared_at_one_moment_or_not_at_all() {
         }
         load.stop().await;
         wait_until_persisted(&nodes[0]).await;
-        let verified = verify(&redis.url(), &postgres.url(), &Options::default())
-            .await
-            .unwrap();
+        let verified = verify(
+            &redis.url(),
+            &postgres.url(),
+            &WriteBehindOptions::default(),
+        )
+        .await
+        .unwrap();
         assert_eq!(verified.findings, Vec::<String>::new());
     });
 }

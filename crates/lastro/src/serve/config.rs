@@ -58,7 +58,7 @@ impl Config {
         let settings = options.settings.over(file.settings);
         let role = Role::read(&settings.role.role())?;
         let clock = settings.clock.bounds(options.accept_clock);
-        let engine = EngineConfig::resolve(&settings, role, clock)?;
+        let engine = EngineConfig::resolve(&settings, role, clock, options.accept_data_loss)?;
         let has_clock_bounds = settings.clock.is_any() || options.accept_clock;
         if has_clock_bounds && matches!(engine, EngineConfig::Remote { .. }) {
             bail!(

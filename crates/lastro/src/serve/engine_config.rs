@@ -40,6 +40,8 @@ pub(crate) struct WriteBehindConfig {
     pub(crate) database: engine_postgres::Options,
     /// How much the clock of Redis is trusted.
     pub(crate) clock: ClockBounds,
+    /// Whether this start goes on without answered writes that both stores have lost.
+    pub(crate) accepts_data_loss: bool,
 }
 
 impl EngineConfig {
@@ -48,8 +50,12 @@ impl EngineConfig {
         settings: &ServeSettings,
         role: Role,
         clock: ClockBounds,
+        accepts_data_loss: bool,
     ) -> anyhow::Result<Self> {
         let engine = settings.engine.engine.as_deref();
+        if accepts_data_loss && engine != Some("write-behind") {
+            bail!("--accept-data-loss can only be used with --engine write-behind");
+        }
         if let Some(ledger) = &settings.ledger_node.ledger {
             return Self::remote(settings, ledger, role);
         }
@@ -59,7 +65,7 @@ impl EngineConfig {
         match engine.unwrap_or("embedded") {
             "embedded" => Self::embedded(settings, role),
             "postgres" => Self::postgres(settings, clock),
-            "write-behind" => Self::write_behind(settings, clock),
+            "write-behind" => Self::write_behind(settings, clock, accepts_data_loss),
             other => {
                 bail!("--engine: unknown engine {other}: use embedded, postgres or write-behind")
             }
@@ -114,7 +120,11 @@ impl EngineConfig {
         Ok(Self::Postgres { url, options })
     }
 
-    fn write_behind(settings: &ServeSettings, clock: ClockBounds) -> anyhow::Result<Self> {
+    fn write_behind(
+        settings: &ServeSettings,
+        clock: ClockBounds,
+        accepts_data_loss: bool,
+    ) -> anyhow::Result<Self> {
         let redis_url = settings.redis.redis_url.clone();
         let database_url = settings.database_url.database_url.clone();
         let (Some(redis_url), Some(database_url)) = (redis_url, database_url) else {
@@ -135,6 +145,7 @@ impl EngineConfig {
             database_url,
             database,
             clock,
+            accepts_data_loss,
         }))
     }
 }

@@ -160,6 +160,10 @@ pub(crate) struct ServeOptions {
     /// Accepts the clock at this start, however long after the newest record it is.
     #[arg(long, help_heading = "Clock")]
     pub(super) accept_clock: bool,
+    /// Goes on at this start of the engine `write-behind` without answered writes that Redis and
+    /// PostgreSQL have lost: the log names them.
+    #[arg(long, help_heading = "Redis")]
+    pub(super) accept_data_loss: bool,
     /// Payment processor; repeat it in the order of preference. Its other settings are in the file, under
     /// `[[processors]]`.
     #[arg(

@@ -3,27 +3,27 @@
 use std::sync::{Arc, Weak};
 
 use anyhow::Context;
-use engine_write_behind::{Condition, Durability, Options, WriteBehindEngine};
+use engine_write_behind::{Condition, RedisDurability, WriteBehindEngine, WriteBehindOptions};
 use server::{Health, Readiness};
 
 use super::engine_config::WriteBehindConfig;
 use super::opened::{Opened, report_durability};
 
 /// What an answer waits for, in the words of the configuration.
-const fn asked(durability: journal::Durability) -> Durability {
+const fn asked(durability: journal::Durability) -> RedisDurability {
     match durability {
-        journal::Durability::Disk => Durability::Always,
-        journal::Durability::Os => Durability::Everysec,
+        journal::Durability::Disk => RedisDurability::Always,
+        journal::Durability::Os => RedisDurability::Everysec,
     }
 }
 
 /// What it promises, for people.
 pub(crate) const fn promise(durability: journal::Durability) -> &'static str {
     match asked(durability) {
-        Durability::Always => {
+        RedisDurability::Always => {
             "disk (Redis syncs before it answers: an answered write survives a power cut)"
         }
-        Durability::Everysec => {
+        RedisDurability::Everysec => {
             "os (Redis may sync once a second: up to 2 s of answered writes are lost with a power \
              cut, or with Redis killed while its disk is slow)"
         }
@@ -34,12 +34,13 @@ pub(super) async fn open(
     config: &WriteBehindConfig,
     durability: journal::Durability,
 ) -> anyhow::Result<Opened> {
-    let options = Options {
+    let options = WriteBehindOptions {
         durability: asked(durability),
         redis_authority: config.redis.authority.clone(),
         database: config.database.clone(),
         clock: config.clock,
-        ..Options::default()
+        accepts_data_loss: config.accepts_data_loss,
+        ..WriteBehindOptions::default()
     };
     let opened = WriteBehindEngine::open(&config.redis.url, &config.database_url, options).await;
     let (engine, opened) = opened.context("cannot open the ledger in Redis and the database")?;
@@ -72,7 +73,7 @@ pub(super) async fn open(
 /// Ready while Redis takes writes and agrees with the database; how far that is behind is a field.
 struct WriteBehindHealth {
     engine: Weak<WriteBehindEngine>,
-    durability: Durability,
+    durability: RedisDurability,
 }
 
 impl Health for WriteBehindHealth {

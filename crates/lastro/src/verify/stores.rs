@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use engine_postgres::newest_record;
-use engine_write_behind::{Options, Verified, verify};
+use engine_write_behind::{VerifiedStores, WriteBehindOptions, verify};
 
 use super::newest;
 use crate::database::DatabaseSettings;
@@ -15,10 +15,10 @@ pub(super) fn run(
     database_url: &str,
     database: &DatabaseSettings,
 ) -> anyhow::Result<ExitCode> {
-    let options = Options {
+    let options = WriteBehindOptions {
         redis_authority: redis.authority,
         database: database.options(database_url)?,
-        ..Options::default()
+        ..WriteBehindOptions::default()
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -45,7 +45,7 @@ pub(super) fn run(
     }
 }
 
-fn print(verified: &Verified) {
+fn print(verified: &VerifiedStores) {
     println!("position    {}", verified.position);
     println!("persisted   {}", verified.persisted);
     println!("accounts    {}", verified.accounts_count);

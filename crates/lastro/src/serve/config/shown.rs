@@ -3,6 +3,7 @@
 use std::fmt;
 
 use journal::Durability;
+use ledger::ClockBounds;
 
 use super::Config;
 use crate::serve::engine_config::EngineConfig;
@@ -25,17 +26,13 @@ impl fmt::Display for Config {
                 writeln!(f, "engine          embedded")?;
                 writeln!(f, "data_dir        {}", self.data_dir.display())?;
                 writeln!(f, "durability      {}", durability(self.durability))?;
-                let jump_max_s = self.clock.jump_max.as_secs();
-                let accepted = if self.clock.is_accepted {
-                    ", accepted at this start (--accept-clock)"
-                } else {
-                    ""
-                };
-                writeln!(f, "clock           may jump {jump_max_s} s{accepted}")?;
+                writeln!(f, "clock           {}", clock(&self.clock))?;
             }
             EngineConfig::Postgres { url, options } => {
                 writeln!(f, "engine          postgres")?;
                 crate::database::print(f, url, options)?;
+                let clock = clock(&options.clock);
+                writeln!(f, "clock           {clock}, that of the database")?;
             }
             EngineConfig::Remote { ledger, tls } => {
                 let tls = if tls.is_some() { " over TLS" } else { "" };
@@ -48,6 +45,13 @@ impl fmt::Display for Config {
                 writeln!(f, "redis           {place}")?;
                 crate::database::print(f, &config.database_url, &config.database)?;
                 writeln!(f, "durability      {}", promise(self.durability))?;
+                writeln!(f, "clock           {}, that of Redis", clock(&config.clock))?;
+                if config.accepts_data_loss {
+                    writeln!(
+                        f,
+                        "data_loss       accepted at this start (--accept-data-loss)"
+                    )?;
+                }
             }
         }
         if let Some(address) = &self.grpc_listen {
@@ -74,6 +78,17 @@ impl fmt::Display for Config {
         writeln!(f, "plaintext       {}", self.plaintext)?;
         write!(f, "insecure        {}", self.insecure)
     }
+}
+
+/// How far a clock is trusted.
+fn clock(bounds: &ClockBounds) -> String {
+    let jump_max_s = bounds.jump_max.as_secs();
+    let accepted = if bounds.is_accepted {
+        ", accepted at this start (--accept-clock)"
+    } else {
+        ""
+    };
+    format!("may jump {jump_max_s} s{accepted}")
 }
 
 const fn durability(durability: Durability) -> &'static str {

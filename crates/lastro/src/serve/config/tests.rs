@@ -387,3 +387,29 @@ fn nothing_is_sent_unencrypted_beyond_loopback_unless_it_is_allowed() {
         resolved(&arguments);
     }
 }
+
+#[test]
+fn the_bounds_of_the_clock_are_printed_and_a_loss_is_accepted_over_write_behind_only() {
+    let behind = [
+        "--engine",
+        "write-behind",
+        "--redis-url",
+        "redis://127.0.0.1",
+        "--database-url",
+        "postgres://127.0.0.1/lastro",
+        "--accept-data-loss",
+    ];
+    let shown = with_file(&behind, "clock_jump_max_s = 77\n").to_string();
+    for line in [
+        "clock           may jump 77 s, that of Redis\n",
+        "data_loss       accepted at this start (--accept-data-loss)\n",
+    ] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    let shown = resolved(&postgres("postgres://127.0.0.1/x")).to_string();
+    let line = "clock           may jump 3600 s, that of the database\n";
+    assert!(shown.contains(line), "{shown}");
+    let error = refused(&["--accept-data-loss"]);
+    let expected = "can only be used with --engine write-behind";
+    assert!(error.contains(expected), "{error}");
+}
