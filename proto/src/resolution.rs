@@ -52,7 +52,7 @@ impl TryFrom<v1::ResolvePayment> for ResolvePayment {
             kind: kind(resolve.kind, resolve.requested_at_ms)?,
             who: fields::note(resolve.who, "who")?,
             why: fields::note(resolve.why, "why")?,
-            // Whoever has the processors knows it, and sets it.
+            // The process that has the processors knows it, and sets it.
             send_lease: Duration::ZERO,
         })
     }

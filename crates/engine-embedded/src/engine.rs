@@ -23,9 +23,9 @@ use crate::writer::{Beginning, Writer};
 
 /// How the engine is opened.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct EmbeddedOptions {
     /// How the journal is kept.
-    pub journal: journal::Options,
+    pub journal: journal::JournalOptions,
     /// About how many bytes of commands may wait for the writer; more are `overloaded`.
     pub queue_bytes_max: usize,
     /// How much the clock is trusted.
@@ -35,13 +35,13 @@ pub struct Options {
     pub overlaps: bool,
 }
 
-impl Default for Options {
+impl Default for EmbeddedOptions {
     fn default() -> Self {
-        let journal = journal::Options {
+        let journal = journal::JournalOptions {
             // An atomic batch is one frame: at most 8,190 records of 2 KiB, and 4 MiB of texts
             // where they are resolutions.
             frame_bytes_max: 22 << 20,
-            ..journal::Options::default()
+            ..journal::JournalOptions::default()
         };
         Self {
             journal,
@@ -70,7 +70,7 @@ impl<S: Storage> EmbeddedEngine<S> {
     /// See [`OpenError`].
     pub fn open(
         storage: S,
-        options: Options,
+        options: EmbeddedOptions,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Recovery), OpenError> {
         let frame_bytes_max = options.journal.frame_bytes_max;

@@ -42,7 +42,7 @@ mod verify;
 mod working;
 mod writer;
 
-pub use engine::{EmbeddedEngine, Options};
+pub use engine::{EmbeddedEngine, EmbeddedOptions};
 pub use metrics::METRICS;
 pub use open::{OpenError, Recovery, ReplayError};
 pub use record::RecordError;

@@ -52,7 +52,7 @@ pub(crate) struct Recovered<S: Storage> {
 
 pub(crate) fn recover<S: Storage>(
     storage: S,
-    options: journal::Options,
+    options: journal::JournalOptions,
 ) -> Result<Recovered<S>, OpenError> {
     let started = Instant::now();
     let (mut books, mut draft) = (Books::default(), Draft::default());

@@ -26,16 +26,13 @@ use crate::record::{RECORD_BYTES_MAX, record_bytes_max};
 use crate::shared::{Shared, Status};
 use crate::syncer::{Happened, Syncer};
 use crate::working::Working;
-use pipeline::Pipeline;
+use pipeline::{Pipeline, ROUND_BYTES};
 
 mod flush;
 mod pipeline;
 #[cfg(test)]
 mod tests;
 
-/// A frame is closed once it has this many bytes: what waits is answered in a few milliseconds
-/// even when much more has arrived.
-const ROUND_BYTES: usize = 1 << 20;
 /// A round takes no more than this of requests, so that those which leave no record are answered
 /// soon too.
 const ROUND_REQUEST_BYTES: usize = 4 * ROUND_BYTES;

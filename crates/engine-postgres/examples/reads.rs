@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use engine_postgres::{Options, PostgresEngine};
+use engine_postgres::{PostgresEngine, PostgresOptions};
 use ledger::{AccountId, Engine, STATEMENT_PAGE_MAX, StatementQuery};
 use tokio_postgres::NoTls;
 
@@ -16,7 +16,7 @@ const ROUNDS: u32 = 500;
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let url = arguments.next().ok_or("a database's URL is missing")?;
-    let engine = PostgresEngine::open(&url, &Options::default()).await?;
+    let engine = PostgresEngine::open(&url, &PostgresOptions::default()).await?;
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
     tokio::spawn(connection);
     client.batch_execute(ACCOUNTS).await?;

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
-use crate::error::OpenError;
+use crate::error::PostgresOpenError;
 
 /// After how long without a word the kernel asks whether the other end is there, how often, and how
 /// often it asks: unless the URL says something else.
@@ -58,7 +58,7 @@ pub(crate) struct Address {
 
 impl Address {
     /// Reads a URL; the authority's file, if there is one, goes before the URL's.
-    pub(crate) fn of(url: &str, authority: Option<&Path>) -> Result<Self, OpenError> {
+    pub(crate) fn of(url: &str, authority: Option<&Path>) -> Result<Self, PostgresOpenError> {
         let (start, parameters, divider) = split(url)?;
         let mut address = Self {
             config: Config::new(),
@@ -72,16 +72,20 @@ impl Address {
             kept.extend(address.take(parameter)?);
         }
         let text = start + &kept.join(divider);
-        address.config = text.parse().map_err(OpenError::Url)?;
+        address.config = text.parse().map_err(PostgresOpenError::Url)?;
         address.endpoints = endpoints(&address.config)?;
         address.keep_alive();
         Ok(address)
     }
 
     /// Understands what the library below does not; gives back what it does.
-    fn take(&mut self, parameter: Parameter) -> Result<Option<String>, OpenError> {
+    fn take(&mut self, parameter: Parameter) -> Result<Option<String>, PostgresOpenError> {
         let Parameter { key, value, raw } = parameter;
-        let refused = |why: &str| Err(OpenError::Parameter(format!("{key}={value}: {why}")));
+        let refused = |why: &str| {
+            Err(PostgresOpenError::Parameter(format!(
+                "{key}={value}: {why}"
+            )))
+        };
         match (key.as_str(), value.as_str()) {
             ("sslrootcert", "system") => {
                 return refused(
@@ -204,8 +208,8 @@ impl Endpoint {
 }
 
 /// The hosts, paired with their addresses and ports as the library below pairs them.
-fn endpoints(config: &Config) -> Result<Vec<Endpoint>, OpenError> {
-    let refused = |why: &str| Err(OpenError::Parameter(why.to_owned()));
+fn endpoints(config: &Config) -> Result<Vec<Endpoint>, PostgresOpenError> {
+    let refused = |why: &str| Err(PostgresOpenError::Parameter(why.to_owned()));
     let (hosts, addresses, ports) = (
         config.get_hosts(),
         config.get_hostaddrs(),
@@ -256,7 +260,7 @@ struct Parameter {
 
 type Split<'a> = (String, Vec<Parameter>, &'static str);
 
-fn split(url: &str) -> Result<Split<'_>, OpenError> {
+fn split(url: &str) -> Result<Split<'_>, PostgresOpenError> {
     let is_url = ["postgres://", "postgresql://"];
     if !is_url.iter().any(|prefix| url.starts_with(prefix)) {
         return Ok((String::new(), words(url)?, " "));
@@ -281,12 +285,12 @@ fn split(url: &str) -> Result<Split<'_>, OpenError> {
 
 /// `key=value key = 'a value' …`: blanks divide, quotes hold together, a backslash takes what follows
 /// as it is.
-fn words(text: &str) -> Result<Vec<Parameter>, OpenError> {
+fn words(text: &str) -> Result<Vec<Parameter>, PostgresOpenError> {
     let mut parameters = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         let Some((key, behind)) = rest.split_once('=') else {
-            return Err(OpenError::Parameter(format!(
+            return Err(PostgresOpenError::Parameter(format!(
                 "{} has no value",
                 rest.trim()
             )));
@@ -312,7 +316,7 @@ fn words(text: &str) -> Result<Vec<Parameter>, OpenError> {
         }
         let key = key.trim();
         if !is_ended {
-            return Err(OpenError::Parameter(format!(
+            return Err(PostgresOpenError::Parameter(format!(
                 "{key}: the quote is not closed"
             )));
         }
@@ -352,7 +356,7 @@ fn decoded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn of(url: &str) -> Result<Address, OpenError> {
+    fn of(url: &str) -> Result<Address, PostgresOpenError> {
         Address::of(url, None)
     }
 

@@ -3,12 +3,12 @@
 
 use tokio_postgres::Client;
 
-use crate::error::OpenError;
+use crate::error::PostgresOpenError;
 
 /// Refuses such a database.
-pub(crate) async fn refuse(client: &Client) -> Result<(), OpenError> {
+pub(crate) async fn refuse(client: &Client) -> Result<(), PostgresOpenError> {
     match is_behind(client).await? {
-        true => Err(OpenError::Behind),
+        true => Err(PostgresOpenError::Behind),
         false => Ok(()),
     }
 }

@@ -23,8 +23,8 @@ use tokio_postgres::Client;
 
 use crate::codec::timestamp;
 use crate::connect::Session;
-use crate::error::{Failure, OpenError};
-use crate::options::Options;
+use crate::error::{Failure, PostgresOpenError};
+use crate::options::PostgresOptions;
 use crate::pool::connect_to_verify;
 
 /// How long between two notes of what was believed, or was not.
@@ -90,7 +90,7 @@ impl JudgedClock {
         read: ReadClock,
         bounds: ClockBounds,
         uptime: Uptime,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, PostgresOpenError> {
         let ReadClock { whose, now, newest } = read;
         if bounds.is_accepted {
             client.execute(ACCEPT, &[&stored(now)]).await?;
@@ -128,7 +128,7 @@ impl JudgedClock {
     pub(crate) async fn of_database(
         client: &Client,
         bounds: ClockBounds,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, PostgresOpenError> {
         let row = client.query_one(NOW, &[]).await?;
         let read = ReadClock {
             whose: "the database's",
@@ -253,7 +253,10 @@ fn stored(at: Timestamp) -> i64 {
 /// # Errors
 ///
 /// When the database does not answer.
-pub async fn newest_record(url: &str, options: &Options) -> Result<Timestamp, OpenError> {
+pub async fn newest_record(
+    url: &str,
+    options: &PostgresOptions,
+) -> Result<Timestamp, PostgresOpenError> {
     let session = connect_to_verify(url, options).await?;
     let row = session.query_one(NEWEST, &[]).await?;
     let newest_at: i64 = row.try_get("newest_at")?;

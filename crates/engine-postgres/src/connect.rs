@@ -24,9 +24,9 @@ use tokio_postgres::{AsyncMessage, Client, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::address::{Address, Endpoint};
-use crate::error::{ConnectError, OpenError};
+use crate::error::{ConnectError, PostgresOpenError};
 use crate::known::Known;
-use crate::options::Options;
+use crate::options::PostgresOptions;
 use crate::settings::{Read, Settings};
 
 /// How long a connection that is doubted may take to show that its server is there.
@@ -156,13 +156,13 @@ impl Connector {
     /// For an engine: only a database that takes writes will do.
     pub(crate) fn of_engine(
         url: &str,
-        options: &Options,
+        options: &PostgresOptions,
         statements: Vec<&'static str>,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, PostgresOpenError> {
         let mut address = Address::of(url, options.authority.as_deref())?;
         if address.config.get_target_session_attrs() == TargetSessionAttrs::ReadOnly {
             let why = "target_session_attrs asks for a standby, and a ledger is written to";
-            return Err(OpenError::Parameter(why.to_owned()));
+            return Err(PostgresOpenError::Parameter(why.to_owned()));
         }
         let writable = TargetSessionAttrs::ReadWrite;
         address.config.target_session_attrs(writable);
@@ -171,7 +171,10 @@ impl Connector {
     }
 
     /// For who reads everything: a standby will do, too, unless the URL says otherwise.
-    pub(crate) fn of_verification(url: &str, options: &Options) -> Result<Self, OpenError> {
+    pub(crate) fn of_verification(
+        url: &str,
+        options: &PostgresOptions,
+    ) -> Result<Self, PostgresOpenError> {
         let address = Address::of(url, options.authority.as_deref())?;
         let settings = Settings::of_verification();
         Self::new(address, "lastro verify", settings, options, Vec::new())
@@ -181,15 +184,15 @@ impl Connector {
         mut address: Address,
         name: &str,
         mut settings: Settings,
-        options: &Options,
+        options: &PostgresOptions,
         statements: Vec<&'static str>,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, PostgresOpenError> {
         let name = address.name(name);
         let config = &mut address.config;
         let sent = settings.options(config.get_options());
         config
             .application_name(name)
-            .options(sent.map_err(OpenError::Parameter)?);
+            .options(sent.map_err(PostgresOpenError::Parameter)?);
         let bound = config.get_connect_timeout().copied();
         let first = match config.get_load_balance_hosts() {
             LoadBalanceHosts::Random => random() % address.endpoints.len(),

@@ -14,12 +14,12 @@ use tokio::task::JoinHandle;
 use crate::call::Store;
 use crate::claims::PaymentClaims;
 use crate::durability::Durability;
-use crate::error::OpenError;
+use crate::error::PostgresOpenError;
 use crate::expiry;
 use crate::metrics::Metrics;
 use crate::migrate::{self, Migrated};
 use crate::open::OpenedFor;
-use crate::options::Options;
+use crate::options::PostgresOptions;
 use crate::pool::connect;
 use crate::queue::{Answered, Calls, Queue};
 
@@ -71,8 +71,8 @@ impl PostgresEngine {
     ///
     /// # Errors
     ///
-    /// See [`OpenError`].
-    pub async fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
+    /// See [`PostgresOpenError`].
+    pub async fn open(url: &str, options: &PostgresOptions) -> Result<Self, PostgresOpenError> {
         let store = Store::open(url, options, OpenedFor::Engine).await?;
         let measured = Measured {
             store: store.clone(),
@@ -119,8 +119,8 @@ impl PostgresEngine {
 ///
 /// # Errors
 ///
-/// See [`OpenError`].
-pub async fn migrate(url: &str, options: &Options) -> Result<Migrated, OpenError> {
+/// See [`PostgresOpenError`].
+pub async fn migrate(url: &str, options: &PostgresOptions) -> Result<Migrated, PostgresOpenError> {
     let mut client = connect(url, options).await?;
     migrate::run(&mut client).await
 }

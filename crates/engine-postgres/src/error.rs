@@ -55,7 +55,7 @@ fn each(failures: &[(String, ConnectError)]) -> String {
 
 /// Why the engine could not be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum PostgresOpenError {
     /// The connection string cannot be read.
     #[error("the database's URL is not understood")]
     Url(#[source] tokio_postgres::Error),
@@ -113,7 +113,7 @@ pub enum OpenError {
     },
 }
 
-impl From<Failure> for OpenError {
+impl From<Failure> for PostgresOpenError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Database(error) => Self::Database(error),

@@ -7,7 +7,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, GenericClient};
 
 use crate::connect::Session;
-use crate::error::OpenError;
+use crate::error::PostgresOpenError;
 
 /// The newest migration that this version knows.
 pub(crate) const NEWEST: i32 = 8;
@@ -43,10 +43,10 @@ pub struct Migrated {
 
 /// Brings the database to the newest migration, in one transaction. While somebody else holds a table
 /// that has to change, a backup for example, it is tried again every few seconds.
-pub(crate) async fn run(session: &mut Session) -> Result<Migrated, OpenError> {
+pub(crate) async fn run(session: &mut Session) -> Result<Migrated, PostgresOpenError> {
     loop {
         match attempt(session).await {
-            Err(OpenError::Database(error))
+            Err(PostgresOpenError::Database(error))
                 if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) =>
             {
                 tracing::warn!(
@@ -62,7 +62,7 @@ pub(crate) async fn run(session: &mut Session) -> Result<Migrated, OpenError> {
     }
 }
 
-async fn attempt(session: &mut Session) -> Result<Migrated, OpenError> {
+async fn attempt(session: &mut Session) -> Result<Migrated, PostgresOpenError> {
     let transaction = session.client_mut().transaction().await?;
     // A large table is changed for as long as it takes, and another node's migration is waited for.
     // Who dies in the middle is still given up: its session ends with its connection.
@@ -83,7 +83,7 @@ async fn attempt(session: &mut Session) -> Result<Migrated, OpenError> {
     let from = version(&transaction).await?;
     let to = NEWEST;
     if from > to {
-        return Err(OpenError::Newer {
+        return Err(PostgresOpenError::Newer {
             found: from,
             known: to,
         });
@@ -112,7 +112,7 @@ async fn attempt(session: &mut Session) -> Result<Migrated, OpenError> {
 }
 
 /// The newest migration that was applied; 0 when there is none.
-async fn version(client: &impl GenericClient) -> Result<i32, OpenError> {
+async fn version(client: &impl GenericClient) -> Result<i32, PostgresOpenError> {
     let table = "SELECT to_regclass('lastro.migrations') IS NOT NULL";
     if !client.query_one(table, &[]).await?.try_get::<_, bool>(0)? {
         return Ok(0);
@@ -122,12 +122,12 @@ async fn version(client: &impl GenericClient) -> Result<i32, OpenError> {
 }
 
 /// Says whether the database is at the migration that this version knows.
-pub(crate) async fn check(session: &Session) -> Result<(), OpenError> {
+pub(crate) async fn check(session: &Session) -> Result<(), PostgresOpenError> {
     let client: &Client = session;
     let (found, known) = (version(client).await?, NEWEST);
     match found {
-        _ if found < known => Err(OpenError::Older { found, known }),
-        _ if found > known => Err(OpenError::Newer { found, known }),
+        _ if found < known => Err(PostgresOpenError::Older { found, known }),
+        _ if found > known => Err(PostgresOpenError::Newer { found, known }),
         _ => Ok(()),
     }
 }

@@ -6,9 +6,9 @@ use crate::behind;
 use crate::call::Store;
 use crate::clock::JudgedClock;
 use crate::connect::{Connector, Session};
-use crate::error::{ConnectError, Failure, OpenError};
+use crate::error::{ConnectError, Failure, PostgresOpenError};
 use crate::migrate;
-use crate::options::Options;
+use crate::options::PostgresOptions;
 use crate::pool::pool;
 use crate::rights;
 
@@ -26,9 +26,9 @@ impl Store {
     /// it can be served.
     pub(crate) async fn open(
         url: &str,
-        options: &Options,
+        options: &PostgresOptions,
         opened_for: OpenedFor,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, PostgresOpenError> {
         let connector = Connector::of_engine(url, options, Vec::new())?;
         let mut session = connector.connect().await?;
         let other = connector.connect().await?;

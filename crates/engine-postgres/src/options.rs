@@ -7,7 +7,7 @@ use ledger::ClockBounds;
 
 /// How the engine is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
+pub struct PostgresOptions {
     /// How many connections there are at most.
     pub connections_max: usize,
     /// How many calls may be under way at once; what arrives meanwhile goes together in the next.
@@ -28,7 +28,7 @@ pub struct Options {
     pub clock: ClockBounds,
 }
 
-impl Default for Options {
+impl Default for PostgresOptions {
     fn default() -> Self {
         Self {
             connections_max: 15,

@@ -4,7 +4,7 @@ use testkit::servers::Postgres;
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::lease::Lease;
-use crate::options::Options;
+use crate::options::PostgresOptions;
 use crate::pool::{connect, pool};
 use crate::{claims, expiry, load, migrate, read};
 
@@ -24,7 +24,7 @@ fn every_statement_is_a_look_up_in_an_index() {
     let postgres = Postgres::start().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let options = Options::default();
+        let options = PostgresOptions::default();
         let mut client = connect(&postgres.url(), &options).await.unwrap();
         migrate::run(&mut client).await.unwrap();
         // Planned while the tables are empty, as a new ledger's are, and when they are full.

@@ -5,14 +5,17 @@ use tokio_postgres::config::{Host, SslMode};
 
 use crate::address::{Address, Endpoint};
 use crate::connect::{Connector, Session};
-use crate::error::OpenError;
+use crate::error::PostgresOpenError;
 use crate::lease::Pool;
-use crate::options::Options;
+use crate::options::PostgresOptions;
 use crate::{load, write};
 
 /// One connection beside the pool, for what comes before its statements can be prepared. Of several
 /// hosts it is to the one that takes writes, which is found again after a failover.
-pub(crate) async fn connect(url: &str, options: &Options) -> Result<Session, OpenError> {
+pub(crate) async fn connect(
+    url: &str,
+    options: &PostgresOptions,
+) -> Result<Session, PostgresOpenError> {
     let connector = Connector::of_engine(url, options, Vec::new())?;
     Ok(connector.connect().await?)
 }
@@ -23,14 +26,17 @@ pub(crate) async fn connect(url: &str, options: &Options) -> Result<Session, Ope
 /// # Errors
 ///
 /// When there is none.
-pub async fn connect_to_verify(url: &str, options: &Options) -> Result<Session, OpenError> {
+pub async fn connect_to_verify(
+    url: &str,
+    options: &PostgresOptions,
+) -> Result<Session, PostgresOpenError> {
     let connector = Connector::of_verification(url, options)?;
     Ok(connector.connect().await?)
 }
 
 /// The pool of connections to the database of this URL. Every statement of a call is prepared when a
 /// connection is made: no lock is held meanwhile.
-pub(crate) fn pool(url: &str, options: &Options) -> Result<Pool, OpenError> {
+pub(crate) fn pool(url: &str, options: &PostgresOptions) -> Result<Pool, PostgresOpenError> {
     let statements = load::STATEMENTS.iter().chain(&write::STATEMENTS);
     let connector = Connector::of_engine(url, options, statements.copied().collect())?;
     let pool = Pool::builder(connector)
@@ -45,7 +51,7 @@ pub(crate) fn pool(url: &str, options: &Options) -> Result<Pool, OpenError> {
 /// # Errors
 ///
 /// When it is no URL of a database.
-pub fn place(url: &str) -> Result<String, OpenError> {
+pub fn place(url: &str) -> Result<String, PostgresOpenError> {
     let address = Address::of(url, None)?;
     let places: Vec<String> = address.endpoints.iter().map(Endpoint::place).collect();
     let database = address.config.get_dbname().unwrap_or_default();
@@ -57,7 +63,7 @@ pub fn place(url: &str) -> Result<String, OpenError> {
 /// # Errors
 ///
 /// When it is no URL of a database.
-pub fn hosts(url: &str) -> Result<Vec<String>, OpenError> {
+pub fn hosts(url: &str) -> Result<Vec<String>, PostgresOpenError> {
     let address = Address::of(url, None)?;
     let name = |endpoint: &Endpoint| match (&endpoint.address, &endpoint.host) {
         (Some(address), _) => Some(address.to_string()),
@@ -73,7 +79,7 @@ pub fn hosts(url: &str) -> Result<Vec<String>, OpenError> {
 /// # Errors
 ///
 /// When it is no URL of a database.
-pub fn is_encrypted(url: &str, options: &Options) -> Result<bool, OpenError> {
+pub fn is_encrypted(url: &str, options: &PostgresOptions) -> Result<bool, PostgresOpenError> {
     let address = Address::of(url, options.authority.as_deref())?;
     let is_required = match address.config.get_ssl_mode() {
         SslMode::Disable | SslMode::Prefer => false,

@@ -3,7 +3,7 @@
 
 use tokio_postgres::Client;
 
-use crate::error::OpenError;
+use crate::error::PostgresOpenError;
 
 /// Every table, with what the engine does to it. A lock of a row needs the right to update it.
 const NEEDED: [(&str, &str); 14] = [
@@ -43,7 +43,7 @@ const FUNCTIONS: &str = "
         ELSE NOT has_function_privilege(name, 'EXECUTE') END";
 
 /// Whether the user may do all that the engine does, to what is there.
-pub(crate) async fn check(client: &Client) -> Result<(), OpenError> {
+pub(crate) async fn check(client: &Client) -> Result<(), PostgresOpenError> {
     if let Some(row) = client.query_opt(SCHEMA, &[]).await? {
         let missing = "USAGE on schema lastro".to_owned();
         return refused(row.try_get(0)?, missing, "USAGE ON SCHEMA lastro");
@@ -74,8 +74,8 @@ pub(crate) async fn check(client: &Client) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn refused(user: &str, missing: String, rights: &str) -> Result<(), OpenError> {
-    Err(OpenError::Rights {
+fn refused(user: &str, missing: String, rights: &str) -> Result<(), PostgresOpenError> {
+    Err(PostgresOpenError::Rights {
         user: user.to_owned(),
         missing,
         grant: format!("GRANT {rights} TO \"{user}\""),

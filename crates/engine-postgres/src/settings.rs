@@ -9,7 +9,7 @@ use tokio_postgres::SimpleQueryMessage;
 
 use crate::durability::Durability;
 use crate::error::ConnectError;
-use crate::options::Options;
+use crate::options::PostgresOptions;
 
 /// How often the server looks whether a node that is being worked for is still there.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
@@ -34,7 +34,7 @@ pub(crate) struct Read {
 
 impl Settings {
     /// Those of an engine's connections.
-    pub(crate) fn of_engine(options: &Options) -> Self {
+    pub(crate) fn of_engine(options: &PostgresOptions) -> Self {
         let bound = millis(options.statement_timeout);
         let settings = [
             ("statement_timeout", bound.clone()),
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn what_is_ours_to_set_is_not_set_by_a_url() {
-        let mut settings = Settings::of_engine(&Options::default());
+        let mut settings = Settings::of_engine(&PostgresOptions::default());
         let options = settings.options(Some("-c search_path=x")).unwrap();
         assert!(options.starts_with("-c search_path=x -c statement_timeout=5000"));
         assert!(options.contains("default_transaction_isolation=read\\ committed"));

@@ -14,10 +14,10 @@ use ledger::{
 use crate::call::Store;
 use crate::codec::account_columns;
 use crate::durability::Durability;
-use crate::error::{Failure, OpenError};
+use crate::error::{Failure, PostgresOpenError};
 use crate::lease::Lease;
 use crate::open::OpenedFor;
-use crate::options::Options;
+use crate::options::PostgresOptions;
 use crate::rows::Rows;
 use crate::snapshot::Snapshot;
 use crate::write::write;
@@ -40,8 +40,8 @@ impl Tables {
     ///
     /// # Errors
     ///
-    /// See [`OpenError`].
-    pub async fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
+    /// See [`PostgresOpenError`].
+    pub async fn open(url: &str, options: &PostgresOptions) -> Result<Self, PostgresOpenError> {
         Ok(Self(Store::open(url, options, OpenedFor::Behind).await?))
     }
 

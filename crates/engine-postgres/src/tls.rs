@@ -24,41 +24,41 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::address::{Address, Verification};
 use crate::certificates::{Anybody, Trusted};
-use crate::error::OpenError;
+use crate::error::PostgresOpenError;
 
 /// What a server that is spoken to encrypted from the first byte on has to agree to.
 const PROTOCOL: &[u8] = b"postgresql";
 
 impl Address {
     /// What makes connections encrypted, where `sslmode` asks for that.
-    pub(crate) fn connector(&mut self) -> Result<MakeRustlsConnect, OpenError> {
+    pub(crate) fn connector(&mut self) -> Result<MakeRustlsConnect, PostgresOpenError> {
         let provider = Arc::new(ring::default_provider());
         let verifier: Arc<dyn ServerCertVerifier> = match &self.authority {
             None if self.verification.is_some() => {
                 let missing = "sslmode verifies the server, and no sslrootcert says by what";
-                return Err(OpenError::Tls(missing.to_owned()));
+                return Err(PostgresOpenError::Tls(missing.to_owned()));
             }
             None => Arc::new(Anybody(Arc::clone(&provider))),
             Some(_) if self.config.get_ssl_mode() == SslMode::Disable => {
                 let contradiction = "sslmode=disable, and a certificate authority is given";
-                return Err(OpenError::Tls(contradiction.to_owned()));
+                return Err(PostgresOpenError::Tls(contradiction.to_owned()));
             }
             Some(file) => {
                 self.config.ssl_mode(SslMode::Require);
                 let (roots, certificates) = roots(file)?;
                 let verification = self.verification.unwrap_or(Verification::Full);
                 let trusted = Trusted::new(roots, certificates, verification, &provider);
-                Arc::new(trusted.map_err(|error| OpenError::Tls(error.to_string()))?)
+                Arc::new(trusted.map_err(|error| PostgresOpenError::Tls(error.to_string()))?)
             }
         };
         let is_direct = self.config.get_ssl_negotiation() == SslNegotiation::Direct;
         if is_direct && self.config.get_ssl_mode() == SslMode::Prefer {
             let weak = "sslnegotiation=direct begins encrypted: use sslmode=require or stronger";
-            return Err(OpenError::Tls(weak.to_owned()));
+            return Err(PostgresOpenError::Tls(weak.to_owned()));
         }
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| OpenError::Tls(error.to_string()))?
+            .map_err(|error| PostgresOpenError::Tls(error.to_string()))?
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
@@ -70,9 +70,9 @@ impl Address {
 }
 
 /// Those who may vouch for a server, and their certificates as they are in the file.
-fn roots(file: &Path) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), OpenError> {
+fn roots(file: &Path) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), PostgresOpenError> {
     let failed = |error: &dyn std::fmt::Display| {
-        OpenError::Tls(format!("the authority {}: {error}", file.display()))
+        PostgresOpenError::Tls(format!("the authority {}: {error}", file.display()))
     };
     let (mut roots, mut certificates) = (RootCertStore::empty(), Vec::new());
     let found = CertificateDer::pem_file_iter(file).map_err(|error| failed(&error))?;

@@ -80,7 +80,7 @@ async fn step(lease: &Lease, pace: &Pace) -> Result<bool, Failure> {
         client.batch_execute("ROLLBACK").await?;
         return Ok(false);
     };
-    // The row first: whoever else does this waits here and then finds it done.
+    // The row first: another node that does this waits here and then finds it done.
     if !positions::move_balances(lease, from, to).await? {
         client.batch_execute("ROLLBACK").await?;
         return Ok(true);

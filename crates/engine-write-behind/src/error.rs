@@ -13,7 +13,7 @@ pub(crate) struct Damaged;
 pub enum WriteBehindOpenError {
     /// The database could not be opened.
     #[error("the database cannot be opened")]
-    Database(#[from] engine_postgres::OpenError),
+    Database(#[from] engine_postgres::PostgresOpenError),
     /// The database did not answer.
     #[error("the database did not answer as expected")]
     Asked(#[from] Failure),

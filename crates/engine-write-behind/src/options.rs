@@ -33,7 +33,7 @@ pub struct WriteBehindOptions {
     /// lacks them too. They are named in the log either way; without this the start is refused.
     pub accepts_data_loss: bool,
     /// How the database is reached. Its clock decides nothing here.
-    pub database: engine_postgres::Options,
+    pub database: engine_postgres::PostgresOptions,
 }
 
 impl Default for WriteBehindOptions {
@@ -48,7 +48,7 @@ impl Default for WriteBehindOptions {
             clock: ClockBounds::default(),
             uptime: engine_postgres::uptime,
             accepts_data_loss: false,
-            database: engine_postgres::Options::default(),
+            database: engine_postgres::PostgresOptions::default(),
         }
     }
 }

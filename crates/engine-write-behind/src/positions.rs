@@ -8,12 +8,12 @@
 //! | `log` | the calls that the accounts do not show yet, as they were in the stream |
 //! | `balances` | the position up to which they do |
 //!
-//! Whoever writes moves the position from the one it began at, in the same transaction: of two
+//! A writer moves the position from the one it began at, in the same transaction: of two
 //! writers, or of one from before a rebuild, only one can.
 
 use std::time::Instant;
 
-use engine_postgres::{Failure, Lease, Options, Tables, connect_to_verify};
+use engine_postgres::{Failure, Lease, PostgresOptions, Tables, connect_to_verify};
 use ledger::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
@@ -130,7 +130,7 @@ pub struct Persisted {
 /// When the database does not answer.
 pub async fn persisted(
     url: &str,
-    options: &Options,
+    options: &PostgresOptions,
 ) -> Result<Option<Persisted>, WriteBehindOpenError> {
     let client = connect_to_verify(url, options).await?;
     let is_there = "SELECT to_regclass('lastro_behind.ledger') IS NOT NULL";

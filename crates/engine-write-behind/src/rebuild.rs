@@ -2,7 +2,7 @@
 //!
 //! The database has taken the new epoch before: nobody persists what was applied under an old one.
 //! The accounts are brought to the position of the entries, and all is copied. Only the very end
-//! founds Redis, and only the epoch's confirmation in the database makes nodes use it; whoever fails
+//! founds Redis, and only the epoch's confirmation in the database makes nodes use it; a node that fails
 //! before leaves it for the next one.
 
 use std::time::{Duration, Instant};

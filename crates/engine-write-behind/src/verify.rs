@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use engine_postgres::{Lease, Options as DatabaseOptions, Tables, every_account};
+use engine_postgres::{Lease, PostgresOptions, Tables, every_account};
 use ledger::{
     Account, AccountId, BatchId, Entry, Event, Limit, Payment, StateMut, TransferId, evolve,
 };
@@ -67,7 +67,7 @@ pub async fn verify(
     database_url: &str,
     options: &WriteBehindOptions,
 ) -> Result<VerifiedStores, WriteBehindOpenError> {
-    let database = DatabaseOptions {
+    let database = PostgresOptions {
         migrate: false,
         ..options.database.clone()
     };

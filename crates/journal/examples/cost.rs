@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::time::Instant;
 
-use journal::{Durability, FileStorage, Journal, Options};
+use journal::{Durability, FileStorage, Journal, JournalOptions};
 
 const RECORDS: usize = 1000;
 const PAYLOAD: [u8; 130] = [0x5A; 130];
@@ -22,9 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn measure(path: &str, durability: Durability, frames: u64) -> Result<(), Box<dyn Error>> {
-    let options = Options {
+    let options = JournalOptions {
         durability,
-        ..Options::default()
+        ..JournalOptions::default()
     };
     let nothing = |_: journal::Visited<'_>| Ok::<(), Infallible>(());
     let (mut journal, _) = Journal::open(FileStorage::open(path)?, options.clone(), nothing)?;

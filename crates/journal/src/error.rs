@@ -117,7 +117,7 @@ pub enum BeginError {
     },
     /// A write or a sync failed, now or before. The journal takes nothing more until reopened.
     #[error(transparent)]
-    Failed(Failure),
+    Failed(StorageFailure),
 }
 
 /// Why [`Journal::commit`](crate::Journal::commit) did not answer for the frame.
@@ -126,7 +126,7 @@ pub enum CommitError {
     /// A write or a sync failed, now or before: whether the frame is kept is unknown until the
     /// journal is opened again.
     #[error(transparent)]
-    Failed(Failure),
+    Failed(StorageFailure),
 }
 
 /// Why [`Journal::retire_before`](crate::Journal::retire_before) did not remove all it could.
@@ -143,19 +143,19 @@ pub enum RetireError {
     },
     /// A sync failed, now or before. The journal takes nothing more until reopened.
     #[error(transparent)]
-    Failed(Failure),
+    Failed(StorageFailure),
 }
 
 /// The write or sync that failed first; every later call repeats it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the journal stopped writing: could not {doing} {file}: {cause}")]
-pub struct Failure {
+pub struct StorageFailure {
     doing: &'static str,
     file: Arc<str>,
     cause: Arc<str>,
 }
 
-impl Failure {
+impl StorageFailure {
     pub(crate) fn new(doing: &'static str, file: &str, cause: &impl ToString) -> Self {
         Self {
             doing,

@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::address::Address;
-use crate::error::{BeginError, CommitError, Failure};
+use crate::error::{BeginError, CommitError, StorageFailure};
 use crate::format::{
     FRAME_HEADER_BYTES, FrameInfo, Hash, JournalId, SEGMENT_HEADER_BYTES, SegmentHeader,
 };
 use crate::head::Head;
 use crate::open_frame::{OpenFrame, grown};
-use crate::options::{Durability, Options};
+use crate::options::{Durability, JournalOptions};
 use crate::reader::Reader;
 use crate::sealed_frame::{InFlight, SealedFrame, Written};
 use crate::segments::Segments;
@@ -36,8 +36,8 @@ pub struct Journal<S: Storage> {
     pub(crate) in_flight: Option<InFlight>,
     /// For the frame after the open one.
     pub(crate) buffer: Vec<u8>,
-    pub(crate) options: Options,
-    pub(crate) failed: Option<Failure>,
+    pub(crate) options: JournalOptions,
+    pub(crate) failed: Option<StorageFailure>,
     // The helper stops before the lock is freed: fields are dropped in this order.
     pub(crate) spares: Spares<S>,
     pub(crate) _lock: S::Lock,
@@ -269,7 +269,7 @@ impl<S: Storage> Journal<S> {
     }
 
     /// The write or sync that failed, if one did: the journal then takes nothing more.
-    pub fn failure(&self) -> Option<&Failure> {
+    pub fn failure(&self) -> Option<&StorageFailure> {
         self.failed.as_ref()
     }
 
@@ -347,8 +347,8 @@ impl<S: Storage> Journal<S> {
         doing: &'static str,
         file: &str,
         cause: &impl ToString,
-    ) -> Failure {
-        let failure = Failure::new(doing, file, cause);
+    ) -> StorageFailure {
+        let failure = StorageFailure::new(doing, file, cause);
         self.failed = Some(failure.clone());
         failure
     }

@@ -4,7 +4,7 @@
 //! - Any number of readers ([`Reader`]) fetch one record by its [`Address`] with one small read.
 //! - Opening walks the chain, hands every record to a visitor, and cuts a torn end.
 //! - [`scan`] is the same walk without the lock and without changing a byte.
-//! - Where [`Options::retires`] allows it, the oldest segments can be removed once they are not
+//! - Where [`JournalOptions::retires`] allows it, the oldest segments can be removed once they are not
 //!   needed any more ([`Journal::retire_before`]); the chain is checked from the oldest one kept.
 //!
 //! | step | cost |
@@ -46,14 +46,14 @@ mod walk;
 mod window;
 
 pub use address::Address;
-pub use error::{BeginError, CommitError, Failure, OpenError, ReadError, RetireError};
+pub use error::{BeginError, CommitError, OpenError, ReadError, RetireError, StorageFailure};
 pub use file_storage::{FileLock, FileStorage};
 pub use format::{FORMAT_VERSION, FRAME_HEADER_BYTES, FrameInfo, Hash, JournalId};
 pub use format::{RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES};
 pub use head::Head;
 pub use journal::Journal;
 pub use open::{Cut, Opened};
-pub use options::{Durability, Options, UnknownDurability};
+pub use options::{Durability, JournalOptions, UnknownDurability};
 pub use reader::Reader;
 pub use scan::{Scanned, Tail, scan, scan_retired};
 pub use sealed_frame::{SealedFrame, Written};

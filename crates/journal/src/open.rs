@@ -8,7 +8,7 @@ use crate::format::{FrameInfo, JournalId, SEGMENT_HEADER_BYTES, Seal, SegmentHea
 use crate::head::Head;
 use crate::journal::Journal;
 use crate::open_frame::OpenFrame;
-use crate::options::Options;
+use crate::options::JournalOptions;
 use crate::segments::Segments;
 use crate::spare::{NoSpare, Spares};
 use crate::storage::{LockAttempt, SPARE, Storage, StorageFile, read_full, segment_name};
@@ -61,7 +61,7 @@ impl<S: Storage> Journal<S> {
     /// See [`OpenError`]. Valid data is never cut: any damage but a torn end stops the opening.
     pub fn open<E>(
         storage: S,
-        options: Options,
+        options: JournalOptions,
         visit: impl FnMut(Visited<'_>) -> Result<(), E>,
     ) -> Result<(Self, Opened), OpenError<E>> {
         open(storage, options, visit)
@@ -70,7 +70,7 @@ impl<S: Storage> Journal<S> {
 
 fn open<S: Storage, E>(
     storage: S,
-    options: Options,
+    options: JournalOptions,
     visit: impl FnMut(Visited<'_>) -> Result<(), E>,
 ) -> Result<(Journal<S>, Opened), OpenError<E>> {
     options

@@ -43,7 +43,7 @@ pub struct UnknownDurability(String);
 
 /// How a journal is opened.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct JournalOptions {
     /// Size of one segment file in bytes, 64 MiB by default. Chosen at creation: an existing
     /// journal keeps its own. Must hold a segment header and a maximal frame, and be at most 1 TiB.
     pub segment_bytes: u64,
@@ -61,7 +61,7 @@ pub struct Options {
     pub retires: bool,
 }
 
-impl Default for Options {
+impl Default for JournalOptions {
     fn default() -> Self {
         Self {
             segment_bytes: 64 << 20,
@@ -76,7 +76,7 @@ impl Default for Options {
 /// Keeps offsets and file sizes far from overflow.
 const SEGMENT_BYTES_MAX: u64 = 1 << 40;
 
-impl Options {
+impl JournalOptions {
     /// Says why these options cannot work over segments of that size.
     pub(crate) fn check(&self, segment_bytes: u64) -> Result<(), String> {
         let frame_bytes_max = self.frame_bytes_max;
@@ -118,17 +118,17 @@ mod tests {
 
     #[test]
     fn a_segment_holds_a_maximal_frame() {
-        let options = Options {
+        let options = JournalOptions {
             frame_bytes_max: 4096,
-            ..Options::default()
+            ..JournalOptions::default()
         };
         assert!(options.check(4096 + 128).is_ok());
         assert!(options.check(4096 + 127).is_err());
         assert!(options.check(u64::MAX).is_err());
         assert!(
-            Options {
+            JournalOptions {
                 frame_bytes_max: 120,
-                ..Options::default()
+                ..JournalOptions::default()
             }
             .check(4096)
             .is_err()

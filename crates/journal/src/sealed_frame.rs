@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::Failure;
+use crate::error::StorageFailure;
 use crate::format::FrameInfo;
 use crate::open_frame::payload_at;
 use crate::options::Durability;
@@ -23,7 +23,7 @@ pub struct SealedFrame<S: Storage> {
 #[derive(Debug)]
 #[must_use = "the journal waits for it"]
 pub struct Written {
-    pub(crate) result: Result<(), Failure>,
+    pub(crate) result: Result<(), StorageFailure>,
     elapsed: Duration,
 }
 
@@ -39,7 +39,7 @@ impl<S: Storage> SealedFrame<S> {
         }
         let name = || segment_name(self.segment_number);
         Written {
-            result: written.map_err(|error| Failure::new(doing, &name(), &error)),
+            result: written.map_err(|error| StorageFailure::new(doing, &name(), &error)),
             elapsed: started.elapsed(),
         }
     }

@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use stdx::Throttle;
 
-use crate::error::Failure;
+use crate::error::StorageFailure;
 use crate::storage::{SPARE, SPARE_PARTIAL, Storage, StorageFile, is_full, is_shortage};
 use crate::tail::all_zero;
 
-/// How long a roll waits for the spare. A disk that writes 32 MB/s fills 64 MiB in 2 s; whoever
+/// How long a roll waits for the spare. A disk that writes 32 MB/s fills 64 MiB in 2 s; a call that
 /// waits longer is better told than held.
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
@@ -45,7 +45,7 @@ enum State<F> {
     Full(Instant),
     /// There was no descriptor or memory to make it with.
     Short(Instant, Arc<str>),
-    Broken(Failure),
+    Broken(StorageFailure),
     Stopped,
 }
 
@@ -54,7 +54,7 @@ pub(crate) enum NoSpare {
     Full,
     Late,
     Short(Arc<str>),
-    Broken(Failure),
+    Broken(StorageFailure),
 }
 
 struct Shared<S: Storage> {
@@ -242,7 +242,7 @@ impl<S: Storage> Shared<S> {
                     }
                     State::Short(Instant::now(), error.to_string().into())
                 } else {
-                    State::Broken(Failure::new("prepare", SPARE_PARTIAL, &error))
+                    State::Broken(StorageFailure::new("prepare", SPARE_PARTIAL, &error))
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::builder::FalseyValueParser;
-use engine_postgres::Options;
+use engine_postgres::PostgresOptions;
 use server::ListenAddress;
 
 use crate::settings::settings;
@@ -33,13 +33,13 @@ settings! {
 
 impl DatabaseSettings {
     /// What they come to for this database.
-    pub(crate) fn options(&self, url: &str) -> anyhow::Result<Options> {
+    pub(crate) fn options(&self, url: &str) -> anyhow::Result<PostgresOptions> {
         engine_postgres::place(url).context("--database-url")?;
         let timeout = |name: &str, millis: u64| match millis {
             0 => bail!("--{name} must be at least 1"),
             millis => Ok(Duration::from_millis(millis)),
         };
-        let options = Options {
+        let options = PostgresOptions {
             connections_max: self.database_connections(),
             calls_max: self.database_calls(),
             connect_timeout: timeout(
@@ -51,7 +51,7 @@ impl DatabaseSettings {
                 self.database_statement_timeout_ms(),
             )?,
             authority: self.database_ca.clone(),
-            ..Options::default()
+            ..PostgresOptions::default()
         };
         ensure!(options.calls_max > 0, "--database-calls must be at least 1");
         // One for reads and one for the timer of expiries, in addition to those of the calls.
@@ -81,7 +81,7 @@ impl Unencrypted {
     }
 
     /// Fails where it would and may not.
-    pub(crate) fn check(self, url: &str, options: &Options) -> anyhow::Result<()> {
+    pub(crate) fn check(self, url: &str, options: &PostgresOptions) -> anyhow::Result<()> {
         match self.plaintext {
             true => Ok(()),
             false => check_encrypted(url, options),
@@ -90,7 +90,7 @@ impl Unencrypted {
 }
 
 /// Fails where the connection to this database could leave this machine unencrypted.
-pub(crate) fn check_encrypted(url: &str, options: &Options) -> anyhow::Result<()> {
+pub(crate) fn check_encrypted(url: &str, options: &PostgresOptions) -> anyhow::Result<()> {
     if engine_postgres::is_encrypted(url, options)? {
         return Ok(());
     }
@@ -116,7 +116,11 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 }
 
 /// Prints what is in force, without a password.
-pub(crate) fn print(f: &mut fmt::Formatter<'_>, url: &str, options: &Options) -> fmt::Result {
+pub(crate) fn print(
+    f: &mut fmt::Formatter<'_>,
+    url: &str,
+    options: &PostgresOptions,
+) -> fmt::Result {
     let place = engine_postgres::place(url).map_err(|_| fmt::Error)?;
     writeln!(f, "database        {place}")?;
     writeln!(

@@ -247,7 +247,7 @@ pub(crate) fn run(options: &LoadOptions) -> anyhow::Result<ExitCode> {
 }
 
 fn run_rinha_2024(options: &Rinha2024) -> anyhow::Result<bool> {
-    let report = rinha_2024::run(&rinha_2024::Options {
+    let report = rinha_2024::run(&rinha_2024::Rinha2024Options {
         target: options.target.clone(),
         rate_scale: options.rate_scale,
         duration_scale: options.duration_scale,
@@ -269,7 +269,7 @@ fn run_rinha_2025(options: &Rinha2025) -> anyhow::Result<bool> {
     } else {
         rinha_2025::Script::interim(options.users.unwrap_or(500))
     };
-    let report = rinha_2025::run(&rinha_2025::Options {
+    let report = rinha_2025::run(&rinha_2025::Rinha2025Options {
         target: options.target.clone(),
         script,
         processors: processors(options)?,
@@ -310,7 +310,7 @@ fn run_capacity(options: &Capacity) -> anyhow::Result<bool> {
             .then(|| "127.0.0.1:9999".parse())
             .transpose()
     };
-    let report = capacity::run(&capacity::Options {
+    let report = capacity::run(&capacity::CapacityOptions {
         target: match &options.target {
             Some(target) => Some(target.clone()),
             None => by_default()?,
@@ -337,7 +337,7 @@ fn run_capacity(options: &Capacity) -> anyhow::Result<bool> {
 }
 
 fn run_bank(options: &Bank) -> anyhow::Result<bool> {
-    let report = bank::run(&bank::Options {
+    let report = bank::run(&bank::BankOptions {
         servers: options.servers.clone(),
         accounts_count: options.accounts,
         rate: options.rate,

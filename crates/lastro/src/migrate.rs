@@ -66,7 +66,7 @@ pub(crate) fn run(
 
 async fn detach(
     options: &MigrateOptions,
-    database: engine_postgres::Options,
+    database: engine_postgres::PostgresOptions,
 ) -> anyhow::Result<ExitCode> {
     let redis = match options.redis_lost {
         true => None,

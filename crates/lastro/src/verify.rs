@@ -76,7 +76,7 @@ pub(crate) fn run(options: &VerifyOptions) -> anyhow::Result<ExitCode> {
 
 fn verify_ledger(storage: FileStorage, options: &VerifyOptions) -> anyhow::Result<ExitCode> {
     let place = options.data_dir.display();
-    let journal_options = engine_embedded::Options::default().journal;
+    let journal_options = engine_embedded::EmbeddedOptions::default().journal;
     let verified = engine_embedded::verify(storage, journal_options, options.read_only)
         .with_context(|| format!("cannot verify {place}"))?;
     print(&verified);

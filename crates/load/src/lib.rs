@@ -35,6 +35,6 @@ mod user;
 pub use figures::{
     Bucket, FaultFigures, Figures, Generator, Latency, OutcomeCount, Part, Percentile,
 };
-pub use http::{Answer, Client, Connections, Failure};
+pub use http::{Answer, Client, Connections, HttpFailure};
 pub use score::{SLA, Score, ScoreFigures};
 pub use target::Target;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Instant;
 
-use crate::http::{Answer, Client, Failure};
+use crate::http::{Answer, Client, HttpFailure};
 use crate::recorder::{Fault, Recorder, Sample, Verdict};
 
 /// Asks once, judges and records. What the judge kept is returned.
@@ -30,7 +30,7 @@ pub(crate) async fn ask<T>(
 }
 
 /// No answer is never right.
-pub(crate) fn no_answer(failure: Failure) -> Verdict {
+pub(crate) fn no_answer(failure: HttpFailure) -> Verdict {
     Verdict::Wrong(Fault {
         code: failure.code(),
         detail: "no answer".to_owned(),

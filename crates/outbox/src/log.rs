@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use journal::{
-    Address, BeginError, CommitError, Failure, Journal, Opened, Reader, RetireError, Storage,
-    Visited,
+    Address, BeginError, CommitError, Journal, Opened, Reader, RetireError, Storage,
+    StorageFailure, Visited,
 };
 use ledger::{Timestamp, TransferId};
 
@@ -150,7 +150,7 @@ pub(crate) enum NoRoom {
     /// There is no descriptor or memory for the next segment.
     Short,
     /// A write or a sync failed, now or before.
-    Failed(Failure),
+    Failed(StorageFailure),
 }
 
 /// A mark that was written in the open frame, and what it makes needless once it is durable.

@@ -93,9 +93,9 @@ impl OutboxOptions {
         Ok(())
     }
 
-    pub(crate) fn journal(&self) -> journal::Options {
+    pub(crate) fn journal(&self) -> journal::JournalOptions {
         let frame_bytes_max = FRAME_BYTES_MAX.min(self.segment_bytes / 2);
-        journal::Options {
+        journal::JournalOptions {
             segment_bytes: self.segment_bytes,
             frame_bytes_max: usize::try_from(frame_bytes_max).expect("`FRAME_BYTES_MAX` bounds it"),
             durability: self.durability,

@@ -15,7 +15,6 @@ use super::Finding;
 use super::tree::{self, Tree};
 use source::Source;
 
-
 pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     for root in roots(tree) {
         let modules = Modules::read(tree, root);

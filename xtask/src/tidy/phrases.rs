@@ -106,7 +106,11 @@ mod tests {
 
     #[test]
     fn plain_english_passes() {
-        assert_found("a.md", "`None` where there is none; at most so many.\n", &[]);
+        assert_found(
+            "a.md",
+            "`None` where there is none; at most so many.\n",
+            &[],
+        );
         assert_found("a.md", "This is nonetheless never sorted.\n", &[]);
         assert_found("a.svg", "whoever\n", &[]);
     }

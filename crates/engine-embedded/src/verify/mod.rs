@@ -50,7 +50,7 @@ impl Verified {
 /// When the journal cannot be opened or its chain is damaged. Broken rules are findings.
 pub fn verify<S: Storage>(
     storage: S,
-    options: journal::Options,
+    options: journal::JournalOptions,
     read_only: bool,
 ) -> Result<Verified, journal::OpenError<Infallible>> {
     let mut auditor = Auditor::default();

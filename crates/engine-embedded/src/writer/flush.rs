@@ -5,7 +5,7 @@
 //! next one. That one is written after it, and so answered after it: what it was decided upon is
 //! durable first.
 
-use journal::{BeginError, CommitError, Failure, Storage, Written};
+use journal::{BeginError, CommitError, Storage, StorageFailure, Written};
 use ledger::Unavailable;
 
 use super::Writer;
@@ -108,7 +108,7 @@ impl<S: Storage> Writer<S> {
         }
     }
 
-    fn fail(&self, failure: &Failure) {
+    fn fail(&self, failure: &StorageFailure) {
         if self.shared.set_status(Status::StorageFailed) {
             tracing::error!(%failure, "WRITES STOPPED: a write or a sync failed, and every write is refused from now on; \
                  repair the storage, then restart");

@@ -13,12 +13,14 @@ use journal::{CommitError, FrameInfo, Journal, SealedFrame, Storage, Written};
 use ledger::{Timestamp, Unavailable};
 use tokio::sync::oneshot;
 
-use super::ROUND_BYTES;
 use crate::changes::Changes;
 use crate::draft::Draft;
 use crate::queue::Answer;
 use crate::syncer::Syncer;
 
+/// A frame is closed once it has this many bytes: what waits is answered in a few milliseconds
+/// even when much more has arrived.
+pub(super) const ROUND_BYTES: usize = 1 << 20;
 /// A frame that could go to the disk goes once it has this part of a round, although more waits:
 /// its sync takes about as long as the next so many bytes take to be decided.
 const ROUND_PARTS: usize = 16;

@@ -12,21 +12,21 @@ use testkit::ManualClock;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::{Beginning, CALL_EXPIRIES_MAX, ROUND_EXPIRIES, ROUND_REQUEST_BYTES, Writer};
-use crate::engine::Options;
+use crate::engine::EmbeddedOptions;
 use crate::open::{Recovered, recover};
 use crate::queue::{Answer, Queue, queue};
 use crate::shared::Shared;
 use crate::syncer::Syncer;
 
-fn options() -> Options {
-    let journal = journal::Options {
+fn options() -> EmbeddedOptions {
+    let journal = journal::JournalOptions {
         segment_bytes: 64 << 10,
         frame_bytes_max: 32 << 10,
-        ..Options::default().journal
+        ..EmbeddedOptions::default().journal
     };
-    Options {
+    EmbeddedOptions {
         journal,
-        ..Options::default()
+        ..EmbeddedOptions::default()
     }
 }
 

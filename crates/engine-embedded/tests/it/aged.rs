@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use engine_embedded::{Options, verify};
+use engine_embedded::{EmbeddedOptions, verify};
 use journal::faulty::FaultyStorage;
 use journal::{Journal, Visited};
 use ledger::{BoxFuture, Engine};
@@ -19,13 +19,13 @@ type Reopen = Box<dyn Fn() -> FaultyStorage + Send>;
 /// An engine whose storage can be exchanged while it is closed.
 struct AgedSubject {
     storage: Arc<Mutex<FaultyStorage>>,
-    options: Options,
+    options: EmbeddedOptions,
     /// `None` only while it is closed.
     inner: Option<EmbeddedSubject<FaultyStorage, Reopen>>,
 }
 
 impl AgedSubject {
-    fn open(options: Options) -> Self {
+    fn open(options: EmbeddedOptions) -> Self {
         let mut subject = Self {
             storage: Arc::new(Mutex::new(FaultyStorage::new(1))),
             options,

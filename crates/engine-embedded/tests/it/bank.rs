@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine_embedded::{EmbeddedEngine, Options};
+use engine_embedded::{EmbeddedEngine, EmbeddedOptions};
 use journal::Storage;
 use ledger::{
     Account, AccountId, Batch, Clock, Command, Currency, Engine, MoveMoney, OpenAccount, Outcome,
@@ -21,11 +21,11 @@ pub(crate) struct Bank<S: Storage> {
 }
 
 impl<S: Storage> Bank<S> {
-    pub(crate) fn open(storage: S, options: Options) -> Self {
+    pub(crate) fn open(storage: S, options: EmbeddedOptions) -> Self {
         Self::open_at(storage, options, Arc::default())
     }
 
-    pub(crate) fn open_at(storage: S, options: Options, clock: Arc<ManualClock>) -> Self {
+    pub(crate) fn open_at(storage: S, options: EmbeddedOptions, clock: Arc<ManualClock>) -> Self {
         let engine = open_engine(storage, options, clock.clone());
         Self { engine, clock }
     }
@@ -76,7 +76,7 @@ impl<S: Storage> Bank<S> {
 
 pub(crate) fn open_engine<S: Storage>(
     storage: S,
-    options: Options,
+    options: EmbeddedOptions,
     clock: Arc<dyn Clock>,
 ) -> Arc<EmbeddedEngine<S>> {
     match EmbeddedEngine::open(storage, options, clock) {
@@ -104,22 +104,22 @@ pub(crate) fn submit(
 }
 
 /// Segments and frames of so many KiB.
-pub(crate) fn small(segment_kib: u64, frame_kib: usize) -> Options {
-    let journal = journal::Options {
+pub(crate) fn small(segment_kib: u64, frame_kib: usize) -> EmbeddedOptions {
+    let journal = journal::JournalOptions {
         segment_bytes: segment_kib << 10,
         frame_bytes_max: frame_kib << 10,
-        ..journal::Options::default()
+        ..journal::JournalOptions::default()
     };
-    Options {
+    EmbeddedOptions {
         journal,
         overlaps: false,
-        ..Options::default()
+        ..EmbeddedOptions::default()
     }
 }
 
 /// Likewise, of an engine that writes a frame while it gathers the next one.
-pub(crate) fn small_overlapping(segment_kib: u64, frame_kib: usize) -> Options {
-    Options {
+pub(crate) fn small_overlapping(segment_kib: u64, frame_kib: usize) -> EmbeddedOptions {
+    EmbeddedOptions {
         overlaps: true,
         ..small(segment_kib, frame_kib)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine_embedded::{EmbeddedEngine, Options, Status};
+use engine_embedded::{EmbeddedEngine, EmbeddedOptions, Status};
 use journal::faulty::FaultyStorage;
 use ledger::{Clock, ClockBounds, Engine, Outcome, TIME_MAX, Timestamp, Unavailable};
 use testkit::ManualClock;
@@ -46,7 +46,7 @@ impl Clocks {
 type Ledger = Arc<EmbeddedEngine<FaultyStorage>>;
 
 fn open(storage: &FaultyStorage, clocks: &Arc<Clocks>, is_accepted: bool) -> Ledger {
-    let options = Options {
+    let options = EmbeddedOptions {
         clock: ClockBounds {
             is_accepted,
             ..ClockBounds::default()

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use engine_embedded::{Options, verify};
+use engine_embedded::{EmbeddedOptions, verify};
 use journal::faulty::FaultyStorage;
 use journal::{FileStorage, Storage};
 use testkit::{Seeds, conformance};
@@ -11,7 +11,7 @@ use crate::bank::{small, wait};
 use crate::subject::EmbeddedSubject;
 
 /// Small segments, so that a run goes over many.
-fn options() -> Options {
+fn options() -> EmbeddedOptions {
     small(112, 104)
 }
 
@@ -28,7 +28,7 @@ fn the_embedded_engine_conforms_over_files() {
     let path = |seed: u64| folder.path().join(seed.to_string());
     conformance::check(&conformance::Options::default(), 1, async |seed| {
         let path = path(seed);
-        let options = Options {
+        let options = EmbeddedOptions {
             overlaps: true,
             ..options()
         };

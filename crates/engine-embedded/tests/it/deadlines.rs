@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use engine_embedded::Options;
+use engine_embedded::EmbeddedOptions;
 use journal::faulty::FaultyStorage;
 use ledger::{Batch, Engine, StatementQuery, Timestamp, Unavailable};
 use testkit::RealClock;
@@ -89,7 +89,7 @@ fn a_walk_through_history_ends_at_its_deadline() {
 #[test]
 fn a_full_queue_is_overloaded() {
     let storage = Gated::new(FaultyStorage::new(1));
-    let options = Options {
+    let options = EmbeddedOptions {
         queue_bytes_max: 4 << 10,
         ..small(64, 32)
     };
@@ -126,7 +126,7 @@ fn call(bank: &Bank<Gated>, id: u128) -> thread::JoinHandle<Result<usize, Unavai
 /// A single call larger than the queue goes through alone.
 #[test]
 fn a_call_larger_than_the_queue_is_not_refused_for_ever() {
-    let options = Options {
+    let options = EmbeddedOptions {
         queue_bytes_max: 1,
         ..small(64, 32)
     };

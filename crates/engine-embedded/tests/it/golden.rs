@@ -5,16 +5,16 @@ use ledger::{AccountId, PaymentId, TransferId};
 use crate::picture::Ids;
 
 /// How the fixture's folder is opened.
-pub(crate) fn options() -> engine_embedded::Options {
-    let journal = journal::Options {
+pub(crate) fn options() -> engine_embedded::EmbeddedOptions {
+    let journal = journal::JournalOptions {
         segment_bytes: 13 << 10,
         frame_bytes_max: 25 << 9,
-        ..journal::Options::default()
+        ..journal::JournalOptions::default()
     };
-    engine_embedded::Options {
+    engine_embedded::EmbeddedOptions {
         journal,
         overlaps: false,
-        ..engine_embedded::Options::default()
+        ..engine_embedded::EmbeddedOptions::default()
     }
 }
 

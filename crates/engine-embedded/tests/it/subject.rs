@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine_embedded::{EmbeddedEngine, Options};
+use engine_embedded::{EmbeddedEngine, EmbeddedOptions};
 use journal::Storage;
 use ledger::{BoxFuture, Engine};
 use testkit::ManualClock;
@@ -11,13 +11,13 @@ use testkit::conformance::{Subject, Time};
 /// An engine that can be closed and opened again. `reopen` makes the storage anew.
 pub(crate) struct EmbeddedSubject<S: Storage, F> {
     clock: Arc<ManualClock>,
-    options: Options,
+    options: EmbeddedOptions,
     reopen: F,
     engine: Option<Arc<EmbeddedEngine<S>>>,
 }
 
 impl<S: Storage, F: Fn() -> S> EmbeddedSubject<S, F> {
-    pub(crate) fn open(options: Options, reopen: F) -> Self {
+    pub(crate) fn open(options: EmbeddedOptions, reopen: F) -> Self {
         let clock = Arc::new(ManualClock::default());
         let mut subject = Self {
             clock,

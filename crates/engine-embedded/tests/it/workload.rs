@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine_embedded::{EmbeddedEngine, OpenError, Options, verify};
+use engine_embedded::{EmbeddedEngine, EmbeddedOptions, OpenError, verify};
 use journal::faulty::FaultyStorage;
 use ledger::{Batch, Clock, Command, Engine, Outcome, Record, Refusal, State, Timestamp};
 use testkit::{Generator, GeneratorOptions, ManualClock, Pause};
@@ -18,7 +18,7 @@ const COMMANDS_MAX: usize = 7;
 const ASKED_AGAIN: usize = 120;
 
 /// Small segments: a short workload fills several.
-pub(crate) fn options() -> Options {
+pub(crate) fn options() -> EmbeddedOptions {
     small(24, 20)
 }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::Auditor;
 use super::pages::{Next, Pages, Sorted};
 use crate::codec::{decode, limited_account, pending_state_number, signed, time};
-use crate::error::OpenError;
+use crate::error::PostgresOpenError;
 use crate::numbers::payment_is_open;
 
 const ACCOUNTS: &str = "SELECT * FROM lastro.accounts ORDER BY account_id";
@@ -53,7 +53,7 @@ struct Beside {
 }
 
 impl Auditor<'_> {
-    pub(super) async fn accounts(&mut self) -> Result<(), OpenError> {
+    pub(super) async fn accounts(&mut self) -> Result<(), PostgresOpenError> {
         let transaction = &self.transaction;
         let mut accounts = Pages::open(transaction, "accounts", ACCOUNTS).await?;
         let mut beside = Beside {
@@ -86,7 +86,7 @@ impl Auditor<'_> {
         &mut self,
         beside: &mut Beside,
         account_id: Option<&str>,
-    ) -> Result<Sums, OpenError> {
+    ) -> Result<Sums, PostgresOpenError> {
         let mut sums = Sums::default();
         loop {
             let entries = &mut beside.entries;
@@ -121,7 +121,7 @@ impl Auditor<'_> {
         Ok(sums)
     }
 
-    fn orphan(&mut self, row: &Row, what: &str) -> Result<(), OpenError> {
+    fn orphan(&mut self, row: &Row, what: &str) -> Result<(), PostgresOpenError> {
         let id: &str = row.try_get("account_id")?;
         let place = format!("account {id}");
         self.findings
@@ -129,7 +129,7 @@ impl Auditor<'_> {
         Ok(())
     }
 
-    fn entry(&mut self, row: &Row, sums: &mut Sums) -> Result<(), OpenError> {
+    fn entry(&mut self, row: &Row, sums: &mut Sums) -> Result<(), PostgresOpenError> {
         let id: &str = row.try_get("account_id")?;
         let number: i64 = row.try_get("number")?;
         let amount: i64 = row.try_get("amount")?;
@@ -177,7 +177,7 @@ impl Auditor<'_> {
         Ok(())
     }
 
-    fn pending(&mut self, row: &Row, sums: &mut Sums) -> Result<(), OpenError> {
+    fn pending(&mut self, row: &Row, sums: &mut Sums) -> Result<(), PostgresOpenError> {
         let id: &str = row.try_get("account_id")?;
         let transfer_id: Uuid = row.try_get("transfer_id")?;
         let record: Option<&[u8]> = row.try_get("record")?;
@@ -208,7 +208,7 @@ impl Auditor<'_> {
         Ok(())
     }
 
-    fn account(&mut self, id: &str, row: &Row, sums: &Sums) -> Result<(), OpenError> {
+    fn account(&mut self, id: &str, row: &Row, sums: &Sums) -> Result<(), PostgresOpenError> {
         let place = format!("account {id}");
         let account = match limited_account(row) {
             Ok(account) if AccountId::new(id).is_ok_and(|id| !id.is_reserved()) => account,

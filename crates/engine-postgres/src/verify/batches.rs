@@ -6,12 +6,12 @@ use uuid::Uuid;
 use super::Auditor;
 use super::pages::Pages;
 use crate::codec::decode;
-use crate::error::OpenError;
+use crate::error::PostgresOpenError;
 
 const BATCHES: &str = "SELECT batch_id, digest, outcomes FROM lastro.batches ORDER BY batch_id";
 
 impl Auditor<'_> {
-    pub(super) async fn batches(&mut self) -> Result<(), OpenError> {
+    pub(super) async fn batches(&mut self) -> Result<(), PostgresOpenError> {
         let mut pages = Pages::open(&self.transaction, "batches", BATCHES).await?;
         let mut last: Option<Uuid> = None;
         loop {

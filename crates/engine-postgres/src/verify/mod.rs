@@ -27,9 +27,9 @@ use std::collections::BTreeMap;
 use ledger::{Account, AccountId, Currency};
 use tokio_postgres::{IsolationLevel, Transaction};
 
-use crate::error::OpenError;
+use crate::error::PostgresOpenError;
 use crate::migrate;
-use crate::options::Options;
+use crate::options::PostgresOptions;
 use crate::pool::connect_to_verify;
 use findings::Findings;
 
@@ -106,9 +106,9 @@ struct Auditor<'a> {
 /// When the database cannot be read. Broken rules are findings.
 pub async fn verify(
     url: &str,
-    options: &Options,
+    options: &PostgresOptions,
     progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<Verified, OpenError> {
+) -> Result<Verified, PostgresOpenError> {
     let mut client = connect_to_verify(url, options).await?;
     migrate::check(&client).await?;
     let transaction = client

@@ -6,7 +6,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Portal, Row, Transaction};
 
 use super::Progress;
-use crate::error::OpenError;
+use crate::error::PostgresOpenError;
 
 /// How many rows are in memory at once.
 const PAGE_ROWS: i32 = 4_096;
@@ -24,7 +24,7 @@ impl Pages {
         transaction: &Transaction<'_>,
         what: &'static str,
         query: &str,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, PostgresOpenError> {
         let parameters: [&(dyn ToSql + Sync); 0] = [];
         let portal = transaction.bind(query, &parameters).await?;
         Ok(Self {
@@ -40,7 +40,7 @@ impl Pages {
         &mut self,
         transaction: &Transaction<'_>,
         progress: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<Vec<Row>, OpenError> {
+    ) -> Result<Vec<Row>, PostgresOpenError> {
         if self.is_last {
             return Ok(Vec::new());
         }
@@ -85,7 +85,7 @@ impl Sorted {
         transaction: &Transaction<'_>,
         progress: &mut (dyn FnMut(Progress) + Send),
         account_id: Option<&str>,
-    ) -> Result<Next, OpenError> {
+    ) -> Result<Next, PostgresOpenError> {
         if self.rows.is_empty() {
             self.rows = self.pages.next(transaction, progress).await?.into();
         }

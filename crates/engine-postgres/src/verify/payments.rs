@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::Auditor;
 use super::pages::Pages;
 use crate::codec::{used_payment, uuid};
-use crate::error::OpenError;
+use crate::error::PostgresOpenError;
 use crate::numbers::payment_is_settled;
 use crate::rows::PaymentRows;
 use crate::sums::WIDTHS_MS;
@@ -50,7 +50,7 @@ const SUMS: &str = concat!(
 );
 
 impl Auditor<'_> {
-    pub(super) async fn payments(&mut self) -> Result<(), OpenError> {
+    pub(super) async fn payments(&mut self) -> Result<(), PostgresOpenError> {
         let mut pages = Pages::open(&self.transaction, "payments", PAYMENTS).await?;
         let mut last: Option<Uuid> = None;
         loop {
@@ -73,7 +73,7 @@ impl Auditor<'_> {
     }
 
     /// Checks a payment; gives the transfer's id that it took, with its own.
-    fn payment(&mut self, id: Uuid, row: &Row) -> Result<Option<(Uuid, Uuid)>, OpenError> {
+    fn payment(&mut self, id: Uuid, row: &Row) -> Result<Option<(Uuid, Uuid)>, PostgresOpenError> {
         let place = payment_at(id);
         let Ok((own, used)) = used_payment(row) else {
             self.findings.add(place, "its record cannot be read");
@@ -105,7 +105,7 @@ impl Auditor<'_> {
         Ok(Some((uuid(transfer_id), id)))
     }
 
-    async fn compare_taken(&mut self, taken: &[(Uuid, Uuid)]) -> Result<(), OpenError> {
+    async fn compare_taken(&mut self, taken: &[(Uuid, Uuid)]) -> Result<(), PostgresOpenError> {
         let ids: Vec<Uuid> = taken.iter().map(|(transfer_id, _)| *transfer_id).collect();
         let rows = self.transaction.query(TAKEN, &[&ids]).await?;
         let found = rows.iter().map(|row| row.try_get("transfer_id"));
@@ -119,7 +119,7 @@ impl Auditor<'_> {
         Ok(())
     }
 
-    pub(super) async fn sums(&mut self) -> Result<(), OpenError> {
+    pub(super) async fn sums(&mut self) -> Result<(), PostgresOpenError> {
         let levels: Vec<i16> = (0..).take(WIDTHS_MS.len()).collect();
         let widths: Vec<i64> = WIDTHS_MS.iter().map(|width| width.cast_signed()).collect();
         for row in self.transaction.query(SUMS, &[&levels, &widths]).await? {

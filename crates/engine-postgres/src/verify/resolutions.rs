@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::Auditor;
 use super::pages::Pages;
 use crate::codec::{resolution, used_payment};
-use crate::error::OpenError;
+use crate::error::PostgresOpenError;
 
 const RESOLUTIONS: &str = "
     SELECT resolution.*, coalesce(payment.record, '') AS record
@@ -15,7 +15,7 @@ const RESOLUTIONS: &str = "
     ORDER BY payment_id, resolved_at";
 
 impl Auditor<'_> {
-    pub(super) async fn resolutions(&mut self) -> Result<(), OpenError> {
+    pub(super) async fn resolutions(&mut self) -> Result<(), PostgresOpenError> {
         let mut pages = Pages::open(&self.transaction, "resolutions", RESOLUTIONS).await?;
         let mut last: Option<(Uuid, i64)> = None;
         loop {

@@ -7,14 +7,14 @@ use tokio_postgres::Row;
 
 use super::{Auditor, Totals};
 use crate::codec::unlimited_account;
-use crate::error::OpenError;
+use crate::error::PostgresOpenError;
 use crate::numbers::STRIPES_COUNT;
 
 /// [`STRIPES_COUNT`] rows for each unlimited account: few.
 const STRIPES: &str = "SELECT * FROM lastro.stripes ORDER BY account_id, stripe";
 
 impl Auditor<'_> {
-    pub(super) async fn stripes(&mut self) -> Result<(), OpenError> {
+    pub(super) async fn stripes(&mut self) -> Result<(), PostgresOpenError> {
         let mut stripes: BTreeMap<String, Vec<Row>> = BTreeMap::new();
         for row in self.transaction.query(STRIPES, &[]).await? {
             let id: String = row.try_get("account_id")?;
@@ -42,7 +42,7 @@ impl Auditor<'_> {
         Ok(())
     }
 
-    fn unlimited(&mut self, id: &str, rows: &[Row], made: Totals) -> Result<(), OpenError> {
+    fn unlimited(&mut self, id: &str, rows: &[Row], made: Totals) -> Result<(), PostgresOpenError> {
         let place = format!("account {id}");
         let account = match unlimited_account(rows) {
             Ok(Some(account)) if AccountId::new(id).is_ok_and(|id| id.is_reserved()) => account,

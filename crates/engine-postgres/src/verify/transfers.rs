@@ -15,7 +15,7 @@ use super::{Auditor, Totals};
 use crate::codec::{
     decode, pending_state_number, signed, timestamp, used_payment, used_transfer, uuid,
 };
-use crate::error::OpenError;
+use crate::error::PostgresOpenError;
 use crate::read::entry;
 
 const TRANSFERS: &str = "
@@ -50,7 +50,7 @@ struct Ends {
 }
 
 impl Auditor<'_> {
-    pub(super) async fn transfers(&mut self) -> Result<(), OpenError> {
+    pub(super) async fn transfers(&mut self) -> Result<(), PostgresOpenError> {
         let mut pages = Pages::open(&self.transaction, "transfers", TRANSFERS).await?;
         let mut last: Option<Uuid> = None;
         let mut ends = Ends::default();
@@ -90,7 +90,7 @@ impl Auditor<'_> {
         row: &Row,
         page: &mut Page,
         ends: &mut Ends,
-    ) -> Result<(), OpenError> {
+    ) -> Result<(), PostgresOpenError> {
         let place = transfer_at(id);
         let state: Option<i16> = row.try_get("pending_state")?;
         let (record, used) = (decode::<Event>(row.try_get("record")?), used_transfer(row));
@@ -238,7 +238,7 @@ impl Auditor<'_> {
         });
     }
 
-    async fn compare_entries(&mut self, transfers: &[Transfer]) -> Result<(), OpenError> {
+    async fn compare_entries(&mut self, transfers: &[Transfer]) -> Result<(), PostgresOpenError> {
         let (mut ids, mut numbers, mut expected) = (Vec::new(), Vec::new(), Vec::new());
         for transfer in transfers {
             for id in [&transfer.debit_account_id, &transfer.credit_account_id] {
@@ -275,7 +275,7 @@ impl Auditor<'_> {
     }
 
     /// Each transfer that ended a pending one, beside that.
-    async fn compare_ends(&mut self, transfers: &[Transfer]) -> Result<(), OpenError> {
+    async fn compare_ends(&mut self, transfers: &[Transfer]) -> Result<(), PostgresOpenError> {
         let ending = transfers.iter().filter_map(|transfer| {
             let (pending_id, end) = transfer.ends()?;
             Some((transfer, uuid(pending_id.to_u128()), end))
@@ -303,7 +303,10 @@ impl Auditor<'_> {
         Ok(())
     }
 
-    async fn compare_payments(&mut self, payments: &[(Payment, bool)]) -> Result<(), OpenError> {
+    async fn compare_payments(
+        &mut self,
+        payments: &[(Payment, bool)],
+    ) -> Result<(), PostgresOpenError> {
         let ids: Vec<Uuid> = payments
             .iter()
             .map(|(payment, _)| uuid(payment.id.to_u128()))

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use engine_postgres::{Options, PostgresEngine, newest_record};
+use engine_postgres::{PostgresEngine, PostgresOptions, newest_record};
 use ledger::{
     AccountId, ClockBounds, Command, Engine, MoveMoney, OpenAccount, Outcome, TransferId,
     Unavailable, UsedTransfer,
@@ -57,9 +57,9 @@ async fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 async fn started(url: &str, clock: ClockBounds) -> PostgresEngine {
-    let options = Options {
+    let options = PostgresOptions {
         clock,
-        ..Options::default()
+        ..PostgresOptions::default()
     };
     PostgresEngine::open(url, &options).await.unwrap()
 }
@@ -181,7 +181,9 @@ fn a_start_long_after_the_newest_record_waits_for_an_operator() {
                 .result
                 .is_ok()
         );
-        let newest = newest_record(&url, &Options::default()).await.unwrap();
+        let newest = newest_record(&url, &PostgresOptions::default())
+            .await
+            .unwrap();
         let account = after
             .account(id("c"), in_seconds(30))
             .await

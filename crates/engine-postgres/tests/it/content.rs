@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use engine_postgres::{ConnectError, OpenError, Options, PostgresEngine};
+use engine_postgres::{ConnectError, PostgresEngine, PostgresOpenError, PostgresOptions};
 use futures_util::future::join_all;
 use ledger::{AccountId, Batch, Command, Engine, MoveMoney, OpenAccount, TransferId, Unavailable};
 use testkit::bank::{currency, id, in_seconds, submit_one};
@@ -51,10 +51,10 @@ fn a_database_that_is_not_utf8_is_refused_by_name() {
     let latin = "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0";
     postgres.psql(latin).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (url, options) = (postgres.url_of("latin"), Options::default());
+    let (url, options) = (postgres.url_of("latin"), PostgresOptions::default());
     let opened = PostgresEngine::open(&url, &options);
     let refused = runtime.block_on(opened).map(drop).unwrap_err();
-    let OpenError::Connection(ConnectError::Encoding(found)) = refused else {
+    let PostgresOpenError::Connection(ConnectError::Encoding(found)) = refused else {
         panic!("{refused:?}");
     };
     assert_eq!(found, "LATIN1");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use engine_postgres::{Options, PostgresEngine};
+use engine_postgres::{PostgresEngine, PostgresOptions};
 use ledger::{Engine, Outcome, Record, TransferId, UsedTransfer};
 use testkit::bank::{Drawer, check, in_seconds, open_accounts, submit_one};
 use testkit::servers::Postgres;
@@ -81,7 +81,7 @@ fn under_load(url: &str, harm: impl FnOnce(&AtomicU64)) {
         }
         tokio::time::sleep(Duration::from_secs(4)).await;
         assert!(check(&*engine, &given).await > 100);
-        let verified = engine_postgres::verify(url, &Options::default(), &mut |_| {}).await;
+        let verified = engine_postgres::verify(url, &PostgresOptions::default(), &mut |_| {}).await;
         let verified = verified.unwrap();
         assert!(verified.is_clean(), "{:#?}", verified.findings);
     });

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::process::Command as Shell;
 use std::time::Duration;
 
-use engine_postgres::{ConnectError, OpenError, Options, PostgresEngine, verify};
+use engine_postgres::{ConnectError, PostgresEngine, PostgresOpenError, PostgresOptions, verify};
 use ledger::{AccountId, Command, MoveMoney, TransferId};
 use testkit::bank::{currency, id, in_seconds, open_accounts, submit_one};
 use testkit::servers::Postgres;
@@ -47,7 +47,7 @@ fn a_silent_host_is_passed_by_at_the_start_by_calls_and_by_verify() {
         bounded(open_accounts(&engine)).await;
         let told = bounded(submit_one(&engine, transfer(1), in_seconds(20))).await;
         assert_eq!(told.unwrap().code(), "created");
-        let verified = bounded(verify(&url, &Options::default(), &mut |_| {})).await;
+        let verified = bounded(verify(&url, &PostgresOptions::default(), &mut |_| {})).await;
         assert!(verified.unwrap().is_clean());
     });
 }
@@ -58,10 +58,10 @@ fn silent_hosts_alone_are_an_error_that_names_them() {
     let (_listener, one) = silent_host();
     let (_other_listener, other) = silent_host();
     let url = format!("postgres://postgres@127.0.0.1:{one},127.0.0.1:{other}/x?connect_timeout=1");
-    let options = Options::default();
+    let options = PostgresOptions::default();
     let opened = PostgresEngine::open(&url, &options);
     let refused = runtime.block_on(bounded(opened)).map(drop).unwrap_err();
-    let OpenError::Connection(ConnectError::Hosts(failures)) = refused else {
+    let PostgresOpenError::Connection(ConnectError::Hosts(failures)) = refused else {
         panic!("{refused:?}");
     };
     for ((place, failure), port) in failures.iter().zip([one, other]) {

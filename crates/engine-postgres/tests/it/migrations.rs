@@ -1,6 +1,6 @@
 //! Migrations: once, by the node that comes first.
 
-use engine_postgres::{Migrated, OpenError, Options, PostgresEngine, migrate};
+use engine_postgres::{Migrated, PostgresEngine, PostgresOpenError, PostgresOptions, migrate};
 use ledger::{
     Command, Engine, MoveMoney, PendingEnd, PendingState, Record, Timestamp, TransferId,
     UsedTransfer,
@@ -20,14 +20,14 @@ fn migrations_run_once_also_by_many_at_once() {
             let tasks: Vec<_> = (0..4)
                 .map(|_| {
                     let url = url.clone();
-                    tokio::spawn(async move { migrate(&url, &Options::default()).await })
+                    tokio::spawn(async move { migrate(&url, &PostgresOptions::default()).await })
                 })
                 .collect();
             let mut migrated = Vec::new();
             for task in tasks {
                 migrated.push(task.await.unwrap().unwrap());
             }
-            migrated.push(migrate(&url, &Options::default()).await.unwrap());
+            migrated.push(migrate(&url, &PostgresOptions::default()).await.unwrap());
             migrated
         });
         let first = migrated.iter().filter(|done| done.from == 0).count();
@@ -46,23 +46,32 @@ fn migrations_run_once_also_by_many_at_once() {
 fn an_engine_says_when_the_database_is_not_at_its_migration() {
     let postgres = Postgres::start().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let by_hand = Options {
+    let by_hand = PostgresOptions {
         migrate: false,
-        ..Options::default()
+        ..PostgresOptions::default()
     };
     let older = runtime.block_on(PostgresEngine::open(&postgres.url(), &by_hand));
-    assert!(matches!(older, Err(OpenError::Older { found: 0, .. })));
+    assert!(matches!(
+        older,
+        Err(PostgresOpenError::Older { found: 0, .. })
+    ));
     runtime
-        .block_on(migrate(&postgres.url(), &Options::default()))
+        .block_on(migrate(&postgres.url(), &PostgresOptions::default()))
         .unwrap();
     let open = || runtime.block_on(PostgresEngine::open(&postgres.url(), &by_hand));
     assert!(open().is_ok());
     postgres
         .psql("INSERT INTO lastro.migrations (number) VALUES (999)")
         .unwrap();
-    assert!(matches!(open(), Err(OpenError::Newer { found: 999, .. })));
-    let newer = runtime.block_on(migrate(&postgres.url(), &Options::default()));
-    assert!(matches!(newer, Err(OpenError::Newer { found: 999, .. })));
+    assert!(matches!(
+        open(),
+        Err(PostgresOpenError::Newer { found: 999, .. })
+    ));
+    let newer = runtime.block_on(migrate(&postgres.url(), &PostgresOptions::default()));
+    assert!(matches!(
+        newer,
+        Err(PostgresOpenError::Newer { found: 999, .. })
+    ));
 }
 
 #[test]
@@ -89,9 +98,9 @@ fn no_bound_of_a_role_or_of_a_connection_ends_a_migration_that_takes_long() {
                 EXECUTE FUNCTION slow()",
         )
         .unwrap();
-    let options = Options {
+    let options = PostgresOptions {
         statement_timeout: bound,
-        ..Options::default()
+        ..PostgresOptions::default()
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let migrated = runtime.block_on(async {
@@ -108,7 +117,7 @@ fn no_bound_of_a_role_or_of_a_connection_ends_a_migration_that_takes_long() {
 fn a_migration_that_waits_for_a_table_holds_up_nobody() {
     let postgres = Postgres::start().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let options = Options::default();
+    let options = PostgresOptions::default();
     let url = postgres.url();
     runtime.block_on(migrate(&url, &options)).unwrap();
     // As a database of the version before the leases were shared.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine_postgres::Options;
+use engine_postgres::PostgresOptions;
 use testkit::meeting::{meet, race};
 use testkit::servers::Postgres;
 
@@ -19,7 +19,8 @@ fn nodes_that_meet_keep_every_rule_and_never_lock_each_other_up() {
             nodes.push(Arc::new(open(&url).await));
         }
         meet(&nodes).await;
-        let verified = engine_postgres::verify(&url, &Options::default(), &mut |_| {}).await;
+        let verified =
+            engine_postgres::verify(&url, &PostgresOptions::default(), &mut |_| {}).await;
         let verified = verified.unwrap();
         assert!(verified.is_clean(), "{:#?}", verified.findings);
     });

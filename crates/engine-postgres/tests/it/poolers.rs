@@ -1,14 +1,14 @@
 //! Poolers between a node and the database: what they drop is noticed, and refused by name.
 
-use engine_postgres::{ConnectError, OpenError, Options, PostgresEngine, verify};
+use engine_postgres::{ConnectError, PostgresEngine, PostgresOpenError, PostgresOptions, verify};
 use ledger::{AccountId, Command, MoveMoney, TransferId};
 use testkit::bank::{currency, id, in_seconds, open_accounts, submit_one};
 use testkit::servers::{PgBouncer, Postgres};
 
-fn opened(url: &str) -> Result<(), OpenError> {
+fn opened(url: &str) -> Result<(), PostgresOpenError> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let engine = PostgresEngine::open(url, &Options::default()).await?;
+        let engine = PostgresEngine::open(url, &PostgresOptions::default()).await?;
         open_accounts(&engine).await;
         let transfer = Command::Transfer(MoveMoney {
             id: TransferId::from_u128(1),
@@ -20,7 +20,7 @@ fn opened(url: &str) -> Result<(), OpenError> {
         });
         let told = submit_one(&engine, transfer, in_seconds(20)).await.unwrap();
         assert_eq!(told.code(), "created");
-        let verified = verify(url, &Options::default(), &mut |_| {}).await?;
+        let verified = verify(url, &PostgresOptions::default(), &mut |_| {}).await?;
         assert!(verified.is_clean());
         Ok(())
     })
@@ -50,7 +50,8 @@ fn a_pooler_that_gives_each_transaction_another_session_is_refused() {
         ];
         let pooler = PgBouncer::start(&postgres, &settings).unwrap();
         let refused = opened(&pooler.url_of("postgres")).unwrap_err();
-        let OpenError::Connection(ConnectError::Pooled | ConnectError::Settings(_)) = refused
+        let PostgresOpenError::Connection(ConnectError::Pooled | ConnectError::Settings(_)) =
+            refused
         else {
             panic!("{refused:?}");
         };
@@ -84,7 +85,7 @@ fn so_it_is_where_all_settings_are_as_they_have_to_be() {
         ];
         let pooler = PgBouncer::start(&postgres, &settings).unwrap();
         let refused = opened(&pooler.url_of("postgres")).unwrap_err();
-        let is_pooled = matches!(refused, OpenError::Connection(ConnectError::Pooled));
+        let is_pooled = matches!(refused, PostgresOpenError::Connection(ConnectError::Pooled));
         assert!(is_pooled, "{refused:?}");
     }
 }
@@ -96,7 +97,7 @@ fn what_the_url_says_in_options_is_not_dropped_in_silence() {
     let pooler = PgBouncer::start(&postgres, &settings).unwrap();
     let url = pooler.url_of("postgres") + "?options=-c%20work_mem%3D1MB";
     let refused = opened(&url).unwrap_err();
-    let OpenError::Connection(ConnectError::Settings(said)) = refused else {
+    let PostgresOpenError::Connection(ConnectError::Settings(said)) = refused else {
         panic!("{refused:?}");
     };
     assert!(said.contains("statement_timeout"), "{said}");

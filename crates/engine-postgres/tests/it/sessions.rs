@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use engine_postgres::{Durability, OpenError, Options, PostgresEngine};
+use engine_postgres::{Durability, PostgresEngine, PostgresOpenError, PostgresOptions};
 use ledger::{AccountId, Command, Engine, MoveMoney, OpenAccount, TransferId};
 use testkit::bank::{currency, id, in_seconds, open_accounts, submit_one};
 use testkit::servers::Postgres;
@@ -74,9 +74,9 @@ fn a_node_believes_nothing_of_a_database_that_was_replaced() {
 fn requests_given_up_do_not_live_on_in_the_server() {
     let postgres = Postgres::start().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let options = Options {
+    let options = PostgresOptions {
         statement_timeout: Duration::from_secs(600),
-        ..Options::default()
+        ..PostgresOptions::default()
     };
     let engine = runtime.block_on(PostgresEngine::open(&postgres.url(), &options));
     let engine = engine.unwrap();
@@ -172,7 +172,7 @@ fn a_role_s_bounds_do_not_reach_the_ledger() {
             let engine = open(&postgres.url()).await;
             let told = submit_one(&engine, transfer(1), in_seconds(20)).await;
             assert_eq!(told.unwrap().code(), "created");
-            let (url, options) = (postgres.url(), Options::default());
+            let (url, options) = (postgres.url(), PostgresOptions::default());
             let verified = engine_postgres::verify(&url, &options, &mut |_| {}).await;
             assert!(verified.unwrap().is_clean());
         });
@@ -187,9 +187,9 @@ fn a_right_that_is_missing_is_found_at_the_start() {
     drop(runtime.block_on(open(&postgres.url())));
     postgres.psql("CREATE ROLE clerk LOGIN").unwrap();
     let url = postgres.url().replace("postgres@", "clerk@");
-    let opened = || runtime.block_on(PostgresEngine::open(&url, &Options::default()));
+    let opened = || runtime.block_on(PostgresEngine::open(&url, &PostgresOptions::default()));
     let refused = || match opened().map(drop) {
-        Err(OpenError::Rights {
+        Err(PostgresOpenError::Rights {
             user,
             missing,
             grant,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine_postgres::{Options, PostgresEngine};
+use engine_postgres::{PostgresEngine, PostgresOptions};
 use ledger::{BoxFuture, Engine};
 use testkit::conformance::{Aged, Subject, Time};
 use tokio_postgres::NoTls;
@@ -22,7 +22,7 @@ impl PostgresSubject {
 
 /// The engine over this database.
 pub(crate) async fn open(url: &str) -> PostgresEngine {
-    PostgresEngine::open(url, &Options::default())
+    PostgresEngine::open(url, &PostgresOptions::default())
         .await
         .unwrap()
 }

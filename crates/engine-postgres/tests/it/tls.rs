@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use engine_postgres::{OpenError, Options, PostgresEngine};
+use engine_postgres::{PostgresEngine, PostgresOpenError, PostgresOptions};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use testkit::servers::Postgres;
 
@@ -59,9 +59,9 @@ const OWN_AUTHORITY: (&str, &str) = (
     include_str!("certificates/own-authority.key"),
 );
 
-fn opened(url: &str) -> Result<(), OpenError> {
+fn opened(url: &str) -> Result<(), PostgresOpenError> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let options = Options::default();
+    let options = PostgresOptions::default();
     let opened = PostgresEngine::open(url, &options);
     runtime.block_on(opened).map(drop)
 }
@@ -150,7 +150,7 @@ fn connections_are_called_what_the_url_says() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for (parameters, name) in [("", "lastro"), ("?application_name=mine", "mine")] {
         let url = format!("{}{parameters}", postgres.url());
-        let engine = runtime.block_on(PostgresEngine::open(&url, &Options::default()));
+        let engine = runtime.block_on(PostgresEngine::open(&url, &PostgresOptions::default()));
         let _engine = engine.unwrap();
         let count =
             format!("SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = '{name}'");
@@ -170,9 +170,9 @@ fn the_server_is_who_its_certificate_says_or_there_is_no_connection() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let open = |parameters: &str, authority: Option<&Path>| {
         let url = format!("{}{parameters}", postgres.url());
-        let options = Options {
+        let options = PostgresOptions {
             authority: authority.map(Path::to_owned),
-            ..Options::default()
+            ..PostgresOptions::default()
         };
         runtime.block_on(PostgresEngine::open(&url, &options))
     };
@@ -217,14 +217,17 @@ fn the_server_is_who_its_certificate_says_or_there_is_no_connection() {
     for wrong in ["", "?sslmode=require", "?sslmode=verify-ca"] {
         let refused = open(wrong, Some(&other.authority)).map(drop).unwrap_err();
         let told = std::error::Error::source(&refused).map(ToString::to_string);
-        assert!(matches!(refused, OpenError::Connection(_)), "{refused}");
+        assert!(
+            matches!(refused, PostgresOpenError::Connection(_)),
+            "{refused}"
+        );
         assert!(told.is_some(), "{refused}");
     }
     // The certificate is of another name.
     let url = postgres.url().replace("127.0.0.1", "localhost");
-    let options = Options {
+    let options = PostgresOptions {
         authority: Some(own.authority),
-        ..Options::default()
+        ..PostgresOptions::default()
     };
     assert!(
         runtime

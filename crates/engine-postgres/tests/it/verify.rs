@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine_postgres::{Options, PostgresEngine, Verified, verify};
+use engine_postgres::{PostgresEngine, PostgresOptions, Verified, verify};
 use ledger::{
     AcceptPayment, AccountId, Batch, BatchId, Command, Engine, Millis, MoveMoney, Note,
     PaymentExpected, PaymentId, PaymentStateName, ProcessorName, ResolutionKind, ResolvePayment,
@@ -183,7 +183,7 @@ fn every_corruption_is_found() {
         fill(&open(&postgres.create_database("good").unwrap()).await).await;
     });
     let check = |url: String| -> Verified {
-        let verified = async { verify(&url, &Options::default(), &mut |_| {}).await };
+        let verified = async { verify(&url, &PostgresOptions::default(), &mut |_| {}).await };
         runtime.block_on(verified).unwrap()
     };
     let good = check(postgres.url_of("good"));

@@ -60,7 +60,7 @@ local function resume(_, args)
 end
 
 -- epoch to be, the epoch that is here or '', the position up to which it may be dropped: from here on
--- nothing is applied until it is founded. Whoever is in session, or has more, is not dropped.
+-- nothing is applied until it is founded. A Redis in session, or one that has more, is not dropped.
 local function rebuild(_, args)
   local m = read_meta()
   if m then

@@ -43,7 +43,7 @@ fn elsewhere() -> WriteBehindOpenError {
     WriteBehindOpenError::Disagree("TWO REDIS SERVERS".to_owned())
 }
 
-/// As for the real ones: whoever came first, the next comparison finds it.
+/// As for the real ones: whichever node came first, the next comparison finds it.
 pub(super) const fn failed(no: No) -> WriteBehindOpenError {
     match no {
         No::Lost | No::Stale | No::Moved | No::Unpersisted => WriteBehindOpenError::Busy,

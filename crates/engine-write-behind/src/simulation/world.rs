@@ -131,7 +131,7 @@ impl World {
                 }
             }
             if !is_faulty {
-                // Whoever was led elsewhere is started again, with the right name.
+                // A node that was led elsewhere is started again, with the right name.
                 for node in &nodes {
                     node.state.borrow_mut().is_elsewhere = false;
                 }
@@ -168,7 +168,7 @@ impl World {
         }
     }
 
-    /// Whether whoever asked over this connection has lost it.
+    /// Whether the node that asked over this connection has lost it.
     pub(super) fn is_orphan(&self, connection: Connection) -> bool {
         !self.connections.contains_key(&connection)
     }

@@ -184,7 +184,7 @@ fn persisted(postgres: &Postgres) -> u64 {
     position.parse().unwrap()
 }
 
-/// The Redis with the newest answers is lost for good: whoever starts a node has to accept that, once.
+/// The Redis with the newest answers is lost for good: the operator who starts a node has to accept that, once.
 #[test]
 fn a_start_that_accepts_the_loss_names_it_and_later_ones_need_not() {
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -164,7 +164,7 @@ async fn wait_for_rewrite(engine: &WriteBehindEngine) {
 }
 
 #[test]
-fn whoever_takes_no_writes_is_not_ready_also_while_nobody_writes() {
+fn a_redis_that_takes_no_writes_is_not_ready_also_while_nobody_writes() {
     let postgres = Postgres::start().unwrap();
     let folder = tempfile::tempdir().unwrap();
     // Where its snapshot would have to go is a folder: no save succeeds.

@@ -26,9 +26,9 @@
 //! ```
 //! use std::convert::Infallible;
 //! use journal::faulty::FaultyStorage;
-//! use journal::{Durability, Journal, Options};
+//! use journal::{Durability, Journal, JournalOptions};
 //!
-//! let options = Options { segment_bytes: 8192, frame_bytes_max: 4096, ..Options::default() };
+//! let options = JournalOptions { segment_bytes: 8192, frame_bytes_max: 4096, ..JournalOptions::default() };
 //! let storage = FaultyStorage::new(7);
 //! let nothing = |_: journal::Visited<'_>| Ok::<(), Infallible>(());
 //! let (mut journal, _) = Journal::open(storage.clone(), options.clone(), nothing)?;

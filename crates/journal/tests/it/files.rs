@@ -4,15 +4,17 @@ use std::convert::Infallible;
 use std::fs;
 use std::path::Path;
 
-use journal::{Address, Durability, FileStorage, Journal, OpenError, Opened, Options, ReadError};
+use journal::{
+    Address, Durability, FileStorage, Journal, JournalOptions, OpenError, Opened, ReadError,
+};
 use journal::{Storage, Tail, scan};
 
-fn options() -> Options {
-    Options {
+fn options() -> JournalOptions {
+    JournalOptions {
         segment_bytes: 16 << 10,
         frame_bytes_max: 8 << 10,
         durability: Durability::Disk,
-        ..Options::default()
+        ..JournalOptions::default()
     }
 }
 

@@ -1,16 +1,16 @@
 //! What the fixtures hold: shared by the generator and by the test that reads them.
 
-use journal::{Durability, Options};
+use journal::{Durability, JournalOptions};
 
 /// Frames in a fixture; frame `n` (from 0) has `n % 8 + 1` records and the time `1000 + n`.
 pub(crate) const FRAMES: u64 = 80;
 
-pub(crate) fn options() -> Options {
-    Options {
+pub(crate) fn options() -> JournalOptions {
+    JournalOptions {
         segment_bytes: 4 << 10,
         frame_bytes_max: 2 << 10,
         durability: Durability::Disk,
-        ..Options::default()
+        ..JournalOptions::default()
     }
 }
 

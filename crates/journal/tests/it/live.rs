@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use journal::{Address, Durability, FileStorage, Journal, Options, Reader, scan};
+use journal::{Address, Durability, FileStorage, Journal, JournalOptions, Reader, scan};
 
 const FRAMES: u64 = 3000;
 
@@ -15,11 +15,11 @@ fn payload(frame: u64) -> Vec<u8> {
 }
 
 fn open(path: &std::path::Path) -> Journal<FileStorage> {
-    let options = Options {
+    let options = JournalOptions {
         segment_bytes: 64 << 10,
         frame_bytes_max: 8 << 10,
         durability: Durability::Os,
-        ..Options::default()
+        ..JournalOptions::default()
     };
     let storage = FileStorage::open(path).unwrap();
     Journal::open(storage, options, |_| Ok::<(), Infallible>(()))

@@ -3,7 +3,9 @@
 use std::convert::Infallible;
 
 use journal::faulty::{FaultyStorage, OperationKind};
-use journal::{Address, Durability, Journal, OpenError, Options, RetireError, scan, scan_retired};
+use journal::{
+    Address, Durability, Journal, JournalOptions, OpenError, RetireError, scan, scan_retired,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -24,8 +26,8 @@ struct History {
     durable_to: Option<Address>,
 }
 
-fn retiring(durability: Durability) -> Options {
-    Options {
+fn retiring(durability: Durability) -> JournalOptions {
+    JournalOptions {
         retires: true,
         durability,
         ..options()

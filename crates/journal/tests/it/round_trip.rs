@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use journal::{Durability, FileStorage, Journal, Options};
+use journal::{Durability, FileStorage, Journal, JournalOptions};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -21,7 +21,7 @@ proptest! {
     #[test]
     fn what_goes_in_comes_out(frames in frames(), disk in any::<bool>()) {
         let durability = if disk { Durability::Disk } else { Durability::Os };
-        let options = Options { segment_bytes: 12_288, frame_bytes_max: 8192, durability, ..Options::default() };
+        let options = JournalOptions { segment_bytes: 12_288, frame_bytes_max: 8192, durability, ..JournalOptions::default() };
         let directory = tempfile::tempdir().unwrap();
         let mut written: Vec<(u64, u64, Vec<u8>)> = Vec::new();
         let open = |written: &[(u64, u64, Vec<u8>)]| {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use journal::faulty::FaultyStorage;
-use journal::{Address, Durability, Journal, OpenError, Opened, Options, SealedFrame};
+use journal::{Address, Durability, Journal, JournalOptions, OpenError, Opened, SealedFrame};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use testkit::Seeds;
@@ -17,12 +17,12 @@ const FRAMES: [usize; 2] = [24, 16];
 /// All of them.
 pub(crate) const FRAMES_ALL: usize = FRAMES[0] + FRAMES[1];
 
-pub(crate) fn options() -> Options {
-    Options {
+pub(crate) fn options() -> JournalOptions {
+    JournalOptions {
         segment_bytes: SEGMENT_BYTES,
         frame_bytes_max: 2048,
         durability: Durability::Disk,
-        ..Options::default()
+        ..JournalOptions::default()
     }
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn open_as(
     storage: &FaultyStorage,
     durability: Durability,
 ) -> Result<Reopened, OpenError<Infallible>> {
-    let options = Options {
+    let options = JournalOptions {
         durability,
         ..options()
     };

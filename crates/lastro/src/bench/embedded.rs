@@ -18,7 +18,7 @@ use crate::clock::SystemClock;
 
 pub(super) fn measure(options: &BenchOptions) -> anyhow::Result<Report> {
     let folder = Folder::prepare(options.data_dir.as_deref())?;
-    let mut engine_options = engine_embedded::Options::default();
+    let mut engine_options = engine_embedded::EmbeddedOptions::default();
     engine_options.journal.durability = options.durability;
     let place = folder.path().join("ledger");
     let open = || {

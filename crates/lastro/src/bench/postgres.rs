@@ -33,7 +33,11 @@ pub(super) fn measure(options: &BenchOptions, url: &str) -> anyhow::Result<Repor
 }
 
 /// It ends by verifying, and comparing the counts.
-fn compare(driven: &Driven, url: &str, database: &engine_postgres::Options) -> anyhow::Result<()> {
+fn compare(
+    driven: &Driven,
+    url: &str,
+    database: &engine_postgres::PostgresOptions,
+) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -51,7 +55,10 @@ fn compare(driven: &Driven, url: &str, database: &engine_postgres::Options) -> a
     Ok(())
 }
 
-async fn open(url: &str, options: &engine_postgres::Options) -> anyhow::Result<PostgresEngine> {
+async fn open(
+    url: &str,
+    options: &engine_postgres::PostgresOptions,
+) -> anyhow::Result<PostgresEngine> {
     let engine = PostgresEngine::open(url, options).await;
     let engine = engine.context("cannot open the ledger in the database")?;
     let world = AccountId::world(Currency::new("BRL")?);

@@ -20,7 +20,7 @@ pub(crate) enum EngineConfig {
         /// Where it is.
         url: String,
         /// How it is used.
-        options: engine_postgres::Options,
+        options: engine_postgres::PostgresOptions,
     },
     /// In another process.
     Remote {
@@ -37,7 +37,7 @@ pub(crate) struct WriteBehindConfig {
     pub(crate) redis: RedisConfig,
     pub(crate) database_url: String,
     /// How the database is used.
-    pub(crate) database: engine_postgres::Options,
+    pub(crate) database: engine_postgres::PostgresOptions,
     /// How much the clock of Redis is trusted.
     pub(crate) clock: ClockBounds,
     /// Whether this start goes on without answered writes that both stores have lost.
@@ -112,7 +112,7 @@ impl EngineConfig {
         let Some(url) = settings.database_url.database_url.clone() else {
             bail!("--engine postgres needs --database-url");
         };
-        let options = engine_postgres::Options {
+        let options = engine_postgres::PostgresOptions {
             migrate: !settings.database_url.no_migrate,
             clock,
             ..settings.database.options(&url)?
@@ -130,7 +130,7 @@ impl EngineConfig {
         let (Some(redis_url), Some(database_url)) = (redis_url, database_url) else {
             bail!("--engine write-behind needs --redis-url and --database-url");
         };
-        let database = engine_postgres::Options {
+        let database = engine_postgres::PostgresOptions {
             migrate: !settings.database_url.no_migrate,
             ..settings.database.options(&database_url)?
         };

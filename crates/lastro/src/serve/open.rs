@@ -84,9 +84,9 @@ fn embedded(
     let place = config.data_dir.display();
     let storage =
         FileStorage::open(&config.data_dir).with_context(|| format!("cannot open {place}"))?;
-    let mut options = engine_embedded::Options {
+    let mut options = engine_embedded::EmbeddedOptions {
         clock: config.clock,
-        ..engine_embedded::Options::default()
+        ..engine_embedded::EmbeddedOptions::default()
     };
     options.journal.durability = config.durability;
     options.journal.open_files_max = files.segments_max;

@@ -369,7 +369,7 @@ async fn a_damaged_record_of_an_embedded_ledger_keeps_no_other_request_from_its_
     let (_, middle, node) = lab().await;
     let folder = folder();
     let storage = FileStorage::open(folder.path()).unwrap();
-    let options = engine_embedded::Options::default();
+    let options = engine_embedded::EmbeddedOptions::default();
     let clock = Arc::new(ManualClock::default());
     let (embedded, _) = EmbeddedEngine::open(storage, options, clock).unwrap();
     let given = embedded.submit(vec![open_account()], Instant::now() + BOUND);

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine_embedded::{EmbeddedEngine, Options};
+use engine_embedded::{EmbeddedEngine, EmbeddedOptions};
 use futures_util::future::join_all;
 use journal::FileStorage;
 use ledger::{
@@ -138,9 +138,13 @@ async fn submit_atomic_batches_until_killed() {
 
 fn open(place: &Path) -> EmbeddedEngine {
     let storage = FileStorage::open(place).unwrap();
-    EmbeddedEngine::open(storage, Options::default(), Arc::new(RealClock::default()))
-        .unwrap()
-        .0
+    EmbeddedEngine::open(
+        storage,
+        EmbeddedOptions::default(),
+        Arc::new(RealClock::default()),
+    )
+    .unwrap()
+    .0
 }
 
 fn account(name: &str) -> AccountId {

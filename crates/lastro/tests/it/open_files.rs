@@ -36,7 +36,7 @@ async fn a_flood_of_connections_stops_no_write() {
     let address = process.url().strip_prefix("http://").unwrap().to_owned();
     let mut flood = Vec::new();
     for _ in 0..FLOOD {
-        // Whoever comes too late is refused and closed, or waits to be accepted.
+        // A caller that comes too late is refused and closed, or waits to be accepted.
         if let Ok(Ok(stream)) =
             tokio::time::timeout(Duration::from_secs(1), TcpStream::connect(&address)).await
         {

@@ -77,7 +77,7 @@ impl Node {
 }
 
 fn embedded(folder: &Path, clock: &Arc<ManualClock>) -> Arc<dyn Engine> {
-    let mut options = engine_embedded::Options::default();
+    let mut options = engine_embedded::EmbeddedOptions::default();
     options.journal.durability = Durability::Os;
     let storage = FileStorage::open(folder.join("data")).unwrap();
     let opened = EmbeddedEngine::open(storage, options, clock.clone());

@@ -15,7 +15,7 @@ const FINDINGS_MAX: usize = 20;
 
 /// What the audit found. All but the first five and `world_difference` are faults.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Audit {
+pub struct BankAudit {
     /// Movements that were sent.
     pub movements_count: u64,
     /// Movements answered as applied.
@@ -50,7 +50,7 @@ pub struct Audit {
     pub findings: Vec<String>,
 }
 
-impl Audit {
+impl BankAudit {
     /// Whether nothing was found.
     #[must_use]
     pub const fn is_clean(&self) -> bool {
@@ -78,10 +78,10 @@ struct Expected<'a> {
 }
 
 /// Audits a run. `world_change` is by how much the outside's balance changed meanwhile.
-pub(super) fn audit(operations: &[Sent], seen: &Seen, world_change: i64) -> Audit {
-    let mut audit = Audit {
+pub(super) fn audit(operations: &[Sent], seen: &Seen, world_change: i64) -> BankAudit {
+    let mut audit = BankAudit {
         movements_count: operations.len() as u64,
-        ..Audit::default()
+        ..BankAudit::default()
     };
     let expected = expect(operations, seen, &mut audit);
     for (index, account) in seen.accounts.iter().enumerate() {
@@ -107,7 +107,7 @@ pub(super) fn audit(operations: &[Sent], seen: &Seen, world_change: i64) -> Audi
 fn expect<'a>(
     operations: &'a [Sent],
     seen: &Seen,
-    audit: &mut Audit,
+    audit: &mut BankAudit,
 ) -> HashMap<Uuid, Expected<'a>> {
     let mut expected = HashMap::with_capacity(operations.len());
     for sent in operations {
@@ -138,7 +138,7 @@ fn expect<'a>(
 }
 
 /// Numbers without gaps, balances that follow from each other, limits.
-fn check_chain(account: &SeenAccount, audit: &mut Audit) {
+fn check_chain(account: &SeenAccount, audit: &mut BankAudit) {
     let id = &account.id;
     let mut balance = 0;
     let mut is_whole = account.entries.len() as u64 == account.entries_count;
@@ -176,7 +176,7 @@ fn check_entries(
     account: &SeenAccount,
     accounts: &[SeenAccount],
     expected: &HashMap<Uuid, Expected<'_>>,
-    audit: &mut Audit,
+    audit: &mut BankAudit,
 ) {
     let mut times: HashMap<Uuid, u64> = HashMap::with_capacity(account.entries.len());
     for entry in &account.entries {

@@ -36,9 +36,9 @@ use crate::pacer::{InFlight, pace};
 use crate::progress::Progress;
 use crate::recorder::Recorder;
 
-pub use audit::Audit;
-pub use options::Options;
-pub use report::Report;
+pub use audit::BankAudit;
+pub use options::BankOptions;
+pub use report::BankReport;
 
 use operation::{Ids, Operation};
 use servers::Servers;
@@ -51,14 +51,14 @@ const IN_FLIGHT_MAX: usize = 2_000;
 const WITHIN: Duration = Duration::from_secs(1);
 
 /// Runs the clients and the audit.
-pub fn run(options: &Options) -> anyhow::Result<Report> {
+pub fn run(options: &BankOptions) -> anyhow::Result<BankReport> {
     options.check()?;
     machine::raise_open_files_max();
     let runtime = machine::runtime()?;
     LocalSet::new().block_on(&runtime, run_on_this_thread(options))
 }
 
-async fn run_on_this_thread(options: &Options) -> anyhow::Result<Report> {
+async fn run_on_this_thread(options: &BankOptions) -> anyhow::Result<BankReport> {
     let mut rng = SmallRng::seed_from_u64(options.seed);
     let teller = Rc::new(Teller {
         servers: Servers::new(options),
@@ -87,11 +87,11 @@ async fn run_on_this_thread(options: &Options) -> anyhow::Result<Report> {
     let operations = teller.operations.borrow();
     let audit = audit::audit(&operations, &seen, world_after - world_before);
     let recorder = teller.recorder.borrow();
-    Ok(Report::new(options, &recorder, &teller, audit, busy))
+    Ok(BankReport::new(options, &recorder, &teller, audit, busy))
 }
 
 /// Accounts that nobody had before, with limits from nothing to BRL 1,000.
-fn accounts(options: &Options, rng: &mut SmallRng) -> Vec<Account> {
+fn accounts(options: &BankOptions, rng: &mut SmallRng) -> Vec<Account> {
     let nonce = Timestamp::now().as_microsecond();
     (1..=options.accounts_count)
         .map(|number| Account {
@@ -102,7 +102,11 @@ fn accounts(options: &Options, rng: &mut SmallRng) -> Vec<Account> {
         .collect()
 }
 
-async fn drive(options: &Options, teller: &Rc<Teller>, rng: &mut SmallRng) -> anyhow::Result<Busy> {
+async fn drive(
+    options: &BankOptions,
+    teller: &Rc<Teller>,
+    rng: &mut SmallRng,
+) -> anyhow::Result<Busy> {
     let rate = f64::from(options.rate);
     let ramp = Ramp {
         from: rate,

@@ -11,7 +11,7 @@ const OPERATIONS_MAX: u64 = 10_000_000;
 
 /// The choices.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct BankOptions {
     /// The servers: all of them faces of one ledger.
     pub servers: Vec<Target>,
     /// How many accounts are opened.
@@ -30,7 +30,7 @@ pub struct Options {
     pub deadline: Duration,
 }
 
-impl Options {
+impl BankOptions {
     /// A short run of moderate size.
     #[must_use]
     pub fn of(servers: Vec<Target>) -> Self {

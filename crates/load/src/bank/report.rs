@@ -5,8 +5,8 @@ use std::fmt::Write;
 use maud::{Markup, html};
 use serde::Serialize;
 
-use super::Options;
-use super::audit::Audit;
+use super::BankOptions;
+use super::audit::BankAudit;
 use super::teller::Teller;
 use crate::figures::Figures;
 use crate::machine::Busy;
@@ -17,7 +17,7 @@ use crate::report::{Document, pictures, table};
 
 /// The report. Its names in JSON are stable.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub struct BankReport {
     scenario: &'static str,
     servers: Vec<String>,
     is_async: bool,
@@ -28,15 +28,15 @@ pub struct Report {
     repetitions_count: u64,
     #[serde(flatten)]
     figures: Figures,
-    audit: Audit,
+    audit: BankAudit,
 }
 
-impl Report {
+impl BankReport {
     pub(super) fn new(
-        options: &Options,
+        options: &BankOptions,
         recorder: &Recorder,
         teller: &Teller,
-        audit: Audit,
+        audit: BankAudit,
         busy: Busy,
     ) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl Report {
 
     /// What the audit found.
     #[must_use]
-    pub const fn audit(&self) -> &Audit {
+    pub const fn audit(&self) -> &BankAudit {
         &self.audit
     }
 
@@ -77,7 +77,7 @@ impl Report {
     }
 }
 
-impl Document for Report {
+impl Document for BankReport {
     fn text(&self) -> String {
         let mut text = String::new();
         let audit = &self.audit;
@@ -140,14 +140,14 @@ impl Document for Report {
     fn page(&self) -> Page {
         let audit = &self.audit;
         let mut tiles = vec![Tile::new(
-            "Audit",
+            "BankAudit",
             if audit.is_clean() { "clean" } else { "FAILED" },
             format!("{} entries read back", grouped(audit.entries_count)),
             Tone::of(audit.is_clean()),
         )];
         tiles.extend(pictures::tiles(&self.figures));
         let mut panels = vec![wide_panel(
-            "Audit",
+            "BankAudit",
             "What was answered, held against every statement, page by page.",
             &self.audit_table(),
         )];
@@ -176,7 +176,7 @@ impl Document for Report {
     }
 }
 
-impl Report {
+impl BankReport {
     fn audit_table(&self) -> Markup {
         let audit = &self.audit;
         let counts = [

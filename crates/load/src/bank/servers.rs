@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::Options;
+use super::BankOptions;
 use crate::http::{Client, Connections};
 
 /// The first wait before a repetition; it doubles up to the longest.
@@ -34,7 +34,7 @@ pub(super) struct Answered {
 }
 
 impl Servers {
-    pub(super) fn new(options: &Options) -> Self {
+    pub(super) fn new(options: &BankOptions) -> Self {
         let client = |target: &crate::Target| {
             let connections = Connections::KeptAlive;
             let client = Client::new(

@@ -24,8 +24,8 @@ use crate::machine;
 use crate::target::Target;
 
 pub use bare::Bare;
-pub use options::{BareOptions, Options};
-pub use report::{Curve, Report};
+pub use options::{BareOptions, CapacityOptions};
+pub use report::{CapacityReport, Curve};
 pub use step::{Held, Step};
 
 use search::Search;
@@ -40,7 +40,7 @@ struct Subject {
 }
 
 /// Finds the capacities and reports them.
-pub fn run(options: &Options) -> anyhow::Result<Report> {
+pub fn run(options: &CapacityOptions) -> anyhow::Result<CapacityReport> {
     check(options)?;
     machine::raise_open_files_max();
     let bare = options
@@ -72,7 +72,7 @@ pub fn run(options: &Options) -> anyhow::Result<Report> {
     LocalSet::new().block_on(&runtime, curves(options, &subjects))
 }
 
-fn check(options: &Options) -> anyhow::Result<()> {
+fn check(options: &CapacityOptions) -> anyhow::Result<()> {
     ensure!(
         options.target.is_some() || options.bare.is_some(),
         "there is nothing to drive"
@@ -91,7 +91,7 @@ fn check(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn curves(options: &Options, subjects: &[Subject]) -> anyhow::Result<Report> {
+async fn curves(options: &CapacityOptions, subjects: &[Subject]) -> anyhow::Result<CapacityReport> {
     let mut curves = Vec::new();
     for subject in subjects {
         step::look_before(options, &subject.target)
@@ -101,12 +101,12 @@ async fn curves(options: &Options, subjects: &[Subject]) -> anyhow::Result<Repor
             curves.push(curve(options, subject, *connections).await?);
         }
     }
-    Ok(Report::new(options, curves))
+    Ok(CapacityReport::new(options, curves))
 }
 
 /// A step, and once more when it was nearly held: a hiccup of the machine is no capacity.
 async fn step_twice(
-    options: &Options,
+    options: &CapacityOptions,
     subject: &Subject,
     connections: Connections,
     rate: u32,
@@ -125,7 +125,7 @@ async fn step_twice(
 }
 
 async fn curve(
-    options: &Options,
+    options: &CapacityOptions,
     subject: &Subject,
     connections: Connections,
 ) -> anyhow::Result<Curve> {

@@ -8,7 +8,7 @@ use crate::target::Target;
 
 /// What is driven and how.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct CapacityOptions {
     /// The server, where one is driven.
     pub target: Option<Target>,
     /// The bare handler, where it is driven.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use maud::Markup;
 use serde::Serialize;
 
-use super::{Held, Options, Step};
+use super::{CapacityOptions, Held, Step};
 use crate::http::Connections;
 use crate::report::Document;
 use crate::report::axis::{Scale, grouped};
@@ -55,7 +55,7 @@ impl Curve {
 
 /// The report. Its names in JSON are stable.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct CapacityReport {
     scenario: &'static str,
     /// The bound.
     pub p99_max_ms: f64,
@@ -67,8 +67,8 @@ pub struct Report {
     pub curves: Vec<Curve>,
 }
 
-impl Report {
-    pub(super) fn new(options: &Options, curves: Vec<Curve>) -> Self {
+impl CapacityReport {
+    pub(super) fn new(options: &CapacityOptions, curves: Vec<Curve>) -> Self {
         Self {
             scenario: "capacity",
             p99_max_ms: options.p99_max.as_secs_f64() * 1e3,
@@ -88,7 +88,7 @@ impl Report {
     }
 }
 
-impl Document for Report {
+impl Document for CapacityReport {
     fn text(&self) -> String {
         let mut text = String::new();
         // Writing into memory cannot fail.
@@ -159,7 +159,7 @@ impl Document for Report {
     }
 }
 
-impl Report {
+impl CapacityReport {
     fn picture(&self) -> Markup {
         let classes = ["c1", "c2", "c3", "c4"];
         let lines: Vec<Line> = self

@@ -8,10 +8,10 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use serde::Serialize;
 
-use super::Options;
+use super::CapacityOptions;
 use crate::arrivals::{Ramp, arrivals};
 use crate::figures::{Figures, Latency, latency};
-use crate::http::{Client, Connections, Failure};
+use crate::http::{Client, Connections, HttpFailure};
 use crate::machine::{self, Busy};
 use crate::pacer::{InFlight, pace};
 use crate::recorder::Recorder;
@@ -106,7 +106,7 @@ struct Shared {
 }
 
 pub(super) async fn run(
-    options: &Options,
+    options: &CapacityOptions,
     target: &Target,
     connections: Connections,
     rate: u32,
@@ -149,14 +149,17 @@ pub(super) async fn run(
 }
 
 /// Looks whether the target answers at all.
-pub(super) async fn look_before(options: &Options, target: &Target) -> Result<(), Failure> {
+pub(super) async fn look_before(
+    options: &CapacityOptions,
+    target: &Target,
+) -> Result<(), HttpFailure> {
     let request = Requests::new(target).statement(1);
     client(options, target, Connections::New)
         .exchange(&request, |_| ())
         .await
 }
 
-fn client(options: &Options, target: &Target, connections: Connections) -> Client {
+fn client(options: &CapacityOptions, target: &Target, connections: Connections) -> Client {
     Client::new(
         target.clone(),
         connections,
@@ -183,7 +186,7 @@ async fn arrive(shared: Rc<Shared>, planned: Instant, arrival: Arrival) {
 }
 
 fn judge(
-    options: &Options,
+    options: &CapacityOptions,
     rate: u32,
     is_whole: bool,
     started_count: u64,

@@ -1,6 +1,6 @@
 //! Parsing an answer from the bytes received so far.
 
-use super::Failure;
+use super::HttpFailure;
 
 /// The longest answer, in bytes.
 pub(super) const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -35,15 +35,15 @@ pub(super) struct Head {
 }
 
 /// Reads the head; `None` while it is not complete.
-pub(super) fn parse_head(received: &[u8]) -> Result<Option<Head>, Failure> {
+pub(super) fn parse_head(received: &[u8]) -> Result<Option<Head>, HttpFailure> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
     let bytes = match response.parse(received) {
         Ok(httparse::Status::Complete(bytes)) => bytes,
         Ok(httparse::Status::Partial) => return Ok(None),
-        Err(_) => return Err(Failure::Malformed),
+        Err(_) => return Err(HttpFailure::Malformed),
     };
-    let status = response.code.ok_or(Failure::Malformed)?;
+    let status = response.code.ok_or(HttpFailure::Malformed)?;
     let mut framing = match status {
         100..=199 | 204 | 304 => Framing::Length(0),
         _ => Framing::UntilClosed,
@@ -54,7 +54,7 @@ pub(super) fn parse_head(received: &[u8]) -> Result<Option<Head>, Failure> {
             let length = std::str::from_utf8(header.value)
                 .ok()
                 .and_then(|text| text.trim().parse().ok());
-            framing = Framing::Length(length.ok_or(Failure::Malformed)?);
+            framing = Framing::Length(length.ok_or(HttpFailure::Malformed)?);
         } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
             framing = Framing::Chunked;
         } else if header.name.eq_ignore_ascii_case("connection") {
@@ -73,17 +73,17 @@ pub(super) fn parse_head(received: &[u8]) -> Result<Option<Head>, Failure> {
 }
 
 /// Takes a chunked body apart into `body`; `false` while its end is not there.
-pub(super) fn parse_chunks(mut received: &[u8], body: &mut Vec<u8>) -> Result<bool, Failure> {
+pub(super) fn parse_chunks(mut received: &[u8], body: &mut Vec<u8>) -> Result<bool, HttpFailure> {
     body.clear();
     loop {
         let (start, size) = match httparse::parse_chunk_size(received) {
             Ok(httparse::Status::Complete((start, size))) => (start, size),
             Ok(httparse::Status::Partial) => return Ok(false),
-            Err(_) => return Err(Failure::Malformed),
+            Err(_) => return Err(HttpFailure::Malformed),
         };
-        let size = usize::try_from(size).map_err(|_| Failure::Malformed)?;
+        let size = usize::try_from(size).map_err(|_| HttpFailure::Malformed)?;
         if size > ANSWER_BYTES_MAX {
-            return Err(Failure::Malformed);
+            return Err(HttpFailure::Malformed);
         }
         let Some(rest) = received.get(start..) else {
             return Ok(false);
@@ -96,7 +96,7 @@ pub(super) fn parse_chunks(mut received: &[u8], body: &mut Vec<u8>) -> Result<bo
             return if rest.starts_with(b"\r\n") {
                 Ok(true)
             } else {
-                Err(Failure::Malformed)
+                Err(HttpFailure::Malformed)
             };
         }
         body.extend_from_slice(&rest[..size]);
@@ -124,10 +124,10 @@ mod tests {
             }
         );
         assert_eq!(head("HTTP/1.1 200 OK\r\ncontent-le"), Ok(None));
-        assert_eq!(head("SMTP\r\n\r\n"), Err(Failure::Malformed));
+        assert_eq!(head("SMTP\r\n\r\n"), Err(HttpFailure::Malformed));
         assert_eq!(
             head("HTTP/1.1 200 OK\r\ncontent-length: five\r\n\r\n"),
-            Err(Failure::Malformed)
+            Err(HttpFailure::Malformed)
         );
         let closed = head("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
         assert!(!closed.unwrap().unwrap().keeps_alive);
@@ -147,6 +147,9 @@ mod tests {
         }
         assert_eq!(parse_chunks(whole, &mut body), Ok(true));
         assert_eq!(body, b"hello world");
-        assert_eq!(parse_chunks(b"x\r\n", &mut body), Err(Failure::Malformed));
+        assert_eq!(
+            parse_chunks(b"x\r\n", &mut body),
+            Err(HttpFailure::Malformed)
+        );
     }
 }

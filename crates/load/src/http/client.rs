@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::{Answer, Connection, Failure};
+use super::{Answer, Connection, HttpFailure};
 use crate::target::Target;
 
 /// How requests come by their connection.
@@ -65,17 +65,17 @@ impl Client {
         &self,
         request: &[u8],
         judge: impl FnOnce(Answer<'_>) -> T,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, HttpFailure> {
         tokio::time::timeout(self.timeout, self.exchange_in_time(request, judge))
             .await
-            .map_err(|_| Failure::TimedOut)?
+            .map_err(|_| HttpFailure::TimedOut)?
     }
 
     async fn exchange_in_time<T>(
         &self,
         request: &[u8],
         judge: impl FnOnce(Answer<'_>) -> T,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, HttpFailure> {
         // The semaphore is never closed.
         let _permit = self.permits.acquire().await;
         let idle = self.take_idle();

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::Failure;
+use super::HttpFailure;
 use super::answer::{ANSWER_BYTES_MAX, Answer, Framing, Head, parse_chunks, parse_head};
 
 /// A connection, with the buffers that its answers are read into.
@@ -20,7 +20,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects.
-    pub(crate) async fn open(address: SocketAddr) -> Result<Self, Failure> {
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self, HttpFailure> {
         let stream = TcpStream::connect(address).await?;
         Ok(Self {
             stream,
@@ -41,7 +41,7 @@ impl Connection {
     }
 
     /// Sends a request, all of it as it is, and reads its answer.
-    pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>, Failure> {
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>, HttpFailure> {
         self.received.clear();
         // Unless the answer says otherwise; an exchange given up half way ends the connection too.
         self.keeps_alive = false;
@@ -68,7 +68,7 @@ impl Connection {
         })
     }
 
-    async fn read_head(&mut self) -> Result<Head, Failure> {
+    async fn read_head(&mut self) -> Result<Head, HttpFailure> {
         loop {
             self.read_more().await?;
             if let Some(head) = parse_head(&self.received)? {
@@ -77,9 +77,9 @@ impl Connection {
         }
     }
 
-    async fn read_until(&mut self, head: usize, length: usize) -> Result<(), Failure> {
+    async fn read_until(&mut self, head: usize, length: usize) -> Result<(), HttpFailure> {
         if length > ANSWER_BYTES_MAX {
-            return Err(Failure::Malformed);
+            return Err(HttpFailure::Malformed);
         }
         while self.received.len() < head + length {
             self.read_more().await?;
@@ -87,16 +87,16 @@ impl Connection {
         Ok(())
     }
 
-    async fn read_more(&mut self) -> Result<(), Failure> {
+    async fn read_more(&mut self) -> Result<(), HttpFailure> {
         match self.read().await? {
-            0 => Err(Failure::ConnectionClosed),
+            0 => Err(HttpFailure::ConnectionClosed),
             _ => Ok(()),
         }
     }
 
-    async fn read(&mut self) -> Result<usize, Failure> {
+    async fn read(&mut self) -> Result<usize, HttpFailure> {
         if self.received.len() > ANSWER_BYTES_MAX {
-            return Err(Failure::Malformed);
+            return Err(HttpFailure::Malformed);
         }
         Ok(self.stream.read_buf(&mut self.received).await?)
     }

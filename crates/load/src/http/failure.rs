@@ -5,7 +5,7 @@ use std::io;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
+pub enum HttpFailure {
     /// Nobody took the connection.
     ConnectionRefused,
     /// The connection broke.
@@ -20,7 +20,7 @@ pub enum Failure {
     NoSocket,
 }
 
-impl Failure {
+impl HttpFailure {
     /// The failure's name in reports.
     #[must_use]
     pub const fn code(self) -> &'static str {
@@ -35,15 +35,15 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for HttpFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.code())
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for HttpFailure {}
 
-impl From<io::Error> for Failure {
+impl From<io::Error> for HttpFailure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Self::ConnectionRefused,

@@ -13,4 +13,4 @@ mod failure;
 pub use answer::Answer;
 pub use client::{Client, Connections};
 pub(crate) use connection::Connection;
-pub use failure::Failure;
+pub use failure::HttpFailure;

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::http::{Answer, Client, Connections, Failure};
+use crate::http::{Answer, Client, Connections, HttpFailure};
 use crate::pacer::InFlight;
 use crate::recorder::{Recorder, Verdict};
 use crate::score::SLA;
@@ -12,7 +12,7 @@ use crate::user;
 
 use super::arrival::KINDS;
 use super::checks::judge_statement;
-use super::{ACCOUNTS, Options, Requests};
+use super::{ACCOUNTS, Requests, Rinha2024Options};
 
 /// The most requests in flight. One beyond waits, and its latency counts the wait.
 const IN_FLIGHT_MAX: usize = 10_000;
@@ -26,7 +26,7 @@ pub(super) struct Traffic {
 
 /// The shared things.
 pub(super) struct Lab {
-    pub(super) options: Options,
+    pub(super) options: Rinha2024Options,
     pub(super) client: Rc<Client>,
     pub(super) requests: Requests,
     pub(super) recorder: Rc<RefCell<Recorder>>,
@@ -35,7 +35,7 @@ pub(super) struct Lab {
 }
 
 impl Lab {
-    pub(super) fn new(options: &Options) -> anyhow::Result<Rc<Self>> {
+    pub(super) fn new(options: &Rinha2024Options) -> anyhow::Result<Rc<Self>> {
         Ok(Rc::new(Self {
             options: options.clone(),
             client: Rc::new(client(options, options.connections)),
@@ -68,7 +68,7 @@ impl Lab {
     }
 
     /// Looks whether the target is there, and what is not fresh about it.
-    pub(super) async fn look_before(&self) -> Result<Option<String>, Failure> {
+    pub(super) async fn look_before(&self) -> Result<Option<String>, HttpFailure> {
         let mut not_fresh = None;
         for account in 1..=ACCOUNTS.len() {
             let request = self.requests.statement(account);
@@ -96,7 +96,7 @@ fn what_is_not_fresh(answer: &Answer<'_>, account: usize) -> Option<String> {
     }
 }
 
-fn client(options: &Options, connections: Connections) -> Client {
+fn client(options: &Rinha2024Options, connections: Connections) -> Client {
     Client::new(
         options.target.clone(),
         connections,

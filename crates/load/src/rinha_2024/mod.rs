@@ -30,22 +30,22 @@ use crate::progress::Progress;
 
 use lab::Lab;
 
-pub use options::Options;
-pub use report::Report;
+pub use options::Rinha2024Options;
+pub use report::Rinha2024Report;
 
 pub(crate) use arrival::{Arrival, KINDS};
 pub(crate) use checks::ACCOUNTS;
 pub(crate) use requests::Requests;
 
 /// Runs the load and reports it.
-pub fn run(options: &Options) -> anyhow::Result<Report> {
+pub fn run(options: &Rinha2024Options) -> anyhow::Result<Rinha2024Report> {
     options.check()?;
     machine::raise_open_files_max();
     let runtime = machine::runtime()?;
     LocalSet::new().block_on(&runtime, run_on_this_thread(options))
 }
 
-async fn run_on_this_thread(options: &Options) -> anyhow::Result<Report> {
+async fn run_on_this_thread(options: &Rinha2024Options) -> anyhow::Result<Rinha2024Report> {
     let lab = Lab::new(options)?;
     let not_fresh = lab
         .look_before()
@@ -78,5 +78,7 @@ async fn run_on_this_thread(options: &Options) -> anyhow::Result<Report> {
         cpu: machine::thread_cpu().saturating_sub(cpu),
     };
     let recorder = lab.recorder.borrow();
-    Ok(Report::new(options, &recorder, not_fresh, total, busy))
+    Ok(Rinha2024Report::new(
+        options, &recorder, not_fresh, total, busy,
+    ))
 }

@@ -16,7 +16,7 @@ const DURATION_MAX: Duration = Duration::from_secs(3_600);
 
 /// The choices.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct Rinha2024Options {
     /// Where the load goes.
     pub target: Target,
     /// Multiplies the arrivals per second.
@@ -39,7 +39,7 @@ pub(super) struct Scales {
     pub(super) seed: u64,
 }
 
-impl Options {
+impl Rinha2024Options {
     /// The official load against a target.
     #[must_use]
     pub fn official(target: Target) -> Self {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::Options;
+use super::Rinha2024Options;
 use super::arrival::{Arrival, RATES};
 use super::lab::Lab;
 use crate::arrivals::{Ramp, arrivals};
@@ -15,7 +15,7 @@ use crate::pacer::pace;
 const STRETCH: Duration = Duration::from_secs(120);
 
 /// All arrivals with their kinds, in order of time: each kind from 1 per second to its rate.
-pub(super) fn plan(options: &Options) -> Vec<(Duration, usize)> {
+pub(super) fn plan(options: &Rinha2024Options) -> Vec<(Duration, usize)> {
     let duration = STRETCH.mul_f64(options.duration_scale);
     let ramp = |from: f64, to: f64| Ramp {
         from: from * options.rate_scale,
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn the_official_load_has_61503_requests() {
-        let options = Options::official("127.0.0.1:9999".parse().unwrap());
+        let options = Rinha2024Options::official("127.0.0.1:9999".parse().unwrap());
         let plan = plan(&options);
         assert!(plan.is_sorted());
         assert_eq!(plan.len() as u64 + REQUESTS_COUNT, 61_503);
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn scales_multiply() {
-        let mut options = Options::official("127.0.0.1:9999".parse().unwrap());
+        let mut options = Rinha2024Options::official("127.0.0.1:9999".parse().unwrap());
         options.rate_scale = 10.0;
         assert_eq!(plan(&options).len(), 613_800);
         options.duration_scale = 0.1;

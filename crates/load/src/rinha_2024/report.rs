@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Serialize;
 
-use super::Options;
+use super::Rinha2024Options;
 use super::options::Scales;
 use crate::figures::Figures;
 use crate::http::Connections;
@@ -19,7 +19,7 @@ use crate::score::{Score, ScoreFigures};
 
 /// The report. Its names in JSON are stable.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub struct Rinha2024Report {
     scenario: &'static str,
     target: String,
     began_at: String,
@@ -37,9 +37,9 @@ pub struct Report {
     figures: Figures,
 }
 
-impl Report {
+impl Rinha2024Report {
     pub(super) fn new(
-        options: &Options,
+        options: &Rinha2024Options,
         recorder: &Recorder,
         not_fresh: Option<String>,
         planned_requests_count: u64,
@@ -88,7 +88,7 @@ impl Report {
     }
 }
 
-impl Document for Report {
+impl Document for Rinha2024Report {
     fn text(&self) -> String {
         let mut text = String::new();
         let _ = writeln!(
@@ -153,7 +153,7 @@ impl Document for Report {
     }
 }
 
-impl Report {
+impl Rinha2024Report {
     fn facts(&self) -> Vec<(&'static str, String)> {
         vec![
             ("target", self.target.clone()),

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use super::pictures;
-use super::report::{Report, money};
+use super::report::{Rinha2025Report, money};
 use crate::report::page::Page;
 use crate::report::{Document, table};
 
-impl Document for Report {
+impl Document for Rinha2025Report {
     fn text(&self) -> String {
         let mut text = String::new();
         // Writing into memory cannot fail.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::requests::REQUEST_TIMEOUT;
-use crate::http::{Client, Connections, Failure};
+use crate::http::{Client, Connections, HttpFailure};
 use crate::target::Target;
 
 /// The most connections at once: those of the audit.
@@ -57,7 +57,7 @@ impl Face {
     pub(super) async fn get<T: for<'a> Deserialize<'a>>(
         &self,
         path: &str,
-    ) -> Result<(u16, Option<T>), Failure> {
+    ) -> Result<(u16, Option<T>), HttpFailure> {
         let request = self.request("GET", path, "");
         let read = |answer: crate::http::Answer<'_>| {
             let body = (answer.status == 200).then(|| serde_json::from_slice(answer.body));
@@ -67,7 +67,12 @@ impl Face {
     }
 
     /// Tells; the status.
-    pub(super) async fn tell(&self, method: &str, path: &str, body: &str) -> Result<u16, Failure> {
+    pub(super) async fn tell(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> Result<u16, HttpFailure> {
         let request = self.request(method, path, body);
         self.client.exchange(&request, |answer| answer.status).await
     }

@@ -41,9 +41,9 @@ use crate::target::Target;
 pub use audit::Audit;
 pub use checks::{Check, Point};
 pub use face::Pair;
-pub use options::{Options, Processors};
+pub use options::{Processors, Rinha2025Options};
 pub use outcome::BareFloor;
-pub use report::Report;
+pub use report::Rinha2025Report;
 pub use score::Score;
 pub use script::{Condition, Script, Stage, Totals};
 
@@ -58,14 +58,14 @@ use users::Users;
 const BARE_MAX: Duration = Duration::from_secs(60);
 
 /// Runs the load and reports it.
-pub fn run(options: &Options) -> anyhow::Result<Report> {
+pub fn run(options: &Rinha2025Options) -> anyhow::Result<Rinha2025Report> {
     options.check()?;
     machine::raise_open_files_max();
     let runtime = machine::runtime()?;
     LocalSet::new().block_on(&runtime, run_on_this_thread(options))
 }
 
-async fn run_on_this_thread(options: &Options) -> anyhow::Result<Report> {
+async fn run_on_this_thread(options: &Rinha2025Options) -> anyhow::Result<Rinha2025Report> {
     let sides = Sides::start(options)?;
     sides.prepare().await?;
     let backend = Face::new(options.target.clone(), None);
@@ -100,7 +100,7 @@ async fn run_on_this_thread(options: &Options) -> anyhow::Result<Report> {
     outcome.audit = audit::audit(&beside, outcome.began_at, drained).await;
     outcome.points = beside.points.take();
     let recorder = recorder.borrow();
-    Ok(Report::new(options, &recorder, outcome))
+    Ok(Rinha2025Report::new(options, &recorder, outcome))
 }
 
 fn recorder() -> anyhow::Result<Rc<RefCell<Recorder>>> {
@@ -159,7 +159,7 @@ async fn drive(beside: &Rc<Beside>) -> anyhow::Result<Outcome> {
 }
 
 /// The same users against a handler that only answers, behind the same proxy where one is named.
-async fn measure_bare(options: &Options) -> anyhow::Result<Option<BareFloor>> {
+async fn measure_bare(options: &Rinha2025Options) -> anyhow::Result<Option<BareFloor>> {
     let Some(chosen) = &options.bare else {
         return Ok(None);
     };

@@ -14,7 +14,7 @@ const USERS_MAX: usize = 5_000;
 
 /// The choices.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct Rinha2025Options {
     /// The backend.
     pub target: Target,
     /// What is done to it.
@@ -48,7 +48,7 @@ pub enum Processors {
     },
 }
 
-impl Options {
+impl Rinha2025Options {
     pub(super) fn check(&self) -> anyhow::Result<()> {
         let users = self.script.users;
         ensure!(

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::checks::Point;
-use super::report::{Recorded, Report, money};
+use super::report::{Recorded, Rinha2025Report, money};
 use super::script::{Condition, Stage};
 use crate::report::axis::{Scale, grouped};
 use crate::report::chart::{self, Axes, Band, Line};
@@ -14,7 +14,7 @@ use crate::report::pictures::{self, time};
 const FOOTNOTE: &str = "Latency counts from the send on an open connection to the end of the answer, as \
                         the challenge's k6 counts it: its users wait for an answer before they go on.";
 
-pub(super) fn page(report: &Report) -> Page {
+pub(super) fn page(report: &Rinha2025Report) -> Page {
     let bands = stages(&report.stages, report.duration_s, both);
     let mut tiles = tiles(report);
     tiles.extend(
@@ -93,7 +93,7 @@ pub(super) fn page(report: &Report) -> Page {
     }
 }
 
-fn facts(report: &Report) -> Vec<(&'static str, String)> {
+fn facts(report: &Rinha2025Report) -> Vec<(&'static str, String)> {
     let processor = |processor: &Recorded| format!("{}, fee {}", processor.url, processor.fee);
     vec![
         ("target", report.target.clone()),
@@ -107,7 +107,7 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn tiles(report: &Report) -> Vec<Tile> {
+fn tiles(report: &Rinha2025Report) -> Vec<Tile> {
     let score = &report.score;
     let mut tiles = vec![
         Tile::new(
@@ -154,7 +154,7 @@ fn tiles(report: &Report) -> Vec<Tile> {
     tiles
 }
 
-fn score(report: &Report) -> Markup {
+fn score(report: &Rinha2025Report) -> Markup {
     let score = &report.score;
     let rows = [
         ("paid", money(score.gross)),
@@ -242,7 +242,7 @@ const fn axes<'a>(y: &'static str, bands: &'a [Band]) -> Axes<'a> {
     }
 }
 
-fn rates(report: &Report, bands: &[Band]) -> Markup {
+fn rates(report: &Rinha2025Report, bands: &[Band]) -> Markup {
     let lines = [
         per_second("accepted", "faint", report, |point| point.accepted),
         per_second("to default", "c1", report, |point| point.recorded.default),
@@ -255,7 +255,7 @@ fn rates(report: &Report, bands: &[Band]) -> Markup {
 fn per_second(
     name: &str,
     class: &'static str,
-    report: &Report,
+    report: &Rinha2025Report,
     of: impl Fn(&Point) -> u64,
 ) -> Line {
     let pairs = report.points.windows(2);
@@ -273,7 +273,7 @@ fn per_second(
     }
 }
 
-fn depth(report: &Report, bands: &[Band]) -> Markup {
+fn depth(report: &Rinha2025Report, bands: &[Band]) -> Markup {
     let depth = |point: &Point| float(point.accepted.saturating_sub(point.recorded.sum()));
     let line = Line {
         name: "accepted - recorded".to_owned(),
@@ -293,7 +293,7 @@ const fn float(count: u64) -> f64 {
     count as f64
 }
 
-fn checks(report: &Report) -> Markup {
+fn checks(report: &Rinha2025Report) -> Markup {
     let rows: Vec<Vec<String>> = report
         .checks
         .iter()
@@ -310,7 +310,7 @@ fn checks(report: &Report) -> Markup {
     figures_table(&["at", "backend", "processors", "difference"], &rows)
 }
 
-fn audit(report: &Report) -> Markup {
+fn audit(report: &Rinha2025Report) -> Markup {
     let audit = &report.audit;
     let rows: Vec<Vec<String>> = [
         ("posted", audit.posted_count),

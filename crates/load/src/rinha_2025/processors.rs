@@ -6,8 +6,8 @@ use processor::{ProcessorSettings, Running};
 
 use super::face::{Face, Money, Pair, ProcessorSummary, Side};
 use super::script::{Condition, Stage};
-use super::{Options, Processors, Script};
-use crate::http::Failure;
+use super::{Processors, Rinha2025Options, Script};
+use crate::http::HttpFailure;
 use crate::target::Target;
 
 /// Both processors' faces.
@@ -20,7 +20,7 @@ pub(super) struct Sides {
 
 impl Sides {
     /// Starts the processors where none are given.
-    pub(super) fn start(options: &Options) -> anyhow::Result<Self> {
+    pub(super) fn start(options: &Rinha2025Options) -> anyhow::Result<Self> {
         let token = &options.token;
         let mut own = Vec::new();
         let mut start = |name: &str, address, script: &Script| -> anyhow::Result<Target> {
@@ -105,7 +105,7 @@ impl Sides {
     }
 
     /// What both have recorded of what was requested within a range.
-    pub(super) async fn totals(&self, range: &str) -> Result<Pair<Total>, Failure> {
+    pub(super) async fn totals(&self, range: &str) -> Result<Pair<Total>, HttpFailure> {
         let path = format!("/admin/payments-summary{range}");
         let (default, fallback) = tokio::join!(
             self.faces.default.get::<ProcessorSummary>(&path),
@@ -118,8 +118,8 @@ impl Sides {
     }
 }
 
-fn total((_, summary): (u16, Option<ProcessorSummary>)) -> Result<Total, Failure> {
-    let summary = summary.ok_or(Failure::Malformed)?;
+fn total((_, summary): (u16, Option<ProcessorSummary>)) -> Result<Total, HttpFailure> {
+    let summary = summary.ok_or(HttpFailure::Malformed)?;
     Ok(Total {
         side: summary.side(),
         fee: summary.fee,
@@ -133,7 +133,7 @@ pub(super) struct Total {
     pub(super) fee: Money,
 }
 
-async fn configure(face: &Face, condition: Condition) -> Result<(u16, u16), Failure> {
+async fn configure(face: &Face, condition: Condition) -> Result<(u16, u16), HttpFailure> {
     let delay = format!(r#"{{"delay":{}}}"#, condition.delay_ms);
     let failure = format!(r#"{{"failure":{}}}"#, condition.is_failing);
     let delay = face

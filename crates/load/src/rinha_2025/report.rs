@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use processor::Decimal;
 use serde::Serialize;
 
-use super::Options;
+use super::Rinha2025Options;
 use super::audit::Audit;
 use super::checks::{Check, Point};
 use super::face::Pair;
@@ -30,7 +30,7 @@ pub struct Recorded {
 
 /// The report. Its names in JSON are stable.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub struct Rinha2025Report {
     scenario: &'static str,
     pub(super) script: &'static str,
     pub(super) target: String,
@@ -71,8 +71,8 @@ pub struct Report {
     pub figures: Figures,
 }
 
-impl Report {
-    pub(super) fn new(options: &Options, recorder: &Recorder, outcome: Outcome) -> Self {
+impl Rinha2025Report {
+    pub(super) fn new(options: &Rinha2025Options, recorder: &Recorder, outcome: Outcome) -> Self {
         let figures = Figures::new(recorder, outcome.busy);
         let p99_hundredths = hundredths(figures.latency.p99_ms);
         let inconsistencies_count = outcome.checks.iter().map(|check| check.difference).sum();

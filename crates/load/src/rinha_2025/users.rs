@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::Script;
 use super::requests::{PAYMENT, REQUEST_TIMEOUT};
-use crate::http::{Connection, Failure};
+use crate::http::{Connection, HttpFailure};
 use crate::pacer::{InFlight, PreciseTimer};
 use crate::recorder::{Fault, Recorder, Sample, Verdict};
 use crate::target::Target;
@@ -142,7 +142,7 @@ impl Users {
         let sent = Cell::new(Instant::now());
         let posting = self.post(user, id, &sent);
         let status = tokio::time::timeout(REQUEST_TIMEOUT, posting).await;
-        let status = status.unwrap_or(Err(Failure::TimedOut));
+        let status = status.unwrap_or(Err(HttpFailure::TimedOut));
         let ended = Instant::now();
         let answered = answered(status);
         self.posted.borrow_mut()[index].answered = answered;
@@ -159,7 +159,7 @@ impl Users {
         self.plan(ended + self.script.pause, user, end);
     }
 
-    async fn post(&self, user: usize, id: Uuid, sent: &Cell<Instant>) -> Result<u16, Failure> {
+    async fn post(&self, user: usize, id: Uuid, sent: &Cell<Instant>) -> Result<u16, HttpFailure> {
         let body = format!(
             r#"{{"correlationId":"{id}","amount":{}}}"#,
             self.script.amount
@@ -177,17 +177,17 @@ impl Users {
     }
 }
 
-const fn answered(status: Result<u16, Failure>) -> Answered {
+const fn answered(status: Result<u16, HttpFailure>) -> Answered {
     match status {
         Ok(200..=299) => Answered::Accepted,
-        Ok(400..=407 | 409..=499) | Err(Failure::ConnectionRefused | Failure::NoSocket) => {
+        Ok(400..=407 | 409..=499) | Err(HttpFailure::ConnectionRefused | HttpFailure::NoSocket) => {
             Answered::Refused
         }
         Ok(_) | Err(_) => Answered::Unknown,
     }
 }
 
-fn verdict(status: Result<u16, Failure>) -> Verdict {
+fn verdict(status: Result<u16, HttpFailure>) -> Verdict {
     let code = match status {
         Ok(200..=299) => return Verdict::Right("accepted"),
         Err(failure) => return no_answer(failure),

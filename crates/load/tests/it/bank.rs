@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use load::bank::{Audit, Options, Report, run};
+use load::bank::{BankAudit, BankOptions, BankReport, run};
 
 use crate::bank_double::{BankDouble, Trick};
 use crate::double::Double;
 
-fn options(doubles: &[Double]) -> Options {
-    let mut options = Options::of(doubles.iter().map(Double::target).collect());
+fn options(doubles: &[Double]) -> BankOptions {
+    let mut options = BankOptions::of(doubles.iter().map(Double::target).collect());
     options.accounts_count = 10;
     options.rate = 300;
     options.seconds = 1;
     options
 }
 
-fn run_with(trick: Trick, is_async: bool) -> Report {
+fn run_with(trick: Trick, is_async: bool) -> BankReport {
     let bank = Arc::new(BankDouble::new(trick));
     // Three faces of one bank.
     let doubles: Vec<Double> = (0..3).map(|_| Double::start(Arc::clone(&bank))).collect();
@@ -62,7 +62,7 @@ fn repetitions_of_a_nodes_own_are_right() {
 #[test]
 fn two_banks_at_once_disturb_each_other_in_nothing() {
     let double = Double::start(Arc::new(BankDouble::new(Trick::None)));
-    let reports: Vec<Report> = std::thread::scope(|scope| {
+    let reports: Vec<BankReport> = std::thread::scope(|scope| {
         let run_one = || {
             let mut options = options(std::slice::from_ref(&double));
             options.seconds = 2;
@@ -75,12 +75,12 @@ fn two_banks_at_once_disturb_each_other_in_nothing() {
         assert!(report.passed(), "{report:#?}");
     }
     // Each saw the other's money pass through the outside.
-    let seen = |report: &Report| report.audit().world_difference != 0;
+    let seen = |report: &BankReport| report.audit().world_difference != 0;
     assert!(reports.iter().any(seen), "{reports:#?}");
 }
 
 #[track_caller]
-fn check(trick: Trick, is_seen: impl Fn(&Audit) -> bool) {
+fn check(trick: Trick, is_seen: impl Fn(&BankAudit) -> bool) {
     let report = run_with(trick, false);
     assert!(!report.passed(), "{trick:?}");
     assert!(is_seen(report.audit()), "{trick:?}: {:#?}", report.audit());

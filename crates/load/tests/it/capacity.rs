@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use load::Connections;
-use load::capacity::{BareOptions, Curve, Held, Options, run};
+use load::capacity::{BareOptions, CapacityOptions, Curve, Held, run};
 
 use crate::double::{Double, Reply, Request};
 use crate::ledger_double::{Flaw, LedgerDouble};
 
-fn options() -> Options {
-    Options {
+fn options() -> CapacityOptions {
+    CapacityOptions {
         target: None,
         bare: None,
         connections: vec![Connections::KeptAlive],

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use load::rinha_2024::{Options, Report, run};
+use load::rinha_2024::{Rinha2024Options, Rinha2024Report, run};
 use load::{Target, bank, capacity, report};
 use serde_json::Value;
 
@@ -10,9 +10,9 @@ use crate::bank_double::{BankDouble, Trick};
 use crate::double::Double;
 use crate::ledger_double::{Flaw, LedgerDouble};
 
-fn short_run(flaw: Flaw) -> (Report, Target) {
+fn short_run(flaw: Flaw) -> (Rinha2024Report, Target) {
     let double = Double::start(Arc::new(LedgerDouble::new(flaw)));
-    let mut options = Options::official(double.target());
+    let mut options = Rinha2024Options::official(double.target());
     options.duration_scale = 0.005;
     (run(&options).unwrap(), double.target())
 }
@@ -149,7 +149,7 @@ fn what_a_server_says_is_text_and_no_markup() {
 #[test]
 fn the_others_have_pages_and_names_too() {
     let double = Double::start(Arc::new(BankDouble::new(Trick::NoLimits)));
-    let mut options = bank::Options::of(vec![double.target()]);
+    let mut options = bank::BankOptions::of(vec![double.target()]);
     options.seconds = 1;
     let bank = bank::run(&options).unwrap();
     check_page(&report::html(&bank), &options.servers);
@@ -176,7 +176,7 @@ fn the_others_have_pages_and_names_too() {
     );
 
     let ledger = Double::start(Arc::new(LedgerDouble::new(Flaw::None)));
-    let report = capacity::run(&capacity::Options {
+    let report = capacity::run(&capacity::CapacityOptions {
         target: Some(ledger.target()),
         bare: None,
         connections: vec![load::Connections::New],

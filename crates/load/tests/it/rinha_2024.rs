@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use load::rinha_2024::{Options, Report, run};
+use load::rinha_2024::{Rinha2024Options, Rinha2024Report, run};
 use load::{Connections, Score};
 
 use crate::double::Double;
@@ -11,10 +11,10 @@ use crate::ledger_double::{Flaw, LedgerDouble};
 /// All requests at a duration scale of 0.01: 123 checks, 396 debits, 198 credits, 18 statements.
 const REQUESTS_COUNT: u64 = 735;
 
-fn run_against(flaw: Flaw, connections: Connections) -> (Report, u64) {
+fn run_against(flaw: Flaw, connections: Connections) -> (Rinha2024Report, u64) {
     let ledger = Arc::new(LedgerDouble::new(flaw));
     let double = Double::start(Arc::clone(&ledger));
-    let mut options = Options::official(double.target());
+    let mut options = Rinha2024Options::official(double.target());
     options.duration_scale = 0.01;
     options.connections = connections;
     let report = run(&options).unwrap();
@@ -25,7 +25,7 @@ fn run_against(flaw: Flaw, connections: Connections) -> (Report, u64) {
 /// What a flaw must cost: exactly the faulty answers, and nothing for the others. Answers that were
 /// right but late, on a machine that is short of breath, are taken as they are.
 #[track_caller]
-fn check(report: &Report, failures_count: u64, inconsistencies_count: u64) {
+fn check(report: &Rinha2024Report, failures_count: u64, inconsistencies_count: u64) {
     let figures = report.figures();
     assert_eq!(
         (figures.failures_count, figures.inconsistencies_count),
@@ -39,7 +39,7 @@ fn check(report: &Report, failures_count: u64, inconsistencies_count: u64) {
     assert_eq!(report.passed(), expected.is_full());
 }
 
-fn fault_codes(report: &Report) -> Vec<(&'static str, u64)> {
+fn fault_codes(report: &Rinha2024Report) -> Vec<(&'static str, u64)> {
     let faults = report.figures().faults.iter();
     faults.map(|fault| (fault.code, fault.count)).collect()
 }
@@ -166,11 +166,11 @@ fn what_is_no_json_is_wrong() {
 fn a_target_that_is_not_fresh_is_called_so() {
     let ledger = Arc::new(LedgerDouble::new(Flaw::None));
     let double = Double::start(Arc::clone(&ledger));
-    let mut options = Options::official(double.target());
+    let mut options = Rinha2024Options::official(double.target());
     options.duration_scale = 0.001;
     let first = run(&options).unwrap();
     let second = run(&options).unwrap();
-    let not_fresh = |report: &Report| {
+    let not_fresh = |report: &Rinha2024Report| {
         let json = load::report::json(report).unwrap();
         serde_json::from_str::<serde_json::Value>(&json).unwrap()["not_fresh"].clone()
     };
@@ -188,7 +188,7 @@ fn nobody_there_is_an_error_and_no_score() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let target = load::Target::at(address).unwrap();
-    let error = run(&Options::official(target)).unwrap_err();
+    let error = run(&Rinha2024Options::official(target)).unwrap_err();
     let text = format!("{error:#}");
     assert!(
         text.contains("does not answer: connection_refused"),
@@ -205,7 +205,7 @@ fn senseless_scales_are_refused() {
         (1.0, 16.0, "the longest is 3600 s"),
         (1_000.0, 1.0, "the most are"),
     ] {
-        let mut options = Options::official("127.0.0.1:1".parse().unwrap());
+        let mut options = Rinha2024Options::official("127.0.0.1:1".parse().unwrap());
         options.rate_scale = rate_scale;
         options.duration_scale = duration_scale;
         let error = run(&options).unwrap_err().to_string();

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use load::rinha_2025::{Audit, Condition, Options, Pair, Processors, Report, Script, Stage, run};
+use load::rinha_2025::{
+    Audit, Condition, Pair, Processors, Rinha2025Options, Rinha2025Report, Script, Stage, run,
+};
 use load::{Target, capacity, report};
 use processor::{Decimal, ProcessorSettings, Running};
 use serde_json::Value;
@@ -57,9 +59,9 @@ fn processors() -> [Running; 2] {
         .map(|name| Running::start(listen, ProcessorSettings::official(name)).unwrap())
 }
 
-fn options(target: Target, running: &[Running; 2]) -> Options {
+fn options(target: Target, running: &[Running; 2]) -> Rinha2025Options {
     let at = |running: &Running| Target::at(running.address()).unwrap();
-    Options {
+    Rinha2025Options {
         target,
         script: short_script(),
         processors: Processors::Given {
@@ -72,7 +74,7 @@ fn options(target: Target, running: &[Running; 2]) -> Options {
     }
 }
 
-fn run_against(flaw: Flaw) -> Report {
+fn run_against(flaw: Flaw) -> Rinha2025Report {
     let running = processors();
     let urls = running.each_ref().map(Running::url);
     let double = Double::start(Arc::new(PaymentsDouble::new(flaw, urls)));
@@ -143,7 +145,7 @@ fn an_honest_backend_keeps_all_of_it() {
 }
 
 /// Names in JSON that stay, exact money, a page that needs nothing from elsewhere.
-fn check_report(report: &Report, options: &Options) {
+fn check_report(report: &Rinha2025Report, options: &Rinha2025Options) {
     let json: Value = serde_json::from_str(&report::json(report).unwrap()).unwrap();
     has_names(&json, FIGURES);
     has_names(
@@ -280,7 +282,7 @@ fn processors_are_started_where_none_are_given() {
     let mut script = short_script();
     script.duration = Duration::from_secs(1);
     script.stages.truncate(1);
-    let options = Options {
+    let options = Rinha2025Options {
         target: double.target(),
         script,
         processors: Processors::Own {
@@ -308,7 +310,7 @@ fn processors_are_started_where_none_are_given() {
 fn what_cannot_be_driven_is_named() {
     let running = processors();
     let target: Target = "127.0.0.1:1".parse().unwrap();
-    let error = |options: &Options| format!("{:#}", run(options).unwrap_err());
+    let error = |options: &Rinha2025Options| format!("{:#}", run(options).unwrap_err());
     let mut nobody = options(target.clone(), &running);
     assert!(
         error(&nobody).contains("http://127.0.0.1:1 does not answer"),

@@ -39,10 +39,10 @@ async fn a_ledger_is_no_outbox() {
     let storage = FaultyStorage::new(1);
     let nothing = |_: journal::Visited<'_>| Ok::<(), String>(());
     let options = small();
-    let options = journal::Options {
+    let options = journal::JournalOptions {
         segment_bytes: options.segment_bytes,
         frame_bytes_max: 4096,
-        ..journal::Options::default()
+        ..journal::JournalOptions::default()
     };
     let (mut journal, _) = journal::Journal::open(storage.clone(), options, nothing).unwrap();
     journal.begin(3, 1).unwrap();

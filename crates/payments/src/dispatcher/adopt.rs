@@ -113,7 +113,7 @@ impl Dispatcher {
             } => match self.processors.named(processor) {
                 Some(place) => {
                     let processor = &mut self.processors[place];
-                    // Whoever sent it may still be about to, until its lease is over.
+                    // The node that sent it may still be about to, until its lease is over.
                     let lease_until = now + processor.policy().lease;
                     processor.pin();
                     processor.lease_counts(lease_until, payment.id);

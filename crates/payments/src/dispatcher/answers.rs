@@ -88,7 +88,7 @@ impl Dispatcher {
         }
     }
 
-    /// The answer says that the only attempt is not recorded. Whoever answered may have seen it
+    /// The answer says that the only attempt is not recorded. The one that answered may have seen it
     /// twice, and recorded it the first time: the processor is asked by id first.
     fn denied(&mut self, id: PaymentId, mut pin: Pin, now: Duration) {
         pin.is_denied = true;

@@ -133,7 +133,7 @@ impl Dispatcher {
         }
     }
 
-    /// The ledger had `sent` before it was told: whoever told it may be about to send, or has sent.
+    /// The ledger had `sent` before it was told: the node that told it may be about to send, or has sent.
     fn sent_by_others(&mut self, payment: &Payment, now: Duration) {
         let id = payment.id;
         let Some(Stage::Sending(pin)) = self.window.stage(id) else {

@@ -148,7 +148,7 @@ impl Dispatcher {
                 self.hold(payment, now);
                 self.prove(id, proof, now, effects);
             }
-            // Whoever holds it asks that processor for it.
+            // The node that holds it asks that processor for it.
             PaymentState::Sent { processor, .. } if processor == name => {
                 self.window.rescan_soon(now);
             }

@@ -1,6 +1,6 @@
 //! The dispatcher: a state machine that is told what happened and says what to do.
 //!
-//! It does no I/O and reads no clock. Whoever drives it carries out each [`Effect`] and reports
+//! It does no I/O and reads no clock. Its driver carries out each [`Effect`] and reports
 //! with an [`Input`]; each effect is reported once, in any order. All it must not forget is in the
 //! ledger: a new dispatcher begins with the payments that are due there.
 //!

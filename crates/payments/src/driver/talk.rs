@@ -169,7 +169,7 @@ impl Talk {
             Some((StatusCode::NOT_FOUND, _)) => Found::Absent,
             Some((status, body)) => {
                 self.warn_of_unreadable(id, status.as_str(), &body);
-                // Whoever stands before it says so, too, when it is gone.
+                // A proxy in front of it says so, too, when it is gone.
                 if status.is_server_error() {
                     Found::Failed
                 } else {
@@ -255,7 +255,7 @@ fn time(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(without_offset)
 }
 
-/// Whether the body of a good answer says that it is none.
+/// Whether the body of a good answer declares a failure.
 fn declares_failure(body: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Declared<'a> {

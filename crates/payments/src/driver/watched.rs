@@ -16,7 +16,7 @@ pub(super) const SEND_LEASE: Duration = Duration::from_secs(15);
 /// How long a summary waits for settlements that are being committed.
 const SUMMARY_WAIT: Duration = Duration::from_millis(20);
 
-/// An engine whose payments are dispatched: the dispatcher hears of what was accepted, whoever
+/// An engine whose payments are dispatched: the dispatcher hears of what was accepted, whichever caller
 /// asked for it.
 pub struct WithPayments {
     engine: Arc<dyn Engine>,

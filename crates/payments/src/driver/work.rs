@@ -322,7 +322,7 @@ impl Driver {
         });
     }
 
-    /// Has the processor asked for its health by whoever's turn it is.
+    /// Has the processor asked for its health by the node whose turn it is.
     fn poll_health(&self, processor: ProcessorIndex) {
         let (name, Some(interval)) = self.polls[processor.get()].clone() else {
             unreachable!("the dispatcher polls only processors that have a health report");

@@ -388,7 +388,7 @@ async fn paths_and_heads() {
             get("/v1/accounts/a%20b/statement"),
             (400, "account_id_invalid"),
         ),
-        // Whoever sends these as they are is answered; most clients resolve them before.
+        // A client that sends these as they are is answered; most clients resolve them before.
         (get("/v1/accounts/.."), (404, "account_not_found")),
         (get("/v1/accounts/%2E%2e"), (404, "account_not_found")),
         (get("/v1/accounts/"), (404, "route_not_found")),

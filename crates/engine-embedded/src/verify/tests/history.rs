@@ -16,7 +16,7 @@ use testkit::ManualClock;
 use super::script::{Step, resolution_steps, steps};
 use crate::record::{Links, decode, encode};
 use crate::verify::{Audit, verify};
-use crate::{EmbeddedEngine, Options};
+use crate::{EmbeddedEngine, EmbeddedOptions};
 
 /// A record of the history.
 #[derive(Debug, Clone)]
@@ -33,11 +33,11 @@ pub(super) struct History {
     pub(super) frames: Vec<Vec<Record>>,
 }
 
-fn options() -> journal::Options {
-    journal::Options {
+fn options() -> journal::JournalOptions {
+    journal::JournalOptions {
         segment_bytes: 1 << 20,
         frame_bytes_max: 1 << 18,
-        ..Options::default().journal
+        ..EmbeddedOptions::default().journal
     }
 }
 
@@ -55,10 +55,10 @@ impl History {
     fn of(steps: Vec<Step>) -> Self {
         let storage = FaultyStorage::new(1);
         let clock = Arc::new(ManualClock::default());
-        let options = Options {
+        let options = EmbeddedOptions {
             journal: options(),
             overlaps: false,
-            ..Options::default()
+            ..EmbeddedOptions::default()
         };
         let (engine, _) = EmbeddedEngine::open(storage.clone(), options, clock.clone()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -97,7 +97,7 @@ impl History {
     }
 
     /// The history in a journal of its own, where the links lead to where they led before.
-    pub(super) fn written(&self) -> (FaultyStorage, journal::Options) {
+    pub(super) fn written(&self) -> (FaultyStorage, journal::JournalOptions) {
         let storage = FaultyStorage::new(1);
         let nothing = |_: Visited<'_>| Ok::<(), Infallible>(());
         let (mut journal, _) = Journal::open(storage.clone(), options(), nothing).unwrap();

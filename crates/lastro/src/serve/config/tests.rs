@@ -46,7 +46,7 @@ fn the_defaults_of_the_settings_are_those_of_the_engines() {
     else {
         panic!("another engine");
     };
-    assert_eq!(options, engine_postgres::Options::default());
+    assert_eq!(options, engine_postgres::PostgresOptions::default());
 }
 
 #[test]

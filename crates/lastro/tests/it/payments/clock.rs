@@ -58,7 +58,7 @@ struct Life {
 impl Life {
     fn begin(data: &Path, processor: &Running, clock: &Arc<ManualClock>) -> Self {
         let storage = FileStorage::open(data).unwrap();
-        let options = engine_embedded::Options::default();
+        let options = engine_embedded::EmbeddedOptions::default();
         let (engine, _) = EmbeddedEngine::open(storage, options, clock.clone()).unwrap();
         let engine = Arc::new(engine);
         let claims = Arc::new(Alone::new(engine.clone()));

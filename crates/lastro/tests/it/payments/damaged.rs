@@ -99,7 +99,7 @@ async fn a_damaged_record_holds_up_the_one_payment_that_needs_it() {
     let folder = folder();
     let clock = Arc::new(ManualClock::default());
     let storage = FileStorage::open(folder.path()).unwrap();
-    let options = engine_embedded::Options::default();
+    let options = engine_embedded::EmbeddedOptions::default();
     let (embedded, _) = EmbeddedEngine::open(storage, options, clock.clone()).unwrap();
     let embedded = Arc::new(embedded);
     let (let_begin, may_begin) = watch::channel(false);

@@ -93,7 +93,7 @@ async fn a_node_stopped_beyond_its_lease_pays_nothing_twice() {
         signal(&stopped, "-STOP");
         let stopped_at = Instant::now();
         lab.pay(&other, ms(200), 100).await;
-        // Whoever is left pays all of it.
+        // The node that is left pays all of it.
         lab.audit(&other).await;
         tokio::time::sleep((LEASE + ms(1_000)).saturating_sub(stopped_at.elapsed())).await;
         signal(&stopped, "-CONT");

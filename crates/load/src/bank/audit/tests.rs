@@ -54,7 +54,7 @@ fn clean() -> (Vec<Sent>, Seen) {
 }
 
 /// What the audit finds after a change to what is seen.
-fn after(change: impl FnOnce(&mut Vec<Sent>, &mut Seen)) -> Audit {
+fn after(change: impl FnOnce(&mut Vec<Sent>, &mut Seen)) -> BankAudit {
     let (mut operations, mut seen) = clean();
     change(&mut operations, &mut seen);
     audit(&operations, &seen, -100)

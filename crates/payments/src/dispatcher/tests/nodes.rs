@@ -16,7 +16,10 @@ fn a_replay_that_is_no_retry_is_unclear() {
         requested_at: Millis(0),
     });
     desk.tell(Input::Due(Ok(vec![accepted])));
-    assert!(desk.sent.is_empty(), "whoever sent it may be about to");
+    assert!(
+        desk.sent.is_empty(),
+        "the node that sent it may be about to"
+    );
     assert_eq!(desk.asked.len(), 1);
     desk.found(Found::Absent);
     assert_eq!(desk.places(), [(1, 0)]);
