@@ -39,7 +39,7 @@ mod tests {
         ),
         (
             "lastro_2",
-            "afb1f8a10f93b3d0c8b39b0dba7e92d4959928739a82c325d07a18c53e17aec9",
+            "c24b76be29fcf45a6720265da1de26eb82505f89be66ef84c45688f60ebfe214",
         ),
     ];
 

@@ -77,7 +77,7 @@ fn parse(text: &str) -> Result<ListenAddress, &'static str> {
     };
     let host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
         Some(ip) if ip.parse::<std::net::Ipv6Addr>().is_ok() => ip,
-        Some(_) => return Err("what is in brackets is no IPv6 address"),
+        Some(_) => return Err("what is in brackets is not an IPv6 address"),
         None if host.is_empty() => return Err("the host is missing"),
         None if host.contains(':') => return Err("an IPv6 address stands in brackets"),
         None if host.contains(|c: char| c.is_whitespace() || c == '/') => {
@@ -125,13 +125,13 @@ mod tests {
             ("", "port is missing"),
             ("localhost", "port is missing"),
             (":80", "host is missing"),
-            ("localhost:", "no number"),
-            ("localhost:+1", "no number"),
-            ("localhost:65536", "no number"),
+            ("localhost:", "not a number"),
+            ("localhost:+1", "not a number"),
+            ("localhost:65536", "not a number"),
             ("::1:80", "brackets"),
-            ("[127.0.0.1]:80", "no IPv6"),
+            ("[127.0.0.1]:80", "not an IPv6"),
             ("http://localhost:80", "brackets"),
-            ("a b:80", "no host name"),
+            ("a b:80", "not a valid name"),
             ("unix:", "path is missing"),
         ] {
             let error = text.parse::<ListenAddress>().unwrap_err().to_string();

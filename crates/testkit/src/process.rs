@@ -132,6 +132,24 @@ impl LastroProcess {
         &self.logged
     }
 
+    /// Waits until a line of the log has this text: a log is read some time after it is written.
+    ///
+    /// # Errors
+    ///
+    /// The log so far, when there is no such line within `patience`.
+    pub fn wait_for_log(&mut self, text: &str, patience: Duration) -> Result<(), String> {
+        let deadline = Instant::now() + patience;
+        loop {
+            if self.logged().iter().any(|line| line.contains(text)) {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(format!("{text} is not in\n{}", self.logged.join("\n")));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     fn kill_now(&mut self) {
         // An error means that it is gone already.
         let _ = self.child.kill();

@@ -18,6 +18,8 @@ const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const NUMBER: u128 = 0x0189_0a5d_ac96_774b_bcce_b302_099a_8057;
 /// Nothing listens there: what is accepted stays accepted.
 const NOBODY: &str = "default=http://127.0.0.1:9";
+/// How long a line may take from a process's log to here.
+const LOG_PATIENCE: Duration = Duration::from_secs(60);
 const METRICS: [&str; 2] = ["--metrics-listen", "127.0.0.1:0"];
 
 fn patience() -> Instant {
@@ -103,13 +105,12 @@ async fn what_is_not_for_callers_is_refused_logged_and_counted() {
         assert_eq!(answer.await, Err(Unavailable::NotSupported), "{name}");
     }
     let measured = metrics(&mut ledger).await;
-    let logged = ledger.logged().join("\n");
     for command in not_for_callers() {
         let name = command.name();
         let line = format!("lastro_grpc_denied_total{{command=\"{name}\"}} 1");
         assert!(measured.contains(&line), "{line} is not in\n{measured}");
         let line = format!("denied a gRPC call because of its command {name}");
-        assert!(logged.contains(&line), "{line} is not in\n{logged}");
+        ledger.wait_for_log(&line, LOG_PATIENCE).unwrap();
     }
     let after = stranger
         .payment(PaymentId::from_u128(NUMBER), patience())
@@ -179,6 +180,9 @@ async fn what_people_do_to_payments_is_reported_once_where_it_is_applied() {
     ] {
         let counted = handed_on.lines().find(|line| line.starts_with(name));
         assert_eq!(counted, None, "the API node counts what it hands on");
+    }
+    for line in ["the payments were purged", "was resolved by ana"] {
+        ledger.wait_for_log(line, LOG_PATIENCE).unwrap();
     }
     let of_people = |process: &mut LastroProcess| {
         let is_of_people = |line: &&String| {

@@ -128,8 +128,11 @@ async fn the_start_says_what_the_database_promises() {
             metrics.contains(&format!("durability=\"{word}\"")),
             "{metrics}"
         );
+        let line = format!("durability={word} (");
+        process
+            .wait_for_log(&line, Duration::from_secs(60))
+            .unwrap();
         let said = process.logged().join("\n");
-        assert!(said.contains(&format!("durability={word} (")), "{said}");
         assert_eq!(said.contains("NOT durable"), warns, "{said}");
         assert!(process.stop().unwrap().success());
     }
@@ -163,7 +166,7 @@ fn bench_takes_a_database_without_a_ledger() {
     let again = bench();
     let said = String::from_utf8_lossy(&again.stderr).into_owned();
     assert!(
-        !again.status.success() && said.contains("there is a ledger"),
+        !again.status.success() && said.contains("the database already has a ledger"),
         "{said}"
     );
 }

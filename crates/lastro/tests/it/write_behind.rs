@@ -262,7 +262,10 @@ async fn a_database_that_stays_behind_is_not_called_unclean() {
     assert_eq!(bank.transact("1", "d", 100).await.0, 200);
     wait_until_persisted(&bank).await;
     let (clean, said) = verify_database(&postgres);
-    assert!(!clean && said.contains("give --redis-url"), "{said}");
+    assert!(
+        !clean && said.contains("compare the two with --redis-url"),
+        "{said}"
+    );
     assert!(!said.contains("NOT CLEAN"), "{said}");
 
     let ended = postgres.psql(&format!("SELECT pg_terminate_backend(pid) {of_holder}"));

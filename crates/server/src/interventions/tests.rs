@@ -114,6 +114,10 @@ async fn a_resolution_that_is_replayed_is_logged() {
         let [line] = lines.as_slice() else {
             panic!("{lines:?}");
         };
-        assert_eq!(line.contains("by ana already"), is_replayed, "{line}");
+        assert_eq!(
+            line.contains("was already resolved by ana"),
+            is_replayed,
+            "{line}"
+        );
     }
 }

@@ -90,7 +90,8 @@ fn each_setting_has_a_flag_a_variable_and_a_key_of_one_name() {
         .map(|flag| flag.get_id().as_str())
         .filter(|flag| !keys.contains(flag))
         .collect();
-    assert_eq!(flags_alone, ["accept_clock", "processor", "config"]);
+    let expected = ["accept_clock", "accept_data_loss", "processor", "config"];
+    assert_eq!(flags_alone, expected);
     let without_heading = command
         .get_arguments()
         .find(|flag| flag.get_help_heading().is_none());
