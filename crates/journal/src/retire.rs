@@ -23,7 +23,7 @@ impl<S: Storage> Journal<S> {
     ///
     /// # Panics
     ///
-    /// If the journal was opened without [`JournalOptions::retires`](crate::Options::retires).
+    /// If the journal was opened without [`JournalOptions::retires`](crate::JournalOptions::retires).
     pub fn retire_before(&mut self, address: Address) -> Result<(), RetireError> {
         assert!(
             self.options.retires,

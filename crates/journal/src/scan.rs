@@ -54,7 +54,7 @@ pub fn scan<S: Storage, E>(
 }
 
 /// The same for a journal whose oldest segments may have been retired
-/// ([`JournalOptions::retires`](crate::Options::retires)): from the oldest segment there is. Where the
+/// ([`JournalOptions::retires`](crate::JournalOptions::retires)): from the oldest segment there is. Where the
 /// writer retires one meanwhile, the scan may fail to open it: then scan again.
 ///
 /// # Errors
