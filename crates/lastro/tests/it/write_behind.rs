@@ -280,7 +280,7 @@ async fn a_database_that_stays_behind_is_not_called_unclean() {
     }
     let (clean, said) = verify_database(&postgres);
     assert!(
-        clean && said.contains("of the ledger in a Redis before it"),
+        clean && said.contains("of the ledger in a Redis in front of it"),
         "{said}"
     );
     assert!(process.stop().unwrap().success());
