@@ -78,14 +78,18 @@ pub fn expire<S: RecordingState>(
     ticker: &mut Ticker,
     now: Timestamp,
 ) -> Result<bool, S::LookupError> {
-    let command = Command::Expire { pending_id };
-    Ok(match decided(state, command, ticker, now)? {
+    let decision = decide(state, Command::Expire { pending_id }, ticker.peek(now));
+    if let Some(error) = state.take_lookup_error() {
+        return Err(error);
+    }
+    match decision {
         Decision::Event(event) => {
+            ticker.tick(now);
             state.record(&event);
-            true
+            Ok(true)
         }
-        Decision::Exists(_) | Decision::Refused(_) => false,
-    })
+        Decision::Exists(_) | Decision::Refused(_) => Ok(false),
+    }
 }
 
 fn apply_independent<S: RecordingState>(
@@ -99,8 +103,14 @@ fn apply_independent<S: RecordingState>(
     let mut outcomes = Vec::with_capacity(commands.len());
     for command in commands {
         state.begin_command();
-        match decided(state, command, ticker, now)? {
+        // Decisions are large, too: each is taken apart where it was made.
+        let decision = decide(state, command, ticker.peek(now));
+        if let Some(error) = state.take_lookup_error() {
+            return Err(error);
+        }
+        match decision {
             Decision::Event(event) => {
+                ticker.tick(now);
                 state.record(&event);
                 outcomes.push(outcome_of(event));
             }
@@ -138,23 +148,6 @@ fn apply_atomic<S: RecordingState>(
         .unwrap_or_else(|| events.into_iter().map(outcome_of).collect());
     state.record_batch(batch, first_member, &outcomes);
     Ok(outcomes)
-}
-
-/// Decides a command. An event has taken its timestamp from the ticker.
-fn decided<S: RecordingState>(
-    state: &mut S,
-    command: Command,
-    ticker: &mut Ticker,
-    now: Timestamp,
-) -> Result<Decision, S::LookupError> {
-    let decision = decide(state, command, ticker.peek(now));
-    if let Some(error) = state.take_lookup_error() {
-        return Err(error);
-    }
-    if matches!(decision, Decision::Event(_)) {
-        ticker.tick(now);
-    }
-    Ok(decision)
 }
 
 fn outcome_of(event: Event) -> Outcome {

@@ -14,7 +14,7 @@ pub const METRICS: &[Metric] = &[
     ),
     Metric::counter(
         "lastro_payments_recorded_late_total",
-        "Times that a processor had recorded a payment that could no longer be settled there",
+        "Times that a processor had recorded a payment that could no longer be settled there, or that is settled there with another amount",
     ),
     Metric::gauge(
         "lastro_payments_orphans",
