@@ -14,10 +14,12 @@ use ledger::{
 use stdx::StopOnPanic;
 
 use crate::history::History;
+use crate::keeper::{Keeper, Kept};
 use crate::open::{OpenError, Recovered, Recovery, recover};
 use crate::queue::{Queue, queue};
 use crate::read::NotRead;
 use crate::shared::{Shared, Status};
+use crate::snapshot::Taker;
 use crate::syncer::Syncer;
 use crate::writer::{Beginning, Writer};
 
@@ -30,9 +32,14 @@ pub struct EmbeddedOptions {
     pub queue_bytes_max: usize,
     /// How much the clock is trusted.
     pub clock: ClockBounds,
-    /// Whether a thread writes a frame while the next one is gathered. Without it a frame is
-    /// written when something has to wait for it: at the same moment in every run, for simulations.
+    /// Whether threads of their own write a frame while the next one is gathered, and make tables.
+    /// Without them a frame is written when something has to wait for it, and a table as soon as a
+    /// segment is sealed: at the same moment in every run, for simulations.
     pub overlaps: bool,
+    /// After about so many bytes of journal a snapshot is taken, or after twice its own length if that
+    /// is more: a start replays no more than that, and what came meanwhile. 128 MiB by default; 0 for
+    /// one with each segment.
+    pub snapshot_bytes: u64,
 }
 
 impl Default for EmbeddedOptions {
@@ -48,6 +55,7 @@ impl Default for EmbeddedOptions {
             queue_bytes_max: 64 << 20,
             clock: ClockBounds::default(),
             overlaps: true,
+            snapshot_bytes: 128 << 20,
         }
     }
 }
@@ -76,12 +84,24 @@ impl<S: Storage> EmbeddedEngine<S> {
         let frame_bytes_max = options.journal.frame_bytes_max;
         let Recovered {
             journal,
+            tables,
+            newest_snapshot,
             books,
             draft,
             last,
             recovery,
-        } = recover(storage, options.journal)?;
+        } = recover(storage, options.journal, options.snapshot_bytes)?;
         let shared = Arc::new(Shared::new(books, journal.reader()));
+        let kept = Kept {
+            taker: Taker {
+                storage: Arc::clone(journal.storage()),
+                books: Arc::clone(&shared.books),
+            },
+            tables,
+            newest_snapshot,
+            snapshot_bytes: options.snapshot_bytes,
+        };
+        let keeper = Keeper::start(kept, options.overlaps).map_err(OpenError::Thread)?;
         let history = History::start().map_err(OpenError::Thread)?;
         let (queue, waiting) = queue(options.queue_bytes_max);
         let syncer = if options.overlaps {
@@ -91,6 +111,7 @@ impl<S: Storage> EmbeddedEngine<S> {
         };
         let writer = Writer::new(Beginning {
             journal,
+            keeper,
             draft,
             syncer,
             shared: Arc::clone(&shared),
@@ -139,8 +160,8 @@ impl<S: Storage> EmbeddedEngine<S> {
 
     /// How many ids of transfers were used, refused ones included.
     #[must_use]
-    pub fn transfer_ids_count(&self) -> usize {
-        self.shared.books.read().ids.transfers.len()
+    pub fn transfer_ids_count(&self) -> u64 {
+        self.shared.books.read().transfer_ids_count
     }
 
     async fn write(

@@ -112,6 +112,7 @@ fn report(recovery: &Recovery) {
         segments_count = journal.segments,
         head_sequence = journal.head.sequence,
         head_hash = %journal.head.hash,
+        from_segment = recovery.from_segment,
         elapsed_ms = u64::try_from(recovery.elapsed.as_millis()).unwrap_or(u64::MAX),
         "the ledger is open"
     );
