@@ -36,9 +36,11 @@ pub(super) async fn give(
                 let second_half = part.split_off(part.len() / 2);
                 parts.extend([second_half, part]);
             }
-            Err(unavailable) => part
-                .iter()
-                .for_each(|(id, _)| report(*id, Err(unavailable))),
+            Err(unavailable) => {
+                for (id, _) in part {
+                    report(id, Err(unavailable));
+                }
+            }
         }
     }
 }
