@@ -39,13 +39,15 @@ tokio-postgres = "=0.7.18"
 TOML
 cat >"$folder/probe/src/main.rs" <<'RUST'
 use std::time::Duration;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls};
 
 /// Sends a statement that returns so many rows, and then a short one; waits for the short one alone.
 async fn second_alone(client: &Client, rows: i32) -> bool {
     let many = client.prepare("SELECT generate_series(1, $1::int4)").await.unwrap();
     let one = client.prepare("SELECT 1").await.unwrap();
-    let mut first = Box::pin(client.query(&many, &[&rows]));
+    let parameters: [&(dyn ToSql + Sync); 1] = [&rows];
+    let mut first = Box::pin(client.query(&many, &parameters));
     // The first poll sends it.
     assert!(futures_util::poll!(first.as_mut()).is_pending());
     tokio::time::timeout(Duration::from_secs(5), client.query(&one, &[])).await.is_ok()
@@ -63,8 +65,9 @@ async fn main() {
     let few = second_alone(&connect(&config).await, 1).await;
     let many = second_alone(&connect(&config).await, 1_000_000).await;
     let client = connect(&config).await;
-    let many = client.query("SELECT generate_series(1, 1000000)", &[]);
-    let both = futures_util::future::try_join(many, client.query("SELECT 1", &[]));
+    let none: [&(dyn ToSql + Sync); 0] = [];
+    let first = client.query("SELECT generate_series(1, 1000000)", &none);
+    let both = futures_util::future::try_join(first, client.query("SELECT 1", &none));
     let both = tokio::time::timeout(Duration::from_secs(60), both).await.is_ok();
     println!("answered: behind 1 row {few}, behind 1000000 rows {many}, waited for together {both}");
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use ledger::{Batch, Outcome, Unavailable};
-use stdx::ErrorChain;
+use stdx::{ErrorChain, Throttle};
 
 use crate::apply::apply;
 use crate::clock::JudgedClock;
@@ -28,6 +28,8 @@ const COMMIT_AFTER: &str = "SELECT pg_logical_emit_message(true, 'lastro', ''); 
 
 /// How long to wait before another attempt: twice as long every time, up to the second.
 const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
+const DUE_WARNING_INTERVAL: Duration = Duration::from_secs(60);
+
 /// The way to the database, shared by all calls.
 #[derive(Clone)]
 pub(crate) struct Store {
@@ -39,6 +41,8 @@ pub(crate) struct Store {
     pub(crate) durability: Arc<Watched>,
     /// The database's clock, where this node decides by it.
     pub(crate) clock: Arc<JudgedClock>,
+    /// Of due payments whose rows are damaged.
+    pub(crate) due_warnings: Arc<Throttle>,
 }
 
 /// What became of an attempt.
@@ -68,6 +72,7 @@ impl Store {
             answers: Arc::new(AtomicBool::new(true)),
             durability: Arc::new(Watched::new(durability)),
             clock: Arc::new(clock),
+            due_warnings: Arc::new(Throttle::new(DUE_WARNING_INTERVAL)),
         }
     }
 

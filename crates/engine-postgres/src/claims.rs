@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::{join, try_join};
 use ledger::{
     Answer, Claims, ClaimsLease, DueQuery, HealthReport, HealthTurn, Payment, ProcessorName,
-    Unavailable, UsedPayment,
+    Unavailable,
 };
 use parking_lot::Mutex;
 use stdx::ErrorChain;
@@ -26,8 +26,8 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::call::Store;
-use crate::codec::{time, used_payment, uuid};
 use crate::connect::Session;
+use crate::due::{DuePage, DueRow};
 use crate::error::Failure;
 use crate::lease::Lease as Connection;
 use crate::numbers::payment_is_open;
@@ -77,7 +77,7 @@ const FREE: &str = concat!(
 pub(crate) const DUE: &str = concat!(
     "
     WITH mine AS MATERIALIZED (
-        SELECT payment_id, record FROM lastro.payments
+        SELECT payment_id, accepted_at, record FROM lastro.payments
         WHERE claimed_by = $1 AND ",
     payment_is_open!(),
     " AND (accepted_at, payment_id) > ($2, $3)
@@ -90,14 +90,15 @@ pub(crate) const DUE: &str = concat!(
     payment_is_open!(),
     " AND EXISTS (SELECT FROM lease)
         ORDER BY claimed_by, accepted_at, payment_id
-        LIMIT (SELECT $4 - count(*) FROM mine)
+        LIMIT (SELECT greatest($5 - count(*), 0) FROM mine)
         FOR UPDATE SKIP LOCKED
     ), claimed AS (
         UPDATE lastro.payments AS payment SET claimed_by = $1 FROM free
         WHERE payment.payment_id = free.payment_id
-        RETURNING payment.payment_id, payment.record
+        RETURNING payment.payment_id, payment.accepted_at, payment.record
     )
-    SELECT payment_id, record FROM mine UNION ALL SELECT payment_id, record FROM claimed"
+    SELECT payment_id, accepted_at, record, true AS was_mine FROM mine
+    UNION ALL SELECT payment_id, accepted_at, record, false FROM claimed"
 );
 
 /// Takes the turn if nobody has within the interval; a time to come was set by a clock that has
@@ -216,20 +217,29 @@ impl PaymentClaims {
         let Some(id) = self.held.lock().id else {
             return Ok(Vec::new());
         };
-        let (accepted_at, after) = match query.after {
-            Some(place) => (time(place.accepted_at), uuid(place.id.to_u128())),
-            None => (-1, uuid(0)),
-        };
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
-        let parameters: [&(dyn ToSql + Sync); 4] = [&id, &accepted_at, &after, &limit];
-        let rows = self.store.rows(DUE, &parameters, deadline).await?;
-        let payment = |row: &Row| match used_payment(row)?.1 {
-            UsedPayment::Accepted(payment) => Ok(payment),
-            UsedPayment::Refused(..) => Err(Failure::Damaged("a due payment")),
-        };
-        let mut payments: Vec<Payment> = rows.iter().map(payment).collect::<Result<_, _>>()?;
-        payments.sort_by_key(Payment::place);
-        Ok(payments)
+        let mut page = DuePage::new(query);
+        loop {
+            let (accepted_at, after) = page.after();
+            let room = i64::try_from(page.room()).unwrap_or(i64::MAX);
+            let parameters: [&(dyn ToSql + Sync); 5] = [&id, &accepted_at, &after, &limit, &room];
+            let (mut mine_count, mut claimed_count) = (0, 0);
+            for row in self.store.rows(DUE, &parameters, deadline).await? {
+                let due = DueRow::read(&row)?;
+                if row.try_get("was_mine")? {
+                    mine_count += 1;
+                    page.add_next(due);
+                } else {
+                    claimed_count += 1;
+                    page.add(due);
+                }
+            }
+            // All that were claimed before were read, and all that are free.
+            let is_at_end = mine_count < limit && mine_count + claimed_count < room;
+            if is_at_end || page.room() == 0 {
+                return Ok(page.finish(&self.store.due_warnings));
+            }
+        }
     }
 
     async fn turn(

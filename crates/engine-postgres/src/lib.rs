@@ -40,6 +40,7 @@ mod claims;
 mod clock;
 mod codec;
 mod connect;
+mod due;
 mod durability;
 mod engine;
 mod error;

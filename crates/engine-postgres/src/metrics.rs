@@ -26,6 +26,11 @@ pub const METRICS: &[Metric] = &[
         "Attempts that were repeated, by cause",
     )
     .by(&["cause"]),
+    Metric::counter(
+        "lastro_postgres_due_payments_skipped_total",
+        "Due payments that were left out of a page because their rows are damaged, again each time \
+         that the list is read",
+    ),
     Metric::gauge("lastro_postgres_connections", "Connections to the database"),
     Metric::gauge(
         "lastro_postgres_connections_used",
@@ -56,6 +61,8 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn new() -> Self {
         stdx::describe_metrics!(METRICS);
+        // It is there from the start.
+        due_payments_skipped(0);
         Self {
             calls: counter!("lastro_postgres_calls_total"),
             call_seconds: histogram!("lastro_postgres_call_duration_seconds"),
@@ -102,6 +109,11 @@ pub(crate) fn retry_apart() {
 /// Counts an attempt that is made anew because a key was missing.
 pub(crate) fn retry_wider() {
     counter!("lastro_postgres_retries_total", "cause" => "keys").increment(1);
+}
+
+/// Counts due payments that were left out of a page.
+pub(crate) fn due_payments_skipped(count: usize) {
+    counter!("lastro_postgres_due_payments_skipped_total").increment(count as u64);
 }
 
 fn cause(failure: &Failure) -> &'static str {

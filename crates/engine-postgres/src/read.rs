@@ -17,6 +17,7 @@ use crate::codec::{
     account_columns, account_id, limited_account, pending_end, resolution, stripe_columns, time,
     timestamp, total, unlimited_account, used_batch, used_payment, used_transfer, uuid,
 };
+use crate::due::{DuePage, DueRow};
 use crate::error::Failure;
 use crate::lease::Lease;
 use crate::load::ALONE_WITH_PAYMENTS;
@@ -119,7 +120,7 @@ const NEWEST_PAYMENT: &str =
 
 const PAYMENTS_DUE: &str = concat!(
     "
-    SELECT payment_id, record FROM lastro.payments WHERE ",
+    SELECT payment_id, accepted_at, record FROM lastro.payments WHERE ",
     payment_is_open!(),
     "
         AND (accepted_at, payment_id) > ($1, $2)
@@ -338,25 +339,24 @@ impl Store {
         query: DueQuery,
         deadline: Instant,
     ) -> Result<Vec<Payment>, Unavailable> {
-        let (accepted_at, id) = match query.after {
-            Some(place) => (time(place.accepted_at), uuid(place.id.to_u128())),
-            None => (-1, uuid(0)),
-        };
         let limit = at_most(query.limit as u64);
-        self.ask(
-            PAYMENTS_DUE,
-            &[&accepted_at, &id, &limit],
-            deadline,
-            |rows| {
-                rows.iter()
-                    .map(|row| match used_payment(row)?.1 {
-                        UsedPayment::Accepted(payment) => Ok(payment),
-                        UsedPayment::Refused(..) => Err(Failure::Damaged("a due payment")),
-                    })
-                    .collect()
-            },
-        )
-        .await
+        let mut page = DuePage::new(query);
+        loop {
+            let (accepted_at, id) = page.after();
+            let parameters: [&(dyn ToSql + Sync); 3] = [&accepted_at, &id, &limit];
+            let rows: Vec<DueRow> = self
+                .ask(PAYMENTS_DUE, &parameters, deadline, |rows| {
+                    rows.iter().map(DueRow::read).collect()
+                })
+                .await?;
+            let is_at_end = rows.len() < query.limit;
+            for row in rows {
+                page.add_next(row);
+            }
+            if is_at_end || page.room() == 0 {
+                return Ok(page.finish(&self.due_warnings));
+            }
+        }
     }
 
     /// Acceptances hold their lock shared while they are under way: alone with it, the newest is the

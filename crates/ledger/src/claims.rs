@@ -21,7 +21,8 @@ pub trait Claims: Send + Sync + 'static {
 
     /// A page of the payments due that this node has claimed, in the order of their places; where
     /// the page has room, the oldest that nobody has claimed are claimed and told with them,
-    /// wherever their places are. A page that is not full is the last.
+    /// wherever their places are. One that cannot be read is left out. A page that is not full is the
+    /// last.
     fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>>;
 
     /// Lets go of the lease and of all that was claimed under it.

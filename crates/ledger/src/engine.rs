@@ -77,7 +77,8 @@ pub trait Engine: Send + Sync + 'static {
         deadline: Instant,
     ) -> Answer<'_, Vec<ProcessorSummary>>;
 
-    /// A page of the payments that are accepted or sent, in the order of their places.
+    /// A page of the payments that are accepted or sent, in the order of their places. One that cannot
+    /// be read is left out. A page that is not full is the last.
     fn payments_due(&self, query: DueQuery, deadline: Instant) -> Answer<'_, Vec<Payment>>;
 
     /// When the newest payment was accepted; 0 where there is none. What is accepted after this was

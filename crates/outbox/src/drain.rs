@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use journal::Storage;
-use ledger::{BATCH_COMMANDS_MAX, Batch, Command, Engine, Outcome, Unavailable};
+use ledger::{BATCH_COMMANDS_MAX, Batch, Command, Engine, Outcome, Refusal, Unavailable};
 
 use crate::log::Stored;
 use crate::metrics::Metrics;
+use crate::queue::is_without_record;
 use crate::shared::{Shared, Unreadable};
 use crate::status::OutboxStatus;
 
@@ -111,7 +112,7 @@ impl<S: Storage> Drain<S> {
             }
         };
         self.metrics.batch(&outcomes);
-        warn_of_conflicts(&commands, &outcomes);
+        warn_of_refusals(&commands, &outcomes);
         self.shared.queue.lock().answered(commands, &outcomes);
         Ok(())
     }
@@ -150,22 +151,28 @@ impl<S: Storage> Drain<S> {
     }
 }
 
-/// Another node, or an earlier life of this one, took the same id with other content. Only the
-/// sender of both can say which was meant.
-fn warn_of_conflicts(commands: &[Command], outcomes: &[Outcome]) {
-    let conflicts = commands
-        .iter()
-        .zip(outcomes)
-        .filter_map(|(command, outcome)| {
-            let refusal = outcome.result.as_ref().err()?;
-            let is_conflict = matches!(refusal, ledger::Refusal::ExistsWithDifferent(_));
-            is_conflict.then(|| (command.used_id(), refusal.code()))
-        });
-    for (id, code) in conflicts {
-        tracing::warn!(
-            ?id,
-            code,
-            "an accepted operation was refused, because its id was used with other content: {code}"
-        );
+/// Another node, or an earlier life of this one, took the same id with other content: only the sender of
+/// both knows which was meant. Or an older version accepted what the ledger takes no more. Neither leaves a
+/// record in the ledger.
+fn warn_of_refusals(commands: &[Command], outcomes: &[Outcome]) {
+    for (command, outcome) in commands.iter().zip(outcomes) {
+        let Err(refusal) = &outcome.result else {
+            continue;
+        };
+        let (id, code) = (command.used_id(), refusal.code());
+        if matches!(refusal, Refusal::ExistsWithDifferent(_)) {
+            tracing::warn!(
+                ?id,
+                code,
+                "an accepted operation was refused, because its id was used with other content: {code}"
+            );
+        } else if is_without_record(command, outcome) {
+            tracing::warn!(
+                ?id,
+                code,
+                "an operation that an older version accepted was refused, because its content is not valid \
+                 any more: {code}. Its id is free: send it again with other content"
+            );
+        }
     }
 }

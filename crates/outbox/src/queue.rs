@@ -7,7 +7,7 @@ use journal::Address;
 use ledger::{Command, Outcome, Refusal, TransferId};
 
 use crate::log::{Replayed, Stored};
-use crate::operation::OperationState;
+use crate::operation::{Operation, OperationState};
 
 /// So many of the newest outcomes are remembered, to tell a repetition from another operation
 /// without asking the ledger; about 5 MB.
@@ -90,8 +90,8 @@ impl Queue {
         }
         match self.recent.by_id.get(&id)? {
             Finished::Answered(command, state) => Some(Known::Answered(command.clone(), *state)),
-            // Under this id the ledger knows another operation: let it judge this one.
-            Finished::Conflict(_) => None,
+            // Under this id the ledger may know another operation: let it judge this one.
+            Finished::ToldHere(_) => None,
         }
     }
 
@@ -101,7 +101,7 @@ impl Queue {
             return Some(OperationState::Queued);
         }
         match self.recent.by_id.get(&id)? {
-            Finished::Conflict(code) => Some(OperationState::Refused(code)),
+            Finished::ToldHere(code) => Some(OperationState::Refused(code)),
             Finished::Answered(..) => None,
         }
     }
@@ -117,8 +117,15 @@ impl Queue {
 #[derive(Debug)]
 enum Finished {
     Answered(Command, OperationState),
-    /// Refused because the ledger had its id with other content.
-    Conflict(&'static str),
+    /// Refused, and the ledger has no record of that: it had its id with other content, or does not take
+    /// such content any more.
+    ToldHere(&'static str),
+}
+
+/// Whether the ledger refused a command for its form, which it does without a record. An older version
+/// accepted what is not an operation today.
+pub(crate) fn is_without_record(command: &Command, outcome: &Outcome) -> bool {
+    outcome.result.is_err() && !outcome.replayed && Operation::new(command.clone()).is_err()
 }
 
 /// The newest outcomes.
@@ -133,7 +140,10 @@ impl Recent {
         let finished = match &outcome.result {
             Ok(_) => Finished::Answered(command, OperationState::Applied),
             Err(Refusal::ExistsWithDifferent(field)) => {
-                Finished::Conflict(field.exists_with_different())
+                Finished::ToldHere(field.exists_with_different())
+            }
+            Err(refusal) if is_without_record(&command, outcome) => {
+                Finished::ToldHere(refusal.code())
             }
             Err(refusal) => Finished::Answered(command, OperationState::Refused(refusal.code())),
         };
@@ -150,7 +160,7 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
-    use ledger::Field;
+    use ledger::{AccountId, Field, MoveMoney};
 
     use super::*;
 
@@ -201,6 +211,28 @@ mod tests {
         queue.answered(vec![void(1, 9)], &[conflict]);
         let id = TransferId::from_u128(1);
         let code = "exists_with_different_amount";
+        assert_eq!(queue.state(id), Some(OperationState::Refused(code)));
+        assert!(queue.known(id).is_none());
+    }
+
+    /// An older version accepted a text that is refused today.
+    #[test]
+    fn what_the_ledger_takes_no_more_is_told_here() {
+        let mut queue = Queue::default();
+        queue.extend([stored(1, 0)]);
+        let command = Command::Transfer(MoveMoney {
+            id: TransferId::from_u128(1),
+            debit_account_id: AccountId::new("a").unwrap(),
+            credit_account_id: AccountId::new("b").unwrap(),
+            amount: 1,
+            description: "\u{202e}".into(),
+            reference: None,
+        });
+        let refused = Outcome::refused(Refusal::DescriptionInvalid);
+        assert!(is_without_record(&command, &refused));
+        queue.answered(vec![command], &[refused]);
+        let id = TransferId::from_u128(1);
+        let code = "description_invalid";
         assert_eq!(queue.state(id), Some(OperationState::Refused(code)));
         assert!(queue.known(id).is_none());
     }

@@ -200,6 +200,58 @@ fn a_page_has_what_is_claimed_and_fills_up_with_the_oldest_that_are_free() {
     });
 }
 
+/// Damages the rows of these payments, each in another way, as far as there are ways.
+fn damage(postgres: &Postgres, ids: &[u128]) {
+    let ways = [
+        "record = '\\xffff'",
+        // Of another payment.
+        "record = (SELECT record FROM lastro.payments
+            WHERE payment_id = '00000000-0000-0000-0000-000000000004')",
+        "accepted_at = accepted_at + 1",
+    ];
+    for (id, way) in ids.iter().zip(ways.iter().cycle()) {
+        let id = uuid::Uuid::from_u128(*id);
+        let damage = format!("UPDATE lastro.payments SET {way} WHERE payment_id = '{id}'");
+        postgres.psql_in("claims", &damage).unwrap();
+    }
+}
+
+#[test]
+fn pages_are_filled_up_from_behind_damaged_rows() {
+    with_postgres(async |postgres, url| {
+        let engine = open(&url).await;
+        // One by one, so that each has a time of its own, apart from the next.
+        for id in 1..13 {
+            accept(&engine, id..id + 1).await;
+        }
+        damage(postgres, &[1, 2, 3, 5, 8, 9, 12]);
+        let intact = [4, 6, 7, 10, 11];
+        for limit in 1..15 {
+            let claims = engine.claims(LONG);
+            renew(&claims).await;
+            for walk in ["of anybody", "that claims", "of what is claimed"] {
+                let mut read = Vec::<Payment>::new();
+                loop {
+                    let after = read.last().map(Payment::place);
+                    let query = DueQuery { after, limit };
+                    let page = match walk {
+                        "of anybody" => engine.payments_due(query, in_seconds(20)).await,
+                        _ => claims.payments_due(query, in_seconds(20)).await,
+                    };
+                    let page = page.unwrap();
+                    let is_last = page.len() < limit;
+                    read.extend(page);
+                    if is_last {
+                        break;
+                    }
+                }
+                assert_eq!(ids(&read), intact, "{limit} a page, a walk {walk}");
+            }
+            claims.leave(in_seconds(20)).await.unwrap();
+        }
+    });
+}
+
 #[test]
 fn a_lease_that_is_over_is_ended_with_all_that_was_claimed_under_it() {
     with_postgres(async |postgres, url| {

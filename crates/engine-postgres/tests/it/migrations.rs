@@ -274,3 +274,48 @@ fn how_pending_transfers_ended_is_found_in_a_database_from_before_it_was_asked()
         assert!(end.at > voided_at, "{end:?}");
     });
 }
+
+/// The statement of `docs/guide/postgresql.md` that makes the index of migration 8 beforehand.
+fn index_by_hand() -> String {
+    let guide = include_str!("../../../../docs/guide/postgresql.md");
+    let (_, statement) = guide
+        .split_once("```sql\nCREATE INDEX CONCURRENTLY")
+        .unwrap();
+    let (statement, _) = statement.split_once("```").unwrap();
+    format!("CREATE INDEX CONCURRENTLY{statement}")
+}
+
+#[test]
+fn an_index_that_was_made_beforehand_is_kept_and_one_that_failed_is_made_anew() {
+    let postgres = Postgres::start().unwrap();
+    let url = postgres.create_database("older").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let psql = |statements: &str| postgres.psql_in("older", statements).unwrap();
+    let options = PostgresOptions::default();
+    runtime.block_on(migrate(&url, &options)).unwrap();
+    let definition = "SELECT pg_get_indexdef('lastro.transfers_by_pending'::regclass)";
+    let migrated = psql(definition);
+    let index = "SELECT indexrelid, indisvalid FROM pg_index
+        WHERE indexrelid = 'lastro.transfers_by_pending'::regclass";
+    for fails in [false, true] {
+        // As a node before migration 8 has left it.
+        psql(
+            "DROP INDEX lastro.transfers_by_pending;
+            ALTER TABLE lastro.transfers DROP COLUMN expired_at;
+            DELETE FROM lastro.migrations WHERE number = 8",
+        );
+        psql(&index_by_hand());
+        if fails {
+            psql(
+                "UPDATE pg_index SET indisvalid = false
+                WHERE indexrelid = 'lastro.transfers_by_pending'::regclass",
+            );
+        }
+        let made = psql(index);
+        runtime.block_on(migrate(&url, &options)).unwrap();
+        let (is_kept, kept) = (psql(index) == made, psql(index));
+        assert_eq!(is_kept, !fails, "{made} became {kept}");
+        assert!(kept.ends_with("|t"), "{kept}");
+        assert_eq!(psql(definition), migrated);
+    }
+}

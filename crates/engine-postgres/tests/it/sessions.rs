@@ -39,11 +39,17 @@ fn durability_is_what_it_is_now() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let engine = runtime.block_on(open(&postgres.url()));
     assert_eq!(engine.durability(), Durability::Disk);
-    for (value, expected) in [("off", Durability::Delayed), ("on", Durability::Disk)] {
-        let set = format!("ALTER SYSTEM SET synchronous_commit = {value}");
-        postgres.psql(&set).unwrap();
-        postgres.psql("SELECT pg_reload_conf()").unwrap();
-        wait_until(value, || engine.durability() == expected);
+    for (setting, without) in [
+        ("synchronous_commit", Durability::Delayed),
+        ("fsync", Durability::Unsafe),
+        ("full_page_writes", Durability::Unsafe),
+    ] {
+        for (value, expected) in [("off", without), ("on", Durability::Disk)] {
+            let set = format!("ALTER SYSTEM SET {setting} = {value}");
+            postgres.psql(&set).unwrap();
+            postgres.psql("SELECT pg_reload_conf()").unwrap();
+            wait_until(&set, || engine.durability() == expected);
+        }
     }
 }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine_write_behind::{Opened, Origin, WriteBehindEngine, WriteBehindOptions, verify};
-use ledger::Engine;
-use testkit::bank::{accounts, in_seconds, open_accounts};
+use ledger::{Engine, StatementQuery};
+use testkit::bank::{accounts, id, in_seconds, open_accounts};
 use testkit::servers::{Postgres, Redis};
 
+use crate::comparisons::write;
 use crate::load::{Load, Told};
 use crate::subject::{open_with, redis};
-use crate::support::wait_until_persisted;
+use crate::support::{PATIENCE, wait_for, wait_until_persisted};
 
 struct Stores {
     redis: Redis,
@@ -99,6 +100,40 @@ fn writes_go_on_without_the_database_which_then_catches_up() {
         // What a node knows of the lag is a fraction of a second old: it may not have seen the newest
         // writes of the other node before.
         wait_until_persisted(&nodes[1]).await;
+    });
+}
+
+/// Redis keeps the newest entries of a statement; the database has the others.
+#[test]
+fn only_old_entries_cannot_be_read_while_the_database_is_away() {
+    run(async {
+        let mut stores = Stores::start();
+        let node = stores.node().await;
+        open_accounts(&*node).await;
+        write(&node, 0..20).await;
+        wait_until_persisted(&node).await;
+        let kept = || stores.redis.command(&["LLEN", "lastro:e:user:1"]).unwrap();
+        wait_for("Redis to let go of old entries", || kept() == "10").await;
+        let page = async |before| {
+            let query = StatementQuery {
+                account_id: id("user:1"),
+                before,
+                limit: 5,
+            };
+            let statement = node.statement(query, in_seconds(2)).await;
+            statement.map(|statement| statement.unwrap().entries.len())
+        };
+        assert_eq!(page(None).await, Ok(5));
+        assert_eq!(page(Some(7)).await, Ok(5));
+        stores.postgres.kill();
+        assert_eq!(page(None).await, Ok(5));
+        assert!(page(Some(7)).await.is_err());
+        assert_eq!(page(None).await, Ok(5), "the newest are read on");
+        stores.postgres.restart().unwrap();
+        let bound = std::time::Instant::now() + PATIENCE;
+        while page(Some(7)).await != Ok(5) {
+            assert!(std::time::Instant::now() < bound, "it cannot be read");
+        }
     });
 }
 

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use testkit::LastroProcess;
 use uuid::Uuid;
 
-use crate::support::{Bank, Nodes, assert_clean, binary, folder, is_long, rounds, serve, verify};
+use crate::support::{
+    Bank, Nodes, assert_clean, binary, folder, is_long, metrics, rounds, serve, verify,
+};
 
 /// Nothing in these tests takes longer, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -142,14 +144,36 @@ fn demo_ledger(nodes: &Nodes) -> LastroProcess {
 fn small_api(nodes: &Nodes, name: &str) -> LastroProcess {
     let mut command = nodes.api_command(name);
     command.args(["--outbox-bytes-max", "2097152"]);
+    command.args(["--metrics-listen", "127.0.0.1:0"]);
     LastroProcess::start(command).unwrap()
+}
+
+/// How long the oldest operation has waited, in seconds, by the metric.
+async fn oldest_age(api: &mut LastroProcess) -> f64 {
+    let measured = metrics(api).await;
+    let age = measured
+        .lines()
+        .find_map(|line| line.strip_prefix("lastro_outbox_oldest_age_seconds "));
+    age.unwrap().parse().unwrap()
+}
+
+async fn wait_for_oldest_age(api: &mut LastroProcess, is_expected: impl Fn(f64) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let age = oldest_age(api).await;
+        if is_expected(age) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the oldest is {age} s old");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn operations_accepted_while_the_ledger_is_dead_are_applied_once_after_its_return() {
     let nodes = Nodes::new();
     let mut ledger = demo_ledger(&nodes);
-    let api = small_api(&nodes, "api");
+    let mut api = small_api(&nodes, "api");
     let bank = Bank::of(&api);
     let mut accepted = Vec::new();
     for _ in 0..outages() {
@@ -161,9 +185,13 @@ async fn operations_accepted_while_the_ledger_is_dead_are_applied_once_after_its
         assert_eq!((status, &ready["operations"]), (200, &json!("ready")));
         let newest = format!("/v1/operations/{}", meanwhile.last().unwrap());
         assert_eq!(bank.get(&newest).await.1["state"], "queued");
+        // Nothing new is accepted: it grows by itself.
+        let until_then = oldest_age(&mut api).await;
+        wait_for_oldest_age(&mut api, |age| age > until_then + 0.5).await;
         ledger = demo_ledger(&nodes);
         accepted.extend([before, meanwhile].concat());
         assert_applied_once(&bank, &accepted).await;
+        wait_for_oldest_age(&mut api, |age| age <= 0.0).await;
     }
     assert!(api.stop().unwrap().success());
     nodes.assert_clean(ledger);

@@ -143,7 +143,7 @@ impl Dispatcher {
         let Some(held) = self.window.remove(id) else {
             return;
         };
-        self.commands.forget(id);
+        let _ = self.commands.forget(id);
         let stage = *held.stage();
         if let Some(pin) = stage.pin() {
             self.unpin(id, &stage, pin, now);

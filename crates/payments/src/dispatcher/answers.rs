@@ -119,7 +119,7 @@ impl Dispatcher {
         self.processors[pin.processor].lease_counts(pin.lease_until, id);
     }
 
-    fn question_later(&mut self, id: PaymentId, pin: Pin, now: Duration) {
+    pub(super) fn question_later(&mut self, id: PaymentId, pin: Pin, now: Duration) {
         let mut at = now + doubled(ASK_WAIT_MIN, pin.asks_count).min(ASK_WAIT_MAX);
         if let Some(proof_at) = self.proof_at(&pin).filter(|proof_at| *proof_at > now) {
             at = at.min(proof_at);

@@ -84,6 +84,11 @@ impl Dispatcher {
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
+        if let (Err(Unavailable::StorageDamaged), Some(Stage::Sending(pin))) =
+            (&result, self.window.stage(id))
+        {
+            return self.damaged(id, pin, now, effects);
+        }
         let Some((answered, outcome)) = self.commands.answered(id, result, now) else {
             return;
         };
@@ -125,11 +130,36 @@ impl Dispatcher {
         let Some(held) = self.window.get(id) else {
             return;
         };
-        let proofs = [held.proof, held.proof_of(command)];
+        let words = held.words_with(command);
         self.forget(id, now);
         self.window.rescan_soon(now);
-        for proof in proofs.into_iter().flatten() {
-            self.words.look(id, proof, effects);
+        for word in words {
+            self.words.look(id, word, effects);
+        }
+    }
+
+    /// The ledger does not record a payment as sent, since a record that it needs for that is damaged. No
+    /// byte leaves, and that may stay so for long: the payment gives back its room at the processor, where
+    /// it is no probe any more and counts in no delay. If no attempt of it can have been recorded, it is
+    /// found again when the list is walked from its beginning. Otherwise its processor goes on being asked.
+    fn damaged(&mut self, id: PaymentId, pin: Pin, now: Duration, effects: &mut Vec<Effect>) {
+        let Some(command) = self.commands.forget(id) else {
+            return;
+        };
+        let held = self.window.held(id);
+        match held.proof {
+            Some(proof) if pin.is_unclear => self.sent_and_proven(id, pin, proof, now, effects),
+            None if pin.is_unclear => {
+                self.processors[pin.processor].cancel(id, pin.sent_at, now);
+                self.question_later(id, pin, now);
+            }
+            Some(_) | None => {
+                let words = held.words_with(&command);
+                self.forget(id, now);
+                for word in words {
+                    self.words.look(id, word, effects);
+                }
+            }
         }
     }
 
@@ -187,8 +217,9 @@ impl Dispatcher {
                 self.unpin(id, &stage, &pin, now);
             }
             _ => {
+                let words = held.words();
                 self.forget(id, now);
-                self.ended(payment, proof, effects);
+                self.ended(payment, &words, effects);
             }
         }
     }
@@ -211,9 +242,9 @@ impl Dispatcher {
         self.reports_awaited.begin(pin.lease_until, id);
     }
 
-    /// The ledger has a payment as it cannot be dispatched any more. `proof` is a processor's word that
-    /// came meanwhile.
-    fn ended(&mut self, payment: &Payment, proof: Option<Proof>, effects: &mut Vec<Effect>) {
+    /// The ledger has a payment as it cannot be dispatched any more. `words` are processors' words that came
+    /// meanwhile.
+    fn ended(&mut self, payment: &Payment, words: &[Proof], effects: &mut Vec<Effect>) {
         let settled_at = match &payment.state {
             PaymentState::Settled { processor, .. } => self.processors.named(processor),
             PaymentState::Accepted | PaymentState::Sent { .. } | PaymentState::Refused { .. } => {
@@ -223,12 +254,12 @@ impl Dispatcher {
         if let Some(place) = settled_at {
             self.conflicts.solved(payment.id, place);
         }
-        match proof {
-            Some(proof) if settled_at == Some(proof.processor) => {
-                self.compare_settled(payment, proof, effects);
+        for word in words {
+            if settled_at == Some(word.processor) {
+                self.compare_settled(payment, *word, effects);
+            } else {
+                self.words.look(payment.id, *word, effects);
             }
-            Some(proof) => self.words.look(payment.id, proof, effects),
-            None => {}
         }
     }
 

@@ -52,7 +52,7 @@ pub(super) struct Conflicts {
     kept_in_order: VecDeque<(PaymentId, ProcessorIndex)>,
     /// Those of [`ConflictKind::Amount`], each bound to its processor: no more than are due.
     amounts: BTreeSet<(PaymentId, ProcessorIndex)>,
-    /// How often one was kept of a payment that is not due.
+    /// How often one was kept of a payment that is not due, once while it is kept.
     late_count: u64,
 }
 
@@ -67,9 +67,9 @@ impl Conflicts {
             ConflictKind::Late | ConflictKind::SettledAmount => {}
         }
         if let Some(kept) = self.kept.get_mut(&key) {
+            // Another kind is news, of a payment that is counted already.
             let is_news = kept.kind != conflict.kind;
             *kept = conflict;
-            self.late_count += u64::from(is_news);
             return is_news;
         }
         if self.kept_in_order.len() >= KEPT_MAX

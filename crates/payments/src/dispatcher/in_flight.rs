@@ -28,6 +28,8 @@ pub(super) struct InFlight {
     tries: u32,
     /// Whether a try before may have been carried out.
     pub(super) may_be_done: bool,
+    /// Whether the ledger refused it when it was last answered, since a record that it needs is damaged.
+    is_damaged: bool,
 }
 
 impl CommandsInFlight {
@@ -37,6 +39,7 @@ impl CommandsInFlight {
             command: command.clone(),
             tries: 0,
             may_be_done: false,
+            is_damaged: false,
         };
         let before = self.by_payment.insert(id, in_flight);
         stdx::invariant!(
@@ -62,6 +65,7 @@ impl CommandsInFlight {
                 let wait = doubled(RETRY_WAIT_MIN, in_flight.tries).min(RETRY_WAIT_MAX);
                 in_flight.tries += 1;
                 in_flight.may_be_done |= !unavailable.nothing_done();
+                in_flight.is_damaged = unavailable == Unavailable::StorageDamaged;
                 self.retries.insert((now + wait, id));
                 None
             }
@@ -87,13 +91,16 @@ impl CommandsInFlight {
         self.by_payment.get(&id).map(|in_flight| &in_flight.command)
     }
 
-    /// Nobody waits any more for the command about a payment.
-    pub(super) fn forget(&mut self, id: PaymentId) {
-        self.by_payment.remove(&id);
+    /// Nobody waits any more for the command about a payment. Returns it.
+    pub(super) fn forget(&mut self, id: PaymentId) -> Option<Command> {
+        let in_flight = self.by_payment.remove(&id)?;
+        Some(in_flight.command)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_payment.is_empty()
+    /// Whether nothing is worth waiting for: the ledger refuses what is left, since a record that it needs
+    /// is damaged.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.by_payment.values().all(|it| it.is_damaged)
     }
 
     /// When a command is to be given again next.

@@ -68,7 +68,7 @@ impl Dispatcher {
             // It is being settled; another amount is compared once it is.
             (Stage::Ending(_), true) if matches!(command, Some(Command::SettlePayment { .. })) => {
                 if is_other_amount {
-                    held.keep_proof(proof);
+                    held.keep_other_amount(proof);
                 }
             }
             // The ledger's answer shows what has become of it.

@@ -142,9 +142,12 @@ impl Dispatcher {
         anew.conflicts = self.conflicts;
         anew.words = self.words;
         for (id, held) in self.window.all() {
-            let of_command = self.commands.about(id).and_then(|it| held.proof_of(it));
-            for proof in [held.proof, of_command].into_iter().flatten() {
-                anew.words.keep(id, proof);
+            let words = match self.commands.about(id) {
+                Some(command) => held.words_with(command),
+                None => held.words(),
+            };
+            for word in words {
+                anew.words.keep(id, word);
             }
         }
         anew.words.look_for_all();
@@ -251,11 +254,11 @@ impl Dispatcher {
         self.window.get(id).is_some_and(is_held) || self.words.has(id)
     }
 
-    /// Whether nothing is under way: after [`Input::Stop`], the time to end.
+    /// Whether nothing is under way that will end: after [`Input::Stop`], the time to end.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         let under_way = |processor: &Processor| processor.under_way_count() > 0;
-        self.commands.is_empty() && !self.processors.iter().any(under_way)
+        self.commands.is_quiet() && !self.processors.iter().any(under_way)
     }
 
     /// Whether nothing is under way with a payment whose end will show what it is now.

@@ -143,10 +143,14 @@ impl Dispatcher {
                 requested_at,
             } => {
                 let (id, processor) = (question.id, question.processor);
+                let attempt = self
+                    .window
+                    .get(id)
+                    .map(|held| held.attempt_at(processor, requested_at));
                 let proof = Proof {
                     processor,
                     requested_at,
-                    attempt: self.window.get(id).map_or(0, |held| held.attempt),
+                    attempt: attempt.unwrap_or(0),
                     amount,
                 };
                 self.prove(id, proof, now, effects);

@@ -1,6 +1,7 @@
 //! Which processor is chosen, and when.
 
 mod amounts;
+mod damaged;
 mod health;
 mod late;
 mod nodes;

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Claims, ClaimsLease, Clock, Command, Engine, HealthReport, HealthTurn, Millis, PaymentId,
-    ProcessorName, Timestamp, Unavailable, Unsettled, UnsettledQuery, UsedPayment,
+    Claims, ClaimsLease, Clock, Command, Engine, HealthReport, HealthTurn, Millis, Outcome,
+    PaymentId, ProcessorName, Timestamp, Unavailable, Unsettled, UnsettledQuery, UsedPayment,
 };
-use stdx::StopOnPanic;
+use stdx::{StopOnPanic, Throttle};
 use tokio::sync::mpsc;
 
 use super::config::Config;
@@ -31,6 +31,10 @@ use crate::policy::{ProcessorIndex, ProcessorPolicy};
 const BATCH_MAX: usize = 1_000;
 /// The most inputs that are taken in before their effects are carried out.
 const INPUTS_MAX: usize = 1_000;
+/// The most commands that are under way by themselves.
+const APART_MAX: usize = 16;
+/// How often the log names a payment that a damaged record holds up.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 /// How often a node that shares its ledger looks for what others accepted and did not claim.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -59,6 +63,16 @@ pub(super) struct Driver {
     /// How many outcomes of the batch under way are still to come: one is under way at a time, so
     /// that what comes up meanwhile goes together.
     outcomes_left: usize,
+    damage: Damage,
+}
+
+/// What damaged records hold up.
+struct Damage {
+    /// The payments whose newest command was refused because a record that it needs is damaged.
+    refused: HashSet<PaymentId>,
+    /// Those of them whose next command is under way by itself: it delays no batch.
+    apart: HashSet<PaymentId>,
+    warnings: Arc<Throttle>,
 }
 
 impl Driver {
@@ -104,6 +118,11 @@ impl Driver {
             reports: mpsc::unbounded_channel().0,
             commands: Vec::new(),
             outcomes_left: 0,
+            damage: Damage {
+                refused: HashSet::new(),
+                apart: HashSet::new(),
+                warnings: Arc::new(Throttle::new(WARNING_INTERVAL)),
+            },
         }
     }
 
@@ -137,6 +156,7 @@ impl Driver {
         self.reports = reports;
         self.commands.clear();
         self.outcomes_left = 0;
+        self.damage.apart.clear();
         let mut effects = Vec::new();
         self.tell(Input::Tick, &mut effects);
         self.carry_out(&mut effects);
@@ -221,8 +241,8 @@ impl Driver {
     }
 
     fn tell(&mut self, input: Input, effects: &mut Vec<Effect>) {
-        if let Input::Outcome { .. } = &input {
-            self.outcomes_left = self.outcomes_left.saturating_sub(1);
+        if let Input::Outcome { id, result } = &input {
+            self.count_outcome(*id, result.as_ref().err().copied());
         }
         let recorded = match &input {
             Input::Answered {
@@ -255,10 +275,31 @@ impl Driver {
         }
     }
 
+    fn count_outcome(&mut self, id: PaymentId, unavailable: Option<Unavailable>) {
+        if !self.damage.apart.remove(&id) {
+            self.outcomes_left = self.outcomes_left.saturating_sub(1);
+        }
+        if unavailable == Some(Unavailable::StorageDamaged) {
+            self.damage.refused.insert(id);
+        } else {
+            self.damage.refused.remove(&id);
+        }
+    }
+
+    /// Gives a command with the next batch; by itself where it is likely to be refused.
+    fn give_next(&mut self, id: PaymentId, command: Command) {
+        if self.damage.refused.contains(&id) && self.damage.apart.len() < APART_MAX {
+            self.damage.apart.insert(id);
+            self.submit(vec![(id, command)]);
+        } else {
+            self.commands.push((id, command));
+        }
+    }
+
     fn carry_out(&mut self, effects: &mut Vec<Effect>) {
         for effect in effects.drain(..) {
             match effect {
-                Effect::Submit { id, command } => self.commands.push((id, command)),
+                Effect::Submit { id, command } => self.give_next(id, command),
                 Effect::Send(request) => self.send(request),
                 Effect::Ask(question) => self.spawn(question.processor, move |talk| async move {
                     Input::Asked {
@@ -369,22 +410,48 @@ impl Driver {
 
     fn submit(&self, commands: Vec<(PaymentId, Command)>) {
         let (engine, reports) = (Arc::clone(&self.engine), self.reports.clone());
+        let warnings = Arc::clone(&self.damage.warnings);
+        let mut unanswered: HashSet<PaymentId> = commands.iter().map(|(id, _)| *id).collect();
+        let (given, mut results) = mpsc::unbounded_channel();
+        let giving = tokio::spawn(async move {
+            give(engine.as_ref(), commands, |id, result| {
+                // It is heard for as long as the runtime lives.
+                let _ = given.send((id, result));
+            })
+            .await;
+        });
         tokio::spawn(async move {
-            let (ids, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
-            // Whatever happens there, what waits for the outcomes hears of them.
-            let given = tokio::spawn(async move { give(engine.as_ref(), commands).await });
-            let results = given.await.unwrap_or_else(|ended| {
+            // The lease has ended where nobody hears it.
+            let report = |id, result: Result<Outcome, Unavailable>| {
+                let result = result.map(Box::new);
+                let _ = reports.send(Input::Outcome { id, result });
+            };
+            while let Some((id, result)) = results.recv().await {
+                unanswered.remove(&id);
+                if matches!(result, Err(Unavailable::StorageDamaged)) {
+                    warn_of_damage(&warnings, id);
+                }
+                report(id, result);
+            }
+            // Whatever happened there, what waits for the outcomes hears of them.
+            if let Err(ended) = giving.await {
                 tracing::error!(%ended, "commands about payments were not given to the end");
-                vec![Err(Unavailable::LedgerUnavailable); ids.len()]
-            });
-            for (id, result) in ids.into_iter().zip(results) {
-                // The lease has ended where nobody hears it.
-                let _ = reports.send(Input::Outcome {
-                    id,
-                    result: result.map(Box::new),
-                });
+            }
+            for id in unanswered {
+                report(id, Err(Unavailable::LedgerUnavailable));
             }
         });
+    }
+}
+
+fn warn_of_damage(warnings: &Throttle, id: PaymentId) {
+    if let Some(held_back) = warnings.pass() {
+        tracing::error!(
+            payment = %id,
+            held_back,
+            "a payment is held up, because a record that its next step needs is damaged; all others go \
+             on. Run `lastro verify`, and restore the ledger from a backup"
+        );
     }
 }
 

@@ -79,6 +79,8 @@ impl Lab {
             "--enable-purge",
             "--engine",
             "postgres",
+            "--metrics-listen",
+            "127.0.0.1:0",
         ];
         let arguments = [&arguments[..], &["--database-url", database_url]].concat();
         LastroProcess::serve(&binary(), &self.data(), &arguments).unwrap()

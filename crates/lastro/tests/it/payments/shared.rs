@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::lab::{Lab, ms};
 use super::resolved::{assert_refused, one_unknown, resolve};
 use super::{a_while, trouble};
-use crate::support::{binary, is_long, signal};
+use crate::support::{binary, is_long, metrics, signal};
 
 /// The lab's requests have a second, and a lease five more.
 const LEASE: Duration = Duration::from_secs(6);
@@ -170,6 +170,51 @@ async fn a_database_killed_during_dispatch_pays_nothing_twice_and_loses_nothing(
     for node in nodes {
         assert!(node.stop().unwrap().success());
     }
+    assert_clean(&url);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_row_of_a_due_payment_holds_up_no_other() {
+    let (postgres, url, mut lab) = start();
+    for processor in lab.processors() {
+        processor.set_failing(true);
+    }
+    let node = lab.serve_over(&url);
+    lab.pay(&node, ms(5_000), 32).await;
+    assert!(node.stop().unwrap().success());
+    // The oldest: all others are behind it.
+    postgres
+        .psql("CREATE TABLE kept AS SELECT * FROM lastro.payments ORDER BY accepted_at LIMIT 1")
+        .unwrap();
+    let damaged = postgres.psql("SELECT payment_id FROM kept").unwrap();
+    let damaged: Uuid = damaged.parse().unwrap();
+    let damage = "UPDATE lastro.payments SET record = '\\xffff' WHERE payment_id IN
+        (SELECT payment_id FROM kept)";
+    postgres.psql(damage).unwrap();
+    let amount = lab.accepted.remove(&damaged).unwrap();
+    assert!(lab.accepted.len() > 8, "there are others");
+    for processor in lab.processors() {
+        processor.set_failing(false);
+    }
+    let mut node = lab.serve_over(&url);
+    lab.audit(&node).await;
+    let metrics = metrics(&mut node).await;
+    let skipped = "lastro_postgres_due_payments_skipped_total";
+    let is_counted = |line: &str| line.starts_with(skipped) && !line.ends_with(" 0");
+    assert!(metrics.lines().any(is_counted), "{metrics}");
+    node.wait_for_log("due payments are not dispatched", ms(10_000))
+        .unwrap();
+    let named = damaged.to_string();
+    assert!(node.logged().iter().any(|line| line.contains(&named)));
+    assert!(node.stop().unwrap().success());
+    // Restored, it is paid as well.
+    let restore = "UPDATE lastro.payments SET record = kept.record FROM kept
+        WHERE kept.payment_id = lastro.payments.payment_id";
+    postgres.psql(restore).unwrap();
+    lab.accepted.insert(damaged, amount);
+    let node = lab.serve_over(&url);
+    lab.audit(&node).await;
+    assert!(node.stop().unwrap().success());
     assert_clean(&url);
 }
 

@@ -382,3 +382,44 @@ fn another_amount_that_an_operator_has_settled_is_not_reported_again() {
     assert_eq!(desk.reported.len(), 1, "{:?}", desk.reported);
     assert_eq!(desk.conflicts_of(4), []);
 }
+
+/// The other processor's word comes first: it takes nothing from the word about the amount.
+#[test]
+fn another_amount_that_shows_during_the_settlement_is_reported_whatever_others_say() {
+    let mut desk = Desk::new();
+    desk.accept(1);
+    let request = desk.sent.remove(0);
+    let answer = AttemptAnswer::Recorded;
+    let effects = desk.hand(Input::Answered { request, answer });
+    let [Effect::Submit { id, command }] = effects.as_slice() else {
+        panic!("{effects:?}");
+    };
+    for (processor, amount) in [(FALLBACK, 1_990), (DEFAULT, 1)] {
+        let question = Question {
+            id: *id,
+            currency: request.currency,
+            processor,
+            number: 77,
+        };
+        let found = Found::Recorded {
+            amount: Some(amount),
+            requested_at: request.requested_at,
+        };
+        desk.hand(Input::Probed { question, found });
+    }
+    let settled = desk.apply(command.clone());
+    desk.tell(Input::Outcome {
+        id: *id,
+        result: Ok(Box::new(settled)),
+    });
+    assert!(desk.is_settled_at(1, "default"));
+    let reported: Vec<_> = desk
+        .reported
+        .iter()
+        .map(|c| (c.processor, c.kind))
+        .collect();
+    assert!(
+        reported.contains(&(DEFAULT, ConflictKind::SettledAmount)),
+        "{reported:?}"
+    );
+}

@@ -287,3 +287,42 @@ fn a_conflict_that_solves_itself_is_listed_no_more() {
     assert!(desk.is_settled_at(1, "fallback"), "{:?}", desk.state(1));
     assert_eq!(desk.conflicts_of(1), []);
 }
+
+#[test]
+fn a_conflict_of_another_kind_is_news_and_counts_no_second_time() {
+    let mut conflicts = crate::dispatcher::conflicts::Conflicts::default();
+    let of_kind = |kind| Conflict {
+        id: PaymentId::from_u128(1),
+        processor: DEFAULT,
+        attempt: 1,
+        requested_at: Millis(7),
+        state: None,
+        accepted_at: None,
+        kind,
+    };
+    assert!(conflicts.keep(of_kind(ConflictKind::Late)));
+    assert!(conflicts.keep(of_kind(ConflictKind::SettledAmount)));
+    assert!(!conflicts.keep(of_kind(ConflictKind::SettledAmount)));
+    assert_eq!(conflicts.late_count(), 1);
+}
+
+#[test]
+fn a_conflict_names_no_attempt_that_its_processor_did_not_get() {
+    let mut desk = Desk::new();
+    desk.accept(1);
+    let elsewhere = Question {
+        id: PaymentId::from_u128(1),
+        currency: Currency::new("BRL").unwrap(),
+        processor: FALLBACK,
+        number: 77,
+    };
+    let found = desk.recorded(Millis(7));
+    desk.tell(Input::Probed {
+        question: elsewhere,
+        found,
+    });
+    let [conflict] = desk.reported.as_slice() else {
+        panic!("{:?}", desk.reported);
+    };
+    assert_eq!((conflict.processor, conflict.attempt), (FALLBACK, 0));
+}

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use ledger::{
-    Command, Currency, DuePlace, Payment, PaymentExpected, PaymentState, PaymentStateName,
+    Command, Currency, DuePlace, Millis, Payment, PaymentExpected, PaymentState, PaymentStateName,
 };
 
 use super::queue::Line;
 use crate::dispatcher::denials::Denials;
 use crate::dispatcher::payment::{Proof, Stage};
 use crate::dispatcher::processor_set::ProcessorSet;
+use crate::policy::ProcessorIndex;
 
 /// What is held of a payment that is due.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(in crate::dispatcher) struct Held {
     /// What says that a processor has it, and came while something else was under way: the first that
     /// came.
     pub(in crate::dispatcher) proof: Option<Proof>,
+    /// The word of the processor where it is being settled that it has another amount.
+    other_amount: Option<Proof>,
 }
 
 impl Held {
@@ -49,6 +52,7 @@ impl Held {
             walk,
             held_up_at: ProcessorSet::default(),
             proof: None,
+            other_amount: None,
         }
     }
 
@@ -85,6 +89,42 @@ impl Held {
             kept.confirm(&proof);
         }
         *kept
+    }
+
+    /// The attempt that a processor recorded under this time; 0 where it is not known: the payment may have
+    /// gone on since.
+    pub(in crate::dispatcher) fn attempt_at(
+        &self,
+        processor: ProcessorIndex,
+        requested_at: Millis,
+    ) -> u32 {
+        match self.stage.pin() {
+            Some(pin) if (pin.processor, pin.requested_at) == (processor, requested_at) => {
+                self.attempt
+            }
+            Some(_) | None => 0,
+        }
+    }
+
+    /// Keeps the word of the processor where it is being settled that it has another amount: that is
+    /// compared once it is settled, whatever others say meanwhile.
+    pub(in crate::dispatcher) fn keep_other_amount(&mut self, proof: Proof) {
+        self.other_amount.get_or_insert(proof).confirm(&proof);
+    }
+
+    /// All processors' words that are kept.
+    pub(in crate::dispatcher) fn words(&self) -> Vec<Proof> {
+        [self.proof, self.other_amount]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// The same, with the one on which a command about the payment stands.
+    pub(in crate::dispatcher) fn words_with(&self, command: &Command) -> Vec<Proof> {
+        let mut words = self.words();
+        words.extend(self.proof_of(command));
+        words
     }
 
     /// Whether no request or question is under way whose end will show what the payment is now.

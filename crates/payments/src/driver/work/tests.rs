@@ -92,3 +92,44 @@ async fn what_comes_to_nothing_is_not_waited_for() {
     );
     assert!(settling.is_empty());
 }
+
+/// What a damaged record refuses delays no batch when it is given again.
+#[tokio::test]
+async fn a_command_that_was_refused_for_damage_goes_by_itself() {
+    let (changed, _received) = mpsc::unbounded_channel();
+    let mut driver = driver(Mailbox::new(changed));
+    let [damaged, other] = [1, 2].map(PaymentId::from_u128);
+    let submit = |id| Effect::Submit {
+        id,
+        command: Command::ReleasePayment {
+            id,
+            expected: ledger::PaymentExpected {
+                state: ledger::PaymentStateName::Sent,
+                attempt: 1,
+            },
+        },
+    };
+    let outcome = |id, unavailable| Input::Outcome {
+        id,
+        result: Err(unavailable),
+    };
+    let mut effects = vec![submit(damaged), submit(other)];
+    driver.carry_out(&mut effects);
+    assert_eq!(driver.outcomes_left, 2);
+    driver.tell(outcome(damaged, Unavailable::StorageDamaged), &mut effects);
+    driver.tell(outcome(other, Unavailable::Timeout), &mut effects);
+    effects = vec![submit(damaged), submit(other)];
+    driver.carry_out(&mut effects);
+    assert_eq!(driver.outcomes_left, 1, "the batch waits for one");
+    assert!(driver.damage.apart.contains(&damaged));
+    // Its end is not taken for that of a command of the batch.
+    driver.tell(outcome(damaged, Unavailable::Timeout), &mut effects);
+    assert_eq!(driver.outcomes_left, 1);
+    driver.tell(outcome(other, Unavailable::Timeout), &mut effects);
+    effects = vec![submit(damaged), submit(other)];
+    driver.carry_out(&mut effects);
+    assert_eq!(
+        driver.outcomes_left, 2,
+        "it was not refused for damage last"
+    );
+}
