@@ -56,12 +56,13 @@ pub(crate) const fn signed(total: u64) -> i64 {
     total.cast_signed()
 }
 
-/// A time, or the last one that a bigint can say.
+/// A time as a bigint. One past the year 2262 becomes the last bigint: as a bound it includes the same
+/// rows. Times to be stored come from bigints of the database's clock.
 pub(crate) fn time(at: Timestamp) -> i64 {
     i64::try_from(at.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// Likewise.
+/// Likewise. To be stored they come from nodes, whose messages have no later ones.
 pub(crate) fn millis(at: Millis) -> i64 {
     i64::try_from(at.0).unwrap_or(i64::MAX)
 }

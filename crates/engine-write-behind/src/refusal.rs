@@ -1,6 +1,8 @@
 //! Refusals as the library writes them: a letter, a side, three figures. What they are about is in
 //! the command they refuse.
 
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
+
 use ledger::{AccountId, Command, Refusal, TransferId};
 
 use crate::bytes::Bytes;
@@ -58,12 +60,14 @@ pub(crate) fn decode(bytes: &mut Bytes<'_>, command: &Command) -> Result<Refusal
             available: figure(x)?,
             required: figure(y)?,
         },
-        refusal::CURRENCY_NOT_CURRENT => match command {
-            Command::OpenAccount(open) => Refusal::CurrencyNotCurrent {
+        refusal::CURRENCY_NOT_CURRENT => {
+            let Command::OpenAccount(open) = command else {
+                return Err(Damaged);
+            };
+            Refusal::CurrencyNotCurrent {
                 currency: open.currency,
-            },
-            _ => return Err(Damaged),
-        },
+            }
+        }
         _ => return Err(Damaged),
     })
 }
@@ -113,7 +117,19 @@ pub(crate) fn encode(refusal: &Refusal, command: &Command) -> Result<Vec<u8>, Da
             [*available, *required, 0],
         ),
         Refusal::CurrencyNotCurrent { .. } => (refusal::CURRENCY_NOT_CURRENT, side::NONE, [0; 3]),
-        _ => return Err(Damaged),
+        // These are not remembered under the id of a transfer.
+        Refusal::ExistsWithDifferent(_)
+        | Refusal::AccountInUse { .. }
+        | Refusal::AccountInOtherState { .. }
+        | Refusal::AccountReserved { .. }
+        | Refusal::AccountsMustDiffer
+        | Refusal::AmountOutOfRange { .. }
+        | Refusal::DescriptionInvalid
+        | Refusal::BatchMemberFailed
+        | Refusal::PaymentNotFound { .. }
+        | Refusal::PaymentInOtherState { .. }
+        | Refusal::PaymentUnderWay { .. }
+        | Refusal::PaymentsInOtherState { .. } => return Err(Damaged),
     };
     let mut bytes = vec![code, side];
     for figure in figures {
@@ -133,7 +149,17 @@ fn account(command: &Command, side: u8) -> Result<AccountId, Damaged> {
         Command::ChangeLimit { account_id, .. } | Command::CloseAccount { account_id, .. } => {
             Ok(account_id.clone())
         }
-        _ => Err(Damaged),
+        Command::OpenAccount(_)
+        | Command::Post { .. }
+        | Command::Void { .. }
+        | Command::Expire { .. }
+        | Command::AcceptPayment(_)
+        | Command::SendPayment { .. }
+        | Command::SettlePayment { .. }
+        | Command::ReleasePayment { .. }
+        | Command::RefusePayment { .. }
+        | Command::ResolvePayment(_)
+        | Command::PurgePayments { .. } => Err(Damaged),
     }
 }
 
@@ -142,6 +168,17 @@ const fn pending(command: &Command) -> Result<TransferId, Damaged> {
         Command::Post { pending_id, .. }
         | Command::Void { pending_id, .. }
         | Command::Expire { pending_id } => Ok(*pending_id),
-        _ => Err(Damaged),
+        Command::Transfer(_)
+        | Command::Pend { .. }
+        | Command::OpenAccount(_)
+        | Command::ChangeLimit { .. }
+        | Command::CloseAccount { .. }
+        | Command::AcceptPayment(_)
+        | Command::SendPayment { .. }
+        | Command::SettlePayment { .. }
+        | Command::ReleasePayment { .. }
+        | Command::RefusePayment { .. }
+        | Command::ResolvePayment(_)
+        | Command::PurgePayments { .. } => Err(Damaged),
     }
 }
