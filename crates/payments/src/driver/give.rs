@@ -45,7 +45,7 @@ async fn give_as_one(
     commands: Vec<Command>,
 ) -> Result<Vec<Outcome>, Unavailable> {
     let batch = Batch::independent(commands).map_err(|invalid| {
-        tracing::error!(%invalid, "commands about payments make no batch");
+        tracing::error!(%invalid, "commands about payments do not form a valid batch: {invalid}");
         Unavailable::Overloaded
     })?;
     let outcomes = engine.submit(vec![batch], in_time()).await?;
