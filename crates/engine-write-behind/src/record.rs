@@ -97,22 +97,12 @@ impl Record {
 
     /// How the transfer's id was used that the record is kept under.
     pub(crate) fn into_used(self) -> Result<UsedTransfer, Damaged> {
-        match self.event {
-            Event::Transfer(transfer) => Ok(UsedTransfer::Created(transfer, self.pending_state)),
-            Event::Refused {
-                command, refusal, ..
-            } => Ok(UsedTransfer::Refused(command, refusal)),
-            Event::AccountOpened { .. }
-            | Event::LimitChanged { .. }
-            | Event::AccountClosed { .. }
-            | Event::PaymentAccepted(_)
-            | Event::PaymentSent(_)
-            | Event::PaymentReleased(_)
-            | Event::PaymentSettled { .. }
-            | Event::PaymentRefused(_)
-            | Event::PaymentsPurged { .. }
-            | Event::PaymentResolved(_)
-            | Event::Batch(_) => Err(Damaged),
+        match UsedTransfer::by(self.event) {
+            Some(UsedTransfer::Created(transfer, _)) => {
+                Ok(UsedTransfer::Created(transfer, self.pending_state))
+            }
+            Some(used @ UsedTransfer::Refused(..)) => Ok(used),
+            Some(UsedTransfer::Payment(_)) | None => Err(Damaged),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
-use ledger::{AccountId, Command, Refusal, TransferId};
+use ledger::{AccountId, Command, Refusal};
 
 use crate::bytes::Bytes;
 use crate::error::Damaged;
@@ -15,7 +15,7 @@ pub(crate) fn decode(bytes: &mut Bytes<'_>, command: &Command) -> Result<Refusal
     let (x, y, z) = (bytes.i64()?, bytes.i64()?, bytes.i64()?);
     let figure = |number: i64| u64::try_from(number).map_err(|_| Damaged);
     let account_id = || account(command, side);
-    let pending_id = || pending(command);
+    let pending_id = || command.pending_id().ok_or(Damaged);
     Ok(match code {
         refusal::ACCOUNT_NOT_FOUND => Refusal::AccountNotFound {
             account_id: account_id()?,
@@ -139,46 +139,12 @@ pub(crate) fn encode(refusal: &Refusal, command: &Command) -> Result<Vec<u8>, Da
 }
 
 fn account(command: &Command, side: u8) -> Result<AccountId, Damaged> {
-    match command {
-        Command::Transfer(transfer) | Command::Pend { transfer, .. } if side == side::CREDIT => {
-            Ok(transfer.credit_account_id.clone())
-        }
-        Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
-            Ok(transfer.debit_account_id.clone())
-        }
-        Command::ChangeLimit { account_id, .. } | Command::CloseAccount { account_id, .. } => {
-            Ok(account_id.clone())
-        }
-        Command::OpenAccount(_)
-        | Command::Post { .. }
-        | Command::Void { .. }
-        | Command::Expire { .. }
-        | Command::AcceptPayment(_)
-        | Command::SendPayment { .. }
-        | Command::SettlePayment { .. }
-        | Command::ReleasePayment { .. }
-        | Command::RefusePayment { .. }
-        | Command::ResolvePayment(_)
-        | Command::PurgePayments { .. } => Err(Damaged),
-    }
-}
-
-const fn pending(command: &Command) -> Result<TransferId, Damaged> {
-    match command {
-        Command::Post { pending_id, .. }
-        | Command::Void { pending_id, .. }
-        | Command::Expire { pending_id } => Ok(*pending_id),
-        Command::Transfer(_)
-        | Command::Pend { .. }
-        | Command::OpenAccount(_)
-        | Command::ChangeLimit { .. }
-        | Command::CloseAccount { .. }
-        | Command::AcceptPayment(_)
-        | Command::SendPayment { .. }
-        | Command::SettlePayment { .. }
-        | Command::ReleasePayment { .. }
-        | Command::RefusePayment { .. }
-        | Command::ResolvePayment(_)
-        | Command::PurgePayments { .. } => Err(Damaged),
-    }
+    let mut ids = command.accounts();
+    let (first, second) = (ids.next(), ids.next());
+    let id = if side == side::CREDIT {
+        second.or(first)
+    } else {
+        first
+    };
+    id.cloned().ok_or(Damaged)
 }
