@@ -17,7 +17,7 @@ use crate::changes::{Changes, SummaryChange};
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     pub(crate) open: Changes,
-    /// Of the frame on its way to the disk. Empty when none is.
+    /// What the frame that is being written changes. Empty if no frame is being written.
     pub(crate) sealed: Changes,
     pub(crate) expiries: Expiries,
     /// The record that the event in hand is written to.
@@ -57,13 +57,13 @@ impl Draft {
         open.or_else(|| self.sealed.transfers.get(&id)).copied()
     }
 
-    /// Likewise about a payment's.
+    /// Where the newest record about this payment's id is, unless a published one is the newest.
     pub(crate) fn newest_of_payment(&self, id: PaymentId) -> Option<Address> {
         let open = self.open.payment_ids.get(&id);
         open.or_else(|| self.sealed.payment_ids.get(&id)).copied()
     }
 
-    /// Likewise about a batch's.
+    /// Where the newest record about this batch's id is, unless a published one is the newest.
     pub(crate) fn newest_of_batch(&self, id: BatchId) -> Option<Address> {
         let open = self.open.batches.get(&id);
         open.or_else(|| self.sealed.batches.get(&id)).copied()

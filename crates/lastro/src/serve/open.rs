@@ -8,6 +8,7 @@ use engine_postgres::PostgresEngine;
 use engine_remote::RemoteEngine;
 use journal::FileStorage;
 use ledger::{Claims, Clock, Dispatching};
+use stdx::whole_millis;
 
 use super::config::Config;
 use super::engine_config::EngineConfig;
@@ -112,7 +113,7 @@ fn report(recovery: &Recovery) {
         segments_count = journal.segments,
         head_sequence = journal.head.sequence,
         head_hash = %journal.head.hash,
-        elapsed_ms = u64::try_from(recovery.elapsed.as_millis()).unwrap_or(u64::MAX),
+        elapsed_ms = whole_millis(recovery.elapsed),
         "the ledger is open"
     );
 }
