@@ -1,8 +1,6 @@
 //! Commands.
 
-use ledger::{
-    AcceptPayment, AccountId, Command, Millis, MoveMoney, OpenAccount, PaymentId, Timestamp,
-};
+use ledger::{AcceptPayment, AccountId, Command, MoveMoney, OpenAccount, PaymentId, Timestamp};
 
 use crate::fields::{self, Invalid, given};
 use crate::payment;
@@ -187,12 +185,12 @@ fn payment_from_message(command: Kind) -> Result<Command, Invalid> {
             id: payment_id(&send.id)?,
             expected: payment::expected(send.expected)?,
             processor: fields::processor(&send.processor)?,
-            requested_at: Millis(send.requested_at_ms),
+            requested_at: fields::millis(send.requested_at_ms, "requested_at_ms")?,
         },
         Kind::SettlePayment(settle) => Command::SettlePayment {
             id: payment_id(&settle.id)?,
             expected: payment::expected(settle.expected)?,
-            requested_at: Millis(settle.requested_at_ms),
+            requested_at: fields::millis(settle.requested_at_ms, "requested_at_ms")?,
         },
         Kind::ReleasePayment(release) => Command::ReleasePayment {
             id: payment_id(&release.id)?,

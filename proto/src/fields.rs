@@ -2,7 +2,8 @@
 
 use compact_str::CompactString;
 use ledger::{
-    AccountId, BatchId, Currency, Note, PaymentId, ProcessorName, Reference, Timestamp, TransferId,
+    AccountId, BatchId, Currency, Millis, Note, PaymentId, ProcessorName, Reference, Timestamp,
+    TransferId,
 };
 
 /// What a message says and the ledger's types cannot.
@@ -32,6 +33,9 @@ pub enum Invalid {
     /// An enum's value that this version does not know.
     #[error("`{0}` has a value that is not known")]
     Unknown(&'static str),
+    /// A time that no engine can keep.
+    #[error("`{0}` has to be at most 9223372036854775807")]
+    Time(&'static str),
     /// A batch that is empty or too large.
     #[error("a batch has 1 to 8,190 commands and at most 4 MiB of them")]
     Batch,
@@ -46,6 +50,13 @@ pub enum Invalid {
 fn bytes_16(bytes: &[u8], field: &'static str) -> Result<u128, Invalid> {
     let bytes: [u8; 16] = bytes.try_into().map_err(|_| Invalid::Id(field))?;
     Ok(u128::from_be_bytes(bytes))
+}
+
+/// A time of a command: not later than what a bigint of PostgreSQL holds.
+pub(crate) fn millis(at: u64, field: &'static str) -> Result<Millis, Invalid> {
+    i64::try_from(at)
+        .map(|_| Millis(at))
+        .map_err(|_| Invalid::Time(field))
 }
 
 pub(crate) fn transfer_id(bytes: &[u8], field: &'static str) -> Result<TransferId, Invalid> {

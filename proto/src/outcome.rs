@@ -60,25 +60,16 @@ pub(crate) fn from_message(outcome: v1::Outcome, command: Command) -> Result<Out
 
 /// The transfer that this command made.
 pub(crate) fn completed(command: Command, moved: v1::Moved) -> Result<Transfer, Invalid> {
-    let (kind, transfer) = match command {
-        Command::Transfer(transfer) => (TransferKind::Transfer, transfer),
-        Command::Pend {
-            transfer,
-            timeout_s,
-        } => (TransferKind::Pend { timeout_s }, transfer),
-        Command::OpenAccount(_)
-        | Command::ChangeLimit { .. }
-        | Command::CloseAccount { .. }
-        | Command::Post { .. }
-        | Command::Void { .. }
-        | Command::Expire { .. }
-        | Command::AcceptPayment(_)
-        | Command::SendPayment { .. }
-        | Command::SettlePayment { .. }
-        | Command::ReleasePayment { .. }
-        | Command::RefusePayment { .. }
-        | Command::PurgePayments { .. }
-        | Command::ResolvePayment(_) => return Err(Invalid::Shape),
+    let (kind, transfer) = if let Command::Transfer(transfer) = command {
+        (TransferKind::Transfer, transfer)
+    } else if let Command::Pend {
+        transfer,
+        timeout_s,
+    } = command
+    {
+        (TransferKind::Pend { timeout_s }, transfer)
+    } else {
+        return Err(Invalid::Shape);
     };
     let MoveMoney {
         id,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ledger::{Millis, PaymentId, ProcessorName, Resolution, ResolutionKind, ResolvePayment};
+use ledger::{PaymentId, ProcessorName, Resolution, ResolutionKind, ResolvePayment};
 
 use crate::fields::{self, Invalid};
 use crate::payment;
@@ -20,7 +20,7 @@ const fn kind_to_message(kind: ResolutionKind) -> (v1::ResolutionKind, u64) {
 fn kind(value: i32, requested_at_ms: u64) -> Result<ResolutionKind, Invalid> {
     match v1::ResolutionKind::try_from(value) {
         Ok(v1::ResolutionKind::Settled) => Ok(ResolutionKind::Settled {
-            requested_at: Millis(requested_at_ms),
+            requested_at: fields::millis(requested_at_ms, "requested_at_ms")?,
         }),
         Ok(v1::ResolutionKind::Release) => Ok(ResolutionKind::Release),
         Ok(v1::ResolutionKind::Refuse) => Ok(ResolutionKind::Refuse),

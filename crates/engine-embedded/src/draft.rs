@@ -18,7 +18,7 @@ use crate::ids::Space;
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     pub(crate) open: Changes,
-    /// Of the frame on its way to the disk. Empty when none is.
+    /// What the frame that is being written changes. Empty if no frame is being written.
     pub(crate) sealed: Changes,
     pub(crate) expiries: Expiries,
     /// The record that the event in hand is written to.

@@ -3,9 +3,8 @@
 
 use journal::{Address, ReadError, Reader, Storage};
 use ledger::{
-    Digest, Event, Payment, PaymentId, PaymentState, PendingEnd, PendingState,
-    RESOLUTIONS_READ_MAX, Resolution, Timestamp, Transfer, TransferId, TransferKind, Unavailable,
-    UsedBatch, UsedPayment, UsedTransfer,
+    Digest, Event, Payment, PaymentId, PaymentState, PendingEnd, RESOLUTIONS_READ_MAX, Resolution,
+    Timestamp, TransferId, Unavailable, UsedBatch, UsedPayment, UsedTransfer,
 };
 
 use crate::ids::TableError;
@@ -90,44 +89,24 @@ pub(crate) fn transfer(
 ) -> Result<UsedTransfer, LookupError> {
     let mismatch = || LookupError::Mismatch(newest.to_u64());
     let Recorded { links, event } = records.recorded(newest)?;
-    match event {
-        Event::Refused {
-            command, refusal, ..
-        } => Ok(UsedTransfer::Refused(command, refusal)),
-        Event::PaymentAccepted(payment) => Ok(UsedTransfer::Payment(payment.id)),
-        Event::PaymentSettled { transfer, .. } => Ok(UsedTransfer::Created(transfer, None)),
-        Event::PaymentResolved(resolved) => {
-            let transfer = resolved.transfer.ok_or_else(mismatch)?;
-            Ok(UsedTransfer::Created(transfer, None))
+    if let Event::Transfer(transfer) = &event {
+        if let Some((pending_id, end)) = transfer.ends()
+            && pending_id == id
+        {
+            let origin = Address::from_u64(links.origin).ok_or_else(mismatch)?;
+            return if let Event::Transfer(pending) = records.recorded(origin)?.event
+                && pending.id == id
+            {
+                Ok(UsedTransfer::Created(pending, Some(end)))
+            } else {
+                Err(mismatch())
+            };
         }
-        Event::Transfer(transfer) => match transfer.ends() {
-            Some((pending_id, end)) if pending_id == id => {
-                let origin = Address::from_u64(links.origin).ok_or_else(mismatch)?;
-                if let Event::Transfer(pending) = records.recorded(origin)?.event
-                    && pending.id == id
-                {
-                    Ok(UsedTransfer::Created(pending, Some(end)))
-                } else {
-                    Err(mismatch())
-                }
-            }
-            _ if transfer.id == id => Ok(created(transfer)),
-            _ => Err(mismatch()),
-        },
-        Event::AccountOpened { .. }
-        | Event::LimitChanged { .. }
-        | Event::AccountClosed { .. }
-        | Event::PaymentSent(_)
-        | Event::PaymentReleased(_)
-        | Event::PaymentRefused(_)
-        | Event::PaymentsPurged { .. }
-        | Event::Batch(_) => Err(mismatch()),
+        if transfer.id != id {
+            return Err(mismatch());
+        }
     }
-}
-
-fn created(transfer: Transfer) -> UsedTransfer {
-    let pending = matches!(transfer.kind, TransferKind::Pend { .. });
-    UsedTransfer::Created(transfer, pending.then_some(PendingState::Pending))
+    UsedTransfer::by(event).ok_or_else(mismatch)
 }
 
 /// How a pending transfer ended, by the newest record about its id: one read.
@@ -147,15 +126,11 @@ pub(crate) fn payment(
     newest: Address,
     purges: &[Timestamp],
 ) -> Result<UsedPayment, LookupError> {
-    let event = records.recorded(newest)?.event;
-    if let Event::Refused {
-        command, refusal, ..
-    } = event
-    {
-        return Ok(UsedPayment::Refused(command, refusal));
-    }
-    match event.payment() {
-        Some(payment) => Ok(UsedPayment::Accepted(after_purges(payment.clone(), purges))),
+    match UsedPayment::by(records.recorded(newest)?.event) {
+        Some(UsedPayment::Accepted(payment)) => {
+            Ok(UsedPayment::Accepted(after_purges(payment, purges)))
+        }
+        Some(used @ UsedPayment::Refused(..)) => Ok(used),
         None => Err(LookupError::Mismatch(newest.to_u64())),
     }
 }

@@ -24,23 +24,14 @@ pub(crate) const RECORD_BYTES_MAX: usize = 2_048;
 
 /// The most bytes that the record of this command takes.
 pub(crate) fn record_bytes_max(command: &Command) -> usize {
-    match command {
+    if command.move_money().is_some() {
         // What the event adds: ids of two sides after it, timestamp, links.
-        Command::Transfer(_) | Command::Pend { .. } => command.size_bytes() + 320,
+        command.size_bytes() + 320
+    } else if let Command::ResolvePayment(resolve) = command {
         // As much as its settlement would, and the resolution.
-        Command::ResolvePayment(resolve) => RECORD_BYTES_MAX + resolve.texts_bytes() + 96,
-        Command::OpenAccount(_)
-        | Command::ChangeLimit { .. }
-        | Command::CloseAccount { .. }
-        | Command::Post { .. }
-        | Command::Void { .. }
-        | Command::Expire { .. }
-        | Command::AcceptPayment(_)
-        | Command::SendPayment { .. }
-        | Command::SettlePayment { .. }
-        | Command::ReleasePayment { .. }
-        | Command::RefusePayment { .. }
-        | Command::PurgePayments { .. } => RECORD_BYTES_MAX,
+        RECORD_BYTES_MAX + resolve.texts_bytes() + 96
+    } else {
+        RECORD_BYTES_MAX
     }
 }
 

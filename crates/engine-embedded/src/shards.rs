@@ -84,7 +84,7 @@ impl<T> Shards<T> {
         self.tables.iter().map(HashTable::allocation_size).sum()
     }
 
-    /// How many values the fullest table has: so many are moved at once when it grows.
+    /// The number of values in the fullest table: all of them are moved at once when it grows.
     pub(crate) fn fullest(&self) -> usize {
         self.tables.iter().map(HashTable::len).max().unwrap_or(0)
     }

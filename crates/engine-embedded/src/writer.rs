@@ -45,11 +45,11 @@ const ROUND_EXPIRIES: usize = 1_024;
 /// How many more a call may need for the sake of its batches. One that needs more is `overloaded`;
 /// as many are applied all the same, so that asking again comes to an end.
 const CALL_EXPIRIES_MAX: usize = 16_384;
-/// How often room is looked for while there is none and nothing arrives.
+/// How often the writer looks for free space on a full disk while no request arrives.
 const SPACE_INTERVAL: Duration = Duration::from_secs(1);
 /// After how long an expiry is tried again whose pending transfer could not be read.
 const UNREADABLE_RETRY_S: u32 = 60;
-/// Likewise where there was no descriptor to read it with.
+/// The same if no file descriptor was free to read it with.
 const SHORTAGE_RETRY_S: u32 = 1;
 
 /// What the writer thread owns.
@@ -272,16 +272,16 @@ impl<S: Storage> Writer<S> {
                 tracing::error!(
                     ahead_s,
                     held_back,
-                    "the clock, or the newest record, is past the last time that leaves room for a \
-                     hold: no writes are taken. Set the clock right; where records have such \
-                     times, restore the ledger from before"
+                    "the clock, or the time of the newest record, is too late for a pending \
+                     transfer to end after it: writes are refused. Set the clock right; if records \
+                     have such times, restore an earlier copy of the ledger"
                 );
             } else {
                 tracing::error!(
                     ahead_s,
                     held_back,
-                    "the clock jumped {ahead_s} s ahead of what was expected: no writes are taken \
-                     and nothing expires. Set the clock right and it goes on by itself; if it is \
+                    "the clock jumped {ahead_s} s ahead of what was expected: writes are refused and \
+                     nothing expires. Set the clock right, and writes are accepted again; if it is \
                      right, restart with --accept-clock"
                 );
             }
@@ -347,7 +347,7 @@ impl<S: Storage> Writer<S> {
                 if let Some(held_back) = self.shared.warnings.damage.pass() {
                     tracing::error!(
                         %error, %pending_id, held_back,
-                        "a pending transfer that is due could not be read; it is tried again later"
+                        "a pending transfer that has to expire could not be read: trying again later"
                     );
                 }
                 let retry_s = match error.unavailable() {
@@ -389,7 +389,7 @@ impl<S: Storage> Writer<S> {
             && self.now().is_ok()
             && self.make_room(3 * RECORD_BYTES_MAX, 2).is_ok()
         {
-            tracing::info!("writes are taken again");
+            tracing::info!("writes are accepted again");
         }
     }
 

@@ -264,9 +264,12 @@ impl PaymentClaims {
         };
         Ok(HealthTurn::Theirs(Some(HealthReport {
             failing,
-            delay_min: Duration::from_millis(u64::try_from(delay_min_ms).unwrap_or(0)),
-            // Never nothing: that is what one asks oneself.
-            age: Duration::from_nanos(u64::try_from(age).unwrap_or(0).max(1)),
+            delay_min: u64::try_from(delay_min_ms)
+                .map(Duration::from_millis)
+                .map_err(|_| Failure::Damaged("a health report"))?,
+            // Below 0 where the database's clock stepped back. Never 0: that is the age of a report
+            // that this node has asked for itself.
+            age: Duration::from_nanos(age.max(1).cast_unsigned()),
         })))
     }
 
@@ -392,6 +395,7 @@ async fn in_time<T>(
         })
 }
 
+/// As a bigint, which has room for 292 years: a longer one never ends.
 fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }

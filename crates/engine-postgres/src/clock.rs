@@ -21,7 +21,7 @@ use rustix::time::{ClockId, clock_gettime};
 use stdx::{ErrorChain, Throttle};
 use tokio_postgres::Client;
 
-use crate::codec::timestamp;
+use crate::codec::{time, timestamp};
 use crate::connect::Session;
 use crate::error::{Failure, PostgresOpenError};
 use crate::options::PostgresOptions;
@@ -93,7 +93,7 @@ impl JudgedClock {
     ) -> Result<Self, PostgresOpenError> {
         let ReadClock { whose, now, newest } = read;
         if bounds.is_accepted {
-            client.execute(ACCEPT, &[&stored(now)]).await?;
+            client.execute(ACCEPT, &[&time(now)]).await?;
         }
         let row = client.query_one(SEEN, &[]).await?;
         let mut last = timestamp(row.try_get("believed_at")?).max(newest);
@@ -164,7 +164,7 @@ impl JudgedClock {
             self.gauge.set(ahead_s as f64);
             if ahead_s == 0 {
                 let whose = self.whose;
-                tracing::info!("{whose} clock is right again: writes are taken");
+                tracing::info!("{whose} clock is right again: writes are accepted");
             }
         }
         judged
@@ -181,16 +181,16 @@ impl JudgedClock {
             tracing::error!(
                 ahead_s,
                 held_back,
-                "{whose} clock, or the newest record, is past the last time that leaves room \
-                 for a hold: no writes are taken. Set the clock right; where records have such \
-                 times, restore the ledger from before"
+                "{whose} clock, or the time of the newest record, is too late for a pending transfer \
+                 to end after it: writes are refused. Set the clock right; if records have such \
+                 times, restore an earlier copy of the ledger"
             );
         } else {
             tracing::error!(
                 ahead_s,
                 held_back,
-                "{whose} clock jumped {ahead_s} s ahead of what was expected: no writes are \
-                 taken and nothing expires. Set the clock right and it goes on by itself; if it is \
+                "{whose} clock jumped {ahead_s} s ahead of what was expected: writes are refused and \
+                 nothing expires. Set the clock right, and writes are accepted again; if it is \
                  right, restart each node with --accept-clock"
             );
         }
@@ -231,7 +231,7 @@ impl JudgedClock {
         let mark = if is_believed { BELIEVED } else { DOUBTED };
         let mark = session.prepare_cached(mark).await?;
         // What cannot be noted now is noted later; the judgement holds all the same.
-        if let Err(error) = session.execute(&mark, &[&stored(now)]).await {
+        if let Err(error) = session.execute(&mark, &[&time(now)]).await {
             if session.is_closed() {
                 return Err(error.into());
             }
@@ -240,11 +240,6 @@ impl JudgedClock {
         *self.marked.lock() = Some((Instant::now(), is_believed));
         Ok(())
     }
-}
-
-/// A time as the table holds it. Those past its range are past the year 2262.
-fn stored(at: Timestamp) -> i64 {
-    i64::try_from(at.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// The time of the ledger's newest record, by its accounts and payments; 0 where there is none. It

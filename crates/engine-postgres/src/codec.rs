@@ -8,7 +8,7 @@
 use ledger::{
     Account, AccountId, BatchId, Currency, Digest, Event, Limit, Millis, Note, PaymentId,
     PendingEnd, PendingState, ProcessorName, Resolution, ResolutionKind, Timestamp, TransferId,
-    TransferKind, UsedBatch, UsedPayment, UsedTransfer,
+    UsedBatch, UsedPayment, UsedTransfer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -56,12 +56,13 @@ pub(crate) const fn signed(total: u64) -> i64 {
     total.cast_signed()
 }
 
-/// A time, or the last one that a bigint can say.
+/// A time as a bigint. One past the year 2262 becomes the last bigint: as a bound it includes the same
+/// rows. Times to be stored come from bigints of the database's clock.
 pub(crate) fn time(at: Timestamp) -> i64 {
     i64::try_from(at.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// Likewise.
+/// Likewise. To be stored they come from nodes, whose messages have no later ones.
 pub(crate) fn millis(at: Millis) -> i64 {
     i64::try_from(at.0).unwrap_or(i64::MAX)
 }
@@ -140,28 +141,15 @@ fn pending_state(number: i16) -> Result<PendingState, Failure> {
 pub(crate) fn used_transfer(row: &Row) -> Result<(TransferId, UsedTransfer), Failure> {
     let id = TransferId::from_u128(row.try_get::<_, Uuid>("transfer_id")?.as_u128());
     let state: Option<i16> = row.try_get("pending_state")?;
-    let used = match decode(row.try_get("record")?)? {
-        Event::Transfer(transfer) => {
-            let pending = matches!(transfer.kind, TransferKind::Pend { .. });
-            if pending != state.is_some() {
-                return Err(Failure::Damaged("a transfer"));
+    let damaged = || Failure::Damaged("a transfer");
+    let used = match UsedTransfer::by(decode(row.try_get("record")?)?).ok_or_else(damaged)? {
+        UsedTransfer::Created(transfer, pending) => {
+            if pending.is_some() != state.is_some() {
+                return Err(damaged());
             }
             UsedTransfer::Created(transfer, state.map(pending_state).transpose()?)
         }
-        Event::PaymentSettled { transfer, .. } => UsedTransfer::Created(transfer, None),
-        Event::PaymentAccepted(payment) => UsedTransfer::Payment(payment.id),
-        Event::Refused {
-            command, refusal, ..
-        } => UsedTransfer::Refused(command, refusal),
-        Event::AccountOpened { .. }
-        | Event::LimitChanged { .. }
-        | Event::AccountClosed { .. }
-        | Event::PaymentSent(_)
-        | Event::PaymentReleased(_)
-        | Event::PaymentRefused(_)
-        | Event::PaymentResolved(_)
-        | Event::PaymentsPurged { .. }
-        | Event::Batch(_) => return Err(Failure::Damaged("a transfer")),
+        used @ (UsedTransfer::Refused(..) | UsedTransfer::Payment(_)) => used,
     };
     Ok((id, used))
 }
@@ -193,23 +181,8 @@ pub(crate) fn pending_end(id: TransferId, row: &Row) -> Result<Option<PendingEnd
 /// A row of used ids of payments.
 pub(crate) fn used_payment(row: &Row) -> Result<(PaymentId, UsedPayment), Failure> {
     let id = PaymentId::from_u128(row.try_get::<_, Uuid>("payment_id")?.as_u128());
-    let used = match decode(row.try_get("record")?)? {
-        Event::PaymentAccepted(payment) => UsedPayment::Accepted(payment),
-        Event::Refused {
-            command, refusal, ..
-        } => UsedPayment::Refused(command, refusal),
-        Event::AccountOpened { .. }
-        | Event::LimitChanged { .. }
-        | Event::AccountClosed { .. }
-        | Event::Transfer(_)
-        | Event::PaymentSent(_)
-        | Event::PaymentSettled { .. }
-        | Event::PaymentReleased(_)
-        | Event::PaymentRefused(_)
-        | Event::PaymentResolved(_)
-        | Event::PaymentsPurged { .. }
-        | Event::Batch(_) => return Err(Failure::Damaged("a payment")),
-    };
+    let used = UsedPayment::by(decode(row.try_get("record")?)?);
+    let used = used.ok_or(Failure::Damaged("a payment"))?;
     Ok((id, used))
 }
 

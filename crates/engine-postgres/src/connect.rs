@@ -195,7 +195,7 @@ impl Connector {
             .options(sent.map_err(PostgresOpenError::Parameter)?);
         let bound = config.get_connect_timeout().copied();
         let first = match config.get_load_balance_hosts() {
-            LoadBalanceHosts::Random => random() % address.endpoints.len(),
+            LoadBalanceHosts::Random => random(address.endpoints.len()),
             _ => 0,
         };
         Ok(Self {
@@ -365,8 +365,8 @@ impl managed::Manager for Connector {
     }
 }
 
-/// Any number.
-fn random() -> usize {
-    let number = RandomState::new().hash_one(0) & u64::from(u32::MAX);
-    usize::try_from(number).unwrap_or(0)
+/// Any number below the count.
+fn random(count: usize) -> usize {
+    let number = RandomState::new().hash_one(0) % count as u64;
+    usize::try_from(number).expect("it is less than a usize")
 }

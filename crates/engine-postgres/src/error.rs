@@ -191,8 +191,7 @@ impl Failure {
                 .is_some_and(<dyn std::error::Error>::is::<io::Error>);
             return error.source().is_some() && !is_of_io;
         };
-        let class = code.code().get(..2).unwrap_or_default();
-        *code != SqlState::UNIQUE_VIOLATION && ["22", "23", "54", "XX"].contains(&class)
+        *code != SqlState::UNIQUE_VIOLATION && ["22", "23", "54", "XX"].contains(&class(code))
     }
 
     /// Whether what was prepared is of before a change of the tables.
@@ -236,9 +235,14 @@ fn is_passing(code: &SqlState) -> bool {
     ];
     // A role's bound for whole transactions, known from version 17 on.
     let is_too_long = code.code() == "25P04";
-    let class = code.code().get(..2).unwrap_or_default();
+    let class = class(code);
     conflicts.contains(code)
         || is_too_long
         || ["08", "57"].contains(&class)
         || (class == "53" && *code != SqlState::DISK_FULL)
+}
+
+/// The first two characters of a code, which name its class; nothing of what is no code.
+fn class(code: &SqlState) -> &str {
+    code.code().get(..2).unwrap_or_default()
 }

@@ -53,8 +53,8 @@ pub(crate) async fn run(store: Store) {
                 if let Some(held_back) = warnings.pass() {
                     tracing::error!(
                         held_back,
-                        "a Redis was put in front of this database: no writes are taken here any \
-                         more. Stop this node, and serve with --engine write-behind"
+                        "a Redis was put in front of this database: this node refuses all writes. \
+                         Stop it, and serve with --engine write-behind"
                     );
                 }
             }

@@ -91,7 +91,8 @@ impl Window {
         if first >= last {
             return self.add(level, from, end);
         }
-        self.level.push(i16::try_from(level).unwrap_or(i16::MAX));
+        let number = i16::try_from(level).expect("there are as many levels as widths: a few");
+        self.level.push(number);
         self.first.push(first.cast_signed());
         self.end.push(last.cast_signed());
         self.add(level, from, first * width);

@@ -18,7 +18,7 @@ const RETRY: Duration = Duration::from_millis(500);
 /// How many logged steps of the `TransferWriter` are applied together, and how many bytes of them.
 const LOGGED_MAX: u64 = 32;
 const BYTES_MAX: u64 = 4 << 20;
-/// After so many halvings it is a single one.
+/// After this number of halvings it is a single one.
 const HALVINGS_MAX: u32 = 5;
 const BOUND: Duration = Duration::from_secs(10);
 

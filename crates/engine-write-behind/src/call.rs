@@ -129,13 +129,10 @@ fn add(call: &mut Cmd, command: &Command, form: &Form) {
     }
     match command {
         Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
-            let timeout_s = match command {
-                Command::Pend { timeout_s, .. } => Some(*timeout_s),
-                _ => None,
-            };
-            let (kind, timeout_s) = match timeout_s {
-                Some(timeout_s) => (operation::PEND, timeout_s),
-                None => (operation::TRANSFER, 0),
+            let (kind, timeout_s) = if let Command::Pend { timeout_s, .. } = command {
+                (operation::PEND, *timeout_s)
+            } else {
+                (operation::TRANSFER, 0)
             };
             call.arg(letter(kind).as_slice())
                 .arg(transfer_name(transfer.id))

@@ -192,7 +192,7 @@ pub(crate) async fn check(
         }
         if !std::mem::replace(&mut is_announced, true) {
             tracing::info!(
-                "another node went on with another Redis a moment ago: watching whether it still does"
+                "another node used another Redis a moment ago: waiting to see whether it still does"
             );
         }
         tokio::time::sleep(PAUSE).await;

@@ -12,7 +12,7 @@ const PATIENCE_MAX: u32 = 6;
 #[derive(Debug)]
 pub(crate) struct Pace {
     halvings: u32,
-    /// After so many there is nothing left to halve.
+    /// After this number of halvings nothing is left to halve.
     halvings_max: u32,
 }
 

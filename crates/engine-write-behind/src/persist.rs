@@ -31,7 +31,7 @@ const BOUND: Duration = Duration::from_secs(5);
 /// About how many events are persisted together, and how many bytes of them.
 const EVENTS_MAX: u64 = 16_384;
 const BYTES_MAX: u64 = 4 << 20;
-/// After so many halvings it is a single call.
+/// After this number of halvings it is a single call.
 const HALVINGS_MAX: u32 = 14;
 /// From how many events on there is no waiting for more.
 const EVENTS_MANY: usize = 1_000;
@@ -46,7 +46,7 @@ enum Stop {
     #[error("Redis failed")]
     Redis(#[from] Trouble),
     /// Another node writes, the stores were compared again, or have to be.
-    #[error("the stores have changed since they were compared")]
+    #[error("Redis or the database has changed since they were compared")]
     Moved,
     #[error("the stores cannot be read")]
     Stores(#[from] WriteBehindOpenError),
@@ -185,8 +185,8 @@ impl Writer<'_> {
                 tracing::error!(
                     position,
                     first,
-                    "the stream in Redis lacks calls: nothing after `position` is persisted before the stores were \
-                     compared again"
+                    "calls after position {position} are missing from the stream in Redis: nothing after it \
+                     is persisted until Redis and the database are compared again"
                 );
                 self.front.doubt(&self.era.epoch);
                 return Err(Damaged.into());
@@ -198,8 +198,8 @@ impl Writer<'_> {
                     tracing::error!(
                         persisted = fresh,
                         first,
-                        "a call in Redis does not follow what is persisted: nothing after `persisted` is persisted \
-                         before the stores were compared again"
+                        "a call in Redis does not continue what is persisted up to position {fresh}: nothing \
+                         after it is persisted until Redis and the database are compared again"
                     );
                     self.front.doubt(&self.era.epoch);
                     return Err(Damaged.into());

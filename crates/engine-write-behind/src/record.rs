@@ -3,6 +3,8 @@
 //! may hold a record.
 //! `docs/write-behind-format.md` has the bytes.
 
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
+
 use ledger::{
     Account, AccountId, After, BatchDecided, BatchId, Command, Decision, Digest, Event,
     MemberFailure, MoveMoney, Outcome, Payment, PaymentId, PendingEnd, PendingState, Refusal,
@@ -95,12 +97,12 @@ impl Record {
 
     /// How the transfer's id was used that the record is kept under.
     pub(crate) fn into_used(self) -> Result<UsedTransfer, Damaged> {
-        match self.event {
-            Event::Transfer(transfer) => Ok(UsedTransfer::Created(transfer, self.pending_state)),
-            Event::Refused {
-                command, refusal, ..
-            } => Ok(UsedTransfer::Refused(command, refusal)),
-            _ => Err(Damaged),
+        match UsedTransfer::by(self.event) {
+            Some(UsedTransfer::Created(transfer, _)) => {
+                Ok(UsedTransfer::Created(transfer, self.pending_state))
+            }
+            Some(used @ UsedTransfer::Refused(..)) => Ok(used),
+            Some(UsedTransfer::Payment(_)) | None => Err(Damaged),
         }
     }
 }
@@ -160,13 +162,17 @@ fn transfer(kind: u8, timestamp: Timestamp, bytes: &mut Bytes<'_>) -> Result<Tra
         kind::POST | kind::VOID => Some(command(bytes.sized()?)?),
         _ => None,
     };
-    let (moved, timeout_s) = match command(bytes.0)? {
-        Command::Transfer(moved) => (moved, None),
-        Command::Pend {
-            transfer,
-            timeout_s,
-        } => (transfer, Some(timeout_s)),
-        _ => return Err(Damaged),
+    let moving = command(bytes.0)?;
+    let (moved, timeout_s) = if let Command::Transfer(moved) = moving {
+        (moved, None)
+    } else if let Command::Pend {
+        transfer,
+        timeout_s,
+    } = moving
+    {
+        (transfer, Some(timeout_s))
+    } else {
+        return Err(Damaged);
     };
     let (id, kind, amount) = match (kind, own, timeout_s) {
         (kind::TRANSFER, None, None) => (moved.id, TransferKind::Transfer, moved.amount),
@@ -376,7 +382,11 @@ fn pending_command(transfer: &Transfer) -> Result<Command, Damaged> {
     let (id, _) = transfer.ends().ok_or(Damaged)?;
     let amount = match transfer.kind {
         TransferKind::Post { pending_amount, .. } => pending_amount,
-        _ => transfer.amount,
+        TransferKind::Void { .. }
+        | TransferKind::Transfer
+        | TransferKind::Pend { .. }
+        | TransferKind::Expire
+        | TransferKind::Settle { .. } => transfer.amount,
     };
     Ok(Command::Pend {
         transfer: MoveMoney {

@@ -1,7 +1,9 @@
 //! Refusals as the library writes them: a letter, a side, three figures. What they are about is in
 //! the command they refuse.
 
-use ledger::{AccountId, Command, Refusal, TransferId};
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
+
+use ledger::{AccountId, Command, Refusal};
 
 use crate::bytes::Bytes;
 use crate::error::Damaged;
@@ -13,7 +15,7 @@ pub(crate) fn decode(bytes: &mut Bytes<'_>, command: &Command) -> Result<Refusal
     let (x, y, z) = (bytes.i64()?, bytes.i64()?, bytes.i64()?);
     let figure = |number: i64| u64::try_from(number).map_err(|_| Damaged);
     let account_id = || account(command, side);
-    let pending_id = || pending(command);
+    let pending_id = || command.pending_id().ok_or(Damaged);
     Ok(match code {
         refusal::ACCOUNT_NOT_FOUND => Refusal::AccountNotFound {
             account_id: account_id()?,
@@ -58,12 +60,14 @@ pub(crate) fn decode(bytes: &mut Bytes<'_>, command: &Command) -> Result<Refusal
             available: figure(x)?,
             required: figure(y)?,
         },
-        refusal::CURRENCY_NOT_CURRENT => match command {
-            Command::OpenAccount(open) => Refusal::CurrencyNotCurrent {
+        refusal::CURRENCY_NOT_CURRENT => {
+            let Command::OpenAccount(open) = command else {
+                return Err(Damaged);
+            };
+            Refusal::CurrencyNotCurrent {
                 currency: open.currency,
-            },
-            _ => return Err(Damaged),
-        },
+            }
+        }
         _ => return Err(Damaged),
     })
 }
@@ -113,7 +117,19 @@ pub(crate) fn encode(refusal: &Refusal, command: &Command) -> Result<Vec<u8>, Da
             [*available, *required, 0],
         ),
         Refusal::CurrencyNotCurrent { .. } => (refusal::CURRENCY_NOT_CURRENT, side::NONE, [0; 3]),
-        _ => return Err(Damaged),
+        // These are not remembered under the id of a transfer.
+        Refusal::ExistsWithDifferent(_)
+        | Refusal::AccountInUse { .. }
+        | Refusal::AccountInOtherState { .. }
+        | Refusal::AccountReserved { .. }
+        | Refusal::AccountsMustDiffer
+        | Refusal::AmountOutOfRange { .. }
+        | Refusal::DescriptionInvalid
+        | Refusal::BatchMemberFailed
+        | Refusal::PaymentNotFound { .. }
+        | Refusal::PaymentInOtherState { .. }
+        | Refusal::PaymentUnderWay { .. }
+        | Refusal::PaymentsInOtherState { .. } => return Err(Damaged),
     };
     let mut bytes = vec![code, side];
     for figure in figures {
@@ -123,25 +139,12 @@ pub(crate) fn encode(refusal: &Refusal, command: &Command) -> Result<Vec<u8>, Da
 }
 
 fn account(command: &Command, side: u8) -> Result<AccountId, Damaged> {
-    match command {
-        Command::Transfer(transfer) | Command::Pend { transfer, .. } if side == side::CREDIT => {
-            Ok(transfer.credit_account_id.clone())
-        }
-        Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
-            Ok(transfer.debit_account_id.clone())
-        }
-        Command::ChangeLimit { account_id, .. } | Command::CloseAccount { account_id, .. } => {
-            Ok(account_id.clone())
-        }
-        _ => Err(Damaged),
-    }
-}
-
-const fn pending(command: &Command) -> Result<TransferId, Damaged> {
-    match command {
-        Command::Post { pending_id, .. }
-        | Command::Void { pending_id, .. }
-        | Command::Expire { pending_id } => Ok(*pending_id),
-        _ => Err(Damaged),
-    }
+    let mut ids = command.accounts();
+    let (first, second) = (ids.next(), ids.next());
+    let id = if side == side::CREDIT {
+        second.or(first)
+    } else {
+        first
+    };
+    id.cloned().ok_or(Damaged)
 }

@@ -296,14 +296,8 @@ impl<'a> Comparison<'a> {
     }
 
     fn apply(&mut self, record: &Record) {
-        let named = match &record.event {
-            Event::Transfer(transfer) => {
-                vec![&transfer.debit_account_id, &transfer.credit_account_id]
-            }
-            Event::LimitChanged { id, .. } | Event::AccountClosed { id, .. } => vec![id],
-            _ => Vec::new(),
-        };
-        if let Some(id) = named.iter().find(|id| !self.accounts.0.contains_key(*id)) {
+        let needed = record.event.accounts_needed();
+        if let Some(id) = needed.iter().find(|id| !self.accounts.0.contains_key(*id)) {
             self.find(format!("an event names account {id}, which is not open"));
             return;
         }

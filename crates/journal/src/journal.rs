@@ -219,8 +219,8 @@ impl<S: Storage> Journal<S> {
             hash: info.hash,
             records: info.records_before + u64::from(info.count),
         };
-        // The thread that wrote it let go of it before it reported that.
-        self.buffer = Arc::try_unwrap(bytes).unwrap_or_default();
+        self.buffer = Arc::into_inner(bytes)
+            .expect("the thread that wrote the frame let go of it before it reported that");
         Ok(info)
     }
 

@@ -108,7 +108,7 @@ pub(crate) fn payload_at(frame: &[u8], start: u64, address: Address) -> Option<&
     payload.get(..payload_length(record))
 }
 
-/// The length that a frame of `bytes` gets with so much more in it; saturates.
+/// The length that a frame of `bytes` has after this is added to it; saturates.
 pub(crate) fn grown(bytes: usize, payload_bytes: usize, records: usize) -> usize {
     bytes
         .saturating_add(payload_bytes)

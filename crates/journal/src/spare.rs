@@ -188,7 +188,7 @@ impl<S: Storage> Shared<S> {
                 match &*state {
                     State::Stopped => return,
                     State::Wanted(spread) => break *spread,
-                    // Nobody need ask: it should be there when it is asked for.
+                    // It is made before anyone asks: it should be ready when it is needed.
                     State::Short(..) => {
                         let waited = self.changed.wait_for(&mut state, RETRY_AFTER);
                         if waited.timed_out() {

@@ -105,7 +105,7 @@ pub(crate) fn read_full(
     )
 }
 
-/// Likewise, by a way of reading.
+/// Reads as [`read_full`] does, by this way of reading.
 pub(crate) fn read_full_by(
     read: impl Fn(&mut [u8], u64) -> io::Result<usize>,
     buffer: &mut [u8],

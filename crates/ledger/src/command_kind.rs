@@ -22,11 +22,22 @@ enum Repetition {
     Again,
 }
 
+/// Who gives a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Giver {
+    Callers,
+    /// Callers with an operator's rights: each such command is logged and counted.
+    Operators,
+    /// The engine, or a dispatcher, in the process that has the ledger.
+    Ledger,
+}
+
+use Giver::{Callers, Ledger, Operators};
 use Repetition::{Again, FirstOutcome};
 use Subject::{Accounts, Payments, Transfers};
 
 macro_rules! command_kinds {
-    ($($kind:ident $name:literal $subject:ident $repetition:ident;)*) => {
+    ($($kind:ident $name:literal $subject:ident $repetition:ident $giver:ident;)*) => {
         /// A kind of command.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum CommandKind {
@@ -50,26 +61,30 @@ macro_rules! command_kinds {
             const fn repetition(self) -> Repetition {
                 match self { $(Self::$kind => $repetition,)* }
             }
+
+            const fn giver(self) -> Giver {
+                match self { $(Self::$kind => $giver,)* }
+            }
         }
     };
 }
 
 command_kinds! {
-    OpenAccount    "open_account"    Accounts  FirstOutcome;
-    ChangeLimit    "change_limit"    Accounts  Again;
-    CloseAccount   "close_account"   Accounts  Again;
-    Transfer       "transfer"        Transfers FirstOutcome;
-    Pend           "pend"            Transfers FirstOutcome;
-    Post           "post"            Transfers FirstOutcome;
-    Void           "void"            Transfers FirstOutcome;
-    Expire         "expire"          Transfers Again;
-    AcceptPayment  "accept_payment"  Payments  FirstOutcome;
-    SendPayment    "send_payment"    Payments  FirstOutcome;
-    SettlePayment  "settle_payment"  Payments  FirstOutcome;
-    ReleasePayment "release_payment" Payments  FirstOutcome;
-    RefusePayment  "refuse_payment"  Payments  FirstOutcome;
-    PurgePayments  "purge_payments"  Payments  Again;
-    ResolvePayment "resolve_payment" Payments  FirstOutcome;
+    OpenAccount    "open_account"    Accounts  FirstOutcome Callers;
+    ChangeLimit    "change_limit"    Accounts  Again        Callers;
+    CloseAccount   "close_account"   Accounts  Again        Callers;
+    Transfer       "transfer"        Transfers FirstOutcome Callers;
+    Pend           "pend"            Transfers FirstOutcome Callers;
+    Post           "post"            Transfers FirstOutcome Callers;
+    Void           "void"            Transfers FirstOutcome Callers;
+    Expire         "expire"          Transfers Again        Ledger;
+    AcceptPayment  "accept_payment"  Payments  FirstOutcome Callers;
+    SendPayment    "send_payment"    Payments  FirstOutcome Ledger;
+    SettlePayment  "settle_payment"  Payments  FirstOutcome Ledger;
+    ReleasePayment "release_payment" Payments  FirstOutcome Ledger;
+    RefusePayment  "refuse_payment"  Payments  FirstOutcome Ledger;
+    PurgePayments  "purge_payments"  Payments  Again        Operators;
+    ResolvePayment "resolve_payment" Payments  FirstOutcome Operators;
 }
 
 impl CommandKind {
@@ -77,6 +92,18 @@ impl CommandKind {
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize
+    }
+
+    /// Whether callers may give it; else only the process that has the ledger does.
+    #[must_use]
+    pub fn is_of_callers(self) -> bool {
+        self.giver() != Ledger
+    }
+
+    /// Whether it is an operator's intervention, which is logged and counted.
+    #[must_use]
+    pub fn is_of_operators(self) -> bool {
+        self.giver() == Operators
     }
 }
 

@@ -207,6 +207,32 @@ impl Event {
         }
     }
 
+    /// The accounts that it changes and does not open itself: each has to be open before it. A purge
+    /// does not say whose reservations it releases.
+    #[must_use]
+    pub fn accounts_needed(&self) -> Vec<&AccountId> {
+        fn sides(transfer: &Transfer) -> Vec<&AccountId> {
+            vec![&transfer.debit_account_id, &transfer.credit_account_id]
+        }
+        match self {
+            Self::LimitChanged { id, .. } | Self::AccountClosed { id, .. } => vec![id],
+            Self::Transfer(transfer) | Self::PaymentSettled { transfer, .. } => sides(transfer),
+            Self::PaymentResolved(resolved) => match &resolved.transfer {
+                Some(transfer) => sides(transfer),
+                None => resolved.payment.account_id.iter().collect(),
+            },
+            Self::PaymentAccepted(payment) | Self::PaymentRefused(payment) => {
+                payment.account_id.iter().collect()
+            }
+            Self::AccountOpened { .. }
+            | Self::PaymentSent(_)
+            | Self::PaymentReleased(_)
+            | Self::PaymentsPurged { .. }
+            | Self::Refused { .. }
+            | Self::Batch(_) => Vec::new(),
+        }
+    }
+
     /// The system accounts that it needs, with their currency; those that are not open yet are
     /// opened by it.
     #[must_use]

@@ -337,6 +337,10 @@ impl Found<'_> {
         self.walk.lookups_count += 1;
         for (_, _, _, pending_id) in self.expiries.by_account.range((from, to)) {
             self.walk.lookups_count += 1;
+            assert!(
+                self.expiries.by_id.contains_key(pending_id),
+                "a pending transfer is in all three indexes, or in none"
+            );
             self.add(*pending_id);
             if !self.are_all {
                 return;
@@ -344,6 +348,7 @@ impl Found<'_> {
         }
     }
 
+    /// Adds the pending transfer if it is due; a command may name one that has ended, or none at all.
     fn add(&mut self, pending_id: TransferId) {
         let Some(times) = self.expiries.by_id.get(&pending_id) else {
             return;

@@ -9,7 +9,7 @@ use crate::outcome::{Outcome, Refusal};
 use crate::payment::Payment;
 use crate::resolution::{PaymentResolved, ResolutionKind};
 use crate::time::Timestamp;
-use crate::transfer::{PendingState, Transfer};
+use crate::transfer::{PendingState, Transfer, TransferKind};
 
 /// The look-ups that a decision is made upon.
 pub trait State {
@@ -60,6 +60,52 @@ pub enum UsedPayment {
     Accepted(Payment),
     /// By a refused acceptance.
     Refused(Command, Refusal),
+}
+
+impl UsedTransfer {
+    /// How the event uses the id of a transfer that it is remembered under; `None` if it uses none. A
+    /// pending transfer is still pending.
+    #[must_use]
+    pub fn by(event: Event) -> Option<Self> {
+        match event {
+            Event::Transfer(transfer) => {
+                let is_pending = matches!(transfer.kind, TransferKind::Pend { .. });
+                let state = is_pending.then_some(PendingState::Pending);
+                Some(Self::Created(transfer, state))
+            }
+            Event::PaymentSettled { transfer, .. } => Some(Self::Created(transfer, None)),
+            Event::PaymentResolved(resolved) => {
+                let transfer = resolved.transfer?;
+                Some(Self::Created(transfer, None))
+            }
+            Event::PaymentAccepted(payment) => Some(Self::Payment(payment.id)),
+            Event::Refused {
+                command, refusal, ..
+            } => Some(Self::Refused(command, refusal)),
+            Event::AccountOpened { .. }
+            | Event::LimitChanged { .. }
+            | Event::AccountClosed { .. }
+            | Event::PaymentSent(_)
+            | Event::PaymentReleased(_)
+            | Event::PaymentRefused(_)
+            | Event::PaymentsPurged { .. }
+            | Event::Batch(_) => None,
+        }
+    }
+}
+
+impl UsedPayment {
+    /// How the event uses the id of a payment that it is remembered under; `None` if it uses none.
+    #[must_use]
+    pub fn by(event: Event) -> Option<Self> {
+        if let Event::Refused {
+            command, refusal, ..
+        } = event
+        {
+            return Some(Self::Refused(command, refusal));
+        }
+        event.payment().cloned().map(Self::Accepted)
+    }
 }
 
 /// How an id of the space of batches was used.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 use journal::Address;
 use ledger::{Command, Outcome, Refusal, TransferId};
+use stdx::invariant;
 
 use crate::log::{Replayed, Stored};
 use crate::operation::{Operation, OperationState};
@@ -71,10 +72,12 @@ impl Queue {
 
     /// Takes out the oldest ones, which the ledger has answered.
     pub(crate) fn answered(&mut self, commands: Vec<Command>, outcomes: &[Outcome]) {
-        for (command, outcome) in commands.into_iter().zip(outcomes) {
-            let Some(stored) = self.operations.pop_front() else {
-                return;
-            };
+        invariant!(
+            commands.len() == outcomes.len() && outcomes.len() <= self.operations.len(),
+            "the ledger answers each of the oldest operations, and nothing else takes them out"
+        );
+        let oldest = self.operations.drain(..outcomes.len());
+        for ((stored, command), outcome) in oldest.zip(commands).zip(outcomes) {
             self.applied_before = stored.number + 1;
             // After a crash an id may be queued twice: the later one is still to come.
             if self.ids.get(&stored.id) == Some(&stored.address) {
@@ -235,6 +238,14 @@ mod tests {
         let code = "description_invalid";
         assert_eq!(queue.state(id), Some(OperationState::Refused(code)));
         assert!(queue.known(id).is_none());
+    }
+
+    #[test]
+    #[should_panic(expected = "invariant broken: the ledger answers each of the oldest operations")]
+    fn an_answer_to_nothing_that_is_queued_stops_the_drain() {
+        let mut queue = Queue::default();
+        queue.extend([stored(1, 0)]);
+        queue.answered(vec![void(1, 9), void(2, 9)], &[refused(), refused()]);
     }
 
     #[test]

@@ -151,7 +151,8 @@ fn magnitude(digits: &str, places: Option<i32>) -> Result<i128, DecimalError> {
     if significant.is_empty() {
         return Ok(0);
     }
-    let dropped = i32::try_from(digits.len() - significant.len()).unwrap_or(i32::MAX);
+    let dropped = i32::try_from(digits.len() - significant.len());
+    let dropped = dropped.map_err(|_| DecimalError::TooLarge)?;
     let places = places.and_then(|places| places.checked_sub(dropped));
     let shift = places
         .and_then(|places| DIGITS.cast_signed().checked_sub(places))

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use stdx::whole_millis;
 
 /// Faults to order. They befall payments that are not recorded yet and that would be recorded now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +86,7 @@ impl Faults {
     pub fn record_late(after: Duration) -> Self {
         Self {
             answer: FaultyAnswer::Never,
-            record_after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
+            record_after_ms: whole_millis(after),
             refuse_repeats: true,
             every_nth: 1,
         }

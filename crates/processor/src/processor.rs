@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::Serialize;
+use stdx::whole_millis;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -199,7 +200,7 @@ impl Processor {
         let state = self.0.state.lock();
         Some(Health {
             failing: state.is_failing,
-            min_response_time: u64::try_from(state.delay.as_millis()).unwrap_or(u64::MAX),
+            min_response_time: whole_millis(state.delay),
         })
     }
 

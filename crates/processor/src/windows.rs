@@ -8,14 +8,14 @@ use tokio::time::Instant;
 /// One question is answered in each.
 pub(crate) const WINDOW: Duration = Duration::from_secs(5);
 /// Questions that are held until the next windows.
-const HELD: u32 = 2;
+const HELD: u64 = 2;
 
 /// Windows of time, one after the other since the start.
 #[derive(Debug)]
 pub(crate) struct Windows {
     start: Instant,
     /// The first window whose question was not taken yet.
-    free: Mutex<u32>,
+    free: Mutex<u64>,
 }
 
 impl Windows {
@@ -38,15 +38,14 @@ impl Windows {
 
     /// When the window opens whose question this is.
     fn take(&self) -> Option<Instant> {
-        let passed = self.start.elapsed().as_secs() / WINDOW.as_secs();
-        let current = u32::try_from(passed).unwrap_or(u32::MAX);
+        let current = self.start.elapsed().as_secs() / WINDOW.as_secs();
         let mut free = self.free.lock();
         let window = (*free).max(current);
         if window - current > HELD {
             return None;
         }
         *free = window + 1;
-        Some(self.start + WINDOW * window)
+        Some(self.start + Duration::from_secs(WINDOW.as_secs() * window))
     }
 }
 

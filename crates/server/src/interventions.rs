@@ -9,6 +9,7 @@ use ledger::{
     Answer, Batch, Command, Engine, Millis, Outcome, Payment, ProcessorSummary, Record,
     ResolvePayment, Unavailable,
 };
+use stdx::invariant;
 
 use crate::metrics::{PURGED, PURGES, RESOLUTIONS_REPEATED, RESOLVED};
 
@@ -93,19 +94,13 @@ impl Interventions {
             let intervention = match command {
                 Command::PurgePayments { .. } => Intervention::Purge,
                 Command::ResolvePayment(resolve) => Intervention::Resolution(resolve.clone()),
-                Command::OpenAccount(_)
-                | Command::ChangeLimit { .. }
-                | Command::CloseAccount { .. }
-                | Command::Transfer(_)
-                | Command::Pend { .. }
-                | Command::Post { .. }
-                | Command::Void { .. }
-                | Command::Expire { .. }
-                | Command::AcceptPayment(_)
-                | Command::SendPayment { .. }
-                | Command::SettlePayment { .. }
-                | Command::ReleasePayment { .. }
-                | Command::RefusePayment { .. } => return None,
+                command => {
+                    invariant!(
+                        !command.kind().is_of_operators(),
+                        "each command of operators is an intervention here"
+                    );
+                    return None;
+                }
             };
             Some((index, intervention))
         });

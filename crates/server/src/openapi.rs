@@ -2,6 +2,7 @@
 //!
 //! `docs/openapi.json` is its golden copy; a test fails when the two differ.
 
+pub(crate) mod responses;
 mod shape;
 
 use std::sync::OnceLock;
@@ -14,6 +15,7 @@ use axum::response::Response;
 use hyper::body::Bytes;
 use utoipa::OpenApi;
 
+use self::responses::Problems;
 use self::shape::Shape;
 use crate::call::{Answered, Call};
 use crate::probes::Status;
@@ -86,7 +88,7 @@ use crate::{challenge_2024, challenge_2025, probes, v1};
         ProblemBody,
         Status
     )),
-    modifiers(&Shape)
+    modifiers(&Shape, &Problems)
 )]
 struct Document;
 

@@ -25,8 +25,7 @@ pub(crate) async fn healthz(_: Call, _: Request) -> Answered {
     get, path = "/readyz", tag = "probes",
     responses(
         (status = 200, description = "Ready: requests can be sent here", body = Status),
-        (status = 503, description = "Not ready; `code` is the reason",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not ready; `code` is the reason"),
     )
 )]
 pub(crate) async fn readyz(call: Call, _: Request) -> Answered {

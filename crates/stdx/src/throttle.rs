@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::whole::whole_nanos;
+
 /// Lets one through per interval and counts the others.
 #[derive(Debug)]
 pub struct Throttle {
@@ -29,9 +31,9 @@ impl Throttle {
     /// `Some` if the warning should be written, with how many were held back since the last one.
     #[must_use]
     pub fn pass(&self) -> Option<u64> {
-        let now = nanos(self.start.elapsed());
+        let now = whole_nanos(self.start.elapsed());
         let next = self.next.load(Ordering::Relaxed);
-        let after = now.saturating_add(nanos(self.interval));
+        let after = now.saturating_add(whole_nanos(self.interval));
         let passes = now >= next
             && self
                 .next
@@ -44,10 +46,6 @@ impl Throttle {
             None
         }
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -154,8 +154,17 @@ fn what_the_ledger_cannot_say_is_named() {
         attempt: 0,
     });
     assert_eq!(
-        refused(Kind::SettlePayment(settle)),
+        refused(Kind::SettlePayment(settle.clone())),
         Invalid::Unknown("state")
+    );
+    settle.expected = Some(v1::PaymentExpected {
+        state: v1::PaymentStateName::Sent.into(),
+        attempt: 1,
+    });
+    settle.requested_at_ms = i64::MAX.cast_unsigned() + 1;
+    assert_eq!(
+        refused(Kind::SettlePayment(settle)),
+        Invalid::Time("requested_at_ms")
     );
     let resolve = |kind, who: &str, why: &str| {
         let expected = Some(v1::PaymentExpected {

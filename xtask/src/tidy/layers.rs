@@ -26,7 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("outbox", &["ledger", "journal", "stdx"]),
     ("payments", &["ledger", "stdx"]),
     ("server", &["ledger", "proto", "stdx", "outbox", "payments"]),
-    ("processor", &[]),
+    ("processor", &["stdx"]),
     ("load", &["processor"]),
     (
         "lastro",

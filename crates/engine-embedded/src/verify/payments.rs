@@ -55,7 +55,12 @@ impl Auditor {
                     self.keep(&payment.purged(*timestamp));
                 }
             }
-            _ => {}
+            Event::AccountOpened { .. }
+            | Event::LimitChanged { .. }
+            | Event::AccountClosed { .. }
+            | Event::Transfer(_)
+            | Event::Refused { .. }
+            | Event::Batch(_) => {}
         }
     }
 
@@ -118,7 +123,9 @@ impl Auditor {
         let before = self.payments.get(&payment.id);
         let was_at = before.and_then(|before| match &before.state {
             PaymentState::Sent { processor, .. } => Some(processor),
-            _ => None,
+            PaymentState::Accepted
+            | PaymentState::Settled { .. }
+            | PaymentState::Refused { .. } => None,
         });
         let told = resolution.processor.as_ref() == was_at && resolution.made(payment);
         self.check(told, "a resolution is not what became of its payment");

@@ -12,7 +12,7 @@ use super::Writer;
 use crate::shared::Status;
 
 impl<S: Storage> Writer<S> {
-    /// Makes sure that the open frame can take so much more. Nothing is decided before.
+    /// Makes sure that the open frame has room for these bytes. Called before anything is decided.
     pub(super) fn make_room(&mut self, bytes: usize, records: usize) -> Result<(), Unavailable> {
         if self.pipeline.journal.failure().is_none()
             && self.pipeline.journal.open_frame_records() > 0

@@ -63,7 +63,7 @@ impl<S: Storage> Pipeline<S> {
         bytes >= ROUND_BYTES || (bytes >= self.part_bytes && !self.is_in_flight() && has_more())
     }
 
-    /// Whether a frame is on its way.
+    /// Whether a frame is being written.
     pub(super) fn is_in_flight(&self) -> bool {
         self.journal.is_in_flight()
     }

@@ -173,7 +173,9 @@ impl Auditor<'_> {
             PaymentState::Settled { processor, .. } => {
                 Some(AccountId::processor(processor, payment.currency))
             }
-            _ => None,
+            PaymentState::Accepted | PaymentState::Sent { .. } | PaymentState::Refused { .. } => {
+                None
+            }
         };
         let belongs = transfer.kind == kind
             && transfer.amount == payment.amount
@@ -188,7 +190,8 @@ impl Auditor<'_> {
         match transfer.ends().map(|(_, end)| end) {
             Some(PendingState::Posted) => ends.posted += 1,
             Some(PendingState::Voided) => ends.voided += 1,
-            _ => {}
+            // An expiry is counted by the pending transfer's own state; the rest ends nothing.
+            Some(PendingState::Expired | PendingState::Pending) | None => {}
         }
         let is = |end| state == Some(pending_state_number(end));
         ends.states_posted += u64::from(is(PendingState::Posted));

@@ -9,6 +9,7 @@ use anyhow::{Context, bail, ensure};
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
 use ledger::{BATCH_COMMANDS_MAX, Batch, Command, Engine, Outcome, Refusal};
+use stdx::whole_nanos;
 
 use tokio::task::{JoinSet, LocalSet};
 
@@ -122,7 +123,7 @@ async fn one_client(
             (0..count).map(|_| client.next()).unzip();
         let started = Instant::now();
         let outcomes = submit(engine, commands).await?;
-        let elapsed_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let elapsed_ns = whole_nanos(started.elapsed());
         let mut shared = shared.borrow_mut();
         shared.latency_ns.saturating_record(elapsed_ns);
         shared.progress.inc(count);

@@ -8,6 +8,7 @@ use engine_postgres::PostgresEngine;
 use engine_remote::RemoteEngine;
 use journal::FileStorage;
 use ledger::{Claims, Clock, Dispatching};
+use stdx::whole_millis;
 
 use super::config::Config;
 use super::engine_config::EngineConfig;
@@ -113,7 +114,7 @@ fn report(recovery: &Recovery) {
         head_sequence = journal.head.sequence,
         head_hash = %journal.head.hash,
         from_segment = recovery.from_segment,
-        elapsed_ms = u64::try_from(recovery.elapsed.as_millis()).unwrap_or(u64::MAX),
+        elapsed_ms = whole_millis(recovery.elapsed),
         "the ledger is open"
     );
 }

@@ -9,6 +9,7 @@ use journal::Durability;
 use ledger::{Clock, Engine};
 use outbox::{Operations, Outbox, OutboxOptions, OutboxRecovery, OutboxStatus};
 use server::{Health, Readiness};
+use stdx::whole_millis;
 
 /// How long the ledger may take for what is queued once the server was told to stop. What it does
 /// not get by then stays on the disk.
@@ -60,7 +61,7 @@ fn report(recovery: &OutboxRecovery) {
     }
     tracing::info!(
         operations_count = recovery.operations_count,
-        elapsed_ms = u64::try_from(recovery.elapsed.as_millis()).unwrap_or(u64::MAX),
+        elapsed_ms = whole_millis(recovery.elapsed),
         "the outbox is open, {} operations are queued",
         recovery.operations_count
     );

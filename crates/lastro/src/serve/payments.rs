@@ -311,9 +311,18 @@ mod tests {
     fn each_mistake_is_reported_with_its_way_out() {
         let of = |line: &str| format!("[[processors]]\nname = 'p'\nurl = 'http://a'\n{line}");
         for (flags, file, expected) in [
-            (vec!["default"], String::new(), "NAME=URL"),
+            (
+                vec!["default"],
+                String::new(),
+                "--processor has the form NAME=URL",
+            ),
             (vec!["a b=http://a"], String::new(), "1 to 32 characters"),
-            (vec!["a=https://a"], String::new(), "processor \"a\""),
+            (
+                vec!["a=https://a"],
+                String::new(),
+                "processor \"a\": a processor's URL is http://host[:port][/path], without user, \
+                 query or fragment",
+            ),
             (
                 vec!["a=http://a", "a=http://b"],
                 String::new(),

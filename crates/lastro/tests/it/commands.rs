@@ -76,29 +76,64 @@ async fn a_sealed_journal_that_was_changed_is_refused() {
 #[test]
 fn mistakes_are_named() {
     for (arguments, expected) in [
-        (vec!["serve", "--listen", "0.0.0.0:0"], "--insecure"),
-        (vec!["serve", "--listen", "nowhere"], "--listen"),
-        (vec!["processor", "--listen", "0.0.0.0:0"], "--insecure"),
-        (vec!["processor", "--fee", "1.5"], "a fee is 0 to 1"),
-        (vec!["serve", "--durability", "maybe"], "--durability"),
         (
-            vec!["serve", "--config", "/nonexistent.toml"],
-            "cannot read /nonexistent.toml",
+            "serve --listen 0.0.0.0:0",
+            "0.0.0.0:0 can be reached from other machines, and requests are not authenticated yet: \
+             listen on loopback, or allow it with --insecure",
         ),
         (
-            vec!["bench", "--batch", "9000"],
-            "--batch must be 1 to 8190",
+            "serve --listen nowhere",
+            "--listen: `nowhere` is not an address to listen on: the port is missing; use \
+             `host:port` or `unix:PATH`",
         ),
         (
-            vec!["bench", "--data-dir", "/dev/shm/lastro-bench-test"],
-            "memory file system",
+            "processor --listen 0.0.0.0:0",
+            "--listen 0.0.0.0:0 can be reached from other machines, and any caller can order \
+             failures: listen on loopback, or allow it with --insecure",
+        ),
+        (
+            "processor --fee 1.5",
+            "invalid value '1.5' for '--fee <FEE>': a fee is 0 to 1 with at most 4 digits after the \
+             point",
+        ),
+        (
+            "serve --durability maybe",
+            "--durability: unknown durability \"maybe\": use disk or os",
+        ),
+        (
+            "serve --config /nonexistent.toml",
+            "cannot read /nonexistent.toml: No such file or directory (os error 2)",
+        ),
+        ("bench --batch 9000", "--batch must be 1 to 8190"),
+        (
+            "bench --data-dir /dev/shm/lastro-bench-test",
+            "/dev/shm/lastro-bench-test is on a memory file system: nothing there is durable; \
+             choose --data-dir",
+        ),
+        (
+            "serve --role ledger --grpc-listen 0.0.0.0:1",
+            "0.0.0.0:1 can be reached from other machines: listen on loopback, admit only callers \
+             with a certificate (--tls-client-ca), or allow it with --insecure",
+        ),
+        (
+            "serve --engine x",
+            "--engine: unknown engine x: use embedded, postgres or write-behind",
+        ),
+        (
+            "serve --processor a=https://a",
+            "processor \"a\": a processor's URL is http://host[:port][/path], without user, query or \
+             fragment",
         ),
     ] {
-        let output = Command::new(binary()).args(&arguments).output().unwrap();
+        let mut command = Command::new(binary());
+        let output = command.args(arguments.split(' ')).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            !output.status.success() && said.contains(expected),
-            "{arguments:?}: {said}"
+        let first_line = said.lines().next();
+        assert!(!output.status.success(), "{arguments}");
+        assert_eq!(
+            first_line,
+            Some(format!("error: {expected}").as_str()),
+            "{arguments}"
         );
     }
     let _ = std::fs::remove_dir("/dev/shm/lastro-bench-test");

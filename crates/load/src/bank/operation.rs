@@ -54,10 +54,8 @@ pub(super) struct Ids(SmallRng);
 impl Ids {
     pub(super) fn new() -> Self {
         let nanos = Timestamp::now().as_nanosecond().unsigned_abs();
-        // The low bits are the ones that differ.
-        Self(SmallRng::seed_from_u64(
-            u64::try_from(nanos & u128::from(u64::MAX)).unwrap_or_default(),
-        ))
+        let low_bits = u64::try_from(nanos & u128::from(u64::MAX));
+        Self(SmallRng::seed_from_u64(low_bits.expect("64 bits are left")))
     }
 
     fn next(&mut self) -> Uuid {

@@ -143,7 +143,11 @@ fn trimmed(value: f64, decimals: usize) -> String {
 
 /// A count with its thousands apart.
 pub(crate) fn grouped(count: u64) -> String {
-    let digits = count.to_string();
+    grouped_digits(&count.to_string())
+}
+
+/// Digits with their thousands apart.
+pub(crate) fn grouped_digits(digits: &str) -> String {
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {

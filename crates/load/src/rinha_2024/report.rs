@@ -12,7 +12,7 @@ use crate::figures::Figures;
 use crate::http::Connections;
 use crate::machine::Busy;
 use crate::recorder::Recorder;
-use crate::report::axis::grouped;
+use crate::report::axis::{grouped, grouped_digits};
 use crate::report::page::{self, Page, Tile, Tone, wide_panel};
 use crate::report::{Document, pictures, table};
 use crate::score::{Score, ScoreFigures};
@@ -203,7 +203,7 @@ impl Rinha2024Report {
 fn dollars(usd: f64) -> String {
     let text = format!("{usd:.2}");
     let (whole, cents) = text.split_once('.').unwrap_or((&text, "00"));
-    let whole = grouped(whole.parse().unwrap_or_default());
+    let whole = grouped_digits(whole);
     match cents {
         "00" => whole,
         cents => format!("{whole}.{cents}"),

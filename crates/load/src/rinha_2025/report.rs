@@ -187,7 +187,7 @@ pub(super) fn money(amount: Decimal) -> String {
         None => ("", text.as_str()),
     };
     let (whole, cents) = text.split_once('.').unwrap_or((text, ""));
-    let whole = crate::report::axis::grouped(whole.parse().unwrap_or_default());
+    let whole = crate::report::axis::grouped_digits(whole);
     format!("{sign}{whole}.{cents:0<2}")
 }
 

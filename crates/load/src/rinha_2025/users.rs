@@ -188,17 +188,20 @@ const fn answered(status: Result<u16, HttpFailure>) -> Answered {
 }
 
 fn verdict(status: Result<u16, HttpFailure>) -> Verdict {
-    let code = match status {
-        Ok(200..=299) => return Verdict::Right("accepted"),
+    let status = match status {
+        Ok(status) => status,
         Err(failure) => return no_answer(failure),
-        Ok(429) => "status_429",
-        Ok(400..=499) => "status_4xx",
-        Ok(502..=504) => "status_502_503_504",
-        Ok(_) => "status_5xx",
+    };
+    let code = match status {
+        200..=299 => return Verdict::Right("accepted"),
+        429 => "status_429",
+        400..=499 => "status_4xx",
+        502..=504 => "status_502_503_504",
+        _ => "status_5xx",
     };
     Verdict::Wrong(Fault {
         code,
-        detail: format!("a payment was answered {}", status.unwrap_or_default()),
+        detail: format!("a payment was answered {status}"),
         is_inconsistent: false,
     })
 }

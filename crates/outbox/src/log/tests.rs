@@ -321,7 +321,12 @@ fn a_missing_segment_that_is_needed_stops_the_opening() {
     storage.remove("0000000000.segment").unwrap();
     let error = open(&storage, Durability::Disk).err().unwrap();
     assert!(matches!(error, OutboxOpenError::Missing { first, .. } if first > 0));
-    assert!(error.to_string().contains("restore"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("restore the older segments from"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -92,7 +92,7 @@ impl Dispatcher {
         }
     }
 
-    /// Lets go of what a walk of the whole list did not tell of: another node ended it.
+    /// Forgets the payments that a walk of the whole list did not return: another node ended them.
     fn forget_missed(&mut self, missed: &[PaymentId], now: Duration) {
         for id in missed {
             let held = self.window.get(*id);

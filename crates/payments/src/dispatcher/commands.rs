@@ -127,10 +127,7 @@ impl Dispatcher {
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(held) = self.window.get(id) else {
-            return;
-        };
-        let words = held.words_with(command);
+        let words = self.window.held(id).words_with(command);
         self.forget(id, now);
         self.window.rescan_soon(now);
         for word in words {
@@ -167,11 +164,9 @@ impl Dispatcher {
     fn sent_by_others(&mut self, payment: &Payment, now: Duration) {
         let id = payment.id;
         let Some(Stage::Sending(pin)) = self.window.stage(id) else {
-            return;
+            unreachable!("only a payment that was to be sent is found sent by others");
         };
-        if let Some(held) = self.window.get_mut(id) {
-            held.attempt = payment.attempt;
-        }
+        self.window.held_mut(id).attempt = payment.attempt;
         let processor = &mut self.processors[pin.processor];
         processor.cancel(id, pin.sent_at, now);
         let lease_until = pin.lease_until.max(now + processor.policy().lease);
@@ -182,9 +177,7 @@ impl Dispatcher {
     /// The ledger has carried out a command.
     fn done(&mut self, payment: &Payment, now: Duration, effects: &mut Vec<Effect>) {
         let id = payment.id;
-        let Some(held) = self.window.get_mut(id) else {
-            return;
-        };
+        let held = self.window.held_mut(id);
         let (stage, proof) = (*held.stage(), held.proof);
         match (&payment.state, stage) {
             (PaymentState::Sent { .. }, Stage::Sending(pin)) => {

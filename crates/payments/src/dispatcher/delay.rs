@@ -136,7 +136,7 @@ mod tests {
         delay.start(ms(10), id(1));
         delay.end(ms(10), id(1), ms(1_520));
         assert!(!delay.is_stale(ms(5_999)) && delay.is_stale(ms(6_000)));
-        // One that is slower than was said tells of itself alone.
+        // A request slower than reported says something about itself only.
         delay.report(ms(6_100), ms(0), ms(12_100));
         delay.start(ms(6_200), id(2));
         delay.end(ms(6_200), id(2), ms(8_200));

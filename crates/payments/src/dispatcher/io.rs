@@ -25,7 +25,7 @@ pub struct Now {
 pub enum Input {
     /// Time has passed, or the dispatcher begins.
     Tick,
-    /// There may be something new to be had, behind the last page or from another node.
+    /// New due payments may exist, after the last page or from another node.
     Accepted,
     /// Somebody else changed this payment: an operator, or a purge. On another node nobody hears of
     /// it: there it is missed when the list has been walked.

@@ -63,7 +63,7 @@ pub(super) struct ExchangeFailed {
 }
 
 impl Whole {
-    /// When it wants to be asked again: in so many seconds, or at a time of day.
+    /// When it wants to be asked again: after a number of seconds, or at a time of day.
     pub(super) fn retry_after(&self, now: jiff::Timestamp) -> Option<Duration> {
         let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
         if let Ok(seconds) = text.parse() {

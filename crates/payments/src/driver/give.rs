@@ -51,7 +51,7 @@ async fn give_as_one(
 ) -> Result<Vec<Outcome>, Unavailable> {
     let commands = commands.iter().map(|(_, command)| command.clone());
     let batch = Batch::independent(commands.collect()).map_err(|invalid| {
-        tracing::error!(%invalid, "commands about payments make no batch");
+        tracing::error!(%invalid, "commands about payments do not form a valid batch: {invalid}");
         Unavailable::Overloaded
     })?;
     let outcomes = engine.submit(vec![batch], in_time()).await?;

@@ -54,7 +54,7 @@ impl Settling {
         }
     }
 
-    /// Nobody will hear of any of them any more.
+    /// None of them will be answered any more.
     pub(super) fn clear(&self) {
         let mut open = self.open.lock();
         open.cleared_count += 1;

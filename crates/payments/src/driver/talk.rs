@@ -130,7 +130,7 @@ impl Talk {
                         processor = %self.name, payment_id = %id, status, held_back,
                         answer = %beginning(&whole.body),
                         "processor {} answers {status}, which is about its URL, the credentials or \
-                         the way to it: payments wait. Mend its configuration", self.name
+                         the way to it: payments wait. Correct the configuration", self.name
                     );
                 }
                 AttemptAnswer::Misdirected
@@ -185,7 +185,7 @@ impl Talk {
             tracing::warn!(
                 processor = %self.name, payment_id = %id, why, answer = %beginning(body), held_back,
                 "processor {} was asked for payment {id}, and its answer cannot be read ({why}): the \
-                 payment stays with it until one can, or an operator resolves it", self.name
+                 payment stays bound to it until an answer can be read or an operator resolves it", self.name
             );
         }
     }

@@ -99,7 +99,7 @@ pub struct WithoutPayments {
 }
 
 impl WithoutPayments {
-    /// The engine, but for payments.
+    /// The engine, without payments.
     #[must_use]
     pub fn new(engine: Arc<dyn Engine>) -> Self {
         Self { engine }

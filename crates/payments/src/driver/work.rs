@@ -133,7 +133,10 @@ impl Driver {
                 () = sources.stop.told() => return,
             }
             if !self.work(&mut sources).await {
-                tracing::warn!("the claims of this node were over and are lost: it begins anew");
+                tracing::warn!(
+                    "this node's claims on payments expired and other nodes may have taken them over: \
+                     it claims payments again"
+                );
                 self.meters.claims_lost();
                 self.mailbox.settling.clear();
                 self.settling.clear();
@@ -145,7 +148,10 @@ impl Driver {
             // Others need not wait for the lease's end.
             let left = self.claims.leave(in_time()).await;
             if let Err(unavailable) = left {
-                tracing::warn!(%unavailable, "claimed payments are free once the lease is over");
+                tracing::warn!(%unavailable,
+                    "this node could not give up its claims on payments: other nodes take them over \
+                     when its lease ends"
+                );
             }
         }
     }
@@ -386,7 +392,7 @@ impl Driver {
                 let age = asked_at.elapsed();
                 tokio::spawn(async move {
                     let report = HealthReport { age, ..report };
-                    // Who does not hear of it asks when it is their turn.
+                    // A node that misses this report asks when it is its turn.
                     let _ = claims.report_health(name, report, in_time()).await;
                 });
             }
@@ -433,9 +439,9 @@ impl Driver {
                 }
                 report(id, result);
             }
-            // Whatever happened there, what waits for the outcomes hears of them.
+            // Whatever happens there, those that wait for the outcomes get them.
             if let Err(ended) = giving.await {
-                tracing::error!(%ended, "commands about payments were not given to the end");
+                tracing::error!(%ended, "commands about payments ended without an answer: they are given to the ledger again");
             }
             for id in unanswered {
                 report(id, Err(Unavailable::LedgerUnavailable));

@@ -1,13 +1,16 @@
-//! The world around the dispatchers: a ledger, nodes, two processors, a network, clocks.
+//! The world around the dispatchers: a ledger, nodes, two processors, a network, clocks. What happens
+//! in it, and when; the files beside this one say what comes of it.
+
+mod commands;
+mod effects;
+mod leases;
+mod troubles;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use ledger::reference::Books;
-use ledger::{
-    AcceptPayment, Batch, Command, Currency, HealthReport, Millis, Outcome, PaymentId,
-    ProcessorName, Record, State, Ticker, Timestamp, Unavailable, UsedPayment,
-};
+use ledger::{Command, Millis, PaymentId, ProcessorName, Ticker};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -17,7 +20,7 @@ use super::fingerprint::Fingerprint;
 use super::node::{ClaimsLease, Life, Node};
 use super::processor::Processor;
 use super::{Tally, ms};
-use crate::dispatcher::{Effect, Input, Now, Question, SendRequest};
+use crate::dispatcher::{Input, Now, Question, SendRequest};
 use crate::policy::{Policy, ProcessorIndex, ProcessorPolicy};
 
 /// Faults end at this time, and what is stopped by then goes on.
@@ -266,237 +269,6 @@ impl World {
             self.fingerprint.add(self.now, life.node, &effect);
             self.carry_out(life, effect);
         }
-    }
-
-    fn carry_out(&mut self, life: Life, effect: Effect) {
-        let soon = self.now + self.network();
-        match effect {
-            Effect::Submit { id, command } => {
-                let slow = match self.chance(self.faults.command_slow) {
-                    true => self.rng.random_range(Duration::ZERO..ms(2_000)),
-                    false => Duration::ZERO,
-                };
-                self.at(soon + slow, Happening::Command(life, id, command));
-            }
-            Effect::Send(request) => {
-                let paused = self.chance(self.faults.paused_before_write);
-                let pause = ms(if paused {
-                    self.rng.random_range(0..8_000)
-                } else {
-                    0
-                });
-                if let Some(lease) = self.nodes[life.node].lease {
-                    self.at(self.now + pause, Happening::Write(life, request, lease));
-                }
-            }
-            Effect::Ask(question) => self.at(soon, Happening::Question(life, question, false)),
-            Effect::Probe(question) => {
-                self.tally.probes += 1;
-                self.at(soon, Happening::Question(life, question, true));
-            }
-            Effect::Look(id) => {
-                let payment = match self.ledger.0.state().payment(id) {
-                    Some(UsedPayment::Accepted(payment)) => Some(Box::new(payment)),
-                    Some(UsedPayment::Refused(..)) | None => None,
-                };
-                let payment = match self.chance(self.faults.ledger_silent) {
-                    true => Err(Unavailable::Timeout),
-                    false => Ok(payment),
-                };
-                self.at(soon, Happening::Input(life, Input::Looked { id, payment }));
-            }
-            Effect::Report(conflict) => {
-                self.tally.reports += 1;
-                self.reported.insert(conflict.id);
-            }
-            Effect::PollHealth(place) => {
-                let processor = &self.processors[place.get()];
-                let report = HealthReport {
-                    failing: self.faults.failing > 400,
-                    delay_min: processor.delay,
-                    // The first node asks, the others hear of it later.
-                    age: ms(if life.node == 0 { 0 } else { 1_000 }),
-                };
-                let report = Some(report).filter(|_| !processor.is_silent(self.now));
-                self.at(
-                    soon,
-                    Happening::Input(
-                        life,
-                        Input::Health {
-                            processor: place,
-                            report,
-                        },
-                    ),
-                );
-            }
-            Effect::ReadDue(query) => {
-                let is_silent = self.chance(self.faults.ledger_silent);
-                let lease = self.nodes[life.node].lease.map_or(0, |lease| lease.number);
-                let page = if self.is_alone {
-                    self.ledger.0.payments_due(query)
-                } else {
-                    self.claims.due(lease, query, &self.ledger.0)
-                };
-                // Claimed or not, it may be that nobody is told.
-                let page = if is_silent {
-                    Err(Unavailable::Timeout)
-                } else {
-                    Ok(page)
-                };
-                self.at(soon, Happening::Input(life, Input::Due(page)));
-            }
-        }
-    }
-
-    fn renew(&mut self, life: Life) {
-        self.at(self.now + RENEW_INTERVAL, Happening::Renew(life));
-        self.tell(life, Input::Accepted);
-        let is_cut_off = self.now < self.nodes[life.node].cut_off_until;
-        if !is_cut_off && !self.chance(self.faults.ledger_silent / 2) {
-            let arrival = self.now + self.network();
-            self.at(arrival, Happening::RenewAtLedger(life, self.now));
-        }
-    }
-
-    fn renew_at_ledger(&mut self, life: Life, asked_at: Duration) {
-        let node = &self.nodes[life.node];
-        // One that has ended has no lease to ask for; its question may arrive all the same.
-        let held = node.lease.filter(|_| node.life == life);
-        let lasts = node.lease_lasts;
-        let held = held.map(|lease| lease.number);
-        let (number, until) = if self.is_alone {
-            (0, Duration::MAX)
-        } else {
-            let number = self.claims.renew(held, self.now, lasts);
-            (number, asked_at + lasts)
-        };
-        if !self.chance(self.faults.ledger_silent / 2) {
-            let soon = self.now + self.network();
-            let lease = ClaimsLease { number, until };
-            self.at(soon, Happening::Leased(life, lease));
-        }
-    }
-
-    fn leased(&mut self, life: Life, lease: ClaimsLease) {
-        let node = &mut self.nodes[life.node];
-        match node.lease {
-            Some(held) if held.number == lease.number => {
-                node.lease = Some(ClaimsLease {
-                    until: held.until.max(lease.until),
-                    ..lease
-                });
-                let deferred = std::mem::take(&mut node.deferred);
-                for input in deferred {
-                    self.tell(life, input);
-                }
-            }
-            // An answer that was overtaken by that to a later question.
-            Some(held) if held.number > lease.number => {}
-            held => {
-                self.tally.claims_lost += u64::from(held.is_some());
-                match held {
-                    Some(_) => node.begin_anew(),
-                    None => node.begin(),
-                }
-                node.lease = Some(lease);
-                let life = node.life;
-                self.at(self.now, Happening::Renew(life));
-                self.tell(life, Input::Tick);
-            }
-        }
-    }
-
-    pub(super) fn apply(&mut self, command: Command) -> Outcome {
-        let now = Timestamp::from_nanos(self.time() * 1_000_000);
-        let (books, ticker) = &mut self.ledger;
-        books.apply(Batch::one(command), ticker, now).remove(0)
-    }
-
-    /// Accepted on some node: the others are told by nobody.
-    fn accept(&mut self, id: PaymentId) {
-        let amount = self.rng.random_range(1..100_000);
-        self.amounts.insert(id, amount);
-        let command = Command::AcceptPayment(AcceptPayment {
-            id,
-            account_id: None,
-            currency: Currency::new("BRL").unwrap(),
-            amount,
-            description: "payment".into(),
-        });
-        assert!(self.apply(command).result.is_ok());
-        let node = self.rng.random_range(0..self.nodes.len());
-        let life = self.nodes[node].life;
-        self.at(self.now, Happening::Input(life, Input::Accepted));
-    }
-
-    /// A command arrives even from a dispatcher that is gone; its answer may be lost.
-    fn command(&mut self, life: Life, id: PaymentId, command: Command) {
-        if self.chance(self.faults.ledger_silent / 2) {
-            let unavailable = Err(Unavailable::Overloaded);
-            return self.at(
-                self.now,
-                Happening::Input(
-                    life,
-                    Input::Outcome {
-                        id,
-                        result: unavailable,
-                    },
-                ),
-            );
-        }
-        let is_release = matches!(command, Command::ReleasePayment { .. });
-        let is_send = matches!(command, Command::SendPayment { .. });
-        let outcome = self.apply(command);
-        if let (true, false, Ok(Record::Payment(payment))) =
-            (is_send, outcome.replayed, &outcome.result)
-        {
-            self.sent_by.insert((id, payment.attempt), life);
-        }
-        self.tally.releases += u64::from(is_release && outcome.result.is_ok());
-        let result = if self.chance(self.faults.ledger_silent / 2) {
-            Err(Unavailable::Timeout)
-        } else {
-            Ok(Box::new(outcome))
-        };
-        let soon = self.now + self.network();
-        self.at(soon, Happening::Input(life, Input::Outcome { id, result }));
-    }
-
-    fn second(&mut self) {
-        for node in 0..self.nodes.len() {
-            if self.chance(self.faults.crash_in_s) {
-                self.crash(node);
-            }
-            if self.chance(self.faults.frozen_in_s) {
-                self.tally.frozen += 1;
-                let stopped_max_ms = u64::try_from(STOPPED_MAX.as_millis()).unwrap();
-                let thawed_at = self.now + ms(self.rng.random_range(0..stopped_max_ms));
-                self.nodes[node].frozen_until = thawed_at;
-            }
-            if self.chance(self.faults.cut_off_in_s) {
-                let until = self.now + ms(self.rng.random_range(0..15_000));
-                self.nodes[node].cut_off_until = until;
-            }
-            if self.chance(self.faults.clock_step_in_s) {
-                self.nodes[node].wall_offset_ms = self.rng.random_range(-60_000..60_000);
-            }
-        }
-        if self.chance(self.faults.operator_in_s) {
-            self.operate();
-        }
-        self.at(self.now + ms(1_000), Happening::Second);
-    }
-
-    /// The process ends, and another begins at once or after a while. Its lease runs out.
-    fn crash(&mut self, place: usize) {
-        self.tally.restarts += 1;
-        let down = [ms(0), ms(0), ms(3_000), STOPPED_MAX][self.rng.random_range(0..4)];
-        let node = &mut self.nodes[place];
-        node.begin();
-        node.lease = None;
-        node.frozen_until = self.now + down;
-        let life = node.life;
-        self.at(self.now + down, Happening::Renew(life));
     }
 }
 

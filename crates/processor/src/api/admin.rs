@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use stdx::whole_millis;
 
 use super::answers::{bad_request, empty, json, message, read};
 use crate::{Faults, FaultyAnswer, Processor};
@@ -92,7 +93,7 @@ pub(super) async fn set_delay(State(processor): State<Processor>, body: Bytes) -
     let was = processor.set_delay(Duration::from_millis(delay));
     let changed = Changed {
         config: "delay",
-        was: u64::try_from(was.as_millis()).unwrap_or(u64::MAX),
+        was: whole_millis(was),
         is: delay,
     };
     json(StatusCode::OK, &changed)

@@ -52,8 +52,7 @@ struct Line<'a> {
     params(("id" = String, Path, description = "1 to 5")),
     responses(
         (status = 200, description = "The statement", body = StatementBody),
-        (status = 404, description = "No such account", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
+        (status = 404, description = "No such account"),
     )
 )]
 pub(crate) async fn statement(call: Call, request: Request) -> Answered {

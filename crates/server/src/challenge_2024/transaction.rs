@@ -48,10 +48,8 @@ pub(crate) struct TransactionAnswer {
     request_body = TransactionRequest,
     responses(
         (status = 200, description = "Done", body = TransactionAnswer),
-        (status = 404, description = "No such account", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 422, description = "An invalid body, or a debit beyond the limit",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such account"),
+        (status = 422, description = "An invalid body, or a debit beyond the limit"),
     )
 )]
 pub(crate) async fn transact(call: Call, request: Request) -> Answered {

@@ -72,20 +72,13 @@ fn amount(text: &str) -> Result<u64, Problem> {
     responses(
         (status = 202, description = "Accepted, or accepted before with this content \
             (`Idempotency-Replayed: true`); durable by now"),
-        (status = 400, description = "Not well formed", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 404, description = "`account_not_found`", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 409, description = "The id was used with other content; `field` names the first \
-            that differs", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 422, description = "`amount_out_of_range`, `insufficient_funds` and others",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "Not well formed"),
+        (status = 404, description = "`account_not_found`"),
+        crate::openapi::responses::OtherContent,
+        (status = 422, description = "`amount_out_of_range`, `insufficient_funds` and others"),
         (status = 503, description = "`no_processor`: this ledger has no payment processor; or the ledger did not \
-            answer", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+            answer"),
+        crate::openapi::responses::NotJson,
     )
 )]
 pub(crate) async fn pay(call: Call, request: Request) -> Answered {

@@ -30,17 +30,12 @@ pub(crate) struct PurgeView {
     post, path = "/purge-payments", tag = "challenge 2025",
     responses(
         (status = 200, description = "Purged", body = PurgeView),
-        (status = 404, description = "Not enabled", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
+        (status = 404, description = "Not enabled"),
         (status = 409, description = "`payments_in_other_state`: payments were accepted while this \
-            was decided; nothing was purged", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 501, description = "`not_supported`: this ledger does not support payments",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "The ledger did not answer",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 504, description = "The outcome is unknown",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+            was decided; nothing was purged"),
+        (status = 501, description = "`not_supported`: this ledger does not support payments"),
+        (status = 503, description = "The ledger did not answer"),
+        (status = 504, description = "The outcome is unknown"),
     )
 )]
 pub(crate) async fn purge(call: Call, _: Request) -> Answered {

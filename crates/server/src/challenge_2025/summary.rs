@@ -47,8 +47,7 @@ pub(crate) struct SummaryOfProcessor {
     ),
     responses(
         (status = 200, description = "The sums", body = SummaryView),
-        (status = 400, description = "`time_invalid`, `query_invalid`",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "`time_invalid`, `query_invalid`"),
     )
 )]
 pub(crate) async fn summary(call: Call, request: Request) -> Answered {

@@ -173,22 +173,10 @@ fn written(place: Place, answer: &impl Message) -> Answered {
 
 /// The most bytes of an answer to these commands.
 fn answer_bytes_max<'a>(commands: impl Iterator<Item = &'a Command>) -> usize {
-    let of_one = |command: &Command| match command {
-        // What was asked for is not repeated.
-        Command::Transfer(_) | Command::Pend { .. } => 256,
-        Command::OpenAccount(_)
-        | Command::ChangeLimit { .. }
-        | Command::CloseAccount { .. }
-        | Command::Post { .. }
-        | Command::Void { .. }
-        | Command::Expire { .. }
-        | Command::AcceptPayment(_)
-        | Command::SendPayment { .. }
-        | Command::SettlePayment { .. }
-        | Command::ReleasePayment { .. }
-        | Command::RefusePayment { .. }
-        | Command::PurgePayments { .. }
-        | Command::ResolvePayment(_) => RECORD_BYTES_MAX,
+    // What was asked for is not repeated in the answer to a transfer.
+    let of_one = |command: &Command| match command.move_money() {
+        Some(_) => 256,
+        None => RECORD_BYTES_MAX,
     };
     commands.map(of_one).sum()
 }

@@ -64,24 +64,11 @@ impl Permits {
     }
 
     fn admits(&self, command: &Command) -> bool {
-        match (self.commands, command) {
-            (GrpcCommands::All, _) => true,
-            (GrpcCommands::OfCallers, command) => match command {
-                Command::OpenAccount(_)
-                | Command::ChangeLimit { .. }
-                | Command::CloseAccount { .. }
-                | Command::Transfer(_)
-                | Command::Pend { .. }
-                | Command::Post { .. }
-                | Command::Void { .. }
-                | Command::AcceptPayment(_)
-                | Command::ResolvePayment(_) => true,
-                Command::PurgePayments { .. } => self.is_purge_enabled,
-                Command::Expire { .. }
-                | Command::SendPayment { .. }
-                | Command::SettlePayment { .. }
-                | Command::ReleasePayment { .. }
-                | Command::RefusePayment { .. } => false,
+        match self.commands {
+            GrpcCommands::All => true,
+            GrpcCommands::OfCallers => match command.kind() {
+                CommandKind::PurgePayments => self.is_purge_enabled,
+                kind => kind.is_of_callers(),
             },
         }
     }

@@ -139,25 +139,18 @@ impl Change {
     responses(
         (status = 200, description = "The account right after; with `Idempotency-Replayed: true` if it was so before", body = AccountView),
         (status = 400, description = "Not well formed, or nothing to change: `change_missing`, \
-            `closed_invalid`", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 404, description = "`account_not_found`", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
+            `closed_invalid`"),
+        (status = 404, description = "`account_not_found`"),
         (status = 409, description = "`account_in_other_state`: it was changed meanwhile, read it and decide again; \
             `exists_with_different_members`: the `Idempotency-Key` was used for something \
-            else", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
+            else"),
         (status = 422, description = "Refused: `account_in_use` (its balance is not 0, or \
             something is pending), `insufficient_funds` (it has taken more than the new limit \
             allows), `account_closed`, `account_reserved`, `amount_out_of_range`, \
-            `balance_overflow`", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 503, description = "The ledger did not answer",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 504, description = "The outcome is unknown: ask again",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+            `balance_overflow`"),
+        (status = 503, description = "The ledger did not answer"),
+        (status = 504, description = "The outcome is unknown: ask again"),
+        crate::openapi::responses::NotJson,
     )
 )]
 pub(crate) async fn change_account(call: Call, request: Request) -> Answered {

@@ -53,16 +53,12 @@ impl OpenAccountRequest<'_> {
         (status = 201, description = "Opened", body = AccountView),
         (status = 200, description = "Opened before with this content: the account as it was \
             opened, with `Idempotency-Replayed: true`", body = AccountView),
-        (status = 400, description = "Not well formed", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
+        (status = 400, description = "Not well formed"),
         (status = 409, description = "Opened before with other content; `field` names the first \
-            that differs", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
+            that differs"),
         (status = 422, description = "Refused: `account_reserved`, `amount_out_of_range`, \
-            `currency_not_current`",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+            `currency_not_current`"),
+        crate::openapi::responses::NotJson,
     )
 )]
 pub(crate) async fn open_account(call: Call, request: Request) -> Answered {
@@ -84,10 +80,8 @@ pub(crate) async fn open_account(call: Call, request: Request) -> Answered {
     params(("id" = String, Path, description = "The account's id", example = "users:42")),
     responses(
         (status = 200, description = "The account as it is", body = AccountView),
-        (status = 404, description = "No such account", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 400, description = "`account_id_invalid`, `path_invalid`", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
+        (status = 404, description = "No such account"),
+        (status = 400, description = "`account_id_invalid`, `path_invalid`"),
     )
 )]
 pub(crate) async fn account(call: Call, request: Request) -> Answered {

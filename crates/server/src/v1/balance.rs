@@ -40,13 +40,10 @@ pub(crate) struct BalanceView<'a> {
     ),
     responses(
         (status = 200, description = "The balance then", body = BalanceView),
-        (status = 400, description = "`time_invalid`, `id_invalid`, `query_invalid`",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "No such account, or no such transfer", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
+        (status = 400, description = "`time_invalid`, `id_invalid`, `query_invalid`"),
+        (status = 404, description = "No such account, or no such transfer"),
         (status = 422, description = "`account_reserved`: the system's accounts keep no statement; \
-            `transfer_of_other_accounts`",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+            `transfer_of_other_accounts`"),
     )
 )]
 pub(crate) async fn balance(call: Call, request: Request) -> Answered {

@@ -63,22 +63,15 @@ impl OperationView<'_> {
         (status = 202, description = "Durable here, and applied or refused later; the outcome is at `Location`. \
             `Idempotency-Replayed: true` if it was accepted before",
             body = OperationView),
-        (status = 400, description = "Not well formed, or without an id",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "`operations_not_served`: this node accepts no operations",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "Not well formed, or without an id"),
+        (status = 404, description = "`operations_not_served`: this node accepts no operations"),
         (status = 409, description = "The id was accepted here with other content; `field` names \
-            the first that differs", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 422, description = "It could never be applied; `code` is the reason",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+            the first that differs"),
+        (status = 422, description = "It could never be applied; `code` is the reason"),
         (status = 503, description = "Not accepted now: `overloaded` (too many operations are queued), \
-            `storage_full` or `storage_failed`", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 504, description = "It is unknown whether it was accepted: send it again with the same id",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+            `storage_full` or `storage_failed`"),
+        (status = 504, description = "It is unknown whether it was accepted: send it again with the same id"),
+        crate::openapi::responses::NotJson,
     )
 )]
 pub(crate) async fn operate(call: Call, request: Request) -> Answered {
@@ -148,12 +141,9 @@ fn mark(mut response: Response, id: TransferId, replayed: bool) -> Response {
     responses(
         (status = 200, description = "Its state", body = OperationView),
         (status = 404, description = "`operation_not_found`: neither this node nor the ledger knows it. If a payment \
-            will settle under this id, `payment_id` is the id of that payment",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "It is not queued here, and the ledger does not answer",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 400, description = "`id_invalid`, `path_invalid`", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
+            will settle under this id, `payment_id` is the id of that payment"),
+        (status = 503, description = "It is not queued here, and the ledger does not answer"),
+        (status = 400, description = "`id_invalid`, `path_invalid`"),
     )
 )]
 pub(crate) async fn operation_by_id(call: Call, request: Request) -> Answered {

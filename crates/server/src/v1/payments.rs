@@ -177,10 +177,8 @@ pub(crate) struct ResolveRequest<'a> {
     responses(
         (status = 200, description = "The payment", body = PaymentView),
         (status = 404, description = "No payment has this id. If a refused one used it, `refused` is the code of the \
-            refusal", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 400, description = "`id_invalid`, `path_invalid`", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
+            refusal"),
+        (status = 400, description = "`id_invalid`, `path_invalid`"),
     )
 )]
 pub(crate) async fn payment_by_id(call: Call, request: Request) -> Answered {
@@ -231,15 +229,11 @@ async fn find(call: &Call, id: PaymentId) -> Result<Payment, Problem> {
     request_body = ResolveRequest,
     responses(
         (status = 200, description = "As it is now", body = PaymentView),
-        (status = 400, description = "Not well formed", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 404, description = "`payment_not_found`", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
+        (status = 400, description = "Not well formed"),
+        (status = 404, description = "`payment_not_found`"),
         (status = 422, description = "`payment_in_other_state`, `description_invalid`, \
-            `payment_under_way`: look again at `until`",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+            `payment_under_way`: look again at `until`"),
+        crate::openapi::responses::NotJson,
     )
 )]
 pub(crate) async fn resolve_payment(call: Call, request: Request) -> Answered {

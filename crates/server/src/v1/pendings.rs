@@ -52,22 +52,13 @@ pub(crate) struct VoidRequest<'a> {
             body = TransferView),
         (status = 200, description = "Posted before under this id with this content: the first \
             answer, with `Idempotency-Replayed: true`", body = TransferView),
-        (status = 400, description = "Not well formed, or without an id",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "`pending_not_found`", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 409, description = "The id was used with other content; `field` names the first \
-            that differs", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
+        (status = 400, description = "Not well formed, or without an id"),
+        (status = 404, description = "`pending_not_found`"),
+        crate::openapi::responses::OtherContent,
         (status = 422, description = "Refused: `pending_already_posted`, `pending_already_voided`, \
-            `pending_expired`, `amount_exceeds_pending`, `amount_out_of_range`",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "The ledger did not answer",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 504, description = "The outcome is unknown: ask again with the same id",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+            `pending_expired`, `amount_exceeds_pending`, `amount_out_of_range`"),
+        crate::openapi::responses::NoAnswer,
+        crate::openapi::responses::NotJson,
     )
 )]
 pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
@@ -99,22 +90,13 @@ pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
             body = TransferView),
         (status = 200, description = "Voided before under this id: the first answer, with \
             `Idempotency-Replayed: true`", body = TransferView),
-        (status = 400, description = "Not well formed, or without an id",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "`pending_not_found`", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 409, description = "The id was used with other content; `field` names the first \
-            that differs", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
+        (status = 400, description = "Not well formed, or without an id"),
+        (status = 404, description = "`pending_not_found`"),
+        crate::openapi::responses::OtherContent,
         (status = 422, description = "Refused: `pending_already_posted`, `pending_already_voided`, \
-            `pending_expired`", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 503, description = "The ledger did not answer",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 504, description = "The outcome is unknown: ask again with the same id",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+            `pending_expired`"),
+        crate::openapi::responses::NoAnswer,
+        crate::openapi::responses::NotJson,
     )
 )]
 pub(crate) async fn void_pending(call: Call, request: Request) -> Answered {

@@ -22,12 +22,9 @@ use crate::problem::Problem;
     ),
     responses(
         (status = 200, description = "A page", body = StatementView),
-        (status = 400, description = "`cursor_invalid`, `limit_invalid`, `query_invalid`",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "No such account", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 422, description = "`account_reserved`: the system's accounts keep no statement",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "`cursor_invalid`, `limit_invalid`, `query_invalid`"),
+        (status = 404, description = "No such account"),
+        (status = 422, description = "`account_reserved`: the system's accounts keep no statement"),
     )
 )]
 pub(crate) async fn statement(call: Call, request: Request) -> Answered {

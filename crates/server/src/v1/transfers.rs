@@ -107,21 +107,12 @@ pub(super) fn answer(outcome: Outcome) -> Answered {
         (status = 201, description = "Moved, or reserved", body = TransferView),
         (status = 200, description = "Done before with this content: the first answer, with \
             `Idempotency-Replayed: true`", body = TransferView),
-        (status = 400, description = "Not well formed, or without an id",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "`account_not_found`", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 409, description = "The id was used with other content; `field` names the first \
-            that differs", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 422, description = "Refused; `code` is the reason, and further members have its figures",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "The ledger did not answer",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 504, description = "The outcome is unknown: ask again with the same id",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "Not well formed, or without an id"),
+        (status = 404, description = "`account_not_found`"),
+        crate::openapi::responses::OtherContent,
+        (status = 422, description = "Refused; `code` is the reason, and further members have its figures"),
+        crate::openapi::responses::NoAnswer,
+        crate::openapi::responses::NotJson,
     )
 )]
 pub(crate) async fn transfer(call: Call, request: Request) -> Answered {
@@ -140,10 +131,8 @@ pub(crate) async fn transfer(call: Call, request: Request) -> Answered {
         (status = 200, description = "The transfer", body = TransferView),
         (status = 404, description = "No transfer has this id. If a refused command used it, `refused` is the code \
             of the refusal; if a payment will settle under it, `payment_id` is the id of \
-            that payment", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 400, description = "`id_invalid`, `path_invalid`", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
+            that payment"),
+        (status = 400, description = "`id_invalid`, `path_invalid`"),
     )
 )]
 pub(crate) async fn transfer_by_id(call: Call, request: Request) -> Answered {

@@ -158,10 +158,8 @@ impl<'a> From<&'a Unsettled> for UnsettledView<'a> {
     responses(
         (status = 200, description = "A page; the payment that was accepted first comes first",
             body = UnsettledPageView),
-        (status = 400, description = "`cursor_invalid`, `limit_invalid`, `query_invalid`",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 501, description = "`not_supported`: no payments are dispatched here",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "`cursor_invalid`, `limit_invalid`, `query_invalid`"),
+        (status = 501, description = "`not_supported`: no payments are dispatched here"),
     )
 )]
 pub(crate) async fn unsettled_payments(call: Call, request: Request) -> Answered {

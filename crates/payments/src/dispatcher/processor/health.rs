@@ -6,9 +6,9 @@ use ledger::HealthReport;
 
 use super::{Breaker, Processor};
 
-/// Another node's report is looked for so long after it should be there, or was not.
+/// How long after it is due another node's report is looked for, and looked for again.
 const REPORT_WAIT: Duration = Duration::from_millis(200);
-/// A report holds until the next one is overdue by so much.
+/// A report is believed until the next one is overdue by this time.
 const WORD_GRACE: Duration = Duration::from_secs(1);
 
 impl Processor {

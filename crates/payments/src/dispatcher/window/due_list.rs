@@ -27,7 +27,7 @@ pub(super) struct DueList {
     is_at_end: bool,
     /// A payment was accepted while a page was being read.
     is_stale: bool,
-    /// Payments that ended while a page was being read: it may tell of them.
+    /// Payments that ended while a page was being read: the page may still contain them.
     ended: HashSet<PaymentId>,
     retry_at: Duration,
     rescan_at: Duration,
@@ -140,7 +140,7 @@ impl DueList {
         self.is_at_end
     }
 
-    /// A payment ended, or was changed by somebody else: a page being read may tell of it as it was.
+    /// A payment ended, or was changed by somebody else: a page that is being read may contain its old state.
     pub(super) fn ended(&mut self, id: PaymentId) {
         if self.reading.is_some() {
             self.ended.insert(id);

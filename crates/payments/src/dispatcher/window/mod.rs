@@ -64,6 +64,14 @@ impl Window {
         held
     }
 
+    /// One that is held for certain.
+    pub(super) fn held_mut(&mut self, id: PaymentId) -> &mut Held {
+        let Some(held) = self.held.get_mut(&id) else {
+            unreachable!("{NOT_HELD}");
+        };
+        held
+    }
+
     pub(super) fn stage(&self, id: PaymentId) -> Option<Stage> {
         self.held.get(&id).map(|held| held.stage)
     }
@@ -195,7 +203,7 @@ impl Window {
         self.list.woken();
     }
 
-    /// Somebody else changed a payment: a page being read may tell of it as it was.
+    /// Somebody else changed a payment: a page that is being read may contain its old state.
     pub(super) fn changed_by_others(&mut self, id: PaymentId) {
         self.list.woken();
         self.list.ended(id);

@@ -93,23 +93,17 @@ impl BatchRequest<'_> {
         (status = 200, description = "Independent commands: the outcome of each, refusals too. \
             Atomic ones: all were applied. With `Idempotency-Replayed: true` where every outcome \
             is one that was answered before", body = BatchView),
-        (status = 400, description = "Not well formed, without an id, or with one too many", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
+        (status = 400, description = "Not well formed, without an id, or with one too many"),
         (status = 409, description = "`exists_with_different_members`: the batch's id was used \
-            with other commands", body = crate::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 413, description = "`batch_too_large`, `body_too_large`",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+            with other commands"),
+        (status = 413, description = "`batch_too_large`, `body_too_large`"),
         (status = 422, description = "An atomic batch that failed (`batch_member_failed`): `index` is the command \
             that failed, its outcome is the reason, and nothing was applied. Or an amount \
             that is not an amount, before anything was decided",
             body = BatchFailedView, content_type = "application/problem+json"),
-        (status = 503, description = "The ledger did not answer",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 504, description = "The outcome is unknown: ask again with the same ids",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "`content_type_unsupported`, `content_encoding_unsupported`",
-            body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The ledger did not answer"),
+        (status = 504, description = "The outcome is unknown: ask again with the same ids"),
+        crate::openapi::responses::NotJson,
     )
 )]
 pub(crate) async fn batch(call: Call, request: Request) -> Answered {
