@@ -116,6 +116,18 @@ impl Trouble {
         }
     }
 
+    /// Whether this Redis, which takes no writes, still answers reads for certain.
+    pub(crate) fn reads_go_on(&self) -> bool {
+        match self {
+            Self::ClockJumped(_) | Self::Full(_) => true,
+            Self::Stuck(error) => error.code() == Some("MISCONF"),
+            Self::Refused(error) => error.code() == Some("NOREPLICAS"),
+            Self::Stale | Self::Unpersisted | Self::Lost(_) | Self::Late | Self::Damaged(_) => {
+                false
+            }
+        }
+    }
+
     /// Whether another attempt may succeed.
     pub(crate) const fn is_passing(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::Lost(_))

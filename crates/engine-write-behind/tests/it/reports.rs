@@ -111,6 +111,34 @@ fn the_table_of_the_nodes_is_made_again_where_it_is_gone() {
     });
 }
 
+/// The log says that reads go on only where they do.
+#[test]
+fn the_log_tells_whether_reads_go_on_while_writes_are_refused() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (postgres, mut redis) = (Postgres::start().unwrap(), redis());
+        let engine = node(redis.port(), &postgres.url()).await;
+        open_accounts(&engine).await;
+        let log = Log::keep();
+        let (go_on, refused) = ("reads go on", "WRITES ARE REFUSED, and reads too");
+        redis
+            .command(&["CONFIG", "SET", "min-replicas-to-write", "1"])
+            .unwrap();
+        wait_for("Redis to refuse", || log.has(go_on)).await;
+        assert!(!log.has(refused));
+        redis
+            .command(&["CONFIG", "SET", "min-replicas-to-write", "0"])
+            .unwrap();
+        wait_for("Redis to take writes", || engine.is_answering()).await;
+        redis.kill();
+        wait_for("Redis to be silent", || log.has(refused)).await;
+        assert_eq!(log.count(go_on), 1);
+    });
+}
+
 /// What a start without more ado is refused with.
 async fn refused(redis: &Redis, postgres: &Postgres) -> String {
     let (redis_url, database_url) = (redis.url(), postgres.url());
