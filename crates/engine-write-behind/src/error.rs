@@ -37,6 +37,12 @@ pub enum WriteBehindOpenError {
         "another node compares the stores or rebuilds Redis at the same time: start this one again"
     )]
     Busy,
+    /// It is not known of this Redis whether other nodes go on with it.
+    #[error(
+        "Redis was started again, or its URL led to another one, while it was compared with the database; \
+         nothing was applied: a node that runs compares them again by itself, a start has to be repeated"
+    )]
+    OtherRedis,
 }
 
 impl From<tokio_postgres::Error> for WriteBehindOpenError {

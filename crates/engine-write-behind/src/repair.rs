@@ -227,7 +227,7 @@ impl Stores for RealStores<'_> {
         self.front.look_at_settings().await?;
         if self.front.place() != checked {
             // Whether another node goes on with another Redis than this one was not looked at.
-            return Err(WriteBehindOpenError::Busy);
+            return Err(WriteBehindOpenError::OtherRedis);
         }
         Ok(found)
     }
