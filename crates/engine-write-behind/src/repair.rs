@@ -57,13 +57,32 @@ pub(crate) async fn repair(front: &Front) -> Result<Agreed, WriteBehindOpenError
         true => OnLoss::NameIt,
         false => OnLoss::Refuse,
     };
+    let report_age = match newest {
+        None => nodes::report_age(&lease).await?,
+        // A node that ran knows by itself how far Redis was.
+        Some(_) => None,
+    };
     let agreed = compare(&stores, newest.as_ref(), on_loss).await?;
+    // A Redis in use, which has not gone back, is joined: it needs no report.
+    if let Some(age) = report_age
+        && front.has_taken.load(Ordering::Relaxed)
+    {
+        tracing::warn!(
+            report_age_s = age.as_secs(),
+            position = agreed.position,
+            "the newest report of how far nodes have answered is {} s old: no node ran since, or PostgreSQL was \
+             away. Writes that were answered since and are not in this Redis are not known to be missing: make \
+             sure that it is the one that the nodes used last",
+            age.as_secs()
+        );
+    }
     // Before the lock goes: a node that takes it next, with another Redis, finds this one.
     let begins = Newest {
         epoch: agreed.epoch.clone(),
         position: agreed.position,
     };
     nodes::beat(&lease, front.node_id, &front.place(), &begins).await?;
+    nodes::forget(&lease, front.node_id).await?;
     // The lock goes with the connection.
     drop(lease);
     Ok(agreed)

@@ -99,7 +99,7 @@ fn the_table_of_the_nodes_is_made_again_where_it_is_gone() {
         // A database of a version before the reports of positions.
         ask(
             &postgres,
-            "ALTER TABLE lastro_behind.nodes DROP COLUMN position",
+            "ALTER TABLE lastro_behind.nodes DROP COLUMN position, DROP COLUMN reported_at",
         );
         let has_column = "SELECT count(*) FROM pg_attribute WHERE attname = 'position'
             AND attrelid = 'lastro_behind.nodes'::regclass";
@@ -108,6 +108,63 @@ fn the_table_of_the_nodes_is_made_again_where_it_is_gone() {
         wait_for("the node's row", || ask(&postgres, rows) == "1").await;
         wait_for_reports(&postgres, 2).await;
         assert_eq!(try_one(&engine, 1).await, Ok(()));
+    });
+}
+
+/// While PostgreSQL is away nothing is reported: a start that cannot tell is warned, unless it joins a Redis
+/// in use.
+#[test]
+fn a_start_over_an_old_report_warns_with_its_age() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (postgres, redis) = (Postgres::start().unwrap(), redis());
+        drop(node(redis.port(), &postgres.url()).await);
+        let log = Log::keep();
+        let warning = "the newest report of how far nodes have answered is";
+        redis.command(&["FUNCTION", "FLUSH"]).unwrap();
+        drop(node(redis.port(), &postgres.url()).await);
+        assert!(!log.has(warning), "the report is a moment old");
+        let age = "UPDATE lastro_behind.nodes SET reported_at = reported_at - interval '100 s'";
+        ask(&postgres, age);
+        drop(node(redis.port(), &postgres.url()).await);
+        assert!(!log.has(warning), "it joined a Redis in use");
+        ask(&postgres, age);
+        redis.command(&["FUNCTION", "FLUSH"]).unwrap();
+        drop(node(redis.port(), &postgres.url()).await);
+        assert!(log.has(&format!("{warning} 10")), "no warning");
+    });
+}
+
+#[test]
+fn rows_of_nodes_that_ended_long_ago_are_deleted_by_the_next_start() {
+    run(async {
+        let (postgres, redis) = (Postgres::start().unwrap(), redis());
+        drop(node(redis.port(), &postgres.url()).await);
+        // One ended a moment ago, one two hours ago, and one likewise with answers that are not persisted
+        // under an epoch that is not known any more.
+        ask(
+            &postgres,
+            "INSERT INTO lastro_behind.nodes
+                (node_id, run_id, address, epoch, beats, seen_at, position)
+            VALUES
+                (gen_random_uuid(), 'x', 'long ago', 'gone', 1, now() - interval '2 hours', 0),
+                (gen_random_uuid(), 'x', 'unpersisted', 'gone', 1, now() - interval '2 hours', 9)",
+        );
+        drop(node(redis.port(), &postgres.url()).await);
+        let rows = |address: &str| {
+            let count =
+                format!("SELECT count(*) FROM lastro_behind.nodes WHERE address = '{address}'");
+            ask(&postgres, &count)
+        };
+        assert_eq!(rows("long ago"), "0");
+        assert_eq!(rows("unpersisted"), "1");
+        assert_eq!(
+            ask(&postgres, "SELECT count(*) FROM lastro_behind.nodes"),
+            "3"
+        );
     });
 }
 
