@@ -89,6 +89,8 @@ pub(crate) async fn prepare(lease: &Lease) -> Result<(), Failure> {
 pub(crate) struct Answered {
     /// The newest position that it has answered or been told.
     pub(crate) position: u64,
+    /// The epoch under which it did so.
+    pub(crate) epoch: String,
     /// The address of the Redis that it did so with.
     pub(crate) address: String,
 }
@@ -179,13 +181,13 @@ pub(crate) async fn report_age(lease: &Lease) -> Result<Option<Duration>, Failur
 /// already.
 pub(crate) async fn answered(lease: &Lease, node_id: Uuid) -> Result<Option<Answered>, Failure> {
     let statement = "
-        SELECT address, least(nodes.position, (
+        SELECT address, epoch, least(nodes.position, (
             SELECT min(later.began) FROM lastro_behind.epochs AS later
             WHERE later.number > epochs.number
         )) AS position
         FROM lastro_behind.nodes JOIN lastro_behind.epochs USING (epoch)
         WHERE node_id <> $1
-        ORDER BY 2 DESC LIMIT 1";
+        ORDER BY 3 DESC, epochs.number DESC LIMIT 1";
     let client = lease.client();
     let statement = client.prepare_cached(statement).await?;
     let row = client.query_opt(&statement, &[&node_id]).await?;
@@ -193,6 +195,7 @@ pub(crate) async fn answered(lease: &Lease, node_id: Uuid) -> Result<Option<Answ
         let position: i64 = row.try_get("position")?;
         Ok(Answered {
             position: position.cast_unsigned(),
+            epoch: row.try_get("epoch")?,
             address: row.try_get("address")?,
         })
     })

@@ -9,6 +9,7 @@ use redis::{Cmd, Value};
 use stdx::ErrorChain;
 
 use crate::compare::{Agreed, Mark, OnLoss, Stores, compare};
+use crate::data_loss::Loss;
 use crate::epoch::{History, Newest};
 use crate::error::trouble;
 use crate::error::{Damaged, WriteBehindOpenError};
@@ -20,6 +21,7 @@ use crate::nodes::{self, Answered};
 use crate::pace::BOUND;
 use crate::positions::{self, Behind, Role};
 use crate::rebuild::rebuild;
+use crate::settings::RedisDurability;
 
 /// How long another node may be at it.
 const BUSY_BOUND: Duration = Duration::from_secs(600);
@@ -39,7 +41,7 @@ pub(crate) async fn repair(front: &Front) -> Result<Agreed, WriteBehindOpenError
     front.has_taken.store(false, Ordering::Relaxed);
     go_on_with_none(front).await;
     let lease = lock(front).await?;
-    front.look_at_settings().await?;
+    let settings = front.look_at_settings().await?;
     nodes::prepare(&lease).await?;
     if positions::has_payments(&lease).await? {
         return Err(WriteBehindOpenError::Unsafe(
@@ -53,9 +55,11 @@ pub(crate) async fn repair(front: &Front) -> Result<Agreed, WriteBehindOpenError
         front,
         lease: &lease,
     };
-    let on_loss = match newest.is_some() || front.options.accepts_data_loss {
-        true => OnLoss::NameIt,
-        false => OnLoss::Refuse,
+    let on_loss = match (settings.durability, &newest) {
+        // Only a start was told to.
+        (_, None) if front.options.accepts_data_loss => OnLoss::NameAll,
+        (RedisDurability::Everysec, _) => OnLoss::NameTail,
+        (RedisDurability::Always, _) => OnLoss::Refuse,
     };
     let report_age = match newest {
         None => nodes::report_age(&lease).await?,
@@ -253,6 +257,10 @@ impl Stores for RealStores<'_> {
 
     async fn history(&self, epoch: &str) -> Result<History, WriteBehindOpenError> {
         Ok(positions::history(self.lease, epoch).await?)
+    }
+
+    fn name(&self, loss: Loss, persisted: u64) {
+        self.front.name(loss, persisted);
     }
 
     async fn resume(&self, found: &Mark, epoch: &str) -> Result<(), WriteBehindOpenError> {

@@ -17,7 +17,7 @@ use crate::support::{try_one, wait_for, wait_until_persisted};
 /// Longer than from one report to the next, and than a look at a silent Redis, on a busy machine.
 const SEVERAL_REPORTS: Duration = Duration::from_secs(5);
 
-fn ask(postgres: &Postgres, what: &str) -> String {
+pub(crate) fn ask(postgres: &Postgres, what: &str) -> String {
     postgres.psql(what).unwrap().trim().to_owned()
 }
 
@@ -28,7 +28,7 @@ fn beats(postgres: &Postgres) -> u64 {
 }
 
 /// How far the nodes have answered, by their reports.
-fn answered(postgres: &Postgres) -> u64 {
+pub(crate) fn answered(postgres: &Postgres) -> u64 {
     let answered = ask(postgres, "SELECT max(position) FROM lastro_behind.nodes");
     answered.parse().unwrap()
 }
@@ -213,7 +213,7 @@ async fn refused(redis: &Redis, postgres: &Postgres) -> String {
 }
 
 /// From then on nothing more is persisted, and the nodes still report.
-fn stop_persisting(postgres: &Postgres) {
+pub(crate) fn stop_persisting(postgres: &Postgres) {
     ask(
         postgres,
         "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
@@ -223,7 +223,7 @@ fn stop_persisting(postgres: &Postgres) {
     );
 }
 
-fn go_on_persisting(postgres: &Postgres) {
+pub(crate) fn go_on_persisting(postgres: &Postgres) {
     ask(postgres, "DROP TRIGGER fail ON lastro_behind.log");
 }
 
@@ -264,7 +264,7 @@ fn a_start_takes_no_other_redis_while_the_one_with_answered_writes_is_away() {
     });
 }
 
-fn persisted(postgres: &Postgres) -> u64 {
+pub(crate) fn persisted(postgres: &Postgres) -> u64 {
     let position = ask(postgres, "SELECT position FROM lastro_behind.ledger");
     position.parse().unwrap()
 }
