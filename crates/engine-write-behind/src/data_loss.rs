@@ -21,15 +21,17 @@ pub(crate) enum Loss {
     OfOthers { after: u64, to: u64 },
     /// What an old Redis alone had.
     Dropped(Dropped),
+    /// What was answered by a Redis that an operator has given up.
+    WithRedis { after: u64, to: u64 },
 }
 
 impl Loss {
     /// The alarm.
     pub(crate) fn report(self, persisted: u64) {
         match self {
-            Self::Own { after, to } | Self::OfOthers { after, to } => {
-                report_lost(after, to, persisted);
-            }
+            Self::Own { after, to }
+            | Self::OfOthers { after, to }
+            | Self::WithRedis { after, to } => report_lost(after, to, persisted),
             Self::Dropped(dropped) => report_dropped(dropped, persisted),
         }
     }

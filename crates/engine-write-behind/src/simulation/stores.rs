@@ -257,6 +257,7 @@ impl Stores for Simulated<'_> {
                 state.alarmed = state.alarmed.max(Some(to));
             }
             Loss::OfOthers { .. } | Loss::Dropped(_) => {}
+            Loss::WithRedis { .. } => unreachable!("only an operator gives up a Redis"),
         }
     }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use engine_write_behind::{
-    Condition, RedisDurability, WriteBehindEngine, WriteBehindOpenError, WriteBehindOptions,
+    Condition, Detached, Dropped, RedisDurability, WriteBehindEngine, WriteBehindOpenError,
+    WriteBehindOptions, detach,
 };
 use ledger::{Engine, TransferId};
 use testkit::bank::{in_seconds, open_accounts};
@@ -295,5 +296,30 @@ fn durability_os_over_a_redis_that_syncs_each_write_refuses_as_disk_does() {
         let everysec = options(RedisDurability::Everysec, false);
         let why = ahead.start_refused(everysec).await;
         assert!(why.contains("DATA LOSS"), "{why}");
+    });
+}
+
+/// The reports go with the Redis that is given up: what they show is named before.
+#[test]
+fn a_redis_that_is_given_up_is_detached_with_the_positions_that_are_lost() {
+    run(async {
+        let ahead = Ahead::begin(RedisDurability::Always).await;
+        let (after, to) = (ahead.after, ahead.after + 5);
+        wait_for("the answers to be reported", || {
+            answered(&ahead.postgres) == to
+        })
+        .await;
+        let alarm = ahead.alarm();
+        let postgres = ahead.postgres;
+        drop((ahead.node, ahead.first));
+        let log = Log::keep();
+        let detached = detach(None, &postgres.url(), &WriteBehindOptions::default()).await;
+        let lost = Some(Dropped {
+            from: after + 1,
+            to,
+        });
+        let position = after;
+        assert_eq!(detached.unwrap(), Detached { position, lost });
+        assert!(log.has(&alarm), "the loss is not named");
     });
 }
