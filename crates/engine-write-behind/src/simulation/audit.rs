@@ -6,6 +6,7 @@ use super::model::{Report, Write};
 use super::node::Node;
 use super::world::{Life, World};
 use crate::compare::{Agreed, OnLoss};
+use crate::data_loss::Dropped;
 use crate::epoch::{History, Newest};
 
 /// By then a node has looked at what Redis is set to.
@@ -25,6 +26,8 @@ pub(super) struct Audit {
     pub(super) reports_read: BTreeMap<Life, BTreeMap<Life, Report>>,
     /// Under which epoch the Redis was that a node has halted last; `None`: it was empty.
     pub(super) halted: BTreeMap<Life, Option<String>>,
+    /// What a node has named since as dropped with it.
+    pub(super) dropped: BTreeMap<Life, Dropped>,
     broken: Option<String>,
 }
 

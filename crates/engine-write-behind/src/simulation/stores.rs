@@ -234,6 +234,7 @@ impl Stores for Simulated<'_> {
             let found = found?;
             let halted = found.as_ref().map(|mark| mark.epoch.clone());
             world.audit.halted.insert(life, halted);
+            world.audit.dropped.remove(&life);
             Ok((found, world.redis_of(life).run))
         });
         let (found, run) = found.await?;
@@ -256,7 +257,11 @@ impl Stores for Simulated<'_> {
                 let mut state = self.state.borrow_mut();
                 state.alarmed = state.alarmed.max(Some(to));
             }
-            Loss::OfOthers { .. } | Loss::Dropped(_) => {}
+            Loss::Dropped(dropped) => {
+                let mut world = self.shared.borrow_mut();
+                world.audit.dropped.insert(self.life, dropped);
+            }
+            Loss::OfOthers { .. } => {}
             Loss::WithRedis { .. } => unreachable!("only an operator gives up a Redis"),
         }
     }
@@ -288,8 +293,10 @@ impl Stores for Simulated<'_> {
         self.call(move |world| {
             let bug = world.bug;
             let done = world.redis_of(life).rebuild(&to, &from, drop, bug);
-            if drop > world.database.position as u64 {
-                // An older one that has come back, with calls without which the ledger went on.
+            let named = world.audit.dropped.get(&life);
+            if named.is_some_and(|named| named.to == drop) {
+                // An older one that has come back, with calls without which the ledger went on: they were
+                // named before.
                 world.excuse();
             }
             if world.database_restarts != restarts {
