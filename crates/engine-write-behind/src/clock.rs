@@ -4,7 +4,7 @@
 //! The library reads it, so each call carries the latest time that the node believes; with a later
 //! one nothing is applied and nothing expires.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use engine_postgres::{Failure, JudgedClock, Lease, ReadClock};
 use ledger::Timestamp;
@@ -69,6 +69,15 @@ async fn newest(front: &Front) -> Result<Timestamp, WriteBehindOpenError> {
     }
 }
 
+/// No call is decided by a later time: its events could not be told apart in the database, where a bigint
+/// has nanoseconds. This is in April 2262.
+const DECIDED_MAX: Timestamp = Timestamp::from_nanos(i64::MAX.cast_unsigned());
+
+/// The latest time by which a call may be decided that has so long, by a clock that is believed up to then.
+fn latest(believed: Timestamp, left: Duration) -> Timestamp {
+    believed.plus(left).min(ledger::TIME_MAX).min(DECIDED_MAX)
+}
+
 impl Front {
     /// Redis' clock. It is opened before the first call is made.
     pub(crate) fn clock(&self) -> &JudgedClock {
@@ -81,7 +90,7 @@ impl Front {
     /// The latest time by which a call may be decided that is over at the deadline.
     pub(crate) fn latest_for(&self, deadline: Instant) -> Timestamp {
         let left = deadline.saturating_duration_since(Instant::now());
-        self.clock().latest().plus(left).min(ledger::TIME_MAX)
+        latest(self.clock().latest(), left)
     }
 
     /// Notes in the database, once in a while, how the clock was judged.
@@ -94,5 +103,19 @@ impl Front {
         clock.mark(lease.client()).await?;
         lease.done();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_call_is_decided_by_a_time_that_the_database_cannot_say() {
+        let latest = |believed| latest(believed, Duration::from_secs(1)).as_nanos();
+        assert_eq!(latest(Timestamp::from_nanos(5)), 1_000_000_005);
+        for believed in [DECIDED_MAX, ledger::TIME_MAX] {
+            assert!(i64::try_from(latest(believed)).is_ok(), "{believed:?}");
+        }
     }
 }

@@ -8,7 +8,7 @@
 //! | empty; lost what is persisted; has calls without which the ledger went on | rebuilt, under a new epoch |
 //! | another ledger; or neither of the two has calls that were answered | refused; nothing is applied |
 //! | not the one that another node goes on with | refused; nothing is applied by this node |
-//! | both are behind what another node has answered | a start is refused; a node that ran names what is lost |
+//! | both are behind what a node has answered | refused; nothing is applied. Where Redis syncs once a second and is the one that answered it: kept, and what is lost is named |
 //!
 //! - The database is read before Redis: its position can only be too low then. To judge anything but
 //!   a join both have to stand still: the database takes a new epoch, so that no persist of before can
@@ -17,7 +17,7 @@
 //!   under it. Nobody calls under one that is not. Redis' state of an older epoch is a beginning of the
 //!   ledger's history if it has no more than the least position of the epochs confirmed since.
 
-use crate::data_loss::{Dropped, report_dropped, report_lost, would_lose};
+use crate::data_loss::{Dropped, Loss, would_lose};
 use crate::epoch::{History, NUMBER_DIGITS, Newest};
 use crate::error::{Damaged, WriteBehindOpenError};
 use crate::nodes::Answered;
@@ -53,13 +53,31 @@ impl Mark {
     }
 }
 
-/// What a comparison does where the ledger would go on without what other nodes have answered.
+/// What a comparison does where the ledger would go on without what was answered, by this node or by
+/// another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnLoss {
-    /// It refuses, and changes nothing: a start, which may have been given the wrong Redis.
+    /// It refuses, and changes nothing: it may have been given the wrong Redis.
     Refuse,
-    /// It names what is lost, and goes on: a node that followed its Redis, or a start that was told to.
-    NameIt,
+    /// It refuses as well, but for the Redis that answered it: that one syncs once a second, and may have
+    /// lost its newest writes. They are named, and the ledger goes on.
+    NameTail,
+    /// It names what is lost, and goes on: a start that was told to.
+    NameAll,
+}
+
+impl OnLoss {
+    /// Whether the ledger may go on with what is found, without what was answered under this epoch.
+    fn goes_on(self, found: Option<&Mark>, history: History, answered_epoch: &str) -> bool {
+        match self {
+            Self::Refuse => false,
+            Self::NameTail => {
+                found.is_some_and(|mark| mark.epoch == answered_epoch)
+                    && history == History::WentOn(None)
+            }
+            Self::NameAll => true,
+        }
+    }
 }
 
 /// What a comparison does with the stores, one question at a time.
@@ -81,6 +99,9 @@ pub(crate) trait Stores {
     /// A Redis of another ledger is not halted, and one that is not the one of `check_alone` is refused.
     async fn halt(&self, taken: &Behind) -> Result<Option<Mark>, WriteBehindOpenError>;
     async fn history(&self, epoch: &str) -> Result<History, WriteBehindOpenError>;
+    /// Names what the ledger goes on without, over a database that ends here: once, however often the
+    /// comparison is tried.
+    fn name(&self, loss: Loss, persisted: u64);
 
     /// Redis goes on with what it has, as it was found.
     async fn resume(&self, found: &Mark, epoch: &str) -> Result<(), WriteBehindOpenError>;
@@ -103,8 +124,6 @@ pub(crate) struct Agreed {
     pub(crate) rebuilt: Option<&'static str>,
     pub(crate) persisted: u64,
     pub(crate) position: u64,
-    /// The ledger goes on without what this node had seen behind this position.
-    pub(crate) lost_after: Option<u64>,
     /// What Redis had and the ledger went on without: it was dropped.
     pub(crate) dropped: Option<Dropped>,
 }
@@ -137,12 +156,15 @@ pub(crate) async fn compare(
         && is_agreed(&before, mark, after, newest)
         && answered.is_none_or(|answered| answered.position <= mark.position)
     {
+        // The ledger went on already: this node only follows, and names what it misses.
+        if let Some(lost) = own_loss(stores, newest, mark.position).await? {
+            stores.name(lost.loss(), before.position);
+        }
         return Ok(Agreed {
             epoch: after.epoch.clone(),
             rebuilt: None,
             persisted: before.position,
             position: mark.position,
-            lost_after: lost_after(stores, newest, mark.position).await?,
             dropped: None,
         });
     }
@@ -206,15 +228,33 @@ async fn renew(
     let persisted = taken.position;
     let verdict = judge(&taken, found.as_ref(), history)?;
     let position = verdict.position(persisted);
-    if let Some(answered) = stores.answered().await?
-        && answered.position > position
-    {
-        match on_loss {
-            OnLoss::Refuse => return Err(would_lose(&answered, position)),
-            // This node names what it has answered itself once it goes on.
-            OnLoss::NameIt if newest.is_some_and(|own| own.position >= answered.position) => {}
-            OnLoss::NameIt => report_lost(position, answered.position, persisted),
+    let own = own_loss(stores, newest, position).await?;
+    let others = stores.answered().await?;
+    let others = others.filter(|answered| answered.position > position);
+    let goes_on = |epoch: &str| on_loss.goes_on(found.as_ref(), history, epoch);
+    let own_refused = own
+        .as_ref()
+        .filter(|own| !own.is_settled && !goes_on(&own.epoch));
+    let others_refused = others.as_ref().filter(|others| !goes_on(&others.epoch));
+    match (own_refused, others_refused) {
+        (Some(own), others) if others.is_none_or(|others| others.position <= own.to) => {
+            return Err(would_lose("this node", own.to, position, None));
         }
+        (_, Some(others)) => {
+            let (to, address) = (others.position, Some(&*others.address));
+            return Err(would_lose("a node", to, position, address));
+        }
+        (_, None) => {}
+    }
+    // Before anything is done: whatever fails then, these positions are named.
+    if let Some(own) = &own {
+        stores.name(own.loss(), persisted);
+    }
+    if let Some(Answered { position: to, .. }) = others
+        && newest.is_none_or(|own| own.position < to)
+    {
+        let after = position;
+        stores.name(Loss::OfOthers { after, to }, persisted);
     }
     let (rebuilt, dropped) = match verdict {
         Verdict::Keep(mark) => {
@@ -227,9 +267,8 @@ async fn renew(
                 return Err(WriteBehindOpenError::Busy);
             }
             tracing::warn!(why, "Redis is rebuilt from the database");
-            // Before it is done: whatever fails then, these positions are named.
             if let Some(dropped) = dropped {
-                report_dropped(dropped, persisted);
+                stores.name(Loss::Dropped(dropped), persisted);
             }
             stores.rebuild(found.as_ref(), drop, &epoch).await?;
             (Some(why), dropped)
@@ -243,26 +282,52 @@ async fn renew(
         rebuilt,
         persisted,
         position,
-        lost_after: lost_after(stores, newest, position).await?,
         dropped,
     })
 }
 
-/// Behind which position the ledger went on without what this node had seen, if so.
-async fn lost_after(
+/// What this node has answered, or was told, and the ledger is without.
+struct OwnLoss {
+    epoch: String,
+    /// Up to here the ledger has it.
+    after: u64,
+    to: u64,
+    /// The ledger went on without all of it before: nothing is to be refused any more.
+    is_settled: bool,
+}
+
+impl OwnLoss {
+    const fn loss(&self) -> Loss {
+        let (after, to) = (self.after, self.to);
+        Loss::Own { after, to }
+    }
+}
+
+/// What this node had seen that a ledger which goes on at this position is without.
+async fn own_loss(
     stores: &impl Stores,
     newest: Option<&Newest>,
     position: u64,
-) -> Result<Option<u64>, WriteBehindOpenError> {
-    let Some(newest) = newest else {
+) -> Result<Option<OwnLoss>, WriteBehindOpenError> {
+    let Some(Newest {
+        epoch,
+        position: to,
+    }) = newest
+    else {
         return Ok(None);
     };
-    let went_on = match stores.history(&newest.epoch).await? {
-        History::WentOn(from) => from,
+    let (after, is_settled) = match stores.history(epoch).await? {
+        History::WentOn(Some(from)) => (from.min(position), from <= position),
+        History::WentOn(None) => (position, false),
         // The database was restored to before it: nothing vouches for what the node had seen.
-        History::Unknown | History::Gap => Some(position.min(newest.position.saturating_sub(1))),
+        History::Unknown | History::Gap => (position.min(to.saturating_sub(1)), false),
     };
-    Ok(went_on.filter(|from| *from < newest.position))
+    Ok((after < *to).then(|| OwnLoss {
+        epoch: epoch.clone(),
+        after,
+        to: *to,
+        is_settled,
+    }))
 }
 
 /// What becomes of Redis.

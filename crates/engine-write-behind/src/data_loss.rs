@@ -2,7 +2,6 @@
 //! what to do.
 
 use crate::error::WriteBehindOpenError;
-use crate::nodes::Answered;
 
 /// Calls that were in a Redis alone, and are gone: positions, the first and the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +12,33 @@ pub struct Dropped {
     pub to: u64,
 }
 
+/// What the ledger goes on without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// What this node has answered, or was told, after the first position up to the second one.
+    Own { after: u64, to: u64 },
+    /// What other nodes have answered beyond that, by their reports.
+    OfOthers { after: u64, to: u64 },
+    /// What an old Redis alone had.
+    Dropped(Dropped),
+    /// What was answered by a Redis that an operator has given up.
+    WithRedis { after: u64, to: u64 },
+}
+
+impl Loss {
+    /// The alarm.
+    pub(crate) fn report(self, persisted: u64) {
+        match self {
+            Self::Own { after, to }
+            | Self::OfOthers { after, to }
+            | Self::WithRedis { after, to } => report_lost(after, to, persisted),
+            Self::Dropped(dropped) => report_dropped(dropped, persisted),
+        }
+    }
+}
+
 /// The alarm of an old Redis that is rebuilt.
-pub(crate) fn report_dropped(Dropped { from, to }: Dropped, persisted: u64) {
+fn report_dropped(Dropped { from, to }: Dropped, persisted: u64) {
     tracing::error!(
         lost_from_position = from,
         lost_to_position = to,
@@ -28,7 +52,7 @@ pub(crate) fn report_dropped(Dropped { from, to }: Dropped, persisted: u64) {
 }
 
 /// The alarm of a ledger that goes on without what a node has answered after this position.
-pub(crate) fn report_lost(after: u64, to: u64, persisted: u64) {
+fn report_lost(after: u64, to: u64, persisted: u64) {
     tracing::error!(
         lost_from_position = after + 1,
         lost_to_position = to,
@@ -39,14 +63,23 @@ pub(crate) fn report_lost(after: u64, to: u64, persisted: u64) {
     );
 }
 
-/// What refuses a start that would go on at this position, before what a node has answered.
-pub(crate) fn would_lose(answered: &Answered, position: u64) -> WriteBehindOpenError {
+/// What refuses to go on after this position, before what a node has answered. `address` is where the
+/// Redis is that has it, where that is not this node's own.
+pub(crate) fn would_lose(
+    who: &str,
+    to: u64,
+    after: u64,
+    address: Option<&str>,
+) -> WriteBehindOpenError {
+    let with = match address {
+        Some(address) => format!("with the Redis at {address}"),
+        None => "with the Redis that --redis-url led to before".to_owned(),
+    };
     WriteBehindOpenError::Disagree(format!(
-        "DATA LOSS: a node has answered writes up to position {} with the Redis at {}, and those after \
-         position {position} are missing from this Redis and from PostgreSQL. Nothing is applied: start \
-         the Redis that has them, and let --redis-url lead to it. Only if it is lost for good, start one \
-         node once with --accept-data-loss, and compare what callers were answered with what the ledger \
-         has",
-        answered.position, answered.address
+        "DATA LOSS: {who} has answered writes up to position {to} {with}, and those after position \
+         {after} are missing from this Redis and from PostgreSQL. Nothing is applied: start the Redis that \
+         has them, and let --redis-url lead to it; nodes that run go on by themselves then. Only if it is \
+         lost for good, start one node once with --accept-data-loss, and compare what callers were answered \
+         with what the ledger has"
     ))
 }

@@ -11,12 +11,15 @@
 use std::time::{Duration, Instant};
 
 use engine_postgres::{Lease, Tables};
+use uuid::Uuid;
 
 use crate::balances;
+use crate::data_loss::{Dropped, Loss};
 use crate::engine::WriteBehindEngine;
 use crate::error::trouble;
 use crate::error::{Damaged, WriteBehindOpenError};
 use crate::link::{Function, Link, done, number};
+use crate::nodes;
 use crate::options::WriteBehindOptions;
 use crate::pace::BOUND;
 use crate::positions::{self, Behind, Role, persisted};
@@ -27,8 +30,16 @@ const STALL_BOUND: Duration = Duration::from_secs(120);
 const LOCKS_BOUND: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Ends the service of Redis; the position at which the database goes on by itself. Without a URL
-/// of Redis, all that it alone had is given up.
+/// The database is a ledger by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Detached {
+    /// The position at which it goes on.
+    pub position: u64,
+    /// What was answered, by the nodes' reports, and is lost with its Redis.
+    pub lost: Option<Dropped>,
+}
+
+/// Ends the service of Redis. Without a URL of Redis, all that it alone had is given up.
 ///
 /// # Errors
 ///
@@ -37,7 +48,7 @@ pub async fn detach(
     redis_url: Option<&str>,
     database_url: &str,
     options: &WriteBehindOptions,
-) -> Result<u64, WriteBehindOpenError> {
+) -> Result<Detached, WriteBehindOpenError> {
     if persisted(database_url, &options.database).await?.is_none() {
         return Err(WriteBehindOpenError::Unsafe(
             "no Redis stands in front of this database".to_owned(),
@@ -57,8 +68,34 @@ pub async fn detach(
         leave(url, options, &behind).await?;
     }
     balances::finish(&lease).await?;
+    let lost = match redis_url {
+        // All of it was persisted.
+        Some(_) => None,
+        None => lost(&lease, &behind).await?,
+    };
     positions::end(&lease).await?;
-    Ok(behind.position)
+    Ok(Detached {
+        position: behind.position,
+        lost,
+    })
+}
+
+/// What the nodes have answered, by their reports, and the database does not have: named before the
+/// reports go.
+async fn lost(lease: &Lease, behind: &Behind) -> Result<Option<Dropped>, WriteBehindOpenError> {
+    // It may be of a version before them.
+    nodes::prepare(lease).await?;
+    // No node has this id.
+    let answered = nodes::answered(lease, Uuid::nil()).await?;
+    let Some(answered) = answered.filter(|answered| answered.position > behind.position) else {
+        return Ok(None);
+    };
+    let (after, to) = (behind.position, answered.position);
+    Loss::WithRedis { after, to }.report(behind.position);
+    Ok(Some(Dropped {
+        from: after + 1,
+        to,
+    }))
 }
 
 /// Opens the ledger, and waits until the database has and shows all of it.

@@ -96,7 +96,7 @@ impl WriteBehindEngine {
         let clock = front.clock.set(clock);
         invariant!(clock.is_ok(), "only this function opens it");
         front.begin(agreed);
-        front.guard.note(condition);
+        front.guard.note(condition, true);
         let (bytes_max, calls_max) = (front.options.queue_bytes_max, front.options.calls_max);
         let queue = Queue::start(Arc::clone(&front), bytes_max, calls_max);
         let tasks = vec![

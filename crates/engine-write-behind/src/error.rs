@@ -37,6 +37,12 @@ pub enum WriteBehindOpenError {
         "another node compares the stores or rebuilds Redis at the same time: start this one again"
     )]
     Busy,
+    /// It is not known of this Redis whether other nodes go on with it.
+    #[error(
+        "Redis was started again, or its URL led to another one, while it was compared with the database; \
+         nothing was applied: a node that runs compares them again by itself, a start has to be repeated"
+    )]
+    OtherRedis,
 }
 
 impl From<tokio_postgres::Error> for WriteBehindOpenError {
@@ -110,6 +116,18 @@ impl Trouble {
     pub(crate) const fn is_answer(&self) -> bool {
         match self {
             Self::ClockJumped(_) | Self::Full(_) | Self::Stuck(_) | Self::Refused(_) => true,
+            Self::Stale | Self::Unpersisted | Self::Lost(_) | Self::Late | Self::Damaged(_) => {
+                false
+            }
+        }
+    }
+
+    /// Whether this Redis, which takes no writes, still answers reads for certain.
+    pub(crate) fn reads_go_on(&self) -> bool {
+        match self {
+            Self::ClockJumped(_) | Self::Full(_) => true,
+            Self::Stuck(error) => error.code() == Some("MISCONF"),
+            Self::Refused(error) => error.code() == Some("NOREPLICAS"),
             Self::Stale | Self::Unpersisted | Self::Lost(_) | Self::Late | Self::Damaged(_) => {
                 false
             }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::call::{Checked, decode, encode};
 use crate::compare::Agreed;
-use crate::data_loss::report_lost;
+use crate::data_loss::Loss;
 use crate::epoch::Newest;
 use crate::error::{Damaged, Trouble, WriteBehindOpenError};
 use crate::guard::Guard;
@@ -58,6 +58,8 @@ pub(crate) struct Front {
     /// Why this node compares no Redis any more: it was led to another one than a node that lived. It
     /// still joins what the others go on with; else it waits to be started again.
     pub(crate) elsewhere: Mutex<Option<String>>,
+    /// What was named as lost since the ledger was open last.
+    losses_named: Mutex<Vec<Loss>>,
 }
 
 /// The time from one comparison of the stores to the next.
@@ -137,6 +139,7 @@ impl Front {
             }),
             has_taken: AtomicBool::new(false),
             elsewhere: Mutex::default(),
+            losses_named: Mutex::default(),
         }
     }
 
@@ -186,15 +189,21 @@ impl Front {
             .is_some_and(|now| now.epoch == era.epoch)
     }
 
-    /// The stores agree: a new era begins, or the one before goes on. A node that lived on reports what
-    /// it had seen and is lost.
+    /// Names what the ledger goes on without; not again when the comparison is tried again.
+    pub(crate) fn name(&self, loss: Loss, persisted: u64) {
+        let mut named = self.losses_named.lock();
+        if !named.contains(&loss) {
+            named.push(loss);
+            loss.report(persisted);
+        }
+    }
+
+    /// The stores agree: a new era begins, or the one before goes on.
     pub(crate) fn begin(&self, agreed: Agreed) {
         self.elsewhere.lock().take();
+        // What is lost from here on is lost once more, also at the same positions.
+        self.losses_named.lock().clear();
         let (position, persisted) = (agreed.position, agreed.persisted);
-        let newest = self.newest();
-        if let (Some(after), Some(newest)) = (agreed.lost_after, &newest) {
-            report_lost(after, newest.position, persisted);
-        }
         let origin = match agreed.rebuilt {
             None => "kept",
             Some(_) => "rebuilt from the database",

@@ -68,8 +68,9 @@ impl Guard {
         *self.wrong.lock() = wrong.map(Into::into);
     }
 
-    /// Whether writes were taken when it was last tried; wrong settings come before.
-    pub(crate) fn note(&self, found: Condition) {
+    /// Whether writes were taken when it was last tried, and whether reads are answered; wrong settings
+    /// come before.
+    pub(crate) fn note(&self, found: Condition, reads_go_on: bool) {
         let found = match &*self.wrong.lock() {
             Some(why) => Condition::refuses(Unavailable::StorageFailed, Arc::clone(why)),
             None => found,
@@ -80,11 +81,17 @@ impl Guard {
         }
         match &found {
             Condition::Ready => tracing::info!("Redis accepts writes"),
-            Condition::Refuses { code, why } => tracing::error!(
+            Condition::Refuses { code, why } if reads_go_on => tracing::error!(
                 code = code.code(),
                 why = &**why,
                 "WRITES ARE REFUSED: Redis accepts no writes, or would not keep what it answers; reads go on. \
                  The reason, and what to do, is in `why`"
+            ),
+            Condition::Refuses { code, why } => tracing::error!(
+                code = code.code(),
+                why = &**why,
+                "WRITES ARE REFUSED, and reads too: Redis does not answer, or may not be gone on with. The \
+                 reason, and what to do, is in `why`"
             ),
         }
         *condition = found;

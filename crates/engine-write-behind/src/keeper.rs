@@ -78,10 +78,11 @@ pub(crate) async fn run(front: Weak<Front>) {
                 }
             };
             let (looked, ()) = tokio::join!(look(&front, &era), settings);
-            front.guard.note(match &looked {
-                Ok(()) => Condition::Ready,
-                Err(trouble) => Condition::of(trouble),
-            });
+            let (found, reads_go_on) = match &looked {
+                Ok(()) => (Condition::Ready, true),
+                Err(trouble) => (Condition::of(trouble), trouble.reads_go_on()),
+            };
+            front.guard.note(found, reads_go_on);
             if compared.elapsed() >= COMPARED_EVERY {
                 let redis_answers = looked.as_ref().err().is_none_or(Trouble::is_answer);
                 if let Err(error) = report(&front, &era, redis_answers).await {
@@ -103,7 +104,7 @@ pub(crate) async fn run(front: Weak<Front>) {
                 Err(error) => {
                     let why = format!("the ledger cannot go on: {}", ErrorChain(&error));
                     let code = Unavailable::LedgerUnavailable;
-                    front.guard.note(Condition::refuses(code, why));
+                    front.guard.note(Condition::refuses(code, why), false);
                     let has_taken = front.has_taken.load(Ordering::Relaxed);
                     pause = failures.pause_after(&error, has_taken);
                 }

@@ -69,7 +69,7 @@ mod verify;
 
 pub use address::{is_exposed, place};
 pub use data_loss::Dropped;
-pub use detach::detach;
+pub use detach::{Detached, detach};
 pub use engine::{Lag, Opened, WriteBehindEngine};
 pub use error::WriteBehindOpenError;
 pub use guard::Condition;

@@ -15,7 +15,7 @@ pub const METRICS: &[Metric] = &[
     .in_seconds(),
     Metric::gauge(
         "lastro_write_behind_position",
-        "Position up to which PostgreSQL has everything",
+        "Newest position in Redis; minus lastro_write_behind_lag_entries it is what PostgreSQL has",
     ),
     Metric::gauge(
         "lastro_write_behind_ready",

@@ -9,8 +9,10 @@
 //! A node lives whose count goes up while it is watched. Only one that has said nothing for a minute,
 //! by the database's clock, is not watched at all.
 //!
-//! Each row has the newest position that its node has answered, too, at most a second old: what neither
-//! Redis nor the database has any more is named, also when the node that answered it has ended.
+//! Each row has the newest position that its node has answered, too, at most a second old while the
+//! database answers: what neither Redis nor the database has any more is named, also when the node that
+//! answered it has ended. While the database is away nothing is reported: a start over a report that is
+//! much older warns, with its age.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -27,7 +29,11 @@ use crate::positions::{self, stored};
 const WATCHED: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Rows of nodes that have ended are deleted after this time, once all that they answered is persisted.
+/// From this age of the newest report on a start warns: several times as old as a report gets.
+const REPORT_AGE_MAX: Duration = Duration::from_secs(10);
+
+/// Each comparison deletes the rows of other nodes that have not gone on with a Redis for this long, if all
+/// that they answered is persisted.
 const FORGOTTEN: &str = "1 hour";
 
 const TABLE: &str = "
@@ -38,17 +44,20 @@ const TABLE: &str = "
         epoch text NOT NULL,
         beats bigint NOT NULL,
         seen_at timestamptz NOT NULL,
-        position bigint NOT NULL DEFAULT 0
+        position bigint NOT NULL DEFAULT 0,
+        reported_at timestamptz
     );
-    -- A table of a version before the column; to look first locks nobody out.
+    -- A table of a version before the columns; to look first locks nobody out.
     DO $$
     BEGIN
-        IF NOT EXISTS (
-            SELECT FROM pg_attribute
-            WHERE attrelid = 'lastro_behind.nodes'::regclass AND attname = 'position'
-        ) THEN
+        IF (
+            SELECT count(*) FROM pg_attribute
+            WHERE attrelid = 'lastro_behind.nodes'::regclass
+                AND attname IN ('position', 'reported_at')
+        ) < 2 THEN
             ALTER TABLE lastro_behind.nodes
-                ADD COLUMN IF NOT EXISTS position bigint NOT NULL DEFAULT 0;
+                ADD COLUMN IF NOT EXISTS position bigint NOT NULL DEFAULT 0,
+                ADD COLUMN IF NOT EXISTS reported_at timestamptz;
         END IF;
     END $$;";
 
@@ -80,6 +89,8 @@ pub(crate) async fn prepare(lease: &Lease) -> Result<(), Failure> {
 pub(crate) struct Answered {
     /// The newest position that it has answered or been told.
     pub(crate) position: u64,
+    /// The epoch under which it did so.
+    pub(crate) epoch: String,
     /// The address of the Redis that it did so with.
     pub(crate) address: String,
 }
@@ -93,11 +104,12 @@ pub(crate) async fn beat(
 ) -> Result<(), Failure> {
     let statement = "
         INSERT INTO lastro_behind.nodes AS node
-            (node_id, run_id, address, epoch, beats, seen_at, position)
-        VALUES ($1, $2, $3, $4, 1, now(), $5)
+            (node_id, run_id, address, epoch, beats, seen_at, position, reported_at)
+        VALUES ($1, $2, $3, $4, 1, now(), $5, now())
         ON CONFLICT (node_id) DO UPDATE SET run_id = excluded.run_id,
             address = excluded.address, epoch = excluded.epoch, beats = node.beats + 1,
-            seen_at = excluded.seen_at, position = excluded.position";
+            seen_at = excluded.seen_at, position = excluded.position,
+            reported_at = excluded.reported_at";
     let client = lease.client();
     let statement = client.prepare_cached(statement).await?;
     let Place { run_id, address } = place;
@@ -118,8 +130,8 @@ pub(crate) async fn note_answered(
     newest: &Newest,
 ) -> Result<(), Failure> {
     let statement = "
-        UPDATE lastro_behind.nodes SET epoch = $2, position = $3
-        WHERE node_id = $1 AND (epoch, position) IS DISTINCT FROM ($2, $3)";
+        UPDATE lastro_behind.nodes SET epoch = $2, position = $3, reported_at = now()
+        WHERE node_id = $1";
     let client = lease.client();
     let statement = client.prepare_cached(statement).await?;
     let position = stored(newest.position)?;
@@ -135,6 +147,11 @@ pub(crate) async fn leave(lease: &Lease, node_id: Uuid, newest: &Newest) -> Resu
     note_answered(lease, node_id, newest).await?;
     let left = "UPDATE lastro_behind.nodes SET seen_at = '-infinity' WHERE node_id = $1";
     lease.client().execute(left, &[&node_id]).await?;
+    Ok(())
+}
+
+/// Deletes the rows of nodes that have ended.
+pub(crate) async fn forget(lease: &Lease, node_id: Uuid) -> Result<(), Failure> {
     let forgotten = format!(
         "DELETE FROM lastro_behind.nodes
         WHERE node_id <> $1 AND seen_at < now() - interval '{FORGOTTEN}'
@@ -144,17 +161,33 @@ pub(crate) async fn leave(lease: &Lease, node_id: Uuid, newest: &Newest) -> Resu
     Ok(())
 }
 
+/// How old the newest report of any node is, where that is much older than it should be.
+pub(crate) async fn report_age(lease: &Lease) -> Result<Option<Duration>, Failure> {
+    let statement = "
+        SELECT extract(epoch FROM clock_timestamp() - max(reported_at))::bigint AS age_s
+        FROM lastro_behind.nodes";
+    let age_s: Option<i64> = lease
+        .client()
+        .query_one(statement, &[])
+        .await?
+        .try_get("age_s")?;
+    // A report of later than now is not an old one: the database's clock was set back.
+    let age = age_s.and_then(|age_s| u64::try_from(age_s).ok());
+    let age = age.map(Duration::from_secs);
+    Ok(age.filter(|age| *age > REPORT_AGE_MAX))
+}
+
 /// The furthest position that another node has answered, of what the ledger did not go on without
 /// already.
 pub(crate) async fn answered(lease: &Lease, node_id: Uuid) -> Result<Option<Answered>, Failure> {
     let statement = "
-        SELECT address, least(nodes.position, (
+        SELECT address, epoch, least(nodes.position, (
             SELECT min(later.began) FROM lastro_behind.epochs AS later
             WHERE later.number > epochs.number
         )) AS position
         FROM lastro_behind.nodes JOIN lastro_behind.epochs USING (epoch)
         WHERE node_id <> $1
-        ORDER BY 2 DESC LIMIT 1";
+        ORDER BY 3 DESC, epochs.number DESC LIMIT 1";
     let client = lease.client();
     let statement = client.prepare_cached(statement).await?;
     let row = client.query_opt(&statement, &[&node_id]).await?;
@@ -162,6 +195,7 @@ pub(crate) async fn answered(lease: &Lease, node_id: Uuid) -> Result<Option<Answ
         let position: i64 = row.try_get("position")?;
         Ok(Answered {
             position: position.cast_unsigned(),
+            epoch: row.try_get("epoch")?,
             address: row.try_get("address")?,
         })
     })

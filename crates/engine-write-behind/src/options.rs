@@ -29,8 +29,9 @@ pub struct WriteBehindOptions {
     pub clock: ClockBounds,
     /// This machine's time, which Redis' clock is compared with; another one in tests.
     pub uptime: Uptime,
-    /// Whether a start goes on with a Redis that lacks writes that a node has answered, where PostgreSQL
-    /// lacks them too. They are named in the log either way; without this the start is refused.
+    /// Whether this start goes on with a Redis that lacks writes that a node has answered, where PostgreSQL
+    /// lacks them too. They are named in the log either way; without this the start is refused, unless that
+    /// Redis has only lost its newest writes and syncs once a second.
     pub accepts_data_loss: bool,
     /// How the database is reached. Its clock decides nothing here.
     pub database: engine_postgres::PostgresOptions,

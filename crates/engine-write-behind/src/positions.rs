@@ -360,7 +360,9 @@ pub(crate) async fn move_ledger(
         WHERE position = $2 AND epoch = $1";
     let client = lease.client();
     let statement = client.prepare_cached(statement).await?;
-    let newest = i64::try_from(newest.as_nanos()).map_err(|_| Failure::Damaged("a time"))?;
+    // A time past 2262, which versions before this one applied, is stored as the last one that a bigint
+    // can say, as in the ledger's own tables: it serves only to judge the clock.
+    let newest = i64::try_from(newest.as_nanos()).unwrap_or(i64::MAX);
     let (from, to) = (stored(from)?, stored(to)?);
     let moved = client
         .execute(&statement, &[&epoch, &from, &to, &newest])

@@ -9,6 +9,7 @@ use redis::{Cmd, Value};
 use stdx::ErrorChain;
 
 use crate::compare::{Agreed, Mark, OnLoss, Stores, compare};
+use crate::data_loss::Loss;
 use crate::epoch::{History, Newest};
 use crate::error::trouble;
 use crate::error::{Damaged, WriteBehindOpenError};
@@ -20,6 +21,7 @@ use crate::nodes::{self, Answered};
 use crate::pace::BOUND;
 use crate::positions::{self, Behind, Role};
 use crate::rebuild::rebuild;
+use crate::settings::RedisDurability;
 
 /// How long another node may be at it.
 const BUSY_BOUND: Duration = Duration::from_secs(600);
@@ -39,7 +41,7 @@ pub(crate) async fn repair(front: &Front) -> Result<Agreed, WriteBehindOpenError
     front.has_taken.store(false, Ordering::Relaxed);
     go_on_with_none(front).await;
     let lease = lock(front).await?;
-    front.look_at_settings().await?;
+    let settings = front.look_at_settings().await?;
     nodes::prepare(&lease).await?;
     if positions::has_payments(&lease).await? {
         return Err(WriteBehindOpenError::Unsafe(
@@ -53,17 +55,38 @@ pub(crate) async fn repair(front: &Front) -> Result<Agreed, WriteBehindOpenError
         front,
         lease: &lease,
     };
-    let on_loss = match newest.is_some() || front.options.accepts_data_loss {
-        true => OnLoss::NameIt,
-        false => OnLoss::Refuse,
+    let on_loss = match (settings.durability, &newest) {
+        // Only a start was told to.
+        (_, None) if front.options.accepts_data_loss => OnLoss::NameAll,
+        (RedisDurability::Everysec, _) => OnLoss::NameTail,
+        (RedisDurability::Always, _) => OnLoss::Refuse,
+    };
+    let report_age = match newest {
+        None => nodes::report_age(&lease).await?,
+        // A node that ran knows by itself how far Redis was.
+        Some(_) => None,
     };
     let agreed = compare(&stores, newest.as_ref(), on_loss).await?;
+    // A Redis in use, which has not gone back, is joined: it needs no report.
+    if let Some(age) = report_age
+        && front.has_taken.load(Ordering::Relaxed)
+    {
+        tracing::warn!(
+            report_age_s = age.as_secs(),
+            position = agreed.position,
+            "the newest report of how far nodes have answered is {} s old: no node ran since, or PostgreSQL was \
+             away. Writes that were answered since and are not in this Redis are not known to be missing: make \
+             sure that it is the one that the nodes used last",
+            age.as_secs()
+        );
+    }
     // Before the lock goes: a node that takes it next, with another Redis, finds this one.
     let begins = Newest {
         epoch: agreed.epoch.clone(),
         position: agreed.position,
     };
     nodes::beat(&lease, front.node_id, &front.place(), &begins).await?;
+    nodes::forget(&lease, front.node_id).await?;
     // The lock goes with the connection.
     drop(lease);
     Ok(agreed)
@@ -227,13 +250,17 @@ impl Stores for RealStores<'_> {
         self.front.look_at_settings().await?;
         if self.front.place() != checked {
             // Whether another node goes on with another Redis than this one was not looked at.
-            return Err(WriteBehindOpenError::Busy);
+            return Err(WriteBehindOpenError::OtherRedis);
         }
         Ok(found)
     }
 
     async fn history(&self, epoch: &str) -> Result<History, WriteBehindOpenError> {
         Ok(positions::history(self.lease, epoch).await?)
+    }
+
+    fn name(&self, loss: Loss, persisted: u64) {
+        self.front.name(loss, persisted);
     }
 
     async fn resume(&self, found: &Mark, epoch: &str) -> Result<(), WriteBehindOpenError> {

@@ -90,14 +90,22 @@ async fn detach(
         ..engine_write_behind::WriteBehindOptions::default()
     };
     let database_url = &options.database_url;
-    let position = engine_write_behind::detach(url.as_deref(), database_url, &options_behind)
+    let detached = engine_write_behind::detach(url.as_deref(), database_url, &options_behind)
         .await
         .context("the database is still behind its Redis")?;
+    let position = detached.position;
     if url.is_some() {
         println!("detached at position {position}: all that was answered is in the database");
         println!("the keys `lastro:*` in Redis are no longer needed");
     } else {
         println!("detached at position {position}: what Redis had answered after it is lost");
+        if let Some(engine_write_behind::Dropped { from, to }) = detached.lost {
+            println!(
+                "DATA LOSS: answered writes at positions {from} to {to} were in that Redis alone, by the \
+                 nodes' reports, and their ids are free again: compare what callers were answered with what \
+                 the ledger has"
+            );
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

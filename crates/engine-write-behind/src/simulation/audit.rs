@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::model::{Report, Write};
 use super::node::Node;
 use super::world::{Life, World};
-use crate::compare::Agreed;
+use crate::compare::{Agreed, OnLoss};
+use crate::data_loss::Dropped;
 use crate::epoch::{History, Newest};
 
 /// By then a node has looked at what Redis is set to.
@@ -23,6 +24,10 @@ pub(super) struct Audit {
     found_silent: BTreeMap<Life, BTreeSet<Life>>,
     /// What a node has read last of what the others have reported.
     pub(super) reports_read: BTreeMap<Life, BTreeMap<Life, Report>>,
+    /// Under which epoch the Redis was that a node has halted last; `None`: it was empty.
+    pub(super) halted: BTreeMap<Life, Option<String>>,
+    /// What a node has named since as dropped with it.
+    pub(super) dropped: BTreeMap<Life, Dropped>,
     broken: Option<String>,
 }
 
@@ -72,10 +77,53 @@ impl World {
                 .is_none_or(|state| state.borrow().era.is_none())
     }
 
+    /// Nothing after this position was answered by this node, or reported by another one, that the ledger
+    /// did not go on without before, unless it may be lost. The epoch is not confirmed yet.
+    fn check_answered(&mut self, life: Life, began: u64, on_loss: OnLoss) {
+        let halted = self.audit.halted.get(&life).cloned().flatten();
+        let went_on = |epoch: &str| self.database.history(epoch);
+        let is_tail = |epoch: &str| {
+            halted.as_deref() == Some(epoch) && went_on(epoch) == History::WentOn(None)
+        };
+        let is_allowed = |epoch: &str| match on_loss {
+            OnLoss::Refuse => false,
+            OnLoss::NameTail => is_tail(epoch),
+            OnLoss::NameAll => true,
+        };
+        let own = self
+            .states
+            .get(&life)
+            .and_then(|state| state.borrow().last.clone());
+        let own = own.map(|newest| {
+            let position = match went_on(&newest.epoch) {
+                History::WentOn(Some(from)) => from.min(newest.position),
+                History::WentOn(None) | History::Unknown | History::Gap => newest.position,
+            };
+            (newest.epoch, position)
+        });
+        let reports = self.audit.reports_read.get(&life).into_iter().flatten();
+        let of_others = reports.filter(|(other, _)| **other != life);
+        let of_others = of_others.filter_map(|(_, report)| {
+            let (_, position) = self.database.vouched(report)?;
+            Some((report.newest.epoch.clone(), position))
+        });
+        let beyond = of_others
+            .chain(own)
+            .filter(|(_, position)| *position > began);
+        let beyond: Vec<_> = beyond.collect();
+        if let Some((_, to)) = beyond.iter().find(|(epoch, _)| !is_allowed(epoch)) {
+            self.audit.broken = Some(format!(
+                "{life} went on after position {began} without what was answered up to {to}, and was not told to"
+            ));
+        }
+        self.tally.tails += u64::from(!beyond.is_empty() && on_loss == OnLoss::NameTail);
+    }
+
     /// The ledger goes on with this node's Redis from here on, at this position: what only another one has
     /// is gone. No node goes on with that one, but those that were found silent; and nothing after this
-    /// position was reported.
-    pub(super) fn check_taken(&mut self, life: Life, began: u64, may_lose: bool) {
+    /// position was answered, as far as it is known.
+    pub(super) fn check_taken(&mut self, life: Life, began: u64, on_loss: OnLoss) {
+        self.check_answered(life, began, on_loss);
         let here = self.led_to(life);
         let kept = |redis: usize| self.redis[redis].kept.ledger.as_ref();
         let is_doomed = |write: &Write| {
@@ -108,24 +156,6 @@ impl World {
                  with the other one"
             ));
         }
-        let reports = self.audit.reports_read.get(&life);
-        let reported = |write: &Write| {
-            self.states.iter().find(|(other, state)| {
-                let report = reports.and_then(|reports| reports.get(other));
-                let at = state.borrow().answered.get(write).copied();
-                // Nothing vouches for an epoch that a rolled back database has lost.
-                report.is_some_and(|report| {
-                    let history = self.database.history(&report.newest.epoch);
-                    matches!(history, History::WentOn(_))
-                        && at.is_some_and(|at| began < at && at <= report.newest.position)
-                })
-            })
-        };
-        if !may_lose && let Some(write) = doomed.iter().find(|write| reported(write).is_some()) {
-            self.audit.broken = Some(format!(
-                "a start went on without write {write}, which its node had reported"
-            ));
-        }
         for write in doomed {
             self.audit.owed.remove(&write);
             self.audit.excused.insert(write);
@@ -149,7 +179,6 @@ impl World {
         self.tally.joined += u64::from(is_join);
         self.tally.kept += u64::from(!is_join && agreed.rebuilt.is_none());
         self.tally.rebuilt += u64::from(agreed.rebuilt.is_some());
-        self.tally.alarms += u64::from(agreed.lost_after.is_some());
     }
 
     /// An answer to what was sent then, by a node that runs since then.

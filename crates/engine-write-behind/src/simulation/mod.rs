@@ -31,8 +31,10 @@ pub(crate) enum Bug {
     SettingsOnce,
     /// Nobody looks whether another node goes on with another Redis.
     OthersUnwatched,
-    /// A start does not read how far other nodes have answered.
+    /// A comparison does not read how far other nodes have answered.
     ReportsUnread,
+    /// A node that ran goes on without what it has answered, and only names it.
+    OwnLossTaken,
 }
 
 /// What a run did, so that a test can tell that it tested something.
@@ -55,8 +57,12 @@ pub(crate) struct Tally {
     pub(crate) split: u64,
     /// Refusals of a Redis while another node went on with another one.
     pub(crate) elsewhere: u64,
-    /// Starts that were refused since a node had answered more.
+    /// Comparisons that were refused since a node had answered more.
     pub(crate) behind: u64,
+    /// Likewise by the node itself that had.
+    pub(crate) behind_own: u64,
+    /// A Redis that syncs once a second was gone on with without its newest writes.
+    pub(crate) tails: u64,
 }
 
 impl Tally {
@@ -78,6 +84,8 @@ impl Tally {
             split: self.split + more.split,
             elsewhere: self.elsewhere + more.elsewhere,
             behind: self.behind + more.behind,
+            behind_own: self.behind_own + more.behind_own,
+            tails: self.tails + more.tails,
         }
     }
 }

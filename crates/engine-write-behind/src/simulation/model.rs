@@ -9,6 +9,7 @@ use super::Bug;
 use super::world::Life;
 use crate::compare::Mark;
 use crate::epoch::{History, Newest, epoch_of};
+use crate::nodes::Answered;
 use crate::positions::Behind;
 
 /// A write: no two are the same.
@@ -242,16 +243,31 @@ impl Database {
     }
 
     /// As that of `nodes::answered`.
-    pub(super) fn answered(&self, own: Life) -> Option<u64> {
+    pub(super) fn answered(&self, own: Life) -> Option<Answered> {
         let others = self.nodes.iter().filter(|(life, _)| **life != own);
         let kept = others.filter_map(|(_, report)| {
-            let position = report.newest.position;
-            match self.history(&report.newest.epoch) {
-                History::WentOn(from) => Some(from.map_or(position, |from| from.min(position))),
-                History::Unknown | History::Gap => None,
-            }
+            let (number, position) = self.vouched(report)?;
+            let (epoch, address) = (report.newest.epoch.clone(), String::new());
+            let answered = Answered {
+                position,
+                epoch,
+                address,
+            };
+            Some((position, number, answered))
         });
-        kept.max()
+        let newest = kept.max_by_key(|(position, number, _)| (*position, *number));
+        newest.map(|(_, _, answered)| answered)
+    }
+
+    /// The number of a report's epoch, and how far of it the ledger did not go on without already;
+    /// `None`: the database does not know the epoch. Epochs that it has lost in between change nothing.
+    pub(super) fn vouched(&self, report: &Report) -> Option<(u64, u64)> {
+        let mut epochs = self.epochs.iter();
+        let (number, _) = epochs.find(|(_, (epoch, _))| *epoch == report.newest.epoch)?;
+        let later = self.epochs.range(number + 1..);
+        let went_on = later.filter_map(|(_, (_, began))| *began).min();
+        let position = report.newest.position;
+        Some((*number, went_on.map_or(position, |from| from.min(position))))
     }
 
     pub(super) fn read(&self) -> Option<Behind> {

@@ -45,9 +45,14 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Whether it may go on without what other nodes have answered.
-    pub(super) const fn may_lose(&self) -> bool {
-        self.last.is_some() || self.accepts_data_loss || self.is_draining
+    /// As in `repair`. In the end an operator starts each node that needs it with `--accept-data-loss`.
+    pub(super) const fn on_loss(&self, is_everysec: bool) -> OnLoss {
+        let is_told = self.accepts_data_loss && self.last.is_none();
+        match is_everysec {
+            _ if is_told || self.is_draining => OnLoss::NameAll,
+            true => OnLoss::NameTail,
+            false => OnLoss::Refuse,
+        }
     }
 
     fn token(&self) -> Option<(String, usize)> {
@@ -71,9 +76,6 @@ impl State {
 
     /// As `Front::begin`.
     fn begin(&mut self, agreed: &Agreed) {
-        if let (Some(_), Some(newest)) = (agreed.lost_after, &self.last) {
-            self.alarmed = self.alarmed.max(Some(newest.position));
-        }
         let goes_on = self.last.take().filter(|last| last.epoch == agreed.epoch);
         let seen = goes_on.map_or(0, |last| last.position);
         let newest = Newest {
@@ -203,9 +205,10 @@ async fn repair(shared: &Shared, state: &RefCell<State>, stores: &Simulated<'_>)
             })
             .await;
     }
-    let on_loss = match state.borrow().may_lose() {
-        true => OnLoss::NameIt,
-        false => OnLoss::Refuse,
+    let is_taken = last.is_some() && shared.borrow().bug == Some(Bug::OwnLossTaken);
+    let on_loss = match is_taken {
+        true => OnLoss::NameAll,
+        false => state.borrow().on_loss(shared.borrow().is_everysec),
     };
     let compared = async {
         let agreed = compare(stores, last.as_ref(), on_loss).await?;
@@ -228,13 +231,15 @@ async fn repair(shared: &Shared, state: &RefCell<State>, stores: &Simulated<'_>)
         }
         Err(error) => {
             let is_refused = matches!(error, WriteBehindOpenError::Disagree(_));
-            let is_behind = error.to_string().contains("DATA LOSS");
+            let says = error.to_string();
+            let (is_behind, is_own) = (says.contains("DATA LOSS"), says.contains("this node has"));
             // These two an operator ends without another database: by the right Redis, or by accepting.
             let is_mended_by_a_start = is_behind || state.borrow().is_elsewhere;
             state.borrow_mut().is_refused = is_refused && !is_mended_by_a_start;
             let tally = &mut shared.borrow_mut().tally;
             tally.refused += u64::from(is_refused);
             tally.behind += u64::from(is_behind);
+            tally.behind_own += u64::from(is_own);
         }
     }
 }

@@ -10,6 +10,7 @@ use super::model::{Connection, No, keeps_epoch};
 use super::node::State;
 use super::world::{Life, Shared, World, ask, pause};
 use crate::compare::{Mark, Stores, Verdict, judge};
+use crate::data_loss::Loss;
 use crate::epoch::History;
 use crate::error::WriteBehindOpenError;
 use crate::nodes::{Answered, NodeWatch, Other, Place};
@@ -192,10 +193,7 @@ impl Stores for Simulated<'_> {
         });
         let answered = answered.await?;
         let is_unread = self.bug() == Some(Bug::ReportsUnread);
-        Ok(answered.filter(|_| !is_unread).map(|position| Answered {
-            position,
-            address: String::new(),
-        }))
+        Ok(answered.filter(|_| !is_unread))
     }
 
     async fn take(&self, above: u64) -> Result<Behind, WriteBehindOpenError> {
@@ -233,7 +231,11 @@ impl Stores for Simulated<'_> {
             let bug = world.bug;
             let found = world.redis_of(life).halt(&epoch, bug);
             world.tell(|| format!("halted for {epoch}: {found:?}"));
-            Ok((found?, world.redis_of(life).run))
+            let found = found?;
+            let halted = found.as_ref().map(|mark| mark.epoch.clone());
+            world.audit.halted.insert(life, halted);
+            world.audit.dropped.remove(&life);
+            Ok((found, world.redis_of(life).run))
         });
         let (found, run) = found.await?;
         if run != self.state.borrow().run && self.bug() != Some(Bug::OthersUnwatched) {
@@ -246,6 +248,22 @@ impl Stores for Simulated<'_> {
         let epoch = epoch.to_owned();
         self.query(move |world| Ok(world.database.history(&epoch)))
             .await
+    }
+
+    fn name(&self, loss: Loss, _: u64) {
+        self.shared.borrow_mut().tally.alarms += 1;
+        match loss {
+            Loss::Own { to, .. } => {
+                let mut state = self.state.borrow_mut();
+                state.alarmed = state.alarmed.max(Some(to));
+            }
+            Loss::Dropped(dropped) => {
+                let mut world = self.shared.borrow_mut();
+                world.audit.dropped.insert(self.life, dropped);
+            }
+            Loss::OfOthers { .. } => {}
+            Loss::WithRedis { .. } => unreachable!("only an operator gives up a Redis"),
+        }
     }
 
     async fn resume(&self, found: &Mark, epoch: &str) -> Result<(), WriteBehindOpenError> {
@@ -275,8 +293,10 @@ impl Stores for Simulated<'_> {
         self.call(move |world| {
             let bug = world.bug;
             let done = world.redis_of(life).rebuild(&to, &from, drop, bug);
-            if drop > world.database.position as u64 {
-                // An older one that has come back, with calls without which the ledger went on.
+            let named = world.audit.dropped.get(&life);
+            if named.is_some_and(|named| named.to == drop) {
+                // An older one that has come back, with calls without which the ledger went on: they were
+                // named before.
                 world.excuse();
             }
             if world.database_restarts != restarts {
@@ -306,12 +326,15 @@ impl Stores for Simulated<'_> {
 
     async fn confirm(&self, epoch: &str, began: u64) -> Result<bool, WriteBehindOpenError> {
         let (epoch, life) = (epoch.to_owned(), self.life);
-        let may_lose = self.state.borrow().may_lose();
+        let on_loss = self
+            .state
+            .borrow()
+            .on_loss(self.shared.borrow().is_everysec);
         self.query(move |world| {
-            let is_confirmed = world.database.confirm(&epoch, began);
-            if is_confirmed {
-                world.check_taken(life, began, may_lose);
+            if world.database.epoch == epoch {
+                world.check_taken(life, began, on_loss);
             }
+            let is_confirmed = world.database.confirm(&epoch, began);
             world.tell(|| format!("confirmed {epoch} at {began}: {is_confirmed}"));
             Ok(is_confirmed)
         })

@@ -35,6 +35,8 @@ fn no_schedule_loses_what_a_store_still_has() {
             sum.split,
             sum.elsewhere,
             sum.behind,
+            sum.behind_own,
+            sum.tails,
         ];
         assert!(seen.iter().all(|count| *count > 0), "{sum:?}");
     }
@@ -85,5 +87,10 @@ fn a_redis_that_is_taken_while_another_node_goes_on_with_another_one_is_found() 
 
 #[test]
 fn a_start_behind_what_was_reported_is_found() {
-    is_found(Bug::ReportsUnread, "a start went on without");
+    is_found(Bug::ReportsUnread, "went on after position");
+}
+
+#[test]
+fn a_node_that_goes_on_without_what_it_has_answered_is_found() {
+    is_found(Bug::OwnLossTaken, "went on after position");
 }

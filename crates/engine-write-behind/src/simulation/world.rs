@@ -35,6 +35,8 @@ pub(super) struct World {
     pub(super) bug: Option<Bug>,
     /// One in how many steps is a fault.
     faults_every: u32,
+    /// Redis syncs once a second, and may come back without its newest writes.
+    pub(super) is_everysec: bool,
     pub(super) step: usize,
     pub(super) redis: [Redis; 2],
     /// Where the name of Redis leads.
@@ -69,10 +71,12 @@ impl World {
     fn new(seed: u64, bug: Option<Bug>) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
         let faults_every = [15, 40, 120][rng.random_range(0..3)];
+        let is_everysec = rng.random();
         Self {
             rng,
             bug,
             faults_every,
+            is_everysec,
             step: 0,
             redis: [0, 1].map(|run| Redis {
                 run,

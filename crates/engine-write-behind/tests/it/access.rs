@@ -9,7 +9,7 @@ use testkit::bank::{accounts, in_seconds, open_accounts};
 use testkit::servers::{Postgres, Redis, ServerOptions};
 
 use crate::subject::{open_with, redis};
-use crate::support::{try_one, wait_until_persisted};
+use crate::support::{try_one, wait_until_persisted, wait_until_quiet};
 
 async fn refused(redis_url: &str, database_url: &str, options: WriteBehindOptions) -> String {
     match WriteBehindEngine::open(redis_url, database_url, options).await {
@@ -185,10 +185,13 @@ fn a_user_needs_what_is_documented_and_nothing_more() {
         let nodes = [std::sync::Arc::new(engine)];
         let load = crate::load::Load::start(&nodes, 0);
         load.wait_for_more(200).await;
+        let told = load.stop().await;
+        wait_until_quiet(&nodes[0]).await;
         // A rebuild, too.
         redis.command(&["FLUSHALL"]).unwrap();
+        let load = crate::load::Load::start(&nodes, 1);
         load.wait_for_more(200).await;
-        let told = load.stop().await;
+        let told = told.join(load.stop().await);
         wait_until_persisted(&nodes[0]).await;
         assert!(told.answered_count() > 0);
         let verified = verify(&url, &postgres.url(), &WriteBehindOptions::default())

@@ -117,6 +117,27 @@ fn a_jump_under_a_running_node_ends_no_hold_and_writes_nothing() {
     });
 }
 
+/// An event later than a bigint can say in nanoseconds, which a version applied that believed such a clock.
+#[test]
+fn an_event_of_after_2262_is_persisted() {
+    run(async {
+        let (postgres, redis) = (Postgres::start().unwrap(), redis());
+        let options = WriteBehindOptions::default();
+        let (engine, _) = open_with(&redis.url(), &postgres.url(), options).await;
+        open_accounts(&engine).await;
+        wait_until_persisted(&engine).await;
+        // The newest event is in 2300: the next one comes after it.
+        let script =
+            "redis.call('SETRANGE', 'lastro:meta', 44, struct.pack('>I8', 10413792000000000))
+            return 'aged'";
+        let aged = redis.command(&["EVAL", script, "0"]).unwrap();
+        assert!(aged.contains("aged"), "{aged}");
+        assert_eq!(try_one(&engine, 1).await, Ok(()));
+        wait_until_persisted(&engine).await;
+        shown(&postgres).await;
+    });
+}
+
 async fn wait_until_none_pends(engine: &WriteBehindEngine) {
     let bound = in_seconds(60);
     while pending(engine).await > 0 {

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use engine_write_behind::{
-    Origin, WriteBehindEngine, WriteBehindOpenError, WriteBehindOptions, verify,
+    Condition, Origin, WriteBehindEngine, WriteBehindOpenError, WriteBehindOptions, verify,
 };
 use ledger::{Command, Engine, TransferId, Unavailable, UsedTransfer};
 use testkit::bank::{Drawer, in_seconds, open_accounts, submit_one};
@@ -161,16 +161,29 @@ fn a_persist_under_way_commits_nothing_that_redis_has_lost() {
         let count = |what: &str| postgres.psql(what).unwrap().trim().to_owned();
         let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
         wait_for("the lock", || count(sleeping) == "1").await;
-        write(&node, 5..10).await;
+        write(&node, 5..6).await;
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
             AND query LIKE 'INSERT INTO lastro_behind.log%'";
         wait_for("the persist to wait", || count(waiting).contains('1')).await;
+        // These come after it: nobody but the first has them.
+        write(&node, 6..10).await;
         drop(first);
         way.switch(second.port());
-        kept.extend(write(&node, 10..15).await);
+        wait_for("the node to refuse", || {
+            matches!(node.condition(), Condition::Refuses { why, .. } if why.contains("DATA LOSS"))
+        })
+        .await;
         held.join().unwrap().unwrap();
+        let accepting = WriteBehindOptions {
+            accepts_data_loss: true,
+            ..WriteBehindOptions::default()
+        };
+        let (other, _) = open_with(&second.url(), &postgres.url(), accepting).await;
+        wait_for("the node to follow", || node.is_answering()).await;
+        kept.extend(write(&node, 10..15).await);
         wait_until_persisted(&node).await;
         check_kept(&node, &kept).await;
+        check_kept(&other, &kept).await;
         check_equal(&second, &postgres).await;
     });
 }

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine_write_behind::{Opened, Origin, WriteBehindEngine, WriteBehindOptions, verify};
+use engine_write_behind::{
+    Condition, Opened, Origin, WriteBehindEngine, WriteBehindOptions, verify,
+};
 use ledger::{Engine, StatementQuery};
 use testkit::bank::{accounts, id, in_seconds, open_accounts};
 use testkit::servers::{Postgres, Redis};
@@ -12,7 +14,7 @@ use testkit::servers::{Postgres, Redis};
 use crate::comparisons::write;
 use crate::load::{Load, Told};
 use crate::subject::{open_with, redis};
-use crate::support::{PATIENCE, wait_for, wait_until_persisted};
+use crate::support::{PATIENCE, wait_for, wait_until_persisted, wait_until_quiet};
 
 struct Stores {
     redis: Redis,
@@ -168,7 +170,7 @@ fn a_wiped_redis_is_rebuilt_and_nothing_persisted_is_lost() {
         let load = Load::start(&nodes, 0);
         load.wait_for_more(400).await;
         let told = load.stop().await;
-        wait_until_persisted(&nodes[0]).await;
+        wait_until_quiet(&nodes[0]).await;
         stores.redis.command(&["FLUSHALL"]).unwrap();
         // A read notices it, and so does a write on the other node.
         let id = accounts().remove(0);
@@ -189,16 +191,29 @@ fn a_wiped_tail_is_gone_as_a_whole_and_nothing_else() {
         let load = Load::start(&nodes, 0);
         load.wait_for_more(300).await;
         let told = load.stop().await;
-        wait_until_persisted(&nodes[0]).await;
-        // What pends may still expire, and has to be persisted then too.
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        wait_until_persisted(&nodes[0]).await;
+        wait_until_quiet(&nodes[0]).await;
         stores.postgres.kill();
         let load = Load::start(&nodes, 1);
         load.wait_for_more(300).await;
         let tail = load.stop().await;
         stores.redis.command(&["FLUSHALL"]).unwrap();
         stores.postgres.restart().unwrap();
+        // Nobody has the tail any more: the nodes wait until an operator says that it may be lost.
+        for node in &nodes {
+            wait_for("the node to refuse", || {
+                matches!(node.condition(), Condition::Refuses { why, .. } if why.contains("DATA LOSS"))
+            })
+            .await;
+        }
+        let accepting = WriteBehindOptions {
+            accepts_data_loss: true,
+            ..WriteBehindOptions::default()
+        };
+        let (redis_url, database_url) = (stores.redis.url(), stores.postgres.url());
+        drop(open_with(&redis_url, &database_url, accepting).await);
+        for node in &nodes {
+            wait_for("the node to follow", || node.is_answering()).await;
+        }
         let load = Load::start(&nodes, 2);
         load.wait_for_more(200).await;
         let told = told.join(load.stop().await);

@@ -33,10 +33,15 @@ impl Log {
 
     /// Whether a message has this text in it.
     pub(crate) fn has(&self, text: &str) -> bool {
+        self.count(text) > 0
+    }
+
+    /// How many messages have this text in them.
+    pub(crate) fn count(&self, text: &str) -> usize {
         let own = thread::current().id();
         let kept = self.0.0.lock();
-        kept.iter()
-            .any(|(thread, message)| *thread == own && message.contains(text))
+        let is_one = |kept: &&(ThreadId, String)| kept.0 == own && kept.1.contains(text);
+        kept.iter().filter(is_one).count()
     }
 }
 

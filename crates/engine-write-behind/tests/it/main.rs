@@ -12,6 +12,7 @@ mod failover;
 mod faults;
 mod load;
 mod log;
+mod losses;
 mod masters;
 mod nodes;
 mod relay;

@@ -17,7 +17,7 @@ use crate::support::{try_one, wait_for, wait_until_persisted};
 /// Longer than from one report to the next, and than a look at a silent Redis, on a busy machine.
 const SEVERAL_REPORTS: Duration = Duration::from_secs(5);
 
-fn ask(postgres: &Postgres, what: &str) -> String {
+pub(crate) fn ask(postgres: &Postgres, what: &str) -> String {
     postgres.psql(what).unwrap().trim().to_owned()
 }
 
@@ -28,7 +28,7 @@ fn beats(postgres: &Postgres) -> u64 {
 }
 
 /// How far the nodes have answered, by their reports.
-fn answered(postgres: &Postgres) -> u64 {
+pub(crate) fn answered(postgres: &Postgres) -> u64 {
     let answered = ask(postgres, "SELECT max(position) FROM lastro_behind.nodes");
     answered.parse().unwrap()
 }
@@ -99,7 +99,7 @@ fn the_table_of_the_nodes_is_made_again_where_it_is_gone() {
         // A database of a version before the reports of positions.
         ask(
             &postgres,
-            "ALTER TABLE lastro_behind.nodes DROP COLUMN position",
+            "ALTER TABLE lastro_behind.nodes DROP COLUMN position, DROP COLUMN reported_at",
         );
         let has_column = "SELECT count(*) FROM pg_attribute WHERE attname = 'position'
             AND attrelid = 'lastro_behind.nodes'::regclass";
@@ -108,6 +108,91 @@ fn the_table_of_the_nodes_is_made_again_where_it_is_gone() {
         wait_for("the node's row", || ask(&postgres, rows) == "1").await;
         wait_for_reports(&postgres, 2).await;
         assert_eq!(try_one(&engine, 1).await, Ok(()));
+    });
+}
+
+/// While PostgreSQL is away nothing is reported: a start that cannot tell is warned, unless it joins a Redis
+/// in use.
+#[test]
+fn a_start_over_an_old_report_warns_with_its_age() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (postgres, redis) = (Postgres::start().unwrap(), redis());
+        drop(node(redis.port(), &postgres.url()).await);
+        let log = Log::keep();
+        let warning = "the newest report of how far nodes have answered is";
+        redis.command(&["FUNCTION", "FLUSH"]).unwrap();
+        drop(node(redis.port(), &postgres.url()).await);
+        assert!(!log.has(warning), "the report is a moment old");
+        let age = "UPDATE lastro_behind.nodes SET reported_at = reported_at - interval '100 s'";
+        ask(&postgres, age);
+        drop(node(redis.port(), &postgres.url()).await);
+        assert!(!log.has(warning), "it joined a Redis in use");
+        ask(&postgres, age);
+        redis.command(&["FUNCTION", "FLUSH"]).unwrap();
+        drop(node(redis.port(), &postgres.url()).await);
+        assert!(log.has(&format!("{warning} 10")), "no warning");
+    });
+}
+
+#[test]
+fn rows_of_nodes_that_ended_long_ago_are_deleted_by_the_next_start() {
+    run(async {
+        let (postgres, redis) = (Postgres::start().unwrap(), redis());
+        drop(node(redis.port(), &postgres.url()).await);
+        // One ended a moment ago, one two hours ago, and one likewise with answers that are not persisted
+        // under an epoch that is not known any more.
+        ask(
+            &postgres,
+            "INSERT INTO lastro_behind.nodes
+                (node_id, run_id, address, epoch, beats, seen_at, position)
+            VALUES
+                (gen_random_uuid(), 'x', 'long ago', 'gone', 1, now() - interval '2 hours', 0),
+                (gen_random_uuid(), 'x', 'unpersisted', 'gone', 1, now() - interval '2 hours', 9)",
+        );
+        drop(node(redis.port(), &postgres.url()).await);
+        let rows = |address: &str| {
+            let count =
+                format!("SELECT count(*) FROM lastro_behind.nodes WHERE address = '{address}'");
+            ask(&postgres, &count)
+        };
+        assert_eq!(rows("long ago"), "0");
+        assert_eq!(rows("unpersisted"), "1");
+        assert_eq!(
+            ask(&postgres, "SELECT count(*) FROM lastro_behind.nodes"),
+            "3"
+        );
+    });
+}
+
+/// The log says that reads go on only where they do.
+#[test]
+fn the_log_tells_whether_reads_go_on_while_writes_are_refused() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (postgres, mut redis) = (Postgres::start().unwrap(), redis());
+        let engine = node(redis.port(), &postgres.url()).await;
+        open_accounts(&engine).await;
+        let log = Log::keep();
+        let (go_on, refused) = ("reads go on", "WRITES ARE REFUSED, and reads too");
+        redis
+            .command(&["CONFIG", "SET", "min-replicas-to-write", "1"])
+            .unwrap();
+        wait_for("Redis to refuse", || log.has(go_on)).await;
+        assert!(!log.has(refused));
+        redis
+            .command(&["CONFIG", "SET", "min-replicas-to-write", "0"])
+            .unwrap();
+        wait_for("Redis to take writes", || engine.is_answering()).await;
+        redis.kill();
+        wait_for("Redis to be silent", || log.has(refused)).await;
+        assert_eq!(log.count(go_on), 1);
     });
 }
 
@@ -128,7 +213,7 @@ async fn refused(redis: &Redis, postgres: &Postgres) -> String {
 }
 
 /// From then on nothing more is persisted, and the nodes still report.
-fn stop_persisting(postgres: &Postgres) {
+pub(crate) fn stop_persisting(postgres: &Postgres) {
     ask(
         postgres,
         "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
@@ -138,7 +223,7 @@ fn stop_persisting(postgres: &Postgres) {
     );
 }
 
-fn go_on_persisting(postgres: &Postgres) {
+pub(crate) fn go_on_persisting(postgres: &Postgres) {
     ask(postgres, "DROP TRIGGER fail ON lastro_behind.log");
 }
 
@@ -179,7 +264,7 @@ fn a_start_takes_no_other_redis_while_the_one_with_answered_writes_is_away() {
     });
 }
 
-fn persisted(postgres: &Postgres) -> u64 {
+pub(crate) fn persisted(postgres: &Postgres) -> u64 {
     let position = ask(postgres, "SELECT position FROM lastro_behind.ledger");
     position.parse().unwrap()
 }

@@ -17,6 +17,14 @@ pub(crate) async fn wait_until_persisted(engine: &WriteBehindEngine) {
     .await;
 }
 
+/// Waits until the database has everything, and nothing happens any more by itself.
+pub(crate) async fn wait_until_quiet(engine: &WriteBehindEngine) {
+    wait_until_persisted(engine).await;
+    // What pends may still expire, and has to be persisted then too.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    wait_until_persisted(engine).await;
+}
+
 /// Waits until it is so, within a bound.
 pub(crate) async fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     let bound = Instant::now() + PATIENCE;

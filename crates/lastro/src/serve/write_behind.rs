@@ -21,11 +21,13 @@ const fn asked(durability: journal::Durability) -> RedisDurability {
 pub(crate) const fn promise(durability: journal::Durability) -> &'static str {
     match asked(durability) {
         RedisDurability::Always => {
-            "disk (Redis syncs before it answers: an answered write survives a power cut)"
+            "disk (Redis syncs before it answers: an answered write survives a power cut; a Redis \
+             that comes back with less is refused)"
         }
         RedisDurability::Everysec => {
             "os (Redis may sync once a second: up to 2 s of answered writes are lost with a power \
-             cut, or with Redis killed while its disk is slow)"
+             cut, or with Redis killed while its disk is slow; the log names them, and the ledger \
+             goes on without them)"
         }
     }
 }

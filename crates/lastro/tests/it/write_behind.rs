@@ -219,13 +219,33 @@ fn a_database_whose_redis_is_lost_can_be_detached_by_saying_so() {
         let bank = Bank::of(&process);
         assert_eq!(bank.transact("1", "d", 100).await.0, 200);
         wait_until_persisted(&bank).await;
+        // What comes next is answered and reported, and not persisted.
+        let stop = "
+            CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+                $$BEGIN RAISE EXCEPTION 'not today'; END$$;
+            CREATE TRIGGER fail BEFORE INSERT ON lastro_behind.log
+                FOR EACH STATEMENT EXECUTE FUNCTION fail()";
+        postgres.psql(stop).unwrap();
+        assert_eq!(bank.transact("1", "d", 100).await.0, 200);
     });
+    let is_reported = "SELECT nodes.position > ledger.position
+        FROM lastro_behind.nodes, lastro_behind.ledger";
+    let bound = Instant::now() + PATIENCE;
+    while postgres.psql(is_reported).unwrap().trim() != "t" {
+        assert!(Instant::now() < bound, "the last answer is not reported");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let persisted = postgres.psql("SELECT position FROM lastro_behind.ledger");
+    let persisted: u64 = persisted.unwrap().trim().parse().unwrap();
     drop((process, redis));
     let database_url = postgres.url();
     let detach = ["migrate", "--detach", "--database-url", &database_url];
     let detach = [&detach[..], &["--redis-lost"]].concat();
     let (is_done, what) = said(&detach);
     assert!(is_done && what.contains("is lost"), "{what}");
+    let lost = persisted + 1;
+    let named = format!("DATA LOSS: answered writes at positions {lost} to {lost} ");
+    assert!(what.contains(&named), "{what}");
     let process = postgres_node(&postgres);
     runtime.block_on(async {
         let statement = Bank::of(&process).statement("1").await;
