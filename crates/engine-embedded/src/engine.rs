@@ -15,6 +15,7 @@ use stdx::StopOnPanic;
 
 use crate::history::History;
 use crate::open::{OpenError, Recovered, Recovery, recover};
+use crate::progress::OpeningProgress;
 use crate::queue::{Queue, queue};
 use crate::read::NotRead;
 use crate::shared::{Shared, Status};
@@ -33,6 +34,8 @@ pub struct EmbeddedOptions {
     /// Whether a thread writes a frame while the next one is gathered. Without it a frame is
     /// written when something has to wait for it: at the same moment in every run, for simulations.
     pub overlaps: bool,
+    /// Where the opening reports how far it has come.
+    pub progress: Option<Arc<OpeningProgress>>,
 }
 
 impl Default for EmbeddedOptions {
@@ -48,6 +51,7 @@ impl Default for EmbeddedOptions {
             queue_bytes_max: 64 << 20,
             clock: ClockBounds::default(),
             overlaps: true,
+            progress: None,
         }
     }
 }
@@ -80,7 +84,7 @@ impl<S: Storage> EmbeddedEngine<S> {
             draft,
             last,
             recovery,
-        } = recover(storage, options.journal)?;
+        } = recover(storage, options.journal, options.progress.as_deref())?;
         let shared = Arc::new(Shared::new(books, journal.reader()));
         let history = History::start().map_err(OpenError::Thread)?;
         let (queue, waiting) = queue(options.queue_bytes_max);

@@ -8,6 +8,7 @@ use ledger::Timestamp;
 
 use crate::books::Books;
 use crate::draft::Draft;
+use crate::progress::OpeningProgress;
 use crate::record::{RecordError, decode};
 use crate::working::Drafting;
 
@@ -53,8 +54,12 @@ pub(crate) struct Recovered<S: Storage> {
 pub(crate) fn recover<S: Storage>(
     storage: S,
     options: journal::JournalOptions,
+    progress: Option<&OpeningProgress>,
 ) -> Result<Recovered<S>, OpenError> {
     let started = Instant::now();
+    if let Some(progress) = progress {
+        progress.begin(&storage);
+    }
     let (mut books, mut draft) = (Books::default(), Draft::default());
     let mut last = Timestamp::default();
     let (journal, opened) = Journal::open(storage, options, |visited: Visited<'_>| {
@@ -71,9 +76,15 @@ pub(crate) fn recover<S: Storage>(
         .take_in(&recorded.event, address);
         if visited.last_in_frame {
             books.publish(&mut draft.open);
+            if let Some(progress) = progress {
+                progress.reach(visited.frame);
+            }
         }
         Ok(())
     })?;
+    if let Some(progress) = progress {
+        progress.finish();
+    }
     let recovery = Recovery {
         journal: opened,
         elapsed: started.elapsed(),

@@ -47,7 +47,7 @@ fn idle_writer_over(
         draft,
         last,
         ..
-    } = recover(storage, options).unwrap();
+    } = recover(storage, options, None).unwrap();
     let (queue, waiting) = queue(usize::MAX);
     let writer = Writer::new(Beginning {
         shared: Arc::new(Shared::new(books, journal.reader())),
@@ -383,7 +383,7 @@ fn a_frame_is_decided_upon_the_one_on_its_way_and_answered_after_it() {
         (0, 100)
     );
     drop(writer);
-    let recovered = recover(storage.crash(), options().journal).unwrap();
+    let recovered = recover(storage.crash(), options().journal, None).unwrap();
     assert_eq!(recovered.books.ids.transfers.len(), 4);
 }
 

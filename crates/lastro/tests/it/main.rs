@@ -10,6 +10,7 @@ mod documents;
 mod kill;
 mod nodes;
 mod open_files;
+mod opening;
 mod outbox;
 mod partitions;
 mod payments;
