@@ -19,5 +19,6 @@ mod probes;
 mod processor;
 mod remote;
 mod support;
+mod sustain;
 mod syscalls;
 mod write_behind;
