@@ -7,58 +7,22 @@ use std::time::Instant;
 
 use journal::{FileStorage, Reader, Storage};
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Clock, ClockBounds, DueQuery, Engine, Millis,
-    Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement,
-    StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, Answer, BalanceAt, Batch, Clock, DueQuery, Engine, Millis, Outcome,
+    Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery,
+    Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use stdx::StopOnPanic;
 
 use crate::history::History;
 use crate::keeper::{Keeper, Kept};
 use crate::open::{OpenError, Recovered, Recovery, recover};
+use crate::options::EmbeddedOptions;
 use crate::queue::{Queue, queue};
 use crate::read::NotRead;
 use crate::shared::{Shared, Status};
 use crate::snapshot::Taker;
 use crate::syncer::Syncer;
 use crate::writer::{Beginning, Writer};
-
-/// How the engine is opened.
-#[derive(Debug, Clone)]
-pub struct EmbeddedOptions {
-    /// How the journal is kept.
-    pub journal: journal::JournalOptions,
-    /// About how many bytes of commands may wait for the writer; more are `overloaded`.
-    pub queue_bytes_max: usize,
-    /// How much the clock is trusted.
-    pub clock: ClockBounds,
-    /// Whether threads of their own write a frame while the next one is gathered, and make tables.
-    /// Without them a frame is written when something has to wait for it, and a table as soon as a
-    /// segment is sealed: at the same moment in every run, for simulations.
-    pub overlaps: bool,
-    /// After about so many bytes of journal a snapshot is taken, or after twice its own length if that
-    /// is more: a start replays no more than that, and what came meanwhile. 128 MiB by default; 0 for
-    /// one with each segment.
-    pub snapshot_bytes: u64,
-}
-
-impl Default for EmbeddedOptions {
-    fn default() -> Self {
-        let journal = journal::JournalOptions {
-            // An atomic batch is one frame: at most 8,190 records of 2 KiB, and 4 MiB of texts
-            // where they are resolutions.
-            frame_bytes_max: 22 << 20,
-            ..journal::JournalOptions::default()
-        };
-        Self {
-            journal,
-            queue_bytes_max: 64 << 20,
-            clock: ClockBounds::default(),
-            overlaps: true,
-            snapshot_bytes: 128 << 20,
-        }
-    }
-}
 
 /// The rules in memory over a journal, with one writer thread.
 ///
@@ -90,7 +54,7 @@ impl<S: Storage> EmbeddedEngine<S> {
             draft,
             last,
             recovery,
-        } = recover(storage, options.journal, options.snapshot_bytes)?;
+        } = recover(storage, &options)?;
         let shared = Arc::new(Shared::new(books, journal.reader()));
         let kept = Kept {
             taker: Taker {

@@ -11,6 +11,8 @@ use parking_lot::RwLock;
 use crate::books::Books;
 use crate::draft::Draft;
 use crate::ids::{Ids, Sealed, TableSet};
+use crate::options::EmbeddedOptions;
+use crate::progress::OpeningProgress;
 use crate::replay::{Replay, ReplayError, ids_of_segment};
 use crate::snapshot::{self, Begun, Taker};
 
@@ -56,27 +58,31 @@ pub(crate) struct Recovered<S: Storage> {
 
 pub(crate) fn recover<S: Storage>(
     storage: S,
-    options: journal::JournalOptions,
-    snapshot_bytes: u64,
+    options: &EmbeddedOptions,
 ) -> Result<Recovered<S>, OpenError> {
     let started = Instant::now();
-    let locked = Locked::lock(storage, options)?;
+    let unseen = OpeningProgress::default();
+    let progress = options.progress.as_deref().unwrap_or(&unseen);
+    let locked = Locked::lock(storage, options.journal.clone())?;
     let storage = Arc::clone(locked.storage());
     let tables = Arc::new(TableSet::open(&storage).map_err(OpenError::Beside)?);
     let snapshot = snapshot::newest(&*storage).map_err(OpenError::Beside)?;
     let from = snapshot.as_ref().map(|snapshot| snapshot.start);
     let mut replay = Replay::from(snapshot);
     replay.books.ids = Ids::from(from.map_or(0, |from| from.number));
-    for segment in tables.missing(replay.books.ids.segment()) {
+    let missing = tables.missing(replay.books.ids.segment());
+    progress.begin(&*storage, replay.books.ids.segment(), missing.len() as u64);
+    for segment in missing {
         let ids =
             ids_of_segment(&*storage, segment).map_err(|error| OpenError::Ids(error.into()))?;
         tables.seal(Sealed { segment, ids });
         // What cannot be made stays in memory, and the keeper tries again and says so.
         let _ = tables.make_owed();
+        progress.segment_read();
     }
     let mut due = Due {
         newest: from.map_or(0, |from| from.number),
-        bytes: snapshot_bytes,
+        bytes: options.snapshot_bytes,
     };
     let mut is_at_last = false;
     let last_segment = last_segment(&*storage).map_err(OpenError::Beside)?;
@@ -87,8 +93,12 @@ pub(crate) fn recover<S: Storage>(
             let (segment, segment_bytes) = (visited.segment, visited.segment_bytes);
             replay.snapshot_if_due(&storage, segment, segment_bytes, &mut due);
         }
+        if visited.last_in_frame {
+            progress.reach(visited.frame);
+        }
         replay.take_in(visited)
     })?;
+    progress.finish();
     let segment = journal.segment_start().number;
     seal_until(segment, &mut replay.books, &tables);
     if !is_at_last {

@@ -12,9 +12,9 @@ use testkit::ManualClock;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::{Beginning, CALL_EXPIRIES_MAX, ROUND_EXPIRIES, ROUND_REQUEST_BYTES, Writer};
-use crate::engine::EmbeddedOptions;
 use crate::keeper::{Keeper, Kept};
 use crate::open::{Recovered, recover};
+use crate::options::EmbeddedOptions;
 use crate::queue::{Answer, Queue, queue};
 use crate::shared::Shared;
 use crate::snapshot::Taker;
@@ -28,6 +28,7 @@ fn options() -> EmbeddedOptions {
     };
     EmbeddedOptions {
         journal,
+        snapshot_bytes: u64::MAX,
         ..EmbeddedOptions::default()
     }
 }
@@ -41,8 +42,8 @@ fn idle_writer_over(
     storage: FaultyStorage,
     clock: &Arc<ManualClock>,
 ) -> (Writer<FaultyStorage>, Queue) {
-    let options = options().journal;
-    let frame_bytes_max = options.frame_bytes_max;
+    let options = options();
+    let frame_bytes_max = options.journal.frame_bytes_max;
     let Recovered {
         journal,
         tables,
@@ -50,7 +51,7 @@ fn idle_writer_over(
         draft,
         last,
         ..
-    } = recover(storage, options, u64::MAX).unwrap();
+    } = recover(storage, &options).unwrap();
     let shared = Arc::new(Shared::new(books, journal.reader()));
     let kept = Kept {
         taker: Taker {
@@ -398,7 +399,7 @@ fn a_frame_is_decided_upon_the_one_on_its_way_and_answered_after_it() {
         (0, 100)
     );
     drop(writer);
-    let recovered = recover(storage.crash(), options().journal, u64::MAX).unwrap();
+    let recovered = recover(storage.crash(), &options()).unwrap();
     assert_eq!(recovered.books.transfer_ids_count, 4);
 }
 

@@ -33,6 +33,7 @@ pub(super) fn measure(options: &BenchOptions) -> anyhow::Result<Report> {
     let driven = drive(
         async || Ok(Arc::new(open()?.0) as Arc<dyn Engine>),
         &workload,
+        || Ok(None),
     )?;
 
     // It ends by reopening, verifying and comparing the counts.
