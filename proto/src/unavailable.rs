@@ -72,13 +72,14 @@ impl GrpcCode {
 }
 
 /// The ledger's reasons with their statuses.
-const STATUSES: [(Unavailable, GrpcCode); 8] = [
+const STATUSES: [(Unavailable, GrpcCode); 9] = [
     (Unavailable::Overloaded, GrpcCode::ResourceExhausted),
     (Unavailable::StorageFull, GrpcCode::ResourceExhausted),
     (Unavailable::ClockJumped, GrpcCode::FailedPrecondition),
     (Unavailable::Timeout, GrpcCode::DeadlineExceeded),
     (Unavailable::StorageFailed, GrpcCode::Internal),
     (Unavailable::LedgerUnavailable, GrpcCode::Unavailable),
+    (Unavailable::Opening, GrpcCode::Unavailable),
     (Unavailable::StorageDamaged, GrpcCode::DataLoss),
     (Unavailable::NotSupported, GrpcCode::Unimplemented),
 ];

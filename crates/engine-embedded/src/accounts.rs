@@ -3,8 +3,9 @@
 //! About 130 bytes an account, and what its id takes above 24 characters; 8 more in the draft.
 
 use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hashbrown::DefaultHashBuilder;
+use hashbrown::{DefaultHashBuilder, HashMap};
 use journal::Address;
 use ledger::{Account, AccountId};
 
@@ -32,6 +33,18 @@ pub(crate) struct Accounts {
     len: usize,
     slots: Shards<Slot>,
     hasher: DefaultHashBuilder,
+    copy: Option<Copying>,
+}
+
+/// A copy that is being taken, slot by slot.
+#[derive(Debug)]
+struct Copying {
+    /// How many accounts there were when it was begun.
+    len: usize,
+    /// How many of them are copied.
+    copied: AtomicUsize,
+    /// The others that have changed since, as they were.
+    before: HashMap<Slot, Kept>,
 }
 
 impl Accounts {
@@ -65,8 +78,54 @@ impl Accounts {
     }
 
     pub(crate) fn set(&mut self, slot: Slot, kept: Kept) {
-        let slot = slot as usize;
-        self.chunks[slot / CHUNK][slot % CHUNK].1 = kept;
+        let place = slot as usize;
+        let now = &mut self.chunks[place / CHUNK][place % CHUNK].1;
+        let before = std::mem::replace(now, kept);
+        if let Some(copy) = &mut self.copy
+            && place < copy.len
+            && place >= *copy.copied.get_mut()
+        {
+            copy.before.entry(slot).or_insert(before);
+        }
+    }
+
+    /// Whether the same accounts are in the same slots.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        self.chunks == other.chunks
+    }
+
+    /// Begins a copy of the accounts as they are now, to be taken a part at a time.
+    pub(crate) fn begin_copy(&mut self) {
+        self.copy = Some(Copying {
+            len: self.len,
+            copied: AtomicUsize::new(0),
+            before: HashMap::new(),
+        });
+    }
+
+    /// Hands the next accounts of the copy over, at most `count_max` of them, as they were when it
+    /// was begun. Whether there were any.
+    pub(crate) fn copy_next(
+        &self,
+        count_max: usize,
+        mut visit: impl FnMut(Slot, &AccountId, &Kept),
+    ) -> bool {
+        let Some(copy) = &self.copy else { return false };
+        let from = copy.copied.load(Ordering::Relaxed);
+        let to = copy.len.min(from + count_max);
+        for place in from..to {
+            let slot = Slot::try_from(place).unwrap_or_else(|_| panic!("2^32 accounts"));
+            let (id, now) = self.at(slot);
+            visit(slot, id, copy.before.get(&slot).unwrap_or(now));
+        }
+        // The writer changes an account only while nobody reads: after this, or before it all.
+        copy.copied.store(to, Ordering::Relaxed);
+        from < to
+    }
+
+    /// The copy is complete, or not wanted any more. Gives back what it took, to be freed.
+    pub(crate) fn end_copy(&mut self) -> impl Send + use<> {
+        self.copy.take()
     }
 
     /// Adds an account in the next slot. Its id must be new.

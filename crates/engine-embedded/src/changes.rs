@@ -3,19 +3,16 @@
 use hashbrown::HashMap;
 
 use journal::Address;
-use ledger::{
-    AccountId, BatchId, Millis, Payment, PaymentId, ProcessorName, Timestamp, TransferId,
-};
+use ledger::{AccountId, Event, Millis, Payment, PaymentId, ProcessorName, Timestamp};
 
 use crate::accounts::{Accounts, Kept, Slot};
+use crate::ids::{Ids, Space, used_ids, uses_new_transfer_id};
 
 /// What a frame's events change of the books.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     pub(crate) accounts: ChangedAccounts,
-    pub(crate) transfers: HashMap<TransferId, Address>,
-    pub(crate) payment_ids: HashMap<PaymentId, Address>,
-    pub(crate) batches: HashMap<BatchId, Address>,
+    pub(crate) ids: ChangedIds,
     pub(crate) checkpoints: Vec<(Slot, Address)>,
     pub(crate) payments: HashMap<PaymentId, Payment>,
     /// The newest resolutions.
@@ -24,6 +21,38 @@ pub(crate) struct Changes {
     pub(crate) purges: Vec<Timestamp>,
     /// When the newest payment was accepted, where one was.
     pub(crate) payment_accepted_at: Option<Timestamp>,
+}
+
+/// Where the newest records are about the ids that a frame used.
+#[derive(Debug, Default)]
+pub(crate) struct ChangedIds {
+    by_space: [HashMap<u128, Address>; Space::ALL.len()],
+    /// How many ids of transfers were new.
+    new_transfers_count: u64,
+}
+
+impl ChangedIds {
+    pub(crate) fn get(&self, space: Space, id: u128) -> Option<Address> {
+        self.by_space[space as usize].get(&id).copied()
+    }
+
+    /// Takes in the ids that an event used, whose record is at `address`.
+    pub(crate) fn take_in(&mut self, event: &Event, address: Address) {
+        used_ids(event, |space, id| {
+            self.by_space[space as usize].insert(id, address);
+        });
+        self.new_transfers_count += u64::from(uses_new_transfer_id(event));
+    }
+
+    /// Hands the ids over. Returns how many ids of transfers were new.
+    pub(crate) fn publish(&mut self, published: &mut Ids) -> u64 {
+        for (space, ids) in Space::ALL.into_iter().zip(&mut self.by_space) {
+            for (id, address) in ids.drain() {
+                published.insert(space, id, address);
+            }
+        }
+        std::mem::take(&mut self.new_transfers_count)
+    }
 }
 
 /// What happens to the sums of settled payments.

@@ -4,13 +4,14 @@ use std::cell::Cell;
 
 use journal::Address;
 use ledger::{
-    Account, AccountId, After, BatchId, Command, Event, Expiries, Payment, PaymentId, PaymentState,
-    Timestamp, Transfer, TransferId, UsedId,
+    Account, AccountId, After, Event, Expiries, Payment, PaymentId, PaymentState, Timestamp,
+    Transfer,
 };
 
 use crate::accounts::{Accounts, Kept, Slot};
 use crate::books::{Books, CHECKPOINT_ENTRIES};
 use crate::changes::{Changes, SummaryChange};
+use crate::ids::Space;
 
 /// The changes of the frame that is being gathered, and of the one before it until that is durable;
 /// and the expiries, which only the writer asks.
@@ -51,22 +52,10 @@ impl Draft {
         Some(open.unwrap_or_else(|| before(&self.sealed, &books.accounts, slot)))
     }
 
-    /// Where the newest record about this transfer's id is, unless a published one is the newest.
-    pub(crate) fn newest_of_transfer(&self, id: TransferId) -> Option<Address> {
-        let open = self.open.transfers.get(&id);
-        open.or_else(|| self.sealed.transfers.get(&id)).copied()
-    }
-
-    /// Where the newest record about this payment's id is, unless a published one is the newest.
-    pub(crate) fn newest_of_payment(&self, id: PaymentId) -> Option<Address> {
-        let open = self.open.payment_ids.get(&id);
-        open.or_else(|| self.sealed.payment_ids.get(&id)).copied()
-    }
-
-    /// Where the newest record about this batch's id is, unless a published one is the newest.
-    pub(crate) fn newest_of_batch(&self, id: BatchId) -> Option<Address> {
-        let open = self.open.batches.get(&id);
-        open.or_else(|| self.sealed.batches.get(&id)).copied()
+    /// Where the newest record about this id is, unless a published one is the newest.
+    pub(crate) fn newest(&self, space: Space, id: u128) -> Option<Address> {
+        let open = self.open.ids.get(space, id);
+        open.or_else(|| self.sealed.ids.get(space, id))
     }
 
     /// The payment, unless it is as it was published.
@@ -148,19 +137,16 @@ impl Draft {
         let address = self
             .address
             .unwrap_or_else(|| unreachable!("an event is taken in with the address of its record"));
+        self.open.ids.take_in(event, address);
         if let Some(transfer) = event.transfer() {
-            self.remember_transfer(transfer, address);
+            self.expiries.record(transfer);
         }
         if let Some(payment) = event.payment() {
-            self.open.payment_ids.insert(payment.id, address);
             self.open.payments.insert(payment.id, payment.clone());
         }
         match event {
             Event::PaymentAccepted(payment) => {
                 self.open.payment_accepted_at = Some(payment.accepted_at);
-                self.open
-                    .transfers
-                    .insert(TransferId::of_payment(payment.id), address);
             }
             Event::PaymentSettled { payment, .. } => self.summarize(books, payment),
             Event::PaymentResolved(resolved) => {
@@ -168,26 +154,16 @@ impl Draft {
                 self.summarize(books, &resolved.payment);
             }
             Event::PaymentsPurged { timestamp, .. } => self.purge(books, *timestamp),
-            Event::Refused { command, .. } => self.remember_refused(command, address),
-            Event::Batch(batch) => {
-                self.open.batches.insert(batch.id, address);
-            }
             Event::AccountOpened { .. }
             | Event::LimitChanged { .. }
             | Event::AccountClosed { .. }
             | Event::Transfer(_)
             | Event::PaymentSent(_)
             | Event::PaymentReleased(_)
-            | Event::PaymentRefused(_) => {}
+            | Event::PaymentRefused(_)
+            | Event::Refused { .. }
+            | Event::Batch(_) => {}
         }
-    }
-
-    fn remember_transfer(&mut self, transfer: &Transfer, address: Address) {
-        self.open.transfers.insert(transfer.id, address);
-        if let Some((pending_id, _)) = transfer.ends() {
-            self.open.transfers.insert(pending_id, address);
-        }
-        self.expiries.record(transfer);
     }
 
     /// Enters the transfer into its accounts' statements.
@@ -217,18 +193,6 @@ impl Draft {
         }
         let kept = self.kept_mut(&books.accounts, slot);
         kept.last_entry.replace(address)
-    }
-
-    fn remember_refused(&mut self, command: &Command, address: Address) {
-        match command.used_id() {
-            Some(UsedId::Transfer(id)) => {
-                self.open.transfers.insert(id, address);
-            }
-            Some(UsedId::Payment(id)) => {
-                self.open.payment_ids.insert(id, address);
-            }
-            None => {}
-        }
     }
 
     fn summarize(&mut self, books: &Books, payment: &Payment) {

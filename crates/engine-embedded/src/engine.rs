@@ -7,50 +7,22 @@ use std::time::Instant;
 
 use journal::{FileStorage, Reader, Storage};
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Clock, ClockBounds, DueQuery, Engine, Millis,
-    Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement,
-    StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, Answer, BalanceAt, Batch, Clock, DueQuery, Engine, Millis, Outcome,
+    Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery,
+    Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use stdx::StopOnPanic;
 
 use crate::history::History;
+use crate::keeper::{Keeper, Kept};
 use crate::open::{OpenError, Recovered, Recovery, recover};
+use crate::options::EmbeddedOptions;
 use crate::queue::{Queue, queue};
 use crate::read::NotRead;
 use crate::shared::{Shared, Status};
+use crate::snapshot::Taker;
 use crate::syncer::Syncer;
 use crate::writer::{Beginning, Writer};
-
-/// How the engine is opened.
-#[derive(Debug, Clone)]
-pub struct EmbeddedOptions {
-    /// How the journal is kept.
-    pub journal: journal::JournalOptions,
-    /// About how many bytes of commands may wait for the writer; more are `overloaded`.
-    pub queue_bytes_max: usize,
-    /// How much the clock is trusted.
-    pub clock: ClockBounds,
-    /// Whether a thread writes a frame while the next one is gathered. Without it a frame is
-    /// written when something has to wait for it: at the same moment in every run, for simulations.
-    pub overlaps: bool,
-}
-
-impl Default for EmbeddedOptions {
-    fn default() -> Self {
-        let journal = journal::JournalOptions {
-            // An atomic batch is one frame: at most 8,190 records of 2 KiB, and 4 MiB of texts
-            // where they are resolutions.
-            frame_bytes_max: 22 << 20,
-            ..journal::JournalOptions::default()
-        };
-        Self {
-            journal,
-            queue_bytes_max: 64 << 20,
-            clock: ClockBounds::default(),
-            overlaps: true,
-        }
-    }
-}
 
 /// The rules in memory over a journal, with one writer thread.
 ///
@@ -76,12 +48,24 @@ impl<S: Storage> EmbeddedEngine<S> {
         let frame_bytes_max = options.journal.frame_bytes_max;
         let Recovered {
             journal,
+            tables,
+            newest_snapshot,
             books,
             draft,
             last,
             recovery,
-        } = recover(storage, options.journal)?;
+        } = recover(storage, &options)?;
         let shared = Arc::new(Shared::new(books, journal.reader()));
+        let kept = Kept {
+            taker: Taker {
+                storage: Arc::clone(journal.storage()),
+                books: Arc::clone(&shared.books),
+            },
+            tables,
+            newest_snapshot,
+            snapshot_bytes: options.snapshot_bytes,
+        };
+        let keeper = Keeper::start(kept, options.overlaps).map_err(OpenError::Thread)?;
         let history = History::start().map_err(OpenError::Thread)?;
         let (queue, waiting) = queue(options.queue_bytes_max);
         let syncer = if options.overlaps {
@@ -91,6 +75,7 @@ impl<S: Storage> EmbeddedEngine<S> {
         };
         let writer = Writer::new(Beginning {
             journal,
+            keeper,
             draft,
             syncer,
             shared: Arc::clone(&shared),
@@ -139,8 +124,8 @@ impl<S: Storage> EmbeddedEngine<S> {
 
     /// How many ids of transfers were used, refused ones included.
     #[must_use]
-    pub fn transfer_ids_count(&self) -> usize {
-        self.shared.books.read().ids.transfers.len()
+    pub fn transfer_ids_count(&self) -> u64 {
+        self.shared.books.read().transfer_ids_count
     }
 
     async fn write(

@@ -1,124 +1,107 @@
 //! Which ids have been used, and where the record is that says how.
 //!
-//! The index is a look-up from an id to the newest record about it, and can be made anew from the
-//! journal alone. It is held in memory for now, about 42 bytes an id; nothing outside this file
-//! knows that.
+//! A look-up from an id to the newest record about it. The ids of the newest segments are in
+//! memory; those of sealed segments are in [`table`]s on disk, of which memory holds a filter and
+//! the first id of each page: at most 2 bytes an id. All of it can be made anew from the journal.
+//!
+//! Three threads share the work: the writer adds ids to the newest segment's and seals them; the
+//! [`keeper`](crate::keeper) makes a table of each sealed segment; and another merges tables.
 
-use std::hash::BuildHasher;
-
-use hashbrown::DefaultHashBuilder;
 use journal::Address;
-use ledger::{BatchId, PaymentId, TransferId};
 
-use crate::shards::Shards;
+mod build;
+mod filter;
+mod index;
+mod layers;
+mod layout;
+mod merge;
+mod set;
+mod table;
+#[cfg(test)]
+mod tests;
+mod used;
 
-/// The ids of all spaces but the accounts'.
+pub(crate) use index::SegmentIds;
+pub(crate) use layers::{Layers, Sealed};
+pub(crate) use merge::MakeError;
+pub(crate) use set::{TableSet, tables_of_journal};
+pub(crate) use table::{Table, TableError, Waiting};
+#[cfg(test)]
+pub(crate) use tests::{journal as segments_of, options as segments_options};
+pub(crate) use used::{used_ids, uses_new_transfer_id};
+
+/// The spaces of ids. The same id may be used in each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Space {
+    Transfers = 0,
+    Payments = 1,
+    Batches = 2,
+}
+
+impl Space {
+    pub(crate) const ALL: [Self; 3] = [Self::Transfers, Self::Payments, Self::Batches];
+}
+
+/// The ids of all spaces but the accounts', as they are published.
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
-    pub(crate) transfers: IdIndex<TransferId>,
-    pub(crate) payments: IdIndex<PaymentId>,
-    pub(crate) batches: IdIndex<BatchId>,
+    /// Of the segment that is being written.
+    newest: SegmentIds,
+    segment: u64,
+    /// Of the segments before it.
+    pub(crate) layers: Layers,
 }
 
-/// One id space.
-pub(crate) struct IdIndex<K> {
-    shards: Shards<(K, Address)>,
-    hasher: DefaultHashBuilder,
-}
+impl Ids {
+    /// Those from this segment on.
+    pub(crate) fn from(segment: u64) -> Self {
+        Self {
+            segment,
+            ..Self::default()
+        }
+    }
 
-impl<K: Id> IdIndex<K> {
     /// Where the newest record about this id is.
-    pub(crate) fn get(&self, id: K) -> Option<Address> {
-        let hash = self.hasher.hash_one(id.number());
-        let shard = self.shards.of(hash);
-        shard
-            .find(hash, |(key, _)| *key == id)
-            .map(|(_, address)| *address)
+    ///
+    /// # Errors
+    ///
+    /// When a table cannot be asked.
+    pub(crate) fn find(
+        &self,
+        space: Space,
+        id: u128,
+        waiting: Waiting,
+    ) -> Result<Option<Address>, TableError> {
+        match self.newest.get(space, id) {
+            Some(address) => Ok(Some(address)),
+            None => self.layers.find(space, id, waiting),
+        }
+    }
+
+    /// Whether the id may be there: `false` is certain. Asks memory only.
+    pub(crate) fn may_have(&self, space: Space, id: u128) -> bool {
+        // Both are asked: the two waits for memory overlap.
+        self.newest.get(space, id).is_some() | self.layers.may_have(space, id)
     }
 
     /// Says where the newest record about this id is.
-    pub(crate) fn insert(&mut self, id: K, address: Address) {
-        let Self { shards, hasher } = self;
-        let hash = hasher.hash_one(id.number());
-        let rehash = |(key, _): &(K, Address)| hasher.hash_one(key.number());
-        let shard = shards.of_mut(hash);
-        shard
-            .entry(hash, |(key, _)| *key == id, rehash)
-            .insert((id, address));
+    pub(crate) fn insert(&mut self, space: Space, id: u128, address: Address) {
+        self.newest.insert(space, id, address);
     }
 
-    /// How many ids there are.
-    pub(crate) fn len(&self) -> usize {
-        self.shards.len()
-    }
-}
-
-impl<K> Default for IdIndex<K> {
-    fn default() -> Self {
-        Self {
-            shards: Shards::default(),
-            hasher: DefaultHashBuilder::default(),
-        }
-    }
-}
-
-impl<K: Id> std::fmt::Debug for IdIndex<K> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IdIndex").field("len", &self.len()).finish()
-    }
-}
-
-/// A 128-bit id.
-pub(crate) trait Id: Copy + Eq {
-    fn number(self) -> u128;
-}
-
-impl Id for TransferId {
-    fn number(self) -> u128 {
-        self.to_u128()
-    }
-}
-
-impl Id for PaymentId {
-    fn number(self) -> u128 {
-        self.to_u128()
-    }
-}
-
-impl Id for BatchId {
-    fn number(self) -> u128 {
-        self.to_u128()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_takes_about_42_bytes_at_any_count() {
-        let mut index = IdIndex::default();
-        for number in 1..=300_000_u64 {
-            let address = Address::from_u64(number).unwrap();
-            index.insert(TransferId::from_u128(number.into()), address);
-            if number >= 100_000 && number % 20_000 == 0 {
-                let bytes = index.shards.allocated_bytes() as u64 / number;
-                assert!((38..=46).contains(&bytes), "{bytes} bytes at {number}");
-            }
-        }
+    /// The segment whose ids are being added.
+    pub(crate) const fn segment(&self) -> u64 {
+        self.segment
     }
 
-    #[test]
-    fn the_newest_record_wins() {
-        let mut index = IdIndex::default();
-        let at = |position| Address::from_u64(position).unwrap();
-        for number in 0..10_000_u64 {
-            index.insert(TransferId::from_u128(number.into()), at(number + 1));
-        }
-        index.insert(TransferId::from_u128(7), at(70_000));
-        assert_eq!(index.get(TransferId::from_u128(7)), Some(at(70_000)));
-        assert_eq!(index.get(TransferId::from_u128(8)), Some(at(9)));
-        assert_eq!(index.get(TransferId::from_u128(10_000)), None);
-        assert_eq!(index.len(), 10_000);
+    /// The segment is sealed: what is added now belongs to the next one. Its ids have to come back
+    /// as a layer.
+    pub(crate) fn seal(&mut self) -> Sealed {
+        let sealed = Sealed {
+            segment: self.segment,
+            ids: std::mem::take(&mut self.newest),
+        };
+        self.segment += 1;
+        sealed
     }
 }

@@ -8,10 +8,10 @@
 //! | what | cost |
 //! |---|---|
 //! | an account | about 140 bytes of memory |
-//! | a used id | about 42 bytes of memory (the index moves to disk in a later round) |
+//! | a used id | about 42 bytes of memory in the newest segments, at most 2 in older ones |
 //! | a statement line | one small read |
 //! | an entry by its number | at most 1,024 small reads |
-//! | opening | one pass over the journal |
+//! | opening | the newest snapshot, and one pass over the journal from there on |
 //!
 //! **Architecture Invariant:** readers and the writer share published state only; what is decided
 //! and not durable lives in the writer's draft.
@@ -22,29 +22,38 @@
 )]
 
 mod accounts;
+mod beside;
 mod books;
 mod changes;
 mod draft;
 mod engine;
 mod history;
 mod ids;
+mod keeper;
 mod lookup;
 mod metrics;
 mod open;
+mod options;
+mod progress;
 mod queue;
 mod read;
 mod record;
+mod replay;
 mod shards;
 mod shared;
+mod snapshot;
 mod summary;
 mod syncer;
 mod verify;
 mod working;
 mod writer;
 
-pub use engine::{EmbeddedEngine, EmbeddedOptions};
+pub use engine::EmbeddedEngine;
 pub use metrics::METRICS;
-pub use open::{OpenError, Recovery, ReplayError};
+pub use open::{OpenError, Recovery};
+pub use options::EmbeddedOptions;
+pub use progress::OpeningProgress;
 pub use record::RecordError;
+pub use replay::ReplayError;
 pub use shared::Status;
 pub use verify::{Audit, Finding, Verified, verify};

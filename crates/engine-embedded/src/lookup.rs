@@ -7,6 +7,7 @@ use ledger::{
     Timestamp, TransferId, Unavailable, UsedBatch, UsedPayment, UsedTransfer,
 };
 
+use crate::ids::TableError;
 use crate::record::{RecordError, Recorded, decode, next_address};
 
 /// Why a record could not be read back.
@@ -18,19 +19,28 @@ pub(crate) enum LookupError {
     Record(RecordError, u64),
     #[error("the record at journal address {0} is not the one that was looked for")]
     Mismatch(u64),
+    #[error(transparent)]
+    Table(#[from] TableError),
 }
 
 impl LookupError {
     /// Whether nothing is wrong: it has to be fetched from the disk.
     pub(crate) fn has_to_wait(&self) -> bool {
-        matches!(self, Self::Read(error) if error.has_to_wait())
+        match self {
+            Self::Read(error) => error.has_to_wait(),
+            Self::Table(error) => error.has_to_wait(),
+            Self::Record(..) | Self::Mismatch(_) => false,
+        }
     }
 
     /// What the call is answered that needed the record.
     pub(crate) fn unavailable(&self) -> Unavailable {
         match self {
             Self::Read(error) if error.is_shortage() => Unavailable::Overloaded,
-            Self::Read(_) | Self::Record(..) | Self::Mismatch(_) => Unavailable::StorageDamaged,
+            Self::Table(error) if error.is_shortage() => Unavailable::Overloaded,
+            Self::Read(_) | Self::Record(..) | Self::Mismatch(_) | Self::Table(_) => {
+                Unavailable::StorageDamaged
+            }
         }
     }
 }

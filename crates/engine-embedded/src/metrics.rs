@@ -48,6 +48,24 @@ pub const METRICS: &[Metric] = &[
         "How far the clock is ahead of its expected time while it is not trusted, otherwise 0",
     )
     .in_seconds(),
+    Metric::gauge(
+        "lastro_id_tables",
+        "Tables on disk with the ids that sealed segments use",
+    ),
+    Metric::gauge(
+        "lastro_id_tables_memory_bytes",
+        "Memory that the tables' filters and first ids take",
+    )
+    .in_bytes(),
+    Metric::gauge(
+        "lastro_id_segments_in_memory",
+        "Sealed segments whose ids are in memory because they have no table yet",
+    ),
+    Metric::gauge(
+        "lastro_replay_bytes",
+        "Size of the sealed journal segments that a start would read: those since the newest snapshot",
+    )
+    .in_bytes(),
 ];
 
 /// Handles that are looked up once.

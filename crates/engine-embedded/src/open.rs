@@ -1,15 +1,20 @@
 //! Recovery: from the journal's records to the state they lead to.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use journal::{Journal, Opened, Storage, Visited};
+use journal::{Journal, Locked, Opened, Storage, Visited, read_segment_start, segment_number};
 use ledger::Timestamp;
+use parking_lot::RwLock;
 
 use crate::books::Books;
 use crate::draft::Draft;
-use crate::record::{RecordError, decode};
-use crate::working::Drafting;
+use crate::ids::{Ids, Sealed, TableSet};
+use crate::options::EmbeddedOptions;
+use crate::progress::OpeningProgress;
+use crate::replay::{Replay, ReplayError, ids_of_segment};
+use crate::snapshot::{self, Begun, Taker};
 
 /// Why the engine could not be opened. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -17,19 +22,15 @@ pub enum OpenError {
     /// The journal could not be opened.
     #[error(transparent)]
     Journal(#[from] journal::OpenError<ReplayError>),
-    /// The writer's thread could not be started.
-    #[error("the writer's thread could not be started")]
+    /// The files beside the journal could not be looked through.
+    #[error("the tables of ids and the snapshots in the data folder could not be opened")]
+    Beside(#[source] io::Error),
+    /// The ids of a segment that has no table could not be read from the journal.
+    #[error("the ids that the ledger has used could not be read")]
+    Ids(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A thread could not be started.
+    #[error("a thread of the engine could not be started")]
     Thread(#[source] io::Error),
-}
-
-/// A whole record that could not be taken in.
-#[derive(Debug, thiserror::Error)]
-#[error("{cause}, at journal address {address}; this build of Lastro cannot read the journal")]
-pub struct ReplayError {
-    /// Where the record is.
-    pub address: u64,
-    /// What is wrong with it.
-    pub cause: RecordError,
 }
 
 /// What was found and replayed at the opening.
@@ -37,12 +38,17 @@ pub struct ReplayError {
 pub struct Recovery {
     /// What the journal says of itself.
     pub journal: Opened,
+    /// The segment from which on records were read; 0 without a snapshot.
+    pub from_segment: u64,
     /// How long it took.
     pub elapsed: Duration,
 }
 
 pub(crate) struct Recovered<S: Storage> {
     pub(crate) journal: Journal<S>,
+    pub(crate) tables: Arc<TableSet<S>>,
+    /// The segment of the newest snapshot; 0 where there is none.
+    pub(crate) newest_snapshot: u64,
     pub(crate) books: Books,
     pub(crate) draft: Draft,
     /// The newest event's time.
@@ -52,37 +58,141 @@ pub(crate) struct Recovered<S: Storage> {
 
 pub(crate) fn recover<S: Storage>(
     storage: S,
-    options: journal::JournalOptions,
+    options: &EmbeddedOptions,
 ) -> Result<Recovered<S>, OpenError> {
     let started = Instant::now();
-    let (mut books, mut draft) = (Books::default(), Draft::default());
-    let mut last = Timestamp::default();
-    let (journal, opened) = Journal::open(storage, options, |visited: Visited<'_>| {
-        let address = visited.address;
-        let recorded = decode(visited.payload).map_err(|cause| ReplayError {
-            address: address.to_u64(),
-            cause,
-        })?;
-        last = recorded.event.timestamp();
-        Drafting {
-            books: &books,
-            draft: &mut draft,
+    let unseen = OpeningProgress::default();
+    let progress = options.progress.as_deref().unwrap_or(&unseen);
+    let locked = Locked::lock(storage, options.journal.clone())?;
+    let storage = Arc::clone(locked.storage());
+    let tables = Arc::new(TableSet::open(&storage).map_err(OpenError::Beside)?);
+    let snapshot = snapshot::newest(&*storage).map_err(OpenError::Beside)?;
+    let from = snapshot.as_ref().map(|snapshot| snapshot.start);
+    let mut replay = Replay::from(snapshot);
+    replay.books.ids = Ids::from(from.map_or(0, |from| from.number));
+    let missing = tables.missing(replay.books.ids.segment());
+    progress.begin(&*storage, replay.books.ids.segment(), missing.len() as u64);
+    for segment in missing {
+        let ids =
+            ids_of_segment(&*storage, segment).map_err(|error| OpenError::Ids(error.into()))?;
+        tables.seal(Sealed { segment, ids });
+        // What cannot be made stays in memory, and the keeper tries again and says so.
+        let _ = tables.make_owed();
+        progress.segment_read();
+    }
+    let mut due = Due {
+        newest: from.map_or(0, |from| from.number),
+        bytes: options.snapshot_bytes,
+    };
+    let mut is_at_last = false;
+    let last_segment = last_segment(&*storage).map_err(OpenError::Beside)?;
+    let (journal, opened) = locked.open(from, |visited: Visited<'_>| {
+        seal_until(visited.segment, &mut replay.books, &tables);
+        if visited.segment == last_segment && !is_at_last {
+            is_at_last = true;
+            let (segment, segment_bytes) = (visited.segment, visited.segment_bytes);
+            replay.snapshot_if_due(&storage, segment, segment_bytes, &mut due);
         }
-        .take_in(&recorded.event, address);
         if visited.last_in_frame {
-            books.publish(&mut draft.open);
+            progress.reach(visited.frame);
         }
-        Ok(())
+        replay.take_in(visited)
     })?;
+    progress.finish();
+    let segment = journal.segment_start().number;
+    seal_until(segment, &mut replay.books, &tables);
+    if !is_at_last {
+        replay.snapshot_if_due(&storage, segment, journal.segment_bytes(), &mut due);
+    }
+    replay.books.ids.layers = tables.layers();
+    let Replay {
+        books,
+        draft,
+        newest,
+    } = replay;
     let recovery = Recovery {
         journal: opened,
+        from_segment: from.map_or(0, |from| from.number),
         elapsed: started.elapsed(),
     };
     Ok(Recovered {
         journal,
+        tables,
+        newest_snapshot: due.newest,
         books,
         draft,
-        last,
+        last: newest,
         recovery,
     })
+}
+
+impl Replay {
+    /// Takes a snapshot of the state before this segment, which is the state now, if all that was
+    /// replayed to come here is worth one: the next start need not do it again.
+    fn snapshot_if_due<S: Storage>(
+        &mut self,
+        storage: &Arc<S>,
+        segment: u64,
+        segment_bytes: u64,
+        due: &mut Due,
+    ) {
+        if segment == due.newest || (segment - due.newest) * segment_bytes < due.bytes {
+            return;
+        }
+        let start = match read_segment_start(&**storage, segment) {
+            Ok(Some(start)) => start,
+            // The walk has read it: a later start will take its snapshot.
+            Ok(None) | Err(_) => return,
+        };
+        let begun = Begun::of(&mut self.books, start, self.newest);
+        let expiries = &mut self.draft.expiries;
+        expiries.begin_copy();
+        let books = Arc::new(RwLock::new(std::mem::take(&mut self.books)));
+        let taker = Taker {
+            storage: Arc::clone(storage),
+            books: Arc::clone(&books),
+        };
+        match taker.take(begun, || Ok(expiries.copy_next(usize::MAX))) {
+            Ok(_) => due.newest = segment,
+            Err(error) => tracing::warn!(
+                %error,
+                "a snapshot could not be written: {error}. The next start takes as long as this one"
+            ),
+        }
+        drop(taker);
+        expiries.end_copy();
+        match Arc::into_inner(books) {
+            Some(books) => self.books = books.into_inner(),
+            None => unreachable!("the taker is gone"),
+        }
+    }
+}
+
+/// When a snapshot is due.
+struct Due {
+    /// The segment of the newest one; 0 where there is none.
+    newest: u64,
+    /// After so many bytes of journal.
+    bytes: u64,
+}
+
+/// The last segment there is; 0 for a new journal.
+fn last_segment<S: Storage>(storage: &S) -> io::Result<u64> {
+    let names = storage.list()?;
+    let numbers = names.iter().filter_map(|name| segment_number(name));
+    Ok(numbers.max().unwrap_or(0))
+}
+
+/// Seals the ids of all segments before this one. Each that no table covers gets one at once, so
+/// that memory stays small however many there are.
+fn seal_until<S: Storage>(segment: u64, books: &mut Books, tables: &TableSet<S>) {
+    while books.ids.segment() < segment {
+        let sealed = books.ids.seal();
+        if tables.covers(sealed.segment) {
+            continue;
+        }
+        tables.seal(sealed);
+        // What cannot be made stays in memory, and the keeper tries again and says so.
+        let _ = tables.make_owed();
+    }
 }

@@ -13,6 +13,7 @@ use ledger::{
 
 use crate::accounts::Kept;
 use crate::books::{Books, CHECKPOINT_ENTRIES};
+use crate::ids::{Space, Waiting};
 use crate::lookup::{self, LookupError, Records};
 use crate::shared::Shared;
 
@@ -106,8 +107,7 @@ impl<S: Storage> Shared<S> {
         reader: &Reader<S>,
         id: TransferId,
     ) -> Result<Option<UsedTransfer>, NotRead> {
-        let newest = self.books.read().ids.transfers.get(id);
-        let Some(newest) = newest else {
+        let Some(newest) = self.newest(reader, Space::Transfers, id.to_u128())? else {
             return Ok(None);
         };
         lookup::transfer(reader, id, newest)
@@ -120,8 +120,7 @@ impl<S: Storage> Shared<S> {
         reader: &Reader<S>,
         id: TransferId,
     ) -> Result<Option<PendingEnd>, NotRead> {
-        let newest = self.books.read().ids.transfers.get(id);
-        let Some(newest) = newest else {
+        let Some(newest) = self.newest(reader, Space::Transfers, id.to_u128())? else {
             return Ok(None);
         };
         lookup::pending_end(reader, id, newest).map_err(|error| self.not_read(&error))
@@ -132,15 +131,15 @@ impl<S: Storage> Shared<S> {
         reader: &Reader<S>,
         id: PaymentId,
     ) -> Result<Option<UsedPayment>, NotRead> {
-        let (newest, purges) = {
+        let purges = {
             let books = self.books.read();
             if let Some(payment) = books.payments.get(id) {
                 return Ok(Some(UsedPayment::Accepted(payment.clone())));
             }
-            let Some(newest) = books.ids.payments.get(id) else {
-                return Ok(None);
-            };
-            (newest, books.purges.clone())
+            books.purges.clone()
+        };
+        let Some(newest) = self.newest(reader, Space::Payments, id.to_u128())? else {
+            return Ok(None);
         };
         lookup::payment(reader, newest, &purges)
             .map(Some)
@@ -152,11 +151,35 @@ impl<S: Storage> Shared<S> {
         reader: &Reader<S>,
         id: PaymentId,
     ) -> Result<Vec<Resolution>, NotRead> {
-        let newest = self.books.read().ids.payments.get(id);
-        let Some(newest) = newest else {
+        let Some(newest) = self.newest(reader, Space::Payments, id.to_u128())? else {
             return Ok(Vec::new());
         };
         lookup::resolutions(reader, id, newest).map_err(|error| self.not_read(&error))
+    }
+
+    /// Where the newest record about the id is. Nobody waits for the disk with the books in hand.
+    fn newest(
+        &self,
+        reader: &Reader<S>,
+        space: Space,
+        id: u128,
+    ) -> Result<Option<Address>, NotRead> {
+        let waiting = if reader.waits() {
+            Waiting::Allowed
+        } else {
+            Waiting::Refused
+        };
+        let layers = {
+            let books = self.books.read();
+            match books.ids.find(space, id, Waiting::Refused) {
+                Ok(found) => return Ok(found),
+                Err(error) if error.has_to_wait() => books.ids.layers.clone(),
+                Err(error) => return Err(self.not_read(&error.into())),
+            }
+        };
+        // It was in none of those in memory.
+        let found = layers.find(space, id, waiting);
+        found.map_err(|error| self.not_read(&error.into()))
     }
 
     pub(crate) fn payments_due(&self, query: DueQuery) -> Vec<Payment> {

@@ -49,6 +49,11 @@ impl<T> Shards<T> {
         self.tables.iter().map(HashTable::len).sum()
     }
 
+    /// The values, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.tables.iter().flatten()
+    }
+
     fn shard(&self, hash: u64) -> usize {
         // The table itself takes the lowest and the highest bits.
         let place = (hash >> 32) as usize % PLACES;

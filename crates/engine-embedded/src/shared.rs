@@ -1,5 +1,6 @@
 //! What the writer and the readers share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::books::Books;
 
 /// Published state and how the engine is.
 pub(crate) struct Shared<S: Storage> {
-    pub(crate) books: RwLock<Books>,
+    pub(crate) books: Arc<RwLock<Books>>,
     pub(crate) reader: Reader<S>,
     /// Of what is in memory.
     pub(crate) at_hand: Reader<S>,
@@ -87,7 +88,7 @@ impl Status {
 impl<S: Storage> Shared<S> {
     pub(crate) fn new(books: Books, reader: Reader<S>) -> Self {
         Self {
-            books: RwLock::new(books),
+            books: Arc::new(RwLock::new(books)),
             at_hand: reader.at_hand(),
             reader,
             status: AtomicU8::new(0),

@@ -1,19 +1,19 @@
 //! Counts and exact sums of settled payments by the time they were requested.
 //!
 //! Sums are kept per millisecond, second, minute, hour and day, so that any range is a few
-//! thousand look-ups at most, whatever the number of payments inside.
+//! thousand look-ups at most, whatever the number of payments inside. They are a tree whose parts
+//! are shared with copies until they change: a copy takes as long as there are days.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ledger::{Millis, ProcessorName, ProcessorSummary};
 
-/// The widths of the buckets in milliseconds, narrowest first; each divides the next.
-const WIDTHS: [u64; 5] = [1, 1_000, 60_000, 3_600_000, 86_400_000];
-
+/// What a number of payments sum to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Sum {
-    payments_count: u64,
-    amount: u128,
+pub(crate) struct Sum {
+    pub(crate) payments_count: u64,
+    pub(crate) amount: u128,
 }
 
 impl Sum {
@@ -24,26 +24,31 @@ impl Sum {
 }
 
 /// The sums of every processor.
-#[derive(Debug, Default)]
-pub(crate) struct Summary(BTreeMap<ProcessorName, Buckets>);
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Summary(BTreeMap<ProcessorName, Days>);
 
-/// One map per width, from a bucket's number (time divided by the width) to its sum.
-#[derive(Debug, Default)]
-struct Buckets([BTreeMap<u64, Sum>; WIDTHS.len()]);
+type Seconds = Parts<Milliseconds, 1_000>;
+type Minutes = Parts<Seconds, 60_000>;
+type Hours = Parts<Minutes, 3_600_000>;
+type Days = Parts<Hours, 86_400_000>;
 
 impl Summary {
+    /// Adds a payment.
     pub(crate) fn record(&mut self, processor: &ProcessorName, requested_at: Millis, amount: u64) {
         let sum = Sum {
             payments_count: 1,
             amount: amount.into(),
         };
+        self.add(processor, requested_at, sum);
+    }
+
+    /// Adds the payments of one millisecond.
+    pub(crate) fn add(&mut self, processor: &ProcessorName, requested_at: Millis, sum: Sum) {
         if !self.0.contains_key(processor) {
-            self.0.insert(processor.clone(), Buckets::default());
+            self.0.insert(processor.clone(), Days::default());
         }
-        if let Some(buckets) = self.0.get_mut(processor) {
-            for (bucket, width) in buckets.0.iter_mut().zip(WIDTHS) {
-                bucket.entry(requested_at.0 / width).or_default().add(sum);
-            }
+        if let Some(days) = self.0.get_mut(processor) {
+            days.add(requested_at.0, sum);
         }
     }
 
@@ -57,12 +62,11 @@ impl Summary {
         from: Option<Millis>,
         to: Option<Millis>,
     ) -> Vec<ProcessorSummary> {
-        let from = from.map_or(0, |from| from.0.into());
-        // The end is exclusive from here on, and may be past what 64 bits can count.
-        let end = u128::from(to.map_or(u64::MAX, |to| to.0)) + 1;
+        let from = from.map_or(0, |from| from.0);
+        let to = to.map_or(u64::MAX, |to| to.0);
         self.0
             .iter()
-            .map(|(processor, buckets)| (processor, buckets.between(from, end)))
+            .map(|(processor, days)| (processor, days.between(from, to)))
             .filter(|(_, sum)| sum.payments_count > 0)
             .map(|(processor, sum)| ProcessorSummary {
                 processor: processor.clone(),
@@ -71,47 +75,112 @@ impl Summary {
             })
             .collect()
     }
+
+    /// Each processor's sum of each millisecond that has one, in the order of time.
+    pub(crate) fn each_millisecond(
+        &self,
+        mut visit: impl FnMut(&ProcessorName, Millis, Sum) -> std::io::Result<()>,
+    ) -> std::io::Result<()> {
+        for (processor, days) in &self.0 {
+            days.each(&mut |requested_at, sum| visit(processor, Millis(requested_at), sum))?;
+        }
+        Ok(())
+    }
 }
 
-impl Buckets {
-    fn between(&self, from: u128, end: u128) -> Sum {
+/// The sums of a stretch of time.
+trait Stretch: Clone + Default {
+    /// Adds to the sum of a millisecond inside.
+    fn add(&mut self, millis: u64, sum: Sum);
+
+    /// The sum over what is in `from ..= to`.
+    fn between(&self, from: u64, to: u64) -> Sum;
+
+    /// The sum over all of it.
+    fn whole(&self) -> Sum;
+
+    /// Visits each millisecond that has a sum.
+    fn each(&self, visit: &mut dyn FnMut(u64, Sum) -> std::io::Result<()>) -> std::io::Result<()>;
+}
+
+/// The sums of single milliseconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Milliseconds {
+    whole: Sum,
+    by_time: BTreeMap<u64, Sum>,
+}
+
+impl Stretch for Milliseconds {
+    fn add(&mut self, millis: u64, sum: Sum) {
+        self.whole.add(sum);
+        self.by_time.entry(millis).or_default().add(sum);
+    }
+
+    fn between(&self, from: u64, to: u64) -> Sum {
         let mut sum = Sum::default();
-        if from < end {
-            self.add(WIDTHS.len() - 1, from, end, &mut sum);
+        for (_, part) in self.by_time.range(from..=to) {
+            sum.add(*part);
         }
         sum
     }
 
-    /// Adds the whole buckets of this level inside `from .. end`, and both edges by the level
-    /// below.
-    fn add(&self, level: usize, from: u128, end: u128, sum: &mut Sum) {
-        let width = u128::from(WIDTHS[level]);
-        let (first, last) = (from.div_ceil(width), end / width);
-        if first > last || (first == last && level > 0) {
-            return self.add_below(level, from, end, sum);
-        }
-        // Every bucket that holds a payment has a number of 64 bits: behind them there is none.
-        if first < last
-            && let Ok(first) = u64::try_from(first)
-        {
-            let whole = match u64::try_from(last - 1) {
-                Ok(last) => self.0[level].range(first..=last),
-                Err(_) => self.0[level].range(first..),
-            };
-            for (_, bucket) in whole {
-                sum.add(*bucket);
-            }
-        }
-        if level > 0 {
-            self.add_below(level, from, first * width, sum);
-            self.add_below(level, last * width, end, sum);
-        }
+    fn whole(&self) -> Sum {
+        self.whole
     }
 
-    fn add_below(&self, level: usize, from: u128, end: u128, sum: &mut Sum) {
-        if from < end && level > 0 {
-            self.add(level - 1, from, end, sum);
+    fn each(&self, visit: &mut dyn FnMut(u64, Sum) -> std::io::Result<()>) -> std::io::Result<()> {
+        self.by_time
+            .iter()
+            .try_for_each(|(millis, sum)| visit(*millis, *sum))
+    }
+}
+
+/// Parts of so many milliseconds each, by number: time divided by the width.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Parts<P, const WIDTH: u64> {
+    whole: Sum,
+    parts: BTreeMap<u64, Arc<P>>,
+}
+
+impl<P, const WIDTH: u64> Default for Parts<P, WIDTH> {
+    fn default() -> Self {
+        Self {
+            whole: Sum::default(),
+            parts: BTreeMap::new(),
         }
+    }
+}
+
+impl<P: Stretch, const WIDTH: u64> Stretch for Parts<P, WIDTH> {
+    fn add(&mut self, millis: u64, sum: Sum) {
+        self.whole.add(sum);
+        let part = self.parts.entry(millis / WIDTH).or_default();
+        Arc::make_mut(part).add(millis, sum);
+    }
+
+    fn between(&self, from: u64, to: u64) -> Sum {
+        let mut sum = Sum::default();
+        if from > to {
+            return sum;
+        }
+        for (number, part) in self.parts.range(from / WIDTH..=to / WIDTH) {
+            let first = number * WIDTH;
+            let is_whole = from <= first && to >= first.saturating_add(WIDTH - 1);
+            sum.add(if is_whole {
+                part.whole()
+            } else {
+                part.between(from, to)
+            });
+        }
+        sum
+    }
+
+    fn whole(&self) -> Sum {
+        self.whole
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(u64, Sum) -> std::io::Result<()>) -> std::io::Result<()> {
+        self.parts.values().try_for_each(|part| part.each(visit))
     }
 }
 
@@ -161,5 +230,30 @@ mod tests {
         }
         let all = summary.between(None, None);
         assert_eq!(all[0].payments_count, times.len() as u64);
+    }
+
+    #[test]
+    fn a_copy_stays_and_is_whole() {
+        let (first, second) = ("default", "fallback");
+        let names = [first, second].map(|name| ProcessorName::new(name).unwrap());
+        let mut summary = Summary::default();
+        for time in 0..2_000_u64 {
+            let name = &names[usize::from(time % 2 == 0)];
+            summary.record(name, Millis(time * 1_234_567), time + 1);
+        }
+        let copy = summary.clone();
+        let before = copy.between(None, None);
+        let mut again = Summary::default();
+        copy.each_millisecond(|processor, requested_at, sum| {
+            again.add(processor, requested_at, sum);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(again, copy);
+        for time in 0..2_000 {
+            summary.record(&names[0], Millis(time * 7), 1);
+        }
+        summary.clear();
+        assert_eq!(copy.between(None, None), before);
     }
 }

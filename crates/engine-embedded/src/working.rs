@@ -1,9 +1,9 @@
 //! The state that decisions are made upon: the published books with the draft above them.
 
-use std::cell::RefCell;
-use std::hint::black_box;
+use std::cell::{Cell, RefCell};
 use std::vec;
 
+use hashbrown::HashMap;
 use journal::{Address, Journal, Reader, Storage};
 use ledger::{
     Account, AccountId, BatchDecided, BatchId, Command, Digest, Event, Outcome, Payment, PaymentId,
@@ -14,8 +14,23 @@ use ledger::{
 use crate::accounts::Slot;
 use crate::books::Books;
 use crate::draft::{Draft, Entered};
+use crate::ids::{Space, Waiting};
 use crate::lookup::{self, LookupError, Records};
 use crate::record::{Links, encode};
+
+/// What was looked up of a command before it is decided.
+#[derive(Clone, Copy)]
+struct Ahead {
+    slots: [Slot; 2],
+    unused: Option<(Space, u128)>,
+}
+
+impl Ahead {
+    const NOTHING: Self = Self {
+        slots: [Slot::MAX; 2],
+        unused: None,
+    };
+}
 
 /// The writer's view while it decides one batch.
 pub(crate) struct Working<'a, S: Storage> {
@@ -23,8 +38,13 @@ pub(crate) struct Working<'a, S: Storage> {
     pub(crate) draft: &'a mut Draft,
     pub(crate) journal: &'a mut Journal<S>,
     pub(crate) reader: &'a Reader<S>,
-    /// The slots of the accounts of the commands that are decided next.
-    warmed: vec::IntoIter<[Slot; 2]>,
+    /// What was looked up of the commands that are decided next.
+    ahead: vec::IntoIter<Ahead>,
+    /// The id of the command in hand, if no record is about it.
+    unused: Cell<Option<(Space, u128)>>,
+    /// Where published records about transfers were found: a record that follows upon one leads to
+    /// it, and is written without asking the disk again.
+    found: RefCell<HashMap<u128, Address>>,
     /// A look-up that failed: what was decided upon it does not count.
     failure: RefCell<Option<LookupError>>,
 }
@@ -41,7 +61,9 @@ impl<'a, S: Storage> Working<'a, S> {
             draft,
             journal,
             reader,
-            warmed: Vec::new().into_iter(),
+            ahead: Vec::new().into_iter(),
+            unused: Cell::new(None),
+            found: RefCell::default(),
             failure: RefCell::new(None),
         }
     }
@@ -68,17 +90,26 @@ impl<'a, S: Storage> Working<'a, S> {
             return decided.or_else(|| self.books.payments.resolution(payment.id));
         }
         let (pending_id, _) = event.transfer()?.ends()?;
-        self.newest(pending_id)
+        let id = pending_id.to_u128();
+        let decided = self.draft.newest(Space::Transfers, id);
+        // Whatever ends a pending transfer was decided upon it, in this same work.
+        decided.or_else(|| self.found.borrow().get(&id).copied())
     }
 
-    fn newest(&self, id: TransferId) -> Option<Address> {
-        let decided = self.draft.newest_of_transfer(id);
-        decided.or_else(|| self.books.ids.transfers.get(id))
-    }
-
-    fn newest_of_batch(&self, id: BatchId) -> Option<Address> {
-        let decided = self.draft.newest_of_batch(id);
-        decided.or_else(|| self.books.ids.batches.get(id))
+    /// Where the newest record about the id is.
+    fn newest(&self, space: Space, id: u128) -> Option<Address> {
+        if let Some(decided) = self.draft.newest(space, id) {
+            return Some(decided);
+        }
+        if self.unused.get() == Some((space, id)) {
+            return None;
+        }
+        let found = self.books.ids.find(space, id, Waiting::Allowed);
+        let found = self.looked_up(found.map_err(LookupError::from)).flatten()?;
+        if space == Space::Transfers {
+            self.found.borrow_mut().insert(id, found);
+        }
+        Some(found)
     }
 
     fn looked_up<T>(&self, result: Result<T, LookupError>) -> Option<T> {
@@ -115,7 +146,7 @@ impl<S: Storage> State for Working<'_, S> {
     }
 
     fn transfer(&self, id: TransferId) -> Option<UsedTransfer> {
-        let newest = self.newest(id)?;
+        let newest = self.newest(Space::Transfers, id.to_u128())?;
         self.looked_up(lookup::transfer(self, id, newest))
     }
 
@@ -126,18 +157,17 @@ impl<S: Storage> State for Working<'_, S> {
         if let Some(payment) = self.books.payments.get(id) {
             return Some(UsedPayment::Accepted(payment.clone()));
         }
-        let decided = self.draft.newest_of_payment(id);
-        let newest = decided.or_else(|| self.books.ids.payments.get(id))?;
+        let newest = self.newest(Space::Payments, id.to_u128())?;
         self.looked_up(lookup::payment(self, newest, &self.books.purges))
     }
 
     fn batch(&self, id: BatchId) -> Option<UsedBatch> {
-        let newest = self.newest_of_batch(id)?;
+        let newest = self.newest(Space::Batches, id.to_u128())?;
         self.looked_up(lookup::batch(self, newest))
     }
 
     fn batch_digest(&self, id: BatchId) -> Option<Digest> {
-        let newest = self.newest_of_batch(id)?;
+        let newest = self.newest(Space::Batches, id.to_u128())?;
         self.looked_up(lookup::batch_digest(self, newest))
     }
 
@@ -163,22 +193,28 @@ impl<S: Storage> RecordingState for Working<'_, S> {
     /// decisions would wait one by one.
     fn look_ahead(&mut self, commands: &[Command]) {
         let slot = |id| self.books.accounts.slot(id).unwrap_or(Slot::MAX);
-        let warmed = commands.iter().map(|command| match command {
+        let ahead = commands.iter().map(|command| match command {
             Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
-                black_box(self.books.ids.transfers.get(transfer.id));
-                [
+                let id = (Space::Transfers, transfer.id.to_u128());
+                let slots = [
                     slot(&transfer.debit_account_id),
                     slot(&transfer.credit_account_id),
-                ]
+                ];
+                Ahead {
+                    slots,
+                    unused: (!self.books.ids.may_have(id.0, id.1)).then_some(id),
+                }
             }
-            _ => [Slot::MAX; 2],
+            _ => Ahead::NOTHING,
         });
-        self.warmed = warmed.collect::<Vec<_>>().into_iter();
+        self.ahead = ahead.collect::<Vec<_>>().into_iter();
     }
 
     fn begin_command(&mut self) {
-        if let Some(slots) = self.warmed.next() {
-            self.draft.expect(slots);
+        let ahead = self.ahead.next().unwrap_or(Ahead::NOTHING);
+        self.unused.set(ahead.unused);
+        if ahead.slots != Ahead::NOTHING.slots {
+            self.draft.expect(ahead.slots);
         }
     }
 

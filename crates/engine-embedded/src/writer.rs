@@ -20,6 +20,7 @@ use ledger::{
 use stdx::invariant;
 
 use crate::draft::Draft;
+use crate::keeper::Keeper;
 use crate::metrics::Metrics;
 use crate::queue::{Answer, Request, Waiting};
 use crate::record::{RECORD_BYTES_MAX, record_bytes_max};
@@ -53,6 +54,8 @@ const SHORTAGE_RETRY_S: u32 = 1;
 
 /// What the writer thread owns.
 pub(crate) struct Writer<S: Storage> {
+    // Its threads stop before the journal's lock is freed: fields are dropped in this order.
+    keeper: Keeper<S>,
     pipeline: Pipeline<S>,
     shared: Arc<Shared<S>>,
     clock: Arc<dyn Clock>,
@@ -66,6 +69,7 @@ pub(crate) struct Writer<S: Storage> {
 /// What a writer goes on from: the journal that was opened, and the options it was opened with.
 pub(crate) struct Beginning<S: Storage> {
     pub(crate) journal: Journal<S>,
+    pub(crate) keeper: Keeper<S>,
     pub(crate) draft: Draft,
     pub(crate) syncer: Syncer<S>,
     pub(crate) shared: Arc<Shared<S>>,
@@ -101,6 +105,7 @@ impl<S: Storage> Writer<S> {
     pub(crate) fn new(beginning: Beginning<S>) -> Self {
         let Beginning {
             journal,
+            keeper,
             draft,
             syncer,
             shared,
@@ -111,6 +116,7 @@ impl<S: Storage> Writer<S> {
             frame_bytes_max,
         } = beginning;
         Self {
+            keeper,
             pipeline: Pipeline::new(journal, draft, syncer, frame_bytes_max),
             shared,
             clock,
@@ -142,7 +148,7 @@ impl<S: Storage> Writer<S> {
             }
         }
         let receiver = &self.waiting.receiver;
-        if self.expiring.has_backlog {
+        if self.expiring.has_backlog || self.pipeline.draft.expiries.is_copied() {
             let received = receiver.try_recv();
             received.map_err(|error| match error {
                 TryRecvError::Empty => RecvTimeoutError::Timeout,

@@ -201,6 +201,9 @@ async fn answering(
         {
             "its version is older, without GetClock: upgrade the ledger node first".to_owned()
         }
+        CallError::Failed(CallFailure::Ledger(Unavailable::Opening)) => {
+            "it is opening its ledger".to_owned()
+        }
         error => format!("it does not speak gRPC: {error:?}"),
     })?;
     let wire = Wire {

@@ -13,6 +13,7 @@ use crate::open_frame::{OpenFrame, grown};
 use crate::options::{Durability, JournalOptions};
 use crate::reader::Reader;
 use crate::sealed_frame::{InFlight, SealedFrame, Written};
+use crate::segment_start::SegmentStart;
 use crate::segments::Segments;
 use crate::spare::{NoSpare, Spares};
 use crate::storage::{SPARE, Storage, StorageFile, is_full, is_shortage, segment_name};
@@ -28,7 +29,8 @@ pub struct Journal<S: Storage> {
     pub(crate) file: Arc<S::File>,
     /// The oldest segment that was not retired.
     pub(crate) first_segment: u64,
-    pub(crate) segment_number: u64,
+    /// Where the current segment takes up the chain.
+    pub(crate) start: SegmentStart,
     /// Where the next frame goes in the segment.
     pub(crate) offset: u64,
     pub(crate) head: Head,
@@ -186,7 +188,7 @@ impl<S: Storage> Journal<S> {
         let bytes = Arc::new(bytes);
         let sealed = SealedFrame {
             file: Arc::clone(&self.file),
-            segment_number: self.segment_number,
+            segment_number: self.start.number,
             offset: self.offset,
             bytes: Arc::clone(&bytes),
             durability: self.options.durability,
@@ -255,7 +257,17 @@ impl<S: Storage> Journal<S> {
 
     /// Number of segment files, without the one that is prepared ahead.
     pub fn segments(&self) -> u64 {
-        self.segment_number - self.first_segment + 1
+        self.start.number - self.first_segment + 1
+    }
+
+    /// Where the current segment takes up the chain: all segments before it are sealed, and durable.
+    pub fn segment_start(&self) -> SegmentStart {
+        self.start
+    }
+
+    /// The place, for other files that are kept beside the journal's.
+    pub fn storage(&self) -> &Arc<S> {
+        &self.segments.storage
     }
 
     /// Size of its segments in bytes, chosen at its creation.
@@ -275,7 +287,7 @@ impl<S: Storage> Journal<S> {
 
     /// Seals the current segment and moves on to the next one.
     fn roll(&mut self) -> Result<(), BeginError> {
-        let number = self.segment_number + 1;
+        let number = self.start.number + 1;
         let file = match self.spares.take() {
             Ok(file) => file,
             Err(NoSpare::Full) => return Err(BeginError::Full),
@@ -288,7 +300,7 @@ impl<S: Storage> Journal<S> {
         };
         if self.options.durability == Durability::Os {
             // Frames of a sealed segment are on the disk before any frame of the next one can be.
-            let name = segment_name(self.segment_number);
+            let name = segment_name(self.start.number);
             self.file
                 .sync()
                 .map_err(|error| self.begin_fail("sync", &name, &error))?;
@@ -315,7 +327,11 @@ impl<S: Storage> Journal<S> {
             .map_err(|error| self.begin_fail("sync", &name, &error))?;
         self.file = Arc::new(file);
         self.segments.insert(number, Arc::clone(&self.file));
-        self.segment_number = number;
+        self.start = SegmentStart {
+            number,
+            head: self.head,
+            ..self.start
+        };
         self.offset = SEGMENT_HEADER_BYTES as u64;
         self.move_frame();
         self.spares.want();
@@ -335,7 +351,7 @@ impl<S: Storage> Journal<S> {
 
     /// Empties the frame and puts it where the next one goes.
     pub(crate) fn move_frame(&mut self) {
-        let start = self.segment_number * self.segments.segment_bytes + self.offset;
+        let start = self.start.number * self.segments.segment_bytes + self.offset;
         let left = self.segments.segment_bytes - self.offset;
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         self.frame

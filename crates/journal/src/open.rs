@@ -1,5 +1,6 @@
 //! Opening: lock, walk, repair the end, make ready to append.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::cut;
@@ -9,6 +10,7 @@ use crate::head::Head;
 use crate::journal::Journal;
 use crate::open_frame::OpenFrame;
 use crate::options::JournalOptions;
+use crate::segment_start::{SegmentStart, read_segment_start};
 use crate::segments::Segments;
 use crate::spare::{NoSpare, Spares};
 use crate::storage::{LockAttempt, SPARE, Storage, StorageFile, read_full, segment_name};
@@ -64,27 +66,83 @@ impl<S: Storage> Journal<S> {
         options: JournalOptions,
         visit: impl FnMut(Visited<'_>) -> Result<(), E>,
     ) -> Result<(Self, Opened), OpenError<E>> {
-        open(storage, options, visit)
+        Locked::lock(storage, options)?.open(None, visit)
+    }
+}
+
+/// A place whose lock is held and whose journal is not open yet. Dropping it frees the lock.
+pub struct Locked<S: Storage> {
+    storage: Arc<S>,
+    options: JournalOptions,
+    lock: S::Lock,
+}
+
+impl<S: Storage> fmt::Debug for Locked<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Locked")
+            .field("place", &self.storage.place())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Storage> Locked<S> {
+    /// Takes the lock. Nothing is read yet.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Options`], [`OpenError::Locked`], or [`OpenError::Io`] for the lock itself.
+    pub fn lock<E>(storage: S, options: JournalOptions) -> Result<Self, OpenError<E>> {
+        options
+            .check(options.segment_bytes)
+            .map_err(OpenError::Options)?;
+        let place = storage.place();
+        match storage.try_lock().map_err(OpenError::io("lock", &place))? {
+            LockAttempt::Held(lock) => Ok(Self {
+                storage: Arc::new(storage),
+                options,
+                lock,
+            }),
+            LockAttempt::Taken { pid } => Err(OpenError::Locked { place, pid }),
+        }
+    }
+
+    /// The place, for other files that are kept beside the journal's.
+    #[must_use]
+    pub fn storage(&self) -> &Arc<S> {
+        &self.storage
+    }
+
+    /// Opens the journal as [`Journal::open`] does. With `from`, only the segments from there on are
+    /// read, checked and visited: of those before it, no more than that their files are there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Journal::open`].
+    pub fn open<E>(
+        self,
+        from: Option<SegmentStart>,
+        visit: impl FnMut(Visited<'_>) -> Result<(), E>,
+    ) -> Result<(Journal<S>, Opened), OpenError<E>> {
+        open(self, from, visit)
     }
 }
 
 fn open<S: Storage, E>(
-    storage: S,
-    options: JournalOptions,
+    locked: Locked<S>,
+    from: Option<SegmentStart>,
     visit: impl FnMut(Visited<'_>) -> Result<(), E>,
 ) -> Result<(Journal<S>, Opened), OpenError<E>> {
-    options
-        .check(options.segment_bytes)
-        .map_err(OpenError::Options)?;
+    let Locked {
+        storage,
+        options,
+        lock,
+    } = locked;
     let place = storage.place();
-    let lock = match storage.try_lock().map_err(OpenError::io("lock", &place))? {
-        LockAttempt::Held(lock) => lock,
-        LockAttempt::Taken { pid } => return Err(OpenError::Locked { place, pid }),
-    };
-    let storage = Arc::new(storage);
     let how = Walk {
         live: false,
         retires: options.retires,
+        from,
     };
     let mut walked = walk(&*storage, how, visit)?;
     let created = walked.seal.is_none();
@@ -121,6 +179,14 @@ fn open<S: Storage, E>(
     let number = walked.last_segment();
     let name = segment_name(number);
     let file = Arc::new(storage.open(&name).map_err(OpenError::io("open", &name))?);
+    let start = read_segment_start(&*storage, number).map_err(OpenError::io("read", &name))?;
+    let start = start.ok_or_else(|| {
+        OpenError::damaged(
+            &name,
+            0,
+            "its header cannot be read back after it was written",
+        )
+    })?;
     let segments = Arc::new(Segments::new(
         storage,
         walked.segment_bytes,
@@ -132,7 +198,7 @@ fn open<S: Storage, E>(
         segments,
         file,
         first_segment: walked.first_segment,
-        segment_number: number,
+        start,
         offset: walked.offset,
         head: walked.head,
         frame: OpenFrame::new(0, 0),

@@ -52,6 +52,12 @@ impl<S: Storage> Reader<S> {
         }
     }
 
+    /// Whether it waits for what is not in memory.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.waits
+    }
+
     /// Puts the payload of the record at `address` into `buffer`, replacing what was there.
     ///
     /// One positioned read of at most 512 bytes, a second one only for a longer record. The

@@ -30,7 +30,7 @@ impl<S: Storage> Journal<S> {
             "a journal that is kept whole retires nothing"
         );
         let (wanted, _) = address.split(self.segments.segment_bytes);
-        let first_kept = wanted.min(self.segment_number);
+        let first_kept = wanted.min(self.start.number);
         if self.first_segment >= first_kept {
             return Ok(());
         }
@@ -40,7 +40,7 @@ impl<S: Storage> Journal<S> {
         if self.options.durability == Durability::Os
             && let Err(error) = self.file.sync()
         {
-            let name = segment_name(self.segment_number);
+            let name = segment_name(self.start.number);
             return Err(RetireError::Failed(self.fail("sync", &name, &error)));
         }
         while self.first_segment < first_kept {

@@ -3,8 +3,9 @@
 use crate::error::OpenError;
 use crate::format::{FrameInfo, JournalId};
 use crate::head::Head;
+use crate::segment_start::SegmentStart;
 use crate::storage::{Storage, segment_name};
-use crate::walk::{Ending, Visited, Walk, walk};
+use crate::walk::{Ending, Visited, Walk, walk, walk_sealed};
 
 /// What lies after the last whole frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +68,21 @@ pub fn scan_retired<S: Storage, E>(
     scan_as(storage, true, visit)
 }
 
+/// Checks the chain and visits every record of sealed segments: of `from` and those after it, up to
+/// and without segment `end`, whose header must continue them. Takes no lock and changes nothing.
+///
+/// # Errors
+///
+/// As for [`scan`]. Segments that are not sealed are damaged.
+pub fn scan_sealed<S: Storage, E>(
+    storage: &S,
+    from: &SegmentStart,
+    end: u64,
+    visit: impl FnMut(Visited<'_>) -> Result<(), E>,
+) -> Result<(), OpenError<E>> {
+    walk_sealed(storage, from, end, visit)
+}
+
 fn scan_as<S: Storage, E>(
     storage: &S,
     retires: bool,
@@ -75,6 +91,7 @@ fn scan_as<S: Storage, E>(
     let how = Walk {
         live: true,
         retires,
+        from: None,
     };
     let walked = walk(storage, how, visit)?;
     let (offset, bytes) = match walked.ending {

@@ -133,7 +133,7 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
 
 /// Whether the error says that there is no descriptor or memory left at the moment, in the process
 /// or in the system. Nothing was done, and it may be tried again.
-pub(crate) fn is_shortage(error: &io::Error) -> bool {
+pub fn is_shortage(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
@@ -144,7 +144,7 @@ pub(crate) fn segment_name(number: u64) -> String {
 }
 
 /// The number in a segment file's name; `None` for any other file.
-pub(crate) fn segment_number(name: &str) -> Option<u64> {
+pub fn segment_number(name: &str) -> Option<u64> {
     let number = name.strip_suffix(".segment")?.parse().ok()?;
     (segment_name(number) == name).then_some(number)
 }

@@ -139,6 +139,15 @@ fn print(verified: &Verified) {
         "head        {} {}",
         verified.head.sequence, verified.head.hash
     );
+    if verified.snapshots_count + verified.tables_count > 0 {
+        println!(
+            "beside it   {} snapshots and {} tables of ids agree with the records",
+            verified.snapshots_count, verified.tables_count
+        );
+    }
+    for name in &verified.unusable {
+        println!("  {name} cannot be used: the next start makes what it needs anew");
+    }
     for finding in &audit.findings {
         println!("  {finding}");
     }

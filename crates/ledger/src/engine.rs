@@ -162,6 +162,8 @@ pub enum Unavailable {
     StorageFailed,
     /// The outcome is unknown: the ledger could not be reached, or it is stopping.
     LedgerUnavailable,
+    /// Nothing was done: the ledger was started and is still being read.
+    Opening,
     /// What was to be read is damaged.
     StorageDamaged,
     /// Nothing was done: this engine does not do what was asked for.
@@ -179,6 +181,7 @@ impl Unavailable {
             Self::Timeout => "timeout",
             Self::StorageFailed => "storage_failed",
             Self::LedgerUnavailable => "ledger_unavailable",
+            Self::Opening => "opening",
             Self::StorageDamaged => "storage_damaged",
             Self::NotSupported => "not_supported",
         }
@@ -191,6 +194,7 @@ impl Unavailable {
             Self::Overloaded
             | Self::StorageFull
             | Self::ClockJumped
+            | Self::Opening
             | Self::StorageDamaged
             | Self::NotSupported => true,
             Self::Timeout | Self::StorageFailed | Self::LedgerUnavailable => false,
@@ -220,6 +224,7 @@ impl fmt::Display for Unavailable {
             Self::Timeout => "the deadline passed; ask again with the same id",
             Self::StorageFailed => "a write failed and nothing more is written; ask again later",
             Self::LedgerUnavailable => "the ledger does not answer; ask again with the same id",
+            Self::Opening => "the ledger is being opened; nothing was done",
             Self::StorageDamaged => "what was to be read is damaged",
             Self::NotSupported => "the engine behind this ledger does not do that",
         })
@@ -278,6 +283,7 @@ mod tests {
             Unavailable::Timeout,
             Unavailable::StorageFailed,
             Unavailable::LedgerUnavailable,
+            Unavailable::Opening,
             Unavailable::StorageDamaged,
             Unavailable::NotSupported,
         ] {

@@ -1,7 +1,9 @@
 //! The pending transfers that have a time, ordered by it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
+
+use serde::{Deserialize, Serialize};
 
 use crate::command::Command;
 use crate::id::{AccountId, TransferId};
@@ -18,13 +20,39 @@ pub struct Expiries {
     by_id: HashMap<TransferId, Times>,
     /// By limited account and side, each in the order of time.
     by_account: BTreeSet<(AccountId, Side, Timestamp, TransferId)>,
+    /// A copy that is being taken.
+    copy: Option<Copying>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A pending transfer that has a time, as a copy of [`Expiries`] says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimedPending {
+    /// The pending transfer.
+    pub id: TransferId,
+    /// From when on it is expired.
+    pub expires_at: Timestamp,
+    /// Its account on the debit side, if that one is limited.
+    pub debit_account_id: Option<AccountId>,
+    /// Its account on the credit side, if that one is limited.
+    pub credit_account_id: Option<AccountId>,
+}
+
+/// How far a copy has come, and what happened since it was begun.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Copying {
+    /// All up to here is copied.
+    after: Option<(Timestamp, TransferId)>,
+    /// Those that came since.
+    added: HashSet<TransferId>,
+    /// Those that ended since and were not copied yet.
+    ended: Vec<TimedPending>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Times {
-    expires_at: Timestamp,
     /// Later than `expires_at` where it was postponed.
     due_at: Timestamp,
+    pending: TimedPending,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,23 +65,40 @@ impl Expiries {
     /// Takes in a transfer that was recorded.
     pub fn record(&mut self, transfer: &Transfer) {
         if let Some(expires_at) = transfer.expires_at() {
-            let due_at = expires_at;
-            self.by_time.insert((due_at, transfer.id));
-            self.by_id.insert(transfer.id, Times { expires_at, due_at });
-            for (id, side) in limited_sides(transfer) {
-                let entry = (id.clone(), side, expires_at, transfer.id);
-                self.by_account.insert(entry);
+            let limited = |id: &AccountId| (!id.is_reserved()).then(|| id.clone());
+            if let Some(copy) = &mut self.copy {
+                copy.added.insert(transfer.id);
             }
+            self.insert(TimedPending {
+                id: transfer.id,
+                expires_at,
+                debit_account_id: limited(&transfer.debit_account_id),
+                credit_account_id: limited(&transfer.credit_account_id),
+            });
         }
         if let Some((pending_id, _)) = transfer.ends()
-            && let Some(Times { expires_at, due_at }) = self.by_id.remove(&pending_id)
+            && let Some(Times { due_at, pending }) = self.by_id.remove(&pending_id)
         {
-            self.by_time.remove(&(due_at, pending_id));
-            for (id, side) in limited_sides(transfer) {
-                let entry = (id.clone(), side, expires_at, pending_id);
+            let due = (due_at, pending_id);
+            self.by_time.remove(&due);
+            for entry in pending.entries() {
                 self.by_account.remove(&entry);
             }
+            if let Some(copy) = &mut self.copy
+                && !copy.added.remove(&pending_id)
+                && copy.after.is_none_or(|after| due > after)
+            {
+                copy.ended.push(pending);
+            }
         }
+    }
+
+    /// Takes in a pending transfer from a copy.
+    pub fn insert(&mut self, pending: TimedPending) {
+        let (id, due_at) = (pending.id, pending.expires_at);
+        self.by_time.insert((due_at, id));
+        self.by_account.extend(pending.entries());
+        self.by_id.insert(id, Times { due_at, pending });
     }
 
     /// Counts a pending transfer as due only from `until` on.
@@ -63,6 +108,48 @@ impl Expiries {
             self.by_time.insert((until, pending_id));
             times.due_at = until;
         }
+    }
+
+    /// Begins a copy of what there is now, to be taken a part at a time while things go on.
+    pub fn begin_copy(&mut self) {
+        self.copy = Some(Copying::default());
+    }
+
+    /// The next part of the copy, about `count_max` pending transfers; `None` once it is complete.
+    /// One that was postponed meanwhile may come twice.
+    pub fn copy_next(&mut self, count_max: usize) -> Option<Vec<TimedPending>> {
+        let copy = self.copy.as_mut()?;
+        let mut part = std::mem::take(&mut copy.ended);
+        let from = copy.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut is_complete = true;
+        for due in self.by_time.range((from, Bound::Unbounded)) {
+            if part.len() >= count_max {
+                is_complete = false;
+                break;
+            }
+            copy.after = Some(*due);
+            if !copy.added.contains(&due.1)
+                && let Some(times) = self.by_id.get(&due.1)
+            {
+                part.push(times.pending.clone());
+            }
+        }
+        if is_complete && part.is_empty() {
+            self.copy = None;
+            return None;
+        }
+        Some(part)
+    }
+
+    /// The copy is not wanted any more.
+    pub fn end_copy(&mut self) {
+        self.copy = None;
+    }
+
+    /// Whether a copy is being taken.
+    #[must_use]
+    pub const fn is_copied(&self) -> bool {
+        self.copy.is_some()
     }
 
     /// A pending transfer that is expired at `now`, the one due first.
@@ -278,11 +365,19 @@ impl Found<'_> {
     }
 }
 
-fn limited_sides(transfer: &Transfer) -> impl Iterator<Item = (&AccountId, Side)> {
-    [
-        (&transfer.debit_account_id, Side::Debit),
-        (&transfer.credit_account_id, Side::Credit),
-    ]
-    .into_iter()
-    .filter(|(id, _)| !id.is_reserved())
+impl TimedPending {
+    /// Its place among those of each limited account.
+    fn entries(&self) -> impl Iterator<Item = (AccountId, Side, Timestamp, TransferId)> {
+        let entry = |account_id: &Option<AccountId>, side| {
+            let account_id = account_id.clone()?;
+            Some((account_id, side, self.expires_at, self.id))
+        };
+        let debit = entry(&self.debit_account_id, Side::Debit);
+        debit
+            .into_iter()
+            .chain(entry(&self.credit_account_id, Side::Credit))
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,7 +56,7 @@ pub use engine::{
     Statement, StatementQuery, Unavailable,
 };
 pub use event::{BatchDecided, Digest, Event, MemberFailure};
-pub use expiries::{DueFor, DueWalk, Expiries};
+pub use expiries::{DueFor, DueWalk, Expiries, TimedPending};
 pub use id::{
     ACCOUNT_ID_LENGTH_MAX, AccountId, BatchId, InvalidId, PROCESSOR_NAME_LENGTH_MAX, PaymentId,
     ProcessorName, Reference, TransferId,

@@ -3,7 +3,8 @@
 //! - [`rinha_2024`] is the 2024 challenge's official load with its score;
 //! - [`rinha_2025`] is the 2025 challenge's, with its payment processors, checks and score;
 //! - [`capacity`] finds the highest rate of the same mix that holds a latency bound;
-//! - [`bank`] is the distributed bank's client, with an audit at the end.
+//! - [`bank`] is the distributed bank's client, with an audit at the end;
+//! - [`sustained`] is only a report: that of `lastro bench --sustain`.
 //!
 //! Loads are open: arrivals are planned in time and never wait for answers, and latency counts from
 //! the planned arrival, so a slow server cannot hide its queue. Only the 2025 challenge's users wait for
@@ -29,6 +30,7 @@ pub mod report;
 pub mod rinha_2024;
 pub mod rinha_2025;
 mod score;
+pub mod sustained;
 mod target;
 mod user;
 

@@ -8,8 +8,6 @@ use outbox::Operations;
 use crate::health::Health;
 use crate::hosts::Hosts;
 use crate::limits::Limits;
-use crate::measure::Metrics;
-use crate::room::Room;
 
 /// What a face answers from.
 #[derive(Clone)]
@@ -30,23 +28,4 @@ pub struct App {
     pub hosts: Hosts,
     /// Whether payments may be purged: for tests.
     pub is_purge_enabled: bool,
-}
-
-/// What all handlers share.
-pub(crate) struct Shared {
-    pub(crate) app: App,
-    pub(crate) metrics: Metrics,
-    pub(crate) bodies: Room,
-    pub(crate) answers: Room,
-}
-
-impl App {
-    pub(crate) fn into_shared(self) -> Arc<Shared> {
-        Arc::new(Shared {
-            metrics: Metrics::new(),
-            bodies: Room::new(self.limits.bodies_bytes_max),
-            answers: Room::new(self.limits.answers_bytes_max),
-            app: self,
-        })
-    }
 }

@@ -13,10 +13,9 @@ use ledger::{
 
 use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations};
 
-use crate::app::Shared;
 use crate::body::{self, BodyBytes};
 use crate::errors;
-use crate::health::Readiness;
+use crate::http_face::Shared;
 use crate::problem::Problem;
 use crate::room::Place;
 
@@ -40,10 +39,6 @@ impl Call {
     /// The time as the face's clock says.
     pub(crate) fn now(&self) -> Timestamp {
         self.shared.app.clock.now()
-    }
-
-    pub(crate) fn readiness(&self) -> Readiness {
-        self.shared.app.health.readiness()
     }
 
     /// The body of a `/v1` request.

@@ -4,77 +4,117 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{Request, State};
+use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, patch, post};
+use ledger::Unavailable;
 
-use crate::app::Shared;
 use crate::call::{Answered, Call};
+use crate::http_face::HttpFace;
 use crate::measure::{self, Route};
 use crate::problem::Problem;
 use crate::{errors, panics};
 
 /// A route that answers GET and HEAD.
-pub(crate) fn get_route<H, F>(route: Route, handler: H) -> MethodRouter<Arc<Shared>>
+pub(crate) fn get_route<H, F>(route: Route, handler: H) -> MethodRouter<Arc<HttpFace>>
 where
     H: Fn(Call, Request) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answered> + Send,
 {
-    get(move |State(shared), request| measured(shared, route, request, handler))
+    get(move |State(face), request| answered(face, route, request, handler))
 }
 
 /// A route that answers POST.
-pub(crate) fn post_route<H, F>(route: Route, handler: H) -> MethodRouter<Arc<Shared>>
+pub(crate) fn post_route<H, F>(route: Route, handler: H) -> MethodRouter<Arc<HttpFace>>
 where
     H: Fn(Call, Request) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answered> + Send,
 {
-    post(move |State(shared), request| measured(shared, route, request, handler))
+    post(move |State(face), request| answered(face, route, request, handler))
 }
 
 /// A route that answers PATCH.
-pub(crate) fn patch_route<H, F>(route: Route, handler: H) -> MethodRouter<Arc<Shared>>
+pub(crate) fn patch_route<H, F>(route: Route, handler: H) -> MethodRouter<Arc<HttpFace>>
 where
     H: Fn(Call, Request) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answered> + Send,
 {
-    patch(move |State(shared), request| measured(shared, route, request, handler))
+    patch(move |State(face), request| answered(face, route, request, handler))
 }
 
-/// Runs a handler.
-pub(crate) async fn measured<H, F>(
-    shared: Arc<Shared>,
-    route: Route,
-    request: Request,
-    handler: H,
-) -> Response
+/// A route that answers GET and HEAD, also while there is no ledger yet.
+pub(crate) fn probe_route<H, F>(route: Route, handler: H) -> MethodRouter<Arc<HttpFace>>
+where
+    H: Fn(Arc<HttpFace>, Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Answered> + Send,
+{
+    get(move |State(face), request| measured(face, route, request, handler))
+}
+
+/// Runs a handler that needs the ledger.
+async fn answered<H, F>(face: Arc<HttpFace>, route: Route, request: Request, handler: H) -> Response
 where
     H: Fn(Call, Request) -> F,
     F: Future<Output = Answered>,
 {
     let started = Instant::now();
+    let handler = &handler;
+    let with_ledger = move |face: Arc<HttpFace>, request: Request| async move {
+        match face.shared() {
+            Some(shared) => handler(Call::new(Arc::clone(shared), started), request).await,
+            None => Err(opening(&face, &request)),
+        }
+    };
+    measured(face, route, request, with_ledger).await
+}
+
+/// Runs a handler.
+pub(crate) async fn measured<H, F>(
+    face: Arc<HttpFace>,
+    route: Route,
+    request: Request,
+    handler: H,
+) -> Response
+where
+    H: Fn(Arc<HttpFace>, Request) -> F,
+    F: Future<Output = Answered>,
+{
+    let started = Instant::now();
     let method = measure::method_index(request.method());
-    let answered = match check_head(&shared, &request) {
+    let answered = match check_head(&face, &request) {
         Err(problem) => Err(problem),
         Ok(()) => {
-            let call = Call::new(Arc::clone(&shared), started);
-            unless_panicking(route, async { handler(call, request).await }).await
+            let handling = async { handler(Arc::clone(&face), request).await };
+            unless_panicking(route, handling).await
         }
     };
     let response = answered.unwrap_or_else(IntoResponse::into_response);
-    shared
-        .metrics
-        .count_request(route, method, response.status(), started);
+    let status = response.status();
+    face.metrics.count_request(route, method, status, started);
     response
 }
 
-fn check_head(shared: &Shared, request: &Request) -> Result<(), Problem> {
-    if !shared.app.hosts.admit(request) {
+/// The answer while there is no ledger yet.
+fn opening(face: &HttpFace, request: &Request) -> Problem {
+    let mut problem = if matches!(*request.method(), Method::GET | Method::HEAD) {
+        Problem::of_read(Unavailable::Opening)
+    } else {
+        Problem::from(Unavailable::Opening)
+    };
+    if let Some(seconds) = face.readiness().retry_after_s {
+        problem.retry_after_s = Some(seconds);
+    }
+    problem
+}
+
+fn check_head(face: &HttpFace, request: &Request) -> Result<(), Problem> {
+    if !face.hosts().admit(request) {
         return Err(errors::host_not_served());
     }
-    if !shared.app.hosts.admit_change(request) {
+    if !face.hosts().admit_change(request) {
         return Err(errors::cross_site());
     }
-    let bytes_max = shared.app.limits.uri_bytes_max;
+    let bytes_max = face.limits().uri_bytes_max;
     let uri = request.uri();
     let query_bytes = uri.query().map_or(0, str::len);
     if uri.path().len() + query_bytes > bytes_max {

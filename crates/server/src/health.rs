@@ -13,6 +13,8 @@ pub trait Health: Send + Sync + 'static {
 pub struct Readiness {
     pub(crate) reason: Option<&'static str>,
     pub(crate) fields: Vec<(&'static str, Value)>,
+    /// After how many seconds it is worth asking again, where that is known.
+    pub(crate) retry_after_s: Option<u32>,
 }
 
 impl Readiness {
@@ -22,6 +24,7 @@ impl Readiness {
         Self {
             reason: None,
             fields: Vec::new(),
+            retry_after_s: None,
         }
     }
 
@@ -31,6 +34,7 @@ impl Readiness {
         Self {
             reason: Some(reason),
             fields: Vec::new(),
+            retry_after_s: None,
         }
     }
 
@@ -38,6 +42,13 @@ impl Readiness {
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.fields.push((name, value.into()));
+        self
+    }
+
+    /// Sets after how many seconds it is worth asking again; otherwise callers are told 1.
+    #[must_use]
+    pub const fn retry_after_s(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
         self
     }
 }

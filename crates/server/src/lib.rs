@@ -1,6 +1,7 @@
 //! The HTTP face of Lastro: the 2024 challenge's routes, `/v1`, probes, metrics.
 //!
-//! [`bind`] takes an address, [`serve`] answers on it until it has to stop. Everything is
+//! [`bind`] takes an address, [`serve`] answers on it until it has to stop; a [`LateApp`] is served
+//! before its ledger is open. Everything is
 //! bounded: bytes, headers, connections, time per request and idle time (see [`Limits`]).
 //!
 //! What a request costs beside the engine's work: one routing step, one timer for the engine's
@@ -26,8 +27,10 @@ mod guarded_io;
 mod handler;
 mod health;
 mod hosts;
+mod http_face;
 mod interventions;
 mod json;
+mod late_app;
 mod limits;
 mod listener;
 mod mapping;
@@ -52,6 +55,7 @@ pub use grpc::{GrpcCommands, GrpcLimits, ServerTls, ServerTlsError, serve_grpc};
 pub use health::{AlwaysReady, Health, Readiness};
 pub use hosts::Hosts;
 pub use interventions::Reporting;
+pub use late_app::LateApp;
 pub use limits::Limits;
 pub use listener::{BindError, Listener, bind};
 pub use metrics::METRICS;

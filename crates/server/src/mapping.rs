@@ -122,6 +122,7 @@ impl Problem {
             Unavailable::Overloaded => "too many requests are waiting: ask again later",
             Unavailable::Timeout => "the ledger did not answer in time: ask again",
             Unavailable::LedgerUnavailable => "the ledger does not answer: ask again",
+            Unavailable::Opening => "the ledger is being opened: ask again later",
             Unavailable::StorageFull | Unavailable::StorageFailed => {
                 "the storage of the ledger has failed: ask again later"
             }
@@ -139,7 +140,7 @@ impl Problem {
 impl From<Unavailable> for Problem {
     fn from(unavailable: Unavailable) -> Self {
         let (status, retry_after_s) = match unavailable {
-            Unavailable::Overloaded | Unavailable::LedgerUnavailable => {
+            Unavailable::Overloaded | Unavailable::LedgerUnavailable | Unavailable::Opening => {
                 (StatusCode::SERVICE_UNAVAILABLE, Some(1))
             }
             Unavailable::StorageFull | Unavailable::StorageFailed | Unavailable::ClockJumped => {

@@ -32,7 +32,9 @@ use crate::{challenge_2024, challenge_2025, probes, v1};
             (`cross_site_request`: sent by a page of another site), 404 and 405 (no such \
             path or method), 408 (the request came too slowly), 414 and 431 (path or \
             headers too long), 421 (`host_not_served`), 500, 503 and 504; those with a \
-            body also 413 (too large) and 415 (not `application/json`).",
+            body also 413 (too large) and 415 (not `application/json`). While the server \
+            opens its ledger, every route but the probes answers 503 (`opening`, with \
+            `Retry-After`).",
         version = "1"
     ),
     paths(

@@ -1,13 +1,16 @@
 //! Whether the process lives, and whether requests should be sent to it. Both are answered beside the
 //! metrics too, in a thread of their own: there nothing that requests do delays them.
 
+use std::sync::Arc;
+
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value};
 
-use crate::call::{Answered, Call};
+use crate::call::Answered;
 use crate::health::Readiness;
+use crate::http_face::HttpFace;
 use crate::json;
 use crate::problem::Problem;
 
@@ -16,7 +19,7 @@ use crate::problem::Problem;
     get, path = "/healthz", tag = "probes",
     responses((status = 200, description = "The process lives", body = Status))
 )]
-pub(crate) async fn healthz(_: Call, _: Request) -> Answered {
+pub(crate) async fn healthz(_: Arc<HttpFace>, _: Request) -> Answered {
     Ok(alive())
 }
 
@@ -25,11 +28,13 @@ pub(crate) async fn healthz(_: Call, _: Request) -> Answered {
     get, path = "/readyz", tag = "probes",
     responses(
         (status = 200, description = "Ready: requests can be sent here", body = Status),
-        (status = 503, description = "Not ready; `code` is the reason"),
+        (status = 503, description = "Not ready; `code` is the reason. While the ledger is being \
+            opened it is `opening`, with `bytes_read`, `bytes_total` and `seconds_left` as far as \
+            they are known"),
     )
 )]
-pub(crate) async fn readyz(call: Call, _: Request) -> Answered {
-    ready(call.readiness())
+pub(crate) async fn readyz(face: Arc<HttpFace>, _: Request) -> Answered {
+    ready(face.readiness())
 }
 
 pub(crate) fn alive() -> Response {
@@ -43,7 +48,7 @@ pub(crate) fn ready(readiness: Readiness) -> Answered {
     let detail = "not ready: do not send requests here; the code is the reason";
     let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason, detail);
     problem.members = readiness.fields;
-    problem.retry_after_s = Some(1);
+    problem.retry_after_s = readiness.retry_after_s.or(Some(1));
     Err(problem)
 }
 

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 
-use crate::app::{App, Shared};
-use crate::call::{Answered, Call};
-use crate::handler::{get_route, measured, patch_route, post_route};
+use crate::call::Answered;
+use crate::handler::{get_route, measured, patch_route, post_route, probe_route};
+use crate::http_face::HttpFace;
+use crate::late_app::LateApp;
 use crate::measure::Route;
 use crate::{challenge_2024, challenge_2025, errors, openapi, probes, v1};
 
 /// Only the probes, for a process whose ledger is reached another way.
-pub(crate) fn probes_of(app: App) -> Router {
-    with_fallbacks(probe_routes(), app.into_shared())
+pub(crate) fn probes_of(app: LateApp) -> Router {
+    with_fallbacks(probe_routes(), HttpFace::new(app))
 }
 
 /// Every route of the face.
-pub(crate) fn router_of(app: App) -> Router {
+pub(crate) fn router_of(app: LateApp) -> Router {
     let router = probe_routes()
         .route(
             "/clientes/{id}/transacoes",
@@ -91,28 +92,28 @@ pub(crate) fn router_of(app: App) -> Router {
             "/openapi.json",
             get_route(Route::OPENAPI, openapi::document),
         );
-    with_fallbacks(router, app.into_shared())
+    with_fallbacks(router, HttpFace::new(app))
 }
 
-fn probe_routes() -> Router<Arc<Shared>> {
+fn probe_routes() -> Router<Arc<HttpFace>> {
     Router::new()
-        .route("/healthz", get_route(Route::HEALTH, probes::healthz))
-        .route("/readyz", get_route(Route::READINESS, probes::readyz))
+        .route("/healthz", probe_route(Route::HEALTH, probes::healthz))
+        .route("/readyz", probe_route(Route::READINESS, probes::readyz))
 }
 
-fn with_fallbacks(router: Router<Arc<Shared>>, shared: Arc<Shared>) -> Router {
+fn with_fallbacks(router: Router<Arc<HttpFace>>, face: Arc<HttpFace>) -> Router {
     router
-        .fallback(|State(shared), request| measured(shared, Route::NONE, request, not_found))
-        .method_not_allowed_fallback(|State(shared), request| {
-            measured(shared, Route::OTHER_METHOD, request, other_method)
+        .fallback(|State(face), request| measured(face, Route::NONE, request, not_found))
+        .method_not_allowed_fallback(|State(face), request| {
+            measured(face, Route::OTHER_METHOD, request, other_method)
         })
-        .with_state(shared)
+        .with_state(face)
 }
 
-async fn not_found(_: Call, _: Request) -> Answered {
+async fn not_found(_: Arc<HttpFace>, _: Request) -> Answered {
     Err(errors::route_not_found())
 }
 
-async fn other_method(_: Call, _: Request) -> Answered {
+async fn other_method(_: Arc<HttpFace>, _: Request) -> Answered {
     Err(errors::method_not_allowed())
 }

@@ -10,9 +10,9 @@ use stdx::Throttle;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::app::App;
 use crate::connection::{Host, Http1, Stage};
 use crate::connection_metrics::ConnectionMetrics;
+use crate::late_app::LateApp;
 use crate::limits::Limits;
 use crate::listener::{Listener, Stream};
 use crate::routes;
@@ -32,17 +32,18 @@ pub struct Stopped {
     pub requests_cut: usize,
 }
 
-/// Serves the face until `shutdown` is done, then stops: nothing more is accepted, idle
-/// connections are closed, requests in progress have `stop_timeout` to finish.
+/// Serves an app, or one that is opened later, until `shutdown` is done, then stops: nothing more is
+/// accepted, idle connections are closed, requests in progress have `stop_timeout` to finish.
 ///
 /// Metrics go to the recorder that is installed when this is called (see [`crate::install_metrics`]).
 pub async fn serve(
     listener: Listener,
-    app: App,
+    app: impl Into<LateApp>,
     shutdown: impl Future<Output = ()>,
     stop_timeout: Duration,
 ) -> Stopped {
-    let limits = app.limits;
+    let app = app.into();
+    let limits = *app.limits();
     serve_router(
         listener,
         routes::router_of(app),
@@ -56,11 +57,12 @@ pub async fn serve(
 /// Serves only `/healthz` and `/readyz`, as [`serve`] does.
 pub async fn serve_probes(
     listener: Listener,
-    app: App,
+    app: impl Into<LateApp>,
     shutdown: impl Future<Output = ()>,
     stop_timeout: Duration,
 ) -> Stopped {
-    let limits = app.limits;
+    let app = app.into();
+    let limits = *app.limits();
     serve_router(
         listener,
         routes::probes_of(app),

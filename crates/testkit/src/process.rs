@@ -27,28 +27,50 @@ impl LastroProcess {
         std::env::var_os("LASTRO_BIN").map_or_else(|| PathBuf::from(fallback), PathBuf::from)
     }
 
-    /// Starts `lastro serve` on a free port with its data in `data_dir`, and waits until it
-    /// listens.
+    /// Starts `lastro serve` on a free port with its data in `data_dir`, and waits until it is
+    /// ready.
     ///
     /// # Errors
     ///
-    /// What it said, when it does not listen in time.
+    /// What it said, when it is not ready in time.
     pub fn serve(binary: &Path, data_dir: &Path, arguments: &[&str]) -> Result<Self, String> {
-        let mut command = Command::new(binary);
-        command
-            .arg("serve")
-            .arg("--data-dir")
-            .arg(data_dir)
-            .args(arguments);
-        Self::start(command)
+        Self::start(serve(binary, data_dir, arguments))
     }
 
-    /// Starts a command that ends in `lastro serve …`, such as a tracer's, likewise.
+    /// The same, but waits only until it listens: its ledger may still be opening.
     ///
     /// # Errors
     ///
     /// What it said, when it does not listen in time.
-    pub fn start(mut command: Command) -> Result<Self, String> {
+    pub fn serve_opening(
+        binary: &Path,
+        data_dir: &Path,
+        arguments: &[&str],
+    ) -> Result<Self, String> {
+        Self::start_listening(serve(binary, data_dir, arguments))
+    }
+
+    /// Starts a command that ends in `lastro serve …`, such as a tracer's, and waits until it is
+    /// ready.
+    ///
+    /// # Errors
+    ///
+    /// What it said, when it is not ready in time.
+    pub fn start(command: Command) -> Result<Self, String> {
+        Self::start_until(command, Until::Ready)
+    }
+
+    /// Starts a command that ends in another one of the binary that listens, such as
+    /// `lastro processor …`, and waits until it does.
+    ///
+    /// # Errors
+    ///
+    /// What it said, when it does not listen in time.
+    pub fn start_listening(command: Command) -> Result<Self, String> {
+        Self::start_until(command, Until::Listening)
+    }
+
+    fn start_until(mut command: Command, until: Until) -> Result<Self, String> {
         command
             .env("LASTRO_LISTEN", "127.0.0.1:0")
             .env("LASTRO_METRICS_LISTEN", "none")
@@ -61,27 +83,32 @@ impl LastroProcess {
             .map_err(|error| format!("{command:?}: {error}"))?;
         let log = lines(&mut child);
         let mut logged = Vec::new();
+        let (mut url, mut is_ready) = (None, until == Until::Listening);
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
+            if let (Some(url), true) = (&url, is_ready) {
+                return Ok(Self {
+                    child,
+                    url: String::clone(url),
+                    log,
+                    logged,
+                });
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             match log.recv_timeout(left) {
                 Ok(line) => {
-                    let url = address_in(&line).map(|address| format!("http://{address}"));
-                    logged.push(line);
-                    if let Some(url) = url {
-                        return Ok(Self {
-                            child,
-                            url,
-                            log,
-                            logged,
-                        });
+                    if let Some(address) = address_in(&line) {
+                        url = Some(format!("http://{address}"));
                     }
+                    is_ready |= line.contains("the server is ready");
+                    logged.push(line);
                 }
                 Err(_) => {
                     let _ = child.kill();
                     let _ = child.wait();
                     return Err(format!(
-                        "it does not listen; it said:\n{}",
+                        "it is not {}; it said:\n{}",
+                        until.as_str(),
                         logged.join("\n")
                     ));
                 }
@@ -161,6 +188,34 @@ impl Drop for LastroProcess {
     fn drop(&mut self) {
         self.kill_now();
     }
+}
+
+/// What a start waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// It listens; its ledger may still be opening.
+    Listening,
+    /// Its ledger is open.
+    Ready,
+}
+
+impl Until {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Listening => "listening",
+            Self::Ready => "ready",
+        }
+    }
+}
+
+fn serve(binary: &Path, data_dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary);
+    command
+        .arg("serve")
+        .arg("--data-dir")
+        .arg(data_dir)
+        .args(arguments);
+    command
 }
 
 /// Reads the process's log in a thread, so that it never waits for a reader.

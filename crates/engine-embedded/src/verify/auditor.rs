@@ -95,6 +95,11 @@ impl Auditor {
         }
     }
 
+    pub(super) fn find_at(&mut self, address: u64, what: String) {
+        self.address = address;
+        self.find(what);
+    }
+
     /// A finding unless `holds`.
     pub(super) fn check(&mut self, holds: bool, what: &str) {
         if !holds {

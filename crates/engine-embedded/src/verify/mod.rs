@@ -4,6 +4,7 @@
 mod accounts;
 mod audit;
 mod auditor;
+mod beside;
 mod payments;
 #[cfg(test)]
 mod tests;
@@ -11,9 +12,10 @@ mod transfers;
 
 use std::convert::Infallible;
 
-use journal::{Head, Journal, Opened, Scanned, Storage, Visited};
+use journal::{Head, Locked, Opened, Scanned, Storage, Visited};
 
 use auditor::Auditor;
+use beside::Beside;
 
 pub use audit::{Audit, Finding};
 
@@ -30,6 +32,13 @@ pub struct Verified {
     pub scanned: Option<Scanned>,
     /// The size of each frame in bytes, in order: what a benchmark compares with.
     pub frame_bytes: Vec<u64>,
+    /// How many snapshots were found to be what the records before them lead to.
+    pub snapshots_count: u64,
+    /// How many tables were found to have the ids that their segments' records use, and no others.
+    pub tables_count: u64,
+    /// Snapshots and tables that are damaged, or not of this journal or version. The next start
+    /// makes what it needs anew.
+    pub unusable: Vec<String>,
 }
 
 impl Verified {
@@ -40,7 +49,8 @@ impl Verified {
     }
 }
 
-/// Walks the journal in `storage`, checks its chain and audits its records.
+/// Walks the journal in `storage`, checks its chain, audits its records, and compares the snapshots
+/// and tables beside it with them.
 ///
 /// With `read_only` it takes no lock and changes nothing, and goes up to the last whole frame;
 /// otherwise it opens the journal as the engine does, which cuts a torn end.
@@ -55,25 +65,72 @@ pub fn verify<S: Storage>(
 ) -> Result<Verified, journal::OpenError<Infallible>> {
     let mut auditor = Auditor::default();
     let mut frame_bytes = Vec::new();
+    let locked = if read_only {
+        Place::Open(storage)
+    } else {
+        Place::Locked(Locked::lock(storage, options)?)
+    };
+    let place = locked.storage();
+    let beside = Beside::open(place).map_err(|source| journal::OpenError::Io {
+        doing: "read what is kept beside the journal in",
+        file: place.place(),
+        source,
+    });
+    let mut beside = beside?;
     let visit = |visited: Visited<'_>| {
         if visited.last_in_frame {
             frame_bytes.push(visited.frame.frame_bytes());
         }
         auditor.record(visited.address, visited.payload, visited.index_in_frame);
+        beside.record(visited);
         Ok(())
     };
-    let (head, opened, scanned) = if read_only {
-        let scanned = journal::scan(&storage, visit)?;
-        (scanned.head, None, Some(scanned))
-    } else {
-        let (_, opened) = Journal::open(storage, options, visit)?;
-        (opened.head, Some(opened), None)
+    let (head, opened, scanned) = match locked {
+        Place::Open(storage) => {
+            let scanned = journal::scan(&storage, visit)?;
+            (scanned.head, None, Some(scanned))
+        }
+        Place::Locked(locked) => {
+            let (_, opened) = locked.open(None, visit)?;
+            (opened.head, Some(opened), None)
+        }
     };
+    let segments = opened
+        .as_ref()
+        .map(|opened| (opened.segments, opened.segment_bytes));
+    let scanned_segments = scanned
+        .as_ref()
+        .map(|scanned| (scanned.segments, scanned.segment_bytes));
+    if let Some((segments, segment_bytes)) = segments.or(scanned_segments) {
+        let last = segments.saturating_sub(1);
+        beside.reach(last, last * segment_bytes);
+    }
+    for (address, what) in beside.findings {
+        auditor.find_at(address, what);
+    }
     Ok(Verified {
         audit: auditor.finish(),
         head,
         opened,
         scanned,
         frame_bytes,
+        snapshots_count: beside.snapshots_count,
+        tables_count: beside.tables_count,
+        unusable: beside.unusable,
     })
+}
+
+/// Where the journal is, with or without its lock.
+enum Place<S: Storage> {
+    Open(S),
+    Locked(Locked<S>),
+}
+
+impl<S: Storage> Place<S> {
+    fn storage(&self) -> &S {
+        match self {
+            Self::Open(storage) => storage,
+            Self::Locked(locked) => locked.storage(),
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The auditor finds what is wrong: a good history, with one thing changed at a time.
 
+mod beside;
 mod history;
 mod money;
 mod payments;

@@ -32,6 +32,7 @@ impl<S: Storage> Writer<S> {
         match self.pipeline.journal.begin(bytes, records) {
             Ok(()) => {
                 self.shared.set_status(Status::Ready);
+                self.seal_segments();
                 Ok(())
             }
             Err(BeginError::Full) => {
@@ -58,11 +59,33 @@ impl<S: Storage> Writer<S> {
         }
     }
 
+    /// Seals the ids of the segment that the journal has moved on from. It moves on only when all
+    /// that was decided is published.
+    fn seal_segments(&mut self) {
+        let segment = self.pipeline.journal.segment_start().number;
+        if self.shared.books.read().ids.segment() == segment {
+            return;
+        }
+        {
+            // At once: a reader must find the ids in the one place or in the other.
+            let mut books = self.shared.books.write();
+            self.keeper.tables.seal(books.ids.seal());
+            self.keeper.publish(&mut books.ids);
+            let start = self.pipeline.journal.segment_start();
+            let expiries = &mut self.pipeline.draft.expiries;
+            let newest = self.ticker.last();
+            self.keeper.snapshot(start, &mut books, expiries, newest);
+        }
+        self.keeper.take_here(&mut self.pipeline.draft.expiries);
+        self.keeper.sealed();
+    }
+
     /// Sends the open frame to the disk once the one before it is there, and with it the answers
     /// that wait for it. `has_more` says that there is something to decide meanwhile; otherwise
     /// everybody has been answered when it returns.
     pub(super) fn flush(&mut self, has_more: bool) {
         self.land();
+        self.keeper.copy_pendings(&mut self.pipeline.draft.expiries);
         self.metrics
             .expiries(&self.pipeline.draft.expiries, || self.clock.now());
         let journal = &self.pipeline.journal;
@@ -99,9 +122,11 @@ impl<S: Storage> Writer<S> {
     pub(super) fn landed(&mut self, written: Written) {
         let elapsed = written.elapsed();
         let books = &self.shared.books;
-        let landed = self
-            .pipeline
-            .land(written, |changes| books.write().publish(changes));
+        let landed = self.pipeline.land(written, |changes| {
+            let mut books = books.write();
+            books.publish(changes);
+            self.keeper.publish(&mut books.ids);
+        });
         match landed {
             Ok(info) => self.metrics.frame(&info, elapsed),
             Err(CommitError::Failed(failure)) => self.fail(&failure),

@@ -12,10 +12,12 @@ use testkit::ManualClock;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::{Beginning, CALL_EXPIRIES_MAX, ROUND_EXPIRIES, ROUND_REQUEST_BYTES, Writer};
-use crate::engine::EmbeddedOptions;
+use crate::keeper::{Keeper, Kept};
 use crate::open::{Recovered, recover};
+use crate::options::EmbeddedOptions;
 use crate::queue::{Answer, Queue, queue};
 use crate::shared::Shared;
+use crate::snapshot::Taker;
 use crate::syncer::Syncer;
 
 fn options() -> EmbeddedOptions {
@@ -26,6 +28,7 @@ fn options() -> EmbeddedOptions {
     };
     EmbeddedOptions {
         journal,
+        snapshot_bytes: u64::MAX,
         ..EmbeddedOptions::default()
     }
 }
@@ -39,19 +42,32 @@ fn idle_writer_over(
     storage: FaultyStorage,
     clock: &Arc<ManualClock>,
 ) -> (Writer<FaultyStorage>, Queue) {
-    let options = options().journal;
-    let frame_bytes_max = options.frame_bytes_max;
+    let options = options();
+    let frame_bytes_max = options.journal.frame_bytes_max;
     let Recovered {
         journal,
+        tables,
         books,
         draft,
         last,
         ..
-    } = recover(storage, options).unwrap();
+    } = recover(storage, &options).unwrap();
+    let shared = Arc::new(Shared::new(books, journal.reader()));
+    let kept = Kept {
+        taker: Taker {
+            storage: Arc::clone(journal.storage()),
+            books: Arc::clone(&shared.books),
+        },
+        tables,
+        newest_snapshot: 0,
+        snapshot_bytes: u64::MAX,
+    };
+    let keeper = Keeper::start(kept, false).unwrap();
     let (queue, waiting) = queue(usize::MAX);
     let writer = Writer::new(Beginning {
-        shared: Arc::new(Shared::new(books, journal.reader())),
+        shared,
         journal,
+        keeper,
         draft,
         syncer: Syncer::late(),
         waiting,
@@ -383,8 +399,8 @@ fn a_frame_is_decided_upon_the_one_on_its_way_and_answered_after_it() {
         (0, 100)
     );
     drop(writer);
-    let recovered = recover(storage.crash(), options().journal).unwrap();
-    assert_eq!(recovered.books.ids.transfers.len(), 4);
+    let recovered = recover(storage.crash(), &options()).unwrap();
+    assert_eq!(recovered.books.transfer_ids_count, 4);
 }
 
 #[test]
@@ -403,5 +419,5 @@ fn who_relies_on_a_frame_that_fails_is_not_answered_well() {
         let answer = answered.try_recv().unwrap();
         assert_eq!(answer.unwrap_err(), Unavailable::StorageFailed);
     }
-    assert_eq!(writer.shared.books.read().ids.transfers.len(), 0);
+    assert_eq!(writer.shared.books.read().transfer_ids_count, 0);
 }

@@ -113,6 +113,7 @@ pub(crate) fn small(segment_kib: u64, frame_kib: usize) -> EmbeddedOptions {
     EmbeddedOptions {
         journal,
         overlaps: false,
+        snapshot_bytes: 0,
         ..EmbeddedOptions::default()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine_embedded::{EmbeddedEngine, OpenError};
+use engine_embedded::{EmbeddedEngine, EmbeddedOptions, OpenError, verify};
 use journal::faulty::FaultyStorage;
 use ledger::{Command, TransferId, Unavailable};
 use testkit::ManualClock;
@@ -25,7 +25,15 @@ fn damage_record(storage: &FaultyStorage, id: u128) -> (String, usize) {
 }
 
 fn bank_of(storage: &FaultyStorage, deposits: u128) -> Bank<FaultyStorage> {
-    let bank = Bank::open(storage.clone(), small(16, 12));
+    bank_with(storage, deposits, small(16, 12))
+}
+
+fn bank_with(
+    storage: &FaultyStorage,
+    deposits: u128,
+    options: EmbeddedOptions,
+) -> Bank<FaultyStorage> {
+    let bank = Bank::open(storage.clone(), options);
     bank.open_accounts(&["a", "b"]);
     for id in 1_001..=1_000 + deposits {
         bank.give(deposit(id, if id % 2 == 0 { "b" } else { "a" }, 1));
@@ -33,10 +41,43 @@ fn bank_of(storage: &FaultyStorage, deposits: u128) -> Bank<FaultyStorage> {
     bank
 }
 
+/// From a snapshot on the journal is read at the opening. What is damaged before it is met by the
+/// reads that need it, and by `verify`.
+#[test]
+fn damage_before_a_snapshot_is_met_by_reads_and_by_verify() {
+    let storage = FaultyStorage::new(1);
+    drop(bank_of(&storage, 200));
+    let (file, offset) = damage_record(&storage, 1_010);
+    let bank = Bank::open(storage.clone(), small(16, 12));
+    assert_eq!(bank.transfer(1_010), Err(Unavailable::StorageDamaged));
+    assert!(bank.transfer(1_009).unwrap().is_some());
+    assert_eq!(bank.account("b").entry_count, 100);
+    // The same id again is neither a new transfer nor the old one.
+    let again = bank.submit(vec![deposit(1_010, "b", 1)]);
+    assert_eq!(again.unwrap_err(), Unavailable::StorageDamaged);
+    assert_eq!(bank.give(deposit(1_900, "b", 1)).code(), "created");
+    drop(bank);
+    let told = verify(storage, small(16, 12).journal, true).unwrap_err();
+    let journal::OpenError::Damaged {
+        file: told,
+        offset: told_offset,
+        ..
+    } = told
+    else {
+        panic!("{told}");
+    };
+    assert_eq!(told, file);
+    assert!(told_offset <= offset as u64);
+}
+
 #[test]
 fn damage_in_a_sealed_segment_stops_the_opening_and_changes_nothing() {
     let storage = FaultyStorage::new(1);
-    drop(bank_of(&storage, 200));
+    let no_snapshots = EmbeddedOptions {
+        snapshot_bytes: u64::MAX,
+        ..small(16, 12)
+    };
+    drop(bank_with(&storage, 200, no_snapshots));
     let (file, offset) = damage_record(&storage, 1_010);
     let names = [
         "0000000000.segment",

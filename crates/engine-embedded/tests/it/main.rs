@@ -14,6 +14,7 @@ mod faults;
 mod fixture;
 mod gated;
 mod golden;
+mod history;
 mod lies;
 mod model;
 mod overlap;

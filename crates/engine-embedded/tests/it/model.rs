@@ -112,7 +112,10 @@ pub(crate) fn compare<S: Storage>(engine: &EmbeddedEngine<S>, books: &Books) {
         let got = wait(engine.transfer(id, Instant::now() + PATIENCE));
         assert_eq!(got.unwrap(), books.state().transfer(id), "transfer {id}");
     }
-    assert_eq!(engine.transfer_ids_count(), transfer_ids(books).len());
+    assert_eq!(
+        engine.transfer_ids_count(),
+        transfer_ids(books).len() as u64
+    );
     for id in payment_ids(books) {
         let got = wait(engine.payment(id, Instant::now() + PATIENCE));
         assert_eq!(got.unwrap(), books.state().payment(id), "payment {id}");

@@ -78,7 +78,7 @@ impl<F: StorageFile> Segment<'_, F> {
                 .map_err(self.io("read"))?;
             let bytes = bytes.expect("a frame found whole lies within its segment");
             let body = &bytes[FRAME_HEADER_BYTES..];
-            self.records(seal, &info, body, walked.offset, visit)?;
+            self.records(seal, &info, body, walked, visit)?;
             walked.offset += info.frame_bytes();
             walked.last_frame = Some(info);
             walked.head = Head {
@@ -142,9 +142,10 @@ impl<F: StorageFile> Segment<'_, F> {
         seal: &Seal,
         frame: &FrameInfo,
         body: &[u8],
-        offset: u64,
+        walked: &Walked,
         visit: &mut impl FnMut(Visited<'_>) -> Result<(), E>,
     ) -> Result<(), OpenError<E>> {
+        let offset = walked.offset;
         let mut at = 0;
         for index_in_frame in 0..frame.count {
             let past = (FRAME_HEADER_BYTES + at) as u64;
@@ -157,6 +158,8 @@ impl<F: StorageFile> Segment<'_, F> {
             let last_in_frame = index_in_frame + 1 == frame.count;
             visit(Visited {
                 address,
+                segment: self.number,
+                segment_bytes: walked.segment_bytes,
                 payload,
                 frame,
                 index_in_frame,

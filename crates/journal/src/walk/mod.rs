@@ -6,7 +6,7 @@ mod header;
 mod walked;
 
 use crate::error::OpenError;
-use crate::head::Head;
+use crate::segment_start::{SegmentStart, read_segment_start};
 use crate::storage::{Storage, segment_name, segment_number};
 use frames::Segment;
 
@@ -20,40 +20,67 @@ pub(crate) struct Walk {
     pub(crate) live: bool,
     /// The oldest segments may have been retired.
     pub(crate) retires: bool,
+    /// Where the walk begins, if not with the oldest segment.
+    pub(crate) from: Option<SegmentStart>,
 }
 
-/// Walks all segments.
+/// Walks all segments, or those from [`Walk::from`] on.
 pub(crate) fn walk<S: Storage, E>(
     storage: &S,
     how: Walk,
     mut visit: impl FnMut(Visited<'_>) -> Result<(), E>,
 ) -> Result<Walked, OpenError<E>> {
     let (first_segment, segments) = find_segments(storage, how.retires)?;
-    let mut walked = Walked {
-        seal: None,
-        segment_bytes: 0,
-        first_segment,
-        segments,
-        head: Head::default(),
-        last_frame: None,
-        offset: 0,
-        ending: Ending::Clean,
-    };
-    for number in first_segment..first_segment + segments {
-        let name = segment_name(number);
-        let file = storage
-            .open_read_only(&name)
-            .map_err(OpenError::io("open", &name))?;
-        let mut segment = Segment {
-            name: &name,
-            number,
-            last: number == walked.last_segment(),
-            live: how.live,
-            file: &file,
-        };
-        segment.walk(&mut walked, &mut visit)?;
+    let mut walked = Walked::before(how.from.as_ref(), first_segment, segments);
+    let first_walked = how.from.map_or(first_segment, |from| from.number);
+    for number in first_walked..first_segment + segments {
+        let last = number == walked.last_segment();
+        walk_one(storage, number, last, how.live, &mut walked, &mut visit)?;
     }
     Ok(walked)
+}
+
+/// Walks sealed segments only, `from` and those after it up to and without `end`, which must be
+/// there: its header is checked against what was reached.
+pub(crate) fn walk_sealed<S: Storage, E>(
+    storage: &S,
+    from: &SegmentStart,
+    end: u64,
+    mut visit: impl FnMut(Visited<'_>) -> Result<(), E>,
+) -> Result<(), OpenError<E>> {
+    let mut walked = Walked::before(Some(from), 0, end + 1);
+    for number in from.number..end {
+        walk_one(storage, number, false, false, &mut walked, &mut visit)?;
+    }
+    let name = segment_name(end);
+    let next = read_segment_start(storage, end).map_err(OpenError::io("read", &name))?;
+    if next.is_none_or(|next| next.head != walked.head || next.id != from.id) {
+        let what = "its header does not continue the segment before it";
+        return Err(OpenError::damaged(&name, 0, what));
+    }
+    Ok(())
+}
+
+fn walk_one<S: Storage, E>(
+    storage: &S,
+    number: u64,
+    last: bool,
+    live: bool,
+    walked: &mut Walked,
+    visit: &mut impl FnMut(Visited<'_>) -> Result<(), E>,
+) -> Result<(), OpenError<E>> {
+    let name = segment_name(number);
+    let file = storage
+        .open_read_only(&name)
+        .map_err(OpenError::io("open", &name))?;
+    let mut segment = Segment {
+        name: &name,
+        number,
+        last,
+        live,
+        file: &file,
+    };
+    segment.walk(walked, visit)
 }
 
 /// The oldest segment's number and how many there are; they must be numbered without a gap, and

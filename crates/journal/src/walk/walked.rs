@@ -3,12 +3,17 @@
 use crate::address::Address;
 use crate::format::{FrameInfo, Seal};
 use crate::head::Head;
+use crate::segment_start::SegmentStart;
 
 /// One record, as the walk hands it out.
 #[derive(Clone, Copy, Debug)]
 pub struct Visited<'a> {
     /// Where it lies.
     pub address: Address,
+    /// The number of its segment.
+    pub segment: u64,
+    /// Size of the journal's segments in bytes.
+    pub segment_bytes: u64,
     /// Its bytes.
     pub payload: &'a [u8],
     /// The frame it was committed in.
@@ -48,6 +53,21 @@ pub(crate) struct Walked {
 }
 
 impl Walked {
+    /// A walk that has not begun, over so many segments; `from` is where it begins, if not with
+    /// the oldest one.
+    pub(crate) fn before(from: Option<&SegmentStart>, first_segment: u64, segments: u64) -> Self {
+        Self {
+            seal: from.map(|from| Seal::new(from.id)),
+            segment_bytes: from.map_or(0, |from| from.segment_bytes),
+            first_segment,
+            segments,
+            head: from.map_or_else(Head::default, |from| from.head),
+            last_frame: None,
+            offset: 0,
+            ending: Ending::Clean,
+        }
+    }
+
     /// The last segment's number.
     pub(crate) fn last_segment(&self) -> u64 {
         self.first_segment + self.segments.saturating_sub(1)

@@ -9,6 +9,7 @@ mod files;
 mod fixture;
 mod fixture_records;
 mod live;
+mod resuming;
 mod retiring;
 mod round_trip;
 mod spares;

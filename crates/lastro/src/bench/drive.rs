@@ -13,6 +13,7 @@ use stdx::whole_nanos;
 
 use tokio::task::{JoinSet, LocalSet};
 
+use super::rows::{Ended, Process, Rows};
 use super::workload::{Client, Workload};
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -27,6 +28,8 @@ pub(super) struct Driven {
     pub(super) rss_bytes: u64,
     /// The journal's frames before the transfers.
     pub(super) setup_frames: usize,
+    /// The figures of each stretch, where they were asked for.
+    pub(super) rows: Option<Ended>,
 }
 
 /// What the clients share, all on one thread.
@@ -35,13 +38,16 @@ struct Shared {
     created_count: u64,
     refused_count: u64,
     latency_ns: Histogram<u64>,
+    rows: Option<Rows>,
     progress: ProgressBar,
 }
 
-/// Opens the engine in the runtime that drives it, and closes it at the end.
+/// Opens the engine in the runtime that drives it, and closes it at the end. `begin_rows` is called when
+/// the accounts are open.
 pub(super) fn drive(
     open: impl AsyncFnOnce() -> anyhow::Result<Arc<dyn Engine>>,
     workload: &Arc<Workload>,
+    begin_rows: impl FnOnce() -> anyhow::Result<Option<Rows>>,
 ) -> anyhow::Result<Driven> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -53,14 +59,16 @@ pub(super) fn drive(
         created_count: 0,
         refused_count: 0,
         latency_ns: Histogram::new_with_max(60_000_000_000, 3)?,
+        rows: begin_rows()?,
         progress: progress(workload.transfers),
     }));
     let started = Instant::now();
     LocalSet::new().block_on(&runtime, clients(&engine, workload, &shared))?;
     let elapsed = started.elapsed();
-    let rss_bytes = rss_bytes()?;
-    let shared = shared.borrow();
+    let rss_bytes = Process::Own.rss_bytes()?;
+    let mut shared = shared.borrow_mut();
     shared.progress.finish_and_clear();
+    let rows = shared.rows.take().map(Rows::end).transpose()?;
     Ok(Driven {
         created_count: shared.created_count,
         refused_count: shared.refused_count,
@@ -68,6 +76,7 @@ pub(super) fn drive(
         latency_ns: shared.latency_ns.clone(),
         rss_bytes,
         setup_frames,
+        rows,
     })
 }
 
@@ -124,9 +133,12 @@ async fn one_client(
         let started = Instant::now();
         let outcomes = submit(engine, commands).await?;
         let elapsed_ns = whole_nanos(started.elapsed());
-        let mut shared = shared.borrow_mut();
+        let shared = &mut *shared.borrow_mut();
         shared.latency_ns.saturating_record(elapsed_ns);
         shared.progress.inc(count);
+        if let Some(rows) = &mut shared.rows {
+            rows.record(count, elapsed_ns, &shared.progress)?;
+        }
         for (outcome, refused) in outcomes.iter().zip(refused) {
             match (&outcome.result, refused) {
                 (Ok(_), false) => shared.created_count += 1,
@@ -149,14 +161,4 @@ fn progress(transfers: u64) -> ProgressBar {
     let template = "{bar:40} {pos}/{len} transfers, {per_sec}, {eta} left";
     let style = ProgressStyle::with_template(template);
     ProgressBar::new(transfers).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-/// What the process holds in memory: see `proc_pid_status(5)`.
-fn rss_bytes() -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line
-        .and_then(|line| line.split_whitespace().next())
-        .context("no VmRSS")?;
-    Ok(kib.parse::<u64>()? * 1_024)
 }

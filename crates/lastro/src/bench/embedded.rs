@@ -33,6 +33,7 @@ pub(super) fn measure(options: &BenchOptions) -> anyhow::Result<Report> {
     let driven = drive(
         async || Ok(Arc::new(open()?.0) as Arc<dyn Engine>),
         &workload,
+        || Ok(None),
     )?;
 
     // It ends by reopening, verifying and comparing the counts.
@@ -40,7 +41,7 @@ pub(super) fn measure(options: &BenchOptions) -> anyhow::Result<Report> {
         .context("the bench's own journal could not be verified")?;
     compare(&verified, &driven)?;
     let (engine, recovery) = open()?;
-    let ids_count = engine.transfer_ids_count() as u64;
+    let ids_count = engine.transfer_ids_count();
     ensure!(
         ids_count == driven.created_count + driven.refused_count,
         "the reopened engine knows {ids_count} ids"

@@ -13,6 +13,30 @@ pub(super) struct Folder {
 
 impl Folder {
     pub(super) fn prepare(named: Option<&Path>) -> anyhow::Result<Self> {
+        let folder = Self::make(named)?;
+        let mut entries = fs::read_dir(&folder.path)?;
+        ensure!(
+            entries.next().is_none(),
+            "{} is not empty: a benchmark needs a new folder",
+            folder.path.display()
+        );
+        Ok(folder)
+    }
+
+    /// The same, but the folder may have the ledger of an earlier benchmark.
+    pub(super) fn prepare_to_go_on(named: Option<&Path>) -> anyhow::Result<Self> {
+        let folder = Self::make(named)?;
+        let mut entries = fs::read_dir(&folder.path)?;
+        ensure!(
+            folder.path.join("ledger").is_dir() || entries.next().is_none(),
+            "{} is neither empty nor the folder of an earlier benchmark, whose ledger is in its \
+             folder `ledger`",
+            folder.path.display()
+        );
+        Ok(folder)
+    }
+
+    fn make(named: Option<&Path>) -> anyhow::Result<Self> {
         let own = named.is_none();
         let path = match named {
             Some(path) => path.to_owned(),
@@ -21,11 +45,6 @@ impl Folder {
         let place = path.display().to_string();
         fs::create_dir_all(&path).with_context(|| format!("cannot make {place}"))?;
         let folder = Self { path, own };
-        let mut entries = fs::read_dir(&folder.path)?;
-        ensure!(
-            entries.next().is_none(),
-            "{place} is not empty: a benchmark needs a new folder"
-        );
         ensure!(
             !is_in_memory(&folder.path)?,
             "{place} is on a memory file system: nothing there is durable; choose --data-dir"

@@ -21,6 +21,7 @@ pub(super) fn measure(options: &BenchOptions, address: &LedgerAddress) -> anyhow
             Ok(Arc::new(RemoteEngine::new(address.clone(), options)) as Arc<dyn Engine>)
         },
         &workload,
+        || Ok(None),
     )?;
     let answered_count = driven.created_count + driven.refused_count;
     ensure!(

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use engine_remote::LedgerAddress;
 use journal::Durability;
 
+use super::ids::IdKind;
 use crate::database::{DatabaseSettings, Unencrypted};
 
 #[derive(clap::Args)]
@@ -24,6 +25,23 @@ pub(crate) struct BenchOptions {
     /// Debits one limited account with every transfer; 1 % of the transfers exceed its limit.
     #[arg(long)]
     pub(super) hot: bool,
+    /// How ids of transfers are made: random (UUID v4), or in the order of their times (UUID v7).
+    #[arg(long, value_enum, default_value_t = IdKind::V4)]
+    pub(super) ids: IdKind,
+    /// Goes on over one ledger, and prints a row of figures for each million transfers (ten million, if there are
+    /// more than fifty). With --data-dir, the ledger of an earlier benchmark goes on.
+    #[arg(long, conflicts_with = "database_url")]
+    pub(super) sustain: bool,
+    /// Transfers in a row of --sustain [default: 1000000, or 10000000 for more than 50000000].
+    #[arg(long, value_name = "COUNT", requires = "sustain")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) row_transfers: Option<u64>,
+    /// With --sustain --grpc: process id of the ledger node, whose memory is measured.
+    #[arg(long, value_name = "PID", requires_all = ["sustain", "grpc"])]
+    pub(super) node_pid: Option<u32>,
+    /// With --sustain --grpc: data folder of the ledger node, whose size on the disk is measured.
+    #[arg(long, value_name = "DIR", requires_all = ["sustain", "grpc"])]
+    pub(super) node_data_dir: Option<PathBuf>,
     /// What an answer waits for: `disk` or `os`.
     #[arg(long, default_value_t = Durability::Disk)]
     pub(super) durability: Durability,
@@ -39,7 +57,7 @@ pub(crate) struct BenchOptions {
     #[arg(long, value_name = "ADDRESS")]
     #[arg(conflicts_with_all = ["durability", "data_dir", "database_url"])]
     pub(super) grpc: Option<LedgerAddress>,
-    /// Where to write; must be new or empty. By default a fresh folder under the current one,
+    /// Where to write; must be new or empty, unless --sustain goes on there. By default a fresh folder under the current one,
     /// removed at the end.
     #[arg(long)]
     pub(super) data_dir: Option<PathBuf>,
@@ -49,4 +67,7 @@ pub(crate) struct BenchOptions {
     /// Writes the figures as JSON to this file, or to standard output (`-`).
     #[arg(long, value_name = "FILE|-")]
     pub(super) json: Option<PathBuf>,
+    /// Writes the report of --sustain as one self-contained page to this file.
+    #[arg(long, value_name = "FILE", requires = "sustain")]
+    pub(super) html: Option<PathBuf>,
 }

@@ -26,6 +26,7 @@ pub(super) fn measure(options: &BenchOptions, url: &str) -> anyhow::Result<Repor
             Ok(Arc::new(engine) as Arc<dyn Engine>)
         },
         &workload,
+        || Ok(None),
     )?;
     compare(&driven, url, &database)?;
     let subject = ("postgres", durability);

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::drive::Driven;
 use super::floor::Floor;
 use super::options::BenchOptions;
+use super::rows::{per_second, quantile_us};
 
 /// The figures. The names are stable.
 #[derive(Serialize)]
@@ -20,6 +20,7 @@ pub(super) struct Report {
     batch: usize,
     concurrency: usize,
     hot: bool,
+    ids: &'static str,
     created_count: u64,
     refused_count: u64,
     durability: String,
@@ -94,6 +95,7 @@ impl Report {
             batch: options.batch,
             concurrency: options.concurrency,
             hot: options.hot,
+            ids: options.ids.as_str(),
             created_count: driven.created_count,
             refused_count: driven.refused_count,
             durability,
@@ -110,12 +112,13 @@ impl Report {
 
     pub(super) fn print(&self) {
         println!(
-            "{} transfers between {} accounts{}, {} a call, {} in flight, engine {}, durability {}",
+            "{} transfers between {} accounts{}, {} a call, {} in flight, ids {}, engine {}, durability {}",
             self.transfers_count,
             self.accounts_count,
             if self.hot { " and one hot" } else { "" },
             self.batch,
             self.concurrency,
+            self.ids,
             self.engine,
             self.durability
         );
@@ -158,16 +161,6 @@ impl Report {
         std::fs::write(path, json + "\n")
             .with_context(|| format!("cannot write {}", path.display()))
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn per_second(count: u64, elapsed: Duration) -> f64 {
-    count as f64 / elapsed.as_secs_f64()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn quantile_us(latency_ns: &Histogram<u64>, quantile: f64) -> f64 {
-    latency_ns.value_at_quantile(quantile) as f64 / 1e3
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]

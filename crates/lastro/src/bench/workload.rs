@@ -1,14 +1,17 @@
 //! What a benchmark asks the ledger to do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ledger::{
-    AMOUNT_MAX, AccountId, Command, Currency, InvalidId, MoveMoney, OpenAccount, TransferId,
+    AMOUNT_MAX, AccountId, Clock, Command, Currency, InvalidId, MoveMoney, OpenAccount, TransferId,
 };
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
+use super::ids::{self, IdKind};
 use super::options::BenchOptions;
+use crate::clock::SystemClock;
 
 /// With `--hot`, one transfer in so many asks for more than there is.
 const REFUSED_EVERY: u64 = 100;
@@ -19,6 +22,7 @@ pub(super) struct Workload {
     pub(super) concurrency: usize,
     accounts: Vec<AccountId>,
     hot: Option<AccountId>,
+    ids: IdKind,
     seed: u64,
     run: u64,
 }
@@ -37,6 +41,7 @@ impl Workload {
             concurrency: options.concurrency,
             accounts: ids.collect(),
             hot: options.hot.then(|| account_id("hot")),
+            ids: options.ids,
             seed: options.seed,
             run,
         }
@@ -89,7 +94,7 @@ impl Client {
         let refused = self.workload.hot.is_some() && self.given.is_multiple_of(REFUSED_EVERY);
         let (debit_account_id, credit_account_id) = self.sides();
         let transfer = MoveMoney {
-            id: TransferId::from_u128(self.rng.random::<u128>() ^ u128::from(self.workload.run)),
+            id: self.id(),
             debit_account_id,
             credit_account_id,
             amount: if refused {
@@ -101,6 +106,14 @@ impl Client {
             reference: None,
         };
         (Command::Transfer(transfer), refused)
+    }
+
+    fn id(&mut self) -> TransferId {
+        let random = self.rng.random::<u128>() ^ u128::from(self.workload.run);
+        match self.workload.ids {
+            IdKind::V4 => ids::v4(random),
+            IdKind::V7 => ids::v7(Duration::from_nanos(SystemClock.now().as_nanos()), random),
+        }
     }
 
     fn sides(&mut self) -> (AccountId, AccountId) {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use journal::Durability;
 use ledger::ClockBounds;
+use outbox::OutboxOptions;
 use server::{Hosts, ListenAddress};
 
 use super::engine_config::EngineConfig;
@@ -120,9 +121,12 @@ impl Config {
         }
     }
 
-    /// Safe by default: beyond loopback only if that was asked for by name, or if callers need a
+    /// What can be told without starting anything. Safe by default: beyond loopback only if that was asked for by name, or if callers need a
     /// certificate.
     fn check(&self) -> anyhow::Result<()> {
+        if let Some(outbox) = self.outbox() {
+            OutboxOptions::within(outbox.bytes_max).context("--outbox-bytes-max")?;
+        }
         if self.role == Role::Api && self.payments.is_some() {
             bail!(
                 "--processor belongs to the process that has the ledger: it dispatches the payments"

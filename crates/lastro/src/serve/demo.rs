@@ -35,7 +35,9 @@ pub(super) async fn open_accounts(engine: &dyn Engine, waits: bool) -> anyhow::R
     let outcomes = loop {
         let deadline = Instant::now() + Duration::from_secs(10);
         match engine.submit(vec![batch.clone()], deadline).await {
-            Err(Unavailable::LedgerUnavailable | Unavailable::Timeout) if waits => {
+            Err(Unavailable::LedgerUnavailable | Unavailable::Opening | Unavailable::Timeout)
+                if waits =>
+            {
                 tokio::time::sleep(PAUSE).await;
             }
             answer => break answer.context("cannot open the demo's accounts")?,

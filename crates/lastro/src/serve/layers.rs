@@ -14,13 +14,12 @@ use std::time::Duration;
 use ::outbox::{Operations, Outbox};
 use ::payments::Dispatch;
 use ledger::{Clock, Engine};
-use server::{App, Limits};
+use server::App;
 use stdx::Metric;
-use tokio::runtime::Runtime;
 
 use super::config::Config;
 use super::dispatch::dispatch;
-use super::open::open;
+use super::open::{LedgerFolder, open};
 use super::open_files::OpenFiles;
 use super::outbox::{self, OutboxHealth};
 use crate::clock::SystemClock;
@@ -33,15 +32,16 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    /// Puts each layer over the one before it. Needs to be in `runtime`.
-    pub(super) fn stack(
-        runtime: &Runtime,
+    /// Puts each layer over the one before it. Blocks its thread: the ledger in the data folder and
+    /// the outbox are read here.
+    pub(super) async fn stack(
         config: &Config,
         files: &OpenFiles,
+        folder: Option<LedgerFolder>,
     ) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
-        let opened = runtime.block_on(open(config, files, &clock))?;
+        let opened = open(config, files, folder, &clock).await?;
         set_info(opened.durability);
         let mut health = opened.health;
 
@@ -61,10 +61,7 @@ impl Layers {
             operations: outbox.clone().map(|outbox| outbox as Arc<dyn Operations>),
             clock,
             health,
-            limits: Limits {
-                connections_max: files.http_connections_max,
-                ..Limits::default()
-            },
+            limits: files.http_limits(),
             hosts: config.hosts(),
             is_purge_enabled: config.enable_purge,
         };
@@ -73,6 +70,11 @@ impl Layers {
             outbox,
             dispatch,
         })
+    }
+
+    /// The uppermost of the layers that keep the ledger.
+    pub(super) fn engine(&self) -> &dyn Engine {
+        &*self.app.engine
     }
 
     pub(super) fn app(&self) -> App {

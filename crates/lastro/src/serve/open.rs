@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use engine_embedded::{EmbeddedEngine, Recovery};
+use engine_embedded::{EmbeddedEngine, OpeningProgress, Recovery};
 use engine_postgres::PostgresEngine;
 use engine_remote::RemoteEngine;
-use journal::FileStorage;
+use journal::{FileStorage, LockAttempt, Storage as _};
 use ledger::{Claims, Clock, Dispatching};
 use stdx::whole_millis;
 
@@ -17,15 +17,64 @@ use super::open_files::OpenFiles;
 use super::opened::{Opened, report_durability};
 use super::payments;
 
+/// The data folder of a ledger that is about to be opened: it is there, and no other process uses it.
+pub(super) struct LedgerFolder {
+    storage: FileStorage,
+    progress: Arc<OpeningProgress>,
+}
+
+impl LedgerFolder {
+    /// Opens the folder; makes it if it is not there. Reads nothing of the ledger.
+    pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
+        let place = config.data_dir.display();
+        let storage =
+            FileStorage::open(&config.data_dir).with_context(|| format!("cannot open {place}"))?;
+        check_free(&storage).with_context(|| cannot_open(config))?;
+        Ok(Self {
+            storage,
+            progress: Arc::default(),
+        })
+    }
+
+    /// How far the opening of the ledger in it has come.
+    pub(super) fn progress(&self) -> Arc<OpeningProgress> {
+        Arc::clone(&self.progress)
+    }
+}
+
+/// Fails as the opening itself would where another process has the folder. The lock is given back:
+/// the opening takes it for good.
+fn check_free(storage: &FileStorage) -> Result<(), engine_embedded::OpenError> {
+    let place = storage.place();
+    match storage.try_lock() {
+        Ok(LockAttempt::Held(_)) => Ok(()),
+        Ok(LockAttempt::Taken { pid }) => Err(journal::OpenError::Locked { place, pid }.into()),
+        Err(source) => Err(journal::OpenError::Io {
+            doing: "lock",
+            file: place,
+            source,
+        }
+        .into()),
+    }
+}
+
+fn cannot_open(config: &Config) -> String {
+    format!("cannot open the ledger in {}", config.data_dir.display())
+}
+
 /// Opens the engine; needs to be in a runtime.
 pub(super) async fn open(
     config: &Config,
     files: &OpenFiles,
+    folder: Option<LedgerFolder>,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Opened> {
     match &config.engine {
         EngineConfig::Embedded => {
-            let engine = Arc::new(embedded(config, files, clock)?);
+            let Some(folder) = folder else {
+                unreachable!("the data folder of this engine is opened before its ledger");
+            };
+            let engine = Arc::new(embedded(config, files, folder, clock)?);
             let health = Arc::new(EmbeddedHealth::new(&engine, config.durability));
             Ok(Opened {
                 engine,
@@ -80,19 +129,18 @@ pub(super) async fn open(
 fn embedded(
     config: &Config,
     files: &OpenFiles,
+    folder: LedgerFolder,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<EmbeddedEngine> {
-    let place = config.data_dir.display();
-    let storage =
-        FileStorage::open(&config.data_dir).with_context(|| format!("cannot open {place}"))?;
     let mut options = engine_embedded::EmbeddedOptions {
         clock: config.clock,
+        progress: Some(folder.progress),
         ..engine_embedded::EmbeddedOptions::default()
     };
     options.journal.durability = config.durability;
     options.journal.open_files_max = files.segments_max;
-    let (engine, recovery) = EmbeddedEngine::open(storage, options, Arc::clone(clock))
-        .with_context(|| format!("cannot open the ledger in {place}"))?;
+    let (engine, recovery) = EmbeddedEngine::open(folder.storage, options, Arc::clone(clock))
+        .with_context(|| cannot_open(config))?;
     report(&recovery);
     Ok(engine)
 }
@@ -113,6 +161,7 @@ fn report(recovery: &Recovery) {
         segments_count = journal.segments,
         head_sequence = journal.head.sequence,
         head_hash = %journal.head.hash,
+        from_segment = recovery.from_segment,
         elapsed_ms = whole_millis(recovery.elapsed),
         "the ledger is open"
     );

@@ -65,6 +65,14 @@ impl OpenFiles {
         })
     }
 
+    /// What callers over HTTP may take.
+    pub(super) fn http_limits(&self) -> Limits {
+        Limits {
+            connections_max: self.http_connections_max,
+            ..Limits::default()
+        }
+    }
+
     /// Says what was planned.
     pub(super) fn report(&self) {
         let Self {

@@ -14,7 +14,7 @@ async fn a_processor_takes_its_fee_and_stops() {
     let mut command = Command::new(binary());
     command.args(["processor", "--listen", "127.0.0.1:0"]);
     command.args(["--name", "cheap", "--fee", "0.07", "--token", "secret"]);
-    let process = LastroProcess::start(command).unwrap();
+    let process = LastroProcess::start_listening(command).unwrap();
     let payment = json!({
         "correlationId": Uuid::new_v4(),
         "amount": 20.05,

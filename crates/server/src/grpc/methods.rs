@@ -16,7 +16,7 @@ use proto::{GrpcCode, Message, Method, begin_frame, submit, v1};
 
 use super::deadline;
 use super::message::{self, Written, respond};
-use super::shared::Shared;
+use super::shared::{GrpcFace, Shared};
 use super::status::Status;
 use crate::panics;
 use crate::room::Place;
@@ -29,7 +29,7 @@ const DUE_PAGE_MAX: usize = 10_000;
 /// The most bytes of a summary: 64 processors.
 const SUMMARY_BYTES_MAX: usize = 8 * 1024;
 
-pub(super) fn router(shared: Arc<Shared>) -> Router {
+pub(super) fn router(face: Arc<GrpcFace>) -> Router {
     macro_rules! routes {
         ($($method:ident => $handler:ident;)*) => {{
             // A method without a route does not compile.
@@ -38,8 +38,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
             };
             Router::new()$(.route(
                 Method::$method.path(),
-                post(|State(shared): State<Arc<Shared>>, request: Request| {
-                    unary(shared, Method::$method, request, $handler)
+                post(|State(face): State<Arc<GrpcFace>>, request: Request| {
+                    unary(face, Method::$method, request, $handler)
                 }),
             ))*
         }};
@@ -58,7 +58,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         GetClock => clock;
         GetNewestPayment => newest_payment;
     };
-    router.with_state(shared)
+    router.with_state(face)
 }
 
 /// A call in progress, its message read.
@@ -72,7 +72,7 @@ struct Call {
 type Answered = Result<Written, Status>;
 
 async fn unary<F>(
-    shared: Arc<Shared>,
+    face: Arc<GrpcFace>,
     method: Method,
     request: Request,
     handler: impl Fn(Call) -> F,
@@ -85,7 +85,8 @@ where
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
     let answering = async {
-        let call = receive(Arc::clone(&shared), method, request, started).await?;
+        let shared = face.shared().ok_or(Unavailable::Opening)?;
+        let call = receive(Arc::clone(shared), method, request, started).await?;
         handler(call).await
     };
     let answered = panics::caught(answering).await.unwrap_or_else(|text| {
@@ -100,7 +101,7 @@ where
         .err()
         .map_or(GrpcCode::Ok, |status| status.code);
     let response = respond(answered);
-    shared.metrics.count_call(method, code, started.elapsed());
+    face.metrics.count_call(method, code, started.elapsed());
     response
 }
 

@@ -26,41 +26,35 @@ use axum::Router;
 use tokio::sync::Notify;
 use tonic::service::Routes;
 
-use crate::app::App;
 use crate::connection_metrics::ConnectionMetrics;
+use crate::late_app::LateApp;
 use crate::listener::Listener;
-use crate::room::Room;
 use crate::serve::{Stopped, serve_hosted};
 
 pub use limits::{GrpcCommands, GrpcLimits};
 pub use tls::{ServerTls, ServerTlsError};
 
-use clock::ServerClock;
 use host::Http2;
-use measure::Metrics;
-use permitted::Permits;
-use shared::Shared;
-
-/// Room for questions for the clock: each takes a kilobyte for the moment that it takes.
-const CLOCK_MESSAGES_BYTES_MAX: usize = 256 << 10;
+use shared::GrpcFace;
 
 /// Serves the ledger over gRPC until `shutdown` is done, then stops as [`crate::serve`] does. Of the
 /// app's limits those of `limits` take the place.
 pub async fn serve_grpc(
     listener: Listener,
-    app: App,
+    app: impl Into<LateApp>,
     limits: GrpcLimits,
     tls: Option<ServerTls>,
     shutdown: impl Future<Output = ()>,
     stop_timeout: Duration,
 ) -> Stopped {
+    let app = app.into();
     let (reporter, health) = tonic_health::server::health_reporter();
     let stopping = Arc::new(Notify::new());
     let shutdown = async {
         shutdown.await;
         stopping.notify_one();
     };
-    let readiness = Arc::clone(&app.health);
+    let readiness = app.health();
     let router = router(app, limits, health);
     let host = |stage| Http2::new(router, &limits, tls, stage);
     let metrics = ConnectionMetrics::of_grpc();
@@ -79,7 +73,7 @@ pub async fn serve_grpc(
     }
 }
 
-fn router<H>(app: App, limits: GrpcLimits, health: H) -> Router
+fn router<H>(app: LateApp, limits: GrpcLimits, health: H) -> Router
 where
     H: tower::Service<axum::extract::Request<tonic::body::Body>, Error = std::convert::Infallible>
         + tonic::server::NamedService
@@ -90,19 +84,9 @@ where
     H::Response: axum::response::IntoResponse,
     H::Future: Send + 'static,
 {
-    let shared = Arc::new(Shared {
-        clock: ServerClock::new(),
-        permits: Permits::new(limits.commands, app.is_purge_enabled),
-        metrics: Metrics::new(),
-        messages: Room::of_streams(limits.messages_bytes_max),
-        clock_messages: Room::of_streams(CLOCK_MESSAGES_BYTES_MAX),
-        answers: Room::of_streams(limits.answers_bytes_max),
-        limits,
-        app,
-    });
     let mut others = Routes::new(health);
     if let Some((reflection, reflection_alpha)) = health::reflection() {
         others = others.add_service(reflection).add_service(reflection_alpha);
     }
-    methods::router(shared).merge(others.into_axum_router())
+    methods::router(GrpcFace::new(app, limits)).merge(others.into_axum_router())
 }

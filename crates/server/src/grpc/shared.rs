@@ -1,11 +1,17 @@
 //! What all calls share.
 
+use std::sync::{Arc, OnceLock};
+
 use super::clock::ServerClock;
 use super::limits::GrpcLimits;
 use super::measure::Metrics;
 use super::permitted::Permits;
 use crate::app::App;
+use crate::late_app::LateApp;
 use crate::room::Room;
+
+/// Room for questions for the clock: each takes a kilobyte for the moment that it takes.
+const CLOCK_MESSAGES_BYTES_MAX: usize = 256 << 10;
 
 /// What all calls share.
 pub(super) struct Shared {
@@ -13,9 +19,50 @@ pub(super) struct Shared {
     pub(super) app: App,
     pub(super) limits: GrpcLimits,
     pub(super) clock: ServerClock,
-    pub(super) metrics: Metrics,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) messages: Room,
     /// Apart, so that the ledger is seen to live while there is no room for more.
     pub(super) clock_messages: Room,
     pub(super) answers: Room,
+}
+
+/// The face over gRPC: what it needs from its first moment on, and what its calls share once there is
+/// a ledger.
+pub(super) struct GrpcFace {
+    late: LateApp,
+    limits: GrpcLimits,
+    pub(super) metrics: Arc<Metrics>,
+    shared: OnceLock<Arc<Shared>>,
+}
+
+impl GrpcFace {
+    pub(super) fn new(late: LateApp, limits: GrpcLimits) -> Arc<Self> {
+        Arc::new(Self {
+            late,
+            limits,
+            metrics: Arc::new(Metrics::new()),
+            shared: OnceLock::new(),
+        })
+    }
+
+    /// What calls share; `None` while there is no ledger yet.
+    pub(super) fn shared(&self) -> Option<&Arc<Shared>> {
+        if let Some(shared) = self.shared.get() {
+            return Some(shared);
+        }
+        let app = self.late.app()?;
+        let limits = self.limits;
+        Some(self.shared.get_or_init(|| {
+            Arc::new(Shared {
+                clock: ServerClock::new(),
+                permits: Permits::new(limits.commands, app.is_purge_enabled),
+                metrics: Arc::clone(&self.metrics),
+                messages: Room::of_streams(limits.messages_bytes_max),
+                clock_messages: Room::of_streams(CLOCK_MESSAGES_BYTES_MAX),
+                answers: Room::of_streams(limits.answers_bytes_max),
+                limits,
+                app: app.clone(),
+            })
+        }))
+    }
 }

@@ -157,6 +157,7 @@ mod tests {
             Unavailable::Timeout,
             Unavailable::StorageFailed,
             Unavailable::LedgerUnavailable,
+            Unavailable::Opening,
             Unavailable::StorageDamaged,
             Unavailable::NotSupported,
         ] {

@@ -83,6 +83,7 @@ async fn each_unavailability_has_its_status() {
         (Unavailable::StorageFull, 503, Some("30")),
         (Unavailable::StorageFailed, 503, Some("30")),
         (Unavailable::LedgerUnavailable, 503, Some("1")),
+        (Unavailable::Opening, 503, Some("1")),
         (Unavailable::Timeout, 504, None),
         (Unavailable::StorageDamaged, 500, None),
         (Unavailable::NotSupported, 501, None),

@@ -176,6 +176,7 @@ async fn the_ledgers_reasons_are_told_apart() {
         (Unavailable::Timeout, Code::DeadlineExceeded),
         (Unavailable::StorageFailed, Code::Internal),
         (Unavailable::LedgerUnavailable, Code::Unavailable),
+        (Unavailable::Opening, Code::Unavailable),
         (Unavailable::StorageDamaged, Code::DataLoss),
         (Unavailable::NotSupported, Code::Unimplemented),
     ] {

@@ -12,6 +12,7 @@ mod grpc_limits;
 mod grpc_unix;
 mod limits;
 mod observe;
+mod opening;
 mod payments;
 mod probes;
 mod protocol;

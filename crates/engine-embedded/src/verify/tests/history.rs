@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use journal::faulty::FaultyStorage;
 use journal::{Journal, Visited};
 use ledger::{
-    Account, Command, Engine, Event, Payment, PaymentId, PaymentResolved, Refusal, TransferId,
-    UsedId,
+    Account, AccountId, Batch, Command, Engine, Event, MoveMoney, Payment, PaymentId,
+    PaymentResolved, Refusal, TransferId, UsedId,
 };
 use testkit::ManualClock;
 
@@ -53,29 +53,12 @@ impl History {
     }
 
     fn of(steps: Vec<Step>) -> Self {
-        let storage = FaultyStorage::new(1);
-        let clock = Arc::new(ManualClock::default());
         let options = EmbeddedOptions {
             journal: options(),
             overlaps: false,
             ..EmbeddedOptions::default()
         };
-        let (engine, _) = EmbeddedEngine::open(storage.clone(), options, clock.clone()).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .unwrap();
-        for step in steps {
-            match step {
-                Step::Advance(by) => clock.advance_ns(by),
-                Step::Submit(batches) => {
-                    let deadline = Instant::now() + Duration::from_secs(20);
-                    runtime.block_on(engine.submit(batches, deadline)).unwrap();
-                }
-            }
-        }
-        drop(engine);
-        Self::read(&storage)
+        Self::read(&played(steps, options))
     }
 
     fn read(storage: &FaultyStorage) -> Self {
@@ -208,4 +191,59 @@ impl History {
         let mut about = events.filter(|event| event.payment().map(|payment| payment.id) == id);
         about.nth(nth).unwrap()
     }
+}
+
+/// What an engine makes of the script.
+fn played(steps: Vec<Step>, options: EmbeddedOptions) -> FaultyStorage {
+    let storage = FaultyStorage::new(1);
+    let clock = Arc::new(ManualClock::default());
+    let (engine, _) = EmbeddedEngine::open(storage.clone(), options, clock.clone()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    for step in steps {
+        match step {
+            Step::Advance(by) => clock.advance_ns(by),
+            Step::Submit(batches) => {
+                let deadline = Instant::now() + Duration::from_secs(20);
+                runtime.block_on(engine.submit(batches, deadline)).unwrap();
+            }
+        }
+    }
+    drop(engine);
+    storage
+}
+
+/// The good history in several segments, with snapshots and tables beside it.
+pub(super) fn good_in_segments() -> (FaultyStorage, journal::JournalOptions) {
+    let journal = journal::JournalOptions {
+        segment_bytes: 24 << 10,
+        frame_bytes_max: 20 << 10,
+        ..EmbeddedOptions::default().journal
+    };
+    let options = EmbeddedOptions {
+        journal: journal.clone(),
+        overlaps: false,
+        snapshot_bytes: 0,
+        ..EmbeddedOptions::default()
+    };
+    let deposit = |id| {
+        Command::Transfer(MoveMoney {
+            id: TransferId::from_u128(id),
+            debit_account_id: AccountId::new("world:BRL").unwrap(),
+            credit_account_id: AccountId::new("a").unwrap(),
+            amount: 1,
+            description: "deposit".into(),
+            reference: None,
+        })
+    };
+    let deposits = (0..30_u128).map(|round| {
+        let ids = 1_000_000 + round * 30..1_000_030 + round * 30;
+        Step::Submit(vec![
+            Batch::independent(ids.map(deposit).collect()).unwrap(),
+        ])
+    });
+    let all = steps().into_iter().chain(deposits).collect();
+    (played(all, options), journal)
 }

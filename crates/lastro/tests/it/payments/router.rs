@@ -175,7 +175,7 @@ fn processor(network: &Network, name: &str) -> LastroProcess {
         "--name",
         name,
     ]);
-    LastroProcess::start(command).unwrap()
+    LastroProcess::start_listening(command).unwrap()
 }
 
 async fn pay(client: &Client, lastro: &LastroProcess, id: Uuid) {

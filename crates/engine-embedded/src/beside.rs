@@ -1,0 +1,55 @@
+//! Files that are kept beside the journal's.
+
+use std::io;
+
+use journal::{Storage, StorageFile};
+
+/// They are written and synced in pieces of this size: a frame's sync waits for at most one.
+pub(crate) const PIECE_BYTES: usize = 256 << 10;
+
+/// Removes what an earlier try left behind.
+pub(crate) fn remove_if_there<S: Storage>(storage: &S, name: &str) -> io::Result<()> {
+    match storage.remove(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// Fills the buffer, or fails with [`io::ErrorKind::UnexpectedEof`].
+pub(crate) fn read_all(
+    file: &(impl StorageFile + ?Sized),
+    buffer: &mut [u8],
+    at: u64,
+) -> io::Result<()> {
+    fill(|buffer, offset| file.read_at(buffer, offset), buffer, at)
+}
+
+/// Likewise, but fails with [`io::ErrorKind::WouldBlock`] where the bytes are not in memory.
+pub(crate) fn read_at_hand(
+    file: &(impl StorageFile + ?Sized),
+    buffer: &mut [u8],
+    at: u64,
+) -> io::Result<()> {
+    fill(
+        |buffer, offset| file.read_at_hand(buffer, offset),
+        buffer,
+        at,
+    )
+}
+
+fn fill(
+    read: impl Fn(&mut [u8], u64) -> io::Result<usize>,
+    buffer: &mut [u8],
+    at: u64,
+) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match read(&mut buffer[filled..], at + filled as u64) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

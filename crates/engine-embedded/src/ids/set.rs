@@ -1,0 +1,281 @@
+//! The tables there are, on disk and for readers.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use journal::{SegmentStart, Storage, read_segment_start};
+use parking_lot::Mutex;
+
+use super::build::TableWriter;
+use super::layers::{Layer, Layers, Sealed};
+use super::layout::{Coverage, MERGE_PARTIAL, PARTIAL, covered, file_name};
+use super::merge::{MakeError, merge, next_merge};
+use super::table::Table;
+use super::{SegmentIds, Space};
+
+/// All tables of a ledger, and the ids of sealed segments that have none yet.
+pub(crate) struct TableSet<S: Storage> {
+    storage: Arc<S>,
+    layers: Mutex<Layers>,
+    /// Grows with every change of `layers`.
+    version: AtomicU64,
+    /// Held by the thread that makes one table out of others.
+    merging: Mutex<()>,
+}
+
+impl<S: Storage> TableSet<S> {
+    /// Opens the tables that belong to the journal. Removes what a crash left behind: unfinished
+    /// tables, those that are part of a larger one, and those that do not belong to this journal or
+    /// cannot be read. Segments may be left that none covers.
+    ///
+    /// # Errors
+    ///
+    /// When the storage cannot list, read or remove files.
+    pub(crate) fn open(storage: &Arc<S>) -> io::Result<Self> {
+        let names = storage.list()?;
+        for partial in [PARTIAL, MERGE_PARTIAL] {
+            if names.iter().any(|name| name == partial) {
+                storage.remove(partial)?;
+            }
+        }
+        let mut found: Vec<_> = names.iter().filter_map(|name| covered(name)).collect();
+        // The one that covers most first.
+        found.sort_unstable_by_key(|(first, end)| (*first, std::cmp::Reverse(*end)));
+        let mut found = VecDeque::from(found);
+        let mut layers: Vec<Layer> = Vec::new();
+        while let Some((first, end)) = found.pop_front() {
+            let name = file_name(first, end);
+            let is_part_of_another = layers.last().is_some_and(|layer| first < layer.end());
+            let table = if is_part_of_another {
+                None
+            } else {
+                belonging(&**storage, &name, end)?
+            };
+            match table {
+                Some(table) => layers.push(Layer::Table(Arc::new(table))),
+                None => {
+                    tracing::info!(
+                        file = name,
+                        "removed {name}: it is part of a larger table, or it cannot be used; what \
+                         it held is in the journal"
+                    );
+                    storage.remove(&name)?;
+                }
+            }
+        }
+        Ok(Self {
+            storage: Arc::clone(storage),
+            layers: Mutex::new(Layers::new(layers)),
+            version: AtomicU64::new(0),
+            merging: Mutex::new(()),
+        })
+    }
+
+    /// The ids as they are looked up now.
+    pub(crate) fn layers(&self) -> Layers {
+        self.layers.lock().clone()
+    }
+
+    /// Changes whenever the layers do.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// The segments before `end` that no layer covers.
+    pub(crate) fn missing(&self, end: u64) -> Vec<u64> {
+        let layers = self.layers();
+        let mut missing = Vec::new();
+        let mut next = 0;
+        for layer in layers.iter() {
+            missing.extend(next..layer.first().min(end));
+            next = layer.end();
+        }
+        missing.extend(next..end);
+        missing
+    }
+
+    /// Whether a layer covers the segment.
+    pub(crate) fn covers(&self, segment: u64) -> bool {
+        let layers = self.layers();
+        let mut layers = layers.iter();
+        layers.any(|layer| (layer.first()..layer.end()).contains(&segment))
+    }
+
+    /// Puts the ids of a sealed segment that no layer covers among those that are looked up.
+    pub(crate) fn seal(&self, sealed: Sealed) {
+        let layer = Layer::Memory(Arc::new(sealed));
+        self.replace(|layers| {
+            let place = layers.partition_point(|other| other.first() < layer.first());
+            layers.insert(place, layer);
+        });
+    }
+
+    /// How many sealed segments have no table yet.
+    pub(crate) fn owed(&self) -> usize {
+        let layers = self.layers();
+        layers.iter().len() - layers.tables().count()
+    }
+
+    /// Makes tables of all sealed segments that have none, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When one could not be made: its ids and those of the others stay in memory, and it may be
+    /// tried again.
+    pub(crate) fn make_owed(&self) -> Result<(), MakeError> {
+        loop {
+            let layers = self.layers();
+            let owed = layers.iter().find_map(|layer| match layer {
+                Layer::Memory(sealed) => Some(Arc::clone(sealed)),
+                Layer::Table(_) => None,
+            });
+            let Some(sealed) = owed else { return Ok(()) };
+            drop(layers);
+            let first = sealed.segment;
+            let table = self.build(first, &sealed.ids)?;
+            self.replace(|layers| {
+                let place = layers.partition_point(|layer| layer.first() < first);
+                layers[place] = Layer::Table(Arc::new(table));
+            });
+        }
+    }
+
+    /// Merges neighbours until there is nothing to merge.
+    ///
+    /// # Errors
+    ///
+    /// When a merge could not be read or written, or `is_stopped` said that it is not wanted any
+    /// more. Nothing has changed by it then.
+    pub(crate) fn merge_all(&self, is_stopped: impl Fn() -> bool) -> Result<(), MakeError> {
+        loop {
+            let _merging = self.merging.lock();
+            let Some(merged) = self.next_merge() else {
+                return Ok(());
+            };
+            let table = Arc::new(merge(&*self.storage, &merged, &is_stopped)?);
+            self.replace(|layers| {
+                let first = table.coverage().first;
+                let place = layers.partition_point(|layer| layer.first() < first);
+                layers.splice(place..place + merged.len(), [Layer::Table(table)]);
+            });
+            for table in merged {
+                self.storage.remove(table.name())?;
+            }
+            self.storage.sync_directory()?;
+        }
+    }
+
+    /// Makes tables anew, from the journal, in the place of one in which a page does not check.
+    /// Whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// When one could not be made. The damaged one stays in use then.
+    pub(crate) fn make_damaged_anew<E: From<MakeError>>(
+        &self,
+        ids_of: impl Fn(u64) -> Result<SegmentIds, E>,
+    ) -> Result<bool, E> {
+        let _merging = self.merging.lock();
+        let layers = self.layers();
+        let Some(damaged) = layers.tables().find(|table| table.is_damaged()) else {
+            return Ok(false);
+        };
+        let (first, end) = (damaged.coverage().first, damaged.end().number);
+        let mut made = Vec::new();
+        for segment in first..end {
+            // A table of one segment has the damaged one's name: it takes its place there, too.
+            let table = self.build(segment, &ids_of(segment)?)?;
+            made.push(Layer::Table(Arc::new(table)));
+        }
+        self.replace(|layers| {
+            let place = layers.partition_point(|layer| layer.first() < first);
+            layers.splice(place..=place, made);
+        });
+        if end - first > 1 {
+            let removed = self.storage.remove(damaged.name());
+            let synced = removed.and_then(|()| self.storage.sync_directory());
+            synced.map_err(MakeError::from)?;
+        }
+        Ok(true)
+    }
+
+    /// Whether a page was met that does not check.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.layers().tables().any(|table| table.is_damaged())
+    }
+
+    /// How many tables there are, and what they take in memory, in bytes.
+    pub(crate) fn size(&self) -> (usize, u64) {
+        let layers = self.layers();
+        let memory_bytes = layers.tables().map(|table| table.memory_bytes()).sum();
+        (layers.tables().count(), memory_bytes)
+    }
+
+    fn next_merge(&self) -> Option<Vec<Arc<Table>>> {
+        let layers = self.layers();
+        // Those behind a segment that has no table yet are its neighbours no more.
+        let tables: Vec<_> = layers.iter().map_while(Layer::table).collect();
+        let spans: Vec<_> = tables.iter().map(|table| table.coverage().span()).collect();
+        let merged = &tables[next_merge(&spans)?];
+        Some(merged.iter().map(|table| Arc::clone(table)).collect())
+    }
+
+    fn replace(&self, change: impl FnOnce(&mut Vec<Layer>)) {
+        let mut layers = self.layers.lock();
+        let mut changed = layers.iter().cloned().collect();
+        change(&mut changed);
+        *layers = Layers::new(changed);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    fn build(&self, first: u64, ids: &SegmentIds) -> Result<Table, MakeError> {
+        let end = self.start_of(first + 1)?;
+        let coverage = Coverage { first, end };
+        let entries_count = ids.len() as u64;
+        let mut writer = TableWriter::begin(&*self.storage, PARTIAL, coverage, entries_count)?;
+        for space in Space::ALL {
+            for (id, address) in ids.sorted(space) {
+                writer.push(space, id, address)?;
+            }
+        }
+        Ok(writer.finish()?)
+    }
+
+    fn start_of(&self, segment: u64) -> io::Result<SegmentStart> {
+        let start = read_segment_start(&*self.storage, segment)?;
+        start.ok_or_else(|| io::Error::other(format!("segment {segment} has no whole header")))
+    }
+}
+
+/// All tables that are whole and of this journal, and the names of the others. Changes nothing.
+///
+/// # Errors
+///
+/// When the storage cannot list or read.
+pub(crate) fn tables_of_journal<S: Storage>(storage: &S) -> io::Result<(Vec<Table>, Vec<String>)> {
+    let (mut tables, mut others) = (Vec::new(), Vec::new());
+    for name in storage.list()? {
+        let Some((_, end)) = covered(&name) else {
+            continue;
+        };
+        match belonging(storage, &name, end) {
+            Ok(Some(table)) => tables.push(table),
+            Ok(None) => others.push(name),
+            // A running ledger has merged it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((tables, others))
+}
+
+/// The table of this name, if it is whole and belongs to the journal as it is.
+fn belonging<S: Storage>(storage: &S, name: &str, end: u64) -> io::Result<Option<Table>> {
+    let Some(table) = Table::open(storage, name)? else {
+        return Ok(None);
+    };
+    let end = read_segment_start(storage, end)?;
+    Ok((end.as_ref() == Some(table.end())).then_some(table))
+}

@@ -1,0 +1,47 @@
+//! What can be chosen when the engine is opened.
+
+use std::sync::Arc;
+
+use ledger::ClockBounds;
+
+use crate::progress::OpeningProgress;
+
+/// How the engine is opened.
+#[derive(Debug, Clone)]
+pub struct EmbeddedOptions {
+    /// How the journal is kept.
+    pub journal: journal::JournalOptions,
+    /// About how many bytes of commands may wait for the writer; more are `overloaded`.
+    pub queue_bytes_max: usize,
+    /// How much the clock is trusted.
+    pub clock: ClockBounds,
+    /// Whether threads of their own write a frame while the next one is gathered, and make tables.
+    /// Without them a frame is written when something has to wait for it, and a table as soon as a
+    /// segment is sealed: at the same moment in every run, for simulations.
+    pub overlaps: bool,
+    /// After about so many bytes of journal a snapshot is taken, or after twice its own length if that
+    /// is more: a start replays no more than that, and what came meanwhile. 128 MiB by default; 0 for
+    /// one with each segment.
+    pub snapshot_bytes: u64,
+    /// Where the opening reports how far it has come.
+    pub progress: Option<Arc<OpeningProgress>>,
+}
+
+impl Default for EmbeddedOptions {
+    fn default() -> Self {
+        let journal = journal::JournalOptions {
+            // An atomic batch is one frame: at most 8,190 records of 2 KiB, and 4 MiB of texts
+            // where they are resolutions.
+            frame_bytes_max: 22 << 20,
+            ..journal::JournalOptions::default()
+        };
+        Self {
+            journal,
+            queue_bytes_max: 64 << 20,
+            clock: ClockBounds::default(),
+            overlaps: true,
+            snapshot_bytes: 128 << 20,
+            progress: None,
+        }
+    }
+}

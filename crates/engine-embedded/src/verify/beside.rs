@@ -1,0 +1,148 @@
+//! What is kept beside the journal, against the journal: snapshots and tables of ids.
+
+use std::io;
+
+use journal::{Storage, Visited};
+
+use crate::ids::{SegmentIds, Space, Table, Waiting, tables_of_journal};
+use crate::replay::Replay;
+use crate::snapshot::{Snapshot, of_journal};
+
+/// Compares, segment by segment, while the records are visited.
+pub(super) struct Beside {
+    /// The ones that are not compared yet, the newest first.
+    snapshots: Vec<Snapshot>,
+    tables: Vec<Checked>,
+    /// What the records so far lead to; the ids are those of the segment in hand.
+    replay: Replay,
+    /// Records that the replay did not understand: the auditor tells of them.
+    is_whole: bool,
+    /// What differs, and where in the journal.
+    pub(super) findings: Vec<(u64, String)>,
+    /// Files that cannot be used.
+    pub(super) unusable: Vec<String>,
+    /// How many snapshots were the same as the replay.
+    pub(super) snapshots_count: u64,
+    /// How many tables had the ids that the records use, and no others.
+    pub(super) tables_count: u64,
+}
+
+/// A table, and how many of its entries were found to be right.
+struct Checked {
+    table: Table,
+    right: [u64; Space::ALL.len()],
+    is_wrong: bool,
+}
+
+impl Beside {
+    pub(super) fn open<S: Storage>(storage: &S) -> io::Result<Self> {
+        let (mut snapshots, mut unusable) = of_journal(storage)?;
+        snapshots.reverse();
+        let (tables, others) = tables_of_journal(storage)?;
+        unusable.extend(others);
+        let checked = |table| Checked {
+            table,
+            right: [0; Space::ALL.len()],
+            is_wrong: false,
+        };
+        Ok(Self {
+            snapshots,
+            tables: tables.into_iter().map(checked).collect(),
+            replay: Replay::default(),
+            is_whole: true,
+            findings: Vec::new(),
+            unusable,
+            snapshots_count: 0,
+            tables_count: 0,
+        })
+    }
+
+    pub(super) fn record(&mut self, visited: Visited<'_>) {
+        self.reach(visited.segment, visited.segment * visited.segment_bytes);
+        if !self.snapshots.is_empty() || !self.tables.is_empty() {
+            self.is_whole &= self.replay.take_in(visited).is_ok();
+        }
+    }
+
+    /// All records before this segment were visited; `address` is where it begins.
+    pub(super) fn reach(&mut self, segment: u64, address: u64) {
+        while self.replay.books.ids.segment() < segment {
+            let sealed = self.replay.books.ids.seal();
+            self.check_tables(sealed.segment, &sealed.ids, address);
+        }
+        while let Some(snapshot) = self
+            .snapshots
+            .pop_if(|snapshot| snapshot.start.number <= segment)
+        {
+            self.check_snapshot(&snapshot, address);
+        }
+    }
+
+    fn check_snapshot(&mut self, snapshot: &Snapshot, address: u64) {
+        let segment = snapshot.start.number;
+        let replay = &self.replay;
+        let differs = if snapshot.expiries != replay.draft.expiries {
+            Some("the pending transfers that have a time")
+        } else if snapshot.newest != replay.newest {
+            Some("the time of the newest record")
+        } else {
+            snapshot.books.differs_from(&replay.books)
+        };
+        match differs {
+            _ if !self.is_whole => {}
+            None => self.snapshots_count += 1,
+            Some(what) => self.findings.push((
+                address,
+                format!(
+                    "the snapshot before segment {segment} is not what the records before it lead \
+                     to: {what} differ"
+                ),
+            )),
+        }
+    }
+
+    fn check_tables(&mut self, segment: u64, ids: &SegmentIds, address: u64) {
+        for checked in &mut self.tables {
+            let segments = checked.table.segments();
+            if !segments.contains(&segment) {
+                continue;
+            }
+            if let Err(what) = checked.check(ids) {
+                checked.is_wrong = true;
+                self.findings.push((address, what));
+            }
+            if segment + 1 == segments.end && !checked.is_wrong {
+                if checked.right == checked.table.counts() {
+                    self.tables_count += 1;
+                } else {
+                    let name = checked.table.name();
+                    let what = format!("{name} has ids that no record of its segments uses");
+                    self.findings.push((address, what));
+                }
+            }
+        }
+    }
+}
+
+impl Checked {
+    /// Compares a segment's ids. Of an id that a later segment of the table uses, too, the later
+    /// record counts.
+    fn check(&mut self, ids: &SegmentIds) -> Result<(), String> {
+        for space in Space::ALL {
+            for (id, address) in ids.sorted(space) {
+                let found = self.table.find(space, id, Waiting::Allowed);
+                match found.map_err(|error| error.to_string())? {
+                    Some(found) if found == address => self.right[space as usize] += 1,
+                    Some(found) if found > address => {}
+                    Some(_) | None => {
+                        let name = self.table.name();
+                        return Err(format!(
+                            "{name} does not lead to the newest record about id {id:032x}"
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

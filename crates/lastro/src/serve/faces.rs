@@ -1,0 +1,144 @@
+//! The faces of `lastro serve`: HTTP, gRPC and metrics. They are bound before they are served.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use metrics_exporter_prometheus::PrometheusHandle;
+use server::{GrpcLimits, Health, LateApp, Listener, ServerTls};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use super::config::Config;
+use super::open_files::OpenFiles;
+use super::role::Role;
+use super::stop::{STOP_TIMEOUT, stopped};
+
+/// What the faces are made of, but for the app.
+pub(super) struct Faces<'a> {
+    config: &'a Config,
+    files: &'a OpenFiles,
+    /// Where metrics are read from; nobody serves them without one.
+    recorder: Option<PrometheusHandle>,
+    /// The runtime of the metrics.
+    probes: &'a Runtime,
+    grpc_tls: Option<ServerTls>,
+    stop: watch::Receiver<bool>,
+}
+
+/// The addresses, bound.
+pub(super) struct Listeners {
+    http: Listener,
+    grpc: Option<Listener>,
+    metrics: Option<Listener>,
+}
+
+impl<'a> Faces<'a> {
+    /// Reads what the faces need beside their addresses.
+    pub(super) fn new(
+        config: &'a Config,
+        files: &'a OpenFiles,
+        recorder: Option<PrometheusHandle>,
+        probes: &'a Runtime,
+        stop: watch::Receiver<bool>,
+    ) -> anyhow::Result<Self> {
+        let grpc_tls = match &config.grpc_tls {
+            Some(files) => Some(files.load()?),
+            None => None,
+        };
+        Ok(Self {
+            config,
+            files,
+            recorder,
+            probes,
+            grpc_tls,
+            stop,
+        })
+    }
+
+    /// Binds every address, or none.
+    pub(super) async fn bind(&self) -> anyhow::Result<Listeners> {
+        let http = server::bind(&self.config.listen).await?;
+        let grpc = match &self.config.grpc_listen {
+            Some(address) => Some(server::bind(address).await?),
+            None => None,
+        };
+        let metrics = match self.config.metrics_listen.clone() {
+            Some(address) => {
+                let bound = self
+                    .probes
+                    .spawn(async move { server::bind(&address).await });
+                Some(bound.await??)
+            }
+            None => None,
+        };
+        Ok(Listeners {
+            http,
+            grpc,
+            metrics,
+        })
+    }
+
+    /// Serves the app until the stop, then lets requests in progress finish.
+    pub(super) async fn serve(self, listeners: Listeners, app: LateApp) -> anyhow::Result<()> {
+        // In a thread that does nothing else: what is measured must not be in the way of measuring.
+        let metrics = self.probes.spawn(serve_metrics(
+            listeners.metrics,
+            self.config.hosts(),
+            self.recorder,
+            app.health(),
+            self.stop.clone(),
+        ));
+        let limits = GrpcLimits {
+            connections_max: self.files.grpc_connections_max,
+            ..GrpcLimits::default()
+        };
+        let stop = self.stop.clone();
+        let grpc = serve_grpc(listeners.grpc, app.clone(), limits, self.grpc_tls, stop);
+        let (listener, stop) = (listeners.http, stopped(self.stop));
+        let http = async {
+            match self.config.role {
+                Role::Ledger => server::serve_probes(listener, app, stop, STOP_TIMEOUT).await,
+                Role::All | Role::Api => server::serve(listener, app, stop, STOP_TIMEOUT).await,
+            }
+        };
+        let (http, grpc_cut, metrics) = tokio::join!(http, grpc, metrics);
+        metrics.context("the task that serves metrics panicked")?;
+        let requests_cut = http.requests_cut + grpc_cut;
+        if requests_cut > 0 {
+            bail!(
+                "{requests_cut} requests did not finish within {} s and were cut",
+                STOP_TIMEOUT.as_secs()
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Serves gRPC if it was asked for; returns how many requests were cut.
+async fn serve_grpc(
+    listener: Option<Listener>,
+    app: LateApp,
+    limits: GrpcLimits,
+    tls: Option<ServerTls>,
+    stop: watch::Receiver<bool>,
+) -> usize {
+    let Some(listener) = listener else {
+        return 0;
+    };
+    let stopped = stopped(stop);
+    let served = server::serve_grpc(listener, app, limits, tls, stopped, STOP_TIMEOUT).await;
+    served.requests_cut
+}
+
+async fn serve_metrics(
+    listener: Option<Listener>,
+    hosts: server::Hosts,
+    recorder: Option<PrometheusHandle>,
+    health: Arc<dyn Health>,
+    stop: watch::Receiver<bool>,
+) {
+    if let Some((listener, recorder)) = listener.zip(recorder) {
+        let stopped = stopped(stop);
+        server::serve_metrics(listener, recorder, health, hosts, stopped, STOP_TIMEOUT).await;
+    }
+}
