@@ -54,7 +54,10 @@ impl<S: Storage> EmbeddedEngine<S> {
             draft,
             last,
             recovery,
-        } = recover(storage, &options)?;
+        } = {
+            let progress = options.progress.as_deref();
+            recover(storage, options.journal, options.snapshot_bytes, progress)?
+        };
         let shared = Arc::new(Shared::new(books, journal.reader()));
         let kept = Kept {
             taker: Taker {

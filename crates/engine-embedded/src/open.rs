@@ -11,7 +11,6 @@ use parking_lot::RwLock;
 use crate::books::Books;
 use crate::draft::Draft;
 use crate::ids::{Ids, Sealed, TableSet};
-use crate::options::EmbeddedOptions;
 use crate::progress::OpeningProgress;
 use crate::replay::{Replay, ReplayError, ids_of_segment};
 use crate::snapshot::{self, Begun, Taker};
@@ -58,12 +57,14 @@ pub(crate) struct Recovered<S: Storage> {
 
 pub(crate) fn recover<S: Storage>(
     storage: S,
-    options: &EmbeddedOptions,
+    options: journal::JournalOptions,
+    snapshot_bytes: u64,
+    progress: Option<&OpeningProgress>,
 ) -> Result<Recovered<S>, OpenError> {
     let started = Instant::now();
     let unseen = OpeningProgress::default();
-    let progress = options.progress.as_deref().unwrap_or(&unseen);
-    let locked = Locked::lock(storage, options.journal.clone())?;
+    let progress = progress.unwrap_or(&unseen);
+    let locked = Locked::lock(storage, options)?;
     let storage = Arc::clone(locked.storage());
     let tables = Arc::new(TableSet::open(&storage).map_err(OpenError::Beside)?);
     let snapshot = snapshot::newest(&*storage).map_err(OpenError::Beside)?;
@@ -82,7 +83,7 @@ pub(crate) fn recover<S: Storage>(
     }
     let mut due = Due {
         newest: from.map_or(0, |from| from.number),
-        bytes: options.snapshot_bytes,
+        bytes: snapshot_bytes,
     };
     let mut is_at_last = false;
     let last_segment = last_segment(&*storage).map_err(OpenError::Beside)?;

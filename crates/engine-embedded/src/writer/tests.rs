@@ -28,7 +28,6 @@ fn options() -> EmbeddedOptions {
     };
     EmbeddedOptions {
         journal,
-        snapshot_bytes: u64::MAX,
         ..EmbeddedOptions::default()
     }
 }
@@ -42,8 +41,8 @@ fn idle_writer_over(
     storage: FaultyStorage,
     clock: &Arc<ManualClock>,
 ) -> (Writer<FaultyStorage>, Queue) {
-    let options = options();
-    let frame_bytes_max = options.journal.frame_bytes_max;
+    let options = options().journal;
+    let frame_bytes_max = options.frame_bytes_max;
     let Recovered {
         journal,
         tables,
@@ -51,7 +50,7 @@ fn idle_writer_over(
         draft,
         last,
         ..
-    } = recover(storage, &options).unwrap();
+    } = recover(storage, options, u64::MAX, None).unwrap();
     let shared = Arc::new(Shared::new(books, journal.reader()));
     let kept = Kept {
         taker: Taker {
@@ -399,7 +398,7 @@ fn a_frame_is_decided_upon_the_one_on_its_way_and_answered_after_it() {
         (0, 100)
     );
     drop(writer);
-    let recovered = recover(storage.crash(), &options()).unwrap();
+    let recovered = recover(storage.crash(), options().journal, u64::MAX, None).unwrap();
     assert_eq!(recovered.books.transfer_ids_count, 4);
 }
 
