@@ -15,6 +15,21 @@ pub(crate) fn remove_if_there<S: Storage>(storage: &S, name: &str) -> io::Result
     }
 }
 
+/// What `made` says. Where the file could not be finished, what there is of it is removed: on a full
+/// disk it would keep the journal's next segment from being made.
+pub(crate) fn or_remove<S: Storage, T, E>(
+    storage: &S,
+    partial: &str,
+    made: Result<T, E>,
+) -> Result<T, E> {
+    if made.is_err()
+        && let Err(error) = remove_if_there(storage, partial)
+    {
+        tracing::warn!(file = partial, %error, "an unfinished file could not be removed: {error}");
+    }
+    made
+}
+
 /// Fills the buffer, or fails with [`io::ErrorKind::UnexpectedEof`].
 pub(crate) fn read_all(
     file: &(impl StorageFile + ?Sized),

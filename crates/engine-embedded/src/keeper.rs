@@ -405,8 +405,8 @@ fn warn<S: Storage>(warnings: &Throttle, tables: &TableSet<S>, error: &MakeError
             error = %ErrorChain(error),
             owed,
             held_back,
-            "a table of ids could not be made; it is tried again. The ledger goes on: {owed} \
-             segments' ids stay in memory meanwhile"
+            "a table of ids could not be made, merged or mended; it is tried again. The ledger goes \
+             on; the ids of {owed} segments are in memory for want of a table"
         );
     }
 }

@@ -8,7 +8,7 @@
 //! | what | cost |
 //! |---|---|
 //! | an account | about 140 bytes of memory |
-//! | a used id | about 42 bytes of memory in the newest segments, at most 2 in older ones |
+//! | a used id | about 42 bytes of memory in the newest segments, about 2 in older ones |
 //! | a statement line | one small read |
 //! | an entry by its number | at most 1,024 small reads |
 //! | opening | the newest snapshot, and one pass over the journal from there on |

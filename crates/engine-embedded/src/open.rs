@@ -8,6 +8,7 @@ use journal::{Journal, Locked, Opened, Storage, Visited, read_segment_start, seg
 use ledger::Timestamp;
 use parking_lot::RwLock;
 
+use crate::beside::remove_if_there;
 use crate::books::Books;
 use crate::draft::Draft;
 use crate::ids::{Ids, Sealed, TableSet};
@@ -66,8 +67,10 @@ pub(crate) fn recover<S: Storage>(
     let progress = progress.unwrap_or(&unseen);
     let locked = Locked::lock(storage, options)?;
     let storage = Arc::clone(locked.storage());
-    let tables = Arc::new(TableSet::open(&storage).map_err(OpenError::Beside)?);
-    let snapshot = snapshot::newest(&*storage).map_err(OpenError::Beside)?;
+    let (tables, mut useless) = TableSet::open(&storage).map_err(OpenError::Beside)?;
+    let tables = Arc::new(tables);
+    let (snapshot, others) = snapshot::newest(&*storage).map_err(OpenError::Beside)?;
+    useless.extend(others);
     let from = snapshot.as_ref().map(|snapshot| snapshot.start);
     let mut replay = Replay::from(snapshot);
     replay.books.ids = Ids::from(from.map_or(0, |from| from.number));
@@ -77,8 +80,7 @@ pub(crate) fn recover<S: Storage>(
         let ids =
             ids_of_segment(&*storage, segment).map_err(|error| OpenError::Ids(error.into()))?;
         tables.seal(Sealed { segment, ids });
-        // What cannot be made stays in memory, and the keeper tries again and says so.
-        let _ = tables.make_owed();
+        make_owed(&tables);
         progress.segment_read();
     }
     let mut due = Due {
@@ -100,6 +102,9 @@ pub(crate) fn recover<S: Storage>(
         replay.take_in(visited)
     })?;
     progress.finish();
+    // One that was made anew meanwhile may have the name of one of no use.
+    useless.retain(|name| !tables.has(name) && *name != snapshot::file_name(due.newest));
+    remove_useless(&*storage, &useless).map_err(OpenError::Beside)?;
     let segment = journal.segment_start().number;
     seal_until(segment, &mut replay.books, &tables);
     if !is_at_last {
@@ -153,7 +158,7 @@ impl Replay {
             storage: Arc::clone(storage),
             books: Arc::clone(&books),
         };
-        match taker.take(begun, || Ok(expiries.copy_next(usize::MAX))) {
+        match taker.take(begun, || Ok(expiries.copy_next(PENDINGS_AT_ONCE))) {
             Ok(_) => due.newest = segment,
             Err(error) => tracing::warn!(
                 %error,
@@ -168,6 +173,9 @@ impl Replay {
         }
     }
 }
+
+/// How many pending transfers a block of a snapshot has.
+const PENDINGS_AT_ONCE: usize = 1_024;
 
 /// When a snapshot is due.
 struct Due {
@@ -193,7 +201,27 @@ fn seal_until<S: Storage>(segment: u64, books: &mut Books, tables: &TableSet<S>)
             continue;
         }
         tables.seal(sealed);
-        // What cannot be made stays in memory, and the keeper tries again and says so.
-        let _ = tables.make_owed();
+        make_owed(tables);
     }
+}
+
+/// Makes tables, and few out of many. What cannot be made stays in memory or as it is: the keeper
+/// tries again, and says so.
+fn make_owed<S: Storage>(tables: &TableSet<S>) {
+    if tables.make_owed().is_ok() {
+        let _ = tables.merge_all(|| false);
+    }
+}
+
+/// Removes files beside the journal that are of no use.
+fn remove_useless<S: Storage>(storage: &S, names: &[String]) -> io::Result<()> {
+    for name in names {
+        tracing::info!(
+            file = name,
+            "{name} is removed: it was never finished, is part of a larger table, or cannot be \
+             used; what it held is in the journal"
+        );
+        remove_if_there(storage, name)?;
+    }
+    Ok(())
 }

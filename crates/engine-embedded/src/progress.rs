@@ -99,8 +99,8 @@ fn segments_span<S: Storage>(storage: &S, first: u64, missing_count: u64) -> io:
         None => 0,
     };
     Ok(Span {
-        from: first * segment_bytes,
-        to: (newest + 1) * segment_bytes,
+        from: first.saturating_mul(segment_bytes),
+        to: newest.saturating_add(1).saturating_mul(segment_bytes),
         segment_bytes,
         before: missing_count * segment_bytes,
     })

@@ -18,6 +18,7 @@ mod take;
 mod tests;
 mod write;
 
+pub(crate) use layout::file_name;
 pub(crate) use read::{Snapshot, newest, of_journal};
 pub(crate) use take::{Begun, Taker};
 

@@ -148,7 +148,9 @@ impl<S: Storage> Writer<S> {
             }
         }
         let receiver = &self.waiting.receiver;
-        if self.expiring.has_backlog || self.pipeline.draft.expiries.is_copied() {
+        let is_copying =
+            self.pipeline.draft.expiries.is_copied() && self.pipeline.journal.failure().is_none();
+        if self.expiring.has_backlog || is_copying {
             let received = receiver.try_recv();
             received.map_err(|error| match error {
                 TryRecvError::Empty => RecvTimeoutError::Timeout,

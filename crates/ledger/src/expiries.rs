@@ -115,15 +115,18 @@ impl Expiries {
         self.copy = Some(Copying::default());
     }
 
-    /// The next part of the copy, about `count_max` pending transfers; `None` once it is complete.
+    /// The next part of the copy, at most `count_max` pending transfers and those that have ended
+    /// meanwhile; `None` once it is complete. A part may be empty.
     /// One that was postponed meanwhile may come twice.
     pub fn copy_next(&mut self, count_max: usize) -> Option<Vec<TimedPending>> {
         let copy = self.copy.as_mut()?;
         let mut part = std::mem::take(&mut copy.ended);
         let from = copy.after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut is_complete = true;
+        let mut visited_count = 0;
         for due in self.by_time.range((from, Bound::Unbounded)) {
-            if part.len() >= count_max {
+            visited_count += 1;
+            if visited_count > count_max {
                 is_complete = false;
                 break;
             }

@@ -1,11 +1,10 @@
 //! The tables there are, on disk and for readers.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use journal::{SegmentStart, Storage, read_segment_start};
+use journal::{SegmentStart, Storage, is_shortage, read_segment_start};
 use parking_lot::Mutex;
 
 use super::build::TableWriter;
@@ -14,6 +13,7 @@ use super::layout::{Coverage, MERGE_PARTIAL, PARTIAL, covered, file_name};
 use super::merge::{MakeError, merge, next_merge};
 use super::table::Table;
 use super::{SegmentIds, Space};
+use crate::beside::or_remove;
 
 /// All tables of a ledger, and the ids of sealed segments that have none yet.
 pub(crate) struct TableSet<S: Storage> {
@@ -26,51 +26,48 @@ pub(crate) struct TableSet<S: Storage> {
 }
 
 impl<S: Storage> TableSet<S> {
-    /// Opens the tables that belong to the journal. Removes what a crash left behind: unfinished
-    /// tables, those that are part of a larger one, and those that do not belong to this journal or
-    /// cannot be read. Segments may be left that none covers.
+    /// Opens the tables that belong to the journal. Segments may be left that none covers. Returns the
+    /// names of the other tables, too: what a crash left behind (unfinished ones, and those that are
+    /// part of a larger one), and those that are not whole or not of this journal. They can be removed
+    /// once the journal is open.
     ///
     /// # Errors
     ///
-    /// When the storage cannot list, read or remove files.
-    pub(crate) fn open(storage: &Arc<S>) -> io::Result<Self> {
+    /// When the storage cannot list files, or has no descriptor to open one with.
+    pub(crate) fn open(storage: &Arc<S>) -> io::Result<(Self, Vec<String>)> {
         let names = storage.list()?;
-        for partial in [PARTIAL, MERGE_PARTIAL] {
-            if names.iter().any(|name| name == partial) {
-                storage.remove(partial)?;
-            }
-        }
+        let is_partial = |name: &&String| [PARTIAL, MERGE_PARTIAL].contains(&name.as_str());
+        let mut useless: Vec<String> = names.iter().filter(is_partial).cloned().collect();
         let mut found: Vec<_> = names.iter().filter_map(|name| covered(name)).collect();
         // The one that covers most first.
         found.sort_unstable_by_key(|(first, end)| (*first, std::cmp::Reverse(*end)));
-        let mut found = VecDeque::from(found);
         let mut layers: Vec<Layer> = Vec::new();
-        while let Some((first, end)) = found.pop_front() {
+        for (first, end) in found {
             let name = file_name(first, end);
-            let is_part_of_another = layers.last().is_some_and(|layer| first < layer.end());
-            let table = if is_part_of_another {
-                None
-            } else {
-                belonging(&**storage, &name, end)?
-            };
-            match table {
-                Some(table) => layers.push(Layer::Table(Arc::new(table))),
-                None => {
-                    tracing::info!(
-                        file = name,
-                        "removed {name}: it is part of a larger table, or it cannot be used; what \
-                         it held is in the journal"
-                    );
-                    storage.remove(&name)?;
-                }
+            if layers.last().is_some_and(|layer| first < layer.end()) {
+                useless.push(name);
+                continue;
+            }
+            match belonging(&**storage, &name, end) {
+                Ok(Some(table)) => layers.push(Layer::Table(Arc::new(table))),
+                Ok(None) => useless.push(name),
+                Err(error) if is_shortage(&error) => return Err(error),
+                // What cannot be read now may be read another time.
+                Err(error) => tracing::warn!(
+                    file = name,
+                    %error,
+                    "the table {name} cannot be read and is passed over: {error}. What it holds is \
+                     read from the journal"
+                ),
             }
         }
-        Ok(Self {
+        let set = Self {
             storage: Arc::clone(storage),
             layers: Mutex::new(Layers::new(layers)),
             version: AtomicU64::new(0),
             merging: Mutex::new(()),
-        })
+        };
+        Ok((set, useless))
     }
 
     /// The ids as they are looked up now.
@@ -94,6 +91,11 @@ impl<S: Storage> TableSet<S> {
         }
         missing.extend(next..end);
         missing
+    }
+
+    /// Whether a table of this name is in use.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.layers().tables().any(|table| table.name() == name)
     }
 
     /// Whether a layer covers the segment.
@@ -154,7 +156,8 @@ impl<S: Storage> TableSet<S> {
             let Some(merged) = self.next_merge() else {
                 return Ok(());
             };
-            let table = Arc::new(merge(&*self.storage, &merged, &is_stopped)?);
+            let made = merge(&*self.storage, &merged, &is_stopped);
+            let table = Arc::new(or_remove(&*self.storage, MERGE_PARTIAL, made)?);
             self.replace(|layers| {
                 let first = table.coverage().first;
                 let place = layers.partition_point(|layer| layer.first() < first);
@@ -234,13 +237,16 @@ impl<S: Storage> TableSet<S> {
         let end = self.start_of(first + 1)?;
         let coverage = Coverage { first, end };
         let entries_count = ids.len() as u64;
-        let mut writer = TableWriter::begin(&*self.storage, PARTIAL, coverage, entries_count)?;
-        for space in Space::ALL {
-            for (id, address) in ids.sorted(space) {
-                writer.push(space, id, address)?;
+        let write = || {
+            let mut writer = TableWriter::begin(&*self.storage, PARTIAL, coverage, entries_count)?;
+            for space in Space::ALL {
+                for (id, address) in ids.sorted(space) {
+                    writer.push(space, id, address)?;
+                }
             }
-        }
-        Ok(writer.finish()?)
+            writer.finish()
+        };
+        Ok(or_remove(&*self.storage, PARTIAL, write())?)
     }
 
     fn start_of(&self, segment: u64) -> io::Result<SegmentStart> {

@@ -256,14 +256,18 @@ impl Table {
         }
     }
 
-    /// A file that ends early is damaged; whatever else the storage says is its own error.
+    /// What has to be fetched from the disk, or read another time, is as it was; everything else is
+    /// made anew from the journal.
     fn not_read(&self, number: u64, source: io::Error) -> TableError {
         if source.kind() == io::ErrorKind::UnexpectedEof {
-            self.damaged(number)
-        } else {
-            let file = self.name.clone();
-            TableError::Io { file, source }
+            return self.damaged(number);
         }
+        let file = self.name.clone();
+        let error = TableError::Io { file, source };
+        if !error.has_to_wait() && !error.is_shortage() {
+            self.is_damaged.store(true, Ordering::Relaxed);
+        }
+        error
     }
 
     fn damaged(&self, page: u64) -> TableError {

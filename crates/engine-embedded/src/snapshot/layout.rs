@@ -8,7 +8,7 @@ pub(super) const HEADER_BYTES: usize = 128;
 const HEADER_HASH_AT: usize = 96;
 pub(super) const BLOCK_HEADER_BYTES: usize = 8;
 pub(super) const HASH_BYTES: usize = 32;
-/// No block is longer: an account's checkpoints are the longest thing in one row.
+/// No block is longer. Those that are written have a few thousand rows.
 pub(super) const BLOCK_BYTES_MAX: usize = 1 << 30;
 
 /// The snapshot that is being written.

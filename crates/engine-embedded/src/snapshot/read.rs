@@ -26,27 +26,27 @@ pub(crate) struct Snapshot {
     pub(super) rest: Option<Rest>,
 }
 
-/// The newest snapshot that is whole and of this journal, if there is one. Those that are not are
-/// told of and removed, and so is one that was never finished.
+/// The newest snapshot that is whole and of this journal, if there is one. Returns the names of newer
+/// ones that are not, too, and of one that was never finished: they can be removed once the journal
+/// is open.
 ///
 /// # Errors
 ///
-/// When the storage cannot list, or remove one.
-pub(crate) fn newest<S: Storage>(storage: &S) -> io::Result<Option<Snapshot>> {
-    if storage.list()?.iter().any(|name| name == PARTIAL) {
-        storage.remove(PARTIAL)?;
-    }
+/// When the storage cannot list files.
+pub(crate) fn newest<S: Storage>(storage: &S) -> io::Result<(Option<Snapshot>, Vec<String>)> {
+    let mut useless = storage.list()?;
+    useless.retain(|name| name == PARTIAL);
     for segment in numbers(storage)?.into_iter().rev() {
         let name = file_name(segment);
         match load(storage, segment) {
-            Ok(Some(snapshot)) => return Ok(Some(snapshot)),
+            Ok(Some(snapshot)) => return Ok((Some(snapshot), useless)),
             Ok(None) => {
                 tracing::warn!(
                     file = name,
-                    "the snapshot {name} is damaged, or not of this journal or version: removed. \
-                     The ledger is opened from an older one, or from the journal's beginning"
+                    "the snapshot {name} is damaged, or not of this journal or version. The ledger \
+                     is opened from an older one, or from the journal's beginning"
                 );
-                storage.remove(&name)?;
+                useless.push(name);
             }
             // What cannot be read now may be read another time.
             Err(error) => tracing::warn!(
@@ -56,7 +56,7 @@ pub(crate) fn newest<S: Storage>(storage: &S) -> io::Result<Option<Snapshot>> {
             ),
         }
     }
-    Ok(None)
+    Ok((None, useless))
 }
 
 /// All snapshots that are whole and of this journal, the oldest first, and the names of the others.

@@ -8,10 +8,11 @@ use journal::{SegmentStart, Storage};
 use ledger::{TimedPending, Timestamp};
 use parking_lot::RwLock;
 
-use super::layout::file_name;
+use super::layout::{PARTIAL, file_name};
 use super::read::numbers;
 use super::write::SnapshotWriter;
 use super::{AccountRow, Block, PaymentRow, Rest, SumRow, number};
+use crate::beside::or_remove;
 use crate::books::{Books, CHECKPOINT_ENTRIES};
 use crate::summary::Summary;
 
@@ -70,6 +71,7 @@ impl<S: Storage> Taker<S> {
         pendings: impl FnMut() -> io::Result<Option<Vec<TimedPending>>>,
     ) -> io::Result<u64> {
         let written = self.write(begun, pendings);
+        let written = or_remove(&*self.storage, PARTIAL, written);
         let taken = {
             let mut books = self.books.write();
             (books.accounts.end_copy(), books.payments.end_copy())
@@ -141,7 +143,9 @@ impl<S: Storage> Taker<S> {
         let bytes = writer.finish()?;
         let elapsed = started.elapsed();
         tracing::debug!(segment, accounts_count, bytes, ?elapsed, "took a snapshot");
-        self.remove_old()?;
+        if let Err(error) = self.remove_old() {
+            tracing::warn!(%error, "an old snapshot could not be removed: {error}");
+        }
         Ok(bytes)
     }
 

@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use testkit::Seeds;
 
-use super::layout::file_name;
+use super::layout::{PARTIAL, file_name};
 use super::read::{load, numbers};
 use super::{Begun, Taker, newest};
 use crate::accounts::Kept;
@@ -152,7 +152,7 @@ fn a_snapshot_is_of_the_moment_it_was_begun() {
         };
         taker.take(begun, || Ok(None)).unwrap();
         changing.join().unwrap();
-        let snapshot = newest(&storage.crash()).unwrap().unwrap();
+        let snapshot = newest(&storage.crash()).unwrap().0.unwrap();
         assert_eq!(snapshot.start, start);
         assert_eq!(snapshot.newest, Timestamp::from_nanos(9));
         assert_eq!(snapshot.books.differs_from(&again), None);
@@ -177,7 +177,7 @@ fn every_operation_of_taking_one_is_a_crash_point() {
         storage.crash_after_operation(number);
         assert!(run(&storage).is_err());
         let storage = storage.crash();
-        if let Some(snapshot) = newest(&storage).unwrap() {
+        if let Some(snapshot) = newest(&storage).unwrap().0 {
             assert_eq!(snapshot.books.differs_from(&expected), None);
         }
         // None of those that are there is broken: what is not whole has no name.
@@ -185,7 +185,7 @@ fn every_operation_of_taking_one_is_a_crash_point() {
             assert!(load(&storage, segment).unwrap().is_some(), "after {number}");
         }
         run(&storage).unwrap();
-        let snapshot = newest(&storage).unwrap().unwrap();
+        let snapshot = newest(&storage).unwrap().0.unwrap();
         assert_eq!(snapshot.start.number, 4);
         assert_eq!(storage.bytes("snapshot.partial"), None);
     }
@@ -204,19 +204,19 @@ fn a_damaged_one_is_passed_over_for_the_one_before() {
         let damaged = storage.copy();
         let bit = random.random_range(0..bits);
         damaged.flip_bit(&file_name(3), bit);
-        let snapshot = newest(&damaged).unwrap().unwrap();
-        assert_eq!(snapshot.start.number, 2, "bit {bit}");
-        assert_eq!(damaged.bytes(&file_name(3)), None, "it is removed");
+        let (snapshot, useless) = newest(&damaged).unwrap();
+        assert_eq!(snapshot.unwrap().start.number, 2, "bit {bit}");
+        assert_eq!(useless, [file_name(3)]);
     }
     for length in [0, 1, 127, 128, 200, bits / 8 - 1] {
         let torn = storage.copy();
         let length = usize::try_from(length).unwrap();
         torn.alter(&file_name(3), |bytes| bytes.truncate(length));
-        assert_eq!(newest(&torn).unwrap().unwrap().start.number, 2);
+        assert_eq!(newest(&torn).unwrap().0.unwrap().start.number, 2);
     }
     let longer = storage.copy();
     longer.alter(&file_name(3), |bytes| bytes.push(0));
-    assert_eq!(newest(&longer).unwrap().unwrap().start.number, 2);
+    assert_eq!(newest(&longer).unwrap().0.unwrap().start.number, 2);
 }
 
 #[test]
@@ -230,10 +230,10 @@ fn one_of_another_journal_or_of_a_lost_end_is_not_used() {
     let foreign = other.bytes(&file_name(2)).unwrap();
     let mixed = storage.copy();
     mixed.alter(&file_name(2), |bytes| bytes.clone_from(&foreign));
-    assert!(newest(&mixed).unwrap().is_none());
+    assert!(newest(&mixed).unwrap().0.is_none());
     // A disk that lost the last segment, which it had acknowledged.
     storage.remove("0000000002.segment").unwrap();
-    assert!(newest(&storage).unwrap().is_none());
+    assert!(newest(&storage).unwrap().0.is_none());
 }
 
 #[test]
@@ -246,8 +246,10 @@ fn a_full_disk_leaves_the_ones_before() {
     let used = |name: &String| storage.bytes(name).unwrap().len() as u64;
     storage.set_capacity(Some(names.iter().map(used).sum::<u64>() + 10_000));
     assert!(take(&taker, 3).is_err());
-    assert_eq!(newest(&storage).unwrap().unwrap().start.number, 2);
+    assert_eq!(newest(&storage).unwrap().0.unwrap().start.number, 2);
+    // What there was of it does not keep the disk full.
+    assert_eq!(storage.bytes(PARTIAL), None);
     storage.set_capacity(None);
     take(&taker, 3).unwrap();
-    assert_eq!(newest(&storage).unwrap().unwrap().start.number, 3);
+    assert_eq!(newest(&storage).unwrap().0.unwrap().start.number, 3);
 }

@@ -5,7 +5,7 @@ use std::io;
 use journal::{SegmentStart, Storage, StorageFile};
 
 use super::Block;
-use super::layout::{BlockSeal, PARTIAL, file_name, header};
+use super::layout::{BLOCK_BYTES_MAX, BlockSeal, PARTIAL, file_name, header};
 use crate::beside::{PIECE_BYTES, remove_if_there};
 
 /// A snapshot that is being written, block by block.
@@ -39,6 +39,11 @@ impl<'a, S: Storage> SnapshotWriter<'a, S> {
 
     pub(super) fn block(&mut self, block: &Block) -> io::Result<()> {
         let payload = postcard::to_allocvec(block).map_err(io::Error::other)?;
+        if payload.len() > BLOCK_BYTES_MAX {
+            return Err(io::Error::other(
+                "a block of a snapshot is longer than a reader takes",
+            ));
+        }
         let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
         let crc = self.seal.crc(self.blocks_count, &payload);
         self.blocks_count += 1;

@@ -20,7 +20,7 @@ fn verified(storage: &FaultyStorage, options: journal::JournalOptions) -> Verifi
 fn a_wrong_table_is_found() {
     let storage = FaultyStorage::new(1);
     drop(segments_of(&storage, 2));
-    let tables = TableSet::open(&Arc::new(storage.clone())).unwrap();
+    let (tables, _) = TableSet::open(&Arc::new(storage.clone())).unwrap();
     let mut ids = SegmentIds::default();
     ids.insert(Space::Transfers, 7, Address::from_u64(130).unwrap());
     tables.seal(Sealed { segment: 0, ids });
@@ -39,7 +39,7 @@ fn a_wrong_table_is_found() {
 #[test]
 fn a_wrong_snapshot_is_found() {
     let (storage, options) = good_in_segments();
-    let mut snapshot = newest(&storage).unwrap().unwrap();
+    let mut snapshot = newest(&storage).unwrap().0.unwrap();
     let segment = snapshot.start.number;
     let good = verified(&storage, options.clone());
     assert_eq!(good.audit.findings, []);
