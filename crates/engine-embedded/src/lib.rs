@@ -52,4 +52,6 @@ pub use open::{OpenError, Recovery};
 pub use record::RecordError;
 pub use replay::ReplayError;
 pub use shared::Status;
-pub use verify::{Audit, Finding, Verified, verify};
+pub use verify::{
+    Audit, Expected, Finding, Verified, VerifiedSince, verify, verify_expecting, verify_since,
+};

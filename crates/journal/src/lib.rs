@@ -58,7 +58,7 @@ pub use journal::Journal;
 pub use open::{Cut, Locked, Opened};
 pub use options::{Durability, JournalOptions, UnknownDurability};
 pub use reader::Reader;
-pub use scan::{Scanned, Tail, scan, scan_retired, scan_sealed};
+pub use scan::{Scanned, Tail, scan, scan_from, scan_retired, scan_sealed};
 pub use sealed_frame::{SealedFrame, Written};
 pub use segment_start::{SegmentStart, read_segment_start};
 pub use storage::{LockAttempt, Storage, StorageFile, is_shortage, segment_number};
