@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use engine_embedded::{EmbeddedEngine, Recovery};
 use engine_postgres::PostgresEngine;
 use engine_remote::RemoteEngine;
@@ -83,6 +83,11 @@ fn embedded(
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<EmbeddedEngine> {
     let place = config.data_dir.display();
+    ensure!(
+        !crate::backup::is_backup(&config.data_dir),
+        "{place} is a backup, and serving it would change it: `lastro restore --from {place} --to` \
+         a new folder, and serve that"
+    );
     let storage =
         FileStorage::open(&config.data_dir).with_context(|| format!("cannot open {place}"))?;
     let mut options = engine_embedded::EmbeddedOptions {
