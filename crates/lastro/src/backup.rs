@@ -118,7 +118,7 @@ fn copy_outbox(
     let mut tries_count = 1;
     loop {
         let taken = back_up(source, target, true, known, &mut |progress| {
-            shown.show(progress)
+            shown.show(progress);
         });
         match taken {
             Err(BackupError::Source {

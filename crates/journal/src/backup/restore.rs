@@ -47,10 +47,10 @@ pub fn restore<S: Storage, T: Storage>(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Restored, BackupError> {
     let last = backed_up.head.sequence;
-    if let Until::Frame(sequence) = until {
-        if sequence > last {
-            return Err(BackupError::Beyond { sequence, last });
-        }
+    if let Until::Frame(sequence) = until
+        && sequence > last
+    {
+        return Err(BackupError::Beyond { sequence, last });
     }
     let count = backed_up.last_segment - backed_up.first_segment + 1;
     let mut restoring = Restoring {
