@@ -14,10 +14,10 @@ use jiff::Timestamp;
 use journal::backup::{BackedUp, BackupError, Taken, back_up, remove_obsolete};
 use journal::{FileStorage, LockAttempt, OpenError, Storage};
 
+use crate::data_folder::{MANIFEST, has_journal, is_backup};
 use crate::kept_head::KeptHead;
-use crate::verify::has_journal;
 
-pub(crate) use manifest::{JournalPart, MANIFEST, Manifest, timestamp};
+pub(crate) use manifest::{JournalPart, Manifest, timestamp};
 pub(crate) use progress::ProgressShown;
 
 #[derive(clap::Args)]
@@ -188,11 +188,6 @@ fn lock(target: &FileStorage) -> anyhow::Result<journal::FileLock> {
 pub(crate) fn open_existing(folder: &Path) -> anyhow::Result<FileStorage> {
     let place = folder.display();
     FileStorage::open_existing(folder).with_context(|| format!("cannot open {place}"))
-}
-
-/// Whether the folder is a backup's: nothing may be written to its journal.
-pub(crate) fn is_backup(folder: &Path) -> bool {
-    folder.join(MANIFEST).exists()
 }
 
 /// Neither folder may be in the other.

@@ -5,6 +5,7 @@ mod bench;
 mod clock;
 #[cfg(test)]
 mod configuration_page;
+mod data_folder;
 mod database;
 mod kept_head;
 mod load;

@@ -10,8 +10,9 @@ use journal::backup::{BackedUp, Restored, Until, restore};
 use journal::{FileStorage, LockAttempt, Storage, segment_number};
 
 use crate::backup::{
-    JournalPart, MANIFEST, Manifest, OUTBOX, ProgressShown, check_apart, open_existing, timestamp,
+    JournalPart, Manifest, OUTBOX, ProgressShown, check_apart, open_existing, timestamp,
 };
+use crate::data_folder::MANIFEST;
 use crate::kept_head::KeptHead;
 
 #[derive(clap::Args)]

@@ -1,6 +1,7 @@
 //! `lastro verify`: is this data folder or this database whole, and does it keep the rules?
 
 mod database;
+mod found;
 mod newest;
 mod since;
 mod stores;
@@ -12,7 +13,7 @@ use anyhow::{Context, ensure};
 use engine_embedded::{Expected, Verified};
 use journal::{FileStorage, Head, Opened, Scanned, Tail};
 
-use crate::backup::is_backup;
+use crate::data_folder::{has_journal, is_backup};
 use crate::database::{DatabaseSettings, Unencrypted};
 use crate::kept_head::KeptHead;
 use crate::redis::RedisOptions;
@@ -133,24 +134,7 @@ fn verify_ledger(storage: FileStorage, options: &VerifyOptions) -> anyhow::Resul
 
 fn print_expected(kept: Option<KeptHead>, found: Option<Expected>) {
     if let (Some(kept), Some(found)) = (kept, found) {
-        print_found(kept, found);
-    }
-}
-
-fn print_found(kept: KeptHead, found: Expected) {
-    let sequence = kept.sequence;
-    match found {
-        Expected::Met => println!("the chain goes through {kept}"),
-        Expected::Other(hash) => println!(
-            "NOT THE SAME LEDGER: frame {sequence} has the hash {hash}, and the head that was kept has \
-             {}. What was recorded up to that frame was changed, or the ledger went on from an \
-             earlier moment. Restore a backup that has the kept head",
-            kept.hash
-        ),
-        Expected::Beyond => println!(
-            "FRAMES ARE MISSING: the chain ends before frame {sequence}, which was kept as a head. \
-             Restore a backup that has it"
-        ),
+        found::print(kept, found);
     }
 }
 
@@ -170,14 +154,6 @@ fn verify_outbox(directory: &Path, read_only: bool) -> anyhow::Result<ExitCode> 
     );
     println!("outbox head {sequence}:{hash}");
     Ok(ExitCode::SUCCESS)
-}
-
-/// Verifying opens the journal, and opening would make one where there is none.
-pub(crate) fn has_journal(data_dir: &Path) -> bool {
-    let names = std::fs::read_dir(data_dir).into_iter().flatten().flatten();
-    names
-        .into_iter()
-        .any(|entry| Path::new(&entry.file_name()).extension() == Some("segment".as_ref()))
 }
 
 fn print(verified: &Verified) {

@@ -8,7 +8,7 @@ use journal::backup::{BackedUp, replace_file};
 use journal::{Head, Storage, StorageFile};
 use serde::{Deserialize, Serialize};
 
-pub(crate) const MANIFEST: &str = "backup.json";
+use crate::data_folder::MANIFEST;
 
 /// The version that this build writes and reads.
 const FORMAT_VERSION: u32 = 1;

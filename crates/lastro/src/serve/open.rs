@@ -84,7 +84,7 @@ fn embedded(
 ) -> anyhow::Result<EmbeddedEngine> {
     let place = config.data_dir.display();
     ensure!(
-        !crate::backup::is_backup(&config.data_dir),
+        !crate::data_folder::is_backup(&config.data_dir),
         "{place} is a backup, and serving it would change it: `lastro restore --from {place} --to` \
          a new folder, and serve that"
     );

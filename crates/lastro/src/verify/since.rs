@@ -7,7 +7,7 @@ use anyhow::Context;
 use engine_embedded::VerifiedSince;
 use journal::FileStorage;
 
-use super::{newest, print_found};
+use super::{found, newest};
 use crate::kept_head::KeptHead;
 
 /// `None` if there is no snapshot to begin with.
@@ -27,7 +27,7 @@ pub(super) fn run(
         return Ok(None);
     };
     print(&verified);
-    print_found(kept, verified.expected);
+    found::print(kept, verified.expected);
     if !newest::is_past(verified.newest) {
         return Ok(Some(ExitCode::FAILURE));
     }
