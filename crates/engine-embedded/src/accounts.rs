@@ -89,6 +89,11 @@ impl Accounts {
         }
     }
 
+    /// All of them, in the order of their slots.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&AccountId, &Kept)> {
+        self.chunks.iter().flatten().map(|(id, kept)| (id, kept))
+    }
+
     /// Whether the same accounts are in the same slots.
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
         self.chunks == other.chunks

@@ -56,4 +56,6 @@ pub use progress::OpeningProgress;
 pub use record::RecordError;
 pub use replay::ReplayError;
 pub use shared::Status;
-pub use verify::{Audit, Finding, Verified, verify};
+pub use verify::{
+    Audit, Expected, Finding, Verified, VerifiedSince, verify, verify_expecting, verify_since,
+};

@@ -76,6 +76,44 @@ impl<E> OpenError<E> {
         }
     }
 
+    /// What is wrong, unless it is only that the visitor ended the walk.
+    pub(crate) fn unless_ended(self) -> Result<(), OpenError<std::convert::Infallible>> {
+        Err(match self {
+            Self::Visit(_) => return Ok(()),
+            Self::Locked { place, pid } => OpenError::Locked { place, pid },
+            Self::Options(what) => OpenError::Options(what),
+            Self::Version {
+                file,
+                found,
+                supported,
+            } => OpenError::Version {
+                file,
+                found,
+                supported,
+            },
+            Self::Damaged {
+                file,
+                offset,
+                what,
+                advice,
+            } => OpenError::Damaged {
+                file,
+                offset,
+                what,
+                advice,
+            },
+            Self::Io {
+                doing,
+                file,
+                source,
+            } => OpenError::Io {
+                doing,
+                file,
+                source,
+            },
+        })
+    }
+
     pub(crate) fn damaged(file: &str, offset: u64, what: impl Into<String>) -> Self {
         Self::Damaged {
             file: file.to_owned(),

@@ -4,6 +4,7 @@
 //! - Any number of readers ([`Reader`]) fetch one record by its [`Address`] with one small read.
 //! - Opening walks the chain, hands every record to a visitor, and cuts a torn end.
 //! - [`scan`] is the same walk without the lock and without changing a byte.
+//! - [`backup`] copies a journal that is being written, and makes a journal of such a copy.
 //! - Where [`JournalOptions::retires`] allows it, the oldest segments can be removed once they are not
 //!   needed any more ([`Journal::retire_before`]); the chain is checked from the oldest one kept.
 //!
@@ -23,6 +24,7 @@
 //! **Architecture Invariant:** the journal knows bytes, not money.
 
 mod address;
+pub mod backup;
 mod cut;
 mod error;
 #[cfg(any(test, feature = "testing"))]
@@ -49,14 +51,14 @@ mod window;
 pub use address::Address;
 pub use error::{BeginError, CommitError, OpenError, ReadError, RetireError, StorageFailure};
 pub use file_storage::{FileLock, FileStorage};
-pub use format::{FORMAT_VERSION, FRAME_HEADER_BYTES, FrameInfo, Hash, JournalId};
+pub use format::{FORMAT_VERSION, FRAME_HEADER_BYTES, FrameInfo, Hash, JournalId, NotHexadecimal};
 pub use format::{RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES};
 pub use head::Head;
 pub use journal::Journal;
 pub use open::{Cut, Locked, Opened};
 pub use options::{Durability, JournalOptions, UnknownDurability};
 pub use reader::Reader;
-pub use scan::{Scanned, Tail, scan, scan_retired, scan_sealed};
+pub use scan::{Scanned, Tail, scan, scan_from, scan_retired, scan_sealed};
 pub use sealed_frame::{SealedFrame, Written};
 pub use segment_start::{SegmentStart, read_segment_start};
 pub use storage::{LockAttempt, Storage, StorageFile, is_shortage, segment_number};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::backup::PARTIAL;
 use crate::cut;
 use crate::error::OpenError;
 use crate::format::{FrameInfo, JournalId, SEGMENT_HEADER_BYTES, Seal, SegmentHeader};
@@ -13,7 +14,9 @@ use crate::options::JournalOptions;
 use crate::segment_start::{SegmentStart, read_segment_start};
 use crate::segments::Segments;
 use crate::spare::{NoSpare, Spares};
-use crate::storage::{LockAttempt, SPARE, Storage, StorageFile, read_full, segment_name};
+use crate::storage::{
+    LockAttempt, SPARE, Storage, StorageFile, read_full, segment_name, segment_number,
+};
 use crate::walk::{Ending, Visited, Walk, Walked, walk};
 
 /// What was found when a journal was opened.
@@ -146,6 +149,9 @@ fn open<S: Storage, E>(
     };
     let mut walked = walk(&*storage, how, visit)?;
     let created = walked.seal.is_none();
+    if created {
+        refuse_unfinished_restore(&*storage)?;
+    }
     let seal = match &walked.seal {
         Some(seal) => seal.clone(),
         None => Seal::new(JournalId(storage.draw_id())),
@@ -211,6 +217,25 @@ fn open<S: Storage, E>(
     };
     journal.move_frame();
     Ok((journal, opened))
+}
+
+/// A folder that a restore was not finished in looks like one without a journal.
+fn refuse_unfinished_restore<S: Storage, E>(storage: &S) -> Result<(), OpenError<E>> {
+    let names = storage.list();
+    let names = names.map_err(OpenError::io("list", &storage.place()))?;
+    let is_unfinished = |name: &String| {
+        let name = name.strip_suffix(PARTIAL);
+        name.is_some_and(|name| segment_number(name).is_some())
+    };
+    match names.into_iter().find(is_unfinished) {
+        Some(file) => Err(OpenError::Damaged {
+            file,
+            offset: 0,
+            what: "a restore into this folder was not finished".to_owned(),
+            advice: "empty the folder and restore again".to_owned(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Moves a first segment whose header was never durable out of the way: nothing follows it.

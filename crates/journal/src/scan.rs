@@ -51,7 +51,7 @@ pub fn scan<S: Storage, E>(
     storage: &S,
     visit: impl FnMut(Visited<'_>) -> Result<(), E>,
 ) -> Result<Scanned, OpenError<E>> {
-    scan_as(storage, false, visit)
+    scan_as(storage, false, None, visit)
 }
 
 /// The same for a journal whose oldest segments may have been retired
@@ -65,7 +65,21 @@ pub fn scan_retired<S: Storage, E>(
     storage: &S,
     visit: impl FnMut(Visited<'_>) -> Result<(), E>,
 ) -> Result<Scanned, OpenError<E>> {
-    scan_as(storage, true, visit)
+    scan_as(storage, true, None, visit)
+}
+
+/// As [`scan`], but from this segment on: of those before it, no more is looked at than that their files
+/// are there.
+///
+/// # Errors
+///
+/// As for [`scan`].
+pub fn scan_from<S: Storage, E>(
+    storage: &S,
+    from: SegmentStart,
+    visit: impl FnMut(Visited<'_>) -> Result<(), E>,
+) -> Result<Scanned, OpenError<E>> {
+    scan_as(storage, false, Some(from), visit)
 }
 
 /// Checks the chain and visits every record of sealed segments: of `from` and those after it, up to
@@ -86,12 +100,13 @@ pub fn scan_sealed<S: Storage, E>(
 fn scan_as<S: Storage, E>(
     storage: &S,
     retires: bool,
+    from: Option<SegmentStart>,
     visit: impl FnMut(Visited<'_>) -> Result<(), E>,
 ) -> Result<Scanned, OpenError<E>> {
     let how = Walk {
         live: true,
         retires,
-        from: None,
+        from,
     };
     let walked = walk(storage, how, visit)?;
     let (offset, bytes) = match walked.ending {

@@ -1,10 +1,13 @@
 //! Lastro: a ledger and payments server in one binary.
 
+mod backup;
 mod bench;
 mod clock;
 #[cfg(test)]
 mod configuration_page;
+mod data_folder;
 mod database;
+mod kept_head;
 mod load;
 mod log;
 #[cfg(test)]
@@ -12,6 +15,7 @@ mod metrics_page;
 mod migrate;
 mod processor;
 mod redis;
+mod restore;
 mod serve;
 mod settings;
 mod verify;
@@ -45,6 +49,10 @@ enum Command {
     Processor(processor::ProcessorOptions),
     /// Checks a data folder or a ledger in PostgreSQL: the hash chain, and every rule of the ledger.
     Verify(verify::VerifyOptions),
+    /// Copies a data folder, also while it is served; into the same folder again, only what is new.
+    Backup(backup::BackupOptions),
+    /// Makes a data folder of a backup: whole, or as it was after a frame or at a time.
+    Restore(restore::RestoreOptions),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +65,8 @@ fn main() -> ExitCode {
         Command::Migrate(options) => migrate::run(&options, matches.subcommand()),
         Command::Processor(options) => processor::run(options),
         Command::Verify(options) => verify::run(&options),
+        Command::Backup(options) => backup::run(&options),
+        Command::Restore(options) => restore::run(&options),
     };
     match result {
         Ok(code) => code,

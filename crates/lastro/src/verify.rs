@@ -1,17 +1,21 @@
 //! `lastro verify`: is this data folder or this database whole, and does it keep the rules?
 
 mod database;
+mod found;
 mod newest;
+mod since;
 mod stores;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
-use engine_embedded::Verified;
+use engine_embedded::{Expected, Verified};
 use journal::{FileStorage, Head, Opened, Scanned, Tail};
 
+use crate::data_folder::{has_journal, is_backup};
 use crate::database::{DatabaseSettings, Unencrypted};
+use crate::kept_head::KeptHead;
 use crate::redis::RedisOptions;
 
 #[derive(clap::Args)]
@@ -22,6 +26,14 @@ pub(crate) struct VerifyOptions {
     /// Takes no lock and changes nothing: checks up to the last whole frame while a server runs.
     #[arg(long)]
     read_only: bool,
+    /// Fails unless the chain goes through this head, which was printed earlier and kept elsewhere.
+    #[arg(long, value_name = "SEQUENCE:HASH", conflicts_with = "database_url")]
+    expect_head: Option<KeptHead>,
+    /// Does not read again what was verified up to this head: begins with the newest snapshot at or
+    /// before it, and prints what it relied upon. Takes no lock and changes nothing. Without such a
+    /// snapshot everything is read.
+    #[arg(long, value_name = "SEQUENCE:HASH", conflicts_with_all = ["database_url", "expect_head"])]
+    since: Option<KeptHead>,
     /// Checks the ledger in this PostgreSQL instead, in one snapshot of it while nodes run:
     /// `postgres://user:password@host:port/name`.
     #[arg(
@@ -59,27 +71,50 @@ pub(crate) fn run(options: &VerifyOptions) -> anyhow::Result<ExitCode> {
     let has_outbox = has_journal(&outbox_dir);
     if !has_journal(data_dir) {
         ensure!(has_outbox, "there is no ledger in {place}");
+        ensure!(
+            options.expect_head.or(options.since).is_none(),
+            ONLY_A_LEDGER
+        );
         println!("no ledger is in {place}, only an outbox");
-        return verify_outbox(&outbox_dir, options.read_only);
+        let read_only = options.read_only || options.since.is_some() || is_backup(data_dir);
+        return verify_outbox(&outbox_dir, read_only);
     }
     let storage =
         FileStorage::open_existing(data_dir).with_context(|| format!("cannot open {place}"))?;
     if outbox::is_outbox(&storage) {
+        ensure!(
+            options.expect_head.or(options.since).is_none(),
+            ONLY_A_LEDGER
+        );
         return verify_outbox(data_dir, options.read_only);
     }
     let code = verify_ledger(storage, options)?;
     if has_outbox {
-        verify_outbox(&outbox_dir, options.read_only)?;
+        let read_only = options.read_only || options.since.is_some() || is_backup(data_dir);
+        verify_outbox(&outbox_dir, read_only)?;
     }
     Ok(code)
 }
 
+const ONLY_A_LEDGER: &str =
+    "--expect-head and --since are for a ledger, and only an outbox is there";
+
 fn verify_ledger(storage: FileStorage, options: &VerifyOptions) -> anyhow::Result<ExitCode> {
     let place = options.data_dir.display();
     let journal_options = engine_embedded::EmbeddedOptions::default().journal;
-    let verified = engine_embedded::verify(storage, journal_options, options.read_only)
+    // Opening a backup as a ledger would write to it.
+    let read_only = options.read_only || options.since.is_some() || is_backup(&options.data_dir);
+    if let Some(kept) = options.since
+        && let Some(code) = since::run(&storage, kept, &options.data_dir)?
+    {
+        return Ok(code);
+    }
+    let kept = options.since.or(options.expect_head);
+    let expected = kept.map(|head| (head.sequence, head.hash));
+    let verified = engine_embedded::verify_expecting(storage, journal_options, read_only, expected)
         .with_context(|| format!("cannot verify {place}"))?;
     print(&verified);
+    print_expected(kept, verified.expected);
     if !newest::is_past(verified.audit.newest) {
         return Ok(ExitCode::FAILURE);
     }
@@ -87,11 +122,19 @@ fn verify_ledger(storage: FileStorage, options: &VerifyOptions) -> anyhow::Resul
         println!("clean: the chain is whole and every record keeps the rules");
         Ok(ExitCode::SUCCESS)
     } else {
-        println!(
-            "NOT CLEAN: {} rules are broken",
-            verified.audit.findings_count
-        );
+        if verified.audit.findings_count > 0 {
+            println!(
+                "NOT CLEAN: {} rules are broken",
+                verified.audit.findings_count
+            );
+        }
         Ok(ExitCode::FAILURE)
+    }
+}
+
+fn print_expected(kept: Option<KeptHead>, found: Option<Expected>) {
+    if let (Some(kept), Some(found)) = (kept, found) {
+        found::print(kept, found);
     }
 }
 
@@ -109,16 +152,8 @@ fn verify_outbox(directory: &Path, read_only: bool) -> anyhow::Result<ExitCode> 
         "outbox      whole; {} operations may still have to be applied",
         verified.operations_count
     );
-    println!("outbox head {sequence} {hash}");
+    println!("outbox head {sequence}:{hash}");
     Ok(ExitCode::SUCCESS)
-}
-
-/// Verifying opens the journal, and opening would make one where there is none.
-fn has_journal(data_dir: &Path) -> bool {
-    let names = std::fs::read_dir(data_dir).into_iter().flatten().flatten();
-    names
-        .into_iter()
-        .any(|entry| Path::new(&entry.file_name()).extension() == Some("segment".as_ref()))
 }
 
 fn print(verified: &Verified) {
@@ -135,10 +170,7 @@ fn print(verified: &Verified) {
     for (currency, balance) in &audit.balances {
         println!("sum of {currency}  {balance}");
     }
-    println!(
-        "head        {} {}",
-        verified.head.sequence, verified.head.hash
-    );
+    println!("head        {}", KeptHead::from(verified.head));
     if verified.snapshots_count + verified.tables_count > 0 {
         println!(
             "beside it   {} snapshots and {} tables of ids agree with the records",

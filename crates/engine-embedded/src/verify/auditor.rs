@@ -234,7 +234,7 @@ const fn can_be_member(event: &Event) -> bool {
 }
 
 /// What a limited account has left, below 0 where it has passed its limit.
-fn available_exact(account: &Account) -> i128 {
+pub(super) fn available_exact(account: &Account) -> i128 {
     i128::from(account.credits_posted) + i128::from(account.credit_limit().unwrap_or(0))
         - i128::from(account.debits_posted)
         - i128::from(account.debits_pending)

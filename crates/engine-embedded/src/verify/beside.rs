@@ -2,9 +2,11 @@
 
 use std::io;
 
-use journal::{Storage, Visited};
+use journal::{SegmentStart, Storage, Visited};
+use ledger::Timestamp;
 
-use crate::ids::{SegmentIds, Space, Table, Waiting, tables_of_journal};
+use crate::books::Books;
+use crate::ids::{Ids, SegmentIds, Space, Table, Waiting, tables_of_journal};
 use crate::replay::Replay;
 use crate::snapshot::{Snapshot, of_journal};
 
@@ -17,6 +19,8 @@ pub(super) struct Beside {
     replay: Replay,
     /// Records that the replay did not understand: the auditor tells of them.
     is_whole: bool,
+    /// Records are brought in although nothing is left to compare with.
+    replays_all: bool,
     /// What differs, and where in the journal.
     pub(super) findings: Vec<(u64, String)>,
     /// Files that cannot be used.
@@ -50,6 +54,7 @@ impl Beside {
             tables: tables.into_iter().map(checked).collect(),
             replay: Replay::default(),
             is_whole: true,
+            replays_all: false,
             findings: Vec::new(),
             unusable,
             snapshots_count: 0,
@@ -57,9 +62,42 @@ impl Beside {
         })
     }
 
+    /// Begins with the newest snapshot of the state after this frame or an earlier one, if there is one:
+    /// only what comes after it is compared. Returns the segment that it is before.
+    pub(super) fn since<S: Storage>(
+        storage: &S,
+        sequence: u64,
+    ) -> io::Result<Option<(Self, SegmentStart)>> {
+        let mut beside = Self::open(storage)?;
+        let is_early = |snapshot: &Snapshot| snapshot.start.head.sequence <= sequence;
+        let Some(index) = beside.snapshots.iter().position(is_early) else {
+            return Ok(None);
+        };
+        let snapshot = beside.snapshots.remove(index);
+        beside.snapshots.truncate(index);
+        let start = snapshot.start;
+        beside.replay = Replay::from(Some(snapshot));
+        beside.replay.books.ids = Ids::from(start.number);
+        beside.replays_all = true;
+        beside
+            .tables
+            .retain(|checked| checked.table.segments().start >= start.number);
+        Ok(Some((beside, start)))
+    }
+
+    /// What the records so far lead to.
+    pub(super) const fn books(&self) -> &Books {
+        &self.replay.books
+    }
+
+    /// The time of the newest record so far.
+    pub(super) const fn newest(&self) -> Timestamp {
+        self.replay.newest
+    }
+
     pub(super) fn record(&mut self, visited: Visited<'_>) {
         self.reach(visited.segment, visited.segment * visited.segment_bytes);
-        if !self.snapshots.is_empty() || !self.tables.is_empty() {
+        if self.replays_all || !self.snapshots.is_empty() || !self.tables.is_empty() {
             self.is_whole &= self.replay.take_in(visited).is_ok();
         }
     }

@@ -6,18 +6,20 @@ mod audit;
 mod auditor;
 mod beside;
 mod payments;
+mod since;
 #[cfg(test)]
 mod tests;
 mod transfers;
 
 use std::convert::Infallible;
 
-use journal::{Head, Locked, Opened, Scanned, Storage, Visited};
+use journal::{Hash, Head, Locked, Opened, Scanned, Storage, Visited};
 
 use auditor::Auditor;
 use beside::Beside;
 
 pub use audit::{Audit, Finding};
+pub use since::{VerifiedSince, verify_since};
 
 /// The result of [`verify`].
 #[derive(Debug, Clone)]
@@ -39,13 +41,56 @@ pub struct Verified {
     /// Snapshots and tables that are damaged, or not of this journal or version. The next start
     /// makes what it needs anew.
     pub unusable: Vec<String>,
+    /// What became of the head that was kept elsewhere, if one was given.
+    pub expected: Option<Expected>,
+}
+
+/// Whether a chain goes through the head that was kept elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// It does.
+    Met,
+    /// That frame has another hash, this one.
+    Other(Hash),
+    /// The chain ends before that frame.
+    Beyond,
+}
+
+/// Looks for one frame on a walk.
+#[derive(Debug, Clone, Copy)]
+struct Search {
+    sequence: u64,
+    hash: Hash,
+    found: Expected,
+}
+
+impl Search {
+    fn new((sequence, hash): (u64, Hash), before: Head) -> Self {
+        let mut search = Self {
+            sequence,
+            hash,
+            found: Expected::Beyond,
+        };
+        search.at(before.sequence, before.hash);
+        search
+    }
+
+    fn at(&mut self, sequence: u64, hash: Hash) {
+        if sequence == self.sequence {
+            self.found = match hash == self.hash {
+                true => Expected::Met,
+                false => Expected::Other(hash),
+            };
+        }
+    }
 }
 
 impl Verified {
-    /// Whether no rule is broken.
+    /// Whether no rule is broken, and the chain goes through the head that was kept elsewhere.
     #[must_use]
     pub const fn is_clean(&self) -> bool {
-        self.audit.findings_count == 0
+        let is_met = matches!(self.expected, None | Some(Expected::Met));
+        self.audit.findings_count == 0 && is_met
     }
 }
 
@@ -63,6 +108,22 @@ pub fn verify<S: Storage>(
     options: journal::JournalOptions,
     read_only: bool,
 ) -> Result<Verified, journal::OpenError<Infallible>> {
+    verify_expecting(storage, options, read_only, None)
+}
+
+/// As [`verify`], and looks whether the chain goes through a head that was kept elsewhere: a frame's
+/// sequence and its hash.
+///
+/// # Errors
+///
+/// As for [`verify`].
+pub fn verify_expecting<S: Storage>(
+    storage: S,
+    options: journal::JournalOptions,
+    read_only: bool,
+    expected: Option<(u64, Hash)>,
+) -> Result<Verified, journal::OpenError<Infallible>> {
+    let mut search = expected.map(|expected| Search::new(expected, Head::default()));
     let mut auditor = Auditor::default();
     let mut frame_bytes = Vec::new();
     let locked = if read_only {
@@ -80,6 +141,9 @@ pub fn verify<S: Storage>(
     let visit = |visited: Visited<'_>| {
         if visited.last_in_frame {
             frame_bytes.push(visited.frame.frame_bytes());
+            if let Some(search) = &mut search {
+                search.at(visited.frame.sequence, visited.frame.hash);
+            }
         }
         auditor.record(visited.address, visited.payload, visited.index_in_frame);
         beside.record(visited);
@@ -117,6 +181,7 @@ pub fn verify<S: Storage>(
         snapshots_count: beside.snapshots_count,
         tables_count: beside.tables_count,
         unusable: beside.unusable,
+        expected: search.map(|search| search.found),
     })
 }
 

@@ -8,8 +8,10 @@ mod resolutions;
 #[path = "../../tests/it/script.rs"]
 mod script;
 
+use super::Expected;
 use history::History;
 
+use journal::Hash;
 use ledger::{AccountId, Event, TransferId};
 
 /// A change to the good history, and what the auditor says of it.
@@ -53,6 +55,34 @@ fn every_kind_of_event_is_in_a_good_history() {
         variants.insert(name[..end.unwrap_or(name.len())].to_owned());
     }
     assert_eq!(variants.len(), 13, "{variants:?}");
+}
+
+#[test]
+fn a_head_that_was_kept_elsewhere_is_looked_for() {
+    let (storage, options) = History::good().written();
+    let verify = |expected| {
+        super::verify_expecting(storage.copy(), options.clone(), true, Some(expected)).unwrap()
+    };
+    let mut frames = vec![(0, Hash::default())];
+    journal::scan(&storage, |visited| {
+        if visited.last_in_frame {
+            frames.push((visited.frame.sequence, visited.frame.hash));
+        }
+        Ok::<(), std::convert::Infallible>(())
+    })
+    .unwrap();
+    assert!(frames.len() > 3);
+    for (sequence, hash) in &frames {
+        let verified = verify((*sequence, *hash));
+        assert_eq!(verified.expected, Some(Expected::Met));
+        assert!(verified.is_clean());
+        let verified = verify((*sequence, Hash([1; 32])));
+        assert_eq!(verified.expected, Some(Expected::Other(*hash)));
+        assert!(!verified.is_clean());
+    }
+    let verified = verify((frames.len() as u64, frames[1].1));
+    assert_eq!(verified.expected, Some(Expected::Beyond));
+    assert!(!verified.is_clean());
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use engine_embedded::{EmbeddedEngine, EmbeddedOptions, verify};
+use engine_embedded::{EmbeddedEngine, EmbeddedOptions, Expected, verify, verify_since};
 use journal::faulty::FaultyStorage;
-use journal::{FileStorage, Storage};
+use journal::{FileStorage, Hash, Storage, scan};
 use ledger::{Command, TransferId, Unavailable};
 
 use crate::bank::{Bank, deposit, open_account, pend, small, small_overlapping, transfer};
@@ -50,6 +50,61 @@ fn a_start_reads_from_the_newest_snapshot_on() {
     assert_eq!(verified.audit.findings, []);
     assert_eq!((verified.snapshots_count, verified.unusable.len()), (2, 0));
     assert!(verified.tables_count > 0);
+}
+
+/// What was verified before a head is not read again, and what comes after it is.
+#[test]
+fn verifying_since_a_head_begins_with_a_snapshot() {
+    let storage = FaultyStorage::new(7);
+    let bank = Bank::open(storage.clone(), small(16, 14));
+    bank.open_accounts(&["a"]);
+    deposit_all(&bank, 1_000..3_000);
+    drop(bank);
+    let (mut heads, mut records_count) = (Vec::new(), 0);
+    let scanned = scan(&storage, |visited| {
+        records_count += 1;
+        if visited.last_in_frame {
+            heads.push((visited.frame.sequence, visited.frame.hash));
+        }
+        Ok::<(), std::convert::Infallible>(())
+    });
+    let scanned = scanned.unwrap();
+    let last = *heads.last().unwrap();
+    let verified = verify_since(&storage, last).unwrap().unwrap();
+    assert!(verified.is_clean(), "{verified:?}");
+    assert_eq!(verified.head, scanned.head);
+    assert!(verified.from.number > 5);
+    assert_eq!(
+        verified.from.head.records + verified.records_count,
+        records_count
+    );
+    assert!(verified.balances.values().all(|sum| *sum == 0));
+    // From the snapshot before: then the newest one and later tables are compared.
+    let sequence = verified.from.head.sequence - 1;
+    let earlier = heads[usize::try_from(sequence).unwrap() - 1];
+    let before = verify_since(&storage, earlier).unwrap().unwrap();
+    assert!(before.is_clean(), "{before:?}");
+    assert!(before.from.number < verified.from.number);
+    assert_eq!(before.snapshots_count, 1);
+    // Before the oldest snapshot nothing can be begun with.
+    assert!(verify_since(&storage, heads[0]).unwrap().is_none());
+    // A head that is not this ledger's.
+    let other = verify_since(&storage, (last.0, Hash([9; 32])))
+        .unwrap()
+        .unwrap();
+    assert_eq!(other.expected, Expected::Other(last.1));
+    let beyond = verify_since(&storage, (last.0 + 1, last.1))
+        .unwrap()
+        .unwrap();
+    assert_eq!(beyond.expected, Expected::Beyond);
+    assert!(!other.is_clean() && !beyond.is_clean());
+    // Damage before the snapshot is not met, damage behind it is.
+    let damaged = storage.copy();
+    damaged.flip_bit("0000000001.segment", 8 * 300);
+    assert!(verify_since(&damaged, last).unwrap().unwrap().is_clean());
+    let name = format!("{:010}.segment", verified.from.number - 1);
+    damaged.flip_bit(&name, 8 * 300);
+    assert!(verify_since(&damaged, earlier).is_err());
 }
 
 /// A folder of a version that kept everything in memory, and one whose tables are gone.

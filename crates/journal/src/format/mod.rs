@@ -5,6 +5,7 @@ mod record;
 mod segment;
 
 use std::fmt;
+use std::str::FromStr;
 
 pub use frame::{FRAME_HEADER_BYTES, FrameInfo};
 pub(crate) use frame::{FRAME_MAGIC, frame_is_whole};
@@ -26,6 +27,45 @@ impl fmt::Display for Hash {
             .iter()
             .try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
+}
+
+/// The text is no number of that many hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{text}\" is not a number of {digits} hexadecimal digits")]
+pub struct NotHexadecimal {
+    text: String,
+    digits: usize,
+}
+
+impl FromStr for Hash {
+    type Err = NotHexadecimal;
+
+    fn from_str(text: &str) -> Result<Self, NotHexadecimal> {
+        hexadecimal(text).map(Self)
+    }
+}
+
+impl FromStr for JournalId {
+    type Err = NotHexadecimal;
+
+    fn from_str(text: &str) -> Result<Self, NotHexadecimal> {
+        hexadecimal(text).map(Self)
+    }
+}
+
+fn hexadecimal<const BYTES: usize>(text: &str) -> Result<[u8; BYTES], NotHexadecimal> {
+    let digits = 2 * BYTES;
+    let is_one = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let none = || NotHexadecimal {
+        text: text.to_owned(),
+        digits,
+    };
+    let mut bytes = [0; BYTES];
+    for (byte, at) in bytes.iter_mut().zip((0..digits).step_by(2)) {
+        let pair = is_one.then(|| &text[at..at + 2]).ok_or_else(none)?;
+        *byte = u8::from_str_radix(pair, 16).map_err(|_| none())?;
+    }
+    Ok(bytes)
 }
 
 impl fmt::Debug for Hash {
@@ -97,4 +137,24 @@ fn hash_at(bytes: &[u8], at: usize) -> Hash {
     let mut hash = Hash::default();
     hash.0.copy_from_slice(&bytes[at..at + 32]);
     hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_read_what_they_print() {
+        let hash = Hash([0xA7; 32]);
+        assert_eq!(hash.to_string().parse(), Ok(hash));
+        let id = JournalId([0x0F; 16]);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for text in ["", "a7", &"g".repeat(64), &"é".repeat(32), &"+a".repeat(32)] {
+            let refused = text.parse::<Hash>().unwrap_err().to_string();
+            assert_eq!(
+                refused,
+                format!("\"{text}\" is not a number of 64 hexadecimal digits")
+            );
+        }
+    }
 }

@@ -15,17 +15,17 @@ use crate::tail;
 use crate::window::Window;
 
 /// One segment on the walk.
-pub(super) struct Segment<'a, F> {
-    pub(super) name: &'a str,
-    pub(super) number: u64,
-    pub(super) last: bool,
-    pub(super) live: bool,
-    pub(super) file: &'a F,
+pub(crate) struct Segment<'a, F> {
+    pub(crate) name: &'a str,
+    pub(crate) number: u64,
+    pub(crate) last: bool,
+    pub(crate) live: bool,
+    pub(crate) file: &'a F,
 }
 
 impl<F: StorageFile> Segment<'_, F> {
     /// Walks the segment as far as whole frames go, and tells what comes after them.
-    pub(super) fn walk<E>(
+    pub(crate) fn walk<E>(
         &mut self,
         walked: &mut Walked,
         visit: &mut impl FnMut(Visited<'_>) -> Result<(), E>,

@@ -8,7 +8,7 @@ mod walked;
 use crate::error::OpenError;
 use crate::segment_start::{SegmentStart, read_segment_start};
 use crate::storage::{Storage, segment_name, segment_number};
-use frames::Segment;
+pub(crate) use frames::Segment;
 
 pub use walked::Visited;
 pub(crate) use walked::{Ending, Walked};
@@ -85,7 +85,10 @@ fn walk_one<S: Storage, E>(
 
 /// The oldest segment's number and how many there are; they must be numbered without a gap, and
 /// from 0 unless older ones may have been retired.
-fn find_segments<S: Storage, E>(storage: &S, retires: bool) -> Result<(u64, u64), OpenError<E>> {
+pub(crate) fn find_segments<S: Storage, E>(
+    storage: &S,
+    retires: bool,
+) -> Result<(u64, u64), OpenError<E>> {
     let names = storage
         .list()
         .map_err(OpenError::io("list", &storage.place()))?;

@@ -36,7 +36,7 @@ pub(crate) enum Ending {
 }
 
 /// Where the walk ended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Walked {
     /// The journal's identity; `None` if it has no segment with a header yet.
     pub(crate) seal: Option<Seal>,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use engine_embedded::{EmbeddedEngine, OpeningProgress, Recovery};
 use engine_postgres::PostgresEngine;
 use engine_remote::RemoteEngine;
@@ -27,6 +27,11 @@ impl LedgerFolder {
     /// Opens the folder; makes it if it is not there. Reads nothing of the ledger.
     pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
         let place = config.data_dir.display();
+        ensure!(
+            !crate::data_folder::is_backup(&config.data_dir),
+            "{place} is a backup, and serving it would change it: `lastro restore --from {place} \
+             --to` a new folder, and serve that"
+        );
         let storage =
             FileStorage::open(&config.data_dir).with_context(|| format!("cannot open {place}"))?;
         check_free(&storage).with_context(|| cannot_open(config))?;
