@@ -44,8 +44,8 @@ struct Copying {
     after: Option<(Timestamp, TransferId)>,
     /// Those that came since.
     added: HashSet<TransferId>,
-    /// Those that ended since and were not copied yet.
-    ended: Vec<TimedPending>,
+    /// Those that were not copied yet when they ended, or when they were put before that place.
+    passed: Vec<TimedPending>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Expiries {
                 && !copy.added.remove(&pending_id)
                 && copy.after.is_none_or(|after| due > after)
             {
-                copy.ended.push(pending);
+                copy.passed.push(pending);
             }
         }
     }
@@ -104,9 +104,19 @@ impl Expiries {
     /// Counts a pending transfer as due only from `until` on.
     pub fn postpone(&mut self, pending_id: TransferId, until: Timestamp) {
         if let Some(times) = self.by_id.get_mut(&pending_id) {
-            self.by_time.remove(&(times.due_at, pending_id));
-            self.by_time.insert((until, pending_id));
+            let (before, after) = ((times.due_at, pending_id), (until, pending_id));
+            self.by_time.remove(&before);
+            self.by_time.insert(after);
             times.due_at = until;
+            if let Some(copy) = &mut self.copy
+                && !copy.added.contains(&pending_id)
+                && copy
+                    .after
+                    .is_some_and(|copied| before > copied && after <= copied)
+            {
+                // It is now where the copy has been.
+                copy.passed.push(times.pending.clone());
+            }
         }
     }
 
@@ -120,7 +130,7 @@ impl Expiries {
     /// One that was postponed meanwhile may come twice.
     pub fn copy_next(&mut self, count_max: usize) -> Option<Vec<TimedPending>> {
         let copy = self.copy.as_mut()?;
-        let mut part = std::mem::take(&mut copy.ended);
+        let mut part = std::mem::take(&mut copy.passed);
         let from = copy.after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut is_complete = true;
         let mut visited_count = 0;

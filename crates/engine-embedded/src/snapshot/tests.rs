@@ -175,7 +175,8 @@ fn every_operation_of_taking_one_is_a_crash_point() {
     for number in 0..quiet.operations() {
         let storage = before.copy();
         storage.crash_after_operation(number);
-        assert!(run(&storage).is_err());
+        // A removal of an old one that fails is no failure of the new one.
+        assert!(run(&storage).is_err() || storage.is_stopped());
         let storage = storage.crash();
         if let Some(snapshot) = newest(&storage).unwrap().0 {
             assert_eq!(snapshot.books.differs_from(&expected), None);
