@@ -7,7 +7,7 @@ use journal::faulty::FaultyStorage;
 use journal::{FileStorage, Hash, Storage, scan};
 use ledger::{Command, TransferId, Unavailable};
 
-use crate::bank::{Bank, deposit, open_account, pend, small, small_overlapping, transfer};
+use crate::bank::{Bank, deposit, pend, small, small_overlapping, transfer};
 
 /// So many deposits, twenty to a call.
 fn deposit_all<S: Storage>(bank: &Bank<S>, ids: std::ops::Range<u128>) {
@@ -236,40 +236,6 @@ fn a_damaged_table_is_made_anew_while_the_ledger_goes_on() {
     let verified = verify(storage, small(16, 14).journal, true).unwrap();
     assert_eq!(verified.audit.findings, []);
     assert_eq!(verified.unusable, Vec::<String>::new());
-}
-
-/// A snapshot that has no room gives back what it took: the journal's next segment needs it.
-#[test]
-fn a_snapshot_without_room_leaves_room_for_the_journal() {
-    let storage = FaultyStorage::new(7);
-    let options = EmbeddedOptions {
-        snapshot_bytes: 0,
-        ..small(16, 14)
-    };
-    let bank = Bank::open(storage.clone(), options);
-    // Many accounts: a snapshot is far longer than a segment.
-    for first in (0..1_500).step_by(10) {
-        let commands =
-            (first..first + 10).map(|number| open_account(&format!("users:{number}"), 5));
-        bank.submit(commands.collect()).unwrap();
-    }
-    bank.open_accounts(&["a"]);
-    let snapshots = names(&storage, ".snapshot");
-    for name in &snapshots {
-        storage.remove(name).unwrap();
-    }
-    let all = storage.list().unwrap();
-    let used: usize = all
-        .iter()
-        .map(|name| storage.bytes(name).unwrap().len())
-        .sum();
-    // Room for three more segments, and for no snapshot.
-    storage.set_capacity(Some(used as u64 + (50 << 10)));
-    let before = names(&storage, ".segment").len();
-    deposit_all(&bank, 1_000..1_340);
-    assert!(names(&storage, ".segment").len() >= before + 2);
-    assert_eq!(names(&storage, ".snapshot"), Vec::<String>::new());
-    assert_eq!(storage.bytes("snapshot.partial"), None);
 }
 
 /// What is kept beside the journal is owed on a full disk; the ledger goes on as long as the journal
