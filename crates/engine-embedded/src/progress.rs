@@ -93,7 +93,8 @@ fn segments_span<S: Storage>(storage: &S, first: u64, missing_count: u64) -> io:
     };
     let name = names
         .iter()
-        .find(|name| segment_number(name) == Some(newest));
+        .filter(|name| segment_number(name).is_some())
+        .min();
     let segment_bytes = match name {
         Some(name) => storage.open_read_only(name)?.size()?,
         None => 0,
