@@ -65,10 +65,10 @@ async fn two_segments() -> TempDir {
     }
     drop(engine);
     // As a version without tables left it: the whole journal is read, segment by segment.
-    for entry in std::fs::read_dir(folder.path()).unwrap() {
+    for entry in fs::read_dir(folder.path()).unwrap() {
         let path = entry.unwrap().path();
         if path.extension() == Some("table".as_ref()) {
-            std::fs::remove_file(path).unwrap();
+            fs::remove_file(path).unwrap();
         }
     }
     folder
