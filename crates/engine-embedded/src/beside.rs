@@ -5,7 +5,68 @@ use std::io;
 use journal::{Storage, StorageFile};
 
 /// They are written and synced in pieces of this size: a frame's sync waits for at most one.
-pub(crate) const PIECE_BYTES: usize = 256 << 10;
+const PIECE_BYTES: usize = 256 << 10;
+
+/// A new file that is written from its beginning to its end, and gets its own name at the end.
+pub(crate) struct NewFile<'a, S: Storage> {
+    storage: &'a S,
+    partial: &'static str,
+    file: S::File,
+    /// What is not written yet.
+    piece: Vec<u8>,
+    /// How much is.
+    offset: u64,
+}
+
+impl<'a, S: Storage> NewFile<'a, S> {
+    /// Begins a file of this name, in the place of what an earlier try left; `reserved` bytes are set
+    /// aside for it where the storage can.
+    pub(crate) fn create(storage: &'a S, partial: &'static str, reserved: u64) -> io::Result<Self> {
+        remove_if_there(storage, partial)?;
+        let file = storage.create(partial)?;
+        file.reserve(reserved)?;
+        Ok(Self {
+            storage,
+            partial,
+            file,
+            piece: Vec::with_capacity(PIECE_BYTES),
+            offset: 0,
+        })
+    }
+
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for part in bytes.chunks(PIECE_BYTES) {
+            self.piece.extend_from_slice(part);
+            if self.piece.len() >= PIECE_BYTES {
+                self.write_piece()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many bytes were appended.
+    pub(crate) const fn length(&self) -> u64 {
+        self.offset + self.piece.len() as u64
+    }
+
+    /// Makes all of it durable under its own name.
+    pub(crate) fn finish(mut self, name: &str) -> io::Result<()> {
+        self.write_piece()?;
+        self.storage.rename(self.partial, name)?;
+        self.storage.sync_directory()
+    }
+
+    fn write_piece(&mut self) -> io::Result<()> {
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        self.file.write_at(&self.piece, self.offset)?;
+        self.file.sync()?;
+        self.offset += self.piece.len() as u64;
+        self.piece.clear();
+        Ok(())
+    }
+}
 
 /// Removes what an earlier try left behind.
 pub(crate) fn remove_if_there<S: Storage>(storage: &S, name: &str) -> io::Result<()> {

@@ -16,7 +16,7 @@ use stdx::{ErrorChain, StopOnPanic, Throttle};
 use crate::books::Books;
 use crate::ids::{Ids, Layers, MakeError, TableSet};
 use crate::replay::ids_of_segment;
-use crate::snapshot::{Begun, Taker};
+use crate::snapshot::{Begun, NewestSnapshot, Taker};
 
 /// After how long it is tried again what could not be written.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -53,8 +53,9 @@ struct Snapshots<S: Storage> {
     warnings: Throttle,
 }
 
-/// How many pending transfers the writer hands over at once.
+/// How many pending transfers the writer hands over at once, and how many such parts may wait.
 const PENDINGS_AT_ONCE: usize = 1_024;
+const PARTS_WAITING_MAX: usize = 8;
 
 impl<S: Storage> Snapshots<S> {
     /// Takes what was begun. Whatever becomes of it, another may be begun then.
@@ -121,8 +122,8 @@ impl<S: Storage> Keeper<S> {
         let snapshots = Arc::new(Snapshots {
             taker,
             is_taking: AtomicBool::new(false),
-            newest: AtomicU64::new(newest_snapshot),
-            length: AtomicU64::new(0),
+            newest: AtomicU64::new(newest_snapshot.segment),
+            length: AtomicU64::new(newest_snapshot.length),
             warnings: Throttle::new(WARNING_INTERVAL),
         });
         let builder = Builder {
@@ -196,22 +197,24 @@ impl<S: Storage> Keeper<S> {
         expiries: &mut Expiries,
         newest: Timestamp,
     ) {
-        let before = self.snapshots.newest.load(Ordering::Relaxed);
-        let grown = (start.number - before) * start.segment_bytes;
+        let before = NewestSnapshot {
+            segment: self.snapshots.newest.load(Ordering::Relaxed),
+            length: self.snapshots.length.load(Ordering::Relaxed),
+        };
+        let grown = before.grown(start.number, start.segment_bytes);
         #[expect(
             clippy::cast_precision_loss,
             reason = "a disk has fewer than 2^52 bytes"
         )]
         gauge!("lastro_replay_bytes").set(grown as f64);
-        // Snapshots are at most half of what is written to the disk beside the tables.
-        let length = self.snapshots.length.load(Ordering::Relaxed);
-        let due = self.snapshot_bytes.max(2 * length);
-        if grown < due || self.snapshots.is_taking.swap(true, Ordering::Acquire) {
+        if grown < before.due(self.snapshot_bytes)
+            || self.snapshots.is_taking.swap(true, Ordering::Acquire)
+        {
             return;
         }
         expiries.begin_copy();
         let begun = Begun::of(books, start, newest);
-        let (parts, pendings) = unbounded();
+        let (parts, pendings) = bounded(PARTS_WAITING_MAX);
         match &mut self.work {
             Work::Threads {
                 begun: Some(sender),
@@ -226,11 +229,22 @@ impl<S: Storage> Keeper<S> {
         }
     }
 
-    /// Hands over the next pending transfers of the snapshot in hand.
+    /// Whether a snapshot in hand takes more pending transfers now.
+    pub(crate) fn takes_pendings(&self) -> bool {
+        self.pendings
+            .as_ref()
+            .is_some_and(|pendings| !pendings.is_full())
+    }
+
+    /// Hands over the next pending transfers of the snapshot in hand, if it takes more now.
     pub(crate) fn copy_pendings(&mut self, expiries: &mut Expiries) {
         let Some(pendings) = &self.pendings else {
             return;
         };
+        // Only the writer sends: there is room, and nobody is waited for.
+        if pendings.is_full() {
+            return;
+        }
         let part = expiries.copy_next(PENDINGS_AT_ONCE);
         let is_last = part.is_none();
         // Where it could not be written nobody takes them any more.
@@ -307,8 +321,7 @@ impl<S: Storage> Drop for Keeper<S> {
 pub(crate) struct Kept<S: Storage> {
     pub(crate) taker: Taker<S>,
     pub(crate) tables: Arc<TableSet<S>>,
-    /// The segment of the newest snapshot; 0 where there is none.
-    pub(crate) newest_snapshot: u64,
+    pub(crate) newest_snapshot: NewestSnapshot,
     /// After so many bytes of journal a snapshot is taken.
     pub(crate) snapshot_bytes: u64,
 }

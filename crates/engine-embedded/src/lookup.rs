@@ -3,11 +3,11 @@
 
 use journal::{Address, ReadError, Reader, Storage};
 use ledger::{
-    Digest, Event, Payment, PaymentId, PaymentState, PendingEnd, RESOLUTIONS_READ_MAX, Resolution,
-    Timestamp, TransferId, Unavailable, UsedBatch, UsedPayment, UsedTransfer,
+    BatchId, Digest, Event, Payment, PaymentId, PaymentState, PendingEnd, RESOLUTIONS_READ_MAX,
+    Resolution, Timestamp, TransferId, Unavailable, UsedBatch, UsedPayment, UsedTransfer,
 };
 
-use crate::ids::TableError;
+use crate::ids::{Space, TableError, used_ids};
 use crate::record::{RecordError, Recorded, decode, next_address};
 
 /// Why a record could not be read back.
@@ -67,6 +67,25 @@ pub(crate) trait Records {
     fn recorded(&self, address: Address) -> Result<Recorded, LookupError> {
         Ok(self.sized(address)?.0)
     }
+
+    /// The record, which must be about this id: its address came from a table.
+    fn recorded_about(
+        &self,
+        address: Address,
+        space: Space,
+        id: u128,
+    ) -> Result<Recorded, LookupError> {
+        let recorded = self.recorded(address)?;
+        let mut is_about = false;
+        used_ids(&recorded.event, |used_space, used_id| {
+            is_about |= (used_space, used_id) == (space, id);
+        });
+        if is_about {
+            Ok(recorded)
+        } else {
+            Err(LookupError::Mismatch(address.to_u64()))
+        }
+    }
 }
 
 impl<S: Storage> Records for Reader<S> {
@@ -88,7 +107,8 @@ pub(crate) fn transfer(
     newest: Address,
 ) -> Result<UsedTransfer, LookupError> {
     let mismatch = || LookupError::Mismatch(newest.to_u64());
-    let Recorded { links, event } = records.recorded(newest)?;
+    let Recorded { links, event } =
+        records.recorded_about(newest, Space::Transfers, id.to_u128())?;
     if let Event::Transfer(transfer) = &event {
         if let Some((pending_id, end)) = transfer.ends()
             && pending_id == id
@@ -102,9 +122,6 @@ pub(crate) fn transfer(
                 Err(mismatch())
             };
         }
-        if transfer.id != id {
-            return Err(mismatch());
-        }
     }
     UsedTransfer::by(event).ok_or_else(mismatch)
 }
@@ -115,7 +132,9 @@ pub(crate) fn pending_end(
     id: TransferId,
     newest: Address,
 ) -> Result<Option<PendingEnd>, LookupError> {
-    let event = records.recorded(newest)?.event;
+    let event = records
+        .recorded_about(newest, Space::Transfers, id.to_u128())?
+        .event;
     Ok(event.transfer().and_then(|transfer| transfer.end_of(id)))
 }
 
@@ -123,10 +142,15 @@ pub(crate) fn pending_end(
 /// are the times of the purges, in order: an accepted payment that is not open was purged.
 pub(crate) fn payment(
     records: &impl Records,
+    id: PaymentId,
     newest: Address,
     purges: &[Timestamp],
 ) -> Result<UsedPayment, LookupError> {
-    match UsedPayment::by(records.recorded(newest)?.event) {
+    match UsedPayment::by(
+        records
+            .recorded_about(newest, Space::Payments, id.to_u128())?
+            .event,
+    ) {
         Some(UsedPayment::Accepted(payment)) => {
             Ok(UsedPayment::Accepted(after_purges(payment, purges)))
         }
@@ -174,8 +198,15 @@ fn after_purges(payment: Payment, purges: &[Timestamp]) -> Payment {
 }
 
 /// What the members of an atomic batch were: one read, however many there were.
-pub(crate) fn batch_digest(records: &impl Records, newest: Address) -> Result<Digest, LookupError> {
-    if let Event::Batch(batch) = records.recorded(newest)?.event {
+pub(crate) fn batch_digest(
+    records: &impl Records,
+    id: BatchId,
+    newest: Address,
+) -> Result<Digest, LookupError> {
+    if let Event::Batch(batch) = records
+        .recorded_about(newest, Space::Batches, id.to_u128())?
+        .event
+    {
         Ok(batch.digest)
     } else {
         Err(LookupError::Mismatch(newest.to_u64()))
@@ -183,12 +214,16 @@ pub(crate) fn batch_digest(records: &impl Records, newest: Address) -> Result<Di
 }
 
 /// How an atomic batch's id was used. The members' records come one after the other.
-pub(crate) fn batch(records: &impl Records, newest: Address) -> Result<UsedBatch, LookupError> {
+pub(crate) fn batch(
+    records: &impl Records,
+    id: BatchId,
+    newest: Address,
+) -> Result<UsedBatch, LookupError> {
     let mismatch = || LookupError::Mismatch(newest.to_u64());
     let Recorded {
         links,
         event: Event::Batch(batch),
-    } = records.recorded(newest)?
+    } = records.recorded_about(newest, Space::Batches, id.to_u128())?
     else {
         return Err(mismatch());
     };

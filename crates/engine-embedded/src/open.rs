@@ -14,9 +14,9 @@ use crate::draft::Draft;
 use crate::ids::{Ids, Sealed, TableSet};
 use crate::progress::OpeningProgress;
 use crate::replay::{Replay, ReplayError, ids_of_segment};
-use crate::snapshot::{self, Begun, Taker};
+use crate::snapshot::{self, Begun, NewestSnapshot, Taker};
 
-/// Why the engine could not be opened. Nothing was changed.
+/// Why the engine could not be opened. The journal is as it was; tables may have been made of it.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The journal could not be opened.
@@ -47,8 +47,7 @@ pub struct Recovery {
 pub(crate) struct Recovered<S: Storage> {
     pub(crate) journal: Journal<S>,
     pub(crate) tables: Arc<TableSet<S>>,
-    /// The segment of the newest snapshot; 0 where there is none.
-    pub(crate) newest_snapshot: u64,
+    pub(crate) newest_snapshot: NewestSnapshot,
     pub(crate) books: Books,
     pub(crate) draft: Draft,
     /// The newest event's time.
@@ -72,6 +71,12 @@ pub(crate) fn recover<S: Storage>(
     let (snapshot, others) = snapshot::newest(&*storage).map_err(OpenError::Beside)?;
     useless.extend(others);
     let from = snapshot.as_ref().map(|snapshot| snapshot.start);
+    let mut newest_snapshot = snapshot
+        .as_ref()
+        .map_or_else(NewestSnapshot::default, |snapshot| NewestSnapshot {
+            segment: snapshot.start.number,
+            length: snapshot.length,
+        });
     let mut replay = Replay::from(snapshot);
     replay.books.ids = Ids::from(from.map_or(0, |from| from.number));
     let missing = tables.missing(replay.books.ids.segment());
@@ -83,9 +88,9 @@ pub(crate) fn recover<S: Storage>(
         make_owed(&tables);
         progress.segment_read();
     }
-    let mut due = Due {
-        newest: from.map_or(0, |from| from.number),
-        bytes: snapshot_bytes,
+    let is_due = |newest: NewestSnapshot, segment, segment_bytes| {
+        let grown = newest.grown(segment, segment_bytes);
+        grown > 0 && grown >= newest.due(snapshot_bytes)
     };
     let mut is_at_last = false;
     let last_segment = last_segment(&*storage).map_err(OpenError::Beside)?;
@@ -94,7 +99,9 @@ pub(crate) fn recover<S: Storage>(
         if visited.segment == last_segment && !is_at_last {
             is_at_last = true;
             let (segment, segment_bytes) = (visited.segment, visited.segment_bytes);
-            replay.snapshot_if_due(&storage, segment, segment_bytes, &mut due);
+            if is_due(newest_snapshot, segment, segment_bytes) {
+                replay.snapshot(&storage, segment, &mut newest_snapshot);
+            }
         }
         if visited.last_in_frame {
             progress.reach(visited.frame);
@@ -103,12 +110,13 @@ pub(crate) fn recover<S: Storage>(
     })?;
     progress.finish();
     // One that was made anew meanwhile may have the name of one of no use.
-    useless.retain(|name| !tables.has(name) && *name != snapshot::file_name(due.newest));
+    useless
+        .retain(|name| !tables.has(name) && *name != snapshot::file_name(newest_snapshot.segment));
     remove_useless(&*storage, &useless).map_err(OpenError::Beside)?;
     let segment = journal.segment_start().number;
     seal_until(segment, &mut replay.books, &tables);
-    if !is_at_last {
-        replay.snapshot_if_due(&storage, segment, journal.segment_bytes(), &mut due);
+    if !is_at_last && is_due(newest_snapshot, segment, journal.segment_bytes()) {
+        replay.snapshot(&storage, segment, &mut newest_snapshot);
     }
     replay.books.ids.layers = tables.layers();
     let Replay {
@@ -124,7 +132,7 @@ pub(crate) fn recover<S: Storage>(
     Ok(Recovered {
         journal,
         tables,
-        newest_snapshot: due.newest,
+        newest_snapshot,
         books,
         draft,
         last: newest,
@@ -133,18 +141,14 @@ pub(crate) fn recover<S: Storage>(
 }
 
 impl Replay {
-    /// Takes a snapshot of the state before this segment, which is the state now, if all that was
-    /// replayed to come here is worth one: the next start need not do it again.
-    fn snapshot_if_due<S: Storage>(
+    /// Takes a snapshot of the state before this segment, which is the state now: the next start
+    /// need not replay what led here.
+    fn snapshot<S: Storage>(
         &mut self,
         storage: &Arc<S>,
         segment: u64,
-        segment_bytes: u64,
-        due: &mut Due,
+        newest: &mut NewestSnapshot,
     ) {
-        if segment == due.newest || (segment - due.newest) * segment_bytes < due.bytes {
-            return;
-        }
         let start = match read_segment_start(&**storage, segment) {
             Ok(Some(start)) => start,
             // The walk has read it: a later start will take its snapshot.
@@ -159,7 +163,7 @@ impl Replay {
             books: Arc::clone(&books),
         };
         match taker.take(begun, || Ok(expiries.copy_next(PENDINGS_AT_ONCE))) {
-            Ok(_) => due.newest = segment,
+            Ok(length) => *newest = NewestSnapshot { segment, length },
             Err(error) => tracing::warn!(
                 %error,
                 "a snapshot could not be written: {error}. The next start takes as long as this one"
@@ -176,14 +180,6 @@ impl Replay {
 
 /// How many pending transfers a block of a snapshot has.
 const PENDINGS_AT_ONCE: usize = 1_024;
-
-/// When a snapshot is due.
-struct Due {
-    /// The segment of the newest one; 0 where there is none.
-    newest: u64,
-    /// After so many bytes of journal.
-    bytes: u64,
-}
 
 /// The last segment there is; 0 for a new journal.
 fn last_segment<S: Storage>(storage: &S) -> io::Result<u64> {

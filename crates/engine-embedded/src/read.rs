@@ -141,7 +141,7 @@ impl<S: Storage> Shared<S> {
         let Some(newest) = self.newest(reader, Space::Payments, id.to_u128())? else {
             return Ok(None);
         };
-        lookup::payment(reader, newest, &purges)
+        lookup::payment(reader, id, newest, &purges)
             .map(Some)
             .map_err(|error| self.not_read(&error))
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use journal::{Reader, Storage};
+use journal::{Reader, Storage, StorageFailure};
 use parking_lot::RwLock;
 use stdx::Throttle;
 
@@ -104,6 +104,17 @@ impl<S: Storage> Shared<S> {
             2 => Status::StorageFull,
             3 => Status::ClockJumped,
             _ => Status::StorageFailed,
+        }
+    }
+
+    /// Nothing is written any more.
+    pub(crate) fn fail(&self, failure: &StorageFailure) {
+        if self.set_status(Status::StorageFailed) {
+            tracing::error!(
+                %failure,
+                "WRITES STOPPED: a write or a sync failed, and every write is refused from now on; \
+                 repair the storage, then restart"
+            );
         }
     }
 

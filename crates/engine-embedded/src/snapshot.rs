@@ -66,6 +66,28 @@ struct SumRow {
     amount: u128,
 }
 
+/// The newest snapshot there is; the default is none.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct NewestSnapshot {
+    /// The segment before whose first record it is; 0 where there is none.
+    pub(crate) segment: u64,
+    /// Its length in bytes.
+    pub(crate) length: u64,
+}
+
+impl NewestSnapshot {
+    /// By how many bytes the journal has grown since, when this segment begins.
+    pub(crate) const fn grown(self, segment: u64, segment_bytes: u64) -> u64 {
+        (segment - self.segment) * segment_bytes
+    }
+
+    /// After how many bytes of journal the next one is due: snapshots are at most half as long as the
+    /// journal that is written meanwhile.
+    pub(crate) fn due(self, least: u64) -> u64 {
+        least.max(2 * self.length)
+    }
+}
+
 fn number(address: Option<Address>) -> u64 {
     address.map_or(0, Address::to_u64)
 }

@@ -158,17 +158,17 @@ impl<S: Storage> State for Working<'_, S> {
             return Some(UsedPayment::Accepted(payment.clone()));
         }
         let newest = self.newest(Space::Payments, id.to_u128())?;
-        self.looked_up(lookup::payment(self, newest, &self.books.purges))
+        self.looked_up(lookup::payment(self, id, newest, &self.books.purges))
     }
 
     fn batch(&self, id: BatchId) -> Option<UsedBatch> {
         let newest = self.newest(Space::Batches, id.to_u128())?;
-        self.looked_up(lookup::batch(self, newest))
+        self.looked_up(lookup::batch(self, id, newest))
     }
 
     fn batch_digest(&self, id: BatchId) -> Option<Digest> {
         let newest = self.newest(Space::Batches, id.to_u128())?;
-        self.looked_up(lookup::batch_digest(self, newest))
+        self.looked_up(lookup::batch_digest(self, id, newest))
     }
 
     fn payments_accepted(&self) -> Vec<Payment> {

@@ -148,8 +148,7 @@ impl<S: Storage> Writer<S> {
             }
         }
         let receiver = &self.waiting.receiver;
-        let is_copying =
-            self.pipeline.draft.expiries.is_copied() && self.pipeline.journal.failure().is_none();
+        let is_copying = self.keeper.takes_pendings() && self.pipeline.journal.failure().is_none();
         if self.expiring.has_backlog || is_copying {
             let received = receiver.try_recv();
             received.map_err(|error| match error {

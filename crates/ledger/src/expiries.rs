@@ -159,12 +159,6 @@ impl Expiries {
         self.copy = None;
     }
 
-    /// Whether a copy is being taken.
-    #[must_use]
-    pub const fn is_copied(&self) -> bool {
-        self.copy.is_some()
-    }
-
     /// A pending transfer that is expired at `now`, the one due first.
     #[must_use]
     pub fn due(&self, now: Timestamp) -> Option<TransferId> {

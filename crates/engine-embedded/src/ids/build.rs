@@ -2,22 +2,19 @@
 
 use std::io;
 
-use journal::{Address, Storage, StorageFile};
+use journal::{Address, Storage};
 
 use super::Space;
 use super::filter::{Filter, IdHasher};
-use super::layout::{
-    Coverage, ENTRIES_PER_PAGE, ENTRY_BYTES, FOOTER_BYTES, Footer, PAGE_BYTES, PageSeal,
-};
+use super::layout::{Coverage, ENTRIES_PER_PAGE, ENTRY_BYTES, Footer, PAGE_BYTES, PageSeal};
 use super::table::Table;
-use crate::beside::{PIECE_BYTES, remove_if_there};
+use crate::beside::NewFile;
 
 /// A table that is being written, entry by entry: the spaces in their order, in each the ids in
 /// theirs, each once.
 pub(super) struct TableWriter<'a, S: Storage> {
     storage: &'a S,
-    file: S::File,
-    partial: &'static str,
+    file: NewFile<'a, S>,
     coverage: Coverage,
     seal: PageSeal,
     hasher: IdHasher,
@@ -29,9 +26,6 @@ pub(super) struct TableWriter<'a, S: Storage> {
     /// Entries in the open page, which belong to this space.
     entries: usize,
     space: Space,
-    /// Whole pages that are not written yet.
-    piece: Vec<u8>,
-    offset: u64,
 }
 
 impl<'a, S: Storage> TableWriter<'a, S> {
@@ -42,26 +36,20 @@ impl<'a, S: Storage> TableWriter<'a, S> {
         coverage: Coverage,
         entries_max: u64,
     ) -> io::Result<Self> {
-        remove_if_there(storage, partial)?;
-        let file = storage.create(partial)?;
         let pages_max = entries_max.div_ceil(ENTRIES_PER_PAGE as u64) + Space::ALL.len() as u64;
-        file.reserve(pages_max * PAGE_BYTES as u64)?;
         Ok(Self {
             storage,
-            file,
-            partial,
+            file: NewFile::create(storage, partial, pages_max * PAGE_BYTES as u64)?,
             coverage,
             seal: PageSeal::new(&coverage),
             hasher: IdHasher::new(coverage.end.id.0),
             filter: Filter::for_ids(entries_max),
-            first_ids: Vec::with_capacity(usize::try_from(pages_max).unwrap_or(0)),
+            first_ids: Vec::new(),
             counts: [0; Space::ALL.len()],
             last_ids: [0; Space::ALL.len()],
             page: Box::new([0; PAGE_BYTES]),
             entries: 0,
             space: Space::Transfers,
-            piece: Vec::with_capacity(PIECE_BYTES),
-            offset: 0,
         })
     }
 
@@ -98,13 +86,10 @@ impl<'a, S: Storage> TableWriter<'a, S> {
             filter_blocks: self.filter.blocks_count(),
             index_hash: blake3::hash(&index).into(),
         };
-        self.write_pieces(&index)?;
-        let footer_bytes: [u8; FOOTER_BYTES] = footer.encode();
-        self.write_pieces(&footer_bytes)?;
-        self.write_piece()?;
+        self.file.append(&index)?;
+        self.file.append(&footer.encode())?;
         let name = self.coverage.name();
-        self.storage.rename(self.partial, &name)?;
-        self.storage.sync_directory()?;
+        self.file.finish(&name)?;
         // Read only, as any other table: nothing writes to it any more.
         let file = self.storage.open_read_only(&name)?;
         let first_ids = self.first_ids.into_boxed_slice();
@@ -115,35 +100,11 @@ impl<'a, S: Storage> TableWriter<'a, S> {
         if self.entries == 0 {
             return Ok(());
         }
-        let number = (self.offset + self.piece.len() as u64) / PAGE_BYTES as u64;
+        let number = self.file.length() / PAGE_BYTES as u64;
         self.seal.seal(&mut self.page, number);
-        self.piece.extend_from_slice(&*self.page);
+        self.file.append(&*self.page)?;
         self.page.fill(0);
         self.entries = 0;
-        if self.piece.len() >= PIECE_BYTES {
-            self.write_piece()?;
-        }
-        Ok(())
-    }
-
-    fn write_pieces(&mut self, bytes: &[u8]) -> io::Result<()> {
-        for part in bytes.chunks(PIECE_BYTES) {
-            self.piece.extend_from_slice(part);
-            if self.piece.len() >= PIECE_BYTES {
-                self.write_piece()?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write_piece(&mut self) -> io::Result<()> {
-        if self.piece.is_empty() {
-            return Ok(());
-        }
-        self.file.write_at(&self.piece, self.offset)?;
-        self.file.sync()?;
-        self.offset += self.piece.len() as u64;
-        self.piece.clear();
         Ok(())
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Snapshot {
     pub(crate) expiries: Expiries,
     /// The newest event's time.
     pub(crate) newest: Timestamp,
+    /// Length of the file in bytes.
+    pub(crate) length: u64,
     pub(super) rest: Option<Rest>,
 }
 
@@ -119,6 +121,7 @@ pub(super) fn load<S: Storage>(storage: &S, segment: u64) -> io::Result<Option<S
         books: Books::default(),
         expiries: Expiries::default(),
         newest: Timestamp::default(),
+        length: size,
         rest: None,
     };
     let is_whole = reader.blocks(BlockSeal::new(&start), &mut snapshot)? && snapshot.is_complete();

@@ -6,7 +6,7 @@ use journal::{SegmentStart, Storage, Visited};
 use ledger::Timestamp;
 
 use crate::books::Books;
-use crate::ids::{Ids, SegmentIds, Space, Table, Waiting, tables_of_journal};
+use crate::ids::{Ids, SegmentIds, Space, Table, TableError, Waiting, tables_of_journal};
 use crate::replay::Replay;
 use crate::snapshot::{Snapshot, of_journal};
 
@@ -145,9 +145,21 @@ impl Beside {
             if !segments.contains(&segment) {
                 continue;
             }
-            if let Err(what) = checked.check(ids) {
-                checked.is_wrong = true;
-                self.findings.push((address, what));
+            match checked.check(ids) {
+                Ok(None) => {}
+                Ok(Some(wrong)) => {
+                    checked.is_wrong = true;
+                    self.findings.push((address, wrong));
+                }
+                // The journal has all that it holds.
+                Err(error) => {
+                    tracing::debug!(%error, "a table cannot be read");
+                    checked.is_wrong = true;
+                    let name = checked.table.name().to_owned();
+                    if !self.unusable.contains(&name) {
+                        self.unusable.push(name);
+                    }
+                }
             }
             if segment + 1 == segments.end && !checked.is_wrong {
                 if checked.right == checked.table.counts() {
@@ -165,22 +177,22 @@ impl Beside {
 impl Checked {
     /// Compares a segment's ids. Of an id that a later segment of the table uses, too, the later
     /// record counts.
-    fn check(&mut self, ids: &SegmentIds) -> Result<(), String> {
+    /// Returns what is wrong, if something is.
+    fn check(&mut self, ids: &SegmentIds) -> Result<Option<String>, TableError> {
         for space in Space::ALL {
             for (id, address) in ids.sorted(space) {
-                let found = self.table.find(space, id, Waiting::Allowed);
-                match found.map_err(|error| error.to_string())? {
+                match self.table.find(space, id, Waiting::Allowed)? {
                     Some(found) if found == address => self.right[space as usize] += 1,
                     Some(found) if found > address => {}
                     Some(_) | None => {
                         let name = self.table.name();
-                        return Err(format!(
+                        return Ok(Some(format!(
                             "{name} does not lead to the newest record about id {id:032x}"
-                        ));
+                        )));
                     }
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 }

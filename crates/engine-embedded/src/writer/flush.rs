@@ -5,7 +5,7 @@
 //! next one. That one is written after it, and so answered after it: what it was decided upon is
 //! durable first.
 
-use journal::{BeginError, CommitError, Storage, StorageFailure, Written};
+use journal::{BeginError, CommitError, Storage, Written};
 use ledger::Unavailable;
 
 use super::Writer;
@@ -40,7 +40,7 @@ impl<S: Storage> Writer<S> {
                 Err(Unavailable::StorageFull)
             }
             Err(BeginError::Failed(failure)) => {
-                self.fail(&failure);
+                self.shared.fail(&failure);
                 Err(Unavailable::StorageFailed)
             }
             Err(error @ BeginError::Short { .. }) => {
@@ -121,22 +121,16 @@ impl<S: Storage> Writer<S> {
     /// Publishes what is durable now, and answers everybody who waits for it.
     pub(super) fn landed(&mut self, written: Written) {
         let elapsed = written.elapsed();
-        let books = &self.shared.books;
-        let landed = self.pipeline.land(written, |changes| {
-            let mut books = books.write();
-            books.publish(changes);
-            self.keeper.publish(&mut books.ids);
+        let (shared, keeper, metrics) = (&self.shared, &mut self.keeper, &self.metrics);
+        self.pipeline.land(written, |landed, changes| match landed {
+            Ok(info) => {
+                let mut books = shared.books.write();
+                books.publish(changes);
+                keeper.publish(&mut books.ids);
+                drop(books);
+                metrics.frame(info, elapsed);
+            }
+            Err(CommitError::Failed(failure)) => shared.fail(failure),
         });
-        match landed {
-            Ok(info) => self.metrics.frame(&info, elapsed),
-            Err(CommitError::Failed(failure)) => self.fail(&failure),
-        }
-    }
-
-    fn fail(&self, failure: &StorageFailure) {
-        if self.shared.set_status(Status::StorageFailed) {
-            tracing::error!(%failure, "WRITES STOPPED: a write or a sync failed, and every write is refused from now on; \
-                 repair the storage, then restart");
-        }
     }
 }

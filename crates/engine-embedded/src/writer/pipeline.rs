@@ -93,23 +93,16 @@ impl<S: Storage> Pipeline<S> {
         sealed
     }
 
-    /// Takes in what became of the frame in flight. If it is durable, hands its changes to
-    /// `publish`; then answers everybody who waits for it.
-    ///
-    /// # Errors
-    ///
-    /// When it could not be written. Nothing is published, and they are answered so.
+    /// Takes in what became of the frame in flight: hands that and its changes, which are to be
+    /// published if it is durable, to `landed`; only then answers everybody who waits for it.
     pub(super) fn land(
         &mut self,
         written: Written,
-        publish: impl FnOnce(&mut Changes),
-    ) -> Result<FrameInfo, CommitError> {
+        landed: impl FnOnce(&Result<FrameInfo, CommitError>, &mut Changes),
+    ) {
         let completed = self.journal.complete(written);
-        if completed.is_ok() {
-            publish(&mut self.draft.sealed);
-        }
+        landed(&completed, &mut self.draft.sealed);
         send(&mut self.flying_answers, completed.is_ok());
-        completed
     }
 }
 

@@ -17,7 +17,7 @@ use crate::open::{Recovered, recover};
 use crate::options::EmbeddedOptions;
 use crate::queue::{Answer, Queue, queue};
 use crate::shared::Shared;
-use crate::snapshot::Taker;
+use crate::snapshot::{NewestSnapshot, Taker};
 use crate::syncer::Syncer;
 
 fn options() -> EmbeddedOptions {
@@ -58,7 +58,7 @@ fn idle_writer_over(
             books: Arc::clone(&shared.books),
         },
         tables,
-        newest_snapshot: 0,
+        newest_snapshot: NewestSnapshot::default(),
         snapshot_bytes: u64::MAX,
     };
     let keeper = Keeper::start(kept, false).unwrap();
