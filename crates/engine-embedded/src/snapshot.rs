@@ -66,7 +66,7 @@ struct SumRow {
     amount: u128,
 }
 
-/// The newest snapshot there is; the default is none.
+/// The newest snapshot that was written or found; the default says that there is no snapshot yet.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct NewestSnapshot {
     /// The segment before whose first record it is; 0 where there is none.
