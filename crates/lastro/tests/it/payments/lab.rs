@@ -195,10 +195,14 @@ impl Lab {
     /// Lastro, both processors and the ledger's accounts, payment by payment.
     pub(super) async fn audit(&self, process: &LastroProcess) {
         self.drained().await;
-        let kept = self.kept();
         let asked: Vec<_> = self.accepted.iter().chain(&self.unanswered).collect();
-        for (id, centavos) in &asked {
-            let told = self.ended(process, **id).await;
+        let mut ended = Vec::with_capacity(asked.len());
+        for (id, _) in &asked {
+            ended.push(self.ended(process, **id).await);
+        }
+        // Only now: a payment whose acceptance was not answered may have been paid meanwhile.
+        let kept = self.kept();
+        for ((id, centavos), told) in asked.iter().zip(&ended) {
             let Some((place, payment)) = kept.get(*id) else {
                 assert!(self.unanswered.contains_key(*id), "{id} is lost");
                 assert_ne!(told["state"], "settled", "{told}");
