@@ -78,10 +78,12 @@ impl Ids {
         }
     }
 
-    /// Whether the id may be there: `false` is certain. Asks memory only.
-    pub(crate) fn may_have(&self, space: Space, id: u128) -> bool {
-        // Both are asked: the two waits for memory overlap.
-        self.newest.get(space, id).is_some() | self.layers.may_have(space, id)
+    /// Of each of these ids whether it may be there; `false` is certain. Asks memory only.
+    pub(crate) fn may_have_each(&self, space: Space, ids: &[u128]) -> Vec<bool> {
+        let mut may_have = vec![false; ids.len()];
+        self.newest.has_each(space, ids, &mut may_have);
+        self.layers.may_have_each(space, ids, &mut may_have);
+        may_have
     }
 
     /// Says where the newest record about this id is.

@@ -192,22 +192,17 @@ impl<S: Storage> RecordingState for Working<'_, S> {
     /// larger than the processor's caches: these look-ups wait for memory together, those of the
     /// decisions would wait one by one.
     fn look_ahead(&mut self, commands: &[Command]) {
-        let slot = |id| self.books.accounts.slot(id).unwrap_or(Slot::MAX);
-        let ahead = commands.iter().map(|command| match command {
-            Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
-                let id = (Space::Transfers, transfer.id.to_u128());
-                let slots = [
-                    slot(&transfer.debit_account_id),
-                    slot(&transfer.credit_account_id),
-                ];
-                Ahead {
-                    slots,
-                    unused: (!self.books.ids.may_have(id.0, id.1)).then_some(id),
-                }
-            }
-            _ => Ahead::NOTHING,
-        });
-        self.ahead = ahead.collect::<Vec<_>>().into_iter();
+        let transfers: Vec<_> = (0..).zip(commands).filter_map(transfer_of).collect();
+        let ids: Vec<_> = transfers.iter().map(|(_, id, _)| *id).collect();
+        let may_have = self.books.ids.may_have_each(Space::Transfers, &ids);
+        let mut ahead = vec![Ahead::NOTHING; commands.len()];
+        for ((place, id, accounts), may_have) in transfers.into_iter().zip(may_have) {
+            ahead[place] = Ahead {
+                slots: accounts.map(|id| self.books.accounts.slot(id).unwrap_or(Slot::MAX)),
+                unused: (!may_have).then_some((Space::Transfers, id)),
+            };
+        }
+        self.ahead = ahead.into_iter();
     }
 
     fn begin_command(&mut self) {
@@ -226,6 +221,17 @@ impl<S: Storage> RecordingState for Working<'_, S> {
     /// The record of a batch leads to that of its first member.
     fn record_batch(&mut self, batch: BatchDecided, first_member: Option<Address>, _: &[Outcome]) {
         self.push(&Event::Batch(batch), first_member);
+    }
+}
+
+/// The id and the accounts of a transfer that is looked up ahead, and the place of its command.
+fn transfer_of((place, command): (usize, &Command)) -> Option<(usize, u128, [&AccountId; 2])> {
+    match command {
+        Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
+            let accounts = [&transfer.debit_account_id, &transfer.credit_account_id];
+            Some((place, transfer.id.to_u128(), accounts))
+        }
+        _ => None,
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct TableWriter<'a, S: Storage> {
     counts: [u64; Space::ALL.len()],
     last_ids: [u128; Space::ALL.len()],
     page: Box<[u8; PAGE_BYTES]>,
+    /// Of the ids in the open page, which go into the filter together: the waits for memory overlap.
+    hashes: Vec<u64>,
     /// Entries in the open page, which belong to this space.
     entries: usize,
     space: Space,
@@ -48,6 +50,7 @@ impl<'a, S: Storage> TableWriter<'a, S> {
             counts: [0; Space::ALL.len()],
             last_ids: [0; Space::ALL.len()],
             page: Box::new([0; PAGE_BYTES]),
+            hashes: Vec::with_capacity(ENTRIES_PER_PAGE),
             entries: 0,
             space: Space::Transfers,
         })
@@ -64,7 +67,7 @@ impl<'a, S: Storage> TableWriter<'a, S> {
         }
         self.page[at..at + 16].copy_from_slice(&id.to_le_bytes());
         self.page[at + 16..at + ENTRY_BYTES].copy_from_slice(&address.to_u64().to_le_bytes());
-        self.filter.insert(self.hasher.hash(space as u8, id));
+        self.hashes.push(self.hasher.hash(space as u8, id));
         self.counts[space as usize] += 1;
         self.last_ids[space as usize] = id;
         self.entries += 1;
@@ -104,6 +107,9 @@ impl<'a, S: Storage> TableWriter<'a, S> {
         self.seal.seal(&mut self.page, number);
         self.file.append(&*self.page)?;
         self.page.fill(0);
+        for hash in self.hashes.drain(..) {
+            self.filter.insert(hash);
+        }
         self.entries = 0;
         Ok(())
     }

@@ -48,18 +48,20 @@ impl Filter {
     }
 
     pub(super) fn insert(&mut self, hash: u64) {
-        let place = self.place(hash);
-        for (word, bit) in self.blocks[place].0.iter_mut().zip(bits(hash)) {
+        let Probe { place, mask } = Probe::of(hash);
+        let place = self.place(place);
+        for (word, bit) in self.blocks[place].0.iter_mut().zip(mask) {
             *word |= bit;
         }
     }
 
     /// Whether the id may have been inserted; `false` is certain.
-    pub(super) fn may_have(&self, hash: u64) -> bool {
-        let block = &self.blocks[self.place(hash)].0;
+    #[inline]
+    pub(super) fn may_have(&self, probe: &Probe) -> bool {
+        let block = &self.blocks[self.place(probe.place)].0;
         let missing = block
             .iter()
-            .zip(bits(hash))
+            .zip(probe.mask)
             .fold(0, |missing, (word, bit)| missing | (bit & !word));
         missing == 0
     }
@@ -91,20 +93,36 @@ impl Filter {
         })
     }
 
-    fn place(&self, hash: u64) -> usize {
-        (((hash >> 32) * self.blocks.len() as u64) >> 32) as usize
+    #[inline]
+    fn place(&self, place: u32) -> usize {
+        ((u64::from(place) * self.blocks.len() as u64) >> 32) as usize
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the low half of the hash is meant"
-)]
-fn bits(hash: u64) -> impl Iterator<Item = u32> {
-    let low = hash as u32;
-    SALTS
-        .into_iter()
-        .map(move |salt| 1 << (low.wrapping_mul(salt) >> 27))
+/// What is looked for in a filter: the same in all filters of a journal, whatever their sizes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Probe {
+    /// Chooses the block.
+    place: u32,
+    /// The bits that an inserted id has set there.
+    mask: [u32; 8],
+}
+
+impl Probe {
+    /// Looks for nothing.
+    pub(super) const NOTHING: Self = Self {
+        place: 0,
+        mask: [0; 8],
+    };
+
+    #[expect(clippy::cast_possible_truncation, reason = "the halves are meant")]
+    pub(super) fn of(hash: u64) -> Self {
+        let low = hash as u32;
+        Self {
+            place: (hash >> 32) as u32,
+            mask: SALTS.map(|salt| 1 << (low.wrapping_mul(salt) >> 27)),
+        }
+    }
 }
 
 /// How ids of one journal are hashed.
@@ -164,9 +182,10 @@ mod tests {
             for id in ids(kind, count) {
                 filter.insert(hasher.hash(0, id));
             }
-            assert!(ids(kind, count).all(|id| filter.may_have(hasher.hash(0, id))));
+            assert!(ids(kind, count).all(|id| filter.may_have(&Probe::of(hasher.hash(0, id)))));
             // The same ids in another space are others.
-            let wrong = ids(kind, count).filter(|id| filter.may_have(hasher.hash(1, *id)));
+            let wrong =
+                ids(kind, count).filter(|id| filter.may_have(&Probe::of(hasher.hash(1, *id))));
             let wrong = wrong.count();
             assert!(wrong < 400, "kind {kind}: {wrong} of {count} by mistake");
         }
@@ -182,7 +201,7 @@ mod tests {
         let bytes = filter.to_bytes();
         let read = Filter::from_bytes(&bytes).unwrap();
         assert_eq!(read.to_bytes(), bytes);
-        assert!(ids(0, 1_000).all(|id| read.may_have(hasher.hash(2, id))));
+        assert!(ids(0, 1_000).all(|id| read.may_have(&Probe::of(hasher.hash(2, id)))));
         assert!(Filter::from_bytes(&bytes[1..]).is_none());
         assert!(Filter::from_bytes(&[]).is_none());
     }

@@ -19,6 +19,14 @@ impl SegmentIds {
         self.spaces[space as usize].get(id)
     }
 
+    /// Sets `has` of each id that is there.
+    pub(super) fn has_each(&self, space: Space, ids: &[u128], has: &mut [bool]) {
+        let index = &self.spaces[space as usize];
+        for (id, has) in ids.iter().zip(has) {
+            *has |= index.get(*id).is_some();
+        }
+    }
+
     pub(crate) fn insert(&mut self, space: Space, id: u128, address: Address) {
         self.spaces[space as usize].insert(id, address);
     }

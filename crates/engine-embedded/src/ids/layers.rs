@@ -4,8 +4,13 @@ use std::sync::Arc;
 
 use journal::Address;
 
+use super::filter::Probe;
 use super::table::{Table, TableError, Waiting};
 use super::{SegmentIds, Space};
+
+/// How many ids a layer is asked for before the next layer is: what they need fits into the processor's
+/// nearest cache.
+const PROBES_AT_ONCE: usize = 128;
 
 /// The ids of a sealed segment, in memory until there is a table of them.
 #[derive(Debug)]
@@ -69,12 +74,30 @@ impl Layers {
         self.iter().filter_map(Layer::table)
     }
 
-    /// Whether the id may be there: `false` is certain. Asks memory only.
-    pub(super) fn may_have(&self, space: Space, id: u128) -> bool {
-        self.iter().any(|layer| match layer {
-            Layer::Memory(sealed) => sealed.ids.get(space, id).is_some(),
-            Layer::Table(table) => table.may_have(space, id),
-        })
+    /// Sets `may_have` of each id that may be there; what stays `false` is certain. Asks memory only.
+    ///
+    /// Filters are far larger than the processor's caches. A layer is asked for many ids, one right
+    /// after the other, so that these waits for memory overlap.
+    pub(super) fn may_have_each(&self, space: Space, ids: &[u128], may_have: &mut [bool]) {
+        let mut probes = [Probe::NOTHING; PROBES_AT_ONCE];
+        let tables = self.tables().next();
+        for (ids, may_have) in ids
+            .chunks(PROBES_AT_ONCE)
+            .zip(may_have.chunks_mut(PROBES_AT_ONCE))
+        {
+            // Any table of the journal says how ids are looked for in all of them.
+            if let Some(table) = tables {
+                for (probe, id) in probes.iter_mut().zip(ids) {
+                    *probe = table.probe(space, *id);
+                }
+            }
+            for layer in self.iter() {
+                match layer {
+                    Layer::Memory(sealed) => sealed.ids.has_each(space, ids, may_have),
+                    Layer::Table(table) => table.may_have_each(space, ids, &probes, may_have),
+                }
+            }
+        }
     }
 
     /// Where the newest record about the id is.

@@ -1,12 +1,13 @@
 //! One table: what is kept of it in memory, and reading its pages.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use journal::{Address, SegmentStart, Storage, StorageFile};
 
 use super::Space;
-use super::filter::{BLOCK_BYTES, Filter, IdHasher};
+use super::filter::{BLOCK_BYTES, Filter, IdHasher, Probe};
 use super::layout::{
     Coverage, ENTRIES_PER_PAGE, FIRST_ID_BYTES, FOOTER_BYTES, Footer, PAGE_BYTES, PageSeal, entry,
     u128_at,
@@ -163,12 +164,38 @@ impl Table {
     }
 
     /// Whether it may have the id: `false` is certain. Asks memory only.
-    pub(super) fn may_have(&self, space: Space, id: u128) -> bool {
-        let pages = self.pages_of(space);
-        if pages.is_empty() || id > self.footer.last_ids[space as usize] {
-            return false;
+    fn may_have(&self, space: Space, id: u128) -> bool {
+        let range = self.range_of(space);
+        range.is_some_and(|range| range.contains(&id))
+            && self.filter.may_have(&self.probe(space, id))
+    }
+
+    /// What the filters of all tables of the journal are asked for.
+    pub(super) fn probe(&self, space: Space, id: u128) -> Probe {
+        Probe::of(self.hasher.hash(space as u8, id))
+    }
+
+    /// Sets `may_have` of each id that it may have; `probes` are of the same ids. Asks memory only.
+    pub(super) fn may_have_each(
+        &self,
+        space: Space,
+        ids: &[u128],
+        probes: &[Probe],
+        may_have: &mut [bool],
+    ) {
+        let Some(range) = self.range_of(space) else {
+            return;
+        };
+        for ((id, probe), may_have) in ids.iter().zip(probes).zip(may_have) {
+            *may_have |= range.contains(id) && self.filter.may_have(probe);
         }
-        self.first_ids[pages.start] <= id && self.filter.may_have(self.hasher.hash(space as u8, id))
+    }
+
+    /// From the first to the last id of a space, if it has any.
+    fn range_of(&self, space: Space) -> Option<RangeInclusive<u128>> {
+        let pages = self.pages_of(space);
+        let last = self.footer.last_ids[space as usize];
+        (!pages.is_empty()).then(|| self.first_ids[pages.start]..=last)
     }
 
     /// Where the newest record about the id is, in the segments that the table covers.

@@ -69,7 +69,14 @@ impl Model {
             let space = Space::ALL[usize::from(*space)];
             let found = layers.find(space, *id, Waiting::Allowed).unwrap();
             assert_eq!(found, Some(*address), "{space:?} {id:x}");
-            assert!(layers.may_have(space, *id));
+        }
+        for space in Space::ALL {
+            let of_space =
+                |((other, id), _): (&(u8, u128), _)| (*other == space as u8).then_some(*id);
+            let ids: Vec<u128> = self.newest.iter().filter_map(of_space).collect();
+            let mut may_have = vec![false; ids.len()];
+            layers.may_have_each(space, &ids, &mut may_have);
+            assert_eq!(may_have, vec![true; ids.len()], "{space:?}");
         }
         for _ in 0..500 {
             let (space, id) = (*Space::ALL.choose(random).unwrap(), random.random());
