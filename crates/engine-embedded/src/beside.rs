@@ -1,15 +1,40 @@
 //! Files that are kept beside the journal's.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use journal::{Storage, StorageFile};
 
 /// They are written and synced in pieces of this size: a frame's sync waits for at most one.
 const PIECE_BYTES: usize = 256 << 10;
 
+/// Asks whoever writes beside the journal to end, because the ledger closes. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub(crate) fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Fails once it was asked.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        if self.is_asked() {
+            return Err(io::Error::other("the ledger is closing"));
+        }
+        Ok(())
+    }
+}
+
 /// A new file that is written from its beginning to its end, and gets its own name at the end.
 pub(crate) struct NewFile<'a, S: Storage> {
     storage: &'a S,
+    stop: &'a Stop,
     partial: &'static str,
     file: S::File,
     /// What is not written yet.
@@ -20,13 +45,19 @@ pub(crate) struct NewFile<'a, S: Storage> {
 
 impl<'a, S: Storage> NewFile<'a, S> {
     /// Begins a file of this name, in the place of what an earlier try left; `reserved` bytes are set
-    /// aside for it where the storage can.
-    pub(crate) fn create(storage: &'a S, partial: &'static str, reserved: u64) -> io::Result<Self> {
+    /// aside for it where the storage can. It fails between two pieces once `stop` was asked.
+    pub(crate) fn create(
+        storage: &'a S,
+        stop: &'a Stop,
+        partial: &'static str,
+        reserved: u64,
+    ) -> io::Result<Self> {
         remove_if_there(storage, partial)?;
         let file = storage.create(partial)?;
         file.reserve(reserved)?;
         Ok(Self {
             storage,
+            stop,
             partial,
             file,
             piece: Vec::with_capacity(PIECE_BYTES),
@@ -60,6 +91,7 @@ impl<'a, S: Storage> NewFile<'a, S> {
         if self.piece.is_empty() {
             return Ok(());
         }
+        self.stop.check()?;
         self.file.write_at(&self.piece, self.offset)?;
         self.file.sync()?;
         self.offset += self.piece.len() as u64;

@@ -63,6 +63,7 @@ impl<S: Storage> EmbeddedEngine<S> {
             taker: Taker {
                 storage: Arc::clone(journal.storage()),
                 books: Arc::clone(&shared.books),
+                stop: tables.stop().clone(),
             },
             tables,
             newest_snapshot,

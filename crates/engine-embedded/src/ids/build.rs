@@ -8,7 +8,7 @@ use super::Space;
 use super::filter::{Filter, IdHasher};
 use super::layout::{Coverage, ENTRIES_PER_PAGE, ENTRY_BYTES, Footer, PAGE_BYTES, PageSeal};
 use super::table::Table;
-use crate::beside::NewFile;
+use crate::beside::{NewFile, Stop};
 
 /// A table that is being written, entry by entry: the spaces in their order, in each the ids in
 /// theirs, each once.
@@ -32,6 +32,7 @@ impl<'a, S: Storage> TableWriter<'a, S> {
     /// Begins a table of at most so many entries.
     pub(super) fn begin(
         storage: &'a S,
+        stop: &'a Stop,
         partial: &'static str,
         coverage: Coverage,
         entries_max: u64,
@@ -39,7 +40,7 @@ impl<'a, S: Storage> TableWriter<'a, S> {
         let pages_max = entries_max.div_ceil(ENTRIES_PER_PAGE as u64) + Space::ALL.len() as u64;
         Ok(Self {
             storage,
-            file: NewFile::create(storage, partial, pages_max * PAGE_BYTES as u64)?,
+            file: NewFile::create(storage, stop, partial, pages_max * PAGE_BYTES as u64)?,
             coverage,
             seal: PageSeal::new(&coverage),
             hasher: IdHasher::new(coverage.end.id.0),

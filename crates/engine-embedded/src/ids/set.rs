@@ -13,7 +13,7 @@ use super::layout::{Coverage, MERGE_PARTIAL, PARTIAL, covered, file_name};
 use super::merge::{MakeError, merge, next_merge};
 use super::table::Table;
 use super::{SegmentIds, Space};
-use crate::beside::or_remove;
+use crate::beside::{Stop, or_remove};
 
 /// All tables of a ledger, and the ids of sealed segments that have none yet.
 pub(crate) struct TableSet<S: Storage> {
@@ -23,6 +23,7 @@ pub(crate) struct TableSet<S: Storage> {
     version: AtomicU64,
     /// Held by the thread that makes one table out of others.
     merging: Mutex<()>,
+    stop: Stop,
 }
 
 impl<S: Storage> TableSet<S> {
@@ -66,8 +67,14 @@ impl<S: Storage> TableSet<S> {
             layers: Mutex::new(Layers::new(layers)),
             version: AtomicU64::new(0),
             merging: Mutex::new(()),
+            stop: Stop::default(),
         };
         Ok((set, useless))
+    }
+
+    /// Once it is asked, nothing is made or merged any more, and what is in hand ends unfinished.
+    pub(crate) const fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     /// The ids as they are looked up now.
@@ -124,8 +131,8 @@ impl<S: Storage> TableSet<S> {
     ///
     /// # Errors
     ///
-    /// When one could not be made: its ids and those of the others stay in memory, and it may be
-    /// tried again.
+    /// When one could not be made, or was to stop: its ids and those of the others stay in memory,
+    /// and it may be tried again.
     pub(crate) fn make_owed(&self) -> Result<(), MakeError> {
         loop {
             let layers = self.layers();
@@ -148,25 +155,20 @@ impl<S: Storage> TableSet<S> {
     ///
     /// # Errors
     ///
-    /// When a merge could not be read or written, or `is_stopped` said that it is not wanted any
-    /// more. Nothing has changed by it then.
-    pub(crate) fn merge_all(&self, is_stopped: impl Fn() -> bool) -> Result<(), MakeError> {
+    /// When a merge could not be read or written, or was to stop. Nothing has changed by it then.
+    pub(crate) fn merge_all(&self) -> Result<(), MakeError> {
         loop {
             let _merging = self.merging.lock();
             let Some(merged) = self.next_merge() else {
                 return Ok(());
             };
-            let made = merge(&*self.storage, &merged, &is_stopped);
-            let table = Arc::new(or_remove(&*self.storage, MERGE_PARTIAL, made)?);
+            let table = self.merge(&merged)?;
             self.replace(|layers| {
                 let first = table.coverage().first;
                 let place = layers.partition_point(|layer| layer.first() < first);
                 layers.splice(place..place + merged.len(), [Layer::Table(table)]);
             });
-            for table in merged {
-                self.storage.remove(table.name())?;
-            }
-            self.storage.sync_directory()?;
+            self.remove_all(&merged)?;
         }
     }
 
@@ -204,6 +206,18 @@ impl<S: Storage> TableSet<S> {
         Ok(true)
     }
 
+    fn merge(&self, tables: &[Arc<Table>]) -> Result<Arc<Table>, MakeError> {
+        let made = merge(&*self.storage, tables, &self.stop);
+        Ok(Arc::new(or_remove(&*self.storage, MERGE_PARTIAL, made)?))
+    }
+
+    fn remove_all(&self, tables: &[Arc<Table>]) -> io::Result<()> {
+        for table in tables {
+            self.storage.remove(table.name())?;
+        }
+        self.storage.sync_directory()
+    }
+
     /// Whether a page was met that does not check.
     pub(crate) fn is_damaged(&self) -> bool {
         self.layers().tables().any(|table| table.is_damaged())
@@ -219,10 +233,10 @@ impl<S: Storage> TableSet<S> {
     fn next_merge(&self) -> Option<Vec<Arc<Table>>> {
         let layers = self.layers();
         // Those behind a segment that has no table yet are its neighbours no more.
-        let tables: Vec<_> = layers.iter().map_while(Layer::table).collect();
-        let spans: Vec<_> = tables.iter().map(|table| table.coverage().span()).collect();
-        let merged = &tables[next_merge(&spans)?];
-        Some(merged.iter().map(|table| Arc::clone(table)).collect())
+        let tables = layers.iter().map_while(Layer::table).map(Arc::clone);
+        let mut tables: Vec<_> = tables.collect();
+        let neighbours = neighbours_to_merge(&tables)?;
+        Some(tables.drain(neighbours).collect())
     }
 
     fn replace(&self, change: impl FnOnce(&mut Vec<Layer>)) {
@@ -238,7 +252,8 @@ impl<S: Storage> TableSet<S> {
         let coverage = Coverage { first, end };
         let entries_count = ids.len() as u64;
         let write = || {
-            let mut writer = TableWriter::begin(&*self.storage, PARTIAL, coverage, entries_count)?;
+            let (storage, stop) = (&*self.storage, &self.stop);
+            let mut writer = TableWriter::begin(storage, stop, PARTIAL, coverage, entries_count)?;
             for space in Space::ALL {
                 for (id, address) in ids.sorted(space) {
                     writer.push(space, id, address)?;
@@ -253,6 +268,11 @@ impl<S: Storage> TableSet<S> {
         let start = read_segment_start(&*self.storage, segment)?;
         start.ok_or_else(|| io::Error::other(format!("segment {segment} has no whole header")))
     }
+}
+
+fn neighbours_to_merge(tables: &[Arc<Table>]) -> Option<std::ops::Range<usize>> {
+    let spans: Vec<_> = tables.iter().map(|table| table.coverage().span()).collect();
+    next_merge(&spans)
 }
 
 /// All tables that are whole and of this journal, and the names of the others. Changes nothing.

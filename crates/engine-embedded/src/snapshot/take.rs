@@ -12,7 +12,7 @@ use super::layout::{PARTIAL, file_name};
 use super::read::numbers;
 use super::write::SnapshotWriter;
 use super::{AccountRow, Block, PaymentRow, Rest, SumRow, number};
-use crate::beside::or_remove;
+use crate::beside::{Stop, or_remove};
 use crate::books::{Books, CHECKPOINT_ENTRIES};
 use crate::summary::Summary;
 
@@ -56,6 +56,8 @@ impl Begun {
 pub(crate) struct Taker<S: Storage> {
     pub(crate) storage: Arc<S>,
     pub(crate) books: Arc<RwLock<Books>>,
+    /// Ends what is being written.
+    pub(crate) stop: Stop,
 }
 
 impl<S: Storage> Taker<S> {
@@ -64,7 +66,7 @@ impl<S: Storage> Taker<S> {
     ///
     /// # Errors
     ///
-    /// When it could not be written: the older ones stay.
+    /// When it could not be written, or was to stop: the older ones stay.
     pub(crate) fn take(
         &self,
         begun: Begun,
@@ -88,7 +90,7 @@ impl<S: Storage> Taker<S> {
         let started = Instant::now();
         let segment = begun.start.number;
         let accounts_count = begun.rest.accounts_count;
-        let mut writer = SnapshotWriter::begin(&*self.storage, begun.start)?;
+        let mut writer = SnapshotWriter::begin(&*self.storage, &self.stop, begun.start)?;
         writer.block(&Block::Rest(begun.rest))?;
         // Of each account that has any: how many checkpoints there were.
         let mut checkpoints = Vec::new();

@@ -17,6 +17,7 @@ use super::layout::{PARTIAL, file_name};
 use super::read::{load, numbers};
 use super::{Begun, Taker, newest};
 use crate::accounts::Kept;
+use crate::beside::Stop;
 use crate::books::{Books, OpenPayment};
 use crate::ids::segments_of;
 
@@ -97,6 +98,7 @@ fn taker(storage: &FaultyStorage, books: Books) -> Taker<FaultyStorage> {
     Taker {
         storage: Arc::new(storage.clone()),
         books: Arc::new(RwLock::new(books)),
+        stop: Stop::default(),
     }
 }
 

@@ -56,6 +56,7 @@ fn idle_writer_over(
         taker: Taker {
             storage: Arc::clone(journal.storage()),
             books: Arc::clone(&shared.books),
+            stop: tables.stop().clone(),
         },
         tables,
         newest_snapshot: NewestSnapshot::default(),
