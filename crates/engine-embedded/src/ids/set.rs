@@ -173,37 +173,69 @@ impl<S: Storage> TableSet<S> {
     }
 
     /// Makes tables anew, from the journal, in the place of one in which a page does not check.
-    /// Whether there was one.
+    /// Whether there was one. Segments are read one after the other, and their tables merged as they
+    /// come: few files are open at once, however many segments there are.
     ///
     /// # Errors
     ///
-    /// When one could not be made. The damaged one stays in use then.
-    pub(crate) fn make_damaged_anew<E: From<MakeError>>(
+    /// When one could not be made, or was to stop. The damaged one stays in use then.
+    pub(crate) fn make_damaged_anew(
         &self,
-        ids_of: impl Fn(u64) -> Result<SegmentIds, E>,
-    ) -> Result<bool, E> {
+        ids_of: impl Fn(u64) -> Result<SegmentIds, MakeError>,
+    ) -> Result<bool, MakeError> {
         let _merging = self.merging.lock();
         let layers = self.layers();
         let Some(damaged) = layers.tables().find(|table| table.is_damaged()) else {
             return Ok(false);
         };
-        let (first, end) = (damaged.coverage().first, damaged.end().number);
+        // One of the same segments has the damaged one's name: it takes its place there, too.
+        let others = |made: &[Arc<Table>]| {
+            let others = made.iter().filter(|table| table.name() != damaged.name());
+            others.map(Arc::clone).collect::<Vec<_>>()
+        };
         let mut made = Vec::new();
-        for segment in first..end {
-            // A table of one segment has the damaged one's name: it takes its place there, too.
-            let table = self.build(segment, &ids_of(segment)?)?;
-            made.push(Layer::Table(Arc::new(table)));
+        if let Err(error) = self.make_anew(damaged.segments(), ids_of, &mut made) {
+            // What there is of them would only take room.
+            if let Err(left) = self.remove_all(&others(&made)) {
+                tracing::warn!(
+                    %left,
+                    "tables that were begun anew could not be removed: {left}. The next start \
+                     removes them"
+                );
+            }
+            return Err(error);
         }
+        let is_replaced = others(&made).len() < made.len();
+        let first = damaged.coverage().first;
         self.replace(|layers| {
             let place = layers.partition_point(|layer| layer.first() < first);
-            layers.splice(place..=place, made);
+            layers.splice(place..=place, made.into_iter().map(Layer::Table));
         });
-        if end - first > 1 {
-            let removed = self.storage.remove(damaged.name());
-            let synced = removed.and_then(|()| self.storage.sync_directory());
-            synced.map_err(MakeError::from)?;
+        if !is_replaced {
+            self.remove_all(std::slice::from_ref(damaged))?;
         }
         Ok(true)
+    }
+
+    /// Makes tables of these segments, the oldest first; those that are there when it fails are in
+    /// `made`, too.
+    fn make_anew(
+        &self,
+        segments: std::ops::Range<u64>,
+        ids_of: impl Fn(u64) -> Result<SegmentIds, MakeError>,
+        made: &mut Vec<Arc<Table>>,
+    ) -> Result<(), MakeError> {
+        for segment in segments {
+            self.stop.check()?;
+            let table = self.build(segment, &ids_of(segment)?)?;
+            made.push(Arc::new(table));
+            while let Some(neighbours) = neighbours_to_merge(made) {
+                let merged = self.merge(&made[neighbours.clone()])?;
+                let parts: Vec<_> = made.splice(neighbours, [merged]).collect();
+                self.remove_all(&parts)?;
+            }
+        }
+        Ok(())
     }
 
     fn merge(&self, tables: &[Arc<Table>]) -> Result<Arc<Table>, MakeError> {

@@ -293,6 +293,97 @@ fn damage_is_not_merged() {
     model.check(&tables.layers(), &mut random);
 }
 
+/// Tables of 16, 4 and 1 segments, the first of which has a damaged page that was met.
+fn with_a_large_damaged_table(seed: u64) -> (FaultyStorage, TableSet<FaultyStorage>, Model) {
+    let segments_count = 21;
+    let model = Model::draw(&mut StdRng::seed_from_u64(seed), segments_count);
+    let storage = FaultyStorage::new(seed);
+    drop(journal(&storage, segments_count));
+    complete(&open_tables(&storage), &model, segments_count).unwrap();
+    storage.flip_bit("ids-0000000000-0000000016.table", 8 * 100);
+    let tables = open_tables(&storage);
+    meet_damage(&tables, &model);
+    assert!(tables.is_damaged());
+    assert_eq!(table_names(&storage).len(), 3);
+    (storage, tables, model)
+}
+
+/// Asks for every id: each answer is right, or the page is damaged.
+fn meet_damage(tables: &TableSet<FaultyStorage>, model: &Model) {
+    for ((space, id), address) in &model.newest {
+        let space = Space::ALL[usize::from(*space)];
+        match tables.layers().find(space, *id, Waiting::Allowed) {
+            Ok(found) => assert_eq!(found, Some(*address)),
+            Err(TableError::Damaged { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_large_damaged_table_is_made_anew_from_few_parts_at_a_time() {
+    let (storage, tables, model) = with_a_large_damaged_table(4);
+    let mut random = StdRng::seed_from_u64(104);
+    let names = table_names(&storage);
+    // Where it fails or is to stop, nothing has changed, and nothing is left of it.
+    let failing = |segment| match segment {
+        9 => Err(MakeError::from(std::io::Error::other("cannot be read"))),
+        _ => Ok(model.ids_of(segment)),
+    };
+    tables.make_damaged_anew(failing).unwrap_err();
+    assert_eq!(table_names(&storage), names);
+    let stopped = open_tables(&storage);
+    meet_damage(&stopped, &model);
+    let stopping = |segment| {
+        if segment == 9 {
+            stopped.stop().ask();
+        }
+        Ok(model.ids_of(segment))
+    };
+    stopped.make_damaged_anew(stopping).unwrap_err();
+    assert_eq!(table_names(&storage), names);
+    let counting = |segment| {
+        // The other three, and of the parts at most three of one segment and three of four.
+        assert!(table_names(&storage).len() <= 3 + 6);
+        Ok(model.ids_of(segment))
+    };
+    assert!(tables.make_damaged_anew(counting).unwrap());
+    assert_eq!(tables.size().0, 3);
+    assert_eq!(table_names(&storage), names);
+    model.check(&tables.layers(), &mut random);
+    model.check(&open_tables(&storage.crash()).layers(), &mut random);
+}
+
+#[test]
+fn every_operation_of_making_a_table_anew_is_a_crash_point() {
+    let (before, _, model) = with_a_large_damaged_table(5);
+    let ids_of = |segment| Ok(model.ids_of(segment));
+    let mut random = StdRng::seed_from_u64(105);
+    let damaged = |storage: &FaultyStorage| {
+        let tables = open_tables(storage);
+        meet_damage(&tables, &model);
+        tables
+    };
+    let quiet = before.copy();
+    damaged(&quiet).make_damaged_anew(ids_of).unwrap();
+    for number in 0..quiet.operations() {
+        let storage = before.copy();
+        let tables = damaged(&storage);
+        storage.crash_after_operation(number);
+        let made = tables.make_damaged_anew(ids_of);
+        assert!(made.is_err(), "stopped after {number}");
+        let storage = match number % 4 {
+            0 => storage.kill(),
+            _ => storage.crash(),
+        };
+        let tables = damaged(&storage);
+        tables.make_damaged_anew(ids_of).unwrap();
+        complete(&tables, &model, 21).unwrap();
+        model.check(&tables.layers(), &mut random);
+        assert_eq!(table_names(&storage).len(), tables.size().0);
+    }
+}
+
 #[test]
 fn tables_of_another_journal_or_of_a_lost_end_are_not_used() {
     let mut random = StdRng::seed_from_u64(2);
