@@ -13,6 +13,7 @@ use ledger::{
 };
 use stdx::StopOnPanic;
 
+use crate::beside::Pace;
 use crate::history::History;
 use crate::keeper::{Keeper, Kept};
 use crate::open::{OpenError, Recovered, Recovery, recover};
@@ -68,6 +69,7 @@ impl<S: Storage> EmbeddedEngine<S> {
             tables,
             newest_snapshot,
             snapshot_bytes: options.snapshot_bytes,
+            merge_pace: Pace::of(options.merge_bytes_per_s),
         };
         let keeper = Keeper::start(kept, options.overlaps).map_err(OpenError::Thread)?;
         let history = History::start().map_err(OpenError::Thread)?;

@@ -13,7 +13,7 @@ use ledger::{Expiries, TimedPending, Timestamp};
 use metrics::{Gauge, gauge};
 use stdx::{ErrorChain, StopOnPanic, Throttle};
 
-use crate::beside::Stop;
+use crate::beside::{Pace, Stop};
 use crate::books::Books;
 use crate::ids::{Ids, Layers, MakeError, TableSet};
 use crate::replay::ids_of_segment;
@@ -120,6 +120,7 @@ impl<S: Storage> Keeper<S> {
             tables,
             newest_snapshot,
             snapshot_bytes,
+            merge_pace,
         } = kept;
         let storage = Arc::clone(&taker.storage);
         let snapshots = Arc::new(Snapshots {
@@ -155,6 +156,7 @@ impl<S: Storage> Keeper<S> {
         let (wake, woken) = bounded(1);
         let merger = Merger {
             tables: Arc::clone(&tables),
+            pace: merge_pace,
             warnings: Throttle::new(WARNING_INTERVAL),
         };
         let (begun, to_take) = bounded::<(Begun, Receiver<Part>)>(1);
@@ -292,7 +294,7 @@ impl<S: Storage> Keeper<S> {
         if let Work::Here { builder, .. } = &mut self.work {
             // What could not be done is owed until the next segment.
             let _ = builder.make();
-            if let Err(error) = builder.tables.merge_all() {
+            if let Err(error) = builder.tables.merge_all(Pace::default()) {
                 builder.warn(&error);
             }
         }
@@ -325,6 +327,8 @@ pub(crate) struct Kept<S: Storage> {
     pub(crate) newest_snapshot: NewestSnapshot,
     /// After so many bytes of journal a snapshot is taken.
     pub(crate) snapshot_bytes: u64,
+    /// How fast tables are merged in a thread.
+    pub(crate) merge_pace: Pace,
 }
 
 fn closed() -> io::Error {
@@ -396,13 +400,14 @@ impl<S: Storage> Builder<S> {
 /// Merges tables.
 struct Merger<S: Storage> {
     tables: Arc<TableSet<S>>,
+    pace: Pace,
     warnings: Throttle,
 }
 
 impl<S: Storage> Merger<S> {
     fn run(self, woken: &Receiver<()>) {
         while woken.recv().is_ok() {
-            match self.tables.merge_all() {
+            match self.tables.merge_all(self.pace) {
                 Ok(()) => {}
                 Err(_) if self.tables.stop().is_asked() => return,
                 // It is tried again with the next table, or when the builder looks for damage.

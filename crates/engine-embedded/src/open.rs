@@ -8,7 +8,7 @@ use journal::{Journal, Locked, Opened, Storage, Visited, read_segment_start, seg
 use ledger::Timestamp;
 use parking_lot::RwLock;
 
-use crate::beside::{Stop, remove_if_there};
+use crate::beside::{Pace, Stop, remove_if_there};
 use crate::books::Books;
 use crate::draft::Draft;
 use crate::ids::{Ids, Sealed, TableSet};
@@ -206,7 +206,7 @@ fn seal_until<S: Storage>(segment: u64, books: &mut Books, tables: &TableSet<S>)
 /// tries again, and says so.
 fn make_owed<S: Storage>(tables: &TableSet<S>) {
     if tables.make_owed().is_ok() {
-        let _ = tables.merge_all();
+        let _ = tables.merge_all(Pace::default());
     }
 }
 

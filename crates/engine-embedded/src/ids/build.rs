@@ -8,7 +8,7 @@ use super::Space;
 use super::filter::{Filter, IdHasher};
 use super::layout::{Coverage, ENTRIES_PER_PAGE, ENTRY_BYTES, Footer, PAGE_BYTES, PageSeal};
 use super::table::Table;
-use crate::beside::{NewFile, Stop};
+use crate::beside::{NewFile, Pace, Stop};
 
 /// A table that is being written, entry by entry: the spaces in their order, in each the ids in
 /// theirs, each once.
@@ -52,6 +52,12 @@ impl<'a, S: Storage> TableWriter<'a, S> {
             entries: 0,
             space: Space::Transfers,
         })
+    }
+
+    /// Writes at this pace.
+    pub(super) fn paced(mut self, pace: Pace) -> Self {
+        self.file.set_pace(pace);
+        self
     }
 
     pub(super) fn push(&mut self, space: Space, id: u128, address: Address) -> io::Result<()> {

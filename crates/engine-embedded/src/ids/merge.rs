@@ -10,7 +10,7 @@ use super::Space;
 use super::build::TableWriter;
 use super::layout::{Coverage, MERGE_PARTIAL};
 use super::table::{Entries, Table, TableError};
-use crate::beside::Stop;
+use crate::beside::{Pace, Stop};
 
 /// So many neighbours of about the same size become one table: a look-up asks at most three of
 /// each size, and each entry is written again once for each fourfold growth of the ledger.
@@ -44,11 +44,13 @@ pub(super) fn next_merge(spans: &[u64]) -> Option<Range<usize>> {
 }
 
 /// Merges neighbours, the oldest first: of an id that several have, the newest one's address stays.
-/// Memory for the new table's filter and first ids, and a few pages of each.
+/// Memory for the new table's filter and first ids, and a few pages of each. It reads about as much as
+/// it writes, so `pace` bounds both.
 pub(super) fn merge<S: Storage>(
     storage: &S,
     tables: &[Arc<Table>],
     stop: &Stop,
+    pace: Pace,
 ) -> Result<Table, MakeError> {
     let (Some(oldest), Some(newest)) = (tables.first(), tables.last()) else {
         unreachable!("several tables are merged");
@@ -58,7 +60,8 @@ pub(super) fn merge<S: Storage>(
         end: *newest.end(),
     };
     let counts = tables.iter().flat_map(|table| table.counts());
-    let mut writer = TableWriter::begin(storage, stop, MERGE_PARTIAL, coverage, counts.sum())?;
+    let writer = TableWriter::begin(storage, stop, MERGE_PARTIAL, coverage, counts.sum())?;
+    let mut writer = writer.paced(pace);
     for space in Space::ALL {
         let mut inputs = Vec::with_capacity(tables.len());
         for table in tables {

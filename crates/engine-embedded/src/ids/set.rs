@@ -13,7 +13,7 @@ use super::layout::{Coverage, MERGE_PARTIAL, PARTIAL, covered, file_name};
 use super::merge::{MakeError, merge, next_merge};
 use super::table::Table;
 use super::{SegmentIds, Space};
-use crate::beside::{Stop, or_remove};
+use crate::beside::{Pace, Stop, or_remove};
 
 /// All tables of a ledger, and the ids of sealed segments that have none yet.
 pub(crate) struct TableSet<S: Storage> {
@@ -151,18 +151,18 @@ impl<S: Storage> TableSet<S> {
         }
     }
 
-    /// Merges neighbours until there is nothing to merge.
+    /// Merges neighbours until there is nothing to merge, at this pace.
     ///
     /// # Errors
     ///
     /// When a merge could not be read or written, or was to stop. Nothing has changed by it then.
-    pub(crate) fn merge_all(&self) -> Result<(), MakeError> {
+    pub(crate) fn merge_all(&self, pace: Pace) -> Result<(), MakeError> {
         loop {
             let _merging = self.merging.lock();
             let Some(merged) = self.next_merge() else {
                 return Ok(());
             };
-            let table = self.merge(&merged)?;
+            let table = self.merge(&merged, pace)?;
             self.replace(|layers| {
                 let first = table.coverage().first;
                 let place = layers.partition_point(|layer| layer.first() < first);
@@ -230,7 +230,7 @@ impl<S: Storage> TableSet<S> {
             let table = self.build(segment, &ids_of(segment)?)?;
             made.push(Arc::new(table));
             while let Some(neighbours) = neighbours_to_merge(made) {
-                let merged = self.merge(&made[neighbours.clone()])?;
+                let merged = self.merge(&made[neighbours.clone()], Pace::default())?;
                 let parts: Vec<_> = made.splice(neighbours, [merged]).collect();
                 self.remove_all(&parts)?;
             }
@@ -238,8 +238,8 @@ impl<S: Storage> TableSet<S> {
         Ok(())
     }
 
-    fn merge(&self, tables: &[Arc<Table>]) -> Result<Arc<Table>, MakeError> {
-        let made = merge(&*self.storage, tables, &self.stop);
+    fn merge(&self, tables: &[Arc<Table>], pace: Pace) -> Result<Arc<Table>, MakeError> {
+        let made = merge(&*self.storage, tables, &self.stop, pace);
         Ok(Arc::new(or_remove(&*self.storage, MERGE_PARTIAL, made)?))
     }
 

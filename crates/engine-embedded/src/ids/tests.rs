@@ -12,6 +12,7 @@ use rand::{Rng, SeedableRng};
 use testkit::Seeds;
 
 use super::{Layers, MakeError, Sealed, SegmentIds, Space, TableError, TableSet, Waiting};
+use crate::beside::Pace;
 
 const IDS_PER_SEGMENT: usize = 400;
 
@@ -125,7 +126,7 @@ fn complete(
         tables.seal(model.sealed(segment));
     }
     tables.make_owed()?;
-    tables.merge_all()
+    tables.merge_all(Pace::default())
 }
 
 fn table_names(storage: &FaultyStorage) -> Vec<String> {
@@ -151,7 +152,7 @@ fn every_id_is_found_in_memory_in_tables_and_after_a_restart() {
         let before = tables.layers();
         tables.make_owed().unwrap();
         model.check(&tables.layers(), &mut random);
-        tables.merge_all().unwrap();
+        tables.merge_all(Pace::default()).unwrap();
         // 16, 4, 1, 1 and 1 segments.
         assert_eq!(tables.size().0, 5);
         model.check(&tables.layers(), &mut random);
@@ -280,7 +281,7 @@ fn damage_is_not_merged() {
     }
     tables.make_owed().unwrap();
     storage.flip_bit("ids-0000000002-0000000003.table", 8 * 100);
-    let refused = tables.merge_all();
+    let refused = tables.merge_all(Pace::default());
     assert!(matches!(
         refused,
         Err(MakeError::Read(TableError::Damaged { .. }))
@@ -288,7 +289,7 @@ fn damage_is_not_merged() {
     assert_eq!(tables.size().0, 4);
     let ids_of = |segment| Ok::<_, MakeError>(model.ids_of(segment));
     assert!(tables.make_damaged_anew(ids_of).unwrap());
-    tables.merge_all().unwrap();
+    tables.merge_all(Pace::default()).unwrap();
     assert_eq!(tables.size().0, 1);
     model.check(&tables.layers(), &mut random);
 }

@@ -12,7 +12,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::{Keeper, Kept};
 use crate::accounts::Kept as KeptAccount;
-use crate::beside::Stop;
+use crate::beside::{Pace, Stop};
 use crate::books::Books;
 use crate::ids::{Sealed, SegmentIds, Space, TableSet, segments_of};
 use crate::snapshot::{NewestSnapshot, Taker};
@@ -165,6 +165,7 @@ fn keeper(storage: Slow, tables: TableSet<Slow>, books: Books) -> Keeper<Slow> {
         tables: Arc::new(tables),
         newest_snapshot: NewestSnapshot::default(),
         snapshot_bytes: 0,
+        merge_pace: Pace::default(),
     };
     Keeper::start(kept, true).unwrap()
 }
