@@ -5,7 +5,7 @@
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hashbrown::{DefaultHashBuilder, HashMap};
+use hashbrown::DefaultHashBuilder;
 use journal::Address;
 use ledger::{Account, AccountId};
 
@@ -43,8 +43,27 @@ struct Copying {
     len: usize,
     /// How many of them are copied.
     copied: AtomicUsize,
-    /// The others that have changed since, as they were.
-    before: HashMap<Slot, Kept>,
+    /// The others that have changed since, as they were: all there are, where the disk is slow.
+    before: Shards<(Slot, Kept)>,
+}
+
+impl Copying {
+    /// Keeps what an account was, if it has not changed before.
+    fn keep(&mut self, hasher: &DefaultHashBuilder, slot: Slot, kept: Kept) {
+        let hash = hasher.hash_one(slot);
+        let rehash = |(slot, _): &(Slot, Kept)| hasher.hash_one(*slot);
+        let shard = self.before.of_mut(hash);
+        shard
+            .entry(hash, |(other, _)| *other == slot, rehash)
+            .or_insert((slot, kept));
+    }
+
+    /// What the account was, if it has changed since.
+    fn before(&self, hasher: &DefaultHashBuilder, slot: Slot) -> Option<&Kept> {
+        let hash = hasher.hash_one(slot);
+        let found = self.before.of(hash).find(hash, |(other, _)| *other == slot);
+        found.map(|(_, kept)| kept)
+    }
 }
 
 impl Accounts {
@@ -85,7 +104,7 @@ impl Accounts {
             && place < copy.len
             && place >= *copy.copied.get_mut()
         {
-            copy.before.entry(slot).or_insert(before);
+            copy.keep(&self.hasher, slot, before);
         }
     }
 
@@ -104,7 +123,7 @@ impl Accounts {
         self.copy = Some(Copying {
             len: self.len,
             copied: AtomicUsize::new(0),
-            before: HashMap::new(),
+            before: Shards::default(),
         });
     }
 
@@ -121,7 +140,7 @@ impl Accounts {
         for place in from..to {
             let slot = Slot::try_from(place).unwrap_or_else(|_| panic!("2^32 accounts"));
             let (id, now) = self.at(slot);
-            visit(slot, id, copy.before.get(&slot).unwrap_or(now));
+            visit(slot, id, copy.before(&self.hasher, slot).unwrap_or(now));
         }
         // The writer changes an account only while nobody reads: after this, or before it all.
         copy.copied.store(to, Ordering::Relaxed);
@@ -178,24 +197,54 @@ mod tests {
         assert!(size_of::<(AccountId, Kept)>() + table_bytes_max + places_bytes <= 200);
     }
 
+    fn kept(limit: usize) -> Kept {
+        let currency = Currency::new("BRL").unwrap();
+        let limit = Limit::Credit(limit as u64);
+        Kept {
+            account: Account::new(currency, limit, Timestamp::default()),
+            last_entry: None,
+            opened: None,
+        }
+    }
+
+    /// So many accounts, each with its slot as its limit.
+    fn filled(count: usize) -> Accounts {
+        let mut accounts = Accounts::default();
+        for number in 0..count {
+            let id = AccountId::new(&format!("users:{number}")).unwrap();
+            accounts.push(id, kept(number));
+        }
+        accounts
+    }
+
+    /// However many change while a copy is taken, no change waits for all of them to be moved.
+    #[test]
+    fn what_changes_during_a_copy_is_kept_in_small_parts() {
+        let count = 2 * CHUNK;
+        let mut accounts = filled(count);
+        accounts.begin_copy();
+        for round in 0..2 {
+            for slot in 0..count {
+                let slot = Slot::try_from(slot).unwrap();
+                accounts.set(slot, kept(count + round));
+            }
+        }
+        let before = &accounts.copy.as_ref().unwrap().before;
+        assert_eq!(before.len(), count);
+        assert!(before.fullest() < count / 100, "{}", before.fullest());
+        let mut copied = 0;
+        while accounts.copy_next(500, |slot, _, kept| {
+            assert_eq!(slot as usize, copied);
+            assert_eq!(kept.account.limit, Limit::Credit(copied as u64));
+            copied += 1;
+        }) {}
+        assert_eq!(copied, count);
+    }
+
     #[test]
     fn accounts_are_found_across_chunks() {
-        let mut accounts = Accounts::default();
-        let currency = Currency::new("BRL").unwrap();
         let count = 2 * CHUNK + 3;
-        for number in 0..count {
-            let account =
-                Account::new(currency, Limit::Credit(number as u64), Timestamp::default());
-            let id = AccountId::new(&format!("users:{number}")).unwrap();
-            accounts.push(
-                id,
-                Kept {
-                    account,
-                    last_entry: None,
-                    opened: None,
-                },
-            );
-        }
+        let accounts = filled(count);
         for number in [0, 1, CHUNK - 1, CHUNK, count - 1] {
             let id = AccountId::new(&format!("users:{number}")).unwrap();
             assert_eq!(accounts.slot(&id), Some(Slot::try_from(number).unwrap()));

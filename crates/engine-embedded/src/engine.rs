@@ -13,6 +13,7 @@ use ledger::{
 };
 use stdx::StopOnPanic;
 
+use crate::beside::Pace;
 use crate::history::History;
 use crate::keeper::{Keeper, Kept};
 use crate::open::{OpenError, Recovered, Recovery, recover};
@@ -63,10 +64,12 @@ impl<S: Storage> EmbeddedEngine<S> {
             taker: Taker {
                 storage: Arc::clone(journal.storage()),
                 books: Arc::clone(&shared.books),
+                stop: tables.stop().clone(),
             },
             tables,
             newest_snapshot,
             snapshot_bytes: options.snapshot_bytes,
+            merge_pace: Pace::of(options.merge_bytes_per_s),
         };
         let keeper = Keeper::start(kept, options.overlaps).map_err(OpenError::Thread)?;
         let history = History::start().map_err(OpenError::Thread)?;

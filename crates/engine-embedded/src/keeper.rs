@@ -13,10 +13,14 @@ use ledger::{Expiries, TimedPending, Timestamp};
 use metrics::{Gauge, gauge};
 use stdx::{ErrorChain, StopOnPanic, Throttle};
 
+use crate::beside::{Pace, Stop};
 use crate::books::Books;
 use crate::ids::{Ids, Layers, MakeError, TableSet};
 use crate::replay::ids_of_segment;
 use crate::snapshot::{Begun, NewestSnapshot, Taker};
+
+#[cfg(test)]
+mod tests;
 
 /// After how long it is tried again what could not be written.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -66,8 +70,7 @@ impl<S: Storage> Snapshots<S> {
                 self.newest.store(segment, Ordering::Relaxed);
                 self.length.store(length, Ordering::Relaxed);
             }
-            // The ledger closes.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) if self.taker.stop.is_asked() => {}
             Err(error) => {
                 if let Some(held_back) = self.warnings.pass() {
                     tracing::warn!(
@@ -87,7 +90,7 @@ enum Work<S: Storage> {
     Threads {
         jobs: Option<Sender<Job>>,
         begun: Option<Sender<(Begun, Receiver<Part>)>>,
-        is_stopped: Arc<AtomicBool>,
+        stop: Stop,
         threads: Vec<JoinHandle<()>>,
     },
     /// The writer does it itself: at the same moment in every run, for simulations.
@@ -117,6 +120,7 @@ impl<S: Storage> Keeper<S> {
             tables,
             newest_snapshot,
             snapshot_bytes,
+            merge_pace,
         } = kept;
         let storage = Arc::clone(&taker.storage);
         let snapshots = Arc::new(Snapshots {
@@ -148,12 +152,11 @@ impl<S: Storage> Keeper<S> {
             return Ok(keeper);
         }
         let published = tables.version();
-        let is_stopped = Arc::new(AtomicBool::new(false));
         let (jobs, to_do) = unbounded();
         let (wake, woken) = bounded(1);
         let merger = Merger {
             tables: Arc::clone(&tables),
-            is_stopped: Arc::clone(&is_stopped),
+            pace: merge_pace,
             warnings: Throttle::new(WARNING_INTERVAL),
         };
         let (begun, to_take) = bounded::<(Begun, Receiver<Part>)>(1);
@@ -167,6 +170,7 @@ impl<S: Storage> Keeper<S> {
                 }
             })?,
         ];
+        let stop = tables.stop().clone();
         Ok(Self {
             published,
             tables,
@@ -176,7 +180,7 @@ impl<S: Storage> Keeper<S> {
             work: Work::Threads {
                 jobs: Some(jobs),
                 begun: Some(begun),
-                is_stopped,
+                stop,
                 threads,
             },
         })
@@ -290,7 +294,7 @@ impl<S: Storage> Keeper<S> {
         if let Work::Here { builder, .. } = &mut self.work {
             // What could not be done is owed until the next segment.
             let _ = builder.make();
-            if let Err(error) = builder.tables.merge_all(|| false) {
+            if let Err(error) = builder.tables.merge_all(Pace::default()) {
                 builder.warn(&error);
             }
         }
@@ -299,16 +303,15 @@ impl<S: Storage> Keeper<S> {
 
 impl<S: Storage> Drop for Keeper<S> {
     fn drop(&mut self) {
-        drop(self.pendings.take());
         if let Work::Threads {
             jobs,
             begun,
-            is_stopped,
+            stop,
             threads,
         } = &mut self.work
         {
-            is_stopped.store(true, Ordering::Relaxed);
-            drop((jobs.take(), begun.take()));
+            stop.ask();
+            drop((self.pendings.take(), jobs.take(), begun.take()));
             for thread in threads.drain(..) {
                 // A panic of the thread has stopped the process already.
                 let _ = thread.join();
@@ -324,10 +327,12 @@ pub(crate) struct Kept<S: Storage> {
     pub(crate) newest_snapshot: NewestSnapshot,
     /// After so many bytes of journal a snapshot is taken.
     pub(crate) snapshot_bytes: u64,
+    /// How fast tables are merged in a thread.
+    pub(crate) merge_pace: Pace,
 }
 
 fn closed() -> io::Error {
-    io::Error::new(io::ErrorKind::Interrupted, "the ledger is closing")
+    io::Error::other("the ledger is closing")
 }
 
 fn spawn(name: &'static str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
@@ -351,6 +356,7 @@ impl<S: Storage> Builder<S> {
         loop {
             let wait = match self.make() {
                 Ok(()) => DAMAGE_INTERVAL,
+                Err(_) if self.tables.stop().is_asked() => return,
                 Err(_) => RETRY_AFTER,
             };
             // The merger may have been woken already.
@@ -374,10 +380,11 @@ impl<S: Storage> Builder<S> {
     }
 
     fn mend(&self) -> Result<(), MakeError> {
+        let stop = self.tables.stop();
         while self.tables.is_damaged() {
             let made = self
                 .tables
-                .make_damaged_anew(|segment| ids_of_segment(&*self.storage, segment))?;
+                .make_damaged_anew(|segment| ids_of_segment(&*self.storage, segment, stop))?;
             if made {
                 tracing::info!("a damaged table of ids was made anew from the journal");
             }
@@ -393,17 +400,16 @@ impl<S: Storage> Builder<S> {
 /// Merges tables.
 struct Merger<S: Storage> {
     tables: Arc<TableSet<S>>,
-    is_stopped: Arc<AtomicBool>,
+    pace: Pace,
     warnings: Throttle,
 }
 
 impl<S: Storage> Merger<S> {
     fn run(self, woken: &Receiver<()>) {
         while woken.recv().is_ok() {
-            let is_stopped = || self.is_stopped.load(Ordering::Relaxed);
-            match self.tables.merge_all(is_stopped) {
+            match self.tables.merge_all(self.pace) {
                 Ok(()) => {}
-                Err(MakeError::Stopped) => return,
+                Err(_) if self.tables.stop().is_asked() => return,
                 // It is tried again with the next table, or when the builder looks for damage.
                 Err(error) => warn(&self.warnings, &self.tables, &error),
             }
@@ -412,6 +418,10 @@ impl<S: Storage> Merger<S> {
 }
 
 fn warn<S: Storage>(warnings: &Throttle, tables: &TableSet<S>, error: &MakeError) {
+    if tables.stop().is_asked() {
+        // What is not wanted any more has not failed.
+        return;
+    }
     if let Some(held_back) = warnings.pass() {
         let owed = tables.owed();
         tracing::warn!(

@@ -57,5 +57,6 @@ pub use record::RecordError;
 pub use replay::ReplayError;
 pub use shared::Status;
 pub use verify::{
-    Audit, Expected, Finding, Verified, VerifiedSince, verify, verify_expecting, verify_since,
+    Audit, Expected, Finding, SortError, Verified, VerifiedSince, verify, verify_expecting,
+    verify_since,
 };

@@ -8,7 +8,7 @@ use journal::{Journal, Locked, Opened, Storage, Visited, read_segment_start, seg
 use ledger::Timestamp;
 use parking_lot::RwLock;
 
-use crate::beside::remove_if_there;
+use crate::beside::{Pace, Stop, remove_if_there};
 use crate::books::Books;
 use crate::draft::Draft;
 use crate::ids::{Ids, Sealed, TableSet};
@@ -82,8 +82,8 @@ pub(crate) fn recover<S: Storage>(
     let missing = tables.missing(replay.books.ids.segment());
     progress.begin(&*storage, replay.books.ids.segment(), missing.len() as u64);
     for segment in missing {
-        let ids =
-            ids_of_segment(&*storage, segment).map_err(|error| OpenError::Ids(error.into()))?;
+        let ids = ids_of_segment(&*storage, segment, tables.stop())
+            .map_err(|error| OpenError::Ids(error.into()))?;
         tables.seal(Sealed { segment, ids });
         make_owed(&tables);
         progress.segment_read();
@@ -161,6 +161,7 @@ impl Replay {
         let taker = Taker {
             storage: Arc::clone(storage),
             books: Arc::clone(&books),
+            stop: Stop::default(),
         };
         match taker.take(begun, || Ok(expiries.copy_next(PENDINGS_AT_ONCE))) {
             Ok(length) => *newest = NewestSnapshot { segment, length },
@@ -205,7 +206,7 @@ fn seal_until<S: Storage>(segment: u64, books: &mut Books, tables: &TableSet<S>)
 /// tries again, and says so.
 fn make_owed<S: Storage>(tables: &TableSet<S>) {
     if tables.make_owed().is_ok() {
-        let _ = tables.merge_all(|| false);
+        let _ = tables.merge_all(Pace::default());
     }
 }
 

@@ -1,12 +1,12 @@
 //! From records to the state that they lead to.
 
-use std::convert::Infallible;
 use std::io;
 
 use journal::{Storage, Visited, read_segment_start, scan_sealed};
 use ledger::Timestamp;
 use stdx::ErrorChain;
 
+use crate::beside::Stop;
 use crate::books::Books;
 use crate::draft::Draft;
 use crate::ids::{MakeError, SegmentIds, used_ids};
@@ -65,10 +65,11 @@ impl Replay {
 ///
 /// # Errors
 ///
-/// When the segment cannot be read, or a record in it.
+/// When the segment cannot be read, or a record in it, or when it was to stop.
 pub(crate) fn ids_of_segment<S: Storage>(
     storage: &S,
     segment: u64,
+    stop: &Stop,
 ) -> Result<SegmentIds, MakeError> {
     let start = read_segment_start(storage, segment)?;
     let unreadable = |why: &dyn std::fmt::Display| {
@@ -82,7 +83,7 @@ pub(crate) fn ids_of_segment<S: Storage>(
         if let Err(error) = ids_of_record(visited, &mut ids) {
             malformed.get_or_insert(error);
         }
-        Ok::<(), Infallible>(())
+        stop.check()
     });
     scanned.map_err(|error| unreadable(&ErrorChain(&error)))?;
     match malformed {

@@ -8,7 +8,7 @@ use super::Space;
 use super::filter::{Filter, IdHasher};
 use super::layout::{Coverage, ENTRIES_PER_PAGE, ENTRY_BYTES, Footer, PAGE_BYTES, PageSeal};
 use super::table::Table;
-use crate::beside::NewFile;
+use crate::beside::{NewFile, Pace, Stop};
 
 /// A table that is being written, entry by entry: the spaces in their order, in each the ids in
 /// theirs, each once.
@@ -34,6 +34,7 @@ impl<'a, S: Storage> TableWriter<'a, S> {
     /// Begins a table of at most so many entries.
     pub(super) fn begin(
         storage: &'a S,
+        stop: &'a Stop,
         partial: &'static str,
         coverage: Coverage,
         entries_max: u64,
@@ -41,7 +42,7 @@ impl<'a, S: Storage> TableWriter<'a, S> {
         let pages_max = entries_max.div_ceil(ENTRIES_PER_PAGE as u64) + Space::ALL.len() as u64;
         Ok(Self {
             storage,
-            file: NewFile::create(storage, partial, pages_max * PAGE_BYTES as u64)?,
+            file: NewFile::create(storage, stop, partial, pages_max * PAGE_BYTES as u64)?,
             coverage,
             seal: PageSeal::new(&coverage),
             hasher: IdHasher::new(coverage.end.id.0),
@@ -54,6 +55,12 @@ impl<'a, S: Storage> TableWriter<'a, S> {
             entries: 0,
             space: Space::Transfers,
         })
+    }
+
+    /// Writes at this pace.
+    pub(super) fn paced(mut self, pace: Pace) -> Self {
+        self.file.set_pace(pace);
+        self
     }
 
     pub(super) fn push(&mut self, space: Space, id: u128, address: Address) -> io::Result<()> {

@@ -10,6 +10,7 @@ use super::Space;
 use super::build::TableWriter;
 use super::layout::{Coverage, MERGE_PARTIAL};
 use super::table::{Entries, Table, TableError};
+use crate::beside::{Pace, Stop};
 
 /// So many neighbours of about the same size become one table: a look-up asks at most three of
 /// each size, and each entry is written again once for each fourfold growth of the ledger.
@@ -22,8 +23,6 @@ pub(crate) enum MakeError {
     Write(#[from] io::Error),
     #[error(transparent)]
     Read(#[from] TableError),
-    #[error("the ledger is closing")]
-    Stopped,
 }
 
 /// The neighbours to be merged next, if any are; `spans` says how many segments each table covers,
@@ -45,11 +44,13 @@ pub(super) fn next_merge(spans: &[u64]) -> Option<Range<usize>> {
 }
 
 /// Merges neighbours, the oldest first: of an id that several have, the newest one's address stays.
-/// Memory for the new table's filter and first ids, and a few pages of each.
+/// Memory for the new table's filter and first ids, and a few pages of each. It reads about as much as
+/// it writes, so `pace` bounds both.
 pub(super) fn merge<S: Storage>(
     storage: &S,
     tables: &[Arc<Table>],
-    is_stopped: impl Fn() -> bool,
+    stop: &Stop,
+    pace: Pace,
 ) -> Result<Table, MakeError> {
     let (Some(oldest), Some(newest)) = (tables.first(), tables.last()) else {
         unreachable!("several tables are merged");
@@ -59,7 +60,8 @@ pub(super) fn merge<S: Storage>(
         end: *newest.end(),
     };
     let counts = tables.iter().flat_map(|table| table.counts());
-    let mut writer = TableWriter::begin(storage, MERGE_PARTIAL, coverage, counts.sum())?;
+    let writer = TableWriter::begin(storage, stop, MERGE_PARTIAL, coverage, counts.sum())?;
+    let mut writer = writer.paced(pace);
     for space in Space::ALL {
         let mut inputs = Vec::with_capacity(tables.len());
         for table in tables {
@@ -67,7 +69,6 @@ pub(super) fn merge<S: Storage>(
             let next = entries.next()?;
             inputs.push(Input { entries, next });
         }
-        let mut until_asked = ASKED_EVERY;
         while let Some(id) = inputs.iter().filter_map(Input::id).min() {
             let mut newest = None;
             for input in &mut inputs {
@@ -81,20 +82,10 @@ pub(super) fn merge<S: Storage>(
             if let Some(address) = newest {
                 writer.push(space, id, address)?;
             }
-            until_asked -= 1;
-            if until_asked == 0 {
-                if is_stopped() {
-                    return Err(MakeError::Stopped);
-                }
-                until_asked = ASKED_EVERY;
-            }
         }
     }
     Ok(writer.finish()?)
 }
-
-/// After so many entries a merge looks whether it is still wanted.
-const ASKED_EVERY: u32 = 10_000;
 
 struct Input<'a> {
     entries: Entries<'a>,

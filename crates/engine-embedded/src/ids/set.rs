@@ -13,7 +13,7 @@ use super::layout::{Coverage, MERGE_PARTIAL, PARTIAL, covered, file_name};
 use super::merge::{MakeError, merge, next_merge};
 use super::table::Table;
 use super::{SegmentIds, Space};
-use crate::beside::or_remove;
+use crate::beside::{Pace, Stop, or_remove};
 
 /// All tables of a ledger, and the ids of sealed segments that have none yet.
 pub(crate) struct TableSet<S: Storage> {
@@ -23,6 +23,7 @@ pub(crate) struct TableSet<S: Storage> {
     version: AtomicU64,
     /// Held by the thread that makes one table out of others.
     merging: Mutex<()>,
+    stop: Stop,
 }
 
 impl<S: Storage> TableSet<S> {
@@ -66,8 +67,14 @@ impl<S: Storage> TableSet<S> {
             layers: Mutex::new(Layers::new(layers)),
             version: AtomicU64::new(0),
             merging: Mutex::new(()),
+            stop: Stop::default(),
         };
         Ok((set, useless))
+    }
+
+    /// Once it is asked, nothing is made or merged any more, and what is in hand ends unfinished.
+    pub(crate) const fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     /// The ids as they are looked up now.
@@ -124,8 +131,8 @@ impl<S: Storage> TableSet<S> {
     ///
     /// # Errors
     ///
-    /// When one could not be made: its ids and those of the others stay in memory, and it may be
-    /// tried again.
+    /// When one could not be made, or was to stop: its ids and those of the others stay in memory,
+    /// and it may be tried again.
     pub(crate) fn make_owed(&self) -> Result<(), MakeError> {
         loop {
             let layers = self.layers();
@@ -144,64 +151,103 @@ impl<S: Storage> TableSet<S> {
         }
     }
 
-    /// Merges neighbours until there is nothing to merge.
+    /// Merges neighbours until there is nothing to merge, at this pace.
     ///
     /// # Errors
     ///
-    /// When a merge could not be read or written, or `is_stopped` said that it is not wanted any
-    /// more. Nothing has changed by it then.
-    pub(crate) fn merge_all(&self, is_stopped: impl Fn() -> bool) -> Result<(), MakeError> {
+    /// When a merge could not be read or written, or was to stop. Nothing has changed by it then.
+    pub(crate) fn merge_all(&self, pace: Pace) -> Result<(), MakeError> {
         loop {
             let _merging = self.merging.lock();
             let Some(merged) = self.next_merge() else {
                 return Ok(());
             };
-            let made = merge(&*self.storage, &merged, &is_stopped);
-            let table = Arc::new(or_remove(&*self.storage, MERGE_PARTIAL, made)?);
+            let table = self.merge(&merged, pace)?;
             self.replace(|layers| {
                 let first = table.coverage().first;
                 let place = layers.partition_point(|layer| layer.first() < first);
                 layers.splice(place..place + merged.len(), [Layer::Table(table)]);
             });
-            for table in merged {
-                self.storage.remove(table.name())?;
-            }
-            self.storage.sync_directory()?;
+            self.remove_all(&merged)?;
         }
     }
 
     /// Makes tables anew, from the journal, in the place of one in which a page does not check.
-    /// Whether there was one.
+    /// Whether there was one. Segments are read one after the other, and their tables merged as they
+    /// come: few files are open at once, however many segments there are.
     ///
     /// # Errors
     ///
-    /// When one could not be made. The damaged one stays in use then.
-    pub(crate) fn make_damaged_anew<E: From<MakeError>>(
+    /// When one could not be made, or was to stop. The damaged one stays in use then.
+    pub(crate) fn make_damaged_anew(
         &self,
-        ids_of: impl Fn(u64) -> Result<SegmentIds, E>,
-    ) -> Result<bool, E> {
+        ids_of: impl Fn(u64) -> Result<SegmentIds, MakeError>,
+    ) -> Result<bool, MakeError> {
         let _merging = self.merging.lock();
         let layers = self.layers();
         let Some(damaged) = layers.tables().find(|table| table.is_damaged()) else {
             return Ok(false);
         };
-        let (first, end) = (damaged.coverage().first, damaged.end().number);
+        // One of the same segments has the damaged one's name: it takes its place there, too.
+        let others = |made: &[Arc<Table>]| {
+            let others = made.iter().filter(|table| table.name() != damaged.name());
+            others.map(Arc::clone).collect::<Vec<_>>()
+        };
         let mut made = Vec::new();
-        for segment in first..end {
-            // A table of one segment has the damaged one's name: it takes its place there, too.
-            let table = self.build(segment, &ids_of(segment)?)?;
-            made.push(Layer::Table(Arc::new(table)));
+        if let Err(error) = self.make_anew(damaged.segments(), ids_of, &mut made) {
+            // What there is of them would only take room.
+            if let Err(left) = self.remove_all(&others(&made)) {
+                tracing::warn!(
+                    %left,
+                    "tables that were begun anew could not be removed: {left}. The next start \
+                     removes them"
+                );
+            }
+            return Err(error);
         }
+        let is_replaced = others(&made).len() < made.len();
+        let first = damaged.coverage().first;
         self.replace(|layers| {
             let place = layers.partition_point(|layer| layer.first() < first);
-            layers.splice(place..=place, made);
+            layers.splice(place..=place, made.into_iter().map(Layer::Table));
         });
-        if end - first > 1 {
-            let removed = self.storage.remove(damaged.name());
-            let synced = removed.and_then(|()| self.storage.sync_directory());
-            synced.map_err(MakeError::from)?;
+        if !is_replaced {
+            self.remove_all(std::slice::from_ref(damaged))?;
         }
         Ok(true)
+    }
+
+    /// Makes tables of these segments, the oldest first; those that are there when it fails are in
+    /// `made`, too.
+    fn make_anew(
+        &self,
+        segments: std::ops::Range<u64>,
+        ids_of: impl Fn(u64) -> Result<SegmentIds, MakeError>,
+        made: &mut Vec<Arc<Table>>,
+    ) -> Result<(), MakeError> {
+        for segment in segments {
+            self.stop.check()?;
+            let table = self.build(segment, &ids_of(segment)?)?;
+            made.push(Arc::new(table));
+            while let Some(neighbours) = neighbours_to_merge(made) {
+                let merged = self.merge(&made[neighbours.clone()], Pace::default())?;
+                let parts: Vec<_> = made.splice(neighbours, [merged]).collect();
+                self.remove_all(&parts)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn merge(&self, tables: &[Arc<Table>], pace: Pace) -> Result<Arc<Table>, MakeError> {
+        let made = merge(&*self.storage, tables, &self.stop, pace);
+        Ok(Arc::new(or_remove(&*self.storage, MERGE_PARTIAL, made)?))
+    }
+
+    fn remove_all(&self, tables: &[Arc<Table>]) -> io::Result<()> {
+        for table in tables {
+            self.storage.remove(table.name())?;
+        }
+        self.storage.sync_directory()
     }
 
     /// Whether a page was met that does not check.
@@ -219,10 +265,10 @@ impl<S: Storage> TableSet<S> {
     fn next_merge(&self) -> Option<Vec<Arc<Table>>> {
         let layers = self.layers();
         // Those behind a segment that has no table yet are its neighbours no more.
-        let tables: Vec<_> = layers.iter().map_while(Layer::table).collect();
-        let spans: Vec<_> = tables.iter().map(|table| table.coverage().span()).collect();
-        let merged = &tables[next_merge(&spans)?];
-        Some(merged.iter().map(|table| Arc::clone(table)).collect())
+        let tables = layers.iter().map_while(Layer::table).map(Arc::clone);
+        let mut tables: Vec<_> = tables.collect();
+        let neighbours = neighbours_to_merge(&tables)?;
+        Some(tables.drain(neighbours).collect())
     }
 
     fn replace(&self, change: impl FnOnce(&mut Vec<Layer>)) {
@@ -238,7 +284,8 @@ impl<S: Storage> TableSet<S> {
         let coverage = Coverage { first, end };
         let entries_count = ids.len() as u64;
         let write = || {
-            let mut writer = TableWriter::begin(&*self.storage, PARTIAL, coverage, entries_count)?;
+            let (storage, stop) = (&*self.storage, &self.stop);
+            let mut writer = TableWriter::begin(storage, stop, PARTIAL, coverage, entries_count)?;
             for space in Space::ALL {
                 for (id, address) in ids.sorted(space) {
                     writer.push(space, id, address)?;
@@ -253,6 +300,11 @@ impl<S: Storage> TableSet<S> {
         let start = read_segment_start(&*self.storage, segment)?;
         start.ok_or_else(|| io::Error::other(format!("segment {segment} has no whole header")))
     }
+}
+
+fn neighbours_to_merge(tables: &[Arc<Table>]) -> Option<std::ops::Range<usize>> {
+    let spans: Vec<_> = tables.iter().map(|table| table.coverage().span()).collect();
+    next_merge(&spans)
 }
 
 /// All tables that are whole and of this journal, and the names of the others. Changes nothing.

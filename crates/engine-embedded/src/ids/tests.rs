@@ -12,6 +12,7 @@ use rand::{Rng, SeedableRng};
 use testkit::Seeds;
 
 use super::{Layers, MakeError, Sealed, SegmentIds, Space, TableError, TableSet, Waiting};
+use crate::beside::Pace;
 
 const IDS_PER_SEGMENT: usize = 400;
 
@@ -132,7 +133,7 @@ fn complete(
         tables.seal(model.sealed(segment));
     }
     tables.make_owed()?;
-    tables.merge_all(|| false)
+    tables.merge_all(Pace::default())
 }
 
 fn table_names(storage: &FaultyStorage) -> Vec<String> {
@@ -158,7 +159,7 @@ fn every_id_is_found_in_memory_in_tables_and_after_a_restart() {
         let before = tables.layers();
         tables.make_owed().unwrap();
         model.check(&tables.layers(), &mut random);
-        tables.merge_all(|| false).unwrap();
+        tables.merge_all(Pace::default()).unwrap();
         // 16, 4, 1, 1 and 1 segments.
         assert_eq!(tables.size().0, 5);
         model.check(&tables.layers(), &mut random);
@@ -287,7 +288,7 @@ fn damage_is_not_merged() {
     }
     tables.make_owed().unwrap();
     storage.flip_bit("ids-0000000002-0000000003.table", 8 * 100);
-    let refused = tables.merge_all(|| false);
+    let refused = tables.merge_all(Pace::default());
     assert!(matches!(
         refused,
         Err(MakeError::Read(TableError::Damaged { .. }))
@@ -295,9 +296,100 @@ fn damage_is_not_merged() {
     assert_eq!(tables.size().0, 4);
     let ids_of = |segment| Ok::<_, MakeError>(model.ids_of(segment));
     assert!(tables.make_damaged_anew(ids_of).unwrap());
-    tables.merge_all(|| false).unwrap();
+    tables.merge_all(Pace::default()).unwrap();
     assert_eq!(tables.size().0, 1);
     model.check(&tables.layers(), &mut random);
+}
+
+/// Tables of 16, 4 and 1 segments, the first of which has a damaged page that was met.
+fn with_a_large_damaged_table(seed: u64) -> (FaultyStorage, TableSet<FaultyStorage>, Model) {
+    let segments_count = 21;
+    let model = Model::draw(&mut StdRng::seed_from_u64(seed), segments_count);
+    let storage = FaultyStorage::new(seed);
+    drop(journal(&storage, segments_count));
+    complete(&open_tables(&storage), &model, segments_count).unwrap();
+    storage.flip_bit("ids-0000000000-0000000016.table", 8 * 100);
+    let tables = open_tables(&storage);
+    meet_damage(&tables, &model);
+    assert!(tables.is_damaged());
+    assert_eq!(table_names(&storage).len(), 3);
+    (storage, tables, model)
+}
+
+/// Asks for every id: each answer is right, or the page is damaged.
+fn meet_damage(tables: &TableSet<FaultyStorage>, model: &Model) {
+    for ((space, id), address) in &model.newest {
+        let space = Space::ALL[usize::from(*space)];
+        match tables.layers().find(space, *id, Waiting::Allowed) {
+            Ok(found) => assert_eq!(found, Some(*address)),
+            Err(TableError::Damaged { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_large_damaged_table_is_made_anew_from_few_parts_at_a_time() {
+    let (storage, tables, model) = with_a_large_damaged_table(4);
+    let mut random = StdRng::seed_from_u64(104);
+    let names = table_names(&storage);
+    // Where it fails or is to stop, nothing has changed, and nothing is left of it.
+    let failing = |segment| match segment {
+        9 => Err(MakeError::from(std::io::Error::other("cannot be read"))),
+        _ => Ok(model.ids_of(segment)),
+    };
+    tables.make_damaged_anew(failing).unwrap_err();
+    assert_eq!(table_names(&storage), names);
+    let stopped = open_tables(&storage);
+    meet_damage(&stopped, &model);
+    let stopping = |segment| {
+        if segment == 9 {
+            stopped.stop().ask();
+        }
+        Ok(model.ids_of(segment))
+    };
+    stopped.make_damaged_anew(stopping).unwrap_err();
+    assert_eq!(table_names(&storage), names);
+    let counting = |segment| {
+        // The other three, and of the parts at most three of one segment and three of four.
+        assert!(table_names(&storage).len() <= 3 + 6);
+        Ok(model.ids_of(segment))
+    };
+    assert!(tables.make_damaged_anew(counting).unwrap());
+    assert_eq!(tables.size().0, 3);
+    assert_eq!(table_names(&storage), names);
+    model.check(&tables.layers(), &mut random);
+    model.check(&open_tables(&storage.crash()).layers(), &mut random);
+}
+
+#[test]
+fn every_operation_of_making_a_table_anew_is_a_crash_point() {
+    let (before, _, model) = with_a_large_damaged_table(5);
+    let ids_of = |segment| Ok(model.ids_of(segment));
+    let mut random = StdRng::seed_from_u64(105);
+    let damaged = |storage: &FaultyStorage| {
+        let tables = open_tables(storage);
+        meet_damage(&tables, &model);
+        tables
+    };
+    let quiet = before.copy();
+    damaged(&quiet).make_damaged_anew(ids_of).unwrap();
+    for number in 0..quiet.operations() {
+        let storage = before.copy();
+        let tables = damaged(&storage);
+        storage.crash_after_operation(number);
+        let made = tables.make_damaged_anew(ids_of);
+        assert!(made.is_err(), "stopped after {number}");
+        let storage = match number % 4 {
+            0 => storage.kill(),
+            _ => storage.crash(),
+        };
+        let tables = damaged(&storage);
+        tables.make_damaged_anew(ids_of).unwrap();
+        complete(&tables, &model, 21).unwrap();
+        model.check(&tables.layers(), &mut random);
+        assert_eq!(table_names(&storage).len(), tables.size().0);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use journal::{SegmentStart, Storage};
 use ledger::{TimedPending, Timestamp};
@@ -12,7 +12,7 @@ use super::layout::{PARTIAL, file_name};
 use super::read::numbers;
 use super::write::SnapshotWriter;
 use super::{AccountRow, Block, PaymentRow, Rest, SumRow, number};
-use crate::beside::or_remove;
+use crate::beside::{Stop, or_remove};
 use crate::books::{Books, CHECKPOINT_ENTRIES};
 use crate::summary::Summary;
 
@@ -23,6 +23,8 @@ const COPIED_AT_ONCE: usize = 512;
 const CHECKPOINTS_AT_ONCE: usize = 8_192;
 /// How many sums a block has.
 const ROWS: usize = 512;
+/// After how long it is tried again to have the books alone.
+const BOOKS_RETRY: Duration = Duration::from_millis(1);
 /// How many snapshots are kept.
 const KEPT: usize = 2;
 
@@ -56,6 +58,8 @@ impl Begun {
 pub(crate) struct Taker<S: Storage> {
     pub(crate) storage: Arc<S>,
     pub(crate) books: Arc<RwLock<Books>>,
+    /// Ends what is being written.
+    pub(crate) stop: Stop,
 }
 
 impl<S: Storage> Taker<S> {
@@ -64,7 +68,7 @@ impl<S: Storage> Taker<S> {
     ///
     /// # Errors
     ///
-    /// When it could not be written: the older ones stay.
+    /// When it could not be written, or was to stop: the older ones stay.
     pub(crate) fn take(
         &self,
         begun: Begun,
@@ -72,12 +76,21 @@ impl<S: Storage> Taker<S> {
     ) -> io::Result<u64> {
         let written = self.write(begun, pendings);
         let written = or_remove(&*self.storage, PARTIAL, written);
-        let taken = {
-            let mut books = self.books.write();
-            (books.accounts.end_copy(), books.payments.end_copy())
+        self.end_copy();
+        written
+    }
+
+    /// Frees what the copy took, at a moment when nobody has the books. A thread that waits for them
+    /// to write keeps later readers waiting behind it, and the ledger's writer may have them while it
+    /// waits for a page of a table.
+    fn end_copy(&self) {
+        let taken = loop {
+            if let Some(mut books) = self.books.try_write() {
+                break (books.accounts.end_copy(), books.payments.end_copy());
+            }
+            std::thread::sleep(BOOKS_RETRY);
         };
         drop(taken);
-        written
     }
 
     fn write(
@@ -88,7 +101,7 @@ impl<S: Storage> Taker<S> {
         let started = Instant::now();
         let segment = begun.start.number;
         let accounts_count = begun.rest.accounts_count;
-        let mut writer = SnapshotWriter::begin(&*self.storage, begun.start)?;
+        let mut writer = SnapshotWriter::begin(&*self.storage, &self.stop, begun.start)?;
         writer.block(&Block::Rest(begun.rest))?;
         // Of each account that has any: how many checkpoints there were.
         let mut checkpoints = Vec::new();

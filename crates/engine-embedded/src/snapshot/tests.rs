@@ -17,6 +17,7 @@ use super::layout::{PARTIAL, file_name};
 use super::read::{load, numbers};
 use super::{Begun, Taker, newest};
 use crate::accounts::Kept;
+use crate::beside::Stop;
 use crate::books::{Books, OpenPayment};
 use crate::ids::segments_of;
 
@@ -97,6 +98,7 @@ fn taker(storage: &FaultyStorage, books: Books) -> Taker<FaultyStorage> {
     Taker {
         storage: Arc::new(storage.clone()),
         books: Arc::new(RwLock::new(books)),
+        stop: Stop::default(),
     }
 }
 
@@ -235,6 +237,35 @@ fn one_of_another_journal_or_of_a_lost_end_is_not_used() {
     // A disk that lost the last segment, which it had acknowledged.
     storage.remove("0000000002.segment").unwrap();
     assert!(newest(&storage).unwrap().0.is_none());
+}
+
+/// The end of a snapshot waits for who has the books, and nobody waits behind it.
+#[test]
+fn readers_do_not_wait_for_the_end_of_a_snapshot() {
+    let storage = FaultyStorage::new(5);
+    drop(segments_of(&storage, 2));
+    let taker = Arc::new(taker(&storage, books(&mut StdRng::seed_from_u64(1), 10)));
+    let start = read_segment_start(&storage, 2).unwrap().unwrap();
+    let begun = Begun::of(&mut taker.books.write(), start, Timestamp::from_nanos(9));
+    // As the writer has them while it waits for the disk.
+    let reading = taker.books.read();
+    let taking = {
+        let taker = Arc::clone(&taker);
+        std::thread::spawn(move || taker.take(begun, || Ok(None)))
+    };
+    while storage.bytes(&file_name(2)).is_none() {
+        std::thread::yield_now();
+    }
+    // It is about to end the copy, or waits to do so.
+    for _ in 0..50 {
+        assert!(taker.books.try_read().is_some());
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    drop(reading);
+    taking.join().unwrap().unwrap();
+    let ended = taker.books.read();
+    assert!(!ended.accounts.copy_next(1, |_, _, _| ()));
+    assert!(ended.payments.copy_next(None, 1).is_none());
 }
 
 #[test]

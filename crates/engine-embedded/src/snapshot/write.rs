@@ -6,7 +6,7 @@ use journal::{SegmentStart, Storage};
 
 use super::Block;
 use super::layout::{BLOCK_BYTES_MAX, BlockSeal, PARTIAL, file_name, header};
-use crate::beside::NewFile;
+use crate::beside::{NewFile, Stop};
 
 /// A snapshot that is being written, block by block.
 pub(super) struct SnapshotWriter<'a, S: Storage> {
@@ -18,9 +18,9 @@ pub(super) struct SnapshotWriter<'a, S: Storage> {
 }
 
 impl<'a, S: Storage> SnapshotWriter<'a, S> {
-    pub(super) fn begin(storage: &'a S, start: SegmentStart) -> io::Result<Self> {
+    pub(super) fn begin(storage: &'a S, stop: &'a Stop, start: SegmentStart) -> io::Result<Self> {
         let mut writer = Self {
-            file: NewFile::create(storage, PARTIAL, 0)?,
+            file: NewFile::create(storage, stop, PARTIAL, 0)?,
             start,
             seal: BlockSeal::new(&start),
             blocks_count: 0,

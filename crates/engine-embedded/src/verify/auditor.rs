@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use journal::Address;
 use ledger::{
-    AMOUNT_MAX, Account, AccountId, BATCH_COMMANDS_MAX, BatchDecided, BatchId, Command, Event,
-    Limit, Movement, Payment, PaymentId, Refusal, Timestamp, TransferId, UsedId,
+    AMOUNT_MAX, Account, AccountId, BATCH_COMMANDS_MAX, BatchDecided, Command, Event, Limit,
+    Movement, Payment, PaymentId, Refusal, Timestamp, TransferId, UsedId,
 };
 
 use crate::record::{Links, Recorded, decode};
 use crate::verify::audit::{Audit, FINDINGS_MAX, Finding};
+use crate::verify::used::{IdKind, SortError, UsedIds};
 
 /// An account as the records so far leave it.
 #[derive(Debug, Clone, Copy)]
@@ -30,17 +31,18 @@ pub(super) struct Open {
     pub(super) expires_at: Option<Timestamp>,
 }
 
-/// Books made from the records alone.
+/// Books made from the records alone. Their memory grows with accounts, pending transfers and open
+/// payments, not with history.
 #[derive(Debug, Default)]
 pub(super) struct Auditor {
     pub(super) accounts: HashMap<AccountId, Audited>,
-    pub(super) transfer_ids: HashSet<TransferId>,
+    /// The ids that had to be new.
+    pub(super) used: UsedIds,
     pub(super) open: HashMap<TransferId, Open>,
+    /// The payments that are accepted or sent.
     pub(super) payments: HashMap<PaymentId, Payment>,
-    /// Where each payment's newest resolution is.
+    /// Where the newest resolution is of those of them that have one.
     pub(super) resolutions: HashMap<PaymentId, u64>,
-    pub(super) refused_payment_ids: HashSet<PaymentId>,
-    batch_ids: HashSet<BatchId>,
     /// The records of the frame in hand: where each is, and whether it may be a batch's member.
     frame: Vec<(u64, bool)>,
     last: Timestamp,
@@ -50,7 +52,18 @@ pub(super) struct Auditor {
 }
 
 impl Auditor {
-    pub(super) fn record(&mut self, address: Address, payload: &[u8], index_in_frame: u32) {
+    /// Takes in one record.
+    ///
+    /// # Errors
+    ///
+    /// When the ids so far could not be kept.
+    pub(super) fn record(
+        &mut self,
+        address: Address,
+        payload: &[u8],
+        index_in_frame: u32,
+    ) -> Result<(), SortError> {
+        self.used.make_room()?;
         self.address = address.to_u64();
         if index_in_frame == 0 {
             self.frame.clear();
@@ -63,9 +76,24 @@ impl Auditor {
             }
             Err(error) => self.find(error.to_string()),
         }
+        Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Audit {
+    /// What was found and counted.
+    ///
+    /// # Errors
+    ///
+    /// When the ids could not be kept or read back.
+    pub(super) fn finish(mut self) -> Result<Audit, SortError> {
+        let used = std::mem::take(&mut self.used);
+        used.each_repeated(|kind, address| {
+            let what = match kind {
+                IdKind::Transfer => "a transfer id was used before",
+                IdKind::Payment => "a payment id was used before",
+                IdKind::Batch => "a batch id was used before",
+            };
+            self.find_at(address, what.to_owned());
+        })?;
         let mut balances: BTreeMap<_, i64> = BTreeMap::new();
         for audited in self.accounts.values() {
             let balance = balances.entry(audited.account.currency).or_default();
@@ -82,7 +110,7 @@ impl Auditor {
         self.audit.newest = self.last;
         self.audit.accounts_count = self.accounts.len() as u64;
         self.audit.balances = balances;
-        self.audit
+        Ok(self.audit)
     }
 
     pub(super) fn find(&mut self, what: impl Into<String>) {
@@ -131,10 +159,7 @@ impl Auditor {
     fn refused(&mut self, command: &Command, refusal: &Refusal) {
         match command.used_id() {
             Some(UsedId::Transfer(id)) => self.use_transfer_id(id),
-            Some(UsedId::Payment(id)) => {
-                let new = !self.payments.contains_key(&id) && self.refused_payment_ids.insert(id);
-                self.check(new, "a payment id was used before");
-            }
+            Some(UsedId::Payment(id)) => self.use_payment_id(id),
             None => return self.find("a refusal is remembered without an id"),
         }
         self.audit.refusals_count += 1;
@@ -168,14 +193,17 @@ impl Auditor {
     }
 
     pub(super) fn use_transfer_id(&mut self, id: TransferId) {
-        let new = self.transfer_ids.insert(id);
-        self.check(new, "a transfer id was used before");
+        self.used.add(IdKind::Transfer, id.to_u128(), self.address);
+    }
+
+    pub(super) fn use_payment_id(&mut self, id: PaymentId) {
+        self.used.add(IdKind::Payment, id.to_u128(), self.address);
     }
 
     fn batch(&mut self, links: Links, batch: &BatchDecided) {
         self.audit.batches_count += 1;
-        let new = self.batch_ids.insert(batch.id);
-        self.check(new, "a batch id was used before");
+        self.used
+            .add(IdKind::Batch, batch.id.to_u128(), self.address);
         let members = batch.members_count as usize;
         let sized = (1..=BATCH_COMMANDS_MAX).contains(&members);
         self.check(sized, "an atomic batch has no members, or too many");

@@ -1,8 +1,8 @@
 //! What must hold of a payment's life.
 
 use ledger::{
-    AMOUNT_MAX, AccountId, Event, Movement, Payment, PaymentResolved, PaymentState, RefusedCode,
-    ResolutionKind, Transfer, TransferId, TransferKind, is_kept_description,
+    AMOUNT_MAX, AccountId, Event, Movement, Payment, PaymentResolved, PaymentState, ResolutionKind,
+    Transfer, TransferId, TransferKind, is_kept_description,
 };
 
 use crate::record::Links;
@@ -66,9 +66,7 @@ impl Auditor {
 
     fn payment_accepted(&mut self, payment: &Payment) {
         self.audit.payments_count += 1;
-        let new = !self.payments.contains_key(&payment.id)
-            && !self.refused_payment_ids.contains(&payment.id);
-        self.check(new, "a payment id was used before");
+        self.use_payment_id(payment.id);
         self.use_transfer_id(TransferId::of_payment(payment.id));
         let fresh = *payment == payment.as_accepted();
         self.check(fresh, "a payment was accepted in another state");
@@ -137,7 +135,9 @@ impl Auditor {
             (ResolutionKind::Refuse, None) => self.payment_refused(payment),
             _ => self.find("a resolution moves money, or moves none, against its kind"),
         }
-        self.resolutions.insert(payment.id, self.address);
+        if self.payments.contains_key(&payment.id) {
+            self.resolutions.insert(payment.id, self.address);
+        }
     }
 
     fn payment_settled(&mut self, links: Links, payment: &Payment, transfer: &Transfer) {
@@ -172,23 +172,24 @@ impl Auditor {
         self.keep(payment);
     }
 
-    /// The payment before the event, where only what may change has changed.
+    /// The open payment before the event, where only what may change has changed.
     fn before(&mut self, payment: &Payment) -> Option<Payment> {
         let Some(before) = self.payments.get(&payment.id).cloned() else {
-            self.find("a payment that was not accepted");
+            self.find("a payment that was not accepted, or is settled or refused already");
             return None;
         };
         let same = before.as_accepted() == payment.as_accepted();
         self.check(same, "a payment's content has changed");
-        let purged = PaymentState::Refused {
-            code: RefusedCode::Purged,
-        };
-        self.check(before.state != purged, "a purged payment has changed");
         Some(before)
     }
 
     fn keep(&mut self, payment: &Payment) {
-        self.payments.insert(payment.id, payment.clone());
+        if payment.state.is_due() {
+            self.payments.insert(payment.id, payment.clone());
+        } else {
+            self.payments.remove(&payment.id);
+            self.resolutions.remove(&payment.id);
+        }
     }
 
     fn release(&mut self, payment: &Payment) {

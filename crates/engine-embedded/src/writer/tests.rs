@@ -12,6 +12,7 @@ use testkit::ManualClock;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::{Beginning, CALL_EXPIRIES_MAX, ROUND_EXPIRIES, ROUND_REQUEST_BYTES, Writer};
+use crate::beside::Pace;
 use crate::keeper::{Keeper, Kept};
 use crate::open::{Recovered, recover};
 use crate::options::EmbeddedOptions;
@@ -56,10 +57,12 @@ fn idle_writer_over(
         taker: Taker {
             storage: Arc::clone(journal.storage()),
             books: Arc::clone(&shared.books),
+            stop: tables.stop().clone(),
         },
         tables,
         newest_snapshot: NewestSnapshot::default(),
         snapshot_bytes: u64::MAX,
+        merge_pace: Pace::default(),
     };
     let keeper = Keeper::start(kept, false).unwrap();
     let (queue, waiting) = queue(usize::MAX);

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use engine_embedded::{EmbeddedEngine, verify};
 use journal::FileStorage;
-use ledger::{Batch, Engine, Outcome};
+use ledger::{Batch, Engine, Outcome, StatementQuery, TransferId};
 use testkit::ManualClock;
 
-use crate::bank::wait;
-use crate::golden::{ids, options};
+use crate::bank::{PATIENCE, account_id, wait};
+use crate::golden::{DEPOSITS_FROM, beside_options, beside_steps, ids, options};
 use crate::picture::picture;
 use crate::script::{Step, resolution_steps, steps};
 
@@ -83,13 +83,19 @@ fn check_repeats(fixture: &Fixture) {
     let clock = Arc::default();
     let engine = open_copy(fixture, folder.path(), &clock);
     let before = picture(&engine, &ids());
+    repeat_all(&engine, &clock, (fixture.steps)());
+    assert_eq!(picture(&engine, &ids()), before);
+}
+
+/// Gives every command once more: each has its first outcome.
+fn repeat_all(engine: &EmbeddedEngine, clock: &ManualClock, steps: Vec<Step>) {
     let submit = |batch: Batch| -> Vec<Outcome> {
         let deadline = Instant::now() + Duration::from_secs(20);
         wait(engine.submit(vec![batch], deadline))
             .unwrap()
             .remove(0)
     };
-    let calls = (fixture.steps)().into_iter().filter_map(|step| match step {
+    let calls = steps.into_iter().filter_map(|step| match step {
         Step::Submit(batches) => Some(batches),
         Step::Advance(by) => {
             clock.advance_ns(by);
@@ -107,7 +113,6 @@ fn check_repeats(fixture: &Fixture) {
             }
         }
     }
-    assert_eq!(picture(&engine, &ids()), before);
 }
 
 #[test]
@@ -118,5 +123,86 @@ fn records_1_are_clean() {
         assert_eq!(verified.audit.findings, []);
         assert_eq!(verified.head.hash.to_string(), fixture.head);
         assert!(verified.scanned.unwrap().segments >= fixture.segments_min);
+    }
+}
+
+/// A data folder with tables and snapshots of format version 1.
+const BESIDE_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/beside-1");
+
+/// Copies the files of the fixture with these endings to a folder.
+fn copy_beside_1(folder: &Path, endings: &[&str]) {
+    for name in names_of_beside_1(endings) {
+        fs::copy(Path::new(BESIDE_1).join(&name), folder.join(&name)).unwrap();
+    }
+}
+
+fn names_of_beside_1(endings: &[&str]) -> Vec<String> {
+    let entries = fs::read_dir(BESIDE_1).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names
+        .filter(|name| endings.iter().any(|ending| name.ends_with(ending)))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Every entry of the tables is compared with the records, and all of the snapshots with what the
+/// records lead to.
+#[test]
+fn beside_1_is_what_its_records_say() {
+    let storage = FileStorage::open_existing(BESIDE_1).unwrap();
+    let verified = verify(storage, beside_options().journal, true).unwrap();
+    assert_eq!(verified.audit.findings, []);
+    assert_eq!(verified.unusable, [""; 0]);
+    let tables_count = names_of_beside_1(&[".table"]).len() as u64;
+    assert!(tables_count >= 2);
+    assert_eq!(
+        (verified.snapshots_count, verified.tables_count),
+        (2, tables_count)
+    );
+}
+
+/// A start reads the snapshot and the tables, not the records before, and every id is known.
+#[test]
+fn beside_1_is_opened_from_its_newest_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_beside_1(folder.path(), &[".segment", ".table", ".snapshot"]);
+    let storage = FileStorage::open_existing(folder.path()).unwrap();
+    let clock = Arc::new(ManualClock::default());
+    let opened = EmbeddedEngine::open(storage, beside_options(), clock.clone());
+    let (engine, recovery) = opened.unwrap();
+    let newest = names_of_beside_1(&[".snapshot"]).pop().unwrap();
+    assert_eq!(
+        newest,
+        format!("books-{:010}.snapshot", recovery.from_segment)
+    );
+    assert!(recovery.from_segment > 5);
+    let deadline = Instant::now() + PATIENCE;
+    let first = TransferId::from_u128(DEPOSITS_FROM);
+    assert!(wait(engine.transfer(first, deadline)).unwrap().is_some());
+    // The place of entry 1,024 is in the snapshot.
+    let query = StatementQuery {
+        account_id: account_id("a"),
+        before: Some(1_030),
+        limit: 10,
+    };
+    let page = wait(engine.statement(query, deadline)).unwrap().unwrap();
+    assert_eq!(page.entries.len(), 10);
+    repeat_all(&engine, &clock, beside_steps());
+}
+
+/// What is made anew from the records of today is byte for byte what was made then.
+#[test]
+fn beside_1_is_made_anew_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_beside_1(folder.path(), &[".segment"]);
+    let storage = FileStorage::open_existing(folder.path()).unwrap();
+    let clock = Arc::new(ManualClock::default());
+    drop(EmbeddedEngine::open(storage, beside_options(), clock).unwrap());
+    let newest = names_of_beside_1(&[".snapshot"]).pop().unwrap();
+    for name in names_of_beside_1(&[".table"]).into_iter().chain([newest]) {
+        let made = fs::read(folder.path().join(&name)).unwrap();
+        let kept = fs::read(Path::new(BESIDE_1).join(&name)).unwrap();
+        assert!(made == kept, "{name} differs");
     }
 }

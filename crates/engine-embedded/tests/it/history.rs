@@ -7,7 +7,7 @@ use journal::faulty::FaultyStorage;
 use journal::{FileStorage, Hash, Storage, scan};
 use ledger::{Command, TransferId, Unavailable};
 
-use crate::bank::{Bank, deposit, pend, small, small_overlapping, transfer};
+use crate::bank::{Bank, deposit, open_account, pend, small, small_overlapping, transfer};
 
 /// So many deposits, twenty to a call.
 fn deposit_all<S: Storage>(bank: &Bank<S>, ids: std::ops::Range<u128>) {
@@ -238,6 +238,73 @@ fn a_damaged_table_is_made_anew_while_the_ledger_goes_on() {
     assert_eq!(verified.unusable, Vec::<String>::new());
 }
 
+/// An opening takes a snapshot before the journal has its next segment. What there was of one that had
+/// no room is removed, wherever the machine stops: the journal goes on.
+#[test]
+fn a_crash_of_a_snapshot_without_room_leaves_room_for_the_journal() {
+    let grown = FaultyStorage::new(8);
+    let without_snapshots = EmbeddedOptions {
+        snapshot_bytes: u64::MAX,
+        ..small(64, 48)
+    };
+    let bank = Bank::open(grown.clone(), without_snapshots);
+    bank.open_accounts(&["a"]);
+    let ids: Vec<_> = (0..4_500).map(|number| format!("users:{number}")).collect();
+    for ids in ids.chunks(5) {
+        let commands = ids.iter().map(|id| open_account(id, 1)).collect();
+        assert!(
+            bank.submit(commands)
+                .unwrap()
+                .iter()
+                .all(|outcome| outcome.code() == "created")
+        );
+    }
+    drop(bank);
+    grown.remove("spare").unwrap();
+    let segments_count = names(&grown, ".segment").len();
+    // For a segment and a small table, not for a snapshot.
+    let capacity = Some(used_bytes(&grown) + (90 << 10));
+    let options = EmbeddedOptions {
+        snapshot_bytes: 64 << 10,
+        ..small(64, 48)
+    };
+    let open = |storage: &FaultyStorage| {
+        storage.set_capacity(capacity);
+        let clock = std::sync::Arc::<testkit::ManualClock>::default();
+        EmbeddedEngine::open(storage.clone(), options.clone(), clock)
+    };
+    let quiet = grown.copy();
+    drop(open(&quiet).unwrap());
+    let log = quiet.operation_log();
+    assert!(log.iter().any(|done| done.file == "snapshot.partial"));
+    assert_eq!(names(&quiet, ".snapshot"), [""; 0]);
+    for number in 0..=quiet.operations() {
+        let storage = grown.copy();
+        storage.crash_after_operation(number);
+        drop(open(&storage));
+        let storage = match number % 2 {
+            0 => storage.crash(),
+            _ => storage.kill(),
+        };
+        storage.set_capacity(capacity);
+        let bank = Bank::open(storage.clone(), options.clone());
+        assert_eq!(bank.account("users:4499").credit_limit(), Some(1));
+        let mut ids = 1..;
+        while names(&storage, ".segment").len() == segments_count {
+            let commands = ids.by_ref().take(5).map(|id| deposit(id, "a", 1)).collect();
+            bank.submit(commands).unwrap();
+        }
+        drop(bank);
+        assert_eq!(storage.bytes("snapshot.partial"), None, "{number}");
+    }
+}
+
+fn used_bytes(storage: &FaultyStorage) -> u64 {
+    let names = storage.list().unwrap();
+    let bytes = |name: &String| storage.bytes(name).unwrap().len() as u64;
+    names.iter().map(bytes).sum()
+}
+
 /// What is kept beside the journal is owed on a full disk; the ledger goes on as long as the journal
 /// itself has room.
 #[test]
@@ -250,13 +317,8 @@ fn a_full_disk_is_no_reason_to_stop() {
     let bank = Bank::open(storage.clone(), options.clone());
     bank.open_accounts(&["a"]);
     deposit_all(&bank, 1_000..2_000);
-    let used = |storage: &FaultyStorage| {
-        let names = storage.list().unwrap();
-        let bytes = |name: &String| storage.bytes(name).unwrap().len() as u64;
-        names.iter().map(bytes).sum::<u64>()
-    };
     // The spare is there: one more segment can begin, and nothing else has room.
-    storage.set_capacity(Some(used(&storage) + 1_000));
+    storage.set_capacity(Some(used_bytes(&storage) + 1_000));
     let tables = names(&storage, ".table").len();
     deposit_all(&bank, 2_000..2_600);
     assert_eq!(names(&storage, ".table").len(), tables);

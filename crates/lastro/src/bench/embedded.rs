@@ -1,5 +1,6 @@
 //! The embedded engine, driven; then its journal is verified, reopened and compared.
 
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,11 +49,25 @@ pub(super) fn measure(options: &BenchOptions) -> anyhow::Result<Report> {
     );
     drop(engine);
 
-    let frames = &verified.frame_bytes[driven.setup_frames..];
+    let frames = frame_bytes(&place)?;
+    let frames = &frames[driven.setup_frames..];
     let floor = floor::measure(&folder.path().join("floor"), frames, options.durability)?;
     let journal = JournalFigures::new(options, &floor, frames, recovery.elapsed);
     let subject = ("embedded", options.durability.to_string());
     Ok(Report::new(options, &driven, subject, Some(journal)))
+}
+
+/// The size of each frame in bytes, in order.
+fn frame_bytes(place: &Path) -> anyhow::Result<Vec<u64>> {
+    let mut sizes = Vec::new();
+    let scanned = journal::scan(&storage(place)?, |visited| {
+        if visited.last_in_frame {
+            sizes.push(visited.frame.frame_bytes());
+        }
+        Ok::<(), Infallible>(())
+    });
+    scanned.context("the bench's own journal could not be read")?;
+    Ok(sizes)
 }
 
 fn compare(verified: &Verified, driven: &Driven) -> anyhow::Result<()> {

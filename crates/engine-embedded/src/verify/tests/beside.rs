@@ -7,6 +7,7 @@ use journal::{Address, read_segment_start};
 use parking_lot::RwLock;
 
 use super::history::good_in_segments;
+use crate::beside::Stop;
 use crate::ids::{Sealed, SegmentIds, Space, TableSet, segments_of, segments_options};
 use crate::snapshot::{Begun, Taker, newest};
 use crate::verify::{Verified, verify};
@@ -50,6 +51,7 @@ fn a_wrong_snapshot_is_found() {
     let taker = Taker {
         storage: Arc::new(storage.clone()),
         books: Arc::new(RwLock::new(snapshot.books)),
+        stop: Stop::default(),
     };
     let mut pendings = snapshot.expiries;
     pendings.begin_copy();

@@ -130,6 +130,13 @@ impl History {
         self.frames.push(vec![record]);
     }
 
+    /// The record once more, right behind its frame.
+    pub(super) fn twice(&mut self, is_it: impl Fn(&Event) -> bool) {
+        let record = self.find(&is_it).clone();
+        let frame = self.frame_of(is_it);
+        self.frames.insert(frame + 1, vec![record]);
+    }
+
     pub(super) fn transfer(&mut self, id: u128) -> &mut Record {
         let id = TransferId::from_u128(id);
         self.find(|event| matches!(event, Event::Transfer(transfer) if transfer.id == id))
