@@ -11,7 +11,7 @@ use journal::{Storage, StorageFile};
 /// They are written and synced in pieces of this size: a frame's sync waits for at most one.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// Asks whoever writes beside the journal to end, because the ledger closes. Clones share it.
+/// Asks the threads that write beside the journal to end, because the ledger closes. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stop(Arc<AtomicBool>);
 

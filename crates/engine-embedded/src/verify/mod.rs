@@ -98,8 +98,9 @@ impl Verified {
 /// With `read_only` it takes no lock and changes nothing, and goes up to the last whole frame;
 /// otherwise it opens the journal as the engine does, which cuts a torn end.
 ///
-/// It takes memory for the accounts, the pending transfers, the open payments and the tables, and 26 MB.
-/// From the first million ids on it writes 25 bytes an id to the folder for temporary files (`TMPDIR`).
+/// It takes memory for the accounts, the pending transfers, the open payments and the tables, for the ids
+/// of one segment, and 26 MB. From the first million ids on it writes 25 bytes an id to the folder for
+/// temporary files (`TMPDIR`).
 ///
 /// # Errors
 ///
