@@ -15,7 +15,7 @@ use crate::summary::Summary;
 
 /// Every so many entries of an account the place of one is kept, so that any entry is found in
 /// at most as many reads.
-pub(crate) const CHECKPOINT_ENTRIES: u64 = 1_024;
+pub(crate) const CHECKPOINT_ENTRIES: u64 = 256;
 
 /// The state that reads are answered from.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(crate) struct Books {
     pub(crate) ids: Ids,
     /// How many ids of transfers were used, refused ones included.
     pub(crate) transfer_ids_count: u64,
-    /// Where the entries numbered 1024, 2048, … of an account are.
+    /// Where the entries numbered 256, 512, … of an account are.
     pub(crate) checkpoints: HashMap<Slot, Vec<Address>>,
     pub(crate) payments: OpenPayments,
     pub(crate) summary: Summary,

@@ -10,7 +10,7 @@
 //! | an account | about 140 bytes of memory |
 //! | a used id | about 42 bytes of memory in the newest segments, about 2 in older ones |
 //! | a statement line | one small read |
-//! | an entry by its number | at most 1,024 small reads |
+//! | an entry by its number | at most 256 small reads |
 //! | opening | the newest snapshot, and one pass over the journal from there on |
 //!
 //! **Architecture Invariant:** readers and the writer share published state only; what is decided

@@ -18,7 +18,7 @@ use super::read::{load, numbers};
 use super::{Begun, Taker, newest};
 use crate::accounts::Kept;
 use crate::beside::Stop;
-use crate::books::{Books, OpenPayment};
+use crate::books::{Books, CHECKPOINT_ENTRIES, OpenPayment};
 use crate::ids::segments_of;
 
 use journal::Address;
@@ -72,7 +72,7 @@ fn books(random: &mut StdRng, accounts_count: usize) -> Books {
         let entry_count = random.random_range(0..5_000);
         let kept = kept(random, entry_count);
         books.accounts.push(account_id(number), kept);
-        let checkpoints: Vec<_> = (0..entry_count / 1_024)
+        let checkpoints: Vec<_> = (0..entry_count / CHECKPOINT_ENTRIES)
             .map(|_| Address::from_u64(random.random_range(1..1 << 40)).unwrap())
             .collect();
         if !checkpoints.is_empty() {
