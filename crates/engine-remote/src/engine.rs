@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Dispatching, DueQuery, Engine, Millis, Outcome,
-    Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery,
-    Timestamp, TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
+    Account, AccountId, Answer, BalanceAt, Batch, Dispatching, DueQuery, Engine, LedgerId, Millis,
+    Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement,
+    StatementQuery, Timestamp, TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment,
+    UsedTransfer,
 };
 use proto::{Invalid, Message, Method, submit, v1};
 use tokio::sync::Semaphore;
@@ -79,6 +80,12 @@ impl RemoteEngine {
     #[must_use]
     pub fn is_answering(&self) -> bool {
         self.link.is_up()
+    }
+
+    /// Which ledger it is, while it is connected; an older ledger node does not say it.
+    #[must_use]
+    pub fn ledger_id(&self) -> Option<LedgerId> {
+        self.link.ledger_id()
     }
 
     async fn write(

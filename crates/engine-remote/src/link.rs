@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
-use ledger::Unavailable;
+use ledger::{LedgerId, Unavailable};
 use proto::{CallFailure, GrpcCode, Message, Method, v1};
 use stdx::BackOff;
 use tokio::sync::{Notify, watch};
@@ -52,6 +52,8 @@ pub(crate) struct Wire {
 /// What is known of the process at the other end of a connection.
 struct Peer {
     clock: LedgerClock,
+    /// Which ledger it has; `None` from an older version, which does not say it.
+    ledger_id: Option<LedgerId>,
     /// Whether it answered when it was last asked.
     answers: AtomicBool,
     given_up: Notify,
@@ -195,7 +197,11 @@ async fn answering(
     if asked.is_err() {
         connection.ends.abort();
     }
-    let (clock_id, first) = asked.map_err(|error| match error {
+    let ClockAnswer {
+        clock_id,
+        reading: first,
+        ledger_id,
+    } = asked.map_err(|error| match error {
         CallError::Failed(CallFailure::Status(status))
             if status == GrpcCode::Unimplemented as u16 =>
         {
@@ -210,6 +216,7 @@ async fn answering(
         sender: connection.sender.clone(),
         peer: Arc::new(Peer {
             clock: LedgerClock::new(clock_id, first),
+            ledger_id,
             answers: AtomicBool::new(true),
             given_up: Notify::new(),
         }),
@@ -217,7 +224,14 @@ async fn answering(
     Ok((wire, connection))
 }
 
-async fn ask_clock(sender: &mut Sender, deadline: Instant) -> Result<(u64, Reading), CallError> {
+/// What a ledger node says of itself.
+struct ClockAnswer {
+    clock_id: u64,
+    reading: Reading,
+    ledger_id: Option<LedgerId>,
+}
+
+async fn ask_clock(sender: &mut Sender, deadline: Instant) -> Result<ClockAnswer, CallError> {
     let mut question = proto::begin_frame();
     // A vector grows: writing to it cannot fail.
     let _ = v1::GetClockRequest {}.encode(&mut question);
@@ -226,7 +240,17 @@ async fn ask_clock(sender: &mut Sender, deadline: Instant) -> Result<(u64, Readi
     let arrived = Instant::now();
     let answer = v1::GetClockResponse::decode(answer).map_err(|_| CallError::Lost)?;
     let at_ledger = Duration::from_micros(answer.now_us);
-    Ok((answer.clock_id, Reading { arrived, at_ledger }))
+    let ledger_id = match &*answer.ledger_id {
+        [] => None,
+        bytes => Some(LedgerId::from_bytes(
+            bytes.try_into().map_err(|_| CallError::Lost)?,
+        )),
+    };
+    Ok(ClockAnswer {
+        clock_id: answer.clock_id,
+        reading: Reading { arrived, at_ledger },
+        ledger_id,
+    })
 }
 
 /// Stays with a connection until it ends, and finds out whether the ledger still answers over it.
@@ -237,8 +261,8 @@ async fn stay(wire: &Wire, connection: Connection, address: &LedgerAddress, metr
             tokio::time::sleep(PROBE_INTERVAL).await;
             let asked = ask_clock(&mut sender, Instant::now() + PROBE_TIMEOUT);
             let answers = match tokio::time::timeout(PROBE_TIMEOUT, asked).await {
-                Ok(Ok((clock_id, reading))) if clock_id == wire.peer.clock.id() => {
-                    wire.peer.clock.read_again(reading);
+                Ok(Ok(answer)) if answer.clock_id == wire.peer.clock.id() => {
+                    wire.peer.clock.read_again(answer.reading);
                     true
                 }
                 // Another process: what is behind this connection is not what it was.
@@ -279,6 +303,15 @@ impl Link {
         match &*self.state.borrow() {
             State::Up(wire) => wire.peer.answers.load(Ordering::Relaxed),
             State::Down(_) | State::Closed => false,
+        }
+    }
+
+    /// Which ledger the process at the other end has; `None` while there is none, or if it does not
+    /// say it.
+    pub(crate) fn ledger_id(&self) -> Option<LedgerId> {
+        match &*self.state.borrow() {
+            State::Up(wire) => wire.peer.ledger_id,
+            State::Down(_) | State::Closed => None,
         }
     }
 

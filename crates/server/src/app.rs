@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledger::{Clock, Dispatching, Engine};
+use ledger::{Clock, Dispatching, Engine, LedgerId};
 use outbox::Operations;
 
 use crate::health::Health;
@@ -14,6 +14,8 @@ use crate::limits::Limits;
 pub struct App {
     /// The ledger.
     pub engine: Arc<dyn Engine>,
+    /// Which ledger it is, where this process knows it from the start.
+    pub ledger_id: Option<LedgerId>,
     /// Where operations are left to be applied later; `None` where none are taken.
     pub operations: Option<Arc<dyn Operations>>,
     /// Where payments are dispatched, as far as this process can ask; `None` where none are.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use journal::Durability;
-use ledger::ClockBounds;
+use ledger::{ClockBounds, LedgerId};
 use outbox::OutboxOptions;
 use server::{Hosts, ListenAddress};
 
@@ -30,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) host: Vec<String>,
     pub(crate) metrics_listen: Option<ListenAddress>,
     pub(crate) data_dir: PathBuf,
+    pub(crate) expect_ledger: Option<LedgerId>,
     pub(crate) durability: Durability,
     pub(crate) engine: EngineConfig,
     pub(crate) role: Role,
@@ -83,6 +84,10 @@ impl Config {
             listen: address("listen", &settings.http.listen())?,
             metrics_listen,
             data_dir: settings.engine.data_dir(),
+            expect_ledger: match &settings.engine.expect_ledger {
+                Some(text) => Some(text.parse().context("--expect-ledger")?),
+                None => None,
+            },
             durability: settings
                 .engine
                 .durability()
@@ -112,6 +117,17 @@ impl Config {
         })
     }
 
+    /// Fails if another ledger is expected.
+    pub(crate) fn check_ledger(&self, found: LedgerId) -> anyhow::Result<()> {
+        match self.expect_ledger {
+            Some(expected) if expected != found => bail!(
+                "this is ledger {found}, and --expect-ledger expects {expected}: check which disk or \
+                 database is used here"
+            ),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Which hosts requests may name; with `--insecure` any host, since other machines may have their own
     /// names for this one. A Unix socket is no exception: a web page can reach a proxy in front of it.
     pub(crate) fn hosts(&self) -> Hosts {
@@ -126,6 +142,11 @@ impl Config {
     fn check(&self) -> anyhow::Result<()> {
         if let Some(outbox) = self.outbox() {
             OutboxOptions::within(outbox.bytes_max).context("--outbox-bytes-max")?;
+        }
+        if self.expect_ledger.is_some() && matches!(self.engine, EngineConfig::Remote { .. }) {
+            bail!(
+                "--expect-ledger belongs to the process that has the ledger: give it to that one"
+            );
         }
         if self.role == Role::Api && self.payments.is_some() {
             bail!(

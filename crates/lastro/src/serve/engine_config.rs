@@ -1,6 +1,7 @@
 //! Which engine keeps the ledger, and where.
 
 use anyhow::{Context, bail};
+use engine_postgres::Beginning;
 use engine_remote::LedgerAddress;
 use ledger::ClockBounds;
 
@@ -114,6 +115,7 @@ impl EngineConfig {
         };
         let options = engine_postgres::PostgresOptions {
             migrate: !settings.database_url.no_migrate,
+            beginning: beginning(settings),
             clock,
             ..settings.database.options(&url)?
         };
@@ -132,6 +134,7 @@ impl EngineConfig {
         };
         let database = engine_postgres::PostgresOptions {
             migrate: !settings.database_url.no_migrate,
+            beginning: beginning(settings),
             ..settings.database.options(&database_url)?
         };
         let redis = RedisConfig {
@@ -147,6 +150,14 @@ impl EngineConfig {
             clock,
             accepts_data_loss,
         }))
+    }
+}
+
+/// Only a demo begins a ledger in a database that has none: it may be the wrong database.
+const fn beginning(settings: &ServeSettings) -> Beginning {
+    match settings.role.demo {
+        true => Beginning::Allowed,
+        false => Beginning::Refused,
     }
 }
 

@@ -13,6 +13,7 @@ mod open_files;
 mod opened;
 mod opening;
 mod outbox;
+mod outbox_owner;
 mod outgoing;
 mod payments;
 mod role;

@@ -17,7 +17,8 @@ settings! {
         /// What this process does. `all`: everything. `ledger`: it owns the ledger and serves gRPC.
         /// `api`: it serves HTTP, and the ledger is behind a ledger node or in a shared database.
         role: String = "all", env "LASTRO_ROLE", value_name = "all|ledger|api";
-        /// Opens the five accounts of the 2024 challenge.
+        /// Opens the five accounts of the 2024 challenge. Begins a ledger in a data folder that is
+        /// not there or is empty; without it, `lastro init` does.
         demo: bool, env "LASTRO_DEMO";
     }
 }
@@ -57,8 +58,11 @@ settings! {
         /// Engine that keeps the ledger: `embedded` (in the data folder), `postgres`, or `write-behind`
         /// (in Redis, and later in PostgreSQL). Without it: `embedded`.
         engine: Option<String>, env "LASTRO_ENGINE", value_name = "embedded|postgres|write-behind";
-        /// Folder that the ledger and the outbox are kept in.
+        /// Folder that the ledger and the outbox are kept in. `lastro init` begins a ledger there.
         data_dir: PathBuf = "lastro-data", env "LASTRO_DATA_DIR", value_name = "DIR";
+        /// Refuses to start on any ledger but the one with this id, 32 hexadecimal digits: `lastro init`
+        /// prints it, the start logs it, and `/readyz` has it as `ledger_id`.
+        expect_ledger: Option<String>, env "LASTRO_EXPECT_LEDGER", value_name = "ID";
         /// What an answer waits for: `disk` (the write survives a power cut) or `os` (it survives
         /// `kill -9`, but not a power cut).
         durability: String = "disk", env "LASTRO_DURABILITY", value_name = "disk|os";

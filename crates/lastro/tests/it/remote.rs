@@ -41,6 +41,7 @@ impl Node {
         tls: Option<ServerTls>,
     ) -> Self {
         let app = App {
+            ledger_id: None,
             operations: None,
             dispatching: None,
             engine,

@@ -318,6 +318,10 @@ async fn clock(call: Call) -> Answered {
     let answer = v1::GetClockResponse {
         clock_id: clock.id(),
         now_us: now_us.map_err(|_| Status::internal())?,
+        ledger_id: match call.shared.app.ledger_id {
+            Some(id) => id.to_bytes().to_vec(),
+            None => Vec::new(),
+        },
     };
     written(place, &answer)
 }

@@ -33,6 +33,7 @@ pub(crate) async fn node_with(
     let listener = bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.address().to_string();
     let app = App {
+        ledger_id: None,
         operations: None,
         dispatching: None,
         engine,

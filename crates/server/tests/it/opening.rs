@@ -38,6 +38,7 @@ fn late() -> LateApp {
 
 fn app(engine: Arc<dyn Engine>) -> App {
     App {
+        ledger_id: None,
         engine,
         operations: None,
         dispatching: None,

@@ -54,6 +54,9 @@ impl fmt::Display for Config {
                 }
             }
         }
+        if let Some(id) = &self.expect_ledger {
+            writeln!(f, "expect_ledger   {id}")?;
+        }
         if let Some(address) = &self.grpc_listen {
             let tls = match &self.grpc_tls {
                 None => "",

@@ -72,6 +72,7 @@ impl Setup {
         let listener = bind(&self.listen).await.unwrap();
         let address = listener.address().clone();
         let app = App {
+            ledger_id: None,
             engine: self.engine,
             operations: self.operations,
             dispatching: self.dispatching,
