@@ -175,9 +175,7 @@ impl LastroProcess {
     ///
     /// When it does not stop in time; it is killed then.
     pub fn stop(mut self) -> Result<ExitStatus, String> {
-        let id = self.child.id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &id]).status();
-        asked.map_err(|error| format!("kill -TERM {id}: {error}"))?;
+        self.signal("TERM")?;
         let deadline = Instant::now() + STOP_TIMEOUT;
         while Instant::now() < deadline {
             match self.child.try_wait() {
@@ -187,6 +185,20 @@ impl LastroProcess {
             }
         }
         Err(format!("it did not stop in {STOP_TIMEOUT:?}"))
+    }
+
+    /// Sends it a signal, such as `HUP`.
+    ///
+    /// # Errors
+    ///
+    /// When the signal cannot be sent.
+    pub fn signal(&self, name: &str) -> Result<(), String> {
+        let (option, id) = (format!("-{name}"), self.child.id().to_string());
+        match Command::new("kill").args([&option, &id]).status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("kill {option} {id}: {status}")),
+            Err(error) => Err(format!("kill {option} {id}: {error}")),
+        }
     }
 
     /// What it has logged since the start, a line each.

@@ -16,6 +16,7 @@ mod outbox;
 mod outbox_owner;
 mod outgoing;
 mod payments;
+mod reload;
 mod role;
 mod settings;
 mod stop;
@@ -43,6 +44,7 @@ use open_files::OpenFiles;
 #[cfg(test)]
 pub(crate) use opening::METRICS as OPENING_METRICS;
 use opening::Visible;
+use reload::Reloads;
 pub(crate) use settings::ServeOptions;
 use stop::{STOP_TIMEOUT, stop_signal, stopped};
 
@@ -110,7 +112,9 @@ async fn serve(
 ) -> anyhow::Result<Ended> {
     // The stop must be heard from the first moment on.
     let stop = stop_signal()?;
+    let reloads = Reloads::new()?;
     let faces = Faces::new(config, files, recorder, probes, stop.clone())?;
+    reloads.start();
     match &config.engine {
         EngineConfig::Embedded => serve_while_opening(config, files, faces, stop).await,
         EngineConfig::Postgres { .. }

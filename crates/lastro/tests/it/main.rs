@@ -19,6 +19,7 @@ mod payments;
 mod postgres;
 mod probes;
 mod processor;
+mod reloads;
 mod remote;
 mod support;
 mod sustain;
