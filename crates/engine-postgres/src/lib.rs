@@ -35,6 +35,7 @@ mod address;
 mod apply;
 mod behind;
 mod call;
+mod caller_keys;
 mod certificates;
 mod claims;
 mod clock;
@@ -71,6 +72,7 @@ mod tls;
 mod verify;
 mod write;
 
+pub use caller_keys::CallerKeys;
 pub use claims::PaymentClaims;
 pub use clock::{JudgedClock, ReadClock, Uptime, newest_record, uptime};
 pub use connect::Session;

@@ -11,7 +11,7 @@ use crate::connect::Session;
 use crate::error::{Failure, PostgresOpenError};
 
 /// The newest migration that this version knows.
-pub(crate) const NEWEST: i32 = 9;
+pub(crate) const NEWEST: i32 = 10;
 /// Every migration, in order; the first is number 1. They are never changed once released.
 const MIGRATIONS: [&str; NEWEST as usize] = [
     include_str!("../migrations/0001_ledger.sql"),
@@ -23,6 +23,7 @@ const MIGRATIONS: [&str; NEWEST as usize] = [
     include_str!("../migrations/0007_clock.sql"),
     include_str!("../migrations/0008_pending_ends.sql"),
     include_str!("../migrations/0009_ledger_id.sql"),
+    include_str!("../migrations/0010_caller_keys.sql"),
 ];
 /// The advisory lock that a migrating node holds.
 const LOCK: i64 = 0x6c61_7374_726f_0001;

@@ -9,6 +9,7 @@ mod data_folder;
 mod database;
 mod init;
 mod kept_head;
+mod keys;
 mod load;
 mod log;
 #[cfg(test)]
@@ -41,6 +42,8 @@ struct Arguments {
 enum Command {
     /// Begins a ledger in a new folder: `serve` does so only with `--demo`.
     Init(init::InitOptions),
+    /// Makes, lists and revokes the keys that callers of `serve --keys` need.
+    Key(keys::KeyOptions),
     /// Serves the ledger.
     Serve(Box<serve::ServeOptions>),
     /// Sends a load to a server, checks every answer, and reports a score.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let result = match arguments.command {
         Command::Init(options) => init::run(&options),
+        Command::Key(options) => keys::run(&options),
         Command::Serve(options) => serve::run(*options),
         Command::Load(options) => load::run(&options),
         Command::Bench(options) => bench::run(&options),

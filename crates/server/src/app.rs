@@ -7,6 +7,7 @@ use outbox::Operations;
 
 use crate::health::Health;
 use crate::hosts::Hosts;
+use crate::keys::Keys;
 use crate::limits::Limits;
 
 /// What a face answers from.
@@ -26,6 +27,8 @@ pub struct App {
     pub health: Arc<dyn Health>,
     /// What a caller may take.
     pub limits: Limits,
+    /// The keys that callers need.
+    pub keys: Keys,
     /// Which hosts requests may name.
     pub hosts: Hosts,
     /// Whether payments may be purged: for tests.

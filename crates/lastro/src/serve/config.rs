@@ -17,6 +17,7 @@ use super::role::Role;
 use super::settings::{FileSettings, ServeOptions};
 use super::tls::GrpcTlsFiles;
 use super::{outgoing, payments};
+use crate::keys::KeysPlace;
 use crate::settings::Settings as _;
 
 /// The disk space that an outbox may take if no setting gives another.
@@ -40,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) clock: ClockBounds,
     pub(crate) payments: Option<::payments::Config>,
     pub(crate) enable_purge: bool,
+    pub(crate) keys: Option<KeysPlace>,
+    pub(crate) open_challenge: bool,
     pub(crate) insecure: bool,
     pub(crate) plaintext: bool,
 }
@@ -101,6 +104,8 @@ impl Config {
             grpc_tls: GrpcTlsFiles::of(&settings.grpc)?,
             payments: payments::resolve(&options.processor, file.payments)?,
             enable_purge: settings.purge.enable_purge,
+            keys: settings.security.keys.map(KeysPlace::from),
+            open_challenge: settings.security.open_challenge,
             insecure: settings.security.insecure,
             plaintext: settings.security.plaintext,
             host: settings.http.host,
@@ -153,11 +158,12 @@ impl Config {
                 "--processor belongs to the process that has the ledger: it dispatches the payments"
             );
         }
+        self.check_keys()?;
         for address in std::iter::once(&self.listen).chain(&self.metrics_listen) {
-            if !address.is_loopback() && !self.insecure {
+            if !address.is_loopback() && !self.insecure && self.keys.is_none() {
                 bail!(
-                    "{address} can be reached from other machines, and requests are not \
-                     authenticated yet: listen on loopback, or allow it with --insecure"
+                    "{address} can be reached from other machines, and requests need no key: listen on \
+                     loopback, ask for keys with --keys, or allow it with --insecure"
                 );
             }
         }
@@ -167,12 +173,14 @@ impl Config {
         let callers_are_known = self
             .grpc_tls
             .as_ref()
-            .is_some_and(|tls| tls.client_ca.is_some());
+            .is_some_and(|tls| tls.client_ca.is_some())
+            || self.keys.is_some();
         match &self.grpc_listen {
             Some(address) if !address.is_loopback() && !self.insecure && !callers_are_known => {
                 bail!(
-                    "{address} can be reached from other machines: listen on loopback, admit only \
-                     callers with a certificate (--tls-client-ca), or allow it with --insecure"
+                    "{address} can be reached from other machines: listen on loopback, ask for keys with \
+                     --keys, admit only callers with a certificate (--tls-client-ca), or allow it with \
+                     --insecure"
                 )
             }
             Some(_) if self.role == Role::Api => {
@@ -188,6 +196,26 @@ impl Config {
                 bail!("--tls-cert can only be used with --grpc-listen")
             }
             _ => Ok(()),
+        }
+    }
+}
+
+impl Config {
+    fn check_keys(&self) -> anyhow::Result<()> {
+        let has_database = match &self.engine {
+            EngineConfig::Postgres { .. } | EngineConfig::WriteBehind(_) => true,
+            EngineConfig::Embedded | EngineConfig::Remote { .. } => false,
+        };
+        match &self.keys {
+            Some(KeysPlace::Database) if !has_database => bail!(
+                "--keys database needs --engine postgres or --engine write-behind: name a file instead"
+            ),
+            None if self.open_challenge => {
+                bail!(
+                    "--open-challenge can only be used with --keys: without keys every route is open"
+                )
+            }
+            Some(_) | None => Ok(()),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Which engine keeps the ledger, and where.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, bail};
 use engine_postgres::Beginning;
 use engine_remote::LedgerAddress;
@@ -27,6 +29,8 @@ pub(crate) enum EngineConfig {
     Remote {
         ledger: LedgerAddress,
         tls: Option<RemoteTlsFiles>,
+        /// The file with the secret that is shown to it.
+        key: Option<PathBuf>,
     },
     /// In a Redis, and later in a PostgreSQL.
     WriteBehind(WriteBehindConfig),
@@ -63,6 +67,9 @@ impl EngineConfig {
         if RemoteTlsFiles::of(&settings.ledger_node)?.is_some() {
             bail!("--ledger-tls-ca can only be used with --ledger");
         }
+        if settings.ledger_node.ledger_key.is_some() {
+            bail!("--ledger-key can only be used with --ledger");
+        }
         match engine.unwrap_or("embedded") {
             "embedded" => Self::embedded(settings, role),
             "postgres" => Self::postgres(settings, clock),
@@ -88,6 +95,7 @@ impl EngineConfig {
         Ok(Self::Remote {
             ledger: ledger.parse().context("--ledger")?,
             tls: RemoteTlsFiles::of(&settings.ledger_node)?,
+            key: settings.ledger_node.ledger_key.clone(),
         })
     }
 

@@ -19,6 +19,7 @@ use stdx::Metric;
 
 use super::config::Config;
 use super::dispatch::dispatch;
+use super::doors::Doors;
 use super::health::IdentifiedHealth;
 use super::open::{LedgerFolder, open};
 use super::open_files::OpenFiles;
@@ -39,11 +40,12 @@ impl Layers {
     pub(super) async fn stack(
         config: &Config,
         files: &OpenFiles,
+        doors: &Doors,
         folder: Option<LedgerFolder>,
     ) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
-        let opened = open(config, files, folder, &clock).await?;
+        let opened = open(config, files, doors, folder, &clock).await?;
         let ledger = opened.ledger;
         set_info(opened.durability, &ledger);
         let mut health: Arc<dyn Health> = Arc::new(IdentifiedHealth {
@@ -70,6 +72,7 @@ impl Layers {
             health,
             limits: files.http_limits(),
             hosts: config.hosts(),
+            keys: doors.keys.clone(),
             is_purge_enabled: config.enable_purge,
         };
         Ok(Self {

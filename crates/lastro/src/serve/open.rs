@@ -11,6 +11,7 @@ use ledger::{Claims, Clock, Dispatching, LedgerId};
 use stdx::whole_millis;
 
 use super::config::Config;
+use super::doors::Doors;
 use super::engine_config::EngineConfig;
 use super::health::{EmbeddedHealth, PostgresHealth, RemoteHealth};
 use super::open_files::OpenFiles;
@@ -104,6 +105,7 @@ fn cannot_open(config: &Config) -> String {
 pub(super) async fn open(
     config: &Config,
     files: &OpenFiles,
+    doors: &Doors,
     folder: Option<LedgerFolder>,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Opened> {
@@ -147,13 +149,18 @@ pub(super) async fn open(
         EngineConfig::WriteBehind(write_behind) => {
             super::write_behind::open(config, write_behind).await
         }
-        EngineConfig::Remote { ledger, tls } => {
+        EngineConfig::Remote {
+            ledger,
+            tls,
+            key: _,
+        } => {
             let tls = match tls {
                 Some(files) => Some(files.load()?),
                 None => None,
             };
             let options = engine_remote::RemoteOptions {
                 tls,
+                key: doors.ledger_key.clone(),
                 ..engine_remote::RemoteOptions::default()
             };
             let engine = Arc::new(RemoteEngine::new(ledger.clone(), options));

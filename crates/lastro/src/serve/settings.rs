@@ -81,6 +81,10 @@ settings! {
         ledger_tls_cert: Option<PathBuf>, env "LASTRO_LEDGER_TLS_CERT", value_name = "FILE";
         /// PEM file with the private key of `--ledger-tls-cert`.
         ledger_tls_key: Option<PathBuf>, env "LASTRO_LEDGER_TLS_KEY", value_name = "FILE";
+        /// File with the secret of the key that is shown to the ledger node, if that has `--keys`. The key
+        /// needs the scopes `read` and `write`, and `operate` for what operators do at this node. The file
+        /// is read again at SIGHUP and when it changes.
+        ledger_key: Option<PathBuf>, env "LASTRO_LEDGER_KEY", value_name = "FILE";
     }
 }
 
@@ -132,6 +136,12 @@ settings! {
         /// Allows addresses beyond loopback, although requests are not authenticated, requests with any
         /// host name, and an unencrypted connection to a Redis on another machine.
         insecure: bool, env "LASTRO_INSECURE";
+        /// File with the keys that callers need, which `lastro key create` makes; it is read again at
+        /// SIGHUP and when it changes. `database`: the keys are in the database of the ledger. Every request
+        /// then needs one, but those that ask whether the server lives.
+        keys: Option<String>, env "LASTRO_KEYS", value_name = "FILE|database";
+        /// Needs no key on the routes of the 2024 and 2025 challenges, although `--keys` is given: for tests.
+        open_challenge: bool, env "LASTRO_OPEN_CHALLENGE";
         /// Allows unencrypted connections to other machines: to the ledger node, the database and the
         /// processors. `--insecure` allows them too.
         plaintext: bool, env "LASTRO_PLAINTEXT";

@@ -35,6 +35,7 @@ async fn face_over(engine: Arc<dyn Engine>, limits: GrpcLimits) -> SocketAddr {
     let address = listener.address().to_string().parse().unwrap();
     let app = App {
         ledger_id: None,
+        keys: server::Keys::none(),
         operations: None,
         dispatching: None,
         engine,

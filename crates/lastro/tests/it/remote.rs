@@ -42,6 +42,7 @@ impl Node {
     ) -> Self {
         let app = App {
             ledger_id: None,
+            keys: server::Keys::none(),
             operations: None,
             dispatching: None,
             engine,

@@ -70,6 +70,7 @@ async fn a_path_as_authority_is_served() {
     let address = format!("unix:{}", path.display()).parse().unwrap();
     let app = App {
         ledger_id: None,
+        keys: server::Keys::none(),
         operations: None,
         dispatching: None,
         engine: reference(),
