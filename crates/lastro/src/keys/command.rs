@@ -106,10 +106,14 @@ struct RevokeOptions {
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {
-    let time = text.parse::<Timestamp>().or_else(|_| {
-        let day = text.parse::<Date>()?.to_zoned(TimeZone::UTC)?;
-        Ok::<_, jiff::Error>(day.timestamp())
-    });
+    // A time of day without an offset would be read as its day.
+    let time = match text.len() == "2027-01-31".len() {
+        true => text
+            .parse::<Date>()
+            .and_then(|day| day.to_zoned(TimeZone::UTC))
+            .map(|beginning| beginning.timestamp()),
+        false => text.parse::<Timestamp>(),
+    };
     time.map_err(|_| {
         "use a time such as 2027-01-31T12:00:00Z, or a day such as 2027-01-31".to_owned()
     })
