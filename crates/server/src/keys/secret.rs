@@ -141,5 +141,5 @@ mod tests {
         assert!(KeyHash::try_from("00".to_owned()).is_err());
     }
 
-    const HASH_OF_SEVENS: &str = "to be filled";
+    const HASH_OF_SEVENS: &str = "c44967739ac01225d6d44a18251cb676fb0c1d424ac4daef42eb460892af4675";
 }

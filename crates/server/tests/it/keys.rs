@@ -321,8 +321,10 @@ async fn credit_is_for_operators_to_grant() {
     let bank = Bank::start(Keyring::new().keys).await;
     let open = |limit: u64| json!({"id": new_id(), "currency": "BRL", "credit_limit": limit});
     let batch = |open: &Value| {
-        let mut command = open.clone();
-        command["kind"] = json!("open_account");
+        let command = json!({
+            "kind": "open_account", "account_id": open["id"], "currency": open["currency"],
+            "credit_limit": open["credit_limit"],
+        });
         json!({"atomic": false, "commands": [command]})
     };
     for (held, limit, expected) in [
