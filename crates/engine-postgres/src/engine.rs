@@ -17,9 +17,9 @@ use crate::durability::Durability;
 use crate::error::PostgresOpenError;
 use crate::expiry;
 use crate::metrics::Metrics;
-use crate::migrate::{self, Beginning, Migrated};
+use crate::migrate::{self, Migrated};
 use crate::open::OpenedFor;
-use crate::options::PostgresOptions;
+use crate::options::{Beginning, PostgresOptions};
 use crate::pool::connect;
 use crate::queue::{Answered, Calls, Queue};
 

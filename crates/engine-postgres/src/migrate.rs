@@ -9,6 +9,7 @@ use tokio_postgres::{Client, GenericClient};
 
 use crate::connect::Session;
 use crate::error::{Failure, PostgresOpenError};
+use crate::options::Beginning;
 
 /// The newest migration that this version knows.
 pub(crate) const NEWEST: i32 = 10;
@@ -37,17 +38,6 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// The migration that gave ledgers their ids.
 const LEDGER_ID_SINCE: i32 = 9;
-
-/// What becomes of a database in which there is no ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beginning {
-    /// One is begun there.
-    Allowed,
-    /// One is begun there, and a database that has one already is refused.
-    Required,
-    /// It is refused: it may be the wrong database.
-    Refused,
-}
 
 /// What a migration has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,16 @@ use std::time::Duration;
 
 use ledger::ClockBounds;
 
-use crate::migrate::Beginning;
+/// What becomes of a database in which there is no ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// One is begun there.
+    Allowed,
+    /// One is begun there, and a database that has one already is refused.
+    Required,
+    /// It is refused: it may be the wrong database.
+    Refused,
+}
 
 /// How the engine is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]

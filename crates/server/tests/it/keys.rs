@@ -400,7 +400,7 @@ async fn accounts_bound_what_is_moved_and_seen() {
 }
 
 /// A pending transfer is ended by one who may use both of its accounts; what is not there is not ended,
-/// whoever makes it a moment later.
+/// also if another caller makes it a moment later.
 #[tokio::test]
 async fn pending_transfers_are_ended_by_their_own() {
     let bank = Bank::start(Keyring::new().keys).await;
