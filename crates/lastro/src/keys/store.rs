@@ -13,7 +13,10 @@ use super::file;
 /// A place of keys that a command changes.
 pub(super) enum Store {
     File(PathBuf),
-    Database { runtime: Runtime, keys: CallerKeys },
+    Database {
+        runtime: Runtime,
+        keys: Box<CallerKeys>,
+    },
 }
 
 impl Store {
@@ -28,7 +31,7 @@ impl Store {
             .context("cannot start the runtime")?;
         Ok(Self::Database {
             runtime,
-            keys: CallerKeys::new(url, options),
+            keys: Box::new(CallerKeys::new(url, options)),
         })
     }
 
