@@ -5,6 +5,10 @@ use ledger::Unavailable;
 /// The trailer that carries the ledger's own code.
 pub const CODE_TRAILER: &str = "lastro-code";
 
+/// The code of a call that was refused because its caller sends too many: nothing was done, as where the
+/// ledger has too much to do.
+const RATE_LIMITED: &[u8] = b"rate_limited";
+
 /// The statuses of gRPC that are used here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -31,6 +35,8 @@ pub enum GrpcCode {
     Unavailable = 14,
     /// `DATA_LOSS`
     DataLoss = 15,
+    /// `UNAUTHENTICATED`
+    Unauthenticated = 16,
 }
 
 impl GrpcCode {
@@ -49,6 +55,7 @@ impl GrpcCode {
             Self::Internal => "13",
             Self::Unavailable => "14",
             Self::DataLoss => "15",
+            Self::Unauthenticated => "16",
         }
     }
 
@@ -67,6 +74,7 @@ impl GrpcCode {
             Self::Internal => "INTERNAL",
             Self::Unavailable => "UNAVAILABLE",
             Self::DataLoss => "DATA_LOSS",
+            Self::Unauthenticated => "UNAUTHENTICATED",
         }
     }
 }
@@ -105,6 +113,9 @@ impl CallFailure {
     #[must_use]
     pub fn read(ledger_code: Option<&[u8]>, grpc_status: Option<&[u8]>) -> Option<Self> {
         let known = |code: &[u8]| {
+            if code == RATE_LIMITED {
+                return Some(Unavailable::Overloaded);
+            }
             let found = STATUSES
                 .iter()
                 .find(|(reason, _)| reason.code().as_bytes() == code);

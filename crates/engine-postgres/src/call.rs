@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use ledger::{Batch, Outcome, Unavailable};
+use ledger::{Batch, LedgerId, Outcome, Unavailable};
 use stdx::{ErrorChain, Throttle};
 
 use crate::apply::apply;
@@ -34,6 +34,8 @@ const DUE_WARNING_INTERVAL: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(crate) struct Store {
     pub(crate) pool: Pool,
+    /// Which ledger is there.
+    pub(crate) ledger_id: LedgerId,
     stripe: Arc<AtomicU16>,
     /// Whether the database answered when it was last looked for expiries.
     pub(crate) answers: Arc<AtomicBool>,
@@ -62,12 +64,18 @@ enum Unanswered {
 }
 
 impl Store {
-    pub(crate) fn new(pool: Pool, durability: Durability, clock: JudgedClock) -> Self {
+    pub(crate) fn new(
+        pool: Pool,
+        ledger_id: LedgerId,
+        durability: Durability,
+        clock: JudgedClock,
+    ) -> Self {
         // Nodes begin at different stripes, so that they seldom meet.
         let [low, high, ..] = std::process::id().to_le_bytes();
         let first = u16::from_le_bytes([low, high]) % STRIPES_COUNT;
         Self {
             pool,
+            ledger_id,
             stripe: Arc::new(AtomicU16::new(first)),
             answers: Arc::new(AtomicBool::new(true)),
             durability: Arc::new(Watched::new(durability)),

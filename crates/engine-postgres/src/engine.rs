@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Command, DueQuery, Engine, Millis, Outcome,
-    Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery,
-    Timestamp, TransferId, UsedPayment, UsedTransfer,
+    Account, AccountId, Answer, BalanceAt, Batch, Command, DueQuery, Engine, LedgerId, Millis,
+    Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement,
+    StatementQuery, Timestamp, TransferId, UsedPayment, UsedTransfer,
 };
 use tokio::task::JoinHandle;
 
@@ -19,7 +19,7 @@ use crate::expiry;
 use crate::metrics::Metrics;
 use crate::migrate::{self, Migrated};
 use crate::open::OpenedFor;
-use crate::options::PostgresOptions;
+use crate::options::{Beginning, PostgresOptions};
 use crate::pool::connect;
 use crate::queue::{Answered, Calls, Queue};
 
@@ -94,6 +94,12 @@ impl PostgresEngine {
         self.store.durability.now()
     }
 
+    /// Which ledger it is.
+    #[must_use]
+    pub const fn ledger_id(&self) -> LedgerId {
+        self.store.ledger_id
+    }
+
     /// The claims of a node that dispatches payments, under leases that last so long.
     #[must_use]
     pub fn claims(&self, lasts: Duration) -> PaymentClaims {
@@ -122,7 +128,19 @@ impl PostgresEngine {
 /// See [`PostgresOpenError`].
 pub async fn migrate(url: &str, options: &PostgresOptions) -> Result<Migrated, PostgresOpenError> {
     let mut client = connect(url, options).await?;
-    migrate::run(&mut client).await
+    migrate::run(&mut client, options.beginning).await
+}
+
+/// Begins a ledger in the database of this URL, which has none, and returns its id.
+///
+/// # Errors
+///
+/// [`PostgresOpenError::HasLedger`] if there is one already; else see [`PostgresOpenError`]. In all
+/// cases nothing was changed.
+pub async fn begin(url: &str, options: &PostgresOptions) -> Result<LedgerId, PostgresOpenError> {
+    let mut client = connect(url, options).await?;
+    migrate::run(&mut client, Beginning::Required).await?;
+    migrate::ledger_id(&**client).await
 }
 
 impl Drop for PostgresEngine {

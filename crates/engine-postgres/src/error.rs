@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use deadpool::managed::PoolError;
-use ledger::{ClockJumped, Unavailable};
+use ledger::{ClockJumped, LedgerId, Unavailable};
 use stdx::ErrorChain;
 use tokio_postgres::error::SqlState;
 
@@ -103,6 +103,18 @@ pub enum PostgresOpenError {
          serve it with --engine write-behind, or end that with `lastro migrate --detach`"
     )]
     Behind,
+    /// No ledger was begun in it, and none may be now.
+    #[error(
+        "there is no ledger in this database. Is it the right one? `lastro init --database-url` with \
+         its URL begins a new one"
+    )]
+    NoLedger,
+    /// A new ledger was to be begun, and there is one.
+    #[error("there is a ledger in this database already{}: nothing was changed", named(*.ledger_id))]
+    HasLedger {
+        /// Which one; `None` if it is older than the ids of ledgers.
+        ledger_id: Option<LedgerId>,
+    },
     /// There are migrations to run first.
     #[error("the database is at migration {found} of {known}: run `lastro migrate`")]
     Older {
@@ -111,6 +123,10 @@ pub enum PostgresOpenError {
         /// The newest migration known.
         known: i32,
     },
+}
+
+fn named(ledger_id: Option<LedgerId>) -> String {
+    ledger_id.map_or_else(String::new, |id| format!(", {id}"))
 }
 
 impl From<Failure> for PostgresOpenError {

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use ledger::LedgerId;
 use stdx::ErrorChain;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, GenericClient};
 
 use crate::connect::Session;
-use crate::error::PostgresOpenError;
+use crate::error::{Failure, PostgresOpenError};
+use crate::options::Beginning;
 
 /// The newest migration that this version knows.
-pub(crate) const NEWEST: i32 = 8;
+pub(crate) const NEWEST: i32 = 10;
 /// Every migration, in order; the first is number 1. They are never changed once released.
 const MIGRATIONS: [&str; NEWEST as usize] = [
     include_str!("../migrations/0001_ledger.sql"),
@@ -21,6 +23,8 @@ const MIGRATIONS: [&str; NEWEST as usize] = [
     include_str!("../migrations/0006_send_leases.sql"),
     include_str!("../migrations/0007_clock.sql"),
     include_str!("../migrations/0008_pending_ends.sql"),
+    include_str!("../migrations/0009_ledger_id.sql"),
+    include_str!("../migrations/0010_caller_keys.sql"),
 ];
 /// The advisory lock that a migrating node holds.
 const LOCK: i64 = 0x6c61_7374_726f_0001;
@@ -31,6 +35,9 @@ const ENDLESS: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout =
 const TABLE_LOCKS: &str = "SET LOCAL lock_timeout = '1s'";
 /// How long before it is tried again.
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// The migration that gave ledgers their ids.
+const LEDGER_ID_SINCE: i32 = 9;
 
 /// What a migration has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +50,14 @@ pub struct Migrated {
 
 /// Brings the database to the newest migration, in one transaction. While somebody else holds a table
 /// that has to change, a backup for example, it is tried again every few seconds.
-pub(crate) async fn run(session: &mut Session) -> Result<Migrated, PostgresOpenError> {
+///
+/// Where there is no ledger yet, one is begun as `beginning` says.
+pub(crate) async fn run(
+    session: &mut Session,
+    beginning: Beginning,
+) -> Result<Migrated, PostgresOpenError> {
     loop {
-        match attempt(session).await {
+        match attempt(session, beginning).await {
             Err(PostgresOpenError::Database(error))
                 if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) =>
             {
@@ -62,7 +74,10 @@ pub(crate) async fn run(session: &mut Session) -> Result<Migrated, PostgresOpenE
     }
 }
 
-async fn attempt(session: &mut Session) -> Result<Migrated, PostgresOpenError> {
+async fn attempt(
+    session: &mut Session,
+    beginning: Beginning,
+) -> Result<Migrated, PostgresOpenError> {
     let transaction = session.client_mut().transaction().await?;
     // A large table is changed for as long as it takes, and another node's migration is waited for.
     // Who dies in the middle is still given up: its session ends with its connection.
@@ -88,6 +103,17 @@ async fn attempt(session: &mut Session) -> Result<Migrated, PostgresOpenError> {
             known: to,
         });
     }
+    match (beginning, from) {
+        (Beginning::Refused, 0) => return Err(PostgresOpenError::NoLedger),
+        (Beginning::Required, 1..) => {
+            let ledger_id = match from {
+                LEDGER_ID_SINCE.. => Some(ledger_id(&transaction).await?),
+                _ => None,
+            };
+            return Err(PostgresOpenError::HasLedger { ledger_id });
+        }
+        (Beginning::Allowed | Beginning::Required | Beginning::Refused, _) => {}
+    }
     if from == 0 {
         transaction
             .batch_execute(
@@ -111,6 +137,16 @@ async fn attempt(session: &mut Session) -> Result<Migrated, PostgresOpenError> {
     Ok(Migrated { from, to })
 }
 
+/// The id of the ledger in the database, which is at [`LEDGER_ID_SINCE`] or later.
+pub(crate) async fn ledger_id(client: &impl GenericClient) -> Result<LedgerId, PostgresOpenError> {
+    let row = client
+        .query_opt("SELECT id FROM lastro.ledger", &[])
+        .await?;
+    let row = row.ok_or(Failure::Damaged("the ledger's id"))?;
+    let id: uuid::Uuid = row.try_get(0)?;
+    Ok(LedgerId::from_bytes(id.into_bytes()))
+}
+
 /// The newest migration that was applied; 0 when there is none.
 async fn version(client: &impl GenericClient) -> Result<i32, PostgresOpenError> {
     let table = "SELECT to_regclass('lastro.migrations') IS NOT NULL";
@@ -126,6 +162,7 @@ pub(crate) async fn check(session: &Session) -> Result<(), PostgresOpenError> {
     let client: &Client = session;
     let (found, known) = (version(client).await?, NEWEST);
     match found {
+        0 => Err(PostgresOpenError::NoLedger),
         _ if found < known => Err(PostgresOpenError::Older { found, known }),
         _ if found > known => Err(PostgresOpenError::Newer { found, known }),
         _ => Ok(()),

@@ -42,7 +42,7 @@ impl Store {
         }
         rights::check(&session).await?;
         if options.migrate {
-            migrate::run(&mut session).await?;
+            migrate::run(&mut session, options.beginning).await?;
         } else {
             migrate::check(&session).await?;
         }
@@ -55,8 +55,10 @@ impl Store {
                 Err(failure) => return Err(failure.into()),
             }
         }
+        let ledger_id = migrate::ledger_id(&**session).await?;
         Ok(Self::new(
             pool(url, options)?,
+            ledger_id,
             session.read.durability,
             clock,
         ))

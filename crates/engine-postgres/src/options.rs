@@ -5,6 +5,17 @@ use std::time::Duration;
 
 use ledger::ClockBounds;
 
+/// What becomes of a database in which there is no ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// One is begun there.
+    Allowed,
+    /// One is begun there, and a database that has one already is refused.
+    Required,
+    /// It is refused: it may be the wrong database.
+    Refused,
+}
+
 /// How the engine is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostgresOptions {
@@ -24,6 +35,8 @@ pub struct PostgresOptions {
     pub authority: Option<PathBuf>,
     /// Whether the database is migrated first; else it has to be at the right migration.
     pub migrate: bool,
+    /// What becomes of a database in which there is no ledger, where it is migrated first.
+    pub beginning: Beginning,
     /// How much the database's clock is trusted.
     pub clock: ClockBounds,
 }
@@ -38,6 +51,7 @@ impl Default for PostgresOptions {
             statement_timeout: Duration::from_secs(5),
             authority: None,
             migrate: true,
+            beginning: Beginning::Allowed,
             clock: ClockBounds::default(),
         }
     }

@@ -26,7 +26,7 @@ fn every_statement_is_a_look_up_in_an_index() {
     runtime.block_on(async {
         let options = PostgresOptions::default();
         let mut client = connect(&postgres.url(), &options).await.unwrap();
-        migrate::run(&mut client).await.unwrap();
+        migrate::run(&mut client, options.beginning).await.unwrap();
         // Planned while the tables are empty, as a new ledger's are, and when they are full.
         let pool = pool(&postgres.url(), &options).unwrap();
         for full in [false, true] {

@@ -6,8 +6,10 @@ use tokio_postgres::Client;
 use crate::error::PostgresOpenError;
 
 /// Every table, with what the engine does to it. A lock of a row needs the right to update it.
-const NEEDED: [(&str, &str); 14] = [
+const NEEDED: [(&str, &str); 16] = [
     ("migrations", "SELECT"),
+    ("ledger", "SELECT"),
+    ("caller_keys", "SELECT"),
     ("accounts", "SELECT, INSERT, UPDATE"),
     ("stripes", "SELECT, INSERT, UPDATE"),
     ("entries", "SELECT, INSERT"),

@@ -7,8 +7,8 @@
 use std::time::Instant;
 
 use ledger::{
-    AccountId, BalanceAt, BatchId, Entry, Event, PendingEnd, StateMut, Timestamp, Transfer,
-    TransferId, Unavailable, UsedBatch, UsedTransfer, evolve,
+    AccountId, BalanceAt, BatchId, Entry, Event, LedgerId, PendingEnd, StateMut, Timestamp,
+    Transfer, TransferId, Unavailable, UsedBatch, UsedTransfer, evolve,
 };
 
 use crate::call::Store;
@@ -49,6 +49,12 @@ impl Tables {
     #[must_use]
     pub fn durability(&self) -> Durability {
         self.0.durability.now()
+    }
+
+    /// Which ledger it is.
+    #[must_use]
+    pub const fn ledger_id(&self) -> LedgerId {
+        self.0.ledger_id
     }
 
     pub(crate) const fn store(&self) -> &Store {

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, TE};
 use hyper::{Request, Response, StatusCode};
 use proto::{CODE_TRAILER, CallFailure, DEADLINE_HEADER, GrpcCode, PREFIX_BYTES, Prefix};
 
 use crate::clock::LedgerClock;
 use crate::connect::Sender;
+use crate::key::LedgerKey;
 
 /// The most bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -41,16 +42,17 @@ impl CallError {
     }
 }
 
-/// Makes the call and waits for its answer's message; the caller bounds the wait. Where the ledger's
+/// Makes the call and waits for its answer's message; the caller bounds the wait. It shows the `key`. Where the ledger's
 /// `clock` is known, the call is not begun after its deadline, however late it arrives.
 pub(crate) async fn call(
     sender: &mut Sender,
+    key: Option<&LedgerKey>,
     clock: Option<&LedgerClock>,
     method: proto::Method,
     message: Bytes,
     deadline: Instant,
 ) -> Result<Bytes, CallError> {
-    let request = request(clock, method, message, deadline).map_err(|_| CallError::NotSent)?;
+    let request = request(key, clock, method, message, deadline).map_err(|_| CallError::NotSent)?;
     let response = match sender.send_request(request).await {
         Ok(response) => response,
         // Hyper calls a request canceled that it never handed on.
@@ -61,6 +63,7 @@ pub(crate) async fn call(
 }
 
 fn request(
+    key: Option<&LedgerKey>,
     clock: Option<&LedgerClock>,
     method: proto::Method,
     message: Bytes,
@@ -69,6 +72,9 @@ fn request(
     let now = Instant::now();
     let left = deadline.saturating_duration_since(now);
     let mut request = Request::builder();
+    if let Some(key) = key {
+        request = request.header(AUTHORIZATION, key.header());
+    }
     if let Some(clock) = clock {
         let at_ledger = clock.deadline(now, deadline);
         request = request.header(

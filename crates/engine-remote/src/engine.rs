@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Dispatching, DueQuery, Engine, Millis, Outcome,
-    Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery,
-    Timestamp, TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
+    Account, AccountId, Answer, BalanceAt, Batch, Dispatching, DueQuery, Engine, LedgerId, Millis,
+    Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement,
+    StatementQuery, Timestamp, TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment,
+    UsedTransfer,
 };
 use proto::{Invalid, Message, Method, submit, v1};
 use tokio::sync::Semaphore;
 
 use crate::address::LedgerAddress;
 use crate::gather::{Gather, Line, Parcel};
+use crate::key::LedgerKey;
 use crate::link::{Keeper, Link, link};
 use crate::metrics::Metrics;
 use crate::tls::Tls;
@@ -22,6 +24,8 @@ use crate::tls::Tls;
 pub struct RemoteOptions {
     /// TLS, where it is spoken.
     pub tls: Option<Tls>,
+    /// The key that the ledger node asks for, if it does.
+    pub key: Option<LedgerKey>,
     /// About how many bytes may wait for a call; more are `overloaded`.
     pub queue_bytes_max: usize,
     /// How many writing calls may be in flight.
@@ -36,6 +40,7 @@ impl Default for RemoteOptions {
     fn default() -> Self {
         Self {
             tls: None,
+            key: None,
             queue_bytes_max: 32 << 20,
             calls_max: 4,
             reads_max: 1_024,
@@ -59,7 +64,13 @@ impl RemoteEngine {
     #[must_use]
     pub fn new(address: LedgerAddress, options: RemoteOptions) -> Self {
         let metrics = Arc::new(Metrics::new());
-        let (link, keeper) = link(address, options.tls, options.patience, Arc::clone(&metrics));
+        let (link, keeper) = link(
+            address,
+            options.tls,
+            options.key,
+            options.patience,
+            Arc::clone(&metrics),
+        );
         let gather = Gather::new(
             link.clone(),
             options.queue_bytes_max,
@@ -79,6 +90,12 @@ impl RemoteEngine {
     #[must_use]
     pub fn is_answering(&self) -> bool {
         self.link.is_up()
+    }
+
+    /// Which ledger it is, while it is connected; an older ledger node does not say it.
+    #[must_use]
+    pub fn ledger_id(&self) -> Option<LedgerId> {
+        self.link.ledger_id()
     }
 
     async fn write(

@@ -25,11 +25,13 @@ mod clock;
 mod connect;
 mod engine;
 mod gather;
+mod key;
 mod link;
 mod metrics;
 mod tls;
 
 pub use address::{AddressInvalid, LedgerAddress};
 pub use engine::{RemoteEngine, RemoteOptions};
+pub use key::LedgerKey;
 pub use metrics::METRICS;
 pub use tls::{Tls, TlsError};

@@ -5,14 +5,14 @@
 //! is false. The connection itself is given up later, by HTTP/2's pings: a slow answer is no reason
 //! to lose the calls that are under way.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
-use ledger::Unavailable;
+use ledger::{LedgerId, Unavailable};
 use proto::{CallFailure, GrpcCode, Message, Method, v1};
-use stdx::BackOff;
+use stdx::{BackOff, Throttle};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -20,6 +20,7 @@ use crate::address::LedgerAddress;
 use crate::call::{self, CallError};
 use crate::clock::{LedgerClock, Reading};
 use crate::connect::{Connection, Sender, connect};
+use crate::key::LedgerKey;
 use crate::metrics::Metrics;
 use crate::tls::Tls;
 
@@ -46,12 +47,15 @@ pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(2);
 #[derive(Clone)]
 pub(crate) struct Wire {
     sender: Sender,
+    key: Option<LedgerKey>,
     peer: Arc<Peer>,
 }
 
 /// What is known of the process at the other end of a connection.
 struct Peer {
     clock: LedgerClock,
+    /// Which ledger it has; `None` from an older version, which does not say it.
+    ledger_id: Option<LedgerId>,
     /// Whether it answered when it was last asked.
     answers: AtomicBool,
     given_up: Notify,
@@ -65,8 +69,8 @@ impl Wire {
         message: Bytes,
         deadline: Instant,
     ) -> Result<Bytes, CallError> {
-        let clock = Some(&self.peer.clock);
-        call::call(&mut self.sender, clock, method, message, deadline).await
+        let (key, clock) = (self.key.as_ref(), Some(&self.peer.clock));
+        call::call(&mut self.sender, key, clock, method, message, deadline).await
     }
 
     /// Has the connection made anew: another process answers over it than at its start.
@@ -109,11 +113,12 @@ impl Drop for Keeper {
 pub(crate) fn link(
     address: LedgerAddress,
     tls: Option<Tls>,
+    key: Option<LedgerKey>,
     patience: Duration,
     metrics: Arc<Metrics>,
 ) -> (Link, Keeper) {
     let (sender, receiver) = watch::channel(State::Down(Instant::now()));
-    let keeping = keep(address, tls, sender.clone(), metrics);
+    let keeping = keep(address, tls, key, sender.clone(), metrics);
     let link = Link {
         state: receiver,
         patience,
@@ -128,12 +133,13 @@ pub(crate) fn link(
 async fn keep(
     address: LedgerAddress,
     tls: Option<Tls>,
+    key: Option<LedgerKey>,
     state: watch::Sender<State>,
     metrics: Arc<Metrics>,
 ) {
     let mut back_off = BackOff::new(BACK_OFF_MIN, BACK_OFF_MAX);
     loop {
-        let (wire, ends) = connected(&address, tls.as_ref(), &mut back_off).await;
+        let (wire, ends) = connected(&address, tls.as_ref(), key.as_ref(), &mut back_off).await;
         let since = Instant::now();
         tracing::info!(ledger = %address, "connected to the ledger node at {address}");
         metrics.up(true);
@@ -155,14 +161,15 @@ async fn keep(
 async fn connected(
     address: &LedgerAddress,
     tls: Option<&Tls>,
+    key: Option<&LedgerKey>,
     back_off: &mut BackOff,
 ) -> (Wire, Connection) {
     let mut attempts = JoinSet::new();
     let mut is_reported = false;
     loop {
-        let (to, tls) = (address.clone(), tls.cloned());
+        let (to, tls, key) = (address.clone(), tls.cloned(), key.cloned());
         attempts.spawn(async move {
-            tokio::time::timeout(ATTEMPT_TIMEOUT, answering(&to, tls.as_ref())).await
+            tokio::time::timeout(ATTEMPT_TIMEOUT, answering(&to, tls.as_ref(), key)).await
         });
         let (error, is_silent) =
             match tokio::time::timeout(ATTEMPT_INTERVAL, attempts.join_next()).await {
@@ -188,14 +195,20 @@ async fn connected(
 async fn answering(
     address: &LedgerAddress,
     tls: Option<&Tls>,
+    key: Option<LedgerKey>,
 ) -> Result<(Wire, Connection), String> {
     let connection = connect(address, tls).await;
     let mut connection = connection.map_err(|error| error.to_string())?;
-    let asked = ask_clock(&mut connection.sender, Instant::now() + ATTEMPT_TIMEOUT).await;
+    let until = Instant::now() + ATTEMPT_TIMEOUT;
+    let asked = ask_clock(&mut connection.sender, key.as_ref(), until).await;
     if asked.is_err() {
         connection.ends.abort();
     }
-    let (clock_id, first) = asked.map_err(|error| match error {
+    let ClockAnswer {
+        clock_id,
+        reading: first,
+        ledger_id,
+    } = asked.map_err(|error| match error {
         CallError::Failed(CallFailure::Status(status))
             if status == GrpcCode::Unimplemented as u16 =>
         {
@@ -204,12 +217,25 @@ async fn answering(
         CallError::Failed(CallFailure::Ledger(Unavailable::Opening)) => {
             "it is opening its ledger".to_owned()
         }
+        CallError::Failed(CallFailure::Status(status))
+            if status == GrpcCode::Unauthenticated as u16 =>
+        {
+            match key {
+                Some(_) => "it does not know this node's key, or the key has expired or was revoked: \
+                            put another one into the file of --ledger-key",
+                None => "it asks for a key: make one with `lastro key create`, and name the file with its \
+                         secret with --ledger-key",
+            }
+            .to_owned()
+        }
         error => format!("it does not speak gRPC: {error:?}"),
     })?;
     let wire = Wire {
         sender: connection.sender.clone(),
+        key,
         peer: Arc::new(Peer {
             clock: LedgerClock::new(clock_id, first),
+            ledger_id,
             answers: AtomicBool::new(true),
             given_up: Notify::new(),
         }),
@@ -217,16 +243,45 @@ async fn answering(
     Ok((wire, connection))
 }
 
-async fn ask_clock(sender: &mut Sender, deadline: Instant) -> Result<(u64, Reading), CallError> {
+/// What a ledger node says of itself.
+struct ClockAnswer {
+    clock_id: u64,
+    reading: Reading,
+    ledger_id: Option<LedgerId>,
+}
+
+async fn ask_clock(
+    sender: &mut Sender,
+    key: Option<&LedgerKey>,
+    deadline: Instant,
+) -> Result<ClockAnswer, CallError> {
     let mut question = proto::begin_frame();
     // A vector grows: writing to it cannot fail.
     let _ = v1::GetClockRequest {}.encode(&mut question);
     proto::finish_frame(&mut question);
-    let answer = call::call(sender, None, Method::GetClock, question.into(), deadline).await?;
+    let answer = call::call(
+        sender,
+        key,
+        None,
+        Method::GetClock,
+        question.into(),
+        deadline,
+    )
+    .await?;
     let arrived = Instant::now();
     let answer = v1::GetClockResponse::decode(answer).map_err(|_| CallError::Lost)?;
     let at_ledger = Duration::from_micros(answer.now_us);
-    Ok((answer.clock_id, Reading { arrived, at_ledger }))
+    let ledger_id = match &*answer.ledger_id {
+        [] => None,
+        bytes => Some(LedgerId::from_bytes(
+            bytes.try_into().map_err(|_| CallError::Lost)?,
+        )),
+    };
+    Ok(ClockAnswer {
+        clock_id: answer.clock_id,
+        reading: Reading { arrived, at_ledger },
+        ledger_id,
+    })
 }
 
 /// Stays with a connection until it ends, and finds out whether the ledger still answers over it.
@@ -235,10 +290,11 @@ async fn stay(wire: &Wire, connection: Connection, address: &LedgerAddress, metr
     let probing = async {
         loop {
             tokio::time::sleep(PROBE_INTERVAL).await;
-            let asked = ask_clock(&mut sender, Instant::now() + PROBE_TIMEOUT);
+            let until = Instant::now() + PROBE_TIMEOUT;
+            let asked = ask_clock(&mut sender, wire.key.as_ref(), until);
             let answers = match tokio::time::timeout(PROBE_TIMEOUT, asked).await {
-                Ok(Ok((clock_id, reading))) if clock_id == wire.peer.clock.id() => {
-                    wire.peer.clock.read_again(reading);
+                Ok(Ok(answer)) if answer.clock_id == wire.peer.clock.id() => {
+                    wire.peer.clock.read_again(answer.reading);
                     true
                 }
                 // Another process: what is behind this connection is not what it was.
@@ -279,6 +335,15 @@ impl Link {
         match &*self.state.borrow() {
             State::Up(wire) => wire.peer.answers.load(Ordering::Relaxed),
             State::Down(_) | State::Closed => false,
+        }
+    }
+
+    /// Which ledger the process at the other end has; `None` while there is none, or if it does not
+    /// say it.
+    pub(crate) fn ledger_id(&self) -> Option<LedgerId> {
+        match &*self.state.borrow() {
+            State::Up(wire) => wire.peer.ledger_id,
+            State::Down(_) | State::Closed => None,
         }
     }
 
@@ -335,12 +400,27 @@ impl Link {
     }
 }
 
+/// Of calls that the ledger node refused because of this node's key.
+static DENIALS: LazyLock<Throttle> = LazyLock::new(|| Throttle::new(Duration::from_secs(10)));
+
 /// What the caller gets for a failure.
 pub(crate) fn unavailable(failure: CallFailure, method: Method) -> Unavailable {
     if failure == CallFailure::Status(GrpcCode::InvalidArgument as u16) {
         tracing::error!(
             path = method.path(),
             "the ledger node refused a request of this node as malformed: both need the same version"
+        );
+    }
+    let is_denied = [GrpcCode::Unauthenticated, GrpcCode::PermissionDenied]
+        .map(|code| CallFailure::Status(code as u16))
+        .contains(&failure);
+    if is_denied && let Some(held_back) = DENIALS.pass() {
+        tracing::error!(
+            path = method.path(),
+            held_back,
+            "the ledger node refused a call of this node ({}): its key (--ledger-key) is not valid any more, \
+             or lacks a scope: it needs `read` and `write`, and `operate` for what operators do here",
+            method.name()
         );
     }
     // A ledger node of an older version, or a proxy, does not know what is asked. A write may have gone

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use engine_postgres::{Queue, Tables};
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, Millis, Outcome, Payment,
-    PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp,
-    TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, LedgerId, Millis, Outcome,
+    Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery,
+    Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use stdx::invariant;
 use tokio::task::JoinHandle;
@@ -26,6 +26,8 @@ use crate::{address, balances, clock, keeper, persist};
 /// What was found when the engine was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opened {
+    /// Which ledger it is: the database says so.
+    pub ledger_id: LedgerId,
     /// The durability in force.
     pub durability: RedisDurability,
     /// What the database promises of all that Redis lets go of.
@@ -78,6 +80,7 @@ impl WriteBehindEngine {
         let settings = front.look_at_settings().await?;
         let agreed = repair(&front).await?;
         let opened = Opened {
+            ledger_id: front.tables.ledger_id(),
             durability: settings.durability,
             database: front.tables.durability(),
             origin: match agreed.rebuilt {

@@ -16,6 +16,12 @@ pub enum OpenError<E> {
         /// The holder's process id, if it could be read.
         pid: Option<u32>,
     },
+    /// There is no journal, and the options do not allow making one.
+    #[error("there is no journal in {place}")]
+    Missing {
+        /// The directory.
+        place: String,
+    },
     /// The options contradict each other or the journal found.
     #[error("the journal's options cannot work: {0}")]
     Options(String),
@@ -81,6 +87,7 @@ impl<E> OpenError<E> {
         Err(match self {
             Self::Visit(_) => return Ok(()),
             Self::Locked { place, pid } => OpenError::Locked { place, pid },
+            Self::Missing { place } => OpenError::Missing { place },
             Self::Options(what) => OpenError::Options(what),
             Self::Version {
                 file,

@@ -151,6 +151,9 @@ fn open<S: Storage, E>(
     let created = walked.seal.is_none();
     if created {
         refuse_unfinished_restore(&*storage)?;
+        if !options.creates {
+            return Err(OpenError::Missing { place });
+        }
     }
     let seal = match &walked.seal {
         Some(seal) => seal.clone(),

@@ -59,6 +59,11 @@ pub struct JournalOptions {
     ///
     /// [`Journal::retire_before`]: crate::Journal::retire_before
     pub retires: bool,
+    /// Whether a new journal is made where there is none, as by default. Otherwise its absence is
+    /// [`OpenError::Missing`], and nothing is written but the lock.
+    ///
+    /// [`OpenError::Missing`]: crate::OpenError::Missing
+    pub creates: bool,
 }
 
 impl Default for JournalOptions {
@@ -69,6 +74,7 @@ impl Default for JournalOptions {
             durability: Durability::Disk,
             open_files_max: 256,
             retires: false,
+            creates: true,
         }
     }
 }

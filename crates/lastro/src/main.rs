@@ -7,7 +7,9 @@ mod clock;
 mod configuration_page;
 mod data_folder;
 mod database;
+mod init;
 mod kept_head;
+mod keys;
 mod load;
 mod log;
 #[cfg(test)]
@@ -19,6 +21,7 @@ mod restore;
 mod serve;
 mod settings;
 mod verify;
+mod whole_file;
 
 use std::process::ExitCode;
 
@@ -37,6 +40,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Begins a ledger in a new folder: `serve` does so only with `--demo`.
+    Init(init::InitOptions),
+    /// Makes, lists and revokes the keys that callers of `serve --keys` need.
+    Key(keys::KeyOptions),
     /// Serves the ledger.
     Serve(Box<serve::ServeOptions>),
     /// Sends a load to a server, checks every answer, and reports a score.
@@ -59,6 +66,8 @@ fn main() -> ExitCode {
     let matches = Arguments::command().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let result = match arguments.command {
+        Command::Init(options) => init::run(&options),
+        Command::Key(options) => keys::run(&options),
         Command::Serve(options) => serve::run(*options),
         Command::Load(options) => load::run(&options),
         Command::Bench(options) => bench::run(&options),

@@ -27,6 +27,7 @@ mod event;
 mod expiries;
 mod first_command;
 mod id;
+mod ledger_id;
 mod memory;
 mod money;
 mod outcome;
@@ -61,6 +62,7 @@ pub use id::{
     ACCOUNT_ID_LENGTH_MAX, AccountId, BatchId, InvalidId, PROCESSOR_NAME_LENGTH_MAX, PaymentId,
     ProcessorName, Reference, TransferId,
 };
+pub use ledger_id::{LedgerId, LedgerIdInvalid};
 pub use memory::Memory;
 pub use money::{AMOUNT_MAX, Limit};
 pub use outcome::{Outcome, Record, Refusal};

@@ -102,6 +102,7 @@ impl OutboxOptions {
             // They are read in order.
             open_files_max: 16,
             retires: true,
+            creates: true,
         }
     }
 }

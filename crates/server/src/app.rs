@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use ledger::{Clock, Dispatching, Engine};
+use ledger::{Clock, Dispatching, Engine, LedgerId};
 use outbox::Operations;
 
 use crate::health::Health;
 use crate::hosts::Hosts;
+use crate::keys::Keys;
 use crate::limits::Limits;
 
 /// What a face answers from.
@@ -14,6 +15,8 @@ use crate::limits::Limits;
 pub struct App {
     /// The ledger.
     pub engine: Arc<dyn Engine>,
+    /// Which ledger it is, where this process knows it from the start.
+    pub ledger_id: Option<LedgerId>,
     /// Where operations are left to be applied later; `None` where none are taken.
     pub operations: Option<Arc<dyn Operations>>,
     /// Where payments are dispatched, as far as this process can ask; `None` where none are.
@@ -24,6 +27,8 @@ pub struct App {
     pub health: Arc<dyn Health>,
     /// What a caller may take.
     pub limits: Limits,
+    /// The keys that callers need.
+    pub keys: Keys,
     /// Which hosts requests may name.
     pub hosts: Hosts,
     /// Whether payments may be purged: for tests.

@@ -7,8 +7,8 @@ use axum::body::Body;
 use axum::response::Response;
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, Command, Engine, Millis, Outcome, PaymentId,
-    PendingEnd, PendingState, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp,
-    TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
+    PendingEnd, PendingState, ProcessorSummary, Refusal, Resolution, Statement, StatementQuery,
+    Timestamp, TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
 };
 
 use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations};
@@ -16,6 +16,7 @@ use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations};
 use crate::body::{self, BodyBytes};
 use crate::errors;
 use crate::http_face::Shared;
+use crate::keys::{Audit, Caller, NotAllowed};
 use crate::problem::Problem;
 use crate::room::Place;
 
@@ -28,12 +29,27 @@ pub(crate) type Answered = Result<Response, Problem>;
 /// A request in progress.
 pub(crate) struct Call {
     shared: Arc<Shared>,
+    caller: Caller,
     started: Instant,
 }
 
 impl Call {
-    pub(crate) const fn new(shared: Arc<Shared>, started: Instant) -> Self {
-        Self { shared, started }
+    pub(crate) const fn new(shared: Arc<Shared>, caller: Caller, started: Instant) -> Self {
+        Self {
+            shared,
+            caller,
+            started,
+        }
+    }
+
+    /// Whose ids an `Idempotency-Key` of the request stands for.
+    pub(crate) fn tenant(&self) -> &str {
+        self.caller.tenant()
+    }
+
+    /// Fails if the caller's accounts are limited: for what is about all of them.
+    pub(crate) fn check_all_accounts(&self) -> Result<(), Problem> {
+        Ok(self.caller.check_all()?)
     }
 
     /// The time as the face's clock says.
@@ -72,10 +88,7 @@ impl Call {
     /// Gives the ledger one command.
     pub(crate) async fn submit(&self, command: Command) -> Result<Outcome, Problem> {
         let name = command.name();
-        let batches = vec![Batch::one(command)];
-        let mut outcomes = self
-            .ask(|engine, deadline| engine.submit(batches, deadline))
-            .await?;
+        let mut outcomes = self.give(Batch::one(command)).await?;
         let outcome = outcomes.pop().and_then(|mut batch| batch.pop());
         let Some(outcome) = outcome else {
             tracing::error!(
@@ -91,9 +104,7 @@ impl Call {
     /// Gives the ledger a batch; there is an outcome for each of its commands.
     pub(crate) async fn submit_batch(&self, batch: Batch) -> Result<Vec<Outcome>, Problem> {
         let names: Vec<_> = batch.commands().iter().map(Command::name).collect();
-        let mut outcomes = self
-            .ask(|engine, deadline| engine.submit(vec![batch], deadline))
-            .await?;
+        let mut outcomes = self.give(batch).await?;
         let outcomes_count = outcomes.last().map_or(0, Vec::len);
         let outcomes = outcomes
             .pop()
@@ -113,7 +124,35 @@ impl Call {
         Ok(outcomes)
     }
 
+    /// Gives the ledger a batch that the caller may give, and audits what is an operator's in it.
+    async fn give(&self, batch: Batch) -> Result<Vec<Vec<Outcome>>, Problem> {
+        let batches = vec![batch];
+        self.check_commands(&batches).await?;
+        let audit = Audit::of(&self.caller, &batches);
+        let answer = self.try_ask(|engine, deadline| engine.submit(batches, deadline));
+        let answer = answer.await;
+        match (audit, &answer) {
+            (None, _) => {}
+            (Some(audit), Ok(outcomes)) => audit.report(outcomes.iter().flatten()),
+            (Some(audit), Err(unavailable)) => audit.report_unavailable(*unavailable),
+        }
+        Ok(answer?)
+    }
+
+    async fn check_commands(&self, batches: &[Batch]) -> Result<(), Problem> {
+        let (engine, deadline) = (&*self.shared.app.engine, self.engine_deadline());
+        let checked = self.caller.check_commands(batches, engine, deadline).await;
+        checked.map_err(|not_allowed| match not_allowed {
+            NotAllowed::Denied(denied) => denied.into(),
+            NotAllowed::PendingNotFound(pending_id) => {
+                Problem::from(&Refusal::PendingNotFound { pending_id })
+            }
+            NotAllowed::Unavailable(unavailable) => Problem::of_read(unavailable),
+        })
+    }
+
     pub(crate) async fn account(&self, id: AccountId) -> Result<Option<Account>, Problem> {
+        self.caller.check_account(&id)?;
         self.look(|engine, deadline| engine.account(id, deadline))
             .await
     }
@@ -122,6 +161,7 @@ impl Call {
         &self,
         query: StatementQuery,
     ) -> Result<Option<Statement>, Problem> {
+        self.caller.check_account(&query.account_id)?;
         self.look(|engine, deadline| engine.statement(query, deadline))
             .await
     }
@@ -131,13 +171,19 @@ impl Call {
         id: AccountId,
         at: Timestamp,
     ) -> Result<Option<BalanceAt>, Problem> {
+        self.caller.check_account(&id)?;
         self.look(|engine, deadline| engine.balance_at(id, at, deadline))
             .await
     }
 
     pub(crate) async fn transfer(&self, id: TransferId) -> Result<Option<UsedTransfer>, Problem> {
-        self.look(|engine, deadline| engine.transfer(id, deadline))
-            .await
+        let used = self
+            .look(|engine, deadline| engine.transfer(id, deadline))
+            .await?;
+        if let Some(used) = &used {
+            self.caller.check_used_transfer(used)?;
+        }
+        Ok(used)
     }
 
     /// How a pending transfer that stands so ended; the ledger is asked only where it has.
@@ -156,6 +202,8 @@ impl Call {
     /// Leaves an operation to be applied later; answers once it is durable here.
     pub(crate) async fn accept(&self, operation: Operation) -> Result<Accepted, Problem> {
         let operations = self.operations()?;
+        self.check_commands(&[Batch::one(operation.command().clone())])
+            .await?;
         let deadline = self.engine_deadline();
         match operations.accept(operation, deadline).await {
             Ok(accepted) => Ok(accepted),
@@ -176,8 +224,13 @@ impl Call {
     }
 
     pub(crate) async fn payment(&self, id: PaymentId) -> Result<Option<UsedPayment>, Problem> {
-        self.look(|engine, deadline| engine.payment(id, deadline))
-            .await
+        let used = self
+            .look(|engine, deadline| engine.payment(id, deadline))
+            .await?;
+        if let Some(used) = &used {
+            self.caller.check_used_payment(used)?;
+        }
+        Ok(used)
     }
 
     pub(crate) async fn resolutions(&self, id: PaymentId) -> Result<Vec<Resolution>, Problem> {
@@ -187,6 +240,7 @@ impl Call {
 
     /// What is known of payments where they are dispatched.
     pub(crate) async fn unsettled(&self, query: UnsettledQuery) -> Result<Vec<Unsettled>, Problem> {
+        self.check_all_accounts()?;
         self.unsettled_until(query, self.engine_deadline()).await
     }
 
@@ -219,11 +273,13 @@ impl Call {
         from: Option<Millis>,
         to: Option<Millis>,
     ) -> Result<Vec<ProcessorSummary>, Problem> {
+        self.check_all_accounts()?;
         self.look(|engine, deadline| engine.payments_summary(from, to, deadline))
             .await
     }
 
     pub(crate) async fn newest_payment_accepted_at(&self) -> Result<Timestamp, Problem> {
+        self.check_all_accounts()?;
         self.look(|engine, deadline| engine.newest_payment_accepted_at(deadline))
             .await
     }
@@ -246,14 +302,6 @@ impl Call {
         question: impl FnOnce(&'a dyn Engine, Instant) -> Answer<'a, T>,
     ) -> Result<T, Problem> {
         self.try_ask(question).await.map_err(Problem::of_read)
-    }
-
-    /// Gives the engine something to do.
-    async fn ask<'a, T>(
-        &'a self,
-        question: impl FnOnce(&'a dyn Engine, Instant) -> Answer<'a, T>,
-    ) -> Result<T, Problem> {
-        Ok(self.try_ask(question).await?)
     }
 
     /// Asks the engine, and stops waiting at the deadline even where the engine does not.

@@ -18,6 +18,7 @@ use tower::Service;
 use crate::errors;
 use crate::guarded_io::{GuardedIo, Phase, Progress, Waits};
 use crate::limits::Limits;
+use crate::peer::Peer;
 use crate::unread;
 
 /// How far a stop has come.
@@ -33,6 +34,9 @@ pub(crate) enum Stage {
 
 /// How the connections of a listener are served; what they share.
 pub(crate) trait Host: Clone + Send + 'static {
+    /// The same for a connection that comes from there: its requests say so.
+    fn of_peer(self, peer: Option<Peer>) -> Self;
+
     /// Serves a connection until its end. `true` when it was cut in the middle of a request.
     fn serve<S>(self, stream: S) -> impl Future<Output = bool> + Send
     where
@@ -57,6 +61,7 @@ pub(crate) struct Http1 {
     http: http1::Builder,
     waits: Waits,
     stage: watch::Receiver<Stage>,
+    peer: Option<Peer>,
 }
 
 impl Http1 {
@@ -77,11 +82,16 @@ impl Http1 {
                 answer: limits.answer_timeout,
             },
             stage,
+            peer: None,
         }
     }
 }
 
 impl Host for Http1 {
+    fn of_peer(self, peer: Option<Peer>) -> Self {
+        Self { peer, ..self }
+    }
+
     async fn serve<S>(mut self, stream: S) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -89,8 +99,12 @@ impl Host for Http1 {
         let progress = Arc::new(Progress::default());
         let io = GuardedIo::new(TokioIo::new(stream), Arc::clone(&progress), self.waits);
         let (router, in_service) = (self.router, Arc::clone(&progress));
-        let service = service_fn(move |request: Request<Incoming>| {
+        let peer = self.peer;
+        let service = service_fn(move |mut request: Request<Incoming>| {
             in_service.begin_request();
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(peer);
+            }
             let (mut router, progress) = (router.clone(), Arc::clone(&in_service));
             async move {
                 let (request, unread) = unread::watch(request);

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::Next;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -16,10 +16,13 @@ use crate::connection_metrics::ConnectionMetrics;
 use crate::errors;
 use crate::health::Health;
 use crate::hosts::Hosts;
+use crate::keys::{Access, Keys, Scope};
 use crate::limits::Limits;
 use crate::listener::Listener;
 use crate::metrics::METRICS;
+use crate::peer::Peer;
 use crate::probes;
+use crate::problem::Problem;
 use crate::serve::{Stopped, serve_counted};
 
 /// Upper ends of the duration histograms, in seconds: 50 µs to 5 s.
@@ -49,6 +52,8 @@ pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
 
 /// Serves `GET /metrics`, `/healthz` and `/readyz`, for these hosts, until `shutdown` is done.
 ///
+/// The metrics need a key with the scope `metrics` where keys are asked for; the probes need none.
+///
 /// None of them waits for anything: in a runtime of its own they are answered also while all threads
 /// of [`crate::serve`] are busy.
 pub async fn serve_metrics(
@@ -56,12 +61,25 @@ pub async fn serve_metrics(
     handle: PrometheusHandle,
     health: Arc<dyn Health>,
     hosts: Hosts,
+    keys: Keys,
     shutdown: impl Future<Output = ()>,
     stop_timeout: Duration,
 ) -> Stopped {
     let upkeep = handle.clone();
     let router = Router::new()
-        .route("/metrics", get(exposition))
+        .route(
+            "/metrics",
+            get(
+                |State(handle): State<PrometheusHandle>, request: Request| async move {
+                    let peer = Peer::of(request.extensions());
+                    let access = Access::Scope(Scope::Metrics);
+                    match keys.admit(request.headers(), peer, access, false) {
+                        Ok(_) => exposition(&handle),
+                        Err(denied) => Problem::from(denied).into_response(),
+                    }
+                },
+            ),
+        )
         .route("/healthz", get(|| async { probes::alive() }))
         .route(
             "/readyz",
@@ -109,7 +127,7 @@ async fn keep_up(handle: PrometheusHandle) {
     }
 }
 
-async fn exposition(State(handle): State<PrometheusHandle>) -> impl IntoResponse {
+fn exposition(handle: &PrometheusHandle) -> Response {
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
-    ([(CONTENT_TYPE, content_type)], handle.render())
+    ([(CONTENT_TYPE, content_type)], handle.render()).into_response()
 }

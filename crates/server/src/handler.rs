@@ -11,9 +11,29 @@ use ledger::Unavailable;
 
 use crate::call::{Answered, Call};
 use crate::http_face::HttpFace;
+use crate::keys::{Access, Caller};
 use crate::measure::{self, Route};
+use crate::peer::Peer;
 use crate::problem::Problem;
-use crate::{errors, panics};
+use crate::{access, errors, panics};
+
+/// A route, and what it asks of its callers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Door {
+    route: Route,
+    access: Access,
+    is_of_challenge: bool,
+}
+
+impl Door {
+    pub(crate) fn of(method: &Method, route: Route) -> Self {
+        Self {
+            route,
+            access: access::of(method, route),
+            is_of_challenge: access::is_of_challenge(route),
+        }
+    }
+}
 
 /// A route that answers GET and HEAD.
 pub(crate) fn get_route<H, F>(route: Route, handler: H) -> MethodRouter<Arc<HttpFace>>
@@ -21,7 +41,8 @@ where
     H: Fn(Call, Request) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answered> + Send,
 {
-    get(move |State(face), request| answered(face, route, request, handler))
+    let door = Door::of(&Method::GET, route);
+    get(move |State(face), request| answered(face, door, request, handler))
 }
 
 /// A route that answers POST.
@@ -30,7 +51,8 @@ where
     H: Fn(Call, Request) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answered> + Send,
 {
-    post(move |State(face), request| answered(face, route, request, handler))
+    let door = Door::of(&Method::POST, route);
+    post(move |State(face), request| answered(face, door, request, handler))
 }
 
 /// A route that answers PATCH.
@@ -39,7 +61,8 @@ where
     H: Fn(Call, Request) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answered> + Send,
 {
-    patch(move |State(face), request| answered(face, route, request, handler))
+    let door = Door::of(&Method::PATCH, route);
+    patch(move |State(face), request| answered(face, door, request, handler))
 }
 
 /// A route that answers GET and HEAD, also while there is no ledger yet.
@@ -48,43 +71,50 @@ where
     H: Fn(Arc<HttpFace>, Request) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answered> + Send,
 {
-    get(move |State(face), request| measured(face, route, request, handler))
+    let door = Door::of(&Method::GET, route);
+    get(move |State(face), request| {
+        let handler = handler.clone();
+        measured(face, door, request, move |face, _, request| {
+            handler(face, request)
+        })
+    })
 }
 
 /// Runs a handler that needs the ledger.
-async fn answered<H, F>(face: Arc<HttpFace>, route: Route, request: Request, handler: H) -> Response
+async fn answered<H, F>(face: Arc<HttpFace>, door: Door, request: Request, handler: H) -> Response
 where
     H: Fn(Call, Request) -> F,
     F: Future<Output = Answered>,
 {
     let started = Instant::now();
     let handler = &handler;
-    let with_ledger = move |face: Arc<HttpFace>, request: Request| async move {
+    let with_ledger = move |face: Arc<HttpFace>, caller: Caller, request: Request| async move {
         match face.shared() {
-            Some(shared) => handler(Call::new(Arc::clone(shared), started), request).await,
+            Some(shared) => handler(Call::new(Arc::clone(shared), caller, started), request).await,
             None => Err(opening(&face, &request)),
         }
     };
-    measured(face, route, request, with_ledger).await
+    measured(face, door, request, with_ledger).await
 }
 
-/// Runs a handler.
+/// Runs a handler for a caller that is admitted.
 pub(crate) async fn measured<H, F>(
     face: Arc<HttpFace>,
-    route: Route,
+    door: Door,
     request: Request,
     handler: H,
 ) -> Response
 where
-    H: Fn(Arc<HttpFace>, Request) -> F,
+    H: Fn(Arc<HttpFace>, Caller, Request) -> F,
     F: Future<Output = Answered>,
 {
+    let route = door.route;
     let started = Instant::now();
     let method = measure::method_index(request.method());
-    let answered = match check_head(&face, &request) {
+    let answered = match admit(&face, door, &request) {
         Err(problem) => Err(problem),
-        Ok(()) => {
-            let handling = async { handler(Arc::clone(&face), request).await };
+        Ok(caller) => {
+            let handling = async { handler(Arc::clone(&face), caller, request).await };
             unless_panicking(route, handling).await
         }
     };
@@ -105,6 +135,15 @@ fn opening(face: &HttpFace, request: &Request) -> Problem {
         problem.retry_after_s = Some(seconds);
     }
     problem
+}
+
+/// Whether the request's head is one that is answered, and whose request it is.
+fn admit(face: &HttpFace, door: Door, request: &Request) -> Result<Caller, Problem> {
+    check_head(face, request)?;
+    let peer = Peer::of(request.extensions());
+    let keys = face.keys();
+    let caller = keys.admit(request.headers(), peer, door.access, door.is_of_challenge)?;
+    Ok(caller)
 }
 
 fn check_head(face: &HttpFace, request: &Request) -> Result<(), Problem> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use crate::app::App;
 use crate::health::Readiness;
 use crate::hosts::Hosts;
+use crate::keys::Keys;
 use crate::late_app::LateApp;
 use crate::limits::Limits;
 use crate::measure::Metrics;
@@ -41,6 +42,10 @@ impl HttpFace {
 
     pub(crate) fn hosts(&self) -> &Hosts {
         self.late.hosts()
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        self.late.keys()
     }
 
     pub(crate) fn readiness(&self) -> Readiness {

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use crate::app::App;
 use crate::health::{Health, Readiness};
 use crate::hosts::Hosts;
+use crate::keys::Keys;
 use crate::limits::Limits;
 
 /// An app that is given to faces now and opened later.
@@ -20,6 +21,7 @@ struct Late {
     health: Arc<LateHealth>,
     limits: Limits,
     hosts: Hosts,
+    keys: Keys,
 }
 
 /// Apart from the app: who only asks for the health does not keep the engine open.
@@ -31,7 +33,7 @@ struct LateHealth {
 impl LateApp {
     /// An app that is not open yet. Until it is, `/readyz` answers what `opening` reports.
     #[must_use]
-    pub fn opening(opening: Arc<dyn Health>, limits: Limits, hosts: Hosts) -> Self {
+    pub fn opening(opening: Arc<dyn Health>, limits: Limits, hosts: Hosts, keys: Keys) -> Self {
         let health = Arc::new(LateHealth {
             opening,
             open: OnceLock::new(),
@@ -41,10 +43,11 @@ impl LateApp {
             health,
             limits,
             hosts,
+            keys,
         }))
     }
 
-    /// Answers from this app from now on. The limits and the hosts stay those of the beginning.
+    /// Answers from this app from now on. The limits, the hosts and the keys stay those of the beginning.
     pub fn open(&self, app: App) {
         let health = Arc::clone(&app.health);
         let is_first = self.0.app.set(app).is_ok();
@@ -72,11 +75,16 @@ impl LateApp {
     pub(crate) fn hosts(&self) -> &Hosts {
         &self.0.hosts
     }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
 }
 
 impl From<App> for LateApp {
     fn from(app: App) -> Self {
-        let late = Self::opening(Arc::clone(&app.health), app.limits, app.hosts.clone());
+        let (hosts, keys) = (app.hosts.clone(), app.keys.clone());
+        let late = Self::opening(Arc::clone(&app.health), app.limits, hosts, keys);
         late.open(app);
         late
     }

@@ -11,6 +11,7 @@
 //! **Architecture Invariant:** the face knows the [`ledger::Engine`] port and no engine. Rules are
 //! the ledger's: the face checks the form of what it is sent, and answers what was decided.
 
+mod access;
 mod address;
 mod app;
 mod arrival;
@@ -30,6 +31,7 @@ mod hosts;
 mod http_face;
 mod interventions;
 mod json;
+mod keys;
 mod late_app;
 mod limits;
 mod listener;
@@ -38,6 +40,7 @@ mod measure;
 mod metrics;
 mod openapi;
 mod panics;
+mod peer;
 mod probes;
 mod problem;
 mod rfc3339;
@@ -45,19 +48,26 @@ mod room;
 mod routes;
 mod serve;
 mod table;
+mod tls;
 mod unread;
+mod untaken;
 mod v1;
 
 pub use address::{AddressInvalid, ListenAddress};
 pub use app::App;
 pub use exposition::{install_metrics, serve_metrics};
-pub use grpc::{GrpcCommands, GrpcLimits, ServerTls, ServerTlsError, serve_grpc};
+pub use grpc::{GrpcCommands, GrpcLimits, serve_grpc};
 pub use health::{AlwaysReady, Health, Readiness};
 pub use hosts::Hosts;
 pub use interventions::Reporting;
+pub use keys::{
+    AccountPattern, KeyChanges, KeyHash, KeyRecord, KeySecret, Keys, KeysInvalid, KeysOptions,
+    NameInvalid, PatternInvalid, Scope, UnknownScope, check_name,
+};
 pub use late_app::LateApp;
 pub use limits::Limits;
 pub use listener::{BindError, Listener, bind};
 pub use metrics::METRICS;
 pub use openapi::openapi_json;
 pub use serve::{Stopped, serve, serve_probes, serve_router};
+pub use tls::{ServerTls, ServerTlsError};

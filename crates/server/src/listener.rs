@@ -8,6 +8,7 @@ use std::path::Path;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream, lookup_host};
 
 use crate::address::ListenAddress;
+use crate::peer::Peer;
 
 /// How many connections may wait to be accepted; the system may lower it.
 const BACKLOG: u32 = 4_096;
@@ -31,6 +32,16 @@ pub(crate) enum Socket {
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+}
+
+impl Stream {
+    /// Where it comes from; `None` over a Unix socket, or if it has ended already.
+    pub(crate) fn peer(&self) -> Option<Peer> {
+        match self {
+            Self::Tcp(tcp) => tcp.peer_addr().ok().map(|address| Peer::new(address.ip())),
+            Self::Unix(_) => None,
+        }
+    }
 }
 
 /// Why an address could not be bound.

@@ -62,7 +62,7 @@ routes! {
 }
 
 const METHODS: [&str; 5] = ["GET", "POST", "HEAD", "PATCH", "other"];
-const STATUSES: [StatusCode; 17] = [
+const STATUSES: [StatusCode; 19] = [
     StatusCode::OK,
     StatusCode::CREATED,
     StatusCode::UNPROCESSABLE_ENTITY,
@@ -80,6 +80,8 @@ const STATUSES: [StatusCode; 17] = [
     StatusCode::ACCEPTED,
     StatusCode::MISDIRECTED_REQUEST,
     StatusCode::FORBIDDEN,
+    StatusCode::UNAUTHORIZED,
+    StatusCode::TOO_MANY_REQUESTS,
 ];
 
 /// The face's metrics, as handles of the recorder installed when the face was made.

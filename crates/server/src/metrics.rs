@@ -18,6 +18,7 @@ pub const METRICS: &[Metric] = &[
     PURGED,
     RESOLVED,
     RESOLUTIONS_REPEATED,
+    KEYS_REFUSED,
 ];
 
 pub(crate) const HTTP_REQUESTS: Metric = Metric::counter(
@@ -82,3 +83,8 @@ pub(crate) const RESOLUTIONS_REPEATED: Metric = Metric::counter(
     "Resolutions that were already recorded, by this request or an earlier one, by the resolution",
 )
 .by(&["resolution"]);
+pub(crate) const KEYS_REFUSED: Metric = Metric::counter(
+    "lastro_keys_refused_total",
+    "Requests that were not admitted because of their key, or for want of one, by the reason",
+)
+.by(&["reason"]);

@@ -3,6 +3,7 @@
 //! `docs/openapi.json` is its golden copy; a test fails when the two differ.
 
 pub(crate) mod responses;
+mod security;
 mod shape;
 
 use std::sync::OnceLock;
@@ -16,6 +17,7 @@ use hyper::body::Bytes;
 use utoipa::OpenApi;
 
 use self::responses::Problems;
+use self::security::Security;
 use self::shape::Shape;
 use crate::call::{Answered, Call};
 use crate::probes::Status;
@@ -34,7 +36,9 @@ use crate::{challenge_2024, challenge_2025, probes, v1};
             headers too long), 421 (`host_not_served`), 500, 503 and 504; those with a \
             body also 413 (too large) and 415 (not `application/json`). While the server \
             opens its ledger, every route but the probes answers 503 (`opening`, with \
-            `Retry-After`).",
+            `Retry-After`). Where the server asks for keys, every route but the probes can answer 401 \
+            (`unauthenticated`), 403 (`scope_missing` with the `scope`, `account_not_allowed` with the \
+            `account_id`) and 429 (`rate_limited`, with `Retry-After`); nothing was done then.",
         version = "1"
     ),
     paths(
@@ -90,7 +94,7 @@ use crate::{challenge_2024, challenge_2025, probes, v1};
         ProblemBody,
         Status
     )),
-    modifiers(&Shape, &Problems)
+    modifiers(&Shape, &Problems, &Security)
 )]
 struct Document;
 

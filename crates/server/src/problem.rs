@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -21,6 +21,8 @@ pub(crate) struct Problem {
     /// Further members, such as a refusal's figures.
     pub(crate) members: Vec<(&'static str, Value)>,
     pub(crate) retry_after_s: Option<u32>,
+    /// What a caller without a valid key is asked for.
+    pub(crate) www_authenticate: Option<&'static str>,
     pub(crate) replayed: bool,
 }
 
@@ -36,6 +38,7 @@ impl Problem {
             detail: detail.into(),
             members: Vec::new(),
             retry_after_s: None,
+            www_authenticate: None,
             replayed: false,
         }
     }
@@ -82,6 +85,9 @@ impl IntoResponse for Problem {
         );
         if let Some(seconds) = self.retry_after_s {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(challenge) = self.www_authenticate {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if self.replayed {
             headers.insert(REPLAYED, HeaderValue::from_static("true"));

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::Method;
 
 use crate::call::Answered;
-use crate::handler::{get_route, measured, patch_route, post_route, probe_route};
+use crate::handler::{Door, get_route, measured, patch_route, post_route, probe_route};
 use crate::http_face::HttpFace;
+use crate::keys::Caller;
 use crate::late_app::LateApp;
 use crate::measure::Route;
 use crate::{challenge_2024, challenge_2025, errors, openapi, probes, v1};
@@ -102,18 +104,20 @@ fn probe_routes() -> Router<Arc<HttpFace>> {
 }
 
 fn with_fallbacks(router: Router<Arc<HttpFace>>, face: Arc<HttpFace>) -> Router {
+    let no_route = Door::of(&Method::GET, Route::NONE);
+    let no_method = Door::of(&Method::GET, Route::OTHER_METHOD);
     router
-        .fallback(|State(face), request| measured(face, Route::NONE, request, not_found))
-        .method_not_allowed_fallback(|State(face), request| {
-            measured(face, Route::OTHER_METHOD, request, other_method)
+        .fallback(move |State(face), request| measured(face, no_route, request, not_found))
+        .method_not_allowed_fallback(move |State(face), request| {
+            measured(face, no_method, request, other_method)
         })
         .with_state(face)
 }
 
-async fn not_found(_: Arc<HttpFace>, _: Request) -> Answered {
+async fn not_found(_: Arc<HttpFace>, _: Caller, _: Request) -> Answered {
     Err(errors::route_not_found())
 }
 
-async fn other_method(_: Arc<HttpFace>, _: Request) -> Answered {
+async fn other_method(_: Arc<HttpFace>, _: Caller, _: Request) -> Answered {
     Err(errors::method_not_allowed())
 }

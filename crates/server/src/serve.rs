@@ -188,7 +188,7 @@ impl<H: Host> Face<H> {
             self.refuse(stream);
             return;
         };
-        let host = self.host.clone();
+        let host = self.host.clone().of_peer(stream.peer());
         let open = OpenConnection::new(self.metrics.clone(), place);
         let requests_cut = Arc::clone(&self.requests_cut);
         tokio::spawn(async move {

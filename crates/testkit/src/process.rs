@@ -27,17 +27,53 @@ impl LastroProcess {
         std::env::var_os("LASTRO_BIN").map_or_else(|| PathBuf::from(fallback), PathBuf::from)
     }
 
+    /// Begins a ledger in a folder that is new or empty; leaves any other one as it is. Tests that
+    /// serve a folder which may be new come through here.
+    ///
+    /// # Errors
+    ///
+    /// What it said, when it begins none.
+    pub fn init(binary: &Path, data_dir: &Path) -> Result<(), String> {
+        let is_empty = std::fs::read_dir(data_dir).map_or(true, |mut names| names.next().is_none());
+        if !is_empty {
+            return Ok(());
+        }
+        let mut command = Command::new(binary);
+        run(command.arg("init").arg("--data-dir").arg(data_dir))
+    }
+
+    /// Begins a ledger where the arguments of `lastro serve` say, unless there is one. A demo begins
+    /// its own.
+    fn begin(binary: &Path, data_dir: &Path, arguments: &[&str]) -> Result<(), String> {
+        if ["--demo", "--ledger"]
+            .iter()
+            .any(|flag| arguments.contains(flag))
+        {
+            return Ok(());
+        }
+        let mut flags = arguments.iter().zip(arguments.iter().skip(1));
+        let Some((_, url)) = flags.find(|(flag, _)| **flag == "--database-url") else {
+            return Self::init(binary, data_dir);
+        };
+        let mut command = Command::new(binary);
+        match run(command.args(["init", "--database-url", url])) {
+            Err(said) if said.contains("there is a ledger in this database already") => Ok(()),
+            begun => begun,
+        }
+    }
+
     /// Starts `lastro serve` on a free port with its data in `data_dir`, and waits until it is
-    /// ready.
+    /// ready. Where there is no ledger, one is begun before.
     ///
     /// # Errors
     ///
     /// What it said, when it is not ready in time.
     pub fn serve(binary: &Path, data_dir: &Path, arguments: &[&str]) -> Result<Self, String> {
+        Self::begin(binary, data_dir, arguments)?;
         Self::start(serve(binary, data_dir, arguments))
     }
 
-    /// The same, but waits only until it listens: its ledger may still be opening.
+    /// The same for a folder in which there is a ledger, but waits only until it listens: its ledger may still be opening.
     ///
     /// # Errors
     ///
@@ -139,9 +175,7 @@ impl LastroProcess {
     ///
     /// When it does not stop in time; it is killed then.
     pub fn stop(mut self) -> Result<ExitStatus, String> {
-        let id = self.child.id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &id]).status();
-        asked.map_err(|error| format!("kill -TERM {id}: {error}"))?;
+        self.signal("TERM")?;
         let deadline = Instant::now() + STOP_TIMEOUT;
         while Instant::now() < deadline {
             match self.child.try_wait() {
@@ -151,6 +185,20 @@ impl LastroProcess {
             }
         }
         Err(format!("it did not stop in {STOP_TIMEOUT:?}"))
+    }
+
+    /// Sends it a signal, such as `HUP`.
+    ///
+    /// # Errors
+    ///
+    /// When the signal cannot be sent.
+    pub fn signal(&self, name: &str) -> Result<(), String> {
+        let (option, id) = (format!("-{name}"), self.child.id().to_string());
+        match Command::new("kill").args([&option, &id]).status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("kill {option} {id}: {status}")),
+            Err(error) => Err(format!("kill {option} {id}: {error}")),
+        }
     }
 
     /// What it has logged since the start, a line each.
@@ -216,6 +264,16 @@ fn serve(binary: &Path, data_dir: &Path, arguments: &[&str]) -> Command {
         .arg(data_dir)
         .args(arguments);
     command
+}
+
+/// Runs a command to its end; what it said if it fails.
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output();
+    let output = output.map_err(|error| format!("{command:?}: {error}"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
 }
 
 /// Reads the process's log in a thread, so that it never waits for a reader.

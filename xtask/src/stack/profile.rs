@@ -75,6 +75,8 @@ pub(crate) struct Node {
     /// The arguments of the binary. Relative paths start at the node's folder; `{profile}` is the
     /// folder of the profile.
     pub(crate) arguments: Vec<String>,
+    /// Its data folder, if it owns a ledger: `lastro init` begins one there before the first start.
+    pub(crate) begins: Option<String>,
     /// The URL that answers 200 once the next part may be started.
     pub(crate) ready: Option<String>,
     /// Whether it stands for somebody else's machine: the limits are not about it.

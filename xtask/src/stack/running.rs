@@ -14,6 +14,7 @@ use testkit::servers::{
 use super::control_group::ControlGroup;
 use super::http;
 use super::profile::{Database, DatabaseKind, Node, Profile};
+use crate::run::quiet;
 use crate::workspace;
 
 /// The folder with a stack's logs and data.
@@ -55,6 +56,17 @@ impl Place {
             temporary: Some(temporary),
         })
     }
+}
+
+/// Begins a ledger in a data folder that is not there yet.
+fn begin(binary: &Path, data: &Path) -> Result<()> {
+    if data.exists() {
+        return Ok(());
+    }
+    let mut command = std::process::Command::new(binary);
+    command.arg("init").arg("--data-dir").arg(data);
+    quiet(&mut command)?;
+    Ok(())
 }
 
 /// A profile's processes. Killed when dropped.
@@ -141,6 +153,9 @@ impl Stack {
     fn start_node(&mut self, node: &Node, binary: &Path, of_profile: &Path) -> Result<()> {
         let folder = self.place.path.join(&node.name);
         fs::create_dir_all(&folder)?;
+        if let Some(data) = &node.begins {
+            begin(binary, &folder.join(data))?;
+        }
         let mut words = if node.outside_limits {
             Vec::new()
         } else {

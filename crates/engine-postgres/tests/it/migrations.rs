@@ -1,6 +1,8 @@
 //! Migrations: once, by the node that comes first.
 
-use engine_postgres::{Migrated, PostgresEngine, PostgresOpenError, PostgresOptions, migrate};
+use engine_postgres::{
+    Beginning, Migrated, PostgresEngine, PostgresOpenError, PostgresOptions, begin, migrate,
+};
 use ledger::{
     Command, Engine, MoveMoney, PendingEnd, PendingState, Record, Timestamp, TransferId,
     UsedTransfer,
@@ -51,10 +53,7 @@ fn an_engine_says_when_the_database_is_not_at_its_migration() {
         ..PostgresOptions::default()
     };
     let older = runtime.block_on(PostgresEngine::open(&postgres.url(), &by_hand));
-    assert!(matches!(
-        older,
-        Err(PostgresOpenError::Older { found: 0, .. })
-    ));
+    assert!(matches!(older, Err(PostgresOpenError::NoLedger)));
     runtime
         .block_on(migrate(&postgres.url(), &PostgresOptions::default()))
         .unwrap();
@@ -125,7 +124,7 @@ fn a_migration_that_waits_for_a_table_holds_up_nobody() {
         .psql(
             "DELETE FROM lastro.migrations WHERE number > 5;
             ALTER TABLE lastro.leases DROP COLUMN lasts;
-            DROP TABLE lastro.clock;
+            DROP TABLE lastro.clock, lastro.ledger, lastro.caller_keys;
             DROP INDEX lastro.transfers_by_pending;
             ALTER TABLE lastro.transfers DROP COLUMN expired_at",
         )
@@ -160,7 +159,7 @@ fn a_migration_that_waits_for_a_table_holds_up_nobody() {
         backup.batch_execute("COMMIT").await.unwrap();
         let migrated = tokio::time::timeout(bound, migration).await.unwrap();
         let migrated = migrated.unwrap().unwrap();
-        assert_eq!((migrated.from, migrated.to), (5, 8));
+        assert_eq!((migrated.from, migrated.to), (5, 10));
     });
 }
 
@@ -246,7 +245,8 @@ fn how_pending_transfers_ended_is_found_in_a_database_from_before_it_was_asked()
                 "older",
                 "DROP INDEX lastro.transfers_by_pending;
                 ALTER TABLE lastro.transfers DROP COLUMN expired_at;
-                DELETE FROM lastro.migrations WHERE number = 8",
+                DROP TABLE lastro.ledger, lastro.caller_keys;
+                DELETE FROM lastro.migrations WHERE number >= 8",
             )
             .unwrap();
         let engine = open(&url).await;
@@ -302,7 +302,8 @@ fn an_index_that_was_made_beforehand_is_kept_and_one_that_failed_is_made_anew() 
         psql(
             "DROP INDEX lastro.transfers_by_pending;
             ALTER TABLE lastro.transfers DROP COLUMN expired_at;
-            DELETE FROM lastro.migrations WHERE number = 8",
+            DROP TABLE lastro.ledger, lastro.caller_keys;
+            DELETE FROM lastro.migrations WHERE number >= 8",
         );
         psql(&index_by_hand());
         if fails {
@@ -318,4 +319,50 @@ fn an_index_that_was_made_beforehand_is_kept_and_one_that_failed_is_made_anew() 
         assert!(kept.ends_with("|t"), "{kept}");
         assert_eq!(psql(definition), migrated);
     }
+}
+
+/// A ledger that is older than the ids of ledgers gets one, once; a new one is begun only where there is
+/// none, and only where that is allowed.
+#[test]
+fn a_ledger_has_one_id_for_ever() {
+    let postgres = Postgres::start().unwrap();
+    let url = postgres.create_database("older").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let refused = PostgresOptions {
+        beginning: Beginning::Refused,
+        ..PostgresOptions::default()
+    };
+    let open = |options: &PostgresOptions| {
+        let engine = runtime.block_on(PostgresEngine::open(&url, options));
+        engine.map(|engine| {
+            let _entered = runtime.enter();
+            engine.ledger_id()
+        })
+    };
+    let migrated = runtime.block_on(migrate(&url, &refused));
+    assert!(matches!(migrated, Err(PostgresOpenError::NoLedger)));
+    assert!(matches!(open(&refused), Err(PostgresOpenError::NoLedger)));
+    let schema = "SELECT count(*) FROM pg_namespace WHERE nspname = 'lastro'";
+    assert_eq!(postgres.psql_in("older", schema).unwrap().trim(), "0");
+
+    let begun = runtime.block_on(begin(&url, &refused)).unwrap();
+    assert_eq!(open(&refused).unwrap(), begun);
+    let again = runtime.block_on(begin(&url, &refused));
+    let Err(PostgresOpenError::HasLedger { ledger_id }) = again else {
+        panic!("{again:?}");
+    };
+    assert_eq!(ledger_id, Some(begun));
+
+    // As a node before migration 9 has left it.
+    let before = "DROP TABLE lastro.ledger, lastro.caller_keys;
+        DELETE FROM lastro.migrations WHERE number >= 9";
+    postgres.psql_in("older", before).unwrap();
+    let again = runtime.block_on(begin(&url, &refused));
+    assert!(matches!(
+        again,
+        Err(PostgresOpenError::HasLedger { ledger_id: None })
+    ));
+    let drawn = open(&refused).unwrap();
+    assert_ne!(drawn, begun);
+    assert_eq!(open(&refused).unwrap(), drawn);
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use journal::Durability;
-use ledger::ClockBounds;
+use ledger::{ClockBounds, LedgerId};
 use outbox::OutboxOptions;
 use server::{Hosts, ListenAddress};
 
@@ -17,6 +17,7 @@ use super::role::Role;
 use super::settings::{FileSettings, ServeOptions};
 use super::tls::GrpcTlsFiles;
 use super::{outgoing, payments};
+use crate::keys::KeysPlace;
 use crate::settings::Settings as _;
 
 /// The disk space that an outbox may take if no setting gives another.
@@ -30,6 +31,7 @@ pub(crate) struct Config {
     pub(crate) host: Vec<String>,
     pub(crate) metrics_listen: Option<ListenAddress>,
     pub(crate) data_dir: PathBuf,
+    pub(crate) expect_ledger: Option<LedgerId>,
     pub(crate) durability: Durability,
     pub(crate) engine: EngineConfig,
     pub(crate) role: Role,
@@ -39,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) clock: ClockBounds,
     pub(crate) payments: Option<::payments::Config>,
     pub(crate) enable_purge: bool,
+    pub(crate) keys: Option<KeysPlace>,
+    pub(crate) open_challenge: bool,
     pub(crate) insecure: bool,
     pub(crate) plaintext: bool,
 }
@@ -83,6 +87,10 @@ impl Config {
             listen: address("listen", &settings.http.listen())?,
             metrics_listen,
             data_dir: settings.engine.data_dir(),
+            expect_ledger: match &settings.engine.expect_ledger {
+                Some(text) => Some(text.parse().context("--expect-ledger")?),
+                None => None,
+            },
             durability: settings
                 .engine
                 .durability()
@@ -96,6 +104,8 @@ impl Config {
             grpc_tls: GrpcTlsFiles::of(&settings.grpc)?,
             payments: payments::resolve(&options.processor, file.payments)?,
             enable_purge: settings.purge.enable_purge,
+            keys: settings.security.keys.map(KeysPlace::from),
+            open_challenge: settings.security.open_challenge,
             insecure: settings.security.insecure,
             plaintext: settings.security.plaintext,
             host: settings.http.host,
@@ -110,6 +120,17 @@ impl Config {
             durability: self.durability,
             decides_readiness: self.role == Role::Api,
         })
+    }
+
+    /// Fails if another ledger is expected.
+    pub(crate) fn check_ledger(&self, found: LedgerId) -> anyhow::Result<()> {
+        match self.expect_ledger {
+            Some(expected) if expected != found => bail!(
+                "this is ledger {found}, and --expect-ledger expects {expected}: check which disk or \
+                 database is used here"
+            ),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Which hosts requests may name; with `--insecure` any host, since other machines may have their own
@@ -127,16 +148,22 @@ impl Config {
         if let Some(outbox) = self.outbox() {
             OutboxOptions::within(outbox.bytes_max).context("--outbox-bytes-max")?;
         }
+        if self.expect_ledger.is_some() && matches!(self.engine, EngineConfig::Remote { .. }) {
+            bail!(
+                "--expect-ledger belongs to the process that has the ledger: give it to that one"
+            );
+        }
         if self.role == Role::Api && self.payments.is_some() {
             bail!(
                 "--processor belongs to the process that has the ledger: it dispatches the payments"
             );
         }
+        self.check_keys()?;
         for address in std::iter::once(&self.listen).chain(&self.metrics_listen) {
-            if !address.is_loopback() && !self.insecure {
+            if !address.is_loopback() && !self.insecure && self.keys.is_none() {
                 bail!(
-                    "{address} can be reached from other machines, and requests are not \
-                     authenticated yet: listen on loopback, or allow it with --insecure"
+                    "{address} can be reached from other machines, and requests need no key: listen on \
+                     loopback, ask for keys with --keys, or allow it with --insecure"
                 );
             }
         }
@@ -146,12 +173,14 @@ impl Config {
         let callers_are_known = self
             .grpc_tls
             .as_ref()
-            .is_some_and(|tls| tls.client_ca.is_some());
+            .is_some_and(|tls| tls.client_ca.is_some())
+            || self.keys.is_some();
         match &self.grpc_listen {
             Some(address) if !address.is_loopback() && !self.insecure && !callers_are_known => {
                 bail!(
-                    "{address} can be reached from other machines: listen on loopback, admit only \
-                     callers with a certificate (--tls-client-ca), or allow it with --insecure"
+                    "{address} can be reached from other machines: listen on loopback, ask for keys with \
+                     --keys, admit only callers with a certificate (--tls-client-ca), or allow it with \
+                     --insecure"
                 )
             }
             Some(_) if self.role == Role::Api => {
@@ -167,6 +196,26 @@ impl Config {
                 bail!("--tls-cert can only be used with --grpc-listen")
             }
             _ => Ok(()),
+        }
+    }
+}
+
+impl Config {
+    fn check_keys(&self) -> anyhow::Result<()> {
+        let has_database = match &self.engine {
+            EngineConfig::Postgres { .. } | EngineConfig::WriteBehind(_) => true,
+            EngineConfig::Embedded | EngineConfig::Remote { .. } => false,
+        };
+        match &self.keys {
+            Some(KeysPlace::Database) if !has_database => bail!(
+                "--keys database needs --engine postgres or --engine write-behind: name a file instead"
+            ),
+            None if self.open_challenge => {
+                bail!(
+                    "--open-challenge can only be used with --keys: without keys every route is open"
+                )
+            }
+            Some(_) | None => Ok(()),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Which engine keeps the ledger, and where.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, bail};
+use engine_postgres::Beginning;
 use engine_remote::LedgerAddress;
 use ledger::ClockBounds;
 
@@ -26,6 +29,8 @@ pub(crate) enum EngineConfig {
     Remote {
         ledger: LedgerAddress,
         tls: Option<RemoteTlsFiles>,
+        /// The file with the secret that is shown to it.
+        key: Option<PathBuf>,
     },
     /// In a Redis, and later in a PostgreSQL.
     WriteBehind(WriteBehindConfig),
@@ -62,6 +67,9 @@ impl EngineConfig {
         if RemoteTlsFiles::of(&settings.ledger_node)?.is_some() {
             bail!("--ledger-tls-ca can only be used with --ledger");
         }
+        if settings.ledger_node.ledger_key.is_some() {
+            bail!("--ledger-key can only be used with --ledger");
+        }
         match engine.unwrap_or("embedded") {
             "embedded" => Self::embedded(settings, role),
             "postgres" => Self::postgres(settings, clock),
@@ -87,6 +95,7 @@ impl EngineConfig {
         Ok(Self::Remote {
             ledger: ledger.parse().context("--ledger")?,
             tls: RemoteTlsFiles::of(&settings.ledger_node)?,
+            key: settings.ledger_node.ledger_key.clone(),
         })
     }
 
@@ -114,6 +123,7 @@ impl EngineConfig {
         };
         let options = engine_postgres::PostgresOptions {
             migrate: !settings.database_url.no_migrate,
+            beginning: beginning(settings),
             clock,
             ..settings.database.options(&url)?
         };
@@ -132,6 +142,7 @@ impl EngineConfig {
         };
         let database = engine_postgres::PostgresOptions {
             migrate: !settings.database_url.no_migrate,
+            beginning: beginning(settings),
             ..settings.database.options(&database_url)?
         };
         let redis = RedisConfig {
@@ -147,6 +158,14 @@ impl EngineConfig {
             clock,
             accepts_data_loss,
         }))
+    }
+}
+
+/// Only a demo begins a ledger in a database that has none: it may be the wrong database.
+const fn beginning(settings: &ServeSettings) -> Beginning {
+    match settings.role.demo {
+        true => Beginning::Allowed,
+        false => Beginning::Refused,
     }
 }
 

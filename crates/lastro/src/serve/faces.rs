@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use metrics_exporter_prometheus::PrometheusHandle;
-use server::{GrpcLimits, Health, LateApp, Listener, ServerTls};
+use server::{GrpcLimits, Health, Keys, LateApp, Listener, ServerTls};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::config::Config;
+use super::doors::Doors;
 use super::open_files::OpenFiles;
 use super::role::Role;
 use super::stop::{STOP_TIMEOUT, stopped};
@@ -22,6 +23,7 @@ pub(super) struct Faces<'a> {
     /// The runtime of the metrics.
     probes: &'a Runtime,
     grpc_tls: Option<ServerTls>,
+    keys: Keys,
     stop: watch::Receiver<bool>,
 }
 
@@ -39,6 +41,7 @@ impl<'a> Faces<'a> {
         files: &'a OpenFiles,
         recorder: Option<PrometheusHandle>,
         probes: &'a Runtime,
+        doors: &Doors,
         stop: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
         let grpc_tls = match &config.grpc_tls {
@@ -51,6 +54,7 @@ impl<'a> Faces<'a> {
             recorder,
             probes,
             grpc_tls,
+            keys: doors.keys.clone(),
             stop,
         })
     }
@@ -84,6 +88,7 @@ impl<'a> Faces<'a> {
         let metrics = self.probes.spawn(serve_metrics(
             listeners.metrics,
             self.config.hosts(),
+            self.keys,
             self.recorder,
             app.health(),
             self.stop.clone(),
@@ -133,12 +138,22 @@ async fn serve_grpc(
 async fn serve_metrics(
     listener: Option<Listener>,
     hosts: server::Hosts,
+    keys: Keys,
     recorder: Option<PrometheusHandle>,
     health: Arc<dyn Health>,
     stop: watch::Receiver<bool>,
 ) {
     if let Some((listener, recorder)) = listener.zip(recorder) {
         let stopped = stopped(stop);
-        server::serve_metrics(listener, recorder, health, hosts, stopped, STOP_TIMEOUT).await;
+        let serving = server::serve_metrics(
+            listener,
+            recorder,
+            health,
+            hosts,
+            keys,
+            stopped,
+            STOP_TIMEOUT,
+        );
+        serving.await;
     }
 }

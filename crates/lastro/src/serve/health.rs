@@ -9,6 +9,8 @@ use journal::Durability;
 use ledger::Unavailable;
 use server::{Health, Readiness};
 
+use super::opened::LedgerIs;
+
 /// Ready while writes are taken.
 pub(super) struct EmbeddedHealth {
     /// Weak, so that the engine can be closed while somebody still asks.
@@ -68,6 +70,22 @@ impl Health for PostgresHealth {
         match ahead_s {
             None => readiness,
             Some(ahead_s) => readiness.with("clock_ahead_s", ahead_s),
+        }
+    }
+}
+
+/// What an engine says, and of which ledger it says so.
+pub(super) struct IdentifiedHealth {
+    pub(super) ledger: LedgerIs,
+    pub(super) engine: Arc<dyn Health>,
+}
+
+impl Health for IdentifiedHealth {
+    fn readiness(&self) -> Readiness {
+        let readiness = self.engine.readiness();
+        match self.ledger.id() {
+            None => readiness,
+            Some(id) => readiness.with("ledger_id", id.to_string()),
         }
     }
 }

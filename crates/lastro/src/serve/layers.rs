@@ -14,13 +14,16 @@ use std::time::Duration;
 use ::outbox::{Operations, Outbox};
 use ::payments::Dispatch;
 use ledger::{Clock, Engine};
-use server::App;
+use server::{App, Health};
 use stdx::Metric;
 
 use super::config::Config;
 use super::dispatch::dispatch;
+use super::doors::Doors;
+use super::health::IdentifiedHealth;
 use super::open::{LedgerFolder, open};
 use super::open_files::OpenFiles;
+use super::opened::LedgerIs;
 use super::outbox::{self, OutboxHealth};
 use crate::clock::SystemClock;
 
@@ -37,32 +40,39 @@ impl Layers {
     pub(super) async fn stack(
         config: &Config,
         files: &OpenFiles,
+        doors: &Doors,
         folder: Option<LedgerFolder>,
     ) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
-        let opened = open(config, files, folder, &clock).await?;
-        set_info(opened.durability);
-        let mut health = opened.health;
+        let opened = open(config, files, doors, folder, &clock).await?;
+        let ledger = opened.ledger;
+        set_info(opened.durability, &ledger);
+        let mut health: Arc<dyn Health> = Arc::new(IdentifiedHealth {
+            ledger: ledger.clone(),
+            engine: opened.health,
+        });
 
         let (dispatch, engine) = dispatch(config, opened.engine, opened.claims, &clock);
         let dispatching = dispatch.as_ref().map(Dispatch::watch);
 
         let mut outbox = None;
         if let Some(outbox_config) = config.outbox() {
-            let opened = outbox::open(&outbox_config, &engine, &clock)?;
+            let opened = outbox::open(&outbox_config, &engine, &ledger, &clock)?;
             health = Arc::new(OutboxHealth::new(&opened, &outbox_config, health));
-            outbox = Some(opened);
+            outbox = Some(opened.outbox);
         }
 
         let app = App {
             engine,
+            ledger_id: ledger.id(),
             dispatching: dispatching.or(opened.dispatching),
             operations: outbox.clone().map(|outbox| outbox as Arc<dyn Operations>),
             clock,
             health,
             limits: files.http_limits(),
             hosts: config.hosts(),
+            keys: doors.keys.clone(),
             is_purge_enabled: config.enable_purge,
         };
         Ok(Self {
@@ -99,16 +109,21 @@ impl Layers {
 /// What this process is.
 pub(crate) const INFO: Metric = Metric::gauge(
     "lastro_info",
-    "Always 1; the labels are the version, and what an answer waits for",
+    "Always 1; the labels are the version, what an answer waits for, and the ledger's id (`remote` if \
+     another process has it)",
 )
-.by(&["version", "durability"]);
+.by(&["version", "durability", "ledger_id"]);
 
-fn set_info(durability: String) {
+fn set_info(durability: String, ledger: &LedgerIs) {
     stdx::describe_metrics!(&[INFO]);
     metrics::gauge!(
         INFO.name,
         "version" => env!("CARGO_PKG_VERSION"),
-        "durability" => durability
+        "durability" => durability,
+        "ledger_id" => match ledger {
+            LedgerIs::Known(id) => id.to_string(),
+            LedgerIs::Asked(_) => "remote".to_owned(),
+        }
     )
     .set(1.0);
 }

@@ -3,6 +3,7 @@
 mod config;
 mod demo;
 mod dispatch;
+mod doors;
 mod engine_config;
 mod faces;
 mod faults;
@@ -13,8 +14,10 @@ mod open_files;
 mod opened;
 mod opening;
 mod outbox;
+mod outbox_owner;
 mod outgoing;
 mod payments;
+mod reload;
 mod role;
 mod settings;
 mod stop;
@@ -32,6 +35,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use config::Config;
+use doors::Doors;
 use engine_config::EngineConfig;
 use faces::Faces;
 #[cfg(test)]
@@ -42,6 +46,7 @@ use open_files::OpenFiles;
 #[cfg(test)]
 pub(crate) use opening::METRICS as OPENING_METRICS;
 use opening::Visible;
+use reload::Reloads;
 pub(crate) use settings::ServeOptions;
 use stop::{STOP_TIMEOUT, stop_signal, stopped};
 
@@ -109,12 +114,15 @@ async fn serve(
 ) -> anyhow::Result<Ended> {
     // The stop must be heard from the first moment on.
     let stop = stop_signal()?;
-    let faces = Faces::new(config, files, recorder, probes, stop.clone())?;
+    let mut reloads = Reloads::new()?;
+    let doors = Doors::open(config, &mut reloads)?;
+    let faces = Faces::new(config, files, recorder, probes, &doors, stop.clone())?;
+    reloads.start();
     match &config.engine {
-        EngineConfig::Embedded => serve_while_opening(config, files, faces, stop).await,
+        EngineConfig::Embedded => serve_while_opening(config, files, &doors, faces, stop).await,
         EngineConfig::Postgres { .. }
         | EngineConfig::Remote { .. }
-        | EngineConfig::WriteBehind(_) => serve_once_open(config, files, faces, stop).await,
+        | EngineConfig::WriteBehind(_) => serve_once_open(config, files, &doors, faces, stop).await,
     }
 }
 
@@ -123,6 +131,7 @@ async fn serve(
 async fn serve_while_opening(
     config: &Arc<Config>,
     files: &OpenFiles,
+    doors: &Doors,
     faces: Faces<'_>,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<Ended> {
@@ -133,10 +142,11 @@ async fn serve_while_opening(
         Arc::clone(&opening) as Arc<dyn Health>,
         files.http_limits(),
         config.hosts(),
+        doors.keys.clone(),
     );
     let mut serving = pin!(faces.serve(listeners, late.clone()));
     let layers = tokio::select! {
-        opened = opening::open(config, files, Some(folder)) => opened?,
+        opened = opening::open(config, files, doors, Some(folder)) => opened?,
         // Nothing was accepted: there is nothing to finish.
         () = stopped(stop.clone()) => return Ok(Ended::WhileOpening),
         ended = &mut serving => {
@@ -168,14 +178,16 @@ async fn serve_while_opening(
 async fn serve_once_open(
     config: &Arc<Config>,
     files: &OpenFiles,
+    doors: &Doors,
     faces: Faces<'_>,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<Ended> {
     let layers = tokio::select! {
-        opened = opening::open(config, files, None) => opened?,
+        opened = opening::open(config, files, doors, None) => opened?,
         () = stopped(stop.clone()) => return Ok(Ended::WhileOpening),
     };
     let serving = async {
+        doors.watch_database(config).await?;
         if let Begun::Stopped = begin(config, &layers, stop).await? {
             return Ok(());
         }

@@ -2,41 +2,62 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use engine_embedded::{EmbeddedEngine, OpeningProgress, Recovery};
 use engine_postgres::PostgresEngine;
 use engine_remote::RemoteEngine;
-use journal::{FileStorage, LockAttempt, Storage as _};
-use ledger::{Claims, Clock, Dispatching};
+use journal::{FileStorage, JournalId, LockAttempt, Storage as _};
+use ledger::{Claims, Clock, Dispatching, LedgerId};
 use stdx::whole_millis;
 
 use super::config::Config;
+use super::doors::Doors;
 use super::engine_config::EngineConfig;
 use super::health::{EmbeddedHealth, PostgresHealth, RemoteHealth};
 use super::open_files::OpenFiles;
-use super::opened::{Opened, report_durability};
+use super::opened::{LedgerIs, Opened, report_durability};
 use super::payments;
+use crate::data_folder::{has_journal, is_backup, is_half_restored, obstacle};
 
 /// The data folder of a ledger that is about to be opened: it is there, and no other process uses it.
 pub(super) struct LedgerFolder {
     storage: FileStorage,
+    /// Whether a ledger is begun where there is none: for a demo alone.
+    begins: bool,
     progress: Arc<OpeningProgress>,
 }
 
 impl LedgerFolder {
-    /// Opens the folder; makes it if it is not there. Reads nothing of the ledger.
+    /// Opens the folder, in which a ledger must be, unless it is for a demo. Of the ledger it reads
+    /// nothing, but its id where a certain one is expected. A folder that is refused is as it was.
     pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
         let place = config.data_dir.display();
         ensure!(
-            !crate::data_folder::is_backup(&config.data_dir),
+            !is_backup(&config.data_dir),
             "{place} is a backup, and serving it would change it: `lastro restore --from {place} \
              --to` a new folder, and serve that"
         );
+        let begins = obstacle(&config.data_dir)?.is_none() && config.demo;
+        let is_there = has_journal(&config.data_dir) || is_half_restored(&config.data_dir);
+        if !is_there && !begins {
+            return Err(no_ledger(config));
+        }
+        if config.expect_ledger.is_some() && !begins {
+            let storage = FileStorage::open_existing(&config.data_dir);
+            let storage = storage.with_context(|| format!("cannot open {place}"))?;
+            // Where the first segment cannot be read, the opening says what is wrong with it.
+            let start = journal::read_segment_start(&storage, 0);
+            let start = start.with_context(|| cannot_open(config))?;
+            if let Some(start) = start {
+                config.check_ledger(id_of(start.id))?;
+            }
+        }
         let storage =
             FileStorage::open(&config.data_dir).with_context(|| format!("cannot open {place}"))?;
         check_free(&storage).with_context(|| cannot_open(config))?;
         Ok(Self {
             storage,
+            begins,
             progress: Arc::default(),
         })
     }
@@ -63,6 +84,19 @@ fn check_free(storage: &FileStorage) -> Result<(), engine_embedded::OpenError> {
     }
 }
 
+fn no_ledger(config: &Config) -> anyhow::Error {
+    let place = config.data_dir.display();
+    anyhow!(
+        "there is no ledger in {place}. Is the disk mounted? `lastro init --data-dir {place}` begins \
+         a new one."
+    )
+}
+
+/// The ledger in a data folder has the id of its journal.
+const fn id_of(journal: JournalId) -> LedgerId {
+    LedgerId::from_bytes(journal.0)
+}
+
 fn cannot_open(config: &Config) -> String {
     format!("cannot open the ledger in {}", config.data_dir.display())
 }
@@ -71,6 +105,7 @@ fn cannot_open(config: &Config) -> String {
 pub(super) async fn open(
     config: &Config,
     files: &OpenFiles,
+    doors: &Doors,
     folder: Option<LedgerFolder>,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Opened> {
@@ -79,7 +114,8 @@ pub(super) async fn open(
             let Some(folder) = folder else {
                 unreachable!("the data folder of this engine is opened before its ledger");
             };
-            let engine = Arc::new(embedded(config, files, folder, clock)?);
+            let (engine, ledger_id) = embedded(config, files, folder, clock)?;
+            let engine = Arc::new(engine);
             let health = Arc::new(EmbeddedHealth::new(&engine, config.durability));
             Ok(Opened {
                 engine,
@@ -87,13 +123,16 @@ pub(super) async fn open(
                 durability: config.durability.to_string(),
                 claims: None,
                 dispatching: None,
+                ledger: LedgerIs::Known(ledger_id),
             })
         }
         EngineConfig::Postgres { url, options } => {
             let engine = PostgresEngine::open(url, options).await;
             let engine = Arc::new(engine.context("cannot open the ledger in the database")?);
             let durability = engine.durability();
-            report_durability(durability);
+            let ledger_id = engine.ledger_id();
+            config.check_ledger(ledger_id)?;
+            report_durability(durability, ledger_id);
             let health = Arc::new(PostgresHealth::new(&engine));
             let claims = config.payments.as_ref().map(|payments| {
                 Arc::new(engine.claims(payments::claims_lease(payments))) as Arc<dyn Claims>
@@ -104,23 +143,33 @@ pub(super) async fn open(
                 durability: durability.as_str().to_owned(),
                 claims,
                 dispatching: None,
+                ledger: LedgerIs::Known(ledger_id),
             })
         }
         EngineConfig::WriteBehind(write_behind) => {
-            super::write_behind::open(write_behind, config.durability).await
+            super::write_behind::open(config, write_behind).await
         }
-        EngineConfig::Remote { ledger, tls } => {
+        EngineConfig::Remote {
+            ledger,
+            tls,
+            key: _,
+        } => {
             let tls = match tls {
                 Some(files) => Some(files.load()?),
                 None => None,
             };
             let options = engine_remote::RemoteOptions {
                 tls,
+                key: doors.ledger_key.clone(),
                 ..engine_remote::RemoteOptions::default()
             };
             let engine = Arc::new(RemoteEngine::new(ledger.clone(), options));
             let health = Arc::new(RemoteHealth::new(&engine));
+            // Weak, so that the engine can be closed while somebody still asks.
+            let asked = Arc::downgrade(&engine);
+            let ask = move || asked.upgrade()?.ledger_id();
             Ok(Opened {
+                ledger: LedgerIs::Asked(Arc::new(ask)),
                 dispatching: Some(Arc::clone(&engine) as Arc<dyn Dispatching>),
                 engine,
                 health,
@@ -136,7 +185,7 @@ fn embedded(
     files: &OpenFiles,
     folder: LedgerFolder,
     clock: &Arc<dyn Clock>,
-) -> anyhow::Result<EmbeddedEngine> {
+) -> anyhow::Result<(EmbeddedEngine, LedgerId)> {
     let mut options = engine_embedded::EmbeddedOptions {
         clock: config.clock,
         progress: Some(folder.progress),
@@ -144,13 +193,22 @@ fn embedded(
     };
     options.journal.durability = config.durability;
     options.journal.open_files_max = files.segments_max;
-    let (engine, recovery) = EmbeddedEngine::open(folder.storage, options, Arc::clone(clock))
-        .with_context(|| cannot_open(config))?;
-    report(&recovery);
-    Ok(engine)
+    options.journal.creates = folder.begins;
+    let opened = EmbeddedEngine::open(folder.storage, options, Arc::clone(clock));
+    let (engine, recovery) = opened.map_err(|error| match error {
+        // The beginning of one was cut short.
+        engine_embedded::OpenError::Journal(journal::OpenError::Missing { .. }) => {
+            no_ledger(config)
+        }
+        error => anyhow::Error::new(error).context(cannot_open(config)),
+    })?;
+    let ledger_id = id_of(recovery.journal.id);
+    config.check_ledger(ledger_id)?;
+    report(&recovery, ledger_id);
+    Ok((engine, ledger_id))
 }
 
-fn report(recovery: &Recovery) {
+fn report(recovery: &Recovery, ledger_id: LedgerId) {
     let journal = &recovery.journal;
     if let Some(cut) = &journal.cut {
         tracing::warn!(
@@ -161,13 +219,17 @@ fn report(recovery: &Recovery) {
             "cut an incomplete write at the end of the journal; it had not been answered, and its bytes are kept"
         );
     }
+    if journal.created {
+        tracing::info!(%ledger_id, "a new ledger was begun: {ledger_id}");
+    }
     tracing::info!(
+        %ledger_id,
         records_count = journal.head.records,
         segments_count = journal.segments,
         head_sequence = journal.head.sequence,
         head_hash = %journal.head.hash,
         from_segment = recovery.from_segment,
         elapsed_ms = whole_millis(recovery.elapsed),
-        "the ledger is open"
+        "the ledger {ledger_id} is open"
     );
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engine_postgres::Durability;
-use ledger::{Claims, Dispatching, Engine};
+use ledger::{Claims, Dispatching, Engine, LedgerId};
 use server::Health;
 
 /// An engine, and who knows how it is.
@@ -16,13 +16,33 @@ pub(super) struct Opened {
     pub(super) claims: Option<Arc<dyn Claims>>,
     /// The ledger node that dispatches, where another process has the ledger.
     pub(super) dispatching: Option<Arc<dyn Dispatching>>,
+    pub(super) ledger: LedgerIs,
+}
+
+/// Which ledger an engine has.
+#[derive(Clone)]
+pub(super) enum LedgerIs {
+    /// It has it itself.
+    Known(LedgerId),
+    /// Another process has it: what it said last, once it has been reached.
+    Asked(Arc<dyn Fn() -> Option<LedgerId> + Send + Sync>),
+}
+
+impl LedgerIs {
+    /// Its id, as far as it is known by now.
+    pub(super) fn id(&self) -> Option<LedgerId> {
+        match self {
+            Self::Known(id) => Some(*id),
+            Self::Asked(ask) => ask(),
+        }
+    }
 }
 
 /// What the database is set to is for its operator to say: it is served as it is.
-pub(super) fn report_durability(durability: Durability) {
+pub(super) fn report_durability(durability: Durability, ledger_id: LedgerId) {
     if durability == Durability::Disk {
-        tracing::info!(%durability, "the ledger in the database is open");
+        tracing::info!(%durability, %ledger_id, "the ledger {ledger_id} in the database is open");
     } else {
-        tracing::warn!(%durability, "the ledger in the database is open, and its answers are NOT durable: set fsync, full_page_writes and synchronous_commit to on");
+        tracing::warn!(%durability, %ledger_id, "the ledger {ledger_id} in the database is open, and its answers are NOT durable: set fsync, full_page_writes and synchronous_commit to on");
     }
 }

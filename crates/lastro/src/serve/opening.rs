@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::config::Config;
+use super::doors::Doors;
 use super::layers::Layers;
 use super::open::LedgerFolder;
 use super::open_files::OpenFiles;
@@ -48,14 +49,16 @@ const RETRY_AFTER_S_MAX: u64 = 30;
 pub(super) async fn open(
     config: &Arc<Config>,
     files: &OpenFiles,
+    doors: &Doors,
     folder: Option<LedgerFolder>,
 ) -> anyhow::Result<Layers> {
     let (sender, opened) = oneshot::channel();
     let (runtime, config, files) = (Handle::current(), Arc::clone(config), *files);
+    let doors = doors.clone();
     std::thread::Builder::new()
         .name("lastro-opening".to_owned())
         .spawn(move || {
-            let layers = runtime.block_on(Layers::stack(&config, &files, folder));
+            let layers = runtime.block_on(Layers::stack(&config, &files, &doors, folder));
             // Nobody waits for it any more: the process is ending.
             let _ = sender.send(layers);
         })

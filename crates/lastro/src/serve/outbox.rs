@@ -1,6 +1,7 @@
 //! The node's outbox: opened beside the ledger or in an API node's data folder, drained at the stop.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -10,6 +11,9 @@ use ledger::{Clock, Engine};
 use outbox::{Operations, Outbox, OutboxOptions, OutboxRecovery, OutboxStatus};
 use server::{Health, Readiness};
 use stdx::whole_millis;
+
+use super::opened::LedgerIs;
+use super::outbox_owner::{OnlyOwn, Owner};
 
 /// How long the ledger may take for what is queued once the server was told to stop. What it does
 /// not get by then stays on the disk.
@@ -29,24 +33,48 @@ pub(crate) struct OutboxConfig {
 pub(super) fn open(
     config: &OutboxConfig,
     engine: &Arc<dyn Engine>,
+    ledger: &LedgerIs,
     clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Arc<Outbox>> {
+) -> anyhow::Result<OpenOutbox> {
     let place = config.directory.display();
+    let owner = Owner::of(&config.directory)?;
+    if let LedgerIs::Known(id) = ledger {
+        owner.check(*id)?;
+    }
     let options = OutboxOptions {
         durability: config.durability,
         ..OutboxOptions::within(config.bytes_max).context("--outbox-bytes-max")?
     };
-    let (outbox, recovery) = Outbox::open_in(
-        &config.directory,
-        &options,
-        Arc::clone(engine),
-        Arc::clone(clock),
-    )
-    .with_context(|| {
-        format!("cannot open the outbox in {place} (each node needs a --data-dir of its own)")
-    })?;
+    let open = |engine| {
+        let opened = Outbox::open_in(&config.directory, &options, engine, Arc::clone(clock));
+        opened.with_context(|| {
+            format!("cannot open the outbox in {place} (each node needs a --data-dir of its own)")
+        })
+    };
+    let ((outbox, recovery), is_of_other) = match ledger {
+        LedgerIs::Known(id) => {
+            let opened = open(Arc::clone(engine))?;
+            owner.claim(*id)?;
+            (opened, Arc::default())
+        }
+        LedgerIs::Asked(_) => {
+            let own = OnlyOwn::new(Arc::clone(engine), ledger.clone(), owner);
+            let is_other = own.is_other();
+            (open(Arc::new(own))?, is_other)
+        }
+    };
     report(&recovery);
-    Ok(Arc::new(outbox))
+    Ok(OpenOutbox {
+        outbox: Arc::new(outbox),
+        is_of_other,
+    })
+}
+
+/// An outbox that is open.
+pub(super) struct OpenOutbox {
+    pub(super) outbox: Arc<Outbox>,
+    /// Whether the ledger that is connected is not the one that its operations are for.
+    is_of_other: Arc<AtomicBool>,
 }
 
 fn report(recovery: &OutboxRecovery) {
@@ -82,18 +110,16 @@ pub(super) async fn stop(outbox: &Outbox) {
 pub(super) struct OutboxHealth {
     /// Weak, so that the outbox can be closed while somebody still asks.
     outbox: Weak<Outbox>,
+    is_of_other: Arc<AtomicBool>,
     decides: bool,
     ledger: Arc<dyn Health>,
 }
 
 impl OutboxHealth {
-    pub(super) fn new(
-        outbox: &Arc<Outbox>,
-        config: &OutboxConfig,
-        ledger: Arc<dyn Health>,
-    ) -> Self {
+    pub(super) fn new(open: &OpenOutbox, config: &OutboxConfig, ledger: Arc<dyn Health>) -> Self {
         Self {
-            outbox: Arc::downgrade(outbox),
+            outbox: Arc::downgrade(&open.outbox),
+            is_of_other: Arc::clone(&open.is_of_other),
             decides: config.decides_readiness,
             ledger,
         }
@@ -103,8 +129,13 @@ impl OutboxHealth {
 impl Health for OutboxHealth {
     fn readiness(&self) -> Readiness {
         let status = self.outbox.upgrade().map(|outbox| outbox.status());
-        let operations = status.map_or("stopped", OutboxStatus::as_str);
-        let readiness = if self.decides && status != Some(OutboxStatus::Ready) {
+        let is_of_other = self.is_of_other.load(Ordering::Relaxed);
+        let operations = match is_of_other {
+            true => "other_ledger",
+            false => status.map_or("stopped", OutboxStatus::as_str),
+        };
+        let is_usable = status == Some(OutboxStatus::Ready) && !is_of_other;
+        let readiness = if self.decides && !is_usable {
             Readiness::not_ready(operations)
         } else {
             self.ledger.readiness()

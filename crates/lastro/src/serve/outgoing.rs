@@ -15,6 +15,7 @@ pub(super) fn check(
         EngineConfig::Remote {
             ledger: LedgerAddress::Tcp { host, .. },
             tls: None,
+            key: _,
         } if !is_loopback(host) => bail!(
             "the connection to the ledger node at {host} would be unencrypted: name the authority \
              that signs its certificate with --ledger-tls-ca, or allow it with --plaintext"

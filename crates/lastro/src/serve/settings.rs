@@ -17,7 +17,8 @@ settings! {
         /// What this process does. `all`: everything. `ledger`: it owns the ledger and serves gRPC.
         /// `api`: it serves HTTP, and the ledger is behind a ledger node or in a shared database.
         role: String = "all", env "LASTRO_ROLE", value_name = "all|ledger|api";
-        /// Opens the five accounts of the 2024 challenge.
+        /// Opens the five accounts of the 2024 challenge. Begins a ledger in a data folder that is
+        /// not there or is empty; without it, `lastro init` does.
         demo: bool, env "LASTRO_DEMO";
     }
 }
@@ -57,8 +58,11 @@ settings! {
         /// Engine that keeps the ledger: `embedded` (in the data folder), `postgres`, or `write-behind`
         /// (in Redis, and later in PostgreSQL). Without it: `embedded`.
         engine: Option<String>, env "LASTRO_ENGINE", value_name = "embedded|postgres|write-behind";
-        /// Folder that the ledger and the outbox are kept in.
+        /// Folder that the ledger and the outbox are kept in. `lastro init` begins a ledger there.
         data_dir: PathBuf = "lastro-data", env "LASTRO_DATA_DIR", value_name = "DIR";
+        /// Refuses to start on any ledger but the one with this id, 32 hexadecimal digits: `lastro init`
+        /// prints it, the start logs it, and `/readyz` has it as `ledger_id`.
+        expect_ledger: Option<String>, env "LASTRO_EXPECT_LEDGER", value_name = "ID";
         /// What an answer waits for: `disk` (the write survives a power cut) or `os` (it survives
         /// `kill -9`, but not a power cut).
         durability: String = "disk", env "LASTRO_DURABILITY", value_name = "disk|os";
@@ -77,6 +81,10 @@ settings! {
         ledger_tls_cert: Option<PathBuf>, env "LASTRO_LEDGER_TLS_CERT", value_name = "FILE";
         /// PEM file with the private key of `--ledger-tls-cert`.
         ledger_tls_key: Option<PathBuf>, env "LASTRO_LEDGER_TLS_KEY", value_name = "FILE";
+        /// File with the secret of the key that is shown to the ledger node, if that has `--keys`. The key
+        /// needs the scopes `read` and `write`, and `operate` for what operators do at this node. The file
+        /// is read again at SIGHUP and when it changes.
+        ledger_key: Option<PathBuf>, env "LASTRO_LEDGER_KEY", value_name = "FILE";
     }
 }
 
@@ -128,6 +136,12 @@ settings! {
         /// Allows addresses beyond loopback, although requests are not authenticated, requests with any
         /// host name, and an unencrypted connection to a Redis on another machine.
         insecure: bool, env "LASTRO_INSECURE";
+        /// File with the keys that callers need, which `lastro key create` makes; it is read again at
+        /// SIGHUP and when it changes. `database`: the keys are in the database of the ledger. Every request
+        /// then needs one, but those that ask whether the server lives.
+        keys: Option<String>, env "LASTRO_KEYS", value_name = "FILE|database";
+        /// Needs no key on the routes of the 2024 and 2025 challenges, although `--keys` is given: for tests.
+        open_challenge: bool, env "LASTRO_OPEN_CHALLENGE";
         /// Allows unencrypted connections to other machines: to the ledger node, the database and the
         /// processors. `--insecure` allows them too.
         plaintext: bool, env "LASTRO_PLAINTEXT";

@@ -6,8 +6,9 @@ use anyhow::Context;
 use engine_write_behind::{Condition, RedisDurability, WriteBehindEngine, WriteBehindOptions};
 use server::{Health, Readiness};
 
+use super::config::Config;
 use super::engine_config::WriteBehindConfig;
-use super::opened::{Opened, report_durability};
+use super::opened::{LedgerIs, Opened, report_durability};
 
 /// What an answer waits for, in the words of the configuration.
 const fn asked(durability: journal::Durability) -> RedisDurability {
@@ -33,11 +34,11 @@ pub(crate) const fn promise(durability: journal::Durability) -> &'static str {
 }
 
 pub(super) async fn open(
+    of_process: &Config,
     config: &WriteBehindConfig,
-    durability: journal::Durability,
 ) -> anyhow::Result<Opened> {
     let options = WriteBehindOptions {
-        durability: asked(durability),
+        durability: asked(of_process.durability),
         redis_authority: config.redis.authority.clone(),
         database: config.database.clone(),
         clock: config.clock,
@@ -52,7 +53,8 @@ pub(super) async fn open(
         position = opened.position,
         "Redis and the database agree"
     );
-    report_durability(opened.database);
+    of_process.check_ledger(opened.ledger_id)?;
+    report_durability(opened.database, opened.ledger_id);
     let durability = format!(
         "redis-{} postgres-{}",
         opened.durability.as_str(),
@@ -69,6 +71,7 @@ pub(super) async fn open(
         durability,
         claims: None,
         dispatching: None,
+        ledger: LedgerIs::Known(opened.ledger_id),
     })
 }
 

@@ -34,6 +34,8 @@ async fn face_over(engine: Arc<dyn Engine>, limits: GrpcLimits) -> SocketAddr {
     let listener = server::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.address().to_string().parse().unwrap();
     let app = App {
+        ledger_id: None,
+        keys: server::Keys::none(),
         operations: None,
         dispatching: None,
         engine,

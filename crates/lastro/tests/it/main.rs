@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod backups;
+mod begin;
 mod between;
 mod callers;
 mod challenge;
 mod commands;
 mod documents;
+mod keys;
 mod kill;
 mod nodes;
 mod open_files;
@@ -18,6 +20,7 @@ mod payments;
 mod postgres;
 mod probes;
 mod processor;
+mod reloads;
 mod remote;
 mod support;
 mod sustain;

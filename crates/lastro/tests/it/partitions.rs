@@ -125,10 +125,14 @@ fn serve(
     folder: &tempfile::TempDir,
     role: &[&str],
 ) -> LastroProcess {
+    let data_dir = folder.path().join(host);
+    if role.contains(&"ledger") {
+        LastroProcess::init(&binary(), &data_dir).unwrap();
+    }
     let launcher = network.launcher(host);
     let mut command = std::process::Command::new(&launcher[0]);
     command.args(&launcher[1..]).arg(binary()).arg("serve");
-    command.arg("--data-dir").arg(folder.path().join(host));
+    command.arg("--data-dir").arg(data_dir);
     command.args([
         "--insecure",
         "--listen",

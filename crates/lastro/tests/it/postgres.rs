@@ -20,11 +20,7 @@ fn what_one_node_answered_the_other_shows() {
         let arguments: Vec<&str> = arguments.into_iter().filter(|a| !a.is_empty()).collect();
         LastroProcess::serve(&binary(), unused.path(), &arguments)
     };
-    assert!(
-        start("--no-migrate")
-            .unwrap_err()
-            .contains("lastro migrate")
-    );
+    assert!(start("--no-migrate").unwrap_err().contains("lastro init"));
     let migrated = Command::new(binary())
         .args(["migrate", "--database-url", &url])
         .status();
@@ -67,7 +63,7 @@ async fn verify_tells_a_clean_database_from_one_that_is_not() {
     let url = postgres.url();
     let unused = folder();
     let (code, said) = verify(&url);
-    assert!(code == Some(1) && said.contains("lastro migrate"), "{said}");
+    assert!(code == Some(1) && said.contains("lastro init"), "{said}");
     let arguments = ["--demo", "--engine", "postgres", "--database-url", &url];
     let process = LastroProcess::serve(&binary(), unused.path(), &arguments).unwrap();
     let bank = Bank::of(&process);

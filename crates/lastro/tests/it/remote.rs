@@ -41,6 +41,8 @@ impl Node {
         tls: Option<ServerTls>,
     ) -> Self {
         let app = App {
+            ledger_id: None,
+            keys: server::Keys::none(),
             operations: None,
             dispatching: None,
             engine,

@@ -35,6 +35,9 @@ impl Call {
 async fn no_answer_leaves_before_its_frame_is_synced() {
     let folder = folder();
     let trace = folder.path().join("trace");
+    let data_dir = folder.path().join("ledger");
+    // Not under strace: a new segment is many small synced writes.
+    LastroProcess::init(&binary(), &data_dir).unwrap();
     let mut command = Command::new("strace");
     command
         .args(["-f", "--quiet=all", "-s", "1000000"])
@@ -50,7 +53,7 @@ async fn no_answer_leaves_before_its_frame_is_synced() {
         .arg(&trace)
         .arg(binary())
         .args(["serve", "--demo", "--data-dir"])
-        .arg(folder.path().join("ledger"));
+        .arg(data_dir);
     let process = LastroProcess::start(command).unwrap();
     let bank = Bank::of(&process);
     let markers = transfers(&bank).await;

@@ -21,9 +21,10 @@ use tower::Service;
 use super::authority::WithoutAuthority;
 use super::limits::GrpcLimits;
 use super::message;
-use super::tls::ServerTls;
-use super::untaken::{Counted, Untaken};
 use crate::connection::{Host, Stage};
+use crate::peer::Peer;
+use crate::tls::ServerTls;
+use crate::untaken::{Counted, Untaken};
 
 /// What of a message may be on its way before it is read.
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
@@ -70,6 +71,7 @@ pub(super) struct Http2 {
     calls: Arc<Semaphore>,
     other_calls: Arc<Semaphore>,
     stage: watch::Receiver<Stage>,
+    peer: Option<Peer>,
 }
 
 /// What a connection's calls have come to.
@@ -108,6 +110,7 @@ impl Http2 {
             calls: Arc::new(Semaphore::new(limits.calls_max.min(Semaphore::MAX_PERMITS))),
             other_calls: Arc::new(Semaphore::new(OTHER_CALLS_MAX)),
             stage,
+            peer: None,
         }
     }
 
@@ -117,7 +120,11 @@ impl Http2 {
     {
         let progress = Arc::new(Progress::default());
         let (router, in_service) = (self.router, Arc::clone(&progress));
-        let service = service_fn(move |request: Request<Incoming>| {
+        let peer = self.peer;
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(peer);
+            }
             in_service.is_touched.store(true, Ordering::Relaxed);
             in_service.calls_count.fetch_add(1, Ordering::Relaxed);
             let (mut router, progress) = (router.clone(), Arc::clone(&in_service));
@@ -174,6 +181,10 @@ impl Http2 {
 }
 
 impl Host for Http2 {
+    fn of_peer(self, peer: Option<Peer>) -> Self {
+        Self { peer, ..self }
+    }
+
     async fn serve<S>(self, stream: S) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

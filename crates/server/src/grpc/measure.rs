@@ -12,7 +12,7 @@ use crate::table::CounterTable;
 
 const METHODS_COUNT: usize = Method::ALL.len();
 
-const CODES: [GrpcCode; 11] = [
+const CODES: [GrpcCode; 12] = [
     GrpcCode::Ok,
     GrpcCode::Cancelled,
     GrpcCode::InvalidArgument,
@@ -24,6 +24,7 @@ const CODES: [GrpcCode; 11] = [
     GrpcCode::Internal,
     GrpcCode::Unavailable,
     GrpcCode::DataLoss,
+    GrpcCode::Unauthenticated,
 ];
 
 pub(super) struct Metrics {

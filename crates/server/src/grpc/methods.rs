@@ -18,7 +18,9 @@ use super::deadline;
 use super::message::{self, Written, respond};
 use super::shared::{GrpcFace, Shared};
 use super::status::Status;
+use crate::keys::{Access, Audit, Caller, Scope};
 use crate::panics;
+use crate::peer::Peer;
 use crate::room::Place;
 
 /// The most bytes of a record: the longest ids and numbers, and a description of characters of
@@ -64,6 +66,7 @@ pub(super) fn router(face: Arc<GrpcFace>) -> Router {
 /// A call in progress, its message read.
 struct Call {
     shared: Arc<Shared>,
+    caller: Caller,
     message: message::Message,
     deadline: Instant,
 }
@@ -85,8 +88,10 @@ where
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
     let answering = async {
+        let (headers, peer) = (request.headers(), Peer::of(request.extensions()));
+        let caller = face.keys().admit(headers, peer, access(method), false)?;
         let shared = face.shared().ok_or(Unavailable::Opening)?;
-        let call = receive(Arc::clone(shared), method, request, started).await?;
+        let call = receive(Arc::clone(shared), caller, method, request, started).await?;
         handler(call).await
     };
     let answered = panics::caught(answering).await.unwrap_or_else(|text| {
@@ -105,6 +110,26 @@ where
     response
 }
 
+/// What each method asks of its callers, where keys are asked for.
+const fn access(method: Method) -> Access {
+    match method {
+        Method::Submit => Access::Commands,
+        Method::GetAccount
+        | Method::GetStatement
+        | Method::GetBalanceAt
+        | Method::GetTransfer
+        | Method::GetPayment
+        | Method::GetPaymentsSummary
+        | Method::ListPaymentsDue
+        | Method::ListResolutions
+        | Method::ListUnsettledPayments => Access::Scope(Scope::Read),
+        // It is asked for a purge alone.
+        Method::GetNewestPayment => Access::Scope(Scope::Operate),
+        // Each node asks it, whatever it may do.
+        Method::GetClock => Access::AnyKey,
+    }
+}
+
 fn is_grpc(request: &Request) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE);
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
@@ -112,6 +137,7 @@ fn is_grpc(request: &Request) -> bool {
 
 async fn receive(
     shared: Arc<Shared>,
+    caller: Caller,
     method: Method,
     request: Request,
     started: Instant,
@@ -135,6 +161,7 @@ async fn receive(
     }
     Ok(Call {
         shared,
+        caller,
         message,
         deadline,
     })
@@ -156,10 +183,17 @@ impl Call {
         &'a self,
         question: impl FnOnce(&'a dyn Engine, Instant) -> Answer<'a, T>,
     ) -> Result<T, Status> {
+        Ok(self.try_ask(question).await?)
+    }
+
+    async fn try_ask<'a, T>(
+        &'a self,
+        question: impl FnOnce(&'a dyn Engine, Instant) -> Answer<'a, T>,
+    ) -> Result<T, Unavailable> {
         let answer = question(&*self.shared.app.engine, self.deadline);
         match tokio::time::timeout_at(self.deadline.into(), answer).await {
-            Ok(answer) => answer.map_err(Status::from),
-            Err(_) => Err(Unavailable::Timeout.into()),
+            Ok(answer) => answer,
+            Err(_) => Err(Unavailable::Timeout),
         }
     }
 }
@@ -186,11 +220,20 @@ async fn submit(call: Call) -> Answered {
     let batches = submit::read_request(&call.message)?;
     let commands = || batches.iter().flat_map(Batch::commands);
     call.shared.permits.check(commands())?;
+    let (engine, deadline) = (&*call.shared.app.engine, call.deadline);
+    let checked = call.caller.check_commands(&batches, engine, deadline);
+    checked.await?;
     let names: Vec<&'static str> = commands().map(Command::name).collect();
     let place = call.place(answer_bytes_max(commands()))?;
-    let outcomes = call
-        .ask(|engine, deadline| engine.submit(batches, deadline))
-        .await?;
+    let audit = Audit::of(&call.caller, &batches);
+    let answer = call.try_ask(|engine, deadline| engine.submit(batches, deadline));
+    let answer = answer.await;
+    match (audit, &answer) {
+        (None, _) => {}
+        (Some(audit), Ok(outcomes)) => audit.report(outcomes.iter().flatten()),
+        (Some(audit), Err(unavailable)) => audit.report_unavailable(*unavailable),
+    }
+    let outcomes = answer?;
     let metrics = &call.shared.metrics;
     metrics.count_outcomes(&names, outcomes.iter().flatten());
     let mut message = begin_frame();
@@ -200,6 +243,7 @@ async fn submit(call: Call) -> Answered {
 
 async fn account(call: Call) -> Answered {
     let id = call.question::<v1::GetAccountRequest>()?.read()?;
+    call.caller.check_account(&id)?;
     let of = id.clone();
     let place = call.place(RECORD_BYTES_MAX)?;
     let answer = call
@@ -212,6 +256,7 @@ async fn statement(call: Call) -> Answered {
     let mut query = call.question::<v1::GetStatementRequest>()?.read()?;
     query.limit = query.limit.min(STATEMENT_PAGE_MAX);
     let id = query.account_id.clone();
+    call.caller.check_account(&id)?;
     let place = call.place((1 + query.limit) * RECORD_BYTES_MAX)?;
     let answer = call
         .ask(|engine, deadline| engine.statement(query, deadline))
@@ -221,6 +266,7 @@ async fn statement(call: Call) -> Answered {
 
 async fn balance_at(call: Call) -> Answered {
     let (id, at) = call.question::<v1::GetBalanceAtRequest>()?.read()?;
+    call.caller.check_account(&id)?;
     let place = call.place(RECORD_BYTES_MAX)?;
     let answer = call
         .ask(|engine, deadline| engine.balance_at(id, at, deadline))
@@ -234,6 +280,9 @@ async fn transfer(call: Call) -> Answered {
     let answer = call
         .ask(|engine, deadline| engine.transfer(id, deadline))
         .await?;
+    if let Some(used) = &answer {
+        call.caller.check_used_transfer(used)?;
+    }
     let end = match &answer {
         Some(UsedTransfer::Created(_, Some(state))) if state.is_ended() => {
             call.ask(|engine, deadline| engine.pending_end(id, deadline))
@@ -251,11 +300,15 @@ async fn payment(call: Call) -> Answered {
     let answer = call
         .ask(|engine, deadline| engine.payment(id, deadline))
         .await?;
+    if let Some(used) = &answer {
+        call.caller.check_used_payment(used)?;
+    }
     written(place, &v1::GetPaymentResponse::from(answer.as_ref()))
 }
 
 async fn payments_summary(call: Call) -> Answered {
     let (from, to) = call.question::<v1::GetPaymentsSummaryRequest>()?.read();
+    call.caller.check_all()?;
     let place = call.place(SUMMARY_BYTES_MAX)?;
     let answer = call
         .ask(|engine, deadline| engine.payments_summary(from, to, deadline))
@@ -265,6 +318,7 @@ async fn payments_summary(call: Call) -> Answered {
 
 async fn payments_due(call: Call) -> Answered {
     let mut query = call.question::<v1::ListPaymentsDueRequest>()?.read()?;
+    call.caller.check_all()?;
     query.limit = query.limit.min(DUE_PAGE_MAX);
     let place = call.place(query.limit * RECORD_BYTES_MAX)?;
     let answer = call
@@ -275,6 +329,7 @@ async fn payments_due(call: Call) -> Answered {
 
 async fn newest_payment(call: Call) -> Answered {
     call.question::<v1::GetNewestPaymentRequest>()?;
+    call.caller.check_all()?;
     // Over PostgreSQL it waits until no payment is being accepted, and holds up those that come.
     call.shared.permits.check_purge()?;
     let place = call.place(RECORD_BYTES_MAX)?;
@@ -287,6 +342,7 @@ async fn newest_payment(call: Call) -> Answered {
 
 async fn resolutions(call: Call) -> Answered {
     let id = call.question::<v1::ListResolutionsRequest>()?.read()?;
+    call.caller.check_all()?;
     let place = call.place(RESOLUTIONS_READ_MAX * 2 * RECORD_BYTES_MAX)?;
     let answer = call
         .ask(|engine, deadline| engine.resolutions(id, deadline))
@@ -298,6 +354,7 @@ async fn unsettled_payments(call: Call) -> Answered {
     let mut query = call
         .question::<v1::ListUnsettledPaymentsRequest>()?
         .read()?;
+    call.caller.check_all()?;
     query.limit = query.limit.min(UNSETTLED_PAGE_MAX);
     let place = call.place((1 + query.limit) * 2 * RECORD_BYTES_MAX)?;
     let Some(dispatching) = &call.shared.app.dispatching else {
@@ -318,6 +375,10 @@ async fn clock(call: Call) -> Answered {
     let answer = v1::GetClockResponse {
         clock_id: clock.id(),
         now_us: now_us.map_err(|_| Status::internal())?,
+        ledger_id: match call.shared.app.ledger_id {
+            Some(id) => id.to_bytes().to_vec(),
+            None => Vec::new(),
+        },
     };
     written(place, &answer)
 }

@@ -16,23 +16,26 @@ mod methods;
 mod permitted;
 mod shared;
 mod status;
-mod tls;
-mod untaken;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use tokio::sync::Notify;
 use tonic::service::Routes;
 
 use crate::connection_metrics::ConnectionMetrics;
+use crate::keys::{Access, Keys};
 use crate::late_app::LateApp;
 use crate::listener::Listener;
+use crate::peer::Peer;
 use crate::serve::{Stopped, serve_hosted};
+use crate::tls::ServerTls;
 
 pub use limits::{GrpcCommands, GrpcLimits};
-pub use tls::{ServerTls, ServerTlsError};
 
 use host::Http2;
 use shared::GrpcFace;
@@ -73,9 +76,23 @@ pub async fn serve_grpc(
     }
 }
 
+/// What is not of the ledger: whether the process lives is asked without a key, as over HTTP; the rest,
+/// methods that are not there too, with any.
+async fn admit_other(keys: Keys, request: Request, next: Next) -> Response {
+    let access = match request.uri().path().starts_with("/grpc.health.v1.Health/") {
+        true => Access::Open,
+        false => Access::AnyKey,
+    };
+    let peer = Peer::of(request.extensions());
+    match keys.admit(request.headers(), peer, access, false) {
+        Ok(_) => next.run(request).await,
+        Err(denied) => message::respond(Err(denied.into())),
+    }
+}
+
 fn router<H>(app: LateApp, limits: GrpcLimits, health: H) -> Router
 where
-    H: tower::Service<axum::extract::Request<tonic::body::Body>, Error = std::convert::Infallible>
+    H: tower::Service<Request<tonic::body::Body>, Error = std::convert::Infallible>
         + tonic::server::NamedService
         + Clone
         + Send
@@ -88,5 +105,11 @@ where
     if let Some((reflection, reflection_alpha)) = health::reflection() {
         others = others.add_service(reflection).add_service(reflection_alpha);
     }
-    methods::router(GrpcFace::new(app, limits)).merge(others.into_axum_router())
+    let keys = app.keys().clone();
+    let others = others
+        .into_axum_router()
+        .layer(middleware::from_fn(move |request, next| {
+            admit_other(keys.clone(), request, next)
+        }));
+    methods::router(GrpcFace::new(app, limits)).merge(others)
 }

@@ -7,6 +7,7 @@ use super::limits::GrpcLimits;
 use super::measure::Metrics;
 use super::permitted::Permits;
 use crate::app::App;
+use crate::keys::Keys;
 use crate::late_app::LateApp;
 use crate::room::Room;
 
@@ -43,6 +44,10 @@ impl GrpcFace {
             metrics: Arc::new(Metrics::new()),
             shared: OnceLock::new(),
         })
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        self.late.keys()
     }
 
     /// What calls share; `None` while there is no ledger yet.

@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 
+use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use ledger::Unavailable;
 use proto::{CODE_TRAILER, GrpcCode, Invalid};
+
+use crate::keys::{Denied, NotAllowed};
 
 /// What a call ends with that has no answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +18,8 @@ pub(super) struct Status {
     detail: Cow<'static, str>,
     /// Whether it says how messages may be encoded.
     is_about_encoding: bool,
+    /// After how many seconds it is worth asking again.
+    retry_after_s: Option<u32>,
 }
 
 impl Status {
@@ -24,6 +29,7 @@ impl Status {
             reason: None,
             detail: detail.into(),
             is_about_encoding: false,
+            retry_after_s: None,
         }
     }
 
@@ -92,6 +98,9 @@ impl Status {
             headers.insert(name, HeaderValue::from_static("identity"));
         }
         put_code(&mut headers, self.code);
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
         if let Ok(detail) = HeaderValue::try_from(percent_encoded(&self.detail)) {
             headers.insert(HeaderName::from_static("grpc-message"), detail);
         }
@@ -125,6 +134,44 @@ fn percent_encoded(text: &str) -> String {
         }
     }
     out
+}
+
+impl From<Denied> for Status {
+    fn from(denied: Denied) -> Self {
+        let code = match &denied {
+            Denied::NoKey
+            | Denied::NotAKey
+            | Denied::Unknown
+            | Denied::Expired
+            | Denied::Revoked => GrpcCode::Unauthenticated,
+            Denied::TooManyFailures | Denied::RateLimited { .. } => GrpcCode::ResourceExhausted,
+            Denied::ScopeMissing(_) | Denied::AccountNotAllowed(_) => GrpcCode::PermissionDenied,
+        };
+        Self {
+            reason: Some(denied.code()),
+            retry_after_s: denied.retry_after_s(),
+            ..Self::new(code, denied.detail())
+        }
+    }
+}
+
+impl From<NotAllowed> for Status {
+    fn from(not_allowed: NotAllowed) -> Self {
+        match not_allowed {
+            NotAllowed::Denied(denied) => denied.into(),
+            NotAllowed::PendingNotFound(pending_id) => Self {
+                reason: Some("pending_not_found"),
+                ..Self::new(
+                    GrpcCode::PermissionDenied,
+                    format!(
+                        "pending transfer {pending_id} does not exist, so that its accounts cannot be \
+                         compared with those of this key; nothing was done"
+                    ),
+                )
+            },
+            NotAllowed::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
 }
 
 impl From<Unavailable> for Status {

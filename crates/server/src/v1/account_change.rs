@@ -17,6 +17,7 @@ use axum::response::Response;
 use ledger::{Account, AccountId, Batch, BatchId, Command, Outcome, Record, Refusal};
 use serde::Deserialize;
 
+use super::ids::Asked;
 use super::path::account_in_path;
 use super::views::AccountView;
 use super::{first_or_again, ids};
@@ -157,7 +158,7 @@ pub(crate) async fn change_account(call: Call, request: Request) -> Answered {
     let (parts, body) = request.into_parts();
     let account_id = account_in_path(parts.uri.path())?;
     json::check_content_type(&parts.headers)?;
-    let key = ids::batch_key(&parts.headers)?;
+    let key = ids::batch_key(&Asked::of(&call, &parts.headers))?;
     let body = call.body(body).await?;
     let mut change = json::parse::<ChangeAccountRequest>(&body)?.of(account_id)?;
     // Where there is no such account, the ledger says so.

@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, HeaderName};
 use ledger::{BatchId, Timestamp};
 use uuid::{NoContext, Uuid};
 
+use crate::call::Call;
 use crate::errors;
 use crate::problem::Problem;
 
@@ -13,8 +14,32 @@ const KEY_LENGTH_MAX: usize = 255;
 /// callers ask again by key.
 const TRANSFERS: &str = "lastro 2026 idempotency key of a transfer";
 const BATCHES: &str = "lastro 2026 idempotency key of a batch";
-/// The owner of all keys, since callers are not distinguished.
+/// The tenant of callers whose key names none, and of those that need no key.
 const TENANT_DEFAULT: &str = "";
+
+/// What an `Idempotency-Key` is read from.
+pub(super) struct Asked<'a> {
+    pub(super) headers: &'a HeaderMap,
+    /// The tenant of the caller.
+    pub(super) tenant: &'a str,
+}
+
+impl<'a> Asked<'a> {
+    /// For the members of a batch, which have no header of their own.
+    pub(super) const fn none(headers: &'a HeaderMap) -> Self {
+        Self {
+            headers,
+            tenant: TENANT_DEFAULT,
+        }
+    }
+
+    pub(super) fn of(call: &'a Call, headers: &'a HeaderMap) -> Self {
+        Self {
+            headers,
+            tenant: call.tenant(),
+        }
+    }
+}
 
 /// The number of a hyphenated UUID, the only form that is taken.
 pub(crate) fn uuid(text: &str) -> Option<u128> {
@@ -24,18 +49,18 @@ pub(crate) fn uuid(text: &str) -> Option<u128> {
 }
 
 /// The id of a transfer's request: from its body, its header, or both where they agree.
-pub(super) fn transfer_id(body_id: Option<&str>, headers: &HeaderMap) -> Result<u128, Problem> {
-    id(body_id, key(headers, TRANSFERS)?)
+pub(super) fn transfer_id(body_id: Option<&str>, asked: &Asked<'_>) -> Result<u128, Problem> {
+    id(body_id, key(asked, TRANSFERS)?)
 }
 
 /// The id of an atomic batch's request, by the same rule.
-pub(super) fn batch_id(body_id: Option<&str>, headers: &HeaderMap) -> Result<BatchId, Problem> {
-    id(body_id, key(headers, BATCHES)?).map(BatchId::from_u128)
+pub(super) fn batch_id(body_id: Option<&str>, asked: &Asked<'_>) -> Result<BatchId, Problem> {
+    id(body_id, key(asked, BATCHES)?).map(BatchId::from_u128)
 }
 
 /// The id that an `Idempotency-Key` gives a batch, where there is one.
-pub(super) fn batch_key(headers: &HeaderMap) -> Result<Option<BatchId>, Problem> {
-    Ok(key(headers, BATCHES)?.map(BatchId::from_u128))
+pub(super) fn batch_key(asked: &Asked<'_>) -> Result<Option<BatchId>, Problem> {
+    Ok(key(asked, BATCHES)?.map(BatchId::from_u128))
 }
 
 /// A new number for an id that no caller asks for again.
@@ -62,8 +87,8 @@ fn id(body_id: Option<&str>, key: Option<u128>) -> Result<u128, Problem> {
 }
 
 /// The number of the `Idempotency-Key`; one that is no UUID is hashed within its `space` of ids.
-fn key(headers: &HeaderMap, space: &str) -> Result<Option<u128>, Problem> {
-    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+fn key(asked: &Asked<'_>, space: &str) -> Result<Option<u128>, Problem> {
+    let mut keys = asked.headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = keys.next() else {
         return Ok(None);
     };
@@ -74,7 +99,7 @@ fn key(headers: &HeaderMap, space: &str) -> Result<Option<u128>, Problem> {
         .filter(|text| keys.next().is_none() && (1..=KEY_LENGTH_MAX).contains(&text.len()))
         .ok_or_else(errors::idempotency_key_invalid)?;
     Ok(Some(
-        uuid(text).unwrap_or_else(|| hashed(TENANT_DEFAULT, text, space)),
+        uuid(text).unwrap_or_else(|| hashed(asked.tenant, text, space)),
     ))
 }
 
@@ -116,7 +141,7 @@ mod tests {
         for key in keys {
             headers.append(IDEMPOTENCY_KEY, HeaderValue::from_static(key));
         }
-        transfer_id(body_id, &headers).map_err(|problem| problem.code)
+        transfer_id(body_id, &Asked::none(&headers)).map_err(|problem| problem.code)
     }
 
     #[test]
@@ -145,11 +170,17 @@ mod tests {
     fn a_key_means_another_id_in_another_space() {
         let mut headers = HeaderMap::new();
         headers.append(IDEMPOTENCY_KEY, HeaderValue::from_static("order 4711"));
-        let transfer_id = transfer_id(None, &headers).unwrap();
-        let batch_id = batch_id(None, &headers).unwrap();
+        let asked = Asked::none(&headers);
+        let transfer_id = transfer_id(None, &asked).unwrap();
+        let batch_id = batch_id(None, &asked).unwrap();
         assert_ne!(batch_id.to_u128(), transfer_id);
-        assert_eq!(batch_key(&headers).unwrap(), Some(batch_id));
-        assert_eq!(batch_key(&HeaderMap::new()).unwrap(), None);
+        assert_eq!(batch_key(&asked).unwrap(), Some(batch_id));
+        assert_eq!(batch_key(&Asked::none(&HeaderMap::new())).unwrap(), None);
+        let of_bank = Asked {
+            tenant: "bank",
+            ..asked
+        };
+        assert_ne!(batch_key(&of_bank).unwrap(), Some(batch_id));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use outbox::{NotAnOperation, Operation, OperationState};
 use serde::Serialize;
 
 use super::TransferRequest;
+use super::ids::Asked;
 use super::path::operation_in_path;
 use super::views::{TransferView, printed};
 use crate::call::{Answered, Call};
@@ -80,7 +81,8 @@ pub(crate) async fn operate(call: Call, request: Request) -> Answered {
     let (parts, body) = request.into_parts();
     json::check_content_type(&parts.headers)?;
     let body = call.body(body).await?;
-    let command = json::parse::<TransferRequest<'_>>(&body)?.command(&parts.headers)?;
+    let command =
+        json::parse::<TransferRequest<'_>>(&body)?.command(&Asked::of(&call, &parts.headers))?;
     let operation = match Operation::new(command.clone()) {
         Err(NotAnOperation::Malformed(_)) if check_form(&command).is_ok() => {
             return again(&call, command).await;

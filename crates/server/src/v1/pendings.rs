@@ -1,10 +1,10 @@
 //! Ending pending transfers: posting them, in full or in part, and voiding them.
 
 use axum::extract::Request;
-use axum::http::HeaderMap;
 use ledger::{Command, TransferId};
 use serde::Deserialize;
 
+use super::ids::Asked;
 use super::path::transfer_in_path;
 use super::views::TransferView;
 use super::{ids, transfers};
@@ -62,10 +62,10 @@ pub(crate) struct VoidRequest<'a> {
     )
 )]
 pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
-    end(call, request, |body, pending_id, headers| {
-        let request: PostRequest<'_> = json::parse_or_default(body, headers)?;
+    end(call, request, |body, pending_id, asked| {
+        let request: PostRequest<'_> = json::parse_or_default(body, asked.headers)?;
         Ok(Command::Post {
-            id: own_id(request.id.as_ref(), headers)?,
+            id: own_id(request.id.as_ref(), asked)?,
             pending_id,
             amount: match request.amount {
                 Some(amount) => Some(amount.amount("amount")?),
@@ -100,10 +100,10 @@ pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
     )
 )]
 pub(crate) async fn void_pending(call: Call, request: Request) -> Answered {
-    end(call, request, |body, pending_id, headers| {
-        let request: VoidRequest<'_> = json::parse_or_default(body, headers)?;
+    end(call, request, |body, pending_id, asked| {
+        let request: VoidRequest<'_> = json::parse_or_default(body, asked.headers)?;
         Ok(Command::Void {
-            id: own_id(request.id.as_ref(), headers)?,
+            id: own_id(request.id.as_ref(), asked)?,
             pending_id,
         })
     })
@@ -113,16 +113,16 @@ pub(crate) async fn void_pending(call: Call, request: Request) -> Answered {
 async fn end(
     call: Call,
     request: Request,
-    command: impl FnOnce(&[u8], TransferId, &HeaderMap) -> Result<Command, Problem>,
+    command: impl FnOnce(&[u8], TransferId, &Asked<'_>) -> Result<Command, Problem>,
 ) -> Answered {
     let (parts, body) = request.into_parts();
     let pending_id = transfer_in_path(parts.uri.path())?;
     let body = call.body(body).await?;
-    let command = command(&body, pending_id, &parts.headers)?;
+    let command = command(&body, pending_id, &Asked::of(&call, &parts.headers))?;
     transfers::answer(call.submit(command).await?)
 }
 
-fn own_id(body_id: Option<&Text<'_>>, headers: &HeaderMap) -> Result<TransferId, Problem> {
+fn own_id(body_id: Option<&Text<'_>>, asked: &Asked<'_>) -> Result<TransferId, Problem> {
     let body_id = body_id.map(|id| &*id.0);
-    Ok(TransferId::from_u128(ids::transfer_id(body_id, headers)?))
+    Ok(TransferId::from_u128(ids::transfer_id(body_id, asked)?))
 }

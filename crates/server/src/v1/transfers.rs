@@ -1,10 +1,11 @@
 //! Moving money, and looking at what was moved.
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use ledger::{AccountId, Command, MoveMoney, Outcome, Record, Reference, TransferId, UsedTransfer};
 use serde::Deserialize;
 
+use super::ids::Asked;
 use super::path::transfer_in_path;
 use super::views::TransferView;
 use super::{first_or_again, ids, mark};
@@ -47,11 +48,11 @@ pub(crate) struct TransferRequest<'a> {
 }
 
 impl TransferRequest<'_> {
-    /// The command under the id that body and headers give.
-    pub(super) fn command(&self, headers: &HeaderMap) -> Result<Command, Problem> {
+    /// The command under the id that body and header give.
+    pub(super) fn command(&self, asked: &Asked<'_>) -> Result<Command, Problem> {
         let body_id = self.id.as_ref().map(|id| &*id.0);
         let transfer = MoveMoney {
-            id: TransferId::from_u128(ids::transfer_id(body_id, headers)?),
+            id: TransferId::from_u128(ids::transfer_id(body_id, asked)?),
             debit_account_id: account_id(&self.debit_account_id, "debit_account_id")?,
             credit_account_id: account_id(&self.credit_account_id, "credit_account_id")?,
             amount: self.amount.amount("amount")?,
@@ -119,7 +120,8 @@ pub(crate) async fn transfer(call: Call, request: Request) -> Answered {
     let (parts, body) = request.into_parts();
     json::check_content_type(&parts.headers)?;
     let body = call.body(body).await?;
-    let command = json::parse::<TransferRequest<'_>>(&body)?.command(&parts.headers)?;
+    let command =
+        json::parse::<TransferRequest<'_>>(&body)?.command(&Asked::of(&call, &parts.headers))?;
     answer(call.submit(command).await?)
 }
 

@@ -30,9 +30,21 @@ pub(crate) async fn node_with(
     health: Arc<dyn Health>,
     limits: GrpcLimits,
 ) -> Node {
+    keyed_node(engine, health, limits, server::Keys::none()).await
+}
+
+/// A node whose callers need these keys.
+pub(crate) async fn keyed_node(
+    engine: Arc<dyn Engine>,
+    health: Arc<dyn Health>,
+    limits: GrpcLimits,
+    keys: server::Keys,
+) -> Node {
     let listener = bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.address().to_string();
     let app = App {
+        ledger_id: None,
+        keys,
         operations: None,
         dispatching: None,
         engine,

@@ -69,6 +69,8 @@ async fn a_path_as_authority_is_served() {
     let path = folder.path().join("grpc.sock");
     let address = format!("unix:{}", path.display()).parse().unwrap();
     let app = App {
+        ledger_id: None,
+        keys: server::Keys::none(),
         operations: None,
         dispatching: None,
         engine: reference(),

@@ -10,6 +10,8 @@ mod golden;
 mod grpc;
 mod grpc_limits;
 mod grpc_unix;
+mod keys;
+mod keys_grpc;
 mod limits;
 mod observe;
 mod opening;

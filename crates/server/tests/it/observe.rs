@@ -31,6 +31,7 @@ async fn requests_outcomes_and_connections_are_counted() {
         handle,
         Arc::new(AlwaysReady),
         Hosts::local_and(Vec::new()),
+        server::Keys::none(),
         std::future::pending(),
         stop_timeout,
     ));

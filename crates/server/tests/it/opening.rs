@@ -33,11 +33,18 @@ impl Health for Opening {
 }
 
 fn late() -> LateApp {
-    LateApp::opening(Arc::new(Opening), Limits::default(), Hosts::any())
+    LateApp::opening(
+        Arc::new(Opening),
+        Limits::default(),
+        Hosts::any(),
+        server::Keys::none(),
+    )
 }
 
 fn app(engine: Arc<dyn Engine>) -> App {
     App {
+        ledger_id: None,
+        keys: server::Keys::none(),
         engine,
         operations: None,
         dispatching: None,

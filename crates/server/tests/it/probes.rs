@@ -42,6 +42,7 @@ fn probes_and_metrics_are_answered_while_every_thread_of_http_is_held_up() {
             recorder,
             Arc::new(AlwaysReady),
             Hosts::local_and(Vec::new()),
+            server::Keys::none(),
             std::future::pending(),
             BOUND,
         ));

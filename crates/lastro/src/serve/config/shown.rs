@@ -34,9 +34,10 @@ impl fmt::Display for Config {
                 let clock = clock(&options.clock);
                 writeln!(f, "clock           {clock}, that of the database")?;
             }
-            EngineConfig::Remote { ledger, tls } => {
+            EngineConfig::Remote { ledger, tls, key } => {
                 let tls = if tls.is_some() { " over TLS" } else { "" };
-                writeln!(f, "ledger          {ledger}{tls}")?;
+                let key = if key.is_some() { ", with a key" } else { "" };
+                writeln!(f, "ledger          {ledger}{tls}{key}")?;
             }
             EngineConfig::WriteBehind(config) => {
                 writeln!(f, "engine          write-behind")?;
@@ -53,6 +54,9 @@ impl fmt::Display for Config {
                     )?;
                 }
             }
+        }
+        if let Some(id) = &self.expect_ledger {
+            writeln!(f, "expect_ledger   {id}")?;
         }
         if let Some(address) = &self.grpc_listen {
             let tls = match &self.grpc_tls {
@@ -73,6 +77,13 @@ impl fmt::Display for Config {
             None => writeln!(f, "outbox          none")?,
         }
         write!(f, "{}", Shown(self.payments.as_ref()))?;
+        match &self.keys {
+            None => writeln!(f, "keys            none (requests need no key)")?,
+            Some(place) => writeln!(f, "keys            {place}")?,
+        }
+        if self.open_challenge {
+            writeln!(f, "open_challenge  true")?;
+        }
         writeln!(f, "enable_purge    {}", self.enable_purge)?;
         writeln!(f, "demo            {}", self.demo)?;
         writeln!(f, "plaintext       {}", self.plaintext)?;

@@ -46,7 +46,12 @@ fn the_defaults_of_the_settings_are_those_of_the_engines() {
     else {
         panic!("another engine");
     };
-    assert_eq!(options, engine_postgres::PostgresOptions::default());
+    let expected = engine_postgres::PostgresOptions {
+        // Only a demo begins a ledger.
+        beginning: engine_postgres::Beginning::Refused,
+        ..engine_postgres::PostgresOptions::default()
+    };
+    assert_eq!(options, expected);
 }
 
 #[test]
@@ -106,11 +111,12 @@ fn other_machines_are_admitted_only_by_name() {
     ] {
         let asked = ["--listen", listen, "--metrics-listen", metrics_listen];
         let expected = format!(
-            "{open} can be reached from other machines, and requests are not authenticated yet: \
-             listen on loopback, or allow it with --insecure"
+            "{open} can be reached from other machines, and requests need no key: listen on \
+             loopback, ask for keys with --keys, or allow it with --insecure"
         );
         assert_eq!(refused(&asked), expected);
         resolved(&[&asked[..], &["--insecure"]].concat());
+        resolved(&[&asked[..], &["--keys", "keys.json"]].concat());
     }
 }
 
@@ -204,9 +210,11 @@ const CERTIFICATE: [&str; 4] = ["--tls-cert", "node.pem", "--tls-key", "node.key
 
 #[test]
 fn grpc_goes_beyond_loopback_with_certificates_or_by_name() {
-    let expected = "0.0.0.0:9980 can be reached from other machines: listen on loopback, admit only \
-                    callers with a certificate (--tls-client-ca), or allow it with --insecure";
+    let expected = "0.0.0.0:9980 can be reached from other machines: listen on loopback, ask for \
+                    keys with --keys, admit only callers with a certificate (--tls-client-ca), or \
+                    allow it with --insecure";
     assert_eq!(refused(&OPEN_NODE), expected);
+    resolved(&[&OPEN_NODE[..], &["--keys", "keys.json"]].concat());
     resolved(&[&OPEN_NODE[..], &["--insecure"]].concat());
     let client_ca = ["--tls-client-ca", "ca.pem"];
     let config = resolved(&[&OPEN_NODE[..], &CERTIFICATE, &client_ca].concat());
@@ -434,3 +442,44 @@ fn the_bounds_of_the_clock_are_printed_and_a_loss_is_accepted_over_write_behind_
     let expected = "can only be used with --engine write-behind";
     assert!(error.contains(expected), "{error}");
 }
+
+#[test]
+fn keys_need_a_place_that_is_there() {
+    let on_database = [
+        "--engine",
+        "postgres",
+        "--database-url",
+        "postgres://localhost/bank",
+    ];
+    resolved(&[&on_database[..], &["--keys", "database"]].concat());
+    assert_eq!(
+        resolved(&["--keys", "keys.json", "--open-challenge"]).keys,
+        Some(KeysPlace::File("keys.json".into()))
+    );
+    for (arguments, expected) in [
+        (
+            &["--keys", "database"][..],
+            "--keys database needs --engine postgres or --engine write-behind: name a file instead",
+        ),
+        (
+            &["--open-challenge"],
+            "--open-challenge can only be used with --keys: without keys every route is open",
+        ),
+        (
+            &["--ledger-key", "secret"],
+            "--ledger-key can only be used with --ledger",
+        ),
+        (
+            &["--expect-ledger", "1"],
+            "--expect-ledger: the id of a ledger has 32 hexadecimal digits",
+        ),
+        (
+            &["--role", "api", "--ledger", "unix:x", "--expect-ledger", ID],
+            "--expect-ledger belongs to the process that has the ledger: give it to that one",
+        ),
+    ] {
+        assert_eq!(refused(arguments), expected, "{arguments:?}");
+    }
+}
+
+const ID: &str = "00ff0123456789abcdef0123456789ab";

@@ -60,6 +60,7 @@ async fn behind_a_router_that_drops(then: Then) {
     let config = folder.path().join("lastro.toml");
     std::fs::write(&config, configuration(&processors, [0, 1])).unwrap();
     let data = folder.path().join("data");
+    LastroProcess::init(&binary(), &data).unwrap();
     let serve_on = |host| {
         let listen = format!("{}:0", network.address(host));
         let mut command = on_host(&network, host);

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 
 use super::super::accounts::OpenAccountRequest;
-use super::super::ids;
+use super::super::ids::{self, Asked};
 use super::super::transfers::{TransferRequest, account_id};
 use crate::errors;
 use crate::json::{Integer, Text};
@@ -231,12 +231,14 @@ impl CommandRequest<'_> {
             reference: self.reference.clone(),
             timeout_s: self.timeout_s,
         };
-        request.command(&HeaderMap::new()).map_err(of_member)
+        request
+            .command(&Asked::none(&HeaderMap::new()))
+            .map_err(of_member)
     }
 
     fn own_id(&self) -> Result<TransferId, Problem> {
         let id = self.id.as_ref().map(|id| &*id.0);
-        let id = ids::transfer_id(id, &HeaderMap::new()).map_err(of_member)?;
+        let id = ids::transfer_id(id, &Asked::none(&HeaderMap::new())).map_err(of_member)?;
         Ok(TransferId::from_u128(id))
     }
 

@@ -9,11 +9,11 @@ mod outcomes;
 
 use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use ledger::{Batch, BatchId, BatchInvalid, Outcome, Refusal};
 use serde::Deserialize;
 
-use super::ids;
+use super::ids::{self, Asked};
 use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Text};
@@ -57,13 +57,13 @@ pub(crate) struct BatchRequest<'a> {
 }
 
 impl BatchRequest<'_> {
-    fn batch(&self, headers: &HeaderMap) -> Result<Batch, Problem> {
+    fn batch(&self, asked: &Asked<'_>) -> Result<Batch, Problem> {
         let body_id = self.id.as_ref().map(|id| &*id.0);
         let batch = if self.atomic {
-            let id = ids::batch_id(body_id, headers)?;
+            let id = ids::batch_id(body_id, asked)?;
             Batch::atomic(id, self.commands.commands()?)
         } else {
-            if body_id.is_some() || ids::batch_key(headers)?.is_some() {
+            if body_id.is_some() || ids::batch_key(asked)?.is_some() {
                 return Err(errors::batch_id_unexpected());
             }
             Batch::independent(self.commands.commands()?)
@@ -110,7 +110,7 @@ pub(crate) async fn batch(call: Call, request: Request) -> Answered {
     let (parts, body) = request.into_parts();
     json::check_content_type(&parts.headers)?;
     let body = call.batch_body(body).await?;
-    let batch = json::parse::<BatchRequest<'_>>(&body)?.batch(&parts.headers)?;
+    let batch = json::parse::<BatchRequest<'_>>(&body)?.batch(&Asked::of(&call, &parts.headers))?;
     drop(body);
     let id = batch.atomic_id();
     let place = call.place(outcomes::bytes_max(batch.commands()))?;

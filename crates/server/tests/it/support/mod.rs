@@ -1,6 +1,7 @@
 //! A face to test: on port 0, over the reference engine or a double.
 
 mod double;
+mod keyring;
 mod raw;
 
 use std::sync::Arc;
@@ -15,11 +16,12 @@ use ledger::{
 use outbox::Operations;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
-use server::{AlwaysReady, App, Health, Hosts, Limits, ListenAddress, Stopped, bind, serve};
+use server::{AlwaysReady, App, Health, Hosts, Keys, Limits, ListenAddress, Stopped, bind, serve};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub(crate) use double::{Double, Manner};
+pub(crate) use keyring::{Held, Keyring};
 pub(crate) use raw::Raw;
 
 /// The system's clock.
@@ -48,6 +50,7 @@ pub(crate) struct Setup {
     pub(crate) health: Arc<dyn Health>,
     pub(crate) limits: Limits,
     pub(crate) hosts: Hosts,
+    pub(crate) keys: Keys,
     pub(crate) is_purge_enabled: bool,
     pub(crate) listen: ListenAddress,
     pub(crate) stop_timeout: Duration,
@@ -62,6 +65,7 @@ impl Setup {
             health: Arc::new(AlwaysReady),
             limits: Limits::default(),
             hosts: Hosts::local_and(Vec::new()),
+            keys: Keys::none(),
             is_purge_enabled: true,
             listen: "127.0.0.1:0".parse().unwrap(),
             stop_timeout: Duration::from_secs(10),
@@ -72,6 +76,8 @@ impl Setup {
         let listener = bind(&self.listen).await.unwrap();
         let address = listener.address().clone();
         let app = App {
+            ledger_id: None,
+            keys: self.keys,
             engine: self.engine,
             operations: self.operations,
             dispatching: self.dispatching,

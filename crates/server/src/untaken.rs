@@ -16,7 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// How many pieces of answers a connection has not taken yet.
 #[derive(Debug, Default)]
-pub(super) struct Untaken {
+pub(crate) struct Untaken {
     turn: AtomicUsize,
     counts: [AtomicUsize; 2],
 }
@@ -39,7 +39,7 @@ impl Untaken {
     }
 
     /// Returns once something was not taken for `timeout`, at the latest after twice as long.
-    pub(super) async fn for_too_long(&self, timeout: Duration) {
+    pub(crate) async fn for_too_long(&self, timeout: Duration) {
         let mut interval = tokio::time::interval(timeout);
         loop {
             interval.tick().await;
@@ -52,14 +52,14 @@ impl Untaken {
 
 /// An answer's body whose pieces are counted until they are on the wire, and that keeps its call's
 /// place until its end.
-pub(super) struct Counted {
+pub(crate) struct Counted {
     body: Body,
     untaken: Arc<Untaken>,
     _call: Option<OwnedSemaphorePermit>,
 }
 
 impl Counted {
-    pub(super) fn new(
+    pub(crate) fn new(
         body: Body,
         untaken: &Arc<Untaken>,
         call: Option<OwnedSemaphorePermit>,

@@ -1,0 +1,204 @@
+//! Which commands a key may give: by the scope of each, and by the accounts that it names.
+
+use std::time::Instant;
+
+use ledger::{
+    AccountId, Batch, Command, Currency, Engine, MoveMoney, OpenAccount, TransferId, Unavailable,
+    UsedPayment, UsedTransfer,
+};
+
+use super::denied::Denied;
+use super::ring::{Caller, counted};
+use super::scope::Scope;
+
+/// Why commands were not given to the ledger. Nothing was done.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum NotAllowed {
+    /// The key may not give one of them.
+    Denied(Denied),
+    /// One ends a pending transfer that is not there, so that its accounts cannot be judged.
+    PendingNotFound(TransferId),
+    /// The ledger could not be asked for the accounts of a pending transfer.
+    Unavailable(Unavailable),
+}
+
+impl From<Denied> for NotAllowed {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
+/// The scope that a key needs to give a command.
+pub(super) const fn scope_of(command: &Command) -> Scope {
+    match command {
+        // With credit it is what a change of the limit is.
+        Command::OpenAccount(OpenAccount {
+            credit_limit: 0, ..
+        })
+        | Command::Transfer(_)
+        | Command::Pend { .. }
+        | Command::Post { .. }
+        | Command::Void { .. }
+        | Command::AcceptPayment(_) => Scope::Write,
+        Command::OpenAccount(_)
+        | Command::ChangeLimit { .. }
+        | Command::CloseAccount { .. }
+        | Command::PurgePayments { .. }
+        | Command::ResolvePayment(_)
+        // Not of callers: where a face takes them at all, they are an operator's.
+        | Command::Expire { .. }
+        | Command::SendPayment { .. }
+        | Command::SettlePayment { .. }
+        | Command::ReleasePayment { .. }
+        | Command::RefusePayment { .. } => Scope::Operate,
+    }
+}
+
+/// The accounts that a command is about.
+pub(crate) enum Accounts<'a> {
+    One(&'a AccountId),
+    Both(&'a AccountId, &'a AccountId),
+    /// The outside of a currency.
+    World(Currency),
+    /// Those of a pending transfer.
+    OfPending(TransferId),
+    /// Any.
+    All,
+}
+
+pub(crate) const fn accounts_of(command: &Command) -> Accounts<'_> {
+    match command {
+        Command::OpenAccount(OpenAccount { id: account_id, .. })
+        | Command::ChangeLimit { account_id, .. }
+        | Command::CloseAccount { account_id, .. } => Accounts::One(account_id),
+        Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
+            Accounts::Both(&transfer.debit_account_id, &transfer.credit_account_id)
+        }
+        Command::Post { pending_id, .. }
+        | Command::Void { pending_id, .. }
+        | Command::Expire { pending_id } => Accounts::OfPending(*pending_id),
+        Command::AcceptPayment(payment) => match &payment.account_id {
+            Some(account_id) => Accounts::One(account_id),
+            None => Accounts::World(payment.currency),
+        },
+        Command::PurgePayments { .. }
+        | Command::ResolvePayment(_)
+        | Command::SendPayment { .. }
+        | Command::SettlePayment { .. }
+        | Command::ReleasePayment { .. }
+        | Command::RefusePayment { .. } => Accounts::All,
+    }
+}
+
+impl Caller {
+    /// Fails unless the caller may give all of these commands now. Where its accounts are limited, the
+    /// ledger is asked for the accounts of pending transfers that are to be ended.
+    pub(crate) async fn check_commands(
+        &self,
+        batches: &[Batch],
+        engine: &dyn Engine,
+        deadline: Instant,
+    ) -> Result<(), NotAllowed> {
+        let Self::Key(key) = self else {
+            return Ok(());
+        };
+        let mut count = 0;
+        for command in batches.iter().flat_map(Batch::commands) {
+            let scope = scope_of(command);
+            if !key.scopes.has(scope) {
+                return Err(counted(Denied::ScopeMissing(scope)).into());
+            }
+            count += 1;
+        }
+        if self.is_limited() {
+            for batch in batches {
+                for command in batch.commands() {
+                    self.check_accounts(command, batch, engine, deadline)
+                        .await?;
+                }
+            }
+        }
+        Ok(key.take_commands(count).map_err(counted)?)
+    }
+
+    /// Fails unless the caller may look at a transfer: at one of its accounts. One of whose accounts nothing
+    /// is known here is not shown where the accounts are limited.
+    pub(crate) fn check_used_transfer(&self, used: &UsedTransfer) -> Result<(), Denied> {
+        if !self.is_limited() {
+            return Ok(());
+        }
+        match used {
+            UsedTransfer::Created(transfer, _) => {
+                self.check_any(&[&transfer.debit_account_id, &transfer.credit_account_id])
+            }
+            UsedTransfer::Refused(command, _) => self.check_named(command),
+            UsedTransfer::Payment(_) => self.check_all(),
+        }
+    }
+
+    /// The same for a payment: at its payer's account.
+    pub(crate) fn check_used_payment(&self, used: &UsedPayment) -> Result<(), Denied> {
+        match used {
+            UsedPayment::Accepted(payment) => match &payment.account_id {
+                Some(account_id) => self.check_account(account_id),
+                None => self.check_account(&AccountId::world(payment.currency)),
+            },
+            UsedPayment::Refused(command, _) => self.check_named(command),
+        }
+    }
+
+    fn check_named(&self, command: &Command) -> Result<(), Denied> {
+        match accounts_of(command) {
+            Accounts::One(id) => self.check_account(id),
+            Accounts::Both(debit, credit) => self.check_any(&[debit, credit]),
+            Accounts::World(currency) => self.check_account(&AccountId::world(currency)),
+            Accounts::OfPending(_) | Accounts::All => self.check_all(),
+        }
+    }
+
+    /// Fails unless the caller may use every account that the command is about.
+    async fn check_accounts(
+        &self,
+        command: &Command,
+        batch: &Batch,
+        engine: &dyn Engine,
+        deadline: Instant,
+    ) -> Result<(), NotAllowed> {
+        match accounts_of(command) {
+            Accounts::One(id) => self.check_account(id)?,
+            Accounts::Both(debit, credit) => {
+                self.check_account(debit)?;
+                self.check_account(credit)?;
+            }
+            Accounts::World(currency) => self.check_account(&AccountId::world(currency))?,
+            Accounts::All => self.check_all()?,
+            Accounts::OfPending(id) => {
+                // In an atomic batch an id that was used already refuses all of it: what is posted or
+                // voided is the member. In another batch it could be somebody else's transfer.
+                if batch.atomic_id().is_some() && own_pend(batch, id).is_some() {
+                    return Ok(());
+                }
+                let asked = tokio::time::timeout_at(deadline.into(), engine.transfer(id, deadline));
+                let asked = asked.await.unwrap_or(Err(Unavailable::Timeout));
+                match asked.map_err(NotAllowed::Unavailable)? {
+                    Some(UsedTransfer::Created(transfer, _)) => {
+                        self.check_account(&transfer.debit_account_id)?;
+                        self.check_account(&transfer.credit_account_id)?;
+                    }
+                    Some(UsedTransfer::Refused(..) | UsedTransfer::Payment(_)) | None => {
+                        return Err(NotAllowed::PendingNotFound(id));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The command of an atomic batch that makes this pending transfer. Its accounts are judged as its own.
+fn own_pend(batch: &Batch, pending_id: TransferId) -> Option<&MoveMoney> {
+    batch.commands().iter().find_map(|command| match command {
+        Command::Pend { transfer, .. } if transfer.id == pending_id => Some(transfer),
+        _ => None,
+    })
+}
