@@ -4,8 +4,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, Request, StatusCode};
+use axum::http::{HeaderValue, Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -17,7 +18,9 @@ use tower::Service;
 
 use crate::errors;
 use crate::guarded_io::{GuardedIo, Phase, Progress, Waits};
+use crate::http2::Http2;
 use crate::limits::Limits;
+use crate::problem::Problem;
 use crate::unread;
 
 /// How far a stop has come.
@@ -31,46 +34,59 @@ pub(crate) enum Stage {
     Cutting,
 }
 
+/// Which HTTP a connection is served with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HttpVersion {
+    /// HTTP/1.1, and HTTP/1.0.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
 /// How the connections of a listener are served; what they share.
-pub(crate) trait Host: Clone + Send + 'static {
-    /// Serves a connection until its end. `true` when it was cut in the middle of a request.
-    fn serve<S>(self, stream: S) -> impl Future<Output = bool> + Send
+pub(crate) trait Host: Clone + Send + Sync + 'static {
+    /// Serves a connection until its end. `true` when it was cut in the middle of a request. Without TLS
+    /// nothing is agreed upon: `version` is HTTP/1.1 then.
+    fn serve<S>(self, stream: S, version: HttpVersion) -> impl Future<Output = bool> + Send
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Serves a connection over a Unix socket.
+    /// Serves a connection over a Unix socket without TLS.
     fn serve_local<S>(self, stream: S) -> impl Future<Output = bool> + Send
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        self.serve(stream)
+        self.serve(stream, HttpVersion::Http1)
     }
 
     /// The answer to a connection that is refused.
     fn refusal() -> Vec<u8>;
 }
 
-/// Serves connections with HTTP/1.1.
+/// Serves connections with HTTP/1.1, and over TLS with HTTP/2 where the caller prefers it.
 #[derive(Clone)]
-pub(crate) struct Http1 {
+pub(crate) struct Web {
     router: Router,
-    http: http1::Builder,
+    http1: http1::Builder,
+    http2: Http2,
     waits: Waits,
     stage: watch::Receiver<Stage>,
 }
 
-impl Http1 {
+impl Web {
     pub(crate) fn new(router: Router, limits: &Limits, stage: watch::Receiver<Stage>) -> Self {
-        let mut http = http1::Builder::new();
-        http.header_read_timeout(None)
+        let mut http1 = http1::Builder::new();
+        http1
+            .header_read_timeout(None)
             .max_buf_size(limits.header_bytes_max.max(8 * 1024));
         // Any other number than hyper's own makes it allocate for each request.
         if limits.header_count_max != 100 {
-            http.max_headers(limits.header_count_max);
+            http1.max_headers(limits.header_count_max);
         }
         Self {
+            http2: Http2::new(router.clone(), limits, stage.clone()),
             router,
-            http,
+            http1,
             waits: Waits {
                 head: limits.header_timeout,
                 idle: limits.idle_timeout,
@@ -79,10 +95,8 @@ impl Http1 {
             stage,
         }
     }
-}
 
-impl Host for Http1 {
-    async fn serve<S>(mut self, stream: S) -> bool
+    async fn serve_http1<S>(mut self, stream: S) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -91,30 +105,21 @@ impl Host for Http1 {
         let (router, in_service) = (self.router, Arc::clone(&progress));
         let service = service_fn(move |request: Request<Incoming>| {
             in_service.begin_request();
-            let (mut router, progress) = (router.clone(), Arc::clone(&in_service));
+            let (router, progress) = (router.clone(), Arc::clone(&in_service));
             async move {
                 let (request, unread) = unread::watch(request);
-                let mut response = match errors::of_head(&request) {
-                    Some(problem) => problem.into_response(),
-                    None => {
-                        let Ok(response) = router.call(request).await;
-                        response
-                    }
-                };
+                let refused = errors::of_head(&request);
+                let mut response = answer(router, request, refused).await;
                 if let Some(unread) = unread
                     && unread.settle(&mut response).await
                 {
                     progress.leave_unread();
                 }
-                let headers = response.headers_mut();
-                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                let nosniff = HeaderValue::from_static("nosniff");
-                headers.insert(X_CONTENT_TYPE_OPTIONS, nosniff);
                 progress.end_request();
                 Ok::<_, Infallible>(response)
             }
         });
-        let mut connection = std::pin::pin!(self.http.serve_connection(io, service));
+        let mut connection = std::pin::pin!(self.http1.serve_connection(io, service));
         tokio::select! {
             biased;
             // A broken connection is the caller's affair; nothing is left to be done about it.
@@ -134,8 +139,40 @@ impl Host for Http1 {
             }
         }
     }
+}
+
+impl Host for Web {
+    async fn serve<S>(self, stream: S, version: HttpVersion) -> bool
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        match version {
+            HttpVersion::Http1 => self.serve_http1(stream).await,
+            HttpVersion::Http2 => self.http2.serve(stream).await,
+        }
+    }
 
     fn refusal() -> Vec<u8> {
         errors::of_connection(StatusCode::SERVICE_UNAVAILABLE)
     }
+}
+
+/// The router's answer, or `refused`, with the headers that every answer has.
+pub(crate) async fn answer(
+    mut router: Router,
+    request: Request<Body>,
+    refused: Option<Problem>,
+) -> Response<Body> {
+    let mut response = match refused {
+        Some(problem) => problem.into_response(),
+        None => {
+            let Ok(response) = router.call(request).await;
+            response
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let nosniff = HeaderValue::from_static("nosniff");
+    headers.insert(X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
 }

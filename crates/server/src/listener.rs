@@ -8,6 +8,7 @@ use std::path::Path;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream, lookup_host};
 
 use crate::address::ListenAddress;
+use crate::tls::ServerTls;
 
 /// How many connections may wait to be accepted; the system may lower it.
 const BACKLOG: u32 = 4_096;
@@ -18,6 +19,7 @@ const BACKLOG: u32 = 4_096;
 #[derive(Debug)]
 pub struct Listener {
     pub(crate) socket: Socket,
+    pub(crate) tls: Option<ServerTls>,
     address: ListenAddress,
 }
 
@@ -60,7 +62,11 @@ pub async fn bind(address: &ListenAddress) -> Result<Listener, BindError> {
             }
             Socket::Unix(_) => address.clone(),
         };
-        Ok(Listener { socket, address })
+        Ok(Listener {
+            socket,
+            tls: None,
+            address,
+        })
     });
     listener.map_err(|source| BindError {
         address: address.clone(),
@@ -109,6 +115,13 @@ async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
 }
 
 impl Listener {
+    /// Serves its connections over TLS, also those over a Unix socket.
+    #[must_use]
+    pub fn with_tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// The address as bound, with the port that the system chose where 0 was asked for.
     #[must_use]
     pub const fn address(&self) -> &ListenAddress {

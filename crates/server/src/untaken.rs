@@ -12,11 +12,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
-
 /// How many pieces of answers a connection has not taken yet.
 #[derive(Debug, Default)]
-pub(super) struct Untaken {
+pub(crate) struct Untaken {
     turn: AtomicUsize,
     counts: [AtomicUsize; 2],
 }
@@ -39,7 +37,7 @@ impl Untaken {
     }
 
     /// Returns once something was not taken for `timeout`, at the latest after twice as long.
-    pub(super) async fn for_too_long(&self, timeout: Duration) {
+    pub(crate) async fn for_too_long(&self, timeout: Duration) {
         let mut interval = tokio::time::interval(timeout);
         loop {
             interval.tick().await;
@@ -52,22 +50,18 @@ impl Untaken {
 
 /// An answer's body whose pieces are counted until they are on the wire, and that keeps its call's
 /// place until its end.
-pub(super) struct Counted {
+pub(crate) struct Counted<P> {
     body: Body,
     untaken: Arc<Untaken>,
-    _call: Option<OwnedSemaphorePermit>,
+    _place: P,
 }
 
-impl Counted {
-    pub(super) fn new(
-        body: Body,
-        untaken: &Arc<Untaken>,
-        call: Option<OwnedSemaphorePermit>,
-    ) -> Self {
+impl<P> Counted<P> {
+    pub(crate) fn new(body: Body, untaken: &Arc<Untaken>, place: P) -> Self {
         Self {
             body,
             untaken: Arc::clone(untaken),
-            _call: call,
+            _place: place,
         }
     }
 }
@@ -91,7 +85,7 @@ impl Drop for Piece {
     }
 }
 
-impl HttpBody for Counted {
+impl<P: Unpin> HttpBody for Counted<P> {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -15,7 +15,7 @@ use super::engine_config::EngineConfig;
 use super::outbox::OutboxConfig;
 use super::role::Role;
 use super::settings::{FileSettings, ServeOptions};
-use super::tls::GrpcTlsFiles;
+use super::tls::FacesTls;
 use super::{outgoing, payments};
 use crate::settings::Settings as _;
 
@@ -34,7 +34,7 @@ pub(crate) struct Config {
     pub(crate) engine: EngineConfig,
     pub(crate) role: Role,
     pub(crate) grpc_listen: Option<ListenAddress>,
-    pub(crate) grpc_tls: Option<GrpcTlsFiles>,
+    pub(crate) tls: FacesTls,
     pub(crate) outbox_bytes_max: u64,
     pub(crate) clock: ClockBounds,
     pub(crate) payments: Option<::payments::Config>,
@@ -93,7 +93,7 @@ impl Config {
             clock,
             role,
             grpc_listen,
-            grpc_tls: GrpcTlsFiles::of(&settings.grpc)?,
+            tls: FacesTls::of(&settings.http, &settings.grpc)?,
             payments: payments::resolve(&options.processor, file.payments)?,
             enable_purge: settings.purge.enable_purge,
             insecure: settings.security.insecure,
@@ -144,7 +144,8 @@ impl Config {
             outgoing::check(&self.engine, self.payments.as_ref())?;
         }
         let callers_are_known = self
-            .grpc_tls
+            .tls
+            .grpc
             .as_ref()
             .is_some_and(|tls| tls.client_ca.is_some());
         match &self.grpc_listen {
@@ -163,8 +164,8 @@ impl Config {
             _ if self.role == Role::Ledger && self.outbox_bytes_max > 0 => bail!(
                 "--outbox-bytes-max cannot be used with --role ledger: a ledger node takes no operations"
             ),
-            None if self.grpc_tls.is_some() => {
-                bail!("--tls-cert can only be used with --grpc-listen")
+            None if self.tls.grpc.is_some() => {
+                bail!("--grpc-tls-cert can only be used with --grpc-listen")
             }
             _ => Ok(()),
         }

@@ -8,8 +8,10 @@ use server::{GrpcLimits, Health, LateApp, Listener, ServerTls};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use super::certificates::Certificates;
 use super::config::Config;
 use super::open_files::OpenFiles;
+use super::reload::Reloads;
 use super::role::Role;
 use super::stop::{STOP_TIMEOUT, stopped};
 
@@ -21,7 +23,7 @@ pub(super) struct Faces<'a> {
     recorder: Option<PrometheusHandle>,
     /// The runtime of the metrics.
     probes: &'a Runtime,
-    grpc_tls: Option<ServerTls>,
+    certificates: Certificates,
     stop: watch::Receiver<bool>,
 }
 
@@ -39,27 +41,30 @@ impl<'a> Faces<'a> {
         files: &'a OpenFiles,
         recorder: Option<PrometheusHandle>,
         probes: &'a Runtime,
+        reloads: &mut Reloads,
         stop: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
-        let grpc_tls = match &config.grpc_tls {
-            Some(files) => Some(files.load()?),
-            None => None,
-        };
         Ok(Self {
             config,
             files,
             recorder,
             probes,
-            grpc_tls,
+            certificates: Certificates::read(&config.tls, reloads)?,
             stop,
         })
     }
 
+    /// Warns before certificates expire. Needs to be in a runtime.
+    pub(super) fn watch(&self) {
+        self.certificates.watch();
+    }
+
     /// Binds every address, or none.
     pub(super) async fn bind(&self) -> anyhow::Result<Listeners> {
-        let http = server::bind(&self.config.listen).await?;
+        let tls = &self.certificates;
+        let http = secured(server::bind(&self.config.listen).await?, &tls.http);
         let grpc = match &self.config.grpc_listen {
-            Some(address) => Some(server::bind(address).await?),
+            Some(address) => Some(secured(server::bind(address).await?, &tls.grpc)),
             None => None,
         };
         let metrics = match self.config.metrics_listen.clone() {
@@ -67,7 +72,7 @@ impl<'a> Faces<'a> {
                 let bound = self
                     .probes
                     .spawn(async move { server::bind(&address).await });
-                Some(bound.await??)
+                Some(secured(bound.await??, &tls.metrics))
             }
             None => None,
         };
@@ -88,12 +93,9 @@ impl<'a> Faces<'a> {
             app.health(),
             self.stop.clone(),
         ));
-        let limits = GrpcLimits {
-            connections_max: self.files.grpc_connections_max,
-            ..GrpcLimits::default()
-        };
+        let limits = self.files.grpc_limits();
         let stop = self.stop.clone();
-        let grpc = serve_grpc(listeners.grpc, app.clone(), limits, self.grpc_tls, stop);
+        let grpc = serve_grpc(listeners.grpc, app.clone(), limits, stop);
         let (listener, stop) = (listeners.http, stopped(self.stop));
         let http = async {
             match self.config.role {
@@ -114,19 +116,25 @@ impl<'a> Faces<'a> {
     }
 }
 
+fn secured(listener: Listener, tls: &Option<ServerTls>) -> Listener {
+    match tls {
+        Some(tls) => listener.with_tls(tls.clone()),
+        None => listener,
+    }
+}
+
 /// Serves gRPC if it was asked for; returns how many requests were cut.
 async fn serve_grpc(
     listener: Option<Listener>,
     app: LateApp,
     limits: GrpcLimits,
-    tls: Option<ServerTls>,
     stop: watch::Receiver<bool>,
 ) -> usize {
     let Some(listener) = listener else {
         return 0;
     };
     let stopped = stopped(stop);
-    let served = server::serve_grpc(listener, app, limits, tls, stopped, STOP_TIMEOUT).await;
+    let served = server::serve_grpc(listener, app, limits, stopped, STOP_TIMEOUT).await;
     served.requests_cut
 }
 

@@ -1,5 +1,6 @@
 //! `lastro serve`: everything in one process, or one of the roles it can be split into.
 
+mod certificates;
 mod config;
 mod demo;
 mod dispatch;
@@ -32,6 +33,8 @@ use server::{Health, LateApp};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+#[cfg(test)]
+pub(crate) use certificates::METRICS as CERTIFICATE_METRICS;
 use config::Config;
 use engine_config::EngineConfig;
 use faces::Faces;
@@ -111,9 +114,10 @@ async fn serve(
 ) -> anyhow::Result<Ended> {
     // The stop must be heard from the first moment on.
     let stop = stop_signal()?;
-    let reloads = Reloads::new()?;
-    let faces = Faces::new(config, files, recorder, probes, stop.clone())?;
+    let mut reloads = Reloads::new()?;
+    let faces = Faces::new(config, files, recorder, probes, &mut reloads, stop.clone())?;
     reloads.start();
+    faces.watch();
     match &config.engine {
         EngineConfig::Embedded => serve_while_opening(config, files, faces, stop).await,
         EngineConfig::Postgres { .. }

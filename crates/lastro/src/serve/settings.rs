@@ -33,6 +33,22 @@ settings! {
         /// Address that metrics and probes are served on: `host:port`, `unix:PATH`, or `none`.
         metrics_listen: String = "127.0.0.1:9990", env "LASTRO_METRICS_LISTEN",
             value_name = "ADDR|none";
+        /// PEM file with the certificate chain that HTTP shows: HTTP is then served over TLS, as HTTP/2 or
+        /// HTTP/1.1. The files of TLS are read again when they change, and at SIGHUP.
+        http_tls_cert: Option<PathBuf>, env "LASTRO_HTTP_TLS_CERT", value_name = "FILE";
+        /// PEM file with the private key of `--http-tls-cert`.
+        http_tls_key: Option<PathBuf>, env "LASTRO_HTTP_TLS_KEY", value_name = "FILE";
+        /// PEM file with certificates of authorities: only HTTP callers with a certificate that one of
+        /// them has signed are admitted.
+        http_tls_client_ca: Option<PathBuf>, env "LASTRO_HTTP_TLS_CLIENT_CA", value_name = "FILE";
+        /// PEM file with the certificate chain that metrics and probes show: they are then served over TLS.
+        metrics_tls_cert: Option<PathBuf>, env "LASTRO_METRICS_TLS_CERT", value_name = "FILE";
+        /// PEM file with the private key of `--metrics-tls-cert`.
+        metrics_tls_key: Option<PathBuf>, env "LASTRO_METRICS_TLS_KEY", value_name = "FILE";
+        /// PEM file with certificates of authorities: only callers with a certificate that one of them has
+        /// signed get metrics and probes.
+        metrics_tls_client_ca: Option<PathBuf>, env "LASTRO_METRICS_TLS_CLIENT_CA",
+            value_name = "FILE";
     }
 }
 
@@ -42,11 +58,17 @@ settings! {
         /// Address that gRPC is served on: `host:port` or `unix:PATH`. Without it gRPC is not served.
         grpc_listen: Option<String>, env "LASTRO_GRPC_LISTEN", value_name = "ADDR";
         /// PEM file with the certificate chain that gRPC shows: gRPC is then served over TLS.
-        tls_cert: Option<PathBuf>, env "LASTRO_TLS_CERT", value_name = "FILE";
-        /// PEM file with the private key of `--tls-cert`.
-        tls_key: Option<PathBuf>, env "LASTRO_TLS_KEY", value_name = "FILE";
+        grpc_tls_cert: Option<PathBuf>, env "LASTRO_GRPC_TLS_CERT", value_name = "FILE";
+        /// PEM file with the private key of `--grpc-tls-cert`.
+        grpc_tls_key: Option<PathBuf>, env "LASTRO_GRPC_TLS_KEY", value_name = "FILE";
         /// PEM file with certificates of authorities: only gRPC callers with a certificate that one of
         /// them has signed are admitted.
+        grpc_tls_client_ca: Option<PathBuf>, env "LASTRO_GRPC_TLS_CLIENT_CA", value_name = "FILE";
+        /// Older name of `--grpc-tls-cert`.
+        tls_cert: Option<PathBuf>, env "LASTRO_TLS_CERT", value_name = "FILE";
+        /// Older name of `--grpc-tls-key`.
+        tls_key: Option<PathBuf>, env "LASTRO_TLS_KEY", value_name = "FILE";
+        /// Older name of `--grpc-tls-client-ca`.
         tls_client_ca: Option<PathBuf>, env "LASTRO_TLS_CLIENT_CA", value_name = "FILE";
     }
 }

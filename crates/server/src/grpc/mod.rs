@@ -16,8 +16,6 @@ mod methods;
 mod permitted;
 mod shared;
 mod status;
-mod tls;
-mod untaken;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +30,6 @@ use crate::listener::Listener;
 use crate::serve::{Stopped, serve_hosted};
 
 pub use limits::{GrpcCommands, GrpcLimits};
-pub use tls::{ServerTls, ServerTlsError};
 
 use host::Http2;
 use shared::GrpcFace;
@@ -43,7 +40,6 @@ pub async fn serve_grpc(
     listener: Listener,
     app: impl Into<LateApp>,
     limits: GrpcLimits,
-    tls: Option<ServerTls>,
     shutdown: impl Future<Output = ()>,
     stop_timeout: Duration,
 ) -> Stopped {
@@ -56,13 +52,13 @@ pub async fn serve_grpc(
     };
     let readiness = app.health();
     let router = router(app, limits, health);
-    let host = |stage| Http2::new(router, &limits, tls, stage);
+    let host = |stage| Http2::new(router, &limits, stage);
     let metrics = ConnectionMetrics::of_grpc();
     let serving = serve_hosted(
         listener,
         "listening for gRPC on",
         host,
-        limits.connections_max,
+        limits.connections(),
         metrics,
         shutdown,
         stop_timeout,

@@ -18,6 +18,7 @@ mod probes;
 mod protocol;
 mod stopping;
 mod support;
+mod tls;
 mod unread;
 mod v1_account_change;
 mod v1_accounts;

@@ -67,7 +67,7 @@ fn a_flag_goes_before_the_file() {
         (config.metrics_listen, config.durability),
         (None, Durability::Os)
     );
-    assert!(config.demo && config.grpc_tls.is_some());
+    assert!(config.demo && config.tls.grpc.is_some());
     let EngineConfig::Postgres { options, .. } = config.engine else {
         panic!("another engine");
     };
@@ -221,11 +221,11 @@ fn certificates_and_keys_go_together() {
         let node = ["--role", "ledger", "--grpc-listen", "127.0.0.1:9980"];
         refused(&[&node[..], more].concat())
     };
-    assert!(node(&["--tls-cert", "node.pem"]).contains("--tls-key"));
-    assert!(node(&["--tls-client-ca", "ca.pem"]).contains("--tls-cert"));
+    assert!(node(&["--tls-cert", "node.pem"]).contains("--grpc-tls-key"));
+    assert!(node(&["--tls-client-ca", "ca.pem"]).contains("--grpc-tls-cert"));
     let of_ledger = ["--ledger-tls-ca", "ca.pem"];
     assert!(node(&of_ledger).contains("--ledger-tls-ca can only be used with --ledger"));
-    assert!(refused(&CERTIFICATE).contains("--tls-cert can only be used with --grpc-listen"));
+    assert!(refused(&CERTIFICATE).contains("--grpc-tls-cert can only be used with --grpc-listen"));
     let api = [
         "--role",
         "api",

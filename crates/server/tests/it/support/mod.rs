@@ -15,7 +15,9 @@ use ledger::{
 use outbox::Operations;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
-use server::{AlwaysReady, App, Health, Hosts, Limits, ListenAddress, Stopped, bind, serve};
+use server::{
+    AlwaysReady, App, Health, Hosts, Limits, ListenAddress, ServerTls, Stopped, bind, serve,
+};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -50,6 +52,7 @@ pub(crate) struct Setup {
     pub(crate) hosts: Hosts,
     pub(crate) is_purge_enabled: bool,
     pub(crate) listen: ListenAddress,
+    pub(crate) tls: Option<ServerTls>,
     pub(crate) stop_timeout: Duration,
 }
 
@@ -64,12 +67,16 @@ impl Setup {
             hosts: Hosts::local_and(Vec::new()),
             is_purge_enabled: true,
             listen: "127.0.0.1:0".parse().unwrap(),
+            tls: None,
             stop_timeout: Duration::from_secs(10),
         }
     }
 
     pub(crate) async fn start(self) -> Face {
-        let listener = bind(&self.listen).await.unwrap();
+        let mut listener = bind(&self.listen).await.unwrap();
+        if let Some(tls) = self.tls {
+            listener = listener.with_tls(tls);
+        }
         let address = listener.address().clone();
         let app = App {
             engine: self.engine,
