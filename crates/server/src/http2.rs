@@ -21,7 +21,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::connection::{Stage, answer};
+use crate::answer::answer;
+use crate::connection::Stage;
 use crate::errors;
 use crate::limits::Limits;
 use crate::untaken::{Counted, Untaken};

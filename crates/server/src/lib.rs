@@ -12,6 +12,7 @@
 //! the ledger's: the face checks the form of what it is sent, and answers what was decided.
 
 mod address;
+mod answer;
 mod app;
 mod arrival;
 mod body;
@@ -51,6 +52,7 @@ mod tls;
 mod unread;
 mod untaken;
 mod v1;
+mod web;
 
 pub use address::{AddressInvalid, ListenAddress};
 pub use app::App;

@@ -10,7 +10,7 @@ use stdx::Throttle;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::connection::{Host, HttpVersion, Stage, Web};
+use crate::connection::{Host, HttpVersion, Stage};
 use crate::connection_metrics::ConnectionMetrics;
 use crate::handshakes::{Handshake, Handshakes};
 use crate::late_app::LateApp;
@@ -18,6 +18,7 @@ use crate::limits::{ConnectionLimits, Limits};
 use crate::listener::{Listener, Stream};
 use crate::routes;
 use crate::tls::{self, ServerTls};
+use crate::web::Web;
 
 /// How long the loop rests after an accept that failed for want of memory or descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
