@@ -63,7 +63,7 @@ pub use hosts::Hosts;
 pub use interventions::Reporting;
 pub use late_app::LateApp;
 pub use limits::Limits;
-pub use listener::{BindError, Listener, bind};
+pub use listener::{BindError, Listener, SocketAccess, bind, bind_for};
 pub use metrics::METRICS;
 pub use openapi::openapi_json;
 pub use serve::{Stopped, serve, serve_probes, serve_router};

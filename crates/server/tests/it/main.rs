@@ -16,6 +16,7 @@ mod opening;
 mod payments;
 mod probes;
 mod protocol;
+mod sockets;
 mod stopping;
 mod support;
 mod tls;
