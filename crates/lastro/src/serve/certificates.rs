@@ -12,6 +12,7 @@ use stdx::Metric;
 
 use super::reload::{Reloads, WatchedFiles};
 use super::tls::FacesTls;
+use crate::secrets;
 
 const EXPIRY: Metric = Metric::gauge(
     "lastro_certificate_expiry_seconds",
@@ -124,6 +125,9 @@ fn read(face: Face, files: &TlsFiles, reloads: &mut Reloads) -> anyhow::Result<S
     let watched = WatchedFiles::new(paths.chain(&files.client_ca).cloned());
     let tls = face.open(files.clone());
     let tls = tls.with_context(|| format!("cannot serve {} over TLS", face.name()))?;
+    if let Some(warning) = secrets::open_file(&files.key, "a private key") {
+        tracing::warn!("{warning}");
+    }
     let reloaded = tls.clone();
     let name = format!("the certificate of {}", face.name());
     reloads.add(name, watched, move || Ok(reloaded.reload()?));

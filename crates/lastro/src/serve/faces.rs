@@ -61,17 +61,20 @@ impl<'a> Faces<'a> {
 
     /// Binds every address, or none.
     pub(super) async fn bind(&self) -> anyhow::Result<Listeners> {
-        let tls = &self.certificates;
-        let http = secured(server::bind(&self.config.listen).await?, &tls.http);
+        let (tls, access) = (&self.certificates, self.config.sockets);
+        let http = secured(
+            server::bind_for(&self.config.listen, access).await?,
+            &tls.http,
+        );
         let grpc = match &self.config.grpc_listen {
-            Some(address) => Some(secured(server::bind(address).await?, &tls.grpc)),
+            Some(address) => Some(secured(server::bind_for(address, access).await?, &tls.grpc)),
             None => None,
         };
         let metrics = match self.config.metrics_listen.clone() {
             Some(address) => {
                 let bound = self
                     .probes
-                    .spawn(async move { server::bind(&address).await });
+                    .spawn(async move { server::bind_for(&address, access).await });
                 Some(secured(bound.await??, &tls.metrics))
             }
             None => None,

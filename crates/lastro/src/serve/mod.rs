@@ -19,8 +19,10 @@ mod payments;
 mod reload;
 mod role;
 mod settings;
+mod sockets;
 mod stop;
 mod tls;
+mod urls;
 mod write_behind;
 
 use std::pin::pin;
@@ -54,6 +56,9 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<ExitCode> {
     let config = Arc::new(Config::resolve(options)?);
     println!("lastro {}\n{config}", env!("CARGO_PKG_VERSION"));
     crate::log::start()?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     let files = OpenFiles::plan(open_files::raise_limit(), &config)?;
     files.report();
     let recorder = install_metrics(&config)?;

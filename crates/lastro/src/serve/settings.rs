@@ -28,8 +28,14 @@ settings! {
         /// Address that HTTP is served on: `host:port` or `unix:PATH`.
         listen: String = "127.0.0.1:9999", env "LASTRO_LISTEN", value_name = "ADDR";
         /// Host name that requests may use, such as the public name of the site behind a proxy. May be
-        /// repeated. IP addresses, `localhost` and names without a dot are always allowed.
+        /// repeated. IP addresses, `localhost` and names without a dot are always allowed. `*`: any host.
         host: Vec<String>, env "LASTRO_HOST", value_name = "NAME";
+        /// Permissions of the Unix sockets that HTTP, gRPC and metrics are served on, in octal, such as `0660`:
+        /// who may write may connect. Without it: what the umask leaves.
+        listen_mode: Option<String>, env "LASTRO_LISTEN_MODE", value_name = "MODE";
+        /// Group of these Unix sockets, by its name or its number, such as that of the proxy in front. The
+        /// server's user has to be in it.
+        listen_group: Option<String>, env "LASTRO_LISTEN_GROUP", value_name = "NAME";
         /// Address that metrics and probes are served on: `host:port`, `unix:PATH`, or `none`.
         metrics_listen: String = "127.0.0.1:9990", env "LASTRO_METRICS_LISTEN",
             value_name = "ADDR|none";
@@ -109,6 +115,9 @@ settings! {
         /// `postgres://user:password@host:port/name`.
         database_url: Option<String>, env "LASTRO_DATABASE_URL", value_name = "URL",
             hide_env_values = true;
+        /// File with the value of `--database-url` as its only line: for a URL with a password, which other
+        /// users of the machine could read on the command line.
+        database_url_file: Option<PathBuf>, env "LASTRO_DATABASE_URL_FILE", value_name = "FILE";
         /// Does not change the tables of the database: `lastro migrate` was run before.
         no_migrate: bool, env "LASTRO_NO_MIGRATE";
     }
@@ -121,6 +130,8 @@ settings! {
         /// TLS.
         redis_url: Option<String>, env "LASTRO_REDIS_URL", value_name = "URL",
             hide_env_values = true;
+        /// File with the value of `--redis-url` as its only line.
+        redis_url_file: Option<PathBuf>, env "LASTRO_REDIS_URL_FILE", value_name = "FILE";
         /// File with the certificates of the authorities that may sign the certificate of Redis. Without
         /// it: the authorities that this machine trusts.
         redis_ca: Option<PathBuf>, env "LASTRO_REDIS_CA", value_name = "FILE";
@@ -147,12 +158,16 @@ settings! {
 settings! {
     /// What is allowed beyond this machine.
     pub(super) struct SecuritySettings in "Security" {
-        /// Allows addresses beyond loopback, although requests are not authenticated, requests with any
-        /// host name, and an unencrypted connection to a Redis on another machine.
-        insecure: bool, env "LASTRO_INSECURE";
-        /// Allows unencrypted connections to other machines: to the ledger node, the database and the
-        /// processors. `--insecure` allows them too.
+        /// Serves HTTP and gRPC beyond loopback to callers that are not identified: everybody who can
+        /// reach the address can move money.
+        listen_public: bool, env "LASTRO_LISTEN_PUBLIC";
+        /// Serves metrics and probes beyond loopback to callers that are not identified.
+        metrics_public: bool, env "LASTRO_METRICS_PUBLIC";
+        /// Allows unencrypted connections to other machines: to the ledger node, the database, Redis and
+        /// the processors.
         plaintext: bool, env "LASTRO_PLAINTEXT";
+        /// Refused: `--listen-public`, `--metrics-public`, `--host '*'` and `--plaintext` have taken its place.
+        insecure: bool, env "LASTRO_INSECURE", hide = true;
     }
 }
 

@@ -8,6 +8,7 @@ mod callers;
 mod challenge;
 mod commands;
 mod documents;
+mod faces;
 mod kill;
 mod nodes;
 mod open_files;

@@ -130,7 +130,8 @@ fn serve(
     command.args(&launcher[1..]).arg(binary()).arg("serve");
     command.arg("--data-dir").arg(folder.path().join(host));
     command.args([
-        "--insecure",
+        "--listen-public",
+        "--plaintext",
         "--listen",
         &format!("{}:9999", network.address(host)),
     ]);

@@ -67,6 +67,12 @@ impl fmt::Display for Config {
             let tls = tls(self.tls.grpc.as_ref());
             writeln!(f, "grpc_listen     {address}{tls}")?;
         }
+        if let Some(mode) = self.sockets.mode {
+            writeln!(f, "listen_mode     {mode:04o}")?;
+        }
+        if let Some(group) = self.sockets.group {
+            writeln!(f, "listen_group    {group}")?;
+        }
         match self.outbox() {
             Some(outbox) => writeln!(
                 f,
@@ -80,8 +86,9 @@ impl fmt::Display for Config {
         write!(f, "{}", Shown(self.payments.as_ref()))?;
         writeln!(f, "enable_purge    {}", self.enable_purge)?;
         writeln!(f, "demo            {}", self.demo)?;
-        writeln!(f, "plaintext       {}", self.plaintext)?;
-        write!(f, "insecure        {}", self.insecure)
+        writeln!(f, "listen_public   {}", self.listen_public)?;
+        writeln!(f, "metrics_public  {}", self.metrics_public)?;
+        write!(f, "plaintext       {}", self.plaintext)
     }
 }
 
