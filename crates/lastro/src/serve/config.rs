@@ -91,9 +91,10 @@ impl Config {
             None => None,
         };
         let listen = address("listen", &settings.http.listen())?;
-        let addresses = [Some(&listen), grpc_listen.as_ref(), metrics_listen.as_ref()];
-        let mut addresses = addresses.into_iter().flatten();
-        let has_socket = addresses.any(|address| address.unix_path().is_some());
+        let is_socket = |address: &ListenAddress| address.unix_path().is_some();
+        let has_socket = is_socket(&listen)
+            || grpc_listen.as_ref().is_some_and(is_socket)
+            || metrics_listen.as_ref().is_some_and(is_socket);
         let outbox_bytes_max = match settings.outbox.outbox_bytes_max {
             Some(bytes) => bytes,
             None => outbox_bytes_max(role, &engine),
