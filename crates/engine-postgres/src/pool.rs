@@ -89,14 +89,27 @@ pub fn is_encrypted(url: &str, options: &PostgresOptions) -> Result<bool, Postgr
     Ok(is_required || address.authority.is_some() || address.verification.is_some())
 }
 
+/// Whether this URL has a password in it.
+///
+/// # Errors
+///
+/// When it is no URL of a database.
+pub fn has_password(url: &str) -> Result<bool, PostgresOpenError> {
+    let address = Address::of(url, None)?;
+    Ok(address.config.get_password().is_some())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::place;
+    use super::{has_password, place};
 
     #[test]
     fn a_place_tells_no_password() {
         let url = "postgres://me:secret@one:5432,two:5433/bank";
         assert_eq!(place(url).unwrap(), "one:5432,two:5433/bank");
+        assert!(has_password(url).unwrap());
+        assert!(has_password("host=one password=secret").unwrap());
+        assert!(!has_password("postgres://me@one/bank").unwrap());
         assert!(place("postgres://me:secret@[::1").is_err());
     }
 }

@@ -47,6 +47,15 @@ pub fn is_exposed(url: &str) -> Result<bool, WriteBehindOpenError> {
     })
 }
 
+/// Whether this URL has a password in it.
+///
+/// # Errors
+///
+/// When it is no URL of a Redis.
+pub fn has_password(url: &str) -> Result<bool, WriteBehindOpenError> {
+    Ok(read(url)?.redis_settings().password().is_some())
+}
+
 fn is_loopback(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(address) => address.is_loopback(),
@@ -146,6 +155,18 @@ mod tests {
             ("redis+unix:///run/r.sock?db=4", "/run/r.sock/4"),
         ] {
             assert_eq!(place(url).unwrap(), said);
+        }
+    }
+
+    #[test]
+    fn passwords_are_seen() {
+        for (url, expected) in [
+            ("redis://me:secret@one", true),
+            ("redis://:secret@one", true),
+            ("redis+unix:///run/r.sock?pass=secret", true),
+            ("redis://one", false),
+        ] {
+            assert_eq!(has_password(url).unwrap(), expected, "{url}");
         }
     }
 

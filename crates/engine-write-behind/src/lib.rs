@@ -67,7 +67,7 @@ mod settings;
 mod simulation;
 mod verify;
 
-pub use address::{is_exposed, place};
+pub use address::{has_password, is_exposed, place};
 pub use data_loss::Dropped;
 pub use detach::{Detached, detach};
 pub use engine::{Lag, Opened, WriteBehindEngine};

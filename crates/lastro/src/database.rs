@@ -1,7 +1,7 @@
 //! The settings of a ledger kept in PostgreSQL, shared by the commands that use one.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -9,6 +9,7 @@ use clap::builder::FalseyValueParser;
 use engine_postgres::PostgresOptions;
 use server::ListenAddress;
 
+use crate::secrets;
 use crate::settings::settings;
 
 settings! {
@@ -63,21 +64,30 @@ impl DatabaseSettings {
     }
 }
 
-/// Whether the connection to a database may go unencrypted beyond this machine.
+/// The URL of a database, given itself or in a file.
+pub(crate) fn url(given: Option<&str>, file: Option<&Path>) -> anyhow::Result<Option<String>> {
+    let url = secrets::read("database-url", given, file)?;
+    if let Some(url) = &url
+        && engine_postgres::has_password(url).context("--database-url")?
+    {
+        secrets::warn("database-url", url, file);
+    }
+    Ok(url)
+}
+
+/// Whether connections to a database and a Redis may go unencrypted beyond this machine.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(crate) struct Unencrypted {
-    /// Allows an unencrypted connection to a database on another machine.
+    /// Allows unencrypted connections to a database or a Redis on another machine.
     #[arg(long, env = "LASTRO_PLAINTEXT", value_parser = FalseyValueParser::new())]
     #[arg(help_heading = "Security")]
     plaintext: bool,
 }
 
 impl Unencrypted {
-    /// Likewise where something else allows it.
-    pub(crate) const fn or(self, is_allowed: bool) -> Self {
-        Self {
-            plaintext: self.plaintext || is_allowed,
-        }
+    /// Whether they may.
+    pub(crate) const fn is_allowed(self) -> bool {
+        self.plaintext
     }
 
     /// Fails where it would and may not.

@@ -18,6 +18,7 @@ mod migrate;
 mod processor;
 mod redis;
 mod restore;
+mod secrets;
 mod serve;
 mod settings;
 mod verify;

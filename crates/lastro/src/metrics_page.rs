@@ -7,7 +7,7 @@ use std::path::Path;
 
 use stdx::Metric;
 
-use crate::serve::{INFO, OPENING_METRICS};
+use crate::serve::{CERTIFICATE_METRICS, INFO, OPENING_METRICS};
 
 const START: &str = "# Metrics
 
@@ -19,9 +19,10 @@ appears when it is counted for the first time.
 ";
 
 /// Every table of metrics, with the processes that have it.
-const TABLES: [(&str, &[Metric]); 9] = [
+const TABLES: [(&str, &[Metric]); 10] = [
     ("Every process", &[INFO]),
     ("HTTP, gRPC and operators: every process", server::METRICS),
+    ("Faces over TLS", CERTIFICATE_METRICS),
     ("Opening of a ledger in a data folder", OPENING_METRICS),
     ("Engine `embedded`", engine_embedded::METRICS),
     ("Engine `postgres`", engine_postgres::METRICS),

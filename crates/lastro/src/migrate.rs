@@ -1,5 +1,6 @@
 //! `lastro migrate`: brings a database to the tables that this version uses.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -16,9 +17,14 @@ pub(crate) struct MigrateOptions {
         long,
         env = "LASTRO_DATABASE_URL",
         value_name = "URL",
-        hide_env_values = true
+        hide_env_values = true,
+        required_unless_present = "database_url_file"
     )]
-    database_url: String,
+    database_url: Option<String>,
+    /// File with the value of `--database-url` as its only line: for a URL with a password, which other users
+    /// of the machine could read on the command line.
+    #[arg(long, env = "LASTRO_DATABASE_URL_FILE", value_name = "FILE")]
+    database_url_file: Option<PathBuf>,
     #[command(flatten)]
     database: DatabaseSettings,
     #[command(flatten)]
@@ -40,9 +46,12 @@ pub(crate) fn run(
     options: &MigrateOptions,
     given: Option<(&str, &ArgMatches)>,
 ) -> anyhow::Result<ExitCode> {
-    let database = options.database.options(&options.database_url)?;
-    let unencrypted = options.unencrypted.or(options.redis.is_insecure());
-    unencrypted.check(&options.database_url, &database)?;
+    let file = options.database_url_file.as_deref();
+    let Some(url) = crate::database::url(options.database_url.as_deref(), file)? else {
+        bail!("lastro migrate needs --database-url");
+    };
+    let database = options.database.options(&url)?;
+    options.unencrypted.check(&url, &database)?;
     let redis_url_is_from = given.and_then(|(_, given)| given.value_source("redis_url"));
     if options.redis_lost && redis_url_is_from == Some(ValueSource::CommandLine) {
         bail!(
@@ -55,10 +64,10 @@ pub(crate) fn run(
         .build()
         .context("cannot start the runtime")?;
     if options.detach {
-        return runtime.block_on(detach(options, database));
+        return runtime.block_on(detach(options, &url, database));
     }
     let migrated = runtime
-        .block_on(engine_postgres::migrate(&options.database_url, &database))
+        .block_on(engine_postgres::migrate(&url, &database))
         .context("the database was not migrated")?;
     println!("migration {} → {}", migrated.from, migrated.to);
     Ok(ExitCode::SUCCESS)
@@ -66,11 +75,12 @@ pub(crate) fn run(
 
 async fn detach(
     options: &MigrateOptions,
+    database_url: &str,
     database: engine_postgres::PostgresOptions,
 ) -> anyhow::Result<ExitCode> {
     let redis = match options.redis_lost {
         true => None,
-        false => options.redis.config()?,
+        false => options.redis.config(options.unencrypted)?,
     };
     if redis.is_none() && !options.redis_lost {
         bail!(
@@ -89,7 +99,6 @@ async fn detach(
         database,
         ..engine_write_behind::WriteBehindOptions::default()
     };
-    let database_url = &options.database_url;
     let detached = engine_write_behind::detach(url.as_deref(), database_url, &options_behind)
         .await
         .context("the database is still behind its Redis")?;

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use clap::builder::FalseyValueParser;
+
+use crate::database::Unencrypted;
+use crate::secrets;
 
 /// A Redis, and how it is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +14,7 @@ pub(crate) struct RedisConfig {
     /// File with the certificates of the authorities that may sign its certificate.
     pub(crate) authority: Option<PathBuf>,
     /// Whether it may be on another machine without encryption.
-    pub(crate) insecure: bool,
+    pub(crate) plaintext: bool,
 }
 
 impl RedisConfig {
@@ -20,10 +22,10 @@ impl RedisConfig {
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         let is_exposed = engine_write_behind::is_exposed(&self.url).context("--redis-url")?;
         ensure!(
-            self.insecure || !is_exposed,
+            self.plaintext || !is_exposed,
             "--redis-url names another machine, and the connection to it is not encrypted: use \
              rediss:// (with --redis-ca if an authority of your own signs its certificate), or allow \
-             it with --insecure"
+             it with --plaintext"
         );
         ensure!(
             self.authority.is_none()
@@ -44,10 +46,17 @@ pub(crate) struct RedisOptions {
         help_heading = "Redis",
         env = "LASTRO_REDIS_URL",
         value_name = "URL",
-        hide_env_values = true,
-        requires = "database_url"
+        hide_env_values = true
     )]
     redis_url: Option<String>,
+    /// File with the value of `--redis-url` as its only line.
+    #[arg(
+        long,
+        env = "LASTRO_REDIS_URL_FILE",
+        value_name = "FILE",
+        help_heading = "Redis"
+    )]
+    redis_url_file: Option<PathBuf>,
     /// File with the certificates of the authorities that may sign the certificate of Redis.
     #[arg(
         long,
@@ -56,31 +65,26 @@ pub(crate) struct RedisOptions {
         help_heading = "Redis"
     )]
     redis_ca: Option<PathBuf>,
-    /// Allows an unencrypted connection to a Redis on another machine.
-    #[arg(long, env = "LASTRO_INSECURE", value_parser = FalseyValueParser::new())]
-    #[arg(help_heading = "Security")]
-    insecure: bool,
 }
 
 impl RedisOptions {
-    /// Whether connections beyond this machine may go unencrypted.
-    pub(crate) const fn is_insecure(&self) -> bool {
-        self.insecure
-    }
-
     /// The Redis, if one was named.
-    pub(crate) fn config(&self) -> anyhow::Result<Option<RedisConfig>> {
-        let Some(url) = &self.redis_url else {
+    pub(crate) fn config(&self, unencrypted: Unencrypted) -> anyhow::Result<Option<RedisConfig>> {
+        let file = self.redis_url_file.as_deref();
+        let Some(url) = secrets::read("redis-url", self.redis_url.as_deref(), file)? else {
             ensure!(
                 self.redis_ca.is_none(),
                 "--redis-ca can only be used with --redis-url"
             );
             return Ok(None);
         };
+        if engine_write_behind::has_password(&url).context("--redis-url")? {
+            secrets::warn("redis-url", &url, file);
+        }
         let config = RedisConfig {
-            url: url.clone(),
+            url,
             authority: self.redis_ca.clone(),
-            insecure: self.insecure,
+            plaintext: unencrypted.is_allowed(),
         };
         config.check()?;
         Ok(Some(config))

@@ -9,7 +9,7 @@ mod stores;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use engine_embedded::{Expected, Verified};
 use journal::{FileStorage, Head, Opened, Scanned, Tail};
 
@@ -44,6 +44,15 @@ pub(crate) struct VerifyOptions {
         conflicts_with = "read_only"
     )]
     database_url: Option<String>,
+    /// File with the value of `--database-url` as its only line: for a URL with a password, which other users
+    /// of the machine could read on the command line.
+    #[arg(
+        long,
+        env = "LASTRO_DATABASE_URL_FILE",
+        value_name = "FILE",
+        conflicts_with_all = ["read_only", "expect_head", "since"]
+    )]
+    database_url_file: Option<PathBuf>,
     #[command(flatten)]
     database: DatabaseSettings,
     #[command(flatten)]
@@ -55,15 +64,18 @@ pub(crate) struct VerifyOptions {
 }
 
 pub(crate) fn run(options: &VerifyOptions) -> anyhow::Result<ExitCode> {
-    if let Some(url) = &options.database_url {
-        let unencrypted = options.unencrypted.or(options.redis.is_insecure());
-        unencrypted.check(url, &options.database.options(url)?)?;
+    let file = options.database_url_file.as_deref();
+    let database_url = crate::database::url(options.database_url.as_deref(), file)?;
+    if let Some(url) = &database_url {
+        let database = options.database.options(url)?;
+        options.unencrypted.check(url, &database)?;
     }
-    if let (Some(redis), Some(url)) = (options.redis.config()?, &options.database_url) {
-        return stores::run(redis, url, &options.database);
-    }
-    if let Some(url) = &options.database_url {
-        return database::run(url, &options.database);
+    let redis = options.redis.config(options.unencrypted)?;
+    match (database_url, redis) {
+        (Some(url), Some(redis)) => return stores::run(redis, &url, &options.database),
+        (Some(url), None) => return database::run(&url, &options.database),
+        (None, Some(_)) => bail!("--redis-url needs --database-url"),
+        (None, None) => {}
     }
     let data_dir = &options.data_dir;
     let place = data_dir.display();

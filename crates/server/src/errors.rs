@@ -48,6 +48,14 @@ pub(crate) fn of_head<B>(request: &Request<B>) -> Option<Problem> {
     })
 }
 
+pub(crate) fn headers_too_large() -> Problem {
+    Problem::new(
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "headers_too_large",
+        "the headers of the request are too many or too long",
+    )
+}
+
 pub(crate) fn cross_site() -> Problem {
     Problem::new(
         StatusCode::FORBIDDEN,
@@ -332,11 +340,7 @@ pub(crate) fn internal() -> Problem {
 pub(crate) fn of_connection(status: StatusCode) -> Vec<u8> {
     let problem = match status {
         StatusCode::REQUEST_TIMEOUT => request_timeout(),
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Problem::new(
-            status,
-            "headers_too_large",
-            "the headers of the request are too many or too long",
-        ),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => headers_too_large(),
         StatusCode::URI_TOO_LONG => {
             Problem::new(status, "uri_too_long", "path and query are too long")
         }

@@ -31,6 +31,9 @@ const DURATION_BUCKETS: [f64; 16] = [
     0.5, 1.0, 5.0,
 ];
 
+/// The most connections, and the most TLS handshakes, at once.
+const CONNECTIONS_MAX: usize = 64;
+
 /// How often samples are folded into their histograms when nobody reads them.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -101,7 +104,8 @@ pub async fn serve_metrics(
             },
         ));
     let limits = Limits {
-        connections_max: 64,
+        connections_max: CONNECTIONS_MAX,
+        handshakes_max: CONNECTIONS_MAX,
         ..Limits::default()
     };
     let serving = serve_counted(

@@ -67,7 +67,12 @@ impl Hosts {
         let Some(host) = authority_of(origin.as_bytes()) else {
             return false;
         };
-        let named = headers.get(HOST).map(HeaderValue::as_bytes);
+        // HTTP/2 has the host in the request's target.
+        let in_target = request
+            .uri()
+            .authority()
+            .map(|host| host.as_str().as_bytes());
+        let named = headers.get(HOST).map(HeaderValue::as_bytes).or(in_target);
         let names = self.0.as_deref().unwrap_or_default();
         named.is_some_and(|named| named.eq_ignore_ascii_case(host))
             || is_one_of(names, without_port(host))
@@ -206,6 +211,19 @@ mod tests {
             for method in [Method::POST, Method::PATCH, Method::PUT, Method::DELETE] {
                 assert_eq!(admitted(method, headers), expected, "{headers:?}");
             }
+        }
+    }
+
+    #[test]
+    fn over_http_2_the_host_is_in_the_target() {
+        for (origin, expected) in [("https://bank", true), ("https://evil.example", false)] {
+            let request = Request::builder()
+                .method(Method::POST)
+                .uri("https://bank/v1/transfers")
+                .header(ORIGIN, origin);
+            let request = request.body(Body::empty()).unwrap();
+            let hosts = Hosts::local_and(Vec::new());
+            assert_eq!(hosts.admit_change(&request), expected, "{origin}");
         }
     }
 

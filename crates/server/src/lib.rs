@@ -13,6 +13,7 @@
 
 mod access;
 mod address;
+mod answer;
 mod app;
 mod arrival;
 mod body;
@@ -26,8 +27,10 @@ mod exposition;
 mod grpc;
 mod guarded_io;
 mod handler;
+mod handshakes;
 mod health;
 mod hosts;
+mod http2;
 mod http_face;
 mod interventions;
 mod json;
@@ -52,6 +55,7 @@ mod tls;
 mod unread;
 mod untaken;
 mod v1;
+mod web;
 
 pub use address::{AddressInvalid, ListenAddress};
 pub use app::App;
@@ -66,8 +70,8 @@ pub use keys::{
 };
 pub use late_app::LateApp;
 pub use limits::Limits;
-pub use listener::{BindError, Listener, bind};
+pub use listener::{BindError, Listener, SocketAccess, bind, bind_for};
 pub use metrics::METRICS;
 pub use openapi::openapi_json;
 pub use serve::{Stopped, serve, serve_probes, serve_router};
-pub use tls::{ServerTls, ServerTlsError};
+pub use tls::{ServerTls, ServerTlsError, TlsFiles};

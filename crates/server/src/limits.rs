@@ -25,6 +25,13 @@ pub struct Limits {
     pub uri_bytes_max: usize,
     /// The most connections at once: 16,384. Further ones are answered 503 and closed.
     pub connections_max: usize,
+    /// The most TLS handshakes at once: 1,024. For another one the oldest gives way if it has taken 1 s; else
+    /// the new connection is closed.
+    pub handshakes_max: usize,
+    /// How long a TLS handshake may take: 10 s.
+    pub handshake_timeout: Duration,
+    /// The most requests at once over one connection of HTTP/2: 256. Further ones wait at the caller.
+    pub streams_max: u32,
     /// How long a request's head may take from its first byte on: 10 s. Beyond: 408.
     pub header_timeout: Duration,
     /// How long a connection may stand idle between requests: 75 s, longer than the 60 s of common
@@ -51,6 +58,9 @@ impl Default for Limits {
             header_count_max: 100,
             uri_bytes_max: 2 * 1024,
             connections_max: 16_384,
+            handshakes_max: 1_024,
+            handshake_timeout: Duration::from_secs(10),
+            streams_max: 256,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             answer_timeout: Duration::from_secs(30),
@@ -58,4 +68,22 @@ impl Default for Limits {
             engine_timeout: Duration::from_secs(2),
         }
     }
+}
+
+impl Limits {
+    pub(crate) const fn connections(&self) -> ConnectionLimits {
+        ConnectionLimits {
+            connections_max: self.connections_max,
+            handshakes_max: self.handshakes_max,
+            handshake_timeout: self.handshake_timeout,
+        }
+    }
+}
+
+/// The bounds on connections alone.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConnectionLimits {
+    pub(crate) connections_max: usize,
+    pub(crate) handshakes_max: usize,
+    pub(crate) handshake_timeout: Duration,
 }

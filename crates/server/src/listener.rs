@@ -2,16 +2,28 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
 use std::path::Path;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream, lookup_host};
+use tokio::net::{
+    TcpListener, TcpSocket, TcpStream, UnixListener, UnixSocket, UnixStream, lookup_host,
+};
 
 use crate::address::ListenAddress;
 use crate::peer::Peer;
+use crate::tls::ServerTls;
 
 /// How many connections may wait to be accepted; the system may lower it.
 const BACKLOG: u32 = 4_096;
+
+/// Who may connect to a Unix socket; addresses of another kind have no such thing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SocketAccess {
+    /// The permissions of the socket's file: who may write may connect. `None`: what the umask leaves.
+    pub mode: Option<u32>,
+    /// The number of the group that the file belongs to. `None`: the process's own.
+    pub group: Option<u32>,
+}
 
 /// A bound address that can be served on.
 ///
@@ -19,6 +31,7 @@ const BACKLOG: u32 = 4_096;
 #[derive(Debug)]
 pub struct Listener {
     pub(crate) socket: Socket,
+    pub(crate) tls: Option<ServerTls>,
     address: ListenAddress,
 }
 
@@ -53,12 +66,29 @@ pub struct BindError {
     source: io::Error,
 }
 
-/// Binds to an address. A Unix socket's file that no process listens on any more is replaced; one
-/// in use, or a file of another kind, is left alone and refused.
+/// Binds to an address, a Unix socket with the permissions that the umask leaves. See [`bind_for`].
+///
+/// # Errors
+///
+/// See [`bind_for`].
 pub async fn bind(address: &ListenAddress) -> Result<Listener, BindError> {
+    bind_for(address, SocketAccess::default()).await
+}
+
+/// Binds to an address. A Unix socket's file that no process listens on any more is replaced; one
+/// in use, or a file of another kind, is left alone and refused. Nobody can connect to a Unix socket before it
+/// has the permissions of `access`.
+///
+/// # Errors
+///
+/// When the system does not allow it: which address, and why.
+pub async fn bind_for(
+    address: &ListenAddress,
+    access: SocketAccess,
+) -> Result<Listener, BindError> {
     let bound = match address {
         ListenAddress::Tcp { host, port } => bind_tcp(host, *port).await,
-        ListenAddress::Unix(path) => bind_unix(path).await.map(Socket::Unix),
+        ListenAddress::Unix(path) => bind_unix(path, access).await.map(Socket::Unix),
     };
     let listener = bound.and_then(|socket| {
         let address = match &socket {
@@ -71,7 +101,11 @@ pub async fn bind(address: &ListenAddress) -> Result<Listener, BindError> {
             }
             Socket::Unix(_) => address.clone(),
         };
-        Ok(Listener { socket, address })
+        Ok(Listener {
+            socket,
+            tls: None,
+            address,
+        })
     });
     listener.map_err(|source| BindError {
         address: address.clone(),
@@ -100,8 +134,9 @@ fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
-    match UnixListener::bind(path) {
+async fn bind_unix(path: &Path, access: SocketAccess) -> io::Result<UnixListener> {
+    let socket = UnixSocket::new_stream()?;
+    match socket.bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
                 let text = "a file of this name exists and is not a socket";
@@ -110,16 +145,44 @@ async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
             match UnixStream::connect(path).await {
                 Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {
                     std::fs::remove_file(path)?;
-                    UnixListener::bind(path)
+                    socket.bind(path)?;
                 }
-                _ => Err(error),
+                _ => return Err(error),
             }
         }
-        bound => bound,
+        bound => bound?,
+    }
+    // Until it listens every connection is refused: nobody comes in by permissions that are too wide.
+    let listening = restrict(path, access).and_then(|()| socket.listen(BACKLOG));
+    if listening.is_err() {
+        std::fs::remove_file(path)?;
+    }
+    listening
+}
+
+fn restrict(path: &Path, access: SocketAccess) -> io::Result<()> {
+    if let Some(group) = access.group {
+        chown(path, None, Some(group)).map_err(|error| {
+            let text = format!(
+                "its file cannot be given to group {group}: {error}; the server's user has to be in that group"
+            );
+            io::Error::new(error.kind(), text)
+        })?;
+    }
+    match access.mode {
+        Some(mode) => std::fs::set_permissions(path, PermissionsExt::from_mode(mode)),
+        None => Ok(()),
     }
 }
 
 impl Listener {
+    /// Serves its connections over TLS, also those over a Unix socket.
+    #[must_use]
+    pub fn with_tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// The address as bound, with the port that the system chose where 0 was asked for.
     #[must_use]
     pub const fn address(&self) -> &ListenAddress {

@@ -10,12 +10,16 @@ use stdx::Throttle;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::connection::{Host, Http1, Stage};
+use crate::connection::{Host, HttpVersion, Stage};
 use crate::connection_metrics::ConnectionMetrics;
+use crate::handshakes::{Handshake, Handshakes};
 use crate::late_app::LateApp;
-use crate::limits::Limits;
+use crate::limits::{ConnectionLimits, Limits};
 use crate::listener::{Listener, Stream};
+use crate::peer::Peer;
 use crate::routes;
+use crate::tls::{self, ServerTls};
+use crate::web::Web;
 
 /// How long the loop rests after an accept that failed for want of memory or descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -106,13 +110,12 @@ pub(crate) async fn serve_counted(
     shutdown: impl Future<Output = ()>,
     stop_timeout: Duration,
 ) -> Stopped {
-    let host = |stage| Http1::new(router, limits, stage);
-    let connections_max = limits.connections_max;
+    let host = |stage| Web::new(router, limits, stage);
     serve_hosted(
         listener,
         listening,
         host,
-        connections_max,
+        limits.connections(),
         metrics,
         shutdown,
         stop_timeout,
@@ -125,12 +128,12 @@ pub(crate) async fn serve_hosted<H: Host>(
     listener: Listener,
     listening: &'static str,
     host: impl FnOnce(watch::Receiver<Stage>) -> H,
-    connections_max: usize,
+    limits: ConnectionLimits,
     metrics: ConnectionMetrics,
     shutdown: impl Future<Output = ()>,
     stop_timeout: Duration,
 ) -> Stopped {
-    let face = Face::new(host, connections_max, metrics);
+    let face = Arc::new(Face::new(host, listener.tls.clone(), limits, metrics));
     let address = listener.address().clone();
     tracing::info!(%address, "{listening} {address}");
     let mut shutdown = std::pin::pin!(shutdown);
@@ -150,75 +153,171 @@ pub(crate) async fn serve_hosted<H: Host>(
     stopped
 }
 
+/// What there is no room for.
+#[derive(Debug, Clone, Copy)]
+enum Full {
+    Connections,
+    Handshakes,
+}
+
 struct Face<H> {
     host: H,
+    tls: Option<ServerTls>,
     stage: watch::Sender<Stage>,
-    connections_max: usize,
+    limits: ConnectionLimits,
     places: Arc<Semaphore>,
+    handshakes: Arc<Handshakes>,
     farewells: Arc<Semaphore>,
     metrics: ConnectionMetrics,
     refusals: Throttle,
     failures: Throttle,
-    requests_cut: Arc<AtomicUsize>,
+    requests_cut: AtomicUsize,
 }
 
 impl<H: Host> Face<H> {
     fn new(
         host: impl FnOnce(watch::Receiver<Stage>) -> H,
-        connections_max: usize,
+        tls: Option<ServerTls>,
+        mut limits: ConnectionLimits,
         metrics: ConnectionMetrics,
     ) -> Self {
         let (stage, stage_seen) = watch::channel(Stage::Serving);
-        let connections_max = connections_max.clamp(1, Semaphore::MAX_PERMITS.min(1 << 30));
+        limits.connections_max = limits
+            .connections_max
+            .clamp(1, Semaphore::MAX_PERMITS.min(1 << 30));
         Self {
             host: host(stage_seen),
+            tls,
             stage,
-            connections_max,
-            places: Arc::new(Semaphore::new(connections_max)),
+            limits,
+            places: Arc::new(Semaphore::new(limits.connections_max)),
+            handshakes: Handshakes::new(limits.handshakes_max),
             farewells: Arc::new(Semaphore::new(FAREWELLS_MAX)),
             metrics,
             refusals: Throttle::new(WARNING_INTERVAL),
             failures: Throttle::new(WARNING_INTERVAL),
-            requests_cut: Arc::default(),
+            requests_cut: AtomicUsize::new(0),
         }
     }
 
-    fn admit(&self, stream: Stream) {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+    fn admit(self: &Arc<Self>, stream: Stream) {
+        if let Stream::Tcp(tcp) = &stream {
+            // Answers are written whole: waiting for more would only delay them.
+            let _ = tcp.set_nodelay(true);
+        }
+        match &self.tls {
+            Some(tls) => self.admit_secured(tls.clone(), stream),
+            None => self.admit_plain(stream),
+        }
+    }
+
+    fn admit_plain(self: &Arc<Self>, stream: Stream) {
+        let Some(open) = self.take_place() else {
             self.refuse(stream);
             return;
         };
-        let host = self.host.clone().of_peer(stream.peer());
-        let open = OpenConnection::new(self.metrics.clone(), place);
-        let requests_cut = Arc::clone(&self.requests_cut);
+        let peer = stream.peer();
+        let face = Arc::clone(self);
         tokio::spawn(async move {
+            let host = face.host.clone().of_peer(peer);
             let cut = match stream {
-                Stream::Tcp(tcp) => {
-                    // Answers are written whole: waiting for more would only delay them.
-                    let _ = tcp.set_nodelay(true);
-                    host.serve(tcp).await
-                }
+                Stream::Tcp(tcp) => host.serve(tcp, HttpVersion::Http1).await,
                 Stream::Unix(unix) => host.serve_local(unix).await,
             };
-            if cut {
-                requests_cut.fetch_add(1, Ordering::Relaxed);
-            }
-            drop(open);
+            face.close(open, cut);
         });
+    }
+
+    /// A connection takes its place only once its handshake is done. There is no answer before that: who has
+    /// to be refused is closed without one, and costs no handshake.
+    fn admit_secured(self: &Arc<Self>, tls: ServerTls, stream: Stream) {
+        if self.places.available_permits() == 0 {
+            self.note_refusal(Full::Connections);
+            return;
+        }
+        let Some(handshake) = self.handshakes.begin() else {
+            self.note_refusal(Full::Handshakes);
+            return;
+        };
+        let peer = stream.peer();
+        let face = Arc::clone(self);
+        tokio::spawn(async move {
+            match stream {
+                Stream::Tcp(tcp) => face.serve_secured(&tls, handshake, tcp, peer).await,
+                Stream::Unix(unix) => face.serve_secured(&tls, handshake, unix, peer).await,
+            }
+        });
+    }
+
+    async fn serve_secured<S>(
+        &self,
+        tls: &ServerTls,
+        handshake: Handshake,
+        stream: S,
+        peer: Option<Peer>,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let timeout = self.limits.handshake_timeout;
+        let stream = match handshake.within(timeout, tls.accept(stream)).await {
+            Some(Ok(stream)) => stream,
+            Some(Err(error)) => {
+                tracing::debug!(%error, "a TLS handshake failed: {error}");
+                return;
+            }
+            None => return,
+        };
+        let Some(open) = self.take_place() else {
+            self.note_refusal(Full::Connections);
+            return;
+        };
+        let version = tls::version_of(&stream);
+        let host = self.host.clone().of_peer(peer);
+        let cut = host.serve(stream, version).await;
+        self.close(open, cut);
+    }
+
+    fn take_place(&self) -> Option<OpenConnection> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        Some(OpenConnection::new(self.metrics.clone(), place))
+    }
+
+    /// The end of a connection; `cut` if it was in the middle of a request.
+    fn close(&self, open: OpenConnection, cut: bool) {
+        if cut {
+            self.requests_cut.fetch_add(1, Ordering::Relaxed);
+        }
+        drop(open);
+    }
+
+    fn note_refusal(&self, full: Full) {
+        self.metrics.refused.increment(1);
+        let Some(held_back) = self.refusals.pass() else {
+            return;
+        };
+        let ConnectionLimits {
+            connections_max,
+            handshakes_max,
+            ..
+        } = self.limits;
+        match full {
+            Full::Connections => tracing::warn!(
+                connections_max,
+                held_back,
+                "refused a connection: the limit of {connections_max} open connections is reached"
+            ),
+            Full::Handshakes => tracing::warn!(
+                handshakes_max,
+                held_back,
+                "refused a connection: the limit of {handshakes_max} TLS handshakes in progress is reached"
+            ),
+        }
     }
 
     /// Refuses a connection above the limit: it gets an answer, as far as the socket takes it at once, and is
     /// closed. Some are first read to their end, so that unread bytes do not make the kernel drop the answer.
     fn refuse(&self, stream: Stream) {
-        self.metrics.refused.increment(1);
-        if let Some(held_back) = self.refusals.pass() {
-            tracing::warn!(
-                connections_max = self.connections_max,
-                held_back,
-                "refused a connection: the limit of {} open connections is reached",
-                self.connections_max
-            );
-        }
+        self.note_refusal(Full::Connections);
         let answer = H::refusal();
         let _ = match &stream {
             Stream::Tcp(tcp) => tcp.try_write(&answer),
@@ -254,7 +353,7 @@ impl<H: Host> Face<H> {
         tokio::time::sleep(ACCEPT_PAUSE).await;
     }
 
-    async fn stop(self, stop_timeout: Duration) -> Stopped {
+    async fn stop(&self, stop_timeout: Duration) -> Stopped {
         self.stage.send_replace(Stage::Stopping);
         if tokio::time::timeout(stop_timeout, self.all_closed())
             .await
@@ -269,7 +368,7 @@ impl<H: Host> Face<H> {
     }
 
     async fn all_closed(&self) {
-        let places_count = u32::try_from(self.connections_max);
+        let places_count = u32::try_from(self.limits.connections_max);
         let places_count = places_count.expect("`new` bounds it by 2^30");
         let _ = self.places.acquire_many(places_count).await;
     }

@@ -12,8 +12,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
-
 /// How many pieces of answers a connection has not taken yet.
 #[derive(Debug, Default)]
 pub(crate) struct Untaken {
@@ -52,22 +50,18 @@ impl Untaken {
 
 /// An answer's body whose pieces are counted until they are on the wire, and that keeps its call's
 /// place until its end.
-pub(crate) struct Counted {
+pub(crate) struct Counted<P> {
     body: Body,
     untaken: Arc<Untaken>,
-    _call: Option<OwnedSemaphorePermit>,
+    _place: P,
 }
 
-impl Counted {
-    pub(crate) fn new(
-        body: Body,
-        untaken: &Arc<Untaken>,
-        call: Option<OwnedSemaphorePermit>,
-    ) -> Self {
+impl<P> Counted<P> {
+    pub(crate) fn new(body: Body, untaken: &Arc<Untaken>, place: P) -> Self {
         Self {
             body,
             untaken: Arc::clone(untaken),
-            _call: call,
+            _place: place,
         }
     }
 }
@@ -91,7 +85,7 @@ impl Drop for Piece {
     }
 }
 
-impl HttpBody for Counted {
+impl<P: Unpin> HttpBody for Counted<P> {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -1,5 +1,6 @@
 //! What the tests of every crate share.
 //!
+//! - [`certificates`] has authorities that sign what servers and callers show.
 //! - [`conformance`] runs an engine beside the reference engine and compares all they answer.
 //! - [`bank`] has accounts that many tasks move money between, and checks them.
 //! - [`meeting`] has several nodes over one ledger meet at these.
@@ -11,6 +12,8 @@
 
 #[cfg(feature = "engines")]
 pub mod bank;
+#[cfg(feature = "certificates")]
+pub mod certificates;
 #[cfg(feature = "engines")]
 mod clock;
 #[cfg(feature = "engines")]

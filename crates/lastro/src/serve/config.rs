@@ -9,14 +9,14 @@ use anyhow::{Context, bail};
 use journal::Durability;
 use ledger::{ClockBounds, LedgerId};
 use outbox::OutboxOptions;
-use server::{Hosts, ListenAddress};
+use server::{Hosts, ListenAddress, SocketAccess, TlsFiles};
 
 use super::engine_config::EngineConfig;
 use super::outbox::OutboxConfig;
 use super::role::Role;
 use super::settings::{FileSettings, ServeOptions};
-use super::tls::GrpcTlsFiles;
-use super::{outgoing, payments};
+use super::tls::FacesTls;
+use super::{outgoing, payments, sockets, urls};
 use crate::keys::KeysPlace;
 use crate::settings::Settings as _;
 
@@ -36,15 +36,20 @@ pub(crate) struct Config {
     pub(crate) engine: EngineConfig,
     pub(crate) role: Role,
     pub(crate) grpc_listen: Option<ListenAddress>,
-    pub(crate) grpc_tls: Option<GrpcTlsFiles>,
+    pub(crate) tls: FacesTls,
     pub(crate) outbox_bytes_max: u64,
     pub(crate) clock: ClockBounds,
     pub(crate) payments: Option<::payments::Config>,
     pub(crate) enable_purge: bool,
     pub(crate) keys: Option<KeysPlace>,
     pub(crate) open_challenge: bool,
-    pub(crate) insecure: bool,
+    pub(crate) listen_public: bool,
+    pub(crate) metrics_public: bool,
     pub(crate) plaintext: bool,
+    /// Who may connect to the Unix sockets among the addresses.
+    pub(crate) sockets: SocketAccess,
+    /// What is allowed, and an operator should know of.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Config {
@@ -60,7 +65,18 @@ impl Config {
     }
 
     fn of_layers(options: ServeOptions, file: FileSettings) -> anyhow::Result<Self> {
-        let settings = options.settings.over(file.settings);
+        let of_file = file.settings.clone();
+        let mut settings = options.settings.over(file.settings);
+        if settings.security.insecure {
+            bail!(
+                "--insecure is no longer known, since it allowed four things at once: ask for those that you \
+                 need with --listen-public (HTTP and gRPC beyond loopback for callers that are not identified), \
+                 --metrics-public (likewise metrics), --host '*' (requests with any host name) and --plaintext \
+                 (unencrypted connections to other machines)"
+            );
+        }
+        let config_file = options.config.as_deref();
+        let warnings = urls::read(&mut settings, &of_file, config_file)?;
         let role = Role::read(&settings.role.role())?;
         let clock = settings.clock.bounds(options.accept_clock);
         let engine = EngineConfig::resolve(&settings, role, clock, options.accept_data_loss)?;
@@ -78,13 +94,20 @@ impl Config {
             Some(text) => Some(address("grpc-listen", text)?),
             None => None,
         };
+        let listen = address("listen", &settings.http.listen())?;
+        let is_socket = |address: &ListenAddress| address.unix_path().is_some();
+        let has_socket = is_socket(&listen)
+            || grpc_listen.as_ref().is_some_and(is_socket)
+            || metrics_listen.as_ref().is_some_and(is_socket);
         let outbox_bytes_max = match settings.outbox.outbox_bytes_max {
             Some(bytes) => bytes,
             None => outbox_bytes_max(role, &engine),
         };
         Ok(Self {
             demo: settings.role.demo,
-            listen: address("listen", &settings.http.listen())?,
+            sockets: sockets::access(&settings.http, has_socket)?,
+            warnings,
+            listen,
             metrics_listen,
             data_dir: settings.engine.data_dir(),
             expect_ledger: match &settings.engine.expect_ledger {
@@ -101,12 +124,13 @@ impl Config {
             clock,
             role,
             grpc_listen,
-            grpc_tls: GrpcTlsFiles::of(&settings.grpc)?,
+            tls: FacesTls::of(&settings.http, &settings.grpc)?,
             payments: payments::resolve(&options.processor, file.payments)?,
             enable_purge: settings.purge.enable_purge,
             keys: settings.security.keys.map(KeysPlace::from),
             open_challenge: settings.security.open_challenge,
-            insecure: settings.security.insecure,
+            listen_public: settings.security.listen_public,
+            metrics_public: settings.security.metrics_public,
             plaintext: settings.security.plaintext,
             host: settings.http.host,
         })
@@ -133,17 +157,15 @@ impl Config {
         }
     }
 
-    /// Which hosts requests may name; with `--insecure` any host, since other machines may have their own
-    /// names for this one. A Unix socket is no exception: a web page can reach a proxy in front of it.
+    /// Which hosts requests may name. A Unix socket is no exception: a web page can reach a proxy in front of it.
     pub(crate) fn hosts(&self) -> Hosts {
-        match self.insecure {
+        match self.host.iter().any(|host| host == "*") {
             true => Hosts::any(),
             false => Hosts::local_and(self.host.clone()),
         }
     }
 
-    /// What can be told without starting anything. Safe by default: beyond loopback only if that was asked for by name, or if callers need a
-    /// certificate.
+    /// What can be told without starting anything.
     fn check(&self) -> anyhow::Result<()> {
         if let Some(outbox) = self.outbox() {
             OutboxOptions::within(outbox.bytes_max).context("--outbox-bytes-max")?;
@@ -159,30 +181,11 @@ impl Config {
             );
         }
         self.check_keys()?;
-        for address in std::iter::once(&self.listen).chain(&self.metrics_listen) {
-            if !address.is_loopback() && !self.insecure && self.keys.is_none() {
-                bail!(
-                    "{address} can be reached from other machines, and requests need no key: listen on \
-                     loopback, ask for keys with --keys, or allow it with --insecure"
-                );
-            }
-        }
-        if !self.insecure && !self.plaintext {
+        self.doors().iter().try_for_each(Door::check)?;
+        if !self.plaintext {
             outgoing::check(&self.engine, self.payments.as_ref())?;
         }
-        let callers_are_known = self
-            .grpc_tls
-            .as_ref()
-            .is_some_and(|tls| tls.client_ca.is_some())
-            || self.keys.is_some();
         match &self.grpc_listen {
-            Some(address) if !address.is_loopback() && !self.insecure && !callers_are_known => {
-                bail!(
-                    "{address} can be reached from other machines: listen on loopback, ask for keys with \
-                     --keys, admit only callers with a certificate (--tls-client-ca), or allow it with \
-                     --insecure"
-                )
-            }
             Some(_) if self.role == Role::Api => {
                 bail!("--grpc-listen cannot be used with --role api: an API node serves HTTP")
             }
@@ -192,10 +195,75 @@ impl Config {
             _ if self.role == Role::Ledger && self.outbox_bytes_max > 0 => bail!(
                 "--outbox-bytes-max cannot be used with --role ledger: a ledger node takes no operations"
             ),
-            None if self.grpc_tls.is_some() => {
-                bail!("--tls-cert can only be used with --grpc-listen")
+            None if self.tls.grpc.is_some() => {
+                bail!("--grpc-tls-cert can only be used with --grpc-listen")
             }
-            _ => Ok(()),
+            None | Some(_) => {}
+        }
+        if self.metrics_listen.is_none() && self.tls.metrics.is_some() {
+            bail!("--metrics-tls-cert cannot be used with --metrics-listen none");
+        }
+        Ok(())
+    }
+
+    fn doors(&self) -> [Door<'_>; 3] {
+        let has_keys = self.keys.is_some();
+        [
+            Door {
+                address: Some(&self.listen),
+                callers_are_identified: has_keys || has_client_ca(self.tls.http.as_ref()),
+                client_ca: "--http-tls-client-ca",
+                is_public: self.listen_public,
+                public: "--listen-public",
+            },
+            Door {
+                address: self.grpc_listen.as_ref(),
+                callers_are_identified: has_keys || has_client_ca(self.tls.grpc.as_ref()),
+                client_ca: "--grpc-tls-client-ca",
+                is_public: self.listen_public,
+                public: "--listen-public",
+            },
+            Door {
+                address: self.metrics_listen.as_ref(),
+                callers_are_identified: has_keys || has_client_ca(self.tls.metrics.as_ref()),
+                client_ca: "--metrics-tls-client-ca",
+                is_public: self.metrics_public,
+                public: "--metrics-public",
+            },
+        ]
+    }
+}
+
+/// An address that callers come in by.
+struct Door<'a> {
+    address: Option<&'a ListenAddress>,
+    /// Whether callers have to show who they are.
+    callers_are_identified: bool,
+    /// The flag that has them show a certificate.
+    client_ca: &'static str,
+    /// Whether callers may come in that nobody knows.
+    is_public: bool,
+    /// The flag for that.
+    public: &'static str,
+}
+
+impl Door<'_> {
+    /// Safe by default: beyond loopback only callers that are identified, or all of them if that was asked for
+    /// by name.
+    fn check(&self) -> anyhow::Result<()> {
+        match self.address {
+            Some(address)
+                if !address.is_loopback() && !self.callers_are_identified && !self.is_public =>
+            {
+                bail!(
+                    "{address} can be reached from other machines, and callers there are not identified: listen \
+                     on loopback, ask for keys with --keys, admit only callers with a certificate ({}), or allow \
+                     it with {}",
+                    self.client_ca,
+                    self.public
+                )
+            }
+            Some(_) | None => Ok(()),
         }
     }
 }
@@ -218,6 +286,10 @@ impl Config {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+fn has_client_ca(files: Option<&TlsFiles>) -> bool {
+    files.is_some_and(|files| files.client_ca.is_some())
 }
 
 /// The disk space that an outbox may take in this role, if no setting gives another.

@@ -148,7 +148,7 @@ impl EngineConfig {
         let redis = RedisConfig {
             url: redis_url,
             authority: settings.redis.redis_ca.clone(),
-            insecure: settings.security.insecure,
+            plaintext: settings.security.plaintext,
         };
         redis.check()?;
         Ok(Self::WriteBehind(WriteBehindConfig {

@@ -8,9 +8,11 @@ use server::{GrpcLimits, Health, Keys, LateApp, Listener, ServerTls};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use super::certificates::Certificates;
 use super::config::Config;
 use super::doors::Doors;
 use super::open_files::OpenFiles;
+use super::reload::Reloads;
 use super::role::Role;
 use super::stop::{STOP_TIMEOUT, stopped};
 
@@ -22,8 +24,8 @@ pub(super) struct Faces<'a> {
     recorder: Option<PrometheusHandle>,
     /// The runtime of the metrics.
     probes: &'a Runtime,
-    grpc_tls: Option<ServerTls>,
     keys: Keys,
+    certificates: Certificates,
     stop: watch::Receiver<bool>,
 }
 
@@ -42,36 +44,42 @@ impl<'a> Faces<'a> {
         recorder: Option<PrometheusHandle>,
         probes: &'a Runtime,
         doors: &Doors,
+        reloads: &mut Reloads,
         stop: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
-        let grpc_tls = match &config.grpc_tls {
-            Some(files) => Some(files.load()?),
-            None => None,
-        };
         Ok(Self {
             config,
             files,
             recorder,
             probes,
-            grpc_tls,
             keys: doors.keys.clone(),
+            certificates: Certificates::read(&config.tls, reloads)?,
             stop,
         })
     }
 
+    /// Warns before certificates expire. Needs to be in a runtime.
+    pub(super) fn watch(&self) {
+        self.certificates.watch();
+    }
+
     /// Binds every address, or none.
     pub(super) async fn bind(&self) -> anyhow::Result<Listeners> {
-        let http = server::bind(&self.config.listen).await?;
+        let (tls, access) = (&self.certificates, self.config.sockets);
+        let http = secured(
+            server::bind_for(&self.config.listen, access).await?,
+            &tls.http,
+        );
         let grpc = match &self.config.grpc_listen {
-            Some(address) => Some(server::bind(address).await?),
+            Some(address) => Some(secured(server::bind_for(address, access).await?, &tls.grpc)),
             None => None,
         };
         let metrics = match self.config.metrics_listen.clone() {
             Some(address) => {
                 let bound = self
                     .probes
-                    .spawn(async move { server::bind(&address).await });
-                Some(bound.await??)
+                    .spawn(async move { server::bind_for(&address, access).await });
+                Some(secured(bound.await??, &tls.metrics))
             }
             None => None,
         };
@@ -93,12 +101,9 @@ impl<'a> Faces<'a> {
             app.health(),
             self.stop.clone(),
         ));
-        let limits = GrpcLimits {
-            connections_max: self.files.grpc_connections_max,
-            ..GrpcLimits::default()
-        };
+        let limits = self.files.grpc_limits();
         let stop = self.stop.clone();
-        let grpc = serve_grpc(listeners.grpc, app.clone(), limits, self.grpc_tls, stop);
+        let grpc = serve_grpc(listeners.grpc, app.clone(), limits, stop);
         let (listener, stop) = (listeners.http, stopped(self.stop));
         let http = async {
             match self.config.role {
@@ -119,19 +124,25 @@ impl<'a> Faces<'a> {
     }
 }
 
+fn secured(listener: Listener, tls: &Option<ServerTls>) -> Listener {
+    match tls {
+        Some(tls) => listener.with_tls(tls.clone()),
+        None => listener,
+    }
+}
+
 /// Serves gRPC if it was asked for; returns how many requests were cut.
 async fn serve_grpc(
     listener: Option<Listener>,
     app: LateApp,
     limits: GrpcLimits,
-    tls: Option<ServerTls>,
     stop: watch::Receiver<bool>,
 ) -> usize {
     let Some(listener) = listener else {
         return 0;
     };
     let stopped = stopped(stop);
-    let served = server::serve_grpc(listener, app, limits, tls, stopped, STOP_TIMEOUT).await;
+    let served = server::serve_grpc(listener, app, limits, stopped, STOP_TIMEOUT).await;
     served.requests_cut
 }
 

@@ -1,5 +1,6 @@
 //! `lastro serve`: everything in one process, or one of the roles it can be split into.
 
+mod certificates;
 mod config;
 mod demo;
 mod dispatch;
@@ -20,8 +21,10 @@ mod payments;
 mod reload;
 mod role;
 mod settings;
+mod sockets;
 mod stop;
 mod tls;
+mod urls;
 mod write_behind;
 
 use std::pin::pin;
@@ -34,6 +37,8 @@ use server::{Health, LateApp};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+#[cfg(test)]
+pub(crate) use certificates::METRICS as CERTIFICATE_METRICS;
 use config::Config;
 use doors::Doors;
 use engine_config::EngineConfig;
@@ -54,6 +59,9 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<ExitCode> {
     let config = Arc::new(Config::resolve(options)?);
     println!("lastro {}\n{config}", env!("CARGO_PKG_VERSION"));
     crate::log::start()?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     let files = OpenFiles::plan(open_files::raise_limit(), &config)?;
     files.report();
     let recorder = install_metrics(&config)?;
@@ -116,8 +124,17 @@ async fn serve(
     let stop = stop_signal()?;
     let mut reloads = Reloads::new()?;
     let doors = Doors::open(config, &mut reloads)?;
-    let faces = Faces::new(config, files, recorder, probes, &doors, stop.clone())?;
+    let faces = Faces::new(
+        config,
+        files,
+        recorder,
+        probes,
+        &doors,
+        &mut reloads,
+        stop.clone(),
+    )?;
     reloads.start();
+    faces.watch();
     match &config.engine {
         EngineConfig::Embedded => serve_while_opening(config, files, &doors, faces, stop).await,
         EngineConfig::Postgres { .. }

@@ -5,7 +5,7 @@
 
 use anyhow::ensure;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use server::{GrpcLimits, Limits};
+use server::{GrpcLimits, Limits, TlsFiles};
 
 use super::config::Config;
 use super::engine_config::EngineConfig;
@@ -13,7 +13,7 @@ use super::role::Role;
 
 /// The runtime, listeners, the log, locks, and the folders' own files.
 const OWN: usize = 64;
-/// Connections of callers that ask for metrics.
+/// Connections of callers that ask for metrics; as many again are in their handshake, over TLS.
 const METRICS: usize = 64;
 /// Connections to databases and to the ledger node.
 const OUTGOING: usize = 64;
@@ -30,6 +30,9 @@ pub(super) struct OpenFiles {
     pub(super) segments_max: usize,
     pub(super) http_connections_max: usize,
     pub(super) grpc_connections_max: usize,
+    /// Of those that may be in their handshake beside them; unused without TLS.
+    http_handshakes_max: usize,
+    grpc_handshakes_max: usize,
 }
 
 impl OpenFiles {
@@ -42,7 +45,11 @@ impl OpenFiles {
             | EngineConfig::WriteBehind(_) => 0,
         };
         let processors = config.payments.as_ref().map_or(0, |_| PROCESSORS);
-        let needed = OWN + METRICS + OUTGOING + processors + segments_max;
+        let metrics = match config.tls.metrics {
+            Some(_) => 2 * METRICS,
+            None => METRICS,
+        };
+        let needed = OWN + metrics + OUTGOING + processors + segments_max;
         ensure!(
             limit >= needed + CONNECTIONS_MIN,
             "this process may open {limit} files, and needs at least {}: raise the limit (ulimit \
@@ -55,13 +62,19 @@ impl OpenFiles {
             (Some(_), Role::Ledger) => left / 2,
             (Some(_), Role::All | Role::Api) => left / 4,
         };
-        let grpc_connections_max = grpc_share.min(GrpcLimits::default().connections_max);
-        let http_share = left - grpc_connections_max;
+        let (of_http, of_grpc) = (Limits::default(), GrpcLimits::default());
+        let grpc_handshakes_max = handshakes(grpc_share, &config.tls.grpc, of_grpc.handshakes_max);
+        let grpc_connections_max = (grpc_share - grpc_handshakes_max).min(of_grpc.connections_max);
+        let http_share = left - grpc_connections_max - grpc_handshakes_max;
+        let http_handshakes_max = handshakes(http_share, &config.tls.http, of_http.handshakes_max);
+        let http_connections_max = (http_share - http_handshakes_max).min(of_http.connections_max);
         Ok(Self {
             limit,
             segments_max,
-            http_connections_max: http_share.min(Limits::default().connections_max),
+            http_connections_max,
             grpc_connections_max,
+            http_handshakes_max,
+            grpc_handshakes_max,
         })
     }
 
@@ -69,7 +82,17 @@ impl OpenFiles {
     pub(super) fn http_limits(&self) -> Limits {
         Limits {
             connections_max: self.http_connections_max,
+            handshakes_max: self.http_handshakes_max,
             ..Limits::default()
+        }
+    }
+
+    /// What callers over gRPC may take.
+    pub(super) fn grpc_limits(&self) -> GrpcLimits {
+        GrpcLimits {
+            connections_max: self.grpc_connections_max,
+            handshakes_max: self.grpc_handshakes_max,
+            ..GrpcLimits::default()
         }
     }
 
@@ -80,6 +103,7 @@ impl OpenFiles {
             segments_max,
             http_connections_max,
             grpc_connections_max,
+            ..
         } = *self;
         let usual = Limits::default().connections_max;
         if http_connections_max < usual {
@@ -101,6 +125,14 @@ impl OpenFiles {
                 "this process may open {limit} files"
             );
         }
+    }
+}
+
+/// How many of a face's files handshakes of TLS may take.
+fn handshakes(share: usize, tls: &Option<TlsFiles>, max: usize) -> usize {
+    match tls {
+        Some(_) => (share / 4).min(max),
+        None => 0,
     }
 }
 

@@ -29,11 +29,33 @@ settings! {
         /// Address that HTTP is served on: `host:port` or `unix:PATH`.
         listen: String = "127.0.0.1:9999", env "LASTRO_LISTEN", value_name = "ADDR";
         /// Host name that requests may use, such as the public name of the site behind a proxy. May be
-        /// repeated. IP addresses, `localhost` and names without a dot are always allowed.
+        /// repeated. IP addresses, `localhost` and names without a dot are always allowed. `*`: any host.
         host: Vec<String>, env "LASTRO_HOST", value_name = "NAME";
+        /// Permissions of the Unix sockets that HTTP, gRPC and metrics are served on, in octal, such as `0660`:
+        /// who may write may connect. Without it: what the umask leaves.
+        listen_mode: Option<String>, env "LASTRO_LISTEN_MODE", value_name = "MODE";
+        /// Group of these Unix sockets, by its name or its number, such as that of the proxy in front. The
+        /// server's user has to be in it.
+        listen_group: Option<String>, env "LASTRO_LISTEN_GROUP", value_name = "NAME";
         /// Address that metrics and probes are served on: `host:port`, `unix:PATH`, or `none`.
         metrics_listen: String = "127.0.0.1:9990", env "LASTRO_METRICS_LISTEN",
             value_name = "ADDR|none";
+        /// PEM file with the certificate chain that HTTP shows: HTTP is then served over TLS, as HTTP/2 or
+        /// HTTP/1.1. The files of TLS are read again when they change, and at SIGHUP.
+        http_tls_cert: Option<PathBuf>, env "LASTRO_HTTP_TLS_CERT", value_name = "FILE";
+        /// PEM file with the private key of `--http-tls-cert`.
+        http_tls_key: Option<PathBuf>, env "LASTRO_HTTP_TLS_KEY", value_name = "FILE";
+        /// PEM file with certificates of authorities: only HTTP callers with a certificate that one of
+        /// them has signed are admitted.
+        http_tls_client_ca: Option<PathBuf>, env "LASTRO_HTTP_TLS_CLIENT_CA", value_name = "FILE";
+        /// PEM file with the certificate chain that metrics and probes show: they are then served over TLS.
+        metrics_tls_cert: Option<PathBuf>, env "LASTRO_METRICS_TLS_CERT", value_name = "FILE";
+        /// PEM file with the private key of `--metrics-tls-cert`.
+        metrics_tls_key: Option<PathBuf>, env "LASTRO_METRICS_TLS_KEY", value_name = "FILE";
+        /// PEM file with certificates of authorities: only callers with a certificate that one of them has
+        /// signed get metrics and probes.
+        metrics_tls_client_ca: Option<PathBuf>, env "LASTRO_METRICS_TLS_CLIENT_CA",
+            value_name = "FILE";
     }
 }
 
@@ -43,11 +65,17 @@ settings! {
         /// Address that gRPC is served on: `host:port` or `unix:PATH`. Without it gRPC is not served.
         grpc_listen: Option<String>, env "LASTRO_GRPC_LISTEN", value_name = "ADDR";
         /// PEM file with the certificate chain that gRPC shows: gRPC is then served over TLS.
-        tls_cert: Option<PathBuf>, env "LASTRO_TLS_CERT", value_name = "FILE";
-        /// PEM file with the private key of `--tls-cert`.
-        tls_key: Option<PathBuf>, env "LASTRO_TLS_KEY", value_name = "FILE";
+        grpc_tls_cert: Option<PathBuf>, env "LASTRO_GRPC_TLS_CERT", value_name = "FILE";
+        /// PEM file with the private key of `--grpc-tls-cert`.
+        grpc_tls_key: Option<PathBuf>, env "LASTRO_GRPC_TLS_KEY", value_name = "FILE";
         /// PEM file with certificates of authorities: only gRPC callers with a certificate that one of
         /// them has signed are admitted.
+        grpc_tls_client_ca: Option<PathBuf>, env "LASTRO_GRPC_TLS_CLIENT_CA", value_name = "FILE";
+        /// Older name of `--grpc-tls-cert`.
+        tls_cert: Option<PathBuf>, env "LASTRO_TLS_CERT", value_name = "FILE";
+        /// Older name of `--grpc-tls-key`.
+        tls_key: Option<PathBuf>, env "LASTRO_TLS_KEY", value_name = "FILE";
+        /// Older name of `--grpc-tls-client-ca`.
         tls_client_ca: Option<PathBuf>, env "LASTRO_TLS_CLIENT_CA", value_name = "FILE";
     }
 }
@@ -95,6 +123,9 @@ settings! {
         /// `postgres://user:password@host:port/name`.
         database_url: Option<String>, env "LASTRO_DATABASE_URL", value_name = "URL",
             hide_env_values = true;
+        /// File with the value of `--database-url` as its only line: for a URL with a password, which other
+        /// users of the machine could read on the command line.
+        database_url_file: Option<PathBuf>, env "LASTRO_DATABASE_URL_FILE", value_name = "FILE";
         /// Does not change the tables of the database: `lastro migrate` was run before.
         no_migrate: bool, env "LASTRO_NO_MIGRATE";
     }
@@ -107,6 +138,8 @@ settings! {
         /// TLS.
         redis_url: Option<String>, env "LASTRO_REDIS_URL", value_name = "URL",
             hide_env_values = true;
+        /// File with the value of `--redis-url` as its only line.
+        redis_url_file: Option<PathBuf>, env "LASTRO_REDIS_URL_FILE", value_name = "FILE";
         /// File with the certificates of the authorities that may sign the certificate of Redis. Without
         /// it: the authorities that this machine trusts.
         redis_ca: Option<PathBuf>, env "LASTRO_REDIS_CA", value_name = "FILE";
@@ -133,18 +166,22 @@ settings! {
 settings! {
     /// What is allowed beyond this machine.
     pub(super) struct SecuritySettings in "Security" {
-        /// Allows addresses beyond loopback, although requests are not authenticated, requests with any
-        /// host name, and an unencrypted connection to a Redis on another machine.
-        insecure: bool, env "LASTRO_INSECURE";
         /// File with the keys that callers need, which `lastro key create` makes; it is read again at
         /// SIGHUP and when it changes. `database`: the keys are in the database of the ledger. Every request
         /// then needs one, but those that ask whether the server lives.
         keys: Option<String>, env "LASTRO_KEYS", value_name = "FILE|database";
         /// Needs no key on the routes of the 2024 and 2025 challenges, although `--keys` is given: for tests.
         open_challenge: bool, env "LASTRO_OPEN_CHALLENGE";
-        /// Allows unencrypted connections to other machines: to the ledger node, the database and the
-        /// processors. `--insecure` allows them too.
+        /// Serves HTTP and gRPC beyond loopback to callers that are not identified: everybody who can
+        /// reach the address can move money.
+        listen_public: bool, env "LASTRO_LISTEN_PUBLIC";
+        /// Serves metrics and probes beyond loopback to callers that are not identified.
+        metrics_public: bool, env "LASTRO_METRICS_PUBLIC";
+        /// Allows unencrypted connections to other machines: to the ledger node, the database, Redis and
+        /// the processors.
         plaintext: bool, env "LASTRO_PLAINTEXT";
+        /// Refused: `--listen-public`, `--metrics-public`, `--host '*'` and `--plaintext` have taken its place.
+        insecure: bool, env "LASTRO_INSECURE", hide = true;
     }
 }
 

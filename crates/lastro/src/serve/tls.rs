@@ -1,19 +1,19 @@
-//! The files of TLS: of the gRPC listener, and towards a ledger node.
+//! The files of TLS: of the faces, and towards a ledger node.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use engine_remote::Tls;
-use server::ServerTls;
+use server::TlsFiles;
 
-use super::settings::{GrpcSettings, LedgerNodeSettings};
+use super::settings::{GrpcSettings, HttpSettings, LedgerNodeSettings};
 
-/// The files of the gRPC listener.
+/// The files of each face; `None` where it is served without TLS.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct GrpcTlsFiles {
-    cert: PathBuf,
-    key: PathBuf,
-    pub(super) client_ca: Option<PathBuf>,
+pub(crate) struct FacesTls {
+    pub(super) http: Option<TlsFiles>,
+    pub(super) grpc: Option<TlsFiles>,
+    pub(super) metrics: Option<TlsFiles>,
 }
 
 /// The files towards a ledger node.
@@ -23,28 +23,61 @@ pub(crate) struct RemoteTlsFiles {
     identity: Option<(PathBuf, PathBuf)>,
 }
 
-impl GrpcTlsFiles {
-    /// What these settings name; `None` where gRPC is served without TLS.
-    pub(super) fn of(settings: &GrpcSettings) -> anyhow::Result<Option<Self>> {
-        match (&settings.tls_cert, &settings.tls_key) {
-            (Some(cert), Some(key)) => Ok(Some(Self {
-                cert: cert.clone(),
-                key: key.clone(),
-                client_ca: settings.tls_client_ca.clone(),
-            })),
-            (None, None) if settings.tls_client_ca.is_some() => {
-                bail!("--tls-client-ca needs --tls-cert and --tls-key")
+impl FacesTls {
+    /// What these settings name.
+    pub(super) fn of(http: &HttpSettings, grpc: &GrpcSettings) -> anyhow::Result<Self> {
+        let either = |name: &str, new: &Option<PathBuf>, old: &Option<PathBuf>| match (new, old) {
+            (Some(_), Some(_)) => {
+                bail!("--{name} is the older name of --grpc-{name}: give only one of them")
             }
-            (None, None) => Ok(None),
-            (Some(_), None) | (None, Some(_)) => {
-                bail!("--tls-cert and --tls-key can only be used together")
-            }
-        }
+            (given, None) | (None, given) => Ok(given.clone()),
+        };
+        Ok(Self {
+            http: of_face(
+                "http",
+                &http.http_tls_cert,
+                &http.http_tls_key,
+                &http.http_tls_client_ca,
+            )?,
+            grpc: of_face(
+                "grpc",
+                &either("tls-cert", &grpc.grpc_tls_cert, &grpc.tls_cert)?,
+                &either("tls-key", &grpc.grpc_tls_key, &grpc.tls_key)?,
+                &either(
+                    "tls-client-ca",
+                    &grpc.grpc_tls_client_ca,
+                    &grpc.tls_client_ca,
+                )?,
+            )?,
+            metrics: of_face(
+                "metrics",
+                &http.metrics_tls_cert,
+                &http.metrics_tls_key,
+                &http.metrics_tls_client_ca,
+            )?,
+        })
     }
+}
 
-    pub(super) fn load(&self) -> anyhow::Result<ServerTls> {
-        ServerTls::new(&self.cert, &self.key, self.client_ca.as_deref())
-            .context("cannot serve gRPC over TLS")
+fn of_face(
+    face: &str,
+    cert: &Option<PathBuf>,
+    key: &Option<PathBuf>,
+    client_ca: &Option<PathBuf>,
+) -> anyhow::Result<Option<TlsFiles>> {
+    match (cert, key) {
+        (Some(cert), Some(key)) => Ok(Some(TlsFiles {
+            certificate: cert.clone(),
+            key: key.clone(),
+            client_ca: client_ca.clone(),
+        })),
+        (None, None) if client_ca.is_some() => {
+            bail!("--{face}-tls-client-ca needs --{face}-tls-cert and --{face}-tls-key")
+        }
+        (None, None) => Ok(None),
+        (Some(_), None) | (None, Some(_)) => {
+            bail!("--{face}-tls-cert and --{face}-tls-key can only be used together")
+        }
     }
 }
 

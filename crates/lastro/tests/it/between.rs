@@ -46,9 +46,7 @@ async fn face_over(engine: Arc<dyn Engine>, limits: GrpcLimits) -> SocketAddr {
         is_purge_enabled: true,
     };
     let never = std::future::pending();
-    tokio::spawn(server::serve_grpc(
-        listener, app, limits, None, never, BOUND,
-    ));
+    tokio::spawn(server::serve_grpc(listener, app, limits, never, BOUND));
     address
 }
 

@@ -78,8 +78,9 @@ fn mistakes_are_named() {
     for (arguments, expected) in [
         (
             "serve --listen 0.0.0.0:0",
-            "0.0.0.0:0 can be reached from other machines, and requests need no key: listen on \
-             loopback, ask for keys with --keys, or allow it with --insecure",
+            "0.0.0.0:0 can be reached from other machines, and callers there are not identified: listen \
+             on loopback, ask for keys with --keys, admit only callers with a certificate (--http-tls-client-ca), or allow it with \
+             --listen-public",
         ),
         (
             "serve --listen nowhere",
@@ -112,9 +113,9 @@ fn mistakes_are_named() {
         ),
         (
             "serve --role ledger --grpc-listen 0.0.0.0:1",
-            "0.0.0.0:1 can be reached from other machines: listen on loopback, ask for keys with \
-             --keys, admit only callers with a certificate (--tls-client-ca), or allow it with \
-             --insecure",
+            "0.0.0.0:1 can be reached from other machines, and callers there are not identified: listen \
+             on loopback, ask for keys with --keys, admit only callers with a certificate (--grpc-tls-client-ca), or allow it with \
+             --listen-public",
         ),
         (
             "serve --engine x",

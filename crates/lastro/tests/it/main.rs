@@ -9,6 +9,7 @@ mod callers;
 mod challenge;
 mod commands;
 mod documents;
+mod faces;
 mod keys;
 mod kill;
 mod nodes;

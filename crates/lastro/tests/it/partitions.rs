@@ -134,7 +134,8 @@ fn serve(
     command.args(&launcher[1..]).arg(binary()).arg("serve");
     command.arg("--data-dir").arg(data_dir);
     command.args([
-        "--insecure",
+        "--listen-public",
+        "--plaintext",
         "--listen",
         &format!("{}:9999", network.address(host)),
     ]);

@@ -14,7 +14,9 @@ use ledger::{
     OpenAccount, PaymentId, TransferId, Unavailable,
 };
 use payments::WithoutPayments;
-use server::{AlwaysReady, App, GrpcCommands, GrpcLimits, Hosts, Limits, ServerTls, Stopped};
+use server::{
+    AlwaysReady, App, GrpcCommands, GrpcLimits, Hosts, Limits, ServerTls, Stopped, TlsFiles,
+};
 use testkit::ManualClock;
 use testkit::conformance::{self, Subject, Time};
 use tokio::sync::oneshot;
@@ -52,7 +54,10 @@ impl Node {
             hosts: Hosts::any(),
             is_purge_enabled: false,
         };
-        let listener = server::bind(&address.parse().unwrap()).await.unwrap();
+        let mut listener = server::bind(&address.parse().unwrap()).await.unwrap();
+        if let Some(tls) = tls {
+            listener = listener.with_tls(tls);
+        }
         let address = listener.address().to_string();
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
@@ -64,7 +69,7 @@ impl Node {
             ..GrpcLimits::default()
         };
         let timeout = Duration::from_secs(10);
-        let serving = server::serve_grpc(listener, app, limits, tls, shutdown, timeout);
+        let serving = server::serve_grpc(listener, app, limits, shutdown, timeout);
         Self {
             address,
             stop,
@@ -163,7 +168,12 @@ async fn only_callers_with_a_known_certificate_are_let_in() {
     let folder = crate::support::folder();
     let clock = Arc::new(ManualClock::default());
     let known = file("known-ca.pem");
-    let tls = ServerTls::new(&file("server.pem"), &file("server.key"), Some(&known)).unwrap();
+    let files = |key: &str, client_ca: Option<&Path>| TlsFiles {
+        certificate: file("server.pem"),
+        key: file(key),
+        client_ca: client_ca.map(Path::to_owned),
+    };
+    let tls = ServerTls::of_grpc(files("server.key", Some(&known))).unwrap();
     let engine = embedded(folder.path(), &clock);
     let node = Node::start_at(engine, &clock, "127.0.0.1:0", Some(tls)).await;
     let identity = |name: &str| (file(&format!("{name}.pem")), file(&format!("{name}.key")));
@@ -189,8 +199,14 @@ async fn only_callers_with_a_known_certificate_are_let_in() {
         refused
     );
     assert!(Tls::new(&file("client.key"), None).is_err());
-    let swapped = ServerTls::new(&file("server.pem"), &file("client.key"), None);
-    assert!(swapped.is_err());
+    let swapped = ServerTls::of_grpc(files("client.key", None)).unwrap_err();
+    let (certificate, key) = (file("server.pem"), file("client.key"));
+    let expected = format!(
+        "the private key in {} does not belong to the certificate in {}",
+        key.display(),
+        certificate.display()
+    );
+    assert_eq!(swapped.to_string(), expected);
     node.stop().await;
 }
 

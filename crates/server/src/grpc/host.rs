@@ -1,4 +1,4 @@
-//! One connection of the gRPC face, from its handshake to its end.
+//! One connection of the gRPC face, from its first call to its end.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,9 +21,8 @@ use tower::Service;
 use super::authority::WithoutAuthority;
 use super::limits::GrpcLimits;
 use super::message;
-use crate::connection::{Host, Stage};
+use crate::connection::{Host, HttpVersion, Stage};
 use crate::peer::Peer;
-use crate::tls::ServerTls;
 use crate::untaken::{Counted, Untaken};
 
 /// What of a message may be on its way before it is read.
@@ -64,8 +63,6 @@ impl CallKind {
 pub(super) struct Http2 {
     router: Router,
     http: http2::Builder<TokioExecutor>,
-    tls: Option<ServerTls>,
-    handshake_timeout: Duration,
     untouched_timeout: Duration,
     answer_timeout: Duration,
     calls: Arc<Semaphore>,
@@ -83,12 +80,7 @@ struct Progress {
 }
 
 impl Http2 {
-    pub(super) fn new(
-        router: Router,
-        limits: &GrpcLimits,
-        tls: Option<ServerTls>,
-        stage: watch::Receiver<Stage>,
-    ) -> Self {
+    pub(super) fn new(router: Router, limits: &GrpcLimits, stage: watch::Receiver<Stage>) -> Self {
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -103,8 +95,6 @@ impl Http2 {
         Self {
             router,
             http,
-            tls,
-            handshake_timeout: limits.handshake_timeout,
             untouched_timeout: limits.ping_interval * 4,
             answer_timeout: limits.answer_timeout,
             calls: Arc::new(Semaphore::new(limits.calls_max.min(Semaphore::MAX_PERMITS))),
@@ -185,31 +175,17 @@ impl Host for Http2 {
         Self { peer, ..self }
     }
 
-    async fn serve<S>(self, stream: S) -> bool
+    async fn serve<S>(self, stream: S, _: HttpVersion) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Some(tls) = self.tls.clone() else {
-            return self.calls(stream).await;
-        };
-        let handshake = tokio::time::timeout(self.handshake_timeout, tls.accept(stream));
-        match handshake.await {
-            Ok(Ok(stream)) => self.calls(stream).await,
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "a TLS handshake failed: {error}");
-                false
-            }
-            Err(_) => false,
-        }
+        self.calls(stream).await
     }
 
     async fn serve_local<S>(self, stream: S) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        if self.tls.is_some() {
-            return self.serve(stream).await;
-        }
         self.calls(WithoutAuthority::new(stream)).await
     }
 

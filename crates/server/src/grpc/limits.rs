@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::limits::ConnectionLimits;
+
 /// Which commands a gRPC face takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GrpcCommands {
@@ -42,8 +44,11 @@ pub struct GrpcLimits {
     pub deadline_default: Duration,
     /// How long any call may take: 60 s.
     pub deadline_max: Duration,
-    /// How long a connection may take for its handshake: 10 s.
+    /// How long a TLS handshake may take: 10 s.
     pub handshake_timeout: Duration,
+    /// The most TLS handshakes at once: 1,024. For another one the oldest gives way if it has taken 1 s; else
+    /// the new connection is closed.
+    pub handshakes_max: usize,
     /// How often a silent connection is asked whether it lives, and how long it may take to answer:
     /// 20 s. One that never has a call is closed after four times as long.
     pub ping_interval: Duration,
@@ -64,7 +69,18 @@ impl Default for GrpcLimits {
             deadline_default: Duration::from_secs(5),
             deadline_max: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(10),
+            handshakes_max: 1_024,
             ping_interval: Duration::from_secs(20),
+        }
+    }
+}
+
+impl GrpcLimits {
+    pub(crate) const fn connections(&self) -> ConnectionLimits {
+        ConnectionLimits {
+            connections_max: self.connections_max,
+            handshakes_max: self.handshakes_max,
+            handshake_timeout: self.handshake_timeout,
         }
     }
 }

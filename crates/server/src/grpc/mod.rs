@@ -33,7 +33,6 @@ use crate::late_app::LateApp;
 use crate::listener::Listener;
 use crate::peer::Peer;
 use crate::serve::{Stopped, serve_hosted};
-use crate::tls::ServerTls;
 
 pub use limits::{GrpcCommands, GrpcLimits};
 
@@ -46,7 +45,6 @@ pub async fn serve_grpc(
     listener: Listener,
     app: impl Into<LateApp>,
     limits: GrpcLimits,
-    tls: Option<ServerTls>,
     shutdown: impl Future<Output = ()>,
     stop_timeout: Duration,
 ) -> Stopped {
@@ -59,13 +57,13 @@ pub async fn serve_grpc(
     };
     let readiness = app.health();
     let router = router(app, limits, health);
-    let host = |stage| Http2::new(router, &limits, tls, stage);
+    let host = |stage| Http2::new(router, &limits, stage);
     let metrics = ConnectionMetrics::of_grpc();
     let serving = serve_hosted(
         listener,
         "listening for gRPC on",
         host,
-        limits.connections_max,
+        limits.connections(),
         metrics,
         shutdown,
         stop_timeout,

@@ -59,7 +59,7 @@ pub(crate) async fn keyed_node(
         let _ = stopped.await;
     };
     let timeout = Duration::from_secs(10);
-    let serving = serve_grpc(listener, app, limits, None, shutdown, timeout);
+    let serving = serve_grpc(listener, app, limits, shutdown, timeout);
     let serving = tokio::spawn(serving);
     let channel = Channel::from_shared(format!("http://{address}")).unwrap();
     Node {

@@ -84,7 +84,6 @@ async fn a_path_as_authority_is_served() {
         bind(&address).await.unwrap(),
         app,
         GrpcLimits::default(),
-        None,
         std::future::pending(),
         Duration::from_secs(10),
     );

@@ -167,7 +167,6 @@ async fn calls_over_grpc_are_unavailable_before_the_app_is_open() {
         listener,
         late.clone(),
         GrpcLimits::default(),
-        None,
         std::future::pending(),
         STOP_TIMEOUT,
     ));

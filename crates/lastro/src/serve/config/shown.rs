@@ -4,6 +4,7 @@ use std::fmt;
 
 use journal::Durability;
 use ledger::ClockBounds;
+use server::TlsFiles;
 
 use super::Config;
 use crate::serve::engine_config::EngineConfig;
@@ -13,12 +14,20 @@ use crate::serve::write_behind::promise;
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "role            {}", self.role.as_str())?;
-        writeln!(f, "listen          {}", self.listen)?;
+        writeln!(
+            f,
+            "listen          {}{}",
+            self.listen,
+            tls(self.tls.http.as_ref())
+        )?;
         if !self.host.is_empty() {
             writeln!(f, "host            {}", self.host.join(", "))?;
         }
         match &self.metrics_listen {
-            Some(address) => writeln!(f, "metrics_listen  {address}")?,
+            Some(address) => {
+                let tls = tls(self.tls.metrics.as_ref());
+                writeln!(f, "metrics_listen  {address}{tls}")?;
+            }
             None => writeln!(f, "metrics_listen  none")?,
         }
         match &self.engine {
@@ -59,12 +68,14 @@ impl fmt::Display for Config {
             writeln!(f, "expect_ledger   {id}")?;
         }
         if let Some(address) = &self.grpc_listen {
-            let tls = match &self.grpc_tls {
-                None => "",
-                Some(tls) if tls.client_ca.is_some() => " over TLS, callers need a certificate",
-                Some(_) => " over TLS",
-            };
+            let tls = tls(self.tls.grpc.as_ref());
             writeln!(f, "grpc_listen     {address}{tls}")?;
+        }
+        if let Some(mode) = self.sockets.mode {
+            writeln!(f, "listen_mode     {mode:04o}")?;
+        }
+        if let Some(group) = self.sockets.group {
+            writeln!(f, "listen_group    {group}")?;
         }
         match self.outbox() {
             Some(outbox) => writeln!(
@@ -86,8 +97,18 @@ impl fmt::Display for Config {
         }
         writeln!(f, "enable_purge    {}", self.enable_purge)?;
         writeln!(f, "demo            {}", self.demo)?;
-        writeln!(f, "plaintext       {}", self.plaintext)?;
-        write!(f, "insecure        {}", self.insecure)
+        writeln!(f, "listen_public   {}", self.listen_public)?;
+        writeln!(f, "metrics_public  {}", self.metrics_public)?;
+        write!(f, "plaintext       {}", self.plaintext)
+    }
+}
+
+/// How a face is spoken to.
+fn tls(files: Option<&TlsFiles>) -> &'static str {
+    match files {
+        None => "",
+        Some(files) if files.client_ca.is_some() => " over TLS, callers need a certificate",
+        Some(_) => " over TLS",
     }
 }
 

@@ -22,9 +22,13 @@ fn refused(arguments: &[&str]) -> String {
     format!("{error:#}")
 }
 
-fn with_file(arguments: &[&str], file: &str) -> Config {
+fn of_file(arguments: &[&str], file: &str) -> anyhow::Result<Config> {
     let file = FileSettings::read(file).unwrap();
-    Config::of_layers(options(arguments), file).unwrap()
+    Config::of_layers(options(arguments), file)
+}
+
+fn with_file(arguments: &[&str], file: &str) -> Config {
+    of_file(arguments, file).unwrap()
 }
 
 #[test]
@@ -33,7 +37,7 @@ fn the_defaults_are_loopback_and_durable() {
     assert_eq!(config.listen.to_string(), "127.0.0.1:9999");
     assert_eq!(config.metrics_listen.unwrap().to_string(), "127.0.0.1:9990");
     assert_eq!(config.durability, Durability::Disk);
-    assert!(!config.insecure && !config.demo);
+    assert!(!config.listen_public && !config.metrics_public && !config.plaintext && !config.demo);
 }
 
 #[test]
@@ -72,7 +76,7 @@ fn a_flag_goes_before_the_file() {
         (config.metrics_listen, config.durability),
         (None, Durability::Os)
     );
-    assert!(config.demo && config.grpc_tls.is_some());
+    assert!(config.demo && config.tls.grpc.is_some());
     let EngineConfig::Postgres { options, .. } = config.engine else {
         panic!("another engine");
     };
@@ -105,28 +109,67 @@ fn each_setting_has_a_flag_a_variable_and_a_key_of_one_name() {
 
 #[test]
 fn other_machines_are_admitted_only_by_name() {
-    for (listen, metrics_listen, open) in [
-        ("0.0.0.0:1", "none", "0.0.0.0:1"),
-        ("127.0.0.1:1", "[::]:2", "[::]:2"),
+    for (listen, metrics_listen, open, face, allowed, other) in [
+        (
+            "0.0.0.0:1",
+            "none",
+            "0.0.0.0:1",
+            "http",
+            "--listen-public",
+            "--metrics-public",
+        ),
+        (
+            "127.0.0.1:1",
+            "[::]:2",
+            "[::]:2",
+            "metrics",
+            "--metrics-public",
+            "--listen-public",
+        ),
     ] {
         let asked = ["--listen", listen, "--metrics-listen", metrics_listen];
         let expected = format!(
-            "{open} can be reached from other machines, and requests need no key: listen on \
-             loopback, ask for keys with --keys, or allow it with --insecure"
+            "{open} can be reached from other machines, and callers there are not identified: listen on \
+             loopback, ask for keys with --keys, admit only callers with a certificate (--{face}-tls-client-ca), \
+             or allow it with {allowed}"
         );
         assert_eq!(refused(&asked), expected);
-        resolved(&[&asked[..], &["--insecure"]].concat());
+        assert_eq!(refused(&[&asked[..], &[other]].concat()), expected);
+        resolved(&[&asked[..], &[allowed]].concat());
         resolved(&[&asked[..], &["--keys", "keys.json"]].concat());
+        let [cert, key, client_ca] =
+            ["cert", "key", "client-ca"].map(|end| format!("--{face}-tls-{end}"));
+        let encrypted = [&asked[..], &[&cert, "face.pem", &key, "face.key"]].concat();
+        assert_eq!(refused(&encrypted), expected, "encrypted is not identified");
+        resolved(&[&encrypted[..], &[&client_ca, "ca.pem"]].concat());
     }
 }
 
 #[test]
-fn hosts_are_checked_unless_that_is_pointless() {
+fn what_has_taken_the_place_of_insecure_is_named() {
+    for refused in [
+        refused(&["--insecure"]),
+        format!("{:#}", of_file(&[], "insecure = true").unwrap_err()),
+    ] {
+        for flag in [
+            "--listen-public",
+            "--metrics-public",
+            "--host '*'",
+            "--plaintext",
+        ] {
+            assert!(refused.contains(flag), "{refused}");
+        }
+    }
+}
+
+#[test]
+fn hosts_are_checked_unless_any_is_asked_for() {
     let asked = |arguments: &[&str]| with_file(arguments, "host = ['bank.example']").hosts();
     let named = Hosts::local_and(vec!["bank.example".to_owned()]);
     assert_eq!(asked(&["--listen", "127.0.0.1:1"]), named);
-    let insecure = ["--listen", "127.0.0.1:1", "--insecure"];
-    assert_eq!(asked(&insecure), Hosts::any());
+    assert_eq!(asked(&["--host", "*"]), Hosts::any());
+    assert_eq!(asked(&["--host", "a.example,*"]), Hosts::any());
+    assert_eq!(asked(&["--listen", "0.0.0.0:1", "--listen-public"]), named);
     // A proxy may be in front of the socket.
     assert_eq!(asked(&["--listen", "unix:/run/x"]), named);
 }
@@ -210,15 +253,21 @@ const CERTIFICATE: [&str; 4] = ["--tls-cert", "node.pem", "--tls-key", "node.key
 
 #[test]
 fn grpc_goes_beyond_loopback_with_certificates_or_by_name() {
-    let expected = "0.0.0.0:9980 can be reached from other machines: listen on loopback, ask for \
-                    keys with --keys, admit only callers with a certificate (--tls-client-ca), or \
-                    allow it with --insecure";
+    let expected = "0.0.0.0:9980 can be reached from other machines, and callers there are not identified: \
+                    listen on loopback, ask for keys with --keys, admit only callers with a certificate \
+                    (--grpc-tls-client-ca), or allow it with --listen-public";
     assert_eq!(refused(&OPEN_NODE), expected);
     resolved(&[&OPEN_NODE[..], &["--keys", "keys.json"]].concat());
-    resolved(&[&OPEN_NODE[..], &["--insecure"]].concat());
-    let client_ca = ["--tls-client-ca", "ca.pem"];
-    let config = resolved(&[&OPEN_NODE[..], &CERTIFICATE, &client_ca].concat());
-    assert!(config.to_string().contains("callers need a certificate"));
+    resolved(&[&OPEN_NODE[..], &["--listen-public"]].concat());
+    let older = ["--tls-client-ca", "ca.pem"];
+    let newer = ["--grpc-tls-client-ca", "ca.pem"];
+    for client_ca in [older, newer] {
+        let config = resolved(&[&OPEN_NODE[..], &CERTIFICATE, &client_ca].concat());
+        assert!(config.to_string().contains("callers need a certificate"));
+    }
+    let both = refused(&[&OPEN_NODE[..], &CERTIFICATE, &older, &newer].concat());
+    let which = "--tls-client-ca is the older name of --grpc-tls-client-ca: give only one of them";
+    assert_eq!(both, which);
     let anyone = refused(&[&OPEN_NODE[..], &CERTIFICATE].concat());
     assert_eq!(anyone, expected);
 }
@@ -229,11 +278,21 @@ fn certificates_and_keys_go_together() {
         let node = ["--role", "ledger", "--grpc-listen", "127.0.0.1:9980"];
         refused(&[&node[..], more].concat())
     };
-    assert!(node(&["--tls-cert", "node.pem"]).contains("--tls-key"));
-    assert!(node(&["--tls-client-ca", "ca.pem"]).contains("--tls-cert"));
+    assert!(node(&["--tls-cert", "node.pem"]).contains("--grpc-tls-key"));
+    assert!(node(&["--grpc-tls-client-ca", "ca.pem"]).contains("--grpc-tls-cert"));
+    let metrics = [
+        "--metrics-listen",
+        "none",
+        "--metrics-tls-cert",
+        "m.pem",
+        "--metrics-tls-key",
+        "m.key",
+    ];
+    assert!(refused(&metrics).contains("cannot be used with --metrics-listen none"));
+    assert!(refused(&["--http-tls-key", "http.key"]).contains("--http-tls-cert"));
     let of_ledger = ["--ledger-tls-ca", "ca.pem"];
     assert!(node(&of_ledger).contains("--ledger-tls-ca can only be used with --ledger"));
-    assert!(refused(&CERTIFICATE).contains("--tls-cert can only be used with --grpc-listen"));
+    assert!(refused(&CERTIFICATE).contains("--grpc-tls-cert can only be used with --grpc-listen"));
     let api = [
         "--role",
         "api",
@@ -315,9 +374,9 @@ fn nothing_is_sent_to_a_redis_unencrypted_unless_it_is_allowed() {
         error,
         "--redis-url names another machine, and the connection to it is not encrypted: use \
          rediss:// (with --redis-ca if an authority of your own signs its certificate), or allow it \
-         with --insecure"
+         with --plaintext"
     );
-    resolved(&asked("redis://cache", &["--insecure"]));
+    resolved(&asked("redis://cache", &["--plaintext"]));
     assert_eq!(
         refused(&asked("redis://localhost", &own_ca)),
         "--redis-ca can only be used with a --redis-url that begins with rediss://"
@@ -398,9 +457,7 @@ fn nothing_is_sent_unencrypted_beyond_loopback_unless_it_is_allowed() {
         assert!(error.contains("--plaintext"), "{error}");
         assert!(error.contains(way_out), "{error}");
         assert!(!error.contains("s3cret"), "{error}");
-        for allowed in ["--plaintext", "--insecure"] {
-            resolved(&[&arguments[..], &[allowed]].concat());
-        }
+        resolved(&[&arguments[..], &["--plaintext"]].concat());
     }
     for arguments in [
         api("localhost:1"),

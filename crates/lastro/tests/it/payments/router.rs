@@ -66,7 +66,7 @@ async fn behind_a_router_that_drops(then: Then) {
         let mut command = on_host(&network, host);
         command
             .arg("serve")
-            .args(["--insecure", "--listen", &listen]);
+            .args(["--listen-public", "--plaintext", "--listen", &listen]);
         command.arg("--config").arg(&config);
         command.arg("--data-dir").arg(&data);
         LastroProcess::start(command).unwrap()

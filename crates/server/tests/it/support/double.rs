@@ -35,6 +35,7 @@ pub(crate) struct Double {
     manner: Mutex<Manner>,
     races: AtomicU32,
     held: AtomicU32,
+    asked: AtomicU32,
 }
 
 impl Double {
@@ -44,7 +45,13 @@ impl Double {
             manner: Mutex::new(manner),
             races: AtomicU32::new(0),
             held: AtomicU32::new(0),
+            asked: AtomicU32::new(0),
         })
+    }
+
+    /// How often it was asked anything.
+    pub(crate) fn asked(&self) -> u32 {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// How many threads it has held up.
@@ -83,6 +90,7 @@ impl Double {
         &'a self,
         ask: impl FnOnce(&'a ReferenceEngine) -> Answer<'a, T>,
     ) -> Answer<'a, T> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let manner = *self.manner.lock();
         match manner {
             Manner::Well => ask(&self.behind),

@@ -16,7 +16,9 @@ use ledger::{
 use outbox::Operations;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
-use server::{AlwaysReady, App, Health, Hosts, Keys, Limits, ListenAddress, Stopped, bind, serve};
+use server::{
+    AlwaysReady, App, Health, Hosts, Keys, Limits, ListenAddress, ServerTls, Stopped, bind, serve,
+};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -53,6 +55,7 @@ pub(crate) struct Setup {
     pub(crate) keys: Keys,
     pub(crate) is_purge_enabled: bool,
     pub(crate) listen: ListenAddress,
+    pub(crate) tls: Option<ServerTls>,
     pub(crate) stop_timeout: Duration,
 }
 
@@ -68,12 +71,16 @@ impl Setup {
             keys: Keys::none(),
             is_purge_enabled: true,
             listen: "127.0.0.1:0".parse().unwrap(),
+            tls: None,
             stop_timeout: Duration::from_secs(10),
         }
     }
 
     pub(crate) async fn start(self) -> Face {
-        let listener = bind(&self.listen).await.unwrap();
+        let mut listener = bind(&self.listen).await.unwrap();
+        if let Some(tls) = self.tls {
+            listener = listener.with_tls(tls);
+        }
         let address = listener.address().clone();
         let app = App {
             ledger_id: None,

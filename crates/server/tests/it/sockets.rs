@@ -1,0 +1,44 @@
+//! Who may connect to a Unix socket.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use server::{ListenAddress, SocketAccess, bind_for};
+
+/// A group that no user of a test's machine is in.
+const NOBODYS_GROUP: u32 = 4_000_000_001;
+
+#[tokio::test]
+async fn a_unix_socket_has_the_permissions_that_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lastro.sock");
+    let address = ListenAddress::Unix(path.clone());
+    for mode in [0o600, 0o660, 0o666] {
+        let access = SocketAccess {
+            mode: Some(mode),
+            group: None,
+        };
+        let _listener = bind_for(&address, access).await.unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, mode);
+    }
+}
+
+#[tokio::test]
+async fn a_unix_socket_belongs_to_the_group_that_is_asked_for_or_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lastro.sock");
+    let address = ListenAddress::Unix(path.clone());
+    let access = SocketAccess {
+        mode: Some(0o660),
+        group: Some(NOBODYS_GROUP),
+    };
+    match bind_for(&address, access).await {
+        // Root may give it to any group.
+        Ok(_listener) => assert_eq!(path.metadata().unwrap().gid(), NOBODYS_GROUP),
+        Err(error) => {
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            let expected = "the server's user has to be in that group";
+            assert!(source.ends_with(expected), "{source}");
+            assert!(!path.exists(), "nothing is left behind");
+        }
+    }
+}
