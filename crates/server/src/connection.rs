@@ -18,6 +18,7 @@ use tower::Service;
 use crate::errors;
 use crate::guarded_io::{GuardedIo, Phase, Progress, Waits};
 use crate::limits::Limits;
+use crate::request_id::RequestId;
 use crate::unread;
 
 /// How far a stop has come.
@@ -95,7 +96,12 @@ impl Host for Http1 {
             async move {
                 let (request, unread) = unread::watch(request);
                 let mut response = match errors::of_head(&request) {
-                    Some(problem) => problem.into_response(),
+                    Some(problem) => {
+                        let request_id = RequestId::of(request.headers());
+                        let mut answer = problem.answering(&request_id).into_response();
+                        request_id.echo(answer.headers_mut());
+                        answer
+                    }
                     None => {
                         let Ok(response) = router.call(request).await;
                         response

@@ -5,12 +5,14 @@
 //! bounded: bytes, headers, connections, time per request and idle time (see [`Limits`]).
 //!
 //! What a request costs beside the engine's work: one routing step, one timer for the engine's
-//! deadline, two counters and one histogram sample whose handles were registered before. There is
-//! no middleware and no log line per request.
+//! deadline, two counters and one histogram sample whose handles were made once, and an id of the
+//! request unless the caller gives one. There is no middleware, and no log line per request unless
+//! the subscriber asks for [`ACCESS_LOG`].
 //!
 //! **Architecture Invariant:** the face knows the [`ledger::Engine`] port and no engine. Rules are
 //! the ledger's: the face checks the form of what it is sent, and answers what was decided.
 
+mod access_log;
 mod address;
 mod app;
 mod arrival;
@@ -40,6 +42,7 @@ mod openapi;
 mod panics;
 mod probes;
 mod problem;
+mod request_id;
 mod rfc3339;
 mod room;
 mod routes;
@@ -48,6 +51,7 @@ mod table;
 mod unread;
 mod v1;
 
+pub use access_log::ACCESS_LOG;
 pub use address::{AddressInvalid, ListenAddress};
 pub use app::App;
 pub use exposition::{install_metrics, serve_metrics};

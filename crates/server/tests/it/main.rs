@@ -16,6 +16,7 @@ mod opening;
 mod payments;
 mod probes;
 mod protocol;
+mod request_ids;
 mod stopping;
 mod support;
 mod unread;
