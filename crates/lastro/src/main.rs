@@ -3,13 +3,16 @@
 mod backup;
 mod bench;
 mod clock;
+mod config;
 #[cfg(test)]
 mod configuration_page;
 mod data_folder;
 mod database;
+mod environment;
 mod kept_head;
 mod load;
 mod log;
+mod manual;
 #[cfg(test)]
 mod metrics_page;
 mod migrate;
@@ -38,7 +41,10 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Serves the ledger.
+    #[command(after_help = serve::PRECEDENCE)]
     Serve(Box<serve::ServeOptions>),
+    /// Checks a configuration, and prints an example of one.
+    Config(config::ConfigOptions),
     /// Sends a load to a server, checks every answer, and reports a score.
     Load(load::LoadOptions),
     /// Measures durable transfers per second, and what the disk alone can do.
@@ -53,13 +59,28 @@ enum Command {
     Backup(backup::BackupOptions),
     /// Makes a data folder of a backup: whole, or as it was after a frame or at a time.
     Restore(restore::RestoreOptions),
+    /// Prints what a shell needs to complete the commands and flags.
+    Completion(manual::CompletionOptions),
+    /// Writes the manual pages of all commands into a folder: for packages.
+    Manual(manual::ManualOptions),
+}
+
+/// Every command with its flags.
+fn command() -> clap::Command {
+    config::hide_flags(Arguments::command())
 }
 
 fn main() -> ExitCode {
-    let matches = Arguments::command().get_matches();
+    let command = command();
+    if let Err(error) = environment::check(&command) {
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    let matches = command.get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let result = match arguments.command {
         Command::Serve(options) => serve::run(*options),
+        Command::Config(options) => config::run(options),
         Command::Load(options) => load::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Migrate(options) => migrate::run(&options, matches.subcommand()),
@@ -67,6 +88,8 @@ fn main() -> ExitCode {
         Command::Verify(options) => verify::run(&options),
         Command::Backup(options) => backup::run(&options),
         Command::Restore(options) => restore::run(&options),
+        Command::Completion(options) => manual::complete(&options, self::command()),
+        Command::Manual(options) => manual::write(&options, self::command()),
     };
     match result {
         Ok(code) => code,

@@ -17,6 +17,7 @@ use super::role::Role;
 use super::settings::{FileSettings, ServeOptions};
 use super::tls::GrpcTlsFiles;
 use super::{outgoing, payments};
+use crate::log::LogConfig;
 use crate::settings::Settings as _;
 
 /// The disk space that an outbox may take if no setting gives another.
@@ -39,6 +40,7 @@ pub(crate) struct Config {
     pub(crate) clock: ClockBounds,
     pub(crate) payments: Option<::payments::Config>,
     pub(crate) enable_purge: bool,
+    pub(crate) log: LogConfig,
     pub(crate) insecure: bool,
     pub(crate) plaintext: bool,
 }
@@ -96,10 +98,25 @@ impl Config {
             grpc_tls: GrpcTlsFiles::of(&settings.grpc)?,
             payments: payments::resolve(&options.processor, file.payments)?,
             enable_purge: settings.purge.enable_purge,
+            log: LogConfig::resolve(&settings.log)?,
             insecure: settings.security.insecure,
             plaintext: settings.security.plaintext,
             host: settings.http.host,
         })
+    }
+
+    /// Reads the certificates that the settings name, to see whether they can be used.
+    pub(crate) fn load_certificates(&self) -> anyhow::Result<()> {
+        if let Some(files) = &self.grpc_tls {
+            files.load()?;
+        }
+        if let EngineConfig::Remote {
+            tls: Some(files), ..
+        } = &self.engine
+        {
+            files.load()?;
+        }
+        Ok(())
     }
 
     /// Where operations wait to be applied; `None` where none are taken.

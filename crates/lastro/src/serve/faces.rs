@@ -9,16 +9,24 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::config::Config;
+use super::gauges::Gauges;
 use super::open_files::OpenFiles;
+use super::readiness::watch_readiness;
 use super::role::Role;
 use super::stop::{STOP_TIMEOUT, stopped};
+
+/// Where metrics are read from, and what is looked at for them.
+pub(super) struct Metering {
+    pub(super) recorder: PrometheusHandle,
+    pub(super) gauges: Gauges,
+}
 
 /// What the faces are made of, but for the app.
 pub(super) struct Faces<'a> {
     config: &'a Config,
     files: &'a OpenFiles,
-    /// Where metrics are read from; nobody serves them without one.
-    recorder: Option<PrometheusHandle>,
+    /// `None` where no metrics are served.
+    metering: Option<Metering>,
     /// The runtime of the metrics.
     probes: &'a Runtime,
     grpc_tls: Option<ServerTls>,
@@ -37,7 +45,7 @@ impl<'a> Faces<'a> {
     pub(super) fn new(
         config: &'a Config,
         files: &'a OpenFiles,
-        recorder: Option<PrometheusHandle>,
+        metering: Option<Metering>,
         probes: &'a Runtime,
         stop: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
@@ -48,7 +56,7 @@ impl<'a> Faces<'a> {
         Ok(Self {
             config,
             files,
-            recorder,
+            metering,
             probes,
             grpc_tls,
             stop,
@@ -84,10 +92,13 @@ impl<'a> Faces<'a> {
         let metrics = self.probes.spawn(serve_metrics(
             listeners.metrics,
             self.config.hosts(),
-            self.recorder,
+            self.metering,
             app.health(),
             self.stop.clone(),
         ));
+        let watching = self
+            .probes
+            .spawn(watch_readiness(app.health(), self.stop.clone()));
         let limits = GrpcLimits {
             connections_max: self.files.grpc_connections_max,
             ..GrpcLimits::default()
@@ -101,8 +112,9 @@ impl<'a> Faces<'a> {
                 Role::All | Role::Api => server::serve(listener, app, stop, STOP_TIMEOUT).await,
             }
         };
-        let (http, grpc_cut, metrics) = tokio::join!(http, grpc, metrics);
+        let (http, grpc_cut, metrics, watching) = tokio::join!(http, grpc, metrics, watching);
         metrics.context("the task that serves metrics panicked")?;
+        watching.context("the task that watches the readiness panicked")?;
         let requests_cut = http.requests_cut + grpc_cut;
         if requests_cut > 0 {
             bail!(
@@ -133,12 +145,15 @@ async fn serve_grpc(
 async fn serve_metrics(
     listener: Option<Listener>,
     hosts: server::Hosts,
-    recorder: Option<PrometheusHandle>,
+    metering: Option<Metering>,
     health: Arc<dyn Health>,
     stop: watch::Receiver<bool>,
 ) {
-    if let Some((listener, recorder)) = listener.zip(recorder) {
+    if let Some((listener, Metering { recorder, gauges })) = listener.zip(metering) {
+        let looking = gauges.keep(stop.clone());
         let stopped = stopped(stop);
-        server::serve_metrics(listener, recorder, health, hosts, stopped, STOP_TIMEOUT).await;
+        let serving =
+            server::serve_metrics(listener, recorder, health, hosts, stopped, STOP_TIMEOUT);
+        tokio::join!(looking, serving);
     }
 }

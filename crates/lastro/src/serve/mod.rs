@@ -6,6 +6,7 @@ mod dispatch;
 mod engine_config;
 mod faces;
 mod faults;
+mod gauges;
 mod health;
 mod layers;
 mod open;
@@ -15,10 +16,13 @@ mod opening;
 mod outbox;
 mod outgoing;
 mod payments;
+mod readiness;
 mod role;
+mod service_manager;
 mod settings;
 mod stop;
 mod tls;
+
 mod write_behind;
 
 use std::pin::pin;
@@ -26,14 +30,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use metrics_exporter_prometheus::PrometheusHandle;
 use server::{Health, LateApp};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use config::Config;
 use engine_config::EngineConfig;
-use faces::Faces;
+use faces::{Faces, Metering};
+use gauges::Gauges;
+#[cfg(test)]
+pub(crate) use gauges::{DISK_METRICS, METRICS as STATE_METRICS, PROCESS_METRICS};
 #[cfg(test)]
 pub(crate) use layers::INFO;
 use layers::Layers;
@@ -42,16 +48,21 @@ use open_files::OpenFiles;
 #[cfg(test)]
 pub(crate) use opening::METRICS as OPENING_METRICS;
 use opening::Visible;
-pub(crate) use settings::ServeOptions;
+pub(crate) use payments::FILE_ONLY_EXAMPLE;
+pub(crate) use settings::{PRECEDENCE, ServeOptions, setting_defaults};
+#[cfg(test)]
+pub(crate) use settings::{check_file, file_fault, file_only_keys};
 use stop::{STOP_TIMEOUT, stop_signal, stopped};
+
+use crate::log::Log;
 
 pub(crate) fn run(options: ServeOptions) -> anyhow::Result<ExitCode> {
     let config = Arc::new(Config::resolve(options)?);
-    println!("lastro {}\n{config}", env!("CARGO_PKG_VERSION"));
-    crate::log::start()?;
+    let log = Arc::new(crate::log::start(&config.log)?);
+    announce_start(&config);
     let files = OpenFiles::plan(open_files::raise_limit(), &config)?;
     files.report();
-    let recorder = install_metrics(&config)?;
+    let metering = install_metrics(&config, &log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("lastro-http")
         .enable_all()
@@ -63,7 +74,7 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime of the metrics")?;
-    match runtime.block_on(serve(&config, &files, recorder, &probes))? {
+    match runtime.block_on(serve(&config, &files, metering, &probes))? {
         Ended::WhileOpening => {
             // The thread that opens the ledger may still need it until the process has ended.
             std::mem::forget(runtime);
@@ -77,7 +88,28 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<ExitCode> {
             tracing::info!("stopped");
         }
     }
+    drop(log);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The configuration in force, as one event.
+fn announce_start(config: &Config) {
+    let version = env!("CARGO_PKG_VERSION");
+    let shown = config.to_string();
+    let settings = shown.lines().map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        words.join(" ")
+    });
+    let configuration = settings.collect::<Vec<_>>().join("; ");
+    tracing::info!(version, "lastro {version} starts: {configuration}");
+}
+
+/// What `lastro serve` would run with; fails where it would refuse to start because of its
+/// settings or of the certificates that they name.
+pub(crate) fn check(options: ServeOptions) -> anyhow::Result<String> {
+    let config = Config::resolve(options)?;
+    config.load_certificates()?;
+    Ok(config.to_string())
 }
 
 /// How serving ended.
@@ -93,23 +125,24 @@ enum Ended {
 
 /// Engine and face take their metric handles from the recorder that is installed by then. Where
 /// nobody serves them there is none, since samples would pile up.
-fn install_metrics(config: &Config) -> anyhow::Result<Option<PrometheusHandle>> {
+fn install_metrics(config: &Config, log: &Arc<Log>) -> anyhow::Result<Option<Metering>> {
     if config.metrics_listen.is_none() {
         return Ok(None);
     }
     let recorder = server::install_metrics().context("cannot install the metrics recorder")?;
-    Ok(Some(recorder))
+    let gauges = Gauges::new(config, Arc::clone(log));
+    Ok(Some(Metering { recorder, gauges }))
 }
 
 async fn serve(
     config: &Arc<Config>,
     files: &OpenFiles,
-    recorder: Option<PrometheusHandle>,
+    metering: Option<Metering>,
     probes: &Runtime,
 ) -> anyhow::Result<Ended> {
     // The stop must be heard from the first moment on.
     let stop = stop_signal()?;
-    let faces = Faces::new(config, files, recorder, probes, stop.clone())?;
+    let faces = Faces::new(config, files, metering, probes, stop.clone())?;
     match &config.engine {
         EngineConfig::Embedded => serve_while_opening(config, files, faces, stop).await,
         EngineConfig::Postgres { .. }
@@ -151,7 +184,7 @@ async fn serve_while_opening(
             Ok(Begun::Ready) => {
                 late.open(layers.app());
                 announce();
-                serving.await
+                serve_watched(config, &layers, serving).await
             }
             Ok(Begun::Stopped) => serving.await,
             Err(error) => Err(error),
@@ -186,7 +219,7 @@ async fn serve_once_open(
             ended = &mut serving => ended,
             () = std::future::ready(()) => {
                 announce();
-                serving.await
+                serve_watched(config, &layers, serving).await
             }
         }
     };
@@ -222,4 +255,17 @@ async fn begin(
 
 fn announce() {
     tracing::info!("the server is ready: requests are answered from now on");
+    service_manager::ready();
+}
+
+/// Serves to the end, and meanwhile reports to the service manager that this process lives.
+async fn serve_watched(
+    config: &Config,
+    layers: &Layers,
+    serving: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        ended = serving => ended,
+        never = service_manager::watch_over(config, layers.engine()) => match never {},
+    }
 }

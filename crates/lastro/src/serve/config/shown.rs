@@ -75,6 +75,7 @@ impl fmt::Display for Config {
         write!(f, "{}", Shown(self.payments.as_ref()))?;
         writeln!(f, "enable_purge    {}", self.enable_purge)?;
         writeln!(f, "demo            {}", self.demo)?;
+        writeln!(f, "access_log      {}", self.log.access.as_str())?;
         writeln!(f, "plaintext       {}", self.plaintext)?;
         write!(f, "insecure        {}", self.insecure)
     }
