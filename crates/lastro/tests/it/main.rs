@@ -11,6 +11,7 @@ mod configuration;
 mod documents;
 mod kill;
 mod logs;
+mod monitoring;
 mod nodes;
 mod open_files;
 mod opening;
