@@ -8,8 +8,9 @@ use clap::Command;
 const PREFIX: &str = "LASTRO_";
 
 /// What contributors set for the project's own tests and chores, which start this program.
-const OF_TESTS: [&str; 5] = [
+const OF_TESTS: [&str; 6] = [
     "LASTRO_BIN",
+    "LASTRO_FUZZ_S",
     "LASTRO_LONG",
     "LASTRO_SEED",
     "LASTRO_SEEDS",

@@ -9,6 +9,8 @@ mod configuration_page;
 mod data_folder;
 mod database;
 mod environment;
+#[cfg(test)]
+mod fuzz;
 mod kept_head;
 mod load;
 mod log;

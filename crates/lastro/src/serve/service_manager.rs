@@ -99,7 +99,7 @@ pub(super) async fn watch_over(config: &Config, engine: &dyn Engine) -> Infallib
             // No command: an answer means that the writer has come past it.
             EngineConfig::Embedded => {
                 let deadline = Instant::now() + interval;
-                is_answer(engine.submit(Vec::new(), deadline).await)
+                is_answer(&engine.submit(Vec::new(), deadline).await)
             }
             // A database that does not answer is not mended by starting this process again.
             EngineConfig::Postgres { .. }
@@ -119,7 +119,7 @@ pub(super) async fn watch_over(config: &Config, engine: &dyn Engine) -> Infallib
 }
 
 /// Whether the writer has answered, be it that it takes no writes.
-fn is_answer<T>(answer: Result<T, Unavailable>) -> bool {
+const fn is_answer<T>(answer: &Result<T, Unavailable>) -> bool {
     match answer {
         Ok(_) => true,
         Err(unavailable) => match unavailable {
@@ -133,5 +133,18 @@ fn is_answer<T>(answer: Result<T, Unavailable>) -> bool {
             | Unavailable::ClockJumped
             | Unavailable::NotSupported => true,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_silence_counts_against_the_writer() {
+        assert!(is_answer(&Ok(())));
+        assert!(is_answer::<()>(&Err(Unavailable::StorageFull)));
+        assert!(is_answer::<()>(&Err(Unavailable::StorageFailed)));
+        assert!(!is_answer::<()>(&Err(Unavailable::Timeout)));
     }
 }
