@@ -124,11 +124,20 @@ pub(crate) struct Log {
     access: Option<(ErrorCounter, WorkerGuard)>,
 }
 
+/// How many lines of the access log were dropped.
+pub(crate) struct DroppedLines(ErrorCounter);
+
 impl Log {
-    /// How many lines of the access log were dropped; `None` where there is no access log.
-    pub(crate) fn access_lines_dropped(&self) -> Option<u64> {
+    /// Counts the dropped lines of the access log; `None` where there is no access log.
+    pub(crate) fn access_lines_dropped(&self) -> Option<DroppedLines> {
         let (dropped, _) = self.access.as_ref()?;
-        Some(dropped.dropped_lines() as u64)
+        Some(DroppedLines(dropped.clone()))
+    }
+}
+
+impl DroppedLines {
+    pub(crate) fn count(&self) -> u64 {
+        self.0.dropped_lines() as u64
     }
 }
 

@@ -9,24 +9,17 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::config::Config;
-use super::gauges::Gauges;
 use super::open_files::OpenFiles;
 use super::readiness::watch_readiness;
 use super::role::Role;
 use super::stop::{STOP_TIMEOUT, stopped};
 
-/// Where metrics are read from, and what is looked at for them.
-pub(super) struct Metering {
-    pub(super) recorder: PrometheusHandle,
-    pub(super) gauges: Gauges,
-}
-
 /// What the faces are made of, but for the app.
 pub(super) struct Faces<'a> {
     config: &'a Config,
     files: &'a OpenFiles,
-    /// `None` where no metrics are served.
-    metering: Option<Metering>,
+    /// Where metrics are read from; nobody serves them without one.
+    recorder: Option<PrometheusHandle>,
     /// The runtime of the metrics.
     probes: &'a Runtime,
     grpc_tls: Option<ServerTls>,
@@ -45,7 +38,7 @@ impl<'a> Faces<'a> {
     pub(super) fn new(
         config: &'a Config,
         files: &'a OpenFiles,
-        metering: Option<Metering>,
+        recorder: Option<PrometheusHandle>,
         probes: &'a Runtime,
         stop: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
@@ -56,7 +49,7 @@ impl<'a> Faces<'a> {
         Ok(Self {
             config,
             files,
-            metering,
+            recorder,
             probes,
             grpc_tls,
             stop,
@@ -92,7 +85,7 @@ impl<'a> Faces<'a> {
         let metrics = self.probes.spawn(serve_metrics(
             listeners.metrics,
             self.config.hosts(),
-            self.metering,
+            self.recorder,
             app.health(),
             self.stop.clone(),
         ));
@@ -145,15 +138,12 @@ async fn serve_grpc(
 async fn serve_metrics(
     listener: Option<Listener>,
     hosts: server::Hosts,
-    metering: Option<Metering>,
+    recorder: Option<PrometheusHandle>,
     health: Arc<dyn Health>,
     stop: watch::Receiver<bool>,
 ) {
-    if let Some((listener, Metering { recorder, gauges })) = listener.zip(metering) {
-        let looking = gauges.keep(stop.clone());
+    if let Some((listener, recorder)) = listener.zip(recorder) {
         let stopped = stopped(stop);
-        let serving =
-            server::serve_metrics(listener, recorder, health, hosts, stopped, STOP_TIMEOUT);
-        tokio::join!(looking, serving);
+        server::serve_metrics(listener, recorder, health, hosts, stopped, STOP_TIMEOUT).await;
     }
 }

@@ -5,18 +5,17 @@ mod disk;
 mod figure;
 mod process;
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::io;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use metrics::{Gauge, gauge};
 use stdx::Metric;
-use tokio::sync::watch;
 
 use super::config::Config;
 use super::engine_config::EngineConfig;
-use super::stop::stopped;
-use crate::log::Log;
+use crate::log::DroppedLines;
 use disk::Disk;
 use process::Process;
 
@@ -41,48 +40,55 @@ pub(crate) use process::METRICS as PROCESS_METRICS;
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// What is looked at.
-pub(super) struct Gauges {
+struct Gauges {
     process: Process,
     disk: Option<Disk>,
-    log: Arc<Log>,
+    access_log: Option<DroppedLines>,
 }
 
-impl Gauges {
-    pub(super) fn new(config: &Config, log: Arc<Log>) -> Self {
+/// The thread that looks, for as long as this is held.
+pub(super) struct Looking {
+    /// Nothing is sent: the thread ends when this is dropped.
+    _stop: mpsc::Sender<Infallible>,
+}
+
+impl Looking {
+    /// Starts a thread of its own, which nobody waits for: a disk that hangs holds up neither the probes
+    /// nor a stop.
+    pub(super) fn start(config: &Config, access_log: Option<DroppedLines>) -> io::Result<Self> {
         stdx::describe_metrics!(METRICS);
         let has_ledger = matches!(config.engine, EngineConfig::Embedded);
         let has_folder = has_ledger || config.outbox().is_some();
-        let folder = |path: &PathBuf| Disk::new(path.clone(), has_ledger);
-        Self {
+        let gauges = Gauges {
             process: Process::new(),
-            disk: has_folder.then(|| folder(&config.data_dir)),
-            log,
-        }
-    }
-
-    /// Looks at everything again and again until the stop. Blocks its thread while it looks: it runs
-    /// beside the metrics' port, where nothing else has to be fast.
-    pub(super) async fn keep(self, stop: watch::Receiver<bool>) {
-        let looking = async {
-            let mut ticks = tokio::time::interval(INTERVAL);
-            loop {
-                ticks.tick().await;
-                self.look();
-            }
+            disk: has_folder.then(|| Disk::new(config.data_dir.clone(), has_ledger)),
+            access_log,
         };
-        tokio::select! {
-            () = stopped(stop) => {}
-            () = looking => {}
-        }
+        let (stop, stopped) = mpsc::channel();
+        std::thread::Builder::new()
+            .name("lastro-gauges".to_owned())
+            .spawn(move || {
+                loop {
+                    gauges.look();
+                    match stopped.recv_timeout(INTERVAL) {
+                        Ok(never) => match never {},
+                        Err(RecvTimeoutError::Timeout) => {}
+                        Err(RecvTimeoutError::Disconnected) => return,
+                    }
+                }
+            })?;
+        Ok(Self { _stop: stop })
     }
+}
 
+impl Gauges {
     fn look(&self) {
         self.process.look();
         if let Some(disk) = &self.disk {
             disk.look();
         }
-        if let Some(dropped) = self.log.access_lines_dropped() {
-            metrics::counter!(ACCESS_LINES_DROPPED.name).absolute(dropped);
+        if let Some(dropped) = &self.access_log {
+            metrics::counter!(ACCESS_LINES_DROPPED.name).absolute(dropped.count());
         }
     }
 }

@@ -30,14 +30,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
 use server::{Health, LateApp};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use config::Config;
 use engine_config::EngineConfig;
-use faces::{Faces, Metering};
-use gauges::Gauges;
+use faces::Faces;
+use gauges::Looking;
 #[cfg(test)]
 pub(crate) use gauges::{DISK_METRICS, METRICS as STATE_METRICS, PROCESS_METRICS};
 #[cfg(test)]
@@ -54,15 +55,21 @@ pub(crate) use settings::{PRECEDENCE, ServeOptions, setting_defaults};
 pub(crate) use settings::{check_file, file_fault, file_only_keys};
 use stop::{STOP_TIMEOUT, stop_signal, stopped};
 
-use crate::log::Log;
-
 pub(crate) fn run(options: ServeOptions) -> anyhow::Result<ExitCode> {
     let config = Arc::new(Config::resolve(options)?);
-    let log = Arc::new(crate::log::start(&config.log)?);
+    let log = crate::log::start(&config.log)?;
     announce_start(&config);
     let files = OpenFiles::plan(open_files::raise_limit(), &config)?;
     files.report();
-    let metering = install_metrics(&config, &log)?;
+    let recorder = install_metrics(&config)?;
+    // Held until the end; where no metrics are served, nothing is looked at.
+    let _looking = match &recorder {
+        Some(_) => {
+            let looking = Looking::start(&config, log.access_lines_dropped());
+            Some(looking.context("cannot start the thread of the gauges")?)
+        }
+        None => None,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("lastro-http")
         .enable_all()
@@ -74,7 +81,7 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime of the metrics")?;
-    match runtime.block_on(serve(&config, &files, metering, &probes))? {
+    match runtime.block_on(serve(&config, &files, recorder, &probes))? {
         Ended::WhileOpening => {
             // The thread that opens the ledger may still need it until the process has ended.
             std::mem::forget(runtime);
@@ -125,24 +132,23 @@ enum Ended {
 
 /// Engine and face take their metric handles from the recorder that is installed by then. Where
 /// nobody serves them there is none, since samples would pile up.
-fn install_metrics(config: &Config, log: &Arc<Log>) -> anyhow::Result<Option<Metering>> {
+fn install_metrics(config: &Config) -> anyhow::Result<Option<PrometheusHandle>> {
     if config.metrics_listen.is_none() {
         return Ok(None);
     }
     let recorder = server::install_metrics().context("cannot install the metrics recorder")?;
-    let gauges = Gauges::new(config, Arc::clone(log));
-    Ok(Some(Metering { recorder, gauges }))
+    Ok(Some(recorder))
 }
 
 async fn serve(
     config: &Arc<Config>,
     files: &OpenFiles,
-    metering: Option<Metering>,
+    recorder: Option<PrometheusHandle>,
     probes: &Runtime,
 ) -> anyhow::Result<Ended> {
     // The stop must be heard from the first moment on.
     let stop = stop_signal()?;
-    let faces = Faces::new(config, files, metering, probes, stop.clone())?;
+    let faces = Faces::new(config, files, recorder, probes, stop.clone())?;
     match &config.engine {
         EngineConfig::Embedded => serve_while_opening(config, files, faces, stop).await,
         EngineConfig::Postgres { .. }

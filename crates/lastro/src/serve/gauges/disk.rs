@@ -113,6 +113,10 @@ impl Disk {
     }
 
     fn warn(&self, error: &io::Error) {
+        // A new ledger's folder is made a moment after the first look.
+        if error.kind() == io::ErrorKind::NotFound {
+            return;
+        }
         if self.unreadable.pass().is_some() {
             let folder = self.folder.display();
             tracing::warn!(

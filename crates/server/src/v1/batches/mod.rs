@@ -58,7 +58,7 @@ pub(crate) struct BatchRequest<'a> {
 }
 
 impl BatchRequest<'_> {
-    fn batch(&self, headers: &HeaderMap) -> Result<Batch, Problem> {
+    pub(super) fn batch(&self, headers: &HeaderMap) -> Result<Batch, Problem> {
         let body_id = self.id.as_ref().map(|id| &*id.0);
         let batch = if self.atomic {
             let id = ids::batch_id(body_id, headers)?;
