@@ -165,7 +165,7 @@ mod tests {
             "MIT/Apache-2.0",
             "GPL-3.0 OR MIT",
             "(MIT OR GPL-3.0) AND Unicode-3.0",
-            "Apache-2.0 WITH LLVM-exception OR GPL-2.0",
+            "Apache-2.0 WITH LLVM-exception OR MIT",
             "MIT AND (ISC OR GPL-2.0)",
         ] {
             assert!(is_accepted(accepted), "{accepted}");

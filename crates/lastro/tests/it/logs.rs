@@ -147,6 +147,6 @@ async fn the_access_log_has_errors_alone_where_that_is_asked_for_whatever_the_le
     assert_eq!(bank.get("/v1/accounts/nobody").await.0, 404);
     process.wait_for_log("answered 404", PATIENCE).unwrap();
     let lines = process.logged().iter();
-    let access: Vec<_> = lines.filter(|line| line.contains("answered")).collect();
+    let access: Vec<_> = lines.filter(|line| line.contains(" access: ")).collect();
     assert_eq!(access.len(), 1, "{access:?}");
 }
