@@ -143,13 +143,15 @@ impl Bank {
     }
 
     /// A transfer over `/v1`: status, whether it was replayed, body. `Err` when the connection
-    /// broke before the whole answer was there.
+    /// broke before the whole answer was there. All requests have the same `X-Request-Id`, so that
+    /// a repetition is answered word for word.
     pub(crate) async fn transfer(
         &self,
         body: &Value,
     ) -> Result<(u16, bool, Value), reqwest::Error> {
         let url = format!("{}/v1/transfers", self.url);
-        let response = self.http.post(url).json(body).send().await?;
+        let request = self.http.post(url).header("x-request-id", "bank");
+        let response = request.json(body).send().await?;
         let status = response.status().as_u16();
         let replayed = response.headers().contains_key("idempotency-replayed");
         Ok((status, replayed, response.json().await?))
