@@ -103,6 +103,21 @@ pub enum PostgresOpenError {
          serve it with --engine write-behind, or end that with `lastro migrate --detach`"
     )]
     Behind,
+    /// A copy of another ledger into this database was not finished.
+    #[error(
+        "the database has an unfinished copy of the ledger in the journal {journal_id}: run `lastro copy` \
+         again, and it goes on"
+    )]
+    UnfinishedCopy {
+        /// The id of that ledger's journal.
+        journal_id: String,
+    },
+    /// Nodes are connected to a database that must not be served now.
+    #[error("the database is in use by {by}: stop every node that serves it")]
+    InUse {
+        /// Their connections.
+        by: String,
+    },
     /// There are migrations to run first.
     #[error("the database is at migration {found} of {known}: run `lastro migrate`")]
     Older {

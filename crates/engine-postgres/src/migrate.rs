@@ -10,7 +10,7 @@ use crate::connect::Session;
 use crate::error::PostgresOpenError;
 
 /// The newest migration that this version knows.
-pub(crate) const NEWEST: i32 = 8;
+pub(crate) const NEWEST: i32 = 9;
 /// Every migration, in order; the first is number 1. They are never changed once released.
 const MIGRATIONS: [&str; NEWEST as usize] = [
     include_str!("../migrations/0001_ledger.sql"),
@@ -21,6 +21,7 @@ const MIGRATIONS: [&str; NEWEST as usize] = [
     include_str!("../migrations/0006_send_leases.sql"),
     include_str!("../migrations/0007_clock.sql"),
     include_str!("../migrations/0008_pending_ends.sql"),
+    include_str!("../migrations/0009_changes.sql"),
 ];
 /// The advisory lock that a migrating node holds.
 const LOCK: i64 = 0x6c61_7374_726f_0001;

@@ -6,6 +6,7 @@ use crate::behind;
 use crate::call::Store;
 use crate::clock::JudgedClock;
 use crate::connect::{Connector, Session};
+use crate::copying;
 use crate::error::{ConnectError, Failure, PostgresOpenError};
 use crate::migrate;
 use crate::options::PostgresOptions;
@@ -19,6 +20,8 @@ pub(crate) enum OpenedFor {
     Engine,
     /// To be written by who stands in front of them.
     Behind,
+    /// To be written by a copy of another ledger, which may have been begun before.
+    Copy,
 }
 
 impl Store {
@@ -37,8 +40,9 @@ impl Store {
         // Who waits for another's session has none of its own.
         asked.map_err(|_| ConnectError::Pooled)??;
         drop(other);
-        if opened_for == OpenedFor::Engine {
-            behind::refuse(&session).await?;
+        match opened_for {
+            OpenedFor::Engine | OpenedFor::Copy => behind::refuse(&session).await?,
+            OpenedFor::Behind => {}
         }
         rights::check(&session).await?;
         if options.migrate {
@@ -47,6 +51,11 @@ impl Store {
             migrate::check(&session).await?;
         }
         rights::check(&session).await?;
+        if opened_for != OpenedFor::Copy
+            && let Some((journal_id, _)) = copying::under_way(&session).await?
+        {
+            return Err(PostgresOpenError::UnfinishedCopy { journal_id });
+        }
         let clock = JudgedClock::of_database(&session, options.clock).await?;
         if opened_for == OpenedFor::Engine {
             // A start is not refused for it: reads are served, and the first `/readyz` says it.

@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 use crate::error::PostgresOpenError;
 
 /// Every table, with what the engine does to it. A lock of a row needs the right to update it.
-const NEEDED: [(&str, &str); 14] = [
+const NEEDED: [(&str, &str); 17] = [
     ("migrations", "SELECT"),
     ("accounts", "SELECT, INSERT, UPDATE"),
     ("stripes", "SELECT, INSERT, UPDATE"),
@@ -18,6 +18,9 @@ const NEEDED: [(&str, &str); 14] = [
     ("purges", "SELECT, INSERT"),
     ("batches", "SELECT, INSERT"),
     ("resolutions", "SELECT, INSERT"),
+    ("account_changes", "SELECT, INSERT"),
+    ("payment_changes", "SELECT, INSERT"),
+    ("copy", "SELECT"),
     ("leases", "SELECT, INSERT, UPDATE, DELETE"),
     ("clock", "SELECT, UPDATE"),
     ("processor_health", "SELECT, INSERT, UPDATE"),
