@@ -146,7 +146,8 @@ impl Draft {
         }
         match event {
             Event::PaymentAccepted(payment) => {
-                self.open.payment_accepted_at = Some(payment.accepted_at);
+                let before = self.payment_accepted_at(books);
+                self.open.payment_accepted_at = Some(payment.accepted_at.max(before));
             }
             Event::PaymentSettled { payment, .. } => self.summarize(books, payment),
             Event::PaymentResolved(resolved) => {

@@ -29,6 +29,7 @@ mod draft;
 mod engine;
 mod history;
 mod ids;
+mod import;
 mod keeper;
 mod lookup;
 mod metrics;
@@ -49,6 +50,7 @@ mod working;
 mod writer;
 
 pub use engine::EmbeddedEngine;
+pub use import::{EventsError, Import, ImportError, LockedJournal, LookedUp, events};
 pub use metrics::METRICS;
 pub use open::{OpenError, Recovery};
 pub use options::EmbeddedOptions;

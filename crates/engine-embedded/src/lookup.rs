@@ -109,19 +109,18 @@ pub(crate) fn transfer(
     let mismatch = || LookupError::Mismatch(newest.to_u64());
     let Recorded { links, event } =
         records.recorded_about(newest, Space::Transfers, id.to_u128())?;
-    if let Event::Transfer(transfer) = &event {
-        if let Some((pending_id, end)) = transfer.ends()
-            && pending_id == id
+    if let Event::Transfer(transfer) = &event
+        && let Some((pending_id, end)) = transfer.ends()
+        && pending_id == id
+    {
+        let origin = Address::from_u64(links.origin).ok_or_else(mismatch)?;
+        return if let Event::Transfer(pending) = records.recorded(origin)?.event
+            && pending.id == id
         {
-            let origin = Address::from_u64(links.origin).ok_or_else(mismatch)?;
-            return if let Event::Transfer(pending) = records.recorded(origin)?.event
-                && pending.id == id
-            {
-                Ok(UsedTransfer::Created(pending, Some(end)))
-            } else {
-                Err(mismatch())
-            };
-        }
+            Ok(UsedTransfer::Created(pending, Some(end)))
+        } else {
+            Err(mismatch())
+        };
     }
     UsedTransfer::by(event).ok_or_else(mismatch)
 }

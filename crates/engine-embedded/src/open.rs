@@ -190,7 +190,7 @@ fn last_segment<S: Storage>(storage: &S) -> io::Result<u64> {
 
 /// Seals the ids of all segments before this one. Each that no table covers gets one at once, so
 /// that memory stays small however many there are.
-fn seal_until<S: Storage>(segment: u64, books: &mut Books, tables: &TableSet<S>) {
+pub(crate) fn seal_until<S: Storage>(segment: u64, books: &mut Books, tables: &TableSet<S>) {
     while books.ids.segment() < segment {
         let sealed = books.ids.seal();
         if tables.covers(sealed.segment) {

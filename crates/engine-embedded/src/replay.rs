@@ -48,7 +48,7 @@ impl Replay {
     /// Takes in one record.
     pub(crate) fn take_in(&mut self, visited: Visited<'_>) -> Result<(), ReplayError> {
         let recorded = decode_visited(visited)?;
-        self.newest = recorded.event.timestamp();
+        self.newest = self.newest.max(recorded.event.timestamp());
         Drafting {
             books: &self.books,
             draft: &mut self.draft,

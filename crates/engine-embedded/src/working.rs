@@ -83,6 +83,27 @@ impl<'a, S: Storage> Working<'a, S> {
         address
     }
 
+    /// Takes in an event that was decided elsewhere, with the first member of an applied atomic batch
+    /// where it is one. `None` if a pending transfer that it ends is not there.
+    pub(crate) fn take_over(
+        &mut self,
+        event: &Event,
+        first_member: Option<Address>,
+    ) -> Result<Option<Address>, LookupError> {
+        let ended = event.transfer().and_then(ledger::Transfer::ends);
+        if let Some((pending_id, _)) = ended {
+            let newest = self.newest(Space::Transfers, pending_id.to_u128());
+            if let Some(error) = self.failure.get_mut().take() {
+                return Err(error);
+            }
+            if newest.is_none() {
+                return Ok(None);
+            }
+        }
+        let origin = first_member.or_else(|| self.origin(event));
+        Ok(Some(self.push(event, origin)))
+    }
+
     /// Where what the event ends or follows upon is.
     fn origin(&self, event: &Event) -> Option<Address> {
         if let Some(payment) = event.payment() {

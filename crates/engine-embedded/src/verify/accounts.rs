@@ -18,6 +18,8 @@ impl Auditor {
             Audited {
                 account,
                 last_entry: 0,
+                newest: account.timestamp,
+                newest_at: self.address,
             },
         );
         self.check(before.is_none(), "an account was opened twice");
@@ -38,6 +40,7 @@ impl Auditor {
             "a changed account differs from its entries",
         );
         self.check_bounds(id, &audited.account);
+        self.touch(id, &mut audited);
         self.accounts.insert(id.clone(), audited);
     }
 
@@ -55,6 +58,7 @@ impl Auditor {
         let empty =
             account.balance() == 0 && account.debits_pending == 0 && account.credits_pending == 0;
         self.check(empty, "an account was closed with money in it");
+        self.touch(id, &mut audited);
         self.accounts.insert(id.clone(), audited);
     }
 }

@@ -18,6 +18,10 @@ pub(super) struct Audited {
     pub(super) account: Account,
     /// Where its newest entry is; 0: it has none.
     pub(super) last_entry: u64,
+    /// When its newest event was decided. Of system accounts nothing follows from it.
+    pub(super) newest: Timestamp,
+    /// Where that is: a purge may release several payments of one account.
+    pub(super) newest_at: u64,
 }
 
 /// A transfer that is pending.
@@ -43,7 +47,10 @@ pub(super) struct Auditor {
     batch_ids: HashSet<BatchId>,
     /// The records of the frame in hand: where each is, and whether it may be a batch's member.
     frame: Vec<(u64, bool)>,
+    /// The newest time so far.
     last: Timestamp,
+    /// The time of the event in hand.
+    now: Timestamp,
     /// The record in hand.
     pub(super) address: u64,
     pub(super) audit: Audit,
@@ -108,12 +115,12 @@ impl Auditor {
     }
 
     fn event(&mut self, links: Links, event: &Event) {
-        let timestamp = event.timestamp();
+        self.now = event.timestamp();
         self.check(
-            timestamp > self.last,
-            "its timestamp is not later than the one before",
+            may_follow(event, self.last),
+            "its timestamp is much earlier than the newest one before",
         );
-        self.last = timestamp;
+        self.last = self.last.max(self.now);
         self.open_system_accounts(event);
         match event {
             Event::Transfer(transfer) => self.transfer(links, transfer),
@@ -122,13 +129,13 @@ impl Auditor {
             Event::AccountClosed { id, account, .. } => self.account_closed(id, account),
             Event::Refused {
                 command, refusal, ..
-            } => self.refused(command, refusal),
+            } => self.refused(command, refusal, is_undated(event)),
             Event::Batch(batch) => self.batch(links, batch),
             _ => self.payment_event(links, event),
         }
     }
 
-    fn refused(&mut self, command: &Command, refusal: &Refusal) {
+    fn refused(&mut self, command: &Command, refusal: &Refusal, is_undated: bool) {
         match command.used_id() {
             Some(UsedId::Transfer(id)) => self.use_transfer_id(id),
             Some(UsedId::Payment(id)) => {
@@ -144,6 +151,7 @@ impl Auditor {
             required,
             credit_limit,
         } = refusal
+            && !is_undated
         {
             let audited = self.accounts.get(account_id);
             let told = audited.is_some_and(|audited| {
@@ -163,6 +171,8 @@ impl Auditor {
             self.accounts.entry(id).or_insert(Audited {
                 account,
                 last_entry: 0,
+                newest: event.timestamp(),
+                newest_at: self.address,
             });
         }
     }
@@ -206,9 +216,22 @@ impl Auditor {
             return None;
         }
         audited.account.apply(movement);
+        self.touch(id, &mut audited);
         self.accounts.insert(id.clone(), audited);
         self.check_bounds(id, &audited.account);
         Some(audited.account)
+    }
+
+    /// An account's events follow one another in time, whatever happens to other accounts.
+    pub(super) fn touch(&mut self, id: &AccountId, audited: &mut Audited) {
+        let is_other = audited.newest_at != self.address;
+        if audited.account.limit != Limit::Unlimited && is_other && self.now <= audited.newest {
+            self.find(format!(
+                "its timestamp is not later than the one before of account {id}"
+            ));
+        }
+        audited.newest = self.now;
+        audited.newest_at = self.address;
     }
 
     pub(super) fn check_bounds(&mut self, id: &AccountId, account: &Account) {
@@ -225,6 +248,37 @@ impl Auditor {
             self.find(format!("a total of account {id} has passed 2^53 - 1"));
         }
     }
+}
+
+/// Whether the event may come after others of which the newest has this time. What one engine decides
+/// strictly increases. In a copy of a ledger that several nodes decided, an atomic batch is kept together,
+/// and what was decided meanwhile comes after it.
+pub(super) fn may_follow(event: &Event, newest: Timestamp) -> bool {
+    let together = BATCH_COMMANDS_MAX as u64;
+    let at = event.timestamp().as_nanos();
+    at.saturating_add(together) >= newest.as_nanos() || is_undated(event)
+}
+
+/// Whether the event is a copy of one whose time an earlier version did not keep: it moves nothing.
+fn is_undated(event: &Event) -> bool {
+    event.timestamp() == Timestamp::default()
+        && match event {
+            Event::Refused { command, .. } => {
+                matches!(command.used_id(), Some(UsedId::Payment(_)))
+            }
+            Event::Batch(batch) => batch.failure.is_some(),
+            Event::Transfer(_)
+            | Event::AccountOpened { .. }
+            | Event::LimitChanged { .. }
+            | Event::AccountClosed { .. }
+            | Event::PaymentAccepted(_)
+            | Event::PaymentSent(_)
+            | Event::PaymentReleased(_)
+            | Event::PaymentSettled { .. }
+            | Event::PaymentRefused(_)
+            | Event::PaymentsPurged { .. }
+            | Event::PaymentResolved(_) => false,
+        }
 }
 
 /// Whether the event may be a member of an atomic batch: what was refused is not, nor is a batch.

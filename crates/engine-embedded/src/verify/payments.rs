@@ -184,6 +184,11 @@ impl Auditor {
             code: RefusedCode::Purged,
         };
         self.check(before.state != purged, "a purged payment has changed");
+        let is_later = payment.timestamp > before.timestamp;
+        self.check(
+            is_later,
+            "a payment's state is not later than the one before",
+        );
         Some(before)
     }
 

@@ -12,7 +12,7 @@ use std::convert::Infallible;
 use journal::{Hash, Head, OpenError, SegmentStart, Storage, Visited, scan_from};
 use ledger::{Currency, Limit, Timestamp};
 
-use super::auditor::available_exact;
+use super::auditor::{available_exact, may_follow};
 use super::beside::Beside;
 use super::{Expected, Search};
 use crate::books::Books;
@@ -81,12 +81,12 @@ pub fn verify_since<S: Storage>(
         match decode(visited.payload) {
             Ok(recorded) => {
                 let time = recorded.event.timestamp();
-                if time <= newest {
+                if !may_follow(&recorded.event, newest) {
                     findings.push(format!(
-                        "record at {at}: it is not later than the one before"
+                        "record at {at}: its timestamp is much earlier than the newest one before"
                     ));
                 }
-                newest = time;
+                newest = newest.max(time);
             }
             Err(error) => {
                 findings.push(format!("record at {at}: {error}"));

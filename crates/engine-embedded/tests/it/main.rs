@@ -15,6 +15,7 @@ mod fixture;
 mod gated;
 mod golden;
 mod history;
+mod imports;
 mod lies;
 mod model;
 mod overlap;

@@ -59,10 +59,20 @@ fn entries_that_do_not_add_up_are_found() {
             let links = h.transfer(2).links;
             h.transfer(8).links.credit_previous = links.debit_previous;
         }),
-        ("its timestamp is not later than the one before", |h| {
-            let first = transfer(h, 1).timestamp;
-            transfer(h, 2).timestamp = first;
-        }),
+        (
+            "its timestamp is not later than the one before of account a",
+            |h| {
+                let first = transfer(h, 1).timestamp;
+                transfer(h, 2).timestamp = first;
+            },
+        ),
+        (
+            "its timestamp is much earlier than the newest one before",
+            |h| {
+                let first = transfer(h, 1).timestamp.as_nanos();
+                transfer(h, 15).timestamp = Timestamp::from_nanos(first - 1_000_000);
+            },
+        ),
         ("a transfer id was used before", |h| {
             transfer(h, 8).id = TransferId::from_u128(1);
         }),
