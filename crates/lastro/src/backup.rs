@@ -48,6 +48,9 @@ pub(crate) fn run(options: &BackupOptions) -> anyhow::Result<ExitCode> {
         !is_backup(data_dir),
         "{place} is a backup, not a data folder: copy it with any program that copies files"
     );
+    if let Some(of) = crate::copy::unfinished(data_dir) {
+        bail!("{place} holds an unfinished copy of {of}: finish it first with `lastro copy`");
+    }
     let source = open_existing(data_dir)?;
     ensure!(
         !(has_ledger && outbox::is_outbox(&source)),

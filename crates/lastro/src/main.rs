@@ -5,6 +5,7 @@ mod bench;
 mod clock;
 #[cfg(test)]
 mod configuration_page;
+mod copy;
 mod data_folder;
 mod database;
 mod kept_head;
@@ -53,6 +54,8 @@ enum Command {
     Backup(backup::BackupOptions),
     /// Makes a data folder of a backup: whole, or as it was after a frame or at a time.
     Restore(restore::RestoreOptions),
+    /// Copies a ledger from a data folder into PostgreSQL or back, and compares both at the end.
+    Copy(copy::CopyOptions),
 }
 
 fn main() -> ExitCode {
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Verify(options) => verify::run(&options),
         Command::Backup(options) => backup::run(&options),
         Command::Restore(options) => restore::run(&options),
+        Command::Copy(options) => copy::run(&options),
     };
     match result {
         Ok(code) => code,

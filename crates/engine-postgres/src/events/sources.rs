@@ -283,8 +283,8 @@ impl<'a> Reading<'a> {
                         self.add(&Event::PaymentAccepted(payment.as_accepted()))?;
                         let newest: Option<i64> = row.try_get("newest_change")?;
                         let newest = newest.map(timestamp);
-                        let is_purged = newest != Some(payment.timestamp)
-                            && self.count_purged(&payment);
+                        let is_purged =
+                            newest != Some(payment.timestamp) && self.count_purged(&payment);
                         if let Some(event) = newest_state(payment, newest, is_purged) {
                             self.read.not_kept.changes += 1;
                             self.add(&event)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use engine_embedded::{EmbeddedEngine, OpeningProgress, Recovery};
 use engine_postgres::PostgresEngine;
 use engine_remote::RemoteEngine;
@@ -32,6 +32,11 @@ impl LedgerFolder {
             "{place} is a backup, and serving it would change it: `lastro restore --from {place} \
              --to` a new folder, and serve that"
         );
+        if let Some(of) = crate::copy::unfinished(&config.data_dir) {
+            bail!(
+                "{place} holds an unfinished copy of {of}: run `lastro copy` again, and it goes on"
+            );
+        }
         let storage =
             FileStorage::open(&config.data_dir).with_context(|| format!("cannot open {place}"))?;
         check_free(&storage).with_context(|| cannot_open(config))?;

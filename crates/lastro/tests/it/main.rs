@@ -7,6 +7,7 @@ mod between;
 mod callers;
 mod challenge;
 mod commands;
+mod copies;
 mod documents;
 mod kill;
 mod nodes;
