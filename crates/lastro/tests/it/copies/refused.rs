@@ -35,18 +35,7 @@ async fn what_is_served_or_not_empty_is_refused() {
     assert_refused(&to_database(&path("ledger"), &url), "is in use by process");
     assert!(process.stop().unwrap().success());
     assert_equal(&to_database(&path("ledger"), &url));
-    // A database that is served, and one with a ledger.
-    let arguments = ["--engine", "postgres", "--database-url", &url];
-    let process = LastroProcess::serve(&binary(), &path("unused"), &arguments).unwrap();
-    assert_refused(
-        &to_folder(&url, &path("to")),
-        "stop every node that serves it",
-    );
-    assert_refused(
-        &to_database(&path("ledger"), &url),
-        "stop every node that serves it",
-    );
-    assert!(process.stop().unwrap().success());
+    // A database with a ledger.
     make_ledger(&path("second"), 5).await;
     assert_refused(
         &to_database(&path("second"), &url),
