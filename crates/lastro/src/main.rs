@@ -5,6 +5,7 @@ mod bench;
 mod clock;
 #[cfg(test)]
 mod configuration_page;
+mod copy;
 mod data_folder;
 mod database;
 mod init;
@@ -61,6 +62,9 @@ enum Command {
     Backup(backup::BackupOptions),
     /// Makes a data folder of a backup: whole, or as it was after a frame or at a time.
     Restore(restore::RestoreOptions),
+    /// Copies a ledger from a data folder into PostgreSQL, and compares both at the end. There is no way
+    /// back: a ledger in PostgreSQL cannot be copied into a data folder.
+    Copy(copy::CopyOptions),
 }
 
 fn main() -> ExitCode {
@@ -77,6 +81,7 @@ fn main() -> ExitCode {
         Command::Verify(options) => verify::run(&options),
         Command::Backup(options) => backup::run(&options),
         Command::Restore(options) => restore::run(&options),
+        Command::Copy(options) => copy::run(&options),
     };
     match result {
         Ok(code) => code,

@@ -8,6 +8,7 @@ mod between;
 mod callers;
 mod challenge;
 mod commands;
+mod copies;
 mod documents;
 mod faces;
 mod keys;
