@@ -1,4 +1,4 @@
-//! `lastro copy` both ways, with real databases.
+//! `lastro copy` into real databases.
 
 mod interrupted;
 mod made;
@@ -10,9 +10,8 @@ use std::process::{Command, Output};
 use engine_embedded::events;
 use journal::FileStorage;
 use ledger::Event;
-use testkit::servers::Postgres;
 
-use crate::support::{assert_clean, binary, folder};
+use crate::support::binary;
 
 fn lastro(arguments: &[&str]) -> Output {
     Command::new(binary()).args(arguments).output().unwrap()
@@ -29,16 +28,6 @@ fn to_database(from: &Path, url: &str) -> Output {
         text(from),
         "--to-database-url",
         url,
-    ])
-}
-
-fn to_folder(url: &str, to: &Path) -> Output {
-    lastro(&[
-        "copy",
-        "--from-database-url",
-        url,
-        "--to-data-dir",
-        text(to),
     ])
 }
 
@@ -77,22 +66,4 @@ fn events_of(folder: &Path) -> Vec<Event> {
     })
     .unwrap();
     all
-}
-
-/// Copies a ledger there and back, twice: each copy is equal to the one before.
-#[track_caller]
-fn assert_goes_round(postgres: &Postgres, first: &Path) {
-    let place = folder();
-    let expected = events_of(first);
-    let mut from = first.to_path_buf();
-    for round in ["one", "two"] {
-        let url = postgres.create_database(round).unwrap();
-        assert_equal(&to_database(&from, &url));
-        assert_clean_database(&url);
-        let to = place.path().join(round);
-        assert_equal(&to_folder(&url, &to));
-        assert_clean(&to);
-        assert!(events_of(&to) == expected, "round {round} differs");
-        from = to;
-    }
 }

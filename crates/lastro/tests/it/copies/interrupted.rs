@@ -6,18 +6,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine_embedded::{EmbeddedEngine, EmbeddedOptions};
+use engine_postgres::{PostgresEngine, PostgresOptions};
 use journal::FileStorage;
 use ledger::{
     AccountId, Batch, Clock, Command as LedgerCommand, Currency, Engine, MoveMoney, OpenAccount,
     Timestamp, TransferId,
 };
+use stdx::ErrorChain;
 use testkit::LastroProcess;
 use testkit::servers::Postgres;
 
-use super::{
-    assert_clean, assert_clean_database, assert_equal, assert_refused, events_of, lastro, text,
-    to_database, to_folder,
-};
+use super::{assert_clean_database, assert_equal, assert_refused, lastro, text, to_database};
 use crate::support::{binary, folder};
 
 /// Larger than one frame and one transaction of a copy.
@@ -117,7 +116,14 @@ async fn a_copy_into_a_database_goes_on_after_a_kill() {
     }
     // Nobody else copies the folder meanwhile, nor into the database.
     assert_refused(&to_database(&from, &url), "is in use by process");
-    assert_refused(&to_database(&other, &url), "is in use by lastro");
+    assert_refused(
+        &to_database(&other, &url),
+        "is in use by lastro on 127.0.0.1",
+    );
+    // And no node gets a connection, whatever it was asked before.
+    let engine = PostgresEngine::open(&url, &PostgresOptions::default()).await;
+    let refused = ErrorChain(&engine.err().unwrap()).to_string();
+    assert!(refused.contains("an unfinished copy of"), "{refused}");
     copy.kill().unwrap();
     copy.wait().unwrap();
     holder
@@ -149,82 +155,4 @@ async fn a_copy_into_a_database_goes_on_after_a_kill() {
         &to_database(&from, &url),
         "a ledger is in the database already",
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_copy_into_a_folder_goes_on_after_any_frame() {
-    let postgres = Postgres::start().unwrap();
-    let [url, other_url] = ["from", "other"].map(|name| postgres.create_database(name).unwrap());
-    let place = folder();
-    let path = |name: &str| place.path().join(name);
-    make_ledger(&path("first"), TRANSFERS).await;
-    make_ledger(&path("other"), 10).await;
-    assert_equal(&to_database(&path("first"), &url));
-    assert_equal(&to_database(&path("other"), &other_url));
-    assert_equal(&to_folder(&url, &path("whole")));
-
-    // What a kill leaves: some frames, and the mark.
-    let backup = [
-        "backup",
-        "--data-dir",
-        text(&path("whole")),
-        "--to",
-        text(&path("backup")),
-    ]
-    .map(str::to_owned);
-    assert!(
-        Command::new(binary())
-            .args(backup)
-            .status()
-            .unwrap()
-            .success()
-    );
-    let cut = path("cut");
-    let restored = lastro(&[
-        "restore",
-        "--from",
-        text(&path("backup")),
-        "--to",
-        text(&cut),
-        "--at-frame",
-        "2",
-    ]);
-    assert!(restored.status.success(), "{restored:?}");
-    std::fs::write(
-        cut.join("copy.json"),
-        r#"{"format_version":1,"lastro_version":"0","from":"db"}"#,
-    )
-    .unwrap();
-    let there = events_of(&cut).len();
-    let all = events_of(&path("whole"));
-    assert!(there > 0 && there < all.len(), "{there} of {}", all.len());
-
-    let refused = LastroProcess::serve(&binary(), &cut, &[]).unwrap_err();
-    assert!(
-        refused.contains("holds an unfinished copy of db"),
-        "{refused}"
-    );
-    let refused = lastro(&[
-        "backup",
-        "--data-dir",
-        text(&cut),
-        "--to",
-        text(&path("no")),
-    ]);
-    assert_refused(&refused, "holds an unfinished copy of db");
-    assert_refused(
-        &to_database(&cut, &other_url),
-        "holds an unfinished copy of db",
-    );
-    assert_refused(
-        &to_folder(&other_url, &cut),
-        "an unfinished copy of another ledger",
-    );
-    assert_eq!(events_of(&cut).len(), there);
-    let said = assert_equal(&to_folder(&url, &cut));
-    let copied = format!("copied    {} events", all.len() - there);
-    assert!(said.contains(&copied), "{said}");
-    assert!(events_of(&cut) == all);
-    assert_clean(&cut);
-    assert!(!cut.join("copy.json").exists());
 }

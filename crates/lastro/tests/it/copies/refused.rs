@@ -1,28 +1,27 @@
 //! What is not copied, and says why.
 
+use engine_postgres::{PostgresEngine, PostgresOptions};
+use ledger::{AccountId, Batch, Command, Currency, Engine, OpenAccount};
 use testkit::LastroProcess;
+use testkit::bank::in_seconds;
 use testkit::servers::Postgres;
 
 use super::interrupted::make_ledger;
-use super::{assert_equal, assert_refused, lastro, said, text, to_database, to_folder};
+use super::{assert_equal, assert_refused, lastro, said, text, to_database};
 use crate::support::{binary, folder, serve};
 
 #[test]
 fn both_ends_have_to_be_named() {
-    let why = "name what to copy and where to";
+    let why = "the following required arguments were not provided";
     assert_refused(&lastro(&["copy"]), why);
-    assert_refused(
-        &lastro(&["copy", "--from-data-dir", "x", "--to-data-dir", "y"]),
-        why,
-    );
-    let both = ["copy", "--from-data-dir", "x", "--from-database-url", "y"];
-    assert_refused(&lastro(&both), "cannot be used with");
+    assert_refused(&lastro(&["copy", "--from-data-dir", "x"]), why);
+    assert_refused(&lastro(&["copy", "--to-database-url", "x"]), why);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_served_or_not_empty_is_refused() {
     let postgres = Postgres::start().unwrap();
-    let [url, empty] = ["one", "empty"].map(|name| postgres.create_database(name).unwrap());
+    let [url, behind] = ["one", "behind"].map(|name| postgres.create_database(name).unwrap());
     let place = folder();
     let path = |name: &str| place.path().join(name);
     make_ledger(&path("ledger"), 5).await;
@@ -34,6 +33,14 @@ async fn what_is_served_or_not_empty_is_refused() {
     let process = serve(&path("ledger"));
     assert_refused(&to_database(&path("ledger"), &url), "is in use by process");
     assert!(process.stop().unwrap().success());
+    // A database that a node serves which was just started and has not been called yet.
+    let arguments = ["--engine", "postgres", "--database-url", &url];
+    let process = LastroProcess::serve(&binary(), &path("unused"), &arguments).unwrap();
+    let is_served = to_database(&path("ledger"), &url);
+    assert_refused(&is_served, "is in use by lastro on 127.0.0.1 (process ");
+    assert_refused(&is_served, "stop every node that serves it");
+    assert!(process.stop().unwrap().success());
+    // It had the id of an empty ledger until then.
     assert_equal(&to_database(&path("ledger"), &url));
     // A database with a ledger.
     make_ledger(&path("second"), 5).await;
@@ -41,26 +48,42 @@ async fn what_is_served_or_not_empty_is_refused() {
         &to_database(&path("second"), &url),
         "a ledger is in the database already",
     );
-    // Folders that are not empty.
-    assert_refused(&to_folder(&url, &path("second")), "is not empty (");
-    std::fs::create_dir(path("full")).unwrap();
-    std::fs::write(path("full").join("notes.txt"), "x").unwrap();
-    assert_refused(
-        &to_folder(&url, &path("full")),
-        "is not empty (notes.txt is in it)",
-    );
-    // A database without the tables.
-    assert_refused(&to_folder(&empty, &path("to")), "lastro migrate");
     // One that a Redis stands in front of.
-    let behind =
+    let schema =
         "CREATE SCHEMA lastro_behind; CREATE TABLE lastro_behind.ledger AS SELECT 1 AS one";
-    postgres.psql_in("one", behind).unwrap();
-    assert_refused(&to_folder(&url, &path("to")), "a Redis stands in front");
-    postgres.psql_in("empty", behind).unwrap();
+    postgres.psql_in("behind", schema).unwrap();
     assert_refused(
-        &to_database(&path("ledger"), &empty),
+        &to_database(&path("ledger"), &behind),
         "a Redis stands in front",
     );
+}
+
+/// A node whose connections all ended gets none while a copy is written, nor while one is not finished.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_lost_its_connections_gets_none_of_an_unfinished_copy() {
+    let postgres = Postgres::start().unwrap();
+    let url = postgres.create_database("one").unwrap();
+    let engine = PostgresEngine::open(&url, &PostgresOptions::default()).await;
+    let engine = engine.unwrap();
+    let psql = |statements: &str| postgres.psql_in("one", statements).unwrap();
+    psql("INSERT INTO lastro.copy (ledger_id, events_count) VALUES (gen_random_uuid(), 0)");
+    psql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = 'one' AND application_name = 'lastro'",
+    );
+    let command = || {
+        let open = OpenAccount {
+            id: AccountId::new("a").unwrap(),
+            currency: Currency::new("BRL").unwrap(),
+            credit_limit: 0,
+        };
+        vec![Batch::one(Command::OpenAccount(open))]
+    };
+    let refused = engine.submit(command(), in_seconds(5)).await;
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(psql("SELECT count(*) FROM lastro.accounts"), "0");
+    psql("DELETE FROM lastro.copy");
+    engine.submit(command(), in_seconds(60)).await.unwrap();
 }
 
 /// A store that loses something is found by the comparison, and the copy is not served.
