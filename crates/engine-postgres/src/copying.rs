@@ -25,7 +25,7 @@ const HOLDERS: &str = "
     FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND granted AND objsubid = 1
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        AND classid::bigint = $1 >> 32 AND objid::bigint = $1 & 4294967295
+        AND classid::bigint = $1::bigint >> 32 AND objid::bigint = $1::bigint & 4294967295
     ORDER BY pid";
 
 /// Takes the lock as a node's connection.
