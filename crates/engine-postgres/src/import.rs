@@ -17,16 +17,25 @@ use uuid::Uuid;
 use crate::call::Store;
 use crate::codec::{timestamp, uuid};
 use crate::connect::Session;
-use crate::copying::{hold, under_way};
+use crate::copying::{LOCK, under_way};
 use crate::error::{Failure, PostgresOpenError};
 use crate::lease::Lease;
 use crate::numbers::payment_state;
-use crate::open::OpenedFor;
+use crate::opened_for::OpenedFor;
 use crate::options::PostgresOptions;
+use crate::pool::connect;
 use crate::rows::Rows;
 use crate::snapshot::Snapshot;
 use crate::tables::{check, load_accounts, missing, name_accounts};
 use crate::write::write;
+
+const HOLDERS: &str = "
+    SELECT pid, coalesce(host(client_addr), 'this host') AS host, application_name AS name
+    FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND classid::bigint = $1::bigint >> 32 AND objid::bigint = $1::bigint & 4294967295
+    ORDER BY pid";
 
 const IS_USED: &str = "
     SELECT EXISTS (SELECT FROM lastro.accounts) OR EXISTS (SELECT FROM lastro.stripes)
@@ -204,6 +213,25 @@ impl Import {
         lease.done();
         Ok(())
     }
+}
+
+/// Takes the lock as a copy, or says by whom the database is used. It is held until the session ends.
+async fn hold(url: &str, options: &PostgresOptions) -> Result<Session, PostgresOpenError> {
+    let session = connect(url, options).await?;
+    let row = session.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK]);
+    if row.await?.try_get(0)? {
+        return Ok(session);
+    }
+    let mut by = Vec::new();
+    for row in session.query(HOLDERS, &[&LOCK]).await? {
+        let pid: i32 = row.try_get("pid")?;
+        let (host, name): (&str, &str) = (row.try_get("host")?, row.try_get("name")?);
+        by.push(format!("{name} on {host} (process {pid} of the database)"));
+    }
+    if by.is_empty() {
+        by.push("a node that has just left it".to_owned());
+    }
+    Err(PostgresOpenError::InUse { by: by.join(", ") })
 }
 
 /// What the events change, as it is before them.

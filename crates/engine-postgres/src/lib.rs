@@ -57,6 +57,7 @@ mod metrics;
 mod migrate;
 mod numbers;
 mod open;
+mod opened_for;
 mod options;
 mod pages;
 mod pipeline;

@@ -12,23 +12,13 @@ use crate::copying;
 use crate::error::{ConnectError, Failure, PostgresOpenError};
 use crate::lease::Lease;
 use crate::migrate;
+use crate::opened_for::OpenedFor;
 use crate::options::PostgresOptions;
 use crate::pool::pool;
 use crate::rights;
 
 /// How long the first connection of the pool is waited for.
 const FIRST_BOUND: Duration = Duration::from_secs(30);
-
-/// What the tables are opened for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OpenedFor {
-    /// To be decided upon: then no Redis may stand in front of them.
-    Engine,
-    /// To be written by who stands in front of them.
-    Behind,
-    /// To be written by a copy of another ledger, which may have been begun before.
-    Copy,
-}
 
 impl Store {
     /// Connects to the database of this URL, migrates it where that is asked for, and looks whether

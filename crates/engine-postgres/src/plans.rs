@@ -4,7 +4,7 @@ use testkit::servers::Postgres;
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::lease::Lease;
-use crate::open::OpenedFor;
+use crate::opened_for::OpenedFor;
 use crate::options::PostgresOptions;
 use crate::pool::{connect, pool};
 use crate::{claims, expiry, load, migrate, read};

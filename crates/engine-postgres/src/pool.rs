@@ -7,7 +7,7 @@ use crate::address::{Address, Endpoint};
 use crate::connect::{Connector, Session};
 use crate::error::PostgresOpenError;
 use crate::lease::Pool;
-use crate::open::OpenedFor;
+use crate::opened_for::OpenedFor;
 use crate::options::PostgresOptions;
 use crate::{load, write};
 

@@ -16,7 +16,7 @@ use crate::codec::account_columns;
 use crate::durability::Durability;
 use crate::error::{Failure, PostgresOpenError};
 use crate::lease::Lease;
-use crate::open::OpenedFor;
+use crate::opened_for::OpenedFor;
 use crate::options::PostgresOptions;
 use crate::rows::Rows;
 use crate::snapshot::Snapshot;
