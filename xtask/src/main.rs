@@ -1,4 +1,5 @@
-//! The project's own chores: `cargo xtask lint`, `test`, `simulate`, `stack`, `bench`.
+//! The project's own chores: `cargo xtask lint`, `test`, `simulate`, `stack`, `bench`,
+//! `package`, `fuzz`.
 //!
 //! Everything a contributor or the continuous integration runs is one of these commands, so that
 //! both run the same thing. Nothing of this crate is part of the server.
@@ -6,6 +7,7 @@
 mod bench;
 mod busy;
 mod chores;
+mod package;
 mod run;
 mod seeds;
 mod stack;
@@ -43,6 +45,10 @@ enum Chore {
     Stack(stack::Options),
     /// The standard measurements, with the baseline of the same run beside them.
     Bench(bench::Options),
+    /// Every reader of foreign bytes on mutated inputs, for a time.
+    Fuzz(chores::fuzz::Options),
+    /// Archive, Debian package, bill of materials and checksums in `target/package`.
+    Package(package::Options),
     /// Thousands of simulated crashes of the journal and of the embedded engine.
     Simulate(chores::simulate::Options),
 }
@@ -55,6 +61,8 @@ fn main() -> ExitCode {
         Chore::Tools => tools::run(),
         Chore::Stack(options) => stack::run(&options),
         Chore::Bench(options) => bench::run(&options),
+        Chore::Fuzz(options) => chores::fuzz::run(&options),
+        Chore::Package(options) => package::run(&options),
         Chore::Simulate(options) => chores::simulate::run(&options),
     };
     match done {

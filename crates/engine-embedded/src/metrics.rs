@@ -7,6 +7,8 @@ use ledger::{Expiries, Timestamp};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use stdx::Metric;
 
+use crate::books::Books;
+
 /// Every metric of this engine.
 pub const METRICS: &[Metric] = &[
     Metric::counter(
@@ -28,6 +30,15 @@ pub const METRICS: &[Metric] = &[
     )
     .in_seconds(),
     Metric::histogram("lastro_journal_frame_records", "Records in a frame"),
+    Metric::gauge(
+        "lastro_journal_head_sequence",
+        "Sequence of the newest frame of the journal",
+    ),
+    Metric::gauge("lastro_accounts", "Accounts, those of the system included"),
+    Metric::gauge(
+        "lastro_transfer_ids",
+        "Ids of transfers that were used, those of refused ones included",
+    ),
     Metric::gauge(
         "lastro_queue_bytes",
         "Size of the requests that wait for the writer",
@@ -68,6 +79,22 @@ pub const METRICS: &[Metric] = &[
     .in_bytes(),
 ];
 
+/// How large a ledger is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LedgerSize {
+    accounts_count: usize,
+    transfer_ids_count: u64,
+}
+
+impl LedgerSize {
+    pub(crate) fn of(books: &Books) -> Self {
+        Self {
+            accounts_count: books.accounts.len(),
+            transfer_ids_count: books.transfer_ids_count,
+        }
+    }
+}
+
 /// Handles that are looked up once.
 pub(crate) struct Metrics {
     frames: Counter,
@@ -75,6 +102,9 @@ pub(crate) struct Metrics {
     bytes: Counter,
     commit_seconds: Histogram,
     frame_records: Histogram,
+    head_sequence: Gauge,
+    accounts: Gauge,
+    transfer_ids: Gauge,
     queue_bytes: Gauge,
     expired: Counter,
     pending_timed: Gauge,
@@ -91,6 +121,9 @@ impl Metrics {
             bytes: counter!("lastro_journal_bytes_total"),
             commit_seconds: histogram!("lastro_journal_commit_duration_seconds"),
             frame_records: histogram!("lastro_journal_frame_records"),
+            head_sequence: gauge!("lastro_journal_head_sequence"),
+            accounts: gauge!("lastro_accounts"),
+            transfer_ids: gauge!("lastro_transfer_ids"),
             queue_bytes: gauge!("lastro_queue_bytes"),
             expired: counter!("lastro_expiries_total"),
             pending_timed: gauge!("lastro_pending_timed_transfers"),
@@ -105,6 +138,17 @@ impl Metrics {
         self.bytes.increment(info.frame_bytes());
         self.commit_seconds.record(elapsed);
         self.frame_records.record(info.count);
+    }
+
+    /// How large the ledger is after the frame with this sequence.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a ledger has far fewer than 2^52 frames, accounts and ids"
+    )]
+    pub(crate) fn ledger(&self, sequence: u64, size: LedgerSize) {
+        self.head_sequence.set(sequence as f64);
+        self.accounts.set(size.accounts_count as f64);
+        self.transfer_ids.set(size.transfer_ids_count as f64);
     }
 
     pub(crate) fn queue_bytes(&self, bytes: usize) {

@@ -8,6 +8,8 @@ use ledger::{Command, Event};
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+mod fuzz;
 mod links;
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,7 @@ use stdx::invariant;
 
 use crate::draft::Draft;
 use crate::keeper::Keeper;
-use crate::metrics::Metrics;
+use crate::metrics::{LedgerSize, Metrics};
 use crate::queue::{Answer, Request, Waiting};
 use crate::record::{RECORD_BYTES_MAX, record_bytes_max};
 use crate::shared::{Shared, Status};
@@ -115,6 +115,9 @@ impl<S: Storage> Writer<S> {
             newest,
             frame_bytes_max,
         } = beginning;
+        let metrics = Metrics::new();
+        let size = LedgerSize::of(&shared.books.read());
+        metrics.ledger(journal.head().sequence, size);
         Self {
             keeper,
             pipeline: Pipeline::new(journal, draft, syncer, frame_bytes_max),
@@ -123,7 +126,7 @@ impl<S: Storage> Writer<S> {
             clock_guard: ClockGuard::after(newest, clock_bounds),
             ticker: Ticker::after(newest),
             waiting,
-            metrics: Metrics::new(),
+            metrics,
             expiring: Expiring::default(),
         }
     }

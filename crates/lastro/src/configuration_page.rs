@@ -4,9 +4,9 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, Command};
 
-use crate::Arguments;
+use crate::command;
 
 const START: &str = "# Configuration
 
@@ -14,7 +14,8 @@ This page is made from the code: `LASTRO_UPDATE_GOLDEN=1 cargo test -p lastro co
 
 A setting is taken from its flag. Without the flag it is taken from its variable, without the variable from the
 file that `--config` names, and otherwise the default is used. A switch, that is a flag without a value, is on if the flag, the variable
-or the file turns it on. The file is TOML. Each flag of `lastro serve` that has a variable is a key of the file,
+or the file turns it on. The file is TOML; [lastro.toml](../deploy/lastro.toml) is an example with every setting, as `lastro config example`
+prints it, and `lastro config check --config FILE` checks one. Each flag of `lastro serve` that has a variable is a key of the file,
 except `--config` and `--processor`: the key is the flag's name with `_` in the place of `-`. What only the file has (processors and
 payments) is described in [payments.md](payments.md). At its start the server prints the configuration in force, without passwords.
 ";
@@ -22,7 +23,7 @@ payments) is described in [payments.md](payments.md). At its start the server pr
 /// The page.
 fn page() -> String {
     let mut page = START.to_owned();
-    for command in Arguments::command().get_subcommands() {
+    for command in command().get_subcommands() {
         add(&mut page, "lastro", command);
     }
     page
@@ -141,5 +142,5 @@ fn every_setting_is_explained() {
         }
         command.get_subcommands().for_each(check);
     }
-    Arguments::command().get_subcommands().for_each(check);
+    command().get_subcommands().for_each(check);
 }

@@ -3,16 +3,21 @@
 mod backup;
 mod bench;
 mod clock;
+mod config;
 #[cfg(test)]
 mod configuration_page;
 mod copy;
 mod data_folder;
 mod database;
+mod environment;
+#[cfg(test)]
+mod fuzz;
 mod init;
 mod kept_head;
 mod keys;
 mod load;
 mod log;
+mod manual;
 #[cfg(test)]
 mod metrics_page;
 mod migrate;
@@ -47,7 +52,10 @@ enum Command {
     /// Makes, lists and revokes the keys that callers of `serve --keys` need.
     Key(keys::KeyOptions),
     /// Serves the ledger.
+    #[command(after_help = serve::PRECEDENCE)]
     Serve(Box<serve::ServeOptions>),
+    /// Checks a configuration, and prints an example of one.
+    Config(config::ConfigOptions),
     /// Sends a load to a server, checks every answer, and reports a score.
     Load(load::LoadOptions),
     /// Measures durable transfers per second, and what the disk alone can do.
@@ -65,15 +73,30 @@ enum Command {
     /// Copies a ledger from a data folder into PostgreSQL, and compares both at the end. There is no way
     /// back: a ledger in PostgreSQL cannot be copied into a data folder.
     Copy(copy::CopyOptions),
+    /// Prints what a shell needs to complete the commands and flags.
+    Completion(manual::CompletionOptions),
+    /// Writes the manual pages of all commands into a folder: for packages.
+    Manual(manual::ManualOptions),
+}
+
+/// Every command with its flags.
+fn command() -> clap::Command {
+    config::hide_flags(Arguments::command())
 }
 
 fn main() -> ExitCode {
-    let matches = Arguments::command().get_matches();
+    let command = command();
+    if let Err(error) = environment::check(&command) {
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    let matches = command.get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let result = match arguments.command {
         Command::Init(options) => init::run(&options),
         Command::Key(options) => keys::run(&options),
         Command::Serve(options) => serve::run(*options),
+        Command::Config(options) => config::run(options),
         Command::Load(options) => load::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Migrate(options) => migrate::run(&options, matches.subcommand()),
@@ -82,6 +105,8 @@ fn main() -> ExitCode {
         Command::Backup(options) => backup::run(&options),
         Command::Restore(options) => restore::run(&options),
         Command::Copy(options) => copy::run(&options),
+        Command::Completion(options) => manual::complete(&options, self::command()),
+        Command::Manual(options) => manual::write(&options, self::command()),
     };
     match result {
         Ok(code) => code,

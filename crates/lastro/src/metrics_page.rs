@@ -7,7 +7,9 @@ use std::path::Path;
 
 use stdx::Metric;
 
-use crate::serve::{CERTIFICATE_METRICS, INFO, OPENING_METRICS};
+use crate::serve::{
+    CERTIFICATE_METRICS, DISK_METRICS, INFO, OPENING_METRICS, PROCESS_METRICS, STATE_METRICS,
+};
 
 const START: &str = "# Metrics
 
@@ -19,8 +21,14 @@ appears when it is counted for the first time.
 ";
 
 /// Every table of metrics, with the processes that have it.
-const TABLES: [(&str, &[Metric]); 10] = [
+const TABLES: [(&str, &[Metric]); 13] = [
     ("Every process", &[INFO]),
+    ("State: every process", STATE_METRICS),
+    (
+        "The process, as all Prometheus clients name it",
+        PROCESS_METRICS,
+    ),
+    ("Processes with a data folder", DISK_METRICS),
     ("HTTP, gRPC and operators: every process", server::METRICS),
     ("Faces over TLS", CERTIFICATE_METRICS),
     ("Opening of a ledger in a data folder", OPENING_METRICS),
@@ -122,7 +130,11 @@ fn names_say_their_unit_and_help_is_a_phrase() {
         let is_counter = metric.kind == stdx::MetricKind::Counter;
         assert_eq!(name.ends_with("_total"), is_counter, "{name}");
         let in_seconds = metric.unit == stdx::MetricUnit::Seconds;
-        assert_eq!(name.ends_with("_seconds"), in_seconds, "{name}");
+        let of_process = name.starts_with("process_");
+        assert!(
+            of_process || name.ends_with("_seconds") == in_seconds,
+            "{name}"
+        );
         assert!(!help.is_empty() && !help.ends_with('.'), "{name}: {help}");
     }
 }

@@ -19,6 +19,9 @@ pub(crate) trait Settings: Sized {
     /// The keys of the file, each the flag with `_` in the place of `-`.
     fn keys() -> Vec<&'static str>;
 
+    /// The default of each key, as the tables write it; `None` where there is none.
+    fn defaults() -> Vec<(&'static str, Option<&'static str>)>;
+
     /// What a file gives. Keys of other subsystems are passed over: [`check_keys`] is for them.
     fn read(text: &str) -> Result<Self, toml::de::Error>;
 
@@ -266,6 +269,10 @@ macro_rules! settings {
                 vec![$(stringify!($field)),*]
             }
 
+            fn defaults() -> Vec<(&'static str, Option<&'static str>)> {
+                vec![$((stringify!($field), $crate::settings::settings!(@shown $($default)?))),*]
+            }
+
             fn read(text: &str) -> Result<Self, toml::de::Error> {
                 toml::from_str(text)
             }
@@ -296,6 +303,10 @@ macro_rules! settings {
         impl $crate::settings::Settings for $name {
             fn keys() -> Vec<&'static str> {
                 [$(<$type as $crate::settings::Settings>::keys()),*].concat()
+            }
+
+            fn defaults() -> Vec<(&'static str, Option<&'static str>)> {
+                [$(<$type as $crate::settings::Settings>::defaults()),*].concat()
             }
 
             fn read(text: &str) -> Result<Self, toml::de::Error> {

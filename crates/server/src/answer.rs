@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use tower::Service;
 
 use crate::problem::Problem;
+use crate::request_id::RequestId;
 
 /// The router's answer, or `refused`, with the headers that every answer has.
 pub(crate) async fn answer(
@@ -16,7 +17,12 @@ pub(crate) async fn answer(
     refused: Option<Problem>,
 ) -> Response<Body> {
     let mut response = match refused {
-        Some(problem) => problem.into_response(),
+        Some(problem) => {
+            let request_id = RequestId::of(request.headers());
+            let mut response = problem.answering(&request_id).into_response();
+            request_id.echo(response.headers_mut());
+            response
+        }
         None => {
             let Ok(response) = router.call(request).await;
             response

@@ -1,4 +1,5 @@
-//! What every handler runs under: the request's clock, the guard against panics, the metrics.
+//! What every handler runs under: the request's clock and id, the guard against panics, the metrics, the
+//! access log.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,14 +8,17 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, patch, post};
+use hyper::body::Body as _;
 use ledger::Unavailable;
 
+use crate::access_log::AccessLine;
 use crate::call::{Answered, Call};
 use crate::http_face::HttpFace;
 use crate::keys::{Access, Caller};
 use crate::measure::{self, Route};
 use crate::peer::Peer;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemCode};
+use crate::request_id::RequestId;
 use crate::{access, errors, panics};
 
 /// A route, and what it asks of its callers.
@@ -101,7 +105,7 @@ where
 pub(crate) async fn measured<H, F>(
     face: Arc<HttpFace>,
     door: Door,
-    request: Request,
+    mut request: Request,
     handler: H,
 ) -> Response
 where
@@ -111,16 +115,33 @@ where
     let route = door.route;
     let started = Instant::now();
     let method = measure::method_index(request.method());
-    let answered = match admit(&face, door, &request) {
-        Err(problem) => Err(problem),
+    let request_id = RequestId::settle(request.headers_mut());
+    let (caller, answered) = match admit(&face, door, &request) {
+        Err(problem) => (None, Err(problem)),
         Ok(caller) => {
-            let handling = async { handler(Arc::clone(&face), caller, request).await };
-            unless_panicking(route, handling).await
+            let handling = async { handler(Arc::clone(&face), caller.clone(), request).await };
+            let answered = unless_panicking(route, &request_id, handling).await;
+            (Some(caller), answered)
         }
     };
-    let response = answered.unwrap_or_else(IntoResponse::into_response);
+    let mut response =
+        answered.unwrap_or_else(|problem| problem.answering(&request_id).into_response());
+    let code = response.extensions().get().map(|ProblemCode(code)| *code);
     let status = response.status();
-    face.metrics.count_request(route, method, status, started);
+    let elapsed = started.elapsed();
+    face.metrics.count_request(route, method, status, elapsed);
+    let line = AccessLine {
+        request_id: &request_id,
+        key: caller.as_ref().and_then(Caller::key_name),
+        method: measure::METHODS[method],
+        route,
+        status: status.as_u16(),
+        code,
+        elapsed,
+        answer_bytes: response.body().size_hint().exact(),
+    };
+    line.log();
+    request_id.echo(response.headers_mut());
     response
 }
 
@@ -163,10 +184,15 @@ fn check_head(face: &HttpFace, request: &Request) -> Result<(), Problem> {
 }
 
 /// A panic is logged once, here, and answered 500; this connection and all others go on.
-async fn unless_panicking(route: Route, future: impl Future<Output = Answered>) -> Answered {
+async fn unless_panicking(
+    route: Route,
+    request_id: &RequestId,
+    future: impl Future<Output = Answered>,
+) -> Answered {
     panics::caught(future).await.unwrap_or_else(|text| {
         tracing::error!(
             route = route.label(),
+            request_id = request_id.as_str(),
             "a handler panicked and its request was answered with 500: {text}"
         );
         Err(errors::internal())

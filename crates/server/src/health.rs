@@ -38,6 +38,12 @@ impl Readiness {
         }
     }
 
+    /// Why it is not ready, as a stable code; `None` if it is ready.
+    #[must_use]
+    pub const fn reason(&self) -> Option<&'static str> {
+        self.reason
+    }
+
     /// Adds a field to the answer, such as `("durability", "disk")`.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {

@@ -5,13 +5,15 @@
 //! bounded: bytes, headers, connections, time per request and idle time (see [`Limits`]).
 //!
 //! What a request costs beside the engine's work: one routing step, one timer for the engine's
-//! deadline, two counters and one histogram sample whose handles were registered before. There is
-//! no middleware and no log line per request.
+//! deadline, two counters and one histogram sample whose handles were made once, and an id of the
+//! request unless the caller gives one. There is no middleware, and no log line per request unless
+//! the subscriber asks for [`ACCESS_LOG`].
 //!
 //! **Architecture Invariant:** the face knows the [`ledger::Engine`] port and no engine. Rules are
 //! the ledger's: the face checks the form of what it is sent, and answers what was decided.
 
 mod access;
+mod access_log;
 mod address;
 mod answer;
 mod app;
@@ -46,6 +48,7 @@ mod panics;
 mod peer;
 mod probes;
 mod problem;
+mod request_id;
 mod rfc3339;
 mod room;
 mod routes;
@@ -57,6 +60,7 @@ mod untaken;
 mod v1;
 mod web;
 
+pub use access_log::ACCESS_LOG;
 pub use address::{AddressInvalid, ListenAddress};
 pub use app::App;
 pub use exposition::{install_metrics, serve_metrics};

@@ -1,6 +1,7 @@
 //! What is counted of the HTTP face: requests by route, method and status, and outcomes of commands.
 
-use std::time::Instant;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use ledger::{CommandKind, Outcome, Refusal};
@@ -61,7 +62,8 @@ routes! {
     OTHER_METHOD = "other_method";
 }
 
-const METHODS: [&str; 5] = ["GET", "POST", "HEAD", "PATCH", "other"];
+/// The methods by their index; see [`method_index`].
+pub(crate) const METHODS: [&str; 5] = ["GET", "POST", "HEAD", "PATCH", "other"];
 const STATUSES: [StatusCode; 19] = [
     StatusCode::OK,
     StatusCode::CREATED,
@@ -87,7 +89,8 @@ const STATUSES: [StatusCode; 19] = [
 /// The face's metrics, as handles of the recorder installed when the face was made.
 pub(crate) struct Metrics {
     requests: CounterTable<{ Route::COUNT }>,
-    durations: [Histogram; Route::COUNT],
+    /// Each is made when its route is used for the first time.
+    durations: [OnceLock<Histogram>; Route::COUNT],
     outcomes: Outcomes,
 }
 
@@ -95,12 +98,7 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         Self {
             requests: CounterTable::new(METHODS.len() * STATUSES.len()),
-            durations: std::array::from_fn(|route| {
-                metrics::histogram!(
-                    HTTP_REQUEST_DURATION.name,
-                    "route" => Route::LABELS[route]
-                )
-            }),
+            durations: [const { OnceLock::new() }; Route::COUNT],
             outcomes: Outcomes::new(),
         }
     }
@@ -110,7 +108,7 @@ impl Metrics {
         route: Route,
         method: usize,
         status: StatusCode,
-        started: Instant,
+        elapsed: Duration,
     ) {
         let column = STATUSES
             .iter()
@@ -119,7 +117,10 @@ impl Metrics {
         self.requests.add(Some(route.0), column, 1, || {
             request_counter(route, method, status)
         });
-        self.durations[route.0].record(started.elapsed());
+        let duration = self.durations[route.0].get_or_init(
+            || metrics::histogram!(HTTP_REQUEST_DURATION.name, "route" => route.label()),
+        );
+        duration.record(elapsed);
     }
 
     pub(crate) fn count_outcome(&self, command: &'static str, outcome: &Outcome) {

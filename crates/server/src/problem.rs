@@ -9,8 +9,14 @@ use axum::response::{IntoResponse, Response};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
+use crate::request_id::RequestId;
+
 /// Set on an answer that was given before under the same id.
 pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// The code of a problem, beside the answer that has it in its body: for the access log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProblemCode(pub(crate) &'static str);
 
 /// An error as it is answered. Its code is stable for good; its detail is for people.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +30,8 @@ pub(crate) struct Problem {
     /// What a caller without a valid key is asked for.
     pub(crate) www_authenticate: Option<&'static str>,
     pub(crate) replayed: bool,
+    /// The request that it answers; `None` inside a batch's answer, and where no request was read.
+    pub(crate) request_id: Option<Box<RequestId>>,
 }
 
 impl Problem {
@@ -40,6 +48,7 @@ impl Problem {
             retry_after_s: None,
             www_authenticate: None,
             replayed: false,
+            request_id: None,
         }
     }
 
@@ -52,6 +61,12 @@ impl Problem {
     /// The same problem under another status, where a route's own rules say so.
     pub(crate) fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
+    }
+
+    /// The same problem as the answer to this request.
+    pub(crate) fn answering(mut self, request_id: &RequestId) -> Self {
+        self.request_id = Some(Box::new(request_id.clone()));
+        self
     }
 
     pub(crate) fn to_json(&self) -> Vec<u8> {
@@ -70,6 +85,9 @@ impl Serialize for Problem {
         for (name, value) in &self.members {
             map.serialize_entry(name, value)?;
         }
+        if let Some(request_id) = &self.request_id {
+            map.serialize_entry("request_id", request_id.as_str())?;
+        }
         map.end()
     }
 }
@@ -78,6 +96,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.to_json()));
         *response.status_mut() = self.status;
+        response.extensions_mut().insert(ProblemCode(self.code));
         let headers = response.headers_mut();
         headers.insert(
             CONTENT_TYPE,
@@ -111,4 +130,7 @@ pub(crate) struct ProblemBody {
     /// For programs: stable for good.
     #[schema(example = "insufficient_funds")]
     code: String,
+    /// The `X-Request-Id` of the answer: the access log of the server has it too.
+    #[schema(example = "0b6e2f0d8e9c4a63a5d5a5a4d1c3f7b2")]
+    request_id: Option<String>,
 }

@@ -9,7 +9,7 @@
 //! | [`BackOff`] | pauses between attempts, which grow |
 //! | [`ByteBound`] | a bound on the bytes that wait in a queue |
 //! | [`Metric`] | a metric's name, kind, unit, labels and meaning, once |
-//! | [`whole_millis`], [`whole_nanos`] | a duration as a number |
+//! | [`whole_millis`], [`whole_micros`], [`whole_nanos`] | a duration as a number |
 //! | [`ErrorChain`] | an error and its causes on one line |
 
 mod back_off;
@@ -27,4 +27,4 @@ pub use error_chain::ErrorChain;
 pub use metric::{Metric, MetricKind, MetricUnit};
 pub use stop_on_panic::StopOnPanic;
 pub use throttle::Throttle;
-pub use whole::{whole_millis, whole_nanos};
+pub use whole::{whole_micros, whole_millis, whole_nanos};

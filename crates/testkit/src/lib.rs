@@ -4,6 +4,7 @@
 //! - [`conformance`] runs an engine beside the reference engine and compares all they answer.
 //! - [`bank`] has accounts that many tasks move money between, and checks them.
 //! - [`meeting`] has several nodes over one ledger meet at these.
+//! - [`fuzz`] gives mutated inputs to a reader.
 //! - [`Generator`] draws the commands: cleverly, so that every outcome occurs often.
 //! - [`LastroProcess`] runs the real binary.
 //! - [`network`] makes hosts of their own whose packets can be dropped.
@@ -19,6 +20,8 @@ mod clock;
 #[cfg(feature = "engines")]
 pub mod conformance;
 #[cfg(feature = "engines")]
+mod fuzz;
+#[cfg(feature = "engines")]
 mod generator;
 #[cfg(feature = "engines")]
 pub mod meeting;
@@ -30,6 +33,8 @@ pub mod servers;
 
 #[cfg(feature = "engines")]
 pub use clock::{ManualClock, RealClock};
+#[cfg(feature = "engines")]
+pub use fuzz::fuzz;
 #[cfg(feature = "engines")]
 pub use generator::{Generator, GeneratorOptions, Pause, Step};
 pub use process::LastroProcess;

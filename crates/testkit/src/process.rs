@@ -110,7 +110,7 @@ impl LastroProcess {
         command
             .env("LASTRO_LISTEN", "127.0.0.1:0")
             .env("LASTRO_METRICS_LISTEN", "none")
-            .env("LASTRO_LOG", "info")
+            .env("LASTRO_LOG_LEVEL", "info")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
@@ -292,5 +292,8 @@ fn lines(child: &mut Child) -> mpsc::Receiver<String> {
 
 fn address_in(line: &str) -> Option<&str> {
     let (_, after) = line.split_once("listening on ")?;
-    after.split_whitespace().next()
+    // A line of JSON has a quotation mark behind it.
+    after
+        .split(|letter: char| letter.is_whitespace() || letter == '"')
+        .next()
 }

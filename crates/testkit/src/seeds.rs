@@ -61,7 +61,8 @@ impl IntoIterator for Seeds {
     }
 }
 
-fn number(variable: &str) -> Option<u64> {
+/// The number in a variable of the environment.
+pub(crate) fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     match text.trim().parse() {
         Ok(number) => Some(number),

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::EVERYTHING;
+use super::{EVERYTHING, dependencies};
 use crate::run::{self, Steps};
 use crate::tidy::{self, tree::Tree};
 use crate::workspace;
@@ -21,6 +21,7 @@ fn steps_of_lint(steps: &mut Steps) -> Result<()> {
             .context("`cargo fmt --all` puts it right")
     })?;
     steps.run("tidy", tidy)?;
+    steps.run("dependencies", dependencies::run)?;
     steps.run("clippy", || {
         let mut clippy = run::cargo(["clippy"]);
         run::check(

@@ -1,5 +1,7 @@
 //! The chores themselves, one file each.
 
+pub(crate) mod dependencies;
+pub(crate) mod fuzz;
 pub(crate) mod lint;
 pub(crate) mod simulate;
 pub(crate) mod test;

@@ -9,6 +9,7 @@ use journal::{BeginError, CommitError, Storage, Written};
 use ledger::Unavailable;
 
 use super::Writer;
+use crate::metrics::LedgerSize;
 use crate::shared::Status;
 
 impl<S: Storage> Writer<S> {
@@ -127,8 +128,10 @@ impl<S: Storage> Writer<S> {
                 let mut books = shared.books.write();
                 books.publish(changes);
                 keeper.publish(&mut books.ids);
+                let size = LedgerSize::of(&books);
                 drop(books);
                 metrics.frame(info, elapsed);
+                metrics.ledger(info.sequence, size);
             }
             Err(CommitError::Failed(failure)) => shared.fail(failure),
         });

@@ -9,6 +9,7 @@ mod faults;
 mod files;
 mod fixture;
 mod fixture_records;
+mod fuzz;
 mod live;
 mod resuming;
 mod retiring;

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use journal::Durability;
 use ledger::{ClockBounds, LedgerId};
 use outbox::OutboxOptions;
-use server::{Hosts, ListenAddress, SocketAccess, TlsFiles};
+use server::{Hosts, ListenAddress, ServerTls, SocketAccess, TlsFiles};
 
 use super::engine_config::EngineConfig;
 use super::outbox::OutboxConfig;
@@ -18,6 +18,7 @@ use super::settings::{FileSettings, ServeOptions};
 use super::tls::FacesTls;
 use super::{outgoing, payments, sockets, urls};
 use crate::keys::KeysPlace;
+use crate::log::LogConfig;
 use crate::settings::Settings as _;
 
 /// The disk space that an outbox may take if no setting gives another.
@@ -41,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) clock: ClockBounds,
     pub(crate) payments: Option<::payments::Config>,
     pub(crate) enable_purge: bool,
+    pub(crate) log: LogConfig,
     pub(crate) keys: Option<KeysPlace>,
     pub(crate) open_challenge: bool,
     pub(crate) listen_public: bool,
@@ -127,6 +129,7 @@ impl Config {
             tls: FacesTls::of(&settings.http, &settings.grpc)?,
             payments: payments::resolve(&options.processor, file.payments)?,
             enable_purge: settings.purge.enable_purge,
+            log: LogConfig::resolve(&settings.log)?,
             keys: settings.security.keys.map(KeysPlace::from),
             open_challenge: settings.security.open_challenge,
             listen_public: settings.security.listen_public,
@@ -134,6 +137,23 @@ impl Config {
             plaintext: settings.security.plaintext,
             host: settings.http.host,
         })
+    }
+
+    /// Reads the certificates that the settings name, to see whether they can be used.
+    pub(crate) fn load_certificates(&self) -> anyhow::Result<()> {
+        for files in [&self.tls.http, &self.tls.metrics].into_iter().flatten() {
+            ServerTls::of_http(files.clone())?;
+        }
+        if let Some(files) = &self.tls.grpc {
+            ServerTls::of_grpc(files.clone())?;
+        }
+        if let EngineConfig::Remote {
+            tls: Some(files), ..
+        } = &self.engine
+        {
+            files.load()?;
+        }
+        Ok(())
     }
 
     /// Where operations wait to be applied; `None` where none are taken.

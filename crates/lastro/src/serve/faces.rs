@@ -12,6 +12,7 @@ use super::certificates::Certificates;
 use super::config::Config;
 use super::doors::Doors;
 use super::open_files::OpenFiles;
+use super::readiness::watch_readiness;
 use super::reload::Reloads;
 use super::role::Role;
 use super::stop::{STOP_TIMEOUT, stopped};
@@ -101,6 +102,9 @@ impl<'a> Faces<'a> {
             app.health(),
             self.stop.clone(),
         ));
+        let watching = self
+            .probes
+            .spawn(watch_readiness(app.health(), self.stop.clone()));
         let limits = self.files.grpc_limits();
         let stop = self.stop.clone();
         let grpc = serve_grpc(listeners.grpc, app.clone(), limits, stop);
@@ -111,8 +115,9 @@ impl<'a> Faces<'a> {
                 Role::All | Role::Api => server::serve(listener, app, stop, STOP_TIMEOUT).await,
             }
         };
-        let (http, grpc_cut, metrics) = tokio::join!(http, grpc, metrics);
+        let (http, grpc_cut, metrics, watching) = tokio::join!(http, grpc, metrics, watching);
         metrics.context("the task that serves metrics panicked")?;
+        watching.context("the task that watches the readiness panicked")?;
         let requests_cut = http.requests_cut + grpc_cut;
         if requests_cut > 0 {
             bail!(

@@ -8,6 +8,7 @@ mod doors;
 mod engine_config;
 mod faces;
 mod faults;
+mod gauges;
 mod health;
 mod layers;
 mod open;
@@ -18,8 +19,10 @@ mod outbox;
 mod outbox_owner;
 mod outgoing;
 mod payments;
+mod readiness;
 mod reload;
 mod role;
+mod service_manager;
 mod settings;
 mod sockets;
 mod stop;
@@ -43,6 +46,9 @@ use config::Config;
 use doors::Doors;
 use engine_config::EngineConfig;
 use faces::Faces;
+use gauges::Looking;
+#[cfg(test)]
+pub(crate) use gauges::{DISK_METRICS, METRICS as STATE_METRICS, PROCESS_METRICS};
 #[cfg(test)]
 pub(crate) use layers::INFO;
 use layers::Layers;
@@ -51,20 +57,31 @@ use open_files::OpenFiles;
 #[cfg(test)]
 pub(crate) use opening::METRICS as OPENING_METRICS;
 use opening::Visible;
+pub(crate) use payments::FILE_ONLY_EXAMPLE;
 use reload::Reloads;
-pub(crate) use settings::ServeOptions;
+pub(crate) use settings::{PRECEDENCE, ServeOptions, setting_defaults};
+#[cfg(test)]
+pub(crate) use settings::{check_file, file_fault, file_only_keys};
 use stop::{STOP_TIMEOUT, stop_signal, stopped};
 
 pub(crate) fn run(options: ServeOptions) -> anyhow::Result<ExitCode> {
     let config = Arc::new(Config::resolve(options)?);
-    println!("lastro {}\n{config}", env!("CARGO_PKG_VERSION"));
-    crate::log::start()?;
+    let log = crate::log::start(&config.log)?;
+    announce_start(&config);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let files = OpenFiles::plan(open_files::raise_limit(), &config)?;
     files.report();
     let recorder = install_metrics(&config)?;
+    // Held until the end; where no metrics are served, nothing is looked at.
+    let _looking = match &recorder {
+        Some(_) => {
+            let looking = Looking::start(&config, log.access_lines_dropped());
+            Some(looking.context("cannot start the thread of the gauges")?)
+        }
+        None => None,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("lastro-http")
         .enable_all()
@@ -90,7 +107,28 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<ExitCode> {
             tracing::info!("stopped");
         }
     }
+    drop(log);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The configuration in force, as one event.
+fn announce_start(config: &Config) {
+    let version = env!("CARGO_PKG_VERSION");
+    let shown = config.to_string();
+    let settings = shown.lines().map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        words.join(" ")
+    });
+    let configuration = settings.collect::<Vec<_>>().join("; ");
+    tracing::info!(version, "lastro {version} starts: {configuration}");
+}
+
+/// What `lastro serve` would run with; fails where it would refuse to start because of its
+/// settings or of the certificates that they name.
+pub(crate) fn check(options: ServeOptions) -> anyhow::Result<String> {
+    let config = Config::resolve(options)?;
+    config.load_certificates()?;
+    Ok(config.to_string())
 }
 
 /// How serving ended.
@@ -178,7 +216,7 @@ async fn serve_while_opening(
             Ok(Begun::Ready) => {
                 late.open(layers.app());
                 announce();
-                serving.await
+                serve_watched(config, &layers, serving).await
             }
             Ok(Begun::Stopped) => serving.await,
             Err(error) => Err(error),
@@ -215,7 +253,7 @@ async fn serve_once_open(
             ended = &mut serving => ended,
             () = std::future::ready(()) => {
                 announce();
-                serving.await
+                serve_watched(config, &layers, serving).await
             }
         }
     };
@@ -251,4 +289,17 @@ async fn begin(
 
 fn announce() {
     tracing::info!("the server is ready: requests are answered from now on");
+    service_manager::ready();
+}
+
+/// Serves to the end, and meanwhile reports to the service manager that this process lives.
+async fn serve_watched(
+    config: &Config,
+    layers: &Layers,
+    serving: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        ended = serving => ended,
+        never = service_manager::watch_over(config, layers.engine()) => match never {},
+    }
 }

@@ -18,6 +18,7 @@ use super::doors::Doors;
 use super::layers::Layers;
 use super::open::LedgerFolder;
 use super::open_files::OpenFiles;
+use super::service_manager;
 
 const BYTES: Metric = Metric::gauge(
     "lastro_opening_bytes",
@@ -94,13 +95,16 @@ impl Visible {
         }
     }
 
-    /// Sets the metrics and writes lines to the log; never returns.
+    /// Sets the metrics, writes lines to the log and reports to the service manager; never returns.
     pub(super) async fn report(&self) -> Infallible {
         let mut ticks = tokio::time::interval(METRICS_INTERVAL);
         let mut next_line = self.started + LINE_INTERVAL;
+        let mut manager = service_manager::Opening::new();
         loop {
             ticks.tick().await;
             self.set_metrics();
+            let glance = self.glance();
+            manager.at(glance.bytes_read, glance.bytes_total);
             if Instant::now() >= next_line {
                 next_line += LINE_INTERVAL;
                 self.glance().log();

@@ -56,7 +56,24 @@ pub(super) struct PaymentsFile {
 impl PaymentsFile {
     /// The keys of the file.
     pub(super) const KEYS: &'static [&'static str] = &["processors", "payments"];
+
+    /// The keys of its tables, as the derived `Deserialize` names them in the error of an unknown one.
+    #[cfg(test)]
+    pub(super) fn inner_keys() -> Vec<String> {
+        let unknown = ["[payments]\nunknown = 0", "[[processors]]\nunknown = 0"];
+        let error_of = |text| toml::from_str::<Self>(text).expect_err("an unknown key");
+        let keys_of = |text| {
+            let error = error_of(text).to_string();
+            let (_, expected) = error.split_once("expected").expect("the known keys");
+            let quoted = expected.split('`').skip(1).step_by(2);
+            quoted.map(str::to_owned).collect::<Vec<_>>()
+        };
+        unknown.map(keys_of).concat()
+    }
 }
+
+/// What only the file can give, as the example of it ends.
+pub(crate) const FILE_ONLY_EXAMPLE: &str = include_str!("payments/example.toml");
 
 /// `[payments]` in the file.
 #[derive(Debug, Clone, Default, Deserialize)]

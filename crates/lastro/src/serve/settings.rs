@@ -9,6 +9,7 @@ use super::faults;
 use super::payments::PaymentsFile;
 use crate::clock::ClockSettings;
 use crate::database::DatabaseSettings;
+use crate::log::LogSettings;
 use crate::settings::{Settings, check_keys, settings};
 
 settings! {
@@ -199,9 +200,16 @@ settings! {
         clock: ClockSettings,
         outbox: OutboxSettings,
         purge: PurgeSettings,
+        log: LogSettings,
         security: SecuritySettings,
     }
 }
+
+/// What `--help` of the command says at its end.
+pub(crate) const PRECEDENCE: &str = "A setting is taken from its flag, else from its variable, else from the file of --config, \
+     else from its default. A switch is on if any of them turns it on. A variable that begins with \
+     LASTRO_ and is not listed here is refused. `lastro config example` prints a file with every setting, \
+     `lastro config check` checks one.";
 
 /// The layer of the command line and the environment.
 #[derive(Default, clap::Args)]
@@ -260,4 +268,28 @@ impl FileSettings {
             payments: toml::from_str(text)?,
         })
     }
+}
+
+/// Each setting that the file can give, in the order of the tables, with its default.
+pub(crate) fn setting_defaults() -> Vec<(&'static str, Option<&'static str>)> {
+    ServeSettings::defaults()
+}
+
+/// Reads a file as `lastro serve` does, for tests.
+#[cfg(test)]
+pub(crate) fn check_file(text: &str) -> Result<(), toml::de::Error> {
+    FileSettings::read(text).map(drop)
+}
+
+/// What is reported of a file that is not valid, for tests.
+#[cfg(test)]
+pub(crate) fn file_fault(text: &str) -> Result<(), String> {
+    let read = FileSettings::read(text).map(drop);
+    read.map_err(|error| faults::describe(text, &error))
+}
+
+/// Every key that only the file has, for tests.
+#[cfg(test)]
+pub(crate) fn file_only_keys() -> Vec<String> {
+    PaymentsFile::inner_keys()
 }

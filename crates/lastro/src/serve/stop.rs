@@ -27,6 +27,7 @@ pub(super) fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
                 std::process::exit(1);
             }
             tracing::info!("stopping: requests in progress are finished, no new ones are accepted");
+            super::service_manager::stopping();
             sender.send_replace(true);
         }
     });

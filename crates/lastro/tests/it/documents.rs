@@ -134,7 +134,7 @@ impl<'a> Ledger<'a> {
     }
 }
 
-/// The text without what differs from run to run: times of day and hashes.
+/// The text without what differs from run to run: times of day, hashes, and the ids of requests.
 fn comparable(text: &str) -> String {
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || "-:.".contains(letter);
     let mut kept = String::new();
@@ -154,6 +154,9 @@ fn comparable(text: &str) -> String {
             word if is_time(word) => "<time>",
             word if word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
                 "<hash>"
+            }
+            word if word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                "<request>"
             }
             word => word,
         });

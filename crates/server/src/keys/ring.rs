@@ -340,6 +340,14 @@ impl Caller {
         }
     }
 
+    /// The name of the caller's key.
+    pub(crate) fn key_name(&self) -> Option<&str> {
+        match self {
+            Self::Anyone => None,
+            Self::Key(key) => Some(&key.record.name),
+        }
+    }
+
     /// Whether the caller's accounts are limited.
     pub(crate) fn is_limited(&self) -> bool {
         match self {

@@ -8,6 +8,8 @@ mod accounts;
 mod balance;
 mod batches;
 mod cursor;
+#[cfg(test)]
+mod fuzz;
 mod ids;
 mod operations;
 mod path;

@@ -18,6 +18,7 @@ mod opening;
 mod payments;
 mod probes;
 mod protocol;
+mod request_ids;
 mod sockets;
 mod stopping;
 mod support;

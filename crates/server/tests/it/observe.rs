@@ -67,4 +67,8 @@ async fn requests_outcomes_and_connections_are_counted() {
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
+    assert!(
+        !text.contains(r#"route="/v1/batches""#),
+        "a route that was never used has a series"
+    );
 }

@@ -17,7 +17,8 @@ use super::ids::{self, Asked};
 use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Text};
-use crate::problem::{Problem, REPLAYED};
+use crate::problem::{Problem, ProblemCode, REPLAYED};
+use crate::request_id::RequestId;
 use crate::room::Place;
 
 use members::Members;
@@ -57,7 +58,7 @@ pub(crate) struct BatchRequest<'a> {
 }
 
 impl BatchRequest<'_> {
-    fn batch(&self, asked: &Asked<'_>) -> Result<Batch, Problem> {
+    pub(super) fn batch(&self, asked: &Asked<'_>) -> Result<Batch, Problem> {
         let body_id = self.id.as_ref().map(|id| &*id.0);
         let batch = if self.atomic {
             let id = ids::batch_id(body_id, asked)?;
@@ -117,7 +118,7 @@ pub(crate) async fn batch(call: Call, request: Request) -> Answered {
     let outcomes = call.submit_batch(batch).await?;
     let mut response = match id.and_then(|_| failed_index(&outcomes)) {
         None => json::respond_in(place, StatusCode::OK, &BatchView::new(id, &outcomes)),
-        Some(index) => failed(place, id, index, &outcomes)?,
+        Some(index) => failed(place, id, index, &outcomes, RequestId::of(&parts.headers))?,
     };
     if outcomes.iter().all(|outcome| outcome.replayed) {
         let headers = response.headers_mut();
@@ -139,15 +140,23 @@ fn failed_index(outcomes: &[Outcome]) -> Option<usize> {
         .flatten()
 }
 
-fn failed(place: Place, id: Option<BatchId>, index: usize, outcomes: &[Outcome]) -> Answered {
+fn failed(
+    place: Place,
+    id: Option<BatchId>,
+    index: usize,
+    outcomes: &[Outcome],
+    request_id: RequestId,
+) -> Answered {
     if let Err(refusal @ Refusal::ExistsWithDifferent(ledger::Field::Members)) =
         &outcomes[index].result
     {
         return Err(Problem::from(refusal));
     }
-    let view = BatchFailedView::new(id, index, outcomes);
+    let view = BatchFailedView::new(id, index, outcomes, request_id);
     let mut response = json::respond_in(place, StatusCode::UNPROCESSABLE_ENTITY, &view);
     let content_type = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(CONTENT_TYPE, content_type);
+    let code = ProblemCode(Refusal::BatchMemberFailed.code());
+    response.extensions_mut().insert(code);
     Ok(response)
 }

@@ -4,10 +4,11 @@ use axum::http::StatusCode;
 use ledger::{
     ACCOUNT_ID_LENGTH_MAX, BatchId, Command, DESCRIPTION_LENGTH_MAX, Outcome, Record, Refusal,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::super::views::{AccountView, TRANSFER_BYTES_MAX, TransferView};
 use crate::problem::Problem;
+use crate::request_id::RequestId;
 
 /// How large the answer to these commands may become, in bytes.
 pub(super) fn bytes_max(commands: &[Command]) -> usize {
@@ -68,10 +69,23 @@ pub(crate) struct BatchFailedView<'a> {
     index: usize,
     #[serde(flatten)]
     batch: BatchView<'a>,
+    /// The `X-Request-Id` of the answer.
+    #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String, example = "0b6e2f0d8e9c4a63a5d5a5a4d1c3f7b2")]
+    request_id: RequestId,
+}
+
+fn as_text<S: Serializer>(id: &RequestId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(id.as_str())
 }
 
 impl<'a> BatchFailedView<'a> {
-    pub(super) fn new(id: Option<BatchId>, index: usize, outcomes: &'a [Outcome]) -> Self {
+    pub(super) fn new(
+        id: Option<BatchId>,
+        index: usize,
+        outcomes: &'a [Outcome],
+        request_id: RequestId,
+    ) -> Self {
         let why = match &outcomes[index].result {
             Err(refusal) => refusal.to_string(),
             Ok(_) => "its id was used before".to_owned(),
@@ -84,6 +98,7 @@ impl<'a> BatchFailedView<'a> {
             code: Refusal::BatchMemberFailed.code(),
             index,
             batch: BatchView::new(id, outcomes),
+            request_id,
         }
     }
 }

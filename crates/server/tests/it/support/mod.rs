@@ -181,14 +181,21 @@ pub(crate) async fn answer(request: RequestBuilder) -> Answer {
         let value = response.headers().get(name)?;
         Some(value.to_str().unwrap().to_owned())
     };
-    Answer {
+    let request_id = header("x-request-id").expect("each answer names its request");
+    let mut answer = Answer {
         status: response.status().as_u16(),
         replayed: header("idempotency-replayed").as_deref() == Some("true"),
         location: header("location"),
         content_type: header("content-type").unwrap_or_default(),
         retry_after: header("retry-after"),
         body: serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default(),
+    };
+    if answer.content_type == "application/problem+json" {
+        // It differs from answer to answer: the rest can be compared.
+        let body = answer.body.as_object_mut().expect("a problem is an object");
+        assert_eq!(body.remove("request_id"), Some(request_id.into()));
     }
+    answer
 }
 
 /// The challenge's five accounts, open.
