@@ -27,6 +27,7 @@ mod books;
 mod changes;
 mod draft;
 mod engine;
+mod events;
 mod history;
 mod ids;
 mod keeper;
@@ -49,6 +50,7 @@ mod working;
 mod writer;
 
 pub use engine::EmbeddedEngine;
+pub use events::{EventsError, LockedJournal, events};
 pub use metrics::METRICS;
 pub use open::{OpenError, Recovery};
 pub use options::EmbeddedOptions;

@@ -24,6 +24,7 @@ use tokio_postgres::{AsyncMessage, Client, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::address::{Address, Endpoint};
+use crate::copying;
 use crate::error::{ConnectError, PostgresOpenError};
 use crate::known::Known;
 use crate::options::PostgresOptions;
@@ -140,6 +141,8 @@ pub(crate) struct Connector {
     settings: Settings,
     /// What is prepared over each connection at once.
     statements: Vec<&'static str>,
+    /// Whether its connections are a node's, which keep copies out of the database.
+    serves: bool,
     /// How long one attempt may take.
     bound: Duration,
     /// Where the next attempt begins.
@@ -203,6 +206,7 @@ impl Connector {
             address,
             settings,
             statements,
+            serves: false,
             bound: bound.unwrap_or(options.connect_timeout),
             first: AtomicUsize::new(first),
             turn: AtomicUsize::new(0),
@@ -210,6 +214,14 @@ impl Connector {
             doubt: Doubt::default(),
             warnings: Throttle::new(WARNING_INTERVAL),
         })
+    }
+
+    /// The same for connections of a node: the database has the tables, and no copy is written into it.
+    pub(crate) fn serving(self) -> Self {
+        Self {
+            serves: true,
+            ..self
+        }
     }
 
     /// How long one attempt may take.
@@ -299,6 +311,9 @@ impl Connector {
         let driver = tokio::spawn(drive(connection, Arc::clone(&notices)));
         let client = ClientWrapper::new(client, driver);
         let read = self.settings.check(&client).await?;
+        if self.serves {
+            copying::serve(&client).await?;
+        }
         let statements = self.statements.iter();
         try_join_all(statements.map(|statement| client.prepare_cached(statement))).await?;
         Ok(Session {

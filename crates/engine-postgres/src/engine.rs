@@ -18,7 +18,7 @@ use crate::error::PostgresOpenError;
 use crate::expiry;
 use crate::metrics::Metrics;
 use crate::migrate::{self, Migrated};
-use crate::open::OpenedFor;
+use crate::opened_for::OpenedFor;
 use crate::options::{Beginning, PostgresOptions};
 use crate::pool::connect;
 use crate::queue::{Answered, Calls, Queue};

@@ -41,6 +41,12 @@ pub enum ConnectError {
          session to one server (PgBouncer: pool_mode = session)"
     )]
     Pooled,
+    /// A copy of another ledger is being written into the database, or was not finished.
+    #[error(
+        "a copy of another ledger into this database is not finished: it can be served when `lastro copy` \
+         has ended well"
+    )]
+    Copied,
     /// Of several hosts none will do.
     #[error("no host of the database can be used: {}", each(.0))]
     Hosts(Vec<(String, ConnectError)>),
@@ -114,6 +120,20 @@ pub enum PostgresOpenError {
     HasLedger {
         /// Which one; `None` if it is older than the ids of ledgers.
         ledger_id: Option<LedgerId>,
+    },
+    /// A copy of another ledger into this database was not finished.
+    #[error(
+        "the database has an unfinished copy of ledger {ledger_id}: run `lastro copy` again, and it goes on"
+    )]
+    UnfinishedCopy {
+        /// Which ledger is copied.
+        ledger_id: LedgerId,
+    },
+    /// A copy is to be written into it, and somebody else uses it.
+    #[error("the database is in use by {by}: stop every node that serves it")]
+    InUse {
+        /// Their connections.
+        by: String,
     },
     /// There are migrations to run first.
     #[error("the database is at migration {found} of {known}: run `lastro migrate`")]

@@ -272,7 +272,7 @@ impl Snapshot {
         self.newest = self.newest.max(at);
     }
 
-    fn take_payments(&mut self, rows: &[Row]) -> Result<(), Failure> {
+    pub(crate) fn take_payments(&mut self, rows: &[Row]) -> Result<(), Failure> {
         for row in rows {
             let (id, used) = used_payment(row)?;
             if let UsedPayment::Accepted(payment) = &used {

@@ -12,7 +12,7 @@ use crate::error::{Failure, PostgresOpenError};
 use crate::options::Beginning;
 
 /// The newest migration that this version knows.
-pub(crate) const NEWEST: i32 = 10;
+pub(crate) const NEWEST: i32 = 11;
 /// Every migration, in order; the first is number 1. They are never changed once released.
 const MIGRATIONS: [&str; NEWEST as usize] = [
     include_str!("../migrations/0001_ledger.sql"),
@@ -25,6 +25,7 @@ const MIGRATIONS: [&str; NEWEST as usize] = [
     include_str!("../migrations/0008_pending_ends.sql"),
     include_str!("../migrations/0009_ledger_id.sql"),
     include_str!("../migrations/0010_caller_keys.sql"),
+    include_str!("../migrations/0011_changes.sql"),
 ];
 /// The advisory lock that a migrating node holds.
 const LOCK: i64 = 0x6c61_7374_726f_0001;

@@ -1,25 +1,24 @@
 //! Opening the ledger in a database: what cannot be served is found here, and named.
 
+use std::time::{Duration, Instant};
+
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::behind;
 use crate::call::Store;
 use crate::clock::JudgedClock;
 use crate::connect::{Connector, Session};
+use crate::copying;
 use crate::error::{ConnectError, Failure, PostgresOpenError};
+use crate::lease::Lease;
 use crate::migrate;
+use crate::opened_for::OpenedFor;
 use crate::options::PostgresOptions;
 use crate::pool::pool;
 use crate::rights;
 
-/// What the tables are opened for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OpenedFor {
-    /// To be decided upon: then no Redis may stand in front of them.
-    Engine,
-    /// To be written by who stands in front of them.
-    Behind,
-}
+/// How long the first connection of the pool is waited for.
+const FIRST_BOUND: Duration = Duration::from_secs(30);
 
 impl Store {
     /// Connects to the database of this URL, migrates it where that is asked for, and looks whether
@@ -37,8 +36,9 @@ impl Store {
         // Who waits for another's session has none of its own.
         asked.map_err(|_| ConnectError::Pooled)??;
         drop(other);
-        if opened_for == OpenedFor::Engine {
-            behind::refuse(&session).await?;
+        match opened_for {
+            OpenedFor::Engine | OpenedFor::Copy => behind::refuse(&session).await?,
+            OpenedFor::Behind => {}
         }
         rights::check(&session).await?;
         if options.migrate {
@@ -47,6 +47,16 @@ impl Store {
             migrate::check(&session).await?;
         }
         rights::check(&session).await?;
+        if opened_for != OpenedFor::Copy
+            && let Some((ledger_id, _)) = copying::under_way(&session).await?
+        {
+            return Err(PostgresOpenError::UnfinishedCopy { ledger_id });
+        }
+        let pool = pool(url, options, opened_for)?;
+        // From now on a copy finds the node, which keeps this connection.
+        Lease::take(&pool, Instant::now() + FIRST_BOUND)
+            .await?
+            .done();
         let clock = JudgedClock::of_database(&session, options.clock).await?;
         if opened_for == OpenedFor::Engine {
             // A start is not refused for it: reads are served, and the first `/readyz` says it.
@@ -56,12 +66,7 @@ impl Store {
             }
         }
         let ledger_id = migrate::ledger_id(&**session).await?;
-        Ok(Self::new(
-            pool(url, options)?,
-            ledger_id,
-            session.read.durability,
-            clock,
-        ))
+        Ok(Self::new(pool, ledger_id, session.read.durability, clock))
     }
 }
 

@@ -4,6 +4,7 @@ use testkit::servers::Postgres;
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::lease::Lease;
+use crate::opened_for::OpenedFor;
 use crate::options::PostgresOptions;
 use crate::pool::{connect, pool};
 use crate::{claims, expiry, load, migrate, read};
@@ -28,7 +29,7 @@ fn every_statement_is_a_look_up_in_an_index() {
         let mut client = connect(&postgres.url(), &options).await.unwrap();
         migrate::run(&mut client, options.beginning).await.unwrap();
         // Planned while the tables are empty, as a new ledger's are, and when they are full.
-        let pool = pool(&postgres.url(), &options).unwrap();
+        let pool = pool(&postgres.url(), &options, OpenedFor::Engine).unwrap();
         for full in [false, true] {
             if full {
                 client.batch_execute(FILL).await.unwrap();

@@ -7,6 +7,7 @@ use crate::address::{Address, Endpoint};
 use crate::connect::{Connector, Session};
 use crate::error::PostgresOpenError;
 use crate::lease::Pool;
+use crate::opened_for::OpenedFor;
 use crate::options::PostgresOptions;
 use crate::{load, write};
 
@@ -36,9 +37,17 @@ pub async fn connect_to_verify(
 
 /// The pool of connections to the database of this URL. Every statement of a call is prepared when a
 /// connection is made: no lock is held meanwhile.
-pub(crate) fn pool(url: &str, options: &PostgresOptions) -> Result<Pool, PostgresOpenError> {
+pub(crate) fn pool(
+    url: &str,
+    options: &PostgresOptions,
+    opened_for: OpenedFor,
+) -> Result<Pool, PostgresOpenError> {
     let statements = load::STATEMENTS.iter().chain(&write::STATEMENTS);
     let connector = Connector::of_engine(url, options, statements.copied().collect())?;
+    let connector = match opened_for {
+        OpenedFor::Engine | OpenedFor::Behind => connector.serving(),
+        OpenedFor::Copy => connector,
+    };
     let pool = Pool::builder(connector)
         .max_size(options.connections_max.max(1))
         .runtime(Runtime::Tokio1)

@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 use crate::error::PostgresOpenError;
 
 /// Every table, with what the engine does to it. A lock of a row needs the right to update it.
-const NEEDED: [(&str, &str); 16] = [
+const NEEDED: [(&str, &str); 19] = [
     ("migrations", "SELECT"),
     ("ledger", "SELECT"),
     ("caller_keys", "SELECT"),
@@ -20,6 +20,9 @@ const NEEDED: [(&str, &str); 16] = [
     ("purges", "SELECT, INSERT"),
     ("batches", "SELECT, INSERT"),
     ("resolutions", "SELECT, INSERT"),
+    ("account_changes", "SELECT, INSERT"),
+    ("payment_changes", "SELECT, INSERT"),
+    ("copy", "SELECT"),
     ("leases", "SELECT, INSERT, UPDATE, DELETE"),
     ("clock", "SELECT, UPDATE"),
     ("processor_health", "SELECT, INSERT, UPDATE"),

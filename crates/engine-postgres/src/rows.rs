@@ -180,6 +180,23 @@ pub(crate) struct BatchRows {
     pub(crate) id: Vec<Uuid>,
     pub(crate) digest: Vec<Vec<u8>>,
     pub(crate) outcomes: Vec<Vec<u8>>,
+    pub(crate) decided_at: Vec<Option<i64>>,
+}
+
+/// Columns of changes that no other table keeps, in the order in which they were decided.
+#[derive(Debug, Default)]
+pub(crate) struct ChangeRows<Id> {
+    pub(crate) id: Vec<Id>,
+    pub(crate) changed_at: Vec<i64>,
+    pub(crate) record: Vec<Vec<u8>>,
+}
+
+impl<Id> ChangeRows<Id> {
+    fn push(&mut self, id: Id, event: &Event) {
+        self.id.push(id);
+        self.changed_at.push(time(event.timestamp()));
+        self.record.push(encode(event));
+    }
 }
 
 /// All that a call writes. What the snapshot says was changed is in the snapshot: where it were not,
@@ -194,6 +211,8 @@ pub(crate) struct Rows {
     pub(crate) payments_new: PaymentRows,
     pub(crate) payments_changed: PaymentRows,
     pub(crate) resolutions: ResolutionRows,
+    pub(crate) account_changes: ChangeRows<String>,
+    pub(crate) payment_changes: ChangeRows<Uuid>,
     pub(crate) batches: BatchRows,
     pub(crate) limited_new: AccountRows,
     pub(crate) limited_changed: AccountRows,
@@ -221,6 +240,14 @@ impl Rows {
             rows.batches.id.push(uuid(id.to_u128()));
             rows.batches.digest.push(used.digest.0.to_vec());
             rows.batches.outcomes.push(encode(&used.outcomes));
+            let decided_at = snapshot.changed.batches_decided.get(id);
+            rows.batches.decided_at.push(decided_at.copied().map(time));
+        }
+        for (id, event) in &snapshot.changed.account_changes {
+            rows.account_changes.push(id.to_string(), event);
+        }
+        for (id, event) in &snapshot.changed.payment_changes {
+            rows.payment_changes.push(uuid(id.to_u128()), event);
         }
         rows
     }

@@ -54,10 +54,16 @@ pub(crate) struct Changed {
     pub(crate) payments_new: BTreeSet<PaymentId>,
     /// In order.
     pub(crate) resolutions: Vec<(PaymentId, Resolution)>,
+    /// Changes of limits and closings, in order.
+    pub(crate) account_changes: Vec<(AccountId, Event)>,
+    /// What happened to payments, but for acceptances and settlements, in order.
+    pub(crate) payment_changes: Vec<(PaymentId, Event)>,
     /// Transfers that made entries, in order.
     pub(crate) entered: Vec<Transfer>,
     pub(crate) purged_at: Vec<Timestamp>,
     pub(crate) batches_new: BTreeSet<BatchId>,
+    /// When those were decided, as far as that is known.
+    pub(crate) batches_decided: BTreeMap<BatchId, Timestamp>,
 }
 
 /// How a pending transfer stands that was ended, and when it was.
@@ -254,7 +260,9 @@ impl RecordingState for Snapshot {
             digest: batch.digest,
             outcomes: outcomes.to_vec(),
         };
-        self.remember_batch(batch.id, used);
+        let (id, decided_at) = (batch.id, batch.timestamp);
+        self.remember_batch(id, used);
+        self.changed.batches_decided.insert(id, decided_at);
     }
 }
 
@@ -294,6 +302,15 @@ impl StateMut for Snapshot {
                 let resolution = resolved.resolution.clone();
                 let id = resolved.payment.id;
                 self.changed.resolutions.push((id, resolution));
+                if resolved.transfer.is_none() {
+                    self.changed.payment_changes.push((id, event.clone()));
+                }
+            }
+            Event::PaymentSent(payment)
+            | Event::PaymentReleased(payment)
+            | Event::PaymentRefused(payment) => {
+                let changes = &mut self.changed.payment_changes;
+                changes.push((payment.id, event.clone()));
             }
             Event::PaymentsPurged { timestamp, .. } => {
                 self.changed.purged_at.push(*timestamp);
@@ -313,19 +330,20 @@ impl StateMut for Snapshot {
                     }
                     Some(UsedId::Payment(id)) => {
                         self.remember_payment(id, UsedPayment::Refused(command, refusal));
+                        self.changed.payment_changes.push((id, event.clone()));
                     }
                     None => {}
                 }
             }
-            Event::AccountOpened { .. }
-            | Event::LimitChanged { .. }
-            | Event::AccountClosed { .. }
-            | Event::Transfer(_)
-            | Event::PaymentSent(_)
-            | Event::PaymentSettled { .. }
-            | Event::PaymentReleased(_)
-            | Event::PaymentRefused(_)
-            | Event::Batch(_) => {}
+            Event::LimitChanged { id, .. } | Event::AccountClosed { id, .. } => {
+                let changes = &mut self.changed.account_changes;
+                changes.push((id.clone(), event.clone()));
+            }
+            Event::Batch(batch) => {
+                let decided = &mut self.changed.batches_decided;
+                decided.insert(batch.id, batch.timestamp);
+            }
+            Event::AccountOpened { .. } | Event::Transfer(_) | Event::PaymentSettled { .. } => {}
         }
     }
 }

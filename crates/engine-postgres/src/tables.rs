@@ -16,7 +16,7 @@ use crate::codec::account_columns;
 use crate::durability::Durability;
 use crate::error::{Failure, PostgresOpenError};
 use crate::lease::Lease;
-use crate::open::OpenedFor;
+use crate::opened_for::OpenedFor;
 use crate::options::PostgresOptions;
 use crate::rows::Rows;
 use crate::snapshot::Snapshot;
@@ -187,7 +187,7 @@ pub async fn write_balances(lease: &Lease, events: &[Event]) -> Result<(), Failu
     write(lease, &Rows::of_accounts(&snapshot), 0).await
 }
 
-fn name_accounts(snapshot: &mut Snapshot, event: &Event) {
+pub(crate) fn name_accounts(snapshot: &mut Snapshot, event: &Event) {
     for (id, _) in event.system_accounts() {
         snapshot.keys.account(&id);
     }
@@ -199,7 +199,7 @@ fn name_accounts(snapshot: &mut Snapshot, event: &Event) {
     }
 }
 
-async fn load_accounts(lease: &Lease, snapshot: &mut Snapshot) -> Result<(), Failure> {
+pub(crate) async fn load_accounts(lease: &Lease, snapshot: &mut Snapshot) -> Result<(), Failure> {
     let texts = |ids: &std::collections::BTreeSet<AccountId>| -> Vec<String> {
         ids.iter().map(|id| id.as_str().to_owned()).collect()
     };
@@ -214,13 +214,13 @@ async fn load_accounts(lease: &Lease, snapshot: &mut Snapshot) -> Result<(), Fai
 }
 
 /// An account that an event needs open and that is not.
-fn missing<'a>(snapshot: &Snapshot, event: &'a Event) -> Option<&'a AccountId> {
+pub(crate) fn missing<'a>(snapshot: &Snapshot, event: &'a Event) -> Option<&'a AccountId> {
     let is_missing = |id: &&AccountId| !snapshot.accounts.contains_key(*id);
     event.accounts_needed().into_iter().find(is_missing)
 }
 
 /// Whether the accounts are what the transfer says that they are after it.
-fn check(snapshot: &Snapshot, transfer: &Transfer) -> Result<(), Failure> {
+pub(crate) fn check(snapshot: &Snapshot, transfer: &Transfer) -> Result<(), Failure> {
     for id in [&transfer.debit_account_id, &transfer.credit_account_id] {
         // Only a limited account that the transfer makes an entry of has figures in it.
         let Some(after) = transfer.after(id) else {

@@ -26,8 +26,8 @@ const PAYMENTS_NEW: &str = "
         $6::text[], $7::bigint[], $8::bigint[])";
 
 const BATCHES_NEW: &str = "
-    INSERT INTO lastro.batches (batch_id, digest, outcomes)
-    SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bytea[])";
+    INSERT INTO lastro.batches (batch_id, digest, outcomes, decided_at)
+    SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::bigint[])";
 
 const ACCOUNTS_NEW: &str = "
     INSERT INTO lastro.accounts (account_id, currency, credit_limit, credit_limit_opened,
@@ -94,6 +94,14 @@ const RESOLUTIONS: &str = "
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[],
         $6::text[], $7::text[], $8::text[])";
 
+const ACCOUNT_CHANGES: &str = "
+    INSERT INTO lastro.account_changes (account_id, changed_at, record)
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[])";
+
+const PAYMENT_CHANGES: &str = "
+    INSERT INTO lastro.payment_changes (payment_id, changed_at, record)
+    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bytea[])";
+
 const PURGES: &str = "INSERT INTO lastro.purges (purged_at) SELECT unnest($1::bigint[])";
 
 /// Summaries begin anew.
@@ -126,7 +134,7 @@ const STRIPES: &str = r#"
         credits_pending = lastro.add_wrapping(old.credits_pending, excluded.credits_pending)"#;
 
 /// Those of most calls.
-pub(crate) const STATEMENTS: [&str; 14] = [
+pub(crate) const STATEMENTS: [&str; 15] = [
     TRANSFERS_NEW,
     PAYMENTS_NEW,
     BATCHES_NEW,
@@ -137,6 +145,7 @@ pub(crate) const STATEMENTS: [&str; 14] = [
     PENDINGS_GONE,
     PENDINGS_NEW,
     PAYMENTS_CHANGED,
+    PAYMENT_CHANGES,
     ACCOUNTS_CHANGED,
     ENTRIES,
     SUMS,
@@ -228,7 +237,12 @@ fn insert_ids<'a>(rows: &'a Rows, statements: &mut Statements<'a>) {
     }
     let batches = &rows.batches;
     if !batches.id.is_empty() {
-        let parameters: Parameters<'a> = vec![&batches.id, &batches.digest, &batches.outcomes];
+        let parameters: Parameters<'a> = vec![
+            &batches.id,
+            &batches.digest,
+            &batches.outcomes,
+            &batches.decided_at,
+        ];
         statements.push((BATCHES_NEW, parameters));
     }
     if !rows.limited_new.id.is_empty() {
@@ -292,6 +306,16 @@ fn change_ids<'a>(rows: &'a Rows, statements: &mut Statements<'a>) {
             &resolutions.why,
         ];
         statements.push((RESOLUTIONS, parameters));
+    }
+    let changes = &rows.account_changes;
+    if !changes.id.is_empty() {
+        let parameters: Parameters<'a> = vec![&changes.id, &changes.changed_at, &changes.record];
+        statements.push((ACCOUNT_CHANGES, parameters));
+    }
+    let changes = &rows.payment_changes;
+    if !changes.id.is_empty() {
+        let parameters: Parameters<'a> = vec![&changes.id, &changes.changed_at, &changes.record];
+        statements.push((PAYMENT_CHANGES, parameters));
     }
 }
 

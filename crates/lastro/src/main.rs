@@ -6,6 +6,7 @@ mod clock;
 mod config;
 #[cfg(test)]
 mod configuration_page;
+mod copy;
 mod data_folder;
 mod database;
 mod environment;
@@ -69,6 +70,9 @@ enum Command {
     Backup(backup::BackupOptions),
     /// Makes a data folder of a backup: whole, or as it was after a frame or at a time.
     Restore(restore::RestoreOptions),
+    /// Copies a ledger from a data folder into PostgreSQL, and compares both at the end. There is no way
+    /// back: a ledger in PostgreSQL cannot be copied into a data folder.
+    Copy(copy::CopyOptions),
     /// Prints what a shell needs to complete the commands and flags.
     Completion(manual::CompletionOptions),
     /// Writes the manual pages of all commands into a folder: for packages.
@@ -100,6 +104,7 @@ fn main() -> ExitCode {
         Command::Verify(options) => verify::run(&options),
         Command::Backup(options) => backup::run(&options),
         Command::Restore(options) => restore::run(&options),
+        Command::Copy(options) => copy::run(&options),
         Command::Completion(options) => manual::complete(&options, self::command()),
         Command::Manual(options) => manual::write(&options, self::command()),
     };

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::account::Account;
+use crate::account::{Account, Movement};
 use crate::command::Command;
 use crate::currency::Currency;
 use crate::id::{AccountId, BatchId};
 use crate::outcome::{Outcome, Record, Refusal};
 use crate::payment::{Payment, PaymentState};
-use crate::resolution::{PaymentResolved, Resolution};
+use crate::resolution::{PaymentResolved, Resolution, ResolutionKind};
 use crate::time::Timestamp;
 use crate::transfer::Transfer;
 
@@ -233,6 +233,42 @@ impl Event {
         }
     }
 
+    /// What it does to each of its accounts; a purge does not say whose reservations it releases.
+    #[must_use]
+    pub fn movements(&self) -> Vec<(&AccountId, Movement)> {
+        fn of_payer(payment: &Payment, movement: Movement) -> Vec<(&AccountId, Movement)> {
+            let payer = payment.account_id.iter();
+            payer.map(|id| (id, movement)).collect()
+        }
+        match self {
+            Self::Transfer(transfer) | Self::PaymentSettled { transfer, .. } => moved(transfer),
+            Self::PaymentAccepted(payment) => {
+                of_payer(payment, Movement::ReserveDebit(payment.amount))
+            }
+            Self::PaymentRefused(payment) => {
+                of_payer(payment, Movement::ReleaseDebit(payment.amount))
+            }
+            Self::PaymentResolved(resolved) => {
+                match (&resolved.transfer, resolved.resolution.kind) {
+                    (Some(transfer), _) => moved(transfer),
+                    (None, ResolutionKind::Refuse) => {
+                        let amount = resolved.payment.amount;
+                        of_payer(&resolved.payment, Movement::ReleaseDebit(amount))
+                    }
+                    (None, ResolutionKind::Settled { .. } | ResolutionKind::Release) => Vec::new(),
+                }
+            }
+            Self::AccountOpened { .. }
+            | Self::LimitChanged { .. }
+            | Self::AccountClosed { .. }
+            | Self::PaymentSent(_)
+            | Self::PaymentReleased(_)
+            | Self::PaymentsPurged { .. }
+            | Self::Refused { .. }
+            | Self::Batch(_) => Vec::new(),
+        }
+    }
+
     /// The system accounts that it needs, with their currency; those that are not open yet are
     /// opened by it.
     #[must_use]
@@ -259,6 +295,14 @@ impl Event {
             | Self::Batch(_) => Vec::new(),
         }
     }
+}
+
+fn moved(transfer: &Transfer) -> Vec<(&AccountId, Movement)> {
+    let (debit, credit) = transfer.movements();
+    vec![
+        (&transfer.debit_account_id, debit),
+        (&transfer.credit_account_id, credit),
+    ]
 }
 
 impl BatchDecided {

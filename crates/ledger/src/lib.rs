@@ -38,6 +38,7 @@ mod resolution;
 mod state;
 mod text;
 mod time;
+mod totals;
 mod transfer;
 mod unsettled;
 
@@ -75,6 +76,7 @@ pub use resolution::{
 pub use state::{State, StateMut, UsedBatch, UsedPayment, UsedTransfer, evolve};
 pub use text::{DESCRIPTION_LENGTH_MAX, InvalidNote, Note, is_description, is_kept_description};
 pub use time::{Clock, Millis, Ticker, Timestamp};
+pub use totals::Totals;
 pub use transfer::{After, Entry, PendingEnd, PendingState, Transfer, TransferKind};
 pub use unsettled::{
     Dispatching, LAST_ANSWER_CHARS_MAX, LastAnswer, UNSETTLED_PAGE_MAX, Unsettled, UnsettledPlace,

@@ -7,6 +7,7 @@
 //! | transfers | used ids of transfers, by id | each record against its entries, its pending transfer, its payment |
 //! | payments | payments by id | each record against its columns and its transfer's id; sums per bucket |
 //! | resolutions | what operators decided, by payment | each against what became of its payment |
+//! | changes | changes of accounts and payments that no other table has | each against its account or payment |
 //! | batches, stripes | both in full | digests and outcomes; totals against the transfers |
 //!
 //! Rows come by pages, so that memory stays the same however large the ledger is. It shares nothing
@@ -14,9 +15,10 @@
 
 mod accounts;
 mod batches;
+mod changes;
 mod finding;
 mod findings;
-mod pages;
+pub(crate) mod pages;
 mod payments;
 mod resolutions;
 mod stripes;
@@ -133,6 +135,7 @@ pub async fn verify(
     auditor.payments().await?;
     auditor.sums().await?;
     auditor.resolutions().await?;
+    auditor.changes().await?;
     auditor.batches().await?;
     auditor.stripes().await?;
     Ok(auditor.finish())

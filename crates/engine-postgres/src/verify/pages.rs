@@ -12,7 +12,7 @@ use crate::error::PostgresOpenError;
 const PAGE_ROWS: i32 = 4_096;
 
 /// An open query.
-pub(super) struct Pages {
+pub(crate) struct Pages {
     portal: Portal,
     what: &'static str,
     rows_count: u64,
@@ -20,7 +20,7 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    pub(super) async fn open(
+    pub(crate) async fn open(
         transaction: &Transaction<'_>,
         what: &'static str,
         query: &str,
@@ -36,7 +36,7 @@ impl Pages {
     }
 
     /// The next page; empty when there are no more rows.
-    pub(super) async fn next(
+    pub(crate) async fn next(
         &mut self,
         transaction: &Transaction<'_>,
         progress: &mut (dyn FnMut(Progress) + Send),

@@ -14,7 +14,7 @@ use crate::subject::open;
 use testkit::bank::{Drawer, accounts, currency, id, in_seconds, open_accounts};
 
 /// What is done to a good ledger, and what the check says of it. Each is undone afterwards.
-const CORRUPTIONS: [(&str, &str); 36] = [
+const CORRUPTIONS: [(&str, &str); 39] = [
     (
         "UPDATE lastro.accounts SET debits_posted = debits_posted + 1 WHERE account_id = 'user:1'",
         "account user:1: its debits_posted are",
@@ -167,6 +167,18 @@ const CORRUPTIONS: [(&str, &str); 36] = [
     ),
     (
         "UPDATE lastro.resolutions SET payment_id = gen_random_uuid()",
+        "there is no such payment",
+    ),
+    (
+        "UPDATE lastro.payment_changes SET changed_at = changed_at + 3600000000000",
+        "its record is of something else, or of another time",
+    ),
+    (
+        "UPDATE lastro.payment_changes SET record = '\\x00'",
+        "change of payment",
+    ),
+    (
+        "UPDATE lastro.payment_changes SET payment_id = gen_random_uuid()",
         "there is no such payment",
     ),
     (

@@ -9,6 +9,7 @@ mod callers;
 mod challenge;
 mod commands;
 mod configuration;
+mod copies;
 mod documents;
 mod faces;
 mod keys;
