@@ -207,8 +207,16 @@ impl Import {
     /// When the database does not answer.
     pub async fn finish(self) -> Result<(), ImportError> {
         let lease = Lease::take(&self.store.pool, deadline()).await?;
-        let end = "DELETE FROM lastro.copy WHERE ledger_id = $1";
-        lease.client().execute(end, &[&self.ledger_id]).await?;
+        let end = "DELETE FROM lastro.copy WHERE ledger_id = $1 AND events_count = $2";
+        let count = self.events_count.cast_signed();
+        let ended = lease
+            .client()
+            .execute(end, &[&self.ledger_id, &count])
+            .await?;
+        // Another server with less than was compared may have taken over meanwhile.
+        if ended != 1 {
+            return Err(Failure::Damaged("the place of the copy").into());
+        }
         lease.committed()?;
         lease.done();
         Ok(())

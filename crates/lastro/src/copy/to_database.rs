@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use engine_embedded::{EmbeddedOptions, LockedJournal};
-use engine_postgres::{Events, Import, PostgresOptions, each_account, place};
+use engine_postgres::{Events, Import, PostgresOptions, each_account, place, verify};
 use journal::{FileStorage, read_segment_start};
 use ledger::{Event, LedgerId};
 
@@ -74,6 +74,17 @@ pub(super) async fn run(
     }
     let copied_count = import.events_count() - before;
     if compared.is_equal() {
+        // Statements, expiries and sums are answered from tables that no event was read back from.
+        let shown = Shown::begin("verifying the copy", None);
+        let verified = verify(url, options, &mut |progress| shown.rows(progress)).await;
+        let verified = verified.context("cannot verify the copy")?;
+        drop(shown);
+        ensure!(
+            verified.is_clean(),
+            "the copy has every event of {shown_from}, but its tables break {} rules, so it cannot be served: this \
+             is a fault of lastro. `lastro verify --database-url` names the rules: please report them",
+            verified.findings_count
+        );
         import.finish().await.with_context(to_database)?;
     }
     let times = [copied_in, began.elapsed()];

@@ -61,9 +61,32 @@ impl Config {
             Some(path) => FileSettings::open(path)?,
             None => FileSettings::default(),
         };
-        let config = Self::of_layers(options, file)?;
+        let mut config = Self::of_layers(options, file)?;
         config.check()?;
+        config.warn_of_keys_in_clear();
         Ok(config)
+    }
+
+    fn warn_of_keys_in_clear(&mut self) {
+        if self.keys.is_none() {
+            return;
+        }
+        let faces = [
+            ("http", Some(&self.listen), &self.tls.http),
+            ("grpc", self.grpc_listen.as_ref(), &self.tls.grpc),
+            ("metrics", self.metrics_listen.as_ref(), &self.tls.metrics),
+        ];
+        for (face, address, tls) in faces {
+            if let Some(address) = address
+                && !address.is_loopback()
+                && tls.is_none()
+            {
+                self.warnings.push(format!(
+                    "{address} can be reached from other machines without TLS: keys can be read on their way. Give \
+                     --{face}-tls-cert and --{face}-tls-key, or listen on loopback behind a proxy with TLS"
+                ));
+            }
+        }
     }
 
     fn of_layers(options: ServeOptions, file: FileSettings) -> anyhow::Result<Self> {
@@ -231,7 +254,9 @@ impl Config {
         [
             Door {
                 address: Some(&self.listen),
-                callers_are_identified: has_keys || has_client_ca(self.tls.http.as_ref()),
+                // Without a key everybody may use the challenge's routes then.
+                callers_are_identified: (has_keys && !self.open_challenge)
+                    || has_client_ca(self.tls.http.as_ref()),
                 client_ca: "--http-tls-client-ca",
                 is_public: self.listen_public,
                 public: "--listen-public",

@@ -49,6 +49,8 @@ impl Doors {
 
 /// How often the keys in a database are read.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// How long a database may take to say which keys there are.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Doors {
     /// Reads the keys that are in the ledger's database, which is open by now, and goes on reading them
@@ -70,8 +72,9 @@ impl Doors {
             let mut is_failing = false;
             loop {
                 tokio::time::sleep(LOOK_INTERVAL).await;
-                let read = keys::read_database(&mut in_database).await;
-                let read = read.and_then(|read| {
+                let read = keys::read_database(&mut in_database);
+                let read = tokio::time::timeout(READ_TIMEOUT, read).await;
+                let read = read.unwrap_or_else(|_| Err(silent())).and_then(|read| {
                     if read != records {
                         report(&keys.replace(read.clone())?);
                     }
@@ -96,6 +99,13 @@ impl Doors {
         });
         Ok(())
     }
+}
+
+fn silent() -> anyhow::Error {
+    anyhow::anyhow!(
+        "the database did not answer within {} s",
+        READ_TIMEOUT.as_secs()
+    )
 }
 
 fn of_file(path: &Path, options: KeysOptions, reloads: &mut Reloads) -> anyhow::Result<Keys> {

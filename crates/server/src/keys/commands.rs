@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use ledger::{
-    AccountId, Batch, Command, Currency, Engine, MoveMoney, OpenAccount, TransferId, Unavailable,
-    UsedPayment, UsedTransfer,
+    AccountId, Batch, Command, Currency, Engine, OpenAccount, TransferId, Unavailable, UsedPayment,
+    UsedTransfer,
 };
 
 use super::denied::Denied;
@@ -110,15 +110,16 @@ impl Caller {
             }
             count += 1;
         }
+        // Before the ledger is asked anything: these questions are bounded by it, too.
+        key.take_commands(count).map_err(counted)?;
         if self.is_limited() {
             for batch in batches {
-                for command in batch.commands() {
-                    self.check_accounts(command, batch, engine, deadline)
-                        .await?;
+                for place in 0..batch.commands().len() {
+                    self.check_accounts(batch, place, engine, deadline).await?;
                 }
             }
         }
-        Ok(key.take_commands(count).map_err(counted)?)
+        Ok(())
     }
 
     /// Fails unless the caller may look at a transfer: at one of its accounts. One of whose accounts nothing
@@ -140,8 +141,8 @@ impl Caller {
     pub(crate) fn check_used_payment(&self, used: &UsedPayment) -> Result<(), Denied> {
         match used {
             UsedPayment::Accepted(payment) => match &payment.account_id {
-                Some(account_id) => self.check_account(account_id),
-                None => self.check_account(&AccountId::world(payment.currency)),
+                Some(account_id) => self.check_any(&[account_id]),
+                None => self.check_any(&[&AccountId::world(payment.currency)]),
             },
             UsedPayment::Refused(command, _) => self.check_named(command),
         }
@@ -149,21 +150,25 @@ impl Caller {
 
     fn check_named(&self, command: &Command) -> Result<(), Denied> {
         match accounts_of(command) {
-            Accounts::One(id) => self.check_account(id),
+            Accounts::One(id) => self.check_any(&[id]),
             Accounts::Both(debit, credit) => self.check_any(&[debit, credit]),
-            Accounts::World(currency) => self.check_account(&AccountId::world(currency)),
+            Accounts::World(currency) => self.check_any(&[&AccountId::world(currency)]),
             Accounts::OfPending(_) | Accounts::All => self.check_all(),
         }
     }
 
-    /// Fails unless the caller may use every account that the command is about.
+    /// Fails unless the caller may use every account that the command at this place is about.
     async fn check_accounts(
         &self,
-        command: &Command,
         batch: &Batch,
+        place: usize,
         engine: &dyn Engine,
         deadline: Instant,
     ) -> Result<(), NotAllowed> {
+        let (before, from) = batch.commands().split_at(place);
+        let Some(command) = from.first() else {
+            return Ok(());
+        };
         match accounts_of(command) {
             Accounts::One(id) => self.check_account(id)?,
             Accounts::Both(debit, credit) => {
@@ -174,16 +179,17 @@ impl Caller {
             Accounts::All => self.check_all()?,
             Accounts::OfPending(id) => {
                 // In an atomic batch an id that was used already refuses all of it: what is posted or
-                // voided is the member. In another batch it could be somebody else's transfer.
-                if batch.atomic_id().is_some() && own_pend(batch, id).is_some() {
+                // voided is the member before it. Behind it, or in another batch, it could be somebody
+                // else's transfer.
+                if batch.atomic_id().is_some() && is_pended(before, id) {
                     return Ok(());
                 }
                 let asked = tokio::time::timeout_at(deadline.into(), engine.transfer(id, deadline));
                 let asked = asked.await.unwrap_or(Err(Unavailable::Timeout));
                 match asked.map_err(NotAllowed::Unavailable)? {
                     Some(UsedTransfer::Created(transfer, _)) => {
-                        self.check_account(&transfer.debit_account_id)?;
-                        self.check_account(&transfer.credit_account_id)?;
+                        self.check_any(&[&transfer.debit_account_id])?;
+                        self.check_any(&[&transfer.credit_account_id])?;
                     }
                     Some(UsedTransfer::Refused(..) | UsedTransfer::Payment(_)) | None => {
                         return Err(NotAllowed::PendingNotFound(id));
@@ -195,10 +201,8 @@ impl Caller {
     }
 }
 
-/// The command of an atomic batch that makes this pending transfer. Its accounts are judged as its own.
-fn own_pend(batch: &Batch, pending_id: TransferId) -> Option<&MoveMoney> {
-    batch.commands().iter().find_map(|command| match command {
-        Command::Pend { transfer, .. } if transfer.id == pending_id => Some(transfer),
-        _ => None,
-    })
+/// Whether one of the commands makes this pending transfer. Its accounts are judged as its own.
+fn is_pended(commands: &[Command], pending_id: TransferId) -> bool {
+    let is_it = |command: &Command| matches!(command, Command::Pend { transfer, .. } if transfer.id == pending_id);
+    commands.iter().any(is_it)
 }

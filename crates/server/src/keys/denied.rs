@@ -32,7 +32,8 @@ pub(crate) enum Denied {
     },
     /// The key may not do what was asked for.
     ScopeMissing(Scope),
-    /// The key may not use an account; `None` for what is about all accounts.
+    /// The key may not use an account. It is named only where the request named it: not for what is about all
+    /// accounts, nor for a record of others.
     AccountNotAllowed(Option<AccountId>),
 }
 
@@ -98,8 +99,7 @@ impl Denied {
                 id.as_str()
             ),
             Self::AccountNotAllowed(None) => {
-                "this is about all accounts, and this key's accounts are \
-                                              limited; nothing was done"
+                "this is about accounts that this key may not use: its accounts are limited; nothing was done"
                     .to_owned()
             }
         }

@@ -366,7 +366,7 @@ impl Caller {
         }
     }
 
-    /// Fails if the caller may use none of the accounts.
+    /// Fails if the caller may use none of the accounts, and names none: the caller may not know them.
     pub(crate) fn check_any(&self, ids: &[&AccountId]) -> Result<(), Denied> {
         let Self::Key(key) = self else {
             return Ok(());
@@ -374,8 +374,7 @@ impl Caller {
         if !self.is_limited() || ids.iter().any(|id| key.allows(id)) {
             return Ok(());
         }
-        let first = ids.first().map(|id| (*id).clone());
-        Err(counted(Denied::AccountNotAllowed(first)))
+        Err(counted(Denied::AccountNotAllowed(None)))
     }
 
     /// Fails if the caller's accounts are limited: for what is about all of them.

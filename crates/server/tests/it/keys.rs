@@ -435,9 +435,18 @@ async fn pending_transfers_are_ended_by_their_own() {
     let mixed = vec![pend(&others, "mine:a", "mine:b"), post(&others)];
     let answer = send(batch(true, mixed)).await;
     assert_eq!(answer.status, 422, "{answer:?}");
+    // Decided first, a post would be decided upon the others' transfer, and its refusal would show it.
+    let reversed = vec![post(&others), pend(&others, "mine:a", "mine:b")];
+    let answer = send(batch(true, reversed)).await;
+    assert_eq!(answer.problem(), (403, "account_not_allowed"));
     let path = format!("/v1/transfers/{others}");
     let seen = bank.send("GET", &path, Held::All, &Value::Null).await;
     assert_eq!(seen.body["pending_state"], "pending");
+    // Whose it is is not shown to one who may not see it.
+    let hidden = bank.send("GET", &path, Held::Narrow, &Value::Null).await;
+    assert_eq!(hidden.problem(), (403, "account_not_allowed"));
+    let debit = seen.body["debit_account_id"].as_str().unwrap();
+    assert!(!hidden.body.to_string().contains(debit), "{hidden:?}");
 }
 
 /// An `Idempotency-Key` is each tenant's own; a UUID is the id itself in all of them.

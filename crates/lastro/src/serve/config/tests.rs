@@ -136,7 +136,18 @@ fn other_machines_are_admitted_only_by_name() {
         assert_eq!(refused(&asked), expected);
         assert_eq!(refused(&[&asked[..], &[other]].concat()), expected);
         resolved(&[&asked[..], &[allowed]].concat());
-        resolved(&[&asked[..], &["--keys", "keys.json"]].concat());
+        let keyed = [&asked[..], &["--keys", "keys.json"]].concat();
+        let warnings = resolved(&keyed).warnings;
+        let in_clear = format!(
+            "{open} can be reached from other machines without TLS: keys can be read on their way. Give \
+             --{face}-tls-cert and --{face}-tls-key, or listen on loopback behind a proxy with TLS"
+        );
+        assert_eq!(warnings, [in_clear]);
+        let half_open = [&keyed[..], &["--open-challenge"]].concat();
+        match face {
+            "http" => assert_eq!(refused(&half_open), expected),
+            _ => assert_eq!(resolved(&half_open).warnings, warnings),
+        }
         let [cert, key, client_ca] =
             ["cert", "key", "client-ca"].map(|end| format!("--{face}-tls-{end}"));
         let encrypted = [&asked[..], &[&cert, "face.pem", &key, "face.key"]].concat();
