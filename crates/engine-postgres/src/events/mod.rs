@@ -38,7 +38,7 @@ use sort::Sorted;
 
 pub use error::EventsError;
 
-/// The events of a ledger, in order. See the [module](self).
+/// The events of a ledger that one engine decided, in the order of their times, which strictly increase.
 pub struct Events {
     sorted: Sorted,
     count: u64,
