@@ -47,33 +47,21 @@ impl<S: Storage> LockedJournal<S> {
     /// not want more.
     pub fn events(
         &self,
-        take: impl FnMut(Vec<Event>) -> bool,
+        mut take: impl FnMut(Vec<Event>) -> bool,
     ) -> Result<Option<JournalId>, journal::OpenError<EventsError>> {
-        events(self.0.storage().as_ref(), take)
-    }
-}
-
-/// As [`LockedJournal::events`], of a journal whose lock somebody else in this process holds.
-///
-/// # Errors
-///
-/// Likewise.
-pub fn events<S: Storage>(
-    storage: &S,
-    mut take: impl FnMut(Vec<Event>) -> bool,
-) -> Result<Option<JournalId>, journal::OpenError<EventsError>> {
-    let mut frame = Vec::new();
-    let scanned = journal::scan(storage, |visited: Visited<'_>| {
-        let recorded = decode(visited.payload).map_err(|cause| EventsError::Record {
-            address: visited.address.to_u64(),
-            cause,
+        let mut frame = Vec::new();
+        let scanned = journal::scan(self.0.storage().as_ref(), |visited: Visited<'_>| {
+            let recorded = decode(visited.payload).map_err(|cause| EventsError::Record {
+                address: visited.address.to_u64(),
+                cause,
+            })?;
+            frame.push(recorded.event);
+            if visited.last_in_frame && !take(std::mem::take(&mut frame)) {
+                return Err(EventsError::Ended);
+            }
+            Ok(())
         })?;
-        frame.push(recorded.event);
-        if visited.last_in_frame && !take(std::mem::take(&mut frame)) {
-            return Err(EventsError::Ended);
-        }
-        Ok(())
-    })?;
-    invariant!(frame.is_empty(), "a frame ends with its last record");
-    Ok(scanned.id)
+        invariant!(frame.is_empty(), "a frame ends with its last record");
+        Ok(scanned.id)
+    }
 }

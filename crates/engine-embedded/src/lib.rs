@@ -50,7 +50,7 @@ mod working;
 mod writer;
 
 pub use engine::EmbeddedEngine;
-pub use events::{EventsError, LockedJournal, events};
+pub use events::{EventsError, LockedJournal};
 pub use metrics::METRICS;
 pub use open::{OpenError, Recovery};
 pub use options::EmbeddedOptions;

@@ -9,13 +9,14 @@
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
 use futures_util::future::{poll_fn, try_join_all};
+use ledger::LedgerId;
 use stdx::{ErrorChain, Throttle};
 use tokio_postgres::config::{Host, LoadBalanceHosts, TargetSessionAttrs};
 use tokio_postgres::error::{DbError, Severity, SqlState};
@@ -141,8 +142,8 @@ pub(crate) struct Connector {
     settings: Settings,
     /// What is prepared over each connection at once.
     statements: Vec<&'static str>,
-    /// Whether its connections are a node's, which keep copies out of the database.
-    serves: bool,
+    /// Of a node, whose connections keep copies out of the database: the ledger that the first one found.
+    served: Option<OnceLock<LedgerId>>,
     /// How long one attempt may take.
     bound: Duration,
     /// Where the next attempt begins.
@@ -206,7 +207,7 @@ impl Connector {
             address,
             settings,
             statements,
-            serves: false,
+            served: None,
             bound: bound.unwrap_or(options.connect_timeout),
             first: AtomicUsize::new(first),
             turn: AtomicUsize::new(0),
@@ -216,10 +217,11 @@ impl Connector {
         })
     }
 
-    /// The same for connections of a node: the database has the tables, and no copy is written into it.
+    /// The same for connections of a node: the database has the tables, no copy is written into it, and it
+    /// has the same ledger as over the first connection.
     pub(crate) fn serving(self) -> Self {
         Self {
-            serves: true,
+            served: Some(OnceLock::new()),
             ..self
         }
     }
@@ -311,8 +313,8 @@ impl Connector {
         let driver = tokio::spawn(drive(connection, Arc::clone(&notices)));
         let client = ClientWrapper::new(client, driver);
         let read = self.settings.check(&client).await?;
-        if self.serves {
-            copying::serve(&client).await?;
+        if let Some(served) = &self.served {
+            copying::serve(&client, served).await?;
         }
         let statements = self.statements.iter();
         try_join_all(statements.map(|statement| client.prepare_cached(statement))).await?;

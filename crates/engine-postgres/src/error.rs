@@ -47,6 +47,17 @@ pub enum ConnectError {
          has ended well"
     )]
     Copied,
+    /// The database has been replaced by one with another ledger.
+    #[error(
+        "the database has ledger {found} now, and this process serves ledger {served}: bring that one back, or \
+         start the process again to serve the other"
+    )]
+    OtherLedger {
+        /// The ledger that was found first.
+        served: LedgerId,
+        /// The one that is there now.
+        found: LedgerId,
+    },
     /// Of several hosts none will do.
     #[error("no host of the database can be used: {}", each(.0))]
     Hosts(Vec<(String, ConnectError)>),

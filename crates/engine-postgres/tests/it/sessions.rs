@@ -220,3 +220,30 @@ fn a_right_that_is_missing_is_found_at_the_start() {
     assert_eq!(refused(), "INSERT on lastro.resolutions");
     assert!(opened().is_ok());
 }
+
+/// What a node has promised is for the ledger that it serves, whatever stands in the database's place.
+#[test]
+fn another_ledger_in_the_databases_place_is_not_served() {
+    let postgres = Postgres::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let engine = runtime.block_on(open(&postgres.url()));
+    runtime.block_on(open_accounts(&engine));
+    let own = postgres.psql("SELECT id FROM lastro.ledger").unwrap();
+    let become_of = |id: &str| {
+        let change = format!("UPDATE lastro.ledger SET id = {id}");
+        postgres.psql(&change).unwrap();
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lastro'";
+        postgres.psql(end).unwrap();
+    };
+    become_of("gen_random_uuid()");
+    let deadline = Instant::now() + Duration::from_secs(3);
+    let told = runtime.block_on(submit_one(&engine, transfer(1), deadline));
+    assert!(told.is_err(), "{told:?}");
+    let transfers = "lastro.transfers";
+    assert_eq!(count(&postgres, transfers), 0);
+    become_of(&format!("'{own}'"));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let told = runtime.block_on(submit_one(&engine, transfer(2), deadline));
+    assert!(told.is_ok(), "{told:?}");
+    assert_eq!(count(&postgres, transfers), 1);
+}

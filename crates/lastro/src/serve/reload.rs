@@ -4,7 +4,8 @@
 //! change is acted upon when a second look finds the files the same, so that a certificate and its key,
 //! written one after the other, are read together. SIGHUP does not wait for that.
 //!
-//! What cannot be read again changes nothing: what was in force stays in force.
+//! What cannot be read again changes nothing: what was in force stays in force. It is tried again at every look,
+//! since the reason may pass without a change of the files, and revoked keys are refused only once it has worked.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -34,6 +35,8 @@ struct Part {
     read: Looks,
     /// What they looked like at the last look.
     seen: Looks,
+    /// They could not be used when they were read last, and the log says so.
+    has_failed: bool,
     reload: Box<dyn FnMut() -> anyhow::Result<()> + Send>,
 }
 
@@ -126,6 +129,7 @@ impl Parts {
             name,
             read: files.looks.clone(),
             seen: files.looks.clone(),
+            has_failed: false,
             files,
             reload,
         });
@@ -141,6 +145,7 @@ impl Parts {
         }
         for part in &mut self.0 {
             part.seen = part.files.look();
+            part.has_failed = false;
             part.reload();
         }
     }
@@ -151,7 +156,10 @@ impl Parts {
             let looks = part.files.look();
             let is_settled = looks == part.seen;
             part.seen = looks;
-            if is_settled && part.seen != part.read {
+            let has_changed = part.seen != part.read;
+            if is_settled && (has_changed || part.has_failed) {
+                // A failure is logged once for each change.
+                part.has_failed &= !has_changed;
                 part.reload();
             }
         }
@@ -164,11 +172,19 @@ impl Part {
         self.read.clone_from(&self.seen);
         let name = &self.name;
         match (self.reload)() {
-            Ok(()) => tracing::info!("{name}: read again, and in force from now on"),
-            Err(error) => tracing::error!(
-                "CANNOT RELOAD {name}: {error:#}. What was read before stays in force. Correct the file: it is \
-                 read again when it changes, or at SIGHUP"
-            ),
+            Ok(()) => {
+                self.has_failed = false;
+                tracing::info!("{name}: read again, and in force from now on");
+            }
+            Err(error) => {
+                if !self.has_failed {
+                    tracing::error!(
+                        "CANNOT RELOAD {name}: {error:#}. What was read before stays in force. Correct the file: \
+                         it is tried again every second"
+                    );
+                }
+                self.has_failed = true;
+            }
         }
     }
 }
@@ -256,27 +272,52 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_is_tried_again_only_when_a_file_changes_or_at_sighup() {
+    fn what_failed_is_tried_again_until_it_works() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "right").unwrap();
         let (mut parts, count) = part(&[&file]);
         fs::remove_file(&file).unwrap();
-        for expected in [0, 1, 1, 1] {
+        for expected in [0, 1, 2, 3] {
             parts.reload_changed();
             assert_eq!(count.load(Ordering::Relaxed), expected);
         }
         fs::write(&file, "wrong").unwrap();
-        for expected in [1, 2, 2] {
+        for expected in [3, 4, 5] {
             parts.reload_changed();
             assert_eq!(count.load(Ordering::Relaxed), expected);
         }
         parts.reload_all();
-        assert_eq!(count.load(Ordering::Relaxed), 3, "SIGHUP does not ask");
+        assert_eq!(count.load(Ordering::Relaxed), 6, "SIGHUP does not ask");
         fs::write(&file, "right again").unwrap();
         parts.reload_all();
         parts.reload_changed();
-        assert_eq!(count.load(Ordering::Relaxed), 4, "SIGHUP has read it");
+        assert_eq!(count.load(Ordering::Relaxed), 7, "SIGHUP has read it");
+    }
+
+    /// As when there was no descriptor left for a moment.
+    #[test]
+    fn a_failure_that_passes_by_itself_loses_no_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "1").unwrap();
+        let mut failures = 2;
+        let used = Arc::new(AtomicUsize::new(0));
+        let in_force = Arc::clone(&used);
+        let reload = move || {
+            failures -= 1;
+            anyhow::ensure!(failures < 0, "too many open files");
+            in_force.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        };
+        let mut parts = Parts::default();
+        let files = WatchedFiles::new([file.clone()]);
+        parts.add("the test".to_owned(), files, Box::new(reload));
+        fs::write(&file, "two").unwrap();
+        for expected in [0, 0, 0, 1, 1] {
+            parts.reload_changed();
+            assert_eq!(used.load(Ordering::Relaxed), expected);
+        }
     }
 
     #[test]

@@ -7,8 +7,8 @@ mod refused;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use engine_embedded::events;
-use journal::FileStorage;
+use engine_embedded::LockedJournal;
+use journal::{FileStorage, JournalOptions};
 use ledger::Event;
 
 use crate::support::binary;
@@ -59,11 +59,12 @@ fn assert_clean_database(url: &str) {
 /// Every event of a ledger in a folder.
 fn events_of(folder: &Path) -> Vec<Event> {
     let storage = FileStorage::open_existing(folder).unwrap();
+    let journal = LockedJournal::lock(storage, JournalOptions::default()).unwrap();
     let mut all = Vec::new();
-    events(&storage, |frame| {
+    let read = journal.events(|frame| {
         all.extend(frame);
         true
-    })
-    .unwrap();
+    });
+    read.unwrap();
     all
 }
