@@ -1,32 +1,23 @@
 //! No schedule pays twice or loses a payment, and the simulation would see it.
 
+use testkit::Seeds;
+
 use super::{Bug, Tally, run};
+
+/// How many schedules are tried; ten times as many in a long run.
+const SEEDS: u64 = 2_000;
 
 /// How many seeds a planted mistake has to be found within.
 const FOUND_WITHIN: u64 = 500;
 /// The same for one that needs two nodes at the same payment and a command whose answer is lost.
 const RARE_FOUND_WITHIN: u64 = 2_000;
 
-/// `LASTRO_SEEDS` of them; `LASTRO_SEED` is one alone.
-fn seeds() -> std::ops::Range<u64> {
-    let given = std::env::var("LASTRO_SEEDS").ok();
-    let given = given.map(|text| text.parse().expect("LASTRO_SEEDS is a number"));
-    let usual = if std::env::var_os("LASTRO_LONG").is_some() {
-        20_000
-    } else {
-        400
-    };
-    let count = given.unwrap_or(usual);
-    let start = std::env::var("LASTRO_SEED")
-        .ok()
-        .and_then(|text| text.parse().ok());
-    start.map_or(0..count, |seed| seed..seed + 1)
-}
-
 #[test]
 fn no_schedule_pays_twice_or_loses_a_payment() {
     let mut sum = Tally::default();
-    for seed in seeds() {
+    let seeds = Seeds::from_env(SEEDS);
+    let is_whole = seeds.count() >= SEEDS;
+    for seed in seeds {
         let tally = run(seed, None).unwrap_or_else(|broken| panic!("LASTRO_SEED={seed}: {broken}"));
         sum.settled += tally.settled;
         sum.refused += tally.refused;
@@ -58,7 +49,7 @@ fn no_schedule_pays_twice_or_loses_a_payment() {
         );
     }
     println!("{sum:?}");
-    if std::env::var_os("LASTRO_SEED").is_none() {
+    if is_whole {
         let seen = [
             sum.settled,
             sum.refused,
