@@ -143,6 +143,34 @@ const TOOLS: &[Tool] = &[
         pypi: &["openapi-spec-validator==0.9.0"],
         reason: "a test validates docs/openapi.json with it",
     },
+    Tool {
+        program: "httpx",
+        folders: &[],
+        debian: &["python3-venv"],
+        pypi: &["httpx==0.28.1"],
+        reason: "the Python client is built on it",
+    },
+    Tool {
+        program: "mypy",
+        folders: &[],
+        debian: &["python3-venv"],
+        pypi: &["mypy==2.4.1"],
+        reason: "a test checks the types of the Python client with it",
+    },
+    Tool {
+        program: "node",
+        folders: &[],
+        debian: &["nodejs"],
+        pypi: &[],
+        reason: "tests run the TypeScript client in it",
+    },
+    Tool {
+        program: "tsc",
+        folders: &[],
+        debian: &["node-typescript"],
+        pypi: &[],
+        reason: "a test compiles the TypeScript client with it",
+    },
 ];
 
 /// Where Debian puts the programs of a PostgreSQL server, beside the wrappers in `PATH`.

@@ -7,6 +7,7 @@ mod begin;
 mod between;
 mod callers;
 mod challenge;
+mod clients;
 mod commands;
 mod configuration;
 mod copies;

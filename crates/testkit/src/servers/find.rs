@@ -34,6 +34,12 @@ const SOURCES: &[(&str, &str)] = &[
         "openapi-spec-validator",
         "from PyPI `pip install openapi-spec-validator==0.9.0`",
     ),
+    ("mypy", "from PyPI `pip install mypy==2.4.1 httpx==0.28.1`"),
+    ("node", "on Debian or Ubuntu `apt-get install nodejs`"),
+    (
+        "tsc",
+        "on Debian or Ubuntu `apt-get install node-typescript`",
+    ),
     (
         "setpriv",
         "on Debian or Ubuntu `apt-get install util-linux`",

@@ -1,0 +1,59 @@
+"""Client of Lastro, a ledger and payments server.
+
+`Lastro` blocks, `AsyncLastro` is for asyncio; both have the same methods. A call that may be sent
+again is: the server knows an id that it has seen, so nothing happens twice.
+"""
+
+from lastro import commands
+from lastro._async import AsyncLastro
+from lastro._ids import new_id
+from lastro._models import (
+    Account,
+    After,
+    Balance,
+    Batch,
+    Entry,
+    Operation,
+    Outcome,
+    Payment,
+    StatementPage,
+    Transfer,
+)
+from lastro._retry import Retry
+from lastro._sync import Lastro
+from lastro.errors import (
+    BatchRefused,
+    Conflict,
+    Denied,
+    LastroError,
+    NotFound,
+    Problem,
+    Refused,
+    Unavailable,
+)
+
+__all__ = [
+    "Account",
+    "After",
+    "AsyncLastro",
+    "Balance",
+    "Batch",
+    "BatchRefused",
+    "Conflict",
+    "Denied",
+    "Entry",
+    "Lastro",
+    "LastroError",
+    "NotFound",
+    "Operation",
+    "Outcome",
+    "Payment",
+    "Problem",
+    "Refused",
+    "Retry",
+    "StatementPage",
+    "Transfer",
+    "Unavailable",
+    "commands",
+    "new_id",
+]

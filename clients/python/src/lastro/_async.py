@@ -1,0 +1,202 @@
+"""The client for asyncio. `_sync.py` has the same methods; a test holds the two together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from types import TracebackType
+from typing import TypeVar
+
+import httpx
+
+from lastro import _calls, commands
+from lastro._models import (
+    Account,
+    Balance,
+    Batch,
+    Entry,
+    Operation,
+    Payment,
+    StatementPage,
+    Transfer,
+)
+from lastro._retry import Retry
+
+T = TypeVar("T")
+
+
+class AsyncLastro:
+    """A ledger behind HTTP.
+
+    One client serves any number of tasks. Close it, or use it in `async with`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str | None = None,
+        timeout_s: float = 10.0,
+        retry: Retry | None = None,
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
+        """`url` is the server's, such as `http://127.0.0.1:9999`; `key` the secret that
+        `lastro key create` printed. `timeout_s` bounds each attempt, `retry` all of them. Give
+        `http` for certificates or a Unix socket (`httpx` has the options): its base URL, headers
+        and timeout are then yours."""
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self._http = http or httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout_s)
+        self._retry = retry or Retry()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncLastro:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _send(self, call: _calls.Call[T]) -> T:
+        attempts = _calls.Attempts(call, self._retry, time.monotonic())
+        while True:
+            try:
+                answer = await self._http.request(
+                    call.method, call.path, json=call.body, params=call.params
+                )
+            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+                pause_s = attempts.failed(error, sent=False, now_s=time.monotonic())
+            except httpx.TransportError as error:
+                pause_s = attempts.failed(error, sent=True, now_s=time.monotonic())
+            else:
+                found = attempts.answered(
+                    answer.status_code, answer.headers, answer.content, time.monotonic()
+                )
+                if not isinstance(found, _calls.Pause):
+                    return found
+                pause_s = found.seconds
+            await asyncio.sleep(pause_s)
+
+    async def open_account(self, id: str, currency: str, *, credit_limit: int = 0) -> Account:
+        """Opens an account. The same account again, with the same content, is answered the same."""
+        return await self._send(_calls.open_account(id, currency, credit_limit))
+
+    async def account(self, id: str) -> Account:
+        """An account and its totals. Raises `NotFound`."""
+        return await self._send(_calls.account(id))
+
+    async def change_limit(
+        self, id: str, credit_limit: int, *, expected_credit_limit: int | None = None
+    ) -> Account:
+        """Sets an account's credit limit. Raises `Conflict` where it is not the expected one.
+
+        It has no id, so it is sent again only after an attempt that changed nothing."""
+        return await self._send(_calls.change_limit(id, credit_limit, expected_credit_limit))
+
+    async def close_account(self, id: str, *, expected_entry_count: int | None = None) -> Account:
+        """Closes an account for new debits and credits; it must be empty.
+
+        It has no id, so it is sent again only after an attempt that changed nothing."""
+        return await self._send(_calls.close_account(id, expected_entry_count))
+
+    async def balance(
+        self, id: str, *, at: str | None = None, after: uuid.UUID | None = None
+    ) -> Balance:
+        """The balance as it was at a time (RFC 3339, with its nanoseconds), or right after a
+        transfer. Give one of the two."""
+        return await self._send(_calls.balance(id, at, after))
+
+    async def statement_page(
+        self, id: str, *, limit: int | None = None, cursor: str | None = None
+    ) -> StatementPage:
+        """One page of an account's entries, newest first."""
+        return await self._send(_calls.statement_page(id, limit, cursor))
+
+    async def statement(self, id: str, *, page: int = 100) -> AsyncIterator[Entry]:
+        """Every entry of an account, newest first; `page` of them a request."""
+        cursor: str | None = None
+        while True:
+            found = await self.statement_page(id, limit=page, cursor=cursor)
+            for entry in found.entries:
+                yield entry
+            cursor = found.next_cursor
+            if cursor is None:
+                return
+
+    async def transfer(
+        self,
+        debit_account_id: str,
+        credit_account_id: str,
+        amount: int,
+        description: str,
+        *,
+        id: uuid.UUID | None = None,
+        timeout_s: int | None = None,
+    ) -> Transfer:
+        """Moves an amount, in minor units. With `timeout_s` the money is only reserved (0: for
+        good), until `post`, `void` or the end of that time.
+
+        Give the id where your process may end before it has the answer: the same call with the
+        same id, later, happens once. Without one a new id is drawn, which holds for the retries of
+        this call."""
+        return await self._send(
+            _calls.transfer(debit_account_id, credit_account_id, amount, description, id, timeout_s)
+        )
+
+    async def transfer_by_id(self, id: uuid.UUID) -> Transfer:
+        """A transfer. Raises `NotFound`."""
+        return await self._send(_calls.transfer_by_id(id))
+
+    async def post(
+        self, pending_id: uuid.UUID, *, amount: int | None = None, id: uuid.UUID | None = None
+    ) -> Transfer:
+        """Posts a pending transfer, in full without an amount; the rest is released."""
+        return await self._send(_calls.post(pending_id, amount, id))
+
+    async def void(self, pending_id: uuid.UUID, *, id: uuid.UUID | None = None) -> Transfer:
+        """Releases what a pending transfer reserves."""
+        return await self._send(_calls.void(pending_id, id))
+
+    async def batch(
+        self,
+        members: Iterable[commands.Command],
+        *,
+        atomic: bool = False,
+        id: uuid.UUID | None = None,
+    ) -> Batch:
+        """Gives up to 8,190 commands at once, made with `lastro.commands`.
+
+        Each stands alone, and its outcome tells what became of it. With `atomic` all are applied,
+        or none: then `BatchRefused` is raised."""
+        return await self._send(_calls.batch(members, atomic, id))
+
+    async def operate(
+        self,
+        debit_account_id: str,
+        credit_account_id: str,
+        amount: int,
+        description: str,
+        *,
+        id: uuid.UUID | None = None,
+        timeout_s: int | None = None,
+    ) -> Operation:
+        """Gives a transfer that is accepted now and applied later, even if the ledger is down."""
+        return await self._send(
+            _calls.operate(debit_account_id, credit_account_id, amount, description, id, timeout_s)
+        )
+
+    async def operation(self, id: uuid.UUID) -> Operation:
+        """What became of an operation. Raises `NotFound`."""
+        return await self._send(_calls.operation(id))
+
+    async def payment(self, id: uuid.UUID) -> Payment:
+        """A payment. Raises `NotFound`."""
+        return await self._send(_calls.payment(id))

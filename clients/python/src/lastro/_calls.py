@@ -1,0 +1,313 @@
+"""What each method sends and how its answer is read, without any I/O: the blocking client and the
+one for asyncio share it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from lastro import commands
+from lastro._ids import new_id
+from lastro._models import (
+    Account,
+    Balance,
+    Batch,
+    Operation,
+    Payment,
+    StatementPage,
+    Transfer,
+    problem_from_json,
+)
+from lastro._retry import Retry
+from lastro.errors import (
+    BatchRefused,
+    Conflict,
+    Denied,
+    LastroError,
+    NotFound,
+    Problem,
+    Refused,
+    Unavailable,
+)
+
+T = TypeVar("T")
+
+
+_PASSING = frozenset({408, 429, 502, 503, 504})
+"""Statuses after which the same request may succeed later; 502 is a proxy's."""
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One request."""
+
+    method: str
+    path: str
+    read: Callable[[Mapping[str, Any], bool], T]
+    """Reads the body of a success; the flag says whether the answer is a replay."""
+    body: Mapping[str, Any] | None = None
+    params: Mapping[str, str | int] = field(default_factory=dict)
+    repeatable: bool = True
+    """Whether it may be sent again after an attempt whose outcome is unknown."""
+
+
+@dataclass(frozen=True)
+class Pause:
+    """The call is to be sent again after so many seconds."""
+
+    seconds: float
+
+
+class Attempts(Generic[T]):
+    """Decides after each attempt of one call: return, raise, or wait and send it again."""
+
+    def __init__(self, call: Call[T], retry: Retry, now_s: float) -> None:
+        self._call = call
+        self._retry = retry
+        self._last_start_s = now_s + retry.within_s
+        self._count = 0
+        self._nothing_done = True
+
+    def answered(
+        self, status: int, headers: Mapping[str, str], content: bytes, now_s: float
+    ) -> T | Pause:
+        """The result, or the pause before the next attempt.
+
+        Raises what the answer stands for, if it is final."""
+        if 200 <= status < 300:
+            replayed = headers.get("idempotency-replayed") == "true"
+            return self._call.read(_json(content, status), replayed)
+        problem = _problem(content, status)
+        if status < 500 and status not in _PASSING:
+            raise _refusal(problem, self._call)
+        nothing_done = status == 429 or problem.members.get("nothing_done") is True
+        if self._call.method == "GET":
+            nothing_done = True
+        message = f"{problem.code}: {problem.detail}"
+        asked_s = _retry_after_s(headers)
+        return Pause(
+            self._again(message, problem, nothing_done=nothing_done, asked_s=asked_s, now_s=now_s)
+        )
+
+    def failed(self, error: Exception, *, sent: bool, now_s: float) -> float:
+        """The seconds to wait after an attempt without an answer; `sent` says whether the request
+        may have left.
+
+        Raises `Unavailable` if there is no time for another attempt."""
+        nothing_done = not sent or self._call.method == "GET"
+        message = str(error) or type(error).__name__
+        return self._again(message, None, nothing_done=nothing_done, asked_s=None, now_s=now_s)
+
+    def _again(
+        self,
+        message: str,
+        problem: Problem | None,
+        *,
+        nothing_done: bool,
+        asked_s: float | None,
+        now_s: float,
+    ) -> float:
+        self._count += 1
+        self._nothing_done = self._nothing_done and nothing_done
+        pause_s = self._retry.pause_s(self._count, asked_s)
+        may_repeat = self._call.repeatable or self._nothing_done
+        is_passing = problem is None or problem.status in _PASSING
+        if not (may_repeat and is_passing) or now_s + pause_s > self._last_start_s:
+            raise Unavailable(message, problem, nothing_done=self._nothing_done)
+        return pause_s
+
+
+def _json(content: bytes, status: int) -> Mapping[str, Any]:
+    try:
+        body = json.loads(content)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise LastroError(f"status {status} with a body that is no JSON object: is this Lastro?")
+    return body
+
+
+def _problem(content: bytes, status: int) -> Problem:
+    """The problem in a body. A proxy on the way writes none: then the status stands for itself."""
+    try:
+        return problem_from_json(json.loads(content))
+    except (ValueError, KeyError, TypeError):
+        text = content[:200].decode("utf-8", "replace")
+        return Problem(status=status, code=f"http_{status}", detail=text or "an empty body")
+
+
+def _refusal(problem: Problem, call: Call[Any]) -> Refused:
+    outcomes = problem.members.get("outcomes")
+    if isinstance(outcomes, list):
+        batch = Batch.from_json({"atomic": True, **problem.members})
+        return BatchRefused(problem, problem.members.get("index"), batch)
+    match problem.status:
+        case 401 | 403:
+            return Denied(problem)
+        case 404:
+            return NotFound(problem)
+        case 409:
+            return Conflict(problem)
+        case _:
+            return Refused(problem)
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Both forms of `Retry-After` (RFC 9110 §10.2.3), in seconds from now."""
+    text = headers.get("retry-after")
+    if text is None:
+        return None
+    if text.strip().isdigit():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time())
+    except (TypeError, ValueError):
+        return None
+
+
+def _transfer(body: Mapping[str, Any], replayed: bool) -> Transfer:
+    return Transfer.from_json(body, replayed=replayed)
+
+
+def _account(body: Mapping[str, Any], _: bool) -> Account:
+    return Account.from_json(body)
+
+
+def _present(**members: Any) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _segment(text: object) -> str:
+    return quote(str(text), safe=":")
+
+
+def open_account(id: str, currency: str, credit_limit: int) -> Call[Account]:
+    body = {"id": id, "currency": currency, "credit_limit": credit_limit}
+    return Call("POST", "/v1/accounts", _account, body)
+
+
+def account(id: str) -> Call[Account]:
+    return Call("GET", f"/v1/accounts/{_segment(id)}", _account)
+
+
+def change_limit(id: str, credit_limit: int, expected: int | None) -> Call[Account]:
+    body = _present(credit_limit=credit_limit, expected_credit_limit=expected)
+    return Call("PATCH", f"/v1/accounts/{_segment(id)}", _account, body, repeatable=False)
+
+
+def close_account(id: str, expected_entry_count: int | None) -> Call[Account]:
+    body = _present(closed=True, expected_entry_count=expected_entry_count)
+    return Call("PATCH", f"/v1/accounts/{_segment(id)}", _account, body, repeatable=False)
+
+
+def balance(id: str, at: str | None, after: uuid.UUID | None) -> Call[Balance]:
+    params = _present(at=at, after=None if after is None else str(after))
+    return Call(
+        "GET",
+        f"/v1/accounts/{_segment(id)}/balance",
+        lambda body, _: Balance.from_json(body),
+        params=params,
+    )
+
+
+def statement_page(id: str, limit: int | None, cursor: str | None) -> Call[StatementPage]:
+    return Call(
+        "GET",
+        f"/v1/accounts/{_segment(id)}/statement",
+        lambda body, _: StatementPage.from_json(body),
+        params=_present(limit=limit, cursor=cursor),
+    )
+
+
+def transfer(
+    debit_account_id: str,
+    credit_account_id: str,
+    amount: int,
+    description: str,
+    id: uuid.UUID | None,
+    timeout_s: int | None,
+) -> Call[Transfer]:
+    return Call(
+        "POST",
+        "/v1/transfers",
+        _transfer,
+        _transfer_body(debit_account_id, credit_account_id, amount, description, id, timeout_s),
+    )
+
+
+def _transfer_body(
+    debit_account_id: str,
+    credit_account_id: str,
+    amount: int,
+    description: str,
+    id: uuid.UUID | None,
+    timeout_s: int | None,
+) -> dict[str, Any]:
+    return _present(
+        id=str(id or new_id()),
+        debit_account_id=debit_account_id,
+        credit_account_id=credit_account_id,
+        amount=amount,
+        description=description,
+        timeout_s=timeout_s,
+    )
+
+
+def transfer_by_id(id: uuid.UUID) -> Call[Transfer]:
+    return Call("GET", f"/v1/transfers/{_segment(id)}", _transfer)
+
+
+def post(pending_id: uuid.UUID, amount: int | None, id: uuid.UUID | None) -> Call[Transfer]:
+    body = _present(id=str(id or new_id()), amount=amount)
+    return Call("POST", f"/v1/transfers/{_segment(pending_id)}/post", _transfer, body)
+
+
+def void(pending_id: uuid.UUID, id: uuid.UUID | None) -> Call[Transfer]:
+    body = {"id": str(id or new_id())}
+    return Call("POST", f"/v1/transfers/{_segment(pending_id)}/void", _transfer, body)
+
+
+def batch(members: Iterable[commands.Command], atomic: bool, id: uuid.UUID | None) -> Call[Batch]:
+    listed = list(members)
+    if id is not None and not atomic:
+        raise ValueError("only an atomic batch has an id: give `atomic=True`, or no id")
+    body: dict[str, Any] = {"atomic": atomic, "commands": listed}
+    if atomic:
+        body["id"] = str(id or new_id())
+    return Call(
+        "POST",
+        "/v1/batches",
+        lambda answer, replayed: Batch.from_json(answer, replayed=replayed),
+        body,
+        repeatable=atomic or all(commands.is_repeatable(command) for command in listed),
+    )
+
+
+def operate(
+    debit_account_id: str,
+    credit_account_id: str,
+    amount: int,
+    description: str,
+    id: uuid.UUID | None,
+    timeout_s: int | None,
+) -> Call[Operation]:
+    return Call(
+        "POST",
+        "/v1/operations",
+        lambda body, _: Operation.from_json(body),
+        _transfer_body(debit_account_id, credit_account_id, amount, description, id, timeout_s),
+    )
+
+
+def operation(id: uuid.UUID) -> Call[Operation]:
+    return Call("GET", f"/v1/operations/{_segment(id)}", lambda body, _: Operation.from_json(body))
+
+
+def payment(id: uuid.UUID) -> Call[Payment]:
+    return Call("GET", f"/v1/payments/{_segment(id)}", lambda body, _: Payment.from_json(body))

@@ -1,0 +1,263 @@
+"""What the server answers, as frozen dataclasses.
+
+Amounts are integers in the currency's minor unit. Times are RFC 3339 texts with nanoseconds, as
+the server wrote them: a `datetime` holds microseconds only, and a cut time no longer finds the
+transfer it belongs to. Members that a newer server adds are left out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from lastro.errors import Problem
+
+M = TypeVar("M")
+
+
+def read(model: type[M], body: Mapping[str, Any], **given: Any) -> M:
+    """A model from the members of `body` that it knows; `given` come before those in `body`."""
+    known = {found.name for found in dataclasses.fields(model)}  # type: ignore[arg-type]
+    members = {name: value for name, value in body.items() if name in known}
+    return model(**{**members, **given})
+
+
+def _id(value: Any) -> uuid.UUID | None:
+    return None if value is None else uuid.UUID(value)
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account and its totals."""
+
+    id: str
+    currency: str
+    debits_posted: int
+    credits_posted: int
+    debits_pending: int
+    credits_pending: int
+    balance: int
+    """`credits_posted - debits_posted`."""
+    entry_count: int
+    closed: bool
+    timestamp: str
+    credit_limit: int | None = None
+    """`None` for the system's own accounts, which have no limit."""
+    available: int | None = None
+    """What can still be debited; `None` for the system's own accounts."""
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Account:
+        """Reads an answer of the server."""
+        return read(cls, body)
+
+
+@dataclass(frozen=True)
+class After:
+    """What a transfer left behind on one of its accounts."""
+
+    entry_number: int
+    balance_after: int
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A transfer, a pending one, or the post or void of one."""
+
+    id: uuid.UUID
+    kind: str
+    """`transfer`, `pend`, `post`, `void` or `expire`."""
+    debit_account_id: str
+    credit_account_id: str
+    amount: int
+    description: str
+    timestamp: str
+    pending_id: uuid.UUID | None = None
+    pending_state: str | None = None
+    posted_amount: int | None = None
+    ended_by: uuid.UUID | None = None
+    ended_at: str | None = None
+    payment_id: uuid.UUID | None = None
+    timeout_s: int | None = None
+    debit: After | None = None
+    credit: After | None = None
+    replayed: bool = False
+    """Whether the server had this id before, and answered as it did then."""
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any], *, replayed: bool = False) -> Transfer:
+        """Reads an answer of the server."""
+        return read(
+            cls,
+            body,
+            id=uuid.UUID(body["id"]),
+            pending_id=_id(body.get("pending_id")),
+            ended_by=_id(body.get("ended_by")),
+            payment_id=_id(body.get("payment_id")),
+            debit=_after(body.get("debit")),
+            credit=_after(body.get("credit")),
+            replayed=replayed,
+        )
+
+
+def _after(body: Mapping[str, Any] | None) -> After | None:
+    return None if body is None else read(After, body)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of an account's statement."""
+
+    number: int
+    transfer_id: uuid.UUID
+    kind: str
+    debit_account_id: str
+    credit_account_id: str
+    amount: int
+    description: str
+    balance_after: int
+    timestamp: str
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Entry:
+        """Reads an answer of the server."""
+        return read(cls, body, transfer_id=uuid.UUID(body["transfer_id"]))
+
+
+@dataclass(frozen=True)
+class StatementPage:
+    """Some entries of an account, newest first."""
+
+    account: Account
+    entries: tuple[Entry, ...]
+    next_cursor: str | None
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> StatementPage:
+        """Reads an answer of the server."""
+        return cls(
+            account=Account.from_json(body["account"]),
+            entries=tuple(Entry.from_json(entry) for entry in body["entries"]),
+            next_cursor=body.get("next_cursor"),
+        )
+
+
+@dataclass(frozen=True)
+class Balance:
+    """An account's balance as it was at a time."""
+
+    account_id: str
+    at: str
+    balance: int
+    entry_number: int
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Balance:
+        """Reads an answer of the server."""
+        return read(cls, body)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one member of a batch."""
+
+    status: int
+    """The HTTP status that the command alone would have got."""
+    code: str
+    replayed: bool
+    transfer: Transfer | None = None
+    account: Account | None = None
+    problem: Problem | None = None
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Outcome:
+        """Reads an answer of the server."""
+        transfer, account, problem = (body.get(name) for name in ("transfer", "account", "problem"))
+        replayed = bool(body["replayed"])
+        return cls(
+            status=body["status"],
+            code=body["code"],
+            replayed=replayed,
+            transfer=None if transfer is None else Transfer.from_json(transfer, replayed=replayed),
+            account=None if account is None else Account.from_json(account),
+            problem=None if problem is None else problem_from_json(problem),
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The outcomes of a batch, in the order of its commands."""
+
+    atomic: bool
+    outcomes: tuple[Outcome, ...]
+    id: uuid.UUID | None = None
+    replayed: bool = False
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any], *, replayed: bool = False) -> Batch:
+        """Reads an answer of the server."""
+        return cls(
+            atomic=body["atomic"],
+            outcomes=tuple(Outcome.from_json(outcome) for outcome in body["outcomes"]),
+            id=_id(body.get("id")),
+            replayed=replayed,
+        )
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A transfer that was accepted and is applied later."""
+
+    id: uuid.UUID
+    state: str
+    """`queued`, `applied` or `refused`."""
+    code: str | None = None
+    transfer: Transfer | None = None
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Operation:
+        """Reads an answer of the server."""
+        transfer = body.get("transfer")
+        return read(
+            cls,
+            body,
+            id=uuid.UUID(body["id"]),
+            transfer=None if transfer is None else Transfer.from_json(transfer),
+        )
+
+
+@dataclass(frozen=True)
+class Payment:
+    """A payment to an external processor."""
+
+    id: uuid.UUID
+    amount: int
+    currency: str
+    state: str
+    """`accepted`, `sent`, `settled` or `refused`."""
+    attempt: int
+    accepted_at: str
+    timestamp: str
+    account_id: str | None = None
+    processor: str | None = None
+    requested_at: str | None = None
+    code: str | None = None
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Payment:
+        """Reads an answer of the server."""
+        return read(cls, body, id=uuid.UUID(body["id"]))
+
+
+def problem_from_json(body: Mapping[str, Any]) -> Problem:
+    """Reads a problem body (RFC 9457)."""
+    named = {"type", "title", "status", "code", "detail"}
+    return Problem(
+        status=int(body["status"]),
+        code=str(body["code"]),
+        detail=str(body["detail"]),
+        members={name: value for name, value in body.items() if name not in named},
+    )

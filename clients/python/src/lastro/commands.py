@@ -1,0 +1,84 @@
+"""Members of a batch."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from lastro._ids import new_id
+
+Command = dict[str, Any]
+"""A member of a batch, as the server reads it."""
+
+
+def transfer(
+    debit_account_id: str,
+    credit_account_id: str,
+    amount: int,
+    description: str,
+    *,
+    id: uuid.UUID | None = None,
+    timeout_s: int | None = None,
+) -> Command:
+    """A transfer; a pending one with `timeout_s`. Without an id it gets a new one."""
+    return _without_none(
+        kind="transfer",
+        id=str(id or new_id()),
+        debit_account_id=debit_account_id,
+        credit_account_id=credit_account_id,
+        amount=amount,
+        description=description,
+        timeout_s=timeout_s,
+    )
+
+
+def post(
+    pending_id: uuid.UUID, *, amount: int | None = None, id: uuid.UUID | None = None
+) -> Command:
+    """The post of a pending transfer, in full without an amount."""
+    return _without_none(
+        kind="post", id=str(id or new_id()), pending_id=str(pending_id), amount=amount
+    )
+
+
+def void(pending_id: uuid.UUID, *, id: uuid.UUID | None = None) -> Command:
+    """The release of everything that a pending transfer reserves."""
+    return {"kind": "void", "id": str(id or new_id()), "pending_id": str(pending_id)}
+
+
+def open_account(account_id: str, currency: str, *, credit_limit: int = 0) -> Command:
+    """The opening of an account."""
+    return {
+        "kind": "open_account",
+        "account_id": account_id,
+        "currency": currency,
+        "credit_limit": credit_limit,
+    }
+
+
+def change_limit(
+    account_id: str, credit_limit: int, *, expected_credit_limit: int | None = None
+) -> Command:
+    """Another credit limit; refused where the limit is not the expected one."""
+    return _without_none(
+        kind="change_limit",
+        account_id=account_id,
+        credit_limit=credit_limit,
+        expected_credit_limit=expected_credit_limit,
+    )
+
+
+def close_account(account_id: str, *, expected_entry_count: int | None = None) -> Command:
+    """The closing of an account; refused where it does not have the expected number of entries."""
+    return _without_none(
+        kind="close_account", account_id=account_id, expected_entry_count=expected_entry_count
+    )
+
+
+def is_repeatable(command: Command) -> bool:
+    """Whether the command can be sent twice and happens once."""
+    return command.get("kind") in ("transfer", "post", "void", "open_account")
+
+
+def _without_none(**members: Any) -> Command:
+    return {name: value for name, value in members.items() if value is not None}

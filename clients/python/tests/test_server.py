@@ -1,0 +1,119 @@
+"""Every method against a real server, whose address is in `LASTRO_URL`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import unittest
+
+from lastro import (
+    AsyncLastro,
+    BatchRefused,
+    Conflict,
+    Lastro,
+    NotFound,
+    Refused,
+    commands,
+    new_id,
+)
+
+URL = os.environ["LASTRO_URL"]
+
+
+class Server(unittest.TestCase):
+    def setUp(self) -> None:
+        self.ledger = Lastro(URL)
+        self.addCleanup(self.ledger.close)
+        self.user, self.shop = f"users:{new_id()}", f"shops:{new_id()}"
+        self.ledger.open_account(self.user, "BRL", credit_limit=100)
+        self.ledger.open_account(self.shop, "BRL")
+
+    def test_accounts(self) -> None:
+        ledger = self.ledger
+        self.assertEqual(ledger.account(self.user).available, 100)
+        self.assertIsNone(ledger.account("world:BRL").available)
+        again = ledger.open_account(self.user, "BRL", credit_limit=100)
+        self.assertEqual(again.id, self.user)
+        with self.assertRaises(Conflict):
+            ledger.open_account(self.user, "USD", credit_limit=100)
+        changed = ledger.change_limit(self.user, 200, expected_credit_limit=100)
+        self.assertEqual(changed.credit_limit, 200)
+        with self.assertRaises(Conflict) as raised:
+            ledger.change_limit(self.user, 300, expected_credit_limit=100)
+        self.assertEqual(raised.exception.code, "account_in_other_state")
+        self.assertTrue(ledger.close_account(self.shop, expected_entry_count=0).closed)
+        with self.assertRaises(NotFound):
+            ledger.account("nobody")
+
+    def test_transfers(self) -> None:
+        ledger, id = self.ledger, new_id()
+        first = ledger.transfer("world:BRL", self.user, 50, "top-up", id=id)
+        again = ledger.transfer("world:BRL", self.user, 50, "top-up", id=id)
+        self.assertEqual((first.replayed, again.replayed), (False, True))
+        assert first.credit is not None
+        self.assertEqual(first.credit.balance_after, 50)
+        with self.assertRaises(Conflict):
+            ledger.transfer("world:BRL", self.user, 51, "top-up", id=id)
+        hold = ledger.transfer(self.user, self.shop, 80, "hotel", timeout_s=60)
+        post = ledger.post(hold.id, amount=70)
+        self.assertEqual((post.pending_id, post.amount), (hold.id, 70))
+        found = ledger.transfer_by_id(hold.id)
+        self.assertEqual((found.pending_state, found.posted_amount), ("posted", 70))
+        self.assertEqual(found.ended_by, post.id)
+        with self.assertRaises(Refused) as raised:
+            ledger.void(hold.id)
+        self.assertEqual(raised.exception.code, "pending_already_posted")
+        other = ledger.transfer(self.user, self.shop, 1, "hotel", timeout_s=0)
+        self.assertEqual(ledger.void(other.id).kind, "void")
+        self.assertEqual(ledger.balance(self.user, after=first.id).balance, 50)
+        self.assertEqual(ledger.balance(self.user, at=first.timestamp).balance, 50)
+
+    def test_statements_are_walked_in_pages(self) -> None:
+        members = [commands.transfer("world:BRL", self.user, 1, f"n{n}") for n in range(7)]
+        self.assertEqual(
+            {outcome.code for outcome in self.ledger.batch(members).outcomes}, {"created"}
+        )
+        entries = list(self.ledger.statement(self.user, page=3))
+        self.assertEqual([entry.number for entry in entries], [7, 6, 5, 4, 3, 2, 1])
+        self.assertEqual(self.ledger.statement_page(self.user, limit=3).entries, tuple(entries[:3]))
+
+    def test_batches(self) -> None:
+        ok = commands.transfer("world:BRL", self.user, 5, "ok")
+        too_much = commands.transfer(self.user, self.shop, 10_000, "too much")
+        outcomes = self.ledger.batch([ok, too_much]).outcomes
+        self.assertEqual([outcome.status for outcome in outcomes], [201, 422])
+        assert outcomes[1].problem is not None
+        self.assertEqual(outcomes[1].problem.members["required"], 10_000)
+        more = commands.transfer("world:BRL", self.user, 5, "more")
+        with self.assertRaises(BatchRefused) as raised:
+            self.ledger.batch([more, {**too_much, "id": str(new_id())}], atomic=True)
+        self.assertEqual(raised.exception.index, 1)
+        self.assertEqual(len(raised.exception.batch.outcomes), 2)
+        self.assertEqual(self.ledger.account(self.user).balance, 5)
+
+    def test_operations(self) -> None:
+        queued = self.ledger.operate("world:BRL", self.user, 9, "later")
+        give_up = time.monotonic() + 60
+        while (found := self.ledger.operation(queued.id)).state == "queued":
+            self.assertLess(time.monotonic(), give_up)
+            time.sleep(0.01)
+        self.assertEqual(found.state, "applied")
+        self.assertEqual(self.ledger.account(self.user).balance, 9)
+
+    def test_payments(self) -> None:
+        with self.assertRaises(NotFound):
+            self.ledger.payment(new_id())
+
+    def test_asyncio(self) -> None:
+        async def act() -> list[int]:
+            async with AsyncLastro(URL) as ledger:
+                top_up = [ledger.transfer("world:BRL", self.user, 1, "t") for _ in range(20)]
+                await asyncio.gather(*top_up)
+                return [entry.number async for entry in ledger.statement(self.user, page=7)]
+
+        self.assertEqual(asyncio.run(act()), list(range(20, 0, -1)))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,254 @@
+/** The client. */
+
+import { Attempts, type Call, RETRY, type Retry } from "./attempts.js";
+import * as commands from "./commands.js";
+import { newId } from "./ids.js";
+import * as models from "./models.js";
+
+/** How to reach the server. */
+export interface Options {
+  /** The secret that `lastro key create` printed. */
+  readonly key?: string;
+  /** Bounds each attempt; `retry` bounds all of them. */
+  readonly timeoutMs?: number;
+  readonly retry?: Partial<Retry>;
+  /** Takes the place of the platform's `fetch`, for certificates or a Unix socket. */
+  readonly fetch?: typeof fetch;
+}
+
+/**
+ * A ledger behind HTTP.
+ *
+ * A call that may be sent again is: the server knows an id that it has seen, so nothing happens
+ * twice. Give the id where your process may end before it has the answer: the same call with the
+ * same id, later, happens once. Without one a new id is drawn, which holds for the call's retries.
+ */
+export class Lastro {
+  private readonly base: string;
+  private readonly headers: Record<string, string>;
+  private readonly timeoutMs: number;
+  private readonly retry: Retry;
+  private readonly fetch: typeof fetch;
+
+  /** `url` is the server's, such as `http://127.0.0.1:9999`. */
+  constructor(url: string, options: Options = {}) {
+    this.base = url.replace(/\/+$/, "");
+    this.headers = options.key === undefined ? {} : { authorization: `Bearer ${options.key}` };
+    this.timeoutMs = options.timeoutMs ?? 10_000;
+    this.retry = { ...RETRY, ...options.retry };
+    this.fetch = options.fetch ?? fetch;
+  }
+
+  /** Opens an account. The same account again, with the same content, is answered the same. */
+  openAccount(id: string, currency: string, creditLimit = 0): Promise<models.Account> {
+    const body = { id, currency, credit_limit: creditLimit };
+    return this.send(write("/v1/accounts", models.account, body));
+  }
+
+  /** An account and its totals. Throws `NotFound`. */
+  account(id: string): Promise<models.Account> {
+    return this.send(read(path`/v1/accounts/${id}`, models.account));
+  }
+
+  /** Sets an account's credit limit. Throws `Conflict` where it is not the expected one. It has no
+   * id, so it is sent again only after an attempt that changed nothing. */
+  changeLimit(
+    id: string,
+    creditLimit: number,
+    options: { expectedCreditLimit?: number } = {},
+  ): Promise<models.Account> {
+    const body = {
+      credit_limit: creditLimit,
+      expected_credit_limit: options.expectedCreditLimit,
+    };
+    return this.send(change(path`/v1/accounts/${id}`, body));
+  }
+
+  /** Closes an account for new debits and credits; it must be empty. It has no id, so it is sent
+   * again only after an attempt that changed nothing. */
+  closeAccount(
+    id: string,
+    options: { expectedEntryCount?: number } = {},
+  ): Promise<models.Account> {
+    const body = { closed: true, expected_entry_count: options.expectedEntryCount };
+    return this.send(change(path`/v1/accounts/${id}`, body));
+  }
+
+  /** The balance as it was at a time (RFC 3339, with its nanoseconds), or right after a transfer. */
+  balance(id: string, when: { at: string } | { after: string }): Promise<models.Balance> {
+    const found = path`/v1/accounts/${id}/balance` + query({ ...when });
+    return this.send(read(found, (body) => body as unknown as models.Balance));
+  }
+
+  /** One page of an account's entries, newest first. */
+  statementPage(
+    id: string,
+    options: { limit?: number; cursor?: string } = {},
+  ): Promise<models.StatementPage> {
+    const found = path`/v1/accounts/${id}/statement` + query({ ...options });
+    return this.send(read(found, models.statementPage));
+  }
+
+  /** Every entry of an account, newest first; `page` of them a request. */
+  async *statement(id: string, page = 100): AsyncGenerator<models.Entry, void, undefined> {
+    let cursor: string | null = null;
+    do {
+      const found: models.StatementPage = await this.statementPage(id, {
+        limit: page,
+        ...(cursor !== null && { cursor }),
+      });
+      yield* found.entries;
+      cursor = found.next_cursor;
+    } while (cursor !== null);
+  }
+
+  /** Moves an amount, in minor units. With `timeoutS` the money is only reserved (0: for good),
+   * until it is posted or voided, or until that time has passed. */
+  transfer(
+    debitAccountId: string,
+    creditAccountId: string,
+    amount: number,
+    description: string,
+    options: { id?: string; timeoutS?: number } = {},
+  ): Promise<models.Transfer> {
+    const body = commands.transferBody(
+      debitAccountId,
+      creditAccountId,
+      amount,
+      description,
+      options,
+    );
+    return this.send(write("/v1/transfers", models.transfer, body));
+  }
+
+  /** A transfer. Throws `NotFound`. */
+  transferById(id: string): Promise<models.Transfer> {
+    return this.send(read(path`/v1/transfers/${id}`, models.transfer));
+  }
+
+  /** Posts a pending transfer, in full without an amount; the rest is released. */
+  post(
+    pendingId: string,
+    options: { amount?: number; id?: string } = {},
+  ): Promise<models.Transfer> {
+    const body = { id: options.id ?? newId(), amount: options.amount };
+    return this.send(write(path`/v1/transfers/${pendingId}/post`, models.transfer, body));
+  }
+
+  /** Releases what a pending transfer reserves. */
+  void(pendingId: string, options: { id?: string } = {}): Promise<models.Transfer> {
+    const body = { id: options.id ?? newId() };
+    return this.send(write(path`/v1/transfers/${pendingId}/void`, models.transfer, body));
+  }
+
+  /** Gives up to 8,190 commands at once. Each stands alone, and its outcome tells what became of it.
+   * With `atomic` all are applied, or none: then `BatchRefused` is thrown. Only an atomic batch has
+   * an id. */
+  batch(
+    members: readonly commands.Command[],
+    options: { atomic?: boolean; id?: string } = {},
+  ): Promise<models.Batch> {
+    const atomic = options.atomic ?? false;
+    if (options.id !== undefined && !atomic) {
+      throw new TypeError("only an atomic batch has an id: give `atomic: true`, or no id");
+    }
+    const id = atomic ? (options.id ?? newId()) : undefined;
+    const call = write("/v1/batches", models.batch, { atomic, id, commands: members });
+    const repeatable = atomic || members.every(commands.isRepeatable);
+    return this.send({ ...call, repeatable });
+  }
+
+  /** Gives a transfer that is accepted now and applied later, even if the ledger is down. */
+  operate(
+    debitAccountId: string,
+    creditAccountId: string,
+    amount: number,
+    description: string,
+    options: { id?: string; timeoutS?: number } = {},
+  ): Promise<models.Operation> {
+    const body = commands.transferBody(
+      debitAccountId,
+      creditAccountId,
+      amount,
+      description,
+      options,
+    );
+    return this.send(write("/v1/operations", models.operation, body));
+  }
+
+  /** What became of an operation. Throws `NotFound`. */
+  operation(id: string): Promise<models.Operation> {
+    return this.send(read(path`/v1/operations/${id}`, models.operation));
+  }
+
+  /** A payment. Throws `NotFound`. */
+  payment(id: string): Promise<models.Payment> {
+    return this.send(read(path`/v1/payments/${id}`, (body) => body as unknown as models.Payment));
+  }
+
+  private async send<T>(call: Call<T>): Promise<T> {
+    const attempts = new Attempts(call, this.retry);
+    for (;;) {
+      const found = await this.attempt(call, attempts);
+      if ("result" in found) return found.result;
+      await new Promise((resolve) => setTimeout(resolve, found.pauseMs));
+    }
+  }
+
+  private async attempt<T>(
+    call: Call<T>,
+    attempts: Attempts<T>,
+  ): Promise<{ result: T } | { pauseMs: number }> {
+    const given = new AbortController();
+    const timer = setTimeout(
+      () => given.abort(new Error(`no answer within ${this.timeoutMs} ms`)),
+      this.timeoutMs,
+    );
+    const init: RequestInit = {
+      method: call.method,
+      headers: { ...this.headers, ...(call.body && { "content-type": "application/json" }) },
+      redirect: "error",
+      signal: given.signal,
+      ...(call.body && { body: JSON.stringify(call.body) }),
+    };
+    let status, headers, text;
+    try {
+      const answer = await this.fetch(this.base + call.path, init);
+      ({ status, headers } = answer);
+      text = await answer.text();
+    } catch (error) {
+      return { pauseMs: attempts.failed(error) };
+    } finally {
+      clearTimeout(timer);
+    }
+    return attempts.answered(status, headers, text);
+  }
+}
+
+function read<T>(found: string, reader: Call<T>["read"]): Call<T> {
+  return { method: "GET", path: found, read: reader, repeatable: true };
+}
+
+function write<T>(
+  found: string,
+  reader: Call<T>["read"],
+  body: Record<string, unknown>,
+): Call<T> {
+  return { method: "POST", path: found, read: reader, body, repeatable: true };
+}
+
+function change(found: string, body: Record<string, unknown>): Call<models.Account> {
+  return { method: "PATCH", path: found, read: models.account, body, repeatable: false };
+}
+
+/** A path whose values are escaped. */
+function path(texts: TemplateStringsArray, ...values: string[]): string {
+  const escaped = values.map(encodeURIComponent);
+  return texts.reduce((whole, text, index) => whole + escaped[index - 1] + text);
+}
+
+function query(values: Record<string, string | number | undefined>): string {
+  const given = Object.entries(values).filter(([, value]) => value !== undefined);
+  const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+  return text === "" ? "" : `?${text}`;
+}

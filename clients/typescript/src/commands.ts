@@ -1,0 +1,89 @@
+/** Members of a batch. */
+
+import { newId } from "./ids.js";
+
+/** A member of a batch, as the server reads it. */
+export type Command = Readonly<Record<string, unknown>> & { readonly kind: string };
+
+/** A transfer; a pending one with `timeoutS`. Without an id it gets a new one. */
+export function transfer(
+  debitAccountId: string,
+  creditAccountId: string,
+  amount: number,
+  description: string,
+  options: { id?: string; timeoutS?: number } = {},
+): Command {
+  return {
+    kind: "transfer",
+    ...transferBody(debitAccountId, creditAccountId, amount, description, options),
+  };
+}
+
+/** What `POST /v1/transfers` takes. */
+export function transferBody(
+  debitAccountId: string,
+  creditAccountId: string,
+  amount: number,
+  description: string,
+  options: { id?: string; timeoutS?: number },
+): Record<string, unknown> {
+  return {
+    id: options.id ?? newId(),
+    debit_account_id: debitAccountId,
+    credit_account_id: creditAccountId,
+    amount,
+    description,
+    timeout_s: options.timeoutS,
+  };
+}
+
+/** The post of a pending transfer, in full without an amount. */
+export function post(pendingId: string, options: { amount?: number; id?: string } = {}): Command {
+  return {
+    kind: "post",
+    id: options.id ?? newId(),
+    pending_id: pendingId,
+    amount: options.amount,
+  };
+}
+
+/** The release of everything that a pending transfer reserves. */
+export function voidPending(pendingId: string, options: { id?: string } = {}): Command {
+  return { kind: "void", id: options.id ?? newId(), pending_id: pendingId };
+}
+
+/** The opening of an account. */
+export function openAccount(accountId: string, currency: string, creditLimit = 0): Command {
+  return { kind: "open_account", account_id: accountId, currency, credit_limit: creditLimit };
+}
+
+/** Another credit limit; refused where the limit is not the expected one. */
+export function changeLimit(
+  accountId: string,
+  creditLimit: number,
+  options: { expectedCreditLimit?: number } = {},
+): Command {
+  return {
+    kind: "change_limit",
+    account_id: accountId,
+    credit_limit: creditLimit,
+    expected_credit_limit: options.expectedCreditLimit,
+  };
+}
+
+/** The closing of an account; refused where it does not have the expected number of entries. */
+export function closeAccount(
+  accountId: string,
+  options: { expectedEntryCount?: number } = {},
+): Command {
+  return {
+    kind: "close_account",
+    account_id: accountId,
+    expected_entry_count: options.expectedEntryCount,
+  };
+}
+
+/** Whether the command can be sent twice and happens once. */
+export function isRepeatable(command: Command): boolean {
+  return ["transfer", "post", "void", "open_account"].includes(command.kind);
+}

@@ -1,0 +1,28 @@
+/** Client of Lastro, a ledger and payments server. */
+
+export { Lastro, type Options } from "./client.js";
+export { type Retry } from "./attempts.js";
+export * as commands from "./commands.js";
+export {
+  BatchRefused,
+  Conflict,
+  Denied,
+  LastroError,
+  NotFound,
+  type Problem,
+  Refused,
+  Unavailable,
+} from "./errors.js";
+export { newId } from "./ids.js";
+export type {
+  Account,
+  After,
+  Balance,
+  Batch,
+  Entry,
+  Operation,
+  Outcome,
+  Payment,
+  StatementPage,
+  Transfer,
+} from "./models.js";

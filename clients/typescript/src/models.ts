@@ -1,0 +1,185 @@
+/**
+ * What the server answers, with the server's own names.
+ *
+ * Amounts are integers in the currency's minor unit, and exact as numbers. The totals of an account
+ * may be larger than a number holds exactly, so they are of type `bigint`. Times are RFC 3339 texts
+ * with nanoseconds: a `Date` would cut them, and a cut time no longer finds the transfer it belongs to.
+ */
+
+import type { Problem } from "./errors.js";
+
+/** An account and its totals. */
+export interface Account {
+  readonly id: string;
+  readonly currency: string;
+  readonly debits_posted: bigint;
+  readonly credits_posted: bigint;
+  readonly debits_pending: bigint;
+  readonly credits_pending: bigint;
+  /** `credits_posted - debits_posted`. */
+  readonly balance: bigint;
+  /** Not there for the system's own accounts, which have no limit. */
+  readonly credit_limit?: number | null;
+  /** What can still be debited; not there for the system's own accounts. */
+  readonly available?: number | null;
+  readonly entry_count: number;
+  readonly closed: boolean;
+  readonly timestamp: string;
+}
+
+/** What a transfer left behind on one of its accounts. */
+export interface After {
+  readonly entry_number: number;
+  readonly balance_after: number;
+}
+
+/** A transfer, a pending one, or the post or void of one. */
+export interface Transfer {
+  readonly id: string;
+  /** `transfer`, `pend`, `post`, `void` or `expire`. */
+  readonly kind: string;
+  readonly debit_account_id: string;
+  readonly credit_account_id: string;
+  readonly amount: number;
+  readonly description: string;
+  readonly timestamp: string;
+  readonly pending_id?: string | null;
+  readonly pending_state?: string | null;
+  readonly posted_amount?: number | null;
+  readonly ended_by?: string | null;
+  readonly ended_at?: string | null;
+  readonly payment_id?: string | null;
+  readonly timeout_s?: number | null;
+  readonly debit?: After | null;
+  readonly credit?: After | null;
+  /** Whether the server had this id before, and answered as it did then. */
+  readonly replayed: boolean;
+}
+
+/** One line of an account's statement. */
+export interface Entry {
+  readonly number: number;
+  readonly transfer_id: string;
+  readonly kind: string;
+  readonly debit_account_id: string;
+  readonly credit_account_id: string;
+  readonly amount: number;
+  readonly description: string;
+  readonly balance_after: number;
+  readonly timestamp: string;
+}
+
+/** Some entries of an account, newest first. */
+export interface StatementPage {
+  readonly account: Account;
+  readonly entries: readonly Entry[];
+  readonly next_cursor: string | null;
+}
+
+/** An account's balance as it was at a time. */
+export interface Balance {
+  readonly account_id: string;
+  readonly at: string;
+  readonly balance: number;
+  readonly entry_number: number;
+}
+
+/** What became of one member of a batch. */
+export interface Outcome {
+  /** The HTTP status that the command alone would have got. */
+  readonly status: number;
+  readonly code: string;
+  readonly replayed: boolean;
+  readonly transfer?: Transfer;
+  readonly account?: Account;
+  readonly problem?: Problem;
+}
+
+/** The outcomes of a batch, in the order of its commands. */
+export interface Batch {
+  readonly atomic: boolean;
+  readonly id?: string | null;
+  readonly outcomes: readonly Outcome[];
+  readonly replayed: boolean;
+}
+
+/** A transfer that was accepted and is applied later. */
+export interface Operation {
+  readonly id: string;
+  readonly state: "queued" | "applied" | "refused";
+  readonly code?: string | null;
+  readonly transfer?: Transfer | null;
+}
+
+/** A payment to an external processor. */
+export interface Payment {
+  readonly id: string;
+  readonly amount: number;
+  readonly currency: string;
+  readonly state: "accepted" | "sent" | "settled" | "refused";
+  readonly attempt: number;
+  readonly accepted_at: string;
+  readonly timestamp: string;
+  readonly account_id?: string | null;
+  readonly processor?: string | null;
+  readonly requested_at?: string | null;
+  readonly code?: string | null;
+}
+
+/** A body as it was read from JSON. */
+export type Body = Record<string, unknown>;
+
+/** Reads JSON; whole numbers that a number does not hold exactly become a `bigint`. */
+export function parse(text: string): unknown {
+  const mark = "\u0000bigint:";
+  const tokens = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g;
+  const marked = text.replace(tokens, (token) =>
+    token.startsWith('"') || Number.isSafeInteger(Number(token)) ? token : `"\\u0000bigint:${token}"`,
+  );
+  return JSON.parse(marked, (_, value) =>
+    typeof value === "string" && value.startsWith(mark) ? BigInt(value.slice(mark.length)) : value,
+  );
+}
+
+export function account(body: Body): Account {
+  const totals = ["debits_posted", "credits_posted", "debits_pending", "credits_pending", "balance"];
+  const exact = totals.map((name) => [name, BigInt(body[name] as number | bigint)]);
+  return { ...body, ...Object.fromEntries(exact) } as Account;
+}
+
+export function transfer(body: Body, replayed: boolean): Transfer {
+  return { ...body, replayed } as unknown as Transfer;
+}
+
+export function statementPage(body: Body): StatementPage {
+  return { ...body, account: account(body["account"] as Body) } as StatementPage;
+}
+
+export function outcome(body: Body): Outcome {
+  const replayed = body["replayed"] === true;
+  const read: Record<string, unknown> = { status: body["status"], code: body["code"], replayed };
+  if (body["transfer"]) read["transfer"] = transfer(body["transfer"] as Body, replayed);
+  if (body["account"]) read["account"] = account(body["account"] as Body);
+  if (body["problem"]) read["problem"] = problem(body["problem"]);
+  return read as unknown as Outcome;
+}
+
+export function batch(body: Body, replayed: boolean): Batch {
+  const outcomes = (body["outcomes"] as Body[]).map(outcome);
+  return { atomic: body["atomic"] === true, id: body["id"] as string | null, outcomes, replayed };
+}
+
+export function operation(body: Body): Operation {
+  const applied = body["transfer"] as Body | null | undefined;
+  return (applied ? { ...body, transfer: transfer(applied, false) } : body) as unknown as Operation;
+}
+
+/** Reads a problem body (RFC 9457); `undefined` if it is none. */
+export function problem(body: unknown): Problem | undefined {
+  if (typeof body !== "object" || body === null) return undefined;
+  const { type: _type, title: _title, status, code, detail, ...members } = body as Body;
+  if (typeof status !== "number" || typeof code !== "string" || typeof detail !== "string") {
+    return undefined;
+  }
+  return { status, code, detail, members };
+}

@@ -1,0 +1,95 @@
+// Every method against a real server, whose address is in `LASTRO_URL`.
+
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+
+const { BatchRefused, Conflict, Lastro, NotFound, Refused, commands, newId } = await import(
+  process.env.LASTRO_CLIENT
+);
+
+const ledger = new Lastro(process.env.LASTRO_URL);
+let user, shop;
+
+async function thrown(promise, kind, code) {
+  const error = await promise.then(() => undefined, (error) => error);
+  assert(error instanceof kind, `${error}`);
+  if (code !== undefined) assert.equal(error.code, code);
+  return error;
+}
+
+beforeEach(async () => {
+  [user, shop] = [`users:${newId()}`, `shops:${newId()}`];
+  await ledger.openAccount(user, "BRL", 100);
+  await ledger.openAccount(shop, "BRL");
+});
+
+test("accounts", async () => {
+  assert.equal((await ledger.account(user)).available, 100);
+  assert.equal(typeof (await ledger.account("world:BRL")).balance, "bigint");
+  assert.equal((await ledger.openAccount(user, "BRL", 100)).id, user);
+  await thrown(ledger.openAccount(user, "USD", 100), Conflict);
+  const changed = await ledger.changeLimit(user, 200, { expectedCreditLimit: 100 });
+  assert.equal(changed.credit_limit, 200);
+  const late = ledger.changeLimit(user, 300, { expectedCreditLimit: 100 });
+  await thrown(late, Conflict, "account_in_other_state");
+  assert.equal((await ledger.closeAccount(shop, { expectedEntryCount: 0 })).closed, true);
+  await thrown(ledger.account("nobody"), NotFound);
+});
+
+test("transfers", async () => {
+  const id = newId();
+  const first = await ledger.transfer("world:BRL", user, 50, "top-up", { id });
+  const again = await ledger.transfer("world:BRL", user, 50, "top-up", { id });
+  assert.deepEqual([first.replayed, again.replayed], [false, true]);
+  assert.equal(first.credit.balance_after, 50);
+  await thrown(ledger.transfer("world:BRL", user, 51, "top-up", { id }), Conflict);
+  const hold = await ledger.transfer(user, shop, 80, "hotel", { timeoutS: 60 });
+  const post = await ledger.post(hold.id, { amount: 70 });
+  assert.deepEqual([post.pending_id, post.amount], [hold.id, 70]);
+  const found = await ledger.transferById(hold.id);
+  assert.deepEqual([found.pending_state, found.posted_amount, found.ended_by], ["posted", 70, post.id]);
+  await thrown(ledger.void(hold.id), Refused, "pending_already_posted");
+  const other = await ledger.transfer(user, shop, 1, "hotel", { timeoutS: 0 });
+  assert.equal((await ledger.void(other.id)).kind, "void");
+  assert.equal((await ledger.balance(user, { after: first.id })).balance, 50);
+  assert.equal((await ledger.balance(user, { at: first.timestamp })).balance, 50);
+});
+
+test("statements are walked in pages", async () => {
+  const members = Array.from({ length: 7 }, (_, n) => commands.transfer("world:BRL", user, 1, `n${n}`));
+  const { outcomes } = await ledger.batch(members);
+  assert(outcomes.every((outcome) => outcome.code === "created"));
+  const numbers = [];
+  for await (const entry of ledger.statement(user, 3)) numbers.push(entry.number);
+  assert.deepEqual(numbers, [7, 6, 5, 4, 3, 2, 1]);
+  assert.equal((await ledger.statementPage(user, { limit: 3 })).entries.length, 3);
+});
+
+test("batches", async () => {
+  const ok = commands.transfer("world:BRL", user, 5, "ok");
+  const tooMuch = () => commands.transfer(user, shop, 10_000, "too much");
+  const { outcomes } = await ledger.batch([ok, tooMuch()]);
+  assert.deepEqual(outcomes.map((outcome) => outcome.status), [201, 422]);
+  assert.equal(outcomes[1].problem.members.required, 10_000);
+  const more = commands.transfer("world:BRL", user, 5, "more");
+  const failed = await thrown(ledger.batch([more, tooMuch()], { atomic: true }), BatchRefused);
+  assert.deepEqual([failed.index, failed.batch.outcomes.length], [1, 2]);
+  assert.equal((await ledger.account(user)).balance, 5n);
+  assert.throws(() => ledger.batch([ok], { id: newId() }), TypeError);
+});
+
+test("operations", async () => {
+  const queued = await ledger.operate("world:BRL", user, 9, "later");
+  const giveUp = Date.now() + 60_000;
+  let found;
+  while ((found = await ledger.operation(queued.id)).state === "queued") {
+    assert(Date.now() < giveUp);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.equal(found.state, "applied");
+  assert.equal((await ledger.account(user)).balance, 9n);
+});
+
+test("payments", async () => {
+  await thrown(ledger.payment(newId()), NotFound);
+});
