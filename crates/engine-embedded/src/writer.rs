@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 use journal::{Journal, Storage};
 use ledger::{
-    Batch, Clock, ClockBounds, ClockGuard, Command, DueWalk, Outcome, Ticker, Timestamp,
+    Batch, Clock, ClockBounds, ClockGuard, Command, DueWalk, Outcome, PaymentId, Ticker, Timestamp,
     TransferId, Unavailable, apply, expire,
 };
 use stdx::invariant;
@@ -23,7 +23,7 @@ use crate::draft::Draft;
 use crate::keeper::Keeper;
 use crate::metrics::{LedgerSize, Metrics};
 use crate::queue::{Answer, Request, Waiting};
-use crate::record::{RECORD_BYTES_MAX, record_bytes_max};
+use crate::record::{RECORD_BYTES_MAX, batch_bytes_max};
 use crate::shared::{Shared, Status};
 use crate::syncer::{Happened, Syncer};
 use crate::working::Working;
@@ -239,8 +239,8 @@ impl<S: Storage> Writer<S> {
         let now = self.now()?;
         self.expire(now)?;
         self.expire_for(batch.commands(), now)?;
-        let bytes: usize = batch.commands().iter().map(record_bytes_max).sum();
-        self.make_room(bytes + RECORD_BYTES_MAX, batch.commands().len() + 1)?;
+        let bytes = batch_bytes_max(&batch, |id| self.open_payment_notes_bytes(id));
+        self.make_room(bytes, batch.commands().len() + 1)?;
         let records_before = self.pipeline.journal.open_frame_records();
         let decided = self.work(|working, ticker| apply(working, batch, ticker, now));
         decided.map_err(|error| {
@@ -252,6 +252,14 @@ impl<S: Storage> Writer<S> {
                 unavailable
             }
         })
+    }
+
+    /// How much notes the payment has, if it is open.
+    fn open_payment_notes_bytes(&self, id: PaymentId) -> usize {
+        let drafted = self.pipeline.draft.payment(id);
+        let books = self.shared.books.read();
+        let payment = drafted.or_else(|| books.payments.get(id));
+        payment.map_or(0, |payment| payment.notes.size_bytes())
     }
 
     /// The present time, if it is to be believed.

@@ -103,7 +103,7 @@ impl Client {
                 self.rng.random_range(1..=100)
             },
             description: "bench".into(),
-            reference: None,
+            notes: ledger::Notes::NONE,
         };
         (Command::Transfer(transfer), refused)
     }

@@ -9,7 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use ledger::{
-    Answer, Batch, Command, Engine, RESOLUTIONS_READ_MAX, STATEMENT_PAGE_MAX, UNSETTLED_PAGE_MAX,
+    Answer, Batch, Command, Engine, Notes, REFERENCE_LENGTH_MAX, RESOLUTIONS_READ_MAX, STATEMENT_PAGE_MAX, UNSETTLED_PAGE_MAX,
     Unavailable, UsedTransfer,
 };
 use proto::{GrpcCode, Message, Method, begin_frame, submit, v1};
@@ -25,7 +25,11 @@ use crate::room::Place;
 
 /// The most bytes of a record: the longest ids and numbers, and a description of characters of
 /// four bytes.
-const RECORD_BYTES_MAX: usize = 1024;
+const RECORD_BYTES_MAX: usize = PLAIN_BYTES_MAX + NOTES_BYTES_MAX;
+/// Of that what every record has.
+const PLAIN_BYTES_MAX: usize = 1024;
+/// Of that a reference and metadata; on the wire a pair of texts may take a few bytes more than as JSON.
+const NOTES_BYTES_MAX: usize = Notes::SIZE_BYTES_MAX + 256;
 /// How many due payments are given at most.
 const DUE_PAGE_MAX: usize = 10_000;
 /// The most bytes of a summary: 64 processors.
@@ -211,7 +215,9 @@ fn answer_bytes_max<'a>(commands: impl Iterator<Item = &'a Command>) -> usize {
     // What was asked for is not repeated in the answer to a transfer.
     let of_one = |command: &Command| match command.move_money() {
         Some(_) => 256,
-        None => RECORD_BYTES_MAX,
+        None if command.is_of_payments() => RECORD_BYTES_MAX,
+        // What ends a pending transfer has its reference.
+        None => PLAIN_BYTES_MAX + 4 * REFERENCE_LENGTH_MAX,
     };
     commands.map(of_one).sum()
 }

@@ -11,6 +11,7 @@ mod cursor;
 #[cfg(test)]
 mod fuzz;
 mod ids;
+mod notes;
 mod operations;
 mod path;
 mod payments;

@@ -2,10 +2,11 @@
 
 use axum::extract::Request;
 use axum::http::StatusCode;
-use ledger::{AccountId, Command, MoveMoney, Outcome, Record, Reference, TransferId, UsedTransfer};
+use ledger::{AccountId, Command, MoveMoney, Outcome, Record, TransferId, UsedTransfer};
 use serde::Deserialize;
 
 use super::ids::Asked;
+use super::notes::{MetadataRequest, notes};
 use super::path::transfer_in_path;
 use super::views::TransferView;
 use super::{first_or_again, ids, mark};
@@ -36,10 +37,16 @@ pub(crate) struct TransferRequest<'a> {
     #[serde(borrow)]
     #[schema(value_type = String, min_length = 1, max_length = 140, example = "top-up")]
     pub(super) description: Text<'a>,
-    /// What the transfer refers to in the caller's own books.
+    /// The caller's own text for it, which several transfers may share; no control characters. A UUID
+    /// is kept in small letters.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<String>, format = "uuid")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128, example = "order 1017")]
     pub(super) reference: Option<Text<'a>>,
+    /// The caller's own texts by name; at most 1,000 bytes as JSON without blanks. No name is empty, and
+    /// nothing has control characters.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    pub(super) metadata: Option<MetadataRequest<'a>>,
     /// If it is given, the transfer is pending: it reserves the money until it is posted or voided,
     /// or until so many seconds have passed; 0: without a timeout.
     #[serde(default)]
@@ -57,10 +64,7 @@ impl TransferRequest<'_> {
             credit_account_id: account_id(&self.credit_account_id, "credit_account_id")?,
             amount: self.amount.amount("amount")?,
             description: (&*self.description.0).into(),
-            reference: match &self.reference {
-                Some(text) => Some(reference(text)?),
-                None => None,
-            },
+            notes: notes(self.reference.as_ref(), self.metadata.as_ref())?,
         };
         Ok(match self.timeout_s {
             None => Command::Transfer(transfer),
@@ -74,12 +78,6 @@ impl TransferRequest<'_> {
 
 pub(super) fn account_id(text: &Text<'_>, field: &'static str) -> Result<AccountId, Problem> {
     AccountId::new(&text.0).map_err(|_| errors::account_id_invalid(field))
-}
-
-fn reference(text: &Text<'_>) -> Result<Reference, Problem> {
-    ids::uuid(&text.0)
-        .map(Reference::from_u128)
-        .ok_or_else(|| errors::id_invalid("reference"))
 }
 
 /// What a command that makes a transfer is answered with.

@@ -15,7 +15,7 @@ use crate::support::{Answer, answer, five};
 const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 /// Every member's name that some body has, and some that none has.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 19] = [
     "id",
     "kind",
     "atomic",
@@ -29,6 +29,7 @@ const NAMES: [&str; 18] = [
     "timeout_s",
     "description",
     "reference",
+    "metadata",
     "currency",
     "closed",
     "valor",

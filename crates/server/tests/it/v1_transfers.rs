@@ -74,6 +74,7 @@ async fn other_content_under_the_same_id_names_the_first_difference() {
         ("amount", json!(1001)),
         ("description", json!("other")),
         ("reference", json!(ID)),
+        ("metadata", json!({"order": "1017"})),
     ] {
         let mut body = top_up(ID);
         body[field] = value;

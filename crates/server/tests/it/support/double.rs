@@ -76,6 +76,7 @@ impl Double {
             currency: Currency::new("BRL").unwrap(),
             amount: 1,
             description: "race".into(),
+            notes: ledger::Notes::NONE,
         });
         let batch = vec![Batch::one(accept)];
         let accepted = self.behind.submit(batch, Instant::now()).await.unwrap();

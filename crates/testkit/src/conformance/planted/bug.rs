@@ -101,6 +101,8 @@ pub(super) enum Bug {
     BalanceAtExclusive,
     /// A transfer is read without its reference.
     ReferenceLost,
+    /// A transfer is read without its metadata.
+    MetadataLost,
     /// A pending transfer that was posted in part is read as posted in full.
     PartialPostReadInFull,
     /// A pending transfer that was voided is read without what voided it.

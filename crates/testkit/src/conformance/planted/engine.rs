@@ -8,7 +8,7 @@ use std::time::Instant;
 use ledger::reference::Books;
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, BoxFuture, Clock, DueQuery, Engine, Event,
-    Millis, Outcome, Payment, PaymentId, PaymentState, PendingEnd, PendingState, ProcessorSummary,
+    Millis, Notes, Outcome, Payment, PaymentId, PaymentState, PendingEnd, PendingState, ProcessorSummary,
     Resolution, State, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment,
     UsedTransfer,
 };
@@ -175,7 +175,12 @@ impl Engine for Planted {
         if let (Bug::ReferenceLost, Some(UsedTransfer::Created(transfer, _))) =
             (self.bug, &mut used)
         {
-            transfer.reference = None;
+            transfer.notes = Notes::new(None, transfer.notes.metadata().clone());
+        }
+        if let (Bug::MetadataLost, Some(UsedTransfer::Created(transfer, _))) =
+            (self.bug, &mut used)
+        {
+            transfer.notes = Notes::of_reference(transfer.notes.reference().cloned());
         }
         Box::pin(std::future::ready(Ok(used)))
     }
