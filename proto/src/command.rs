@@ -3,9 +3,9 @@
 use ledger::{AcceptPayment, AccountId, Command, MoveMoney, OpenAccount, PaymentId, Timestamp};
 
 use crate::fields::{self, Invalid, given};
-use crate::{notes, payment};
 use crate::v1;
 use crate::v1::command::Command as Kind;
+use crate::{notes, payment};
 
 impl From<&Command> for v1::Command {
     fn from(command: &Command) -> Self {
@@ -280,11 +280,7 @@ impl TryFrom<v1::AcceptPayment> for AcceptPayment {
             account_id: fields::payer(&accept.account_id)?,
             currency: fields::currency(&accept.currency)?,
             amount: accept.amount,
-            notes: notes::of_message(
-                &accept.reference,
-                &accept.reference_text,
-                &accept.metadata,
-            )?,
+            notes: notes::of_message(&accept.reference, &accept.reference_text, &accept.metadata)?,
             description: accept.description.into(),
         })
     }

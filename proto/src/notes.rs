@@ -43,9 +43,7 @@ pub(crate) fn notes<'a>(
             let id = reference.try_into().map_err(|_| Invalid::Id("reference"))?;
             Some(Reference::from_u128(u128::from_be_bytes(id)))
         }
-        (true, false) => {
-            Some(Reference::new(reference_text).map_err(|_| Invalid::ReferenceText)?)
-        }
+        (true, false) => Some(Reference::new(reference_text).map_err(|_| Invalid::ReferenceText)?),
         (false, false) => return Err(Invalid::TwoReferences),
     };
     let metadata = Metadata::new(metadata).map_err(|_| Invalid::Metadata)?;

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 
 use compact_str::CompactString;
 use ledger::{
-    After, BATCH_COMMANDS_MAX, Batch, BatchId, Command, MoveMoney, Notes, Outcome, Record, Reference,
-    Transfer, TransferKind,
+    After, BATCH_COMMANDS_MAX, Batch, BatchId, Command, MoveMoney, Notes, Outcome, Record,
+    Reference, Transfer, TransferKind,
 };
 use prost::Message;
 

@@ -43,7 +43,9 @@ pub(crate) fn batch_bytes_max(
         None => 0,
     };
     let of_payments = if batch.has_payments() {
-        let notes = commands.iter().map(|command| (command.payment_id(), command.notes()));
+        let notes = commands
+            .iter()
+            .map(|command| (command.payment_id(), command.notes()));
         let accepted: HashMap<_, _> = notes
             .filter(|(_, notes)| !notes.is_none())
             .map(|(id, notes)| (id, notes.size_bytes()))

@@ -14,15 +14,15 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 use journal::{Journal, Storage};
 use ledger::{
-    Batch, Clock, ClockBounds, ClockGuard, Command, DueWalk, Outcome, PaymentId, Ticker, Timestamp,
-    TransferId, Unavailable, apply, expire,
+    Batch, Clock, ClockBounds, ClockGuard, Command, DueWalk, Outcome, PaymentId, RecordingState,
+    Ticker, Timestamp, TransferId, Unavailable, apply, expire, preview,
 };
 use stdx::invariant;
 
 use crate::draft::Draft;
 use crate::keeper::Keeper;
 use crate::metrics::{LedgerSize, Metrics};
-use crate::queue::{Answer, Request, Waiting};
+use crate::queue::{Answer, Intent, Request, Waiting};
 use crate::record::{RECORD_BYTES_MAX, batch_bytes_max};
 use crate::shared::{Shared, Status};
 use crate::syncer::{Happened, Syncer};
@@ -204,13 +204,17 @@ impl<S: Storage> Writer<S> {
             batches,
             deadline,
             answer,
+            intent,
             ..
         } = request;
         self.expiring.call_left = CALL_EXPIRIES_MAX;
         let result = if deadline <= Instant::now() {
             Err(Unavailable::Overloaded)
         } else {
-            self.decide_all(batches)
+            match intent {
+                Intent::Apply => self.decide_all(batches),
+                Intent::Preview => self.preview(batches),
+            }
         };
         self.pipeline.answer_later(answer, result);
     }
@@ -233,6 +237,20 @@ impl<S: Storage> Writer<S> {
             }
         }
         Ok(outcomes)
+    }
+
+    /// What the batches would be answered here. What is due expires as it would.
+    fn preview(&mut self, batches: Vec<Batch>) -> Answer {
+        let now = self.now()?;
+        self.expire(now)?;
+        for batch in &batches {
+            self.expire_for(batch.commands(), now)?;
+        }
+        let previewed = self.work(|working, ticker| {
+            let outcomes = preview(working, batches, *ticker, now);
+            working.take_lookup_error().map_or(Ok(outcomes), Err)
+        });
+        previewed.map_err(|error| self.shared.unreadable(&error))
     }
 
     fn decide_batch(&mut self, batch: Batch) -> Result<Vec<Outcome>, Unavailable> {

@@ -195,7 +195,9 @@ fn transfer(kind: u8, timestamp: Timestamp, bytes: &mut Bytes<'_>) -> Result<Tra
         _ => return Err(Damaged),
     };
     let notes = match kind {
-        TransferKind::Transfer | TransferKind::Pend { .. } | TransferKind::Settle { .. } => moved.notes,
+        TransferKind::Transfer | TransferKind::Pend { .. } | TransferKind::Settle { .. } => {
+            moved.notes
+        }
         TransferKind::Post { .. } | TransferKind::Void { .. } | TransferKind::Expire => {
             moved.notes.said_again()
         }

@@ -257,10 +257,7 @@ impl Command {
                 (a.currency != b.currency, Field::Currency),
                 (a.amount != b.amount, Field::Amount),
                 (a.description != b.description, Field::Description),
-                (
-                    a.notes.reference() != b.notes.reference(),
-                    Field::Reference,
-                ),
+                (a.notes.reference() != b.notes.reference(), Field::Reference),
                 (a.notes.metadata() != b.notes.metadata(), Field::Metadata),
             ]),
             (a, b) => first_of([(a != b, Field::Kind)]),

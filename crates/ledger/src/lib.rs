@@ -34,6 +34,7 @@ mod notes;
 mod outcome;
 mod payer;
 mod payment;
+mod preview;
 #[cfg(feature = "testing")]
 pub mod reference;
 mod resolution;
@@ -76,6 +77,7 @@ pub use outcome::{Outcome, Record, Refusal};
 pub use payment::{
     DuePlace, Payment, PaymentExpected, PaymentState, PaymentStateName, RefusedCode,
 };
+pub use preview::preview;
 pub use resolution::{
     PaymentResolved, RESOLUTIONS_READ_MAX, Resolution, ResolutionKind, ResolvePayment,
 };

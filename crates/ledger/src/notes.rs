@@ -202,8 +202,11 @@ fn push_quoted(text: &str, json: &mut String) {
 fn json_bytes(texts: &Texts) -> usize {
     /// Four quotation marks, a colon, and a comma or one of the braces.
     const AROUND: usize = 6;
-    let quoted = |text: &str| text.len() + text.bytes().filter(|b| matches!(b, b'"' | b'\\')).count();
-    let pairs = texts.iter().map(|(name, text)| AROUND + quoted(name) + quoted(text));
+    let quoted =
+        |text: &str| text.len() + text.bytes().filter(|b| matches!(b, b'"' | b'\\')).count();
+    let pairs = texts
+        .iter()
+        .map(|(name, text)| AROUND + quoted(name) + quoted(text));
     1 + pairs.sum::<usize>().max(1)
 }
 
@@ -257,7 +260,8 @@ impl Notes {
     pub const NONE: Self = Self(None);
 
     /// The most that [`Notes::size_bytes`] is: a reference's characters take up to four bytes each.
-    pub const SIZE_BYTES_MAX: usize = Self::AROUND_BYTES + 4 * REFERENCE_LENGTH_MAX + METADATA_BYTES_MAX;
+    pub const SIZE_BYTES_MAX: usize =
+        Self::AROUND_BYTES + 4 * REFERENCE_LENGTH_MAX + METADATA_BYTES_MAX;
     const AROUND_BYTES: usize = 12;
 
     /// These.
@@ -287,7 +291,9 @@ impl Notes {
     /// The metadata; empty where there is none.
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
-        self.0.as_ref().map_or(&NO_METADATA, |given| &given.metadata)
+        self.0
+            .as_ref()
+            .map_or(&NO_METADATA, |given| &given.metadata)
     }
 
     /// Whether there is neither.
@@ -322,7 +328,9 @@ impl Notes {
             return 0;
         };
         let reference = given.reference.as_ref();
-        Self::AROUND_BYTES + reference.map_or(0, |reference| reference.0.len()) + json_bytes(&given.metadata.0)
+        Self::AROUND_BYTES
+            + reference.map_or(0, |reference| reference.0.len())
+            + json_bytes(&given.metadata.0)
     }
 }
 
@@ -398,9 +406,7 @@ impl TryFrom<Form> for Notes {
     fn try_from(form: Form) -> Result<Self, OtherForm> {
         Ok(match form {
             Form::None => Self::NONE,
-            Form::Id(id) => {
-                Self::of_reference(Some(Reference::from_u128(u128::from_be_bytes(id))))
-            }
+            Form::Id(id) => Self::of_reference(Some(Reference::from_u128(u128::from_be_bytes(id)))),
             Form::Reference(reference) if reference.as_id().is_none() => {
                 Self::of_reference(Some(reference))
             }
@@ -480,7 +486,10 @@ mod tests {
     /// What was written while a reference was the option of a 128-bit id is written so for ever.
     #[test]
     fn the_bytes_are_those_of_before() {
-        assert_eq!(bytes(&Notes::NONE), postcard::to_allocvec(&None::<[u8; 16]>).unwrap());
+        assert_eq!(
+            bytes(&Notes::NONE),
+            postcard::to_allocvec(&None::<[u8; 16]>).unwrap()
+        );
         let id = 7_u128.to_be_bytes();
         let notes = Notes::of_reference(Some(Reference::from_u128(7)));
         assert_eq!(bytes(&notes), postcard::to_allocvec(&Some(id)).unwrap());
@@ -499,10 +508,9 @@ mod tests {
 
     #[test]
     fn no_content_has_two_forms() {
-        let id_as_text = postcard::to_allocvec(&FormOf::Reference(
-            "01234567-89ab-cdef-0011-223344556677",
-        ))
-        .unwrap();
+        let id_as_text =
+            postcard::to_allocvec(&FormOf::Reference("01234567-89ab-cdef-0011-223344556677"))
+                .unwrap();
         let no_metadata = FormOf::Metadata {
             reference: Some("x"),
             metadata: &Texts::new(),

@@ -65,10 +65,12 @@ pub(crate) fn is_record(bytes: &[u8]) -> bool {
 /// The record of these bytes.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
     match bytes {
-        [MAGIC, VERSION | VERSION_2, OPERATION, command @ ..] => match postcard::take_from_bytes(command) {
-            Ok((command, [])) => Ok(Record::Operation(command)),
-            _ => Err(RecordError::Malformed),
-        },
+        [MAGIC, VERSION | VERSION_2, OPERATION, command @ ..] => {
+            match postcard::take_from_bytes(command) {
+                Ok((command, [])) => Ok(Record::Operation(command)),
+                _ => Err(RecordError::Malformed),
+            }
+        }
         [MAGIC, VERSION, APPLIED, before @ ..] => {
             let before = before.try_into().map_err(|_| RecordError::Malformed)?;
             Ok(Record::Applied {

@@ -1,7 +1,8 @@
 //! The readers of messages, on mutated ones.
 
 use ledger::{
-    AccountId, Batch, BatchId, Command, Currency, Metadata, MoveMoney, Notes, OpenAccount, Reference, TransferId,
+    AccountId, Batch, BatchId, Command, Currency, Metadata, MoveMoney, Notes, OpenAccount,
+    Reference, TransferId,
 };
 use proto::submit;
 use testkit::fuzz;

@@ -142,7 +142,11 @@ fn what_the_ledger_cannot_say_is_named() {
     };
     assert_eq!(changed(both), Invalid::TwoReferences);
     let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
-    for bad in [pair("", "x"), pair("a", "\n"), pair("a", &"x".repeat(1_000))] {
+    for bad in [
+        pair("", "x"),
+        pair("a", "\n"),
+        pair("a", &"x".repeat(1_000)),
+    ] {
         let metadata = |t: &mut v1::MoveMoney| t.metadata = [bad.clone()].into();
         assert_eq!(changed(metadata), Invalid::Metadata);
     }

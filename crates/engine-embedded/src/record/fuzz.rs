@@ -1,6 +1,8 @@
 //! The reader of records, on mutated ones.
 
-use ledger::{AccountId, After, Event, Notes, Reference, Timestamp, Transfer, TransferId, TransferKind};
+use ledger::{
+    AccountId, After, Event, Notes, Reference, Timestamp, Transfer, TransferId, TransferKind,
+};
 use testkit::fuzz;
 
 use super::{Links, Recorded, decode, encode};

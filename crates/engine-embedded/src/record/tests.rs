@@ -1,9 +1,10 @@
 //! Records at their largest fit in the room that is made for them; and the bytes of an example.
 
 use ledger::{
-    AMOUNT_MAX, AcceptPayment, AccountId, After, Batch, BatchDecided, BatchId, Command, Currency, Digest,
-    Event, MemberFailure, METADATA_BYTES_MAX, Metadata, Millis, MoveMoney, Notes, Outcome, Payment, PaymentId, PaymentState,
-    ProcessorName, Record, Reference, Refusal, Timestamp, Transfer, TransferId, TransferKind,
+    AMOUNT_MAX, AcceptPayment, AccountId, After, Batch, BatchDecided, BatchId, Command, Currency,
+    Digest, Event, METADATA_BYTES_MAX, MemberFailure, Metadata, Millis, MoveMoney, Notes, Outcome,
+    Payment, PaymentId, PaymentState, ProcessorName, Record, Reference, Refusal, Timestamp,
+    Transfer, TransferId, TransferKind,
 };
 
 use super::{Links, RECORD_BYTES_MAX, batch_bytes_max, decode, encode, record_bytes_max};

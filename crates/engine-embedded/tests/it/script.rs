@@ -140,7 +140,10 @@ pub(crate) fn notes_steps() -> Vec<Step> {
         )]),
         atomic(
             1,
-            vec![Command::Transfer(noted(11, "world:BRL", "b", 5)), accept(6, None, 8)],
+            vec![
+                Command::Transfer(noted(11, "world:BRL", "b", 5)),
+                accept(6, None, 8),
+            ],
         ),
         // A member that is there already fails its batch, whose record has what is there.
         atomic(2, vec![Command::Transfer(noted(3, "world:BRL", "a", 100))]),

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use ledger::{
-    AMOUNT_MAX, AccountId, Entry, Event, Notes, Payment, PaymentId, PaymentState, PendingState, Transfer,
-    TransferId, TransferKind, UsedId, UsedPayment, UsedTransfer, is_kept_description,
+    AMOUNT_MAX, AccountId, Entry, Event, Notes, Payment, PaymentId, PaymentState, PendingState,
+    Transfer, TransferId, TransferKind, UsedId, UsedPayment, UsedTransfer, is_kept_description,
 };
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -267,7 +267,9 @@ impl Auditor<'_> {
                     format!("its entry {number} of account {id} is missing"),
                 ),
                 Some(found) => {
-                    let same = found.as_ref().is_some_and(|found| is_same(found, &expected));
+                    let same = found
+                        .as_ref()
+                        .is_some_and(|found| is_same(found, &expected));
                     self.findings.check(same, place, || {
                         format!("entry {number} of account {id} says something else")
                     });

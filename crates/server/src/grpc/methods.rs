@@ -9,8 +9,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use ledger::{
-    Answer, Batch, Command, Engine, Notes, REFERENCE_LENGTH_MAX, RESOLUTIONS_READ_MAX, STATEMENT_PAGE_MAX, UNSETTLED_PAGE_MAX,
-    Unavailable, UsedTransfer,
+    Answer, Batch, Command, Engine, Notes, REFERENCE_LENGTH_MAX, RESOLUTIONS_READ_MAX,
+    STATEMENT_PAGE_MAX, UNSETTLED_PAGE_MAX, Unavailable, UsedTransfer,
 };
 use proto::{GrpcCode, Message, Method, begin_frame, submit, v1};
 
@@ -63,6 +63,7 @@ pub(super) fn router(face: Arc<GrpcFace>) -> Router {
         ListUnsettledPayments => unsettled_payments;
         GetClock => clock;
         GetNewestPayment => newest_payment;
+        Preview => preview;
     };
     router.with_state(face)
 }
@@ -117,7 +118,7 @@ where
 /// What each method asks of its callers, where keys are asked for.
 const fn access(method: Method) -> Access {
     match method {
-        Method::Submit => Access::Commands,
+        Method::Submit | Method::Preview => Access::Commands,
         Method::GetAccount
         | Method::GetStatement
         | Method::GetBalanceAt
@@ -149,7 +150,7 @@ async fn receive(
     let limits = &shared.limits;
     let deadline = deadline::deadline(request.headers(), started, limits, shared.clock)?;
     let bytes_max = match method {
-        Method::Submit => submit::REQUEST_BYTES_MAX,
+        Method::Submit | Method::Preview => submit::REQUEST_BYTES_MAX,
         _ => limits.question_bytes_max,
     };
     let arrived_by = deadline.min(started + limits.message_timeout);
@@ -242,6 +243,22 @@ async fn submit(call: Call) -> Answered {
     let outcomes = answer?;
     let metrics = &call.shared.metrics;
     metrics.count_outcomes(&names, outcomes.iter().flatten());
+    let mut message = begin_frame();
+    submit::write_response(&outcomes, &mut message);
+    Ok(Written { message, place })
+}
+
+async fn preview(call: Call) -> Answered {
+    let batches = submit::read_request(&call.message)?;
+    let commands = || batches.iter().flat_map(Batch::commands);
+    call.shared.permits.check(commands())?;
+    let (engine, deadline) = (&*call.shared.app.engine, call.deadline);
+    let checked = call.caller.check_commands(&batches, engine, deadline);
+    checked.await?;
+    let place = call.place(answer_bytes_max(commands()))?;
+    let outcomes = call
+        .ask(|engine, deadline| engine.preview(batches, deadline))
+        .await?;
     let mut message = begin_frame();
     submit::write_response(&outcomes, &mut message);
     Ok(Written { message, place })

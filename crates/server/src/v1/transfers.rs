@@ -9,7 +9,7 @@ use super::ids::Asked;
 use super::notes::{MetadataRequest, notes};
 use super::path::transfer_in_path;
 use super::views::TransferView;
-use super::{first_or_again, ids, mark};
+use super::{first_or_again, ids, mark, mark_dry_run};
 use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Integer, Text};
@@ -52,6 +52,9 @@ pub(crate) struct TransferRequest<'a> {
     #[serde(default)]
     #[schema(value_type = Option<u32>)]
     pub(super) timeout_s: Option<Integer>,
+    /// Whether nothing is to be done, and only what would be answered is asked for.
+    #[serde(default)]
+    pub(super) dry_run: bool,
 }
 
 impl TransferRequest<'_> {
@@ -80,14 +83,26 @@ pub(super) fn account_id(text: &Text<'_>, field: &'static str) -> Result<Account
     AccountId::new(&text.0).map_err(|_| errors::account_id_invalid(field))
 }
 
-/// What a command that makes a transfer is answered with.
-pub(super) fn answer(outcome: Outcome) -> Answered {
+/// Gives the ledger a command that makes a transfer, or asks what it would answer.
+pub(super) async fn give(call: &Call, command: Command, dry_run: bool) -> Answered {
+    let outcome = match dry_run {
+        false => call.submit(command).await?,
+        true => call.preview(command).await?,
+    };
+    answer(outcome, dry_run)
+}
+
+/// What such a command is answered with.
+fn answer(outcome: Outcome, dry_run: bool) -> Answered {
     let (Record::Transfer(transfer), replayed) = first_or_again(outcome)? else {
         tracing::error!("the engine answered a transfer without a transfer");
         return Err(errors::internal());
     };
     let view = TransferView::new(&transfer, None);
     let response = json::respond(StatusCode::OK, &view);
+    if dry_run {
+        return Ok(mark_dry_run(response, replayed));
+    }
     let location = format!("/v1/transfers/{}", transfer.id);
     Ok(mark(response, replayed, &location))
 }
@@ -105,7 +120,7 @@ pub(super) fn answer(outcome: Outcome) -> Answered {
     responses(
         (status = 201, description = "Moved, or reserved", body = TransferView),
         (status = 200, description = "Done before with this content: the first answer, with \
-            `Idempotency-Replayed: true`", body = TransferView),
+            `Idempotency-Replayed: true`. With `dry_run`: what would be done, with `Dry-Run: true`", body = TransferView),
         (status = 400, description = "Not well formed, or without an id"),
         (status = 404, description = "`account_not_found`"),
         crate::openapi::responses::OtherContent,
@@ -118,9 +133,9 @@ pub(crate) async fn transfer(call: Call, request: Request) -> Answered {
     let (parts, body) = request.into_parts();
     json::check_content_type(&parts.headers)?;
     let body = call.body(body).await?;
-    let command =
-        json::parse::<TransferRequest<'_>>(&body)?.command(&Asked::of(&call, &parts.headers))?;
-    answer(call.submit(command).await?)
+    let request = json::parse::<TransferRequest<'_>>(&body)?;
+    let command = request.command(&Asked::of(&call, &parts.headers))?;
+    give(&call, command, request.dry_run).await
 }
 
 /// Returns a transfer as it was recorded, and how it ended if it was pending.

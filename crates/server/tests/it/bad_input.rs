@@ -147,7 +147,11 @@ async fn bodies_of_transfers() {
         ("metadata", "\"x\"", INVALID),
         ("metadata", "{\"a\":1}", INVALID),
         ("metadata", "{\"\":\"x\"}", (400, "metadata_invalid")),
-        ("metadata", "{\"a\":\"1\",\"a\":\"1\"}", (400, "metadata_invalid")),
+        (
+            "metadata",
+            "{\"a\":\"1\",\"a\":\"1\"}",
+            (400, "metadata_invalid"),
+        ),
         ("amount", "1,\"amount\":1", INVALID),
         ("timeout_s", "\"5\"", INVALID),
         ("timeout_s", "1.0", INVALID),

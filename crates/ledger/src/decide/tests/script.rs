@@ -164,7 +164,7 @@ fn payment_command(name: &str, words: &mut SplitWhitespace<'_>) -> Command {
                 .next()
                 .map_or("d", |w| w.strip_prefix("desc=").unwrap())
                 .into(),
-                notes: crate::notes::Notes::NONE,
+            notes: crate::notes::Notes::NONE,
         });
     }
     let (state, attempt) = word(words).split_once('/').unwrap();

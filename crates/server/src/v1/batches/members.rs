@@ -238,6 +238,7 @@ impl CommandRequest<'_> {
             reference: self.reference.clone(),
             metadata: self.metadata.clone(),
             timeout_s: self.timeout_s,
+            dry_run: false,
         };
         request
             .command(&Asked::none(&HeaderMap::new()))

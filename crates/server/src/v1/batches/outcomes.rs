@@ -158,8 +158,8 @@ impl<'a> OutcomeView<'a> {
 #[cfg(test)]
 mod tests {
     use ledger::{
-        Account, AccountId, After, Currency, Limit, Metadata, MoveMoney, Notes, Reference, Timestamp,
-        Transfer, TransferId, TransferKind,
+        Account, AccountId, After, Currency, Limit, Metadata, MoveMoney, Notes, Reference,
+        Timestamp, Transfer, TransferId, TransferKind,
     };
 
     use super::*;

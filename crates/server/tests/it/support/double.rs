@@ -130,6 +130,10 @@ impl Engine for Double {
         })
     }
 
+    fn preview(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        self.answer(|engine| engine.preview(batches, deadline))
+    }
+
     fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>> {
         self.answer(|engine| engine.account(id, deadline))
     }

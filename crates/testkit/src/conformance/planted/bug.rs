@@ -109,6 +109,10 @@ pub(super) enum Bug {
     VoidingForgotten,
     /// An account is read as it was when it was last read.
     StaleRead,
+    /// A preview is done.
+    PreviewDone,
+    /// A preview of several batches takes each for the first.
+    PreviewForgetsBatches,
     /// The last event is lost by a restart.
     RestartForgets,
 }

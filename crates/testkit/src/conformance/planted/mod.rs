@@ -172,6 +172,8 @@ found! {
     partial_post_read_in_full: PartialPostReadInFull,
     voiding_forgotten: VoidingForgotten,
     stale_read: StaleRead,
+    preview_done: PreviewDone,
+    preview_forgets_batches: PreviewForgetsBatches,
     restart_forgets: RestartForgets,
 }
 
