@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         .build_server(false)
+        .btree_map(".")
         .client_mod_attribute(".", "#[cfg(feature = \"client\")]")
         .compile_fds(descriptors)?;
     Ok(())

@@ -3,9 +3,9 @@
 use ledger::{AcceptPayment, AccountId, Command, MoveMoney, OpenAccount, PaymentId, Timestamp};
 
 use crate::fields::{self, Invalid, given};
-use crate::payment;
 use crate::v1;
 use crate::v1::command::Command as Kind;
+use crate::{notes, payment};
 
 impl From<&Command> for v1::Command {
     fn from(command: &Command) -> Self {
@@ -218,13 +218,16 @@ fn payment_from_message(command: Kind) -> Result<Command, Invalid> {
 
 impl From<&MoveMoney> for v1::MoveMoney {
     fn from(transfer: &MoveMoney) -> Self {
+        let notes = notes::Fields::from(&transfer.notes);
         Self {
             id: transfer.id.to_bytes().to_vec(),
             debit_account_id: transfer.debit_account_id.as_str().to_owned(),
             credit_account_id: transfer.credit_account_id.as_str().to_owned(),
             amount: transfer.amount,
             description: transfer.description.as_str().to_owned(),
-            reference: fields::reference_bytes(transfer.reference),
+            reference: notes.reference,
+            reference_text: notes.reference_text,
+            metadata: notes.metadata,
         }
     }
 }
@@ -242,7 +245,11 @@ impl TryFrom<v1::MoveMoney> for MoveMoney {
             )?,
             amount: transfer.amount,
             description: transfer.description.into(),
-            reference: fields::reference(&transfer.reference)?,
+            notes: notes::of_message(
+                &transfer.reference,
+                &transfer.reference_text,
+                &transfer.metadata,
+            )?,
         })
     }
 }
@@ -250,12 +257,16 @@ impl TryFrom<v1::MoveMoney> for MoveMoney {
 impl From<&AcceptPayment> for v1::AcceptPayment {
     fn from(accept: &AcceptPayment) -> Self {
         let account_id = accept.account_id.as_ref();
+        let notes = notes::Fields::from(&accept.notes);
         Self {
             id: accept.id.to_bytes().to_vec(),
             account_id: account_id.map_or("", AccountId::as_str).to_owned(),
             currency: accept.currency.as_str().to_owned(),
             amount: accept.amount,
             description: accept.description.as_str().to_owned(),
+            reference: notes.reference,
+            reference_text: notes.reference_text,
+            metadata: notes.metadata,
         }
     }
 }
@@ -269,6 +280,7 @@ impl TryFrom<v1::AcceptPayment> for AcceptPayment {
             account_id: fields::payer(&accept.account_id)?,
             currency: fields::currency(&accept.currency)?,
             amount: accept.amount,
+            notes: notes::of_message(&accept.reference, &accept.reference_text, &accept.metadata)?,
             description: accept.description.into(),
         })
     }

@@ -2,8 +2,7 @@
 
 use compact_str::CompactString;
 use ledger::{
-    AccountId, BatchId, Currency, Millis, Note, PaymentId, ProcessorName, Reference, Timestamp,
-    TransferId,
+    AccountId, BatchId, Currency, Millis, Note, PaymentId, ProcessorName, Timestamp, TransferId,
 };
 
 /// What a message says and the ledger's types cannot.
@@ -24,6 +23,18 @@ pub enum Invalid {
     /// A text that is no operator's note.
     #[error("`{0}` has to be 1 to 140 characters, none of them a control character")]
     Note(&'static str),
+    /// A text that is no reference.
+    #[error("`reference_text` has to be 1 to 128 characters, none of them a control character")]
+    ReferenceText,
+    /// A reference in both of its fields.
+    #[error("`reference` and `reference_text` are two ways to say one thing: give one of them")]
+    TwoReferences,
+    /// Texts by name that are no metadata.
+    #[error(
+        "`metadata` has to be at most 1,000 bytes as JSON without blanks; no name may be empty, and \
+         nothing may have control characters"
+    )]
+    Metadata,
     /// A text that is no currency.
     #[error("`currency` has to be a code of ISO 4217 in capitals, such as BRL")]
     Currency,
@@ -73,18 +84,6 @@ pub(crate) fn atomic_id(bytes: &[u8]) -> Result<Option<BatchId>, Invalid> {
         return Ok(None);
     }
     bytes_16(bytes, "atomic_id").map(|id| Some(BatchId::from_u128(id)))
-}
-
-/// Left out where there are no bytes.
-pub(crate) fn reference(bytes: &[u8]) -> Result<Option<Reference>, Invalid> {
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    bytes_16(bytes, "reference").map(|id| Some(Reference::from_u128(id)))
-}
-
-pub(crate) fn reference_bytes(reference: Option<Reference>) -> Vec<u8> {
-    reference.map_or_else(Vec::new, |id| id.to_bytes().to_vec())
 }
 
 pub(crate) fn account_id(text: &str, field: &'static str) -> Result<AccountId, Invalid> {

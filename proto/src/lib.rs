@@ -15,6 +15,7 @@ mod deadline;
 mod fields;
 mod framing;
 mod method;
+mod notes;
 mod outcome;
 mod payment;
 mod reads;

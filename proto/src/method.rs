@@ -59,6 +59,8 @@ methods! {
     ListUnsettledPayments;
     /// When the newest payment was accepted.
     GetNewestPayment;
+    /// What commands would be answered.
+    Preview;
 }
 
 impl Method {

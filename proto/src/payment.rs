@@ -5,6 +5,7 @@ use ledger::{
 };
 
 use crate::fields::{self, Invalid, given};
+use crate::notes;
 use crate::v1;
 
 pub(crate) const fn state_name_to_message(state: PaymentStateName) -> v1::PaymentStateName {
@@ -60,6 +61,7 @@ pub(crate) fn expected(message: Option<v1::PaymentExpected>) -> Result<PaymentEx
 
 impl From<&Payment> for v1::Payment {
     fn from(payment: &Payment) -> Self {
+        let notes = notes::Fields::from(&payment.notes);
         let mut message = Self {
             id: payment.id.to_bytes().to_vec(),
             account_id: payment
@@ -74,6 +76,9 @@ impl From<&Payment> for v1::Payment {
             accepted_at: payment.accepted_at.as_nanos(),
             timestamp: payment.timestamp.as_nanos(),
             state: state_name_to_message(payment.state.name()).into(),
+            reference: notes.reference,
+            reference_text: notes.reference_text,
+            metadata: notes.metadata,
             ..Self::default()
         };
         match &payment.state {
@@ -101,6 +106,11 @@ impl TryFrom<v1::Payment> for Payment {
     type Error = Invalid;
 
     fn try_from(payment: v1::Payment) -> Result<Self, Invalid> {
+        let notes = notes::of_message(
+            &payment.reference,
+            &payment.reference_text,
+            &payment.metadata,
+        )?;
         let requested_at = Millis(payment.requested_at_ms);
         let state = match state_name(payment.state)? {
             PaymentStateName::Accepted => PaymentState::Accepted,
@@ -126,6 +136,7 @@ impl TryFrom<v1::Payment> for Payment {
             attempt: payment.attempt,
             accepted_at: fields::timestamp(payment.accepted_at),
             timestamp: fields::timestamp(payment.timestamp),
+            notes,
         })
     }
 }

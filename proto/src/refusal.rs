@@ -211,6 +211,7 @@ const FIELDS: [(Field, v1::Field); Field::ALL.len()] = [
     (Field::PendingId, v1::Field::PendingId),
     (Field::AccountId, v1::Field::AccountId),
     (Field::Members, v1::Field::Members),
+    (Field::Metadata, v1::Field::Metadata),
 ];
 
 fn field_to_message(field: Field) -> v1::Field {

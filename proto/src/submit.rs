@@ -8,15 +8,18 @@
 //! A message may be written by several hands: the messages of two requests, one after the other,
 //! are the message of both, and so are those of two answers.
 
+use std::collections::BTreeMap;
+
 use compact_str::CompactString;
 use ledger::{
-    After, BATCH_COMMANDS_MAX, Batch, BatchId, Command, MoveMoney, Outcome, Record, Reference,
-    Transfer, TransferKind,
+    After, BATCH_COMMANDS_MAX, Batch, BatchId, Command, MoveMoney, Notes, Outcome, Record,
+    Reference, Transfer, TransferKind,
 };
 use prost::Message;
 
 use crate::batch::assemble;
 use crate::fields::{self, Invalid};
+use crate::notes::notes;
 use crate::outcome::{self, completed};
 use crate::v1;
 use crate::wire::{self, FIXED_64, LENGTH, Reader, VARINT, key};
@@ -60,14 +63,21 @@ fn write_command(command: &Command, out: &mut Vec<u8>) {
     let debit = transfer.debit_account_id.as_str().as_bytes();
     let credit = transfer.credit_account_id.as_str().as_bytes();
     let description = transfer.description.as_bytes();
-    let reference = transfer.reference.map(Reference::to_bytes);
-    let reference = reference.as_ref().map_or(&[][..], |id| id);
+    let reference = transfer.notes.reference();
+    let id = reference.and_then(Reference::as_id);
+    let text = match (id, reference) {
+        (None, Some(reference)) => reference.as_str(),
+        (Some(_), _) | (None, None) => "",
+    };
+    let id = id.as_ref().map_or(&[][..], |id| id);
     let size = wire::message_size(ID_BYTES)
         + wire::bytes_size(debit.len())
         + wire::bytes_size(credit.len())
         + wire::number_size(transfer.amount)
         + wire::bytes_size(description.len())
-        + wire::bytes_size(reference.len());
+        + wire::bytes_size(id.len())
+        + wire::bytes_size(text.len())
+        + metadata_size(&transfer.notes);
     wire::put_message(out, 1, wire::message_size(size));
     wire::put_message(out, 1, size);
     wire::put_bytes(out, 1, &transfer.id.to_bytes());
@@ -75,7 +85,24 @@ fn write_command(command: &Command, out: &mut Vec<u8>) {
     wire::put_bytes(out, 3, credit);
     wire::put_number(out, 4, transfer.amount);
     wire::put_bytes(out, 5, description);
-    wire::put_bytes(out, 6, reference);
+    wire::put_bytes(out, 6, id);
+    wire::put_bytes(out, 7, text.as_bytes());
+    for (name, text) in transfer.notes.metadata().iter() {
+        wire::put_message(out, 8, pair_size(name, text));
+        wire::put_bytes(out, 1, name.as_bytes());
+        wire::put_bytes(out, 2, text.as_bytes());
+    }
+}
+
+fn metadata_size(notes: &Notes) -> usize {
+    let texts = notes.metadata().iter();
+    texts
+        .map(|(name, text)| wire::message_size(pair_size(name, text)))
+        .sum()
+}
+
+fn pair_size(name: &str, text: &str) -> usize {
+    wire::bytes_size(name.len()) + wire::bytes_size(text.len())
 }
 
 /// Reads a [`v1::SubmitRequest`].
@@ -144,8 +171,11 @@ fn read_transfer(bytes: &[u8]) -> Result<MoveMoney, Invalid> {
     const AMOUNT: u64 = key(4, VARINT);
     const DESCRIPTION: u64 = key(5, LENGTH);
     const REFERENCE: u64 = key(6, LENGTH);
+    const REFERENCE_TEXT: u64 = key(7, LENGTH);
+    const METADATA: u64 = key(8, LENGTH);
     let (mut id, mut reference): (&[u8], &[u8]) = (&[], &[]);
-    let (mut debit, mut credit, mut description) = ("", "", "");
+    let (mut debit, mut credit, mut description, mut text) = ("", "", "", "");
+    let mut metadata = BTreeMap::new();
     let mut amount = 0;
     let mut reader = Reader::new(bytes);
     while let Some(key) = reader.key()? {
@@ -156,7 +186,9 @@ fn read_transfer(bytes: &[u8]) -> Result<MoveMoney, Invalid> {
             AMOUNT => amount = reader.varint()?,
             DESCRIPTION => description = reader.text()?,
             REFERENCE => reference = reader.bytes()?,
-            other => reader.skip(other, 6)?,
+            REFERENCE_TEXT => text = reader.text()?,
+            METADATA => metadata.extend([read_pair(reader.bytes()?)?]),
+            other => reader.skip(other, 8)?,
         }
     }
     Ok(MoveMoney {
@@ -165,8 +197,24 @@ fn read_transfer(bytes: &[u8]) -> Result<MoveMoney, Invalid> {
         credit_account_id: fields::account_id(credit, "credit_account_id")?,
         amount,
         description: CompactString::new(description),
-        reference: fields::reference(reference)?,
+        notes: notes(reference, text, metadata)?,
     })
+}
+
+/// An entry of a map from text to text.
+fn read_pair(bytes: &[u8]) -> Result<(&str, &str), Invalid> {
+    const NAME: u64 = key(1, LENGTH);
+    const TEXT: u64 = key(2, LENGTH);
+    let (mut name, mut text) = ("", "");
+    let mut reader = Reader::new(bytes);
+    while let Some(key) = reader.key()? {
+        match key {
+            NAME => name = reader.text()?,
+            TEXT => text = reader.text()?,
+            other => reader.skip(other, 2)?,
+        }
+    }
+    Ok((name, text))
 }
 
 /// Writes a [`v1::SubmitResponse`].

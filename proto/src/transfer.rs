@@ -3,22 +3,26 @@
 use ledger::{After, Entry, PendingEnd, PendingState, Transfer, TransferKind};
 
 use crate::fields::{self, Invalid, given};
+use crate::notes;
 use crate::v1;
 use crate::v1::transfer::Kind;
 
 impl From<&Transfer> for v1::Transfer {
     fn from(transfer: &Transfer) -> Self {
+        let notes = notes::Fields::from(&transfer.notes);
         Self {
             id: transfer.id.to_bytes().to_vec(),
             debit_account_id: transfer.debit_account_id.as_str().to_owned(),
             credit_account_id: transfer.credit_account_id.as_str().to_owned(),
             amount: transfer.amount,
             description: transfer.description.as_str().to_owned(),
-            reference: fields::reference_bytes(transfer.reference),
+            reference: notes.reference,
             timestamp: transfer.timestamp.as_nanos(),
             debit: transfer.debit.map(after_to_message),
             credit: transfer.credit.map(after_to_message),
             kind: Some(kind_to_message(transfer.kind)),
+            reference_text: notes.reference_text,
+            metadata: notes.metadata,
         }
     }
 }
@@ -27,6 +31,11 @@ impl TryFrom<v1::Transfer> for Transfer {
     type Error = Invalid;
 
     fn try_from(transfer: v1::Transfer) -> Result<Self, Invalid> {
+        let notes = notes::of_message(
+            &transfer.reference,
+            &transfer.reference_text,
+            &transfer.metadata,
+        )?;
         Ok(Self {
             id: fields::transfer_id(&transfer.id, "id")?,
             kind: kind(given(transfer.kind, "kind")?)?,
@@ -37,7 +46,7 @@ impl TryFrom<v1::Transfer> for Transfer {
             )?,
             amount: transfer.amount,
             description: transfer.description.into(),
-            reference: fields::reference(&transfer.reference)?,
+            notes,
             timestamp: fields::timestamp(transfer.timestamp),
             debit: transfer.debit.map(after),
             credit: transfer.credit.map(after),
@@ -171,6 +180,7 @@ const ENTRY_KINDS: [(v1::EntryKind, &str); 3] = [
 impl From<&Entry> for v1::Entry {
     fn from(entry: &Entry) -> Self {
         let kind = ENTRY_KINDS.iter().find(|(_, name)| *name == entry.kind);
+        let notes = notes::Fields::from(&entry.notes);
         Self {
             number: entry.number,
             transfer_id: entry.transfer_id.to_bytes().to_vec(),
@@ -183,6 +193,9 @@ impl From<&Entry> for v1::Entry {
             description: entry.description.as_str().to_owned(),
             balance_after: entry.balance_after,
             timestamp: entry.timestamp.as_nanos(),
+            reference: notes.reference,
+            reference_text: notes.reference_text,
+            metadata: notes.metadata,
         }
     }
 }
@@ -191,6 +204,7 @@ impl TryFrom<v1::Entry> for Entry {
     type Error = Invalid;
 
     fn try_from(entry: v1::Entry) -> Result<Self, Invalid> {
+        let notes = notes::of_message(&entry.reference, &entry.reference_text, &entry.metadata)?;
         let value = entry.kind();
         let kind = ENTRY_KINDS.iter().find(|(kind, _)| *kind == value);
         Ok(Self {
@@ -203,6 +217,7 @@ impl TryFrom<v1::Entry> for Entry {
             description: entry.description.into(),
             balance_after: entry.balance_after,
             timestamp: fields::timestamp(entry.timestamp),
+            notes,
         })
     }
 }

@@ -18,7 +18,7 @@ use crate::history::History;
 use crate::keeper::{Keeper, Kept};
 use crate::open::{OpenError, Recovered, Recovery, recover};
 use crate::options::EmbeddedOptions;
-use crate::queue::{Queue, queue};
+use crate::queue::{Intent, Queue, queue};
 use crate::read::NotRead;
 use crate::shared::{Shared, Status};
 use crate::snapshot::Taker;
@@ -134,9 +134,10 @@ impl<S: Storage> EmbeddedEngine<S> {
         self.shared.books.read().transfer_ids_count
     }
 
-    async fn write(
+    async fn give(
         &self,
         batches: Vec<Batch>,
+        intent: Intent,
         deadline: Instant,
     ) -> Result<Vec<Vec<Outcome>>, Unavailable> {
         if self.status() == Status::StorageFailed {
@@ -146,7 +147,7 @@ impl<S: Storage> EmbeddedEngine<S> {
             return Err(Unavailable::Overloaded);
         }
         let queue = self.queue.as_ref().ok_or(Unavailable::LedgerUnavailable)?;
-        let answered = queue.push(batches, deadline)?;
+        let answered = queue.push(batches, intent, deadline)?;
         match tokio::time::timeout_at(deadline.into(), answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Unavailable::LedgerUnavailable),
@@ -190,7 +191,11 @@ fn ready<T: Send + 'static>(answer: Result<T, Unavailable>) -> Answer<'static, T
 
 impl<S: Storage> Engine for EmbeddedEngine<S> {
     fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
-        Box::pin(self.write(batches, deadline))
+        Box::pin(self.give(batches, Intent::Apply, deadline))
+    }
+
+    fn preview(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        Box::pin(self.give(batches, Intent::Preview, deadline))
     }
 
     fn account(&self, id: AccountId, _: Instant) -> Answer<'_, Option<Account>> {

@@ -35,9 +35,9 @@ pub struct EmbeddedOptions {
 impl Default for EmbeddedOptions {
     fn default() -> Self {
         let journal = journal::JournalOptions {
-            // An atomic batch is one frame: at most 8,190 records of 2 KiB, and 4 MiB of texts
-            // where they are resolutions.
-            frame_bytes_max: 22 << 20,
+            // An atomic batch is one frame: at most 8,190 records of 2 KiB, 4 MiB of texts, and where
+            // they are about payments the notes of each.
+            frame_bytes_max: 46 << 20,
             ..journal::JournalOptions::default()
         };
         Self {

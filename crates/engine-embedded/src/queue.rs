@@ -10,12 +10,21 @@ use tokio::sync::oneshot;
 /// What a caller is answered.
 pub(crate) type Answer = Result<Vec<Vec<Outcome>>, Unavailable>;
 
+/// What is to become of batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Intent {
+    Apply,
+    Preview,
+}
+
 /// Batches that wait for the writer.
 pub(crate) struct Request {
     pub(crate) batches: Vec<Batch>,
     /// Past it the request is not begun any more.
     pub(crate) deadline: Instant,
     pub(crate) answer: oneshot::Sender<Answer>,
+    /// Whether the batches are to be applied, or only what they would be answered is asked for.
+    pub(crate) intent: Intent,
     size_bytes: usize,
 }
 
@@ -54,6 +63,7 @@ impl Queue {
     pub(crate) fn push(
         &self,
         batches: Vec<Batch>,
+        intent: Intent,
         deadline: Instant,
     ) -> Result<oneshot::Receiver<Answer>, Unavailable> {
         let size_bytes = size_of::<Request>() + batches.iter().map(request_bytes).sum::<usize>();
@@ -65,6 +75,7 @@ impl Queue {
             batches,
             deadline,
             answer,
+            intent,
             size_bytes,
         };
         self.sender.send(request).map_err(|_| {

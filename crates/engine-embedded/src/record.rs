@@ -3,8 +3,9 @@
 //! The bytes are described in `docs/ledger-records.md`.
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
+use hashbrown::HashMap;
 use journal::Address;
-use ledger::{Command, Event};
+use ledger::{Batch, Command, Event, Notes, PaymentId, Record};
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
@@ -17,14 +18,52 @@ mod transfer;
 
 pub(crate) use links::Links;
 
-/// The first byte of every record of this layout.
-const VERSION: u8 = 1;
+/// The first byte of a record that has nothing which came later.
+const VERSION_1: u8 = 1;
+/// The first byte of a record with a reference that is no 128-bit id, with metadata, or with a payment's
+/// reference. A build that knows only the version before stops at it, and says why.
+const VERSION_2: u8 = 2;
 
-/// The most bytes of any record but a resolution's: a settlement holds its payment and its transfer,
-/// each with a description and account ids; an atomic batch's own may hold the outcome of a member.
+/// The most bytes of any record but a resolution's, beside metadata and references: a settlement holds
+/// its payment and its transfer, each with a description and account ids; an atomic batch's own may
+/// hold the outcome of a member.
 pub(crate) const RECORD_BYTES_MAX: usize = 2_048;
 
-/// The most bytes that the record of this command takes.
+/// The most bytes that the records of these commands take, and that of the batch itself.
+/// `open_payment_notes` is how large the notes of an open payment are.
+pub(crate) fn batch_bytes_max(
+    batch: &Batch,
+    open_payment_notes: impl Fn(PaymentId) -> usize,
+) -> usize {
+    let commands = batch.commands();
+    let of_commands: usize = commands.iter().map(record_bytes_max).sum();
+    // A member that is there already fails an atomic batch: its record has what is there.
+    let exists_max = match batch.atomic_id() {
+        Some(_) => Notes::SIZE_BYTES_MAX,
+        None => 0,
+    };
+    let of_payments = if batch.has_payments() {
+        let notes = commands
+            .iter()
+            .map(|command| (command.payment_id(), command.notes()));
+        let accepted: HashMap<_, _> = notes
+            .filter(|(_, notes)| !notes.is_none())
+            .map(|(id, notes)| (id, notes.size_bytes()))
+            .collect();
+        let ids = commands.iter().filter_map(Command::payment_id);
+        let notes = ids.map(|id| match accepted.get(&Some(id)) {
+            Some(bytes) => (*bytes).max(open_payment_notes(id)),
+            None => open_payment_notes(id),
+        });
+        // A settlement has them as its payment's, and the reference as its transfer's.
+        2 * notes.sum::<usize>()
+    } else {
+        0
+    };
+    of_commands + of_payments + RECORD_BYTES_MAX + exists_max
+}
+
+/// The most bytes that the record of this command takes, beside the notes of a payment that is there.
 pub(crate) fn record_bytes_max(command: &Command) -> usize {
     if command.move_money().is_some() {
         // What the event adds: ids of two sides after it, timestamp, links.
@@ -33,7 +72,7 @@ pub(crate) fn record_bytes_max(command: &Command) -> usize {
         // As much as its settlement would, and the resolution.
         RECORD_BYTES_MAX + resolve.texts_bytes() + 96
     } else {
-        RECORD_BYTES_MAX
+        RECORD_BYTES_MAX + command.notes().size_bytes()
     }
 }
 
@@ -63,7 +102,7 @@ pub enum RecordError {
 
 /// Appends the record's bytes.
 pub(crate) fn encode(links: Links, event: &Event, bytes: &mut Vec<u8>) {
-    bytes.push(VERSION);
+    bytes.push(version(event));
     if transfer::encode(links, event, bytes) {
         return;
     }
@@ -71,10 +110,56 @@ pub(crate) fn encode(links: Links, event: &Event, bytes: &mut Vec<u8>) {
     assert!(appended.is_ok(), "plain data serializes into memory");
 }
 
+fn version(event: &Event) -> u8 {
+    let is_of_2 = match event {
+        Event::Transfer(transfer) => !transfer.notes.is_none_or_id(),
+        Event::Refused { command, .. } => match command {
+            Command::AcceptPayment(accept) => !accept.notes.is_none(),
+            Command::Transfer(_)
+            | Command::Pend { .. }
+            | Command::Post { .. }
+            | Command::Void { .. }
+            | Command::Expire { .. }
+            | Command::OpenAccount(_)
+            | Command::ChangeLimit { .. }
+            | Command::CloseAccount { .. }
+            | Command::SendPayment { .. }
+            | Command::SettlePayment { .. }
+            | Command::ReleasePayment { .. }
+            | Command::RefusePayment { .. }
+            | Command::PurgePayments { .. }
+            | Command::ResolvePayment(_) => !command.notes().is_none_or_id(),
+        },
+        Event::Batch(batch) => {
+            let failure = batch.failure.as_ref();
+            let record = failure.and_then(|failure| failure.outcome.result.as_ref().ok());
+            match record {
+                Some(Record::Transfer(transfer)) => !transfer.notes.is_none_or_id(),
+                Some(Record::Payment(payment)) => !payment.notes.is_none(),
+                Some(Record::Account { .. } | Record::Purge { .. }) | None => false,
+            }
+        }
+        Event::PaymentAccepted(_)
+        | Event::PaymentSent(_)
+        | Event::PaymentReleased(_)
+        | Event::PaymentSettled { .. }
+        | Event::PaymentRefused(_)
+        | Event::PaymentResolved(_) => {
+            let payment = event.payment();
+            payment.is_some_and(|payment| !payment.notes.is_none())
+        }
+        Event::AccountOpened { .. }
+        | Event::LimitChanged { .. }
+        | Event::AccountClosed { .. }
+        | Event::PaymentsPurged { .. } => false,
+    };
+    if is_of_2 { VERSION_2 } else { VERSION_1 }
+}
+
 /// The record of these bytes.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Recorded, RecordError> {
     match bytes.split_first() {
-        Some((&VERSION, record)) => match postcard::take_from_bytes(record) {
+        Some((&(VERSION_1 | VERSION_2), record)) => match postcard::take_from_bytes(record) {
             Ok((recorded, [])) => Ok(recorded),
             _ => Err(RecordError::Malformed),
         },

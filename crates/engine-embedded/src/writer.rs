@@ -14,16 +14,16 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 use journal::{Journal, Storage};
 use ledger::{
-    Batch, Clock, ClockBounds, ClockGuard, Command, DueWalk, Outcome, Ticker, Timestamp,
-    TransferId, Unavailable, apply, expire,
+    Batch, Clock, ClockBounds, ClockGuard, Command, DueWalk, Outcome, PaymentId, RecordingState,
+    Ticker, Timestamp, TransferId, Unavailable, apply, expire, preview,
 };
 use stdx::invariant;
 
 use crate::draft::Draft;
 use crate::keeper::Keeper;
 use crate::metrics::{LedgerSize, Metrics};
-use crate::queue::{Answer, Request, Waiting};
-use crate::record::{RECORD_BYTES_MAX, record_bytes_max};
+use crate::queue::{Answer, Intent, Request, Waiting};
+use crate::record::{RECORD_BYTES_MAX, batch_bytes_max};
 use crate::shared::{Shared, Status};
 use crate::syncer::{Happened, Syncer};
 use crate::working::Working;
@@ -204,13 +204,17 @@ impl<S: Storage> Writer<S> {
             batches,
             deadline,
             answer,
+            intent,
             ..
         } = request;
         self.expiring.call_left = CALL_EXPIRIES_MAX;
         let result = if deadline <= Instant::now() {
             Err(Unavailable::Overloaded)
         } else {
-            self.decide_all(batches)
+            match intent {
+                Intent::Apply => self.decide_all(batches),
+                Intent::Preview => self.preview(batches),
+            }
         };
         self.pipeline.answer_later(answer, result);
     }
@@ -235,12 +239,26 @@ impl<S: Storage> Writer<S> {
         Ok(outcomes)
     }
 
+    /// What the batches would be answered here. What is due expires as it would.
+    fn preview(&mut self, batches: Vec<Batch>) -> Answer {
+        let now = self.now()?;
+        self.expire(now)?;
+        for batch in &batches {
+            self.expire_for(batch.commands(), now)?;
+        }
+        let previewed = self.work(|working, ticker| {
+            let outcomes = preview(working, batches, *ticker, now);
+            working.take_lookup_error().map_or(Ok(outcomes), Err)
+        });
+        previewed.map_err(|error| self.shared.unreadable(&error))
+    }
+
     fn decide_batch(&mut self, batch: Batch) -> Result<Vec<Outcome>, Unavailable> {
         let now = self.now()?;
         self.expire(now)?;
         self.expire_for(batch.commands(), now)?;
-        let bytes: usize = batch.commands().iter().map(record_bytes_max).sum();
-        self.make_room(bytes + RECORD_BYTES_MAX, batch.commands().len() + 1)?;
+        let bytes = batch_bytes_max(&batch, |id| self.open_payment_notes_bytes(id));
+        self.make_room(bytes, batch.commands().len() + 1)?;
         let records_before = self.pipeline.journal.open_frame_records();
         let decided = self.work(|working, ticker| apply(working, batch, ticker, now));
         decided.map_err(|error| {
@@ -252,6 +270,14 @@ impl<S: Storage> Writer<S> {
                 unavailable
             }
         })
+    }
+
+    /// How much notes the payment has, if it is open.
+    fn open_payment_notes_bytes(&self, id: PaymentId) -> usize {
+        let drafted = self.pipeline.draft.payment(id);
+        let books = self.shared.books.read();
+        let payment = drafted.or_else(|| books.payments.get(id));
+        payment.map_or(0, |payment| payment.notes.size_bytes())
     }
 
     /// The present time, if it is to be believed.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use ledger::{Batch, LedgerId, Outcome, Unavailable};
+use ledger::{Batch, Command, LedgerId, Outcome, Unavailable};
 use stdx::{ErrorChain, Throttle};
 
 use crate::apply::apply;
@@ -45,6 +45,16 @@ pub(crate) struct Store {
     pub(crate) clock: Arc<JudgedClock>,
     /// Of due payments whose rows are damaged.
     pub(crate) due_warnings: Arc<Throttle>,
+}
+
+/// What is to become of batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Intent {
+    Apply,
+    /// They are of several requests.
+    ApplyTogether,
+    /// Nothing: only what they would be answered is asked for.
+    Preview,
 }
 
 /// What became of an attempt.
@@ -90,7 +100,7 @@ impl Store {
         batches: &[Batch],
         deadline: Instant,
     ) -> Result<Vec<Vec<Outcome>>, Unavailable> {
-        match self.call_as(batches, false, deadline).await {
+        match self.call_as(batches, Intent::Apply, deadline).await {
             Ok(outcomes) => Ok(outcomes),
             Err(Unanswered::Unavailable(unavailable)) => Err(unavailable),
             Err(Unanswered::Apart) => unreachable!("one request is not told apart"),
@@ -104,7 +114,7 @@ impl Store {
         batches: &[Batch],
         deadline: Instant,
     ) -> Option<Result<Vec<Vec<Outcome>>, Unavailable>> {
-        match self.call_as(batches, true, deadline).await {
+        match self.call_as(batches, Intent::ApplyTogether, deadline).await {
             Ok(outcomes) => Some(Ok(outcomes)),
             Err(Unanswered::Unavailable(unavailable)) => Some(Err(unavailable)),
             Err(Unanswered::Apart) => {
@@ -114,12 +124,48 @@ impl Store {
         }
     }
 
+    /// What the batches would be answered: everything is locked, read and decided as it would be, and
+    /// rolled back.
+    pub(crate) async fn preview(
+        &self,
+        batches: &[Batch],
+        deadline: Instant,
+    ) -> Result<Vec<Vec<Outcome>>, Unavailable> {
+        match self.call_as(batches, Intent::Preview, deadline).await {
+            Ok(outcomes) => Ok(outcomes),
+            Err(Unanswered::Unavailable(unavailable)) => Err(unavailable),
+            Err(Unanswered::Apart) => unreachable!("one request is not told apart"),
+        }
+    }
+
+    /// States for how long the attempt that an operator has seen may be under way: it was sent under a
+    /// lease that is there, or over.
+    pub(crate) async fn raise_send_lease(
+        &self,
+        batches: &mut [Batch],
+        deadline: Instant,
+    ) -> Result<(), Unavailable> {
+        let is_resolution = |command: &Command| matches!(command, Command::ResolvePayment(_));
+        if !batches
+            .iter()
+            .any(|batch| batch.commands().iter().any(is_resolution))
+        {
+            return Ok(());
+        }
+        let send_lease = self.send_lease(deadline).await?;
+        for batch in batches {
+            batch.raise_send_lease(send_lease);
+        }
+        Ok(())
+    }
+
     async fn call_as(
         &self,
         batches: &[Batch],
-        together: bool,
+        intent: Intent,
         deadline: Instant,
     ) -> Result<Vec<Vec<Outcome>>, Unanswered> {
+        let together = intent == Intent::ApplyTogether;
         let mut keys = Keys::of(batches);
         let [mut pause, pause_max] = PAUSES;
         // Whether an attempt before may have been committed: then no later one's failure means that
@@ -133,7 +179,7 @@ impl Store {
             })
         };
         loop {
-            let failure = match self.attempt_by(batches, keys, deadline).await {
+            let failure = match self.attempt_by(batches, keys, intent, deadline).await {
                 Ok(Attempt::Done(outcomes)) => return Ok(outcomes),
                 Ok(Attempt::Wider(wider)) => {
                     metrics::retry_wider();
@@ -181,6 +227,7 @@ impl Store {
         &self,
         batches: &[Batch],
         keys: Keys,
+        intent: Intent,
         deadline: Instant,
     ) -> Result<Attempt, Failure> {
         let lease = Lease::take(&self.pool, deadline).await?;
@@ -197,6 +244,12 @@ impl Store {
             missed.add_to(&mut snapshot.keys);
             end(lease, "ROLLBACK", deadline).await?;
             return Ok(Attempt::Wider(snapshot.keys));
+        }
+        if intent == Intent::Preview
+            && let Some(outcomes) = outcomes
+        {
+            end(lease, "ROLLBACK", deadline).await?;
+            return Ok(Attempt::Done(outcomes));
         }
         let committed = if snapshot.changed.is_empty() {
             let commit = match snapshot.is_read_unlocked() {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Command, DueQuery, Engine, LedgerId, Millis,
+    Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, LedgerId, Millis,
     Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement,
     StatementQuery, Timestamp, TransferId, UsedPayment, UsedTransfer,
 };
@@ -151,20 +151,16 @@ impl Drop for PostgresEngine {
 
 impl Engine for PostgresEngine {
     fn submit(&self, mut batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
-        let is_resolution = |command: &Command| matches!(command, Command::ResolvePayment(_));
-        if !batches
-            .iter()
-            .any(|batch| batch.commands().iter().any(is_resolution))
-        {
-            return Box::pin(self.queue.submit(batches, deadline));
-        }
         Box::pin(async move {
-            // The attempt that an operator has seen was sent under a lease that is there, or over.
-            let send_lease = self.store.send_lease(deadline).await?;
-            for batch in &mut batches {
-                batch.raise_send_lease(send_lease);
-            }
+            self.store.raise_send_lease(&mut batches, deadline).await?;
             self.queue.submit(batches, deadline).await
+        })
+    }
+
+    fn preview(&self, mut batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        Box::pin(async move {
+            self.store.raise_send_lease(&mut batches, deadline).await?;
+            self.store.preview(&batches, deadline).await
         })
     }
 

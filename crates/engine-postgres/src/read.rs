@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Account, AccountId, BalanceAt, BatchId, DueQuery, Entry, Millis, Payment, PaymentId,
-    PendingEnd, ProcessorName, ProcessorSummary, RESOLUTIONS_READ_MAX, Resolution,
+    Account, AccountId, BalanceAt, BatchId, DueQuery, Entry, Millis, Notes, Payment, PaymentId,
+    PendingEnd, ProcessorName, ProcessorSummary, RESOLUTIONS_READ_MAX, Reference, Resolution,
     STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedBatch,
     UsedPayment, UsedTransfer,
 };
@@ -43,10 +43,10 @@ const STATEMENT: &str = concat!(
     account_columns!(),
     ", entry.number, entry.transfer_id, entry.kind, entry.debit_account_id,
         entry.credit_account_id, entry.amount, entry.description, entry.balance_after,
-        entry.entered_at
+        entry.entered_at, entry.reference, entry.metadata
     FROM lastro.accounts account LEFT JOIN LATERAL (
         SELECT number, transfer_id, kind, debit_account_id, credit_account_id, amount, description,
-            balance_after, entered_at
+            balance_after, entered_at, reference, metadata
         FROM lastro.entries WHERE account_id = account.account_id AND number < $2
         ORDER BY number DESC LIMIT $3
     ) entry ON true
@@ -81,7 +81,7 @@ const BATCH: &str = "
 
 const ENTRIES: &str = "
     SELECT number, transfer_id, kind, debit_account_id, credit_account_id, amount, description,
-        balance_after, entered_at
+        balance_after, entered_at, reference, metadata
     FROM lastro.entries WHERE account_id = $1 AND number < $2 ORDER BY number DESC LIMIT $3";
 
 const ENTRY_AT: &str = "
@@ -463,7 +463,24 @@ pub(crate) fn entry(row: &Row) -> Result<Option<Entry>, Failure> {
         description: row.try_get::<_, &str>("description")?.into(),
         balance_after: row.try_get("balance_after")?,
         timestamp: timestamp(row.try_get("entered_at")?),
+        notes: notes(row)?,
     }))
+}
+
+/// The columns of a reference and of metadata.
+fn notes(row: &Row) -> Result<Notes, Failure> {
+    let damaged = || Failure::Damaged("a reference or metadata");
+    let reference: Option<&str> = row.try_get("reference")?;
+    let metadata: Option<&str> = row.try_get("metadata")?;
+    if reference.is_none() && metadata.is_none() {
+        return Ok(Notes::NONE);
+    }
+    let reference = reference.map(Reference::new).transpose();
+    let metadata = metadata.map(serde_json::from_str).transpose();
+    Ok(Notes::new(
+        reference.map_err(|_| damaged())?,
+        metadata.map_err(|_| damaged())?.unwrap_or_default(),
+    ))
 }
 
 fn summary(row: &Row) -> Result<ProcessorSummary, Failure> {

@@ -77,6 +77,8 @@ pub(crate) struct EntryRows {
     pub(crate) description: Vec<String>,
     pub(crate) balance_after: Vec<i64>,
     pub(crate) entered_at: Vec<i64>,
+    pub(crate) reference: Vec<Option<String>>,
+    pub(crate) metadata: Vec<Option<String>>,
 }
 
 /// Columns of used ids of payments, sorted by id.
@@ -347,6 +349,11 @@ impl Rows {
                 rows.description.push(entry.description.to_string());
                 rows.balance_after.push(entry.balance_after);
                 rows.entered_at.push(time(entry.timestamp));
+                let reference = entry.notes.reference();
+                rows.reference.push(reference.map(ToString::to_string));
+                let metadata = entry.notes.metadata();
+                let metadata = (!metadata.is_empty()).then(|| metadata.to_json());
+                rows.metadata.push(metadata);
             }
         }
     }

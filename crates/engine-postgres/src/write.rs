@@ -84,9 +84,9 @@ const ACCOUNTS_CHANGED: &str = "
 
 const ENTRIES: &str = "
     INSERT INTO lastro.entries (account_id, number, transfer_id, kind, debit_account_id,
-        credit_account_id, amount, description, balance_after, entered_at)
+        credit_account_id, amount, description, balance_after, entered_at, reference, metadata)
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[],
-        $7::bigint[], $8::text[], $9::bigint[], $10::bigint[])";
+        $7::bigint[], $8::text[], $9::bigint[], $10::bigint[], $11::text[], $12::text[])";
 
 const RESOLUTIONS: &str = "
     INSERT INTO lastro.resolutions (payment_id, resolved_at, kind, requested_at_ms, attempt,
@@ -349,6 +349,8 @@ fn change_money<'a>(rows: &'a Rows, stripe: &'a i16, statements: &mut Statements
             &entries.description,
             &entries.balance_after,
             &entries.entered_at,
+            &entries.reference,
+            &entries.metadata,
         ];
         statements.push((ENTRIES, parameters));
     }

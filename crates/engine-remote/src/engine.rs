@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hyper::body::Bytes;
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, Dispatching, DueQuery, Engine, LedgerId, Millis,
     Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement,
@@ -153,6 +154,22 @@ impl RemoteEngine {
         }
     }
 
+    /// In a call of its own: nobody else's commands come before.
+    async fn preview(
+        &self,
+        batches: Vec<Batch>,
+        deadline: Instant,
+    ) -> Result<Vec<Vec<Outcome>>, Unavailable> {
+        // In parts, a part would not see what the one before would have done.
+        if !fits_one_call(&batches) {
+            return Err(Unavailable::NotSupported);
+        }
+        let mut message = proto::begin_frame();
+        submit::write_request(&batches, &mut message);
+        let answer = self.ask(Method::Preview, message, deadline).await?;
+        submit::read_response(&answer, batches).map_err(|invalid| not_understood(&invalid))
+    }
+
     /// A read: question and answer are one message each.
     async fn read<Q: Message, A: Message + Default, T>(
         &self,
@@ -161,24 +178,35 @@ impl RemoteEngine {
         deadline: Instant,
         read: impl FnOnce(A) -> Result<T, Invalid>,
     ) -> Result<T, Unavailable> {
+        let mut message = proto::begin_frame();
+        // A vector grows: writing to it cannot fail.
+        let _ = question.encode(&mut message);
+        A::decode(self.ask(method, message, deadline).await?)
+            .map_err(|_| Invalid::Malformed)
+            .and_then(read)
+            .map_err(|invalid| not_understood(&invalid))
+    }
+}
+
+impl RemoteEngine {
+    /// Asks with a message that was begun as a frame.
+    async fn ask(
+        &self,
+        method: Method,
+        mut message: Vec<u8>,
+        deadline: Instant,
+    ) -> Result<Bytes, Unavailable> {
         let Ok(_place) = self.reads.try_acquire() else {
             return Err(Unavailable::Overloaded);
         };
         if self.link.is_known_down() {
             return Err(Unavailable::LedgerUnavailable);
         }
-        let mut message = proto::begin_frame();
-        // A vector grows: writing to it cannot fail.
-        let _ = question.encode(&mut message);
         proto::finish_frame(&mut message);
-        let answer = self
+        let asked = self
             .link
-            .ask(method, message.into(), deadline, &self.metrics)
-            .await?;
-        A::decode(answer)
-            .map_err(|_| Invalid::Malformed)
-            .and_then(read)
-            .map_err(|invalid| not_understood(&invalid))
+            .ask(method, message.into(), deadline, &self.metrics);
+        asked.await
     }
 }
 
@@ -212,6 +240,10 @@ fn id_of(id: &AccountId) -> String {
 impl Engine for RemoteEngine {
     fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
         Box::pin(self.write(batches, deadline))
+    }
+
+    fn preview(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        Box::pin(Self::preview(self, batches, deadline))
     }
 
     fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>> {

@@ -51,9 +51,15 @@ impl Checked {
     }
 }
 
-/// The call of these batches; nothing is done by a clock that is later than `latest`.
-pub(crate) fn encode(token: &[u8], latest: Timestamp, batches: &[Batch], checked: &Checked) -> Cmd {
-    let mut call = Function::Apply.call();
+/// The call of this function, which applies these batches or previews them; nothing is done by a clock that is later than `latest`.
+pub(crate) fn encode(
+    function: Function,
+    token: &[u8],
+    latest: Timestamp,
+    batches: &[Batch],
+    checked: &Checked,
+) -> Cmd {
+    let mut call = function.call();
     call.arg(token).arg(Moment::from(latest).us);
     call.arg(checked.records.len());
     for (key, record) in &checked.records {

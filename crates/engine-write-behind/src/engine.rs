@@ -17,7 +17,7 @@ use crate::data_loss::Dropped;
 use crate::error::{Trouble, WriteBehindOpenError};
 use crate::front::Front;
 use crate::guard::Condition;
-use crate::link::Link;
+use crate::link::{Function, Link};
 use crate::options::WriteBehindOptions;
 use crate::repair::{Origin, repair};
 use crate::settings::RedisDurability;
@@ -166,6 +166,13 @@ impl Engine for WriteBehindEngine {
             self.front.check_lag()?;
             self.queue.submit(batches, deadline).await
         })
+    }
+
+    fn preview(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        if batches.iter().any(Batch::has_payments) {
+            return Box::pin(async { Err(Unavailable::NotSupported) });
+        }
+        Box::pin(async move { self.front.call(Function::Preview, &batches, deadline).await })
     }
 
     fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>> {

@@ -20,7 +20,7 @@ use crate::epoch::Newest;
 use crate::error::{Damaged, Trouble, WriteBehindOpenError};
 use crate::guard::Guard;
 use crate::layout::NamedId;
-use crate::link::{Link, Reply, bytes};
+use crate::link::{Function, Link, Reply, bytes};
 use crate::nodes::Place;
 use crate::options::WriteBehindOptions;
 use crate::settings::{self, Patience, Settings, Watch};
@@ -285,6 +285,16 @@ impl Front {
 
     /// Applies the batches in one call.
     pub(crate) async fn apply(&self, batches: &[Batch], deadline: Instant) -> Answered {
+        self.call(Function::Apply, batches, deadline).await
+    }
+
+    /// Calls the function that applies batches, or the one that previews them.
+    pub(crate) async fn call(
+        &self,
+        function: Function,
+        batches: &[Batch],
+        deadline: Instant,
+    ) -> Answered {
         let mut checked = Checked::default();
         let [mut pause, pause_max] = PAUSES;
         // A later attempt that is refused says nothing about an earlier one.
@@ -293,7 +303,7 @@ impl Front {
             self.guard.check()?;
             let era = self.era(deadline).await?;
             let (token, latest) = (era.token(), self.latest_for(deadline));
-            let call = encode(token.as_bytes(), latest, batches, &checked);
+            let call = encode(function, token.as_bytes(), latest, batches, &checked);
             let trouble = match self.link.call(&call, deadline).await {
                 Ok(Reply::Done(values)) => match decode(&values, batches, &checked) {
                     Ok(answered) => {

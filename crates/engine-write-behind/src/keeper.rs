@@ -193,7 +193,13 @@ async fn figures(front: &Front, era: &Era) -> Result<(), Trouble> {
     match front.guard.check() {
         Ok(()) => {
             let (token, latest) = (era.token(), front.latest_for(deadline));
-            let nothing = encode(token.as_bytes(), latest, &[], &Checked::default());
+            let nothing = encode(
+                Function::Apply,
+                token.as_bytes(),
+                latest,
+                &[],
+                &Checked::default(),
+            );
             front.link.call(&nothing, deadline).await.map(drop)
         }
         Err(_) => Ok(()),

@@ -25,6 +25,7 @@ const UNSENT_BOUND: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Function {
     Apply,
+    Preview,
     Account,
     Statement,
     BalanceAt,
@@ -48,6 +49,7 @@ impl Function {
     pub(crate) fn call(self) -> Cmd {
         let name = match self {
             Self::Apply => concat!(library_name!(), "_apply"),
+            Self::Preview => concat!(library_name!(), "_preview"),
             Self::Account => concat!(library_name!(), "_account"),
             Self::Statement => concat!(library_name!(), "_statement"),
             Self::BalanceAt => concat!(library_name!(), "_balance_at"),

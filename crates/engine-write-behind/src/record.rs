@@ -194,6 +194,14 @@ fn transfer(kind: u8, timestamp: Timestamp, bytes: &mut Bytes<'_>) -> Result<Tra
         }
         _ => return Err(Damaged),
     };
+    let notes = match kind {
+        TransferKind::Transfer | TransferKind::Pend { .. } | TransferKind::Settle { .. } => {
+            moved.notes
+        }
+        TransferKind::Post { .. } | TransferKind::Void { .. } | TransferKind::Expire => {
+            moved.notes.said_again()
+        }
+    };
     Ok(Transfer {
         id,
         kind,
@@ -201,7 +209,7 @@ fn transfer(kind: u8, timestamp: Timestamp, bytes: &mut Bytes<'_>) -> Result<Tra
         credit_account_id: moved.credit_account_id,
         amount,
         description: moved.description,
-        reference: moved.reference,
+        notes,
         timestamp,
         debit: sides.0,
         credit: sides.1,
@@ -395,7 +403,7 @@ fn pending_command(transfer: &Transfer) -> Result<Command, Damaged> {
             credit_account_id: transfer.credit_account_id.clone(),
             amount,
             description: transfer.description.clone(),
-            reference: transfer.reference,
+            notes: transfer.notes.clone(),
         },
         timeout_s: 0,
     })

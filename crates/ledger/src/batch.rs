@@ -152,6 +152,7 @@ impl Command {
                     transfer.debit_account_id.as_str().len()
                         + transfer.credit_account_id.as_str().len()
                         + transfer.description.len()
+                        + transfer.notes.size_bytes()
                 }
                 Self::OpenAccount(open) => open.id.as_str().len(),
                 Self::ChangeLimit { account_id, .. } | Self::CloseAccount { account_id, .. } => {
@@ -160,6 +161,7 @@ impl Command {
                 Self::AcceptPayment(accept) => {
                     accept.account_id.as_ref().map_or(0, |id| id.as_str().len())
                         + accept.description.len()
+                        + accept.notes.size_bytes()
                 }
                 Self::SendPayment { processor, .. } => processor.as_str().len(),
                 Self::ResolvePayment(resolve) => resolve.texts_bytes(),

@@ -3,10 +3,12 @@
 //! A command carries amounts and descriptions as they were given: [`crate::decide`] judges them.
 
 use compact_str::CompactString;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::currency::Currency;
-use crate::id::{AccountId, PaymentId, ProcessorName, Reference, TransferId};
+use crate::id::{AccountId, PaymentId, ProcessorName, TransferId};
+use crate::notes::Notes;
+use crate::payer::{Payer, PayerOf};
 use crate::payment::{PaymentExpected, RefusedCode};
 use crate::resolution::ResolvePayment;
 use crate::time::{Millis, Timestamp};
@@ -142,12 +144,13 @@ pub struct MoveMoney {
     pub amount: u64,
     /// What the statement says: 1–140 Unicode scalar values, no control characters.
     pub description: CompactString,
-    /// What the transfer refers to in the caller's own books.
-    pub reference: Option<Reference>,
+    /// The caller's reference and metadata.
+    pub notes: Notes,
 }
 
 /// The content of [`Command::AcceptPayment`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "AcceptPaymentForm")]
 pub struct AcceptPayment {
     /// The payment's id.
     pub id: PaymentId,
@@ -159,6 +162,54 @@ pub struct AcceptPayment {
     pub amount: u64,
     /// What the statement says: 1–140 Unicode scalar values, no control characters.
     pub description: CompactString,
+    /// The caller's reference and metadata.
+    pub notes: Notes,
+}
+
+/// An acceptance as it is serialized.
+#[derive(Serialize)]
+struct AcceptPaymentOf<'a> {
+    id: PaymentId,
+    payer: PayerOf<'a>,
+    currency: Currency,
+    amount: u64,
+    description: &'a CompactString,
+}
+
+#[derive(Deserialize)]
+struct AcceptPaymentForm {
+    id: PaymentId,
+    payer: Payer,
+    currency: Currency,
+    amount: u64,
+    description: CompactString,
+}
+
+impl Serialize for AcceptPayment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let form = AcceptPaymentOf {
+            id: self.id,
+            payer: PayerOf::new(self.account_id.as_ref(), &self.notes),
+            currency: self.currency,
+            amount: self.amount,
+            description: &self.description,
+        };
+        form.serialize(serializer)
+    }
+}
+
+impl From<AcceptPaymentForm> for AcceptPayment {
+    fn from(form: AcceptPaymentForm) -> Self {
+        let (account_id, notes) = form.payer.into_parts();
+        Self {
+            id: form.id,
+            account_id,
+            currency: form.currency,
+            amount: form.amount,
+            description: form.description,
+            notes,
+        }
+    }
 }
 
 impl Command {
@@ -206,6 +257,8 @@ impl Command {
                 (a.currency != b.currency, Field::Currency),
                 (a.amount != b.amount, Field::Amount),
                 (a.description != b.description, Field::Description),
+                (a.notes.reference() != b.notes.reference(), Field::Reference),
+                (a.notes.metadata() != b.notes.metadata(), Field::Metadata),
             ]),
             (a, b) => first_of([(a != b, Field::Kind)]),
         }
@@ -225,7 +278,14 @@ impl MoveMoney {
             ),
             (self.amount != other.amount, Field::Amount),
             (self.description != other.description, Field::Description),
-            (self.reference != other.reference, Field::Reference),
+            (
+                self.notes.reference() != other.notes.reference(),
+                Field::Reference,
+            ),
+            (
+                self.notes.metadata() != other.notes.metadata(),
+                Field::Metadata,
+            ),
         ])
     }
 }
@@ -264,11 +324,13 @@ pub enum Field {
     AccountId,
     /// The members of an atomic batch.
     Members,
+    /// `metadata`
+    Metadata,
 }
 
 impl Field {
     /// Every field, in a stable order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Kind,
         Self::Currency,
         Self::CreditLimit,
@@ -281,5 +343,6 @@ impl Field {
         Self::PendingId,
         Self::AccountId,
         Self::Members,
+        Self::Metadata,
     ];
 }

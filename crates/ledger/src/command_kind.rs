@@ -2,6 +2,7 @@
 
 use crate::command::{Command, MoveMoney};
 use crate::id::{AccountId, PaymentId, TransferId};
+use crate::notes::Notes;
 
 /// What a command is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,6 +225,27 @@ impl Command {
             | Self::RefusePayment { .. }
             | Self::PurgePayments { .. }
             | Self::ResolvePayment(_) => None,
+        }
+    }
+
+    /// The caller's reference and metadata.
+    #[must_use]
+    pub fn notes(&self) -> &Notes {
+        match self {
+            Self::Transfer(transfer) | Self::Pend { transfer, .. } => &transfer.notes,
+            Self::AcceptPayment(accept) => &accept.notes,
+            Self::OpenAccount(_)
+            | Self::ChangeLimit { .. }
+            | Self::CloseAccount { .. }
+            | Self::Post { .. }
+            | Self::Void { .. }
+            | Self::Expire { .. }
+            | Self::SendPayment { .. }
+            | Self::SettlePayment { .. }
+            | Self::ReleasePayment { .. }
+            | Self::RefusePayment { .. }
+            | Self::PurgePayments { .. }
+            | Self::ResolvePayment(_) => &Notes::NONE,
         }
     }
 

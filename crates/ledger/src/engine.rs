@@ -36,6 +36,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Applies batches in order and answers with each command's outcome, in the same shape.
     fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>>;
 
+    /// What the batches would be answered if they were submitted now: nothing is done, and no id is used.
+    fn preview(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>>;
+
     /// The account as it is; `None` when there is none.
     fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>>;
 
@@ -234,10 +237,22 @@ impl fmt::Display for Unavailable {
 impl std::error::Error for Unavailable {}
 
 /// Implements the reads of an [`Engine`](crate::Engine) but [`payments_summary`](crate::Engine::payments_summary)
-/// by those of the engine in this field: for engines that change what is written, or a single read.
+/// by those of the engine in this field: for engines that change what is written, or a single read. One that
+/// changes what is previewed says `but preview`.
 #[macro_export]
 macro_rules! forward_reads {
     ($inner:ident) => {
+        $crate::forward_reads!($inner but preview);
+
+        fn preview(
+            &self,
+            batches: ::std::vec::Vec<$crate::Batch>,
+            deadline: ::std::time::Instant,
+        ) -> $crate::Answer<'_, ::std::vec::Vec<::std::vec::Vec<$crate::Outcome>>> {
+            self.$inner.preview(batches, deadline)
+        }
+    };
+    ($inner:ident but preview) => {
         $crate::forward_reads!(@each $inner
             account(id: $crate::AccountId) -> ::std::option::Option<$crate::Account>;
             statement(query: $crate::StatementQuery) -> ::std::option::Option<$crate::Statement>;

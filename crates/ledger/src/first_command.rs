@@ -14,6 +14,7 @@ impl Payment {
             currency: self.currency,
             amount: self.amount,
             description: self.description.clone(),
+            notes: self.notes.clone(),
         })
     }
 }
@@ -52,7 +53,7 @@ impl Transfer {
             credit_account_id: self.credit_account_id.clone(),
             amount: self.amount,
             description: self.description.clone(),
-            reference: self.reference,
+            notes: self.notes.clone(),
         }
     }
 }

@@ -237,10 +237,6 @@ id_128! {
     /// An atomic batch's id.
     BatchId
 }
-id_128! {
-    /// What a transfer refers to in the caller's own books; the ledger only keeps it.
-    Reference
-}
 
 impl TransferId {
     /// The id of the transfer that settles this payment: a BLAKE3 hash of the payment's id, so

@@ -30,8 +30,11 @@ mod id;
 mod ledger_id;
 mod memory;
 mod money;
+mod notes;
 mod outcome;
+mod payer;
 mod payment;
+mod preview;
 #[cfg(feature = "testing")]
 pub mod reference;
 mod resolution;
@@ -61,15 +64,20 @@ pub use event::{BatchDecided, Digest, Event, MemberFailure};
 pub use expiries::{DueFor, DueWalk, Expiries, TimedPending};
 pub use id::{
     ACCOUNT_ID_LENGTH_MAX, AccountId, BatchId, InvalidId, PROCESSOR_NAME_LENGTH_MAX, PaymentId,
-    ProcessorName, Reference, TransferId,
+    ProcessorName, TransferId,
 };
 pub use ledger_id::{LedgerId, LedgerIdInvalid};
 pub use memory::Memory;
 pub use money::{AMOUNT_MAX, Limit};
+pub use notes::{
+    InvalidMetadata, InvalidReference, METADATA_BYTES_MAX, Metadata, Notes, REFERENCE_LENGTH_MAX,
+    Reference,
+};
 pub use outcome::{Outcome, Record, Refusal};
 pub use payment::{
     DuePlace, Payment, PaymentExpected, PaymentState, PaymentStateName, RefusedCode,
 };
+pub use preview::preview;
 pub use resolution::{
     PaymentResolved, RESOLUTIONS_READ_MAX, Resolution, ResolutionKind, ResolvePayment,
 };

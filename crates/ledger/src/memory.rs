@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::account::Account;
 use crate::command_kind::UsedId;
-use crate::event::Event;
+use crate::event::{Digest, Event};
 use crate::id::{AccountId, BatchId, PaymentId, TransferId};
 use crate::payment::{Payment, PaymentState};
 use crate::state::{State, StateMut, UsedBatch, UsedPayment, UsedTransfer};
@@ -182,6 +182,11 @@ impl<'a, S: State> Overlay<'a, S> {
             changed: Memory::default(),
         }
     }
+
+    /// Remembers an atomic batch.
+    pub(crate) fn insert_batch(&mut self, id: BatchId, used: UsedBatch) {
+        self.changed.batches.insert(id, used);
+    }
 }
 
 impl<S: State> State for Overlay<'_, S> {
@@ -204,7 +209,12 @@ impl<S: State> State for Overlay<'_, S> {
     }
 
     fn batch(&self, id: BatchId) -> Option<UsedBatch> {
-        self.base.batch(id)
+        self.changed.batch(id).or_else(|| self.base.batch(id))
+    }
+
+    fn batch_digest(&self, id: BatchId) -> Option<Digest> {
+        let changed = self.changed.batches.get(&id);
+        changed.map_or_else(|| self.base.batch_digest(id), |used| Some(used.digest))
     }
 
     fn payments_accepted(&self) -> Vec<Payment> {

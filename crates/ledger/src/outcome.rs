@@ -213,7 +213,7 @@ impl Outcome {
 
 impl Refusal {
     /// Every refusal's name: the closed list.
-    pub const CODES: [&'static str; 34] = [
+    pub const CODES: [&'static str; 35] = [
         Field::Kind.exists_with_different(),
         Field::Currency.exists_with_different(),
         Field::CreditLimit.exists_with_different(),
@@ -226,6 +226,7 @@ impl Refusal {
         Field::PendingId.exists_with_different(),
         Field::AccountId.exists_with_different(),
         Field::Members.exists_with_different(),
+        Field::Metadata.exists_with_different(),
         "account_not_found",
         "account_closed",
         "account_in_use",
@@ -298,6 +299,7 @@ impl Field {
             Self::PendingId => "exists_with_different_pending_id",
             Self::AccountId => "exists_with_different_account_id",
             Self::Members => "exists_with_different_members",
+            Self::Metadata => "exists_with_different_metadata",
         }
     }
 }

@@ -1,10 +1,12 @@
 //! A payment and its life: `accepted → sent → settled | refused`.
 
 use compact_str::CompactString;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::currency::Currency;
 use crate::id::{AccountId, PaymentId, ProcessorName};
+use crate::notes::Notes;
+use crate::payer::{Payer, PayerOf};
 use crate::time::{Millis, Timestamp};
 
 /// A payment as it stands.
@@ -14,7 +16,8 @@ use crate::time::{Millis, Timestamp};
 /// - With an `account_id` its amount is in that account's `debits_pending` while the payment is
 ///   accepted or sent, and a posted transfer once it is settled.
 /// - From `sent` on it stays with its processor until that attempt is settled, released or refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "PaymentForm")]
 pub struct Payment {
     /// The payment's id.
     pub id: PaymentId,
@@ -34,6 +37,70 @@ pub struct Payment {
     pub accepted_at: Timestamp,
     /// When its state last changed.
     pub timestamp: Timestamp,
+    /// The caller's reference and metadata.
+    pub notes: Notes,
+}
+
+/// A payment as it is serialized.
+#[derive(Serialize)]
+struct PaymentOf<'a> {
+    id: PaymentId,
+    payer: PayerOf<'a>,
+    currency: Currency,
+    amount: u64,
+    description: &'a CompactString,
+    state: &'a PaymentState,
+    attempt: u32,
+    accepted_at: Timestamp,
+    timestamp: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct PaymentForm {
+    id: PaymentId,
+    payer: Payer,
+    currency: Currency,
+    amount: u64,
+    description: CompactString,
+    state: PaymentState,
+    attempt: u32,
+    accepted_at: Timestamp,
+    timestamp: Timestamp,
+}
+
+impl Serialize for Payment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let form = PaymentOf {
+            id: self.id,
+            payer: PayerOf::new(self.account_id.as_ref(), &self.notes),
+            currency: self.currency,
+            amount: self.amount,
+            description: &self.description,
+            state: &self.state,
+            attempt: self.attempt,
+            accepted_at: self.accepted_at,
+            timestamp: self.timestamp,
+        };
+        form.serialize(serializer)
+    }
+}
+
+impl From<PaymentForm> for Payment {
+    fn from(form: PaymentForm) -> Self {
+        let (account_id, notes) = form.payer.into_parts();
+        Self {
+            id: form.id,
+            account_id,
+            currency: form.currency,
+            amount: form.amount,
+            description: form.description,
+            state: form.state,
+            attempt: form.attempt,
+            accepted_at: form.accepted_at,
+            timestamp: form.timestamp,
+            notes,
+        }
+    }
 }
 
 /// Where a payment is in its life.

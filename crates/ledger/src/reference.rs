@@ -22,6 +22,7 @@ use crate::memory::Memory;
 use crate::money::Limit;
 use crate::outcome::Outcome;
 use crate::payment::{Payment, PaymentState};
+use crate::preview::preview;
 use crate::resolution::{RESOLUTIONS_READ_MAX, Resolution};
 use crate::state::{State, UsedBatch, UsedPayment, UsedTransfer, evolve};
 use crate::time::{Clock, Millis, Ticker, Timestamp};
@@ -353,6 +354,14 @@ impl Engine for ReferenceEngine {
             .into_iter()
             .map(|batch| books.apply(batch, ticker, now))
             .collect();
+        Box::pin(async move { Ok(outcomes) })
+    }
+
+    fn preview(&self, batches: Vec<Batch>, _: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        let now = self.clock.now();
+        let (books, ticker) = &mut *self.books.lock();
+        books.expire(ticker, now);
+        let outcomes = preview(&books.memory, batches, *ticker, now);
         Box::pin(async move { Ok(outcomes) })
     }
 

@@ -4,7 +4,8 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Movement;
-use crate::id::{AccountId, PaymentId, Reference, TransferId};
+use crate::id::{AccountId, PaymentId, TransferId};
+use crate::notes::Notes;
 use crate::time::Timestamp;
 
 /// A recorded movement, reservation or end of a reservation.
@@ -29,8 +30,8 @@ pub struct Transfer {
     pub amount: u64,
     /// What the statement says.
     pub description: CompactString,
-    /// What it refers to in the caller's own books.
-    pub reference: Option<Reference>,
+    /// The caller's reference and metadata. What ends a reservation or a payment has its reference.
+    pub notes: Notes,
     /// When it was decided.
     pub timestamp: Timestamp,
     /// The debit account after it.
@@ -130,6 +131,8 @@ pub struct Entry {
     pub balance_after: i64,
     /// When it was decided.
     pub timestamp: Timestamp,
+    /// The transfer's reference and metadata.
+    pub notes: Notes,
 }
 
 impl TransferKind {
@@ -218,6 +221,7 @@ impl Transfer {
             description: self.description.clone(),
             balance_after: after.balance,
             timestamp: self.timestamp,
+            notes: self.notes.clone(),
         })
     }
 

@@ -123,7 +123,7 @@ mod tests {
             credit_account_id: AccountId::new("b").unwrap(),
             amount,
             description: description.into(),
-            reference: None,
+            notes: ledger::Notes::NONE,
         })
     }
 

@@ -229,7 +229,7 @@ mod tests {
             credit_account_id: AccountId::new("b").unwrap(),
             amount: 1,
             description: "\u{202e}".into(),
-            reference: None,
+            notes: ledger::Notes::NONE,
         });
         let refused = Outcome::refused(Refusal::DescriptionInvalid);
         assert!(is_without_record(&command, &refused));

@@ -8,6 +8,9 @@ use ledger::Command;
 /// The first byte of every record; the ledger's begin with another.
 const MAGIC: u8 = b'O';
 const VERSION: u8 = 1;
+/// Of an operation with a reference that is no 128-bit id, or with metadata. A build that knows only the
+/// version before stops at it, and says why.
+const VERSION_2: u8 = 2;
 const OPERATION: u8 = 1;
 const APPLIED: u8 = 2;
 
@@ -36,7 +39,12 @@ pub enum RecordError {
 
 /// The record of an operation.
 pub(crate) fn of_operation(command: &Command) -> Vec<u8> {
-    let record = postcard::to_extend(command, vec![MAGIC, VERSION, OPERATION]);
+    let version = if command.notes().is_none_or_id() {
+        VERSION
+    } else {
+        VERSION_2
+    };
+    let record = postcard::to_extend(command, vec![MAGIC, version, OPERATION]);
     // Plain data into memory: it cannot fail.
     record.unwrap_or_else(|error| panic!("an operation could not be serialized: {error}"))
 }
@@ -57,26 +65,49 @@ pub(crate) fn is_record(bytes: &[u8]) -> bool {
 /// The record of these bytes.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
     match bytes {
-        [MAGIC, VERSION, OPERATION, command @ ..] => match postcard::take_from_bytes(command) {
-            Ok((command, [])) => Ok(Record::Operation(command)),
-            _ => Err(RecordError::Malformed),
-        },
+        [MAGIC, VERSION | VERSION_2, OPERATION, command @ ..] => {
+            match postcard::take_from_bytes(command) {
+                Ok((command, [])) => Ok(Record::Operation(command)),
+                _ => Err(RecordError::Malformed),
+            }
+        }
         [MAGIC, VERSION, APPLIED, before @ ..] => {
             let before = before.try_into().map_err(|_| RecordError::Malformed)?;
             Ok(Record::Applied {
                 before: u64::from_le_bytes(before),
             })
         }
-        [MAGIC, version, ..] if *version != VERSION => Err(RecordError::UnknownVersion(*version)),
+        [MAGIC, VERSION | VERSION_2, ..] => Err(RecordError::Malformed),
+        [MAGIC, version, ..] => Err(RecordError::UnknownVersion(*version)),
         _ => Err(RecordError::Malformed),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use ledger::TransferId;
+    use ledger::{AccountId, MoveMoney, Notes, Reference, TransferId};
 
     use super::*;
+
+    #[test]
+    fn an_operation_says_the_oldest_version_that_has_all_it_holds() {
+        let id = Reference::from_u128(1);
+        let text = Reference::new("order 1").unwrap();
+        for (reference, version) in [(None, 1), (Some(id), 1), (Some(text), 2)] {
+            let account_id = |id| AccountId::new(id).unwrap();
+            let command = Command::Transfer(MoveMoney {
+                id: TransferId::from_u128(7),
+                debit_account_id: account_id("a"),
+                credit_account_id: account_id("b"),
+                amount: 1,
+                description: "x".into(),
+                notes: Notes::of_reference(reference),
+            });
+            let bytes = of_operation(&command);
+            assert_eq!(bytes[1], version);
+            assert_eq!(decode(&bytes), Ok(Record::Operation(command)));
+        }
+    }
 
     #[test]
     fn records_go_round_and_nothing_else_is_one() {
@@ -100,7 +131,7 @@ mod tests {
         ] {
             assert_eq!(decode(bytes), malformed, "{bytes:?}");
         }
-        assert_eq!(decode(b"O\x02\x01"), Err(RecordError::UnknownVersion(2)));
+        assert_eq!(decode(b"O\x03\x01"), Err(RecordError::UnknownVersion(3)));
         assert!(is_record(&bytes) && !is_record(&[1, 2, 3]));
     }
 }

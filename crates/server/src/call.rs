@@ -124,6 +124,26 @@ impl Call {
         Ok(outcomes)
     }
 
+    /// What the ledger would answer to one command.
+    pub(crate) async fn preview(&self, command: Command) -> Result<Outcome, Problem> {
+        let outcome = self.preview_batch(Batch::one(command)).await?.pop();
+        outcome.ok_or_else(errors::internal)
+    }
+
+    /// What the ledger would answer to a batch that the caller may give.
+    pub(crate) async fn preview_batch(&self, batch: Batch) -> Result<Vec<Outcome>, Problem> {
+        let commands_count = batch.commands().len();
+        let batches = vec![batch];
+        self.check_commands(&batches).await?;
+        let answer = self.try_ask(|engine, deadline| engine.preview(batches, deadline));
+        let mut outcomes = answer.await.map_err(Problem::of_read)?;
+        let outcomes = outcomes.pop().filter(|all| all.len() == commands_count);
+        outcomes.ok_or_else(|| {
+            tracing::error!("the engine previewed a batch without an outcome for each command");
+            errors::internal()
+        })
+    }
+
     /// Gives the ledger a batch that the caller may give, and audits what is an operator's in it.
     async fn give(&self, batch: Batch) -> Result<Vec<Vec<Outcome>>, Problem> {
         let batches = vec![batch];

@@ -244,6 +244,24 @@ pub(crate) fn currency_invalid() -> Problem {
     .with("field", "currency")
 }
 
+pub(crate) fn reference_invalid(invalid: &ledger::InvalidReference) -> Problem {
+    let problem = Problem::new(
+        StatusCode::BAD_REQUEST,
+        "reference_invalid",
+        invalid.to_string(),
+    );
+    problem.with("field", "reference")
+}
+
+pub(crate) fn metadata_invalid(invalid: &ledger::InvalidMetadata) -> Problem {
+    let problem = Problem::new(
+        StatusCode::BAD_REQUEST,
+        "metadata_invalid",
+        invalid.to_string(),
+    );
+    problem.with("field", "metadata")
+}
+
 pub(crate) fn id_invalid(field: &'static str) -> Problem {
     let detail =
         format!("{field} must be a hyphenated UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057");

@@ -146,7 +146,7 @@ impl Drawer {
             credit_account_id: sides.next().unwrap(),
             amount: self.rng.random_range(1..400),
             description: "drawn".into(),
-            reference: None,
+            notes: ledger::Notes::NONE,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The readers of messages, on mutated ones.
 
 use ledger::{
-    AccountId, Batch, BatchId, Command, Currency, MoveMoney, OpenAccount, Reference, TransferId,
+    AccountId, Batch, BatchId, Command, Currency, Metadata, MoveMoney, Notes, OpenAccount,
+    Reference, TransferId,
 };
 use proto::submit;
 use testkit::fuzz;
@@ -15,7 +16,10 @@ fn batches() -> Vec<Batch> {
             credit_account_id: account("users:42"),
             amount: 1_000,
             description: "top-up".into(),
-            reference: Some(Reference::from_u128(7)),
+            notes: Notes::new(
+                Some(Reference::new("order 7").unwrap()),
+                Metadata::new([("order", "7"), ("shop", "")]).unwrap(),
+            ),
         })
     };
     let open = Command::OpenAccount(OpenAccount {

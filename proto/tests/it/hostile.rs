@@ -121,7 +121,7 @@ fn what_the_ledger_cannot_say_is_named() {
         credit_account_id: "b".to_owned(),
         amount: 1,
         description: "x".to_owned(),
-        reference: Vec::new(),
+        ..v1::MoveMoney::default()
     };
     let changed = |change: fn(&mut v1::MoveMoney)| {
         let mut transfer = transfer.clone();
@@ -131,6 +131,25 @@ fn what_the_ledger_cannot_say_is_named() {
     assert_eq!(changed(|t| t.id = vec![1; 15]), Invalid::Id("id"));
     assert_eq!(changed(|t| t.id.clear()), Invalid::Id("id"));
     assert_eq!(changed(|t| t.reference = vec![1]), Invalid::Id("reference"));
+    let too_long = "x".repeat(129);
+    assert_eq!(
+        changed(|t| t.reference_text = too_long.clone()),
+        Invalid::ReferenceText
+    );
+    let both = |t: &mut v1::MoveMoney| {
+        t.reference = vec![1; 16];
+        t.reference_text = "x".to_owned();
+    };
+    assert_eq!(changed(both), Invalid::TwoReferences);
+    let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    for bad in [
+        pair("", "x"),
+        pair("a", "\n"),
+        pair("a", &"x".repeat(1_000)),
+    ] {
+        let metadata = |t: &mut v1::MoveMoney| t.metadata = [bad.clone()].into();
+        assert_eq!(changed(metadata), Invalid::Metadata);
+    }
     let debit = Invalid::AccountId("debit_account_id");
     assert_eq!(changed(|t| t.debit_account_id = "a b".to_owned()), debit);
     let missing = Invalid::Missing("transfer");

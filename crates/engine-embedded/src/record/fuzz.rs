@@ -1,6 +1,8 @@
 //! The reader of records, on mutated ones.
 
-use ledger::{AccountId, After, Event, Reference, Timestamp, Transfer, TransferId, TransferKind};
+use ledger::{
+    AccountId, After, Event, Notes, Reference, Timestamp, Transfer, TransferId, TransferKind,
+};
 use testkit::fuzz;
 
 use super::{Links, Recorded, decode, encode};
@@ -27,7 +29,7 @@ fn fuzz_records() {
         credit_account_id: account("users:42"),
         amount: 1_000,
         description: "top-up".into(),
-        reference: Some(Reference::from_u128(7)),
+        notes: Notes::of_reference(Some(Reference::new("order 7").expect("a reference"))),
         timestamp: Timestamp::from_nanos(1_750_000_000_000_000_007),
         debit: None,
         credit: after(3),

@@ -1,14 +1,20 @@
 //! Records at their largest fit in the room that is made for them; and the bytes of an example.
 
 use ledger::{
-    AMOUNT_MAX, AcceptPayment, AccountId, After, BatchDecided, BatchId, Command, Currency, Digest,
-    Event, MemberFailure, Millis, MoveMoney, Outcome, Payment, PaymentId, PaymentState,
-    ProcessorName, Record, Reference, Refusal, Timestamp, Transfer, TransferId, TransferKind,
+    AMOUNT_MAX, AcceptPayment, AccountId, After, Batch, BatchDecided, BatchId, Command, Currency,
+    Digest, Event, METADATA_BYTES_MAX, MemberFailure, Metadata, Millis, MoveMoney, Notes, Outcome,
+    Payment, PaymentId, PaymentState, ProcessorName, Record, Reference, Refusal, Timestamp,
+    Transfer, TransferId, TransferKind,
 };
 
-use super::{Links, RECORD_BYTES_MAX, decode, encode, record_bytes_max};
+use super::{Links, RECORD_BYTES_MAX, batch_bytes_max, decode, encode, record_bytes_max};
 
 const NEVER: Timestamp = Timestamp::from_nanos(u64::MAX);
+
+/// The room of this command alone, where the notes of the payment that it is about are the largest.
+fn room(command: Command) -> usize {
+    batch_bytes_max(&Batch::one(command), |_| largest_notes().size_bytes())
+}
 
 fn length(event: &Event) -> usize {
     let links = Links {
@@ -22,6 +28,13 @@ fn length(event: &Event) -> usize {
     bytes.len()
 }
 
+/// A reference and metadata of the most bytes.
+pub(super) fn largest_notes() -> Notes {
+    let text = "x".repeat(METADATA_BYTES_MAX - r#"{"a":""}"#.len());
+    let reference = Reference::new(&"💸".repeat(128)).unwrap();
+    Notes::new(Some(reference), Metadata::new([("a", &*text)]).unwrap())
+}
+
 fn account() -> AccountId {
     AccountId::new(&"a".repeat(64)).unwrap()
 }
@@ -33,7 +46,7 @@ fn money() -> MoveMoney {
         credit_account_id: account(),
         amount: AMOUNT_MAX,
         description: "💸".repeat(140).into(),
-        reference: Some(Reference::from_u128(1)),
+        notes: largest_notes(),
     }
 }
 
@@ -51,7 +64,7 @@ fn transfer(kind: TransferKind) -> Transfer {
         credit_account_id: money.credit_account_id,
         amount: money.amount,
         description: money.description,
-        reference: money.reference,
+        notes: money.notes,
         timestamp: NEVER,
         debit: after,
         credit: after,
@@ -72,6 +85,7 @@ fn payment() -> Payment {
         attempt: u32::MAX,
         accepted_at: NEVER,
         timestamp: NEVER,
+        notes: largest_notes(),
     }
 }
 
@@ -133,48 +147,106 @@ fn the_smallest_transfers_fit_in_their_room() {
 
 #[test]
 fn the_largest_of_all_others_fit_in_theirs() {
-    let post = transfer(TransferKind::Post {
+    let mut post = transfer(TransferKind::Post {
         pending_id: TransferId::from_u128(1),
         pending_amount: AMOUNT_MAX,
         in_full: true,
     });
-    let settle = transfer(TransferKind::Settle {
+    post.notes = post.notes.said_again();
+    let mut settle = transfer(TransferKind::Settle {
         payment_id: PaymentId::from_u128(1),
         reserved: true,
     });
+    settle.notes = settle.notes.said_again();
     let accept = Command::AcceptPayment(AcceptPayment {
         id: PaymentId::from_u128(1),
         account_id: Some(account()),
         currency: Currency::new("BRL").unwrap(),
         amount: AMOUNT_MAX,
         description: "💸".repeat(140).into(),
+        notes: largest_notes(),
     });
-    let failed_by = |outcome| {
-        Event::Batch(BatchDecided {
-            id: BatchId::from_u128(1),
-            digest: Digest([255; 32]),
-            members_count: u32::MAX,
-            failure: Some(MemberFailure {
-                index: u32::MAX,
-                outcome: Box::new(outcome),
-            }),
-            timestamp: NEVER,
-        })
-    };
-    let events = [
+    for event in [
         Event::Transfer(post.clone()),
-        Event::PaymentAccepted(payment()),
-        Event::PaymentSettled {
-            payment: Box::new(payment()),
-            transfer: settle,
-        },
-        refused(&accept),
         failed_by(Outcome::exists(Ok(Record::Transfer(post)))),
-        failed_by(Outcome::exists(Ok(Record::Payment(payment())))),
         failed_by(Outcome::refused(refusal())),
-    ];
-    for event in events {
+    ] {
         assert!(length(&event) <= RECORD_BYTES_MAX, "{event:?}");
+    }
+    for event in [Event::PaymentAccepted(payment()), refused(&accept)] {
+        assert!(length(&event) <= record_bytes_max(&accept), "{event:?}");
+    }
+    let settled = Event::PaymentSettled {
+        payment: Box::new(payment()),
+        transfer: settle,
+    };
+    let command = Command::SettlePayment {
+        id: PaymentId::from_u128(1),
+        expected: payment().standing(),
+        requested_at: Millis(u64::MAX),
+    };
+    // The batch's own record has its room besides.
+    assert!(length(&settled) <= room(command) - RECORD_BYTES_MAX);
+}
+
+#[test]
+fn the_largest_member_that_is_there_fits_into_the_record_of_its_batch() {
+    let atomic = Batch::atomic(BatchId::from_u128(1), vec![Command::Transfer(money())]);
+    let room = batch_bytes_max(&atomic.unwrap(), |_| 0);
+    for there in [
+        Record::Transfer(transfer(TransferKind::Transfer)),
+        Record::Payment(payment()),
+    ] {
+        let event = failed_by(Outcome::exists(Ok(there)));
+        assert!(length(&event) <= room - record_bytes_max(&Command::Transfer(money())));
+    }
+}
+
+fn failed_by(outcome: Outcome) -> Event {
+    Event::Batch(BatchDecided {
+        id: BatchId::from_u128(1),
+        digest: Digest([255; 32]),
+        members_count: u32::MAX,
+        failure: Some(MemberFailure {
+            index: u32::MAX,
+            outcome: Box::new(outcome),
+        }),
+        timestamp: NEVER,
+    })
+}
+
+/// A build that knows version 1 alone reads whatever has nothing newer.
+#[test]
+fn records_say_the_oldest_version_that_has_all_they_hold() {
+    let version = |event: &Event| {
+        let mut bytes = Vec::new();
+        encode(Links::default(), event, &mut bytes);
+        bytes[0]
+    };
+    let id = Notes::of_reference(Some(Reference::from_u128(1)));
+    let text = Notes::of_reference(Some(Reference::new("order 1").unwrap()));
+    for (notes, expected) in [(Notes::NONE, 1), (id, 1), (text, 2), (largest_notes(), 2)] {
+        for kind in [TransferKind::Transfer, TransferKind::Expire] {
+            let transfer = Transfer {
+                notes: notes.clone(),
+                ..transfer(kind)
+            };
+            assert_eq!(version(&Event::Transfer(transfer)), expected);
+        }
+        let money = MoveMoney {
+            notes: notes.clone(),
+            ..money()
+        };
+        assert_eq!(version(&refused(&Command::Transfer(money))), expected);
+        // Payments had no reference before.
+        let payment = Payment {
+            notes: notes.clone(),
+            ..payment()
+        };
+        let expected = if notes.is_none() { 1 } else { 2 };
+        assert_eq!(version(&Event::PaymentAccepted(payment.clone())), expected);
+        let there = Outcome::exists(Ok(Record::Payment(payment)));
+        assert_eq!(version(&failed_by(there)), expected);
     }
 }
 
@@ -197,10 +269,13 @@ fn the_largest_resolution_fits_in_its_room() {
     let event = |note: &ledger::Note| {
         Event::PaymentResolved(Box::new(ledger::PaymentResolved {
             payment: payment(),
-            transfer: Some(transfer(TransferKind::Settle {
-                payment_id: PaymentId::from_u128(1),
-                reserved: true,
-            })),
+            transfer: Some(Transfer {
+                notes: largest_notes().said_again(),
+                ..transfer(TransferKind::Settle {
+                    payment_id: PaymentId::from_u128(1),
+                    reserved: true,
+                })
+            }),
             resolution: ledger::Resolution {
                 kind,
                 attempt: u32::MAX,
@@ -212,7 +287,7 @@ fn the_largest_resolution_fits_in_its_room() {
         }))
     };
     for note in [note, ledger::Note::new("x").unwrap()] {
-        assert!(length(&event(&note)) <= record_bytes_max(&command(&note)));
+        assert!(length(&event(&note)) <= room(command(&note)) - RECORD_BYTES_MAX);
     }
 }
 
@@ -234,7 +309,7 @@ fn the_bytes_are_those_of_the_description() {
     assert_eq!(bytes, record);
     assert_eq!(recorded.links.debit_previous, 509);
     let transfer = recorded.event.transfer().unwrap();
-    assert_eq!((transfer.amount, transfer.reference), (200, None));
+    assert_eq!((transfer.amount, &transfer.notes), (200, &Notes::NONE));
     assert_eq!(transfer.timestamp.as_nanos(), 1_767_225_600_002_001_001);
     let after = transfer.debit.unwrap();
     assert_eq!((after.entry_number, after.balance), (2, 300));

@@ -4,10 +4,10 @@
 
 use ledger::{After, Event, Transfer, TransferKind};
 
-use super::Links;
+use super::{Appending, Links};
 
 /// What the numbers between two texts take at most: the links (3 × 10), the event's and the
-/// kind's variant, the id and a length; or a reference, a timestamp, and two sides (31 each).
+/// kind's variant, the id and a length; or a timestamp, and two sides (31 each).
 const NUMBERS_BYTES_MAX: usize = 96;
 
 /// Appends the record's bytes behind its version, if the event is a plain transfer; else nothing.
@@ -25,7 +25,7 @@ pub(super) fn encode(links: Links, event: &Event, bytes: &mut Vec<u8>) -> bool {
         credit_account_id,
         amount,
         description,
-        reference,
+        notes,
         timestamp,
         debit,
         credit,
@@ -43,12 +43,13 @@ pub(super) fn encode(links: Links, event: &Event, bytes: &mut Vec<u8>) -> bool {
     numbers.text(credit_account_id.as_str(), bytes);
     numbers.number(*amount);
     numbers.text(description, bytes);
-    match reference {
-        None => numbers.byte(0),
-        Some(reference) => {
-            numbers.byte(1);
-            numbers.id(reference.to_bytes());
-        }
+    if notes.is_none() {
+        // The first variant of their form.
+        numbers.byte(0);
+    } else {
+        numbers.append_to(bytes);
+        postcard::serialize_with_flavor(notes, Appending(bytes))
+            .expect("plain data serializes into memory");
     }
     numbers.number(timestamp.as_nanos());
     numbers.after(*debit);
@@ -125,12 +126,13 @@ impl Numbers {
 
 #[cfg(test)]
 mod tests {
-    use ledger::{AccountId, Reference, Timestamp, TransferId};
+    use ledger::{AccountId, Metadata, Notes, Reference, Timestamp, TransferId};
     use rand::rngs::StdRng;
     use rand::{Rng, SeedableRng};
     use testkit::Seeds;
 
-    use super::super::{Appending, Recording};
+    use super::super::Recording;
+    use super::super::tests::largest_notes;
     use super::*;
 
     /// Of any length in bits.
@@ -155,6 +157,21 @@ mod tests {
         })
     }
 
+    fn notes(random: &mut StdRng) -> Notes {
+        let reference = match random.random_range(0..3) {
+            0 => None,
+            1 => Some(Reference::from_u128(random.random())),
+            _ => Some(Reference::new(&text(random, 128, "a é💸")).unwrap()),
+        };
+        let names = ["a", "é", "order"].into_iter();
+        let texts: Vec<(&str, String)> = names
+            .filter(|_| random.random_range(0..4) == 0)
+            .map(|name| (name, text(random, 50, "\"a é\\")))
+            .collect();
+        let texts = texts.iter().map(|(name, text)| (*name, text.as_str()));
+        Notes::new(reference, Metadata::new(texts).unwrap())
+    }
+
     fn transfer(random: &mut StdRng) -> Transfer {
         let id = |random: &mut StdRng| AccountId::new(&text(random, 64, "abz019")).unwrap();
         Transfer {
@@ -164,9 +181,7 @@ mod tests {
             credit_account_id: id(random),
             amount: number(random),
             description: text(random, 140, "a é💸").into(),
-            reference: random
-                .random::<bool>()
-                .then(|| Reference::from_u128(random.random())),
+            notes: notes(random),
             timestamp: Timestamp::from_nanos(number(random)),
             debit: after(random),
             credit: after(random),
@@ -219,7 +234,7 @@ mod tests {
             credit_account_id: AccountId::new(&"b".repeat(64)).unwrap(),
             amount: u64::MAX,
             description: "💸".repeat(140).into(),
-            reference: Some(Reference::from_u128(u128::MAX)),
+            notes: largest_notes(),
             timestamp: Timestamp::from_nanos(u64::MAX),
             debit: most,
             credit: most,

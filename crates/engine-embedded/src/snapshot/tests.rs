@@ -59,6 +59,7 @@ fn payment(random: &mut StdRng, number: u128) -> OpenPayment {
         attempt: 0,
         accepted_at: Timestamp::from_nanos(u64::try_from(number).unwrap() * 1_000),
         timestamp: Timestamp::from_nanos(7),
+        notes: ledger::Notes::NONE,
     };
     OpenPayment {
         payment,

@@ -165,6 +165,7 @@ impl Auditor {
                 }
             && transfer.amount == payment.amount
             && transfer.description == payment.description
+            && transfer.notes == payment.notes.clone().said_again()
             && transfer.timestamp == payment.timestamp
             && transfer.debit_account_id == payment.payer();
         self.check(belongs, "a settlement's transfer is not its payment's");

@@ -145,7 +145,7 @@ pub(crate) fn money(id: u128, debit: &str, credit: &str, amount: u64) -> MoveMon
         credit_account_id: account_id(credit),
         amount,
         description: format!("transfer {id}").into(),
-        reference: None,
+        notes: ledger::Notes::NONE,
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn beside_steps() -> Vec<Step> {
             credit_account_id: AccountId::new("a").unwrap(),
             amount: 1,
             description: "deposit".into(),
-            reference: None,
+            notes: ledger::Notes::NONE,
         })
     };
     let calls = (0..1_100).step_by(5);

@@ -22,6 +22,7 @@ fn accept() -> Command {
         currency: Currency::new("BRL").unwrap(),
         amount: 5,
         description: "paid".into(),
+        notes: ledger::Notes::NONE,
     })
 }
 

@@ -2,8 +2,8 @@
 //! them.
 
 use ledger::{
-    AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Millis, MoveMoney, Note,
-    OpenAccount, PaymentExpected, PaymentId, PaymentStateName, ProcessorName, Reference,
+    AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Metadata, Millis, MoveMoney, Note,
+    Notes, OpenAccount, PaymentExpected, PaymentId, PaymentStateName, ProcessorName, Reference,
     RefusedCode, ResolutionKind, ResolvePayment, TransferId,
 };
 
@@ -88,6 +88,81 @@ pub(crate) fn resolution_steps() -> Vec<Step> {
     ];
     let step = |commands| [Step::Advance(1_000_000), Step::Submit(vec![all(commands)])];
     calls.into_iter().flat_map(step).collect()
+}
+
+/// References and metadata, in every event that may have them.
+pub(crate) fn notes_steps() -> Vec<Step> {
+    let noted = |number: u128, debit: &str, credit: &str, amount| MoveMoney {
+        notes: notes(number),
+        ..money(number, debit, credit, amount)
+    };
+    let pend = |number, timeout_s| Command::Pend {
+        transfer: noted(number, "a", "b", 10),
+        timeout_s,
+    };
+    let accept = |id, account_id: Option<&str>, amount| {
+        Command::AcceptPayment(AcceptPayment {
+            notes: notes(id),
+            ..payment(id, account_id, amount)
+        })
+    };
+    let calls = vec![
+        all(vec![open("a", "BRL", 1_000), open("b", "BRL", 0)]),
+        all((1..=4)
+            .map(|number| Command::Transfer(noted(number, "world:BRL", "a", 100)))
+            .collect()),
+        all(vec![Command::Transfer(noted(5, "b", "a", 100_000))]),
+        all(vec![pend(6, 0), pend(7, 0), pend(8, 1)]),
+        all(vec![
+            Command::Post {
+                id: TransferId::from_u128(9),
+                pending_id: TransferId::from_u128(6),
+                amount: Some(4),
+            },
+            Command::Void {
+                id: TransferId::from_u128(10),
+                pending_id: TransferId::from_u128(7),
+            },
+        ]),
+        all(vec![
+            accept(1, Some("a"), 7),
+            accept(2, None, 8),
+            accept(3, Some("b"), 1_000_000),
+            accept(4, Some("a"), 9),
+        ]),
+        all(vec![send(1, 0, "default"), send(2, 0, "fallback")]),
+        all(vec![settle(1, 1), settle(2, 1)]),
+        all(vec![resolve(
+            4,
+            PaymentStateName::Accepted,
+            0,
+            ResolutionKind::Refuse,
+        )]),
+        atomic(
+            1,
+            vec![
+                Command::Transfer(noted(11, "world:BRL", "b", 5)),
+                accept(6, None, 8),
+            ],
+        ),
+        // A member that is there already fails its batch, whose record has what is there.
+        atomic(2, vec![Command::Transfer(noted(3, "world:BRL", "a", 100))]),
+        atomic(3, vec![accept(2, None, 8)]),
+    ];
+    let step = |call| [Step::Advance(1_000_000_000), Step::Submit(vec![call])];
+    calls.into_iter().flat_map(step).collect()
+}
+
+/// A reference that is a UUID, another one, metadata, or both.
+fn notes(number: u128) -> Notes {
+    let order = Reference::new(&format!("order {number} é")).ok();
+    let metadata = Metadata::new([("shop", "7"), ("é", "\"")]).unwrap();
+    match number % 4 {
+        0 => Notes::of_reference(Some(Reference::from_u128(u128::MAX / 3))),
+        1 => Notes::of_reference(order),
+        2 => Notes::new(None, metadata),
+        _ => Notes::new(order, metadata),
+    }
 }
 
 fn accounts_and_transfers() -> Vec<Batch> {
@@ -176,7 +251,7 @@ fn payments() -> Vec<Batch> {
 fn batches() -> Vec<Batch> {
     let mut described = money(15, "world:BRL", "b", 9_007_199_254);
     described.description = "é".repeat(140).into();
-    described.reference = Some(Reference::from_u128(u128::MAX / 3));
+    described.notes = Notes::of_reference(Some(Reference::from_u128(u128::MAX / 3)));
     vec![
         atomic(
             1,
@@ -229,7 +304,7 @@ fn money(id: u128, debit: &str, credit: &str, amount: u64) -> MoveMoney {
         credit_account_id: account(credit),
         amount,
         description: format!("number {id}").into(),
-        reference: None,
+        notes: Notes::NONE,
     }
 }
 
@@ -241,13 +316,18 @@ fn pend(id: u128, debit: &str, credit: &str, amount: u64, timeout_s: u32) -> Com
 }
 
 fn accept(id: u128, account_id: Option<&str>, amount: u64) -> Command {
-    Command::AcceptPayment(AcceptPayment {
+    Command::AcceptPayment(payment(id, account_id, amount))
+}
+
+fn payment(id: u128, account_id: Option<&str>, amount: u64) -> AcceptPayment {
+    AcceptPayment {
         id: PaymentId::from_u128(id),
         account_id: account_id.map(account),
         currency: Currency::new("BRL").unwrap(),
         amount,
         description: format!("payment {id}").into(),
-    })
+        notes: Notes::NONE,
+    }
 }
 
 fn send(id: u128, attempt: u32, processor: &str) -> Command {

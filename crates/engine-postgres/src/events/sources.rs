@@ -170,6 +170,7 @@ impl<'a> Reading<'a> {
         self.add(&Event::Transfer(Transfer {
             kind: TransferKind::Expire,
             timestamp: at,
+            notes: transfer.notes.said_again(),
             ..transfer
         }))
     }

@@ -33,6 +33,7 @@ async fn accept(engine: &PostgresEngine, ids: std::ops::Range<u128>) {
             currency: Currency::new("BRL").unwrap(),
             amount: 1,
             description: "payment".into(),
+            notes: ledger::Notes::NONE,
         })
     };
     let batch = Batch::independent(ids.map(command).collect()).unwrap();

@@ -40,7 +40,7 @@ fn transfer(number: u128, amount: u64) -> MoveMoney {
         credit_account_id: AccountId::world(currency()),
         amount,
         description: "clock".into(),
-        reference: None,
+        notes: ledger::Notes::NONE,
     }
 }
 

@@ -27,7 +27,7 @@ fn transfer(number: u128, debit: &str) -> MoveMoney {
         credit_account_id: AccountId::world(currency()),
         amount: 1,
         description: "content".into(),
-        reference: None,
+        notes: ledger::Notes::NONE,
     }
 }
 

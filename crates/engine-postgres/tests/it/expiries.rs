@@ -29,7 +29,7 @@ fn transfer(number: u64, credit: &str, amount: u64) -> MoveMoney {
         credit_account_id: id(credit),
         amount,
         description: "expiries".into(),
-        reference: None,
+        notes: ledger::Notes::NONE,
     }
 }
 

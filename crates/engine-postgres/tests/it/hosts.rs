@@ -25,7 +25,7 @@ fn transfer(number: u128) -> Command {
         credit_account_id: id("user:1"),
         amount: 1,
         description: "hosts".into(),
-        reference: None,
+        notes: ledger::Notes::NONE,
     })
 }
 

@@ -16,7 +16,7 @@ fn opened(url: &str) -> Result<(), PostgresOpenError> {
             credit_account_id: id("user:1"),
             amount: 1,
             description: "poolers".into(),
-            reference: None,
+            notes: ledger::Notes::NONE,
         });
         let told = submit_one(&engine, transfer, in_seconds(20)).await.unwrap();
         assert_eq!(told.code(), "created");

@@ -16,7 +16,7 @@ fn transfer(number: u128) -> Command {
         credit_account_id: id("user:1"),
         amount: 1,
         description: "sessions".into(),
-        reference: None,
+        notes: ledger::Notes::NONE,
     })
 }
 

@@ -15,7 +15,7 @@ fn transfer(number: u128, debit: &str) -> Command {
         credit_account_id: ledger::AccountId::world(currency()),
         amount: 1,
         description: "standby".into(),
-        reference: None,
+        notes: ledger::Notes::NONE,
     })
 }
 

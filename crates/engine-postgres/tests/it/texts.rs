@@ -57,6 +57,7 @@ fn so_does_what_operators_say() {
                 currency: currency(),
                 amount: 1,
                 description: text.into(),
+                notes: ledger::Notes::NONE,
             });
             let resolve = Command::ResolvePayment(ResolvePayment {
                 id,
@@ -96,7 +97,7 @@ async fn check_account(engine: &impl Engine, name: &str) {
             credit_account_id: id(name),
             amount: 1,
             description: description.into(),
-            reference: None,
+            notes: ledger::Notes::NONE,
         };
         let told = submit_one(engine, Command::Transfer(command.clone()), in_seconds(20)).await;
         let Ok(Record::Transfer(told)) = told.unwrap().result else {

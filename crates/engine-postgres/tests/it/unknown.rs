@@ -49,7 +49,7 @@ fn a_repetition_that_is_refused_as_a_whole_is_of_unknown_outcome() {
                 credit_account_id: AccountId::world(currency()),
                 amount: 1,
                 description: "unknown".into(),
-                reference: None,
+                notes: ledger::Notes::NONE,
             })
         };
         let asked = submit_one(&engine, transfer(), in_seconds(60));

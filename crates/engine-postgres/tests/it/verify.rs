@@ -279,6 +279,7 @@ fn resolved() -> Vec<Command> {
                 currency: currency(),
                 amount: 1,
                 description: "resolved".into(),
+                notes: ledger::Notes::NONE,
             }),
             Command::SendPayment {
                 id,
@@ -317,6 +318,7 @@ async fn pay(engine: &PostgresEngine) {
             currency: currency(),
             amount: 1,
             description: "paid".into(),
+            notes: ledger::Notes::NONE,
         }));
     }
     for number in 2..=4_u128 {

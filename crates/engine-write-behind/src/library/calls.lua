@@ -231,8 +231,9 @@ local function begin()
 end
 
 -- token, the latest time that the node believes, count of known ids, (key, record or '') of each,
--- batches. By a later time nothing is applied and nothing expires.
-local function apply(_, args)
+-- batches. By a later time nothing is applied and nothing expires. A preview writes nothing, but for a
+-- backlog of what is due.
+local function call(args, is_preview)
   local why = refused(args[1])
   if why then return { why } end
   begin()
@@ -261,7 +262,10 @@ local function apply(_, args)
       answer[#answer + 1] = operate(args, i)
     end
   end)
-  write()
+  if not is_preview then write() end
   answer[2], answer[3] = meta.position, meta.trimmed
   return answer
 end
+
+local function apply(_, args) return call(args, false) end
+local function preview(_, args) return call(args, true) end

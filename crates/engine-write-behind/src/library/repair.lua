@@ -110,6 +110,7 @@ local function register(name, callback, flag)
 end
 
 register('apply', apply)
+register('preview', preview)
 register('account', read_account, 'no-writes')
 register('statement', read_statement, 'no-writes')
 register('balance_at', read_balance_at, 'no-writes')

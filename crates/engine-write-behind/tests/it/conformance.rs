@@ -81,6 +81,7 @@ fn payments_are_refused_and_nothing_beside_them_is_done() {
             currency: Currency::new("BRL").unwrap(),
             amount: 1,
             description: "refused".into(),
+            notes: ledger::Notes::NONE,
         });
         let deadline = std::time::Instant::now() + Duration::from_secs(20);
         let purge = Command::PurgePayments {

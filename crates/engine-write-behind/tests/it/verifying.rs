@@ -26,7 +26,7 @@ fn accounts_that_the_events_cannot_follow_upon_are_a_finding() {
                 credit_account_id: id("user:1"),
                 amount: 50,
                 description: "verified".into(),
-                reference: None,
+                notes: ledger::Notes::NONE,
             },
             timeout_s: 0,
         };

@@ -25,6 +25,9 @@ pub(crate) struct BenchOptions {
     /// Debits one limited account with every transfer; 1 % of the transfers exceed its limit.
     #[arg(long)]
     pub(super) hot: bool,
+    /// Gives each transfer a reference of its own, of about 20 characters.
+    #[arg(long)]
+    pub(super) references: bool,
     /// How ids of transfers are made: random (UUID v4), or in the order of their times (UUID v7).
     #[arg(long, value_enum, default_value_t = IdKind::V4)]
     pub(super) ids: IdKind,

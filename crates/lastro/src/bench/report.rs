@@ -20,6 +20,7 @@ pub(super) struct Report {
     batch: usize,
     concurrency: usize,
     hot: bool,
+    references: bool,
     ids: &'static str,
     created_count: u64,
     refused_count: u64,
@@ -95,6 +96,7 @@ impl Report {
             batch: options.batch,
             concurrency: options.concurrency,
             hot: options.hot,
+            references: options.references,
             ids: options.ids.as_str(),
             created_count: driven.created_count,
             refused_count: driven.refused_count,
@@ -112,10 +114,15 @@ impl Report {
 
     pub(super) fn print(&self) {
         println!(
-            "{} transfers between {} accounts{}, {} a call, {} in flight, ids {}, engine {}, durability {}",
+            "{} transfers between {} accounts{}{}, {} a call, {} in flight, ids {}, engine {}, durability {}",
             self.transfers_count,
             self.accounts_count,
             if self.hot { " and one hot" } else { "" },
+            if self.references {
+                ", each with a reference"
+            } else {
+                ""
+            },
             self.batch,
             self.concurrency,
             self.ids,

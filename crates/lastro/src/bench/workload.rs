@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{
-    AMOUNT_MAX, AccountId, Clock, Command, Currency, InvalidId, MoveMoney, OpenAccount, TransferId,
+    AMOUNT_MAX, AccountId, Clock, Command, Currency, InvalidId, InvalidReference, MoveMoney, Notes,
+    OpenAccount, Reference, TransferId,
 };
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -22,6 +23,7 @@ pub(super) struct Workload {
     pub(super) concurrency: usize,
     accounts: Vec<AccountId>,
     hot: Option<AccountId>,
+    references: bool,
     ids: IdKind,
     seed: u64,
     run: u64,
@@ -41,6 +43,7 @@ impl Workload {
             concurrency: options.concurrency,
             accounts: ids.collect(),
             hot: options.hot.then(|| account_id("hot")),
+            references: options.references,
             ids: options.ids,
             seed: options.seed,
             run,
@@ -103,9 +106,20 @@ impl Client {
                 self.rng.random_range(1..=100)
             },
             description: "bench".into(),
-            reference: None,
+            notes: self.notes(),
         };
         (Command::Transfer(transfer), refused)
+    }
+
+    fn notes(&self) -> Notes {
+        if !self.workload.references {
+            return Notes::NONE;
+        }
+        let text = format!("order 2026-{:09}", self.given);
+        match Reference::new(&text) {
+            Ok(reference) => Notes::of_reference(Some(reference)),
+            Err(InvalidReference) => unreachable!("{text} is a reference"),
+        }
     }
 
     fn id(&mut self) -> TransferId {

@@ -321,7 +321,7 @@ async fn load_until_killed() {
                         ),
                         amount: 1 + index,
                         description: "load".into(),
-                        reference: None,
+                        notes: ledger::Notes::NONE,
                     })
                 };
                 let batch = Batch::independent((0..500).map(transfer).collect()).unwrap();

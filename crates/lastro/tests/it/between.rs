@@ -87,7 +87,7 @@ fn deposit(number: u128) -> Vec<Batch> {
         credit_account_id: account(),
         amount: 1,
         description: "deposit".into(),
-        reference: None,
+        notes: ledger::Notes::NONE,
     }))]
 }
 
@@ -266,6 +266,7 @@ async fn accept(ledger: &ReferenceEngine, number: u128) {
         currency: currency(),
         amount: 1,
         description: "payment".into(),
+        notes: ledger::Notes::NONE,
     });
     let batch = vec![Batch::one(accept)];
     let accepted = ledger.submit(batch, Instant::now() + BOUND).await;

@@ -164,7 +164,7 @@ fn atomic_batch(number: u128) -> Batch {
             }),
             amount: index,
             description: "member".into(),
-            reference: None,
+            notes: ledger::Notes::NONE,
         })
     };
     Batch::atomic(

@@ -58,7 +58,7 @@ async fn two_segments() -> TempDir {
                 amount: 1,
                 // As long as it may be: few transfers fill a segment.
                 description: "💰".repeat(140).as_str().into(),
-                reference: None,
+                notes: ledger::Notes::NONE,
             })
         });
         submit(transfers.collect()).await;

@@ -275,7 +275,7 @@ async fn a_payment_that_the_ledger_does_not_take_fails_alone() {
             credit_account_id: id(),
             amount: 1,
             description: "deposit".into(),
-            reference: None,
+            notes: ledger::Notes::NONE,
         })
     };
     let payment = |number| {
@@ -285,6 +285,7 @@ async fn a_payment_that_the_ledger_does_not_take_fails_alone() {
             currency,
             amount: 1,
             description: "payment".into(),
+            notes: ledger::Notes::NONE,
         })
     };
     // All of them wait by the time the first call is made.

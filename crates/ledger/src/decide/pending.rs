@@ -50,6 +50,7 @@ pub(super) fn post<S: State + ?Sized>(
             kind,
             amount: posted,
             timestamp: now,
+            notes: pending.notes.said_again(),
             ..pending
         },
     )
@@ -74,6 +75,7 @@ pub(super) fn void<S: State + ?Sized>(
                     id,
                     kind,
                     timestamp: now,
+                    notes: pending.notes.said_again(),
                     ..pending
                 },
             )
@@ -96,6 +98,7 @@ pub(super) fn expire<S: State + ?Sized>(
                 Transfer {
                     kind: TransferKind::Expire,
                     timestamp: now,
+                    notes: pending.notes.said_again(),
                     ..pending
                 },
             )

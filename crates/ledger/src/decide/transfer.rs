@@ -143,7 +143,7 @@ fn record(
         credit_account_id: command.credit_account_id,
         amount: command.amount,
         description: command.description,
-        reference: command.reference,
+        notes: command.notes,
         timestamp: now,
         debit: None,
         credit: None,

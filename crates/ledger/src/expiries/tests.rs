@@ -28,7 +28,7 @@ fn pend(id: u128, timeout_s: u32, random: &mut Numbers) -> Transfer {
         credit_account_id: AccountId::new("world:BRL").unwrap(),
         amount: 1,
         description: "x".into(),
-        reference: None,
+        notes: crate::notes::Notes::NONE,
         timestamp: Timestamp::from_nanos(1_000),
         debit: None,
         credit: None,

@@ -22,7 +22,7 @@ fn moves(id: u128, debit: &str, credit: &str, amount: u64) -> MoveMoney {
         credit_account_id: account_id(credit),
         amount,
         description: "x".into(),
-        reference: None,
+        notes: ledger::Notes::NONE,
     }
 }
 

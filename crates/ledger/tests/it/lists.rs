@@ -17,7 +17,8 @@ fn next_field(field: Field) -> Option<Field> {
         Field::TimeoutS => Field::PendingId,
         Field::PendingId => Field::AccountId,
         Field::AccountId => Field::Members,
-        Field::Members => return None,
+        Field::Members => Field::Metadata,
+        Field::Metadata => return None,
     })
 }
 

@@ -45,7 +45,7 @@ fn money() -> MoveMoney {
         credit_account_id: account_id("users:42"),
         amount: AMOUNT_MAX,
         description: "descrição 💸".into(),
-        reference: Some(Reference::from_u128(9)),
+        notes: Notes::of_reference(Some(Reference::from_u128(9))),
     }
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn commands() -> Vec<Command> {
         Command::Transfer(money()),
         Command::Pend {
             transfer: MoveMoney {
-                reference: None,
+                notes: ledger::Notes::NONE,
                 ..money()
             },
             timeout_s: u32::MAX,
@@ -162,6 +162,7 @@ fn accept(account_id: Option<AccountId>) -> AcceptPayment {
         currency: currency(),
         amount: 1_990,
         description: "d".into(),
+        notes: ledger::Notes::NONE,
     }
 }
 
@@ -173,7 +174,7 @@ fn transfer(kind: TransferKind) -> Transfer {
         credit_account_id: account_id("world:BRL"),
         amount: 1_234,
         description: "top-up".into(),
-        reference: None,
+        notes: ledger::Notes::NONE,
         timestamp: at(1),
         debit: Some(After {
             entry_number: 12,
@@ -195,6 +196,7 @@ fn payment(state: PaymentState, attempt: u32) -> Payment {
         attempt,
         accepted_at: at(2),
         timestamp: at(3),
+        notes: ledger::Notes::NONE,
     }
 }
 

@@ -30,7 +30,7 @@ fn command(number: u64) -> Command {
         credit_account_id: AccountId::new("b").unwrap(),
         amount: number + 1,
         description: "x".repeat(1 + (number % 140) as usize).into(),
-        reference: None,
+        notes: ledger::Notes::NONE,
     })
 }
 

@@ -154,7 +154,7 @@ pub(crate) fn transfer(id: u128, debit: &str, credit: &str, amount: u64) -> Comm
         credit_account_id: account(credit),
         amount,
         description: "operation".into(),
-        reference: None,
+        notes: ledger::Notes::NONE,
     })
 }
 

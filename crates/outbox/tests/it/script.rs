@@ -23,7 +23,7 @@ pub(crate) fn queued() -> Vec<Operation> {
             credit_account_id: account("b"),
             amount: 1_000,
             description: description.into(),
-            reference,
+            notes: Notes::of_reference(reference),
         },
         timeout_s,
     };

@@ -93,6 +93,7 @@ impl Desk {
             currency: Currency::new("BRL").unwrap(),
             amount: 1_990,
             description: "payment".into(),
+            notes: ledger::Notes::NONE,
         }));
         assert!(accepted.result.is_ok());
         self.payment(id).unwrap()

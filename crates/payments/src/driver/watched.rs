@@ -77,6 +77,13 @@ impl Engine for WithPayments {
         })
     }
 
+    fn preview(&self, mut batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        for batch in &mut batches {
+            batch.set_send_lease(self.send_lease);
+        }
+        self.engine.preview(batches, deadline)
+    }
+
     fn payments_summary(
         &self,
         from: Option<Millis>,
@@ -90,7 +97,7 @@ impl Engine for WithPayments {
         })
     }
 
-    ledger::forward_reads!(engine);
+    ledger::forward_reads!(engine but preview);
 }
 
 /// An engine without processors: it accepts no payment.
@@ -108,17 +115,17 @@ impl WithoutPayments {
 
 impl Engine for WithoutPayments {
     fn submit(&self, mut batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
-        let is_acceptance = |command: &Command| matches!(command, Command::AcceptPayment(_));
-        if batches
-            .iter()
-            .any(|batch| batch.commands().iter().any(is_acceptance))
-        {
-            return Box::pin(std::future::ready(Err(Unavailable::NotSupported)));
+        match prepared(&mut batches) {
+            Ok(()) => self.engine.submit(batches, deadline),
+            Err(unavailable) => Box::pin(std::future::ready(Err(unavailable))),
         }
-        for batch in &mut batches {
-            batch.set_send_lease(SEND_LEASE);
+    }
+
+    fn preview(&self, mut batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        match prepared(&mut batches) {
+            Ok(()) => self.engine.preview(batches, deadline),
+            Err(unavailable) => Box::pin(std::future::ready(Err(unavailable))),
         }
-        self.engine.submit(batches, deadline)
     }
 
     fn payments_summary(
@@ -130,5 +137,20 @@ impl Engine for WithoutPayments {
         self.engine.payments_summary(from, to, deadline)
     }
 
-    ledger::forward_reads!(engine);
+    ledger::forward_reads!(engine but preview);
+}
+
+/// Fails where a payment would be accepted, which nobody would dispatch.
+fn prepared(batches: &mut [Batch]) -> Result<(), Unavailable> {
+    let is_acceptance = |command: &Command| matches!(command, Command::AcceptPayment(_));
+    if batches
+        .iter()
+        .any(|batch| batch.commands().iter().any(is_acceptance))
+    {
+        return Err(Unavailable::NotSupported);
+    }
+    for batch in batches {
+        batch.set_send_lease(SEND_LEASE);
+    }
+    Ok(())
 }

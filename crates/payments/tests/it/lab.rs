@@ -118,6 +118,7 @@ impl Lab {
                 currency: Currency::new("BRL").unwrap(),
                 amount: 1_000 + u64::try_from(self.accepted_count).unwrap(),
                 description: "payment".into(),
+                notes: ledger::Notes::NONE,
             });
             let deadline = Instant::now() + ms(5_000);
             let outcomes = self

@@ -126,7 +126,7 @@ fn command(
         credit_account_id,
         amount,
         description: description.into(),
-        reference: None,
+        notes: ledger::Notes::NONE,
     })
 }
 

@@ -53,6 +53,7 @@ impl PaymentRequest<'_> {
             currency: Currency::new("BRL").map_err(|_| errors::internal())?,
             amount: amount(self.amount.get())?,
             description: DESCRIPTION.into(),
+            notes: ledger::Notes::NONE,
         })
     }
 }

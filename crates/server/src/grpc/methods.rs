@@ -9,8 +9,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use ledger::{
-    Answer, Batch, Command, Engine, RESOLUTIONS_READ_MAX, STATEMENT_PAGE_MAX, UNSETTLED_PAGE_MAX,
-    Unavailable, UsedTransfer,
+    Answer, Batch, Command, Engine, Notes, REFERENCE_LENGTH_MAX, RESOLUTIONS_READ_MAX,
+    STATEMENT_PAGE_MAX, UNSETTLED_PAGE_MAX, Unavailable, UsedTransfer,
 };
 use proto::{GrpcCode, Message, Method, begin_frame, submit, v1};
 
@@ -25,7 +25,11 @@ use crate::room::Place;
 
 /// The most bytes of a record: the longest ids and numbers, and a description of characters of
 /// four bytes.
-const RECORD_BYTES_MAX: usize = 1024;
+const RECORD_BYTES_MAX: usize = PLAIN_BYTES_MAX + NOTES_BYTES_MAX;
+/// Of that what every record has.
+const PLAIN_BYTES_MAX: usize = 1024;
+/// Of that a reference and metadata; on the wire a pair of texts may take a few bytes more than as JSON.
+const NOTES_BYTES_MAX: usize = Notes::SIZE_BYTES_MAX + 256;
 /// How many due payments are given at most.
 const DUE_PAGE_MAX: usize = 10_000;
 /// The most bytes of a summary: 64 processors.
@@ -59,6 +63,7 @@ pub(super) fn router(face: Arc<GrpcFace>) -> Router {
         ListUnsettledPayments => unsettled_payments;
         GetClock => clock;
         GetNewestPayment => newest_payment;
+        Preview => preview;
     };
     router.with_state(face)
 }
@@ -113,7 +118,7 @@ where
 /// What each method asks of its callers, where keys are asked for.
 const fn access(method: Method) -> Access {
     match method {
-        Method::Submit => Access::Commands,
+        Method::Submit | Method::Preview => Access::Commands,
         Method::GetAccount
         | Method::GetStatement
         | Method::GetBalanceAt
@@ -145,7 +150,7 @@ async fn receive(
     let limits = &shared.limits;
     let deadline = deadline::deadline(request.headers(), started, limits, shared.clock)?;
     let bytes_max = match method {
-        Method::Submit => submit::REQUEST_BYTES_MAX,
+        Method::Submit | Method::Preview => submit::REQUEST_BYTES_MAX,
         _ => limits.question_bytes_max,
     };
     let arrived_by = deadline.min(started + limits.message_timeout);
@@ -211,7 +216,9 @@ fn answer_bytes_max<'a>(commands: impl Iterator<Item = &'a Command>) -> usize {
     // What was asked for is not repeated in the answer to a transfer.
     let of_one = |command: &Command| match command.move_money() {
         Some(_) => 256,
-        None => RECORD_BYTES_MAX,
+        None if command.is_of_payments() => RECORD_BYTES_MAX,
+        // What ends a pending transfer has its reference.
+        None => PLAIN_BYTES_MAX + 4 * REFERENCE_LENGTH_MAX,
     };
     commands.map(of_one).sum()
 }
@@ -236,6 +243,22 @@ async fn submit(call: Call) -> Answered {
     let outcomes = answer?;
     let metrics = &call.shared.metrics;
     metrics.count_outcomes(&names, outcomes.iter().flatten());
+    let mut message = begin_frame();
+    submit::write_response(&outcomes, &mut message);
+    Ok(Written { message, place })
+}
+
+async fn preview(call: Call) -> Answered {
+    let batches = submit::read_request(&call.message)?;
+    let commands = || batches.iter().flat_map(Batch::commands);
+    call.shared.permits.check(commands())?;
+    let (engine, deadline) = (&*call.shared.app.engine, call.deadline);
+    let checked = call.caller.check_commands(&batches, engine, deadline);
+    checked.await?;
+    let place = call.place(answer_bytes_max(commands()))?;
+    let outcomes = call
+        .ask(|engine, deadline| engine.preview(batches, deadline))
+        .await?;
     let mut message = begin_frame();
     submit::write_response(&outcomes, &mut message);
     Ok(Written { message, place })

@@ -73,6 +73,7 @@ async fn a_resolution_that_is_replayed_is_logged() {
             currency: Currency::new("BRL").unwrap(),
             amount: 1_990,
             description: "payment".into(),
+            notes: ledger::Notes::NONE,
         }),
     )
     .await;

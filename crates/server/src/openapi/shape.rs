@@ -96,7 +96,7 @@ const KINDS: [Kind; 6] = [
             "amount",
             "description",
         ],
-        &["reference", "timeout_s"],
+        &["reference", "metadata", "timeout_s"],
     ),
     ("post", "PostCommand", &["id", "pending_id"], &["amount"]),
     ("void", "VoidCommand", &["id", "pending_id"], &[]),

@@ -11,6 +11,7 @@ mod cursor;
 #[cfg(test)]
 mod fuzz;
 mod ids;
+mod notes;
 mod operations;
 mod path;
 mod payments;
@@ -26,7 +27,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use ledger::{Outcome, Record};
 
-use crate::problem::{Problem, REPLAYED};
+use crate::problem::{DRY_RUN, Problem, REPLAYED};
 
 pub(crate) use account_change::ChangeAccountRequest;
 pub(crate) use account_change::{__path_change_account, change_account};
@@ -60,6 +61,16 @@ pub(crate) fn first_or_again(outcome: Outcome) -> Result<(Record, bool), Problem
             Err(problem)
         }
     }
+}
+
+/// Says that nothing was done, and whether the record was there before.
+fn mark_dry_run(mut response: Response, replayed: bool) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(DRY_RUN, HeaderValue::from_static("true"));
+    if replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
 }
 
 /// Says where a new record is, or that it was there before.

@@ -81,8 +81,13 @@ pub(crate) async fn operate(call: Call, request: Request) -> Answered {
     let (parts, body) = request.into_parts();
     json::check_content_type(&parts.headers)?;
     let body = call.body(body).await?;
-    let command =
-        json::parse::<TransferRequest<'_>>(&body)?.command(&Asked::of(&call, &parts.headers))?;
+    let request = json::parse::<TransferRequest<'_>>(&body)?;
+    if request.dry_run {
+        return Err(errors::json_invalid(
+            "an operation is applied later and has no dry_run: ask POST /v1/transfers for one",
+        ));
+    }
+    let command = request.command(&Asked::of(&call, &parts.headers))?;
     let operation = match Operation::new(command.clone()) {
         Err(NotAnOperation::Malformed(_)) if check_form(&command).is_ok() => {
             return again(&call, command).await;

@@ -11,6 +11,7 @@ use ledger::{
 use serde::{Deserialize, Serialize};
 
 use super::first_or_again;
+use super::notes::{self, MetadataView};
 use super::path::payment_in_path;
 use super::unsettled::{self, DispatchView};
 use crate::call::{Answered, Call};
@@ -36,6 +37,14 @@ pub(crate) struct PaymentView<'a> {
     /// In minor units.
     #[schema(example = 1990)]
     amount: u64,
+    /// The caller's own text for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "order 1017")]
+    reference: Option<&'a str>,
+    /// The caller's own texts by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    metadata: Option<MetadataView<'a>>,
     /// The processor that it is sent to, or that has recorded it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "default")]
@@ -123,6 +132,7 @@ impl<'a> From<&'a Payment> for PaymentView<'a> {
             } => (Some((processor.as_str(), *requested_at)), None),
             PaymentState::Refused { code } => (None, Some(code.as_str())),
         };
+        let (reference, metadata) = notes::shown(&payment.notes);
         Self {
             id: payment.id.to_string(),
             state: payment.state.name().as_str(),
@@ -130,6 +140,8 @@ impl<'a> From<&'a Payment> for PaymentView<'a> {
             account_id: payment.account_id.as_ref().map(ledger::AccountId::as_str),
             currency: payment.currency.as_str(),
             amount: payment.amount,
+            reference,
+            metadata,
             processor: sent.map(|(name, _)| name),
             requested_at: sent.map(|(_, at)| Nanos(nanos(at))),
             code,

@@ -25,6 +25,9 @@ pub(crate) struct PostRequest<'a> {
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     amount: Option<Integer>,
+    /// Whether nothing is to be done, and only what would be answered is asked for.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 /// Optional if an `Idempotency-Key` is given.
@@ -36,6 +39,9 @@ pub(crate) struct VoidRequest<'a> {
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     id: Option<Text<'a>>,
+    /// Whether nothing is to be done, and only what would be answered is asked for.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 /// Posts a pending transfer, once: the money moves, and what is not posted is released.
@@ -51,7 +57,8 @@ pub(crate) struct VoidRequest<'a> {
         (status = 201, description = "Posted: a transfer of its own, of kind `post`",
             body = TransferView),
         (status = 200, description = "Posted before under this id with this content: the first \
-            answer, with `Idempotency-Replayed: true`", body = TransferView),
+            answer, with `Idempotency-Replayed: true`. With `dry_run`: what would be done, with \
+            `Dry-Run: true`", body = TransferView),
         (status = 400, description = "Not well formed, or without an id"),
         (status = 404, description = "`pending_not_found`"),
         crate::openapi::responses::OtherContent,
@@ -64,14 +71,15 @@ pub(crate) struct VoidRequest<'a> {
 pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
     end(call, request, |body, pending_id, asked| {
         let request: PostRequest<'_> = json::parse_or_default(body, asked.headers)?;
-        Ok(Command::Post {
+        let command = Command::Post {
             id: own_id(request.id.as_ref(), asked)?,
             pending_id,
             amount: match request.amount {
                 Some(amount) => Some(amount.amount("amount")?),
                 None => None,
             },
-        })
+        };
+        Ok((command, request.dry_run))
     })
     .await
 }
@@ -89,7 +97,8 @@ pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
         (status = 201, description = "Voided: a transfer of its own, of kind `void`",
             body = TransferView),
         (status = 200, description = "Voided before under this id: the first answer, with \
-            `Idempotency-Replayed: true`", body = TransferView),
+            `Idempotency-Replayed: true`. With `dry_run`: what would be done, with `Dry-Run: true`",
+            body = TransferView),
         (status = 400, description = "Not well formed, or without an id"),
         (status = 404, description = "`pending_not_found`"),
         crate::openapi::responses::OtherContent,
@@ -102,10 +111,11 @@ pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
 pub(crate) async fn void_pending(call: Call, request: Request) -> Answered {
     end(call, request, |body, pending_id, asked| {
         let request: VoidRequest<'_> = json::parse_or_default(body, asked.headers)?;
-        Ok(Command::Void {
+        let command = Command::Void {
             id: own_id(request.id.as_ref(), asked)?,
             pending_id,
-        })
+        };
+        Ok((command, request.dry_run))
     })
     .await
 }
@@ -113,13 +123,13 @@ pub(crate) async fn void_pending(call: Call, request: Request) -> Answered {
 async fn end(
     call: Call,
     request: Request,
-    command: impl FnOnce(&[u8], TransferId, &Asked<'_>) -> Result<Command, Problem>,
+    command: impl FnOnce(&[u8], TransferId, &Asked<'_>) -> Result<(Command, bool), Problem>,
 ) -> Answered {
     let (parts, body) = request.into_parts();
     let pending_id = transfer_in_path(parts.uri.path())?;
     let body = call.body(body).await?;
-    let command = command(&body, pending_id, &Asked::of(&call, &parts.headers))?;
-    transfers::answer(call.submit(command).await?)
+    let (command, dry_run) = command(&body, pending_id, &Asked::of(&call, &parts.headers))?;
+    transfers::give(&call, command, dry_run).await
 }
 
 fn own_id(body_id: Option<&Text<'_>>, asked: &Asked<'_>) -> Result<TransferId, Problem> {

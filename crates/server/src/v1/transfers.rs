@@ -2,13 +2,14 @@
 
 use axum::extract::Request;
 use axum::http::StatusCode;
-use ledger::{AccountId, Command, MoveMoney, Outcome, Record, Reference, TransferId, UsedTransfer};
+use ledger::{AccountId, Command, MoveMoney, Outcome, Record, TransferId, UsedTransfer};
 use serde::Deserialize;
 
 use super::ids::Asked;
+use super::notes::{MetadataRequest, notes};
 use super::path::transfer_in_path;
 use super::views::TransferView;
-use super::{first_or_again, ids, mark};
+use super::{first_or_again, ids, mark, mark_dry_run};
 use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Integer, Text};
@@ -36,15 +37,24 @@ pub(crate) struct TransferRequest<'a> {
     #[serde(borrow)]
     #[schema(value_type = String, min_length = 1, max_length = 140, example = "top-up")]
     pub(super) description: Text<'a>,
-    /// What the transfer refers to in the caller's own books.
+    /// The caller's own text for it, which several transfers may share; no control characters. A UUID
+    /// is kept in small letters.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<String>, format = "uuid")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128, example = "order 1017")]
     pub(super) reference: Option<Text<'a>>,
+    /// The caller's own texts by name; at most 1,000 bytes as JSON without blanks. No name is empty, and
+    /// nothing has control characters.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    pub(super) metadata: Option<MetadataRequest<'a>>,
     /// If it is given, the transfer is pending: it reserves the money until it is posted or voided,
     /// or until so many seconds have passed; 0: without a timeout.
     #[serde(default)]
     #[schema(value_type = Option<u32>)]
     pub(super) timeout_s: Option<Integer>,
+    /// Whether nothing is to be done, and only what would be answered is asked for.
+    #[serde(default)]
+    pub(super) dry_run: bool,
 }
 
 impl TransferRequest<'_> {
@@ -57,10 +67,7 @@ impl TransferRequest<'_> {
             credit_account_id: account_id(&self.credit_account_id, "credit_account_id")?,
             amount: self.amount.amount("amount")?,
             description: (&*self.description.0).into(),
-            reference: match &self.reference {
-                Some(text) => Some(reference(text)?),
-                None => None,
-            },
+            notes: notes(self.reference.as_ref(), self.metadata.as_ref())?,
         };
         Ok(match self.timeout_s {
             None => Command::Transfer(transfer),
@@ -76,20 +83,26 @@ pub(super) fn account_id(text: &Text<'_>, field: &'static str) -> Result<Account
     AccountId::new(&text.0).map_err(|_| errors::account_id_invalid(field))
 }
 
-fn reference(text: &Text<'_>) -> Result<Reference, Problem> {
-    ids::uuid(&text.0)
-        .map(Reference::from_u128)
-        .ok_or_else(|| errors::id_invalid("reference"))
+/// Gives the ledger a command that makes a transfer, or asks what it would answer.
+pub(super) async fn give(call: &Call, command: Command, dry_run: bool) -> Answered {
+    let outcome = match dry_run {
+        false => call.submit(command).await?,
+        true => call.preview(command).await?,
+    };
+    answer(outcome, dry_run)
 }
 
-/// What a command that makes a transfer is answered with.
-pub(super) fn answer(outcome: Outcome) -> Answered {
+/// What such a command is answered with.
+fn answer(outcome: Outcome, dry_run: bool) -> Answered {
     let (Record::Transfer(transfer), replayed) = first_or_again(outcome)? else {
         tracing::error!("the engine answered a transfer without a transfer");
         return Err(errors::internal());
     };
     let view = TransferView::new(&transfer, None);
     let response = json::respond(StatusCode::OK, &view);
+    if dry_run {
+        return Ok(mark_dry_run(response, replayed));
+    }
     let location = format!("/v1/transfers/{}", transfer.id);
     Ok(mark(response, replayed, &location))
 }
@@ -107,7 +120,7 @@ pub(super) fn answer(outcome: Outcome) -> Answered {
     responses(
         (status = 201, description = "Moved, or reserved", body = TransferView),
         (status = 200, description = "Done before with this content: the first answer, with \
-            `Idempotency-Replayed: true`", body = TransferView),
+            `Idempotency-Replayed: true`. With `dry_run`: what would be done, with `Dry-Run: true`", body = TransferView),
         (status = 400, description = "Not well formed, or without an id"),
         (status = 404, description = "`account_not_found`"),
         crate::openapi::responses::OtherContent,
@@ -120,9 +133,9 @@ pub(crate) async fn transfer(call: Call, request: Request) -> Answered {
     let (parts, body) = request.into_parts();
     json::check_content_type(&parts.headers)?;
     let body = call.body(body).await?;
-    let command =
-        json::parse::<TransferRequest<'_>>(&body)?.command(&Asked::of(&call, &parts.headers))?;
-    answer(call.submit(command).await?)
+    let request = json::parse::<TransferRequest<'_>>(&body)?;
+    let command = request.command(&Asked::of(&call, &parts.headers))?;
+    give(&call, command, request.dry_run).await
 }
 
 /// Returns a transfer as it was recorded, and how it ended if it was pending.

@@ -8,6 +8,7 @@ use ledger::{
 };
 use serde::Serialize;
 
+use super::notes::NOTES_JSON_BYTES_MAX;
 use super::path::{hex_digit, percent_decoded};
 use crate::call::{Answered, Call};
 use crate::errors;
@@ -16,8 +17,9 @@ use crate::problem::Problem;
 use crate::rfc3339::Nanos;
 
 const LIMIT_DEFAULT: usize = 50;
-/// The most bytes of one payment in a page: two texts of 200 characters, each up to 6 bytes as JSON.
-const PAYMENT_BYTES_MAX: usize = 4 * 1024;
+/// The most bytes of one payment in a page: two texts of 200 characters, each up to 6 bytes as JSON; its
+/// reference and metadata.
+const PAYMENT_BYTES_MAX: usize = 4 * 1024 + NOTES_JSON_BYTES_MAX;
 const CURSOR_VERSION: u8 = 1;
 const CURSOR_LENGTH: usize = 1 + PLACE_LENGTH + 8;
 const PLACE_LENGTH: usize = 8 + 16 + 1;

@@ -5,14 +5,15 @@ use ledger::{
 };
 use serde::{Serialize, Serializer};
 
+use super::notes::{self, MetadataView, NOTES_JSON_BYTES_MAX};
 use crate::rfc3339::Nanos;
 
 /// An account's longest JSON, and an entry's: the longest ids, numbers and descriptions, of
 /// characters of four bytes.
 pub(super) const ACCOUNT_BYTES_MAX: usize = 640;
-pub(super) const ENTRY_BYTES_MAX: usize = 1024;
+pub(super) const ENTRY_BYTES_MAX: usize = 1024 + NOTES_JSON_BYTES_MAX;
 
-/// A transfer's longest JSON beside its account ids and its description.
+/// A transfer's longest JSON beside its account ids, its description, its reference and its metadata.
 pub(super) const TRANSFER_BYTES_MAX: usize = 700;
 
 /// An id that prints as a UUID.
@@ -114,9 +115,15 @@ pub(crate) struct TransferView<'a> {
     amount: u64,
     #[schema(example = "top-up")]
     description: &'a str,
+    /// The caller's own text for it. A `post`, a `void` and a `settle` have the reference of what they
+    /// end, and no metadata.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = "uuid")]
-    reference: Option<String>,
+    #[schema(example = "order 1017")]
+    reference: Option<&'a str>,
+    /// The caller's own texts by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    metadata: Option<MetadataView<'a>>,
     #[schema(value_type = String, format = DateTime)]
     timestamp: Nanos,
     /// The debit account right after the transfer, if it has a limit and its balance changed.
@@ -147,6 +154,7 @@ impl From<After> for AfterView {
 impl<'a> TransferView<'a> {
     /// The transfer as recorded; `pending_state` is how it stands where it is a pending one.
     pub(super) fn new(transfer: &'a Transfer, pending_state: Option<PendingState>) -> Self {
+        let (reference, metadata) = notes::shown(&transfer.notes);
         let mut view = Self {
             id: transfer.id,
             kind: transfer.kind.as_str(),
@@ -161,7 +169,8 @@ impl<'a> TransferView<'a> {
             credit_account_id: transfer.credit_account_id.as_str(),
             amount: transfer.amount,
             description: &transfer.description,
-            reference: transfer.reference.map(|reference| reference.to_string()),
+            reference,
+            metadata,
             timestamp: Nanos(transfer.timestamp),
             debit: transfer.debit.map(AfterView::from),
             credit: transfer.credit.map(AfterView::from),
@@ -216,6 +225,13 @@ pub(crate) struct EntryView<'a> {
     /// In minor units.
     amount: u64,
     description: &'a str,
+    /// The transfer's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
+    /// The transfer's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    metadata: Option<MetadataView<'a>>,
     /// In minor units.
     balance_after: i64,
     #[schema(value_type = String, format = DateTime)]
@@ -238,6 +254,7 @@ impl<'a> StatementView<'a> {
 
 impl<'a> From<&'a Entry> for EntryView<'a> {
     fn from(entry: &'a Entry) -> Self {
+        let (reference, metadata) = notes::shown(&entry.notes);
         Self {
             number: entry.number,
             transfer_id: entry.transfer_id,
@@ -246,6 +263,8 @@ impl<'a> From<&'a Entry> for EntryView<'a> {
             credit_account_id: entry.credit_account_id.as_str(),
             amount: entry.amount,
             description: &entry.description,
+            reference,
+            metadata,
             balance_after: entry.balance_after,
             timestamp: Nanos(entry.timestamp),
         }

@@ -15,7 +15,7 @@ use crate::support::{Answer, answer, five};
 const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 /// Every member's name that some body has, and some that none has.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 20] = [
     "id",
     "kind",
     "atomic",
@@ -29,6 +29,8 @@ const NAMES: [&str; 18] = [
     "timeout_s",
     "description",
     "reference",
+    "metadata",
+    "dry_run",
     "currency",
     "closed",
     "valor",

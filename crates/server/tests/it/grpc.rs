@@ -99,7 +99,7 @@ pub(crate) fn transfer(id: u8, amount: u64) -> v1::Command {
         credit_account_id: "b".to_owned(),
         amount,
         description: "x".to_owned(),
-        reference: Vec::new(),
+        ..v1::MoveMoney::default()
     }))
 }
 

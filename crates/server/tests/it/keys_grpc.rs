@@ -22,7 +22,7 @@ use crate::support::{Held, Keyring, five_accounts};
 /// The scope that a method asks for; `None`: any key.
 fn asked(method: Method) -> Option<Scope> {
     match method {
-        Method::Submit => Some(Scope::Write),
+        Method::Submit | Method::Preview => Some(Scope::Write),
         Method::GetAccount
         | Method::GetStatement
         | Method::GetBalanceAt
@@ -41,6 +41,7 @@ fn asked(method: Method) -> Option<Scope> {
 fn is_about_accounts(method: Method) -> bool {
     match method {
         Method::Submit
+        | Method::Preview
         | Method::GetAccount
         | Method::GetStatement
         | Method::GetBalanceAt
@@ -73,7 +74,7 @@ async fn call(channel: &Channel, method: Method, held: Held) -> Result<(), Statu
     let account_id = || "1".to_owned();
     let id = || vec![7; 16];
     match method {
-        Method::Submit => {
+        Method::Submit | Method::Preview => {
             let command = v1::command::Command::OpenAccount(v1::OpenAccount {
                 id: "opened".to_owned(),
                 currency: "BRL".to_owned(),
@@ -82,7 +83,10 @@ async fn call(channel: &Channel, method: Method, held: Held) -> Result<(), Statu
             let command = v1::Command {
                 command: Some(command),
             };
-            ask!(submit, submit(vec![command]))
+            match method {
+                Method::Preview => ask!(preview, submit(vec![command])),
+                _ => ask!(submit, submit(vec![command])),
+            }
         }
         Method::GetAccount => ask!(get_account, v1::GetAccountRequest { id: account_id() }),
         Method::GetStatement => ask!(

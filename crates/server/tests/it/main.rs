@@ -28,6 +28,7 @@ mod v1_account_change;
 mod v1_accounts;
 mod v1_balance;
 mod v1_batches;
+mod v1_dry_run;
 mod v1_operations;
 mod v1_pending;
 mod v1_transfers;

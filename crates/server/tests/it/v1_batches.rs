@@ -298,7 +298,12 @@ async fn a_malformed_command_is_named() {
         (with("currency", json!("BRL")), invalid),
         (with("id", json!(null)), (400, "id_missing")),
         (with("id", json!("1")), (400, "id_invalid")),
-        (with("reference", json!("1")), (400, "id_invalid")),
+        (with("reference", json!("")), (400, "reference_invalid")),
+        (
+            with("metadata", json!({"": "x"})),
+            (400, "metadata_invalid"),
+        ),
+        (with("metadata", json!({"a": 1})), invalid),
         (
             with("debit_account_id", json!("")),
             (400, "account_id_invalid"),

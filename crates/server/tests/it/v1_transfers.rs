@@ -74,6 +74,7 @@ async fn other_content_under_the_same_id_names_the_first_difference() {
         ("amount", json!(1001)),
         ("description", json!("other")),
         ("reference", json!(ID)),
+        ("metadata", json!({"order": "1017"})),
     ] {
         let mut body = top_up(ID);
         body[field] = value;
@@ -198,4 +199,48 @@ async fn a_transfer_that_is_not_there() {
     assert_eq!(answer.problem(), (404, "transfer_not_found"));
     let answer = face.get("/v1/transfers/4711").await;
     assert_eq!(answer.problem(), (400, "id_invalid"));
+}
+
+/// A reference is any text, metadata the caller's own; both are shown wherever the transfer is.
+#[tokio::test]
+async fn reference_and_metadata_are_shown_and_compared() {
+    let (face, _) = five().await;
+    let mut body = top_up(ID);
+    body["reference"] = json!("order 1017 é");
+    body["metadata"] = json!({"shop": "7", "channel": "\"app\""});
+    let first = face.post("/v1/transfers", body.clone()).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    assert_eq!(first.body["reference"], "order 1017 é");
+    assert_eq!(first.body["metadata"], body["metadata"]);
+    let statement = face.get("/v1/accounts/1/statement").await.body;
+    let entry = &statement["entries"][0];
+    assert_eq!(entry["reference"], "order 1017 é");
+    assert_eq!(entry["metadata"], body["metadata"]);
+
+    // Empty metadata is none, and null is as missing.
+    body["metadata"] = json!({"shop": "7"});
+    let other = face.post("/v1/transfers", body.clone()).await;
+    assert_eq!(other.problem(), (409, "exists_with_different_metadata"));
+    let plain = top_up(&new_id());
+    for empty in [json!({}), json!(null)] {
+        let mut body = plain.clone();
+        body["metadata"] = empty;
+        body["reference"] = json!(null);
+        let answer = face.post("/v1/transfers", body).await;
+        assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+        assert_eq!(answer.body.get("metadata"), None);
+    }
+}
+
+/// Before a reference was any text it was a UUID, in small letters or in large ones.
+#[tokio::test]
+async fn a_uuid_is_the_same_reference_in_large_letters() {
+    let (face, _) = five().await;
+    let mut body = top_up(ID);
+    body["reference"] = json!(ID);
+    assert_eq!(face.post("/v1/transfers", body.clone()).await.status, 201);
+    body["reference"] = json!(ID.to_uppercase());
+    let again = face.post("/v1/transfers", body).await;
+    assert_eq!((again.status, again.replayed), (200, true));
+    assert_eq!(again.body["reference"], ID);
 }

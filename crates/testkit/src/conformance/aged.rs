@@ -61,7 +61,7 @@ fn moved(id: u128, debit: &str, text: &str) -> MoveMoney {
         credit_account_id: account("users:1"),
         amount: 50,
         description: text.into(),
-        reference: None,
+        notes: ledger::Notes::NONE,
     }
 }
 
@@ -87,6 +87,7 @@ fn accept(id: u128, text: &str) -> Command {
         currency: brl(),
         amount: 5,
         description: text.into(),
+        notes: ledger::Notes::NONE,
     })
 }
 

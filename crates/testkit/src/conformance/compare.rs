@@ -52,7 +52,7 @@ impl Times {
 }
 
 /// The answer without its timestamps, and these.
-fn unstamped<T: Stamped + Clone>(answer: &T) -> (T, Vec<Timestamp>) {
+pub(super) fn unstamped<T: Stamped + Clone>(answer: &T) -> (T, Vec<Timestamp>) {
     let mut answer = answer.clone();
     let mut timestamps = Vec::new();
     answer.each_timestamp(&mut |timestamp| timestamps.push(std::mem::take(timestamp)));

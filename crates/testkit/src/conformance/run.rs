@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use ledger::reference::ReferenceEngine;
 use ledger::{Account, AccountId, Batch, Clock, Engine, Event, Outcome, Timestamp, Transfer};
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use super::audit::{Audit, unavailable};
-use super::compare::Times;
+use super::compare::{Times, unstamped};
 use super::{Coverage, Failure, Options, Subject, Time};
 use crate::clock::RealClock;
 use crate::generator::{Generator, GeneratorOptions, Pause};
@@ -142,11 +142,19 @@ impl<'a> Run<'a> {
         let step = self.reference.read(|books| self.generator.step(books));
         self.pause(step.pause).await;
         let deadline = self.deadline();
+        let previewed = match self.rng.random_range(0..3) {
+            0 => Some(self.engine.preview(step.batches.clone(), deadline).await),
+            _ => None,
+        };
         let expected = self.reference.submit(step.batches.clone(), deadline).await;
         let got = self.engine.submit(step.batches.clone(), deadline).await;
         let expected = expected.map_err(|e| unavailable("submit to the reference", e))?;
         let got = got.map_err(|e| unavailable("submit", e))?;
         self.compare_outcomes(&step.batches, &expected, &got)?;
+        if let Some(previewed) = previewed {
+            let previewed = previewed.map_err(|e| unavailable("preview", e))?;
+            self.compare_previewed(&previewed, &expected)?;
+        }
         self.look_for_expiries();
         Ok(())
     }
@@ -220,6 +228,24 @@ impl<'a> Run<'a> {
                     format!("{kind} ({number} of {of}): {message}")
                 })?;
         }
+        Ok(())
+    }
+
+    /// A preview is what was answered then, but for the times.
+    fn compare_previewed(
+        &mut self,
+        previewed: &[Vec<Outcome>],
+        expected: &[Vec<Outcome>],
+    ) -> Result<(), String> {
+        let (got, _) = unstamped(&previewed.to_vec());
+        let (expected, _) = unstamped(&expected.to_vec());
+        if got != expected {
+            let difference = difference(&expected, &got);
+            return Err(format!(
+                "a preview was not what was answered then:\n{difference}"
+            ));
+        }
+        self.coverage.note("preview");
         Ok(())
     }
 

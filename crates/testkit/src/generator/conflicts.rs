@@ -1,7 +1,7 @@
 //! Ids that come again: with the same content, and with each field changed.
 
 use ledger::reference::Books;
-use ledger::{AcceptPayment, Command, Field, MoveMoney, Reference, TransferId};
+use ledger::{AcceptPayment, Command, Field, Metadata, MoveMoney, Notes, Reference, TransferId};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
@@ -92,12 +92,7 @@ impl Generator {
             Field::CreditAccountId => transfer.credit_account_id = self.an_account(books),
             Field::Amount => transfer.amount = other_amount(transfer.amount),
             Field::Description => transfer.description.insert_str(0, "x"),
-            _ => {
-                transfer.reference = match transfer.reference {
-                    Some(_) => None,
-                    None => Some(Reference::from_u128(1)),
-                }
-            }
+            _ => change_notes(&mut transfer.notes, field),
         }
     }
 
@@ -111,6 +106,7 @@ impl Generator {
             }
             Field::Currency => accept.currency = self.other_currency(accept.currency),
             Field::Amount => accept.amount = other_amount(accept.amount),
+            Field::Reference | Field::Metadata => change_notes(&mut accept.notes, field),
             _ => accept.description.insert_str(0, "x"),
         }
     }
@@ -150,6 +146,22 @@ impl Generator {
     }
 }
 
+fn change_notes(notes: &mut Notes, field: Field) {
+    let (mut reference, mut metadata) = (notes.reference().cloned(), notes.metadata().clone());
+    if field == Field::Metadata {
+        metadata = match metadata.is_empty() {
+            true => Metadata::new([("other", "")]).unwrap_or_default(),
+            false => Metadata::default(),
+        };
+    } else {
+        reference = match reference {
+            Some(_) => None,
+            None => Some(Reference::from_u128(1)),
+        };
+    }
+    *notes = Notes::new(reference, metadata);
+}
+
 const fn other_amount(amount: u64) -> u64 {
     if amount <= 1 { 2 } else { amount - 1 }
 }
@@ -163,7 +175,13 @@ const fn has_field(command: &Command, field: Field) -> bool {
         Command::Void { .. } => matches!(field, Field::Kind | Field::PendingId),
         Command::AcceptPayment(_) => matches!(
             field,
-            Field::Kind | Field::AccountId | Field::Currency | Field::Amount | Field::Description
+            Field::Kind
+                | Field::AccountId
+                | Field::Currency
+                | Field::Amount
+                | Field::Description
+                | Field::Reference
+                | Field::Metadata
         ),
         _ => false,
     }
@@ -178,5 +196,6 @@ const fn is_of_move(field: Field) -> bool {
             | Field::Amount
             | Field::Description
             | Field::Reference
+            | Field::Metadata
     )
 }

@@ -57,6 +57,7 @@ impl Generator {
             account_id,
             currency,
             description: self.description(),
+            notes: self.notes(),
         }
     }
 

@@ -2,7 +2,10 @@
 
 use compact_str::CompactString;
 use ledger::reference::Books;
-use ledger::{AMOUNT_MAX, Account, AccountId, Command, MoveMoney, Reference, State, TransferId};
+use ledger::{
+    AMOUNT_MAX, Account, AccountId, Command, METADATA_BYTES_MAX, Metadata, MoveMoney, Notes,
+    REFERENCE_LENGTH_MAX, Reference, State, TransferId,
+};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
@@ -72,15 +75,39 @@ impl Generator {
         credit_account_id: AccountId,
         amount: u64,
     ) -> MoveMoney {
-        let has_reference = self.one_in(2);
         MoveMoney {
             id: self.a_new_transfer_id(),
             debit_account_id,
             credit_account_id,
             amount,
             description: self.description(),
-            reference: has_reference.then(|| Reference::from_u128(self.rng.random())),
+            notes: self.notes(),
         }
+    }
+
+    /// References and metadata, half of them of neither.
+    pub(super) fn notes(&mut self) -> Notes {
+        if self.one_in(2) {
+            return Notes::NONE;
+        }
+        let reference = match self.rng.random_range(0..4) {
+            0 => None,
+            1 => Some(Reference::from_u128(self.rng.random())),
+            2 => Reference::new(&"💸".repeat(REFERENCE_LENGTH_MAX)).ok(),
+            _ => Reference::new(&self.description()).ok(),
+        };
+        let metadata = match self.rng.random_range(0..4) {
+            0 | 1 => Metadata::default(),
+            2 => {
+                let text = "\"".repeat((METADATA_BYTES_MAX - r#"{"é":""}"#.len()) / 2);
+                Metadata::new([("é", &*text)]).unwrap_or_default()
+            }
+            _ => {
+                let text = self.description();
+                Metadata::new([("order", &*text), (&*text, "")]).unwrap_or_default()
+            }
+        };
+        Notes::new(reference, metadata)
     }
 
     pub(super) fn a_new_transfer_id(&mut self) -> TransferId {

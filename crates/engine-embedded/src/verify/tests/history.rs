@@ -242,7 +242,7 @@ pub(super) fn good_in_segments() -> (FaultyStorage, journal::JournalOptions) {
             credit_account_id: AccountId::new("a").unwrap(),
             amount: 1,
             description: "deposit".into(),
-            reference: None,
+            notes: ledger::Notes::NONE,
         })
     };
     let deposits = (0..30_u128).map(|round| {

@@ -61,7 +61,7 @@ pub(super) async fn make_ledger(folder: &Path, transfers_count: u128) {
             credit_account_id: credit.clone(),
             amount: 1 + u64::try_from(number % 9).unwrap(),
             description: format!("number {number} of a ledger to be copied").into(),
-            reference: None,
+            notes: ledger::Notes::NONE,
         })
     };
     let numbers: Vec<u128> = (1..=transfers_count).collect();

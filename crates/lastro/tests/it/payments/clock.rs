@@ -78,6 +78,7 @@ impl Life {
                 currency: Currency::new("BRL").unwrap(),
                 amount: 1_990,
                 description: "payment".into(),
+                notes: ledger::Notes::NONE,
             });
             let batch = Batch::one(command);
             let outcomes = self.engine.submit(vec![batch], deadline()).await.unwrap();

@@ -71,6 +71,7 @@ async fn accept(engine: &dyn Engine, number: u128) {
         currency: Currency::new("BRL").unwrap(),
         amount: 1_990,
         description: format!("payment number {number}").into(),
+        notes: ledger::Notes::NONE,
     };
     give(engine, Command::AcceptPayment(accept)).await;
 }

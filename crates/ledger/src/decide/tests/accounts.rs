@@ -181,7 +181,7 @@ fn an_account_in_a_currency_withdrawn_since_goes_on() {
             credit_account_id: AccountId::world(currency),
             amount: 10,
             description: "last kuna".into(),
-            reference: None,
+            notes: crate::notes::Notes::NONE,
         }),
         now,
     );

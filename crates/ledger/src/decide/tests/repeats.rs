@@ -17,12 +17,17 @@ fn a_transfer_again() {
         transfer 1 a b 10 desc=y ref=2 -> exists_with_different_description
         transfer 1 a b 10 desc=x ref=2 -> exists_with_different_reference
         transfer 1 a b 10 desc=x -> exists_with_different_reference
+        transfer 1 a b 10 desc=x ref=1 meta=m -> exists_with_different_metadata
+        transfer 2 a b 1 ref=order meta=m
+        transfer 2 a b 1 ref=order meta=m -> exists
+        transfer 2 a b 1 ref=order meta=n -> exists_with_different_metadata
+        transfer 2 a b 1 ref=order -> exists_with_different_metadata
         transfer 1 nobody a 10 desc=x ref=1 -> exists_with_different_debit_account_id
         pend 1 a b 10 desc=x ref=1 -> exists_with_different_kind
         void 1 1 -> exists_with_different_kind
         post 1 1 -> exists_with_different_kind
         transfer 1 a b 10 desc=x ref=1 -> exists
-        account a -> balance=-10 available=90 pending=0/0
+        account a -> balance=-11 available=89 pending=0/0
         ",
     );
 }

@@ -164,6 +164,7 @@ fn payment_command(name: &str, words: &mut SplitWhitespace<'_>) -> Command {
                 .next()
                 .map_or("d", |w| w.strip_prefix("desc=").unwrap())
                 .into(),
+            notes: crate::notes::Notes::NONE,
         });
     }
     let (state, attempt) = word(words).split_once('/').unwrap();
@@ -223,13 +224,20 @@ fn move_money(words: &mut SplitWhitespace<'_>) -> (MoveMoney, u32) {
         credit_account_id: account_id(word(words)),
         amount: amount(word(words)),
         description: "d".into(),
-        reference: None,
+        notes: crate::notes::Notes::NONE,
     };
     let mut timeout_s = 0;
     for option in words {
         match option.split_once('=').unwrap() {
             ("desc", text) => transfer.description = text.into(),
-            ("ref", number) => transfer.reference = Some(Reference::from_u128(parse(number))),
+            ("ref", text) => {
+                let reference = Reference::new(text).unwrap();
+                transfer.notes = Notes::new(Some(reference), transfer.notes.metadata().clone());
+            }
+            ("meta", text) => {
+                let metadata = Metadata::new([("m", text)]).unwrap();
+                transfer.notes = Notes::new(transfer.notes.reference().cloned(), metadata);
+            }
             ("timeout", seconds) => timeout_s = parse(seconds),
             _ => panic!("no option {option}"),
         }

@@ -30,7 +30,7 @@ fn moved(id: u128, amount: u64, description: &str) -> MoveMoney {
         credit_account_id: account("a"),
         amount,
         description: description.into(),
-        reference: None,
+        notes: crate::notes::Notes::NONE,
     }
 }
 
@@ -52,6 +52,7 @@ fn accept(id: u128, amount: u64, description: &str) -> Command {
         currency: brl(),
         amount,
         description: description.into(),
+        notes: crate::notes::Notes::NONE,
     })
 }
 

@@ -70,6 +70,7 @@ fn commands(numbers: impl Iterator<Item = u128>) -> Vec<(PaymentId, Command)> {
             currency: Currency::new("BRL").unwrap(),
             amount: 1_990,
             description: "payment".into(),
+            notes: ledger::Notes::NONE,
         };
         (id, Command::AcceptPayment(accept))
     };

@@ -26,6 +26,7 @@ impl World {
             currency: Currency::new("BRL").unwrap(),
             amount,
             description: "payment".into(),
+            notes: ledger::Notes::NONE,
         });
         assert!(self.apply(command).result.is_ok());
         let node = self.rng.random_range(0..self.nodes.len());

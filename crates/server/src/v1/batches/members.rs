@@ -9,6 +9,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 
 use super::super::accounts::OpenAccountRequest;
 use super::super::ids::{self, Asked};
+use super::super::notes::MetadataRequest;
 use super::super::transfers::{TransferRequest, account_id};
 use crate::errors;
 use crate::json::{Integer, Text};
@@ -121,9 +122,14 @@ pub(crate) struct CommandRequest<'a> {
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 140, example = "top-up")]
     description: Option<Text<'a>>,
+    /// The caller's own text for a `transfer`.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<String>, format = "uuid")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128, example = "order 1017")]
     reference: Option<Text<'a>>,
+    /// The caller's own texts by name for a `transfer`; at most 1,000 bytes as JSON without blanks.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    metadata: Option<MetadataRequest<'a>>,
     /// Makes a `transfer` pending; in seconds; 0: without a timeout.
     #[serde(default)]
     #[schema(value_type = Option<u32>)]
@@ -155,13 +161,14 @@ pub(crate) struct CommandRequest<'a> {
     expected_entry_count: Option<Integer>,
 }
 
-const TRANSFER: [&str; 7] = [
+const TRANSFER: [&str; 8] = [
     "id",
     "debit_account_id",
     "credit_account_id",
     "amount",
     "description",
     "reference",
+    "metadata",
     "timeout_s",
 ];
 
@@ -229,7 +236,9 @@ impl CommandRequest<'_> {
             amount: *needed(self.amount.as_ref(), "amount")?,
             description: needed_text(self.description.as_ref(), "description")?,
             reference: self.reference.clone(),
+            metadata: self.metadata.clone(),
             timeout_s: self.timeout_s,
+            dry_run: false,
         };
         request
             .command(&Asked::none(&HeaderMap::new()))
@@ -264,6 +273,7 @@ impl CommandRequest<'_> {
             ("amount", self.amount.is_some()),
             ("description", self.description.is_some()),
             ("reference", self.reference.is_some()),
+            ("metadata", self.metadata.is_some()),
             ("timeout_s", self.timeout_s.is_some()),
             ("pending_id", self.pending_id.is_some()),
             ("account_id", self.account_id.is_some()),

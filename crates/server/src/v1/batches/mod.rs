@@ -17,7 +17,7 @@ use super::ids::{self, Asked};
 use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Text};
-use crate::problem::{Problem, ProblemCode, REPLAYED};
+use crate::problem::{DRY_RUN, Problem, ProblemCode, REPLAYED};
 use crate::request_id::RequestId;
 use crate::room::Place;
 
@@ -55,6 +55,9 @@ pub(crate) struct BatchRequest<'a> {
     #[serde(borrow)]
     #[schema(value_type = Vec<CommandRequest>, min_items = 1, max_items = 8190)]
     commands: Members<'a>,
+    /// Whether nothing is to be done, and only what would be answered is asked for.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 impl BatchRequest<'_> {
@@ -93,7 +96,8 @@ impl BatchRequest<'_> {
     responses(
         (status = 200, description = "Independent commands: the outcome of each, refusals too. \
             Atomic ones: all were applied. With `Idempotency-Replayed: true` where every outcome \
-            is one that was answered before", body = BatchView),
+            is one that was answered before. With `dry_run`: what would be answered, with \
+            `Dry-Run: true`; nothing is done", body = BatchView),
         (status = 400, description = "Not well formed, without an id, or with one too many"),
         (status = 409, description = "`exists_with_different_members`: the batch's id was used \
             with other commands"),
@@ -111,11 +115,17 @@ pub(crate) async fn batch(call: Call, request: Request) -> Answered {
     let (parts, body) = request.into_parts();
     json::check_content_type(&parts.headers)?;
     let body = call.batch_body(body).await?;
-    let batch = json::parse::<BatchRequest<'_>>(&body)?.batch(&Asked::of(&call, &parts.headers))?;
+    let request = json::parse::<BatchRequest<'_>>(&body)?;
+    let dry_run = request.dry_run;
+    let batch = request.batch(&Asked::of(&call, &parts.headers))?;
+    drop(request);
     drop(body);
     let id = batch.atomic_id();
     let place = call.place(outcomes::bytes_max(batch.commands()))?;
-    let outcomes = call.submit_batch(batch).await?;
+    let outcomes = match dry_run {
+        false => call.submit_batch(batch).await?,
+        true => call.preview_batch(batch).await?,
+    };
     let mut response = match id.and_then(|_| failed_index(&outcomes)) {
         None => json::respond_in(place, StatusCode::OK, &BatchView::new(id, &outcomes)),
         Some(index) => failed(place, id, index, &outcomes, RequestId::of(&parts.headers))?,
@@ -123,6 +133,10 @@ pub(crate) async fn batch(call: Call, request: Request) -> Answered {
     if outcomes.iter().all(|outcome| outcome.replayed) {
         let headers = response.headers_mut();
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    if dry_run {
+        let headers = response.headers_mut();
+        headers.insert(DRY_RUN, HeaderValue::from_static("true"));
     }
     Ok(response)
 }

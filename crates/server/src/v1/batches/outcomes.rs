@@ -6,6 +6,7 @@ use ledger::{
 };
 use serde::{Serialize, Serializer};
 
+use super::super::notes::{self, REFERENCE_JSON_BYTES_MAX};
 use super::super::views::{AccountView, TRANSFER_BYTES_MAX, TransferView};
 use crate::problem::Problem;
 use crate::request_id::RequestId;
@@ -20,10 +21,12 @@ pub(super) fn bytes_max(commands: &[Command]) -> usize {
         Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
             let ids = transfer.debit_account_id.as_str().len()
                 + transfer.credit_account_id.as_str().len();
-            2 * (ids + transfer.description.len())
+            2 * (ids + transfer.description.len()) + notes::json_bytes_max(&transfer.notes)
         }
-        // The description is the pending transfer's: up to four bytes a character.
-        Command::Post { .. } | Command::Void { .. } => 2 * ID + 4 * DESCRIPTION_LENGTH_MAX,
+        // The texts are the pending transfer's: up to four bytes a character.
+        Command::Post { .. } | Command::Void { .. } => {
+            2 * ID + 4 * DESCRIPTION_LENGTH_MAX + REFERENCE_JSON_BYTES_MAX
+        }
         _ => 2 * ID,
     };
     let outcomes = commands.iter().map(of_one).sum::<usize>();
@@ -155,8 +158,8 @@ impl<'a> OutcomeView<'a> {
 #[cfg(test)]
 mod tests {
     use ledger::{
-        Account, AccountId, After, Currency, Limit, MoveMoney, Reference, Timestamp, Transfer,
-        TransferId, TransferKind,
+        Account, AccountId, After, Currency, Limit, Metadata, MoveMoney, Notes, Reference,
+        Timestamp, Transfer, TransferId, TransferKind,
     };
 
     use super::*;
@@ -178,7 +181,10 @@ mod tests {
             credit_account_id: id("c"),
             amount: MAX,
             description: description.into(),
-            reference: Some(Reference::from_u128(u128::MAX)),
+            notes: Notes::new(
+                Some(Reference::new(&"\u{1f600}".repeat(128)).unwrap()),
+                Metadata::new([("\"", &*"\"".repeat(490))]).unwrap(),
+            ),
         }
     }
 
@@ -196,7 +202,10 @@ mod tests {
             credit_account_id: moved.credit_account_id,
             amount: MAX,
             description: moved.description,
-            reference: moved.reference,
+            notes: match kind {
+                TransferKind::Void { .. } => moved.notes.said_again(),
+                _ => moved.notes,
+            },
             timestamp: Timestamp::from_nanos(MAX),
             debit: Some(after),
             credit: Some(after),

@@ -76,6 +76,7 @@ impl Double {
             currency: Currency::new("BRL").unwrap(),
             amount: 1,
             description: "race".into(),
+            notes: ledger::Notes::NONE,
         });
         let batch = vec![Batch::one(accept)];
         let accepted = self.behind.submit(batch, Instant::now()).await.unwrap();
@@ -127,6 +128,10 @@ impl Engine for Double {
             self.races.fetch_sub(1, Ordering::Relaxed);
             self.answer(|engine| engine.submit(batches, deadline)).await
         })
+    }
+
+    fn preview(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        self.answer(|engine| engine.preview(batches, deadline))
     }
 
     fn account(&self, id: AccountId, deadline: Instant) -> Answer<'_, Option<Account>> {

@@ -158,6 +158,7 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Value,
     pub(crate) replayed: bool,
+    pub(crate) dry_run: bool,
     pub(crate) location: Option<String>,
     pub(crate) content_type: String,
     pub(crate) retry_after: Option<String>,
@@ -185,6 +186,7 @@ pub(crate) async fn answer(request: RequestBuilder) -> Answer {
     let mut answer = Answer {
         status: response.status().as_u16(),
         replayed: header("idempotency-replayed").as_deref() == Some("true"),
+        dry_run: header("dry-run").as_deref() == Some("true"),
         location: header("location"),
         content_type: header("content-type").unwrap_or_default(),
         retry_after: header("retry-after"),

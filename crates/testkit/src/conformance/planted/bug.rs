@@ -101,12 +101,18 @@ pub(super) enum Bug {
     BalanceAtExclusive,
     /// A transfer is read without its reference.
     ReferenceLost,
+    /// A transfer is read without its metadata.
+    MetadataLost,
     /// A pending transfer that was posted in part is read as posted in full.
     PartialPostReadInFull,
     /// A pending transfer that was voided is read without what voided it.
     VoidingForgotten,
     /// An account is read as it was when it was last read.
     StaleRead,
+    /// A preview is done.
+    PreviewDone,
+    /// A preview of several batches takes each for the first.
+    PreviewForgetsBatches,
     /// The last event is lost by a restart.
     RestartForgets,
 }

@@ -8,9 +8,9 @@ use std::time::Instant;
 use ledger::reference::Books;
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, BoxFuture, Clock, DueQuery, Engine, Event,
-    Millis, Outcome, Payment, PaymentId, PaymentState, PendingEnd, PendingState, ProcessorSummary,
-    Resolution, State, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment,
-    UsedTransfer,
+    Millis, Notes, Outcome, Payment, PaymentId, PaymentState, PendingEnd, PendingState,
+    ProcessorSummary, Resolution, State, Statement, StatementQuery, Timestamp, TransferId,
+    Unavailable, UsedPayment, UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -145,6 +145,15 @@ impl Engine for Planted {
         Box::pin(std::future::ready(answer))
     }
 
+    fn preview(&self, batches: Vec<Batch>, _: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
+        let mut books = self.books.lock();
+        let now = self.clock.now();
+        books.expire(now);
+        let previewed = catch_unwind(AssertUnwindSafe(|| books.preview(batches, now)));
+        let answer = previewed.map_err(|_| Unavailable::LedgerUnavailable);
+        Box::pin(std::future::ready(answer))
+    }
+
     fn account(&self, id: AccountId, _: Instant) -> Answer<'_, Option<Account>> {
         let account = self.read(|books| books.state().account(&id));
         let last = self.last_read.lock().insert(id, account);
@@ -175,7 +184,11 @@ impl Engine for Planted {
         if let (Bug::ReferenceLost, Some(UsedTransfer::Created(transfer, _))) =
             (self.bug, &mut used)
         {
-            transfer.reference = None;
+            transfer.notes = Notes::new(None, transfer.notes.metadata().clone());
+        }
+        if let (Bug::MetadataLost, Some(UsedTransfer::Created(transfer, _))) = (self.bug, &mut used)
+        {
+            transfer.notes = Notes::of_reference(transfer.notes.reference().cloned());
         }
         Box::pin(std::future::ready(Ok(used)))
     }

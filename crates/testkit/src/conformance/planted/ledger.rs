@@ -11,6 +11,7 @@ use super::bug::Bug;
 use super::view::View;
 
 /// The reference's books, kept with a bug.
+#[derive(Clone)]
 pub(super) struct PlantedBooks {
     pub(super) bug: Bug,
     pub(super) books: Books,
@@ -61,6 +62,18 @@ impl PlantedBooks {
             outcomes[0].swap(0, 1);
         }
         outcomes
+    }
+
+    pub(super) fn preview(&mut self, batches: Vec<Batch>, now: Timestamp) -> Vec<Vec<Outcome>> {
+        match self.bug {
+            Bug::PreviewDone => self.submit(batches, now),
+            Bug::PreviewForgetsBatches => {
+                let each = batches.into_iter();
+                each.flat_map(|batch| self.clone().submit(vec![batch], now))
+                    .collect()
+            }
+            _ => self.clone().submit(batches, now),
+        }
     }
 
     fn apply(&mut self, batch: Batch, now: Timestamp) -> Vec<Outcome> {

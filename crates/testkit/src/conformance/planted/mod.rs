@@ -168,9 +168,12 @@ found! {
     page_includes_before: PageIncludesBefore,
     balance_at_exclusive: BalanceAtExclusive,
     reference_lost: ReferenceLost,
+    metadata_lost: MetadataLost,
     partial_post_read_in_full: PartialPostReadInFull,
     voiding_forgotten: VoidingForgotten,
     stale_read: StaleRead,
+    preview_done: PreviewDone,
+    preview_forgets_batches: PreviewForgetsBatches,
     restart_forgets: RestartForgets,
 }
 
