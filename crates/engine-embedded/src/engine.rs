@@ -122,6 +122,13 @@ impl<S: Storage> EmbeddedEngine<S> {
         (ahead_s > 0).then_some(ahead_s)
     }
 
+    /// How many rounds the writer has brought to an end: it moves on while the writer and its disk work. A
+    /// writer that nobody asks anything rests, and so does the count.
+    #[must_use]
+    pub fn rounds_count(&self) -> u64 {
+        self.shared.rounds_count()
+    }
+
     /// How many accounts there are, the system's included.
     #[must_use]
     pub fn accounts_count(&self) -> usize {

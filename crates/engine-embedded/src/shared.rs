@@ -19,6 +19,8 @@ pub(crate) struct Shared<S: Storage> {
     status: AtomicU8,
     /// How far the clock is ahead while it is not believed.
     pub(crate) clock_ahead_s: AtomicU64,
+    /// How many rounds the writer has brought to an end.
+    rounds_count: AtomicU64,
     pub(crate) warnings: Warnings,
 }
 
@@ -93,6 +95,7 @@ impl<S: Storage> Shared<S> {
             reader,
             status: AtomicU8::new(0),
             clock_ahead_s: AtomicU64::new(0),
+            rounds_count: AtomicU64::new(0),
             warnings: Warnings::default(),
         }
     }
@@ -105,6 +108,15 @@ impl<S: Storage> Shared<S> {
             3 => Status::ClockJumped,
             _ => Status::StorageFailed,
         }
+    }
+
+    /// The writer has come to the end of a round: everybody who waited for it is answered.
+    pub(crate) fn round_ended(&self) {
+        self.rounds_count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn rounds_count(&self) -> u64 {
+        self.rounds_count.load(Ordering::Relaxed)
     }
 
     /// Nothing is written any more.

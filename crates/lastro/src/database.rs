@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::builder::FalseyValueParser;
-use engine_postgres::PostgresOptions;
+use engine_postgres::{Beginning, PostgresOptions};
 use server::ListenAddress;
 
 use crate::secrets;
@@ -52,6 +52,8 @@ impl DatabaseSettings {
                 self.database_statement_timeout_ms(),
             )?,
             authority: self.database_ca.clone(),
+            // Only what was asked to begin a ledger begins one: the database may be the wrong one.
+            beginning: Beginning::Refused,
             ..PostgresOptions::default()
         };
         ensure!(options.calls_max > 0, "--database-calls must be at least 1");

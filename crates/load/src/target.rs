@@ -14,6 +14,17 @@ use anyhow::{Context, bail, ensure};
 pub struct Target {
     address: SocketAddr,
     authority: String,
+    key: Option<Key>,
+}
+
+/// The secret that requests show, which nobody prints.
+#[derive(Clone, PartialEq, Eq)]
+struct Key(String);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key")
+    }
 }
 
 impl Target {
@@ -26,7 +37,15 @@ impl Target {
         Ok(Self {
             address,
             authority: address.to_string(),
+            key: None,
         })
+    }
+
+    /// The same for callers who show this secret of a key.
+    #[must_use]
+    pub fn with_key(mut self, secret: Option<String>) -> Self {
+        self.key = secret.map(Key);
+        self
     }
 
     /// The address to connect to.
@@ -35,10 +54,14 @@ impl Target {
         self.address
     }
 
-    /// What the `Host` header says.
+    /// The header lines that every request to it has.
     #[must_use]
-    pub fn authority(&self) -> &str {
-        &self.authority
+    pub fn head(&self) -> String {
+        let host = format!("Host: {}\r\n", self.authority);
+        match &self.key {
+            None => host,
+            Some(Key(secret)) => format!("{host}Authorization: Bearer {secret}\r\n"),
+        }
     }
 }
 
@@ -109,6 +132,16 @@ mod tests {
             let target: Target = text.parse().unwrap();
             assert_eq!(target.to_string(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn requests_show_the_key_and_nothing_else_does() {
+        let target: Target = "127.0.0.1:1".parse().unwrap();
+        assert_eq!(target.head(), "Host: 127.0.0.1:1\r\n");
+        let target = target.with_key(Some("lastro_1".to_owned()));
+        let expected = "Host: 127.0.0.1:1\r\nAuthorization: Bearer lastro_1\r\n";
+        assert_eq!(target.head(), expected);
+        assert!(!format!("{target:?} {target}").contains("lastro_1"));
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Binding to an address, and accepting from it.
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use tokio::net::{
     TcpListener, TcpSocket, TcpStream, UnixListener, UnixSocket, UnixStream, lookup_host,
@@ -27,12 +29,14 @@ pub struct SocketAccess {
 
 /// A bound address that can be served on.
 ///
-/// A Unix socket's file is removed when the listener is dropped.
+/// A Unix socket's file is removed when the listener is dropped, unless it is another one by then.
 #[derive(Debug)]
 pub struct Listener {
     pub(crate) socket: Socket,
     pub(crate) tls: Option<ServerTls>,
     address: ListenAddress,
+    /// The file of a Unix socket.
+    file: Option<FileIdentity>,
 }
 
 #[derive(Debug)]
@@ -76,7 +80,8 @@ pub async fn bind(address: &ListenAddress) -> Result<Listener, BindError> {
 }
 
 /// Binds to an address. A Unix socket's file that no process listens on any more is replaced; one
-/// in use, or a file of another kind, is left alone and refused. Nobody can connect to a Unix socket before it
+/// in use, or a file of another kind, is left alone and refused: of several processes that bind at once one
+/// gets it. Nobody can connect to a Unix socket before it
 /// has the permissions of `access`.
 ///
 /// # Errors
@@ -87,10 +92,16 @@ pub async fn bind_for(
     access: SocketAccess,
 ) -> Result<Listener, BindError> {
     let bound = match address {
-        ListenAddress::Tcp { host, port } => bind_tcp(host, *port).await,
-        ListenAddress::Unix(path) => bind_unix(path, access).await.map(Socket::Unix),
+        ListenAddress::Tcp { host, port } => {
+            let bound = bind_tcp(host, *port).await;
+            bound.map(|socket| (socket, None))
+        }
+        ListenAddress::Unix(path) => {
+            let bound = bind_unix(path, access).await;
+            bound.map(|bound| (Socket::Unix(bound.listener), Some(bound.file)))
+        }
     };
-    let listener = bound.and_then(|socket| {
+    let listener = bound.and_then(|(socket, file)| {
         let address = match &socket {
             Socket::Tcp(tcp) => {
                 let local = tcp.local_addr()?;
@@ -105,6 +116,7 @@ pub async fn bind_for(
             socket,
             tls: None,
             address,
+            file,
         })
     });
     listener.map_err(|source| BindError {
@@ -134,30 +146,98 @@ fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn bind_unix(path: &Path, access: SocketAccess) -> io::Result<UnixListener> {
+/// A Unix socket that is listened on, and its file.
+struct BoundUnix {
+    listener: UnixListener,
+    file: FileIdentity,
+}
+
+/// Who binds in a folder does so alone: another process that looks in the middle would find a file that nobody
+/// listens on yet, and take it for one that was left behind.
+async fn bind_unix(path: &Path, access: SocketAccess) -> io::Result<BoundUnix> {
+    let _alone = lock_folder(path).await?;
     let socket = UnixSocket::new_stream()?;
     match socket.bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
-                let text = "a file of this name exists and is not a socket";
-                return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
-            }
-            match UnixStream::connect(path).await {
-                Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {
-                    std::fs::remove_file(path)?;
-                    socket.bind(path)?;
-                }
-                _ => return Err(error),
-            }
+            remove_left_behind(path, error).await?;
+            socket.bind(path)?;
         }
         bound => bound?,
     }
     // Until it listens every connection is refused: nobody comes in by permissions that are too wide.
-    let listening = restrict(path, access).and_then(|()| socket.listen(BACKLOG));
-    if listening.is_err() {
-        std::fs::remove_file(path)?;
+    let listening = restrict(path, access)
+        .and_then(|()| Ok((FileIdentity::of(path)?, socket.listen(BACKLOG)?)));
+    match listening {
+        Ok((file, listener)) => Ok(BoundUnix { listener, file }),
+        Err(error) => {
+            std::fs::remove_file(path)?;
+            Err(error)
+        }
     }
-    listening
+}
+
+/// Removes a socket's file that no process listens on; `in_use` if one does.
+async fn remove_left_behind(path: &Path, in_use: io::Error) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => {}
+        Ok(_) => {
+            let text = "a file of this name exists and is not a socket";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        }
+        // Who listened on it has just ended.
+        Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    match UnixStream::connect(path).await {
+        Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)
+        }
+        Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(()),
+        _ => Err(in_use),
+    }
+}
+
+/// How long another process may take to bind in the same folder.
+const FOLDER_BOUND: Duration = Duration::from_secs(5);
+/// How often it is looked whether it is done.
+const FOLDER_PAUSE: Duration = Duration::from_millis(5);
+
+/// The folder of a socket, locked until it is dropped.
+async fn lock_folder(path: &Path) -> io::Result<File> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    };
+    let folder = File::open(folder)?;
+    let until = Instant::now() + FOLDER_BOUND;
+    loop {
+        match folder.try_lock() {
+            Ok(()) => return Ok(folder),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() >= until => {
+                let text = "another process has locked the folder of this socket for too long";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(FOLDER_PAUSE).await,
+        }
+    }
+}
+
+/// What tells one file from another that takes its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
+impl FileIdentity {
+    fn of(path: &Path) -> io::Result<Self> {
+        let found = std::fs::symlink_metadata(path)?;
+        Ok(Self {
+            device: found.dev(),
+            inode: found.ino(),
+        })
+    }
 }
 
 fn restrict(path: &Path, access: SocketAccess) -> io::Result<()> {
@@ -200,8 +280,10 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        // Before the socket is closed, so that no other process can have taken the path over.
-        if let Some(path) = self.address.unix_path()
+        // Before the socket is closed: until then no other process takes the path over, unless somebody has
+        // removed the file.
+        if let (Some(path), Some(file)) = (self.address.unix_path(), self.file)
+            && FileIdentity::of(path).is_ok_and(|found| found == file)
             && let Err(error) = std::fs::remove_file(path)
             && error.kind() != io::ErrorKind::NotFound
         {

@@ -3,6 +3,7 @@
 //! - [`certificates`] has authorities that sign what servers and callers show.
 //! - [`conformance`] runs an engine beside the reference engine and compares all they answer.
 //! - [`bank`] has accounts that many tasks move money between, and checks them.
+//! - [`control_group`] bounds the processors and the memory of processes.
 //! - [`meeting`] has several nodes over one ledger meet at these.
 //! - [`fuzz`] gives mutated inputs to a reader.
 //! - [`Generator`] draws the commands: cleverly, so that every outcome occurs often.
@@ -19,6 +20,7 @@ pub mod certificates;
 mod clock;
 #[cfg(feature = "engines")]
 pub mod conformance;
+pub mod control_group;
 #[cfg(feature = "engines")]
 mod fuzz;
 #[cfg(feature = "engines")]

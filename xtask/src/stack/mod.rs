@@ -5,13 +5,11 @@
 //! of processors and memory where this user may set any. Nothing stays when it ends: no process, no
 //! control group, and no data unless `--data-dir` named where to keep it.
 
-mod control_group;
 mod http;
 mod profile;
 mod running;
 #[cfg(test)]
 mod tests;
-mod trees;
 
 use std::path::PathBuf;
 use std::sync::Arc;

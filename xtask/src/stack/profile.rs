@@ -47,6 +47,15 @@ pub(crate) struct Limits {
     pub(crate) memory_mb: Option<u64>,
 }
 
+impl Limits {
+    pub(super) const fn of_groups(self) -> testkit::control_group::Limits {
+        testkit::control_group::Limits {
+            cpus: self.cpus,
+            memory_mb: self.memory_mb,
+        }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Database {

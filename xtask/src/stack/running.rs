@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use tempfile::TempDir;
+use testkit::control_group::ControlGroup;
 use testkit::servers::{
     Postgres, Proxy, Redis, START_BOUND, STOP_BOUND, ServerOptions, ServerProcess, StopSignal,
     can_reach,
 };
 
-use super::control_group::ControlGroup;
 use super::http;
 use super::profile::{Database, DatabaseKind, Node, Profile};
 use crate::run::quiet;
@@ -104,7 +104,7 @@ impl Stack {
             nodes: Vec::new(),
             outside: Vec::new(),
             databases: Vec::new(),
-            group: ControlGroup::make(&name, profile.limits),
+            group: ControlGroup::make(&name, profile.limits.of_groups()),
             place,
         };
         for database in &profile.databases {

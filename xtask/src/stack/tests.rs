@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::control_group::ControlGroup;
-use super::profile::{Limits, Profile};
+use testkit::control_group::{ControlGroup, Limits, Tree, Version, trees};
+
+use super::profile::Profile;
 use super::running::{Place, Stack};
-use super::trees::{Tree, Version, trees};
 
 const PROFILE: &str = r#"
 summary = "a test"

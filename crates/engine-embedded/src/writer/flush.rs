@@ -92,6 +92,7 @@ impl<S: Storage> Writer<S> {
         let journal = &self.pipeline.journal;
         if journal.open_frame_records() == 0 || journal.failure().is_some() {
             self.pipeline.answer_without_frame();
+            self.shared.round_ended();
             return;
         }
         let sealed = self.pipeline.seal(self.ticker.last());
@@ -135,5 +136,6 @@ impl<S: Storage> Writer<S> {
             }
             Err(CommitError::Failed(failure)) => shared.fail(failure),
         });
+        self.shared.round_ended();
     }
 }

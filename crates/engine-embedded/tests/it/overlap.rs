@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine_embedded::verify;
 use journal::faulty::FaultyStorage;
 use ledger::{Command, Outcome, Unavailable};
 
-use crate::bank::{Bank, account_id, deposit, small, small_overlapping, transfer};
+use crate::bank::{Bank, account_id, deposit, small, small_overlapping, submit, transfer};
 use crate::gated::Gated;
 
 /// As many commands as make a frame go although more waits.
@@ -117,4 +117,30 @@ fn a_failed_sync_is_told_to_all_who_rely_on_it() {
         lab.bank.submit(vec![deposit(9_999, "a", 1)]),
         Err(Unavailable::StorageFailed)
     );
+}
+
+/// What shows that the writer lives: a full queue answers by itself.
+#[test]
+fn the_count_of_rounds_stands_still_while_the_disk_does() {
+    let storage = Gated::new(FaultyStorage::new(1));
+    let mut options = small_overlapping(1_024, 64);
+    options.queue_bytes_max = 64 << 10;
+    let bank = Arc::new(Bank::open(storage.clone(), options));
+    bank.open_accounts(&["a"]);
+    assert!(bank.engine.rounds_count() > 0);
+    storage.close();
+    let lab = Lab { storage, bank };
+    let first = lab.call(deposits(1));
+    lab.storage.wait_for_a_sync();
+    let before = lab.bank.engine.rounds_count();
+    let refused = (2..).find_map(|call| {
+        let deadline = Instant::now() + Duration::from_millis(50);
+        let answered = submit(&*lab.bank.engine, deposits(call), deadline);
+        (answered == Err(Unavailable::Overloaded)).then_some(answered)
+    });
+    assert!(refused.is_some());
+    assert_eq!(lab.bank.engine.rounds_count(), before);
+    lab.storage.open_gate();
+    assert_eq!(codes(first), ["created"; COMMANDS as usize]);
+    assert!(lab.bank.engine.rounds_count() > before);
 }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use engine_postgres::{Beginning, PostgresOptions};
 
 use crate::database::{DatabaseSettings, Unencrypted};
 
@@ -38,7 +39,11 @@ pub(crate) struct CopyOptions {
 
 pub(crate) fn run(options: &CopyOptions) -> anyhow::Result<ExitCode> {
     let url = &options.to_database_url;
-    let postgres = options.database.options(url)?;
+    let postgres = PostgresOptions {
+        // The copy is the ledger that is begun there.
+        beginning: Beginning::Allowed,
+        ..options.database.options(url)?
+    };
     options.unencrypted.check(url, &postgres)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

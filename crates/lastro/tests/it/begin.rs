@@ -232,6 +232,10 @@ async fn a_database_without_a_ledger_is_refused() {
         &run(&[&serve[..], &["--no-migrate"]].concat(), folder.path()),
         refused,
     );
+    // To update tables is not to begin a ledger.
+    let migrate = [&["migrate"][..], &of_database].concat();
+    let migrate = Command::new(binary()).args(migrate).output().unwrap();
+    assert_refused(&migrate, refused);
     assert_eq!(
         postgres
             .psql("SELECT count(*) FROM pg_namespace WHERE nspname = 'lastro'")

@@ -22,7 +22,7 @@ fn what_one_node_answered_the_other_shows() {
     };
     assert!(start("--no-migrate").unwrap_err().contains("lastro init"));
     let migrated = Command::new(binary())
-        .args(["migrate", "--database-url", &url])
+        .args(["init", "--database-url", &url])
         .status();
     assert!(migrated.unwrap().success());
     let (one, other) = (start("--no-migrate").unwrap(), start("").unwrap());
@@ -138,15 +138,15 @@ async fn the_start_says_what_the_database_promises() {
 fn bench_takes_a_database_without_a_ledger() {
     let postgres = Postgres::start().unwrap();
     let url = postgres.url();
-    let bench = || {
+    let bench_over = |url: &str| {
         Command::new(binary())
-            .args(["bench", "--database-url", &url, "--transfers", "300"])
+            .args(["bench", "--database-url", url, "--transfers", "300"])
             .args(["--batch", "1", "--concurrency", "64", "--accounts", "5"])
             .args(["--hot", "--json", "-"])
             .output()
             .unwrap()
     };
-    let output = bench();
+    let output = bench_over(&url);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),
@@ -159,10 +159,19 @@ fn bench_takes_a_database_without_a_ledger() {
     assert!(figures["durability"].as_str().unwrap().starts_with("disk"));
     let decided = figures["created_count"].as_u64().unwrap();
     assert_eq!(decided + figures["refused_count"].as_u64().unwrap(), 300);
-    let again = bench();
-    let said = String::from_utf8_lossy(&again.stderr).into_owned();
-    assert!(
-        !again.status.success() && said.contains("the database already has a ledger"),
-        "{said}"
-    );
+    // Also one that nothing was done in yet.
+    let begun = postgres.create_database("begun").unwrap();
+    let init = Command::new(binary())
+        .args(["init", "--database-url", &begun])
+        .status();
+    assert!(init.unwrap().success());
+    for used in [&url, &begun] {
+        let refused = bench_over(used);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        let expected = "a benchmark needs a database without a ledger: there is a ledger in this database already";
+        assert!(
+            !refused.status.success() && said.contains(expected),
+            "{said}"
+        );
+    }
 }

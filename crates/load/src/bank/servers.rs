@@ -43,7 +43,7 @@ impl Servers {
                 CONNECTIONS_MAX,
                 options.timeout,
             );
-            (target.authority().to_owned(), client)
+            (target.head(), client)
         };
         Self {
             clients: options.servers.iter().map(client).collect(),
@@ -65,8 +65,8 @@ impl Servers {
         let mut wait = WAIT_FIRST;
         loop {
             let server = named.unwrap_or_else(|| self.any());
-            let (authority, client) = &self.clients[server];
-            let request = request(authority, method, path, body);
+            let (head, client) = &self.clients[server];
+            let request = request(head, method, path, body);
             let exchange =
                 client.exchange(&request, |answer| (answer.status, answer.body.to_vec()));
             let answered = tokio::time::timeout_at(deadline.into(), exchange).await;
@@ -93,12 +93,12 @@ impl Servers {
     }
 }
 
-fn request(authority: &str, method: &str, path: &str, body: &str) -> Vec<u8> {
+fn request(head: &str, method: &str, path: &str, body: &str) -> Vec<u8> {
     let content = if body.is_empty() {
         String::new()
     } else {
         let length = body.len();
         format!("Content-Type: application/json\r\nContent-Length: {length}\r\n")
     };
-    format!("{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{content}\r\n{body}").into_bytes()
+    format!("{method} {path} HTTP/1.1\r\n{head}{content}\r\n{body}").into_bytes()
 }

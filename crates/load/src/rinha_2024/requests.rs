@@ -7,13 +7,14 @@ use crate::target::Target;
 /// Writes requests to a server.
 #[derive(Debug, Clone)]
 pub(crate) struct Requests {
-    authority: String,
+    /// The header lines of every request.
+    head: String,
 }
 
 impl Requests {
     pub(crate) fn new(target: &Target) -> Self {
         Self {
-            authority: target.authority().to_owned(),
+            head: target.head(),
         }
     }
 
@@ -23,9 +24,9 @@ impl Requests {
         // Writing into memory cannot fail.
         let _ = write!(
             request,
-            "POST /clientes/{account}/transacoes HTTP/1.1\r\nHost: {}\r\n\
+            "POST /clientes/{account}/transacoes HTTP/1.1\r\n{}\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            self.authority,
+            self.head,
             body.len()
         );
         request
@@ -36,8 +37,8 @@ impl Requests {
         let mut request = Vec::with_capacity(128);
         let _ = write!(
             request,
-            "GET /clientes/{account}/extrato HTTP/1.1\r\nHost: {}\r\n\r\n",
-            self.authority
+            "GET /clientes/{account}/extrato HTTP/1.1\r\n{}\r\n",
+            self.head
         );
         request
     }

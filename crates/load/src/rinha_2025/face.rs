@@ -37,10 +37,7 @@ impl Face {
 
     /// The bytes of a request.
     pub(super) fn request(&self, method: &str, path: &str, body: &str) -> Vec<u8> {
-        let mut text = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\n",
-            self.target.authority()
-        );
+        let mut text = format!("{method} {path} HTTP/1.1\r\n{}", self.target.head());
         if let Some(token) = &self.token {
             // Writing into memory cannot fail.
             let _ = write!(text, "X-Rinha-Token: {token}\r\n");

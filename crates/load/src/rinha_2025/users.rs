@@ -65,8 +65,8 @@ impl Users {
         Rc::new(Self {
             target: target.clone(),
             head: format!(
-                "POST /payments HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n",
-                target.authority()
+                "POST /payments HTTP/1.1\r\n{}Content-Type: application/json\r\n",
+                target.head()
             ),
             script: script.clone(),
             recorder,

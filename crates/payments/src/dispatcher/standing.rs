@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ledger::{Payment, PaymentState};
+use ledger::{Payment, PaymentId, PaymentState};
 
 use super::Dispatcher;
 use super::payment::{Pin, Stage};
@@ -37,8 +37,8 @@ pub struct ProcessorStanding {
     pub limit: usize,
     /// Payments of which nobody knows whether they were recorded.
     pub unknown_count: usize,
-    /// Since when the oldest of these is unknown.
-    pub unknown_since: Option<Duration>,
+    /// Since when the oldest of these is unknown, and which it is.
+    pub unknown_oldest: Option<(Duration, PaymentId)>,
     /// Payments settled, and their sum in minor units.
     pub settled_count: u64,
     /// See `settled_count`.
@@ -62,7 +62,7 @@ impl Dispatcher {
                 sent_count: processor.under_way_count(),
                 limit: processor.limit(),
                 unknown_count: 0,
-                unknown_since: None,
+                unknown_oldest: None,
                 settled_count: processor.counted().settled_count,
                 settled_amount: processor.counted().settled_amount,
                 refusals_count: processor.counted().refusals_count,
@@ -70,11 +70,15 @@ impl Dispatcher {
                 delay_expected: processor.delay_expected(now),
             })
             .collect();
-        for pin in self.window.all().filter_map(|(_, held)| unknown(held)) {
+        let all = self.window.all();
+        for (id, pin) in all.filter_map(|(id, held)| Some((id, unknown(held)?))) {
             let standing = &mut processors[pin.processor.get()];
             standing.unknown_count += 1;
-            let since = standing.unknown_since.unwrap_or(pin.unclear_since);
-            standing.unknown_since = Some(since.min(pin.unclear_since));
+            let this = (pin.unclear_since, id);
+            let oldest = standing
+                .unknown_oldest
+                .map_or(this, |other| other.min(this));
+            standing.unknown_oldest = Some(oldest);
         }
         Standing {
             waiting_count: self.window.waiting_count(),

@@ -59,15 +59,15 @@ impl Meters {
         }
     }
 
-    /// Renews them, where they are old.
+    /// Renews them, where they are old; returns what they were renewed by.
     pub(super) fn renew(
         &mut self,
         at: Duration,
         lease: ClaimsLease,
         standing: impl FnOnce() -> Standing,
-    ) {
+    ) -> Option<Standing> {
         if at < self.next_at {
-            return;
+            return None;
         }
         self.next_at = at + INTERVAL;
         let standing = standing();
@@ -81,7 +81,9 @@ impl Meters {
         self.orphans.set(count(standing.orphans_count));
         self.refused.absolute(standing.refused_count);
         for (meters, standing) in self.processors.iter().zip(&standing.processors) {
-            let age = standing.unknown_since.map(|since| at.saturating_sub(since));
+            let age = standing
+                .unknown_oldest
+                .map(|(since, _)| at.saturating_sub(since));
             // 0 where none is unknown.
             let age_s = age.map_or(0.0, |age| age.as_secs_f64());
             meters.sent.set(count(standing.sent_count));
@@ -104,6 +106,7 @@ impl Meters {
             meters.delay.set(standing.delay_expected.as_secs_f64());
         }
         self.tell_operators(&standing);
+        Some(standing)
     }
 
     pub(super) fn claims_lost(&self) {

@@ -15,6 +15,7 @@ mod meters;
 mod settling;
 mod sources;
 mod talk;
+mod unknown;
 mod watch;
 mod watched;
 mod work;

@@ -23,6 +23,7 @@ use super::mailbox::Mailbox;
 use super::meters::Meters;
 use super::sources::Sources;
 use super::talk::Talk;
+use super::unknown::UnknownOutcomes;
 use crate::answer::AttemptAnswer;
 use crate::dispatcher::{Dispatcher, Effect, Input, Now, SendRequest};
 use crate::policy::{ProcessorIndex, ProcessorPolicy};
@@ -52,6 +53,7 @@ pub(super) struct Driver {
     /// Recorded payments that the dispatcher was told of and the ledger does not have as settled yet.
     settling: HashSet<PaymentId>,
     meters: Meters,
+    unknown: UnknownOutcomes,
     leases: Leases,
     /// As it was when the dispatcher was last told something.
     lease: ClaimsLease,
@@ -110,6 +112,7 @@ impl Driver {
             last_answers,
             polls: config.policy.processors.iter().map(poll).collect(),
             meters: Meters::new(&config.policy, &costs),
+            unknown: UnknownOutcomes::new(&config.policy),
             dispatcher: Dispatcher::new(config.policy),
             mailbox,
             settling: HashSet::new(),
@@ -183,8 +186,16 @@ impl Driver {
             }
             self.carry_out(&mut effects);
             let at = self.started.elapsed();
-            self.meters
-                .renew(at, self.lease, || self.dispatcher.standing(at));
+            let dispatcher = &self.dispatcher;
+            let renewed = self
+                .meters
+                .renew(at, self.lease, || dispatcher.standing(at));
+            if let Some(standing) = renewed {
+                let (answers, count) = (&self.last_answers, self.polls.len());
+                self.unknown.report(at, &standing, |id, processor| {
+                    answers.of(id, Some(processor), count)
+                });
+            }
         }
         true
     }

@@ -78,11 +78,7 @@ async fn a_copy_into_a_database_goes_on_after_a_kill() {
     let [from, other] = ["from", "other"].map(|name| place.path().join(name));
     make_ledger(&from, TRANSFERS).await;
     make_ledger(&other, 10).await;
-    assert!(
-        lastro(&["migrate", "--database-url", &url])
-            .status
-            .success()
-    );
+    assert!(lastro(&["init", "--database-url", &url]).status.success());
     // The second transaction of the copy waits for a lock that the test has.
     let psql = |statement: &str| postgres.psql_in("to", statement).unwrap();
     psql(

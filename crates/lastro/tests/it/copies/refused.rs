@@ -94,11 +94,7 @@ async fn a_copy_that_differs_fails_and_names_the_event() {
     let place = folder();
     let from = place.path().join("from");
     make_ledger(&from, 5).await;
-    assert!(
-        lastro(&["migrate", "--database-url", &url])
-            .status
-            .success()
-    );
+    assert!(lastro(&["init", "--database-url", &url]).status.success());
     postgres
         .psql_in(
             "lossy",

@@ -94,7 +94,7 @@ async fn an_api_node_shows_what_a_processor_said_last_of_an_unknown_payment() {
     // It takes payments, and neither answers nor has them for a long time.
     lab.processors()[0].set_faults(Faults::record_late(Duration::from_secs(600)));
     let nodes = Nodes::new();
-    let ledger = nodes.ledger(&["--config", &lab.config()]);
+    let mut ledger = nodes.ledger(&["--config", &lab.config()]);
     let api = nodes.api("one");
     lab.pay(&api, ms(5_000), 16).await;
     let id = one_unknown(&mut lab, &api).await;
@@ -119,6 +119,17 @@ async fn an_api_node_shows_what_a_processor_said_last_of_an_unknown_payment() {
     assert_eq!(listed["state"], "unknown", "{listed}");
     let conflicts = lab.get(&api, "/v1/payments?state=conflict").await;
     assert_eq!(conflicts, json!({"payments": [], "next_cursor": null}));
+    // The log says it too, once it has lasted for a while.
+    let outcome = "payments at processor default is unknown";
+    ledger
+        .wait_for_log(outcome, Duration::from_secs(60))
+        .unwrap();
+    let mut lines = ledger.logged().iter();
+    let line = lines.find(|line| line.contains(outcome)).unwrap();
+    assert!(
+        line.contains("it answered last: ") && !line.contains("nothing that"),
+        "{line}"
+    );
     assert!(api.stop().unwrap().success());
     ledger.kill();
 }

@@ -1,7 +1,9 @@
-//! Limits over all processes of a stack together, by the kernel's control groups.
+//! Limits over several processes together, by the kernel's control groups.
 //!
-//! Every process of the stack joins the groups before it becomes its program, so that nothing of it
-//! runs outside, not even its first instruction.
+//! Every process joins the groups before it becomes its program, so that nothing of it runs outside, not
+//! even its first instruction.
+
+mod trees;
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::profile::Limits;
-use super::trees::{Tree, Version, trees, write};
+use trees::write;
+pub use trees::{Tree, Version, trees};
 
 /// Over which time the quota of processor time is counted, in microseconds: Docker's.
 const PERIOD_US: u64 = 100_000;
@@ -20,10 +22,19 @@ const REMOVE_BOUND: Duration = Duration::from_secs(5);
 const JOIN: &str =
     "while [ \"$1\" != -- ]; do echo $$ >\"$1\" || exit 1; shift; done; shift; exec \"$@\"";
 
+/// What all processes of a group may take together.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Processors, such as 1.5.
+    pub cpus: Option<f64>,
+    /// Memory in units of 1,048,576 bytes, as `docker` counts.
+    pub memory_mb: Option<u64>,
+}
+
 /// Groups with limits, one for each controller or one for all. Whatever is still in them is killed
 /// and they are removed when this is dropped.
 #[derive(Debug)]
-pub(super) struct ControlGroup {
+pub struct ControlGroup {
     folders: Vec<PathBuf>,
     applied: Vec<String>,
     refused: Vec<String>,
@@ -31,13 +42,16 @@ pub(super) struct ControlGroup {
 
 impl ControlGroup {
     /// Makes what this user may make; [`Self::description`] says what that was.
-    pub(super) fn make(name: &str, limits: Limits) -> Self {
+    #[must_use]
+    pub fn make(name: &str, limits: Limits) -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let trees = trees(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
         Self::make_in(&trees, name, limits)
     }
 
-    pub(super) fn make_in(trees: &[Tree], name: &str, limits: Limits) -> Self {
+    /// The same in these trees.
+    #[must_use]
+    pub fn make_in(trees: &[Tree], name: &str, limits: Limits) -> Self {
         let mut group = Self {
             folders: Vec::new(),
             applied: Vec::new(),
@@ -83,7 +97,8 @@ impl ControlGroup {
     }
 
     /// The words that start a program inside; none without a group.
-    pub(super) fn launcher(&self) -> Vec<OsString> {
+    #[must_use]
+    pub fn launcher(&self) -> Vec<OsString> {
         if self.folders.is_empty() {
             return Vec::new();
         }
@@ -98,7 +113,8 @@ impl ControlGroup {
     }
 
     /// One line: which limits hold over all of it, and which do not and why.
-    pub(super) fn description(&self) -> String {
+    #[must_use]
+    pub fn description(&self) -> String {
         let applied = self.applied.join(" and ");
         let refused = self.refused.join(" and ");
         match (self.applied.is_empty(), self.refused.is_empty()) {
@@ -109,8 +125,32 @@ impl ControlGroup {
         }
     }
 
+    /// Whether every limit that was asked for holds.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.refused.is_empty()
+    }
+
+    /// How many of its processes the kernel has killed because there was no memory left; `None` where it does
+    /// not say.
+    #[must_use]
+    pub fn kills_for_memory(&self) -> Option<u64> {
+        // Version 2, then version 1.
+        let counts = ["memory.events", "memory.oom_control"];
+        let mut paths = self
+            .folders
+            .iter()
+            .flat_map(|folder| counts.map(|file| folder.join(file)));
+        paths.find_map(|path| {
+            let text = fs::read_to_string(path).ok()?;
+            let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+            lines.find(|(key, _)| *key == "oom_kill")?.1.parse().ok()
+        })
+    }
+
     /// What was used of it: how often it had to wait for processor time, how much memory at most.
-    pub(super) fn usage(&self) -> Option<String> {
+    #[must_use]
+    pub fn usage(&self) -> Option<String> {
         let read = |file: &str| {
             let mut paths = self.folders.iter().map(|folder| folder.join(file));
             paths.find_map(|path| fs::read_to_string(path).ok())

@@ -7,21 +7,26 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// The version of the kernel's interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Version {
+pub enum Version {
+    /// A tree for each controller.
     One,
+    /// One tree for all.
     Two,
 }
 
 /// A mounted tree of groups and our place in it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Tree {
-    pub(super) version: Version,
-    pub(super) controllers: Vec<String>,
+pub struct Tree {
+    /// Of the interface.
+    pub version: Version,
+    /// What it can limit.
+    pub controllers: Vec<String>,
     /// Where it is mounted.
-    pub(super) root: PathBuf,
+    pub root: PathBuf,
     /// The group we are in, as far as it can be seen.
-    pub(super) own: PathBuf,
+    pub own: PathBuf,
 }
 
 impl Tree {
@@ -63,7 +68,8 @@ impl Tree {
 
 /// The trees that can limit processors or memory, from `/proc/self/mountinfo` (see proc(5)) and
 /// `/proc/self/cgroup` (see cgroups(7)). A controller is in one of them only.
-pub(super) fn trees(mounts: &str, groups: &str) -> Vec<Tree> {
+#[must_use]
+pub fn trees(mounts: &str, groups: &str) -> Vec<Tree> {
     let mounts = mounts.lines().filter_map(Mount::read);
     let trees = mounts.filter_map(|mount| {
         let version = match mount.kind {
