@@ -9,6 +9,14 @@ pub const CODE_TRAILER: &str = "lastro-code";
 /// ledger has too much to do.
 const RATE_LIMITED: &[u8] = b"rate_limited";
 
+/// The codes of a call that was refused because its caller's key may not give one of its commands, or read
+/// what it asks for: nothing was done.
+const NOT_ALLOWED: [&[u8]; 3] = [
+    b"scope_missing",
+    b"account_not_allowed",
+    b"pending_not_found",
+];
+
 /// The statuses of gRPC that are used here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -80,7 +88,7 @@ impl GrpcCode {
 }
 
 /// The ledger's reasons with their statuses.
-const STATUSES: [(Unavailable, GrpcCode); 9] = [
+const STATUSES: [(Unavailable, GrpcCode); 10] = [
     (Unavailable::Overloaded, GrpcCode::ResourceExhausted),
     (Unavailable::StorageFull, GrpcCode::ResourceExhausted),
     (Unavailable::ClockJumped, GrpcCode::FailedPrecondition),
@@ -90,6 +98,7 @@ const STATUSES: [(Unavailable, GrpcCode); 9] = [
     (Unavailable::Opening, GrpcCode::Unavailable),
     (Unavailable::StorageDamaged, GrpcCode::DataLoss),
     (Unavailable::NotSupported, GrpcCode::Unimplemented),
+    (Unavailable::NodeNotAllowed, GrpcCode::PermissionDenied),
 ];
 
 impl From<Unavailable> for GrpcCode {
@@ -115,6 +124,9 @@ impl CallFailure {
         let known = |code: &[u8]| {
             if code == RATE_LIMITED {
                 return Some(Unavailable::Overloaded);
+            }
+            if NOT_ALLOWED.contains(&code) {
+                return Some(Unavailable::NodeNotAllowed);
             }
             let found = STATUSES
                 .iter()

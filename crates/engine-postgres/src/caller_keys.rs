@@ -24,17 +24,22 @@ impl CallerKeys {
         }
     }
 
-    /// Every record, in the order of the names.
+    /// Every name with its record, in the order of the names.
     ///
     /// # Errors
     ///
     /// When the database does not answer, or has no ledger of this version.
-    pub async fn read(&mut self) -> Result<Vec<String>, PostgresOpenError> {
+    pub async fn read(&mut self) -> Result<Vec<(String, String)>, PostgresOpenError> {
         let session = self.take().await?;
         let rows = session
-            .query("SELECT record FROM lastro.caller_keys ORDER BY name", &[])
+            .query(
+                "SELECT name, record FROM lastro.caller_keys ORDER BY name",
+                &[],
+            )
             .await?;
-        let records = rows.iter().map(|row| row.try_get(0));
+        let records = rows
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
         let records = records.collect::<Result<_, tokio_postgres::Error>>()?;
         self.session = Some(session);
         Ok(records)

@@ -210,9 +210,8 @@ impl Failure {
         match self {
             Self::Pool(_) => true,
             Self::Database(error) => match error.code() {
-                Some(code) => is_passing(code) || self.is_of_an_older_plan(),
-                // No answer of the server's: the connection is gone.
-                None => !self.is_of_content(),
+                Some(_) if self.is_of_an_older_plan() => true,
+                Some(_) | None => may_pass(error),
             },
             Self::Late
             | Self::CommitUnknown
@@ -226,19 +225,11 @@ impl Failure {
     /// that were asked for with it may be answered. Nothing was done.
     #[must_use]
     pub fn is_of_content(&self) -> bool {
-        let error = match self {
-            Self::Damaged(_) => return true,
-            Self::Database(error) => error,
-            _ => return false,
-        };
-        let Some(code) = error.code() else {
-            // Of what has no code, only the connection's end is not about a value.
-            let is_of_io = error
-                .source()
-                .is_some_and(<dyn std::error::Error>::is::<io::Error>);
-            return error.source().is_some() && !is_of_io;
-        };
-        *code != SqlState::UNIQUE_VIOLATION && ["22", "23", "54", "XX"].contains(&class(code))
+        match self {
+            Self::Damaged(_) => true,
+            Self::Database(error) => is_of_content(error),
+            _ => false,
+        }
     }
 
     /// Whether what was prepared is of before a change of the tables.
@@ -265,6 +256,81 @@ impl Failure {
                 Unavailable::StorageFull
             }
             _ => Unavailable::LedgerUnavailable,
+        }
+    }
+}
+
+/// Whether what the database said, or that it said nothing, may be otherwise a moment later.
+fn may_pass(error: &tokio_postgres::Error) -> bool {
+    match error.code() {
+        Some(code) => is_passing(code),
+        // No answer of the server's: the connection is gone.
+        None => !is_of_content(error),
+    }
+}
+
+fn is_of_content(error: &tokio_postgres::Error) -> bool {
+    let Some(code) = error.code() else {
+        // Of what has no code, only the connection's end is not about a value.
+        let is_of_io = error
+            .source()
+            .is_some_and(<dyn std::error::Error>::is::<io::Error>);
+        return error.source().is_some() && !is_of_io;
+    };
+    *code != SqlState::UNIQUE_VIOLATION && ["22", "23", "54", "XX"].contains(&class(code))
+}
+
+impl ConnectError {
+    /// Whether the database may take a connection a moment later: it is being started, or cannot be reached now.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Database(error) => may_pass(error),
+            Self::Silent(_) | Self::Name(..) => true,
+            Self::Hosts(failures) => failures.iter().any(|(_, failure)| failure.may_pass()),
+            Self::Encoding(_)
+            | Self::Settings(_)
+            | Self::Pooled
+            | Self::Copied
+            | Self::OtherLedger { .. } => false,
+        }
+    }
+}
+
+impl PostgresOpenError {
+    /// Whether the ledger may be opened a moment later, although nobody mends anything here: the database is being
+    /// started, or cannot be reached now.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Database(error) => may_pass(error),
+            Self::Asked(failure) => failure.may_pass_at_a_start(),
+            Self::Connection(error) => error.may_pass(),
+            Self::Url(_)
+            | Self::Parameter(_)
+            | Self::Tls(_)
+            | Self::Pool(_)
+            | Self::Rights { .. }
+            | Self::Newer { .. }
+            | Self::Behind
+            | Self::NoLedger
+            | Self::HasLedger { .. }
+            | Self::UnfinishedCopy { .. }
+            | Self::InUse { .. }
+            | Self::Older { .. } => false,
+        }
+    }
+}
+
+impl Failure {
+    /// The same of what failed after there was a connection.
+    #[must_use]
+    pub fn may_pass_at_a_start(&self) -> bool {
+        match self {
+            Self::Database(error) => may_pass(error),
+            Self::Pool(PoolError::Backend(error)) => error.may_pass(),
+            // A start does nothing that may not be done again.
+            Self::Pool(_) | Self::Late | Self::CommitUnknown => true,
+            Self::Damaged(_) | Self::Behind | Self::ClockJumped => false,
         }
     }
 }

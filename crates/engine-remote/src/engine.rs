@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use crate::address::LedgerAddress;
 use crate::gather::{Gather, Line, Parcel};
 use crate::key::LedgerKey;
-use crate::link::{Keeper, Link, link};
+use crate::link::{Keeper, Link, Target, link};
 use crate::metrics::Metrics;
 use crate::tls::Tls;
 
@@ -27,6 +27,8 @@ pub struct RemoteOptions {
     pub tls: Option<Tls>,
     /// The key that the ledger node asks for, if it does.
     pub key: Option<LedgerKey>,
+    /// The one ledger that is used: a ledger node that has another one, or does not say which it has, is not.
+    pub expected_ledger: Option<LedgerId>,
     /// About how many bytes may wait for a call; more are `overloaded`.
     pub queue_bytes_max: usize,
     /// How many writing calls may be in flight.
@@ -42,6 +44,7 @@ impl Default for RemoteOptions {
         Self {
             tls: None,
             key: None,
+            expected_ledger: None,
             queue_bytes_max: 32 << 20,
             calls_max: 4,
             reads_max: 1_024,
@@ -65,13 +68,13 @@ impl RemoteEngine {
     #[must_use]
     pub fn new(address: LedgerAddress, options: RemoteOptions) -> Self {
         let metrics = Arc::new(Metrics::new());
-        let (link, keeper) = link(
+        let target = Target {
             address,
-            options.tls,
-            options.key,
-            options.patience,
-            Arc::clone(&metrics),
-        );
+            tls: options.tls,
+            key: options.key,
+            expected: options.expected_ledger,
+        };
+        let (link, keeper) = link(target, options.patience, Arc::clone(&metrics));
         let gather = Gather::new(
             link.clone(),
             options.queue_bytes_max,
@@ -91,6 +94,12 @@ impl RemoteEngine {
     #[must_use]
     pub fn is_answering(&self) -> bool {
         self.link.is_up()
+    }
+
+    /// Whether the ledger node has another ledger than [`RemoteOptions::expected_ledger`]; then nothing is sent to it.
+    #[must_use]
+    pub fn meets_other_ledger(&self) -> bool {
+        self.link.meets_other()
     }
 
     /// Which ledger it is, while it is connected; an older ledger node does not say it.

@@ -8,9 +8,10 @@
 //!
 //! A call has one answer where the ledger does not apply it. There are ledgers that do no payments, or
 //! that purge none, and say so of the whole call: so each [`Line`] has calls of its own. Where something
-//! that one request needs is damaged, the ledger says so of the whole call, too: then the call is made
-//! again by halves, so that the others are answered. A ledger that had applied a part before it met the
-//! damage says only that it cannot answer: of that too halves are made, where all may be given twice.
+//! that one request needs is damaged, or this node's key may not do what one asks for, the ledger says so of
+//! the whole call, too: then the call is made again by halves, so that the others are answered. A ledger that
+//! had applied a part before it met the damage says only that it cannot answer: of that too halves are made,
+//! where all may be given twice.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -255,7 +256,10 @@ impl Gather {
                 Some(CallError::Failed(failure)) => {
                     let unavailable = link::unavailable(failure, Method::Submit);
                     let mut requests = requests;
-                    let is_damaged = unavailable == Unavailable::StorageDamaged;
+                    let is_of_one = matches!(
+                        unavailable,
+                        Unavailable::StorageDamaged | Unavailable::NodeNotAllowed
+                    );
                     // What a ledger says of damage too that it met after it had applied a part.
                     let may_be_damaged = failure
                         == CallFailure::Ledger(Unavailable::LedgerUnavailable)
@@ -267,7 +271,7 @@ impl Gather {
                             request.may_have_arrived = true;
                         }
                     }
-                    if (is_damaged || may_be_damaged) && requests.len() > 1 {
+                    if (is_of_one || may_be_damaged) && requests.len() > 1 {
                         parts.push(requests.split_off(requests.len() / 2));
                         parts.push(requests);
                     } else {

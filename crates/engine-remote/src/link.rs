@@ -92,6 +92,8 @@ enum State {
 #[derive(Clone)]
 pub(crate) struct Link {
     state: watch::Receiver<State>,
+    /// Whether the ledger that was met last is not the one that is expected.
+    meets_other: Arc<AtomicBool>,
     /// How long being down is taken for a moment that can be waited out.
     patience: Duration,
 }
@@ -109,18 +111,24 @@ impl Drop for Keeper {
     }
 }
 
+/// What is connected to, and how.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) address: LedgerAddress,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) key: Option<LedgerKey>,
+    /// The one ledger that calls are for, if that is known.
+    pub(crate) expected: Option<LedgerId>,
+}
+
 /// A link to this ledger, being connected.
-pub(crate) fn link(
-    address: LedgerAddress,
-    tls: Option<Tls>,
-    key: Option<LedgerKey>,
-    patience: Duration,
-    metrics: Arc<Metrics>,
-) -> (Link, Keeper) {
+pub(crate) fn link(target: Target, patience: Duration, metrics: Arc<Metrics>) -> (Link, Keeper) {
     let (sender, receiver) = watch::channel(State::Down(Instant::now()));
-    let keeping = keep(address, tls, key, sender.clone(), metrics);
+    let meets_other = Arc::new(AtomicBool::new(false));
+    let keeping = keep(target, sender.clone(), Arc::clone(&meets_other), metrics);
     let link = Link {
         state: receiver,
+        meets_other,
         patience,
     };
     let keeper = Keeper {
@@ -131,20 +139,20 @@ pub(crate) fn link(
 }
 
 async fn keep(
-    address: LedgerAddress,
-    tls: Option<Tls>,
-    key: Option<LedgerKey>,
+    target: Target,
     state: watch::Sender<State>,
+    meets_other: Arc<AtomicBool>,
     metrics: Arc<Metrics>,
 ) {
+    let address = &target.address;
     let mut back_off = BackOff::new(BACK_OFF_MIN, BACK_OFF_MAX);
     loop {
-        let (wire, ends) = connected(&address, tls.as_ref(), key.as_ref(), &mut back_off).await;
+        let (wire, ends) = connected(&target, &meets_other, &mut back_off).await;
         let since = Instant::now();
         tracing::info!(ledger = %address, "connected to the ledger node at {address}");
         metrics.up(true);
         state.send_replace(State::Up(wire.clone()));
-        stay(&wire, ends, &address, &metrics).await;
+        stay(&wire, ends, address, &metrics).await;
         metrics.up(false);
         state.send_replace(State::Down(Instant::now()));
         tracing::warn!(ledger = %address, "lost the connection to the ledger node at {address}: requests fail until it is back");
@@ -159,30 +167,32 @@ async fn keep(
 /// Connects, however often it has to be tried. An attempt that is not answered goes on beside the
 /// next ones: the first that is answered counts.
 async fn connected(
-    address: &LedgerAddress,
-    tls: Option<&Tls>,
-    key: Option<&LedgerKey>,
+    target: &Target,
+    meets_other: &AtomicBool,
     back_off: &mut BackOff,
 ) -> (Wire, Connection) {
     let mut attempts = JoinSet::new();
-    let mut is_reported = false;
+    let mut reported = None;
     loop {
-        let (to, tls, key) = (address.clone(), tls.cloned(), key.cloned());
-        attempts.spawn(async move {
-            tokio::time::timeout(ATTEMPT_TIMEOUT, answering(&to, tls.as_ref(), key)).await
-        });
+        let to = target.clone();
+        attempts.spawn(async move { tokio::time::timeout(ATTEMPT_TIMEOUT, answering(to)).await });
         let (error, is_silent) =
             match tokio::time::timeout(ATTEMPT_INTERVAL, attempts.join_next()).await {
-                Ok(Some(Ok(Ok(Ok(connected))))) => return connected,
+                Ok(Some(Ok(Ok(Ok(connected))))) => {
+                    meets_other.store(false, Ordering::Relaxed);
+                    return connected;
+                }
                 Ok(Some(Ok(Ok(Err(error))))) => (error, false),
-                Ok(Some(Ok(Err(late)))) => (late.to_string(), true),
-                Ok(Some(Err(panicked))) => (panicked.to_string(), false),
+                Ok(Some(Ok(Err(late)))) => (NotConnected::Failed(late.to_string()), true),
+                Ok(Some(Err(panicked))) => (NotConnected::Failed(panicked.to_string()), false),
                 // The others go on: the last one has been silent for long enough.
                 Ok(None) | Err(_) => continue,
             };
-        if !is_reported {
-            is_reported = true;
-            tracing::warn!(ledger = %address, error, "cannot connect to the ledger node at {address}, trying again: {error}");
+        let is_other = matches!(error, NotConnected::OtherLedger(_));
+        meets_other.store(is_other, Ordering::Relaxed);
+        if reported.as_ref() != Some(&error) {
+            error.report(target);
+            reported = Some(error);
         }
         if !is_silent {
             tokio::time::sleep(back_off.pause()).await;
@@ -190,46 +200,64 @@ async fn connected(
     }
 }
 
+/// Why a ledger node is not connected.
+#[derive(Debug, PartialEq, Eq)]
+enum NotConnected {
+    Failed(String),
+    /// It has not the ledger that is expected, but this one; `None` if it does not say which.
+    OtherLedger(Option<LedgerId>),
+}
+
+impl NotConnected {
+    fn report(&self, target: &Target) {
+        let address = &target.address;
+        let found = match (self, target.expected) {
+            (Self::Failed(error), _) => {
+                tracing::warn!(ledger = %address, error, "cannot connect to the ledger node at {address}, trying again: {error}");
+                return;
+            }
+            (Self::OtherLedger(Some(found)), _) => format!("has ledger {found}"),
+            (Self::OtherLedger(None), _) => "does not report which ledger it has".to_owned(),
+        };
+        let expected = target.expected.map(|id| id.to_string());
+        let expected = expected.as_deref().unwrap_or("none");
+        tracing::error!(
+            ledger = %address,
+            "ANOTHER LEDGER: the ledger node at {address} {found}, and --expect-ledger expects {expected}. Nothing is \
+             sent to it, and this node is not ready. Correct --ledger or --expect-ledger, or bring that ledger back; \
+             it is tried again"
+        );
+    }
+}
+
 /// A connection over which the ledger has answered: that one can be made says little of a process
 /// that hangs.
-async fn answering(
-    address: &LedgerAddress,
-    tls: Option<&Tls>,
-    key: Option<LedgerKey>,
-) -> Result<(Wire, Connection), String> {
-    let connection = connect(address, tls).await;
-    let mut connection = connection.map_err(|error| error.to_string())?;
+async fn answering(target: Target) -> Result<(Wire, Connection), NotConnected> {
+    let Target {
+        address,
+        tls,
+        key,
+        expected,
+    } = target;
+    let connection = connect(&address, tls.as_ref()).await;
+    let mut connection = connection.map_err(|error| NotConnected::Failed(error.to_string()))?;
     let until = Instant::now() + ATTEMPT_TIMEOUT;
     let asked = ask_clock(&mut connection.sender, key.as_ref(), until).await;
-    if asked.is_err() {
+    let checked = match asked {
+        Ok(answer) if expected.is_some() && answer.ledger_id != expected => {
+            Err(NotConnected::OtherLedger(answer.ledger_id))
+        }
+        Ok(answer) => Ok(answer),
+        Err(error) => Err(NotConnected::Failed(why(error, key.is_some()))),
+    };
+    if checked.is_err() {
         connection.ends.abort();
     }
     let ClockAnswer {
         clock_id,
         reading: first,
         ledger_id,
-    } = asked.map_err(|error| match error {
-        CallError::Failed(CallFailure::Status(status))
-            if status == GrpcCode::Unimplemented as u16 =>
-        {
-            "its version is older, without GetClock: upgrade the ledger node first".to_owned()
-        }
-        CallError::Failed(CallFailure::Ledger(Unavailable::Opening)) => {
-            "it is opening its ledger".to_owned()
-        }
-        CallError::Failed(CallFailure::Status(status))
-            if status == GrpcCode::Unauthenticated as u16 =>
-        {
-            match key {
-                Some(_) => "it does not know this node's key, or the key has expired or was revoked: \
-                            put another one into the file of --ledger-key",
-                None => "it asks for a key: make one with `lastro key create`, and name the file with its \
-                         secret with --ledger-key",
-            }
-            .to_owned()
-        }
-        error => format!("it does not speak gRPC: {error:?}"),
-    })?;
+    } = checked?;
     let wire = Wire {
         sender: connection.sender.clone(),
         key,
@@ -241,6 +269,31 @@ async fn answering(
         }),
     };
     Ok((wire, connection))
+}
+
+/// Why a ledger node does not say which clock it has.
+fn why(error: CallError, has_key: bool) -> String {
+    let is = |code: GrpcCode| error == CallError::Failed(CallFailure::Status(code as u16));
+    if is(GrpcCode::Unimplemented) {
+        return "its version is older, without GetClock: upgrade the ledger node first".to_owned();
+    }
+    if error == CallError::Failed(CallFailure::Ledger(Unavailable::Opening)) {
+        return "it is opening its ledger".to_owned();
+    }
+    if is(GrpcCode::Unauthenticated) {
+        return match has_key {
+            true => {
+                "it does not know this node's key, or the key has expired or was revoked: put another one into \
+                 the file of --ledger-key"
+            }
+            false => {
+                "it asks for a key: make one with `lastro key create`, and name the file with its secret with \
+                 --ledger-key"
+            }
+        }
+        .to_owned();
+    }
+    format!("it does not speak gRPC: {error:?}")
 }
 
 /// What a ledger node says of itself.
@@ -338,6 +391,11 @@ impl Link {
         }
     }
 
+    /// Whether the ledger node has another ledger than the one that is expected: it is not used.
+    pub(crate) fn meets_other(&self) -> bool {
+        self.meets_other.load(Ordering::Relaxed)
+    }
+
     /// Which ledger the process at the other end has; `None` while there is none, or if it does not
     /// say it.
     pub(crate) fn ledger_id(&self) -> Option<LedgerId> {
@@ -411,15 +469,19 @@ pub(crate) fn unavailable(failure: CallFailure, method: Method) -> Unavailable {
             "the ledger node refused a request of this node as malformed: both need the same version"
         );
     }
-    let is_denied = [GrpcCode::Unauthenticated, GrpcCode::PermissionDenied]
-        .map(|code| CallFailure::Status(code as u16))
-        .contains(&failure);
+    let is_denied = [
+        CallFailure::Status(GrpcCode::Unauthenticated as u16),
+        CallFailure::Status(GrpcCode::PermissionDenied as u16),
+        CallFailure::Ledger(Unavailable::NodeNotAllowed),
+    ]
+    .contains(&failure);
     if is_denied && let Some(held_back) = DENIALS.pass() {
         tracing::error!(
             path = method.path(),
             held_back,
             "the ledger node refused a call of this node ({}): its key (--ledger-key) is not valid any more, \
-             or lacks a scope: it needs `read` and `write`, and `operate` for what operators do here",
+             or lacks a scope or an account: it needs `read` and `write`, `operate` for what operators do here, \
+             and every account that callers use here",
             method.name()
         );
     }
@@ -449,5 +511,7 @@ mod tests {
             unavailable(CallFailure::Status(14), read),
             Unavailable::LedgerUnavailable
         );
+        let denied = CallFailure::read(Some(b"scope_missing"), Some(b"7")).unwrap();
+        assert_eq!(unavailable(denied, read), Unavailable::NodeNotAllowed);
     }
 }

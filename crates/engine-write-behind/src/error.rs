@@ -45,6 +45,27 @@ pub enum WriteBehindOpenError {
     OtherRedis,
 }
 
+impl WriteBehindOpenError {
+    /// Whether the ledger may be opened a moment later, although nobody mends anything here: Redis or the database is
+    /// being started, or cannot be reached now.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Database(error) => error.may_pass(),
+            Self::Asked(failure) => failure.may_pass_at_a_start(),
+            Self::Redis(error) => {
+                let is_starting = ["LOADING", "BUSY", "MASTERDOWN", "READONLY", "NOREPLICAS"];
+                match error.code() {
+                    Some(code) => is_starting.contains(&code),
+                    None => error.is_io_error() || error.is_timeout(),
+                }
+            }
+            Self::Late | Self::Busy | Self::OtherRedis => true,
+            Self::Url(_) | Self::Unsafe(_) | Self::Disagree(_) => false,
+        }
+    }
+}
+
 impl From<tokio_postgres::Error> for WriteBehindOpenError {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Asked(error.into())

@@ -16,6 +16,8 @@ use journal::{FileStorage, LockAttempt, OpenError, Storage};
 
 use crate::data_folder::{MANIFEST, has_journal, is_backup};
 use crate::kept_head::KeptHead;
+use crate::last_done::Done;
+use crate::outbox_mark;
 
 pub(crate) use manifest::{JournalPart, Manifest, timestamp};
 pub(crate) use progress::ProgressShown;
@@ -76,6 +78,7 @@ pub(crate) fn run(options: &BackupOptions) -> anyhow::Result<ExitCode> {
             &shown,
         )?;
         manifest.outbox = Some(JournalPart::of(&taken.backed_up)?);
+        manifest.set_outbox_ledger(outbox_mark::read(&outbox_dir)?);
         drop(shown);
         print("outbox ", &taken)?;
     }
@@ -104,6 +107,7 @@ pub(crate) fn run(options: &BackupOptions) -> anyhow::Result<ExitCode> {
             remove_obsolete(&open_existing(&folder)?, &part.backed_up()?)?;
         }
     }
+    Done::Backup.note(data_dir, &format!("{taken_at} into {target_place}\n"));
     println!("whole: every copied frame was checked against the chain");
     Ok(ExitCode::SUCCESS)
 }

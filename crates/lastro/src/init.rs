@@ -25,6 +25,10 @@ pub(crate) struct InitOptions {
         hide_env_values = true
     )]
     database_url: Option<String>,
+    /// File with the value of `--database-url` as its only line: for a URL with a password, which other users
+    /// of the machine could read on the command line.
+    #[arg(long, env = "LASTRO_DATABASE_URL_FILE", value_name = "FILE")]
+    database_url_file: Option<PathBuf>,
     #[command(flatten)]
     database: DatabaseSettings,
     #[command(flatten)]
@@ -32,8 +36,9 @@ pub(crate) struct InitOptions {
 }
 
 pub(crate) fn run(options: &InitOptions) -> anyhow::Result<ExitCode> {
-    match &options.database_url {
-        Some(url) => in_database(options, url)?,
+    let file = options.database_url_file.as_deref();
+    match crate::database::url(options.database_url.as_deref(), file)? {
+        Some(url) => in_database(options, &url)?,
         None => in_folder(&options.data_dir)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -10,6 +10,8 @@ use ::load::{Connections, Target, bank, capacity, rinha_2024, rinha_2025};
 use anyhow::bail;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::keys::read_secret;
+
 /// `lastro load`
 #[derive(Parser)]
 pub(crate) struct LoadOptions {
@@ -48,6 +50,8 @@ struct Rinha2024 {
     /// The server; loads only go to loopback addresses.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9999")]
     target: Target,
+    #[command(flatten)]
+    key: KeyFile,
     /// Multiplies the arrivals per second.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     rate_scale: f64,
@@ -66,6 +70,8 @@ struct Rinha2025 {
     /// The server; loads only go to loopback addresses.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9999")]
     target: Target,
+    #[command(flatten)]
+    key: KeyFile,
     /// Runs the final's script of 300 s instead of the 60 s.
     #[arg(long = "final")]
     is_final: bool,
@@ -120,6 +126,8 @@ struct Capacity {
     /// The server; http://127.0.0.1:9999 unless only the bare handler is driven.
     #[arg(long, value_name = "URL")]
     target: Option<Target>,
+    #[command(flatten)]
+    key: KeyFile,
     /// Latency that 99 % of a step's requests must not exceed, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 10,
           value_parser = clap::value_parser!(u64).range(1..=10_000))]
@@ -171,6 +179,8 @@ struct Bank {
     /// The servers, all of them faces of one ledger; operations go to random ones.
     #[arg(long, value_name = "A,B,C", value_delimiter = ',', required = true)]
     servers: Vec<Target>,
+    #[command(flatten)]
+    key: KeyFile,
     /// How many accounts are opened.
     #[arg(long, value_name = "COUNT", default_value_t = 50)]
     accounts: usize,
@@ -189,6 +199,22 @@ struct Bank {
     deadline_s: u64,
     #[command(flatten)]
     common: Common,
+}
+
+/// Who the callers are.
+#[derive(Args)]
+struct KeyFile {
+    /// File with the secret of the key that requests show, for a server with `--keys`.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+impl KeyFile {
+    /// The server for callers with this key.
+    fn to(&self, target: &Target) -> anyhow::Result<Target> {
+        let secret = self.key_file.as_deref().map(read_secret).transpose()?;
+        Ok(target.clone().with_key(secret))
+    }
 }
 
 /// What all scenarios take.
@@ -248,7 +274,7 @@ pub(crate) fn run(options: &LoadOptions) -> anyhow::Result<ExitCode> {
 
 fn run_rinha_2024(options: &Rinha2024) -> anyhow::Result<bool> {
     let report = rinha_2024::run(&rinha_2024::Rinha2024Options {
-        target: options.target.clone(),
+        target: options.key.to(&options.target)?,
         rate_scale: options.rate_scale,
         duration_scale: options.duration_scale,
         seed: options.common.seed,
@@ -270,7 +296,7 @@ fn run_rinha_2025(options: &Rinha2025) -> anyhow::Result<bool> {
         rinha_2025::Script::interim(options.users.unwrap_or(500))
     };
     let report = rinha_2025::run(&rinha_2025::Rinha2025Options {
-        target: options.target.clone(),
+        target: options.key.to(&options.target)?,
         script,
         processors: processors(options)?,
         token: options.token.clone(),
@@ -310,11 +336,12 @@ fn run_capacity(options: &Capacity) -> anyhow::Result<bool> {
             .then(|| "127.0.0.1:9999".parse())
             .transpose()
     };
+    let target = match &options.target {
+        Some(target) => Some(target.clone()),
+        None => by_default()?,
+    };
     let report = capacity::run(&capacity::CapacityOptions {
-        target: match &options.target {
-            Some(target) => Some(target.clone()),
-            None => by_default()?,
-        },
+        target: target.map(|target| options.key.to(&target)).transpose()?,
         bare: options.bare.then(|| capacity::BareOptions {
             listen: options.bare_listen,
             target: options.bare_target.clone(),
@@ -338,7 +365,11 @@ fn run_capacity(options: &Capacity) -> anyhow::Result<bool> {
 
 fn run_bank(options: &Bank) -> anyhow::Result<bool> {
     let report = bank::run(&bank::BankOptions {
-        servers: options.servers.clone(),
+        servers: options
+            .servers
+            .iter()
+            .map(|server| options.key.to(server))
+            .collect::<anyhow::Result<_>>()?,
         accounts_count: options.accounts,
         rate: options.rate,
         seconds: options.seconds,

@@ -15,12 +15,14 @@ mod fuzz;
 mod init;
 mod kept_head;
 mod keys;
+mod last_done;
 mod load;
 mod log;
 mod manual;
 #[cfg(test)]
 mod metrics_page;
 mod migrate;
+mod outbox_mark;
 mod processor;
 mod redis;
 mod restore;
@@ -60,7 +62,7 @@ enum Command {
     Load(load::LoadOptions),
     /// Measures durable transfers per second, and what the disk alone can do.
     Bench(bench::BenchOptions),
-    /// Creates or updates the tables of a PostgreSQL database for `serve --engine postgres`.
+    /// Updates the tables of a ledger in a PostgreSQL database, for `serve --engine postgres --no-migrate`.
     Migrate(migrate::MigrateOptions),
     /// Serves a payment processor to test against: the 2025 challenge's, in memory.
     Processor(processor::ProcessorOptions),

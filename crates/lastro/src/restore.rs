@@ -8,12 +8,14 @@ use anyhow::{Context, bail, ensure};
 use jiff::Timestamp;
 use journal::backup::{BackedUp, Restored, Until, restore};
 use journal::{FileStorage, LockAttempt, Storage, segment_number};
+use ledger::LedgerId;
 
 use crate::backup::{
     JournalPart, Manifest, OUTBOX, ProgressShown, check_apart, open_existing, timestamp,
 };
 use crate::data_folder::MANIFEST;
 use crate::kept_head::KeptHead;
+use crate::outbox_mark;
 
 #[derive(clap::Args)]
 pub(crate) struct RestoreOptions {
@@ -74,7 +76,7 @@ pub(crate) fn run(options: &RestoreOptions) -> anyhow::Result<ExitCode> {
         mark_unfinished(&target)?;
     }
     if let Some(part) = &manifest.outbox {
-        restore_outbox(options, part, until)?;
+        restore_outbox(options, part, manifest.outbox_ledger()?, until)?;
     }
     if let Some(part) = &manifest.ledger {
         let shown = ProgressShown::new("restoring the ledger");
@@ -97,6 +99,7 @@ pub(crate) fn run(options: &RestoreOptions) -> anyhow::Result<ExitCode> {
 fn restore_outbox(
     options: &RestoreOptions,
     part: &JournalPart,
+    ledger: Option<LedgerId>,
     until: Until,
 ) -> anyhow::Result<()> {
     let backed_up: BackedUp = part.backed_up()?;
@@ -109,8 +112,12 @@ fn restore_outbox(
         return Ok(());
     }
     let source = open_existing(&options.from.join(OUTBOX))?;
-    let target = FileStorage::open(options.to.join(OUTBOX));
-    let target = target.context("cannot make the outbox's folder")?;
+    let folder = options.to.join(OUTBOX);
+    let target = FileStorage::open(&folder).context("cannot make the outbox's folder")?;
+    if let Some(ledger) = ledger {
+        // Before there is an operation that could be given to another one.
+        outbox_mark::write(&folder, ledger)?;
+    }
     let shown = ProgressShown::new("restoring the outbox");
     let restored = restore(&source, &backed_up, &target, until, &mut |progress| {
         shown.show(progress);

@@ -11,11 +11,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail, ensure};
 use engine_embedded::{Expected, Verified};
+use jiff::Timestamp;
 use journal::{FileStorage, Head, Opened, Scanned, Tail};
 
 use crate::data_folder::{has_journal, is_backup};
 use crate::database::{DatabaseSettings, Unencrypted};
 use crate::kept_head::KeptHead;
+use crate::last_done::Done;
 use crate::redis::RedisOptions;
 
 #[derive(clap::Args)]
@@ -23,7 +25,7 @@ pub(crate) struct VerifyOptions {
     /// The data folder.
     #[arg(long, env = "LASTRO_DATA_DIR", default_value = "lastro-data")]
     data_dir: PathBuf,
-    /// Takes no lock and changes nothing: checks up to the last whole frame while a server runs.
+    /// Takes no lock and changes nothing of the ledger: checks up to the last whole frame while a server runs.
     #[arg(long)]
     read_only: bool,
     /// Fails unless the chain goes through this head, which was printed earlier and kept elsewhere.
@@ -131,6 +133,13 @@ fn verify_ledger(storage: FileStorage, options: &VerifyOptions) -> anyhow::Resul
         return Ok(ExitCode::FAILURE);
     }
     if verified.is_clean() {
+        if !is_backup(&options.data_dir) {
+            let head = KeptHead::from(verified.head);
+            Done::Verify.note(
+                &options.data_dir,
+                &format!("{} up to {head}\n", Timestamp::now()),
+            );
+        }
         println!("clean: the chain is whole and every record keeps the rules");
         Ok(ExitCode::SUCCESS)
     } else {

@@ -171,6 +171,8 @@ pub enum Unavailable {
     StorageDamaged,
     /// Nothing was done: this engine does not do what was asked for.
     NotSupported,
+    /// Nothing was done: another process has the ledger, and this node's own key may not do that there.
+    NodeNotAllowed,
 }
 
 impl Unavailable {
@@ -187,6 +189,7 @@ impl Unavailable {
             Self::Opening => "opening",
             Self::StorageDamaged => "storage_damaged",
             Self::NotSupported => "not_supported",
+            Self::NodeNotAllowed => "node_not_allowed",
         }
     }
 
@@ -199,7 +202,8 @@ impl Unavailable {
             | Self::ClockJumped
             | Self::Opening
             | Self::StorageDamaged
-            | Self::NotSupported => true,
+            | Self::NotSupported
+            | Self::NodeNotAllowed => true,
             Self::Timeout | Self::StorageFailed | Self::LedgerUnavailable => false,
         }
     }
@@ -230,6 +234,9 @@ impl fmt::Display for Unavailable {
             Self::Opening => "the ledger is being opened; nothing was done",
             Self::StorageDamaged => "what was to be read is damaged",
             Self::NotSupported => "the engine behind this ledger does not do that",
+            Self::NodeNotAllowed => {
+                "this node's own key may not do that at its ledger node; nothing was done"
+            }
         })
     }
 }
@@ -301,6 +308,7 @@ mod tests {
             Unavailable::Opening,
             Unavailable::StorageDamaged,
             Unavailable::NotSupported,
+            Unavailable::NodeNotAllowed,
         ] {
             let after = reason.after_unknown_attempt();
             assert!(!after.nothing_done());

@@ -64,7 +64,12 @@ impl<S: Storage> Drain<S> {
                 Err(NotApplied::Unavailable(why)) => {
                     self.note_failure(why, pause);
                     // One that the ledger cannot decide must not hold up those before it.
-                    if matches!(why, Unavailable::Timeout | Unavailable::StorageDamaged) {
+                    if matches!(
+                        why,
+                        Unavailable::Timeout
+                            | Unavailable::StorageDamaged
+                            | Unavailable::NodeNotAllowed
+                    ) {
                         batch_max = (batch_max / 2).max(1);
                     }
                     tokio::time::sleep(pause).await;

@@ -31,7 +31,7 @@ const DURATION_BUCKETS: [f64; 16] = [
     0.5, 1.0, 5.0,
 ];
 
-/// The most connections, and the most TLS handshakes, at once.
+/// The most connections at once.
 const CONNECTIONS_MAX: usize = 64;
 
 /// How often samples are folded into their histograms when nobody reads them.
@@ -53,7 +53,19 @@ pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
-/// Serves `GET /metrics`, `/healthz` and `/readyz`, for these hosts, until `shutdown` is done.
+/// Who may ask for metrics.
+#[derive(Clone)]
+pub struct MetricsCallers {
+    /// The hosts that requests may name.
+    pub hosts: Hosts,
+    /// The keys of callers.
+    pub keys: Keys,
+    /// The most TLS handshakes at once. There are more of them than connections, so that callers who begin
+    /// handshakes and finish none do not keep out those who want metrics.
+    pub handshakes_max: usize,
+}
+
+/// Serves `GET /metrics`, `/healthz` and `/readyz`, for these callers, until `shutdown` is done.
 ///
 /// The metrics need a key with the scope `metrics` where keys are asked for; the probes need none.
 ///
@@ -63,12 +75,12 @@ pub async fn serve_metrics(
     listener: Listener,
     handle: PrometheusHandle,
     health: Arc<dyn Health>,
-    hosts: Hosts,
-    keys: Keys,
+    callers: MetricsCallers,
     shutdown: impl Future<Output = ()>,
     stop_timeout: Duration,
 ) -> Stopped {
     let upkeep = handle.clone();
+    let (hosts, keys) = (callers.hosts, callers.keys);
     let router = Router::new()
         .route(
             "/metrics",
@@ -78,7 +90,7 @@ pub async fn serve_metrics(
                     let access = Access::Scope(Scope::Metrics);
                     match keys.admit(request.headers(), peer, access, false) {
                         Ok(_) => exposition(&handle),
-                        Err(denied) => Problem::from(denied).into_response(),
+                        Err(turned_away) => Problem::from(turned_away.denied).into_response(),
                     }
                 },
             ),
@@ -86,7 +98,9 @@ pub async fn serve_metrics(
         .route("/healthz", get(|| async { probes::alive() }))
         .route(
             "/readyz",
-            get(|| async move { probes::ready(health.readiness()) }),
+            get(|request: Request| async move {
+                probes::ready(health.readiness(), request.uri().query())
+            }),
         )
         .fallback(|| async { errors::route_not_found() })
         .method_not_allowed_fallback(|| async { errors::method_not_allowed() })
@@ -105,7 +119,7 @@ pub async fn serve_metrics(
         ));
     let limits = Limits {
         connections_max: CONNECTIONS_MAX,
-        handshakes_max: CONNECTIONS_MAX,
+        handshakes_max: callers.handshakes_max,
         ..Limits::default()
     };
     let serving = serve_counted(

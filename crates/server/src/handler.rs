@@ -14,7 +14,7 @@ use ledger::Unavailable;
 use crate::access_log::AccessLine;
 use crate::call::{Answered, Call};
 use crate::http_face::HttpFace;
-use crate::keys::{Access, Caller};
+use crate::keys::{Access, Caller, Key};
 use crate::measure::{self, Route};
 use crate::peer::Peer;
 use crate::problem::{Problem, ProblemCode};
@@ -116,12 +116,19 @@ where
     let started = Instant::now();
     let method = measure::method_index(request.method());
     let request_id = RequestId::settle(request.headers_mut());
-    let (caller, answered) = match admit(&face, door, &request) {
-        Err(problem) => (None, Err(problem)),
+    let admitted = match check_head(&face, &request) {
+        Ok(()) => admit(&face, door, &request),
+        Err(problem) => Err(NotAdmitted {
+            problem,
+            shown: None,
+        }),
+    };
+    let (shown, answered) = match admitted {
+        Err(NotAdmitted { problem, shown }) => (shown, Err(problem)),
         Ok(caller) => {
             let handling = async { handler(Arc::clone(&face), caller.clone(), request).await };
             let answered = unless_panicking(route, &request_id, handling).await;
-            (Some(caller), answered)
+            (caller.key(), answered)
         }
     };
     let mut response =
@@ -132,7 +139,7 @@ where
     face.metrics.count_request(route, method, status, elapsed);
     let line = AccessLine {
         request_id: &request_id,
-        key: caller.as_ref().and_then(Caller::key_name),
+        key: shown.as_deref().map(Key::name),
         method: measure::METHODS[method],
         route,
         status: status.as_u16(),
@@ -158,15 +165,25 @@ fn opening(face: &HttpFace, request: &Request) -> Problem {
     problem
 }
 
-/// Whether the request's head is one that is answered, and whose request it is.
-fn admit(face: &HttpFace, door: Door, request: &Request) -> Result<Caller, Problem> {
-    check_head(face, request)?;
-    let peer = Peer::of(request.extensions());
-    let keys = face.keys();
-    let caller = keys.admit(request.headers(), peer, door.access, door.is_of_challenge)?;
-    Ok(caller)
+/// A request that is answered at the door.
+struct NotAdmitted {
+    problem: Problem,
+    /// The key that was shown, if it is known here.
+    shown: Option<Arc<Key>>,
 }
 
+/// Whose request it is.
+fn admit(face: &HttpFace, door: Door, request: &Request) -> Result<Caller, NotAdmitted> {
+    let peer = Peer::of(request.extensions());
+    let keys = face.keys();
+    let admitted = keys.admit(request.headers(), peer, door.access, door.is_of_challenge);
+    admitted.map_err(|turned_away| NotAdmitted {
+        problem: turned_away.denied.into(),
+        shown: turned_away.key,
+    })
+}
+
+/// Whether the request's head is one that is answered.
 fn check_head(face: &HttpFace, request: &Request) -> Result<(), Problem> {
     if !face.hosts().admit(request) {
         return Err(errors::host_not_served());

@@ -12,6 +12,8 @@ pub trait Health: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Readiness {
     pub(crate) reason: Option<&'static str>,
+    /// Why what needs the ledger is not served, although the node is ready.
+    pub(crate) ledger_reason: Option<&'static str>,
     pub(crate) fields: Vec<(&'static str, Value)>,
     /// After how many seconds it is worth asking again, where that is known.
     pub(crate) retry_after_s: Option<u32>,
@@ -23,6 +25,7 @@ impl Readiness {
     pub const fn ready() -> Self {
         Self {
             reason: None,
+            ledger_reason: None,
             fields: Vec::new(),
             retry_after_s: None,
         }
@@ -33,6 +36,7 @@ impl Readiness {
     pub const fn not_ready(reason: &'static str) -> Self {
         Self {
             reason: Some(reason),
+            ledger_reason: None,
             fields: Vec::new(),
             retry_after_s: None,
         }
@@ -42,6 +46,19 @@ impl Readiness {
     #[must_use]
     pub const fn reason(&self) -> Option<&'static str> {
         self.reason
+    }
+
+    /// States that the ledger itself does not answer now, for this reason: a node may be ready without it.
+    #[must_use]
+    pub const fn without_ledger(mut self, reason: &'static str) -> Self {
+        self.ledger_reason = Some(reason);
+        self
+    }
+
+    /// The readiness for callers who need the ledger.
+    pub(crate) fn with_ledger(mut self) -> Self {
+        self.reason = self.reason.or(self.ledger_reason);
+        self
     }
 
     /// Adds a field to the answer, such as `("durability", "disk")`.

@@ -63,7 +63,7 @@ mod web;
 pub use access_log::ACCESS_LOG;
 pub use address::{AddressInvalid, ListenAddress};
 pub use app::App;
-pub use exposition::{install_metrics, serve_metrics};
+pub use exposition::{MetricsCallers, install_metrics, serve_metrics};
 pub use grpc::{GrpcCommands, GrpcLimits, serve_grpc};
 pub use health::{AlwaysReady, Health, Readiness};
 pub use hosts::Hosts;

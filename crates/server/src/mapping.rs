@@ -129,6 +129,9 @@ impl Problem {
             Unavailable::ClockJumped => "the clock of the ledger has jumped: ask again later",
             Unavailable::StorageDamaged => "the record that was to be read is damaged",
             Unavailable::NotSupported => "the engine of this ledger does not support this",
+            Unavailable::NodeNotAllowed => {
+                "this node's own key may not read that at its ledger node: tell the operator of this node"
+            }
         };
         let mut problem = Self::from(unavailable);
         problem.members.retain(|(name, _)| *name != "nothing_done");
@@ -143,9 +146,10 @@ impl From<Unavailable> for Problem {
             Unavailable::Overloaded | Unavailable::LedgerUnavailable | Unavailable::Opening => {
                 (StatusCode::SERVICE_UNAVAILABLE, Some(1))
             }
-            Unavailable::StorageFull | Unavailable::StorageFailed | Unavailable::ClockJumped => {
-                (StatusCode::SERVICE_UNAVAILABLE, Some(30))
-            }
+            Unavailable::StorageFull
+            | Unavailable::StorageFailed
+            | Unavailable::ClockJumped
+            | Unavailable::NodeNotAllowed => (StatusCode::SERVICE_UNAVAILABLE, Some(30)),
             Unavailable::Timeout => (StatusCode::GATEWAY_TIMEOUT, None),
             Unavailable::StorageDamaged => (StatusCode::INTERNAL_SERVER_ERROR, None),
             Unavailable::NotSupported => (StatusCode::NOT_IMPLEMENTED, None),

@@ -9,6 +9,7 @@ use axum::response::Response;
 use serde_json::{Map, Value};
 
 use crate::call::Answered;
+use crate::errors;
 use crate::health::Readiness;
 use crate::http_face::HttpFace;
 use crate::json;
@@ -26,22 +27,33 @@ pub(crate) async fn healthz(_: Arc<HttpFace>, _: Request) -> Answered {
 /// Whether requests should be sent here.
 #[utoipa::path(
     get, path = "/readyz", tag = "probes",
+    params(
+        ("need" = Option<String>, Query, description = "`ledger`: ready only while the ledger itself answers. An API \
+            node is else ready without it, since it accepts operations"),
+    ),
     responses(
         (status = 200, description = "Ready: requests can be sent here", body = Status),
+        (status = 400, description = "`query_invalid`"),
         (status = 503, description = "Not ready; `code` is the reason. While the ledger is being \
             opened it is `opening`, with `bytes_read`, `bytes_total` and `seconds_left` as far as \
             they are known"),
     )
 )]
-pub(crate) async fn readyz(face: Arc<HttpFace>, _: Request) -> Answered {
-    ready(face.readiness())
+pub(crate) async fn readyz(face: Arc<HttpFace>, request: Request) -> Answered {
+    ready(face.readiness(), request.uri().query())
 }
 
 pub(crate) fn alive() -> Response {
     answer("alive", Vec::new())
 }
 
-pub(crate) fn ready(readiness: Readiness) -> Answered {
+/// The answer about a readiness to this query.
+pub(crate) fn ready(readiness: Readiness, query: Option<&str>) -> Answered {
+    let readiness = match query {
+        None | Some("") => readiness,
+        Some("need=ledger") => readiness.with_ledger(),
+        Some(_) => return Err(errors::query_invalid("the query takes need=ledger")),
+    };
     let Some(reason) = readiness.reason else {
         return Ok(answer("ready", readiness.fields));
     };

@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use journal::backup::{BackedUp, replace_file};
 use journal::{Head, Storage, StorageFile};
+use ledger::LedgerId;
 use serde::{Deserialize, Serialize};
 
 use crate::data_folder::MANIFEST;
@@ -26,6 +27,10 @@ pub(crate) struct Manifest {
     pub(crate) taken_at: Option<Timestamp>,
     pub(crate) ledger: Option<JournalPart>,
     pub(crate) outbox: Option<JournalPart>,
+    /// The ledger that the outbox's operations are for. Backups of earlier versions do not have it, nor
+    /// those of an outbox that has met no ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    outbox_ledger_id: Option<String>,
 }
 
 /// One journal of the backup.
@@ -68,8 +73,20 @@ impl Manifest {
             taken_at: self.taken_at,
             ledger: self.ledger,
             outbox: self.outbox,
+            outbox_ledger_id: self.outbox_ledger_id,
             ..Self::new()
         }
+    }
+
+    /// The ledger that the outbox's operations are for, if it is known.
+    pub(crate) fn outbox_ledger(&self) -> anyhow::Result<Option<LedgerId>> {
+        let id = self.outbox_ledger_id.as_ref().map(|text| text.parse());
+        id.transpose()
+            .with_context(|| format!("{MANIFEST} is damaged"))
+    }
+
+    pub(crate) fn set_outbox_ledger(&mut self, ledger: Option<LedgerId>) {
+        self.outbox_ledger_id = ledger.map(|id| id.to_string());
     }
 
     /// The manifest there; `None` if there is none.

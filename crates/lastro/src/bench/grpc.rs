@@ -17,7 +17,7 @@ pub(super) fn measure(options: &BenchOptions, address: &LedgerAddress) -> anyhow
     let workload = Arc::new(Workload::of_run(options, SystemClock.now().as_nanos()));
     let driven = drive(
         async || {
-            let options = engine_remote::RemoteOptions::default();
+            let options = options.remote()?;
             Ok(Arc::new(RemoteEngine::new(address.clone(), options)) as Arc<dyn Engine>)
         },
         &workload,

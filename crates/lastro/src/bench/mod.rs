@@ -36,8 +36,10 @@ pub(crate) fn run(options: &BenchOptions) -> anyhow::Result<ExitCode> {
         (1..=batch_max).contains(&options.batch),
         "--batch must be 1 to {batch_max}"
     );
+    let file = options.database_url_file.as_deref();
+    let database_url = crate::database::url(options.database_url.as_deref(), file)?;
     ensure!(
-        options.database_url.is_some() || !options.database.is_any(),
+        database_url.is_some() || !options.database.is_any(),
         "the settings of a database are for --database-url"
     );
     if options.sustain {
@@ -49,7 +51,7 @@ pub(crate) fn run(options: &BenchOptions) -> anyhow::Result<ExitCode> {
         publish(&report, outputs)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let report = match (&options.database_url, &options.grpc) {
+    let report = match (&database_url, &options.grpc) {
         (Some(url), _) => postgres::measure(options, url)?,
         (None, Some(address)) => grpc::measure(options, address)?,
         (None, None) => embedded::measure(options)?,

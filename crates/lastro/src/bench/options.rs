@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use engine_remote::LedgerAddress;
+use anyhow::Context;
+use engine_remote::{LedgerAddress, LedgerKey, RemoteOptions};
 use journal::Durability;
 
 use super::ids::IdKind;
 use crate::database::{DatabaseSettings, Unencrypted};
+use crate::keys::read_secret;
 
 #[derive(clap::Args)]
 pub(crate) struct BenchOptions {
@@ -52,14 +54,22 @@ pub(crate) struct BenchOptions {
     /// `postgres://user:password@host:port/name`.
     #[arg(long, value_name = "URL", conflicts_with_all = ["durability", "data_dir"])]
     pub(super) database_url: Option<String>,
+    /// File with the value of `--database-url` as its only line: for a URL with a password, which other users
+    /// of the machine could read on the command line.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["durability", "data_dir", "sustain"])]
+    pub(super) database_url_file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) database: DatabaseSettings,
     #[command(flatten)]
     pub(super) unencrypted: Unencrypted,
     /// Drives the ledger node that serves gRPC at this address instead: `host:port` or `unix:PATH`.
     #[arg(long, value_name = "ADDRESS")]
-    #[arg(conflicts_with_all = ["durability", "data_dir", "database_url"])]
+    #[arg(conflicts_with_all = ["durability", "data_dir", "database_url", "database_url_file"])]
     pub(super) grpc: Option<LedgerAddress>,
+    /// File with the secret of the key that is shown to the ledger node, if that has `--keys`. The key needs the
+    /// scopes `write` and `operate`, since accounts with credit are opened.
+    #[arg(long, value_name = "FILE", requires = "grpc")]
+    pub(super) key_file: Option<PathBuf>,
     /// Where to write; must be new or empty, unless --sustain goes on there. By default a fresh folder under the current one,
     /// removed at the end.
     #[arg(long)]
@@ -73,4 +83,18 @@ pub(crate) struct BenchOptions {
     /// Writes the report of --sustain as one self-contained page to this file.
     #[arg(long, value_name = "FILE", requires = "sustain")]
     pub(super) html: Option<PathBuf>,
+}
+
+impl BenchOptions {
+    /// How the ledger node is spoken with.
+    pub(super) fn remote(&self) -> anyhow::Result<RemoteOptions> {
+        let key = match &self.key_file {
+            Some(path) => Some(LedgerKey::new(&read_secret(path)?).context("--key-file")?),
+            None => None,
+        };
+        Ok(RemoteOptions {
+            key,
+            ..RemoteOptions::default()
+        })
+    }
 }

@@ -66,7 +66,7 @@ fn at_node(options: &BenchOptions, address: &LedgerAddress) -> anyhow::Result<Su
         folder: options.node_data_dir.clone(),
     };
     let driven = run(options, watched, async || {
-        let options = engine_remote::RemoteOptions::default();
+        let options = options.remote()?;
         Ok(Arc::new(RemoteEngine::new(address.clone(), options)) as Arc<dyn Engine>)
     })?;
     let durability = "the ledger node's, as it said at its start".to_owned();

@@ -1,17 +1,16 @@
 //! `lastro key`: makes, lists and revokes keys.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use rand::TryRngCore;
-use rand::rngs::OsRng;
 use server::{AccountPattern, KeyRecord, KeySecret, Scope, check_name};
 
 use super::KeysPlace;
-use super::store::Store;
+use super::store::{Store, random_bytes};
 use crate::database::{DatabaseSettings, Unencrypted};
 
 #[derive(clap::Args)]
@@ -44,6 +43,10 @@ struct PlaceOptions {
         hide_env_values = true
     )]
     database_url: Option<String>,
+    /// File with the value of `--database-url` as its only line: for a URL with a password, which other users
+    /// of the machine could read on the command line.
+    #[arg(long, env = "LASTRO_DATABASE_URL_FILE", value_name = "FILE")]
+    database_url_file: Option<PathBuf>,
     #[command(flatten)]
     database: DatabaseSettings,
     #[command(flatten)]
@@ -55,11 +58,12 @@ impl PlaceOptions {
         match KeysPlace::from(self.keys.clone()) {
             KeysPlace::File(path) => Ok(Store::File(path)),
             KeysPlace::Database => {
-                let url = self.database_url.as_deref();
+                let file = self.database_url_file.as_deref();
+                let url = crate::database::url(self.database_url.as_deref(), file)?;
                 let url = url.context("--keys database needs --database-url")?;
-                let options = self.database.options(url)?;
-                self.unencrypted.check(url, &options)?;
-                Store::database(url, &options)
+                let options = self.database.options(&url)?;
+                self.unencrypted.check(&url, &options)?;
+                Store::database(&url, &options)
             }
         }
     }
@@ -138,11 +142,7 @@ fn create(options: &CreateOptions) -> anyhow::Result<()> {
     if let Some(expires_at) = options.expires {
         ensure!(expires_at > now, "--expires {expires_at} is in the past");
     }
-    let mut bytes = [0; 32];
-    OsRng
-        .try_fill_bytes(&mut bytes)
-        .context("the system has no random bytes")?;
-    let secret = KeySecret::from_random(bytes);
+    let secret = KeySecret::from_random(random_bytes()?);
     let mut scopes = options.scopes.clone();
     scopes.sort_by_key(|scope| Scope::ALL.iter().position(|known| known == scope));
     scopes.dedup();
@@ -176,8 +176,12 @@ fn revoke(options: &RevokeOptions) -> anyhow::Result<()> {
 
 fn list(options: &PlaceOptions) -> anyhow::Result<()> {
     let now = Timestamp::now();
-    for key in options.store()?.read()? {
-        println!("{}", line(&key, now));
+    let read = options.store()?.read()?;
+    for key in &read.records {
+        println!("{}", line(key, now));
+    }
+    for (name, fault) in &read.unreadable {
+        println!("{name}  not usable: {fault}");
     }
     Ok(())
 }

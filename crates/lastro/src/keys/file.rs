@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
-use server::{KeyRecord, Keys, KeysOptions};
+use server::{KeyRecord, KeySecret, Keys, KeysOptions};
 
 use crate::whole_file;
 
@@ -77,8 +77,24 @@ pub(super) fn change<T>(
     Ok(changed)
 }
 
+/// The secret in a file of its own. No error quotes it.
+///
+/// # Errors
+///
+/// If it cannot be read, is not of the form of a secret, or others may read or write it.
+pub(crate) fn read_secret(path: &Path) -> anyhow::Result<String> {
+    let place = path.display();
+    check_secret_file(path)?;
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {place}"))?;
+    let secret: KeySecret = text
+        .trim()
+        .parse()
+        .with_context(|| format!("{place} does not have the secret of a key"))?;
+    Ok(secret.reveal())
+}
+
 /// Fails if others may read or write a file that has a secret.
-pub(crate) fn check_secret_file(path: &Path) -> anyhow::Result<()> {
+fn check_secret_file(path: &Path) -> anyhow::Result<()> {
     let place = path.display();
     let file = File::open(path).with_context(|| format!("cannot open {place}"))?;
     check_mode(&file, path)
@@ -100,7 +116,7 @@ fn check_mode(file: &File, path: &Path) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use server::{KeySecret, Scope};
+    use server::Scope;
 
     use super::*;
 

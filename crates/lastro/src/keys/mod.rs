@@ -8,8 +8,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub(crate) use command::{KeyOptions, run};
-pub(crate) use file::{check_secret_file, read};
-pub(crate) use store::read_database;
+pub(crate) use file::{read, read_secret};
+pub(crate) use store::{KeysRead, read_database};
 
 /// What `--keys` names.
 #[derive(Debug, Clone, PartialEq, Eq)]

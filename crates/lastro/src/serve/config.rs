@@ -4,6 +4,7 @@
 mod shown;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use journal::Durability;
@@ -28,6 +29,8 @@ const OUTBOX_BYTES_MAX: u64 = 1 << 30;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Config {
     pub(crate) demo: bool,
+    /// How long the start waits for what it needs of others.
+    pub(crate) wait: Duration,
     pub(crate) listen: ListenAddress,
     pub(crate) host: Vec<String>,
     pub(crate) metrics_listen: Option<ListenAddress>,
@@ -130,6 +133,7 @@ impl Config {
         };
         Ok(Self {
             demo: settings.role.demo,
+            wait: Duration::from_secs(settings.role.wait_s()),
             sockets: sockets::access(&settings.http, has_socket)?,
             warnings,
             listen,
@@ -212,11 +216,6 @@ impl Config {
     fn check(&self) -> anyhow::Result<()> {
         if let Some(outbox) = self.outbox() {
             OutboxOptions::within(outbox.bytes_max).context("--outbox-bytes-max")?;
-        }
-        if self.expect_ledger.is_some() && matches!(self.engine, EngineConfig::Remote { .. }) {
-            bail!(
-                "--expect-ledger belongs to the process that has the ledger: give it to that one"
-            );
         }
         if self.role == Role::Api && self.payments.is_some() {
             bail!(

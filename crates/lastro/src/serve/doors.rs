@@ -2,23 +2,27 @@
 //! server runs.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use engine_postgres::CallerKeys;
 use engine_remote::LedgerKey;
-use server::{KeyChanges, KeySecret, Keys, KeysOptions};
+use server::{KeyChanges, Keys, KeysOptions};
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
 
 use super::config::Config;
 use super::engine_config::EngineConfig;
 use super::reload::{Reloads, WatchedFiles};
-use crate::keys::{self, KeysPlace};
+use crate::keys::{self, KeysPlace, KeysRead};
 
 /// The keys of callers, and this node's own.
 #[derive(Clone)]
 pub(super) struct Doors {
     pub(super) keys: Keys,
     pub(super) ledger_key: Option<LedgerKey>,
+    database: Option<Arc<DatabaseKeys>>,
 }
 
 impl Doors {
@@ -28,11 +32,15 @@ impl Doors {
             is_challenge_open: config.open_challenge,
             ..KeysOptions::default()
         };
-        let keys = match &config.keys {
-            None => Keys::none(),
-            Some(KeysPlace::File(path)) => of_file(path, options, reloads)?,
+        let (keys, database) = match &config.keys {
+            None => (Keys::none(), None),
+            Some(KeysPlace::File(path)) => (of_file(path, options, reloads)?, None),
             // Until they are read from the database that is about to be opened, nobody is admitted.
-            Some(KeysPlace::Database) => Keys::new(Vec::new(), options)?,
+            Some(KeysPlace::Database) => {
+                let keys = Keys::new(Vec::new(), options)?;
+                let database = of_database(config, &keys, reloads)?;
+                (keys, Some(database))
+            }
         };
         let ledger_key = match &config.engine {
             EngineConfig::Remote {
@@ -43,62 +51,114 @@ impl Doors {
             | EngineConfig::Postgres { .. }
             | EngineConfig::WriteBehind(_) => None,
         };
-        Ok(Self { keys, ledger_key })
+        Ok(Self {
+            keys,
+            ledger_key,
+            database,
+        })
     }
 }
 
 /// How often the keys in a database are read.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
-/// How long a database may take to say which keys there are.
+/// How long a database may take to return the keys.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The keys in the ledger's database, and what was read of them last.
+struct DatabaseKeys {
+    keys: Keys,
+    read: Mutex<LastRead>,
+}
+
+struct LastRead {
+    from: CallerKeys,
+    last: Option<KeysRead>,
+}
+
+impl DatabaseKeys {
+    /// Reads them, and puts them in force if they have changed.
+    async fn read(&self) -> anyhow::Result<()> {
+        let mut read = self.read.lock().await;
+        let found = keys::read_database(&mut read.from);
+        let found = tokio::time::timeout(READ_TIMEOUT, found).await;
+        let found = found.unwrap_or_else(|_| Err(silent()))?;
+        let before = read.last.as_ref();
+        if before == Some(&found) {
+            return Ok(());
+        }
+        let was_unreadable = before.map(|before| &before.unreadable);
+        if was_unreadable != Some(&found.unreadable) {
+            for (name, fault) in &found.unreadable {
+                tracing::error!(
+                    "A KEY CANNOT BE USED: the record of {name} in lastro.caller_keys was changed by hand: \
+                     {fault}. Nobody is admitted with it; the other keys are in force. Correct the record, or \
+                     `lastro key revoke {name}`"
+                );
+            }
+        }
+        report(&self.keys.replace(found.records.clone())?);
+        read.last = Some(found);
+        Ok(())
+    }
+
+    /// Goes on reading them until the process ends.
+    async fn watch(self: Arc<Self>) {
+        let mut is_failing = false;
+        loop {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            let read = self.read().await;
+            if let Err(error) = &read
+                && !is_failing
+            {
+                tracing::error!(
+                    "CANNOT RELOAD the keys in the database: {error:#}. What was read before stays in \
+                     force, also for keys that were revoked since. They are read again every {} s",
+                    LOOK_INTERVAL.as_secs()
+                );
+            }
+            is_failing = read.is_err();
+        }
+    }
+}
 
 impl Doors {
     /// Reads the keys that are in the ledger's database, which is open by now, and goes on reading them
     /// until the process ends. Needs to be in a runtime.
-    pub(super) async fn watch_database(&self, config: &Config) -> anyhow::Result<()> {
-        let (url, options) = match &config.engine {
-            EngineConfig::Postgres { url, options } => (url, options),
-            EngineConfig::WriteBehind(behind) => (&behind.database_url, &behind.database),
-            EngineConfig::Embedded | EngineConfig::Remote { .. } => return Ok(()),
-        };
-        if config.keys != Some(KeysPlace::Database) {
+    pub(super) async fn watch_database(&self) -> anyhow::Result<()> {
+        let Some(database) = &self.database else {
             return Ok(());
-        }
-        let mut in_database = CallerKeys::new(url, options);
-        let mut records = keys::read_database(&mut in_database).await?;
-        report(&self.keys.replace(records.clone())?);
-        let keys = self.keys.clone();
-        tokio::spawn(async move {
-            let mut is_failing = false;
-            loop {
-                tokio::time::sleep(LOOK_INTERVAL).await;
-                let read = keys::read_database(&mut in_database);
-                let read = tokio::time::timeout(READ_TIMEOUT, read).await;
-                let read = read.unwrap_or_else(|_| Err(silent())).and_then(|read| {
-                    if read != records {
-                        report(&keys.replace(read.clone())?);
-                    }
-                    Ok(read)
-                });
-                match read {
-                    Ok(read) => {
-                        records = read;
-                        is_failing = false;
-                    }
-                    Err(error) if !is_failing => {
-                        is_failing = true;
-                        tracing::error!(
-                            "CANNOT RELOAD the keys in the database: {error:#}. What was read before stays in \
-                             force, also for keys that were revoked since. They are read again every {} s",
-                            LOOK_INTERVAL.as_secs()
-                        );
-                    }
-                    Err(_) => {}
-                }
-            }
-        });
+        };
+        database.read().await?;
+        tokio::spawn(Arc::clone(database).watch());
         Ok(())
     }
+}
+
+/// The keys in the ledger's database, which is not asked yet: at SIGHUP they are read at once.
+fn of_database(
+    config: &Config,
+    keys: &Keys,
+    reloads: &mut Reloads,
+) -> anyhow::Result<Arc<DatabaseKeys>> {
+    let (url, options) = match &config.engine {
+        EngineConfig::Postgres { url, options } => (url, options),
+        EngineConfig::WriteBehind(behind) => (&behind.database_url, &behind.database),
+        EngineConfig::Embedded | EngineConfig::Remote { .. } => {
+            bail!("--keys database needs a ledger in a database")
+        }
+    };
+    let database = Arc::new(DatabaseKeys {
+        keys: keys.clone(),
+        read: Mutex::new(LastRead {
+            from: CallerKeys::new(url, options),
+            last: None,
+        }),
+    });
+    let (again, runtime) = (Arc::clone(&database), Handle::current());
+    reloads.add_without_files("the keys in the database", move || {
+        runtime.block_on(again.read())
+    });
+    Ok(database)
 }
 
 fn silent() -> anyhow::Error {
@@ -148,21 +208,11 @@ pub(super) fn report(changes: &KeyChanges) {
 
 fn of_ledger(path: &Path, reloads: &mut Reloads) -> anyhow::Result<LedgerKey> {
     let files = WatchedFiles::new([path.to_owned()]);
-    let key = LedgerKey::new(&secret(path)?).context("--ledger-key")?;
+    let key = LedgerKey::new(&keys::read_secret(path)?).context("--ledger-key")?;
     let (again, path) = (key.clone(), path.to_owned());
     let name = format!("the key for the ledger node in {}", path.display());
-    reloads.add(name, files, move || Ok(again.replace(&secret(&path)?)?));
+    reloads.add(name, files, move || {
+        Ok(again.replace(&keys::read_secret(&path)?)?)
+    });
     Ok(key)
-}
-
-/// The secret in a file. No error quotes it.
-fn secret(path: &Path) -> anyhow::Result<String> {
-    let place = path.display();
-    keys::check_secret_file(path)?;
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {place}"))?;
-    let secret: KeySecret = text
-        .trim()
-        .parse()
-        .with_context(|| format!("{place} does not have the secret of a key"))?;
-    Ok(secret.reveal())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use metrics_exporter_prometheus::PrometheusHandle;
-use server::{GrpcLimits, Health, Keys, LateApp, Listener, ServerTls};
+use server::{GrpcLimits, Health, Keys, LateApp, Listener, MetricsCallers, ServerTls};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -96,8 +96,11 @@ impl<'a> Faces<'a> {
         // In a thread that does nothing else: what is measured must not be in the way of measuring.
         let metrics = self.probes.spawn(serve_metrics(
             listeners.metrics,
-            self.config.hosts(),
-            self.keys,
+            MetricsCallers {
+                hosts: self.config.hosts(),
+                keys: self.keys,
+                handshakes_max: self.files.metrics_handshakes_max,
+            },
             self.recorder,
             app.health(),
             self.stop.clone(),
@@ -153,23 +156,15 @@ async fn serve_grpc(
 
 async fn serve_metrics(
     listener: Option<Listener>,
-    hosts: server::Hosts,
-    keys: Keys,
+    callers: MetricsCallers,
     recorder: Option<PrometheusHandle>,
     health: Arc<dyn Health>,
     stop: watch::Receiver<bool>,
 ) {
     if let Some((listener, recorder)) = listener.zip(recorder) {
         let stopped = stopped(stop);
-        let serving = server::serve_metrics(
-            listener,
-            recorder,
-            health,
-            hosts,
-            keys,
-            stopped,
-            STOP_TIMEOUT,
-        );
+        let serving =
+            server::serve_metrics(listener, recorder, health, callers, stopped, STOP_TIMEOUT);
         serving.await;
     }
 }

@@ -102,8 +102,19 @@ impl RemoteHealth {
 
 impl Health for RemoteHealth {
     fn readiness(&self) -> Readiness {
-        let answers = self.0.upgrade().is_some_and(|engine| engine.is_answering());
-        let ledger = if answers { "answering" } else { "unavailable" };
-        Readiness::ready().with("ledger", ledger)
+        let engine = self.0.upgrade();
+        if engine
+            .as_ref()
+            .is_some_and(|engine| engine.meets_other_ledger())
+        {
+            return Readiness::not_ready("other_ledger").with("ledger", "other_ledger");
+        }
+        let answers = engine.is_some_and(|engine| engine.is_answering());
+        match answers {
+            true => Readiness::ready().with("ledger", "answering"),
+            false => Readiness::ready()
+                .without_ledger(Unavailable::LedgerUnavailable.code())
+                .with("ledger", "unavailable"),
+        }
     }
 }

@@ -25,6 +25,7 @@ use super::open::{LedgerFolder, open};
 use super::open_files::OpenFiles;
 use super::opened::LedgerIs;
 use super::outbox::{self, OutboxHealth};
+use super::service_manager::Progress;
 use crate::clock::SystemClock;
 
 /// What is served, and what has to be stopped after it.
@@ -32,6 +33,7 @@ pub(super) struct Layers {
     app: App,
     outbox: Option<Arc<Outbox>>,
     dispatch: Option<Dispatch>,
+    writer: Option<Progress>,
 }
 
 impl Layers {
@@ -79,12 +81,18 @@ impl Layers {
             app,
             outbox,
             dispatch,
+            writer: opened.writer,
         })
     }
 
     /// The uppermost of the layers that keep the ledger.
     pub(super) fn engine(&self) -> &dyn Engine {
         &*self.app.engine
+    }
+
+    /// How far the writer has come, where this process has one.
+    pub(super) fn writer(&self) -> Option<Progress> {
+        self.writer.clone()
     }
 
     pub(super) fn app(&self) -> App {

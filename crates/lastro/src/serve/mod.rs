@@ -11,6 +11,7 @@ mod faults;
 mod gauges;
 mod health;
 mod layers;
+mod memory;
 mod open;
 mod open_files;
 mod opened;
@@ -28,6 +29,7 @@ mod sockets;
 mod stop;
 mod tls;
 mod urls;
+mod waiting;
 mod write_behind;
 
 use std::pin::pin;
@@ -52,6 +54,7 @@ pub(crate) use gauges::{DISK_METRICS, METRICS as STATE_METRICS, PROCESS_METRICS}
 #[cfg(test)]
 pub(crate) use layers::INFO;
 use layers::Layers;
+use memory::Memory;
 use open::LedgerFolder;
 use open_files::OpenFiles;
 #[cfg(test)]
@@ -71,7 +74,8 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<ExitCode> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let files = OpenFiles::plan(open_files::raise_limit(), &config)?;
+    let memory = Memory::of_process();
+    let files = OpenFiles::plan(open_files::raise_limit(), memory, &config)?;
     files.report();
     let recorder = install_metrics(&config)?;
     // Held until the end; where no metrics are served, nothing is looked at.
@@ -161,6 +165,10 @@ async fn serve(
     // The stop must be heard from the first moment on.
     let stop = stop_signal()?;
     let mut reloads = Reloads::new()?;
+    tokio::select! {
+        there = waiting::for_files(config) => there?,
+        () = stopped(stop.clone()) => return Ok(Ended::WhileOpening),
+    }
     let doors = Doors::open(config, &mut reloads)?;
     let faces = Faces::new(
         config,
@@ -216,7 +224,7 @@ async fn serve_while_opening(
             Ok(Begun::Ready) => {
                 late.open(layers.app());
                 announce();
-                serve_watched(config, &layers, serving).await
+                serve_watched(&layers, serving).await
             }
             Ok(Begun::Stopped) => serving.await,
             Err(error) => Err(error),
@@ -242,7 +250,7 @@ async fn serve_once_open(
         () = stopped(stop.clone()) => return Ok(Ended::WhileOpening),
     };
     let serving = async {
-        doors.watch_database(config).await?;
+        doors.watch_database().await?;
         if let Begun::Stopped = begin(config, &layers, stop).await? {
             return Ok(());
         }
@@ -253,7 +261,7 @@ async fn serve_once_open(
             ended = &mut serving => ended,
             () = std::future::ready(()) => {
                 announce();
-                serve_watched(config, &layers, serving).await
+                serve_watched(&layers, serving).await
             }
         }
     };
@@ -294,12 +302,11 @@ fn announce() {
 
 /// Serves to the end, and meanwhile reports to the service manager that this process lives.
 async fn serve_watched(
-    config: &Config,
     layers: &Layers,
     serving: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     tokio::select! {
         ended = serving => ended,
-        never = service_manager::watch_over(config, layers.engine()) => match never {},
+        never = service_manager::watch_over(layers.engine(), layers.writer()) => match never {},
     }
 }

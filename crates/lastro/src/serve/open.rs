@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow, ensure};
 use engine_embedded::{EmbeddedEngine, OpeningProgress, Recovery};
-use engine_postgres::PostgresEngine;
+use engine_postgres::{PostgresEngine, PostgresOptions};
 use engine_remote::RemoteEngine;
 use journal::{FileStorage, JournalId, LockAttempt, Storage as _};
 use ledger::{Claims, Clock, Dispatching, LedgerId};
@@ -17,6 +17,7 @@ use super::health::{EmbeddedHealth, PostgresHealth, RemoteHealth};
 use super::open_files::OpenFiles;
 use super::opened::{LedgerIs, Opened, report_durability};
 use super::payments;
+use super::waiting::{self, NotYet};
 use crate::data_folder::{has_journal, is_backup, is_half_restored, obstacle};
 
 /// The data folder of a ledger that is about to be opened: it is there, and no other process uses it.
@@ -117,7 +118,11 @@ pub(super) async fn open(
             let (engine, ledger_id) = embedded(config, files, folder, clock)?;
             let engine = Arc::new(engine);
             let health = Arc::new(EmbeddedHealth::new(&engine, config.durability));
+            // Weak, so that the engine can be closed while somebody still asks.
+            let asked = Arc::downgrade(&engine);
+            let rounds_count = move || asked.upgrade().map_or(0, |engine| engine.rounds_count());
             Ok(Opened {
+                writer: Some(Arc::new(rounds_count)),
                 engine,
                 health,
                 durability: config.durability.to_string(),
@@ -127,8 +132,19 @@ pub(super) async fn open(
             })
         }
         EngineConfig::Postgres { url, options } => {
-            let engine = PostgresEngine::open(url, options).await;
-            let engine = Arc::new(engine.context("cannot open the ledger in the database")?);
+            let options = PostgresOptions {
+                queue_bytes_max: files.memory.room(options.queue_bytes_max),
+                ..options.clone()
+            };
+            let engine = waiting::until("the database", config.wait, async || {
+                let opened = PostgresEngine::open(url, &options).await;
+                opened.map_err(|error| NotYet {
+                    may_pass: error.may_pass(),
+                    error: anyhow::Error::new(error)
+                        .context("cannot open the ledger in the database"),
+                })
+            });
+            let engine = Arc::new(engine.await?);
             let durability = engine.durability();
             let ledger_id = engine.ledger_id();
             config.check_ledger(ledger_id)?;
@@ -138,6 +154,7 @@ pub(super) async fn open(
                 Arc::new(engine.claims(payments::claims_lease(payments))) as Arc<dyn Claims>
             });
             Ok(Opened {
+                writer: None,
                 engine,
                 health,
                 durability: durability.as_str().to_owned(),
@@ -147,7 +164,7 @@ pub(super) async fn open(
             })
         }
         EngineConfig::WriteBehind(write_behind) => {
-            super::write_behind::open(config, write_behind).await
+            super::write_behind::open(config, files, write_behind).await
         }
         EngineConfig::Remote {
             ledger,
@@ -158,10 +175,13 @@ pub(super) async fn open(
                 Some(files) => Some(files.load()?),
                 None => None,
             };
+            let usual = engine_remote::RemoteOptions::default();
             let options = engine_remote::RemoteOptions {
+                queue_bytes_max: files.memory.room(usual.queue_bytes_max),
                 tls,
                 key: doors.ledger_key.clone(),
-                ..engine_remote::RemoteOptions::default()
+                expected_ledger: config.expect_ledger,
+                ..usual
             };
             let engine = Arc::new(RemoteEngine::new(ledger.clone(), options));
             let health = Arc::new(RemoteHealth::new(&engine));
@@ -169,6 +189,7 @@ pub(super) async fn open(
             let asked = Arc::downgrade(&engine);
             let ask = move || asked.upgrade()?.ledger_id();
             Ok(Opened {
+                writer: None,
                 ledger: LedgerIs::Asked(Arc::new(ask)),
                 dispatching: Some(Arc::clone(&engine) as Arc<dyn Dispatching>),
                 engine,
@@ -191,6 +212,7 @@ fn embedded(
         progress: Some(folder.progress),
         ..engine_embedded::EmbeddedOptions::default()
     };
+    options.queue_bytes_max = files.memory.room(options.queue_bytes_max);
     options.journal.durability = config.durability;
     options.journal.open_files_max = files.segments_max;
     options.journal.creates = folder.begins;

@@ -1,4 +1,5 @@
-//! Who may have how many of the files that this process may open: every connection is one.
+//! Who may have how many of the files that this process may open, and how much of its memory: every connection
+//! takes of both.
 //!
 //! What the ledger needs comes first, so that a flood of connections leaves it the descriptors for
 //! its next segment; what is left is for connections.
@@ -9,11 +10,12 @@ use server::{GrpcLimits, Limits, TlsFiles};
 
 use super::config::Config;
 use super::engine_config::EngineConfig;
+use super::memory::Memory;
 use super::role::Role;
 
 /// The runtime, listeners, the log, locks, and the folders' own files.
 const OWN: usize = 64;
-/// Connections of callers that ask for metrics; as many again are in their handshake, over TLS.
+/// Connections of callers that ask for metrics.
 const METRICS: usize = 64;
 /// Connections to databases and to the ledger node.
 const OUTGOING: usize = 64;
@@ -26,6 +28,7 @@ const CONNECTIONS_MIN: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct OpenFiles {
     limit: usize,
+    pub(super) memory: Memory,
     /// Sealed segments of the ledger's journal, for readers.
     pub(super) segments_max: usize,
     pub(super) http_connections_max: usize,
@@ -33,11 +36,12 @@ pub(super) struct OpenFiles {
     /// Of those that may be in their handshake beside them; unused without TLS.
     http_handshakes_max: usize,
     grpc_handshakes_max: usize,
+    pub(super) metrics_handshakes_max: usize,
 }
 
 impl OpenFiles {
     /// Shares out what `limit` allows.
-    pub(super) fn plan(limit: usize, config: &Config) -> anyhow::Result<Self> {
+    pub(super) fn plan(limit: usize, memory: Memory, config: &Config) -> anyhow::Result<Self> {
         let segments_max = match config.engine {
             EngineConfig::Embedded => (limit / 16).clamp(8, 256),
             EngineConfig::Postgres { .. }
@@ -45,11 +49,12 @@ impl OpenFiles {
             | EngineConfig::WriteBehind(_) => 0,
         };
         let processors = config.payments.as_ref().map_or(0, |_| PROCESSORS);
-        let metrics = match config.tls.metrics {
-            Some(_) => 2 * METRICS,
-            None => METRICS,
+        // As many as HTTP has, where there are files enough.
+        let metrics_handshakes_max = match config.tls.metrics {
+            Some(_) => (limit / 16).clamp(METRICS, Limits::default().handshakes_max),
+            None => 0,
         };
-        let needed = OWN + metrics + OUTGOING + processors + segments_max;
+        let needed = OWN + METRICS + metrics_handshakes_max + OUTGOING + processors + segments_max;
         ensure!(
             limit >= needed + CONNECTIONS_MIN,
             "this process may open {limit} files, and needs at least {}: raise the limit (ulimit \
@@ -65,34 +70,44 @@ impl OpenFiles {
         let (of_http, of_grpc) = (Limits::default(), GrpcLimits::default());
         let grpc_handshakes_max = handshakes(grpc_share, &config.tls.grpc, of_grpc.handshakes_max);
         let grpc_connections_max = (grpc_share - grpc_handshakes_max).min(of_grpc.connections_max);
+        let grpc_connections_max = memory.connections(grpc_connections_max);
         let http_share = left - grpc_connections_max - grpc_handshakes_max;
         let http_handshakes_max = handshakes(http_share, &config.tls.http, of_http.handshakes_max);
         let http_connections_max = (http_share - http_handshakes_max).min(of_http.connections_max);
+        let http_connections_max = memory.connections(http_connections_max);
         Ok(Self {
             limit,
+            memory,
             segments_max,
             http_connections_max,
             grpc_connections_max,
             http_handshakes_max,
             grpc_handshakes_max,
+            metrics_handshakes_max,
         })
     }
 
     /// What callers over HTTP may take.
     pub(super) fn http_limits(&self) -> Limits {
+        let usual = Limits::default();
         Limits {
             connections_max: self.http_connections_max,
             handshakes_max: self.http_handshakes_max,
-            ..Limits::default()
+            bodies_bytes_max: self.memory.room(usual.bodies_bytes_max),
+            answers_bytes_max: self.memory.room(usual.answers_bytes_max),
+            ..usual
         }
     }
 
     /// What callers over gRPC may take.
     pub(super) fn grpc_limits(&self) -> GrpcLimits {
+        let usual = GrpcLimits::default();
         GrpcLimits {
             connections_max: self.grpc_connections_max,
             handshakes_max: self.grpc_handshakes_max,
-            ..GrpcLimits::default()
+            messages_bytes_max: self.memory.room(usual.messages_bytes_max),
+            answers_bytes_max: self.memory.room(usual.answers_bytes_max),
+            ..usual
         }
     }
 
@@ -106,23 +121,26 @@ impl OpenFiles {
             ..
         } = *self;
         let usual = Limits::default().connections_max;
+        let memory_mb = self.memory.bytes() >> 20;
         if http_connections_max < usual {
             tracing::warn!(
                 limit,
+                memory_mb,
                 http_connections_max,
                 grpc_connections_max,
                 segments_max,
-                "this process may open {limit} files: it serves at most {http_connections_max} \
-                 connections over HTTP instead of {usual}, and {grpc_connections_max} over gRPC. \
-                 For more raise the limit (ulimit -n, LimitNOFILE= of systemd)"
+                "this process may open {limit} files and use {memory_mb} MB of memory: it serves at most \
+                 {http_connections_max} connections over HTTP instead of {usual}, and {grpc_connections_max} over \
+                 gRPC. For more raise the limits (ulimit -n, LimitNOFILE= and MemoryMax= of systemd)"
             );
         } else {
             tracing::info!(
                 limit,
+                memory_mb,
                 http_connections_max,
                 grpc_connections_max,
                 segments_max,
-                "this process may open {limit} files"
+                "this process may open {limit} files and use {memory_mb} MB of memory"
             );
         }
     }

@@ -6,6 +6,8 @@ use engine_postgres::Durability;
 use ledger::{Claims, Dispatching, Engine, LedgerId};
 use server::Health;
 
+use super::service_manager::Progress;
+
 /// An engine, and who knows how it is.
 pub(super) struct Opened {
     pub(super) engine: Arc<dyn Engine>,
@@ -17,6 +19,8 @@ pub(super) struct Opened {
     /// The ledger node that dispatches, where another process has the ledger.
     pub(super) dispatching: Option<Arc<dyn Dispatching>>,
     pub(super) ledger: LedgerIs,
+    /// How far the writer has come, where this process has one.
+    pub(super) writer: Option<Progress>,
 }
 
 /// Which ledger an engine has.

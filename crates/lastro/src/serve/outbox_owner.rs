@@ -1,24 +1,21 @@
 //! To which ledger an outbox belongs: its operations are that ledger's, and applied to no other one.
 //!
-//! A file in the outbox's folder names it. An outbox of an earlier version has none and belongs to the
-//! first ledger that it meets; so does one that was restored from a backup.
+//! A [file in the outbox's folder](crate::outbox_mark) names it. An outbox that has none belongs to the first
+//! ledger that it meets.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use ledger::{Answer, Batch, Engine, LedgerId, Millis, Outcome, ProcessorSummary, Unavailable};
 use parking_lot::Mutex;
 use stdx::Throttle;
 
 use super::opened::LedgerIs;
-use crate::whole_file;
+use crate::outbox_mark;
 
-/// The file that names the ledger.
-const FILE: &str = "ledger";
 /// How often a line says that operations wait for their own ledger.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -31,19 +28,9 @@ pub(super) struct Owner {
 impl Owner {
     /// What the outbox in this directory says of itself; the directory need not be there.
     pub(super) fn of(directory: &Path) -> anyhow::Result<Self> {
-        let path = directory.join(FILE);
-        let place = path.display();
-        let ledger = match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                let id = text.trim_end().parse();
-                Some(id.with_context(|| format!("{place} does not name a ledger"))?)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error).with_context(|| format!("cannot read {place}")),
-        };
         Ok(Self {
             directory: directory.to_owned(),
-            ledger: Mutex::new(ledger),
+            ledger: Mutex::new(outbox_mark::read(directory)?),
         })
     }
 
@@ -65,9 +52,7 @@ impl Owner {
         self.check(found)?;
         let mut ledger = self.ledger.lock();
         if ledger.is_none() {
-            let path = self.directory.join(FILE);
-            whole_file::replace(&path, format!("{found}\n").as_bytes())
-                .with_context(|| format!("cannot write {}", path.display()))?;
+            outbox_mark::write(&self.directory, found)?;
             *ledger = Some(found);
         }
         Ok(())
@@ -159,7 +144,7 @@ mod tests {
                 "{error}"
             );
         }
-        std::fs::write(folder.path().join(FILE), "nonsense").unwrap();
+        std::fs::write(folder.path().join("ledger"), "nonsense").unwrap();
         assert!(Owner::of(folder.path()).is_err());
     }
 }

@@ -79,6 +79,16 @@ impl Reloads {
         self.parts.add(name.into(), files, Box::new(reload));
     }
 
+    /// Calls `reload` at SIGHUP alone: for what is in no file, and is read again by somebody else from time to
+    /// time. It may block; if it fails, it must have changed nothing.
+    pub(super) fn add_without_files(
+        &mut self,
+        name: impl Into<String>,
+        reload: impl FnMut() -> anyhow::Result<()> + Send + 'static,
+    ) {
+        self.add(name, WatchedFiles::new([]), reload);
+    }
+
     /// Watches until the process ends. Needs to be in a runtime.
     pub(super) fn start(self) {
         tokio::spawn(self.run());
@@ -152,7 +162,8 @@ impl Parts {
 
     /// Reads again what has changed and is no longer changing.
     fn reload_changed(&mut self) {
-        for part in &mut self.0 {
+        let with_files = |part: &&mut Part| !part.files.paths.is_empty();
+        for part in self.0.iter_mut().filter(with_files) {
             let looks = part.files.look();
             let is_settled = looks == part.seen;
             part.seen = looks;
@@ -177,10 +188,13 @@ impl Part {
                 tracing::info!("{name}: read again, and in force from now on");
             }
             Err(error) => {
+                let what_next = match self.files.paths.is_empty() {
+                    true => "It is tried again every few seconds",
+                    false => "Correct the file: it is tried again every second",
+                };
                 if !self.has_failed {
                     tracing::error!(
-                        "CANNOT RELOAD {name}: {error:#}. What was read before stays in force. Correct the file: \
-                         it is tried again every second"
+                        "CANNOT RELOAD {name}: {error:#}. What was read before stays in force. {what_next}"
                     );
                 }
                 self.has_failed = true;

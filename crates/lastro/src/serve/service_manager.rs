@@ -3,21 +3,20 @@
 //! | when | message |
 //! |---|---|
 //! | the ledger is being opened | `STATUS=opening 41 %`; as long as the opening moves on, more time for the start |
+//! | the start waits for a database, Redis or a file | `STATUS=waiting for the database`, and more time for the start |
 //! | requests are answered | `READY=1` |
 //! | the readiness turns | `STATUS=` with the reason |
-//! | twice per period of the watchdog | `WATCHDOG=1`, if the threads that serve and the writer live |
+//! | twice per period of the watchdog | `WATCHDOG=1`, if the threads that serve live and the writer moves on |
 //! | a signal to stop has arrived | `STOPPING=1` |
 //!
 //! Without a service manager, that is without the variable `NOTIFY_SOCKET`, nothing is sent.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ledger::{Engine, Unavailable};
 use sd_notify::NotifyState;
-
-use super::config::Config;
-use super::engine_config::EngineConfig;
 
 /// How much more time an opening asks for. One that does not move on for so long is given up by the
 /// service manager.
@@ -70,6 +69,15 @@ impl Opening {
     }
 }
 
+/// Something that the start needs is waited for, and will be for so long at least.
+pub(super) fn waiting(what: &str, interval: Duration) {
+    let micros = u32::try_from((4 * interval).as_micros()).unwrap_or(u32::MAX);
+    notify(&[
+        NotifyState::Status(&format!("waiting for {what}")),
+        NotifyState::ExtendTimeoutUsec(micros),
+    ]);
+}
+
 /// Requests are answered from now on.
 pub(super) fn ready() {
     notify(&[NotifyState::Ready, NotifyState::Status("ready")]);
@@ -87,51 +95,55 @@ pub(super) fn stopping() {
 
 /// Reports twice per period of the watchdog that this process lives; never returns. Runs among the
 /// threads that serve requests: where they hang, nothing is reported.
-pub(super) async fn watch_over(config: &Config, engine: &dyn Engine) -> Infallible {
+pub(super) async fn watch_over(engine: &dyn Engine, writer: Option<Progress>) -> Infallible {
     let Some(period) = sd_notify::watchdog_enabled() else {
         return std::future::pending().await;
     };
     let interval = (period / 2).max(Duration::from_millis(1));
     let mut ticks = tokio::time::interval(interval);
+    let mut rounds_count = 0;
     loop {
         ticks.tick().await;
-        let lives = match config.engine {
-            // No command: an answer means that the writer has come past it.
-            EngineConfig::Embedded => {
-                let deadline = Instant::now() + interval;
-                is_answer(&engine.submit(Vec::new(), deadline).await)
+        let lives = match &writer {
+            Some(progress) => {
+                // No command: it is answered where the writer has come past it, also one that rests.
+                let answer = engine.submit(Vec::new(), Instant::now() + interval).await;
+                let before = std::mem::replace(&mut rounds_count, progress());
+                lives(&answer, rounds_count != before)
             }
             // A database that does not answer is not mended by starting this process again.
-            EngineConfig::Postgres { .. }
-            | EngineConfig::Remote { .. }
-            | EngineConfig::WriteBehind(_) => true,
+            None => true,
         };
         if lives {
             notify(&[NotifyState::Watchdog]);
         } else {
             tracing::error!(
-                "the writer has answered nothing for {} s: the service manager is not told that this \
-                 process lives, and ends it if that lasts",
+                "the writer has brought nothing to an end for {} s: the service manager is not told that \
+                 this process lives, and ends it if that lasts",
                 interval.as_secs()
             );
         }
     }
 }
 
-/// Whether the writer has answered, be it that it takes no writes.
-const fn is_answer<T>(answer: &Result<T, Unavailable>) -> bool {
+/// Asks how many rounds the writer has brought to an end.
+pub(super) type Progress = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// Whether the writer lives: it has answered, be it that it takes no writes, or has at least brought something
+/// else to an end. That its queue is full says nothing of it.
+const fn lives<T>(answer: &Result<T, Unavailable>, has_progressed: bool) -> bool {
     match answer {
         Ok(_) => true,
         Err(unavailable) => match unavailable {
-            Unavailable::Timeout => false,
-            Unavailable::Overloaded
-            | Unavailable::StorageFull
+            Unavailable::Timeout | Unavailable::Overloaded => has_progressed,
+            Unavailable::StorageFull
             | Unavailable::StorageFailed
             | Unavailable::StorageDamaged
             | Unavailable::LedgerUnavailable
             | Unavailable::Opening
             | Unavailable::ClockJumped
-            | Unavailable::NotSupported => true,
+            | Unavailable::NotSupported
+            | Unavailable::NodeNotAllowed => true,
         },
     }
 }
@@ -141,10 +153,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_silence_counts_against_the_writer() {
-        assert!(is_answer(&Ok(())));
-        assert!(is_answer::<()>(&Err(Unavailable::StorageFull)));
-        assert!(is_answer::<()>(&Err(Unavailable::StorageFailed)));
-        assert!(!is_answer::<()>(&Err(Unavailable::Timeout)));
+    fn a_writer_lives_that_answers_or_moves_on() {
+        for (answer, has_progressed, expected) in [
+            (Ok(()), false, true),
+            (Err(Unavailable::StorageFull), false, true),
+            (Err(Unavailable::StorageFailed), false, true),
+            // The queue answers so, not the writer.
+            (Err(Unavailable::Overloaded), false, false),
+            (Err(Unavailable::Overloaded), true, true),
+            (Err(Unavailable::Timeout), false, false),
+            (Err(Unavailable::Timeout), true, true),
+        ] {
+            assert_eq!(lives(&answer, has_progressed), expected, "{answer:?}");
+        }
     }
 }

@@ -18,6 +18,10 @@ settings! {
         /// What this process does. `all`: everything. `ledger`: it owns the ledger and serves gRPC.
         /// `api`: it serves HTTP, and the ledger is behind a ledger node or in a shared database.
         role: String = "all", env "LASTRO_ROLE", value_name = "all|ledger|api";
+        /// How long a start waits for what it needs of others, in seconds: for a database or a Redis that cannot be
+        /// reached, and for files of keys and certificates that are not there. What does not mend itself, such as a
+        /// wrong password, ends the start at once. 0: does not wait.
+        wait_s: u64 = 60, env "LASTRO_WAIT_S", value_name = "SECONDS";
         /// Opens the five accounts of the 2024 challenge. Begins a ledger in a data folder that is
         /// not there or is empty; without it, `lastro init` does.
         demo: bool, env "LASTRO_DEMO";
@@ -90,7 +94,8 @@ settings! {
         /// Folder that the ledger and the outbox are kept in. `lastro init` begins a ledger there.
         data_dir: PathBuf = "lastro-data", env "LASTRO_DATA_DIR", value_name = "DIR";
         /// Refuses to start on any ledger but the one with this id, 32 hexadecimal digits: `lastro init`
-        /// prints it, the start logs it, and `/readyz` has it as `ledger_id`.
+        /// prints it, the start logs it, and `/readyz` has it as `ledger_id`. An API node uses no ledger node that
+        /// has another one, and is not ready meanwhile.
         expect_ledger: Option<String>, env "LASTRO_EXPECT_LEDGER", value_name = "ID";
         /// What an answer waits for: `disk` (the write survives a power cut) or `os` (it survives
         /// `kill -9`, but not a power cut).
@@ -171,7 +176,8 @@ settings! {
         /// SIGHUP and when it changes. `database`: the keys are in the database of the ledger. Every request
         /// then needs one, but those that ask whether the server lives.
         keys: Option<String>, env "LASTRO_KEYS", value_name = "FILE|database";
-        /// Needs no key on the routes of the 2024 and 2025 challenges, although `--keys` is given: for tests.
+        /// Needs no key on the routes of the 2024 and 2025 challenges, although `--keys` is given: for tests. A
+        /// payment out of an account of the ledger needs one all the same.
         open_challenge: bool, env "LASTRO_OPEN_CHALLENGE";
         /// Serves HTTP and gRPC beyond loopback to callers that are not identified: everybody who can
         /// reach the address can move money.

@@ -24,6 +24,16 @@ pub(crate) struct RemoteTlsFiles {
 }
 
 impl FacesTls {
+    /// Every file that is read for them.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let faces = [&self.http, &self.grpc, &self.metrics];
+        let files = faces.into_iter().flatten().flat_map(|files| {
+            let of_face = [&files.certificate, &files.key].into_iter();
+            of_face.chain(&files.client_ca).cloned()
+        });
+        files.collect()
+    }
+
     /// What these settings name.
     pub(super) fn of(http: &HttpSettings, grpc: &GrpcSettings) -> anyhow::Result<Self> {
         let either = |name: &str, new: &Option<PathBuf>, old: &Option<PathBuf>| match (new, old) {
@@ -99,6 +109,13 @@ impl RemoteTlsFiles {
             (None, Some(_)) => bail!("--ledger-tls-cert needs --ledger-tls-ca"),
             (None, None) => Ok(None),
         }
+    }
+
+    /// Every file that is read for them.
+    pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let identity = self.identity.iter();
+        let identity = identity.flat_map(|(cert, key)| [cert, key]);
+        identity.chain([&self.ca]).cloned()
     }
 
     pub(super) fn load(&self) -> anyhow::Result<Tls> {

@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, Weak};
 
-use anyhow::Context;
 use engine_write_behind::{Condition, RedisDurability, WriteBehindEngine, WriteBehindOptions};
 use server::{Health, Readiness};
 
 use super::config::Config;
 use super::engine_config::WriteBehindConfig;
+use super::open_files::OpenFiles;
 use super::opened::{LedgerIs, Opened, report_durability};
+use super::waiting::{self, NotYet};
 
 /// What an answer waits for, in the words of the configuration.
 const fn asked(durability: journal::Durability) -> RedisDurability {
@@ -35,18 +36,29 @@ pub(crate) const fn promise(durability: journal::Durability) -> &'static str {
 
 pub(super) async fn open(
     of_process: &Config,
+    files: &OpenFiles,
     config: &WriteBehindConfig,
 ) -> anyhow::Result<Opened> {
+    let usual = WriteBehindOptions::default();
     let options = WriteBehindOptions {
+        queue_bytes_max: files.memory.room(usual.queue_bytes_max),
         durability: asked(of_process.durability),
         redis_authority: config.redis.authority.clone(),
         database: config.database.clone(),
         clock: config.clock,
         accepts_data_loss: config.accepts_data_loss,
-        ..WriteBehindOptions::default()
+        ..usual
     };
-    let opened = WriteBehindEngine::open(&config.redis.url, &config.database_url, options).await;
-    let (engine, opened) = opened.context("cannot open the ledger in Redis and the database")?;
+    let (redis_url, database_url) = (&config.redis.url, &config.database_url);
+    let opened = waiting::until("Redis and the database", of_process.wait, async || {
+        let opened = WriteBehindEngine::open(redis_url, database_url, options.clone()).await;
+        opened.map_err(|error| NotYet {
+            may_pass: error.may_pass(),
+            error: anyhow::Error::new(error)
+                .context("cannot open the ledger in Redis and the database"),
+        })
+    });
+    let (engine, opened) = opened.await?;
     tracing::info!(
         appendfsync = opened.durability.as_str(),
         persisted_position = opened.persisted,
@@ -66,6 +78,7 @@ pub(super) async fn open(
         durability: opened.durability,
     });
     Ok(Opened {
+        writer: None,
         engine,
         health,
         durability,

@@ -15,10 +15,10 @@ use ledger::{
     TransferId,
 };
 use serde_json::{Value, json};
-use testkit::RealClock;
+use testkit::{LastroProcess, RealClock};
 use uuid::Uuid;
 
-use crate::support::{Bank, assert_clean, binary, folder, is_long, serve};
+use crate::support::{Bank, assert_clean, binary, folder, is_long, metrics, serve};
 
 fn lastro(arguments: &[&str], folders: &[(&str, &Path)]) -> Output {
     let mut command = Command::new(binary());
@@ -105,11 +105,15 @@ async fn a_served_folder_is_backed_up_and_restored() {
     }
     // It goes on, and the backup does not.
     assert_eq!(bank.transact("1", "c", 100).await.0, 200);
+    let ledger_id = bank.get("/readyz").await.1["ledger_id"].clone();
     process.kill();
     fs::remove_dir_all(&data).unwrap();
     let printed = printed(&restore(&backup, &restored, &[]));
     let sequence = head(&printed).0;
     assert_clean(&restored);
+    // Its operations are still that ledger's.
+    let mark = fs::read_to_string(restored.join("outbox/ledger")).unwrap();
+    assert_eq!(mark.trim_end(), ledger_id);
     let process = serve(&restored);
     let total = Bank::of(&process).statement("1").await["saldo"]["total"].clone();
     assert_eq!(Some(&total), totals.last());
@@ -253,14 +257,14 @@ async fn what_cannot_be_backed_up_or_restored_is_refused() {
         "it has no frame 1000",
     );
     // What failed leaves no ledger that could be served, and can be tried again.
-    let served = testkit::LastroProcess::serve(&binary(), &nothing, &["--demo"]);
+    let served = LastroProcess::serve(&binary(), &nothing, &["--demo"]);
     let error = served.err().unwrap();
     assert!(
         error.contains("a restore into this folder was not finished"),
         "{error}"
     );
     printed(&restore(&backup, &nothing, &["--at-frame", "1"]));
-    let error = testkit::LastroProcess::serve(&binary(), &backup, &["--demo"])
+    let error = LastroProcess::serve(&binary(), &backup, &["--demo"])
         .err()
         .unwrap();
     assert!(
@@ -449,4 +453,29 @@ fn a_killed_backup_is_gone_on_from() {
         }
     }
     drop(load);
+}
+
+/// Both are other processes: the server learns of them by what they leave in the folder.
+#[tokio::test]
+async fn the_metrics_show_when_a_folder_was_backed_up_and_verified() {
+    let folder = folder();
+    let [data, backup] = ["data", "backup"].map(|name| folder.path().join(name));
+    let arguments = ["--demo", "--metrics-listen", "127.0.0.1:0"];
+    let mut process = LastroProcess::serve(&binary(), &data, &arguments).unwrap();
+    let exposed = metrics(&mut process).await;
+    assert!(!exposed.contains("lastro_backup_age_seconds"), "{exposed}");
+    assert!(back_up(&data, &backup).status.success());
+    let verify = lastro(&["verify", "--read-only"], &[("--data-dir", &data)]);
+    assert!(verify.status.success());
+    let bound = Instant::now() + Duration::from_secs(60);
+    loop {
+        let exposed = metrics(&mut process).await;
+        let shows = |name: &str| exposed.lines().any(|line| line.starts_with(name));
+        if shows("lastro_backup_age_seconds ") && shows("lastro_verify_age_seconds ") {
+            break;
+        }
+        assert!(Instant::now() < bound, "{exposed}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(process.stop().unwrap().success());
 }

@@ -200,6 +200,49 @@ async fn an_api_node_gives_its_operations_to_their_own_ledger() {
     nodes.assert_clean(own);
 }
 
+/// An API node that expects a certain ledger uses no other one at the address, whenever it comes there.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_node_uses_no_ledger_but_the_expected_one() {
+    let nodes = Nodes::new();
+    let id = init(&nodes.data());
+    let own = nodes.ledger(&["--demo"]);
+    let mut command = nodes.api_command("api");
+    command.args(["--expect-ledger", &id]);
+    let mut api = LastroProcess::start(command).unwrap();
+    let bank = Bank::of(&api);
+    api.wait_for_log("connected to the ledger node", PATIENCE)
+        .unwrap();
+    assert_eq!(bank.transact("1", "c", 100).await.0, 200);
+    assert_eq!(bank.get("/readyz").await.0, 200);
+    assert!(own.stop().unwrap().success());
+
+    let aside = nodes.data().with_extension("own");
+    std::fs::rename(nodes.data(), &aside).unwrap();
+    let other = nodes.ledger(&["--demo"]);
+    let refused = format!("and --expect-ledger expects {id}. Nothing is sent to it");
+    api.wait_for_log(&refused, PATIENCE).unwrap();
+    let (status, body) = bank.get("/readyz").await;
+    assert_eq!((status, &body["code"]), (503, &json!("other_ledger")));
+    let (status, body) = bank.get("/v1/accounts/1").await;
+    assert_eq!((status, &body["code"]), (503, &json!("ledger_unavailable")));
+    assert_eq!(bank.transact("1", "c", 1).await.0, 503);
+    let other_dir = nodes.data();
+    nodes.assert_clean(other);
+
+    std::fs::rename(&other_dir, aside.with_extension("other")).unwrap();
+    std::fs::rename(&aside, &other_dir).unwrap();
+    let own = nodes.ledger(&[]);
+    let bound = std::time::Instant::now() + PATIENCE;
+    while bank.get("/readyz").await.1["ledger"] != "answering" {
+        assert!(std::time::Instant::now() < bound, "its ledger is not used");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(bank.get("/readyz").await.0, 200);
+    assert_eq!(bank.transact("1", "c", 100).await.1["saldo"], 200);
+    assert!(api.stop().unwrap().success());
+    nodes.assert_clean(own);
+}
+
 async fn operate(bank: &Bank, id: &str) {
     let body = json!({
         "id": id, "debit_account_id": "world:BRL", "credit_account_id": "1", "amount": 1,

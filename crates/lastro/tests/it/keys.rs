@@ -337,6 +337,50 @@ async fn an_api_node_shows_its_own_key() {
     nodes.assert_clean(ledger);
 }
 
+/// What an API node's own key may not do at its ledger node fails by itself: not for those whose requests went
+/// there in the same call.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_api_nodes_key_may_not_do_fails_alone() {
+    let keyring = Keyring::new();
+    let file = keyring.file();
+    let writer = keyring.create("writer", &["--scopes", "read,write"]);
+    let nodes = Nodes::new();
+    let ledger = nodes.ledger(&["--demo", "--keys", file.to_str().unwrap()]);
+    let mut command = nodes.api_command("api");
+    command
+        .arg("--ledger-key")
+        .arg(keyring.secret_file(&writer));
+    let mut api = LastroProcess::start(command).unwrap();
+    wait_for_status(&api, "", 200).await;
+
+    let limit = json!({"credit_limit": 90_000});
+    let deposit = |number: u128| {
+        json!({
+            "id": format!("01890a5d-ac96-774b-bcce-{number:012x}"), "debit_account_id": "world:BRL",
+            "credit_account_id": "1", "amount": 1, "description": "x",
+        })
+    };
+    let deposits: Vec<_> = (0..200).map(deposit).collect();
+    let asked = deposits.iter().enumerate().map(|(index, deposit)| {
+        let (api, limit) = (&api, &limit);
+        async move {
+            if index % 10 == 3 {
+                let denied = ask(api, Method::PATCH, "/v1/accounts/1", "", Some(limit)).await;
+                assert_eq!(denied.0, 503, "{denied:?}");
+                assert_eq!(denied.1["code"], "node_not_allowed", "{denied:?}");
+                assert_eq!(denied.1["nothing_done"], true, "{denied:?}");
+            }
+            let made = ask(api, Method::POST, "/v1/transfers", "", Some(deposit)).await;
+            assert_eq!(made.0, 201, "{made:?}");
+        }
+    });
+    futures_util::future::join_all(asked).await;
+    api.wait_for_log("the ledger node refused a call of this node", PATIENCE)
+        .unwrap();
+    assert!(api.stop().unwrap().success());
+    nodes.assert_clean(ledger);
+}
+
 /// Keys in the ledger's database are those of all its nodes, and none is needed to look whether it lives.
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_in_a_database_are_those_of_all_its_nodes() {
@@ -378,20 +422,41 @@ async fn keys_in_a_database_are_those_of_all_its_nodes() {
         !again.status.success() && said.contains("there is a key ops already"),
         "{said}"
     );
-    // What cannot be read leaves the keys before in force.
-    postgres
-        .psql("INSERT INTO lastro.caller_keys VALUES ('broken', '{}')")
+    // A record that somebody has spoiled lets nobody in, and is in no other key's way.
+    let spoiled = keyring.create("spoiled", &EVERYTHING);
+    wait_for_status(&one, &spoiled, 200).await;
+    let psql = |statement: &str| postgres.psql(statement).unwrap();
+    psql("UPDATE lastro.caller_keys SET record = '{}' WHERE name = 'spoiled'");
+    one.wait_for_log("A KEY CANNOT BE USED: the record of spoiled", PATIENCE)
         .unwrap();
-    one.wait_for_log("CANNOT RELOAD the keys in the database", PATIENCE)
-        .unwrap();
+    wait_for_status(&one, &spoiled, 401).await;
     wait_for_status(&one, &ops, 200).await;
-    postgres
-        .psql("DELETE FROM lastro.caller_keys WHERE name = 'broken'")
-        .unwrap();
-    keyring.revoke("ops");
+    let listed = keyring.list();
+    assert!(
+        listed.contains("spoiled  not usable: it is not"),
+        "{listed}"
+    );
+    // One that was written otherwise, by hand, is revoked like any other.
+    psql("UPDATE lastro.caller_keys SET record = jsonb_pretty(record::jsonb) WHERE name = 'ops'");
+    for name in ["ops", "spoiled"] {
+        keyring.revoke(name);
+        assert!(!keyring.run("revoke", &[name]).status.success());
+        assert!(keyring.list().contains(&format!("{name}  revoked ")));
+    }
     for node in [&one, &other] {
         wait_for_status(node, &ops, 401).await;
     }
+    // At SIGHUP at once; else every two seconds.
+    one.signal("HUP").unwrap();
+    let reread = "the keys in the database: read again, and in force from now on";
+    one.wait_for_log(reread, PATIENCE).unwrap();
+    // A database that does not answer leaves the keys before in force.
+    let late = keyring.create("late", &EVERYTHING);
+    wait_for_status(&one, &late, 200).await;
+    psql("ALTER TABLE lastro.caller_keys RENAME TO elsewhere");
+    one.wait_for_log("CANNOT RELOAD the keys in the database", PATIENCE)
+        .unwrap();
+    wait_for_status(&one, &late, 200).await;
     let start = LastroProcess::serve(&binary(), &data_dir, &["--demo", "--keys", "database"]);
     let error = start.unwrap_err();
     assert!(

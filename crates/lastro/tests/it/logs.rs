@@ -150,3 +150,48 @@ async fn the_access_log_has_errors_alone_where_that_is_asked_for_whatever_the_le
     let access: Vec<_> = lines.filter(|line| line.contains(" access: ")).collect();
     assert_eq!(access.len(), 1, "{access:?}");
 }
+
+/// A key that is turned away at the door is named all the same, if it is known.
+#[tokio::test]
+async fn the_access_log_names_the_key_of_who_is_denied() {
+    let folder = folder();
+    let keys = folder.path().join("keys.json");
+    let key = |act: &[&str]| {
+        let mut command = Command::new(binary());
+        command.arg("key").args(act).arg("--keys").arg(&keys);
+        let output = command.output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let reader = key(&["create", "reader", "--scopes", "read"]);
+    let gone = key(&["create", "gone", "--scopes", "read"]);
+    key(&["revoke", "gone"]);
+    let mut command = serve(&folder.path().join("data"));
+    command.args(["--demo", "--log-format", "json", "--access-log", "errors"]);
+    command.arg("--keys").arg(&keys);
+    let mut process = LastroProcess::start(command).unwrap();
+    let http = reqwest::Client::new();
+    let unknown = format!("lastro_{}", "0".repeat(64));
+    for (id, secret, path, status) in [
+        ("no-scope", &reader, "/v1/transfers", 403),
+        ("revoked", &gone, "/v1/transfers", 401),
+        ("unknown", &unknown, "/v1/transfers", 401),
+    ] {
+        let asked = http.post(format!("{}{path}", process.url()));
+        let asked = asked.bearer_auth(secret).header("X-Request-Id", id);
+        assert_eq!(asked.send().await.unwrap().status(), status);
+        process
+            .wait_for_log(&format!("\"{id}\""), PATIENCE)
+            .unwrap();
+    }
+    let logged = process.logged().to_vec();
+    let named = |id: &str| {
+        let lines = logged.iter();
+        let mut events = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let event = events.find(|event| event["fields"]["request_id"] == id);
+        event.unwrap()["fields"]["key"].clone()
+    };
+    assert_eq!(named("no-scope"), "reader");
+    assert_eq!(named("revoked"), "gone");
+    assert_eq!(named("unknown"), Value::Null);
+}

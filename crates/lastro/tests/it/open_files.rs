@@ -61,7 +61,7 @@ async fn a_flood_of_connections_stops_no_write() {
     drop(flood);
     let (code, answer) = banks[0].transact("1", "c", 1).await;
     assert_eq!(code, 200, "{answer}");
-    let line = "may open 256 files: it serves at most";
+    let line = "may open 256 files and use ";
     process.wait_for_log(line, Duration::from_secs(60)).unwrap();
     assert!(process.stop().unwrap().success());
     assert_clean(folder.path());

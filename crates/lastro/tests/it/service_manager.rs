@@ -28,13 +28,20 @@ impl Manager {
         Self { socket, folder }
     }
 
-    /// Starts `lastro serve` as the service manager does.
-    fn start(&self, data_dir: &Path, watchdog: Duration) -> LastroProcess {
+    /// `lastro serve` as the service manager starts it.
+    fn serve(&self) -> Command {
         let mut command = Command::new(binary());
         command
-            .args(["serve", "--demo", "--data-dir"])
+            .arg("serve")
+            .env("NOTIFY_SOCKET", self.folder.path().join("notify"));
+        command
+    }
+
+    fn start(&self, data_dir: &Path, watchdog: Duration) -> LastroProcess {
+        let mut command = self.serve();
+        command
+            .args(["--demo", "--data-dir"])
             .arg(data_dir)
-            .env("NOTIFY_SOCKET", self.folder.path().join("notify"))
             .env("WATCHDOG_USEC", watchdog.as_micros().to_string());
         LastroProcess::start(command).unwrap()
     }
@@ -84,6 +91,24 @@ fn the_service_manager_is_told_of_opening_readiness_life_and_stop() {
     assert!(
         before_stop.iter().all(|line| line == "WATCHDOG=1"),
         "{before_stop:?}"
+    );
+}
+
+#[test]
+fn the_service_manager_is_told_of_a_wait() {
+    let manager = Manager::new();
+    let mut command = manager.serve();
+    command.args(["--engine", "postgres", "--wait-s", "1"]);
+    command.args(["--database-url", "postgres://127.0.0.1:9/none"]);
+    command.args(["--listen", "127.0.0.1:0", "--metrics-listen", "none"]);
+    assert!(!command.output().unwrap().status.success());
+    let told = manager.next();
+    assert_eq!(
+        told,
+        [
+            "STATUS=waiting for the database",
+            "EXTEND_TIMEOUT_USEC=20000000"
+        ]
     );
 }
 

@@ -94,7 +94,8 @@ where
     }
     let answering = async {
         let (headers, peer) = (request.headers(), Peer::of(request.extensions()));
-        let caller = face.keys().admit(headers, peer, access(method), false)?;
+        let caller = face.keys().admit(headers, peer, access(method), false);
+        let caller = caller.map_err(|turned_away| turned_away.denied)?;
         let shared = face.shared().ok_or(Unavailable::Opening)?;
         let call = receive(Arc::clone(shared), caller, method, request, started).await?;
         handler(call).await

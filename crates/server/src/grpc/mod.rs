@@ -84,7 +84,7 @@ async fn admit_other(keys: Keys, request: Request, next: Next) -> Response {
     let peer = Peer::of(request.extensions());
     match keys.admit(request.headers(), peer, access, false) {
         Ok(_) => next.run(request).await,
-        Err(denied) => message::respond(Err(denied.into())),
+        Err(turned_away) => message::respond(Err(turned_away.denied.into())),
     }
 }
 

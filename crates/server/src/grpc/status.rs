@@ -207,6 +207,7 @@ mod tests {
             Unavailable::Opening,
             Unavailable::StorageDamaged,
             Unavailable::NotSupported,
+            Unavailable::NodeNotAllowed,
         ] {
             let headers = Status::from(reason).into_headers();
             let value = |name| headers.get(name).map(HeaderValue::as_bytes);

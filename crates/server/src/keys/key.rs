@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::pattern::AccountPattern;
 use super::rate::Rate;
 use super::scope::{Scope, Scopes};
-use super::secret::KeyHash;
+use super::secret::{KeyHash, KeySecret};
 
 /// The longest name of a key or of a tenant, in characters.
 const NAME_LENGTH_MAX: usize = 64;
@@ -45,6 +45,25 @@ pub struct KeyRecord {
     /// How many commands it may give in a second; any number where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commands_per_s: Option<u32>,
+}
+
+impl KeyRecord {
+    /// The record of a key that is revoked, and whose secret nobody has: in the place of one that cannot be read.
+    #[must_use]
+    pub fn revoked_without_secret(name: &str, now: Timestamp, random: [u8; 32]) -> Self {
+        Self {
+            name: name.to_owned(),
+            hash: KeySecret::from_random(random).hash(),
+            scopes: Vec::new(),
+            accounts: Vec::new(),
+            tenant: String::new(),
+            created_at: now,
+            expires_at: None,
+            revoked_at: Some(now),
+            requests_per_s: None,
+            commands_per_s: None,
+        }
+    }
 }
 
 /// The text is no name of a key or a tenant.
@@ -84,6 +103,10 @@ pub(super) enum Standing {
 }
 
 impl Key {
+    pub(crate) fn name(&self) -> &str {
+        &self.record.name
+    }
+
     /// The key of this record. What it took of its rates before it was read again counts on.
     pub(super) fn new(record: KeyRecord, before: Option<&Self>) -> Self {
         let rate = |per_s: Option<u32>, before: Option<&Arc<Rate>>| {

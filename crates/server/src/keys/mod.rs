@@ -26,6 +26,7 @@ mod secret;
 pub(crate) use audit::Audit;
 pub(crate) use commands::NotAllowed;
 pub(crate) use denied::Denied;
+pub(crate) use key::Key;
 pub use key::{KeyRecord, NameInvalid, check_name};
 pub use pattern::{AccountPattern, PatternInvalid};
 pub(crate) use ring::Caller;

@@ -32,7 +32,7 @@ pub struct Keys(Option<Arc<Door>>);
 /// How requests are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeysOptions {
-    /// Whether the challenges' routes need no key.
+    /// Whether the challenges' routes need no key, for what the challenges need of them.
     pub is_challenge_open: bool,
     /// How many failures of one address are answered 401 in a second; further ones 429.
     pub failures_per_s_max: u32,
@@ -94,6 +94,9 @@ struct Ring(HashMap<[u8; 8], Vec<Arc<Key>>>);
 pub(crate) enum Caller {
     /// Anyone: no key is asked for.
     Anyone,
+    /// Somebody without a key on a route of the challenges, which `--open-challenge` opens: for what those need,
+    /// and no more.
+    OfChallenge,
     /// The holder of a valid key.
     Key(Arc<Key>),
 }
@@ -145,32 +148,60 @@ impl Keys {
         peer: Option<IpAddr>,
         access: Access,
         is_of_challenge: bool,
-    ) -> Result<Caller, Denied> {
+    ) -> Result<Caller, TurnedAway> {
         let Some(door) = &self.0 else {
             return Ok(Caller::Anyone);
         };
-        if access == Access::Open || (is_of_challenge && door.options.is_challenge_open) {
+        if access == Access::Open {
             return Ok(Caller::Anyone);
         }
+        // Who shows a key is judged by it.
+        let is_open = is_of_challenge && door.options.is_challenge_open;
+        if is_open && !headers.contains_key(AUTHORIZATION) {
+            return Ok(Caller::OfChallenge);
+        }
         let key = door.find(headers);
-        let key = key.map_err(|denied| door.failed(denied, peer))?;
+        let key = key.map_err(|turned_away| TurnedAway {
+            denied: door.failed(turned_away.denied, peer),
+            ..turned_away
+        })?;
         let admitted = key.take_request().and_then(|()| key.check(access));
         match admitted {
             Ok(()) => Ok(Caller::Key(key)),
-            Err(denied) => Err(counted(denied)),
+            Err(denied) => Err(TurnedAway {
+                denied: counted(denied),
+                key: Some(key),
+            }),
         }
     }
 }
 
+/// Who is not admitted.
+pub(crate) struct TurnedAway {
+    pub(crate) denied: Denied,
+    /// The key that was shown, if it is one that is known here.
+    pub(crate) key: Option<Arc<Key>>,
+}
+
+impl From<Denied> for TurnedAway {
+    fn from(denied: Denied) -> Self {
+        Self { denied, key: None }
+    }
+}
+
 impl Door {
-    fn find(&self, headers: &HeaderMap) -> Result<Arc<Key>, Denied> {
+    fn find(&self, headers: &HeaderMap) -> Result<Arc<Key>, TurnedAway> {
         let hash = shown(headers)?.hash();
         let key = self.ring.load().find(&hash).ok_or(Denied::Unknown)?;
-        match key.standing(SystemTime::now()) {
-            Standing::Valid => Ok(key),
-            Standing::Expired => Err(Denied::Expired),
-            Standing::Revoked => Err(Denied::Revoked),
-        }
+        let denied = match key.standing(SystemTime::now()) {
+            Standing::Valid => return Ok(key),
+            Standing::Expired => Denied::Expired,
+            Standing::Revoked => Denied::Revoked,
+        };
+        Err(TurnedAway {
+            denied,
+            key: Some(key),
+        })
     }
 
     /// Counts a failure, and reports it once in a while.
@@ -335,23 +366,23 @@ impl Caller {
     /// Whose ids an `Idempotency-Key` of the caller stands for.
     pub(crate) fn tenant(&self) -> &str {
         match self {
-            Self::Anyone => "",
+            Self::Anyone | Self::OfChallenge => "",
             Self::Key(key) => &key.record.tenant,
         }
     }
 
-    /// The name of the caller's key.
-    pub(crate) fn key_name(&self) -> Option<&str> {
+    /// The caller's key.
+    pub(crate) fn key(&self) -> Option<Arc<Key>> {
         match self {
-            Self::Anyone => None,
-            Self::Key(key) => Some(&key.record.name),
+            Self::Anyone | Self::OfChallenge => None,
+            Self::Key(key) => Some(Arc::clone(key)),
         }
     }
 
     /// Whether the caller's accounts are limited.
     pub(crate) fn is_limited(&self) -> bool {
         match self {
-            Self::Anyone => false,
+            Self::Anyone | Self::OfChallenge => false,
             Self::Key(key) => !key.record.accounts.is_empty(),
         }
     }
@@ -362,7 +393,7 @@ impl Caller {
             Self::Key(key) if !key.allows(id) => {
                 Err(counted(Denied::AccountNotAllowed(Some(id.clone()))))
             }
-            Self::Anyone | Self::Key(_) => Ok(()),
+            Self::Anyone | Self::OfChallenge | Self::Key(_) => Ok(()),
         }
     }
 

@@ -87,6 +87,7 @@ async fn each_unavailability_has_its_status() {
         (Unavailable::Timeout, 504, None),
         (Unavailable::StorageDamaged, 500, None),
         (Unavailable::NotSupported, 501, None),
+        (Unavailable::NodeNotAllowed, 503, Some("30")),
     ] {
         double.behave(Manner::Unavailable(unavailable));
         check_all(&face, status, unavailable.code(), retry_after).await;

@@ -487,20 +487,35 @@ async fn the_challenges_are_open_where_that_was_asked_for() {
         ..KeysOptions::default()
     });
     let bank = Bank::start(keyring.keys).await;
-    for (path, expected) in [
-        ("/clientes/1/extrato", 200),
-        ("/payments-summary", 200),
-        ("/v1/accounts/1", 401),
-        ("/openapi.json", 401),
+    let credit = json!({"valor": 1, "tipo": "c", "descricao": "x"});
+    let outside = json!({"correlationId": new_id(), "amount": 1});
+    let of_account = json!({"correlationId": new_id(), "amount": 1, "accountId": "1"});
+    for (method, path, held, body, expected) in [
+        (
+            "GET",
+            "/clientes/1/extrato",
+            Held::Nothing,
+            &Value::Null,
+            200,
+        ),
+        ("GET", "/payments-summary", Held::Nothing, &Value::Null, 200),
+        ("GET", "/v1/accounts/1", Held::Nothing, &Value::Null, 401),
+        ("GET", "/openapi.json", Held::Nothing, &Value::Null, 401),
+        (
+            "POST",
+            "/clientes/1/transacoes",
+            Held::Nothing,
+            &credit,
+            200,
+        ),
+        ("POST", "/payments", Held::Nothing, &outside, 202),
+        ("POST", "/payments", Held::Nothing, &of_account, 401),
+        ("POST", "/payments", Held::Unknown, &outside, 401),
+        ("POST", "/payments", Held::All, &of_account, 202),
     ] {
-        let answer = bank.send("GET", path, Held::Nothing, &Value::Null).await;
-        assert_eq!(answer.status, expected, "{path}");
+        let answer = bank.send(method, path, held, body).await;
+        assert_eq!(answer.status, expected, "{method} {path} {body}");
     }
-    let body = json!({"valor": 1, "tipo": "c", "descricao": "x"});
-    let answer = bank
-        .send("POST", "/clientes/1/transacoes", Held::Nothing, &body)
-        .await;
-    assert_eq!(answer.status, 200);
 }
 
 #[tokio::test]
@@ -582,40 +597,6 @@ async fn keys_have_rates_of_their_own() {
     };
     assert!(of(200) >= 1 && of(429) >= 1, "{} and {}", of(200), of(429));
     assert_eq!(of(200) + of(429), 50);
-}
-
-#[tokio::test]
-async fn metrics_need_their_own_scope() {
-    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-    let listener = server::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let address = listener.address().to_string();
-    tokio::spawn(server::serve_metrics(
-        listener,
-        recorder.handle(),
-        Arc::new(server::AlwaysReady),
-        server::Hosts::any(),
-        Keyring::new().keys,
-        std::future::pending(),
-        std::time::Duration::from_secs(1),
-    ));
-    let client = reqwest::Client::new();
-    for held in Held::EVERY {
-        for (path, is_open) in [("/metrics", false), ("/healthz", true), ("/readyz", true)] {
-            let request = client.get(format!("http://{address}{path}"));
-            let request = match held.secret() {
-                None => request,
-                Some(secret) => request.bearer_auth(secret),
-            };
-            let expected = match held {
-                _ if is_open => 200,
-                Held::Nothing | Held::Unknown | Held::Expired | Held::Revoked => 401,
-                Held::All | Held::Narrow | Held::Only(Scope::Metrics) => 200,
-                Held::Only(Scope::Read | Scope::Write | Scope::Operate) => 403,
-            };
-            let status = request.send().await.unwrap().status();
-            assert_eq!(status, expected, "{path} with {held:?}");
-        }
-    }
 }
 
 /// Parts of headers that look like a valid one.

@@ -12,6 +12,7 @@ mod grpc_limits;
 mod grpc_unix;
 mod keys;
 mod keys_grpc;
+mod keys_metrics;
 mod limits;
 mod observe;
 mod opening;

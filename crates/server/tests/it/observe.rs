@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use server::{AlwaysReady, Hosts, bind, install_metrics, serve_metrics};
+use server::{AlwaysReady, Hosts, MetricsCallers, bind, install_metrics, serve_metrics};
 
 use crate::support::{Face, Setup, five_accounts};
 
@@ -30,8 +30,11 @@ async fn requests_outcomes_and_connections_are_counted() {
         listener,
         handle,
         Arc::new(AlwaysReady),
-        Hosts::local_and(Vec::new()),
-        server::Keys::none(),
+        MetricsCallers {
+            hosts: Hosts::local_and(Vec::new()),
+            keys: server::Keys::none(),
+            handshakes_max: 1,
+        },
         std::future::pending(),
         stop_timeout,
     ));

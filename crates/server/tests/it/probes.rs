@@ -7,7 +7,7 @@ use ledger::Engine;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::Client;
 use serde_json::Value;
-use server::{AlwaysReady, Hosts, bind, serve_metrics};
+use server::{AlwaysReady, Hosts, MetricsCallers, bind, serve_metrics};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::{Double, Manner, Setup, five_accounts};
@@ -41,8 +41,11 @@ fn probes_and_metrics_are_answered_while_every_thread_of_http_is_held_up() {
             listener,
             recorder,
             Arc::new(AlwaysReady),
-            Hosts::local_and(Vec::new()),
-            server::Keys::none(),
+            MetricsCallers {
+                hosts: Hosts::local_and(Vec::new()),
+                keys: server::Keys::none(),
+                handshakes_max: 1,
+            },
             std::future::pending(),
             BOUND,
         ));

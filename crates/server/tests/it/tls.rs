@@ -10,7 +10,9 @@ use futures_util::future::join_all;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::{Client, ClientBuilder, Identity, Version};
 use serde_json::json;
-use server::{AlwaysReady, Hosts, Keys, Limits, ServerTls, TlsFiles, bind, serve_metrics};
+use server::{
+    AlwaysReady, Hosts, Keys, Limits, MetricsCallers, ServerTls, TlsFiles, bind, serve_metrics,
+};
 use tempfile::TempDir;
 use testkit::certificates::{Authority, Certificate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -182,21 +184,45 @@ async fn callers_without_a_known_certificate_are_refused() {
     answer.unwrap_err();
 }
 
-#[tokio::test]
-async fn metrics_are_for_callers_with_a_certificate_where_that_is_asked_for() {
-    let house = House::new();
-    let tls = ServerTls::of_http(house.files_for_known()).unwrap();
+/// Metrics over TLS; where they are served.
+async fn metrics_face(files: TlsFiles, handshakes_max: usize) -> String {
+    let tls = ServerTls::of_http(files).unwrap();
     let listener = bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.address().to_string();
     tokio::spawn(serve_metrics(
         listener.with_tls(tls),
         PrometheusBuilder::new().build_recorder().handle(),
         Arc::new(AlwaysReady),
-        Hosts::local_and(Vec::new()),
-        Keys::none(),
+        MetricsCallers {
+            hosts: Hosts::local_and(Vec::new()),
+            keys: Keys::none(),
+            handshakes_max,
+        },
         std::future::pending(),
         PATIENCE,
     ));
+    address
+}
+
+/// There is room for more handshakes than for connections: these do not go by the same bound.
+#[tokio::test]
+async fn stalled_handshakes_keep_nobody_from_the_metrics() {
+    const STALLED: usize = 200;
+    let house = House::new();
+    let address = metrics_face(house.files(), STALLED + 1).await;
+    let mut stalled = Vec::new();
+    for _ in 0..STALLED {
+        stalled.push(TcpStream::connect(&address).await.unwrap());
+    }
+    let client = house.client().build().unwrap();
+    let asked = client.get(format!("https://{address}/metrics")).send();
+    assert_eq!(asked.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn metrics_are_for_callers_with_a_certificate_where_that_is_asked_for() {
+    let house = House::new();
+    let address = metrics_face(house.files_for_known(), 64).await;
     let stranger = house.client().build().unwrap();
     let known = identity(&house.authority.certify(&["prometheus"]));
     let known = house.client().identity(known).build().unwrap();

@@ -97,6 +97,7 @@ impl fmt::Display for Config {
         }
         writeln!(f, "enable_purge    {}", self.enable_purge)?;
         writeln!(f, "demo            {}", self.demo)?;
+        writeln!(f, "wait_s          {}", self.wait.as_secs())?;
         writeln!(f, "access_log      {}", self.log.access.as_str())?;
         writeln!(f, "listen_public   {}", self.listen_public)?;
         writeln!(f, "metrics_public  {}", self.metrics_public)?;

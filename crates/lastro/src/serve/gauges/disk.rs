@@ -9,6 +9,7 @@ use rustix::fs::statvfs;
 use stdx::{Metric, Throttle};
 
 use super::figure::figure;
+use crate::last_done::Done;
 
 const JOURNAL: Metric = Metric::gauge(
     "lastro_journal_disk_bytes",
@@ -42,7 +43,20 @@ const TOTAL: Metric = Metric::gauge(
 )
 .in_bytes();
 
-pub(crate) const METRICS: &[Metric] = &[JOURNAL, TABLES, SNAPSHOTS, OTHERS, FREE, TOTAL];
+const BACKUP_AGE: Metric = Metric::gauge(
+    "lastro_backup_age_seconds",
+    "Time since `lastro backup` last copied the data folder; missing if it never did",
+)
+.in_seconds();
+const VERIFY_AGE: Metric = Metric::gauge(
+    "lastro_verify_age_seconds",
+    "Time since `lastro verify` last read all of the data folder and found it clean; missing if it never did",
+)
+.in_seconds();
+
+pub(crate) const METRICS: &[Metric] = &[
+    JOURNAL, TABLES, SNAPSHOTS, OTHERS, FREE, TOTAL, BACKUP_AGE, VERIFY_AGE,
+];
 
 /// How often a folder that cannot be read is reported.
 const WARNING_INTERVAL: Duration = Duration::from_secs(3600);
@@ -97,6 +111,13 @@ impl Disk {
                 self.total.set(figure(found.f_blocks * found.f_frsize));
             }
             Err(error) => self.warn(&error.into()),
+        }
+        for (metric, done) in [(BACKUP_AGE, Done::Backup), (VERIFY_AGE, Done::Verify)] {
+            match done.age(&self.folder) {
+                Ok(Some(age)) => gauge!(metric.name).set(age.as_secs_f64()),
+                Ok(None) => {}
+                Err(error) => self.warn(&error),
+            }
         }
         let Some(ledger) = &self.ledger else {
             return;
