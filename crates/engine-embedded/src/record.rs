@@ -6,9 +6,9 @@
 use hashbrown::HashMap;
 use journal::Address;
 use ledger::{Batch, Command, Event, Notes, PaymentId, Record};
-use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
+mod appending;
 #[cfg(test)]
 mod fuzz;
 mod links;
@@ -16,6 +16,7 @@ mod links;
 mod tests;
 mod transfer;
 
+use appending::Appending;
 pub(crate) use links::Links;
 
 /// The first byte of a record that has nothing which came later.
@@ -171,25 +172,4 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Recorded, RecordError> {
 /// Where the record after this one lies, in the same frame.
 pub(crate) fn next_address(address: Address, payload_length: usize) -> Option<Address> {
     Address::from_u64(address.to_u64() + (journal::RECORD_HEADER_BYTES + payload_length) as u64)
-}
-
-/// Serializes to the end of a buffer that is there already.
-struct Appending<'a>(&'a mut Vec<u8>);
-
-impl Flavor for Appending<'_> {
-    type Output = ();
-
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
 }

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, LedgerId, Millis,
-    Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement,
-    StatementQuery, Timestamp, TransferId, UsedPayment, UsedTransfer,
+    Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, LedgerId, Millis, Outcome,
+    Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery,
+    Timestamp, TransferId, UsedPayment, UsedTransfer,
 };
 use tokio::task::JoinHandle;
 

@@ -511,9 +511,10 @@ mod tests {
         let id_as_text =
             postcard::to_allocvec(&FormOf::Reference("01234567-89ab-cdef-0011-223344556677"))
                 .unwrap();
+        let nothing = Texts::new();
         let no_metadata = FormOf::Metadata {
             reference: Some("x"),
-            metadata: &Texts::new(),
+            metadata: &nothing,
         };
         for bad in [id_as_text, postcard::to_allocvec(&no_metadata).unwrap()] {
             assert!(postcard::from_bytes::<Notes>(&bad).is_err());

@@ -57,7 +57,6 @@ mod tests {
     use crate::id::{AccountId, BatchId, TransferId};
     use crate::memory::Memory;
     use crate::notes::Notes;
-    use crate::state::StateMut;
 
     use super::*;
 
@@ -86,7 +85,6 @@ mod tests {
             panic!("the account is not opened");
         };
         evolve(&mut state, &opened);
-        state.remember(&opened);
         let before = state.clone();
         let atomic = || Batch::atomic(BatchId::from_u128(1), vec![transfer(2, 3)]).unwrap();
         let batches = vec![

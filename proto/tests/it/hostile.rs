@@ -131,24 +131,21 @@ fn what_the_ledger_cannot_say_is_named() {
     assert_eq!(changed(|t| t.id = vec![1; 15]), Invalid::Id("id"));
     assert_eq!(changed(|t| t.id.clear()), Invalid::Id("id"));
     assert_eq!(changed(|t| t.reference = vec![1]), Invalid::Id("reference"));
-    let too_long = "x".repeat(129);
-    assert_eq!(
-        changed(|t| t.reference_text = too_long.clone()),
-        Invalid::ReferenceText
-    );
-    let both = |t: &mut v1::MoveMoney| {
+    let too_long = changed(|t| t.reference_text = "x".repeat(129));
+    assert_eq!(too_long, Invalid::ReferenceText);
+    let both = changed(|t| {
         t.reference = vec![1; 16];
         t.reference_text = "x".to_owned();
-    };
-    assert_eq!(changed(both), Invalid::TwoReferences);
-    let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
-    for bad in [
-        pair("", "x"),
-        pair("a", "\n"),
-        pair("a", &"x".repeat(1_000)),
-    ] {
-        let metadata = |t: &mut v1::MoveMoney| t.metadata = [bad.clone()].into();
-        assert_eq!(changed(metadata), Invalid::Metadata);
+    });
+    assert_eq!(both, Invalid::TwoReferences);
+    let text = |text: &str| text.to_owned();
+    for (name, value) in [("", "x"), ("a", "\n"), ("a", &*"x".repeat(1_000))] {
+        let metadata = [(text(name), text(value))].into();
+        let transfer = v1::MoveMoney {
+            metadata,
+            ..transfer.clone()
+        };
+        assert_eq!(refused(Kind::Transfer(transfer)), Invalid::Metadata);
     }
     let debit = Invalid::AccountId("debit_account_id");
     assert_eq!(changed(|t| t.debit_account_id = "a b".to_owned()), debit);

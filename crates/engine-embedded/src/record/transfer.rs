@@ -4,7 +4,8 @@
 
 use ledger::{After, Event, Transfer, TransferKind};
 
-use super::{Appending, Links};
+use super::Links;
+use super::appending::Appending;
 
 /// What the numbers between two texts take at most: the links (3 × 10), the event's and the
 /// kind's variant, the id and a length; or a timestamp, and two sides (31 each).

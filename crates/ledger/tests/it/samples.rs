@@ -2,10 +2,10 @@
 
 use ledger::{
     AMOUNT_MAX, AcceptPayment, Account, AccountId, After, BatchDecided, BatchId, Command, Currency,
-    Digest, Event, Limit, MemberFailure, Millis, MoveMoney, Note, OpenAccount, Outcome, Payment,
-    PaymentExpected, PaymentId, PaymentResolved, PaymentState, PaymentStateName, ProcessorName,
-    Record, Reference, Refusal, RefusedCode, Resolution, ResolutionKind, ResolvePayment, Timestamp,
-    Transfer, TransferId, TransferKind,
+    Digest, Event, Limit, MemberFailure, Millis, MoveMoney, Note, Notes, OpenAccount, Outcome,
+    Payment, PaymentExpected, PaymentId, PaymentResolved, PaymentState, PaymentStateName,
+    ProcessorName, Record, Reference, Refusal, RefusedCode, Resolution, ResolutionKind,
+    ResolvePayment, Timestamp, Transfer, TransferId, TransferKind,
 };
 
 use crate::lists::refusals;
@@ -73,7 +73,7 @@ pub(crate) fn commands() -> Vec<Command> {
         Command::Transfer(money()),
         Command::Pend {
             transfer: MoveMoney {
-                notes: ledger::Notes::NONE,
+                notes: Notes::NONE,
                 ..money()
             },
             timeout_s: u32::MAX,
@@ -162,7 +162,7 @@ fn accept(account_id: Option<AccountId>) -> AcceptPayment {
         currency: currency(),
         amount: 1_990,
         description: "d".into(),
-        notes: ledger::Notes::NONE,
+        notes: Notes::NONE,
     }
 }
 
@@ -174,7 +174,7 @@ fn transfer(kind: TransferKind) -> Transfer {
         credit_account_id: account_id("world:BRL"),
         amount: 1_234,
         description: "top-up".into(),
-        notes: ledger::Notes::NONE,
+        notes: Notes::NONE,
         timestamp: at(1),
         debit: Some(After {
             entry_number: 12,
@@ -196,7 +196,7 @@ fn payment(state: PaymentState, attempt: u32) -> Payment {
         attempt,
         accepted_at: at(2),
         timestamp: at(3),
-        notes: ledger::Notes::NONE,
+        notes: Notes::NONE,
     }
 }
 

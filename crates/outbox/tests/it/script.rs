@@ -1,6 +1,6 @@
 //! The operations of the fixture: every kind, with every field set and left out.
 
-use ledger::{Command, MoveMoney, Reference, TransferId};
+use ledger::{Command, MoveMoney, Notes, Reference, TransferId};
 use outbox::Operation;
 
 use crate::bank::{account, operation, transfer};

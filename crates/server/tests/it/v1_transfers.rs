@@ -217,7 +217,7 @@ async fn reference_and_metadata_are_shown_and_compared() {
     assert_eq!(entry["reference"], "order 1017 é");
     assert_eq!(entry["metadata"], body["metadata"]);
 
-    // Empty metadata is none, and null is as missing.
+    // Empty metadata is the same as no metadata, and null is as missing.
     body["metadata"] = json!({"shop": "7"});
     let other = face.post("/v1/transfers", body.clone()).await;
     assert_eq!(other.problem(), (409, "exists_with_different_metadata"));

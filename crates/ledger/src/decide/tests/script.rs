@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::reference::Books;
 use crate::{
-    AMOUNT_MAX, AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Millis, MoveMoney,
-    Note, OpenAccount, Outcome, PaymentExpected, PaymentId, PaymentStateName, ProcessorName,
-    Reference, Refusal, RefusedCode, Resolution, ResolutionKind, ResolvePayment, State, Ticker,
-    Timestamp, TransferId,
+    AMOUNT_MAX, AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Metadata, Millis,
+    MoveMoney, Note, Notes, OpenAccount, Outcome, PaymentExpected, PaymentId, PaymentStateName,
+    ProcessorName, Reference, Refusal, RefusedCode, Resolution, ResolutionKind, ResolvePayment,
+    State, Ticker, Timestamp, TransferId,
 };
 
 /// The second 0 of every script, in nanoseconds. Scripts begin ten seconds before it.
@@ -164,7 +164,7 @@ fn payment_command(name: &str, words: &mut SplitWhitespace<'_>) -> Command {
                 .next()
                 .map_or("d", |w| w.strip_prefix("desc=").unwrap())
                 .into(),
-            notes: crate::notes::Notes::NONE,
+            notes: Notes::NONE,
         });
     }
     let (state, attempt) = word(words).split_once('/').unwrap();
@@ -224,7 +224,7 @@ fn move_money(words: &mut SplitWhitespace<'_>) -> (MoveMoney, u32) {
         credit_account_id: account_id(word(words)),
         amount: amount(word(words)),
         description: "d".into(),
-        notes: crate::notes::Notes::NONE,
+        notes: Notes::NONE,
     };
     let mut timeout_s = 0;
     for option in words {
