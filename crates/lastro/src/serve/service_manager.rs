@@ -142,6 +142,7 @@ const fn lives<T>(answer: &Result<T, Unavailable>, has_progressed: bool) -> bool
             | Unavailable::LedgerUnavailable
             | Unavailable::Opening
             | Unavailable::ClockJumped
+            | Unavailable::StandbyAway
             | Unavailable::NotSupported
             | Unavailable::NodeNotAllowed => true,
         },

@@ -13,6 +13,7 @@ mod configuration;
 mod copies;
 mod documents;
 mod faces;
+mod failover;
 mod keys;
 mod kill;
 mod logs;

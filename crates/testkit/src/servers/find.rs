@@ -40,6 +40,12 @@ const SOURCES: &[(&str, &str)] = &[
         "tsc",
         "on Debian or Ubuntu `apt-get install node-typescript`",
     ),
+    ("etcd", "on Debian or Ubuntu `apt-get install etcd-server`"),
+    ("patroni", "on Debian or Ubuntu `apt-get install patroni`"),
+    (
+        "unshare",
+        "on Debian or Ubuntu `apt-get install util-linux`",
+    ),
     (
         "setpriv",
         "on Debian or Ubuntu `apt-get install util-linux`",
