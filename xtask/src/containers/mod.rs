@@ -176,24 +176,44 @@ fn steps_of_containers(
     Ok(())
 }
 
-/// Drives a profile with its load, prints what it took, and audits its ledger.
+/// Drives a profile with its load, prints what it took, and audits its ledger, also after a load that failed.
 fn drive(
     session: &Session<'_>,
     profile: &Profile,
     binary: &Path,
     options: &ContainersOptions,
 ) -> Result<()> {
-    let watch = Watch::start(session.containers()?)?;
+    let folder = tempfile::tempdir().context("cannot make a folder for the report")?;
+    let report = folder.path().join("report.json");
     let mut load = Command::new(binary);
-    load.arg("load").args(&profile.load);
+    load.arg("load")
+        .args(&profile.load)
+        .arg("--json")
+        .arg(&report);
     if options.short {
         load.args(shorter(&profile.load)?);
     }
-    let loaded = run::check(load.args(&options.load));
+    let watch = Watch::start(session.containers()?)?;
+    let mut loaded = run::check(load.args(&options.load));
     println!("{}", watch.finish()?);
-    loaded?;
+    if options.short
+        && loaded.is_err()
+        && fs::read_to_string(&report).is_ok_and(|it| was_right(&it))
+    {
+        println!("  the short load was answered late, and rightly");
+        loaded = Ok(());
+    }
     println!("  {}", session.audit()?);
-    Ok(())
+    loaded
+}
+
+/// Whether every answer of a load was right, by its report: in a few seconds on a busy machine the challenge's
+/// share of late answers says nothing.
+fn was_right(report: &str) -> bool {
+    let report: serde_json::Value = serde_json::from_str(report).unwrap_or_default();
+    ["failures_count", "inconsistencies_count"]
+        .iter()
+        .all(|count| report.get(count).and_then(serde_json::Value::as_u64) == Some(0))
 }
 
 /// What makes a load short.
@@ -224,6 +244,21 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_load_that_was_late_is_right_and_one_that_was_wrong_is_not() {
+        assert!(was_right(
+            r#"{"failures_count": 0, "inconsistencies_count": 0, "late_count": 9}"#
+        ));
+        assert!(!was_right(
+            r#"{"failures_count": 0, "inconsistencies_count": 1}"#
+        ));
+        assert!(!was_right(
+            r#"{"failures_count": 1, "inconsistencies_count": 0}"#
+        ));
+        assert!(!was_right(r#"{"failures_count": 0}"#));
+        assert!(!was_right(""));
     }
 
     #[test]

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 use super::compose::{self, Network};
 use super::engine::{Engine, docker, printed};
 use super::usage::Container;
 use crate::run::{self, quiet};
-use crate::stack::{Profile, get};
+use crate::stack::{DatabaseKind, Node, Profile, get};
 use crate::workspace;
 
 /// How long the services may take until the profile can be used.
@@ -68,7 +68,7 @@ impl<'a> Session<'a> {
 
     fn compose(&self) -> Command {
         let mut command = self.engine.compose(&self.project, &self.file);
-        command.env("LASTRO_IMAGE", self.image);
+        command.env("IMAGE_LASTRO", self.image);
         command
     }
 
@@ -138,18 +138,23 @@ impl<'a> Session<'a> {
                 node.service
             );
         }
-        let with_ledger = self.profile.nodes.iter().find(|node| node.begins.is_some());
-        let (node, of) = match (with_ledger, self.profile.nodes.first()) {
-            (Some(node), _) => (node, ["--data-dir", DATA]),
-            (None, Some(node)) if self.profile.databases.is_empty() => (node, ["--data-dir", DATA]),
-            (None, Some(node)) => (node, ["--database-url-file", "/run/secrets/database_url"]),
-            (None, None) => bail!("the profile has no node"),
-        };
-        let words = ["run", "--rm", "--no-deps", "-T", &node.name, "verify"];
         let mut verify = self.compose();
-        verify.args(words).args(of);
-        if !self.profile.databases.is_empty() {
-            verify.arg("--plaintext");
+        let begins = |node: &&Node| node.begins.is_some();
+        let mut nodes = self.profile.nodes.iter();
+        let node = nodes.clone().find(begins).or_else(|| nodes.next());
+        let node = node.context("the profile has no node")?;
+        verify.args(["run", "--rm", "--no-deps", "-T", &node.name, "verify"]);
+        match self.profile.databases.is_empty() {
+            true => verify.args(["--data-dir", DATA]),
+            false => verify.arg("--plaintext"),
+        };
+        for database in &self.profile.databases {
+            match database.kind {
+                DatabaseKind::Postgres => {
+                    verify.args(["--database-url-file", "/run/secrets/database_url"])
+                }
+                DatabaseKind::Redis => verify.args(["--redis-url-file", "/run/secrets/redis_url"]),
+            };
         }
         let verified = quiet(&mut verify)?;
         let verified = String::from_utf8_lossy(&verified.stdout).into_owned();

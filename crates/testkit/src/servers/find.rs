@@ -35,6 +35,10 @@ const SOURCES: &[(&str, &str)] = &[
         "from PyPI `pip install openapi-spec-validator==0.9.0`",
     ),
     (
+        "kubernetes-validate",
+        "from PyPI `pip install kubernetes-validate==1.37.0`",
+    ),
+    (
         "setpriv",
         "on Debian or Ubuntu `apt-get install util-linux`",
     ),

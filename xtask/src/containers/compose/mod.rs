@@ -9,8 +9,11 @@
 //! What differs from the native start: each service has its share of the limits, databases have passwords (in
 //! a volume that is filled before the first start), and data is in volumes.
 
+mod network;
 mod service;
 mod services;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 use std::collections::BTreeSet;
@@ -18,40 +21,16 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::stack::{DatabaseKind, Limits, Profile};
+use crate::stack::{Limits, Profile};
+pub(super) use network::Network;
 use service::Service;
-use services::Services;
-
-/// Which network the services are on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Network {
-    /// One of their own.
-    Bridge,
-    /// That of the host.
-    Host,
-}
-
-impl Network {
-    /// The name of the compose file.
-    pub(super) const fn file(self) -> &'static str {
-        match self {
-            Self::Bridge => "compose.yaml",
-            Self::Host => "compose.host.yaml",
-        }
-    }
-}
+use services::{OF_SECRETS, Services};
 
 /// A file by its path from the profile's folder.
 pub(super) struct File {
     pub(super) path: String,
     pub(super) text: String,
 }
-
-/// The share of the service that makes the passwords. It has ended before anything else starts.
-const OF_SECRETS: Limits = Limits {
-    cpus: Some(0.05),
-    memory_mb: Some(16),
-};
 
 /// All files of a profile.
 pub(super) fn files(name: &str, profile: &Profile) -> Result<Vec<File>> {
@@ -164,14 +143,3 @@ x-service: &service
   stop_grace_period: 15s
   logging: {options: {max-size: 10m, max-file: \"3\"}}
 ";
-
-impl Profile {
-    /// Whether its databases have passwords.
-    fn has_secrets(&self) -> bool {
-        !self.databases.is_empty()
-    }
-
-    fn database(&self, kind: DatabaseKind) -> Option<&crate::stack::Database> {
-        self.databases.iter().find(|database| database.kind == kind)
-    }
-}

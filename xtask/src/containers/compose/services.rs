@@ -6,8 +6,8 @@ use anyhow::{Context, Result, ensure};
 use testkit::servers::ProxyKind;
 
 use super::super::images;
+use super::network::Network;
 use super::service::{After, SOCKETS, Service};
-use super::{Network, OF_SECRETS};
 use crate::stack::{Database, DatabaseKind, Limits, Node, Profile, Proxy};
 
 /// The address of every port in a profile.
@@ -20,6 +20,12 @@ const USER: &str = "65532:65532";
 const CONFIGURATION: &str = "/etc/lastro";
 const DATA: &str = "/var/lib/lastro";
 const SECRETS: &str = "/run/secrets";
+
+/// The share of the service that makes the passwords. It has ended before anything else starts.
+pub(super) const OF_SECRETS: Limits = Limits {
+    cpus: Some(0.05),
+    memory_mb: Some(16),
+};
 
 /// Makes the services of a profile.
 pub(super) struct Services<'a> {
@@ -226,7 +232,7 @@ impl<'a> Services<'a> {
         let is_processor = node.arguments.first().is_some_and(|it| it == "processor");
         let mut service = Service {
             name: node.name.clone(),
-            image: "${LASTRO_IMAGE:-lastro}".to_owned(),
+            image: "${IMAGE_LASTRO:-lastro}".to_owned(),
             share: node.share,
             ..Service::default()
         };
@@ -304,7 +310,9 @@ impl<'a> Services<'a> {
         let has_urls = service.command.iter().any(|it| it.ends_with("-url-file"));
         if self.network == Network::Host {
             // The databases have names there too, which the server does not look up to see that they are loopback.
-            service.command.extend(has_urls.then(|| "--plaintext".to_owned()));
+            service
+                .command
+                .extend(has_urls.then(|| "--plaintext".to_owned()));
             return;
         }
         let mut allow = |flag: &str| service.command.push(flag.to_owned());
@@ -447,4 +455,15 @@ pub(super) const fn image_of_proxy(kind: ProxyKind) -> &'static str {
 /// The folder of a node's sockets, as others name it.
 fn folder_of(name: &str) -> String {
     format!("../{name}/")
+}
+
+impl Profile {
+    /// Whether its databases have passwords.
+    pub(super) fn has_secrets(&self) -> bool {
+        !self.databases.is_empty()
+    }
+
+    pub(super) fn database(&self, kind: DatabaseKind) -> Option<&Database> {
+        self.databases.iter().find(|database| database.kind == kind)
+    }
 }
