@@ -7,6 +7,7 @@
 mod bench;
 mod busy;
 mod chores;
+mod containers;
 mod package;
 mod run;
 mod seeds;
@@ -49,6 +50,12 @@ enum Chore {
     Fuzz(chores::fuzz::Options),
     /// Archive, Debian package, bill of materials and checksums in `target/package`.
     Package(package::Options),
+    /// Writes the compose files of profiles, `deploy/<profile>/compose.yaml` and those beside it.
+    Compose(containers::ComposeOptions),
+    /// Starts profiles in containers, drives them with their official load, and takes them down.
+    Containers(containers::ContainersOptions),
+    /// Makes sure that the images of the compose files are here: public ones, or stand-ins of Debian's packages.
+    Images(containers::ImagesOptions),
     /// Thousands of simulated crashes of the journal and of the embedded engine.
     Simulate(chores::simulate::Options),
 }
@@ -63,6 +70,9 @@ fn main() -> ExitCode {
         Chore::Bench(options) => bench::run(&options),
         Chore::Fuzz(options) => chores::fuzz::run(&options),
         Chore::Package(options) => package::run(&options),
+        Chore::Compose(options) => containers::compose(&options),
+        Chore::Containers(options) => containers::containers(&options),
+        Chore::Images(options) => containers::images(&options),
         Chore::Simulate(options) => chores::simulate::run(&options),
     };
     match done {

@@ -185,6 +185,14 @@ const TOOLS: &[Tool] = &[
         pypi: &[],
         reason: "a test compiles the TypeScript client with it",
     },
+    Tool {
+        program: "kubernetes-validate",
+        folders: &[],
+        debian: &["python3-venv"],
+        // Its version is that of the newest Kubernetes whose schemas it has.
+        pypi: &["kubernetes-validate==1.37.0"],
+        reason: "a test validates deploy/kubernetes with it",
+    },
 ];
 
 /// Where Debian puts the programs of a PostgreSQL server, beside the wrappers in `PATH`.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Command, Subcommand};
 
+use crate::health;
 use crate::serve::{self, ServeOptions};
 
 #[derive(clap::Args)]
@@ -31,8 +32,16 @@ pub(crate) fn run(options: ConfigOptions) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `lastro config check` has the flags of `lastro serve`: they are explained there, once.
+/// `lastro config check` and `lastro health` have the flags of `lastro serve`: they are explained there, once.
 pub(crate) fn hide_flags(command: Command) -> Command {
     let hide = |check: Command| check.mut_args(|flag| flag.hide(true));
-    command.mut_subcommand("config", |config| config.mut_subcommand("check", hide))
+    let hide_others = |health: Command| {
+        health.mut_args(|flag| {
+            let is_own = flag.get_help_heading() == Some(health::HEADING);
+            flag.hide(!is_own)
+        })
+    };
+    command
+        .mut_subcommand("config", |config| config.mut_subcommand("check", hide))
+        .mut_subcommand("health", hide_others)
 }

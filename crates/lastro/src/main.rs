@@ -12,6 +12,7 @@ mod database;
 mod environment;
 #[cfg(test)]
 mod fuzz;
+mod health;
 mod init;
 mod kept_head;
 mod keys;
@@ -56,6 +57,9 @@ enum Command {
     /// Serves the ledger.
     #[command(after_help = serve::PRECEDENCE)]
     Serve(Box<serve::ServeOptions>),
+    /// Asks the process that `lastro serve` with the same flags and variables is, whether it can be used: the
+    /// exit code is 0 if it can, else 1.
+    Health(Box<health::HealthOptions>),
     /// Checks a configuration, and prints an example of one.
     Config(config::ConfigOptions),
     /// Sends a load to a server, checks every answer, and reports a score.
@@ -98,6 +102,7 @@ fn main() -> ExitCode {
         Command::Init(options) => init::run(&options),
         Command::Key(options) => keys::run(&options),
         Command::Serve(options) => serve::run(*options),
+        Command::Health(options) => health::run(*options),
         Command::Config(options) => config::run(options),
         Command::Load(options) => load::run(&options),
         Command::Bench(options) => bench::run(&options),

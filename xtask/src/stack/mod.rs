@@ -24,7 +24,7 @@ use crate::run::seconds;
 use crate::workspace;
 
 pub(crate) use http::get;
-pub(crate) use profile::Profile;
+pub(crate) use profile::{Database, DatabaseKind, Limits, Node, Profile, Proxy};
 pub(crate) use running::{Place, Stack};
 
 /// How often it is looked whether something has ended.

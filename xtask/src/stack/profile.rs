@@ -20,8 +20,10 @@ pub(crate) struct Profile {
     pub(crate) url: String,
     /// The URL that answers 200 once it can be used.
     pub(crate) ready: String,
+    /// The arguments of `lastro` that drive it, such as `load rinha-2024`.
+    pub(crate) load: Vec<String>,
     /// Every port that occurs in the arguments, the URLs and the proxy's configuration.
-    ports: Vec<u16>,
+    pub(crate) ports: Vec<u16>,
     /// What all of it together may take.
     #[serde(default)]
     pub(crate) limits: Limits,
@@ -61,6 +63,9 @@ impl Limits {
 pub(crate) struct Database {
     pub(crate) kind: DatabaseKind,
     pub(crate) port: u16,
+    /// Its part of the limits, where each process has limits of its own: in containers.
+    #[serde(default)]
+    pub(crate) share: Limits,
     /// The file with its settings, beside the profile's: a line for each, `name = value` as
     /// PostgreSQL writes it or `name value` as Redis does, with comments after a `#`.
     config: Option<PathBuf>,
@@ -69,11 +74,21 @@ pub(crate) struct Database {
     pub(crate) settings: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum DatabaseKind {
     Postgres,
     Redis,
+}
+
+impl DatabaseKind {
+    /// The name of its process.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -91,6 +106,9 @@ pub(crate) struct Node {
     /// Whether it stands for somebody else's machine: the limits are not about it.
     #[serde(default)]
     pub(crate) outside_limits: bool,
+    /// Its part of the limits, in containers.
+    #[serde(default)]
+    pub(crate) share: Limits,
 }
 
 #[derive(Debug, Deserialize)]
@@ -102,7 +120,10 @@ pub(crate) struct Proxy {
     /// Its port.
     pub(crate) port: u16,
     /// The file with its configuration, beside the profile's.
-    config: PathBuf,
+    pub(crate) config: PathBuf,
+    /// Its part of the limits, in containers.
+    #[serde(default)]
+    pub(crate) share: Limits,
     /// What is in that file.
     #[serde(skip)]
     pub(crate) text: String,
@@ -196,6 +217,7 @@ impl Profile {
     fn texts(&mut self) -> impl Iterator<Item = &mut String> {
         let nodes = self.nodes.iter_mut();
         let of_nodes = nodes.flat_map(|node| node.arguments.iter_mut().chain(&mut node.ready));
+        let of_nodes = of_nodes.chain(&mut self.load);
         let of_proxy = self.proxy.iter_mut().map(|proxy| &mut proxy.text);
         [&mut self.url, &mut self.ready]
             .into_iter()

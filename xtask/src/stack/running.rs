@@ -133,10 +133,7 @@ impl Stack {
     }
 
     fn start_database(&mut self, database: &Database) -> Result<()> {
-        let name = match database.kind {
-            DatabaseKind::Postgres => "postgres",
-            DatabaseKind::Redis => "redis",
-        };
+        let name = database.kind.name();
         let options = ServerOptions {
             settings: database.settings.clone().into_iter().collect(),
             ..self.options(Some(database.port), name)

@@ -12,6 +12,7 @@ const PROFILE: &str = r#"
 summary = "a test"
 url = "http://127.0.0.1:9999"
 ready = "http://127.0.0.1:9999/readyz"
+load = ["rinha-2024", "--target", "http://127.0.0.1:9999"]
 ports = [9999, 9001, 5433]
 
 [limits]
@@ -50,6 +51,7 @@ fn every_port_of_a_profile_is_moved_and_no_other_number() {
     let profile = profile(PROFILE).unwrap().moved_by(100).unwrap();
     assert_eq!(profile.url, "http://127.0.0.1:10099");
     assert_eq!(profile.ready, "http://127.0.0.1:10099/readyz");
+    assert_eq!(profile.load[2], "http://127.0.0.1:10099");
     let node = &profile.nodes[0];
     assert_eq!(node.arguments[2], "127.0.0.1:9101");
     assert_eq!(node.arguments[4], "data9101x19001");
@@ -206,6 +208,7 @@ const DATABASES: &str = r#"
 summary = "databases, something that runs, and a proxy that answers by itself"
 url = "http://127.0.0.1:9999"
 ready = "http://127.0.0.1:9999/"
+load = []
 ports = [9999, 5433, 6380]
 [limits]
 memory_mb = 550

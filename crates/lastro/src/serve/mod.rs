@@ -20,6 +20,7 @@ mod outbox;
 mod outbox_owner;
 mod outgoing;
 mod payments;
+mod probed;
 mod readiness;
 mod reload;
 mod role;
@@ -61,6 +62,7 @@ use open_files::OpenFiles;
 pub(crate) use opening::METRICS as OPENING_METRICS;
 use opening::Visible;
 pub(crate) use payments::FILE_ONLY_EXAMPLE;
+pub(crate) use probed::{Probed, probed};
 use reload::Reloads;
 pub(crate) use settings::{PRECEDENCE, ServeOptions, setting_defaults};
 #[cfg(test)]

@@ -47,6 +47,10 @@ const SOURCES: &[(&str, &str)] = &[
         "on Debian or Ubuntu `apt-get install util-linux`",
     ),
     (
+        "kubernetes-validate",
+        "from PyPI `pip install kubernetes-validate==1.37.0`",
+    ),
+    (
         "setpriv",
         "on Debian or Ubuntu `apt-get install util-linux`",
     ),
