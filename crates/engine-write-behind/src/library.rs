@@ -39,7 +39,7 @@ mod tests {
         ),
         (
             "lastro_2",
-            "c24b76be29fcf45a6720265da1de26eb82505f89be66ef84c45688f60ebfe214",
+            "f2ed1d39598f57dbe41958fa0bc1456324c700eb04998d7f7e4fd28d79012ba8",
         ),
     ];
 
