@@ -88,7 +88,7 @@ impl GrpcCode {
 }
 
 /// The ledger's reasons with their statuses.
-const STATUSES: [(Unavailable, GrpcCode); 10] = [
+const STATUSES: [(Unavailable, GrpcCode); 11] = [
     (Unavailable::Overloaded, GrpcCode::ResourceExhausted),
     (Unavailable::StorageFull, GrpcCode::ResourceExhausted),
     (Unavailable::ClockJumped, GrpcCode::FailedPrecondition),

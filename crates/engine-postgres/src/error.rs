@@ -301,7 +301,8 @@ impl ConnectError {
     fn may_pass(&self) -> bool {
         match self {
             Self::Database(error) => may_pass(error),
-            Self::Silent(_) | Self::Name(..) => true,
+            // The newest primary may be reached, or the old one follow it.
+            Self::Silent(_) | Self::Name(..) | Self::Superseded { .. } => true,
             Self::Hosts(failures) => failures.iter().any(|(_, failure)| failure.may_pass()),
             Self::Encoding(_)
             | Self::Settings(_)
@@ -345,7 +346,7 @@ impl Failure {
             Self::Database(error) => may_pass(error),
             Self::Pool(PoolError::Backend(error)) => error.may_pass(),
             // A start does nothing that may not be done again.
-            Self::Pool(_) | Self::Late | Self::CommitUnknown => true,
+            Self::Pool(_) | Self::Late | Self::CommitUnknown | Self::StandbyAway => true,
             Self::Damaged(_) | Self::Behind | Self::ClockJumped => false,
         }
     }
