@@ -13,7 +13,7 @@ use testkit::ManualClock;
 use crate::bank::{PATIENCE, account_id, wait};
 use crate::golden::{DEPOSITS_FROM, beside_options, beside_steps, ids, options};
 use crate::picture::picture;
-use crate::script::{Step, resolution_steps, steps};
+use crate::script::{Step, notes_steps, resolution_steps, steps};
 
 /// A data folder that is kept.
 struct Fixture {
@@ -138,6 +138,43 @@ fn records_1_are_clean() {
         assert_eq!(verified.head.hash.to_string(), fixture.head);
         assert!(verified.scanned.unwrap().segments >= fixture.segments_min);
     }
+}
+
+/// References and metadata in every event that may have them are there after a restart, known to every
+/// repetition, and clean for the auditor.
+#[test]
+fn notes_are_read_again_as_they_were_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::default());
+    let open = || {
+        let storage = FileStorage::open(folder.path()).unwrap();
+        EmbeddedEngine::open(storage, options(), clock.clone())
+            .unwrap()
+            .0
+    };
+    let engine = open();
+    for step in notes_steps() {
+        match step {
+            Step::Advance(by) => clock.advance_ns(by),
+            Step::Submit(batches) => {
+                let deadline = Instant::now() + PATIENCE;
+                wait(engine.submit(batches, deadline)).unwrap();
+            }
+        }
+    }
+    let before = picture(&engine, &ids());
+    for written in ["order 1 é", "\"shop\": \"7\""] {
+        assert!(before.contains(written), "{written}");
+    }
+    drop(engine);
+    let engine = open();
+    assert_eq!(picture(&engine, &ids()), before);
+    repeat_all(&engine, &clock, notes_steps());
+    assert_eq!(picture(&engine, &ids()), before);
+    drop(engine);
+    let storage = FileStorage::open_existing(folder.path()).unwrap();
+    let verified = verify(storage, options().journal, true).unwrap();
+    assert_eq!(verified.audit.findings, []);
 }
 
 /// A data folder with tables and snapshots of format version 1.
