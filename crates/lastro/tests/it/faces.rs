@@ -474,6 +474,8 @@ fn passwords_do_not_show() {
                 "127.0.0.1:0",
                 "--metrics-listen",
                 "none",
+                "--wait-s",
+                "0",
             ])
             .args(["--engine", "postgres", "--database-ca", "/nowhere/ca.pem"])
             .args(arguments);

@@ -200,8 +200,8 @@ fn a_file_of_keys_that_cannot_be_used_stops_the_start() {
     let refused = |expected: &str| {
         let path = path.to_str().unwrap();
         let data_dir = keyring.folder.path().join("data");
-        let error = LastroProcess::serve(&binary(), &data_dir, &["--demo", "--keys", path]);
-        let error = error.unwrap_err();
+        let arguments = ["--demo", "--wait-s", "0", "--keys", path];
+        let error = LastroProcess::serve(&binary(), &data_dir, &arguments).unwrap_err();
         assert!(error.contains(expected), "{error}");
         assert!(!data_dir.exists());
     };

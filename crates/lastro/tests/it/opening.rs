@@ -281,6 +281,8 @@ fn what_cannot_be_served_is_found_before_anything_is_read() {
         "/nowhere",
         "--tls-key",
         "/nowhere",
+        "--wait-s",
+        "0",
     ];
     let error = refused(folder.path(), &tls);
     assert!(

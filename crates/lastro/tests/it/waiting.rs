@@ -108,11 +108,9 @@ fn what_does_not_come_or_does_not_mend_itself_ends_the_start() {
     // There is no such role, no such database, no ledger, and another ledger.
     let other = ["--expect-ledger", "00000000000000000000000000000000"];
     let empty = postgres.create_database("empty").unwrap();
-    let at_stranger = url.replace("postgres://", "postgres://stranger@");
-    let at_stranger = match url.split_once('@') {
-        Some((_, place)) => format!("postgres://stranger@{place}"),
-        None => at_stranger,
-    };
+    let place = url.strip_prefix("postgres://").unwrap();
+    let place = place.split_once('@').map_or(place, |(_, place)| place);
+    let at_stranger = format!("postgres://stranger@{place}");
     for (url, arguments) in [
         (&at_stranger, &[][..]),
         (&postgres.url_of("nowhere"), &[]),
