@@ -80,10 +80,11 @@ impl GrpcCode {
 }
 
 /// The ledger's reasons with their statuses.
-const STATUSES: [(Unavailable, GrpcCode); 9] = [
+const STATUSES: [(Unavailable, GrpcCode); 10] = [
     (Unavailable::Overloaded, GrpcCode::ResourceExhausted),
     (Unavailable::StorageFull, GrpcCode::ResourceExhausted),
     (Unavailable::ClockJumped, GrpcCode::FailedPrecondition),
+    (Unavailable::StandbyAway, GrpcCode::Unavailable),
     (Unavailable::Timeout, GrpcCode::DeadlineExceeded),
     (Unavailable::StorageFailed, GrpcCode::Internal),
     (Unavailable::LedgerUnavailable, GrpcCode::Unavailable),

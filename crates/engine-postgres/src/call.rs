@@ -18,6 +18,7 @@ use crate::metrics;
 use crate::numbers::{EXPIRED_MAX, STRIPES_COUNT};
 use crate::rows::Rows;
 use crate::snapshot::Snapshot;
+use crate::standby::Standby;
 use crate::write::write_and_commit;
 
 /// Ends a transaction that has written nothing: what it read under locks is committed as safely as
@@ -43,6 +44,8 @@ pub(crate) struct Store {
     pub(crate) durability: Arc<Watched>,
     /// The database's clock, where this node decides by it.
     pub(crate) clock: Arc<JudgedClock>,
+    /// Whether commits wait for a standby that is away.
+    pub(crate) standby: Arc<Standby>,
     /// Of due payments whose rows are damaged.
     pub(crate) due_warnings: Arc<Throttle>,
 }
@@ -80,6 +83,7 @@ impl Store {
             answers: Arc::new(AtomicBool::new(true)),
             durability: Arc::new(Watched::new(durability)),
             clock: Arc::new(clock),
+            standby: Arc::new(Standby::new()),
             due_warnings: Arc::new(Throttle::new(DUE_WARNING_INTERVAL)),
         }
     }
@@ -177,13 +181,28 @@ impl Store {
         }
     }
 
+    /// A connection for what will be committed: not while commits wait for a standby that is away.
+    pub(crate) async fn take_to_write(&self, deadline: Instant) -> Result<Lease, Failure> {
+        let lease = Lease::take(&self.pool, deadline).await?;
+        let checked = self.standby.check(lease.client());
+        let checked = tokio::time::timeout_at(deadline.into(), checked);
+        match checked.await.map_err(|_| Failure::Late)? {
+            Err(Failure::StandbyAway) => {
+                lease.done();
+                Err(Failure::StandbyAway)
+            }
+            Err(failure) => Err(failure),
+            Ok(()) => Ok(lease),
+        }
+    }
+
     async fn attempt_by(
         &self,
         batches: &[Batch],
         keys: Keys,
         deadline: Instant,
     ) -> Result<Attempt, Failure> {
-        let lease = Lease::take(&self.pool, deadline).await?;
+        let lease = self.take_to_write(deadline).await?;
         let decided = tokio::time::timeout_at(deadline.into(), self.decide(&lease, batches, keys));
         let (mut snapshot, outcomes) = match decided.await.map_err(|_| Failure::Late)? {
             Err(Failure::ClockJumped) => {

@@ -29,7 +29,6 @@ use crate::call::Store;
 use crate::connect::Session;
 use crate::due::{DuePage, DueRow};
 use crate::error::Failure;
-use crate::lease::Lease as Connection;
 use crate::numbers::payment_is_open;
 
 /// How many leases that are over are ended at a time, and how long that may take.
@@ -161,7 +160,7 @@ impl PaymentClaims {
     }
 
     async fn renewed(&self, deadline: Instant) -> Result<ClaimsLease, Failure> {
-        let connection = Connection::take(&self.store.pool, deadline).await?;
+        let connection = self.store.take_to_write(deadline).await?;
         let client = connection.client();
         let lasts = nanos(self.lasts);
         let held = self.held.lock().id;
@@ -207,7 +206,7 @@ impl PaymentClaims {
         let Some(id) = self.held.lock().id.take() else {
             return Ok(());
         };
-        let connection = Connection::take(&self.store.pool, deadline).await?;
+        let connection = self.store.take_to_write(deadline).await?;
         end(connection.client(), id, true).await?;
         connection.done();
         Ok(())
@@ -224,7 +223,7 @@ impl PaymentClaims {
             let room = i64::try_from(page.room()).unwrap_or(i64::MAX);
             let parameters: [&(dyn ToSql + Sync); 5] = [&id, &accepted_at, &after, &limit, &room];
             let (mut mine_count, mut claimed_count) = (0, 0);
-            for row in self.store.rows(DUE, &parameters, deadline).await? {
+            for row in self.store.rows_written(DUE, &parameters, deadline).await? {
                 let due = DueRow::read(&row)?;
                 if row.try_get("was_mine")? {
                     mine_count += 1;
@@ -249,7 +248,10 @@ impl PaymentClaims {
         deadline: Instant,
     ) -> Result<HealthTurn, Failure> {
         let parameters: [&(dyn ToSql + Sync); 2] = [&processor.as_str(), &nanos(interval)];
-        let rows = self.store.rows(HEALTH_TURN, &parameters, deadline).await?;
+        let rows = self
+            .store
+            .rows_written(HEALTH_TURN, &parameters, deadline)
+            .await?;
         let row = rows.first().ok_or(Failure::Damaged("a turn"))?;
         if row.try_get("is_ours")? {
             return Ok(HealthTurn::Ours);
@@ -287,7 +289,7 @@ impl PaymentClaims {
             &nanos(report.age),
         ];
         self.store
-            .rows(HEALTH_REPORT, &parameters, deadline)
+            .rows_written(HEALTH_REPORT, &parameters, deadline)
             .await?;
         Ok(())
     }
@@ -342,7 +344,7 @@ impl Store {
 }
 
 async fn end_over(store: &Store, deadline: Instant) -> Result<(), Failure> {
-    let connection = Connection::take(&store.pool, deadline).await?;
+    let connection = store.take_to_write(deadline).await?;
     let client = connection.client();
     for over in query(client, OVER, &[&ENDED_MAX]).await? {
         end(client, over.try_get("lease_id")?, false).await?;

@@ -29,6 +29,7 @@ use crate::copying;
 use crate::error::{ConnectError, PostgresOpenError};
 use crate::known::Known;
 use crate::options::PostgresOptions;
+use crate::primary::{Newest, Origin};
 use crate::settings::{Read, Settings};
 
 /// How long a connection that is doubted may take to show that its server is there.
@@ -153,6 +154,7 @@ pub(crate) struct Connector {
     /// Where the last one succeeded; one more than its index, 0 before the first.
     last: AtomicUsize,
     pub(crate) doubt: Doubt,
+    newest: Newest,
     warnings: Throttle,
 }
 
@@ -213,6 +215,7 @@ impl Connector {
             turn: AtomicUsize::new(0),
             last: AtomicUsize::new(0),
             doubt: Doubt::default(),
+            newest: Newest::default(),
             warnings: Throttle::new(WARNING_INTERVAL),
         })
     }
@@ -229,6 +232,41 @@ impl Connector {
     /// How long one attempt may take.
     pub(crate) const fn bound(&self) -> Duration {
         self.bound
+    }
+
+    /// How many hosts the URL names.
+    pub(crate) const fn hosts_count(&self) -> usize {
+        self.address.endpoints.len()
+    }
+
+    /// Whether the last connection was made to this host.
+    pub(crate) fn is_used(&self, index: usize) -> bool {
+        self.last.load(Ordering::Relaxed) == index + 1
+    }
+
+    /// A connection to one host, whatever it is, only to ask it what it is.
+    pub(crate) async fn connect_to_look(&self, index: usize) -> Result<Client, ConnectError> {
+        let mut config = self.address.config_of(&self.address.endpoints[index], None);
+        config.target_session_attrs(TargetSessionAttrs::Any);
+        let (client, connection) = config.connect(self.tls.clone()).await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    /// A host takes writes: if it has taken over, all that follows goes there.
+    pub(crate) fn found(&self, index: usize, origin: Origin) {
+        match self.newest.meet(origin) {
+            Ok(true) => self.first.store(index, Ordering::Relaxed),
+            // The same as the one in use, which has two names, or one that was told of already.
+            Ok(false) => {}
+            Err(superseded) => {
+                let place = self.address.endpoints[index].place();
+                if let Some(held_back) = self.warnings.pass() {
+                    let error = superseded.to_string();
+                    tracing::error!(place, error, held_back, "TWO PRIMARIES of the database");
+                }
+            }
+        }
     }
 
     /// A connection to the first host that will do.
@@ -313,6 +351,9 @@ impl Connector {
         let driver = tokio::spawn(drive(connection, Arc::clone(&notices)));
         let client = ClientWrapper::new(client, driver);
         let read = self.settings.check(&client).await?;
+        if let Some(origin) = read.origin {
+            self.newest.meet(origin)?;
+        }
         if let Some(served) = &self.served {
             copying::serve(&client, served).await?;
         }
@@ -365,6 +406,9 @@ impl managed::Manager for Connector {
             return Err(RecycleError::message("it is closed"));
         }
         let doubt = &self.doubt;
+        if !self.newest.is_it(session.read.origin) {
+            return Err(RecycleError::message("another server has taken over"));
+        }
         if session.made < doubt.retired.load(Ordering::Relaxed) {
             return Err(RecycleError::message("it is of before a change"));
         }

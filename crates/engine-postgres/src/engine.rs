@@ -22,6 +22,7 @@ use crate::opened_for::OpenedFor;
 use crate::options::{Beginning, PostgresOptions};
 use crate::pool::connect;
 use crate::queue::{Answered, Calls, Queue};
+use crate::watch;
 
 /// The rules over PostgreSQL. Any number of nodes may share one database.
 ///
@@ -31,6 +32,7 @@ pub struct PostgresEngine {
     store: Store,
     queue: Queue<Measured>,
     expiry: JoinHandle<()>,
+    primary: JoinHandle<()>,
 }
 
 /// The store, as the metrics see it.
@@ -81,10 +83,12 @@ impl PostgresEngine {
         let (bytes_max, calls_max) = (options.queue_bytes_max, options.calls_max);
         let queue = Queue::start(Arc::new(measured), bytes_max, calls_max);
         let expiry = tokio::spawn(expiry::run(store.clone()));
+        let primary = tokio::spawn(watch::watch(store.pool.clone()));
         Ok(Self {
             store,
             queue,
             expiry,
+            primary,
         })
     }
 
@@ -111,6 +115,12 @@ impl PostgresEngine {
     #[must_use]
     pub fn clock_ahead_s(&self) -> Option<u64> {
         self.store.clock.ahead_s()
+    }
+
+    /// Whether commits wait for a synchronous standby that is away: then no writes are taken.
+    #[must_use]
+    pub fn is_standby_away(&self) -> bool {
+        self.store.standby.is_away()
     }
 
     /// Whether the database answered when it was last asked, half a second ago or so.
@@ -146,6 +156,7 @@ pub async fn begin(url: &str, options: &PostgresOptions) -> Result<LedgerId, Pos
 impl Drop for PostgresEngine {
     fn drop(&mut self) {
         self.expiry.abort();
+        self.primary.abort();
     }
 }
 

@@ -58,6 +58,17 @@ pub enum ConnectError {
         /// The one that is there now.
         found: LedgerId,
     },
+    /// The server was cut off from the others, which have another primary since.
+    #[error(
+        "this server still takes writes, but another one has taken over from it (timeline {newest}, and this \
+         one is of timeline {found}): stop it, and let it follow the other"
+    )]
+    Superseded {
+        /// The timeline of the server.
+        found: u32,
+        /// The latest one that was met.
+        newest: u32,
+    },
     /// Of several hosts none will do.
     #[error("no host of the database can be used: {}", each(.0))]
     Hosts(Vec<(String, ConnectError)>),
@@ -195,6 +206,9 @@ pub enum Failure {
     /// The database's clock is not believed; nothing was done.
     #[error("the database's clock jumped forward and is not believed")]
     ClockJumped,
+    /// Commits wait for a synchronous standby that is away; nothing was done.
+    #[error("commits wait for a synchronous standby that is away")]
+    StandbyAway,
 }
 
 impl From<ClockJumped> for Failure {
@@ -218,7 +232,8 @@ impl Failure {
             | Self::CommitUnknown
             | Self::Damaged(_)
             | Self::Behind
-            | Self::ClockJumped => false,
+            | Self::ClockJumped
+            | Self::StandbyAway => false,
         }
     }
 
@@ -261,6 +276,7 @@ impl Failure {
             failure if failure.is_of_content() => Unavailable::StorageDamaged,
             Self::Late => Unavailable::Timeout,
             Self::ClockJumped => Unavailable::ClockJumped,
+            Self::StandbyAway => Unavailable::StandbyAway,
             Self::Database(error) if error.code() == Some(&SqlState::DISK_FULL) => {
                 Unavailable::StorageFull
             }

@@ -116,6 +116,7 @@ async fn due(
         }
         return Err(failure);
     }
+    store.standby.look(client).await?;
     if behind::is_behind(client).await? {
         lease.done();
         return Err(Failure::Behind);

@@ -64,16 +64,19 @@ mod pipeline;
 #[cfg(test)]
 mod plans;
 mod pool;
+mod primary;
 mod queue;
 mod read;
 mod rights;
 mod rows;
 mod settings;
 mod snapshot;
+mod standby;
 mod sums;
 mod tables;
 mod tls;
 mod verify;
+mod watch;
 mod write;
 
 pub use caller_keys::CallerKeys;

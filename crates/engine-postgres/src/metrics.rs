@@ -31,6 +31,15 @@ pub const METRICS: &[Metric] = &[
         "Due payments that were left out of a page because their rows are damaged, again each time \
          that the list is read",
     ),
+    Metric::counter(
+        "lastro_database_failovers_total",
+        "How often another server was found to be the primary of the database",
+    ),
+    Metric::gauge(
+        "lastro_database_commits_waiting",
+        "Commits of the database's user that have waited for a synchronous standby for more than 2 s, \
+         those of other nodes included. Writes are refused while there are any",
+    ),
     Metric::gauge("lastro_postgres_connections", "Connections to the database"),
     Metric::gauge(
         "lastro_postgres_connections_used",
@@ -63,6 +72,7 @@ impl Metrics {
         stdx::describe_metrics!(METRICS);
         // It is there from the start.
         due_payments_skipped(0);
+        counter!("lastro_database_failovers_total").increment(0);
         Self {
             calls: counter!("lastro_postgres_calls_total"),
             call_seconds: histogram!("lastro_postgres_call_duration_seconds"),
@@ -120,7 +130,11 @@ fn cause(failure: &Failure) -> &'static str {
     match failure {
         Failure::Pool(_) => "connection",
         Failure::CommitUnknown => "commit_unknown",
-        Failure::Late | Failure::Damaged(_) | Failure::Behind | Failure::ClockJumped => "other",
+        Failure::Late
+        | Failure::Damaged(_)
+        | Failure::Behind
+        | Failure::ClockJumped
+        | Failure::StandbyAway => "other",
         Failure::Database(error) => match error.code() {
             None => "connection",
             Some(code) if *code == SqlState::UNIQUE_VIOLATION => "id_used",

@@ -430,7 +430,21 @@ impl Store {
         let client = lease.client();
         let prepared = client.prepare_cached(statement).await?;
         let rows = client.query(&prepared, parameters).await?;
-        // Some of what is asked writes.
+        lease.done();
+        Ok(rows)
+    }
+
+    /// Likewise, of a statement that writes.
+    pub(crate) async fn rows_written(
+        &self,
+        statement: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+        deadline: Instant,
+    ) -> Result<Vec<Row>, Failure> {
+        let lease = self.take_to_write(deadline).await?;
+        let client = lease.client();
+        let prepared = client.prepare_cached(statement).await?;
+        let rows = client.query(&prepared, parameters).await?;
         lease.committed()?;
         lease.done();
         Ok(rows)

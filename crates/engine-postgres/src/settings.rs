@@ -10,6 +10,7 @@ use tokio_postgres::SimpleQueryMessage;
 use crate::durability::Durability;
 use crate::error::ConnectError;
 use crate::options::PostgresOptions;
+use crate::primary::{self, Origin};
 
 /// How often the server looks whether a node that is being worked for is still there.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
@@ -30,6 +31,8 @@ pub(crate) struct Read {
     pub(crate) durability: Durability,
     /// The server's process.
     pub(crate) process: i64,
+    /// Which server it is, if it takes writes.
+    pub(crate) origin: Option<Origin>,
 }
 
 impl Settings {
@@ -114,6 +117,7 @@ impl Settings {
             current_setting('fsync'), current_setting('full_page_writes'), \
             current_setting('synchronous_commit')"
             .to_owned();
+        question += &format!(", {}", primary::COLUMNS);
         // Of the other bounds, and only where there is this one: from version 17 on.
         let endless = [(ENDLESS, "0")];
         let wanted = self
@@ -141,7 +145,7 @@ impl Settings {
         let durability = Durability::by(column(2)?, column(3)?, column(4)?);
         let mut missing = Vec::new();
         for (index, (name, wanted)) in wanted.into_iter().enumerate() {
-            let found: Option<&str> = row.try_get(index + 5)?;
+            let found: Option<&str> = row.try_get(index + 7)?;
             let is_so = match found {
                 None => name == ENDLESS,
                 Some(found) => is_same(wanted, found),
@@ -157,6 +161,7 @@ impl Settings {
         let read = Read {
             durability,
             process,
+            origin: Origin::of(row, 5)?,
         };
         Ok((read, missing))
     }

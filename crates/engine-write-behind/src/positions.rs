@@ -212,7 +212,8 @@ pub(crate) fn is_undefined(failure: &Failure) -> bool {
         | Failure::Damaged(_)
         | Failure::Late
         | Failure::Behind
-        | Failure::ClockJumped => false,
+        | Failure::ClockJumped
+        | Failure::StandbyAway => false,
     }
 }
 
@@ -425,7 +426,8 @@ pub(crate) fn is_late(failure: &Failure) -> bool {
         | Failure::CommitUnknown
         | Failure::Damaged(_)
         | Failure::Behind
-        | Failure::ClockJumped => false,
+        | Failure::ClockJumped
+        | Failure::StandbyAway => false,
     }
 }
 

@@ -156,6 +156,8 @@ pub enum Unavailable {
     /// Nothing was done: the ledger's clock jumped forward, and nobody has accepted that yet. Reads
     /// go on.
     ClockJumped,
+    /// Nothing was done: what is written would have to wait for a copy that is away. Reads go on.
+    StandbyAway,
     /// The outcome is unknown: the deadline passed. Ask again with the same id.
     Timeout,
     /// The outcome is unknown: a write or a sync failed. Nothing more is written.
@@ -178,6 +180,7 @@ impl Unavailable {
             Self::Overloaded => "overloaded",
             Self::StorageFull => "storage_full",
             Self::ClockJumped => "clock_jumped",
+            Self::StandbyAway => "standby_away",
             Self::Timeout => "timeout",
             Self::StorageFailed => "storage_failed",
             Self::LedgerUnavailable => "ledger_unavailable",
@@ -194,6 +197,7 @@ impl Unavailable {
             Self::Overloaded
             | Self::StorageFull
             | Self::ClockJumped
+            | Self::StandbyAway
             | Self::Opening
             | Self::StorageDamaged
             | Self::NotSupported => true,
@@ -220,6 +224,9 @@ impl fmt::Display for Unavailable {
             Self::StorageFull => "there is no space left to write to; nothing was done",
             Self::ClockJumped => {
                 "the ledger's clock jumped forward and is not believed; nothing was done"
+            }
+            Self::StandbyAway => {
+                "the database has no standby to keep a copy of a write; nothing was done"
             }
             Self::Timeout => "the deadline passed; ask again with the same id",
             Self::StorageFailed => "a write failed and nothing more is written; ask again later",

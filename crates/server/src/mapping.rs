@@ -127,6 +127,7 @@ impl Problem {
                 "the storage of the ledger has failed: ask again later"
             }
             Unavailable::ClockJumped => "the clock of the ledger has jumped: ask again later",
+            Unavailable::StandbyAway => "the database has no standby: ask again later",
             Unavailable::StorageDamaged => "the record that was to be read is damaged",
             Unavailable::NotSupported => "the engine of this ledger does not support this",
         };
@@ -140,9 +141,10 @@ impl Problem {
 impl From<Unavailable> for Problem {
     fn from(unavailable: Unavailable) -> Self {
         let (status, retry_after_s) = match unavailable {
-            Unavailable::Overloaded | Unavailable::LedgerUnavailable | Unavailable::Opening => {
-                (StatusCode::SERVICE_UNAVAILABLE, Some(1))
-            }
+            Unavailable::Overloaded
+            | Unavailable::LedgerUnavailable
+            | Unavailable::Opening
+            | Unavailable::StandbyAway => (StatusCode::SERVICE_UNAVAILABLE, Some(1)),
             Unavailable::StorageFull | Unavailable::StorageFailed | Unavailable::ClockJumped => {
                 (StatusCode::SERVICE_UNAVAILABLE, Some(30))
             }

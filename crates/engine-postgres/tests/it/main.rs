@@ -9,6 +9,7 @@ mod conformance;
 mod content;
 mod crashes;
 mod expiries;
+mod failover;
 mod hosts;
 mod migrations;
 mod nodes;

@@ -61,8 +61,11 @@ impl Health for PostgresHealth {
         };
         let ahead_s = engine.clock_ahead_s();
         let readiness = match (engine.is_answering(), ahead_s) {
-            (true, None) => Readiness::ready(),
             (true, Some(_)) => Readiness::not_ready(Unavailable::ClockJumped.code()),
+            (true, None) if engine.is_standby_away() => {
+                Readiness::not_ready(Unavailable::StandbyAway.code())
+            }
+            (true, None) => Readiness::ready(),
             (false, _) => Readiness::not_ready(Unavailable::LedgerUnavailable.code()),
         };
         // As it is now: an operator or a failover may change it.

@@ -131,6 +131,7 @@ const fn is_answer<T>(answer: &Result<T, Unavailable>) -> bool {
             | Unavailable::LedgerUnavailable
             | Unavailable::Opening
             | Unavailable::ClockJumped
+            | Unavailable::StandbyAway
             | Unavailable::NotSupported => true,
         },
     }

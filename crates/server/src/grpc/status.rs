@@ -201,6 +201,7 @@ mod tests {
             Unavailable::Overloaded,
             Unavailable::StorageFull,
             Unavailable::ClockJumped,
+            Unavailable::StandbyAway,
             Unavailable::Timeout,
             Unavailable::StorageFailed,
             Unavailable::LedgerUnavailable,
