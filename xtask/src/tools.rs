@@ -108,6 +108,20 @@ const TOOLS: &[Tool] = &[
         reason: "tests put it between the server and PostgreSQL",
     },
     Tool {
+        program: "etcd",
+        folders: &[],
+        debian: &["etcd-server"],
+        pypi: &[],
+        reason: "tests start a PostgreSQL cluster, which elects its primary by it",
+    },
+    Tool {
+        program: "patroni",
+        folders: &[],
+        debian: &["patroni"],
+        pypi: &[],
+        reason: "tests start a PostgreSQL cluster, whose databases it looks after",
+    },
+    Tool {
         program: "redis-server",
         folders: SYSTEM_FOLDERS,
         debian: &["redis-server"],

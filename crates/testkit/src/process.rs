@@ -56,7 +56,9 @@ impl LastroProcess {
             return Self::init(binary, data_dir);
         };
         let mut command = Command::new(binary);
-        match run(command.args(["init", "--database-url", url])) {
+        command.args(["init", "--database-url", url]);
+        command.args(arguments.iter().filter(|flag| **flag == "--plaintext"));
+        match run(&mut command) {
             Err(said) if said.contains("there is a ledger in this database already") => Ok(()),
             begun => begun,
         }

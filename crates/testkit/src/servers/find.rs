@@ -34,6 +34,12 @@ const SOURCES: &[(&str, &str)] = &[
         "openapi-spec-validator",
         "from PyPI `pip install openapi-spec-validator==0.9.0`",
     ),
+    ("etcd", "on Debian or Ubuntu `apt-get install etcd-server`"),
+    ("patroni", "on Debian or Ubuntu `apt-get install patroni`"),
+    (
+        "unshare",
+        "on Debian or Ubuntu `apt-get install util-linux`",
+    ),
     (
         "setpriv",
         "on Debian or Ubuntu `apt-get install util-linux`",

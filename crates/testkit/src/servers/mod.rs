@@ -1,5 +1,7 @@
 //! Real servers for tests: PostgreSQL, PgBouncer, Redis, nginx, HAProxy and Envoy, on free ports of loopback.
 //!
+//! [`Cluster`] is three PostgreSQL under Patroni with three members of etcd, each on a host of its own.
+//!
 //! Each has a temporary folder of its own, is ready when its start returns, and is killed with all
 //! its children when it is dropped; a guardian does the same when the test's process dies without
 //! a chance to. Nothing is shared: tests run beside each other.
@@ -12,6 +14,7 @@
 //! The programs come from Debian's packages and PyPI (`cargo xtask tools` installs them). One that
 //! is not there is an error that says what to install.
 
+mod cluster;
 mod family;
 mod find;
 mod options;
@@ -27,6 +30,7 @@ mod standby;
 mod tests;
 mod user;
 
+pub use cluster::{Cluster, DATABASES, ETCDS, WHOLE_BOUND};
 pub use find::program;
 pub use options::ServerOptions;
 pub use pgbouncer::PgBouncer;

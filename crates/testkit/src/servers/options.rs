@@ -63,7 +63,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    fn prepare(name: &str, named: Option<&Path>) -> Result<Self, String> {
+    pub(super) fn prepare(name: &str, named: Option<&Path>) -> Result<Self, String> {
         let failed = |error| format!("no folder for {name}: {error}");
         let (path, temporary) = match named {
             Some(path) => {
