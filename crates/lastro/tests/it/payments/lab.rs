@@ -13,25 +13,25 @@ use uuid::Uuid;
 
 use crate::support::{binary, folder};
 
-pub(super) const NAMES: [&str; 2] = ["default", "fallback"];
+pub(crate) const NAMES: [&str; 2] = ["default", "fallback"];
 
-pub(super) const fn ms(millis: u64) -> Duration {
+pub(crate) const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
 /// A data folder, two processors, and what was accepted.
-pub(super) struct Lab {
+pub(crate) struct Lab {
     folder: TempDir,
     processors: [Running; 2],
     client: Client,
     /// What was answered 202, in centavos.
-    pub(super) accepted: HashMap<Uuid, u64>,
+    pub(crate) accepted: HashMap<Uuid, u64>,
     /// What was asked for and not answered.
     unanswered: HashMap<Uuid, u64>,
 }
 
 impl Lab {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let listen = "127.0.0.1:0".parse().unwrap();
         let processors =
             NAMES.map(|name| Running::start(listen, ProcessorSettings::official(name)).unwrap());
@@ -55,23 +55,28 @@ impl Lab {
     }
 
     /// The preferred processor and the other.
-    pub(super) fn processors(&self) -> [&Processor; 2] {
+    pub(crate) fn processors(&self) -> [&Processor; 2] {
         self.processors.each_ref().map(Running::processor)
     }
 
     /// The file that names the processors.
-    pub(super) fn config(&self) -> String {
+    pub(crate) fn config(&self) -> String {
         let config = self.folder.path().join("lastro.toml");
         config.to_str().unwrap().to_owned()
     }
 
-    pub(super) fn serve(&self) -> LastroProcess {
+    pub(crate) fn serve(&self) -> LastroProcess {
         let config = self.config();
         LastroProcess::serve(&binary(), &self.data(), &["--config", &config]).unwrap()
     }
 
     /// Likewise, as one of the nodes over a database.
-    pub(super) fn serve_over(&self, database_url: &str) -> LastroProcess {
+    pub(crate) fn serve_over(&self, database_url: &str) -> LastroProcess {
+        self.serve_with(database_url, &[])
+    }
+
+    /// Likewise, with these arguments too.
+    pub(crate) fn serve_with(&self, database_url: &str, more: &[&str]) -> LastroProcess {
         let config = self.config();
         let arguments = [
             "--config",
@@ -82,22 +87,22 @@ impl Lab {
             "--metrics-listen",
             "127.0.0.1:0",
         ];
-        let arguments = [&arguments[..], &["--database-url", database_url]].concat();
+        let arguments = [&arguments[..], &["--database-url", database_url], more].concat();
         LastroProcess::serve(&binary(), &self.data(), &arguments).unwrap()
     }
 
-    pub(super) fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
     /// Asks for payments, 16 at once, until the time is over, enough were asked for, or nobody is
     /// there any more, and for the summary all the while.
-    pub(super) async fn pay(&mut self, process: &LastroProcess, time: Duration, count_max: usize) {
+    pub(crate) async fn pay(&mut self, process: &LastroProcess, time: Duration, count_max: usize) {
         self.pay_at(&[process.url()], time, count_max).await;
     }
 
     /// Likewise, of several processes in turn.
-    pub(super) async fn pay_at(&mut self, urls: &[&str], time: Duration, count_max: usize) {
+    pub(crate) async fn pay_at(&mut self, urls: &[&str], time: Duration, count_max: usize) {
         let until = Instant::now() + time;
         let payers = (0..16).map(|payer| {
             let url = urls[usize::try_from(payer).unwrap() % urls.len()].to_owned();
@@ -129,7 +134,7 @@ impl Lab {
     }
 
     /// Asks again, under the same ids, for what was not answered.
-    pub(super) async fn ask_again(&mut self, process: &LastroProcess) {
+    pub(crate) async fn ask_again(&mut self, process: &LastroProcess) {
         for (id, centavos) in std::mem::take(&mut self.unanswered) {
             let answer = pay(&self.client, process.url(), id, centavos).await;
             assert_eq!(answer, Some(202), "{id}");
@@ -138,7 +143,7 @@ impl Lab {
     }
 
     /// What the processors have.
-    pub(super) fn kept(&self) -> HashMap<Uuid, (usize, Payment)> {
+    pub(crate) fn kept(&self) -> HashMap<Uuid, (usize, Payment)> {
         let mut kept = HashMap::new();
         for (place, processor) in self.processors().into_iter().enumerate() {
             for payment in processor.payments() {
@@ -150,7 +155,7 @@ impl Lab {
     }
 
     /// Waits until the processors have all that was accepted.
-    pub(super) async fn drained(&self) {
+    pub(crate) async fn drained(&self) {
         let patience = Instant::now() + Duration::from_secs(120);
         loop {
             let kept = self.kept();
@@ -170,7 +175,7 @@ impl Lab {
         }
     }
 
-    pub(super) async fn get(&self, process: &LastroProcess, path: &str) -> Value {
+    pub(crate) async fn get(&self, process: &LastroProcess, path: &str) -> Value {
         let response = self
             .client
             .get(format!("{}{path}", process.url()))
@@ -193,7 +198,7 @@ impl Lab {
     }
 
     /// Lastro, both processors and the ledger's accounts, payment by payment.
-    pub(super) async fn audit(&self, process: &LastroProcess) {
+    pub(crate) async fn audit(&self, process: &LastroProcess) {
         self.drained().await;
         let asked: Vec<_> = self.accepted.iter().chain(&self.unanswered).collect();
         let mut ended = Vec::with_capacity(asked.len());
@@ -225,7 +230,7 @@ impl Lab {
     }
 
     /// The summary and the processors' accounts say what the processors have.
-    pub(super) async fn audit_sums(
+    pub(crate) async fn audit_sums(
         &self,
         process: &LastroProcess,
         kept: &HashMap<Uuid, (usize, Payment)>,

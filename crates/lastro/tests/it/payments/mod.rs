@@ -4,7 +4,7 @@
 mod clock;
 mod damaged;
 mod dead;
-mod lab;
+pub(crate) mod lab;
 mod resolved;
 mod router;
 mod shared;
