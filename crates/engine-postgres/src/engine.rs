@@ -21,8 +21,8 @@ use crate::migrate::{self, Migrated};
 use crate::opened_for::OpenedFor;
 use crate::options::{Beginning, PostgresOptions};
 use crate::pool::connect;
-use crate::primary;
 use crate::queue::{Answered, Calls, Queue};
+use crate::watch;
 
 /// The rules over PostgreSQL. Any number of nodes may share one database.
 ///
@@ -83,7 +83,7 @@ impl PostgresEngine {
         let (bytes_max, calls_max) = (options.queue_bytes_max, options.calls_max);
         let queue = Queue::start(Arc::new(measured), bytes_max, calls_max);
         let expiry = tokio::spawn(expiry::run(store.clone()));
-        let primary = tokio::spawn(primary::watch(store.pool.clone()));
+        let primary = tokio::spawn(watch::watch(store.pool.clone()));
         Ok(Self {
             store,
             queue,

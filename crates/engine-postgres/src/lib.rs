@@ -76,6 +76,7 @@ mod sums;
 mod tables;
 mod tls;
 mod verify;
+mod watch;
 mod write;
 
 pub use caller_keys::CallerKeys;

@@ -1,26 +1,16 @@
 //! Which server is the ledger's primary: never one that another has taken over from.
 //!
 //! A server that is promoted begins a timeline of its own. Of two servers of one database system that take
-//! writes, the one of the later timeline is the primary; the other has been cut off from whoever had to end
+//! writes, the one of the later timeline is the primary; the other has been cut off from what had to end
 //! it, still answers, and shows what was true once. A node that has met the later one does not go back.
-//!
-//! Where the URL names several hosts, a node looks at those that it does not use, every [`INTERVAL`], over one
-//! connection each: so it learns of a promotion though the server that it uses still answers, or is silent.
 
 use std::fmt;
-use std::time::Duration;
 
-use futures_util::future::join_all;
+use metrics::counter;
 use parking_lot::Mutex;
-use stdx::ErrorChain;
-use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::SimpleQueryRow;
 
 use crate::error::ConnectError;
-use crate::lease::Pool;
-use crate::metrics;
-
-/// How long between two looks at a host that is not in use.
-const INTERVAL: Duration = Duration::from_millis(500);
 
 /// What says it, as columns: the database system, and the timeline of a server that takes writes.
 pub(crate) const COLUMNS: &str = "
@@ -83,7 +73,7 @@ impl Newest {
                 *newest = Some(met);
                 drop(newest);
                 if before.is_some() {
-                    metrics::failover();
+                    counter!("lastro_database_failovers_total").increment(1);
                     tracing::warn!(primary = %met, "the database has another primary now");
                 }
                 Ok(before.is_some())
@@ -95,55 +85,6 @@ impl Newest {
     pub(crate) fn is_it(&self, origin: Option<Origin>) -> bool {
         let newest = *self.0.lock();
         !matches!((newest, origin), (Some(newest), Some(origin)) if newest.is_after(origin))
-    }
-}
-
-/// Looks at the hosts that are not in use, for ever; at once at an end where there is only one.
-pub(crate) async fn watch(pool: Pool) {
-    let count = pool.manager().hosts_count();
-    if count > 1 {
-        join_all((0..count).map(|index| watch_host(&pool, index))).await;
-    }
-}
-
-async fn watch_host(pool: &Pool, index: usize) {
-    let connector = pool.manager();
-    let mut kept = None;
-    loop {
-        tokio::time::sleep(INTERVAL).await;
-        if connector.is_used(index) {
-            kept = None;
-            continue;
-        }
-        let looked = async {
-            let client = match kept.take() {
-                Some(client) => client,
-                None => connector.connect_to_look(index).await?,
-            };
-            let origin = ask(&client).await?;
-            kept = Some(client);
-            Ok::<_, ConnectError>(origin)
-        };
-        match tokio::time::timeout(connector.bound(), looked).await {
-            Ok(Ok(Some(origin))) => connector.found(index, origin),
-            Ok(Ok(None)) => {}
-            Ok(Err(error)) => {
-                tracing::debug!(error = %ErrorChain(&error), "a host that is not in use does not answer");
-            }
-            Err(_) => tracing::debug!("a host that is not in use is silent"),
-        }
-    }
-}
-
-async fn ask(client: &Client) -> Result<Option<Origin>, ConnectError> {
-    let said = client.simple_query(&format!("SELECT {COLUMNS}")).await?;
-    let row = said.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
-    match row {
-        Some(row) => Origin::of(row, 0),
-        None => Ok(None),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::connect::Session;
 use crate::error::Failure;
 
 /// How long a commit may wait before its standby counts as away: as long as a caller does.
-const WAITS_MAX_MS: i64 = 2_000;
+const WAITS_MAX_MS: f64 = 2_000.0;
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Commits of this database's user, on all nodes, that have waited for so long. It may see its own sessions
@@ -52,9 +52,7 @@ impl Standby {
     /// Looks, and tells of what has changed.
     pub(crate) async fn look(&self, session: &Session) -> Result<(), Failure> {
         let statement = session.prepare_cached(WAITING).await?;
-        #[expect(clippy::cast_precision_loss, reason = "two thousand")]
-        let waits_max_ms = WAITS_MAX_MS as f64;
-        let row = session.query_one(&statement, &[&waits_max_ms]).await?;
+        let row = session.query_one(&statement, &[&WAITS_MAX_MS]).await?;
         let waiting_count: i64 = row.try_get("waiting_count")?;
         #[expect(
             clippy::cast_precision_loss,
