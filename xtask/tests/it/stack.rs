@@ -14,7 +14,7 @@ use testkit::servers::can_reach;
 const BOUND: Duration = Duration::from_secs(120);
 
 /// The binary to deploy: what `LASTRO_BIN` names, else the one that cargo has put beside the chore.
-fn binary() -> PathBuf {
+pub(super) fn binary() -> PathBuf {
     let beside = Path::new(env!("CARGO_BIN_EXE_xtask")).with_file_name("lastro");
     let binary = std::env::var_os("LASTRO_BIN").map_or(beside, PathBuf::from);
     assert!(

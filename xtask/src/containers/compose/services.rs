@@ -279,6 +279,17 @@ impl<'a> Services<'a> {
             &node.name,
             keeps_data,
         );
+        // One after the other, as natively: of two that begin a ledger in one database at once, one ends.
+        let earlier = self
+            .profile
+            .nodes
+            .iter()
+            .take_while(|it| it.name != node.name);
+        if self.profile.has_secrets()
+            && let Some(earlier) = earlier.last()
+        {
+            service.after.push((earlier.name.clone(), After::Healthy));
+        }
         let listen = service.command.iter().position(|word| word == "--listen");
         let address = listen.and_then(|at| service.command.get(at + 1));
         let address = address.with_context(|| format!("{} has no --listen", node.name))?;
