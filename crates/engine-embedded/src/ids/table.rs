@@ -8,11 +8,10 @@ use journal::{Address, SegmentStart, Storage, StorageFile};
 
 use super::Space;
 use super::filter::{BLOCK_BYTES, Filter, IdHasher, Probe};
-use super::layout::{
-    Coverage, ENTRIES_PER_PAGE, FIRST_ID_BYTES, FOOTER_BYTES, Footer, PAGE_BYTES, PageSeal, entry,
-    u128_at,
+use super::layout::{ENTRIES_PER_PAGE, FIRST_ID_BYTES, Footer, KIND, entry, page_seal};
+use crate::beside::{
+    Coverage, FOOTER_BYTES, PAGE_BYTES, PageSeal, read_all, read_at_hand, u128_at,
 };
-use crate::beside::{read_all, read_at_hand};
 
 /// Why a table could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -78,8 +77,8 @@ impl Table {
     ) -> Self {
         Self {
             file,
-            name: footer.coverage.name(),
-            seal: PageSeal::new(&footer.coverage),
+            name: footer.coverage.name(KIND),
+            seal: page_seal(&footer.coverage),
             hasher: IdHasher::new(footer.coverage.end.id.0),
             footer,
             filter,
@@ -111,7 +110,7 @@ impl Table {
         };
         let index_bytes = filter_bytes + first_ids_bytes;
         let index_at = footer_at.checked_sub(index_bytes as u64);
-        if index_at != pages.checked_mul(PAGE_BYTES as u64) || footer.coverage.name() != name {
+        if index_at != pages.checked_mul(PAGE_BYTES as u64) || footer.coverage.name(KIND) != name {
             return Ok(None);
         }
         let mut index = vec![0; index_bytes];

@@ -440,3 +440,37 @@ fn a_full_disk_keeps_ids_in_memory_until_there_is_room() {
     assert_eq!(tables.size().0, 2);
     model.check(&tables.layers(), &mut random);
 }
+
+/// Tables are lost in the middle of a ledger's life: while those are made anew, nothing is merged across
+/// what is still missing, which would be lost for good.
+#[test]
+fn lost_tables_are_made_anew_before_their_neighbours_are_merged() {
+    let segments_count = 28;
+    let mut random = StdRng::seed_from_u64(23);
+    let model = Model::draw(&mut random, segments_count);
+    let whole = FaultyStorage::new(23);
+    drop(journal(&whole, segments_count));
+    let tables = open_tables(&whole);
+    for segment in 0..segments_count {
+        tables.seal(model.sealed(segment));
+        tables.make_owed().unwrap();
+    }
+    for lost in [1..4, 4..20, 8..20, 0..3, 2..27] {
+        let storage = whole.copy();
+        for segment in lost.clone() {
+            let name = format!("ids-{segment:010}-{:010}.table", segment + 1);
+            storage.remove(&name).unwrap();
+        }
+        let tables = open_tables(&storage);
+        tables.merge_all(Pace::default()).unwrap();
+        for segment in tables.missing(segments_count) {
+            tables.seal(model.sealed(segment));
+            tables.make_owed().unwrap();
+            tables.merge_all(Pace::default()).unwrap();
+        }
+        model.check(&tables.layers(), &mut random);
+        let tables = open_tables(&storage);
+        assert_eq!(tables.missing(segments_count), [0; 0], "{lost:?}");
+        model.check(&tables.layers(), &mut random);
+    }
+}

@@ -11,18 +11,15 @@ use parking_lot::RwLock;
 use super::layout::{PARTIAL, file_name};
 use super::read::numbers;
 use super::write::SnapshotWriter;
-use super::{AccountRow, Block, PaymentRow, Rest, SumRow, number};
+use super::{AccountRow, Block, PaymentRow, Rest, number};
 use crate::beside::{Stop, or_remove};
 use crate::books::{Books, CHECKPOINT_ENTRIES};
-use crate::summary::Summary;
 
 /// How many accounts or payments are copied with the books in hand: those who wait for them wait
 /// for a fraction of a millisecond.
 const COPIED_AT_ONCE: usize = 512;
 /// Likewise of an account's checkpoints.
 const CHECKPOINTS_AT_ONCE: usize = 8_192;
-/// How many sums a block has.
-const ROWS: usize = 512;
 /// After how long it is tried again to have the books alone.
 const BOOKS_RETRY: Duration = Duration::from_millis(1);
 /// How many snapshots are kept.
@@ -33,18 +30,20 @@ const KEPT: usize = 2;
 pub(crate) struct Begun {
     start: SegmentStart,
     rest: Rest,
-    summary: Summary,
+    /// The segments whose tables have all sums of payments.
+    sums: (u64, u64),
 }
 
 impl Begun {
-    /// Begins a snapshot of the books as they are now; `start` is the segment that begins here.
+    /// Begins a snapshot of the books as they are now; `start` is the segment that begins here, so the
+    /// sums of all payments are sealed.
     pub(crate) fn of(books: &mut Books, start: SegmentStart, newest: Timestamp) -> Self {
         books.accounts.begin_copy();
         books.payments.begin_copy();
         Self {
             start,
             rest: Rest::of(books, newest),
-            summary: books.summary.clone(),
+            sums: books.summary.layers.segments,
         }
     }
 
@@ -149,7 +148,8 @@ impl<S: Storage> Taker<S> {
             });
             writer.block(&Block::Payments(rows.collect()))?;
         }
-        write_sums(&mut writer, &begun.summary)?;
+        let (first, end) = begun.sums;
+        writer.block(&Block::SumTables { first, end })?;
         while let Some(part) = pendings()? {
             writer.block(&Block::Pendings(part))?;
         }
@@ -170,24 +170,4 @@ impl<S: Storage> Taker<S> {
         }
         Ok(())
     }
-}
-
-fn write_sums<S: Storage>(writer: &mut SnapshotWriter<'_, S>, summary: &Summary) -> io::Result<()> {
-    let mut rows = Vec::with_capacity(ROWS);
-    summary.each_millisecond(|processor, requested_at, sum| {
-        rows.push(SumRow {
-            processor: processor.clone(),
-            requested_at,
-            payments_count: sum.payments_count,
-            amount: sum.amount,
-        });
-        if rows.len() == ROWS {
-            writer.block(&Block::Sums(std::mem::take(&mut rows)))?;
-        }
-        Ok(())
-    })?;
-    if rows.is_empty() {
-        return Ok(());
-    }
-    writer.block(&Block::Sums(rows))
 }

@@ -1,10 +1,11 @@
-//! What is kept beside the journal, against the journal: snapshots and tables of ids.
+//! What is kept beside the journal, against the journal: snapshots, and tables of ids and of sums.
 
 use std::io;
 
 use journal::{SegmentStart, Storage, Visited};
 use ledger::Timestamp;
 
+use super::sums::{Compared, SumsBeside};
 use crate::books::Books;
 use crate::ids::{Ids, SegmentIds, Space, Table, TableError, Waiting, tables_of_journal};
 use crate::replay::Replay;
@@ -15,6 +16,7 @@ pub(super) struct Beside {
     /// The ones that are not compared yet, the newest first.
     snapshots: Vec<Snapshot>,
     tables: Vec<Checked>,
+    sums: SumsBeside,
     /// What the records so far lead to; the ids are those of the segment in hand.
     replay: Replay,
     /// Records that the replay did not understand: the auditor tells of them.
@@ -27,7 +29,7 @@ pub(super) struct Beside {
     pub(super) unusable: Vec<String>,
     /// How many snapshots were the same as the replay.
     pub(super) snapshots_count: u64,
-    /// How many tables had the ids that the records use, and no others.
+    /// How many tables had the ids that the records use, or the sums that they lead to, and no others.
     pub(super) tables_count: u64,
 }
 
@@ -44,6 +46,8 @@ impl Beside {
         snapshots.reverse();
         let (tables, others) = tables_of_journal(storage)?;
         unusable.extend(others);
+        let (sums, others) = SumsBeside::open(storage)?;
+        unusable.extend(others);
         let checked = |table| Checked {
             table,
             right: [0; Space::ALL.len()],
@@ -52,6 +56,7 @@ impl Beside {
         Ok(Self {
             snapshots,
             tables: tables.into_iter().map(checked).collect(),
+            sums,
             replay: Replay::default(),
             is_whole: true,
             replays_all: false,
@@ -76,6 +81,7 @@ impl Beside {
         let snapshot = beside.snapshots.remove(index);
         beside.snapshots.truncate(index);
         let start = snapshot.start;
+        beside.sums.begin(start.number, &snapshot.sums);
         beside.replay = Replay::from(Some(snapshot));
         beside.replay.books.ids = Ids::from(start.number);
         beside.replays_all = true;
@@ -97,7 +103,8 @@ impl Beside {
 
     pub(super) fn record(&mut self, visited: Visited<'_>) {
         self.reach(visited.segment, visited.segment * visited.segment_bytes);
-        if self.replays_all || !self.snapshots.is_empty() || !self.tables.is_empty() {
+        let has_tables = !self.tables.is_empty() || self.sums.has_tables();
+        if self.replays_all || has_tables || !self.snapshots.is_empty() {
             self.is_whole &= self.replay.take_in(visited).is_ok();
         }
     }
@@ -107,6 +114,7 @@ impl Beside {
         while self.replay.books.ids.segment() < segment {
             let sealed = self.replay.books.ids.seal();
             self.check_tables(sealed.segment, &sealed.ids, address);
+            self.check_sums(sealed.segment, address);
         }
         while let Some(snapshot) = self
             .snapshots
@@ -124,7 +132,9 @@ impl Beside {
         } else if snapshot.newest != replay.newest {
             Some("the time of the newest record")
         } else {
-            snapshot.books.differs_from(&replay.books)
+            let differs = snapshot.books.differs_from(&replay.books);
+            let has_sums = self.sums.agrees_with(&snapshot.sums);
+            differs.or((!has_sums).then_some("the sums of payments"))
         };
         match differs {
             _ if !self.is_whole => {}
@@ -136,6 +146,17 @@ impl Beside {
                      to: {what} differ"
                 ),
             )),
+        }
+    }
+
+    fn check_sums(&mut self, segment: u64, address: u64) {
+        for compared in self.sums.reach(segment, &mut self.replay.books.summary) {
+            match compared {
+                _ if !self.is_whole => {}
+                Compared::Same => self.tables_count += 1,
+                Compared::Differs(what) => self.findings.push((address, what)),
+                Compared::Unreadable(name) => self.unusable.push(name),
+            }
         }
     }
 

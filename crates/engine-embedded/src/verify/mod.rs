@@ -7,6 +7,7 @@ mod auditor;
 mod beside;
 mod payments;
 mod since;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod transfers;
@@ -34,7 +35,8 @@ pub struct Verified {
     pub scanned: Option<Scanned>,
     /// How many snapshots were found to be what the records before them lead to.
     pub snapshots_count: u64,
-    /// How many tables were found to have the ids that their segments' records use, and no others.
+    /// How many tables were found to have the ids that their segments' records use, or the sums that
+    /// they lead to, and no others.
     pub tables_count: u64,
     /// Snapshots and tables that are damaged, or not of this journal or version. The next start
     /// makes what it needs anew.
