@@ -20,8 +20,9 @@ use crate::books::{Books, CHECKPOINT_ENTRIES};
 const COPIED_AT_ONCE: usize = 512;
 /// Likewise of an account's checkpoints.
 const CHECKPOINTS_AT_ONCE: usize = 8_192;
-/// After how long it is tried again to have the books alone.
+/// After how long it is tried again to have the books alone, and how often: then readers wait, too.
 const BOOKS_RETRY: Duration = Duration::from_millis(1);
+const BOOKS_TRIES: u32 = 500;
 /// How many snapshots are kept.
 const KEPT: usize = 2;
 
@@ -79,16 +80,23 @@ impl<S: Storage> Taker<S> {
         written
     }
 
-    /// Frees what the copy took, at a moment when nobody has the books. A thread that waits for them
-    /// to write keeps later readers waiting behind it, and the ledger's writer may have them while it
-    /// waits for a page of a table.
+    /// Frees what the copy took, at a moment when nobody has the books, if there is one soon: a thread that
+    /// waits for them to write keeps later readers waiting behind it, and the ledger's writer may have
+    /// them while it waits for a page of a table. Where there is no such moment, as under readers without
+    /// end, it waits all the same: what changes is set aside as long as the copy goes on.
     fn end_copy(&self) {
-        let taken = loop {
-            if let Some(mut books) = self.books.try_write() {
-                break (books.accounts.end_copy(), books.payments.end_copy());
+        let mut tries = 0..BOOKS_TRIES;
+        let mut books = loop {
+            if let Some(books) = self.books.try_write() {
+                break books;
+            }
+            if tries.next().is_none() {
+                break self.books.write();
             }
             std::thread::sleep(BOOKS_RETRY);
         };
+        let taken = (books.accounts.end_copy(), books.payments.end_copy());
+        drop(books);
         drop(taken);
     }
 

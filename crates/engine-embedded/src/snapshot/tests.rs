@@ -1,6 +1,7 @@
 //! Snapshots over a storage that loses, tears and fails.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use journal::faulty::FaultyStorage;
 use journal::{Storage, read_segment_start};
@@ -256,13 +257,41 @@ fn readers_do_not_wait_for_the_end_of_a_snapshot() {
     // It is about to end the copy, or waits to do so.
     for _ in 0..50 {
         assert!(taker.books.try_read().is_some());
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        std::thread::sleep(Duration::from_millis(1));
     }
     drop(reading);
     taking.join().unwrap().unwrap();
     let ended = taker.books.read();
     assert!(!ended.accounts.copy_next(1, |_, _, _| ()));
     assert!(ended.payments.copy_next(None, 1).is_none());
+}
+
+/// Readers of whom one always has the books keep a snapshot from its end for a while only.
+#[test]
+fn the_end_of_a_snapshot_is_not_held_back_for_ever() {
+    let storage = FaultyStorage::new(5);
+    drop(segments_of(&storage, 2));
+    let taker = Arc::new(taker(&storage, books(&mut StdRng::seed_from_u64(1), 10)));
+    let start = read_segment_start(&storage, 2).unwrap().unwrap();
+    let begun = Begun::of(&mut taker.books.write(), start, Timestamp::from_nanos(9));
+    let mut reading = taker.books.read();
+    let taking = {
+        let taker = Arc::clone(&taker);
+        std::thread::spawn(move || taker.take(begun, || Ok(None)))
+    };
+    let started = Instant::now();
+    // The next reader comes before the one before it leaves, until it has to wait behind the snapshot.
+    while let Some(next) = taker.books.try_read() {
+        reading = next;
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "it still waits"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    drop(reading);
+    taking.join().unwrap().unwrap();
+    assert!(!taker.books.read().accounts.copy_next(1, |_, _, _| ()));
 }
 
 #[test]
