@@ -11,7 +11,7 @@ use super::build::TableWriter;
 use super::layers::{Layer, Layers, Sealed};
 use super::layout::{KIND, MERGE_PARTIAL, PARTIAL};
 use super::merge::{MakeError, merge};
-use super::table::Table;
+use super::table::{Table, UnreadTable};
 use super::{SegmentIds, Space};
 use crate::beside::{Coverage, Pace, Stop, covered, file_name, next_merge, or_remove};
 
@@ -310,18 +310,21 @@ fn neighbours_to_merge(tables: &[Arc<Table>]) -> Option<std::ops::Range<usize>> 
     next_merge(&covered.collect::<Vec<_>>())
 }
 
-/// All tables that are whole and of this journal, and the names of the others. Changes nothing.
+/// All tables whose footers are of this journal, the first segment's first, and the names of the others. Changes
+/// nothing.
 ///
 /// # Errors
 ///
 /// When the storage cannot list or read.
-pub(crate) fn tables_of_journal<S: Storage>(storage: &S) -> io::Result<(Vec<Table>, Vec<String>)> {
+pub(crate) fn tables_of_journal<S: Storage>(
+    storage: &S,
+) -> io::Result<(Vec<UnreadTable>, Vec<String>)> {
     let (mut tables, mut others) = (Vec::new(), Vec::new());
     for name in storage.list()? {
         let Some((_, end)) = covered(KIND, &name) else {
             continue;
         };
-        match belonging(storage, &name, end) {
+        match unread(storage, &name, end) {
             Ok(Some(table)) => tables.push(table),
             Ok(None) => others.push(name),
             // A running ledger has merged it meanwhile.
@@ -329,12 +332,21 @@ pub(crate) fn tables_of_journal<S: Storage>(storage: &S) -> io::Result<(Vec<Tabl
             Err(error) => return Err(error),
         }
     }
+    tables.sort_by_key(|table| table.segments().start);
     Ok((tables, others))
 }
 
 /// The table of this name, if it is whole and belongs to the journal as it is.
 fn belonging<S: Storage>(storage: &S, name: &str, end: u64) -> io::Result<Option<Table>> {
-    let Some(table) = Table::open(storage, name)? else {
+    match unread(storage, name, end)? {
+        Some(table) => table.read(true),
+        None => Ok(None),
+    }
+}
+
+/// Likewise, with the footer alone.
+fn unread<S: Storage>(storage: &S, name: &str, end: u64) -> io::Result<Option<UnreadTable>> {
+    let Some(table) = UnreadTable::open(storage, name)? else {
         return Ok(None);
     };
     let end = read_segment_start(storage, end)?;

@@ -7,7 +7,9 @@ use ledger::Timestamp;
 
 use super::sums::{Compared, SumsBeside};
 use crate::books::Books;
-use crate::ids::{Ids, SegmentIds, Space, Table, TableError, Waiting, tables_of_journal};
+use crate::ids::{
+    Ids, SegmentIds, Space, Table, TableError, UnreadTable, Waiting, tables_of_journal,
+};
 use crate::replay::Replay;
 use crate::snapshot::{Snapshot, of_journal};
 
@@ -15,6 +17,10 @@ use crate::snapshot::{Snapshot, of_journal};
 pub(super) struct Beside {
     /// The ones that are not compared yet, the newest first.
     snapshots: Vec<Snapshot>,
+    /// Of which no segment was visited yet, the last one first.
+    unread: Vec<UnreadTable>,
+    /// Those of the segment in hand, without their filters: what is in memory of all tables grows with
+    /// the ids.
     tables: Vec<Checked>,
     sums: SumsBeside,
     /// What the records so far lead to; the ids are those of the segment in hand.
@@ -44,18 +50,15 @@ impl Beside {
     pub(super) fn open<S: Storage>(storage: &S) -> io::Result<Self> {
         let (mut snapshots, mut unusable) = of_journal(storage)?;
         snapshots.reverse();
-        let (tables, others) = tables_of_journal(storage)?;
+        let (mut unread, others) = tables_of_journal(storage)?;
+        unread.reverse();
         unusable.extend(others);
         let (sums, others) = SumsBeside::open(storage)?;
         unusable.extend(others);
-        let checked = |table| Checked {
-            table,
-            right: [0; Space::ALL.len()],
-            is_wrong: false,
-        };
         Ok(Self {
             snapshots,
-            tables: tables.into_iter().map(checked).collect(),
+            unread,
+            tables: Vec::new(),
             sums,
             replay: Replay::default(),
             is_whole: true,
@@ -86,8 +89,8 @@ impl Beside {
         beside.replay.books.ids = Ids::from(start.number);
         beside.replays_all = true;
         beside
-            .tables
-            .retain(|checked| checked.table.segments().start >= start.number);
+            .unread
+            .retain(|table| table.segments().start >= start.number);
         Ok(Some((beside, start)))
     }
 
@@ -103,7 +106,8 @@ impl Beside {
 
     pub(super) fn record(&mut self, visited: Visited<'_>) {
         self.reach(visited.segment, visited.segment * visited.segment_bytes);
-        let has_tables = !self.tables.is_empty() || self.sums.has_tables();
+        let has_ids = !self.tables.is_empty() || !self.unread.is_empty();
+        let has_tables = has_ids || self.sums.has_tables();
         if self.replays_all || has_tables || !self.snapshots.is_empty() {
             self.is_whole &= self.replay.take_in(visited).is_ok();
         }
@@ -161,6 +165,7 @@ impl Beside {
     }
 
     fn check_tables(&mut self, segment: u64, ids: &SegmentIds, address: u64) {
+        self.read_tables(segment);
         for checked in &mut self.tables {
             let segments = checked.table.segments();
             if !segments.contains(&segment) {
@@ -189,6 +194,29 @@ impl Beside {
                     let name = checked.table.name();
                     let what = format!("{name} has ids that no record of its segments uses");
                     self.findings.push((address, what));
+                }
+            }
+        }
+        let is_ahead = |checked: &Checked| segment + 1 < checked.table.segments().end;
+        self.tables.retain(is_ahead);
+    }
+
+    /// Reads the tables that begin with this segment.
+    fn read_tables(&mut self, segment: u64) {
+        let begins = |table: &mut UnreadTable| table.segments().start <= segment;
+        while let Some(unread) = self.unread.pop_if(begins) {
+            let name = unread.name();
+            match unread.read(false) {
+                Ok(Some(table)) => self.tables.push(Checked {
+                    table,
+                    right: [0; Space::ALL.len()],
+                    is_wrong: false,
+                }),
+                // The journal has all that it holds.
+                Ok(None) => self.unusable.push(name),
+                Err(error) => {
+                    tracing::debug!(%error, "a table cannot be read");
+                    self.unusable.push(name);
                 }
             }
         }

@@ -100,8 +100,8 @@ impl Verified {
 /// With `read_only` it takes no lock and changes nothing, and goes up to the last whole frame;
 /// otherwise it opens the journal as the engine does, which cuts a torn end.
 ///
-/// It takes memory for the accounts, the pending transfers, the open payments and the tables, for the ids
-/// of one segment, and 26 MB. From the first million ids on it writes 25 bytes an id to the folder for
+/// It takes memory for the accounts, the pending transfers and the open payments, for the ids of one
+/// segment, a tenth of a byte for each id of the largest table, and 26 MB. From the first million ids on it writes 25 bytes an id to the folder for
 /// temporary files (`TMPDIR`).
 ///
 /// # Errors
