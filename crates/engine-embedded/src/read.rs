@@ -238,23 +238,28 @@ impl<S: Storage> Shared<S> {
         id: &AccountId,
         at: Timestamp,
     ) -> Result<Option<(Kept, Option<Address>)>, NotRead> {
-        let (kept, checkpoints) = {
+        let (slot, kept, count) = {
             let books = self.books.read();
             let Some(slot) = books.accounts.slot(id) else {
                 return Ok(None);
             };
+            let checkpoints = books.checkpoints.get(slot);
             let kept = *books.accounts.kept(slot);
-            (
-                kept,
-                books.checkpoints.get(&slot).cloned().unwrap_or_default(),
-            )
+            (slot, kept, checkpoints.map_or(0, Vec::len))
+        };
+        // They only grow, and are as many as an old account has entries for: none is copied.
+        let nth = |place: usize| {
+            let books = self.books.read();
+            let checkpoints = books.checkpoints.get(slot);
+            checkpoints.and_then(|addresses| addresses.get(place).copied())
         };
         // The first checkpoint that is later than `at`, by bisection; each look is one read.
-        let (mut low, mut high) = (0, checkpoints.len());
+        let (mut low, mut high) = (0, count);
         while low < high {
             let middle = low.midpoint(high);
+            let address = nth(middle).unwrap_or_else(|| unreachable!("they only grow"));
             let recorded = reader
-                .recorded(checkpoints[middle])
+                .recorded(address)
                 .map_err(|error| self.not_read(&error))?;
             if recorded.event.timestamp() <= at {
                 low = middle + 1;
@@ -262,10 +267,12 @@ impl<S: Storage> Shared<S> {
                 high = middle;
             }
         }
-        Ok(Some((
-            kept,
-            checkpoints.get(low).copied().or(kept.last_entry),
-        )))
+        let newest = if low < count {
+            nth(low)
+        } else {
+            kept.last_entry
+        };
+        Ok(Some((kept, newest)))
     }
 }
 
@@ -279,7 +286,7 @@ fn waiting<S: Storage>(reader: &Reader<S>) -> Waiting {
 
 fn nth_checkpoint(books: &Books, slot: u32, number: u64) -> Option<Address> {
     let place = usize::try_from(number.checked_sub(1)?).ok()?;
-    books.checkpoints.get(&slot)?.get(place).copied()
+    books.checkpoints.get(slot)?.get(place).copied()
 }
 
 /// From an entry of an account to the one before, one small read each.

@@ -142,7 +142,7 @@ impl Block {
             Self::Accounts(rows) => rows.into_iter().all(|row| row.take_in(books)),
             Self::Checkpoints(slot, numbers) => {
                 let addresses = numbers.into_iter().filter_map(Address::from_u64);
-                books.checkpoints.entry(slot).or_default().extend(addresses);
+                books.checkpoints.get_or_default(slot).extend(addresses);
                 (slot as usize) < books.accounts.len()
             }
             Self::Payments(rows) => {

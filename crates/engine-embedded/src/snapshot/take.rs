@@ -136,7 +136,7 @@ impl<S: Storage> Taker<S> {
                 let numbers = {
                     // They only grow: those it had then come first.
                     let books = self.books.read();
-                    let addresses = books.checkpoints.get(&slot);
+                    let addresses = books.checkpoints.get(slot);
                     let addresses = addresses.map_or(&[][..], |addresses| &addresses[from..to]);
                     addresses.iter().map(|address| address.to_u64()).collect()
                 };

@@ -130,7 +130,7 @@ fn a_snapshot_is_of_the_moment_it_was_begun() {
                         let changed = kept(&mut random, 5_000);
                         books.accounts.set(slot, changed);
                         let address = Address::from_u64(step + 1).unwrap();
-                        books.checkpoints.entry(slot).or_default().push(address);
+                        books.checkpoints.get_or_default(slot).push(address);
                     }
                     let new = account_id(10_000 + usize::try_from(step).unwrap());
                     let opened = kept(&mut random, 0);
