@@ -8,6 +8,13 @@ use std::time::{Duration, Instant};
 
 use journal::{Storage, StorageFile};
 
+mod pages;
+
+pub(crate) use pages::{
+    Coverage, FOOTER_BODY_BYTES, FOOTER_BYTES, FooterKind, PAGE_BYTES, PageSeal, array_at, covered,
+    file_name, next_merge, u64_at, u128_at,
+};
+
 /// They are written and synced in pieces of this size: a frame's sync waits for at most one.
 const PIECE_BYTES: usize = 256 << 10;
 

@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use hashbrown::HashMap;
-
-use journal::Address;
+use journal::{Address, Storage};
 use ledger::{DuePlace, Payment, PaymentId, Timestamp};
 
 use crate::accounts::{Accounts, Slot};
 use crate::changes::{Changes, SummaryChange};
 use crate::ids::Ids;
-use crate::summary::Summary;
+use crate::shards::ShardMap;
+use crate::sums::{SumTables, Summary};
 
 /// Every so many entries of an account the place of one is kept, so that any entry is found in
 /// at most as many reads.
@@ -25,7 +24,7 @@ pub(crate) struct Books {
     /// How many ids of transfers were used, refused ones included.
     pub(crate) transfer_ids_count: u64,
     /// Where the entries numbered 256, 512, … of an account are.
-    pub(crate) checkpoints: HashMap<Slot, Vec<Address>>,
+    pub(crate) checkpoints: ShardMap<Slot, Vec<Address>>,
     pub(crate) payments: OpenPayments,
     pub(crate) summary: Summary,
     /// When the payments were purged.
@@ -40,7 +39,7 @@ impl Books {
         self.transfer_ids_count += changes.ids.publish(&mut self.ids);
         changes.accounts.publish(&mut self.accounts);
         for (slot, address) in changes.checkpoints.drain(..) {
-            self.checkpoints.entry(slot).or_default().push(address);
+            self.checkpoints.get_or_default(slot).push(address);
         }
         for (id, address) in changes.resolutions.drain() {
             self.payments.set_resolution(id, address);
@@ -57,7 +56,7 @@ impl Books {
                 } => {
                     self.summary.record(&processor, requested_at, amount);
                 }
-                SummaryChange::Purged => self.summary.clear(),
+                SummaryChange::Purged => self.summary.purge(self.ids.segment()),
             }
         }
         self.purges.append(&mut changes.purges);
@@ -66,7 +65,7 @@ impl Books {
         }
     }
 
-    /// What differs between these books and others, but for ids; `None` if nothing does.
+    /// What differs between these books and others, but for ids and sums; `None` if nothing does.
     pub(crate) fn differs_from(&self, other: &Self) -> Option<&'static str> {
         let Self {
             accounts,
@@ -74,7 +73,7 @@ impl Books {
             transfer_ids_count,
             checkpoints,
             payments,
-            summary,
+            summary: _,
             purges,
             payment_accepted_at,
         } = self;
@@ -82,7 +81,6 @@ impl Books {
             (accounts.is_same_as(&other.accounts), "the accounts"),
             (*checkpoints == other.checkpoints, "the places of entries"),
             (payments.is_same_as(&other.payments), "the open payments"),
-            (*summary == other.summary, "the sums of payments"),
             (
                 *purges == other.purges
                     && *payment_accepted_at == other.payment_accepted_at
@@ -92,6 +90,11 @@ impl Books {
         ];
         let differing = parts.into_iter().find(|(is_same, _)| !is_same);
         differing.map(|(_, what)| what)
+    }
+
+    /// Tells the tables of the purges that these books have taken in.
+    pub(crate) fn tell_purge<S: Storage>(&self, sums: &SumTables<S>) {
+        sums.purge(self.summary.layers.segments.0);
     }
 
     /// Whether the summaries count a payment that was accepted then.
@@ -105,10 +108,10 @@ impl Books {
 /// The payments that are accepted or sent, in the order of their acceptance.
 #[derive(Debug, Default)]
 pub(crate) struct OpenPayments {
-    by_id: HashMap<PaymentId, Payment>,
+    by_id: ShardMap<PaymentId, Payment>,
     by_place: BTreeSet<DuePlace>,
     /// Where the newest resolution is of those that have one.
-    resolutions: HashMap<PaymentId, Address>,
+    resolutions: ShardMap<PaymentId, Address>,
     /// While a copy is taken: those that have changed since it was begun, as they were.
     before: Option<BTreeMap<DuePlace, Option<OpenPayment>>>,
 }
@@ -122,12 +125,12 @@ pub(crate) struct OpenPayment {
 
 impl OpenPayments {
     pub(crate) fn get(&self, id: PaymentId) -> Option<&Payment> {
-        self.by_id.get(&id)
+        self.by_id.get(id)
     }
 
     /// Where the newest resolution of an open payment is.
     pub(crate) fn resolution(&self, id: PaymentId) -> Option<Address> {
-        self.resolutions.get(&id).copied()
+        self.resolutions.get(id).copied()
     }
 
     /// The payments, oldest first.
@@ -140,7 +143,7 @@ impl OpenPayments {
         let from = place.map_or(Bound::Unbounded, Bound::Excluded);
         self.by_place
             .range((from, Bound::Unbounded))
-            .filter_map(|place| self.by_id.get(&place.id))
+            .filter_map(|place| self.by_id.get(place.id))
     }
 
     fn is_same_as(&self, other: &Self) -> bool {
@@ -197,7 +200,7 @@ impl OpenPayments {
     }
 
     fn open(&self, id: PaymentId) -> Option<OpenPayment> {
-        let payment = self.by_id.get(&id)?.clone();
+        let payment = self.by_id.get(id)?.clone();
         let resolution = self.resolution(id);
         Some(OpenPayment {
             payment,
@@ -223,14 +226,14 @@ impl OpenPayments {
             self.by_id.insert(payment.id, payment);
         } else {
             self.by_place.remove(&payment.place());
-            self.by_id.remove(&payment.id);
-            self.resolutions.remove(&payment.id);
+            self.by_id.remove(payment.id);
+            self.resolutions.remove(payment.id);
         }
     }
 
     /// Says where the newest resolution of a payment is, whose own state is set after it.
     fn set_resolution(&mut self, id: PaymentId, address: Address) {
-        if let Some(payment) = self.by_id.get(&id) {
+        if let Some(payment) = self.by_id.get(id) {
             self.keep(payment.place());
         }
         self.resolutions.insert(id, address);

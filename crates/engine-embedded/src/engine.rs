@@ -22,6 +22,7 @@ use crate::queue::{Intent, Queue, queue};
 use crate::read::NotRead;
 use crate::shared::{Shared, Status};
 use crate::snapshot::Taker;
+use crate::sums::Range;
 use crate::syncer::Syncer;
 use crate::writer::{Beginning, Writer};
 
@@ -50,6 +51,7 @@ impl<S: Storage> EmbeddedEngine<S> {
         let Recovered {
             journal,
             tables,
+            sums,
             newest_snapshot,
             books,
             draft,
@@ -67,6 +69,7 @@ impl<S: Storage> EmbeddedEngine<S> {
                 stop: tables.stop().clone(),
             },
             tables,
+            sums,
             newest_snapshot,
             snapshot_bytes: options.snapshot_bytes,
             merge_pace: Pace::of(options.merge_bytes_per_s),
@@ -250,9 +253,12 @@ impl<S: Storage> Engine for EmbeddedEngine<S> {
         &self,
         from: Option<Millis>,
         to: Option<Millis>,
-        _: Instant,
+        deadline: Instant,
     ) -> Answer<'_, Vec<ProcessorSummary>> {
-        ready(Ok(self.shared.books.read().summary.between(from, to)))
+        let range = Range::new(from, to);
+        Box::pin(self.read(deadline, move |shared, reader| {
+            shared.payments_summary(reader, range)
+        }))
     }
 
     fn payments_due(&self, query: DueQuery, _: Instant) -> Answer<'_, Vec<Payment>> {

@@ -25,7 +25,7 @@ pub(crate) use index::SegmentIds;
 pub(crate) use layers::{Layers, Sealed};
 pub(crate) use merge::MakeError;
 pub(crate) use set::{TableSet, tables_of_journal};
-pub(crate) use table::{Table, TableError, Waiting};
+pub(crate) use table::{Table, TableError, UnreadTable, Waiting};
 #[cfg(test)]
 pub(crate) use tests::{journal as segments_of, options as segments_options};
 pub(crate) use used::{used_ids, uses_new_transfer_id};

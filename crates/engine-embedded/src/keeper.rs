@@ -1,4 +1,4 @@
-//! What is kept beside the journal and made from it: the tables of ids, and snapshots. In threads of
+//! What is kept beside the journal and made from it: the tables of ids and of sums, and snapshots. In threads of
 //! its own, so that the writer never waits for any of it.
 
 use std::io;
@@ -11,13 +11,15 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use journal::{SegmentStart, Storage};
 use ledger::{Expiries, TimedPending, Timestamp};
 use metrics::{Gauge, gauge};
+use parking_lot::RwLock;
 use stdx::{ErrorChain, StopOnPanic, Throttle};
 
 use crate::beside::{Pace, Stop};
 use crate::books::Books;
-use crate::ids::{Ids, Layers, MakeError, TableSet};
-use crate::replay::ids_of_segment;
+use crate::ids::{MakeError, TableSet};
+use crate::replay::{ids_of_segment, sums_of_segment};
 use crate::snapshot::{Begun, NewestSnapshot, Taker};
+use crate::sums::SumTables;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,9 @@ pub(crate) struct Keeper<S: Storage> {
     pub(crate) tables: Arc<TableSet<S>>,
     /// The version of the tables that are published.
     published: u64,
+    pub(crate) sums: Arc<SumTables<S>>,
+    /// The version of the sums' tables that are published.
+    published_sums: u64,
     snapshots: Arc<Snapshots<S>>,
     /// After so many bytes of journal a snapshot is taken.
     snapshot_bytes: u64,
@@ -104,7 +109,7 @@ enum Job {
     /// A segment was sealed.
     Sealed,
     /// What nobody asks any more, to be freed.
-    Free(Layers),
+    Free(Box<dyn Send>),
 }
 
 impl<S: Storage> Keeper<S> {
@@ -118,6 +123,7 @@ impl<S: Storage> Keeper<S> {
         let Kept {
             taker,
             tables,
+            sums,
             newest_snapshot,
             snapshot_bytes,
             merge_pace,
@@ -132,7 +138,9 @@ impl<S: Storage> Keeper<S> {
         });
         let builder = Builder {
             storage,
+            books: Arc::clone(&snapshots.taker.books),
             tables: Arc::clone(&tables),
+            sums: Arc::clone(&sums),
             warnings: Throttle::new(WARNING_INTERVAL),
             gauges: Gauges::new(),
         };
@@ -140,6 +148,8 @@ impl<S: Storage> Keeper<S> {
             let mut keeper = Self {
                 published: tables.version(),
                 tables,
+                published_sums: sums.version(),
+                sums,
                 snapshots,
                 snapshot_bytes,
                 pendings: None,
@@ -151,11 +161,12 @@ impl<S: Storage> Keeper<S> {
             keeper.work_here();
             return Ok(keeper);
         }
-        let published = tables.version();
+        let (published, published_sums) = (tables.version(), sums.version());
         let (jobs, to_do) = unbounded();
         let (wake, woken) = bounded(1);
         let merger = Merger {
             tables: Arc::clone(&tables),
+            sums: Arc::clone(&sums),
             pace: merge_pace,
             warnings: Throttle::new(WARNING_INTERVAL),
         };
@@ -174,6 +185,8 @@ impl<S: Storage> Keeper<S> {
         Ok(Self {
             published,
             tables,
+            published_sums,
+            sums,
             snapshots,
             snapshot_bytes,
             pendings: None,
@@ -186,7 +199,7 @@ impl<S: Storage> Keeper<S> {
         })
     }
 
-    /// A segment was sealed: its ids become a table.
+    /// A segment was sealed: its ids and sums become tables.
     pub(crate) fn sealed(&mut self) {
         self.give(Job::Sealed);
         self.work_here();
@@ -269,14 +282,21 @@ impl<S: Storage> Keeper<S> {
         }
     }
 
-    /// Takes in new tables, if there are any.
-    pub(crate) fn publish(&mut self, ids: &mut Ids) {
+    /// Takes in new tables, if there are any, and tells those of sums what the books have forgotten.
+    pub(crate) fn publish(&mut self, books: &mut Books) {
         let version = self.tables.version();
         if version != self.published {
             self.published = version;
-            let before = std::mem::replace(&mut ids.layers, self.tables.layers());
+            let before = std::mem::replace(&mut books.ids.layers, self.tables.layers());
             // A segment's ids take a while to be freed: not here.
-            self.give(Job::Free(before));
+            self.give(Job::Free(Box::new(before)));
+        }
+        books.tell_purge(&self.sums);
+        let version = self.sums.version();
+        if version != self.published_sums {
+            self.published_sums = version;
+            let before = std::mem::replace(&mut books.summary.layers, self.sums.layers());
+            self.give(Job::Free(Box::new(before)));
         }
     }
 
@@ -294,7 +314,8 @@ impl<S: Storage> Keeper<S> {
         if let Work::Here { builder, .. } = &mut self.work {
             // What could not be done is owed until the next segment.
             let _ = builder.make();
-            if let Err(error) = builder.tables.merge_all(Pace::default()) {
+            let merged = builder.tables.merge_all(Pace::default());
+            if let Err(error) = merged.and(builder.sums.merge_all(Pace::default())) {
                 builder.warn(&error);
             }
         }
@@ -324,6 +345,7 @@ impl<S: Storage> Drop for Keeper<S> {
 pub(crate) struct Kept<S: Storage> {
     pub(crate) taker: Taker<S>,
     pub(crate) tables: Arc<TableSet<S>>,
+    pub(crate) sums: Arc<SumTables<S>>,
     pub(crate) newest_snapshot: NewestSnapshot,
     /// After so many bytes of journal a snapshot is taken.
     pub(crate) snapshot_bytes: u64,
@@ -346,7 +368,9 @@ fn spawn(name: &'static str, run: impl FnOnce() + Send + 'static) -> io::Result<
 /// Makes the table of each sealed segment, and those that were found damaged.
 struct Builder<S: Storage> {
     storage: Arc<S>,
+    books: Arc<RwLock<Books>>,
     tables: Arc<TableSet<S>>,
+    sums: Arc<SumTables<S>>,
     warnings: Throttle,
     gauges: Gauges,
 }
@@ -362,7 +386,7 @@ impl<S: Storage> Builder<S> {
             // The merger may have been woken already.
             let _ = wake.try_send(());
             match jobs.recv_timeout(wait) {
-                Ok(Job::Free(layers)) => drop(layers),
+                Ok(Job::Free(unused)) => drop(unused),
                 Ok(Job::Sealed) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -371,11 +395,12 @@ impl<S: Storage> Builder<S> {
 
     /// Makes what is owed, as far as it can be.
     fn make(&mut self) -> Result<(), MakeError> {
-        let made = self.tables.make_owed().and_then(|()| self.mend());
+        let made = self.tables.make_owed().and(self.sums.make_owed());
+        let made = made.and_then(|()| self.mend());
         if let Err(error) = &made {
             self.warn(error);
         }
-        self.gauges.set(&self.tables);
+        self.gauges.set(&self.tables, &self.sums);
         made
     }
 
@@ -389,17 +414,27 @@ impl<S: Storage> Builder<S> {
                 tracing::info!("a damaged table of ids was made anew from the journal");
             }
         }
+        while self.sums.is_damaged() {
+            let purged_at = self.books.read().purges.last().copied();
+            let made = self.sums.make_damaged_anew(|segment| {
+                sums_of_segment(&*self.storage, segment, purged_at, stop)
+            })?;
+            if made {
+                tracing::info!("a damaged table of sums was made anew from the journal");
+            }
+        }
         Ok(())
     }
 
     fn warn(&self, error: &MakeError) {
-        warn(&self.warnings, &self.tables, error);
+        warn(&self.warnings, &self.tables, &self.sums, error);
     }
 }
 
 /// Merges tables.
 struct Merger<S: Storage> {
     tables: Arc<TableSet<S>>,
+    sums: Arc<SumTables<S>>,
     pace: Pace,
     warnings: Throttle,
 }
@@ -407,29 +442,37 @@ struct Merger<S: Storage> {
 impl<S: Storage> Merger<S> {
     fn run(self, woken: &Receiver<()>) {
         while woken.recv().is_ok() {
-            match self.tables.merge_all(self.pace) {
+            let merged = self.tables.merge_all(self.pace);
+            match merged.and_then(|()| self.sums.merge_all(self.pace)) {
                 Ok(()) => {}
                 Err(_) if self.tables.stop().is_asked() => return,
                 // It is tried again with the next table, or when the builder looks for damage.
-                Err(error) => warn(&self.warnings, &self.tables, &error),
+                Err(error) => warn(&self.warnings, &self.tables, &self.sums, &error),
             }
         }
     }
 }
 
-fn warn<S: Storage>(warnings: &Throttle, tables: &TableSet<S>, error: &MakeError) {
+fn warn<S: Storage>(
+    warnings: &Throttle,
+    tables: &TableSet<S>,
+    sums: &SumTables<S>,
+    error: &MakeError,
+) {
     if tables.stop().is_asked() {
         // What is not wanted any more has not failed.
         return;
     }
     if let Some(held_back) = warnings.pass() {
-        let owed = tables.owed();
+        let (owed, sums_owed) = (tables.owed(), sums.owed());
         tracing::warn!(
             error = %ErrorChain(error),
             owed,
+            sums_owed,
             held_back,
-            "a table of ids could not be made, merged or mended; it is tried again. The ledger goes \
-             on; the ids of {owed} segments are in memory for want of a table"
+            "a table of ids or of sums could not be made, merged or mended; it is tried again. The \
+             ledger goes on; the ids of {owed} segments and the sums of {sums_owed} are in memory \
+             for want of a table"
         );
     }
 }
@@ -438,6 +481,8 @@ struct Gauges {
     tables: Gauge,
     memory_bytes: Gauge,
     segments_owed: Gauge,
+    sum_tables: Gauge,
+    sum_segments_owed: Gauge,
 }
 
 impl Gauges {
@@ -446,6 +491,8 @@ impl Gauges {
             tables: gauge!("lastro_id_tables"),
             memory_bytes: gauge!("lastro_id_tables_memory_bytes"),
             segments_owed: gauge!("lastro_id_segments_in_memory"),
+            sum_tables: gauge!("lastro_sum_tables"),
+            sum_segments_owed: gauge!("lastro_sum_segments_in_memory"),
         }
     }
 
@@ -453,10 +500,12 @@ impl Gauges {
         clippy::cast_precision_loss,
         reason = "memory holds far fewer than 2^52 bytes"
     )]
-    fn set<S: Storage>(&self, tables: &TableSet<S>) {
+    fn set<S: Storage>(&self, tables: &TableSet<S>, sums: &SumTables<S>) {
         let (tables_count, memory_bytes) = tables.size();
         self.tables.set(tables_count as f64);
         self.memory_bytes.set(memory_bytes as f64);
         self.segments_owed.set(tables.owed() as f64);
+        self.sum_tables.set(sums.count() as f64);
+        self.sum_segments_owed.set(sums.owed() as f64);
     }
 }

@@ -73,6 +73,14 @@ pub const METRICS: &[Metric] = &[
         "Sealed segments whose ids are in memory because they have no table yet",
     ),
     Metric::gauge(
+        "lastro_sum_tables",
+        "Tables on disk with the sums of settled payments",
+    ),
+    Metric::gauge(
+        "lastro_sum_segments_in_memory",
+        "Sealed segments whose sums of settled payments are in memory because they have no table yet",
+    ),
+    Metric::gauge(
         "lastro_replay_bytes",
         "Size of the sealed journal segments that a start would read: those since the newest snapshot",
     )

@@ -13,8 +13,9 @@ use crate::books::Books;
 use crate::draft::Draft;
 use crate::ids::{Ids, Sealed, TableSet};
 use crate::progress::OpeningProgress;
-use crate::replay::{Replay, ReplayError, ids_of_segment};
-use crate::snapshot::{self, Begun, NewestSnapshot, Taker};
+use crate::replay::{Replay, ReplayError, ids_of_segment, sums_of_segment};
+use crate::snapshot::{self, Begun, NewestSnapshot, SnapshotSums, Taker};
+use crate::sums::SumTables;
 
 /// Why the engine could not be opened. The journal is as it was; tables may have been made of it.
 #[derive(Debug, thiserror::Error)]
@@ -25,9 +26,9 @@ pub enum OpenError {
     /// The files beside the journal could not be looked through.
     #[error("the tables of ids and the snapshots in the data folder could not be opened")]
     Beside(#[source] io::Error),
-    /// The ids of a segment that has no table could not be read from the journal.
-    #[error("the ids that the ledger has used could not be read")]
-    Ids(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A segment that has no table could not be read from the journal.
+    #[error("the ids that the ledger has used, or the sums of its payments, could not be read")]
+    Tables(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A thread could not be started.
     #[error("a thread of the engine could not be started")]
     Thread(#[source] io::Error),
@@ -47,6 +48,7 @@ pub struct Recovery {
 pub(crate) struct Recovered<S: Storage> {
     pub(crate) journal: Journal<S>,
     pub(crate) tables: Arc<TableSet<S>>,
+    pub(crate) sums: Arc<SumTables<S>>,
     pub(crate) newest_snapshot: NewestSnapshot,
     pub(crate) books: Books,
     pub(crate) draft: Draft,
@@ -70,6 +72,10 @@ pub(crate) fn recover<S: Storage>(
     let tables = Arc::new(tables);
     let (snapshot, others) = snapshot::newest(&*storage).map_err(OpenError::Beside)?;
     useless.extend(others);
+    let (sums, others) =
+        SumTables::open(&storage, tables.stop().clone()).map_err(OpenError::Beside)?;
+    useless.extend(others);
+    let sums = Arc::new(sums);
     let from = snapshot.as_ref().map(|snapshot| snapshot.start);
     let mut newest_snapshot = snapshot
         .as_ref()
@@ -77,13 +83,24 @@ pub(crate) fn recover<S: Storage>(
             segment: snapshot.start.number,
             length: snapshot.length,
         });
-    let mut replay = Replay::from(snapshot);
+    let mut replay = match snapshot {
+        None => Replay::default(),
+        Some(mut snapshot) => {
+            match std::mem::take(&mut snapshot.sums) {
+                SnapshotSums::Whole(before) => sums.begin_with(snapshot.start.number, before),
+                SnapshotSums::InTables { first, end } => sums.begin((first, end)),
+            }
+            Replay::from(Some(snapshot))
+        }
+    };
+    replay.books.summary.layers = sums.layers();
     replay.books.ids = Ids::from(from.map_or(0, |from| from.number));
     let missing = tables.missing(replay.books.ids.segment());
-    progress.begin(&*storage, replay.books.ids.segment(), missing.len() as u64);
+    let missing_count = missing.len() + sums.missing().len();
+    progress.begin(&*storage, replay.books.ids.segment(), missing_count as u64);
     for segment in missing {
         let ids = ids_of_segment(&*storage, segment, tables.stop())
-            .map_err(|error| OpenError::Ids(error.into()))?;
+            .map_err(|error| OpenError::Tables(error.into()))?;
         tables.seal(Sealed { segment, ids });
         make_owed(&tables);
         progress.segment_read();
@@ -95,7 +112,7 @@ pub(crate) fn recover<S: Storage>(
     let mut is_at_last = false;
     let last_segment = last_segment(&*storage).map_err(OpenError::Beside)?;
     let (journal, opened) = locked.open(from, |visited: Visited<'_>| {
-        seal_until(visited.segment, &mut replay.books, &tables);
+        seal_until(visited.segment, &mut replay.books, &tables, &sums);
         if visited.segment == last_segment && !is_at_last {
             is_at_last = true;
             let (segment, segment_bytes) = (visited.segment, visited.segment_bytes);
@@ -108,17 +125,23 @@ pub(crate) fn recover<S: Storage>(
         }
         replay.take_in(visited)
     })?;
+    let segment = journal.segment_start().number;
+    seal_until(segment, &mut replay.books, &tables, &sums);
+    replay.books.tell_purge(&sums);
+    make_missing_sums(&*storage, &replay.books, &sums, progress)?;
     progress.finish();
     // One that was made anew meanwhile may have the name of one of no use.
-    useless
-        .retain(|name| !tables.has(name) && *name != snapshot::file_name(newest_snapshot.segment));
+    useless.retain(|name| {
+        !tables.has(name)
+            && !sums.has(name)
+            && *name != snapshot::file_name(newest_snapshot.segment)
+    });
     remove_useless(&*storage, &useless).map_err(OpenError::Beside)?;
-    let segment = journal.segment_start().number;
-    seal_until(segment, &mut replay.books, &tables);
     if !is_at_last && is_due(newest_snapshot, segment, journal.segment_bytes()) {
         replay.snapshot(&storage, segment, &mut newest_snapshot);
     }
     replay.books.ids.layers = tables.layers();
+    replay.books.summary.layers = sums.layers();
     let Replay {
         books,
         draft,
@@ -132,6 +155,7 @@ pub(crate) fn recover<S: Storage>(
     Ok(Recovered {
         journal,
         tables,
+        sums,
         newest_snapshot,
         books,
         draft,
@@ -189,16 +213,53 @@ fn last_segment<S: Storage>(storage: &S) -> io::Result<u64> {
     Ok(numbers.max().unwrap_or(0))
 }
 
-/// Seals the ids of all segments before this one. Each that no table covers gets one at once, so
-/// that memory stays small however many there are.
-fn seal_until<S: Storage>(segment: u64, books: &mut Books, tables: &TableSet<S>) {
+/// Seals the ids and sums of all segments before this one. Those that no table covers get one at once,
+/// so that memory stays small however many there are.
+fn seal_until<S: Storage>(
+    segment: u64,
+    books: &mut Books,
+    tables: &TableSet<S>,
+    sums: &SumTables<S>,
+) {
     while books.ids.segment() < segment {
         let sealed = books.ids.seal();
+        books.tell_purge(sums);
+        sums.seal(sealed.segment, books.summary.seal());
+        make_owed_sums(sums);
+        // What a snapshot says of the tables.
+        books.summary.layers = sums.layers();
         if tables.covers(sealed.segment) {
             continue;
         }
         tables.seal(sealed);
         make_owed(tables);
+    }
+}
+
+/// Makes tables of the sums that no table has any more, and no snapshot.
+fn make_missing_sums<S: Storage>(
+    storage: &S,
+    books: &Books,
+    sums: &SumTables<S>,
+    progress: &OpeningProgress,
+) -> Result<(), OpenError> {
+    let purged_at = books.purges.last().copied();
+    let missing = sums.missing();
+    for (place, segment) in missing.iter().enumerate() {
+        let found = sums_of_segment(storage, *segment, purged_at, sums.stop())
+            .map_err(|error| OpenError::Tables(error.into()))?;
+        let is_last = missing.get(place + 1) != Some(&(segment + 1));
+        sums.seal_missing(*segment, found, is_last);
+        make_owed_sums(sums);
+        progress.segment_read();
+    }
+    Ok(())
+}
+
+/// As [`make_owed`].
+fn make_owed_sums<S: Storage>(sums: &SumTables<S>) {
+    if sums.make_owed().is_ok() {
+        let _ = sums.merge_all(Pace::default());
     }
 }
 

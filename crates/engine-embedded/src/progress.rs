@@ -15,7 +15,10 @@ use journal::{FrameInfo, Storage, StorageFile, segment_number};
 pub struct OpeningProgress {
     /// Where in the journal the reading begins, and where it ends.
     span: OnceLock<Span>,
-    read: AtomicU64,
+    /// How far the reading has come.
+    reached: AtomicU64,
+    /// What was read of segments to make tables of them.
+    segments: AtomicU64,
 }
 
 /// A stretch of the journal, in bytes from its beginning.
@@ -25,8 +28,8 @@ struct Span {
     to: u64,
     /// Size of a segment.
     segment_bytes: u64,
-    /// What is read before, to make tables of it.
-    before: u64,
+    /// What is read besides, to make tables of it.
+    besides: u64,
 }
 
 impl OpeningProgress {
@@ -35,17 +38,18 @@ impl OpeningProgress {
     pub fn bytes_total(&self) -> Option<u64> {
         self.span
             .get()
-            .map(|span| span.before + span.to - span.from)
+            .map(|span| span.besides + span.to - span.from)
     }
 
     /// How many bytes have been read.
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
+        let segments = self.segments.load(Ordering::Relaxed);
+        segments + self.reached.load(Ordering::Relaxed)
     }
 
     /// The reading begins. What is to be read is found out here: the segments from `first` on, and so
-    /// many before it that have no table.
+    /// many other ones that have no table.
     pub(crate) fn begin<S: Storage>(&self, storage: &S, first: u64, missing_count: u64) {
         // A storage that cannot be listed stops the opening itself, with the cause.
         if let Ok(span) = segments_span(storage, first, missing_count) {
@@ -57,7 +61,8 @@ impl OpeningProgress {
     /// A segment that had no table has been read.
     pub(crate) fn segment_read(&self) {
         if let Some(span) = self.span.get() {
-            self.read.fetch_add(span.segment_bytes, Ordering::Relaxed);
+            self.segments
+                .fetch_add(span.segment_bytes, Ordering::Relaxed);
         }
     }
 
@@ -65,15 +70,17 @@ impl OpeningProgress {
     pub(crate) fn reach(&self, frame: &FrameInfo) {
         if let Some(span) = self.span.get() {
             let end = frame.address.to_u64() + frame.frame_bytes();
-            let read = span.before + end.min(span.to).saturating_sub(span.from);
-            self.read.store(read, Ordering::Relaxed);
+            let reached = end.min(span.to).saturating_sub(span.from);
+            self.reached.store(reached, Ordering::Relaxed);
         }
     }
 
     /// Everything has been read.
     pub(crate) fn finish(&self) {
         if let Some(bytes) = self.bytes_total() {
-            self.read.store(bytes, Ordering::Relaxed);
+            let segments = self.segments.load(Ordering::Relaxed);
+            let reached = bytes.saturating_sub(segments);
+            self.reached.store(reached, Ordering::Relaxed);
         }
     }
 }
@@ -88,7 +95,7 @@ fn segments_span<S: Storage>(storage: &S, first: u64, missing_count: u64) -> io:
             from: 0,
             to: 0,
             segment_bytes: 0,
-            before: 0,
+            besides: 0,
         });
     };
     let name = names
@@ -103,7 +110,7 @@ fn segments_span<S: Storage>(storage: &S, first: u64, missing_count: u64) -> io:
         from: first.saturating_mul(segment_bytes),
         to: newest.saturating_add(1).saturating_mul(segment_bytes),
         segment_bytes,
-        before: missing_count * segment_bytes,
+        besides: missing_count * segment_bytes,
     })
 }
 
@@ -176,7 +183,7 @@ mod tests {
                 from: 7_000,
                 to: 9_000,
                 segment_bytes: 1_000,
-                before: 3_000,
+                besides: 3_000,
             }
         );
         let progress = OpeningProgress::default();

@@ -7,8 +7,8 @@ use std::time::Instant;
 use journal::{Address, Reader, Storage};
 use ledger::{
     Account, AccountId, BalanceAt, DueQuery, Entry, Limit, Payment, PaymentId, PendingEnd,
-    Resolution, STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
-    UsedPayment, UsedTransfer,
+    ProcessorSummary, Resolution, STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp,
+    TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 
 use crate::accounts::Kept;
@@ -16,6 +16,7 @@ use crate::books::{Books, CHECKPOINT_ENTRIES};
 use crate::ids::{Space, Waiting};
 use crate::lookup::{self, LookupError, Records};
 use crate::shared::Shared;
+use crate::sums::Range;
 
 /// Why a read has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +158,19 @@ impl<S: Storage> Shared<S> {
         lookup::resolutions(reader, id, newest).map_err(|error| self.not_read(&error))
     }
 
+    /// What the settled payments of a time sum to. Nobody waits for the disk with the books in hand.
+    pub(crate) fn payments_summary(
+        &self,
+        reader: &Reader<S>,
+        range: Range,
+    ) -> Result<Vec<ProcessorSummary>, NotRead> {
+        // Of one moment: what is sealed leaves the one and comes to the other at once.
+        let (mut totals, layers) = self.books.read().summary.parts(range);
+        let added = layers.add_between(range, waiting(reader), &mut totals);
+        added.map_err(|error| self.not_read(&error.into()))?;
+        Ok(totals.into_summaries())
+    }
+
     /// Where the newest record about the id is. Nobody waits for the disk with the books in hand.
     fn newest(
         &self,
@@ -164,11 +178,6 @@ impl<S: Storage> Shared<S> {
         space: Space,
         id: u128,
     ) -> Result<Option<Address>, NotRead> {
-        let waiting = if reader.waits() {
-            Waiting::Allowed
-        } else {
-            Waiting::Refused
-        };
         let layers = {
             let books = self.books.read();
             match books.ids.find(space, id, Waiting::Refused) {
@@ -178,7 +187,7 @@ impl<S: Storage> Shared<S> {
             }
         };
         // It was in none of those in memory.
-        let found = layers.find(space, id, waiting);
+        let found = layers.find(space, id, waiting(reader));
         found.map_err(|error| self.not_read(&error.into()))
     }
 
@@ -229,23 +238,28 @@ impl<S: Storage> Shared<S> {
         id: &AccountId,
         at: Timestamp,
     ) -> Result<Option<(Kept, Option<Address>)>, NotRead> {
-        let (kept, checkpoints) = {
+        let (slot, kept, count) = {
             let books = self.books.read();
             let Some(slot) = books.accounts.slot(id) else {
                 return Ok(None);
             };
+            let checkpoints = books.checkpoints.get(slot);
             let kept = *books.accounts.kept(slot);
-            (
-                kept,
-                books.checkpoints.get(&slot).cloned().unwrap_or_default(),
-            )
+            (slot, kept, checkpoints.map_or(0, Vec::len))
+        };
+        // They only grow, and are as many as an old account has entries for: none is copied.
+        let nth = |place: usize| {
+            let books = self.books.read();
+            let checkpoints = books.checkpoints.get(slot);
+            checkpoints.and_then(|addresses| addresses.get(place).copied())
         };
         // The first checkpoint that is later than `at`, by bisection; each look is one read.
-        let (mut low, mut high) = (0, checkpoints.len());
+        let (mut low, mut high) = (0, count);
         while low < high {
             let middle = low.midpoint(high);
+            let address = nth(middle).unwrap_or_else(|| unreachable!("they only grow"));
             let recorded = reader
-                .recorded(checkpoints[middle])
+                .recorded(address)
                 .map_err(|error| self.not_read(&error))?;
             if recorded.event.timestamp() <= at {
                 low = middle + 1;
@@ -253,16 +267,26 @@ impl<S: Storage> Shared<S> {
                 high = middle;
             }
         }
-        Ok(Some((
-            kept,
-            checkpoints.get(low).copied().or(kept.last_entry),
-        )))
+        let newest = if low < count {
+            nth(low)
+        } else {
+            kept.last_entry
+        };
+        Ok(Some((kept, newest)))
+    }
+}
+
+fn waiting<S: Storage>(reader: &Reader<S>) -> Waiting {
+    if reader.waits() {
+        Waiting::Allowed
+    } else {
+        Waiting::Refused
     }
 }
 
 fn nth_checkpoint(books: &Books, slot: u32, number: u64) -> Option<Address> {
     let place = usize::try_from(number.checked_sub(1)?).ok()?;
-    books.checkpoints.get(&slot)?.get(place).copied()
+    books.checkpoints.get(slot)?.get(place).copied()
 }
 
 /// From an entry of an account to the one before, one small read each.

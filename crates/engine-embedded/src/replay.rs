@@ -3,7 +3,7 @@
 use std::io;
 
 use journal::{Storage, Visited, read_segment_start, scan_sealed};
-use ledger::Timestamp;
+use ledger::{PaymentState, Timestamp};
 use stdx::ErrorChain;
 
 use crate::beside::Stop;
@@ -12,6 +12,7 @@ use crate::draft::Draft;
 use crate::ids::{MakeError, SegmentIds, used_ids};
 use crate::record::{RecordError, Recorded, decode};
 use crate::snapshot::Snapshot;
+use crate::sums::{Recent, settled};
 use crate::working::Drafting;
 
 /// A whole record that could not be taken in.
@@ -71,16 +72,62 @@ pub(crate) fn ids_of_segment<S: Storage>(
     segment: u64,
     stop: &Stop,
 ) -> Result<SegmentIds, MakeError> {
+    let mut ids = SegmentIds::default();
+    each_record(storage, segment, stop, |visited| {
+        let address = visited.address;
+        used_ids(&decode_visited(visited)?.event, |space, id| {
+            ids.insert(space, id, address);
+        });
+        Ok(())
+    })?;
+    Ok(ids)
+}
+
+/// What a sealed segment's settlements sum to, from the journal, where everything up to this time was
+/// purged.
+///
+/// # Errors
+///
+/// As for [`ids_of_segment`].
+pub(crate) fn sums_of_segment<S: Storage>(
+    storage: &S,
+    segment: u64,
+    purged_at: Option<Timestamp>,
+    stop: &Stop,
+) -> Result<Recent, MakeError> {
+    let mut sums = Recent::default();
+    each_record(storage, segment, stop, |visited| {
+        let event = decode_visited(visited)?.event;
+        if let Some(payment) = settled(&event)
+            && purged_at.is_none_or(|purged_at| payment.accepted_at > purged_at)
+            && let PaymentState::Settled {
+                processor,
+                requested_at,
+            } = &payment.state
+        {
+            sums.record(processor, *requested_at, payment.amount);
+        }
+        Ok(())
+    })?;
+    Ok(sums)
+}
+
+/// Visits each record of a sealed segment.
+fn each_record<S: Storage>(
+    storage: &S,
+    segment: u64,
+    stop: &Stop,
+    mut visit: impl FnMut(Visited<'_>) -> Result<(), ReplayError>,
+) -> Result<(), MakeError> {
     let start = read_segment_start(storage, segment)?;
     let unreadable = |why: &dyn std::fmt::Display| {
         let what = format!("segment {segment} cannot be read: {why}");
         MakeError::Write(io::Error::other(what))
     };
     let start = start.ok_or_else(|| unreadable(&"it has no whole header"))?;
-    let mut ids = SegmentIds::default();
     let mut malformed = None;
     let scanned = scan_sealed(storage, &start, segment + 1, |visited| {
-        if let Err(error) = ids_of_record(visited, &mut ids) {
+        if let Err(error) = visit(visited) {
             malformed.get_or_insert(error);
         }
         stop.check()
@@ -88,21 +135,8 @@ pub(crate) fn ids_of_segment<S: Storage>(
     scanned.map_err(|error| unreadable(&ErrorChain(&error)))?;
     match malformed {
         Some(error) => Err(unreadable(&error)),
-        None => Ok(ids),
+        None => Ok(()),
     }
-}
-
-/// Notes the ids that a record uses.
-///
-/// # Errors
-///
-/// When it is no record of this build's.
-fn ids_of_record(visited: Visited<'_>, ids: &mut SegmentIds) -> Result<(), ReplayError> {
-    let recorded = decode_visited(visited)?;
-    used_ids(&recorded.event, |space, id| {
-        ids.insert(space, id, visited.address);
-    });
-    Ok(())
 }
 
 fn decode_visited(visited: Visited<'_>) -> Result<Recorded, ReplayError> {

@@ -3,9 +3,10 @@
 //! It grows shard by shard, so that no insertion waits for the whole of it to be moved; and the
 //! shards are of different sizes, so that they do not all grow at the same time.
 
+use std::hash::{BuildHasher, Hash};
 use std::sync::LazyLock;
 
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 const SHARDS: usize = 256;
 /// How finely hashes are dealt out to shards.
@@ -61,6 +62,67 @@ impl<T> Shards<T> {
     }
 }
 
+/// A map in shards.
+#[derive(Debug)]
+pub(crate) struct ShardMap<K, V> {
+    shards: Shards<(K, V)>,
+    hasher: DefaultHashBuilder,
+}
+
+impl<K, V> Default for ShardMap<K, V> {
+    fn default() -> Self {
+        Self {
+            shards: Shards::default(),
+            hasher: DefaultHashBuilder::default(),
+        }
+    }
+}
+
+impl<K: Copy + Eq + Hash, V> ShardMap<K, V> {
+    pub(crate) fn get(&self, key: K) -> Option<&V> {
+        let hash = self.hasher.hash_one(key);
+        let found = self.shards.of(hash).find(hash, |(other, _)| *other == key);
+        found.map(|(_, value)| value)
+    }
+
+    pub(crate) fn insert(&mut self, key: K, value: V) {
+        let hash = self.hasher.hash_one(key);
+        let rehash = |(key, _): &(K, V)| self.hasher.hash_one(key);
+        let shard = self.shards.of_mut(hash);
+        shard
+            .entry(hash, |(other, _)| *other == key, rehash)
+            .insert((key, value));
+    }
+
+    pub(crate) fn remove(&mut self, key: K) {
+        let hash = self.hasher.hash_one(key);
+        let shard = self.shards.of_mut(hash);
+        if let Ok(found) = shard.find_entry(hash, |(other, _)| *other == key) {
+            found.remove();
+        }
+    }
+
+    /// The value of this key; a default one if there was none.
+    pub(crate) fn get_or_default(&mut self, key: K) -> &mut V
+    where
+        V: Default,
+    {
+        let hash = self.hasher.hash_one(key);
+        let rehash = |(key, _): &(K, V)| self.hasher.hash_one(key);
+        let shard = self.shards.of_mut(hash);
+        let entry = shard.entry(hash, |(other, _)| *other == key, rehash);
+        &mut entry.or_insert_with(|| (key, V::default())).into_mut().1
+    }
+}
+
+impl<K: Copy + Eq + Hash, V: PartialEq> PartialEq for ShardMap<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        let mut entries = self.shards.iter();
+        self.shards.len() == other.shards.len()
+            && entries.all(|(key, value)| other.get(*key) == Some(value))
+    }
+}
+
 impl<T> Default for Shards<T> {
     fn default() -> Self {
         let tables = std::iter::repeat_with(HashTable::new).take(SHARDS);
@@ -93,6 +155,39 @@ impl<T> Shards<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whatever is put in and taken out, and however many there are: no growth moves many at once.
+    #[test]
+    fn a_map_in_shards_is_a_map() {
+        let mut map = ShardMap::default();
+        let mut expected = std::collections::HashMap::new();
+        for number in 0..60_000_u64 {
+            let key = number * 7_919 % 40_000;
+            if number % 5 == 4 {
+                map.remove(key);
+                expected.remove(&key);
+            } else {
+                map.insert(key, number);
+                expected.insert(key, number);
+            }
+            *map.get_or_default(key / 2) += 1;
+            *expected.entry(key / 2).or_default() += 1;
+        }
+        assert_eq!(map.shards.len(), expected.len());
+        assert!(
+            expected
+                .iter()
+                .all(|(key, value)| map.get(*key) == Some(value))
+        );
+        assert!(map.shards.fullest() < expected.len() / 100);
+        let mut other = ShardMap::default();
+        expected
+            .iter()
+            .for_each(|(key, value)| other.insert(*key, *value));
+        assert!(map == other);
+        other.insert(1, 0);
+        assert!(map != other);
+    }
 
     #[test]
     fn shards_differ_in_size_by_half_at_the_most() {

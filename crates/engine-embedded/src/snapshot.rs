@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::accounts::{Kept, Slot};
 use crate::books::{Books, OpenPayment};
-use crate::summary::Sum;
+use crate::sums::{Recent, Sum};
 
 mod layout;
 mod read;
@@ -30,8 +30,29 @@ enum Block {
     /// More of an account's, by its slot.
     Checkpoints(Slot, Vec<u64>),
     Payments(Vec<PaymentRow>),
+    /// Of version 1 only.
     Sums(Vec<SumRow>),
     Pendings(Vec<TimedPending>),
+    /// From version 2 on.
+    SumTables {
+        first: u64,
+        end: u64,
+    },
+}
+
+/// Where the sums of payments are that were settled before a snapshot.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum SnapshotSums {
+    /// All of them: the snapshot has format version 1.
+    Whole(Recent),
+    /// The tables of the segments from the first up to and without the second have all of them.
+    InTables { first: u64, end: u64 },
+}
+
+impl Default for SnapshotSums {
+    fn default() -> Self {
+        Self::Whole(Recent::default())
+    }
 }
 
 /// What is there once.
@@ -121,7 +142,7 @@ impl Block {
             Self::Accounts(rows) => rows.into_iter().all(|row| row.take_in(books)),
             Self::Checkpoints(slot, numbers) => {
                 let addresses = numbers.into_iter().filter_map(Address::from_u64);
-                books.checkpoints.entry(slot).or_default().extend(addresses);
+                books.checkpoints.get_or_default(slot).extend(addresses);
                 (slot as usize) < books.accounts.len()
             }
             Self::Payments(rows) => {
@@ -134,14 +155,23 @@ impl Block {
                 true
             }
             Self::Sums(rows) => {
+                let SnapshotSums::Whole(sums) = &mut snapshot.sums else {
+                    return false;
+                };
                 for row in rows {
                     let sum = Sum {
                         payments_count: row.payments_count,
                         amount: row.amount,
                     };
-                    books.summary.add(&row.processor, row.requested_at, sum);
+                    sums.add(&row.processor, row.requested_at, sum);
                 }
                 true
+            }
+            Self::SumTables { first, end } => {
+                let none = SnapshotSums::default();
+                let before =
+                    std::mem::replace(&mut snapshot.sums, SnapshotSums::InTables { first, end });
+                before == none && first <= end && end <= snapshot.start.number
             }
             Self::Pendings(pendings) => {
                 for pending in pendings {

@@ -6,9 +6,9 @@ use journal::{Address, Storage};
 
 use super::Space;
 use super::filter::{Filter, IdHasher};
-use super::layout::{Coverage, ENTRIES_PER_PAGE, ENTRY_BYTES, Footer, PAGE_BYTES, PageSeal};
+use super::layout::{ENTRIES_PER_PAGE, ENTRY_BYTES, Footer, KIND, page_seal};
 use super::table::Table;
-use crate::beside::{NewFile, Pace, Stop};
+use crate::beside::{Coverage, NewFile, PAGE_BYTES, Pace, PageSeal, Stop};
 
 /// A table that is being written, entry by entry: the spaces in their order, in each the ids in
 /// theirs, each once.
@@ -44,7 +44,7 @@ impl<'a, S: Storage> TableWriter<'a, S> {
             storage,
             file: NewFile::create(storage, stop, partial, pages_max * PAGE_BYTES as u64)?,
             coverage,
-            seal: PageSeal::new(&coverage),
+            seal: page_seal(&coverage),
             hasher: IdHasher::new(coverage.end.id.0),
             filter: Filter::for_ids(entries_max),
             first_ids: Vec::new(),
@@ -98,7 +98,7 @@ impl<'a, S: Storage> TableWriter<'a, S> {
         };
         self.file.append(&index)?;
         self.file.append(&footer.encode())?;
-        let name = self.coverage.name();
+        let name = self.coverage.name(KIND);
         self.file.finish(&name)?;
         // Read only, as any other table: nothing writes to it any more.
         let file = self.storage.open_read_only(&name)?;

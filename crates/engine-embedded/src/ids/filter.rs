@@ -47,6 +47,13 @@ impl Filter {
         }
     }
 
+    /// One that may have any id.
+    pub(super) fn of_anything() -> Self {
+        Self {
+            blocks: Box::new([Block([u32::MAX; 8])]),
+        }
+    }
+
     pub(super) fn insert(&mut self, hash: u64) {
         let Probe { place, mask } = Probe::of(hash);
         let place = self.place(place);

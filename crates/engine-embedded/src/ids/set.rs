@@ -9,11 +9,11 @@ use parking_lot::Mutex;
 
 use super::build::TableWriter;
 use super::layers::{Layer, Layers, Sealed};
-use super::layout::{Coverage, MERGE_PARTIAL, PARTIAL, covered, file_name};
-use super::merge::{MakeError, merge, next_merge};
-use super::table::Table;
+use super::layout::{KIND, MERGE_PARTIAL, PARTIAL};
+use super::merge::{MakeError, merge};
+use super::table::{Table, UnreadTable};
 use super::{SegmentIds, Space};
-use crate::beside::{Pace, Stop, or_remove};
+use crate::beside::{Coverage, Pace, Stop, covered, file_name, next_merge, or_remove};
 
 /// All tables of a ledger, and the ids of sealed segments that have none yet.
 pub(crate) struct TableSet<S: Storage> {
@@ -39,12 +39,15 @@ impl<S: Storage> TableSet<S> {
         let names = storage.list()?;
         let is_partial = |name: &&String| [PARTIAL, MERGE_PARTIAL].contains(&name.as_str());
         let mut useless: Vec<String> = names.iter().filter(is_partial).cloned().collect();
-        let mut found: Vec<_> = names.iter().filter_map(|name| covered(name)).collect();
+        let mut found: Vec<_> = names
+            .iter()
+            .filter_map(|name| covered(KIND, name))
+            .collect();
         // The one that covers most first.
         found.sort_unstable_by_key(|(first, end)| (*first, std::cmp::Reverse(*end)));
         let mut layers: Vec<Layer> = Vec::new();
         for (first, end) in found {
-            let name = file_name(first, end);
+            let name = file_name(KIND, first, end);
             if layers.last().is_some_and(|layer| first < layer.end()) {
                 useless.push(name);
                 continue;
@@ -303,22 +306,25 @@ impl<S: Storage> TableSet<S> {
 }
 
 fn neighbours_to_merge(tables: &[Arc<Table>]) -> Option<std::ops::Range<usize>> {
-    let spans: Vec<_> = tables.iter().map(|table| table.coverage().span()).collect();
-    next_merge(&spans)
+    let covered = tables.iter().map(|table| table.coverage().segments());
+    next_merge(&covered.collect::<Vec<_>>())
 }
 
-/// All tables that are whole and of this journal, and the names of the others. Changes nothing.
+/// All tables whose footers are of this journal, the first segment's first, and the names of the others. Changes
+/// nothing.
 ///
 /// # Errors
 ///
 /// When the storage cannot list or read.
-pub(crate) fn tables_of_journal<S: Storage>(storage: &S) -> io::Result<(Vec<Table>, Vec<String>)> {
+pub(crate) fn tables_of_journal<S: Storage>(
+    storage: &S,
+) -> io::Result<(Vec<UnreadTable>, Vec<String>)> {
     let (mut tables, mut others) = (Vec::new(), Vec::new());
     for name in storage.list()? {
-        let Some((_, end)) = covered(&name) else {
+        let Some((_, end)) = covered(KIND, &name) else {
             continue;
         };
-        match belonging(storage, &name, end) {
+        match unread(storage, &name, end) {
             Ok(Some(table)) => tables.push(table),
             Ok(None) => others.push(name),
             // A running ledger has merged it meanwhile.
@@ -326,12 +332,21 @@ pub(crate) fn tables_of_journal<S: Storage>(storage: &S) -> io::Result<(Vec<Tabl
             Err(error) => return Err(error),
         }
     }
+    tables.sort_by_key(|table| table.segments().start);
     Ok((tables, others))
 }
 
 /// The table of this name, if it is whole and belongs to the journal as it is.
 fn belonging<S: Storage>(storage: &S, name: &str, end: u64) -> io::Result<Option<Table>> {
-    let Some(table) = Table::open(storage, name)? else {
+    match unread(storage, name, end)? {
+        Some(table) => table.read(true),
+        None => Ok(None),
+    }
+}
+
+/// Likewise, with the footer alone.
+fn unread<S: Storage>(storage: &S, name: &str, end: u64) -> io::Result<Option<UnreadTable>> {
+    let Some(table) = UnreadTable::open(storage, name)? else {
         return Ok(None);
     };
     let end = read_segment_start(storage, end)?;

@@ -8,11 +8,10 @@ use journal::{Address, SegmentStart, Storage, StorageFile};
 
 use super::Space;
 use super::filter::{BLOCK_BYTES, Filter, IdHasher, Probe};
-use super::layout::{
-    Coverage, ENTRIES_PER_PAGE, FIRST_ID_BYTES, FOOTER_BYTES, Footer, PAGE_BYTES, PageSeal, entry,
-    u128_at,
+use super::layout::{ENTRIES_PER_PAGE, FIRST_ID_BYTES, Footer, KIND, entry, page_seal};
+use crate::beside::{
+    Coverage, FOOTER_BYTES, PAGE_BYTES, PageSeal, read_all, read_at_hand, u128_at,
 };
-use crate::beside::{read_all, read_at_hand};
 
 /// Why a table could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -69,25 +68,16 @@ impl std::fmt::Debug for Table {
     }
 }
 
-impl Table {
-    pub(super) fn new(
-        file: Box<dyn StorageFile>,
-        footer: Footer,
-        filter: Filter,
-        first_ids: Box<[u128]>,
-    ) -> Self {
-        Self {
-            file,
-            name: footer.coverage.name(),
-            seal: PageSeal::new(&footer.coverage),
-            hasher: IdHasher::new(footer.coverage.end.id.0),
-            footer,
-            filter,
-            first_ids,
-            is_damaged: AtomicBool::new(false),
-        }
-    }
+/// A table of which only the footer was read.
+pub(crate) struct UnreadTable {
+    file: Box<dyn StorageFile>,
+    footer: Footer,
+    /// Lengths of the filter and of the first ids in bytes.
+    lengths: (usize, usize),
+    index_at: u64,
+}
 
+impl UnreadTable {
     /// Opens the table of this name; `None` if it is no whole table of that coverage.
     ///
     /// # Errors
@@ -105,29 +95,95 @@ impl Table {
             return Ok(None);
         };
         let pages: u64 = footer.pages().iter().sum();
-        let lengths = index_lengths(&footer, pages);
-        let Some((filter_bytes, first_ids_bytes)) = lengths else {
+        let Some(lengths) = index_lengths(&footer, pages) else {
             return Ok(None);
         };
-        let index_bytes = filter_bytes + first_ids_bytes;
-        let index_at = footer_at.checked_sub(index_bytes as u64);
-        if index_at != pages.checked_mul(PAGE_BYTES as u64) || footer.coverage.name() != name {
+        let index_at = footer_at.checked_sub(lengths.0 as u64 + lengths.1 as u64);
+        let is_whole = index_at == pages.checked_mul(PAGE_BYTES as u64);
+        let is_named = footer.coverage.name(KIND) == name;
+        Ok(index_at
+            .filter(|_| is_whole && is_named)
+            .map(|index_at| Self {
+                file: Box::new(file),
+                footer,
+                lengths,
+                index_at,
+            }))
+    }
+
+    pub(super) const fn end(&self) -> &SegmentStart {
+        &self.footer.coverage.end
+    }
+
+    /// The segments that it covers.
+    pub(crate) fn segments(&self) -> std::ops::Range<u64> {
+        self.footer.coverage.first..self.footer.coverage.end.number
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.footer.coverage.name(KIND)
+    }
+
+    /// Reads and checks what memory holds of it; `None` if it is not as it was written. Without its
+    /// filter it takes a fifteenth of the memory, and every look-up within its range reads a page.
+    ///
+    /// # Errors
+    ///
+    /// When the storage cannot read it.
+    pub(crate) fn read(self, has_filter: bool) -> io::Result<Option<Table>> {
+        let (filter_bytes, first_ids_bytes) = self.lengths;
+        let mut hasher = blake3::Hasher::new();
+        let mut at = self.index_at;
+        let mut next = |length: usize| {
+            let mut bytes = vec![0; length];
+            read_all(&*self.file, &mut bytes, at)?;
+            at += length as u64;
+            hasher.update(&bytes);
+            Ok::<_, io::Error>(bytes)
+        };
+        let filter = if has_filter {
+            Filter::from_bytes(&next(filter_bytes)?)
+        } else {
+            for from in (0..filter_bytes).step_by(FILTER_BYTES_AT_ONCE) {
+                next(FILTER_BYTES_AT_ONCE.min(filter_bytes - from))?;
+            }
+            Some(Filter::of_anything())
+        };
+        let first_ids = next(first_ids_bytes)?;
+        if hasher.finalize().as_bytes() != &self.footer.index_hash {
             return Ok(None);
         }
-        let mut index = vec![0; index_bytes];
-        read_all(&file, &mut index, footer_at - index_bytes as u64)?;
-        if blake3::hash(&index).as_bytes() != &footer.index_hash {
-            return Ok(None);
-        }
-        let (filter, first_ids) = index.split_at(filter_bytes);
-        let Some(filter) = Filter::from_bytes(filter) else {
+        let Some(filter) = filter else {
             return Ok(None);
         };
         let first_ids = first_ids
             .chunks_exact(FIRST_ID_BYTES)
             .map(|bytes| u128_at(bytes, 0));
         let first_ids = first_ids.collect();
-        Ok(Some(Self::new(Box::new(file), footer, filter, first_ids)))
+        Ok(Some(Table::new(self.file, self.footer, filter, first_ids)))
+    }
+}
+
+/// How much of a filter is read at once where it is only checked.
+const FILTER_BYTES_AT_ONCE: usize = 1 << 20;
+
+impl Table {
+    pub(super) fn new(
+        file: Box<dyn StorageFile>,
+        footer: Footer,
+        filter: Filter,
+        first_ids: Box<[u128]>,
+    ) -> Self {
+        Self {
+            file,
+            name: footer.coverage.name(KIND),
+            seal: page_seal(&footer.coverage),
+            hasher: IdHasher::new(footer.coverage.end.id.0),
+            footer,
+            filter,
+            first_ids,
+            is_damaged: AtomicBool::new(false),
+        }
     }
 
     pub(super) const fn coverage(&self) -> &Coverage {

@@ -11,7 +11,9 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use testkit::Seeds;
 
-use super::{Layers, MakeError, Sealed, SegmentIds, Space, TableError, TableSet, Waiting};
+use super::{
+    Layers, MakeError, Sealed, SegmentIds, Space, TableError, TableSet, Waiting, tables_of_journal,
+};
 use crate::beside::Pace;
 
 const IDS_PER_SEGMENT: usize = 400;
@@ -439,4 +441,70 @@ fn a_full_disk_keeps_ids_in_memory_until_there_is_room() {
     complete(&tables, &model, 5).unwrap();
     assert_eq!(tables.size().0, 2);
     model.check(&tables.layers(), &mut random);
+}
+
+/// As `verify` reads them: what memory holds does not grow with a filter, and every id is found.
+#[test]
+fn a_table_without_its_filter_has_all_of_its_ids() {
+    let mut random = StdRng::seed_from_u64(17);
+    let storage = FaultyStorage::new(17);
+    drop(journal(&storage, 4));
+    let model = Model::draw(&mut random, 4);
+    complete(&open_tables(&storage), &model, 4).unwrap();
+    let read = |storage: &FaultyStorage| {
+        let (mut tables, others) = tables_of_journal(storage).unwrap();
+        assert_eq!((tables.len(), others.len()), (1, 0));
+        tables.remove(0).read(false).unwrap()
+    };
+    let table = read(&storage).unwrap();
+    for ((space, id), address) in &model.newest {
+        let space = Space::ALL[usize::from(*space)];
+        let found = table.find(space, *id, Waiting::Allowed).unwrap();
+        assert_eq!(found, Some(*address));
+    }
+    for space in Space::ALL {
+        let missing = table.find(space, random.random(), Waiting::Allowed);
+        assert_eq!(missing.unwrap(), None);
+    }
+    let ids_count: u64 = table.counts().iter().sum();
+    assert!(table.memory_bytes() < 32 + ids_count / 4, "{ids_count}");
+    // A filter that is not as it was written is found all the same.
+    let name = table_names(&storage).remove(0);
+    let footer_at = storage.bytes(&name).unwrap().len() as u64 - 256;
+    storage.flip_bit(&name, 8 * (footer_at - 400));
+    assert!(read(&storage).is_none());
+}
+
+/// Tables are lost in the middle of a ledger's life: while those are made anew, nothing is merged across
+/// what is still missing, which would be lost for good.
+#[test]
+fn lost_tables_are_made_anew_before_their_neighbours_are_merged() {
+    let segments_count = 28;
+    let mut random = StdRng::seed_from_u64(23);
+    let model = Model::draw(&mut random, segments_count);
+    let whole = FaultyStorage::new(23);
+    drop(journal(&whole, segments_count));
+    let tables = open_tables(&whole);
+    for segment in 0..segments_count {
+        tables.seal(model.sealed(segment));
+        tables.make_owed().unwrap();
+    }
+    for lost in [1..4, 4..20, 8..20, 0..3, 2..27] {
+        let storage = whole.copy();
+        for segment in lost.clone() {
+            let name = format!("ids-{segment:010}-{:010}.table", segment + 1);
+            storage.remove(&name).unwrap();
+        }
+        let tables = open_tables(&storage);
+        tables.merge_all(Pace::default()).unwrap();
+        for segment in tables.missing(segments_count) {
+            tables.seal(model.sealed(segment));
+            tables.make_owed().unwrap();
+            tables.merge_all(Pace::default()).unwrap();
+        }
+        model.check(&tables.layers(), &mut random);
+        let tables = open_tables(&storage);
+        assert_eq!(tables.missing(segments_count), [0; 0], "{lost:?}");
+        model.check(&tables.layers(), &mut random);
+    }
 }

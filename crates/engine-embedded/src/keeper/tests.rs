@@ -16,6 +16,7 @@ use crate::beside::{Pace, Stop};
 use crate::books::Books;
 use crate::ids::{Sealed, SegmentIds, Space, TableSet, segments_of};
 use crate::snapshot::{NewestSnapshot, Taker};
+use crate::sums::SumTables;
 
 /// A storage on which the syncs of one file end only once the ledger closes.
 #[derive(Clone)]
@@ -157,6 +158,7 @@ fn many_accounts() -> Books {
 fn keeper(storage: Slow, tables: TableSet<Slow>, books: Books) -> Keeper<Slow> {
     storage.seen.stop.set(tables.stop().clone()).unwrap();
     let kept = Kept {
+        sums: sums_of(&storage, &tables),
         taker: Taker {
             stop: tables.stop().clone(),
             storage: Arc::new(storage),
@@ -178,6 +180,11 @@ fn segments() -> FaultyStorage {
 
 fn open_tables(storage: &Slow) -> TableSet<Slow> {
     TableSet::open(&Arc::new(storage.clone())).unwrap().0
+}
+
+fn sums_of(storage: &Slow, tables: &TableSet<Slow>) -> Arc<SumTables<Slow>> {
+    let opened = SumTables::open(&Arc::new(storage.clone()), tables.stop().clone());
+    Arc::new(opened.unwrap().0)
 }
 
 /// Closes the keeper while a file is written: its first piece was, and no more of it.

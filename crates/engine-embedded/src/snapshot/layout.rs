@@ -2,8 +2,11 @@
 
 use journal::{Hash, Head, JournalId, SegmentStart};
 
+use crate::beside::{array_at, u64_at};
+
 const MAGIC: [u8; 8] = [0xF3, b'L', b'B', b'O', b'O', b'K', b'S', 0x0A];
-const VERSION: u32 = 1;
+/// What is written. Version 1, which has the sums of payments in itself, is read as well.
+pub(super) const VERSION: u32 = 2;
 pub(super) const HEADER_BYTES: usize = 128;
 const HEADER_HASH_AT: usize = 96;
 pub(super) const BLOCK_HEADER_BYTES: usize = 8;
@@ -41,13 +44,14 @@ pub(super) fn header(start: &SegmentStart) -> [u8; HEADER_BYTES] {
     bytes
 }
 
-/// What a header of this version says; `None` for anything else.
-pub(super) fn start_of(bytes: &[u8; HEADER_BYTES]) -> Option<SegmentStart> {
+/// The version of a header that can be read, and what it says; `None` for anything else.
+pub(super) fn start_of(bytes: &[u8; HEADER_BYTES]) -> Option<(u32, SegmentStart)> {
     let hash = blake3::hash(&bytes[..HEADER_HASH_AT]);
+    let version = u32::from_le_bytes(array_at(bytes, 8));
     let is_ours = hash.as_bytes() == &bytes[HEADER_HASH_AT..]
         && bytes[..8] == MAGIC
-        && bytes[8..12] == VERSION.to_le_bytes();
-    is_ours.then(|| SegmentStart {
+        && (1..=VERSION).contains(&version);
+    let start = SegmentStart {
         number: u64_at(bytes, 32),
         id: JournalId(array_at(bytes, 16)),
         segment_bytes: u64_at(bytes, 40),
@@ -56,7 +60,8 @@ pub(super) fn start_of(bytes: &[u8; HEADER_BYTES]) -> Option<SegmentStart> {
             hash: Hash(array_at(bytes, 56)),
             records: u64_at(bytes, 88),
         },
-    })
+    };
+    is_ours.then_some((version, start))
 }
 
 /// What checks a snapshot's blocks.
@@ -73,14 +78,4 @@ impl BlockSeal {
         let seed = crc32c::crc32c_append(self.0, &number.to_le_bytes());
         crc32c::crc32c_append(seed, payload)
     }
-}
-
-fn array_at<const LENGTH: usize>(bytes: &[u8], at: usize) -> [u8; LENGTH] {
-    let mut array = [0; LENGTH];
-    array.copy_from_slice(&bytes[at..at + LENGTH]);
-    array
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(array_at(bytes, at))
 }

@@ -9,7 +9,7 @@ use super::layout::{
     BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES, BlockSeal, HASH_BYTES, HEADER_BYTES, PARTIAL, file_name,
     numbered, start_of,
 };
-use super::{Block, Rest};
+use super::{Block, Rest, SnapshotSums};
 use crate::beside::read_all;
 use crate::books::Books;
 
@@ -18,8 +18,9 @@ use crate::books::Books;
 pub(crate) struct Snapshot {
     /// The segment before whose first record it is.
     pub(crate) start: SegmentStart,
-    /// Without ids.
+    /// Without ids and sums.
     pub(crate) books: Books,
+    pub(crate) sums: SnapshotSums,
     pub(crate) expiries: Expiries,
     /// The newest event's time.
     pub(crate) newest: Timestamp,
@@ -110,7 +111,7 @@ pub(super) fn load<S: Storage>(storage: &S, segment: u64) -> io::Result<Option<S
         return Ok(None);
     };
     let header: &[u8; HEADER_BYTES] = header.try_into().map_err(io::Error::other)?;
-    let Some(start) = start_of(header) else {
+    let Some((version, start)) = start_of(header) else {
         return Ok(None);
     };
     if start.number != segment || read_segment_start(storage, segment)? != Some(start) {
@@ -119,20 +120,24 @@ pub(super) fn load<S: Storage>(storage: &S, segment: u64) -> io::Result<Option<S
     let mut snapshot = Snapshot {
         start,
         books: Books::default(),
+        sums: SnapshotSums::default(),
         expiries: Expiries::default(),
         newest: Timestamp::default(),
         length: size,
         rest: None,
     };
-    let is_whole = reader.blocks(BlockSeal::new(&start), &mut snapshot)? && snapshot.is_complete();
+    let is_whole =
+        reader.blocks(BlockSeal::new(&start), &mut snapshot)? && snapshot.is_complete(version);
     Ok(is_whole.then_some(snapshot))
 }
 
 impl Snapshot {
-    fn is_complete(&self) -> bool {
+    fn is_complete(&self, version: u32) -> bool {
+        let has_sums = matches!(self.sums, SnapshotSums::Whole(_));
         let accounts_count = self.books.accounts.len() as u64;
         let rest = self.rest.as_ref();
-        rest.is_some_and(|rest| rest.accounts_count == accounts_count)
+        let is_complete = rest.is_some_and(|rest| rest.accounts_count == accounts_count);
+        is_complete && has_sums == (version == 1)
     }
 }
 

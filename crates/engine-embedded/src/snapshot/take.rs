@@ -11,20 +11,18 @@ use parking_lot::RwLock;
 use super::layout::{PARTIAL, file_name};
 use super::read::numbers;
 use super::write::SnapshotWriter;
-use super::{AccountRow, Block, PaymentRow, Rest, SumRow, number};
+use super::{AccountRow, Block, PaymentRow, Rest, number};
 use crate::beside::{Stop, or_remove};
 use crate::books::{Books, CHECKPOINT_ENTRIES};
-use crate::summary::Summary;
 
 /// How many accounts or payments are copied with the books in hand: those who wait for them wait
 /// for a fraction of a millisecond.
 const COPIED_AT_ONCE: usize = 512;
 /// Likewise of an account's checkpoints.
 const CHECKPOINTS_AT_ONCE: usize = 8_192;
-/// How many sums a block has.
-const ROWS: usize = 512;
-/// After how long it is tried again to have the books alone.
+/// After how long it is tried again to have the books alone, and how often: then readers wait, too.
 const BOOKS_RETRY: Duration = Duration::from_millis(1);
+const BOOKS_TRIES: u32 = 500;
 /// How many snapshots are kept.
 const KEPT: usize = 2;
 
@@ -33,18 +31,20 @@ const KEPT: usize = 2;
 pub(crate) struct Begun {
     start: SegmentStart,
     rest: Rest,
-    summary: Summary,
+    /// The segments whose tables have all sums of payments.
+    sums: (u64, u64),
 }
 
 impl Begun {
-    /// Begins a snapshot of the books as they are now; `start` is the segment that begins here.
+    /// Begins a snapshot of the books as they are now; `start` is the segment that begins here, so the
+    /// sums of all payments are sealed.
     pub(crate) fn of(books: &mut Books, start: SegmentStart, newest: Timestamp) -> Self {
         books.accounts.begin_copy();
         books.payments.begin_copy();
         Self {
             start,
             rest: Rest::of(books, newest),
-            summary: books.summary.clone(),
+            sums: books.summary.layers.segments,
         }
     }
 
@@ -80,16 +80,23 @@ impl<S: Storage> Taker<S> {
         written
     }
 
-    /// Frees what the copy took, at a moment when nobody has the books. A thread that waits for them
-    /// to write keeps later readers waiting behind it, and the ledger's writer may have them while it
-    /// waits for a page of a table.
+    /// Frees what the copy took, at a moment when nobody has the books, if there is one soon: a thread that
+    /// waits for them to write keeps later readers waiting behind it, and the ledger's writer may have
+    /// them while it waits for a page of a table. Where there is no such moment, as under readers without
+    /// end, it waits all the same: what changes is set aside as long as the copy goes on.
     fn end_copy(&self) {
-        let taken = loop {
-            if let Some(mut books) = self.books.try_write() {
-                break (books.accounts.end_copy(), books.payments.end_copy());
+        let mut tries = 0..BOOKS_TRIES;
+        let mut books = loop {
+            if let Some(books) = self.books.try_write() {
+                break books;
+            }
+            if tries.next().is_none() {
+                break self.books.write();
             }
             std::thread::sleep(BOOKS_RETRY);
         };
+        let taken = (books.accounts.end_copy(), books.payments.end_copy());
+        drop(books);
         drop(taken);
     }
 
@@ -129,7 +136,7 @@ impl<S: Storage> Taker<S> {
                 let numbers = {
                     // They only grow: those it had then come first.
                     let books = self.books.read();
-                    let addresses = books.checkpoints.get(&slot);
+                    let addresses = books.checkpoints.get(slot);
                     let addresses = addresses.map_or(&[][..], |addresses| &addresses[from..to]);
                     addresses.iter().map(|address| address.to_u64()).collect()
                 };
@@ -149,7 +156,8 @@ impl<S: Storage> Taker<S> {
             });
             writer.block(&Block::Payments(rows.collect()))?;
         }
-        write_sums(&mut writer, &begun.summary)?;
+        let (first, end) = begun.sums;
+        writer.block(&Block::SumTables { first, end })?;
         while let Some(part) = pendings()? {
             writer.block(&Block::Pendings(part))?;
         }
@@ -170,24 +178,4 @@ impl<S: Storage> Taker<S> {
         }
         Ok(())
     }
-}
-
-fn write_sums<S: Storage>(writer: &mut SnapshotWriter<'_, S>, summary: &Summary) -> io::Result<()> {
-    let mut rows = Vec::with_capacity(ROWS);
-    summary.each_millisecond(|processor, requested_at, sum| {
-        rows.push(SumRow {
-            processor: processor.clone(),
-            requested_at,
-            payments_count: sum.payments_count,
-            amount: sum.amount,
-        });
-        if rows.len() == ROWS {
-            writer.block(&Block::Sums(std::mem::take(&mut rows)))?;
-        }
-        Ok(())
-    })?;
-    if rows.is_empty() {
-        return Ok(());
-    }
-    writer.block(&Block::Sums(rows))
 }

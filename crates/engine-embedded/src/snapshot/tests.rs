@@ -1,6 +1,7 @@
 //! Snapshots over a storage that loses, tears and fails.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use journal::faulty::FaultyStorage;
 use journal::{Storage, read_segment_start};
@@ -15,11 +16,12 @@ use testkit::Seeds;
 
 use super::layout::{PARTIAL, file_name};
 use super::read::{load, numbers};
-use super::{Begun, Taker, newest};
+use super::{Begun, SnapshotSums, Taker, newest};
 use crate::accounts::Kept;
 use crate::beside::Stop;
 use crate::books::{Books, CHECKPOINT_ENTRIES, OpenPayment};
 use crate::ids::segments_of;
+use crate::sums::SumLayers;
 
 use journal::Address;
 
@@ -85,11 +87,7 @@ fn books(random: &mut StdRng, accounts_count: usize) -> Books {
     for number in 0..random.random_range(0..1_500) {
         books.payments.insert(payment(random, number));
     }
-    for _ in 0..random.random_range(0..2_000) {
-        let processor = ProcessorName::new("default").unwrap();
-        let requested_at = Millis(random.random_range(0..1 << 40));
-        books.summary.record(&processor, requested_at, 5);
-    }
+    books.summary.layers = SumLayers::empty((0, 1));
     books.purges = vec![Timestamp::from_nanos(3)];
     books.transfer_ids_count = random.random();
     books
@@ -133,7 +131,7 @@ fn a_snapshot_is_of_the_moment_it_was_begun() {
                         let changed = kept(&mut random, 5_000);
                         books.accounts.set(slot, changed);
                         let address = Address::from_u64(step + 1).unwrap();
-                        books.checkpoints.entry(slot).or_default().push(address);
+                        books.checkpoints.get_or_default(slot).push(address);
                     }
                     let new = account_id(10_000 + usize::try_from(step).unwrap());
                     let opened = kept(&mut random, 0);
@@ -143,7 +141,6 @@ fn a_snapshot_is_of_the_moment_it_was_begun() {
                     if random.random() {
                         let processor = ProcessorName::new("default").unwrap();
                         let requested_at = Millis(step);
-                        books.summary.record(&processor, requested_at, 1);
                         changed.payment.state = PaymentState::Settled {
                             processor,
                             requested_at,
@@ -158,6 +155,7 @@ fn a_snapshot_is_of_the_moment_it_was_begun() {
         let snapshot = newest(&storage.crash()).unwrap().0.unwrap();
         assert_eq!(snapshot.start, start);
         assert_eq!(snapshot.newest, Timestamp::from_nanos(9));
+        assert_eq!(snapshot.sums, SnapshotSums::InTables { first: 0, end: 1 });
         assert_eq!(snapshot.books.differs_from(&again), None);
     }
 }
@@ -260,13 +258,41 @@ fn readers_do_not_wait_for_the_end_of_a_snapshot() {
     // It is about to end the copy, or waits to do so.
     for _ in 0..50 {
         assert!(taker.books.try_read().is_some());
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        std::thread::sleep(Duration::from_millis(1));
     }
     drop(reading);
     taking.join().unwrap().unwrap();
     let ended = taker.books.read();
     assert!(!ended.accounts.copy_next(1, |_, _, _| ()));
     assert!(ended.payments.copy_next(None, 1).is_none());
+}
+
+/// Readers of whom one always has the books keep a snapshot from its end for a while only.
+#[test]
+fn the_end_of_a_snapshot_is_not_held_back_for_ever() {
+    let storage = FaultyStorage::new(5);
+    drop(segments_of(&storage, 2));
+    let taker = Arc::new(taker(&storage, books(&mut StdRng::seed_from_u64(1), 10)));
+    let start = read_segment_start(&storage, 2).unwrap().unwrap();
+    let begun = Begun::of(&mut taker.books.write(), start, Timestamp::from_nanos(9));
+    let mut reading = taker.books.read();
+    let taking = {
+        let taker = Arc::clone(&taker);
+        std::thread::spawn(move || taker.take(begun, || Ok(None)))
+    };
+    let started = Instant::now();
+    // The next reader comes before the one before it leaves, until it has to wait behind the snapshot.
+    while let Some(next) = taker.books.try_read() {
+        reading = next;
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "it still waits"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    drop(reading);
+    taking.join().unwrap().unwrap();
+    assert!(!taker.books.read().accounts.copy_next(1, |_, _, _| ()));
 }
 
 #[test]

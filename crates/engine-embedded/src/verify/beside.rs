@@ -1,12 +1,15 @@
-//! What is kept beside the journal, against the journal: snapshots and tables of ids.
+//! What is kept beside the journal, against the journal: snapshots, and tables of ids and of sums.
 
 use std::io;
 
 use journal::{SegmentStart, Storage, Visited};
 use ledger::Timestamp;
 
+use super::sums::{Compared, SumsBeside};
 use crate::books::Books;
-use crate::ids::{Ids, SegmentIds, Space, Table, TableError, Waiting, tables_of_journal};
+use crate::ids::{
+    Ids, SegmentIds, Space, Table, TableError, UnreadTable, Waiting, tables_of_journal,
+};
 use crate::replay::Replay;
 use crate::snapshot::{Snapshot, of_journal};
 
@@ -14,7 +17,12 @@ use crate::snapshot::{Snapshot, of_journal};
 pub(super) struct Beside {
     /// The ones that are not compared yet, the newest first.
     snapshots: Vec<Snapshot>,
+    /// Of which no segment was visited yet, the last one first.
+    unread: Vec<UnreadTable>,
+    /// Those of the segment in hand, without their filters: what is in memory of all tables grows with
+    /// the ids.
     tables: Vec<Checked>,
+    sums: SumsBeside,
     /// What the records so far lead to; the ids are those of the segment in hand.
     replay: Replay,
     /// Records that the replay did not understand: the auditor tells of them.
@@ -27,7 +35,7 @@ pub(super) struct Beside {
     pub(super) unusable: Vec<String>,
     /// How many snapshots were the same as the replay.
     pub(super) snapshots_count: u64,
-    /// How many tables had the ids that the records use, and no others.
+    /// How many tables had the ids that the records use, or the sums that they lead to, and no others.
     pub(super) tables_count: u64,
 }
 
@@ -42,16 +50,16 @@ impl Beside {
     pub(super) fn open<S: Storage>(storage: &S) -> io::Result<Self> {
         let (mut snapshots, mut unusable) = of_journal(storage)?;
         snapshots.reverse();
-        let (tables, others) = tables_of_journal(storage)?;
+        let (mut unread, others) = tables_of_journal(storage)?;
+        unread.reverse();
         unusable.extend(others);
-        let checked = |table| Checked {
-            table,
-            right: [0; Space::ALL.len()],
-            is_wrong: false,
-        };
+        let (sums, others) = SumsBeside::open(storage)?;
+        unusable.extend(others);
         Ok(Self {
             snapshots,
-            tables: tables.into_iter().map(checked).collect(),
+            unread,
+            tables: Vec::new(),
+            sums,
             replay: Replay::default(),
             is_whole: true,
             replays_all: false,
@@ -76,12 +84,13 @@ impl Beside {
         let snapshot = beside.snapshots.remove(index);
         beside.snapshots.truncate(index);
         let start = snapshot.start;
+        beside.sums.begin(start.number, &snapshot.sums);
         beside.replay = Replay::from(Some(snapshot));
         beside.replay.books.ids = Ids::from(start.number);
         beside.replays_all = true;
         beside
-            .tables
-            .retain(|checked| checked.table.segments().start >= start.number);
+            .unread
+            .retain(|table| table.segments().start >= start.number);
         Ok(Some((beside, start)))
     }
 
@@ -97,7 +106,9 @@ impl Beside {
 
     pub(super) fn record(&mut self, visited: Visited<'_>) {
         self.reach(visited.segment, visited.segment * visited.segment_bytes);
-        if self.replays_all || !self.snapshots.is_empty() || !self.tables.is_empty() {
+        let has_ids = !self.tables.is_empty() || !self.unread.is_empty();
+        let has_tables = has_ids || self.sums.has_tables();
+        if self.replays_all || has_tables || !self.snapshots.is_empty() {
             self.is_whole &= self.replay.take_in(visited).is_ok();
         }
     }
@@ -107,6 +118,7 @@ impl Beside {
         while self.replay.books.ids.segment() < segment {
             let sealed = self.replay.books.ids.seal();
             self.check_tables(sealed.segment, &sealed.ids, address);
+            self.check_sums(sealed.segment, address);
         }
         while let Some(snapshot) = self
             .snapshots
@@ -124,7 +136,9 @@ impl Beside {
         } else if snapshot.newest != replay.newest {
             Some("the time of the newest record")
         } else {
-            snapshot.books.differs_from(&replay.books)
+            let differs = snapshot.books.differs_from(&replay.books);
+            let has_sums = self.sums.agrees_with(&snapshot.sums);
+            differs.or((!has_sums).then_some("the sums of payments"))
         };
         match differs {
             _ if !self.is_whole => {}
@@ -139,7 +153,19 @@ impl Beside {
         }
     }
 
+    fn check_sums(&mut self, segment: u64, address: u64) {
+        for compared in self.sums.reach(segment, &mut self.replay.books.summary) {
+            match compared {
+                _ if !self.is_whole => {}
+                Compared::Same => self.tables_count += 1,
+                Compared::Differs(what) => self.findings.push((address, what)),
+                Compared::Unreadable(name) => self.unusable.push(name),
+            }
+        }
+    }
+
     fn check_tables(&mut self, segment: u64, ids: &SegmentIds, address: u64) {
+        self.read_tables(segment);
         for checked in &mut self.tables {
             let segments = checked.table.segments();
             if !segments.contains(&segment) {
@@ -168,6 +194,29 @@ impl Beside {
                     let name = checked.table.name();
                     let what = format!("{name} has ids that no record of its segments uses");
                     self.findings.push((address, what));
+                }
+            }
+        }
+        let is_ahead = |checked: &Checked| segment + 1 < checked.table.segments().end;
+        self.tables.retain(is_ahead);
+    }
+
+    /// Reads the tables that begin with this segment.
+    fn read_tables(&mut self, segment: u64) {
+        let begins = |table: &mut UnreadTable| table.segments().start <= segment;
+        while let Some(unread) = self.unread.pop_if(begins) {
+            let name = unread.name();
+            match unread.read(false) {
+                Ok(Some(table)) => self.tables.push(Checked {
+                    table,
+                    right: [0; Space::ALL.len()],
+                    is_wrong: false,
+                }),
+                // The journal has all that it holds.
+                Ok(None) => self.unusable.push(name),
+                Err(error) => {
+                    tracing::debug!(%error, "a table cannot be read");
+                    self.unusable.push(name);
                 }
             }
         }

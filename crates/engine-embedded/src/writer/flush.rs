@@ -60,7 +60,7 @@ impl<S: Storage> Writer<S> {
         }
     }
 
-    /// Seals the ids of the segment that the journal has moved on from. It moves on only when all
+    /// Seals the ids and sums of the segment that the journal has moved on from. It moves on only when all
     /// that was decided is published.
     fn seal_segments(&mut self) {
         let segment = self.pipeline.journal.segment_start().number;
@@ -68,10 +68,12 @@ impl<S: Storage> Writer<S> {
             return;
         }
         {
-            // At once: a reader must find the ids in the one place or in the other.
+            // At once: a reader must find ids and sums in the one place or in the other, and never in both.
             let mut books = self.shared.books.write();
-            self.keeper.tables.seal(books.ids.seal());
-            self.keeper.publish(&mut books.ids);
+            let sealed = books.ids.seal();
+            self.keeper.sums.seal(sealed.segment, books.summary.seal());
+            self.keeper.tables.seal(sealed);
+            self.keeper.publish(&mut books);
             let start = self.pipeline.journal.segment_start();
             let expiries = &mut self.pipeline.draft.expiries;
             let newest = self.ticker.last();
@@ -128,7 +130,7 @@ impl<S: Storage> Writer<S> {
             Ok(info) => {
                 let mut books = shared.books.write();
                 books.publish(changes);
-                keeper.publish(&mut books.ids);
+                keeper.publish(&mut books);
                 let size = LedgerSize::of(&books);
                 drop(books);
                 metrics.frame(info, elapsed);

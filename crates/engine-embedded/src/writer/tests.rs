@@ -47,6 +47,7 @@ fn idle_writer_over(
     let Recovered {
         journal,
         tables,
+        sums,
         books,
         draft,
         last,
@@ -60,6 +61,7 @@ fn idle_writer_over(
             stop: tables.stop().clone(),
         },
         tables,
+        sums,
         newest_snapshot: NewestSnapshot::default(),
         snapshot_bytes: u64::MAX,
         merge_pace: Pace::default(),

@@ -242,18 +242,85 @@ fn beside_1_is_opened_from_its_newest_snapshot() {
     repeat_all(&engine, &clock, beside_steps());
 }
 
-/// What is made anew from the records of today is byte for byte what was made then.
+/// Snapshots of format version 2, and the tables of sums that they name, of the same segments.
+const BESIDE_2: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/beside-2");
+
+fn names_of_beside_2() -> Vec<String> {
+    let entries = fs::read_dir(BESIDE_2).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.collect()
+}
+
+fn folder_of_beside_2() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    copy_beside_1(folder.path(), &[".segment", ".table"]);
+    for name in names_of_beside_2() {
+        fs::copy(Path::new(BESIDE_2).join(&name), folder.path().join(&name)).unwrap();
+    }
+    folder
+}
+
 #[test]
-fn beside_1_is_made_anew_as_it_was() {
+fn beside_2_is_what_its_records_say() {
+    let folder = folder_of_beside_2();
+    let storage = FileStorage::open_existing(folder.path()).unwrap();
+    let verified = verify(storage, beside_options().journal, true).unwrap();
+    assert_eq!(verified.audit.findings, []);
+    assert_eq!(verified.unusable, [""; 0]);
+    let sum_tables_count = names_of_beside_2().len() - 2;
+    assert!(sum_tables_count > 0);
+    let tables_count = names_of_beside_1(&[".table"]).len() + sum_tables_count;
+    assert_eq!(
+        (verified.snapshots_count, verified.tables_count),
+        (2, tables_count as u64)
+    );
+}
+
+/// A start reads the sums from their tables: no segment before the snapshot is read.
+#[test]
+fn beside_2_is_opened_from_its_newest_snapshot() {
+    let folder = folder_of_beside_2();
+    let expected = picture(&open_beside(folder.path()).0, &ids());
+    let (engine, from_segment) = open_beside(folder.path());
+    assert!(from_segment > 5);
+    assert_eq!(picture(&engine, &ids()), expected);
+    drop(engine);
+    // From the first record on it is the same.
+    let anew = tempfile::tempdir().unwrap();
+    copy_beside_1(anew.path(), &[".segment"]);
+    let (engine, from_segment) = open_beside(anew.path());
+    assert_eq!(from_segment, 0);
+    assert_eq!(picture(&engine, &ids()), expected);
+    assert!(expected.contains("payments_count: 1"), "{expected}");
+}
+
+/// An engine, and the segment that it was opened from.
+fn open_beside(folder: &Path) -> (EmbeddedEngine, u64) {
+    let storage = FileStorage::open_existing(folder).unwrap();
+    let clock = Arc::new(ManualClock::default());
+    let (engine, recovery) = EmbeddedEngine::open(storage, beside_options(), clock).unwrap();
+    (engine, recovery.from_segment)
+}
+
+/// What is made anew from the records of today is byte for byte what was made then: tables of ids of version 1,
+/// tables of sums of version 1, and a snapshot of version 2.
+#[test]
+fn what_is_beside_is_made_anew_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     copy_beside_1(folder.path(), &[".segment"]);
-    let storage = FileStorage::open_existing(folder.path()).unwrap();
-    let clock = Arc::new(ManualClock::default());
-    drop(EmbeddedEngine::open(storage, beside_options(), clock).unwrap());
-    let newest = names_of_beside_1(&[".snapshot"]).pop().unwrap();
-    for name in names_of_beside_1(&[".table"]).into_iter().chain([newest]) {
+    drop(open_beside(folder.path()));
+    let oldest = names_of_beside_2()
+        .into_iter()
+        .filter(|name| name.ends_with(".snapshot"))
+        .min();
+    let made_anew = names_of_beside_2()
+        .into_iter()
+        .filter(|name| Some(name) != oldest.as_ref())
+        .map(|name| (name, BESIDE_2));
+    let tables = names_of_beside_1(&[".table"]).into_iter();
+    for (name, kept) in tables.map(|name| (name, BESIDE_1)).chain(made_anew) {
         let made = fs::read(folder.path().join(&name)).unwrap();
-        let kept = fs::read(Path::new(BESIDE_1).join(&name)).unwrap();
+        let kept = fs::read(Path::new(kept).join(&name)).unwrap();
         assert!(made == kept, "{name} differs");
     }
 }

@@ -26,5 +26,6 @@ mod resolutions;
 mod script;
 mod statements;
 mod subject;
+mod sums;
 mod workload;
 mod wrapping;

@@ -1,38 +1,24 @@
-//! Counts and exact sums of settled payments by the time they were requested.
+//! Sums in memory.
 //!
-//! Sums are kept per millisecond, second, minute, hour and day, so that any range is a few
-//! thousand look-ups at most, whatever the number of payments inside. They are a tree whose parts
-//! are shared with copies until they change: a copy takes as long as there are days.
+//! They are kept per millisecond, second, minute, hour and day, so that any range is a few thousand
+//! look-ups at most, whatever the number of payments inside.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use ledger::{Millis, ProcessorName, ProcessorSummary};
+use ledger::{Millis, ProcessorName};
 
-/// What a number of payments sum to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Sum {
-    pub(crate) payments_count: u64,
-    pub(crate) amount: u128,
-}
-
-impl Sum {
-    const fn add(&mut self, other: Self) {
-        self.payments_count += other.payments_count;
-        self.amount += other.amount;
-    }
-}
+use super::totals::{Range, Sum, Totals};
 
 /// The sums of every processor.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Summary(BTreeMap<ProcessorName, Days>);
+pub(crate) struct Recent(BTreeMap<ProcessorName, Days>);
 
 type Seconds = Parts<Milliseconds, 1_000>;
 type Minutes = Parts<Seconds, 60_000>;
 type Hours = Parts<Minutes, 3_600_000>;
 type Days = Parts<Hours, 86_400_000>;
 
-impl Summary {
+impl Recent {
     /// Adds a payment.
     pub(crate) fn record(&mut self, processor: &ProcessorName, requested_at: Millis, amount: u64) {
         let sum = Sum {
@@ -52,28 +38,20 @@ impl Summary {
         }
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
-    /// The sums over `from ..= to`, of the processors that have any there.
-    pub(crate) fn between(
-        &self,
-        from: Option<Millis>,
-        to: Option<Millis>,
-    ) -> Vec<ProcessorSummary> {
-        let from = from.map_or(0, |from| from.0);
-        let to = to.map_or(u64::MAX, |to| to.0);
-        self.0
-            .iter()
-            .map(|(processor, days)| (processor, days.between(from, to)))
-            .filter(|(_, sum)| sum.payments_count > 0)
-            .map(|(processor, sum)| ProcessorSummary {
-                processor: processor.clone(),
-                payments_count: sum.payments_count,
-                amount: sum.amount,
-            })
-            .collect()
+    /// How many milliseconds have a sum, those of each processor for themselves.
+    pub(super) fn len(&self) -> u64 {
+        self.0.values().map(Days::len).sum()
+    }
+
+    /// Adds what lies in the range.
+    pub(super) fn add_between(&self, range: Range, totals: &mut Totals) {
+        for (processor, days) in &self.0 {
+            totals.add(processor, days.between(range.from, range.to));
+        }
     }
 
     /// Each processor's sum of each millisecond that has one, in the order of time.
@@ -98,6 +76,9 @@ trait Stretch: Clone + Default {
 
     /// The sum over all of it.
     fn whole(&self) -> Sum;
+
+    /// How many milliseconds have a sum.
+    fn len(&self) -> u64;
 
     /// Visits each millisecond that has a sum.
     fn each(&self, visit: &mut dyn FnMut(u64, Sum) -> std::io::Result<()>) -> std::io::Result<()>;
@@ -128,6 +109,10 @@ impl Stretch for Milliseconds {
         self.whole
     }
 
+    fn len(&self) -> u64 {
+        self.by_time.len() as u64
+    }
+
     fn each(&self, visit: &mut dyn FnMut(u64, Sum) -> std::io::Result<()>) -> std::io::Result<()> {
         self.by_time
             .iter()
@@ -139,7 +124,7 @@ impl Stretch for Milliseconds {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Parts<P, const WIDTH: u64> {
     whole: Sum,
-    parts: BTreeMap<u64, Arc<P>>,
+    parts: BTreeMap<u64, P>,
 }
 
 impl<P, const WIDTH: u64> Default for Parts<P, WIDTH> {
@@ -155,7 +140,7 @@ impl<P: Stretch, const WIDTH: u64> Stretch for Parts<P, WIDTH> {
     fn add(&mut self, millis: u64, sum: Sum) {
         self.whole.add(sum);
         let part = self.parts.entry(millis / WIDTH).or_default();
-        Arc::make_mut(part).add(millis, sum);
+        part.add(millis, sum);
     }
 
     fn between(&self, from: u64, to: u64) -> Sum {
@@ -179,6 +164,10 @@ impl<P: Stretch, const WIDTH: u64> Stretch for Parts<P, WIDTH> {
         self.whole
     }
 
+    fn len(&self) -> u64 {
+        self.parts.values().map(P::len).sum()
+    }
+
     fn each(&self, visit: &mut dyn FnMut(u64, Sum) -> std::io::Result<()>) -> std::io::Result<()> {
         self.parts.values().try_for_each(|part| part.each(visit))
     }
@@ -186,6 +175,8 @@ impl<P: Stretch, const WIDTH: u64> Stretch for Parts<P, WIDTH> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn millis(day: u64, hour: u64, millis: u64) -> u64 {
@@ -200,9 +191,9 @@ mod tests {
             .chain([0, 999, 1_000, 59_999, 60_000, 86_399_999, 86_400_000])
             .chain([u64::MAX - 1, u64::MAX])
             .collect();
-        let mut summary = Summary::default();
+        let mut sums = Recent::default();
         for time in &times {
-            summary.record(&processor, Millis(*time), time % 97 + 1);
+            sums.record(&processor, Millis(*time), time % 97 + 1);
         }
         let bounds = [
             0,
@@ -221,39 +212,16 @@ mod tests {
             for to in bounds {
                 let inside = times.iter().filter(|time| (from..=to).contains(*time));
                 let expected: u128 = inside.clone().map(|time| u128::from(time % 97 + 1)).sum();
-                let got = summary.between(Some(Millis(from)), Some(Millis(to)));
+                let mut totals = Totals::default();
+                sums.add_between(Range { from, to }, &mut totals);
+                let got = totals.into_summaries();
                 let got = got
                     .first()
                     .map_or((0, 0), |sum| (sum.payments_count, sum.amount));
                 assert_eq!(got, (inside.count() as u64, expected), "{from}..={to}");
             }
         }
-        let all = summary.between(None, None);
-        assert_eq!(all[0].payments_count, times.len() as u64);
-    }
-
-    #[test]
-    fn a_copy_stays_and_is_whole() {
-        let (first, second) = ("default", "fallback");
-        let names = [first, second].map(|name| ProcessorName::new(name).unwrap());
-        let mut summary = Summary::default();
-        for time in 0..2_000_u64 {
-            let name = &names[usize::from(time % 2 == 0)];
-            summary.record(name, Millis(time * 1_234_567), time + 1);
-        }
-        let copy = summary.clone();
-        let before = copy.between(None, None);
-        let mut again = Summary::default();
-        copy.each_millisecond(|processor, requested_at, sum| {
-            again.add(processor, requested_at, sum);
-            Ok(())
-        })
-        .unwrap();
-        assert_eq!(again, copy);
-        for time in 0..2_000 {
-            summary.record(&names[0], Millis(time * 7), 1);
-        }
-        summary.clear();
-        assert_eq!(copy.between(None, None), before);
+        let different: BTreeSet<_> = times.iter().collect();
+        assert_eq!(sums.len(), different.len() as u64);
     }
 }
