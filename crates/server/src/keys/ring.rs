@@ -166,7 +166,7 @@ impl Door {
     fn find(&self, headers: &HeaderMap) -> Result<Arc<Key>, Denied> {
         let hash = shown(headers)?.hash();
         let key = self.ring.load().find(&hash).ok_or(Denied::Unknown)?;
-        match key.standing(SystemTime::now()) {
+        match key.standing(SystemTime::now) {
             Standing::Valid => Ok(key),
             Standing::Expired => Err(Denied::Expired),
             Standing::Revoked => Err(Denied::Revoked),
