@@ -45,6 +45,7 @@ mod shared;
 mod snapshot;
 mod summary;
 mod syncer;
+mod traced;
 mod verify;
 mod working;
 mod writer;

@@ -7,6 +7,8 @@ use ledger::{Batch, Outcome, Unavailable};
 use stdx::ByteBound;
 use tokio::sync::oneshot;
 
+use crate::traced::Notes;
+
 /// What a caller is answered.
 pub(crate) type Answer = Result<Vec<Vec<Outcome>>, Unavailable>;
 
@@ -16,6 +18,8 @@ pub(crate) struct Request {
     /// Past it the request is not begun any more.
     pub(crate) deadline: Instant,
     pub(crate) answer: oneshot::Sender<Answer>,
+    /// What the writer notes for a traced request.
+    pub(crate) notes: Option<Box<Notes>>,
     size_bytes: usize,
 }
 
@@ -55,6 +59,7 @@ impl Queue {
         &self,
         batches: Vec<Batch>,
         deadline: Instant,
+        notes: Option<Box<Notes>>,
     ) -> Result<oneshot::Receiver<Answer>, Unavailable> {
         let size_bytes = size_of::<Request>() + batches.iter().map(request_bytes).sum::<usize>();
         if self.bound.take(size_bytes).is_none() {
@@ -65,6 +70,7 @@ impl Queue {
             batches,
             deadline,
             answer,
+            notes,
             size_bytes,
         };
         self.sender.send(request).map_err(|_| {

@@ -204,15 +204,19 @@ impl<S: Storage> Writer<S> {
             batches,
             deadline,
             answer,
+            mut notes,
             ..
         } = request;
+        if let Some(notes) = &mut notes {
+            notes.taken();
+        }
         self.expiring.call_left = CALL_EXPIRIES_MAX;
         let result = if deadline <= Instant::now() {
             Err(Unavailable::Overloaded)
         } else {
             self.decide_all(batches)
         };
-        self.pipeline.answer_later(answer, result);
+        self.pipeline.answer_later(answer, result, notes);
     }
 
     fn decide_all(&mut self, batches: Vec<Batch>) -> Answer {
