@@ -47,6 +47,10 @@ pub use fields::Invalid;
 pub use framing::{PREFIX_BYTES, Prefix, begin_frame, finish_frame};
 pub use method::{Method, SERVICE, is_of_service};
 pub use prost::Message;
+/// The header of a call with the traces of the requests that it is for, beyond the first: that one is in
+/// `traceparent`. Each value is like one of `traceparent`; there are commas between them.
+pub const TRACES_HEADER: &str = "lastro-traceparents";
+
 pub use unavailable::{CODE_TRAILER, CallFailure, GrpcCode};
 
 /// The definitions as a compiled `FileDescriptorSet`, for reflection.

@@ -23,6 +23,14 @@ macro_rules! methods {
                 }
             }
 
+            /// The name with that of the service, as traces have it.
+            #[must_use]
+            pub const fn full_name(self) -> &'static str {
+                match self {
+                    $(Self::$method => concat!("lastro.v1.Ledger/", stringify!($method)),)*
+                }
+            }
+
             /// The path that it is called at.
             #[must_use]
             pub const fn path(self) -> &'static str {

@@ -48,6 +48,9 @@ enum Chore {
     Bench(bench::Options),
     /// Every reader of foreign bytes on mutated inputs, for a time.
     Fuzz(chores::fuzz::Options),
+    /// Strangers at full scale beside a caller that wants to be served, over the release binary: prints its
+    /// latencies and the server's memory.
+    Hostile,
     /// Archive, Debian package, bill of materials and checksums in `target/package`.
     Package(package::Options),
     /// Writes the compose files of profiles, `deploy/<profile>/compose.yaml` and those beside it.
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Chore::Stack(options) => stack::run(&options),
         Chore::Bench(options) => bench::run(&options),
         Chore::Fuzz(options) => chores::fuzz::run(&options),
+        Chore::Hostile => chores::hostile::run(),
         Chore::Package(options) => package::run(&options),
         Chore::Compose(options) => containers::compose(&options),
         Chore::Containers(options) => containers::containers(&options),

@@ -44,6 +44,13 @@ const TOOLS: &[Tool] = &[
         reason: "a test traces the server's system calls",
     },
     Tool {
+        program: "faketime",
+        folders: &[],
+        debian: &["faketime"],
+        pypi: &[],
+        reason: "a test steps the clock of a server with its library",
+    },
+    Tool {
         program: "systemd-analyze",
         folders: &[],
         debian: &["systemd"],

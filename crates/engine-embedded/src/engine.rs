@@ -24,6 +24,7 @@ use crate::shared::{Shared, Status};
 use crate::snapshot::Taker;
 use crate::sums::Range;
 use crate::syncer::Syncer;
+use crate::traced::Traced;
 use crate::writer::{Beginning, Writer};
 
 /// The rules in memory over a journal, with one writer thread.
@@ -157,9 +158,16 @@ impl<S: Storage> EmbeddedEngine<S> {
             return Err(Unavailable::Overloaded);
         }
         let queue = self.queue.as_ref().ok_or(Unavailable::LedgerUnavailable)?;
-        let answered = queue.push(batches, intent, deadline)?;
+        let traced = Traced::begin();
+        let notes = traced.as_ref().map(Traced::notes);
+        let answered = queue.push(batches, intent, deadline, notes)?;
         match tokio::time::timeout_at(deadline.into(), answered).await {
-            Ok(Ok(answer)) => answer,
+            Ok(Ok(answer)) => {
+                if let Some(traced) = traced {
+                    traced.end();
+                }
+                answer
+            }
             Ok(Err(_)) => Err(Unavailable::LedgerUnavailable),
             Err(_) => Err(Unavailable::Timeout),
         }

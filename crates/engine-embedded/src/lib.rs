@@ -46,6 +46,7 @@ mod shared;
 mod snapshot;
 mod sums;
 mod syncer;
+mod traced;
 mod verify;
 mod working;
 mod writer;

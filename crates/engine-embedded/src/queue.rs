@@ -7,6 +7,8 @@ use ledger::{Batch, Outcome, Unavailable};
 use stdx::ByteBound;
 use tokio::sync::oneshot;
 
+use crate::traced::Notes;
+
 /// What a caller is answered.
 pub(crate) type Answer = Result<Vec<Vec<Outcome>>, Unavailable>;
 
@@ -25,6 +27,8 @@ pub(crate) struct Request {
     pub(crate) answer: oneshot::Sender<Answer>,
     /// Whether the batches are to be applied, or only what they would be answered is asked for.
     pub(crate) intent: Intent,
+    /// What the writer notes for a traced request.
+    pub(crate) notes: Option<Box<Notes>>,
     size_bytes: usize,
 }
 
@@ -65,6 +69,7 @@ impl Queue {
         batches: Vec<Batch>,
         intent: Intent,
         deadline: Instant,
+        notes: Option<Box<Notes>>,
     ) -> Result<oneshot::Receiver<Answer>, Unavailable> {
         let size_bytes = size_of::<Request>() + batches.iter().map(request_bytes).sum::<usize>();
         if self.bound.take(size_bytes).is_none() {
@@ -76,6 +81,7 @@ impl Queue {
             deadline,
             answer,
             intent,
+            notes,
             size_bytes,
         };
         self.sender.send(request).map_err(|_| {

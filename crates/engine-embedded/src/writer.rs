@@ -205,8 +205,12 @@ impl<S: Storage> Writer<S> {
             deadline,
             answer,
             intent,
+            mut notes,
             ..
         } = request;
+        if let Some(notes) = &mut notes {
+            notes.taken();
+        }
         self.expiring.call_left = CALL_EXPIRIES_MAX;
         let result = if deadline <= Instant::now() {
             Err(Unavailable::Overloaded)
@@ -216,7 +220,7 @@ impl<S: Storage> Writer<S> {
                 Intent::Preview => self.preview(batches),
             }
         };
-        self.pipeline.answer_later(answer, result);
+        self.pipeline.answer_later(answer, result, notes);
     }
 
     fn decide_all(&mut self, batches: Vec<Batch>) -> Answer {

@@ -6,7 +6,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, TE};
 use hyper::{Request, Response, StatusCode};
-use proto::{CODE_TRAILER, CallFailure, DEADLINE_HEADER, GrpcCode, PREFIX_BYTES, Prefix};
+use proto::{
+    CODE_TRAILER, CallFailure, DEADLINE_HEADER, GrpcCode, PREFIX_BYTES, Prefix, TRACES_HEADER,
+};
+use trace::Headers;
 
 use crate::clock::LedgerClock;
 use crate::connect::Sender;
@@ -43,16 +46,18 @@ impl CallError {
 }
 
 /// Makes the call and waits for its answer's message; the caller bounds the wait. It shows the `key`. Where the ledger's
-/// `clock` is known, the call is not begun after its deadline, however late it arrives.
+/// `clock` is known, the call is not begun after its deadline, however late it arrives. `traces` go with it.
 pub(crate) async fn call(
     sender: &mut Sender,
     key: Option<&LedgerKey>,
     clock: Option<&LedgerClock>,
+    traces: Option<Headers>,
     method: proto::Method,
     message: Bytes,
     deadline: Instant,
 ) -> Result<Bytes, CallError> {
-    let request = request(key, clock, method, message, deadline).map_err(|_| CallError::NotSent)?;
+    let request =
+        request(key, clock, traces, method, message, deadline).map_err(|_| CallError::NotSent)?;
     let response = match sender.send_request(request).await {
         Ok(response) => response,
         // Hyper calls a request canceled that it never handed on.
@@ -65,6 +70,7 @@ pub(crate) async fn call(
 fn request(
     key: Option<&LedgerKey>,
     clock: Option<&LedgerClock>,
+    traces: Option<Headers>,
     method: proto::Method,
     message: Bytes,
     deadline: Instant,
@@ -81,6 +87,12 @@ fn request(
             DEADLINE_HEADER,
             proto::write_deadline(clock.id(), at_ledger),
         );
+    }
+    if let Some(traces) = traces {
+        request = request.header("traceparent", traces.traceparent);
+        if let Some(others) = traces.others {
+            request = request.header(TRACES_HEADER, others);
+        }
     }
     request
         .method(hyper::Method::POST)

@@ -152,6 +152,7 @@ impl RemoteEngine {
             repeatable: batches.iter().all(Batch::is_repeatable),
             line: Line::of(&batches),
             deadline,
+            places: trace::places(),
         })?;
         match tokio::time::timeout_at(deadline.into(), answered).await {
             Ok(Ok(Ok(answer))) => {

@@ -22,10 +22,12 @@ use ledger::{Batch, Command, Unavailable};
 use parking_lot::Mutex;
 use proto::{CallFailure, Method, submit};
 use tokio::sync::oneshot;
+use trace::Places;
 
 use crate::call::CallError;
 use crate::link::{self, Link, RETRY_PAUSE};
 use crate::metrics::Metrics;
+use crate::traced;
 
 /// About how many bytes go in one call; a single request may have more. What waits beyond it goes
 /// in another one, which the ledger decides while it syncs this one.
@@ -54,6 +56,8 @@ pub(crate) struct Parcel {
     pub(crate) repeatable: bool,
     pub(crate) line: Line,
     pub(crate) deadline: Instant,
+    /// The traced request that they are of, if it is traced.
+    pub(crate) places: Option<Places>,
 }
 
 /// A parcel that somebody waits for.
@@ -224,8 +228,11 @@ impl Gather {
             let earliest = requests.iter().map(|request| request.parcel.deadline).min();
             let deadline = earliest.unwrap_or_else(Instant::now);
             let started = Instant::now();
-            let calling = wire.call(Method::Submit, message, deadline);
+            let places = requests.iter().filter_map(|one| one.parcel.places.as_ref());
+            let spans = traced::submit(places, requests.len(), started);
+            let calling = wire.call(&spans, Method::Submit, message, deadline);
             let answer = tokio::time::timeout_at(deadline.into(), calling).await;
+            traced::end(spans, matches!(answer, Ok(Ok(_))));
             self.metrics
                 .call_ends(matches!(answer, Ok(Ok(_))), started.elapsed());
             let failed = match answer {

@@ -29,6 +29,7 @@ mod key;
 mod link;
 mod metrics;
 mod tls;
+mod traced;
 
 pub use address::{AddressInvalid, LedgerAddress};
 pub use engine::{RemoteEngine, RemoteOptions};

@@ -15,6 +15,7 @@ use proto::{CallFailure, GrpcCode, Message, Method, v1};
 use stdx::{BackOff, Throttle};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use trace::Spans;
 
 use crate::address::LedgerAddress;
 use crate::call::{self, CallError};
@@ -23,6 +24,7 @@ use crate::connect::{Connection, Sender, connect};
 use crate::key::LedgerKey;
 use crate::metrics::Metrics;
 use crate::tls::Tls;
+use crate::traced;
 
 /// How long one attempt may take to connect and to be answered: the kernel sends a lost first packet
 /// again after 1 s and after 3 s, and there has to be time left for the answer.
@@ -62,15 +64,18 @@ struct Peer {
 }
 
 impl Wire {
-    /// Makes a call with a deadline on the ledger's clock.
+    /// Makes a call with a deadline on the ledger's clock, for these spans.
     pub(crate) async fn call(
         &mut self,
+        spans: &Spans,
         method: Method,
         message: Bytes,
         deadline: Instant,
     ) -> Result<Bytes, CallError> {
         let (key, clock) = (self.key.as_ref(), Some(&self.peer.clock));
-        call::call(&mut self.sender, key, clock, method, message, deadline).await
+        let traces = spans.headers();
+        let sender = &mut self.sender;
+        call::call(sender, key, clock, traces, method, message, deadline).await
     }
 
     /// Has the connection made anew: another process answers over it than at its start.
@@ -316,6 +321,7 @@ async fn ask_clock(
         sender,
         key,
         None,
+        None,
         Method::GetClock,
         question.into(),
         deadline,
@@ -443,7 +449,10 @@ impl Link {
         let asking = async {
             loop {
                 let mut wire = self.wire().await?;
-                match wire.call(method, message.clone(), deadline).await {
+                let spans = traced::read(method);
+                let answered = wire.call(&spans, method, message.clone(), deadline).await;
+                traced::end(spans, answered.is_ok());
+                match answered {
                     Ok(answer) => return Ok(answer),
                     Err(CallError::NotSent | CallError::Lost) => {}
                     Err(failed) if failed.is_of_other_clock() => wire.give_up(),

@@ -24,6 +24,7 @@ pub struct SealedFrame<S: Storage> {
 #[must_use = "the journal waits for it"]
 pub struct Written {
     pub(crate) result: Result<(), StorageFailure>,
+    started: Instant,
     elapsed: Duration,
 }
 
@@ -40,6 +41,7 @@ impl<S: Storage> SealedFrame<S> {
         let name = || segment_name(self.segment_number);
         Written {
             result: written.map_err(|error| StorageFailure::new(doing, &name(), &error)),
+            started,
             elapsed: started.elapsed(),
         }
     }
@@ -56,6 +58,12 @@ impl<S: Storage> std::fmt::Debug for SealedFrame<S> {
 }
 
 impl Written {
+    /// When the write began.
+    #[must_use]
+    pub const fn started(&self) -> Instant {
+        self.started
+    }
+
     /// How long the write and the sync took.
     #[must_use]
     pub const fn elapsed(&self) -> Duration {

@@ -21,7 +21,7 @@ appears when it is counted for the first time.
 ";
 
 /// Every table of metrics, with the processes that have it.
-const TABLES: [(&str, &[Metric]); 13] = [
+const TABLES: [(&str, &[Metric]); 14] = [
     ("Every process", &[INFO]),
     ("State: every process", STATE_METRICS),
     (
@@ -31,6 +31,7 @@ const TABLES: [(&str, &[Metric]); 13] = [
     ("Processes with a data folder", DISK_METRICS),
     ("HTTP, gRPC and operators: every process", server::METRICS),
     ("Faces over TLS", CERTIFICATE_METRICS),
+    ("Processes that send traces", trace::METRICS),
     ("Opening of a ledger in a data folder", OPENING_METRICS),
     ("Engine `embedded`", engine_embedded::METRICS),
     ("Engine `postgres`", engine_postgres::METRICS),

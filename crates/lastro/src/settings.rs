@@ -13,6 +13,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor,
 };
+use trace::Ratio;
 
 /// The settings of one or several subsystems, as far as one layer gives them.
 pub(crate) trait Settings: Sized {
@@ -119,6 +120,12 @@ impl Parsed for usize {
     }
 }
 
+impl Parsed for Ratio {
+    fn parser() -> ValueParser {
+        ValueParser::new(|text: &str| text.parse::<Self>())
+    }
+}
+
 /// A default as the tables write it, for a setting of type `Self`.
 pub(crate) trait FromDefault<D> {
     fn from_default(default: D) -> Self;
@@ -145,6 +152,12 @@ impl FromDefault<Self> for u64 {
 impl FromDefault<Self> for usize {
     fn from_default(default: Self) -> Self {
         default
+    }
+}
+
+impl FromDefault<f64> for Ratio {
+    fn from_default(default: f64) -> Self {
+        Self::try_from(default).expect("the tables have shares from 0 to 1")
     }
 }
 

@@ -1,8 +1,11 @@
 //! What the accept loop and those who serve its connections agree upon.
 
+use std::sync::Arc;
+
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::peer::Peer;
+use crate::tenure::Tenure;
 
 /// How far a stop has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,17 +33,22 @@ pub(crate) trait Host: Clone + Send + Sync + 'static {
     fn of_peer(self, peer: Option<Peer>) -> Self;
 
     /// Serves a connection until its end. `true` when it was cut in the middle of a request. Without TLS
-    /// nothing is agreed upon: `version` is HTTP/1.1 then.
-    fn serve<S>(self, stream: S, version: HttpVersion) -> impl Future<Output = bool> + Send
+    /// nothing is agreed upon: `version` is HTTP/1.1 then. It notes its requests in `tenure`.
+    fn serve<S>(
+        self,
+        stream: S,
+        version: HttpVersion,
+        tenure: Arc<Tenure>,
+    ) -> impl Future<Output = bool> + Send
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// Serves a connection over a Unix socket without TLS.
-    fn serve_local<S>(self, stream: S) -> impl Future<Output = bool> + Send
+    fn serve_local<S>(self, stream: S, tenure: Arc<Tenure>) -> impl Future<Output = bool> + Send
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        self.serve(stream, HttpVersion::Http1)
+        self.serve(stream, HttpVersion::Http1, tenure)
     }
 
     /// The answer to a connection that is refused.

@@ -3,7 +3,8 @@
 use metrics::{Counter, Gauge};
 
 use crate::metrics::{
-    GRPC_CONNECTIONS, GRPC_CONNECTIONS_REFUSED, HTTP_CONNECTIONS, HTTP_CONNECTIONS_REFUSED,
+    GRPC_CONNECTIONS, GRPC_CONNECTIONS_LEFT, GRPC_CONNECTIONS_REFUSED, HTTP_CONNECTIONS,
+    HTTP_CONNECTIONS_LEFT, HTTP_CONNECTIONS_REFUSED,
 };
 
 /// What connections are counted with; those of the metrics' own port are not.
@@ -11,6 +12,8 @@ use crate::metrics::{
 pub(crate) struct ConnectionMetrics {
     pub(crate) open: Gauge,
     pub(crate) refused: Counter,
+    /// Of idle ones that had to leave.
+    pub(crate) left: Counter,
 }
 
 impl ConnectionMetrics {
@@ -19,6 +22,7 @@ impl ConnectionMetrics {
         let metrics = Self {
             open: metrics::gauge!(HTTP_CONNECTIONS.name),
             refused: metrics::counter!(HTTP_CONNECTIONS_REFUSED.name),
+            left: metrics::counter!(HTTP_CONNECTIONS_LEFT.name),
         };
         metrics.shown()
     }
@@ -28,6 +32,7 @@ impl ConnectionMetrics {
         Self {
             open: Gauge::noop(),
             refused: Counter::noop(),
+            left: Counter::noop(),
         }
     }
 
@@ -36,14 +41,16 @@ impl ConnectionMetrics {
         let metrics = Self {
             open: metrics::gauge!(GRPC_CONNECTIONS.name),
             refused: metrics::counter!(GRPC_CONNECTIONS_REFUSED.name),
+            left: metrics::counter!(GRPC_CONNECTIONS_LEFT.name),
         };
         metrics.shown()
     }
 
-    /// So that both are there before anything happens.
+    /// So that all are there before anything happens.
     fn shown(self) -> Self {
         self.open.increment(0.0);
         self.refused.increment(0);
+        self.left.increment(0);
         self
     }
 }

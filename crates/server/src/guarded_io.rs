@@ -19,6 +19,7 @@ use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::errors;
+use crate::tenure::Tenure;
 
 /// How long a connection may wait for what.
 #[derive(Debug, Clone, Copy)]
@@ -46,14 +47,24 @@ pub(crate) enum Phase {
 }
 
 /// What the connection's reader, its service and its task know of each other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Progress {
     phase: AtomicU8,
     requests_count: AtomicU32,
     is_unread: AtomicBool,
+    tenure: Arc<Tenure>,
 }
 
 impl Progress {
+    pub(crate) fn new(tenure: Arc<Tenure>) -> Self {
+        Self {
+            phase: AtomicU8::new(Phase::Idle as u8),
+            requests_count: AtomicU32::new(0),
+            is_unread: AtomicBool::new(false),
+            tenure,
+        }
+    }
+
     pub(crate) fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Relaxed) {
             0 => Phase::Idle,
@@ -69,12 +80,14 @@ impl Progress {
     /// A request's head is there.
     pub(crate) fn begin_request(&self) {
         self.requests_count.fetch_add(1, Ordering::Relaxed);
+        self.tenure.begin_request();
         self.enter(Phase::Request);
     }
 
     /// Its answer is there.
     pub(crate) fn end_request(&self) {
         self.enter(Phase::Idle);
+        self.tenure.end_request();
     }
 
     /// A request was answered, and is not read to its end.
@@ -167,9 +180,11 @@ impl<IO: Read + Write + Unpin> GuardedIo<IO> {
             return written;
         }
         let wait = self.waits.answer;
-        let timer = self
-            .write_timer
-            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + wait)));
+        let tenure = &self.progress.tenure;
+        let timer = self.write_timer.get_or_insert_with(|| {
+            tenure.set_writing(true);
+            Box::pin(sleep_until(Instant::now() + wait))
+        });
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -258,8 +273,8 @@ impl<IO: Read + Write + Unpin> Write for GuardedIo<IO> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let flushed = Pin::new(&mut this.io).poll_flush(cx);
-        if flushed.is_ready() {
-            this.write_timer = None;
+        if flushed.is_ready() && this.write_timer.take().is_some() {
+            this.progress.tenure.set_writing(false);
         }
         this.check_write(cx, flushed)
     }

@@ -19,7 +19,7 @@ use crate::measure::{self, Route};
 use crate::peer::Peer;
 use crate::problem::{Problem, ProblemCode};
 use crate::request_id::RequestId;
-use crate::{access, errors, panics};
+use crate::{access, errors, panics, traced};
 
 /// A route, and what it asks of its callers.
 #[derive(Debug, Clone, Copy)]
@@ -116,6 +116,7 @@ where
     let started = Instant::now();
     let method = measure::method_index(request.method());
     let request_id = RequestId::settle(request.headers_mut());
+    let mut spans = trace::Spans::default();
     let admitted = match check_head(&face, &request) {
         Ok(()) => admit(&face, door, &request),
         Err(problem) => Err(NotAdmitted {
@@ -126,7 +127,9 @@ where
     let (shown, answered) = match admitted {
         Err(NotAdmitted { problem, shown }) => (shown, Err(problem)),
         Ok(caller) => {
+            spans = traced::begin_http(&request, route, measure::METHODS[method], started);
             let handling = async { handler(Arc::clone(&face), caller.clone(), request).await };
+            let handling = trace::within(spans.places(), handling);
             let answered = unless_panicking(route, &request_id, handling).await;
             (caller.key(), answered)
         }
@@ -148,6 +151,7 @@ where
         answer_bytes: response.body().size_hint().exact(),
     };
     line.log();
+    traced::end_http(spans, &line);
     request_id.echo(response.headers_mut());
     response
 }

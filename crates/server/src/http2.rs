@@ -26,6 +26,7 @@ use crate::connection::Stage;
 use crate::errors;
 use crate::limits::Limits;
 use crate::peer::Peer;
+use crate::tenure::Tenure;
 use crate::untaken::{Counted, Untaken};
 
 /// What of a connection's bodies may be on its way before it is read: 4 MiB arrive within a request's time
@@ -52,6 +53,7 @@ struct Requests {
     /// When one ended last.
     active_at: Mutex<Instant>,
     untaken: Arc<Untaken>,
+    tenure: Arc<Tenure>,
 }
 
 /// A request, until its answer was given to the connection as a whole.
@@ -83,11 +85,11 @@ impl Http2 {
     }
 
     /// Serves a connection until its end. `true` when it was cut in the middle of a request.
-    pub(crate) async fn serve<S>(mut self, stream: S) -> bool
+    pub(crate) async fn serve<S>(mut self, stream: S, tenure: Arc<Tenure>) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let requests = Arc::new(Requests::new());
+        let requests = Arc::new(Requests::new(tenure));
         let (router, in_service) = (self.router, Arc::clone(&requests));
         let header_count_max = self.header_count_max;
         let peer = self.peer;
@@ -136,11 +138,12 @@ impl Http2 {
 }
 
 impl Requests {
-    fn new() -> Self {
+    fn new(tenure: Arc<Tenure>) -> Self {
         Self {
             open_count: AtomicUsize::new(0),
             active_at: Mutex::new(Instant::now()),
-            untaken: Arc::default(),
+            untaken: Untaken::new(Arc::clone(&tenure)),
+            tenure,
         }
     }
 
@@ -169,6 +172,7 @@ impl Requests {
 impl OpenRequest {
     fn begin(requests: &Arc<Requests>) -> Self {
         requests.open_count.fetch_add(1, Ordering::Relaxed);
+        requests.tenure.begin_request();
         Self(Arc::clone(requests))
     }
 }
@@ -177,5 +181,6 @@ impl Drop for OpenRequest {
     fn drop(&mut self) {
         self.0.note_activity();
         self.0.open_count.fetch_sub(1, Ordering::Relaxed);
+        self.0.tenure.end_request();
     }
 }

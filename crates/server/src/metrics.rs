@@ -8,11 +8,13 @@ pub const METRICS: &[Metric] = &[
     HTTP_REQUEST_DURATION,
     HTTP_CONNECTIONS,
     HTTP_CONNECTIONS_REFUSED,
+    HTTP_CONNECTIONS_LEFT,
     GRPC_CALLS,
     GRPC_CALL_DURATION,
     GRPC_DENIED,
     GRPC_CONNECTIONS,
     GRPC_CONNECTIONS_REFUSED,
+    GRPC_CONNECTIONS_LEFT,
     OUTCOMES,
     PURGES,
     PURGED,
@@ -38,6 +40,10 @@ pub(crate) const HTTP_CONNECTIONS_REFUSED: Metric = Metric::counter(
     "lastro_http_connections_refused_total",
     "Connections refused because too many were open",
 );
+pub(crate) const HTTP_CONNECTIONS_LEFT: Metric = Metric::counter(
+    "lastro_http_connections_left_total",
+    "Idle connections that were closed to make room for new ones",
+);
 pub(crate) const GRPC_CALLS: Metric = Metric::counter(
     "lastro_grpc_calls_total",
     "gRPC calls answered, by method and status",
@@ -59,6 +65,10 @@ pub(crate) const GRPC_CONNECTIONS: Metric =
 pub(crate) const GRPC_CONNECTIONS_REFUSED: Metric = Metric::counter(
     "lastro_grpc_connections_refused_total",
     "gRPC connections refused because too many were open",
+);
+pub(crate) const GRPC_CONNECTIONS_LEFT: Metric = Metric::counter(
+    "lastro_grpc_connections_left_total",
+    "Idle gRPC connections that were closed to make room for new ones",
 );
 pub(crate) const OUTCOMES: Metric = Metric::counter(
     "lastro_outcomes_total",

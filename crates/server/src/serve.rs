@@ -18,6 +18,7 @@ use crate::limits::{ConnectionLimits, Limits};
 use crate::listener::{Listener, Stream};
 use crate::peer::Peer;
 use crate::routes;
+use crate::tenure::Tenures;
 use crate::tls::{self, ServerTls};
 use crate::web::Web;
 
@@ -169,7 +170,9 @@ struct Face<H> {
     handshakes: Arc<Handshakes>,
     farewells: Arc<Semaphore>,
     metrics: ConnectionMetrics,
+    tenures: Arc<Tenures>,
     refusals: Throttle,
+    departures: Throttle,
     failures: Throttle,
     requests_cut: AtomicUsize,
 }
@@ -194,7 +197,9 @@ impl<H: Host> Face<H> {
             handshakes: Handshakes::new(limits.handshakes_max),
             farewells: Arc::new(Semaphore::new(FAREWELLS_MAX)),
             metrics,
+            tenures: Tenures::new(limits.connections_max),
             refusals: Throttle::new(WARNING_INTERVAL),
+            departures: Throttle::new(WARNING_INTERVAL),
             failures: Throttle::new(WARNING_INTERVAL),
             requests_cut: AtomicUsize::new(0),
         }
@@ -212,6 +217,7 @@ impl<H: Host> Face<H> {
     }
 
     fn admit_plain(self: &Arc<Self>, stream: Stream) {
+        self.make_room();
         let Some(open) = self.take_place() else {
             self.refuse(stream);
             return;
@@ -220,10 +226,15 @@ impl<H: Host> Face<H> {
         let face = Arc::clone(self);
         tokio::spawn(async move {
             let host = face.host.clone().of_peer(peer);
-            let cut = match stream {
-                Stream::Tcp(tcp) => host.serve(tcp, HttpVersion::Http1).await,
-                Stream::Unix(unix) => host.serve_local(unix).await,
+            let mut held = face.tenures.begin();
+            let tenure = Arc::clone(&held.tenure);
+            let serving = async {
+                match stream {
+                    Stream::Tcp(tcp) => host.serve(tcp, HttpVersion::Http1, tenure).await,
+                    Stream::Unix(unix) => host.serve_local(unix, tenure).await,
+                }
             };
+            let cut = held.unless_cut(serving).await;
             face.close(open, cut);
         });
     }
@@ -231,6 +242,7 @@ impl<H: Host> Face<H> {
     /// A connection takes its place only once its handshake is done. There is no answer before that: who has
     /// to be refused is closed without one, and costs no handshake.
     fn admit_secured(self: &Arc<Self>, tls: ServerTls, stream: Stream) {
+        self.make_room();
         if self.places.available_permits() == 0 {
             self.note_refusal(Full::Connections);
             return;
@@ -273,8 +285,27 @@ impl<H: Host> Face<H> {
         };
         let version = tls::version_of(&stream);
         let host = self.host.clone().of_peer(peer);
-        let cut = host.serve(stream, version).await;
+        let mut held = self.tenures.begin();
+        let tenure = Arc::clone(&held.tenure);
+        let cut = held.unless_cut(host.serve(stream, version, tenure)).await;
         self.close(open, cut);
+    }
+
+    /// Has idle connections leave if places are scarce.
+    fn make_room(&self) {
+        let left = self.tenures.make_room(self.places.available_permits());
+        if left == 0 {
+            return;
+        }
+        self.metrics.left.increment(left as u64);
+        if let Some(held_back) = self.departures.pass() {
+            let connections_max = self.limits.connections_max;
+            tracing::warn!(
+                connections_max,
+                held_back,
+                "closed {left} idle connections to make room for new ones: nearly all of {connections_max} places                  were taken"
+            );
+        }
     }
 
     fn take_place(&self) -> Option<OpenConnection> {
@@ -282,9 +313,9 @@ impl<H: Host> Face<H> {
         Some(OpenConnection::new(self.metrics.clone(), place))
     }
 
-    /// The end of a connection; `cut` if it was in the middle of a request.
-    fn close(&self, open: OpenConnection, cut: bool) {
-        if cut {
+    /// The end of a connection; `cut` if it was in the middle of a request, `None` if it had to leave.
+    fn close(&self, open: OpenConnection, cut: Option<bool>) {
+        if cut == Some(true) {
             self.requests_cut.fetch_add(1, Ordering::Relaxed);
         }
         drop(open);

@@ -12,15 +12,29 @@ use std::time::Duration;
 
 use axum::body::Body;
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
+
+use crate::tenure::Tenure;
+
 /// How many pieces of answers a connection has not taken yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Untaken {
     turn: AtomicUsize,
     counts: [AtomicUsize; 2],
+    tenure: Arc<Tenure>,
 }
 
 impl Untaken {
+    /// Of a connection: until its answers are taken it is not idle.
+    pub(crate) fn new(tenure: Arc<Tenure>) -> Arc<Self> {
+        Arc::new(Self {
+            turn: AtomicUsize::new(0),
+            counts: Default::default(),
+            tenure,
+        })
+    }
+
     fn add(&self) -> usize {
+        self.tenure.begin_request();
         let half = self.turn.load(Ordering::Relaxed) % 2;
         self.counts[half].fetch_add(1, Ordering::Relaxed);
         half
@@ -82,6 +96,7 @@ impl AsRef<[u8]> for Piece {
 impl Drop for Piece {
     fn drop(&mut self) {
         self.untaken.counts[self.half].fetch_sub(1, Ordering::Relaxed);
+        self.untaken.tenure.end_request();
     }
 }
 

@@ -19,6 +19,7 @@ use crate::guarded_io::{GuardedIo, Phase, Progress, Waits};
 use crate::http2::Http2;
 use crate::limits::Limits;
 use crate::peer::Peer;
+use crate::tenure::Tenure;
 use crate::unread;
 
 /// Serves connections with HTTP/1.1, and over TLS with HTTP/2 where the caller prefers it.
@@ -56,11 +57,11 @@ impl Web {
         }
     }
 
-    async fn serve_http1<S>(mut self, stream: S) -> bool
+    async fn serve_http1<S>(mut self, stream: S, tenure: Arc<Tenure>) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(Progress::new(tenure));
         let io = GuardedIo::new(TokioIo::new(stream), Arc::clone(&progress), self.waits);
         let (router, in_service) = (self.router, Arc::clone(&progress));
         let peer = self.peer;
@@ -115,13 +116,13 @@ impl Host for Web {
         }
     }
 
-    async fn serve<S>(self, stream: S, version: HttpVersion) -> bool
+    async fn serve<S>(self, stream: S, version: HttpVersion, tenure: Arc<Tenure>) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         match version {
-            HttpVersion::Http1 => self.serve_http1(stream).await,
-            HttpVersion::Http2 => self.http2.serve(stream).await,
+            HttpVersion::Http1 => self.serve_http1(stream, tenure).await,
+            HttpVersion::Http2 => self.http2.serve(stream, tenure).await,
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod dependencies;
 pub(crate) mod fuzz;
+pub(crate) mod hostile;
 pub(crate) mod lint;
 pub(crate) mod simulate;
 pub(crate) mod test;

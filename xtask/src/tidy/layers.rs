@@ -13,19 +13,23 @@ use super::{Finding, manifests};
 const LAYERS: &[(&str, &[&str])] = &[
     ("ledger", &[]),
     ("stdx", &[]),
+    ("trace", &["stdx"]),
     ("proto", &["ledger"]),
     ("journal", &["stdx"]),
-    ("engine-embedded", &["ledger", "journal", "stdx"]),
+    ("engine-embedded", &["ledger", "journal", "stdx", "trace"]),
     ("engine-postgres", &["ledger", "stdx"]),
     // What it persists is the ledger of `engine-postgres`: its tables, its reads.
     (
         "engine-write-behind",
         &["ledger", "engine-postgres", "stdx"],
     ),
-    ("engine-remote", &["ledger", "proto", "stdx"]),
+    ("engine-remote", &["ledger", "proto", "stdx", "trace"]),
     ("outbox", &["ledger", "journal", "stdx"]),
     ("payments", &["ledger", "stdx"]),
-    ("server", &["ledger", "proto", "stdx", "outbox", "payments"]),
+    (
+        "server",
+        &["ledger", "proto", "stdx", "trace", "outbox", "payments"],
+    ),
     ("processor", &["stdx"]),
     ("load", &["processor"]),
     (
@@ -43,6 +47,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "processor",
             "load",
             "stdx",
+            "trace",
         ],
     ),
     ("testkit", &["ledger"]),

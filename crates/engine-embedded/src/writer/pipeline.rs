@@ -17,6 +17,7 @@ use crate::changes::Changes;
 use crate::draft::Draft;
 use crate::queue::Answer;
 use crate::syncer::Syncer;
+use crate::traced::{FrameNote, Notes};
 
 /// A frame is closed once it has this many bytes: what waits is answered in a few milliseconds
 /// even when much more has arrived.
@@ -25,8 +26,8 @@ pub(super) const ROUND_BYTES: usize = 1 << 20;
 /// its sync takes about as long as the next so many bytes take to be decided.
 const ROUND_PARTS: usize = 16;
 
-/// Who is answered, and what.
-type Answers = Vec<(oneshot::Sender<Answer>, Answer)>;
+/// Who is answered, what, and what was noted of it if it is traced.
+type Answers = Vec<(oneshot::Sender<Answer>, Answer, Option<Box<Notes>>)>;
 
 /// See the [module](self).
 pub(super) struct Pipeline<S: Storage> {
@@ -69,14 +70,19 @@ impl<S: Storage> Pipeline<S> {
     }
 
     /// Keeps an answer until the open frame is durable.
-    pub(super) fn answer_later(&mut self, caller: oneshot::Sender<Answer>, answer: Answer) {
-        self.open_answers.push((caller, answer));
+    pub(super) fn answer_later(
+        &mut self,
+        caller: oneshot::Sender<Answer>,
+        answer: Answer,
+        notes: Option<Box<Notes>>,
+    ) {
+        self.open_answers.push((caller, answer, notes));
     }
 
     /// Answers everybody who waits for the open frame, which has no record or is never written.
     pub(super) fn answer_without_frame(&mut self) {
         let is_committed = self.journal.failure().is_none();
-        send(&mut self.open_answers, is_committed);
+        send(&mut self.open_answers, is_committed, None);
     }
 
     /// Seals the open frame, which has records, while no other is in flight. `newest` is the time
@@ -100,14 +106,26 @@ impl<S: Storage> Pipeline<S> {
         written: Written,
         landed: impl FnOnce(&Result<FrameInfo, CommitError>, &mut Changes),
     ) {
+        let (started, elapsed) = (written.started(), written.elapsed());
         let completed = self.journal.complete(written);
         landed(&completed, &mut self.draft.sealed);
-        send(&mut self.flying_answers, completed.is_ok());
+        let frame = completed.as_ref().ok().map(|info| FrameNote {
+            sequence: info.sequence,
+            records_count: info.count,
+            bytes: info.frame_bytes(),
+            requests_count: self.flying_answers.len(),
+            write_started: started,
+            write_elapsed: elapsed,
+        });
+        send(&mut self.flying_answers, completed.is_ok(), frame);
     }
 }
 
-fn send(answers: &mut Answers, is_committed: bool) {
-    for (caller, mut answer) in answers.drain(..) {
+fn send(answers: &mut Answers, is_committed: bool, frame: Option<FrameNote>) {
+    for (caller, mut answer, notes) in answers.drain(..) {
+        if let Some(notes) = notes {
+            notes.answered(frame);
+        }
         if !is_committed {
             answer = Err(Unavailable::StorageFailed);
         }

@@ -98,7 +98,9 @@ fn a_round_of_nothing_but_refusals_ends_too() {
     let deadline = Instant::now() + Duration::from_secs(60);
     let push = || {
         let batch = Batch::independent(commands.clone()).unwrap();
-        queue.push(vec![batch], Intent::Apply, deadline).unwrap()
+        queue
+            .push(vec![batch], Intent::Apply, deadline, None)
+            .unwrap()
     };
     let mut answers = vec![push()];
     let first = writer.waiting.receiver.recv().unwrap();
@@ -119,7 +121,9 @@ fn give(
 ) -> Result<Vec<&'static str>, Unavailable> {
     let deadline = Instant::now() + Duration::from_secs(60);
     let batch = Batch::independent(commands).unwrap();
-    let mut answer = queue.push(vec![batch], Intent::Apply, deadline).unwrap();
+    let mut answer = queue
+        .push(vec![batch], Intent::Apply, deadline, None)
+        .unwrap();
     let request = writer.waiting.receiver.recv().unwrap();
     writer.round(request);
     let outcomes = answer.try_recv().unwrap()?;
@@ -230,7 +234,7 @@ fn what_is_due_is_looked_up_once_in_a_round() {
         .chunks(8)
         .map(|commands| Batch::independent(commands.to_vec()).unwrap())
         .collect();
-    let mut answer = queue.push(batches, Intent::Apply, deadline).unwrap();
+    let mut answer = queue.push(batches, Intent::Apply, deadline, None).unwrap();
     let mut bystander = push(&queue, vec![transfer(99_000, "other", "shop", 1)]);
     let request = writer.waiting.receiver.recv().unwrap();
     writer.round(request);
@@ -291,7 +295,9 @@ fn a_batch_with_other_members_reads_none_of_the_first_ones() {
     };
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut answer = |batch| {
-        let mut answer = queue.push(vec![batch], Intent::Apply, deadline).unwrap();
+        let mut answer = queue
+            .push(vec![batch], Intent::Apply, deadline, None)
+            .unwrap();
         let request = writer.waiting.receiver.recv().unwrap();
         writer.round(request);
         writer.land();
@@ -331,7 +337,9 @@ type Answered = tokio::sync::oneshot::Receiver<Answer>;
 fn push(queue: &Queue, commands: Vec<Command>) -> Answered {
     let deadline = Instant::now() + Duration::from_secs(60);
     let batch = Batch::independent(commands).unwrap();
-    queue.push(vec![batch], Intent::Apply, deadline).unwrap()
+    queue
+        .push(vec![batch], Intent::Apply, deadline, None)
+        .unwrap()
 }
 
 fn transfer(id: u128, debit: &str, credit: &str, amount: u64) -> Command {

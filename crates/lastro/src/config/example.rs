@@ -1,9 +1,11 @@
 //! The example of a configuration file: every setting as a comment, with its help and its default. It
 //! is made from the tables of the settings; only what the file alone can give is written by hand.
 
+use std::any::TypeId;
 use std::fmt::Write;
 
 use clap::{Arg, ArgAction, Args, Command};
+use trace::Ratio;
 
 use crate::serve::{FILE_ONLY_EXAMPLE, ServeOptions, setting_defaults};
 
@@ -72,7 +74,9 @@ fn value(default: Option<&str>, flag: &Arg) -> String {
 /// Whether the flag takes a number: then a letter is no value of it.
 fn is_number(flag: &Arg) -> bool {
     let type_id = flag.get_value_parser().type_id();
-    type_id == std::any::TypeId::of::<u64>() || type_id == std::any::TypeId::of::<usize>()
+    type_id == TypeId::of::<u64>()
+        || type_id == TypeId::of::<usize>()
+        || type_id == TypeId::of::<Ratio>()
 }
 
 #[cfg(test)]

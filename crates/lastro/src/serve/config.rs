@@ -17,6 +17,7 @@ use super::outbox::OutboxConfig;
 use super::role::Role;
 use super::settings::{FileSettings, ServeOptions};
 use super::tls::FacesTls;
+use super::traces::Collector;
 use super::{outgoing, payments, sockets, urls};
 use crate::keys::KeysPlace;
 use crate::log::LogConfig;
@@ -46,6 +47,7 @@ pub(crate) struct Config {
     pub(crate) payments: Option<::payments::Config>,
     pub(crate) enable_purge: bool,
     pub(crate) log: LogConfig,
+    pub(super) collector: Option<Collector>,
     pub(crate) keys: Option<KeysPlace>,
     pub(crate) open_challenge: bool,
     pub(crate) listen_public: bool,
@@ -157,6 +159,7 @@ impl Config {
             payments: payments::resolve(&options.processor, file.payments)?,
             enable_purge: settings.purge.enable_purge,
             log: LogConfig::resolve(&settings.log)?,
+            collector: Collector::of(&settings.traces)?,
             keys: settings.security.keys.map(KeysPlace::from),
             open_challenge: settings.security.open_challenge,
             listen_public: settings.security.listen_public,
@@ -226,6 +229,9 @@ impl Config {
         self.doors().iter().try_for_each(Door::check)?;
         if !self.plaintext {
             outgoing::check(&self.engine, self.payments.as_ref())?;
+            if let Some(collector) = &self.collector {
+                collector.check_encrypted()?;
+            }
         }
         match &self.grpc_listen {
             Some(_) if self.role == Role::Api => {

@@ -29,6 +29,7 @@ mod settings;
 mod sockets;
 mod stop;
 mod tls;
+mod traces;
 mod urls;
 mod waiting;
 mod write_behind;
@@ -68,6 +69,7 @@ pub(crate) use settings::{PRECEDENCE, ServeOptions, setting_defaults};
 #[cfg(test)]
 pub(crate) use settings::{check_file, file_fault, file_only_keys};
 use stop::{STOP_TIMEOUT, stop_signal, stopped};
+use traces::Exporting;
 
 pub(crate) fn run(options: ServeOptions) -> anyhow::Result<ExitCode> {
     let config = Arc::new(Config::resolve(options)?);
@@ -88,6 +90,10 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
+    let exporting = match &config.collector {
+        Some(collector) => Some(Exporting::start(collector, config.role.as_str())?),
+        None => None,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("lastro-http")
         .enable_all()
@@ -99,7 +105,13 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime of the metrics")?;
-    match runtime.block_on(serve(&config, &files, recorder, &probes))? {
+    match runtime.block_on(serve(
+        &config,
+        &files,
+        exporting.as_ref(),
+        recorder,
+        &probes,
+    ))? {
         Ended::WhileOpening => {
             // The thread that opens the ledger may still need it until the process has ended.
             std::mem::forget(runtime);
@@ -112,6 +124,9 @@ pub(crate) fn run(options: ServeOptions) -> anyhow::Result<ExitCode> {
             faces?;
             tracing::info!("stopped");
         }
+    }
+    if let Some(exporting) = exporting {
+        exporting.stop();
     }
     drop(log);
     Ok(ExitCode::SUCCESS)
@@ -161,6 +176,7 @@ fn install_metrics(config: &Config) -> anyhow::Result<Option<PrometheusHandle>> 
 async fn serve(
     config: &Arc<Config>,
     files: &OpenFiles,
+    exporting: Option<&Exporting>,
     recorder: Option<PrometheusHandle>,
     probes: &Runtime,
 ) -> anyhow::Result<Ended> {
@@ -181,6 +197,9 @@ async fn serve(
         &mut reloads,
         stop.clone(),
     )?;
+    if let Some(exporting) = exporting {
+        exporting.watch(&mut reloads);
+    }
     reloads.start();
     faces.watch();
     match &config.engine {

@@ -7,6 +7,7 @@ use anyhow::Context;
 
 use super::faults;
 use super::payments::PaymentsFile;
+use super::traces::TraceSettings;
 use crate::clock::ClockSettings;
 use crate::database::DatabaseSettings;
 use crate::log::LogSettings;
@@ -207,6 +208,7 @@ settings! {
         outbox: OutboxSettings,
         purge: PurgeSettings,
         log: LogSettings,
+        traces: TraceSettings,
         security: SecuritySettings,
     }
 }

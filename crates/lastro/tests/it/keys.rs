@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use testkit::LastroProcess;
 use testkit::servers::Postgres;
 
-use crate::support::{Nodes, binary, folder, signal};
+use crate::support::{Nodes, binary, folder, signal, write_private};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const EVERYTHING: [&str; 2] = ["--scopes", "read,write,operate,metrics"];
@@ -76,11 +76,6 @@ impl Keyring {
         write_private(&path, secret);
         path
     }
-}
-
-fn write_private(path: &Path, text: &str) {
-    std::fs::write(path, text).unwrap();
-    std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
 }
 
 async fn ask(

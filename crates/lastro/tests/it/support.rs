@@ -1,9 +1,10 @@
 //! Starting the binary, and speaking to it.
 
 mod nodes;
+mod small_disk;
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 use testkit::LastroProcess;
 
 pub(crate) use nodes::Nodes;
+pub(crate) use small_disk::SmallDisk;
 
 /// The binary under test.
 pub(crate) fn binary() -> PathBuf {
@@ -68,6 +70,12 @@ pub(crate) fn is_long() -> bool {
 /// How many times a test that waits for chance is tried: 10, or 100 in the long run.
 pub(crate) fn rounds() -> u32 {
     if is_long() { 100 } else { 10 }
+}
+
+/// Writes a file that only its owner can read.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
 }
 
 /// Sends a process a signal, such as `-STOP`.

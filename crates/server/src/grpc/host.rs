@@ -23,6 +23,7 @@ use super::limits::GrpcLimits;
 use super::message;
 use crate::connection::{Host, HttpVersion, Stage};
 use crate::peer::Peer;
+use crate::tenure::Tenure;
 use crate::untaken::{Counted, Untaken};
 
 /// What of a message may be on its way before it is read.
@@ -72,11 +73,41 @@ pub(super) struct Http2 {
 }
 
 /// What a connection's calls have come to.
-#[derive(Default)]
 struct Progress {
     is_touched: AtomicBool,
     calls_count: AtomicUsize,
     untaken: Arc<Untaken>,
+    tenure: Arc<Tenure>,
+}
+
+impl Progress {
+    fn new(tenure: Arc<Tenure>) -> Self {
+        Self {
+            is_touched: AtomicBool::new(false),
+            calls_count: AtomicUsize::new(0),
+            untaken: Untaken::new(Arc::clone(&tenure)),
+            tenure,
+        }
+    }
+}
+
+/// A call until its answer was given to the connection as a whole, or its caller has given it up.
+struct OpenCall(Arc<Progress>);
+
+impl OpenCall {
+    fn begin(progress: &Arc<Progress>) -> Self {
+        progress.is_touched.store(true, Ordering::Relaxed);
+        progress.calls_count.fetch_add(1, Ordering::Relaxed);
+        progress.tenure.begin_request();
+        Self(Arc::clone(progress))
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        self.0.calls_count.fetch_sub(1, Ordering::Relaxed);
+        self.0.tenure.end_request();
+    }
 }
 
 impl Http2 {
@@ -104,20 +135,19 @@ impl Http2 {
         }
     }
 
-    async fn calls<S>(mut self, stream: S) -> bool
+    async fn calls<S>(mut self, stream: S, tenure: Arc<Tenure>) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(Progress::new(tenure));
         let (router, in_service) = (self.router, Arc::clone(&progress));
         let peer = self.peer;
         let service = service_fn(move |mut request: Request<Incoming>| {
             if let Some(peer) = peer {
                 request.extensions_mut().insert(peer);
             }
-            in_service.is_touched.store(true, Ordering::Relaxed);
-            in_service.calls_count.fetch_add(1, Ordering::Relaxed);
-            let (mut router, progress) = (router.clone(), Arc::clone(&in_service));
+            let open = OpenCall::begin(&in_service);
+            let mut router = router.clone();
             let calls = match CallKind::of(request.uri().path()) {
                 CallKind::Ledger => Some(&self.calls),
                 CallKind::Clock => None,
@@ -128,11 +158,11 @@ impl Http2 {
                 let response = match place.transpose() {
                     Ok(place) => {
                         let Ok(response) = router.call(request).await;
-                        response.map(|body| Body::new(Counted::new(body, &progress.untaken, place)))
+                        let untaken = Arc::clone(&open.0.untaken);
+                        response.map(|body| Body::new(Counted::new(body, &untaken, (place, open))))
                     }
                     Err(_) => message::respond(Err(Unavailable::Overloaded.into())),
                 };
-                progress.calls_count.fetch_sub(1, Ordering::Relaxed);
                 Ok::<_, Infallible>(response)
             }
         });
@@ -175,18 +205,18 @@ impl Host for Http2 {
         Self { peer, ..self }
     }
 
-    async fn serve<S>(self, stream: S, _: HttpVersion) -> bool
+    async fn serve<S>(self, stream: S, _: HttpVersion, tenure: Arc<Tenure>) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        self.calls(stream).await
+        self.calls(stream, tenure).await
     }
 
-    async fn serve_local<S>(self, stream: S) -> bool
+    async fn serve_local<S>(self, stream: S, tenure: Arc<Tenure>) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        self.calls(WithoutAuthority::new(stream)).await
+        self.calls(WithoutAuthority::new(stream), tenure).await
     }
 
     /// Nothing: HTTP/2 has no words before its handshake.

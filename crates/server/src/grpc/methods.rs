@@ -19,9 +19,9 @@ use super::message::{self, Written, respond};
 use super::shared::{GrpcFace, Shared};
 use super::status::Status;
 use crate::keys::{Access, Audit, Caller, Scope};
-use crate::panics;
 use crate::peer::Peer;
 use crate::room::Place;
+use crate::{panics, traced};
 
 /// The most bytes of a record: the longest ids and numbers, and a description of characters of
 /// four bytes.
@@ -92,13 +92,15 @@ where
     if !is_grpc(&request) {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
+    let mut spans = trace::Spans::default();
     let answering = async {
         let (headers, peer) = (request.headers(), Peer::of(request.extensions()));
         let caller = face.keys().admit(headers, peer, access(method), false);
         let caller = caller.map_err(|turned_away| turned_away.denied)?;
+        spans = traced::begin_grpc(headers, method, started);
         let shared = face.shared().ok_or(Unavailable::Opening)?;
         let call = receive(Arc::clone(shared), caller, method, request, started).await?;
-        handler(call).await
+        trace::within(spans.places(), handler(call)).await
     };
     let answered = panics::caught(answering).await.unwrap_or_else(|text| {
         tracing::error!(
@@ -113,6 +115,7 @@ where
         .map_or(GrpcCode::Ok, |status| status.code);
     let response = respond(answered);
     face.metrics.count_call(method, code, started.elapsed());
+    traced::end_grpc(spans, method, code);
     response
 }
 

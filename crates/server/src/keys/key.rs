@@ -130,10 +130,10 @@ impl Key {
         }
     }
 
-    pub(super) fn standing(&self, now: SystemTime) -> Standing {
+    pub(super) fn standing(&self, now: impl FnOnce() -> SystemTime) -> Standing {
         match self.expires_at {
             _ if self.record.revoked_at.is_some() => Standing::Revoked,
-            Some(expires_at) if expires_at <= now => Standing::Expired,
+            Some(expires_at) if expires_at <= now() => Standing::Expired,
             Some(_) | None => Standing::Valid,
         }
     }

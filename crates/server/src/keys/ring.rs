@@ -193,7 +193,7 @@ impl Door {
     fn find(&self, headers: &HeaderMap) -> Result<Arc<Key>, TurnedAway> {
         let hash = shown(headers)?.hash();
         let key = self.ring.load().find(&hash).ok_or(Denied::Unknown)?;
-        let denied = match key.standing(SystemTime::now()) {
+        let denied = match key.standing(SystemTime::now) {
             Standing::Valid => return Ok(key),
             Standing::Expired => Denied::Expired,
             Standing::Revoked => Denied::Revoked,

@@ -365,3 +365,48 @@ async fn callers_give_no_commands_of_dispatchers() {
     assert_eq!(status.code(), Code::PermissionDenied, "{status}");
     assert!(engine.read(|books| books.events().is_empty()));
 }
+
+/// A stranger takes every place and asks nothing; a node that comes then is answered.
+#[tokio::test]
+async fn idle_connections_make_room_for_other_nodes() {
+    let limits = GrpcLimits {
+        connections_max: 32,
+        message_timeout: Duration::from_secs(60),
+        deadline_default: Duration::from_secs(60),
+        ..GrpcLimits::default()
+    };
+    let node = node_with(reference(), Arc::new(AlwaysReady), limits).await;
+    let mut strangers = Vec::new();
+    for number in 0..32 {
+        // Some speak HTTP/2, some say nothing.
+        if number % 2 == 0 {
+            strangers.push(Some(Rude::connect(&node).await));
+            continue;
+        }
+        let silent = TcpStream::connect(&*node.address).await.unwrap();
+        tokio::spawn(async move {
+            let _silent = silent;
+            std::future::pending::<()>().await;
+        });
+        strangers.push(None);
+    }
+    // This one is in the middle of a call, and stays.
+    let mut busy = strangers[0].take().unwrap();
+    let mut unfinished = Box::pin(busy.unfinished(10));
+    until(async || {
+        let polled = tokio::time::timeout(Duration::from_millis(10), &mut unfinished).await;
+        assert!(polled.is_err(), "the call was ended");
+        let Ok(channel) = Channel::from_shared(format!("http://{}", node.address))
+            .unwrap()
+            .connect()
+            .await
+        else {
+            return false;
+        };
+        let id = "a".to_owned();
+        let mut client = LedgerClient::new(channel);
+        let asked = client.get_account(v1::GetAccountRequest { id });
+        asked.await.is_ok()
+    })
+    .await;
+}

@@ -302,3 +302,54 @@ async fn an_answer_as_a_whole_has_a_deadline() {
     }
     assert!(taken_bytes > 0);
 }
+
+/// A stranger fills every place and says nothing more; a caller that comes then is served.
+#[tokio::test]
+async fn idle_connections_make_room_for_new_ones() {
+    let face = face(Limits {
+        connections_max: 64,
+        request_timeout: Duration::from_secs(60),
+        ..Limits::default()
+    })
+    .await;
+    let mut strangers = Vec::new();
+    for number in 0..64 {
+        let mut raw = face.raw().await;
+        // Some say nothing at all, some begin a request, some have made one.
+        match number % 3 {
+            0 => {}
+            1 => raw.send("GET /clientes/1/ex").await,
+            _ => {
+                raw.send(GET).await;
+                assert_eq!(raw.answer().await.unwrap().status, 200);
+            }
+        }
+        strangers.push(raw);
+    }
+    let mut busy = strangers.pop().unwrap();
+    busy.send(
+        "POST /clientes/1/transacoes HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Content-Length: 53\r\n\r\n",
+    )
+    .await;
+    // Within two seconds or so there is room, for one after the other.
+    let started = Instant::now();
+    let mut served = Vec::new();
+    while served.len() < 10 {
+        let mut raw = face.raw().await;
+        if raw.try_send(GET).await
+            && raw
+                .answer()
+                .await
+                .is_some_and(|answer| answer.status == 200)
+        {
+            served.push(raw);
+        }
+        assert_within(started, 0, 20_000);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Who is in the middle of a request stays.
+    busy.send(r#"{"valor": 1, "tipo": "c", "descricao": "0123456789"}"#.to_owned() + " ")
+        .await;
+    assert_eq!(busy.answer().await.unwrap().status, 200);
+}

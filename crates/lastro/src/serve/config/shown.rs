@@ -99,6 +99,10 @@ impl fmt::Display for Config {
         writeln!(f, "demo            {}", self.demo)?;
         writeln!(f, "wait_s          {}", self.wait.as_secs())?;
         writeln!(f, "access_log      {}", self.log.access.as_str())?;
+        match &self.collector {
+            Some(collector) => writeln!(f, "traces          {collector}")?,
+            None => writeln!(f, "traces          none")?,
+        }
         writeln!(f, "listen_public   {}", self.listen_public)?;
         writeln!(f, "metrics_public  {}", self.metrics_public)?;
         write!(f, "plaintext       {}", self.plaintext)
