@@ -12,6 +12,7 @@ mod configuration;
 mod copies;
 mod documents;
 mod faces;
+mod health;
 mod keys;
 mod kill;
 mod logs;
