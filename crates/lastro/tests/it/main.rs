@@ -14,6 +14,7 @@ mod copies;
 mod documents;
 mod faces;
 mod failover;
+mod health;
 mod keys;
 mod kill;
 mod logs;
