@@ -14,7 +14,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use trace::Places;
+use trace::{Places, Spans};
 
 /// The frame that a request waited for.
 #[derive(Debug, Clone, Copy)]
@@ -91,19 +91,19 @@ impl Traced {
         let Some(way) = self.way.get() else {
             return;
         };
-        self.places.part("queue", self.queued).end(way.taken);
+        Spans::part_of(&self.places, "queue", self.queued).end(way.taken);
         let Some(frame) = way.frame else {
-            self.places.part("decide", way.taken).end(way.answered);
+            Spans::part_of(&self.places, "decide", way.taken).end(way.answered);
             return;
         };
-        let mut spans = self.places.part("frame", way.taken);
+        let mut spans = Spans::part_of(&self.places, "frame", way.taken);
         spans.set("lastro.frame.sequence", frame.sequence);
         spans.set("lastro.frame.records", u64::from(frame.records_count));
         spans.set("lastro.frame.bytes", frame.bytes);
         spans.set("lastro.frame.requests", frame.requests_count);
         if let Some(places) = spans.places() {
             let written = frame.write_started + frame.write_elapsed;
-            places.part("sync", frame.write_started).end(written);
+            Spans::part_of(&places, "sync", frame.write_started).end(written);
         }
         spans.end(way.answered);
     }

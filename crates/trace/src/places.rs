@@ -1,7 +1,6 @@
 //! For which spans a task works: what it does is a part of each of them.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use futures_util::future::Either;
 use tokio::task::futures::TaskLocalFuture;
@@ -9,8 +8,6 @@ use tokio::task::futures::TaskLocalFuture;
 use crate::context::SpanContext;
 use crate::queue::is_on;
 use crate::span::Anchor;
-use crate::span::SpanKind;
-use crate::spans::Spans;
 
 /// A span that others are made under.
 #[derive(Debug, Clone, Copy)]
@@ -36,12 +33,6 @@ impl Places {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Place> {
         self.0.iter().copied()
-    }
-
-    /// A part of each of the spans.
-    #[must_use]
-    pub fn part(&self, name: &'static str, started: Instant) -> Spans {
-        Spans::under([self], name, SpanKind::Internal, started)
     }
 }
 

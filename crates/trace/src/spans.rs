@@ -104,6 +104,12 @@ impl Spans {
         )
     }
 
+    /// The spans of a part of the work for other spans.
+    #[must_use]
+    pub fn part_of(places: &Places, name: &'static str, started: Instant) -> Self {
+        Self::under([places], name, SpanKind::Internal, started)
+    }
+
     /// Whether nothing of this is traced.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -48,11 +48,8 @@ async fn spans_are_made_only_for_traced_requests_and_never_wait() {
     request.end(started + Duration::from_secs(1));
     let other = CALLER.replacen("4bf9", "0000", 1);
     let answer = begin(Some(&headers.traceparent), Some(&format!("{other},junk")));
-    answer
-        .places()
-        .unwrap()
-        .part("part", started)
-        .end(Instant::now());
+    let of_answer = answer.places().unwrap();
+    Spans::part_of(&of_answer, "part", started).end(Instant::now());
     drop(answer);
 
     let spans = waiting.take(usize::MAX);
@@ -81,7 +78,7 @@ async fn spans_are_made_only_for_traced_requests_and_never_wait() {
     // Nobody takes them: what does not fit is dropped, at once.
     let places = begin(Some(CALLER), None).places().unwrap();
     for _ in 0..=SPANS_WAITING_MAX {
-        places.part("part", started).end(Instant::now());
+        Spans::part_of(&places, "part", started).end(Instant::now());
     }
     assert_eq!(waiting.take(usize::MAX).len(), SPANS_WAITING_MAX);
 

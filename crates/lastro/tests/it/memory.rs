@@ -123,7 +123,7 @@ async fn grpc_batches(engine: Arc<RemoteEngine>, stop: Arc<AtomicBool>, answers:
             credit_account_id: AccountId::new(&account(number)).unwrap(),
             amount: 1,
             description: "a text that is as long as descriptions may be, so that the message of the batch is large".into(),
-            reference: None,
+            notes: ledger::Notes::NONE,
         })
     };
     while !stop.load(Ordering::Relaxed) {
