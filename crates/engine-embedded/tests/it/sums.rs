@@ -27,6 +27,7 @@ fn accept(id: u128, amount: u64) -> Command {
         currency: Currency::new("BRL").unwrap(),
         amount,
         description: "paid".into(),
+        notes: ledger::Notes::NONE,
     })
 }
 

@@ -20,7 +20,7 @@ fn deposit(number: u128) -> Command {
         credit_account_id: id("user:1"),
         amount: 1,
         description: "failover".into(),
-        reference: None,
+        notes: ledger::Notes::NONE,
     })
 }
 
@@ -76,7 +76,7 @@ fn between(pair: u128) -> Command {
         credit_account_id: id(&format!("credit:{pair}")),
         amount: 1,
         description: "failover".into(),
-        reference: None,
+        notes: ledger::Notes::NONE,
     })
 }
 

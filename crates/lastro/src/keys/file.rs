@@ -94,7 +94,7 @@ pub(crate) fn read_secret(path: &Path) -> anyhow::Result<String> {
 }
 
 /// Fails if others may read or write a file that has a secret.
-fn check_secret_file(path: &Path) -> anyhow::Result<()> {
+pub(crate) fn check_secret_file(path: &Path) -> anyhow::Result<()> {
     let place = path.display();
     let file = File::open(path).with_context(|| format!("cannot open {place}"))?;
     check_mode(&file, path)

@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub(crate) use command::{KeyOptions, run};
-pub(crate) use file::{read, read_secret};
+pub(crate) use file::{check_secret_file, read, read_secret};
 pub(crate) use store::{KeysRead, read_database};
 
 /// What `--keys` names.

@@ -27,7 +27,7 @@ use crate::network::Network;
 /// How long the whole cluster may take until a primary and both standbys are there.
 pub const WHOLE_BOUND: Duration = Duration::from_secs(120);
 /// How long one question may take.
-pub const ASK_BOUND: Duration = Duration::from_secs(2);
+pub(super) const ASK_BOUND: Duration = Duration::from_secs(2);
 /// The hosts of the databases.
 pub const DATABASES: [&str; 3] = ["db1", "db2", "db3"];
 /// The hosts of etcd.
