@@ -121,11 +121,6 @@ pub(crate) fn retry_wider() {
     counter!("lastro_postgres_retries_total", "cause" => "keys").increment(1);
 }
 
-/// Counts a change of the primary.
-pub(crate) fn failover() {
-    counter!("lastro_database_failovers_total").increment(1);
-}
-
 /// Counts due payments that were left out of a page.
 pub(crate) fn due_payments_skipped(count: usize) {
     counter!("lastro_postgres_due_payments_skipped_total").increment(count as u64);
