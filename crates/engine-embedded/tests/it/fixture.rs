@@ -67,6 +67,11 @@ fn as_then(picture: &str) -> String {
     let mut lines = String::new();
     for line in picture.lines() {
         let line = line.replace(", notes: None }", " }");
+        // Entries did not show their transfer's reference.
+        let line = match line.split_once(", notes: Notes {") {
+            Some((entry, _)) if entry.contains("entry: Entry {") => format!("{entry} }}"),
+            _ => line,
+        };
         let line = line.replace("notes: None, timestamp", "reference: None, timestamp");
         let line = line.replace("notes: Notes { reference: Some(\"", "reference: Some(");
         lines += &line.replace("\"), metadata: {} }", ")");

@@ -13,13 +13,13 @@ use crate::bank::{account_id, small};
 use crate::model::{Model, compare};
 
 /// The most commands of a batch, so that it has room in a small frame.
-const COMMANDS_MAX: usize = 7;
+const COMMANDS_MAX: usize = 5;
 /// How many answered commands are asked again after a crash.
 const ASKED_AGAIN: usize = 120;
 
 /// Small segments: a short workload fills several.
 pub(crate) fn options() -> EmbeddedOptions {
-    small(24, 20)
+    small(40, 36)
 }
 
 /// How many steps go in one call where frames overlap.

@@ -127,8 +127,9 @@ async fn until(mut is_so: impl AsyncFnMut() -> bool) {
 #[tokio::test]
 async fn answers_that_nobody_takes_share_a_bounded_room_and_have_an_end() {
     let limits = GrpcLimits {
-        // A page takes one MiB before it is read, and more than half of that afterwards.
-        answers_bytes_max: 3 << 20,
+        // A page takes 2.81 MB before it is read, since each entry may have metadata, and more than half
+        // a MiB afterwards.
+        answers_bytes_max: (2 << 20) + 2_810_000,
         answer_timeout: Duration::from_secs(2),
         ..GrpcLimits::default()
     };

@@ -131,12 +131,3 @@ async fn a_batch_is_told_as_a_whole() {
     assert_eq!(timeless(&done), timeless(&told));
     assert!(!done.replayed);
 }
-
-#[tokio::test]
-async fn what_is_applied_later_is_not_told_before() {
-    let (face, _) = five().await;
-    let told = face
-        .post("/v1/operations", dry(transfer(&new_id(), 1)))
-        .await;
-    assert_eq!(told.problem(), (400, "json_invalid"));
-}

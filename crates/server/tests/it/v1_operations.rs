@@ -357,3 +357,16 @@ async fn what_an_earlier_version_took_with_a_text_refused_today_is_told_again() 
     }
     assert_eq!(everything(&later.engine), before);
 }
+
+#[tokio::test]
+async fn what_is_applied_later_is_not_told_before() {
+    let later = later(Manner::Well, small()).await;
+    let before = everything(&later.engine);
+    let mut body = top_up(ID, 1);
+    body["dry_run"] = json!(true);
+    let told = later.face.post("/v1/operations", body).await;
+    assert_eq!(told.problem(), (400, "json_invalid"));
+    let found = later.face.get(&format!("/v1/operations/{ID}")).await;
+    assert_eq!(found.problem(), (404, "operation_not_found"));
+    assert_eq!(everything(&later.engine), before);
+}
