@@ -19,7 +19,7 @@ const ASKED_AGAIN: usize = 120;
 
 /// Small segments: a short workload fills several.
 pub(crate) fn options() -> EmbeddedOptions {
-    small(40, 36)
+    small(56, 52)
 }
 
 /// How many steps go in one call where frames overlap.

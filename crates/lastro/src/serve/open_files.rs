@@ -39,27 +39,55 @@ pub(super) struct OpenFiles {
     pub(super) metrics_handshakes_max: usize,
 }
 
+/// How many sealed segments readers may keep open.
+fn segments_max(limit: usize, config: &Config) -> usize {
+    match config.engine {
+        EngineConfig::Embedded => (limit / 16).clamp(8, 256),
+        EngineConfig::Postgres { .. }
+        | EngineConfig::Remote { .. }
+        | EngineConfig::WriteBehind(_) => 0,
+    }
+}
+
+/// As many as HTTP has, where there are files enough.
+fn metrics_handshakes_max(limit: usize, config: &Config) -> usize {
+    match config.tls.metrics {
+        Some(_) => (limit / 16).clamp(METRICS, Limits::default().handshakes_max),
+        None => 0,
+    }
+}
+
+/// What is kept back before connections of callers get any.
+fn needed(limit: usize, config: &Config) -> usize {
+    let processors = config.payments.as_ref().map_or(0, |_| PROCESSORS);
+    OWN + METRICS
+        + metrics_handshakes_max(limit, config)
+        + OUTGOING
+        + processors
+        + segments_max(limit, config)
+}
+
+/// The fewest files that are enough, above a limit that is not: a part of what is kept back grows with the limit,
+/// by an eighth of it at the most.
+fn fewest(limit: usize, config: &Config) -> usize {
+    let mut fewest = limit;
+    while fewest < needed(fewest, config) + CONNECTIONS_MIN {
+        fewest = needed(fewest, config) + CONNECTIONS_MIN;
+    }
+    fewest
+}
+
 impl OpenFiles {
     /// Shares out what `limit` allows.
     pub(super) fn plan(limit: usize, memory: Memory, config: &Config) -> anyhow::Result<Self> {
-        let segments_max = match config.engine {
-            EngineConfig::Embedded => (limit / 16).clamp(8, 256),
-            EngineConfig::Postgres { .. }
-            | EngineConfig::Remote { .. }
-            | EngineConfig::WriteBehind(_) => 0,
-        };
-        let processors = config.payments.as_ref().map_or(0, |_| PROCESSORS);
-        // As many as HTTP has, where there are files enough.
-        let metrics_handshakes_max = match config.tls.metrics {
-            Some(_) => (limit / 16).clamp(METRICS, Limits::default().handshakes_max),
-            None => 0,
-        };
-        let needed = OWN + METRICS + metrics_handshakes_max + OUTGOING + processors + segments_max;
+        let segments_max = segments_max(limit, config);
+        let metrics_handshakes_max = metrics_handshakes_max(limit, config);
+        let needed = needed(limit, config);
         ensure!(
             limit >= needed + CONNECTIONS_MIN,
             "this process may open {limit} files, and needs at least {}: raise the limit (ulimit \
              -n, LimitNOFILE= of systemd)",
-            needed + CONNECTIONS_MIN
+            fewest(limit, config)
         );
         let left = limit - needed;
         let grpc_share = match (&config.grpc_listen, config.role) {

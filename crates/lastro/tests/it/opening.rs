@@ -21,7 +21,7 @@ use testkit::{LastroProcess, RealClock};
 
 use crate::support::{Bank, assert_clean, binary, folder, metrics};
 
-const SEGMENT_BYTES: u64 = 24 << 20;
+const SEGMENT_BYTES: u64 = 47 << 20;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A folder with a ledger of two segments.

@@ -235,7 +235,7 @@ async fn large_answers_share_a_bounded_room() {
     // A batch is refused before it is applied, and what is small goes on.
     let before = everything(&engine);
     let command = json!({"kind": "close_account", "account_id": "1"});
-    let batch = json!({"atomic": false, "commands": vec![command; 1_000]});
+    let batch = json!({"atomic": false, "commands": vec![command; 2_400]});
     let answer = face.post("/v1/batches", batch).await;
     assert_eq!(answer.problem(), (503, "overloaded"));
     assert_eq!(everything(&engine), before);

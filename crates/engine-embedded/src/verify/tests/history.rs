@@ -13,7 +13,7 @@ use ledger::{
 };
 use testkit::ManualClock;
 
-use super::script::{Step, resolution_steps, steps};
+use super::script::{Step, notes_steps, resolution_steps, steps};
 use crate::record::{Links, decode, encode};
 use crate::verify::{Audit, verify};
 use crate::{EmbeddedEngine, EmbeddedOptions};
@@ -50,6 +50,11 @@ impl History {
     /// Likewise of the one in which operators resolve payments.
     pub(super) fn resolved() -> Self {
         Self::of(resolution_steps())
+    }
+
+    /// Likewise, of what has references and metadata.
+    pub(super) fn noted() -> Self {
+        Self::of(notes_steps())
     }
 
     fn of(steps: Vec<Step>) -> Self {

@@ -164,3 +164,8 @@ fn ends_without_a_settlement_that_break_a_rule_are_found() {
         }),
     ]);
 }
+
+#[test]
+fn what_has_references_and_metadata_is_clean() {
+    assert_eq!(History::noted().audit().findings, []);
+}
