@@ -68,7 +68,7 @@ fn needed(limit: usize, config: &Config) -> usize {
 }
 
 /// The fewest files that are enough, above a limit that is not: a part of what is kept back grows with the limit,
-/// by an eighth of it at the most.
+/// by not more than an eighth of it.
 fn fewest(limit: usize, config: &Config) -> usize {
     let mut fewest = limit;
     while fewest < needed(fewest, config) + CONNECTIONS_MIN {
