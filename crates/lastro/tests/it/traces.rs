@@ -43,6 +43,7 @@ impl Caller {
 async fn transfer(bank: &Bank, traceparent: Option<&str>) {
     let body = json!({
         "id": Uuid::new_v4(), "debit_account_id": "world:BRL", "credit_account_id": "1", "amount": 1,
+        "description": "traced",
     });
     let mut request = bank.http.post(format!("{}/v1/transfers", bank.url));
     if let Some(traceparent) = traceparent {

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use testkit::LastroProcess;
-use testkit::servers::{Postgres, Redis};
+use testkit::servers::{Postgres, Redis, ServerOptions};
 
 use crate::support::{Bank, binary, folder};
 
@@ -55,7 +55,9 @@ async fn a_start_waits_for_its_database() {
 
 #[tokio::test]
 async fn a_start_waits_for_redis_and_for_its_files() {
-    let (postgres, mut redis) = (Postgres::start().unwrap(), Redis::start().unwrap());
+    let keeps = [("appendonly", "yes"), ("appendfsync", "everysec")];
+    let postgres = Postgres::start().unwrap();
+    let mut redis = Redis::start_with(&ServerOptions::with_settings(&keeps)).unwrap();
     let (database_url, redis_url) = (postgres.url(), redis.url());
     init(&database_url);
     redis.stop().unwrap();

@@ -235,7 +235,7 @@ impl Book {
             .push(format!("payment {id} was never accepted"));
     }
 
-    async fn read(&self, node: usize, id: &'static str) {
+    pub(super) async fn read(&self, node: usize, id: &'static str) {
         let known = self.newest[id].load(Ordering::SeqCst);
         let sent = Instant::now();
         let answer = self.http.get(self.url(node, &format!("/v1/accounts/{id}")));

@@ -12,6 +12,7 @@ use super::CALM;
 use super::audit;
 use super::clients::{Book, Span};
 use super::fault::Fault;
+use super::operation::ACCOUNTS;
 use crate::payments::lab::Lab;
 use crate::support::{binary, metrics};
 
@@ -69,6 +70,10 @@ impl World {
         let happened = Instant::now();
         while happened.elapsed() < fault.lasts() {
             tokio::task::block_in_place(|| fault.go_on(&self.cluster, before));
+            if fault.stops_writes() {
+                // The clients wait for their writes.
+                self.book.read(0, ACCOUNTS[0]).await;
+            }
             tokio::time::sleep(PAUSE).await;
         }
         if fault.stops_writes() {

@@ -105,7 +105,10 @@ impl Bystander {
             .collect();
         let batch = json!({"atomic": false, "commands": commands});
         let sent = self.regular.post(format!("{}/v1/batches", self.url));
-        let answer = self.runtime.block_on(sent.json(&batch).send()).unwrap();
+        let answer = self
+            .runtime
+            .block_on(async { sent.json(&batch).send().await })
+            .unwrap();
         assert_eq!(answer.status(), 200);
     }
 
