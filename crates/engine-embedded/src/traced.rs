@@ -49,7 +49,7 @@ impl Notes {
     }
 
     /// The request is about to be answered.
-    pub(crate) fn answered(self: Box<Self>, frame: Option<FrameNote>) {
+    pub(crate) fn answered(self, frame: Option<FrameNote>) {
         let answered = Instant::now();
         let way = Way {
             taken: self.taken.unwrap_or(answered),

@@ -147,7 +147,8 @@ impl Source {
             Some(found) => found == mark,
             None => false,
         };
-        if !is_usable && !(label.is_none() && self.pull(name)) {
+        let is_pulled = !is_usable && label.is_none() && self.pull(name);
+        if !is_usable && !is_pulled {
             self.build(image, &mark)
                 .with_context(|| format!("cannot build a stand-in for {name}"))?;
         }

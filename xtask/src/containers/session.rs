@@ -56,7 +56,7 @@ impl<'a> Session<'a> {
         session.begin_ledgers()?;
         quiet(session.compose().args(["up", "--detach"])).or_else(|error| session.failed(error))?;
         let deadline = Instant::now() + START_BOUND;
-        while !get(&profile.ready).is_some_and(|(status, _)| status == 200) {
+        while get(&profile.ready).is_none_or(|(status, _)| status != 200) {
             if Instant::now() > deadline {
                 let error = anyhow::anyhow!("{} is not answered with 200", profile.ready);
                 return session.failed(error);

@@ -2,12 +2,13 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use parking_lot::Mutex;
 use serde_json::Value;
 
 const SOCKET: &str = "/var/run/docker.sock";
@@ -100,7 +101,7 @@ impl Watch {
             });
         }
         self.end();
-        let peaks = self.peaks.lock().unwrap_or_else(PoisonError::into_inner);
+        let peaks = self.peaks.lock();
         for (row, peak) in rows.iter_mut().zip(peaks.iter()) {
             row.peak_bytes = row.peak_bytes.max(*peak);
         }
@@ -130,7 +131,7 @@ fn look(containers: &[Container], peaks: &Mutex<Vec<u64>>, stop: &AtomicBool) {
             let Ok(taken) = taken(&container.id) else {
                 continue;
             };
-            let mut peaks = peaks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut peaks = peaks.lock();
             peaks[index] = peaks[index].max(taken.memory_bytes);
         }
     }

@@ -140,8 +140,7 @@ fn reopen(storage: &FaultyStorage, model: &Model, segments: (u64, u64)) -> Summa
     tables.begin(segments);
     make_missing(&tables, model);
     make_all(&tables).unwrap();
-    let summary = published(tables.layers());
-    summary
+    published(tables.layers())
 }
 
 fn make_missing(tables: &Tables, model: &Model) {

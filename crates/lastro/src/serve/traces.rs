@@ -54,7 +54,7 @@ impl Exporting {
         let (stop, stopping) = watch::channel(None);
         let thread = std::thread::Builder::new()
             .name("lastro-traces".to_owned())
-            .spawn(move || run(&runtime, sender, waiting, stopping))
+            .spawn(move || run(&runtime, sender, &waiting, &stopping))
             .context("cannot start the thread of the traces")?;
         Ok(Self {
             stop,
@@ -83,12 +83,12 @@ impl Exporting {
 fn run(
     runtime: &Runtime,
     sender: Sender,
-    waiting: Waiting,
-    stopping: watch::Receiver<Option<Instant>>,
+    waiting: &Waiting,
+    stopping: &watch::Receiver<Option<Instant>>,
 ) {
     let mut exporter = Exporter {
         sender,
-        waiting: &waiting,
+        waiting,
         stopping: stopping.clone(),
         in_hand: AtomicUsize::new(0),
     };
@@ -96,7 +96,7 @@ fn run(
         tokio::select! {
             biased;
             () = exporter.run() => true,
-            () = out_of_time(stopping) => false,
+            () = out_of_time(stopping.clone()) => false,
         }
     });
     if !in_time {

@@ -4,10 +4,11 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use testkit::LastroProcess;
 use tokio::task::JoinSet;
@@ -51,13 +52,13 @@ impl Load {
     }
 
     fn created(&self) -> usize {
-        self.seen.lock().unwrap().created.len()
+        self.seen.lock().created.len()
     }
 
     /// Waits until so many more were created, or so many more refused.
     async fn wait_for(&self, is_enough: impl Fn(&Seen) -> bool) {
         let bound = Instant::now() + PATIENCE;
-        while !is_enough(&self.seen.lock().unwrap()) {
+        while !is_enough(&self.seen.lock()) {
             assert!(Instant::now() < bound, "{} were created", self.created());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -68,7 +69,7 @@ impl Load {
         while let Some(ended) = self.tasks.join_next().await {
             ended.unwrap();
         }
-        std::mem::take(&mut self.seen.lock().unwrap())
+        std::mem::take(&mut self.seen.lock())
     }
 }
 
@@ -77,7 +78,7 @@ async fn send(bank: Bank, stop: Arc<AtomicBool>, seen: Arc<Mutex<Seen>>) {
         let id = Uuid::new_v4();
         let answer = bank.transfer(&transfer(id)).await;
         let is_created = {
-            let mut seen = seen.lock().unwrap();
+            let mut seen = seen.lock();
             match answer {
                 Ok((201, ..)) => seen.created.push(id),
                 Ok((status, _, body)) => seen.refused.push((status, body["code"].clone())),
@@ -374,7 +375,7 @@ async fn a_clock_that_steps_under_load_is_refused_or_held() {
         .unwrap();
     step_to("+0");
     wait_until_ready(&bank).await;
-    let refused_count = load.seen.lock().unwrap().refused.len();
+    let refused_count = load.seen.lock().refused.len();
 
     // Back, and a little ahead: writes go on, and times still run forward.
     for seconds in ["-7200", "+600"] {

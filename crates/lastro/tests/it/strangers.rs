@@ -218,9 +218,9 @@ fn strangers_over_grpc_keep_no_node_from_being_served() {
         .wait_for_log("listening for gRPC on ", Duration::from_secs(60))
         .unwrap();
     let named = ledger.logged().iter();
-    let named = named.filter_map(|line| line.split_once("listening for gRPC on "));
+    let mut named = named.filter_map(|line| line.split_once("listening for gRPC on "));
     let door = named
-        .last()
+        .next_back()
         .unwrap()
         .1
         .split(' ')

@@ -138,7 +138,7 @@ impl Book {
             14..16 => self.pay(node, rng.random_range(100..10_000)).await,
             _ => {
                 self.read(node, ACCOUNTS[rng.random_range(0..ACCOUNTS.len())])
-                    .await
+                    .await;
             }
         }
     }
@@ -233,6 +233,13 @@ impl Book {
         self.wrong
             .lock()
             .push(format!("payment {id} was never accepted"));
+    }
+
+    /// When the first write that was sent after this moment was answered.
+    pub(super) fn first_write_since(&self, moment: Instant) -> Option<Instant> {
+        let writes = self.writes.lock();
+        let later = writes.iter().filter(|write| write.sent >= moment);
+        later.map(|write| write.answered).min()
     }
 
     pub(super) async fn read(&self, node: usize, id: &'static str) {

@@ -93,11 +93,7 @@ impl World {
     pub(super) async fn writes_since(&self, moment: Instant) -> Instant {
         let until = Instant::now() + BOUND;
         loop {
-            let writes = self.book.writes.lock();
-            let later = writes.iter().filter(|write| write.sent >= moment);
-            let first = later.map(|write| write.answered).min();
-            drop(writes);
-            if let Some(first) = first {
+            if let Some(first) = self.book.first_write_since(moment) {
                 return first;
             }
             assert!(Instant::now() < until, "no write is answered for {BOUND:?}");

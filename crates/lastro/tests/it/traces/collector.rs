@@ -1,7 +1,7 @@
 //! A collector: the OTLP service over gRPC, made of its published definitions.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
@@ -12,6 +12,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use parking_lot::Mutex;
 use testkit::certificates::Certificate;
 use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
@@ -84,10 +85,7 @@ impl TraceService for Service {
             }
             Behaviour::Hangs => std::future::pending().await,
         }
-        self.seen
-            .lock()
-            .unwrap()
-            .extend(spans(request.into_inner()));
+        self.seen.lock().extend(spans(request.into_inner()));
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
@@ -190,7 +188,7 @@ impl Collector {
 
     /// The spans that have come.
     pub(super) fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+        self.seen.lock().clone()
     }
 
     /// Waits until what has come is enough.
