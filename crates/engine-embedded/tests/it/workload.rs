@@ -73,7 +73,7 @@ impl Workload {
         storage: &FaultyStorage,
     ) -> Result<EmbeddedEngine<FaultyStorage>, OpenError> {
         let options = if self.overlaps {
-            small(128, 18)
+            small(160, 52)
         } else {
             options()
         };
