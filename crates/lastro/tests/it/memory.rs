@@ -137,6 +137,8 @@ async fn grpc_batches(engine: Arc<RemoteEngine>, stop: Arc<AtomicBool>, answers:
             Err(other) => panic!("{other:?}"),
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        // A refusal can be there at once: without a pause nobody else would run here.
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -172,6 +172,7 @@ async fn ask(client: Client, url: String, is_write: bool) -> Result<(), String> 
     let request = if is_write {
         let body = json!({
             "id": Uuid::new_v4(), "debit_account_id": "world:BRL", "credit_account_id": "2", "amount": 1,
+            "description": "bystander",
         });
         client.post(format!("{url}/v1/transfers")).json(&body)
     } else {
