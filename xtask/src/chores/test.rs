@@ -4,6 +4,7 @@
 //! `--long` builds the binary that ships and runs that one.
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -18,6 +19,10 @@ use crate::tools;
 
 /// What tells the tests to raise their counts.
 const LONG: (&str, &str) = ("LASTRO_LONG", "1");
+
+/// What tells the tests how many of them run at once.
+const THREADS: &str = "RUST_TEST_THREADS";
+const TESTS_PER_PROCESSOR: usize = 3;
 
 /// The options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -56,10 +61,19 @@ fn steps_of_test(options: &Options, steps: &mut Steps, suites: &mut Option<Suite
     steps.run("tests", || tests(path, shipped, suites))
 }
 
+/// How many tests run at once: most of them wait for servers, time-outs and disks.
+fn test_threads() -> String {
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    (processors * TESTS_PER_PROCESSOR).to_string()
+}
+
 /// Runs every test; the long ones where there is a `shipped` binary to run them over.
 fn tests(path: OsString, shipped: Option<PathBuf>, suites: &mut Option<Suites>) -> Result<()> {
     let mut command = run::cargo(["test", "--no-fail-fast"]);
     command.args(EVERYTHING).env("PATH", path);
+    if std::env::var_os(THREADS).is_none() {
+        command.env(THREADS, test_threads());
+    }
     if let Some(binary) = shipped {
         command.env("LASTRO_BIN", binary).env(LONG.0, LONG.1);
     }

@@ -1,14 +1,14 @@
 //! How much memory this process may use, and who may have how much of it: what waits, and what was not taken yet.
 //!
-//! What callers may occupy together is a part of what there is: each of five rooms has a sixteenth, and connections a
-//! quarter. The rest is the ledger's (accounts, filters, ids of the newest segments) and the system's, for the
-//! pages of its files. With 4 GiB and more every room has its usual size.
+//! What callers may occupy together is a part of what there is: each of five rooms has a thirty-second part, and
+//! connections a quarter. What is decoded takes about three times what arrived. The rest is the ledger's (accounts, filters, ids of the newest segments) and the system's, for the
+//! pages of its files. With 8 GiB and more every room has its usual size.
 
 use std::fs;
 use std::path::Path;
 
 /// A room has this part of the memory.
-const ROOM_PART: u64 = 16;
+const ROOM_PART: u64 = 32;
 /// Connections have this part together.
 const CONNECTIONS_PART: u64 = 4;
 /// What a connection may take without a place in a room: the head of a request, a small body, a small answer,
@@ -16,6 +16,8 @@ const CONNECTIONS_PART: u64 = 4;
 const CONNECTION_BYTES: u64 = 32 << 10;
 /// The largest batch has to fit.
 const ROOM_BYTES_MIN: u64 = 4 << 20;
+/// With less a ledger in files is not safe from the kernel's killer.
+const LEDGER_BYTES: u64 = 256 << 20;
 /// With fewer connections than these nothing can be served well.
 const CONNECTIONS_MIN: u64 = 32;
 
@@ -45,6 +47,12 @@ impl Memory {
 
     pub(super) const fn bytes(self) -> u64 {
         self.bytes
+    }
+
+    /// Whether a ledger in files may need more than there is: what it keeps of its newest segments, and of the
+    /// tables that it makes of them, takes about 160 MB whatever callers may occupy.
+    pub(super) const fn is_little_for_a_ledger(self) -> bool {
+        self.bytes < LEDGER_BYTES
     }
 
     /// The size of a room that is usually so large.
@@ -129,9 +137,9 @@ mod tests {
         let usual = 64 << 20;
         for (mib, room, connections) in [
             (16, 4 << 20, 128),
-            (128, 8 << 20, 1_024),
-            (512, 32 << 20, 4_096),
-            (4_096, usual, 16_384),
+            (256, 8 << 20, 2_048),
+            (512, 16 << 20, 4_096),
+            (2_048, usual, 16_384),
             (u64::MAX >> 20, usual, 16_384),
         ] {
             let memory = Memory { bytes: mib * MIB };

@@ -149,6 +149,13 @@ impl OpenFiles {
             ..
         } = *self;
         let usual = Limits::default().connections_max;
+        if segments_max > 0 && self.memory.is_little_for_a_ledger() {
+            tracing::warn!(
+                "this process may use {} MB of memory, and a ledger in files wants 256 MB: with less the kernel may \
+                 end the process while it is busy. Raise the limit (MemoryMax= of systemd, `mem_limit` of a container)",
+                self.memory.bytes() >> 20
+            );
+        }
         let memory_mb = self.memory.bytes() >> 20;
         if http_connections_max < usual {
             tracing::warn!(

@@ -21,7 +21,8 @@ use uuid::Uuid;
 
 use crate::support::{Bank, assert_clean, binary, folder, is_long};
 
-const MEMORY_MB: u64 = 128;
+/// The least with which a ledger on this machine starts without a warning.
+const MEMORY_MB: u64 = 256;
 /// As many as a batch may have.
 const BATCH: usize = 8_190;
 /// How many callers there are of each kind: what they ask for at once is far more than there is.

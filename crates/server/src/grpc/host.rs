@@ -26,11 +26,18 @@ use crate::peer::Peer;
 use crate::tenure::Tenure;
 use crate::untaken::{Counted, Untaken};
 
-/// What of a message may be on its way before it is read.
-const STREAM_WINDOW_BYTES: u32 = 8 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
-/// The largest frame that is taken: fewer frames, fewer wake-ups.
-const FRAME_BYTES: u32 = 1 << 20;
+/// What of messages may be on its way before it is read: these parts of the room for messages, from which no
+/// place is taken for it, and no more than these bytes.
+const STREAM_WINDOW_PART: usize = 32;
+const STREAM_WINDOW_BYTES_MAX: u32 = 8 << 20;
+const CONNECTION_WINDOW_PART: usize = 8;
+const CONNECTION_WINDOW_BYTES_MAX: u32 = 32 << 20;
+/// The largest frame that is taken, which is kept as a whole until its end: fewer frames, fewer wake-ups.
+const FRAME_PART: usize = 256;
+const FRAME_BYTES_MAX: u32 = 1 << 20;
+/// No frame may be forbidden below this (RFC 9113, 6.5.2), nor a window below what HTTP/2 begins with (6.9.2).
+const FRAME_BYTES_MIN: u32 = 16 << 10;
+const WINDOW_BYTES_MIN: u32 = 65_535;
 const HEADERS_BYTES_MAX: u32 = 16 << 10;
 
 /// Calls of health and reflection at once, over all connections: a watch of health stays for as long as
@@ -112,11 +119,22 @@ impl Drop for OpenCall {
 
 impl Http2 {
     pub(super) fn new(router: Router, limits: &GrpcLimits, stage: watch::Receiver<Stage>) -> Self {
+        let part = |part, min: u32, max: u32| {
+            let bytes = limits.messages_bytes_max / part;
+            u32::try_from(bytes).unwrap_or(max).clamp(min, max)
+        };
+        let stream_window = part(STREAM_WINDOW_PART, WINDOW_BYTES_MIN, STREAM_WINDOW_BYTES_MAX);
+        let connection_window = part(
+            CONNECTION_WINDOW_PART,
+            WINDOW_BYTES_MIN,
+            CONNECTION_WINDOW_BYTES_MAX,
+        );
+        let frame = part(FRAME_PART, FRAME_BYTES_MIN, FRAME_BYTES_MAX);
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new())
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .max_frame_size(FRAME_BYTES)
+            .initial_stream_window_size(stream_window)
+            .initial_connection_window_size(connection_window)
+            .max_frame_size(frame)
             .max_header_list_size(HEADERS_BYTES_MAX)
             .max_concurrent_streams(limits.streams_max)
             // A caller may give up all its calls at once, and go on with others.

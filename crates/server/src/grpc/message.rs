@@ -21,6 +21,13 @@ pub(super) struct Message {
     _place: Place,
 }
 
+impl Message {
+    /// Lets go of what has been decoded. The place stays taken: what was made of it takes more.
+    pub(super) fn let_go(&mut self) {
+        self.bytes = Bytes::new();
+    }
+}
+
 impl std::ops::Deref for Message {
     type Target = [u8];
 

@@ -227,8 +227,9 @@ fn answer_bytes_max<'a>(commands: impl Iterator<Item = &'a Command>) -> usize {
     commands.map(of_one).sum()
 }
 
-async fn submit(call: Call) -> Answered {
+async fn submit(mut call: Call) -> Answered {
     let batches = submit::read_request(&call.message)?;
+    call.message.let_go();
     let commands = || batches.iter().flat_map(Batch::commands);
     call.shared.permits.check(commands())?;
     let (engine, deadline) = (&*call.shared.app.engine, call.deadline);
@@ -252,8 +253,9 @@ async fn submit(call: Call) -> Answered {
     Ok(Written { message, place })
 }
 
-async fn preview(call: Call) -> Answered {
+async fn preview(mut call: Call) -> Answered {
     let batches = submit::read_request(&call.message)?;
+    call.message.let_go();
     let commands = || batches.iter().flat_map(Batch::commands);
     call.shared.permits.check(commands())?;
     let (engine, deadline) = (&*call.shared.app.engine, call.deadline);

@@ -141,7 +141,9 @@ impl Generator {
             }
             17 => (self.a_closed_account(books), account_id),
             18 if self.one_in(2) => (account_id, self.a_missing_account()),
-            18 => (account_id, self.an_account(books)),
+            18 if self.one_in(2) => (account_id, self.an_account(books)),
+            // Which of them is told of is a matter of the order of the checks.
+            18 => (self.a_missing_account(), self.a_missing_account()),
             _ => (self.an_account(books), self.an_account(books)),
         };
         if debit == credit {
