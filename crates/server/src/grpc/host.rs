@@ -123,7 +123,11 @@ impl Http2 {
             let bytes = limits.messages_bytes_max / part;
             u32::try_from(bytes).unwrap_or(max).clamp(min, max)
         };
-        let stream_window = part(STREAM_WINDOW_PART, WINDOW_BYTES_MIN, STREAM_WINDOW_BYTES_MAX);
+        let stream_window = part(
+            STREAM_WINDOW_PART,
+            WINDOW_BYTES_MIN,
+            STREAM_WINDOW_BYTES_MAX,
+        );
         let connection_window = part(
             CONNECTION_WINDOW_PART,
             WINDOW_BYTES_MIN,

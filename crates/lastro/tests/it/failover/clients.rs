@@ -235,11 +235,24 @@ impl Book {
             .push(format!("payment {id} was never accepted"));
     }
 
-    /// When the first write that was sent after this moment was answered.
-    pub(super) fn first_write_since(&self, moment: Instant) -> Option<Instant> {
+    /// Whether a write that was sent after this moment was answered.
+    pub(super) fn has_write_since(&self, moment: Instant) -> bool {
         let writes = self.writes.lock();
-        let later = writes.iter().filter(|write| write.sent >= moment);
-        later.map(|write| write.answered).min()
+        writes.iter().any(|write| write.sent >= moment)
+    }
+
+    /// The longest time from this moment on in which no write was answered.
+    pub(super) fn longest_pause_since(&self, moment: Instant) -> Duration {
+        let writes = self.writes.lock();
+        let answered = writes.iter().map(|write| write.answered);
+        let mut answered: Vec<_> = answered.filter(|answered| *answered > moment).collect();
+        answered.sort();
+        let before = std::iter::once(&moment).chain(&answered);
+        let pauses = answered.iter().zip(before);
+        let longest = pauses
+            .map(|(next, before)| next.duration_since(*before))
+            .max();
+        longest.unwrap_or_default()
     }
 
     pub(super) async fn read(&self, node: usize, id: &'static str) {

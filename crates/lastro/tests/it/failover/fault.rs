@@ -1,6 +1,6 @@
 //! What happens to the hosts of the database.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use testkit::servers::{Cluster, DATABASES};
 
@@ -9,6 +9,8 @@ use super::{HOST_BOUND, PROCESS_BOUND};
 /// How long a host stays away when others have to take over from it: beyond Patroni's `ttl` of 20 s and an election.
 const TAKEN_OVER_AFTER: Duration = Duration::from_secs(35);
 const SHORT: Duration = Duration::from_secs(8);
+/// How long a cluster may take to be ready for what is to happen to it.
+const READY_BOUND: Duration = Duration::from_secs(60);
 
 /// Something that happens, and is over some time later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,10 +102,10 @@ impl Fault {
         match self {
             Self::ServerKilled => cluster.kill_postgres(primary),
             Self::Switchover => {
-                let standby = others
-                    .into_iter()
-                    .find(|other| cluster.may_take_over(*other));
-                cluster.switch_over(standby.ok_or("no standby may take over")?)?;
+                in_time(|| {
+                    let standby = a_synchronous_one(cluster, &others);
+                    cluster.switch_over(standby.ok_or("no standby may take over")?)
+                })?;
             }
             Self::HostGone => cluster.lose_host(primary)?,
             Self::HostCut => cluster.cut_host(primary)?,
@@ -113,10 +115,11 @@ impl Fault {
             Self::HostFrozen => cluster.freeze_host(primary),
             Self::PatroniFrozen => cluster.freeze_patroni(primary),
             Self::StandbyGone => {
-                let standby = others
-                    .into_iter()
-                    .find(|other| cluster.may_take_over(*other));
-                cluster.lose_host(standby.ok_or("no standby is synchronous")?)?;
+                let standby = in_time(|| {
+                    let standby = a_synchronous_one(cluster, &others);
+                    standby.ok_or_else(|| "no standby is synchronous".into())
+                });
+                cluster.lose_host(standby?)?;
             }
             Self::StandbysGone => {
                 for other in others {
@@ -176,6 +179,23 @@ impl Fault {
             }
         }
         Ok(())
+    }
+}
+
+fn a_synchronous_one(cluster: &Cluster, others: &[usize]) -> Option<usize> {
+    let mut others = others.iter().copied();
+    others.find(|other| cluster.may_take_over(*other))
+}
+
+/// What works at the latest after a while: on a busy machine a cluster that is whole may not be so for a moment.
+fn in_time<T>(mut what: impl FnMut() -> Result<T, String>) -> Result<T, String> {
+    let until = Instant::now() + READY_BOUND;
+    loop {
+        let done = what();
+        if done.is_ok() || Instant::now() > until {
+            return done;
+        }
+        std::thread::sleep(Duration::from_millis(250));
     }
 }
 

@@ -40,7 +40,7 @@ async fn survive(faults: &[Fault]) {
     let mut world = World::start().await;
     for fault in faults {
         let lasted = world.suffer(*fault).await;
-        println!("{fault:?}: the next write was answered after {lasted:?}");
+        println!("{fault:?}: no write was answered for {lasted:?}");
     }
     world.audit().await;
 }
@@ -74,7 +74,7 @@ async fn every_fault_many_times_loses_nothing_that_was_answered() {
         let mut times = Vec::new();
         for round in 1..=rounds() {
             let lasted = world.suffer(fault).await;
-            println!("{fault:?} {round}: the next write was answered after {lasted:?}");
+            println!("{fault:?} {round}: no write was answered for {lasted:?}");
             times.push(lasted);
         }
         world.audit().await;

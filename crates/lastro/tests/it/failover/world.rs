@@ -58,8 +58,8 @@ impl World {
         serve(&self.lab, &self.cluster)
     }
 
-    /// Lets something happen, and gives how long it took until a write was answered again that had been sent
-    /// after it. All is as it was when this returns.
+    /// Lets something happen, and gives the longest time in which no write was answered. All is as it was when
+    /// this returns.
     pub(super) async fn suffer(&mut self, fault: Fault) -> Duration {
         tokio::task::block_in_place(|| self.cluster.wait_until_whole()).unwrap();
         tokio::time::sleep(CALM).await;
@@ -80,22 +80,19 @@ impl World {
             self.assert_only_reads(happened + UNDER_WAY);
         }
         tokio::task::block_in_place(|| fault.end(&mut self.cluster, before)).unwrap();
-        let answered = self.writes_since(struck).await;
+        self.writes_since(struck).await;
         tokio::task::block_in_place(|| self.cluster.wait_until_whole()).unwrap();
         self.writes_since(Instant::now()).await;
         if self.cluster.primary() != Some(before) {
             self.failovers += 1;
         }
-        answered.duration_since(struck)
+        self.book.longest_pause_since(struck)
     }
 
-    /// Waits until a write is answered that was sent after this moment, and gives when that was.
-    pub(super) async fn writes_since(&self, moment: Instant) -> Instant {
+    /// Waits until a write is answered that was sent after this moment.
+    pub(super) async fn writes_since(&self, moment: Instant) {
         let until = Instant::now() + BOUND;
-        loop {
-            if let Some(first) = self.book.first_write_since(moment) {
-                return first;
-            }
+        while !self.book.has_write_since(moment) {
             assert!(Instant::now() < until, "no write is answered for {BOUND:?}");
             tokio::time::sleep(PAUSE).await;
         }
