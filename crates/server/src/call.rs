@@ -42,6 +42,11 @@ impl Call {
         }
     }
 
+    /// Begins anew to count the time: for a part of an answer that goes on for longer than a request may.
+    pub(crate) fn begin_again(&mut self) {
+        self.started = Instant::now();
+    }
+
     /// Whose ids an `Idempotency-Key` of the request stands for.
     pub(crate) fn tenant(&self) -> &str {
         self.caller.tenant()

@@ -130,7 +130,9 @@ impl<'a> Ledger<'a> {
         let output = shell.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{command}\n{said}");
-        String::from_utf8(output.stdout).unwrap()
+        // A page cannot show that lines of a table end with CR LF.
+        let printed = String::from_utf8(output.stdout).unwrap();
+        printed.replace("\r\n", "\n")
     }
 }
 

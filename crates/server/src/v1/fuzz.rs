@@ -4,9 +4,11 @@ use axum::http::HeaderMap;
 use ledger::AccountId;
 use testkit::fuzz;
 
+use super::BatchRequest;
+use super::cursor::{self, Next};
 use super::ids::Asked;
+use super::statement::Window;
 use super::transfers::TransferRequest;
-use super::{BatchRequest, cursor};
 use crate::{json, rfc3339};
 
 const TRANSFER: &[u8] =
@@ -56,13 +58,17 @@ fn fuzz_times() {
 #[test]
 fn fuzz_cursors() {
     let account = AccountId::new("users:42").expect("an id");
-    let cursor = cursor::encode(&account, 1001);
+    let next = Next {
+        beside: 1001,
+        last: None,
+    };
+    let cursor = cursor::encode(&account, &Window::WHOLE, next);
     fuzz(&[cursor.as_bytes()], |bytes| {
         let Ok(text) = std::str::from_utf8(bytes) else {
             return;
         };
-        let read = cursor::decode(&account, text);
+        let read = cursor::decode(&account, &Window::WHOLE, text);
         let is_own = text.eq_ignore_ascii_case(&cursor);
-        assert_eq!(read, is_own.then_some(1001), "{text}");
+        assert_eq!(read, is_own.then_some(next), "{text}");
     });
 }

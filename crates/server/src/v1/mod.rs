@@ -16,7 +16,6 @@ mod operations;
 mod path;
 mod payments;
 mod pendings;
-mod query;
 mod statement;
 mod transfers;
 mod unsettled;

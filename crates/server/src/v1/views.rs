@@ -6,6 +6,7 @@ use ledger::{
 use serde::{Serialize, Serializer};
 
 use super::notes::{self, MetadataView, NOTES_JSON_BYTES_MAX};
+use super::statement::{Range, Window};
 use crate::rfc3339::Nanos;
 
 /// An account's longest JSON, and an entry's: the longest ids, numbers and descriptions, of
@@ -204,10 +205,33 @@ impl<'a> TransferView<'a> {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct StatementView<'a> {
     account: AccountView<'a>,
-    /// Newest first.
+    /// What was asked for, and its balances; absent where all entries were asked for, the newest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<WindowView>,
+    /// Newest first, unless `order=asc` was asked for.
     entries: Vec<EntryView<'a>>,
-    /// The `cursor` of the next, older page; null on the last page.
+    /// The `cursor` of the next page; null on the last page.
     next_cursor: Option<String>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct WindowView {
+    /// Entries from this time on; null: from the first on.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    from: Option<Nanos>,
+    /// Entries before this time; null: up to the newest when the first page was read.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    to: Option<Nanos>,
+    /// `desc` or `asc`.
+    #[schema(example = "asc")]
+    order: &'static str,
+    /// The balance before the window's first entry, in minor units.
+    opening_balance: i64,
+    /// The balance after the window's last entry, in minor units: the opening balance, and what all its entries
+    /// changed.
+    closing_balance: i64,
+    /// How many entries the window has, on all its pages.
+    entries_count: u64,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -246,8 +270,25 @@ impl<'a> StatementView<'a> {
     ) -> Self {
         Self {
             account: AccountView::new(id, &statement.account),
+            window: None,
             entries: statement.entries.iter().map(EntryView::from).collect(),
             next_cursor,
+        }
+    }
+
+    /// With the window that the page is of.
+    pub(super) fn of_window(self, window: &Window, range: &Range) -> Self {
+        let window = WindowView {
+            from: window.from.map(Nanos),
+            to: window.to.map(Nanos),
+            order: window.order.as_str(),
+            opening_balance: range.opening_balance,
+            closing_balance: range.closing_balance,
+            entries_count: range.entries_count(),
+        };
+        Self {
+            window: Some(window),
+            ..self
         }
     }
 }

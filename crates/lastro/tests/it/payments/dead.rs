@@ -93,10 +93,15 @@ async fn one_that_is_dead_for_ever_holds_up_only_what_it_may_have() {
     let before: Vec<Uuid> = lab.accepted.keys().copied().collect();
     pay_the_living(&mut lab, &process, &before).await;
 
-    assert_eq!(pinned_now(&lab, &process).await, pinned);
+    // One that was on its way when connections began to be refused may have gone elsewhere since.
+    let still_pinned = pinned_now(&lab, &process).await;
+    assert!(
+        still_pinned.is_subset(&pinned),
+        "{still_pinned:?}, at first {pinned:?}"
+    );
     // No payment is at both, and the summary has what is settled.
     let mut kept = lab.kept();
-    kept.retain(|id, _| !pinned.contains(id));
+    kept.retain(|id, _| !still_pinned.contains(id));
     lab.audit_sums(&process, &kept).await;
     assert!(process.stop().unwrap().success());
     assert_clean(&lab.data());

@@ -23,6 +23,8 @@ pub(crate) enum Manner {
     Never,
     /// That it is unavailable; nothing is done.
     Unavailable(Unavailable),
+    /// As the engine behind it, but to so many questions after so many: it has too much to do.
+    OverloadedAfter { well_count: u32, times: u32 },
     /// By panicking.
     Panic,
     /// As the engine behind it, once it behaves otherwise; until then the asking thread is held up.
@@ -95,6 +97,26 @@ impl Double {
         let manner = *self.manner.lock();
         match manner {
             Manner::Well => ask(&self.behind),
+            Manner::OverloadedAfter {
+                well_count: 0,
+                times,
+            } => {
+                self.behave(match times {
+                    1 => Manner::Well,
+                    times => Manner::OverloadedAfter {
+                        well_count: 0,
+                        times: times - 1,
+                    },
+                });
+                Box::pin(async { Err(Unavailable::Overloaded) })
+            }
+            Manner::OverloadedAfter { well_count, times } => {
+                self.behave(Manner::OverloadedAfter {
+                    well_count: well_count - 1,
+                    times,
+                });
+                ask(&self.behind)
+            }
             Manner::Late(delay) => {
                 let answer = ask(&self.behind);
                 Box::pin(async move {

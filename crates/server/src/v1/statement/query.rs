@@ -1,0 +1,185 @@
+//! What a statement's query asks for.
+
+use ledger::{AccountId, STATEMENT_PAGE_MAX, Timestamp};
+
+use super::super::cursor::{self, Next};
+use super::super::path::percent_decoded;
+use super::window::{Order, Window};
+use crate::errors;
+use crate::problem::Problem;
+use crate::rfc3339;
+
+const LIMIT_DEFAULT: usize = 50;
+
+/// How entries are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// JSON, page by page.
+    Page { limit: usize, next: Option<Next> },
+    /// One JSON object a line, all of them.
+    JsonLines,
+    /// Comma-separated values, all of them.
+    Csv,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StatementRequest {
+    pub(super) window: Window,
+    pub(super) form: Form,
+}
+
+/// Reads `from=&to=&order=&format=&limit=&cursor=`, each at most once and nothing else.
+pub(super) fn read(
+    account_id: &AccountId,
+    query: Option<&str>,
+) -> Result<StatementRequest, Problem> {
+    let (mut from, mut to, mut order) = (None, None, None);
+    let (mut format, mut limit, mut cursor) = (None, None, None);
+    let members = query.unwrap_or_default().split('&');
+    for member in members.filter(|member| !member.is_empty()) {
+        let (name, value) = member.split_once('=').unwrap_or((member, ""));
+        let known = match name {
+            "from" => &mut from,
+            "to" => &mut to,
+            "order" => &mut order,
+            "format" => &mut format,
+            "limit" => &mut limit,
+            "cursor" => &mut cursor,
+            _ => {
+                return Err(errors::query_invalid(
+                    "the query takes from, to, order, format, limit and cursor",
+                ));
+            }
+        };
+        let value = percent_decoded(value);
+        let value = value.ok_or_else(|| errors::query_invalid("it is not well percent-encoded"))?;
+        if known.replace(value).is_some() {
+            return Err(errors::query_invalid(
+                "each part of the query is given once",
+            ));
+        }
+    }
+    let window = Window {
+        from: from.map(|from| time("from", &from)).transpose()?,
+        to: to.map(|to| time("to", &to)).transpose()?,
+        order: match order.as_deref() {
+            None | Some("desc") => Order::Descending,
+            Some("asc") => Order::Ascending,
+            Some(_) => return Err(errors::query_invalid("order is asc or desc")),
+        },
+    };
+    if let (Some(from), Some(to)) = (window.from, window.to)
+        && to <= from
+    {
+        return Err(errors::query_invalid("to must be later than from"));
+    }
+    let form = match format.as_deref() {
+        None | Some("json") => Form::Page {
+            limit: limit.map_or(Ok(LIMIT_DEFAULT), |limit| parse_limit(&limit))?,
+            next: match cursor {
+                Some(cursor) => {
+                    let next = cursor::decode(account_id, &window, &cursor);
+                    Some(next.ok_or_else(errors::cursor_invalid)?)
+                }
+                None => None,
+            },
+        },
+        Some("ndjson" | "csv") if limit.is_some() || cursor.is_some() => {
+            return Err(errors::query_invalid(
+                "limit and cursor are for pages: csv and ndjson give all entries at once",
+            ));
+        }
+        Some("ndjson") => Form::JsonLines,
+        Some("csv") => Form::Csv,
+        Some(_) => return Err(errors::query_invalid("format is json, ndjson or csv")),
+    };
+    Ok(StatementRequest { window, form })
+}
+
+fn time(field: &'static str, text: &str) -> Result<Timestamp, Problem> {
+    rfc3339::parse(text).ok_or_else(|| errors::time_invalid(field))
+}
+
+fn parse_limit(text: &str) -> Result<usize, Problem> {
+    let digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse()
+        .ok()
+        .filter(|limit| digits_only && (1..=STATEMENT_PAGE_MAX).contains(limit))
+        .ok_or_else(|| errors::limit_invalid(STATEMENT_PAGE_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(query: &str) -> Result<StatementRequest, &'static str> {
+        super::read(&AccountId::new("1").unwrap(), Some(query)).map_err(|problem| problem.code)
+    }
+
+    #[test]
+    fn pages_are_read_strictly() {
+        for (query, expected) in [
+            ("", Ok(50)),
+            ("limit=1", Ok(1)),
+            ("limit=1000", Ok(1000)),
+            ("limit=%31%30", Ok(10)),
+            ("format=json&limit=10", Ok(10)),
+            ("limit=%3", Err("query_invalid")),
+            ("limit=1%26limit=2", Err("limit_invalid")),
+            ("limit=1001", Err("limit_invalid")),
+            ("limit=0", Err("limit_invalid")),
+            ("limit=-1", Err("limit_invalid")),
+            ("limit=+1", Err("limit_invalid")),
+            ("limit=", Err("limit_invalid")),
+            ("limit=1&limit=1", Err("query_invalid")),
+            ("page=1", Err("query_invalid")),
+            ("cursor=", Err("cursor_invalid")),
+            ("cursor=1", Err("cursor_invalid")),
+            ("format=xml", Err("query_invalid")),
+            ("format=csv&limit=1", Err("query_invalid")),
+            ("format=ndjson&cursor=1", Err("query_invalid")),
+        ] {
+            let limit = read(query).map(|request| match request.form {
+                Form::Page { limit, .. } => limit,
+                Form::JsonLines | Form::Csv => panic!("{query}"),
+            });
+            assert_eq!(limit, expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn windows_are_read_strictly() {
+        let at = |seconds: u64| Some(Timestamp::from_nanos(seconds * 1_000_000_000));
+        let window = |from, to, order| Ok(Window { from, to, order });
+        for (query, expected) in [
+            ("format=csv", window(None, None, Order::Descending)),
+            ("order=desc", window(None, None, Order::Descending)),
+            (
+                "from=1970-01-01T00:00:01Z&to=1970-01-01T01:00:02%2B01:00&order=asc",
+                window(at(1), at(2), Order::Ascending),
+            ),
+            (
+                "to=9999-12-31T23:59:59Z&format=ndjson",
+                window(
+                    None,
+                    Some(Timestamp::from_nanos(u64::MAX)),
+                    Order::Descending,
+                ),
+            ),
+            (
+                "from=1970-01-01T00:00:01Z&to=1970-01-01T00:00:01Z",
+                Err("query_invalid"),
+            ),
+            ("from=2026-01-01", Err("time_invalid")),
+            ("to=", Err("time_invalid")),
+            ("order=up", Err("query_invalid")),
+        ] {
+            assert_eq!(
+                read(query).map(|request| request.window),
+                expected,
+                "{query}"
+            );
+        }
+    }
+}
