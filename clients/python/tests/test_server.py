@@ -78,6 +78,33 @@ class Server(unittest.TestCase):
         self.assertEqual([entry.number for entry in entries], [7, 6, 5, 4, 3, 2, 1])
         self.assertEqual(self.ledger.statement_page(self.user, limit=3).entries, tuple(entries[:3]))
 
+    def test_statements_of_a_window_add_up(self) -> None:
+        members = [commands.transfer("world:BRL", self.user, n, f"n{n}") for n in range(1, 8)]
+        self.ledger.batch(members)
+        whole = list(self.ledger.statement(self.user, order="asc", page=2))
+        self.assertEqual([entry.amount for entry in whole], [1, 2, 3, 4, 5, 6, 7])
+        from_, to = whole[2].timestamp, whole[5].timestamp
+        entries = list(self.ledger.statement(self.user, from_=from_, to=to, order="asc", page=2))
+        self.assertEqual([entry.amount for entry in entries], [3, 4, 5])
+        window = self.ledger.statement_page(self.user, from_=from_, to=to).window
+        assert window is not None
+        self.assertEqual((window.opening_balance, window.closing_balance), (3, 15))
+        self.assertEqual((window.entries_count, window.order), (3, "desc"))
+
+    def test_transfers_say_what_they_are_for(self) -> None:
+        id, metadata = new_id(), {"shop": "7"}
+        made = self.ledger.transfer(
+            "world:BRL", self.user, 5, "book", id=id, reference="order 1017", metadata=metadata
+        )
+        self.assertEqual((made.reference, made.metadata), ("order 1017", metadata))
+        with self.assertRaises(Conflict) as raised:
+            self.ledger.transfer("world:BRL", self.user, 5, "book", id=id, reference="order 1018")
+        self.assertEqual(raised.exception.code, "exists_with_different_reference")
+        member = commands.transfer("world:BRL", self.user, 5, "book", reference="r")
+        self.ledger.batch([member])
+        found = [(entry.reference, entry.metadata) for entry in self.ledger.statement(self.user)]
+        self.assertEqual(found, [("r", None), ("order 1017", metadata)])
+
     def test_batches(self) -> None:
         ok = commands.transfer("world:BRL", self.user, 5, "ok")
         too_much = commands.transfer(self.user, self.shop, 10_000, "too much")

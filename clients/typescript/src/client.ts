@@ -83,17 +83,23 @@ export class Lastro {
   /** One page of an account's entries, newest first. */
   statementPage(
     id: string,
-    options: { limit?: number; cursor?: string } = {},
+    options: models.StatementWindow & { limit?: number; cursor?: string } = {},
   ): Promise<models.StatementPage> {
     const found = path`/v1/accounts/${id}/statement` + query({ ...options });
     return this.send(read(found, models.statementPage));
   }
 
-  /** Every entry of an account, newest first; `page` of them a request. */
-  async *statement(id: string, page = 100): AsyncGenerator<models.Entry, void, undefined> {
+  /** Every entry of an account, newest first unless another order is asked for; `page` of them a
+   * request. */
+  async *statement(
+    id: string,
+    page = 100,
+    window: models.StatementWindow = {},
+  ): AsyncGenerator<models.Entry, void, undefined> {
     let cursor: string | null = null;
     do {
       const found: models.StatementPage = await this.statementPage(id, {
+        ...window,
         limit: page,
         ...(cursor !== null && { cursor }),
       });
@@ -109,7 +115,7 @@ export class Lastro {
     creditAccountId: string,
     amount: number,
     description: string,
-    options: { id?: string; timeoutS?: number } = {},
+    options: commands.TransferOptions = {},
   ): Promise<models.Transfer> {
     const body = commands.transferBody(
       debitAccountId,
@@ -164,7 +170,7 @@ export class Lastro {
     creditAccountId: string,
     amount: number,
     description: string,
-    options: { id?: string; timeoutS?: number } = {},
+    options: commands.TransferOptions = {},
   ): Promise<models.Operation> {
     const body = commands.transferBody(
       debitAccountId,

@@ -5,13 +5,25 @@ import { newId } from "./ids.js";
 /** A member of a batch, as the server reads it. */
 export type Command = Readonly<Record<string, unknown>> & { readonly kind: string };
 
+/** What a transfer may have beside accounts, amount and description. */
+export interface TransferOptions {
+  /** The same id twice happens once; without one a new id is drawn. */
+  readonly id?: string;
+  /** With it the money is only reserved; 0: for good. */
+  readonly timeoutS?: number;
+  /** Your own text for it, of 1 to 128 characters. */
+  readonly reference?: string;
+  /** Your own texts by name. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
 /** A transfer; a pending one with `timeoutS`. Without an id it gets a new one. */
 export function transfer(
   debitAccountId: string,
   creditAccountId: string,
   amount: number,
   description: string,
-  options: { id?: string; timeoutS?: number } = {},
+  options: TransferOptions = {},
 ): Command {
   return {
     kind: "transfer",
@@ -25,7 +37,7 @@ export function transferBody(
   creditAccountId: string,
   amount: number,
   description: string,
-  options: { id?: string; timeoutS?: number },
+  options: TransferOptions,
 ): Record<string, unknown> {
   return {
     id: options.id ?? newId(),
@@ -34,6 +46,8 @@ export function transferBody(
     amount,
     description,
     timeout_s: options.timeoutS,
+    reference: options.reference,
+    metadata: options.metadata,
   };
 }
 

@@ -24,5 +24,7 @@ export type {
   Outcome,
   Payment,
   StatementPage,
+  StatementWindow,
   Transfer,
+  Window,
 } from "./models.js";

@@ -52,6 +52,8 @@ export interface Transfer {
   readonly timeout_s?: number | null;
   readonly debit?: After | null;
   readonly credit?: After | null;
+  readonly reference?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
   /** Whether the server had this id before, and answered as it did then. */
   readonly replayed: boolean;
 }
@@ -67,11 +69,35 @@ export interface Entry {
   readonly description: string;
   readonly balance_after: number;
   readonly timestamp: string;
+  readonly reference?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
-/** Some entries of an account, newest first. */
+/** Which entries of a statement. */
+export interface StatementWindow {
+  /** At or after this time (RFC 3339). */
+  readonly from?: string;
+  /** Before this time. */
+  readonly to?: string;
+  /** The newest first (`desc`), unless `asc` is asked for. */
+  readonly order?: "asc" | "desc";
+}
+
+/** A window of a statement: `opening_balance` and all its entries make its `closing_balance`. */
+export interface Window {
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly order: "asc" | "desc";
+  readonly opening_balance: number;
+  readonly closing_balance: number;
+  readonly entries_count: number;
+}
+
+/** Some entries of an account, newest first unless another order was asked for. */
 export interface StatementPage {
   readonly account: Account;
+  /** Where a window or an order was asked for. */
+  readonly window?: Window;
   readonly entries: readonly Entry[];
   readonly next_cursor: string | null;
 }

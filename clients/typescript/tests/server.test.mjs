@@ -65,6 +65,34 @@ test("statements are walked in pages", async () => {
   assert.equal((await ledger.statementPage(user, { limit: 3 })).entries.length, 3);
 });
 
+test("statements of a window add up", async () => {
+  const amounts = [1, 2, 3, 4, 5, 6, 7];
+  await ledger.batch(amounts.map((amount) => commands.transfer("world:BRL", user, amount, "n")));
+  const whole = [];
+  for await (const entry of ledger.statement(user, 2, { order: "asc" })) whole.push(entry);
+  assert.deepEqual(whole.map((entry) => entry.amount), amounts);
+  const window = { from: whole[2].timestamp, to: whole[5].timestamp };
+  const found = [];
+  for await (const entry of ledger.statement(user, 2, { ...window, order: "asc" })) found.push(entry.amount);
+  assert.deepEqual(found, [3, 4, 5]);
+  const page = await ledger.statementPage(user, window);
+  assert.deepEqual([page.window.opening_balance, page.window.closing_balance], [3, 15]);
+  assert.deepEqual([page.window.entries_count, page.window.order], [3, "desc"]);
+});
+
+test("transfers say what they are for", async () => {
+  const [id, metadata] = [newId(), { shop: "7" }];
+  const notes = { id, reference: "order 1017", metadata };
+  const made = await ledger.transfer("world:BRL", user, 5, "book", notes);
+  assert.deepEqual([made.reference, made.metadata], ["order 1017", metadata]);
+  const other = ledger.transfer("world:BRL", user, 5, "book", { id, reference: "order 1018" });
+  await thrown(other, Conflict, "exists_with_different_reference");
+  await ledger.batch([commands.transfer("world:BRL", user, 5, "book", { reference: "r" })]);
+  const found = [];
+  for await (const entry of ledger.statement(user)) found.push([entry.reference, entry.metadata]);
+  assert.deepEqual(found, [["r", undefined], ["order 1017", metadata]]);
+});
+
 test("batches", async () => {
   const ok = commands.transfer("world:BRL", user, 5, "ok");
   const tooMuch = () => commands.transfer(user, shop, 10_000, "too much");

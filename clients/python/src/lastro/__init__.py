@@ -18,6 +18,7 @@ from lastro._models import (
     Payment,
     StatementPage,
     Transfer,
+    Window,
 )
 from lastro._retry import Retry
 from lastro._sync import Lastro
@@ -54,6 +55,7 @@ __all__ = [
     "StatementPage",
     "Transfer",
     "Unavailable",
+    "Window",
     "commands",
     "new_id",
 ]

@@ -216,12 +216,19 @@ def balance(id: str, at: str | None, after: uuid.UUID | None) -> Call[Balance]:
     )
 
 
-def statement_page(id: str, limit: int | None, cursor: str | None) -> Call[StatementPage]:
+def statement_page(
+    id: str,
+    limit: int | None,
+    cursor: str | None,
+    window: tuple[str | None, str | None, str | None],
+) -> Call[StatementPage]:
+    from_, to, order = window
+    given = _present(limit=limit, cursor=cursor, to=to, order=order)
     return Call(
         "GET",
         f"/v1/accounts/{_segment(id)}/statement",
         lambda body, _: StatementPage.from_json(body),
-        params=_present(limit=limit, cursor=cursor),
+        params=given if from_ is None else {"from": from_, **given},
     )
 
 
@@ -232,12 +239,13 @@ def transfer(
     description: str,
     id: uuid.UUID | None,
     timeout_s: int | None,
+    notes: commands.Notes,
 ) -> Call[Transfer]:
     return Call(
         "POST",
         "/v1/transfers",
         _transfer,
-        _transfer_body(debit_account_id, credit_account_id, amount, description, id, timeout_s),
+        _transfer_body(debit_account_id, credit_account_id, amount, description, id, timeout_s, notes),
     )
 
 
@@ -248,6 +256,7 @@ def _transfer_body(
     description: str,
     id: uuid.UUID | None,
     timeout_s: int | None,
+    notes: commands.Notes,
 ) -> dict[str, Any]:
     return _present(
         id=str(id or new_id()),
@@ -256,6 +265,7 @@ def _transfer_body(
         amount=amount,
         description=description,
         timeout_s=timeout_s,
+        **notes,
     )
 
 
@@ -296,12 +306,13 @@ def operate(
     description: str,
     id: uuid.UUID | None,
     timeout_s: int | None,
+    notes: commands.Notes,
 ) -> Call[Operation]:
     return Call(
         "POST",
         "/v1/operations",
         lambda body, _: Operation.from_json(body),
-        _transfer_body(debit_account_id, credit_account_id, amount, description, id, timeout_s),
+        _transfer_body(debit_account_id, credit_account_id, amount, description, id, timeout_s, notes),
     )
 
 

@@ -84,6 +84,8 @@ class Transfer:
     timeout_s: int | None = None
     debit: After | None = None
     credit: After | None = None
+    reference: str | None = None
+    metadata: Mapping[str, str] | None = None
     replayed: bool = False
     """Whether the server had this id before, and answered as it did then."""
 
@@ -120,6 +122,8 @@ class Entry:
     description: str
     balance_after: int
     timestamp: str
+    reference: str | None = None
+    metadata: Mapping[str, str] | None = None
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Entry:
@@ -128,12 +132,32 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Window:
+    """A window of time of a statement: `opening_balance` and all its entries make its
+    `closing_balance`."""
+
+    order: str
+    opening_balance: int
+    closing_balance: int
+    entries_count: int
+    from_: str | None
+    to: str | None
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Window:
+        """Reads an answer of the server."""
+        return read(cls, body, from_=body.get("from"), to=body.get("to"))
+
+
+@dataclass(frozen=True)
 class StatementPage:
-    """Some entries of an account, newest first."""
+    """Some entries of an account, newest first unless another order was asked for."""
 
     account: Account
     entries: tuple[Entry, ...]
     next_cursor: str | None
+    window: Window | None = None
+    """Where a window or an order was asked for."""
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> StatementPage:
@@ -142,6 +166,7 @@ class StatementPage:
             account=Account.from_json(body["account"]),
             entries=tuple(Entry.from_json(entry) for entry in body["entries"]),
             next_cursor=body.get("next_cursor"),
+            window=Window.from_json(body["window"]) if body.get("window") else None,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TypeVar
 
@@ -112,16 +112,38 @@ class Lastro:
         return self._send(_calls.balance(id, at, after))
 
     def statement_page(
-        self, id: str, *, limit: int | None = None, cursor: str | None = None
+        self,
+        id: str,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        from_: str | None = None,
+        to: str | None = None,
+        order: str | None = None,
     ) -> StatementPage:
-        """One page of an account's entries, newest first."""
-        return self._send(_calls.statement_page(id, limit, cursor))
+        """One page of an account's entries, newest first; `order="asc"` for the oldest first.
 
-    def statement(self, id: str, *, page: int = 100) -> Iterator[Entry]:
-        """Every entry of an account, newest first; `page` of them a request."""
+        Entries are at or after `from_` and before `to` (RFC 3339). Give the same of them with the
+        cursor."""
+        return self._send(_calls.statement_page(id, limit, cursor, (from_, to, order)))
+
+    def statement(
+        self,
+        id: str,
+        *,
+        page: int = 100,
+        from_: str | None = None,
+        to: str | None = None,
+        order: str | None = None,
+    ) -> Iterator[Entry]:
+        """Every entry of an account, newest first; `page` of them a request.
+
+        `from_`, `to` and `order` as for `statement_page`."""
         cursor: str | None = None
         while True:
-            found = self.statement_page(id, limit=page, cursor=cursor)
+            found = self.statement_page(
+                id, limit=page, cursor=cursor, from_=from_, to=to, order=order
+            )
             yield from found.entries
             cursor = found.next_cursor
             if cursor is None:
@@ -136,15 +158,21 @@ class Lastro:
         *,
         id: uuid.UUID | None = None,
         timeout_s: int | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Transfer:
         """Moves an amount, in minor units. With `timeout_s` the money is only reserved (0: for
-        good), until `post`, `void` or the end of that time.
+        good), until `post`, `void` or the end of that time. `reference` and `metadata` are yours:
+        statements show them.
 
         Give the id where your process may end before it has the answer: the same call with the
         same id, later, happens once. Without one a new id is drawn, which holds for the retries of
         this call."""
+        notes = commands.notes(reference, metadata)
         return self._send(
-            _calls.transfer(debit_account_id, credit_account_id, amount, description, id, timeout_s)
+            _calls.transfer(
+                debit_account_id, credit_account_id, amount, description, id, timeout_s, notes
+            )
         )
 
     def transfer_by_id(self, id: uuid.UUID) -> Transfer:
@@ -183,10 +211,15 @@ class Lastro:
         *,
         id: uuid.UUID | None = None,
         timeout_s: int | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Operation:
         """Gives a transfer that is accepted now and applied later, even if the ledger is down."""
+        notes = commands.notes(reference, metadata)
         return self._send(
-            _calls.operate(debit_account_id, credit_account_id, amount, description, id, timeout_s)
+            _calls.operate(
+                debit_account_id, credit_account_id, amount, description, id, timeout_s, notes
+            )
         )
 
     def operation(self, id: uuid.UUID) -> Operation:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from lastro._ids import new_id
 
 Command = dict[str, Any]
 """A member of a batch, as the server reads it."""
+
+Notes = dict[str, Any]
+"""A transfer's `reference` and `metadata`, as far as there are any."""
+
+
+def notes(reference: str | None, metadata: Mapping[str, str] | None) -> Notes:
+    """The members of a body that say what a transfer is for."""
+    return _without_none(
+        reference=reference, metadata=None if metadata is None else dict(metadata)
+    )
 
 
 def transfer(
@@ -19,6 +30,8 @@ def transfer(
     *,
     id: uuid.UUID | None = None,
     timeout_s: int | None = None,
+    reference: str | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> Command:
     """A transfer; a pending one with `timeout_s`. Without an id it gets a new one."""
     return _without_none(
@@ -29,6 +42,7 @@ def transfer(
         amount=amount,
         description=description,
         timeout_s=timeout_s,
+        **notes(reference, metadata),
     )
 
 
