@@ -8,7 +8,7 @@ mod window;
 
 use axum::extract::Request;
 use axum::http::StatusCode;
-use ledger::{AccountId, STATEMENT_PAGE_MAX, StatementQuery};
+use ledger::{AccountId, StatementQuery};
 
 use super::cursor::{self, Next};
 use super::path::account_in_path;
@@ -103,7 +103,6 @@ async fn page_of(
     next: Option<Next>,
 ) -> Answered {
     let place = call.place(ACCOUNT_BYTES_MAX + limit * ENTRY_BYTES_MAX)?;
-    let limit = limit.min(STATEMENT_PAGE_MAX);
     let rest = range.rest(window.order, next.map(|next| next.beside));
     let Some((statement, rest)) = rest.read(call, id, window.order, limit).await? else {
         return Err(errors::account_not_found(id.as_str()));
