@@ -58,7 +58,7 @@ mod tests {
     fn code_or_limit(query: &str) -> Result<usize, &'static str> {
         statement_query(AccountId::new("1").unwrap(), Some(query))
             .map(|query| query.limit)
-            .map_err(|problem| problem.code)
+            .map_err(|problem| problem.code.as_str())
     }
 
     #[test]
