@@ -15,7 +15,7 @@ const READ: Access = Access::Scope(Scope::Read);
 const WRITE: Access = Access::Scope(Scope::Write);
 const OPERATE: Access = Access::Scope(Scope::Operate);
 
-pub(crate) const ACCESS: [Line; 25] = [
+pub(crate) const ACCESS: [Line; 29] = [
     (Method::POST, Route::CHALLENGE_TRANSACTION, WRITE),
     (Method::GET, Route::CHALLENGE_STATEMENT, READ),
     (Method::POST, Route::PAYMENTS, WRITE),
@@ -40,6 +40,11 @@ pub(crate) const ACCESS: [Line; 25] = [
     (Method::GET, Route::HEALTH, Access::Open),
     (Method::GET, Route::READINESS, Access::Open),
     (Method::GET, Route::OPENAPI, Access::AnyKey),
+    // Pages about the API, which show nothing of the ledger.
+    (Method::GET, Route::INDEX, Access::Open),
+    (Method::GET, Route::DOCS, Access::Open),
+    (Method::GET, Route::DOCS_ERRORS, Access::Open),
+    (Method::GET, Route::DOCS_STYLE, Access::Open),
     // No route: who has no key does not learn which there are.
     (Method::GET, Route::NONE, Access::AnyKey),
     (Method::GET, Route::OTHER_METHOD, Access::AnyKey),

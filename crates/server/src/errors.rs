@@ -6,12 +6,13 @@ use std::borrow::Cow;
 use axum::http::header::HOST;
 use axum::http::{Request, StatusCode, Version};
 
+use crate::codes::code;
 use crate::problem::Problem;
 
 pub(crate) fn route_not_found() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
-        "route_not_found",
+        code!("route_not_found"),
         "no route has this path",
     )
 }
@@ -19,7 +20,7 @@ pub(crate) fn route_not_found() -> Problem {
 pub(crate) fn method_not_allowed() -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
+        code!("method_not_allowed"),
         "this path does not support the method; the Allow header lists those that it supports",
     )
 }
@@ -27,7 +28,7 @@ pub(crate) fn method_not_allowed() -> Problem {
 pub(crate) fn host_not_served() -> Problem {
     Problem::new(
         StatusCode::MISDIRECTED_REQUEST,
-        "host_not_served",
+        code!("host_not_served"),
         "this host is not served here: use another Host header, or start the server with --host NAME",
     )
 }
@@ -42,7 +43,7 @@ pub(crate) fn of_head<B>(request: &Request<B>) -> Option<Problem> {
     (!is_whole).then(|| {
         Problem::new(
             StatusCode::BAD_REQUEST,
-            "host_invalid",
+            code!("host_invalid"),
             "a request of HTTP/1.1 must have exactly one Host header",
         )
     })
@@ -51,7 +52,7 @@ pub(crate) fn of_head<B>(request: &Request<B>) -> Option<Problem> {
 pub(crate) fn headers_too_large() -> Problem {
     Problem::new(
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        "headers_too_large",
+        code!("headers_too_large"),
         "the headers of the request are too many or too long",
     )
 }
@@ -59,7 +60,7 @@ pub(crate) fn headers_too_large() -> Problem {
 pub(crate) fn cross_site() -> Problem {
     Problem::new(
         StatusCode::FORBIDDEN,
-        "cross_site_request",
+        code!("cross_site_request"),
         "the browser sent this request from a page of another site: only pages of this site may send \
          requests that change something",
     )
@@ -67,30 +68,30 @@ pub(crate) fn cross_site() -> Problem {
 
 pub(crate) fn uri_too_long(bytes_max: usize) -> Problem {
     let detail = format!("path and query have more than {bytes_max} bytes");
-    Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail)
+    Problem::new(StatusCode::URI_TOO_LONG, code!("uri_too_long"), detail)
 }
 
 pub(crate) fn path_invalid() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
-        "path_invalid",
+        code!("path_invalid"),
         "the path is not valid UTF-8 with valid percent-encoding",
     )
 }
 
 pub(crate) fn query_invalid(detail: impl Into<Cow<'static, str>>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "query_invalid", detail)
+    Problem::new(StatusCode::BAD_REQUEST, code!("query_invalid"), detail)
 }
 
 pub(crate) fn limit_invalid(limit_max: usize) -> Problem {
     let detail = format!("limit must be a number from 1 to {limit_max}");
-    Problem::new(StatusCode::BAD_REQUEST, "limit_invalid", detail)
+    Problem::new(StatusCode::BAD_REQUEST, code!("limit_invalid"), detail)
 }
 
 pub(crate) fn cursor_invalid() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
-        "cursor_invalid",
+        code!("cursor_invalid"),
         "this cursor does not belong to this statement: use the next_cursor of its previous page",
     )
 }
@@ -98,7 +99,7 @@ pub(crate) fn cursor_invalid() -> Problem {
 pub(crate) fn content_type_unsupported() -> Problem {
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "content_type_unsupported",
+        code!("content_type_unsupported"),
         "send the body as JSON, with the header Content-Type: application/json",
     )
 }
@@ -106,20 +107,24 @@ pub(crate) fn content_type_unsupported() -> Problem {
 pub(crate) fn content_encoding_unsupported() -> Problem {
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "content_encoding_unsupported",
+        code!("content_encoding_unsupported"),
         "send the body without a Content-Encoding such as gzip",
     )
 }
 
 pub(crate) fn body_too_large(bytes_max: usize) -> Problem {
     let detail = format!("the body has more than {bytes_max} bytes");
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        code!("body_too_large"),
+        detail,
+    )
 }
 
 pub(crate) fn body_incomplete() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
-        "body_incomplete",
+        code!("body_incomplete"),
         "the body ended early or its framing is invalid",
     )
 }
@@ -127,13 +132,13 @@ pub(crate) fn body_incomplete() -> Problem {
 pub(crate) fn request_timeout() -> Problem {
     Problem::new(
         StatusCode::REQUEST_TIMEOUT,
-        "request_timeout",
+        code!("request_timeout"),
         "the request did not arrive in time",
     )
 }
 
 pub(crate) fn json_invalid(detail: impl Into<Cow<'static, str>>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "json_invalid", detail)
+    Problem::new(StatusCode::BAD_REQUEST, code!("json_invalid"), detail)
 }
 
 pub(crate) fn amount_out_of_range(field: &'static str) -> Problem {
@@ -141,7 +146,7 @@ pub(crate) fn amount_out_of_range(field: &'static str) -> Problem {
     let detail = format!("{field} must be an integer from {least} to 9007199254740991 (2^53 - 1)");
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
-        "amount_out_of_range",
+        code!("amount_out_of_range"),
         detail,
     )
     .with("field", field)
@@ -151,7 +156,7 @@ pub(crate) fn timeout_out_of_range() -> Problem {
     let detail = "timeout_s must be a number of seconds from 0 (no timeout) to 4294967295";
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
-        "timeout_out_of_range",
+        code!("timeout_out_of_range"),
         detail,
     )
     .with("field", "timeout_s")
@@ -160,7 +165,7 @@ pub(crate) fn timeout_out_of_range() -> Problem {
 pub(crate) fn change_missing() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
-        "change_missing",
+        code!("change_missing"),
         "name what to change: credit_limit, closed, or both",
     )
 }
@@ -168,7 +173,7 @@ pub(crate) fn change_missing() -> Problem {
 pub(crate) fn closed_for_good() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
-        "closed_invalid",
+        code!("closed_invalid"),
         "closed can only be true: an account that is closed stays closed",
     )
     .with("field", "closed")
@@ -177,14 +182,14 @@ pub(crate) fn closed_for_good() -> Problem {
 pub(crate) fn time_invalid(field: &'static str) -> Problem {
     let detail =
         format!("{field} must be an RFC 3339 time with an offset, such as 2026-01-31T23:59:59.5Z");
-    Problem::new(StatusCode::BAD_REQUEST, "time_invalid", detail).with("field", field)
+    Problem::new(StatusCode::BAD_REQUEST, code!("time_invalid"), detail).with("field", field)
 }
 
 pub(crate) fn transfer_of_other_accounts(id: ledger::TransferId) -> Problem {
     let detail = format!("transfer {id} is not a transfer of this account");
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
-        "transfer_of_other_accounts",
+        code!("transfer_of_other_accounts"),
         detail,
     )
 }
@@ -192,20 +197,24 @@ pub(crate) fn transfer_of_other_accounts(id: ledger::TransferId) -> Problem {
 pub(crate) fn batch_empty() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
-        "batch_empty",
+        code!("batch_empty"),
         "a batch must have at least one command",
     )
 }
 
 pub(crate) fn batch_too_large() -> Problem {
     let detail = ledger::BatchInvalid::TooLarge.to_string();
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "batch_too_large", detail)
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        code!("batch_too_large"),
+        detail,
+    )
 }
 
 pub(crate) fn batch_id_unexpected() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
-        "batch_id_unexpected",
+        code!("batch_id_unexpected"),
         "only an atomic batch may have an id or an Idempotency-Key: otherwise each command has its own id",
     )
 }
@@ -213,7 +222,7 @@ pub(crate) fn batch_id_unexpected() -> Problem {
 pub(crate) fn description_invalid(detail: &'static str) -> Problem {
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
-        "description_invalid",
+        code!("description_invalid"),
         detail,
     )
 }
@@ -221,7 +230,7 @@ pub(crate) fn description_invalid(detail: &'static str) -> Problem {
 pub(crate) fn account_id_invalid(field: &'static str) -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
-        "account_id_invalid",
+        code!("account_id_invalid"),
         "an account id must have 1 to 64 characters of A-Z a-z 0-9 _ . : -",
     )
     .with("field", field)
@@ -238,7 +247,7 @@ pub(crate) fn account_id_in_no_path(field: &'static str) -> Problem {
 pub(crate) fn currency_invalid() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
-        "currency_invalid",
+        code!("currency_invalid"),
         "currency must be an ISO 4217 code in capitals, such as BRL",
     )
     .with("field", "currency")
@@ -247,7 +256,7 @@ pub(crate) fn currency_invalid() -> Problem {
 pub(crate) fn reference_invalid(invalid: &ledger::InvalidReference) -> Problem {
     let problem = Problem::new(
         StatusCode::BAD_REQUEST,
-        "reference_invalid",
+        code!("reference_invalid"),
         invalid.to_string(),
     );
     problem.with("field", "reference")
@@ -256,7 +265,7 @@ pub(crate) fn reference_invalid(invalid: &ledger::InvalidReference) -> Problem {
 pub(crate) fn metadata_invalid(invalid: &ledger::InvalidMetadata) -> Problem {
     let problem = Problem::new(
         StatusCode::BAD_REQUEST,
-        "metadata_invalid",
+        code!("metadata_invalid"),
         invalid.to_string(),
     );
     problem.with("field", "metadata")
@@ -265,13 +274,13 @@ pub(crate) fn metadata_invalid(invalid: &ledger::InvalidMetadata) -> Problem {
 pub(crate) fn id_invalid(field: &'static str) -> Problem {
     let detail =
         format!("{field} must be a hyphenated UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057");
-    Problem::new(StatusCode::BAD_REQUEST, "id_invalid", detail).with("field", field)
+    Problem::new(StatusCode::BAD_REQUEST, code!("id_invalid"), detail).with("field", field)
 }
 
 pub(crate) fn id_missing() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
-        "id_missing",
+        code!("id_missing"),
         "add an id to the body, or the header Idempotency-Key: with either it is safe to repeat the request",
     )
 }
@@ -288,7 +297,7 @@ pub(crate) fn member_id_missing() -> Problem {
 pub(crate) fn idempotency_key_invalid() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
-        "idempotency_key_invalid",
+        code!("idempotency_key_invalid"),
         "Idempotency-Key must be given once and have 1 to 255 visible ASCII characters",
     )
 }
@@ -296,19 +305,20 @@ pub(crate) fn idempotency_key_invalid() -> Problem {
 pub(crate) fn idempotency_key_conflict() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
-        "idempotency_key_conflict",
+        code!("idempotency_key_conflict"),
         "the body's id and the Idempotency-Key are different",
     )
 }
 
 pub(crate) fn account_not_found(account_id: &str) -> Problem {
     let detail = format!("account {account_id} does not exist");
-    Problem::new(StatusCode::NOT_FOUND, "account_not_found", detail).with("account_id", account_id)
+    Problem::new(StatusCode::NOT_FOUND, code!("account_not_found"), detail)
+        .with("account_id", account_id)
 }
 
 pub(crate) fn transfer_not_found(id: ledger::TransferId) -> Problem {
     let detail = format!("transfer {id} does not exist");
-    Problem::new(StatusCode::NOT_FOUND, "transfer_not_found", detail)
+    Problem::new(StatusCode::NOT_FOUND, code!("transfer_not_found"), detail)
 }
 
 pub(crate) fn operation_not_found(id: ledger::TransferId) -> Problem {
@@ -316,13 +326,13 @@ pub(crate) fn operation_not_found(id: ledger::TransferId) -> Problem {
         "operation {id} is known neither to this node nor to the ledger; until it is applied, only the \
          node that accepted it knows it"
     );
-    Problem::new(StatusCode::NOT_FOUND, "operation_not_found", detail)
+    Problem::new(StatusCode::NOT_FOUND, code!("operation_not_found"), detail)
 }
 
 pub(crate) fn operations_not_served() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
-        "operations_not_served",
+        code!("operations_not_served"),
         "this node does not accept operations: use POST /v1/transfers, which is applied at once",
     )
 }
@@ -330,7 +340,7 @@ pub(crate) fn operations_not_served() -> Problem {
 pub(crate) fn payment_amount_invalid() -> Problem {
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
-        "amount_out_of_range",
+        code!("amount_out_of_range"),
         "amount must be a number from 0.01 to 90071992547409.91 with at most two decimals",
     )
     .with("field", "amount")
@@ -339,7 +349,7 @@ pub(crate) fn payment_amount_invalid() -> Problem {
 pub(crate) fn no_processor() -> Problem {
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
-        "no_processor",
+        code!("no_processor"),
         "this ledger has no payment processor; nothing was done",
     )
     .with("nothing_done", true)
@@ -348,7 +358,7 @@ pub(crate) fn no_processor() -> Problem {
 pub(crate) fn internal() -> Problem {
     Problem::new(
         StatusCode::INTERNAL_SERVER_ERROR,
-        "internal_error",
+        code!("internal_error"),
         "internal error: the log of the server has the cause",
     )
 }
@@ -360,16 +370,16 @@ pub(crate) fn of_connection(status: StatusCode) -> Vec<u8> {
         StatusCode::REQUEST_TIMEOUT => request_timeout(),
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => headers_too_large(),
         StatusCode::URI_TOO_LONG => {
-            Problem::new(status, "uri_too_long", "path and query are too long")
+            Problem::new(status, code!("uri_too_long"), "path and query are too long")
         }
         StatusCode::SERVICE_UNAVAILABLE => Problem::new(
             status,
-            "too_many_connections",
+            code!("too_many_connections"),
             "too many connections are open; nothing was done",
         ),
         _ => Problem::new(
             status,
-            "request_malformed",
+            code!("request_malformed"),
             "the head of the request is not valid HTTP",
         ),
     };

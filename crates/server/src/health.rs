@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::codes::Code;
+
 /// Whether requests should be sent here.
 pub trait Health: Send + Sync + 'static {
     /// The state right now. Called for each `/readyz`: it must not wait.
@@ -11,9 +13,9 @@ pub trait Health: Send + Sync + 'static {
 /// The answer of [`Health::readiness`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Readiness {
-    pub(crate) reason: Option<&'static str>,
+    pub(crate) reason: Option<Code>,
     /// Why what needs the ledger is not served, although the node is ready.
-    pub(crate) ledger_reason: Option<&'static str>,
+    pub(crate) ledger_reason: Option<Code>,
     pub(crate) fields: Vec<(&'static str, Value)>,
     /// After how many seconds it is worth asking again, where that is known.
     pub(crate) retry_after_s: Option<u32>,
@@ -32,10 +34,14 @@ impl Readiness {
     }
 
     /// Not ready; the reason is a stable code such as `storage_failed` or `storage_full`.
+    ///
+    /// # Panics
+    ///
+    /// If the reason is not in the list of codes of [`errors_markdown`](crate::errors_markdown).
     #[must_use]
     pub const fn not_ready(reason: &'static str) -> Self {
         Self {
-            reason: Some(reason),
+            reason: Some(Code::listed(reason)),
             ledger_reason: None,
             fields: Vec::new(),
             retry_after_s: None,
@@ -45,13 +51,20 @@ impl Readiness {
     /// Why it is not ready, as a stable code; `None` if it is ready.
     #[must_use]
     pub const fn reason(&self) -> Option<&'static str> {
-        self.reason
+        match self.reason {
+            Some(reason) => Some(reason.as_str()),
+            None => None,
+        }
     }
 
     /// States that the ledger itself does not answer now, for this reason: a node may be ready without it.
+    ///
+    /// # Panics
+    ///
+    /// If the reason is not in the list of codes of [`errors_markdown`](crate::errors_markdown).
     #[must_use]
     pub const fn without_ledger(mut self, reason: &'static str) -> Self {
-        self.ledger_reason = Some(reason);
+        self.ledger_reason = Some(Code::listed(reason));
         self
     }
 

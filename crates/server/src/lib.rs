@@ -1,4 +1,4 @@
-//! The HTTP face of Lastro: the 2024 challenge's routes, `/v1`, probes, metrics.
+//! The HTTP face of Lastro: the 2024 challenge's routes, `/v1`, probes, metrics, pages about itself.
 //!
 //! [`bind`] takes an address, [`serve`] answers on it until it has to stop; a [`LateApp`] is served
 //! before its ledger is open. Everything is
@@ -22,6 +22,7 @@ mod body;
 mod call;
 mod challenge_2024;
 mod challenge_2025;
+mod codes;
 mod connection;
 mod connection_metrics;
 mod errors;
@@ -44,6 +45,7 @@ mod mapping;
 mod measure;
 mod metrics;
 mod openapi;
+mod pages;
 mod panics;
 mod peer;
 mod probes;
@@ -65,6 +67,7 @@ mod web;
 pub use access_log::ACCESS_LOG;
 pub use address::{AddressInvalid, ListenAddress};
 pub use app::App;
+pub use codes::errors_markdown;
 pub use exposition::{MetricsCallers, install_metrics, serve_metrics};
 pub use grpc::{GrpcCommands, GrpcLimits, serve_grpc};
 pub use health::{AlwaysReady, Health, Readiness};

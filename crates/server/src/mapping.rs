@@ -3,12 +3,17 @@
 use axum::http::StatusCode;
 use ledger::{Refusal, Unavailable};
 
+use crate::codes::Code;
 use crate::problem::Problem;
 use crate::rfc3339;
 
 impl From<&Refusal> for Problem {
     fn from(refusal: &Refusal) -> Self {
-        let problem = Self::new(status(refusal), refusal.code(), refusal.to_string());
+        let problem = Self::new(
+            status(refusal),
+            Code::of_refusal(refusal),
+            refusal.to_string(),
+        );
         with_figures(problem, refusal)
     }
 }
@@ -156,8 +161,12 @@ impl From<Unavailable> for Problem {
             Unavailable::StorageDamaged => (StatusCode::INTERNAL_SERVER_ERROR, None),
             Unavailable::NotSupported => (StatusCode::NOT_IMPLEMENTED, None),
         };
-        let mut problem = Self::new(status, unavailable.code(), unavailable.to_string())
-            .with("nothing_done", unavailable.nothing_done());
+        let mut problem = Self::new(
+            status,
+            Code::of_unavailable(unavailable),
+            unavailable.to_string(),
+        )
+        .with("nothing_done", unavailable.nothing_done());
         problem.retry_after_s = retry_after_s;
         problem
     }
@@ -174,7 +183,7 @@ mod tests {
         let problem = Problem::from(refusal);
         let body: Value = serde_json::from_slice(&problem.to_json()).unwrap();
         assert_eq!(
-            (problem.status.as_u16(), problem.code),
+            (problem.status.as_u16(), problem.code.as_str()),
             (status, refusal.code())
         );
         assert_eq!(

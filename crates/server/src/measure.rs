@@ -58,6 +58,10 @@ routes! {
     HEALTH = "/healthz";
     READINESS = "/readyz";
     OPENAPI = "/openapi.json";
+    INDEX = "/";
+    DOCS = "/docs";
+    DOCS_ERRORS = "/docs/errors";
+    DOCS_STYLE = "/docs/style.css";
     NONE = "none";
     OTHER_METHOD = "other_method";
 }

@@ -2,11 +2,13 @@
 //!
 //! `docs/openapi.json` is its golden copy; a test fails when the two differ.
 
+mod examples;
+mod operations;
 pub(crate) mod responses;
 mod security;
 mod shape;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -16,13 +18,15 @@ use axum::response::Response;
 use hyper::body::Bytes;
 use utoipa::OpenApi;
 
+use self::examples::Examples;
 use self::responses::Problems;
 use self::security::Security;
 use self::shape::Shape;
 use crate::call::{Answered, Call};
+use crate::http_face::HttpFace;
 use crate::probes::Status;
 use crate::problem::ProblemBody;
-use crate::{challenge_2024, challenge_2025, probes, v1};
+use crate::{challenge_2024, challenge_2025, pages, probes, v1};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -35,11 +39,23 @@ use crate::{challenge_2024, challenge_2025, probes, v1};
             path or method), 408 (the request came too slowly), 414 and 431 (path or \
             headers too long), 421 (`host_not_served`), 500, 503 and 504; those with a \
             body also 413 (too large) and 415 (not `application/json`). While the server \
-            opens its ledger, every route but the probes answers 503 (`opening`, with \
-            `Retry-After`). Where the server asks for keys, every route but the probes can answer 401 \
+            opens its ledger, every route but the probes and the pages answers 503 (`opening`, with \
+            `Retry-After`). Where the server asks for keys, every route but these can answer 401 \
             (`unauthenticated`), 403 (`scope_missing` with the `scope`, `account_not_allowed` with the \
             `account_id`) and 429 (`rate_limited`, with `Retry-After`); nothing was done then.",
         version = "1"
+    ),
+    servers((url = "/", description = "The server that this document comes from")),
+    tags(
+        (name = "accounts", description = "Open, read, limit and close accounts; their balances and statements."),
+        (name = "transfers", description = "Move money at once, or reserve it and end that later."),
+        (name = "batches", description = "Many commands in one request, each alone or all or none."),
+        (name = "operations", description = "Transfers that are accepted now and applied later."),
+        (name = "payments", description = "Payments whose outcome at a processor an operator looks at or decides."),
+        (name = "challenge 2024", description = "The routes of the 2024 challenge, over the accounts 1 to 5."),
+        (name = "challenge 2025", description = "The routes of the 2025 challenge: payments through processors."),
+        (name = "probes", description = "Whether the process lives, and whether requests should be sent to it."),
+        (name = "pages", description = "Pages for people. They need no key and show nothing of the ledger.")
     ),
     paths(
         v1::open_account,
@@ -63,7 +79,10 @@ use crate::{challenge_2024, challenge_2025, probes, v1};
         challenge_2025::summary,
         challenge_2025::purge,
         probes::healthz,
-        probes::readyz
+        probes::readyz,
+        pages::index,
+        reference,
+        pages::error_codes
     ),
     components(schemas(
         v1::OpenAccountRequest,
@@ -92,9 +111,10 @@ use crate::{challenge_2024, challenge_2025, probes, v1};
         challenge_2025::SummaryOfProcessor,
         challenge_2025::PurgeView,
         ProblemBody,
-        Status
+        Status,
+        pages::IndexView
     )),
-    modifiers(&Shape, &Problems, &Security)
+    modifiers(&Shape, &Problems, &Security, &Examples)
 )]
 struct Document;
 
@@ -116,4 +136,19 @@ pub(crate) async fn document(_: Call, _: Request) -> Answered {
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
+}
+
+/// Shows the reference of the API, made from this document.
+#[utoipa::path(
+    get, path = "/docs", tag = "pages",
+    responses((status = 200, description = "A page", content_type = "text/html", body = String))
+)]
+pub(crate) async fn reference(_: Arc<HttpFace>, _: Request) -> Answered {
+    static PAGE: OnceLock<Bytes> = OnceLock::new();
+    let page = PAGE.get_or_init(|| {
+        let document = serde_json::to_value(Document::openapi());
+        let document = document.expect("plain data, written to memory");
+        pages::reference_of(&document)
+    });
+    Ok(pages::html(page))
 }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
+use crate::codes::{Code, TypeUri};
 use crate::request_id::RequestId;
 
 /// Set on an answer that was given before under the same id.
@@ -24,7 +25,7 @@ pub(crate) struct ProblemCode(pub(crate) &'static str);
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
-    pub(crate) code: &'static str,
+    pub(crate) code: Code,
     pub(crate) detail: Cow<'static, str>,
     /// Further members, such as a refusal's figures.
     pub(crate) members: Vec<(&'static str, Value)>,
@@ -39,9 +40,14 @@ pub(crate) struct Problem {
 impl Problem {
     pub(crate) fn new(
         status: StatusCode,
-        code: &'static str,
+        code: Code,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
+        debug_assert!(
+            code.has_status(status),
+            "{} is listed with {status}",
+            code.as_str()
+        );
         Self {
             status,
             code,
@@ -79,11 +85,11 @@ impl Problem {
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", "about:blank")?;
+        map.serialize_entry("type", &TypeUri(self.code))?;
         map.serialize_entry("title", self.status.canonical_reason().unwrap_or("Error"))?;
         map.serialize_entry("status", &self.status.as_u16())?;
         map.serialize_entry("detail", &self.detail)?;
-        map.serialize_entry("code", self.code)?;
+        map.serialize_entry("code", self.code.as_str())?;
         for (name, value) in &self.members {
             map.serialize_entry(name, value)?;
         }
@@ -98,7 +104,9 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.to_json()));
         *response.status_mut() = self.status;
-        response.extensions_mut().insert(ProblemCode(self.code));
+        response
+            .extensions_mut()
+            .insert(ProblemCode(self.code.as_str()));
         let headers = response.headers_mut();
         headers.insert(
             CONTENT_TYPE,
@@ -121,7 +129,8 @@ impl IntoResponse for Problem {
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it only describes what `Problem` writes")]
 pub(crate) struct ProblemBody {
-    #[schema(example = "about:blank")]
+    /// Where this code is explained, on the server itself.
+    #[schema(format = "uri-reference", example = "/docs/errors#insufficient_funds")]
     r#type: String,
     #[schema(example = "Unprocessable Entity")]
     title: String,

@@ -12,7 +12,7 @@ use crate::http_face::HttpFace;
 use crate::keys::Caller;
 use crate::late_app::LateApp;
 use crate::measure::Route;
-use crate::{challenge_2024, challenge_2025, errors, openapi, probes, v1};
+use crate::{challenge_2024, challenge_2025, codes, errors, openapi, pages, probes, v1};
 
 /// Only the probes, for a process whose ledger is reached another way.
 pub(crate) fn probes_of(app: LateApp) -> Router {
@@ -22,6 +22,7 @@ pub(crate) fn probes_of(app: LateApp) -> Router {
 /// Every route of the face.
 pub(crate) fn router_of(app: LateApp) -> Router {
     let router = probe_routes()
+        .merge(page_routes())
         .route(
             "/clientes/{id}/transacoes",
             post_route(Route::CHALLENGE_TRANSACTION, challenge_2024::transact),
@@ -101,6 +102,21 @@ fn probe_routes() -> Router<Arc<HttpFace>> {
     Router::new()
         .route("/healthz", probe_route(Route::HEALTH, probes::healthz))
         .route("/readyz", probe_route(Route::READINESS, probes::readyz))
+}
+
+/// What says how the server is used: answered from the first moment on, and without a key.
+fn page_routes() -> Router<Arc<HttpFace>> {
+    Router::new()
+        .route("/", probe_route(Route::INDEX, pages::index))
+        .route("/docs", probe_route(Route::DOCS, openapi::reference))
+        .route(
+            codes::ERRORS_PATH,
+            probe_route(Route::DOCS_ERRORS, pages::error_codes),
+        )
+        .route(
+            pages::STYLE_PATH,
+            probe_route(Route::DOCS_STYLE, pages::style),
+        )
 }
 
 fn with_fallbacks(router: Router<Arc<HttpFace>>, face: Arc<HttpFace>) -> Router {

@@ -10,6 +10,7 @@ mod transaction;
 use axum::http::StatusCode;
 use ledger::AccountId;
 
+use crate::codes::code;
 use crate::errors;
 use crate::problem::Problem;
 
@@ -33,7 +34,7 @@ fn account_id(path: &str) -> Result<AccountId, Problem> {
 fn no_account() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
-        "account_not_found",
+        code!("account_not_found"),
         "this account does not exist",
     )
 }

@@ -89,7 +89,7 @@ pub(crate) async fn pay(call: Call, request: Request) -> Answered {
     let command = json::parse::<PaymentRequest<'_>>(&body)?.command()?;
     let id = command.id;
     let outcome = call.submit(Command::AcceptPayment(command)).await;
-    let outcome = outcome.map_err(|problem| match problem.code {
+    let outcome = outcome.map_err(|problem| match problem.code.as_str() {
         // The one thing that an engine without processors does not do.
         "not_supported" => errors::no_processor(),
         _ => problem,

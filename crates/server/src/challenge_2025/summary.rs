@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn bounds_are_the_milliseconds_inside() {
-        let read = |query| bounds(Some(query)).map_err(|problem| problem.code);
+        let read = |query| bounds(Some(query)).map_err(|problem| problem.code.as_str());
         let at = |millis| Some(Millis(millis));
         assert_eq!(read(""), Ok((None, None)));
         let query = "from=1970-01-01T00:00:01.000Z&to=1970-01-01T00:00:02.001Z";

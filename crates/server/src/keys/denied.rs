@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use ledger::AccountId;
 
 use super::scope::Scope;
+use crate::codes::{Code, code};
 use crate::problem::Problem;
 
 /// Why a request is not admitted. Nothing was done for it.
@@ -40,13 +41,17 @@ pub(crate) enum Denied {
 impl Denied {
     /// Stable for good.
     pub(crate) const fn code(&self) -> &'static str {
+        self.listed().as_str()
+    }
+
+    const fn listed(&self) -> Code {
         match self {
             Self::NoKey | Self::NotAKey | Self::Unknown | Self::Expired | Self::Revoked => {
-                "unauthenticated"
+                code!("unauthenticated")
             }
-            Self::TooManyFailures | Self::RateLimited { .. } => "rate_limited",
-            Self::ScopeMissing(_) => "scope_missing",
-            Self::AccountNotAllowed(_) => "account_not_allowed",
+            Self::TooManyFailures | Self::RateLimited { .. } => code!("rate_limited"),
+            Self::ScopeMissing(_) => code!("scope_missing"),
+            Self::AccountNotAllowed(_) => code!("account_not_allowed"),
         }
     }
 
@@ -150,7 +155,7 @@ impl Denied {
 
 impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
-        let mut problem = Self::new(denied.status(), denied.code(), denied.detail());
+        let mut problem = Self::new(denied.status(), denied.listed(), denied.detail());
         problem.retry_after_s = denied.retry_after_s();
         problem.www_authenticate = denied.challenge();
         match denied {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response};
 use utoipa::{IntoResponses, Modify};
 
+use super::operations::operations_of;
+
 type Responses = BTreeMap<String, RefOr<Response>>;
 
 fn responses<const N: usize>(of: [(&str, &str); N]) -> Responses {
@@ -48,29 +50,26 @@ impl IntoResponses for NoAnswer {
     }
 }
 
-/// Gives each answer from 400 on, for which a route names no body, the body of all problems.
+/// Gives each answer from 400 on, for which a route names no body, the body of all problems, and each
+/// operation an answer for the problems that every route can have.
 pub(super) struct Problems;
 
 impl Modify for Problems {
     fn modify(&self, document: &mut OpenApi) {
-        for item in document.paths.paths.values_mut() {
-            let operations = [
-                &mut item.get,
-                &mut item.put,
-                &mut item.post,
-                &mut item.delete,
-                &mut item.patch,
-            ];
-            for operation in operations.into_iter().flatten() {
-                for (status, response) in &mut operation.responses.responses {
-                    if let RefOr::T(response) = response
-                        && response.content.is_empty()
-                        && status.as_str() >= "400"
-                    {
-                        let body = Content::new(Some(Ref::from_schema_name("ProblemBody")));
-                        let media = "application/problem+json".to_owned();
-                        response.content.insert(media, body);
-                    }
+        for (_, operation) in operations_of(document) {
+            let others = Response::new(
+                "Any other problem: what every route can answer is in the description of this document",
+            );
+            let responses = &mut operation.responses.responses;
+            responses.insert("default".to_owned(), others.into());
+            for (status, response) in responses {
+                if let RefOr::T(response) = response
+                    && response.content.is_empty()
+                    && status.as_str() >= "400"
+                {
+                    let body = Content::new(Some(Ref::from_schema_name("ProblemBody")));
+                    let media = "application/problem+json".to_owned();
+                    response.content.insert(media, body);
                 }
             }
         }

@@ -1,14 +1,17 @@
 //! What bodies look like beyond what their types say: closed lists of words, ids, and the members that
 //! each kind of a batch's commands takes.
 //!
-//! Lists of problem codes are left open on purpose: codes are added, and a client that refuses an
-//! unknown one would fail where it only has to look at the status.
+//! The codes of problems are the closed list of this version. Later versions add codes, so a client should
+//! look at the status where it does not know a code; the document says so.
 
+use ledger::Refusal;
 use utoipa::Modify;
 use utoipa::openapi::schema::{
     AdditionalProperties, Discriminator, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type,
 };
 use utoipa::openapi::{Object, OpenApi, Ref, RefOr};
+
+use crate::codes;
 
 /// A schema's member that is one of these words.
 const WORDS: [(&str, &str, &[&str]); 10] = [
@@ -50,10 +53,9 @@ const WORDS: [(&str, &str, &[&str]); 10] = [
 
 const ACCOUNT_ID: &str = "^[A-Za-z0-9_.:-]{1,64}$";
 const CURRENCY: &str = "^[A-Z]{3}$";
-const CODE: &str = "^[a-z0-9_]+$";
 
 /// A schema's member whose text looks so.
-const PATTERNS: [(&str, &str, &str); 19] = [
+const PATTERNS: [(&str, &str, &str); 16] = [
     ("AccountView", "id", ACCOUNT_ID),
     ("AccountView", "currency", CURRENCY),
     ("BalanceView", "account_id", ACCOUNT_ID),
@@ -62,12 +64,9 @@ const PATTERNS: [(&str, &str, &str); 19] = [
     ("CommandRequest", "debit_account_id", ACCOUNT_ID),
     ("EntryView", "credit_account_id", ACCOUNT_ID),
     ("EntryView", "debit_account_id", ACCOUNT_ID),
-    ("OperationView", "code", CODE),
-    ("OutcomeView", "code", CODE),
     ("PaymentRequest", "accountId", ACCOUNT_ID),
     ("PaymentView", "account_id", ACCOUNT_ID),
     ("PaymentView", "currency", CURRENCY),
-    ("ProblemBody", "code", CODE),
     ("TransferRequest", "credit_account_id", ACCOUNT_ID),
     ("TransferRequest", "debit_account_id", ACCOUNT_ID),
     ("TransferView", "credit_account_id", ACCOUNT_ID),
@@ -135,7 +134,32 @@ impl Modify for Shape {
             member_of(document, schema, member).pattern = Some(pattern.to_owned());
         }
         split_commands(document);
+        list_codes(document);
     }
+}
+
+const CODE: &str = "ProblemCode";
+
+/// The codes, from the lists that the code itself has.
+fn list_codes(document: &mut OpenApi) {
+    let refusals = Refusal::CODES.map(serde_json::Value::from);
+    let outcomes = ["created", "exists"].map(serde_json::Value::from);
+    member_of(document, "OperationView", "code").enum_values = Some(refusals.to_vec());
+    let outcomes = outcomes.into_iter().chain(refusals);
+    member_of(document, "OutcomeView", "code").enum_values = Some(outcomes.collect());
+
+    let codes = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(
+            "What went wrong, for programs: stable for good. Later versions add codes: treat an unknown one as \
+             its status says. `/docs/errors` explains each.",
+        ))
+        .enum_values(Some(codes::entries().map(|entry| entry.code)))
+        .examples(["insufficient_funds"]);
+    schemas_of(document).insert(CODE.to_owned(), codes.build().into());
+    let of_problem = &mut object_of(document, "ProblemBody").properties;
+    let reference = Ref::from_schema_name(CODE);
+    of_problem.insert("code".to_owned(), reference.into());
 }
 
 /// One schema for each kind of command, and the whole as one of these.

@@ -146,9 +146,16 @@ mod tests {
         ] {
             let expected = expected.map(|nanos| Moment::At(Timestamp::from_nanos(nanos)));
             let read = moment_in_query(Some(query));
-            assert_eq!(read.map_err(|problem| problem.code), expected, "{query}");
+            assert_eq!(
+                read.map_err(|problem| problem.code.as_str()),
+                expected,
+                "{query}"
+            );
         }
-        assert_eq!(moment_in_query(None).unwrap_err().code, "time_invalid");
+        assert_eq!(
+            moment_in_query(None).unwrap_err().code.as_str(),
+            "time_invalid"
+        );
         let id = "01890a5d-ac96-774b-bcce-b302099a8057";
         let number = 0x01890a5d_ac96_774b_bcce_b302099a8057;
         let after = Moment::After(TransferId::from_u128(number));
@@ -162,7 +169,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                moment_in_query(Some(&query)).unwrap_err().code,
+                moment_in_query(Some(&query)).unwrap_err().code.as_str(),
                 code,
                 "{query}"
             );

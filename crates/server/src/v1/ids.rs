@@ -141,7 +141,7 @@ mod tests {
         for key in keys {
             headers.append(IDEMPOTENCY_KEY, HeaderValue::from_static(key));
         }
-        transfer_id(body_id, &Asked::none(&headers)).map_err(|problem| problem.code)
+        transfer_id(body_id, &Asked::none(&headers)).map_err(|problem| problem.code.as_str())
     }
 
     #[test]

@@ -100,7 +100,7 @@ mod tests {
     fn read(reference: &str, metadata: &str) -> Result<Notes, &'static str> {
         let reference = Text(reference.into());
         let metadata: MetadataRequest<'_> = serde_json::from_str(metadata).map_err(|_| "json")?;
-        notes(Some(&reference), Some(&metadata)).map_err(|problem| problem.code)
+        notes(Some(&reference), Some(&metadata)).map_err(|problem| problem.code.as_str())
     }
 
     #[test]

@@ -300,7 +300,11 @@ mod tests {
         ] {
             let read = query(Some(text));
             let read = read.map(|query| (query.conflicts_only, query.limit));
-            assert_eq!(read.map_err(|problem| problem.code), expected, "{text}");
+            assert_eq!(
+                read.map_err(|problem| problem.code.as_str()),
+                expected,
+                "{text}"
+            );
         }
     }
 

@@ -16,21 +16,33 @@ async fn the_openapi_document_is_the_committed_one() {
         (200, "application/json")
     );
 
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
     let current = server::openapi_json();
     assert_eq!(
         served.body,
         serde_json::from_str::<Value>(&current).unwrap()
     );
+    committed("docs/openapi.json", &current);
+}
+
+/// Compares the repository's file with what the server says.
+fn committed(file: &str, current: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(file);
     if std::env::var_os("LASTRO_UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, &current).unwrap();
+        std::fs::write(&path, current).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == current,
-        "docs/openapi.json differs from what the server says. Where that is meant, run \
+        "{file} differs from what the server says. Where that is meant, run \
          `LASTRO_UPDATE_GOLDEN=1 cargo test -p server golden` and commit the file"
     );
+}
+
+#[test]
+fn the_page_of_the_error_codes_is_the_committed_one() {
+    committed("docs/errors.md", &server::errors_markdown());
 }
 
 /// Runs the validator that many generators of clients are built on.

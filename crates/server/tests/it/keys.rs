@@ -54,7 +54,7 @@ const fn row(
     }
 }
 
-const ROWS: [Row; 25] = [
+const ROWS: [Row; 28] = [
     row(
         "POST",
         "/clientes/{id}/transacoes",
@@ -114,6 +114,9 @@ const ROWS: [Row; 25] = [
         403,
     ),
     row("GET", "/healthz", Nothing, 200, 200),
+    row("GET", "/", Nothing, 200, 200),
+    row("GET", "/docs", Nothing, 200, 200),
+    row("GET", "/docs/errors", Nothing, 200, 200),
     row("GET", "/readyz", Nothing, 200, 200),
     row("GET", "/openapi.json", AnyKey, 200, 200),
     row("GET", "/nowhere", AnyKey, 404, 404),

@@ -5,6 +5,7 @@
 mod any_body;
 mod bad_input;
 mod challenge_2024;
+mod examples;
 mod failures;
 mod golden;
 mod grpc;
@@ -16,6 +17,7 @@ mod keys_metrics;
 mod limits;
 mod observe;
 mod opening;
+mod pages;
 mod payments;
 mod probes;
 mod protocol;

@@ -11,6 +11,7 @@ use super::super::accounts::OpenAccountRequest;
 use super::super::ids::{self, Asked};
 use super::super::notes::MetadataRequest;
 use super::super::transfers::{TransferRequest, account_id};
+use crate::codes::code;
 use crate::errors;
 use crate::json::{Integer, Text};
 use crate::problem::Problem;
@@ -79,7 +80,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
 
 /// A member of a batch has no key of its own.
 fn of_member(problem: Problem) -> Problem {
-    if problem.code == "id_missing" {
+    if problem.code == code!("id_missing") {
         errors::member_id_missing()
     } else {
         problem

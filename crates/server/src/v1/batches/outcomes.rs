@@ -8,13 +8,14 @@ use serde::{Serialize, Serializer};
 
 use super::super::notes::{self, REFERENCE_JSON_BYTES_MAX};
 use super::super::views::{AccountView, TRANSFER_BYTES_MAX, TransferView};
+use crate::codes::{Code, TypeUri};
 use crate::problem::Problem;
 use crate::request_id::RequestId;
 
 /// How large the answer to these commands may become, in bytes.
 pub(super) fn bytes_max(commands: &[Command]) -> usize {
     /// What is around a record or a refusal, and a refusal's own words and figures.
-    const AROUND: usize = 160;
+    const AROUND: usize = 208;
     const ID: usize = ACCOUNT_ID_LENGTH_MAX;
     // A quotation mark takes two bytes in JSON; a refusal says an id twice.
     let of_one = |command: &Command| match command {
@@ -57,8 +58,9 @@ impl<'a> BatchView<'a> {
 /// An atomic batch that failed: a problem body with the outcomes beside it.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct BatchFailedView<'a> {
-    #[schema(example = "about:blank")]
-    r#type: &'static str,
+    /// Where this code is explained, on the server itself.
+    #[schema(value_type = String, format = "uri-reference", example = "/docs/errors#batch_member_failed")]
+    r#type: TypeUri,
     #[schema(example = "Unprocessable Entity")]
     title: &'static str,
     #[schema(example = 422)]
@@ -94,7 +96,7 @@ impl<'a> BatchFailedView<'a> {
             Ok(_) => "its id was used before".to_owned(),
         };
         Self {
-            r#type: "about:blank",
+            r#type: TypeUri(Code::of_refusal(&Refusal::BatchMemberFailed)),
             title: "Unprocessable Entity",
             status: StatusCode::UNPROCESSABLE_ENTITY.as_u16(),
             detail: format!("nothing was applied, because of commands[{index}]: {why}"),

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     fn read(query: &str) -> Result<StatementRequest, &'static str> {
-        super::read(&AccountId::new("1").unwrap(), Some(query)).map_err(|problem| problem.code)
+        super::read(&AccountId::new("1").unwrap(), Some(query)).map_err(|problem| problem.code.as_str())
     }
 
     #[test]

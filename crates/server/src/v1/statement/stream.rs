@@ -64,11 +64,11 @@ pub(super) async fn respond(call: Call, id: AccountId, window: &Window, lines: L
             Ok(()) => Some((Ok(Bytes::from(piece)), Some((reading, Vec::new())))),
             Err(problem) => {
                 tracing::warn!(
-                    code = problem.code,
+                    code = problem.code.as_str(),
                     "an answer with all entries of an account was broken off, as not all of it could be read: {}",
                     problem.detail
                 );
-                Some((Err(io::Error::other(problem.code)), None))
+                Some((Err(io::Error::other(problem.code.as_str())), None))
             }
         }
     });

@@ -49,6 +49,7 @@ pub(crate) struct Setup {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) operations: Option<Arc<dyn Operations>>,
     pub(crate) dispatching: Option<Arc<dyn Dispatching>>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) health: Arc<dyn Health>,
     pub(crate) limits: Limits,
     pub(crate) hosts: Hosts,
@@ -65,6 +66,7 @@ impl Setup {
             engine,
             operations: None,
             dispatching: None,
+            clock: Arc::new(SystemClock),
             health: Arc::new(AlwaysReady),
             limits: Limits::default(),
             hosts: Hosts::local_and(Vec::new()),
@@ -88,7 +90,7 @@ impl Setup {
             engine: self.engine,
             operations: self.operations,
             dispatching: self.dispatching,
-            clock: Arc::new(SystemClock),
+            clock: self.clock,
             health: self.health,
             limits: self.limits,
             hosts: self.hosts,
@@ -171,8 +173,9 @@ impl Answer {
         assert_eq!(self.content_type, "application/problem+json", "{self:?}");
         assert_eq!(self.body["status"], self.status, "{self:?}");
         assert!(self.body["title"].is_string() && self.body["detail"].is_string());
-        assert_eq!(self.body["type"], "about:blank");
-        (self.status, self.body["code"].as_str().unwrap())
+        let code = self.body["code"].as_str().unwrap();
+        assert_eq!(self.body["type"], format!("/docs/errors#{code}"));
+        (self.status, code)
     }
 }
 

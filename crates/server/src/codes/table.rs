@@ -1,0 +1,675 @@
+//! The codes, each with its statuses, its meaning, what was done and what to do.
+
+/// Whether anything may have been done for the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Certainly nothing.
+    Nothing,
+    /// Nothing by this request; an earlier one with this id was answered.
+    Before,
+    /// The request may have been applied.
+    Unknown,
+}
+
+impl Effect {
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing was done",
+            Self::Before => {
+                "nothing was done by this request; the first one with this id keeps its outcome"
+            }
+            Self::Unknown => "unknown: the request may have been applied",
+        }
+    }
+}
+
+/// A code, as it is explained.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) code: &'static str,
+    /// The usual status first.
+    pub(crate) statuses: &'static [u16],
+    pub(crate) meaning: &'static str,
+    pub(crate) effect: Effect,
+    pub(crate) advice: &'static str,
+}
+
+impl Entry {
+    /// The statuses, separated by commas.
+    pub(crate) fn statuses_text(&self) -> String {
+        let statuses: Vec<_> = self.statuses.iter().map(u16::to_string).collect();
+        statuses.join(", ")
+    }
+}
+
+/// Codes that have to do with the same.
+pub(crate) struct Group {
+    pub(crate) title: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) entries: &'static [Entry],
+}
+
+const fn nothing(
+    code: &'static str,
+    statuses: &'static [u16],
+    meaning: &'static str,
+    advice: &'static str,
+) -> Entry {
+    Entry {
+        code,
+        statuses,
+        meaning,
+        effect: Effect::Nothing,
+        advice,
+    }
+}
+
+const fn unknown(
+    code: &'static str,
+    statuses: &'static [u16],
+    meaning: &'static str,
+    advice: &'static str,
+) -> Entry {
+    Entry {
+        code,
+        statuses,
+        meaning,
+        effect: Effect::Unknown,
+        advice,
+    }
+}
+
+const fn other_content(code: &'static str, meaning: &'static str) -> Entry {
+    Entry {
+        code,
+        statuses: &[409],
+        meaning,
+        effect: Effect::Before,
+        advice: "If this is a repetition, send what was sent the first time. If it is another command, give it an id of \
+                 its own.",
+    }
+}
+
+pub(crate) const GROUPS: [Group; 6] = [
+    Group {
+        title: "The request",
+        about: "The request cannot be read, or its form is wrong. It can be corrected and sent again, with the same id too. \
+                The routes of the 2024 challenge answer 422 to every invalid body, with the same codes.",
+        entries: REQUEST,
+    },
+    Group {
+        title: "Keys",
+        about: "Only where the server asks for keys.",
+        entries: KEYS,
+    },
+    Group {
+        title: "Used ids",
+        about: "An id stands for one command for good. It was used before with other content; `field` names the first field \
+                that differs.",
+        entries: USED_IDS,
+    },
+    Group {
+        title: "Not found",
+        about: "What the request names does not exist.",
+        entries: NOT_FOUND,
+    },
+    Group {
+        title: "Refusals",
+        about: "The ledger decided against the command. If the command has an id, the refusal is remembered under it: the same \
+                id gets the same refusal again, so a corrected command needs a new id.",
+        entries: REFUSALS,
+    },
+    Group {
+        title: "No answer",
+        about: "The server or the ledger did not answer. `nothing_done` in the body is whether it is certain that nothing was done; \
+                `Retry-After` is when it is worth asking again. A command with an id can always be sent again: it is never \
+                applied twice.",
+        entries: NO_ANSWER,
+    },
+];
+
+const REQUEST: &[Entry] = &[
+    nothing(
+        "request_malformed",
+        &[400],
+        "The head of the request is not valid HTTP.",
+        "Use an HTTP client, and look at what stands between it and the server.",
+    ),
+    nothing(
+        "host_invalid",
+        &[400],
+        "A request of HTTP/1.1 has no `Host` header, or more than one.",
+        "Send exactly one.",
+    ),
+    nothing(
+        "host_not_served",
+        &[421],
+        "The request names a host that this server does not answer for.",
+        "Use an address or `localhost`, or start the server with `--host NAME`.",
+    ),
+    nothing(
+        "cross_site_request",
+        &[403],
+        "A browser sent this request from a page of another site.",
+        "Send requests that change something from pages of the same site, or from a program.",
+    ),
+    nothing(
+        "route_not_found",
+        &[404],
+        "No route has this path.",
+        "Look the path up under `/docs`.",
+    ),
+    nothing(
+        "method_not_allowed",
+        &[405],
+        "The path does not support this method.",
+        "Use one that the `Allow` header lists.",
+    ),
+    nothing(
+        "uri_too_long",
+        &[414],
+        "Path and query are too long.",
+        "Shorten them.",
+    ),
+    nothing(
+        "headers_too_large",
+        &[431],
+        "The headers are too many or too long.",
+        "Send fewer headers.",
+    ),
+    nothing(
+        "path_invalid",
+        &[400],
+        "The path is not valid UTF-8 with valid percent-encoding.",
+        "Encode it as a URL needs it.",
+    ),
+    nothing(
+        "query_invalid",
+        &[400],
+        "The query has a parameter that the route does not take, or one twice; `detail` names what it takes.",
+        "Correct the query.",
+    ),
+    nothing(
+        "limit_invalid",
+        &[400],
+        "`limit` is not a number in the range that `detail` names.",
+        "Correct it, or leave it out.",
+    ),
+    nothing(
+        "cursor_invalid",
+        &[400],
+        "The cursor does not belong to this list.",
+        "Use the `next_cursor` of the list's previous page, or begin without a cursor.",
+    ),
+    nothing(
+        "content_type_unsupported",
+        &[415],
+        "The body is not declared as JSON.",
+        "Send `Content-Type: application/json`.",
+    ),
+    nothing(
+        "content_encoding_unsupported",
+        &[415],
+        "The body is compressed.",
+        "Send it without a `Content-Encoding`.",
+    ),
+    nothing(
+        "body_too_large",
+        &[413],
+        "The body has more bytes than the route takes; `detail` names how many it takes.",
+        "Send less at once.",
+    ),
+    nothing(
+        "body_incomplete",
+        &[400],
+        "The body ended early or its framing is invalid.",
+        "Send the request again.",
+    ),
+    nothing(
+        "request_timeout",
+        &[408],
+        "The request did not arrive in time.",
+        "Send it again, faster.",
+    ),
+    nothing(
+        "json_invalid",
+        &[400],
+        "The body is not the JSON that the route takes: a syntax error, a field that is missing, unknown or there twice, or one \
+         of another type. `detail` names it.",
+        "Correct the body.",
+    ),
+    nothing(
+        "id_missing",
+        &[400],
+        "The command has no id.",
+        "Add an `id`, or the header `Idempotency-Key`: with either the request can safely be repeated.",
+    ),
+    nothing(
+        "id_invalid",
+        &[400],
+        "An id is not a hyphenated UUID; `field` names it.",
+        "Use a UUID, preferably of version 7.",
+    ),
+    nothing(
+        "idempotency_key_invalid",
+        &[400],
+        "`Idempotency-Key` is there twice, or does not have 1 to 255 visible ASCII characters.",
+        "Send one such key.",
+    ),
+    nothing(
+        "idempotency_key_conflict",
+        &[400],
+        "The body's id and the `Idempotency-Key` differ.",
+        "Send one of the two.",
+    ),
+    nothing(
+        "account_id_invalid",
+        &[400],
+        "An account id does not have 1 to 64 characters of `A-Z a-z 0-9 _ . : -`, or is `.` or `..`; `field` names it.",
+        "Correct it.",
+    ),
+    nothing(
+        "currency_invalid",
+        &[400],
+        "The currency is not an ISO 4217 code in capitals.",
+        "Send one such as `BRL`.",
+    ),
+    nothing(
+        "reference_invalid",
+        &[400],
+        "The reference does not have 1 to 128 characters without control characters.",
+        "Correct it, or leave it out.",
+    ),
+    nothing(
+        "metadata_invalid",
+        &[400],
+        "The metadata is too large, or has an invalid name or text.",
+        "Correct it as `detail` says.",
+    ),
+    nothing(
+        "timeout_out_of_range",
+        &[422],
+        "`timeout_s` is not a number of seconds from 0 to 4294967295.",
+        "Correct it.",
+    ),
+    nothing(
+        "time_invalid",
+        &[400],
+        "A time is not an RFC 3339 time with an offset; `field` names it.",
+        "Send one such as `2026-01-31T23:59:59.5Z`.",
+    ),
+    nothing(
+        "change_missing",
+        &[400],
+        "The request does not name what to change of the account.",
+        "Send `credit_limit`, `closed`, or both.",
+    ),
+    nothing(
+        "closed_invalid",
+        &[400],
+        "`closed` can only be true: a closed account stays closed.",
+        "Open another account.",
+    ),
+    nothing(
+        "transfer_of_other_accounts",
+        &[422],
+        "The transfer in `after` is not one of this account.",
+        "Name a transfer that debits or credits the account.",
+    ),
+    nothing(
+        "batch_empty",
+        &[400],
+        "The batch has no command.",
+        "Send at least one.",
+    ),
+    nothing(
+        "batch_too_large",
+        &[413],
+        "The batch has more than 8,190 commands.",
+        "Send several batches.",
+    ),
+    nothing(
+        "batch_id_unexpected",
+        &[400],
+        "A batch that is not atomic has an id or an `Idempotency-Key`.",
+        "Leave it out: each command has its own id. Or send `\"atomic\": true`.",
+    ),
+];
+
+const KEYS: &[Entry] = &[
+    nothing(
+        "unauthenticated",
+        &[401],
+        "The request has no key, or one that is not valid here; `detail` says which.",
+        "Send a valid key as `Authorization: Bearer lastro_…`.",
+    ),
+    nothing(
+        "scope_missing",
+        &[403],
+        "The key does not have the scope that the command needs; `scope` names it.",
+        "Use a key with this scope.",
+    ),
+    nothing(
+        "account_not_allowed",
+        &[403],
+        "The key may not use the account, or what was asked for is about accounts that it may not use.",
+        "Use a key for this account.",
+    ),
+    nothing(
+        "rate_limited",
+        &[429],
+        "The key has used up its rate, or too many requests without a valid key came from this address.",
+        "Wait as long as `Retry-After` says, and send fewer.",
+    ),
+];
+
+const USED_IDS: &[Entry] = &[
+    other_content(
+        "exists_with_different_kind",
+        "The id belongs to a command of another kind.",
+    ),
+    other_content(
+        "exists_with_different_currency",
+        "The account exists in another currency.",
+    ),
+    other_content(
+        "exists_with_different_credit_limit",
+        "The account was opened with another credit limit.",
+    ),
+    other_content(
+        "exists_with_different_debit_account_id",
+        "The first command with this id debits another account.",
+    ),
+    other_content(
+        "exists_with_different_credit_account_id",
+        "The first command with this id credits another account.",
+    ),
+    other_content(
+        "exists_with_different_amount",
+        "The first command with this id has another amount.",
+    ),
+    other_content(
+        "exists_with_different_description",
+        "The first command with this id has another description.",
+    ),
+    other_content(
+        "exists_with_different_reference",
+        "The first command with this id has another reference.",
+    ),
+    other_content(
+        "exists_with_different_metadata",
+        "The first command with this id has other metadata.",
+    ),
+    other_content(
+        "exists_with_different_timeout_s",
+        "The first command with this id has another timeout.",
+    ),
+    other_content(
+        "exists_with_different_pending_id",
+        "The first command with this id is about another pending transfer.",
+    ),
+    other_content(
+        "exists_with_different_account_id",
+        "The first command with this id is about another account.",
+    ),
+    other_content(
+        "exists_with_different_members",
+        "The first batch with this id has other commands.",
+    ),
+];
+
+const NOT_FOUND: &[Entry] = &[
+    nothing(
+        "account_not_found",
+        &[404],
+        "The account does not exist; `account_id` names it.",
+        "Correct the id, or open the account and send the command with a new id.",
+    ),
+    nothing(
+        "transfer_not_found",
+        &[404],
+        "No transfer has this id. `refused` is the code of the refusal if a refused command has it.",
+        "Correct the id, or send the transfer.",
+    ),
+    nothing(
+        "pending_not_found",
+        &[404],
+        "No pending transfer has this id.",
+        "Correct `pending_id`, and send the command with a new id.",
+    ),
+    nothing(
+        "payment_not_found",
+        &[404],
+        "No payment has this id. `refused` is the code of the refusal if a refused command has it.",
+        "Correct the id.",
+    ),
+    nothing(
+        "operation_not_found",
+        &[404],
+        "Neither this node nor the ledger knows an operation of this id.",
+        "Ask the node that accepted it: until it is applied, no other node knows it.",
+    ),
+    nothing(
+        "operations_not_served",
+        &[404],
+        "This node does not accept operations.",
+        "Use `POST /v1/transfers`, which is applied at once.",
+    ),
+];
+
+const REFUSALS: &[Entry] = &[
+    nothing(
+        "insufficient_funds",
+        &[422],
+        "The account would pass its credit limit; `available` and `required` are the figures.",
+        "Move less, or put money into the account first, with a new id.",
+    ),
+    nothing(
+        "account_closed",
+        &[422],
+        "The account is closed: it takes no debits and no credits.",
+        "Use another account.",
+    ),
+    nothing(
+        "account_in_use",
+        &[422],
+        "The account cannot be closed: its balance is not 0, or something is pending.",
+        "Move the balance away and end what is pending, then close it.",
+    ),
+    nothing(
+        "account_reserved",
+        &[422],
+        "The account is the system's: callers neither open nor change it.",
+        "Use another id.",
+    ),
+    nothing(
+        "account_in_other_state",
+        &[409],
+        "The account was changed since the caller read it.",
+        "Read it again, then decide anew.",
+    ),
+    nothing(
+        "currency_mismatch",
+        &[422],
+        "The currencies of the two accounts differ.",
+        "Move money between accounts of one currency.",
+    ),
+    nothing(
+        "currency_not_current",
+        &[422],
+        "ISO 4217 has withdrawn the currency, or it has no minor unit.",
+        "Use its successor for new accounts.",
+    ),
+    nothing(
+        "accounts_must_differ",
+        &[422],
+        "Debit and credit account are the same.",
+        "Name two accounts.",
+    ),
+    nothing(
+        "amount_out_of_range",
+        &[422],
+        "An amount is not an integer in minor units from 1 to 2^53 - 1 (a credit limit: from 0); the amount of `POST /payments` is a \
+         number with at most two decimals.",
+        "Correct it: 5000 is 50.00 BRL.",
+    ),
+    nothing(
+        "description_invalid",
+        &[422],
+        "The description does not have 1 to 140 characters without control characters (1 to 10 in the 2024 challenge).",
+        "Correct it.",
+    ),
+    nothing(
+        "balance_overflow",
+        &[422],
+        "A total of the account would pass 2^53 - 1.",
+        "Use another account.",
+    ),
+    nothing(
+        "pending_already_posted",
+        &[422],
+        "The pending transfer was posted before.",
+        "Read the transfer: `GET /v1/transfers/{id}` has what ended it.",
+    ),
+    nothing(
+        "pending_already_voided",
+        &[422],
+        "The pending transfer was voided before.",
+        "Read the transfer: `GET /v1/transfers/{id}` has what ended it.",
+    ),
+    nothing(
+        "pending_expired",
+        &[422],
+        "The pending transfer's time was over: what it reserved is free again.",
+        "Begin a new pending transfer.",
+    ),
+    nothing(
+        "amount_exceeds_pending",
+        &[422],
+        "More was to be posted than is pending.",
+        "Post at most `available`, with a new id.",
+    ),
+    nothing(
+        "batch_member_failed",
+        &[422],
+        "A command of the atomic batch was refused, so none was applied; `index` is its place.",
+        "Correct that command, and send the batch with a new id.",
+    ),
+    nothing(
+        "payment_in_other_state",
+        &[422],
+        "The payment is not in the state, or not at the attempt, that the caller expects.",
+        "Read the payment, then decide anew.",
+    ),
+    nothing(
+        "payment_under_way",
+        &[422],
+        "A request may be on its way to the processor until `until`: the payment can neither be released nor refused.",
+        "Look again at that time, then decide.",
+    ),
+    nothing(
+        "payments_in_other_state",
+        &[409],
+        "Payments were accepted while a purge was decided: nothing was purged.",
+        "Look at them, then decide anew.",
+    ),
+];
+
+const NO_ANSWER: &[Entry] = &[
+    nothing(
+        "overloaded",
+        &[503],
+        "Too many requests are waiting.",
+        "Send it again after `Retry-After`, and fewer at once.",
+    ),
+    nothing(
+        "too_many_connections",
+        &[503],
+        "Too many connections are open.",
+        "Keep connections and use them again.",
+    ),
+    nothing(
+        "opening",
+        &[503],
+        "The server is opening its ledger.",
+        "Wait; `/readyz` shows how far it is.",
+    ),
+    unknown(
+        "timeout",
+        &[504],
+        "The deadline passed before the ledger answered.",
+        "Send it again with the same id.",
+    ),
+    unknown(
+        "ledger_unavailable",
+        &[503],
+        "The ledger cannot be reached, or it is stopping.",
+        "Send it again with the same id.",
+    ),
+    nothing(
+        "storage_full",
+        &[503],
+        "There is no space to write to. Reads go on.",
+        "Tell the operator, who has to make space. Then send it again.",
+    ),
+    unknown(
+        "storage_failed",
+        &[503],
+        "A write to the storage failed, and nothing more is written.",
+        "Tell the operator, who has to look at the storage and start the server again. Then send it again with the same id.",
+    ),
+    nothing(
+        "storage_damaged",
+        &[500, 503],
+        "A record that was to be read is damaged.",
+        "Tell the operator: `lastro verify` shows what is damaged.",
+    ),
+    nothing(
+        "clock_jumped",
+        &[503],
+        "The ledger's clock jumped forward, and nobody has accepted that yet. Reads go on.",
+        "Tell the operator, who has to correct the clock or accept its time. Then send it again.",
+    ),
+    nothing(
+        "standby_away",
+        &[503],
+        "The database has no standby that keeps a copy of a write. Reads go on.",
+        "Tell the operator, who has to bring the standby back. Then send it again.",
+    ),
+    nothing(
+        "not_supported",
+        &[501],
+        "The engine of this ledger does not support this.",
+        "Use another route, or another engine.",
+    ),
+    nothing(
+        "no_processor",
+        &[503],
+        "This ledger has no payment processor.",
+        "Start the server with `--processor`.",
+    ),
+    nothing(
+        "node_not_allowed",
+        &[503],
+        "The node's own key may not do this at its ledger node.",
+        "Tell the operator of the node, who has to give it another key.",
+    ),
+    nothing(
+        "other_ledger",
+        &[503],
+        "The node is ready for another ledger than the one that it meets; only `/readyz` answers this.",
+        "Tell the operator: the node and its ledger do not belong together.",
+    ),
+    nothing(
+        "stopped",
+        &[503],
+        "The node no longer accepts operations, because it is stopping; only `/readyz` answers this.",
+        "Send requests to another node.",
+    ),
+    unknown(
+        "internal_error",
+        &[500],
+        "The server has an error of its own; its log has the cause under the `request_id`.",
+        "Tell the operator. A command with an id can be sent again.",
+    ),
+];
