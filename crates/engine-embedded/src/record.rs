@@ -44,15 +44,16 @@ pub(crate) fn batch_bytes_max(
         None => 0,
     };
     let of_payments = if batch.has_payments() {
-        let notes = commands
-            .iter()
-            .map(|command| (command.payment_id(), command.notes()));
-        let accepted: HashMap<_, _> = notes
-            .filter(|(_, notes)| !notes.is_none())
-            .map(|(id, notes)| (id, notes.size_bytes()))
-            .collect();
+        let mut accepted: HashMap<PaymentId, usize> = HashMap::new();
+        for command in commands {
+            if let (Some(id), false) = (command.payment_id(), command.notes().is_none()) {
+                // Of two with one id the first counts, unless it is refused.
+                let bytes = accepted.entry(id).or_default();
+                *bytes = (*bytes).max(command.notes().size_bytes());
+            }
+        }
         let ids = commands.iter().filter_map(Command::payment_id);
-        let notes = ids.map(|id| match accepted.get(&Some(id)) {
+        let notes = ids.map(|id| match accepted.get(&id) {
             Some(bytes) => (*bytes).max(open_payment_notes(id)),
             None => open_payment_notes(id),
         });

@@ -2,7 +2,7 @@
 //! none of the engine's business: it keeps texts by their names.
 
 use crate::connect::Session;
-use crate::error::PostgresOpenError;
+use crate::error::{Failure, PostgresOpenError};
 use crate::options::PostgresOptions;
 use crate::pool::connect;
 
@@ -55,6 +55,7 @@ impl CallerKeys {
         let insert = "INSERT INTO lastro.caller_keys (name, record) VALUES ($1, $2)
             ON CONFLICT DO NOTHING";
         let count = session.execute(insert, &[&name, &record]).await?;
+        committed(&session)?;
         self.session = Some(session);
         Ok(count > 0)
     }
@@ -73,6 +74,7 @@ impl CallerKeys {
         let session = self.take().await?;
         let update = "UPDATE lastro.caller_keys SET record = $3 WHERE name = $1 AND record = $2";
         let count = session.execute(update, &[&name, &before, &after]).await?;
+        committed(&session)?;
         self.session = Some(session);
         Ok(count > 0)
     }
@@ -80,8 +82,23 @@ impl CallerKeys {
     /// The session, which is given back only after it has answered.
     async fn take(&mut self) -> Result<Session, PostgresOpenError> {
         match self.session.take() {
-            Some(session) if !session.is_closed() => Ok(session),
+            Some(session) if !session.is_closed() && self.is_of_the_primary(&session) => {
+                Ok(session)
+            }
             Some(_) | None => connect(&self.url, &self.options).await,
         }
+    }
+
+    /// Not of one that another has taken over from: keys may have been revoked since.
+    fn is_of_the_primary(&self, session: &Session) -> bool {
+        self.options.newest.is_it(session.read.origin)
+    }
+}
+
+/// Fails where a commit did not wait for its standby: a failover may take back what it changed.
+fn committed(session: &Session) -> Result<(), Failure> {
+    match session.has_waited() {
+        true => Ok(()),
+        false => Err(Failure::CommitUnknown),
     }
 }

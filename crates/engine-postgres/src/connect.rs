@@ -215,7 +215,7 @@ impl Connector {
             turn: AtomicUsize::new(0),
             last: AtomicUsize::new(0),
             doubt: Doubt::default(),
-            newest: Newest::default(),
+            newest: options.newest.clone(),
             warnings: Throttle::new(WARNING_INTERVAL),
         })
     }

@@ -94,6 +94,7 @@ pub use migrate::Migrated;
 pub use options::{Beginning, PostgresOptions};
 pub use pages::{LimitedAccount, every_account};
 pub use pool::{connect_to_verify, has_password, hosts, is_encrypted, place};
+pub use primary::Newest;
 pub use queue::{Answered, Calls, Queue};
 pub use tables::{Tables, write_balances, write_history};
 pub use verify::{Finding, Progress, Verified, verify};

@@ -151,7 +151,14 @@ pub(crate) async fn ledger_id(client: &impl GenericClient) -> Result<LedgerId, P
 
 /// The newest migration that was applied; 0 when there is none.
 async fn version(client: &impl GenericClient) -> Result<i32, PostgresOpenError> {
-    let table = "SELECT to_regclass('lastro.migrations') IS NOT NULL";
+    // Not by `to_regclass`: within a transaction a session still believes what it has remembered of
+    // names, also that there was no such schema before another node's migration was waited for. A read
+    // of the catalog's own tables sees what has been committed, and lets the session hear of it.
+    let table = "
+        SELECT EXISTS (
+            SELECT FROM pg_catalog.pg_class AS it
+            JOIN pg_catalog.pg_namespace AS schema ON schema.oid = it.relnamespace
+            WHERE schema.nspname = 'lastro' AND it.relname = 'migrations')";
     if !client.query_one(table, &[]).await?.try_get::<_, bool>(0)? {
         return Ok(0);
     }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ledger::ClockBounds;
 
+use crate::primary::Newest;
+
 /// What becomes of a database in which there is no ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beginning {
@@ -39,6 +41,9 @@ pub struct PostgresOptions {
     pub beginning: Beginning,
     /// How much the database's clock is trusted.
     pub clock: ClockBounds,
+    /// What those who have these options, or a copy of them, have met together: none of them uses a
+    /// primary that another one knows to be superseded.
+    pub newest: Newest,
 }
 
 impl Default for PostgresOptions {
@@ -53,6 +58,7 @@ impl Default for PostgresOptions {
             migrate: true,
             beginning: Beginning::Allowed,
             clock: ClockBounds::default(),
+            newest: Newest::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! it, still answers, and shows what was true once. A node that has met the later one does not go back.
 
 use std::fmt;
+use std::sync::Arc;
 
 use metrics::counter;
 use parking_lot::Mutex;
@@ -51,9 +52,18 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The newest primary that this node has met.
-#[derive(Debug, Default)]
-pub(crate) struct Newest(Mutex<Option<Origin>>);
+/// The newest primary that a node has met: over any of its connections, also those beside the pool.
+#[derive(Debug, Clone, Default)]
+pub struct Newest(Arc<Mutex<Option<Origin>>>);
+
+/// What was met is no setting: options that have met different primaries are the same options.
+impl PartialEq for Newest {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Newest {}
 
 impl Newest {
     /// Takes note of a server that takes writes; whether it is a later one than all before.

@@ -202,6 +202,32 @@ fn the_largest_member_that_is_there_fits_into_the_record_of_its_batch() {
     }
 }
 
+/// The second has an id that the first has taken, and smaller notes: what follows is about the first.
+#[test]
+fn the_larger_of_two_payments_with_one_id_counts() {
+    let id = PaymentId::from_u128(1);
+    let accept = |notes| {
+        Command::AcceptPayment(AcceptPayment {
+            id,
+            account_id: Some(account()),
+            currency: Currency::new("BRL").unwrap(),
+            amount: AMOUNT_MAX,
+            description: "💸".repeat(140).into(),
+            notes,
+        })
+    };
+    let small = Notes::of_reference(Some(Reference::new("x").unwrap()));
+    let mut commands = vec![accept(largest_notes()), accept(small)];
+    let release = || Command::ReleasePayment {
+        id,
+        expected: payment().standing(),
+    };
+    commands.extend((0..1_000).map(|_| release()));
+    let batch = Batch::independent(commands).unwrap();
+    let needed = 1_001 * length(&Event::PaymentReleased(payment()));
+    assert!(needed <= batch_bytes_max(&batch, |_| 0));
+}
+
 fn failed_by(outcome: Outcome) -> Event {
     Event::Batch(BatchDecided {
         id: BatchId::from_u128(1),

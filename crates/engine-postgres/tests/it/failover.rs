@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use engine_postgres::PostgresEngine;
+use engine_postgres::{CallerKeys, PostgresEngine, PostgresOptions};
 use ledger::{Account, Command, Engine, MoveMoney, OpenAccount, TransferId, Unavailable};
 use testkit::bank::{currency, id, in_seconds, open_accounts, submit_one};
 use testkit::servers::{Postgres, ServerOptions};
@@ -66,6 +66,43 @@ fn a_primary_that_was_superseded_is_left_though_it_answers() {
     let seen_there = "SELECT count(*) FROM lastro.transfers";
     assert_eq!(old.psql(seen_there).unwrap(), "0");
     assert_eq!(new.psql(seen_there).unwrap(), "19");
+}
+
+/// A key that was revoked is not believed again because the old primary still knows it as it was.
+#[test]
+fn keys_are_not_read_from_a_primary_that_was_superseded() {
+    let old = Postgres::start().unwrap();
+    let new = old.start_standby().unwrap();
+    let both = format!(
+        "postgres://postgres@127.0.0.1:{},127.0.0.1:{}/postgres",
+        old.port(),
+        new.port()
+    );
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let options = PostgresOptions::default();
+        let engine = PostgresEngine::open(&both, &options).await.unwrap();
+        open_accounts(&engine).await;
+        let mut keys = CallerKeys::new(&both, &options);
+        assert!(keys.insert("shop", "valid").await.unwrap());
+        let until = in_seconds(BOUND_S);
+        while new.psql("SELECT count(*) FROM lastro.caller_keys") != Ok("1".to_owned()) {
+            assert!(Instant::now() < until, "the standby does not follow");
+            tokio::time::sleep(PAUSE).await;
+        }
+        new.promote().unwrap();
+        new.psql("UPDATE lastro.caller_keys SET record = 'revoked'")
+            .unwrap();
+        let until = in_seconds(20);
+        let revoked = [("shop".to_owned(), "revoked".to_owned())];
+        while keys.read().await.unwrap() != revoked {
+            assert!(
+                Instant::now() < until,
+                "they are still read from the old primary"
+            );
+            tokio::time::sleep(PAUSE).await;
+        }
+    });
 }
 
 /// Between two accounts that no other call touches: no call waits for the locks of another.

@@ -51,6 +51,51 @@ fn migrations_run_once_also_by_many_at_once() {
     }
 }
 
+/// Each has looked for tables, and found none, before it waits for the one that makes them: it must not
+/// believe that any more.
+#[test]
+fn two_nodes_begin_in_one_empty_database_at_once() {
+    let postgres = Postgres::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let url = postgres.url();
+    runtime.block_on(async {
+        let connect = tokio_postgres::connect(&url, tokio_postgres::NoTls);
+        let (other, connection) = connect.await.unwrap();
+        tokio::spawn(connection);
+        // The lock that a migration takes first.
+        let held = "SELECT pg_advisory_lock(x'6c617374726f0001'::bigint)";
+        other.batch_execute(held).await.unwrap();
+        let nodes: Vec<_> = (0..3)
+            .map(|_| {
+                let url = url.clone();
+                tokio::spawn(async move {
+                    PostgresEngine::open(&url, &PostgresOptions::default()).await
+                })
+            })
+            .collect();
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'";
+        loop {
+            let waiting: i64 = other.query_one(waits, &[]).await.unwrap().get(0);
+            if waiting == 3 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        other
+            .batch_execute("SELECT pg_advisory_unlock_all()")
+            .await
+            .unwrap();
+        let mut opened = Vec::new();
+        for node in nodes {
+            let bound = std::time::Duration::from_secs(60);
+            let node = tokio::time::timeout(bound, node).await.unwrap().unwrap();
+            opened.push(node.unwrap());
+        }
+        let first = opened[0].ledger_id();
+        assert!(opened.iter().all(|node| node.ledger_id() == first));
+    });
+}
+
 #[test]
 fn an_engine_says_when_the_database_is_not_at_its_migration() {
     let postgres = Postgres::start().unwrap();

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use engine_postgres::{CallerKeys, PostgresOptions};
 use ledger::{Command, Engine, MoveMoney, TransferId, Unavailable};
 use testkit::bank::{currency, id, in_seconds, open_accounts, submit_one};
 use testkit::servers::Postgres;
@@ -43,6 +44,29 @@ fn a_commit_whose_wait_was_cancelled_is_not_answered_and_neither_is_its_repetiti
     postgres.wait_for_standby(false).unwrap();
     let told = submit_one(&engine, transfer(1, "user:1"), in_seconds(20));
     assert_eq!(runtime.block_on(told).unwrap().code(), "exists");
+}
+
+/// A failover may take such a change back: who was told that a key is revoked would not look again.
+#[test]
+fn a_change_of_keys_whose_wait_was_cancelled_is_not_said_to_be_made() {
+    let postgres = Postgres::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let engine = runtime.block_on(open(&postgres.url()));
+    let mut keys = CallerKeys::new(&postgres.url(), &PostgresOptions::default());
+    assert!(runtime.block_on(keys.insert("shop", "valid")).unwrap());
+    postgres.wait_for_standby(true).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let cancelling = scope.spawn(|| postgres.cancel_waits(&stop).unwrap());
+        let added = runtime.block_on(keys.insert("other", "valid"));
+        let revoked = runtime.block_on(keys.replace("shop", "valid", "revoked"));
+        stop.store(true, Ordering::Relaxed);
+        assert!(cancelling.join().unwrap() > 0, "nothing waited");
+        assert!(added.is_err(), "{added:?}");
+        assert!(revoked.is_err(), "{revoked:?}");
+    });
+    postgres.wait_for_standby(false).unwrap();
+    drop(engine);
 }
 
 #[test]
