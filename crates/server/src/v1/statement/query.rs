@@ -114,7 +114,8 @@ mod tests {
     use super::*;
 
     fn read(query: &str) -> Result<StatementRequest, &'static str> {
-        super::read(&AccountId::new("1").unwrap(), Some(query)).map_err(|problem| problem.code.as_str())
+        super::read(&AccountId::new("1").unwrap(), Some(query))
+            .map_err(|problem| problem.code.as_str())
     }
 
     #[test]
