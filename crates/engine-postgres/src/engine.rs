@@ -145,8 +145,9 @@ pub async fn migrate(url: &str, options: &PostgresOptions) -> Result<Migrated, P
 ///
 /// # Errors
 ///
-/// [`PostgresOpenError::HasLedger`] if there is one already; else see [`PostgresOpenError`]. In all
-/// cases nothing was changed.
+/// [`PostgresOpenError::HasLedger`] if there is one already; else see [`PostgresOpenError`]. Nothing was
+/// changed then, unless whether it was committed is not known
+/// ([`Failure::CommitUnknown`](crate::Failure::CommitUnknown)): asking again tells.
 pub async fn begin(url: &str, options: &PostgresOptions) -> Result<LedgerId, PostgresOpenError> {
     let mut client = connect(url, options).await?;
     migrate::run(&mut client, Beginning::Required).await?;

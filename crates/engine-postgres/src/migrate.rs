@@ -136,7 +136,11 @@ async fn attempt(
             .await?;
     }
     transaction.commit().await?;
-    Ok(Migrated { from, to })
+    // Where its wait for the standby was cancelled a failover may take it back.
+    match session.has_waited() {
+        true => Ok(Migrated { from, to }),
+        false => Err(PostgresOpenError::Asked(Failure::CommitUnknown)),
+    }
 }
 
 /// The id of the ledger in the database, which is at [`LEDGER_ID_SINCE`] or later.

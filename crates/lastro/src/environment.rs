@@ -8,8 +8,10 @@ use clap::Command;
 const PREFIX: &str = "LASTRO_";
 
 /// What contributors set for the project's own tests and chores, which start this program.
-const OF_TESTS: [&str; 6] = [
+const OF_TESTS: [&str; 8] = [
     "LASTRO_BIN",
+    "LASTRO_FAILOVER_ONLY",
+    "LASTRO_FAILOVER_ROUNDS",
     "LASTRO_FUZZ_S",
     "LASTRO_LONG",
     "LASTRO_SEED",
@@ -112,6 +114,7 @@ mod tests {
             "LASTRO_DATABASE_URL",
             "LASTRO_CONFIG",
             "LASTRO_LONG",
+            "LASTRO_FAILOVER_ROUNDS",
             "LASTRO_SERVICE_HOST",
             "LASTRO_API_SERVICE_PORT_HTTP",
             "LASTRO_PORT",

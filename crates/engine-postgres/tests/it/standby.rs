@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use engine_postgres::{CallerKeys, PostgresOptions};
+use engine_postgres::{CallerKeys, Failure, PostgresOpenError, PostgresOptions, begin};
 use ledger::{Command, Engine, MoveMoney, TransferId, Unavailable};
 use testkit::bank::{currency, id, in_seconds, open_accounts, submit_one};
 use testkit::servers::Postgres;
@@ -67,6 +67,35 @@ fn a_change_of_keys_whose_wait_was_cancelled_is_not_said_to_be_made() {
     });
     postgres.wait_for_standby(false).unwrap();
     drop(engine);
+}
+
+#[test]
+fn a_beginning_whose_wait_was_cancelled_is_not_said_to_be_made() {
+    let postgres = Postgres::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (url, options) = (postgres.url(), PostgresOptions::default());
+    postgres.wait_for_standby(true).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let cancelling = scope.spawn(|| postgres.cancel_waits(&stop).unwrap());
+        let begun = runtime.block_on(begin(&url, &options));
+        stop.store(true, Ordering::Relaxed);
+        assert!(cancelling.join().unwrap() > 0, "nothing waited");
+        assert!(
+            matches!(begun, Err(PostgresOpenError::Asked(Failure::CommitUnknown))),
+            "{begun:?}"
+        );
+    });
+    postgres.wait_for_standby(false).unwrap();
+    // It is there all the same, and is told.
+    let again = runtime.block_on(begin(&url, &options));
+    assert!(
+        matches!(
+            again,
+            Err(PostgresOpenError::HasLedger { ledger_id: Some(_) })
+        ),
+        "{again:?}"
+    );
 }
 
 #[test]
