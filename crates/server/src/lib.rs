@@ -38,6 +38,7 @@ mod http_face;
 mod interventions;
 mod json;
 mod keys;
+mod lasting;
 mod late_app;
 mod limits;
 mod listener;

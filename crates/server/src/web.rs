@@ -17,6 +17,7 @@ use crate::connection::{Host, HttpVersion, Stage};
 use crate::errors;
 use crate::guarded_io::{GuardedIo, Phase, Progress, Waits};
 use crate::http2::Http2;
+use crate::lasting;
 use crate::limits::Limits;
 use crate::peer::Peer;
 use crate::tenure::Tenure;
@@ -80,8 +81,7 @@ impl Web {
                 {
                     progress.leave_unread();
                 }
-                progress.end_request();
-                Ok::<_, Infallible>(response)
+                Ok::<_, Infallible>(lasting::end_with(response, progress))
             }
         });
         let mut connection = std::pin::pin!(self.http1.serve_connection(io, service));

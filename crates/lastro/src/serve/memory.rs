@@ -1,8 +1,8 @@
 //! How much memory this process may use, and who may have how much of it: what waits, and what was not taken yet.
 //!
 //! What callers may occupy together is a part of what there is: each of five rooms has a thirty-second part, and
-//! connections a quarter. What is decoded takes about three times what arrived. The rest is the ledger's (accounts, filters, ids of the newest segments) and the system's, for the
-//! pages of its files. With 8 GiB and more every room has its usual size.
+//! connections a quarter. What is decoded takes about three times what arrived. The rest is the ledger's (accounts,
+//! filters, ids of the newest segments) and the system's, for the pages of its files. With 8 GiB and more every room has its usual size.
 
 use std::fs;
 use std::path::Path;

@@ -69,7 +69,8 @@ fn add(step: &Step, template: &str, operation: &mut Operation) {
             unreachable!("{} documents {}", step.operation, step.status);
         };
         for (media_type, content) in &mut response.content {
-            if media_type.ends_with("json") {
+            // Lines of JSON are no JSON.
+            if media_type.ends_with("/json") || media_type.ends_with("+json") {
                 add_to(content, step, &step.answer);
             }
         }

@@ -312,3 +312,29 @@ async fn an_answer_with_all_entries_is_whole_or_breaks_off() {
         assert_eq!(refused.problem(), (503, "overloaded"));
     }
 }
+
+/// An answer in progress is not idle, however long it goes on.
+#[tokio::test]
+async fn an_answer_with_all_entries_may_take_longer_than_a_connection_may_be_idle() {
+    let engine = Double::new(five_accounts().await, Manner::Well);
+    let mut setup = Setup::over(engine.clone());
+    setup.limits.idle_timeout = std::time::Duration::from_millis(300);
+    let face = setup.start().await;
+    let commands: Vec<_> = (0..1_500)
+        .map(|_| {
+            json!({
+                "kind": "transfer", "id": new_id(), "debit_account_id": "world:BRL",
+                "credit_account_id": "1", "amount": 1, "description": "x",
+            })
+        })
+        .collect();
+    let batch = face.post(
+        "/v1/batches",
+        json!({"atomic": false, "commands": commands}),
+    );
+    assert_eq!(batch.await.status, 200);
+    // Six pieces.
+    engine.behave(Manner::Late(std::time::Duration::from_millis(150)));
+    let (_, lines) = text(&face, "format=ndjson").await;
+    assert_eq!(lines.lines().count(), 1_500);
+}

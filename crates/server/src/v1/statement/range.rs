@@ -160,9 +160,12 @@ async fn balance_after(
         limit: 1,
     };
     let statement = call.statement(query).await?;
-    let entry = statement.and_then(|mut statement| statement.entries.pop());
-    Ok(entry.map(|entry| BalanceAt {
-        balance: entry.balance_after,
-        entry_number: entry.number,
+    // A ledger that was restored as it was before may have no entry any more.
+    Ok(statement.map(|statement| match statement.entries.last() {
+        Some(entry) => BalanceAt {
+            balance: entry.balance_after,
+            entry_number: entry.number,
+        },
+        None => BEFORE_ALL,
     }))
 }
