@@ -293,6 +293,11 @@ async fn what_cannot_be_backed_up_or_restored_is_refused() {
 
 const CHILD: &str = "LASTRO_TEST_FULL_LOAD_IN";
 
+/// After so many batches of each submitter, some 200 MB, the load goes on at some 7 MB a second: every
+/// backup of it is restored and verified as a whole, and a long test takes a hundred of them.
+const ROUNDS_AT_FULL_SPEED: u64 = 1_000;
+const PAUSE_AFTER_A_BATCH: Duration = Duration::from_millis(25);
+
 /// Not a test of its own: the ledger under load that is backed up.
 #[tokio::test(flavor = "multi_thread")]
 async fn load_until_killed() {
@@ -330,6 +335,9 @@ async fn load_until_killed() {
                 };
                 let batch = Batch::independent((0..500).map(transfer).collect()).unwrap();
                 engine.submit(vec![batch], deadline()).await.unwrap();
+                if round >= ROUNDS_AT_FULL_SPEED {
+                    tokio::time::sleep(PAUSE_AFTER_A_BATCH).await;
+                }
             }
         })
     });
