@@ -1,6 +1,9 @@
 //! Commands.
 
-use ledger::{AcceptPayment, AccountId, Command, MoveMoney, OpenAccount, PaymentId, Timestamp};
+use ledger::{
+    AcceptPayment, AccountId, Command, MoveMoney, OpenAccount, PaymentId, ReverseTransfer,
+    Timestamp,
+};
 
 use crate::fields::{self, Invalid, given};
 use crate::v1;
@@ -71,6 +74,7 @@ fn to_message(command: &Command) -> Kind {
             expected_entry_count: *expected_entry_count,
         }),
         Command::AcceptPayment(accept) => Kind::AcceptPayment(accept.into()),
+        Command::Reverse(reverse) => Kind::Reverse(reverse.into()),
         payment @ (Command::SendPayment { .. }
         | Command::SettlePayment { .. }
         | Command::ReleasePayment { .. }
@@ -127,6 +131,7 @@ fn payment_to_message(command: &Command) -> Kind {
         | Command::Post { .. }
         | Command::Void { .. }
         | Command::Expire { .. }
+        | Command::Reverse(_)
         | Command::AcceptPayment(_) => unreachable!("written by its own arm of the caller"),
     }
 }
@@ -167,6 +172,7 @@ fn from_message(command: Kind) -> Result<Command, Invalid> {
             account_id: account_id(&close.account_id)?,
             expected_entry_count: close.expected_entry_count,
         },
+        Kind::Reverse(reverse) => Command::Reverse(reverse.try_into()?),
         payment @ (Kind::AcceptPayment(_)
         | Kind::SendPayment(_)
         | Kind::SettlePayment(_)
@@ -212,7 +218,8 @@ fn payment_from_message(command: Kind) -> Result<Command, Invalid> {
         | Kind::Pend(_)
         | Kind::Post(_)
         | Kind::Void(_)
-        | Kind::Expire(_) => unreachable!("read by its own arm of the caller"),
+        | Kind::Expire(_)
+        | Kind::Reverse(_) => unreachable!("read by its own arm of the caller"),
     })
 }
 
@@ -250,6 +257,39 @@ impl TryFrom<v1::MoveMoney> for MoveMoney {
                 &transfer.reference_text,
                 &transfer.metadata,
             )?,
+        })
+    }
+}
+
+impl From<&ReverseTransfer> for v1::Reverse {
+    fn from(reverse: &ReverseTransfer) -> Self {
+        let notes = notes::Fields::from(&reverse.notes);
+        Self {
+            id: reverse.id.to_bytes().to_vec(),
+            reverses: reverse.reverses.to_bytes().to_vec(),
+            amount: reverse.amount,
+            description: reverse.description.as_str().to_owned(),
+            reference: notes.reference,
+            reference_text: notes.reference_text,
+            metadata: notes.metadata,
+        }
+    }
+}
+
+impl TryFrom<v1::Reverse> for ReverseTransfer {
+    type Error = Invalid;
+
+    fn try_from(reverse: v1::Reverse) -> Result<Self, Invalid> {
+        Ok(Self {
+            id: fields::transfer_id(&reverse.id, "id")?,
+            reverses: fields::transfer_id(&reverse.reverses, "reverses")?,
+            amount: reverse.amount,
+            notes: notes::of_message(
+                &reverse.reference,
+                &reverse.reference_text,
+                &reverse.metadata,
+            )?,
+            description: reverse.description.into(),
         })
     }
 }

@@ -16,7 +16,8 @@ impl From<&Outcome> for v1::Outcome {
                 TransferKind::Post { .. }
                 | TransferKind::Void { .. }
                 | TransferKind::Expire
-                | TransferKind::Settle { .. } => Kind::Transfer(transfer.into()),
+                | TransferKind::Settle { .. }
+                | TransferKind::Reverse { .. } => Kind::Transfer(transfer.into()),
             },
             Ok(Record::Account { id, account }) => Kind::Account(account::to_message(id, account)),
             Ok(Record::Payment(payment)) => Kind::Payment(payment.into()),

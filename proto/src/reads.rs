@@ -2,8 +2,8 @@
 
 use ledger::{
     Account, AccountId, BalanceAt, DuePlace, DueQuery, Entry, Millis, Payment, PaymentId,
-    PendingEnd, ProcessorSummary, Statement, StatementQuery, Timestamp, TransferId, UsedPayment,
-    UsedTransfer,
+    PendingEnd, ProcessorSummary, Statement, StatementQuery, Timestamp, Transfer, TransferId,
+    UsedPayment, UsedTransfer,
 };
 
 use crate::fields::{self, Invalid, given};
@@ -132,10 +132,13 @@ impl v1::GetTransferResponse {
         use v1::get_transfer_response::Used;
         Self {
             used: answer.map(|used| match used {
-                UsedTransfer::Created(transfer, state) => Used::Created(v1::UsedByTransfer {
+                UsedTransfer::Created(transfer, standing) => Used::Created(v1::UsedByTransfer {
                     transfer: Some(transfer.into()),
-                    pending_state: transfer::pending_state_to_message(*state).into(),
+                    pending_state: transfer::pending_state_to_message(standing.pending_state())
+                        .into(),
                     pending_end: end.map(transfer::pending_end_to_message),
+                    // Of what cannot be reversed nothing is: as of any field that is left out.
+                    reversed_amount: standing.reversed_amount().unwrap_or(0),
                 }),
                 UsedTransfer::Refused(command, refusal) => Used::Refused(v1::UsedByRefused {
                     command: Some(command.into()),
@@ -163,10 +166,15 @@ impl v1::GetTransferResponse {
         use v1::get_transfer_response::Used;
         Ok(match self.used {
             None => None,
-            Some(Used::Created(created)) => Some(UsedTransfer::Created(
-                given(created.transfer, "transfer")?.try_into()?,
-                transfer::pending_state(created.pending_state)?,
-            )),
+            Some(Used::Created(created)) => {
+                let transfer: Transfer = given(created.transfer, "transfer")?.try_into()?;
+                let standing = transfer::standing(
+                    transfer.kind,
+                    created.pending_state,
+                    created.reversed_amount,
+                )?;
+                Some(UsedTransfer::Created(transfer, standing))
+            }
             Some(Used::Refused(refused)) => Some(UsedTransfer::Refused(
                 given(refused.command, "command")?.try_into()?,
                 given(refused.refusal, "refusal")?.try_into()?,

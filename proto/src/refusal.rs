@@ -1,6 +1,6 @@
 //! Refusals with their figures.
 
-use ledger::{AccountId, Field, Refusal};
+use ledger::{AccountId, Field, NotReversible, Refusal};
 
 use crate::fields::{self, Invalid};
 use crate::payment::{state_name, state_name_to_message};
@@ -52,6 +52,10 @@ impl From<&Refusal> for v1::Refusal {
             Refusal::AmountExceedsPending {
                 available,
                 required,
+            }
+            | Refusal::AmountExceedsReversible {
+                available,
+                required,
             } => {
                 message.available = *available;
                 message.required = *required;
@@ -78,6 +82,13 @@ impl From<&Refusal> for v1::Refusal {
             }
             Refusal::PaymentsInOtherState { accepted_at } => {
                 message.accepted_at = accepted_at.as_nanos();
+            }
+            Refusal::TransferNotReversible {
+                transfer_id,
+                reason,
+            } => {
+                message.transfer_id = transfer_id.to_bytes().to_vec();
+                message.not_reversible = not_reversible_to_message(*reason).into();
             }
             Refusal::CurrencyMismatch
             | Refusal::AccountsMustDiffer
@@ -113,6 +124,8 @@ const fn code(refusal: &Refusal) -> Code {
         Refusal::CurrencyNotCurrent { .. } => Code::CurrencyNotCurrent,
         Refusal::AccountInOtherState { .. } => Code::AccountInOtherState,
         Refusal::PaymentsInOtherState { .. } => Code::PaymentsInOtherState,
+        Refusal::TransferNotReversible { .. } => Code::TransferNotReversible,
+        Refusal::AmountExceedsReversible { .. } => Code::AmountExceedsReversible,
     }
 }
 
@@ -193,6 +206,14 @@ impl TryFrom<v1::Refusal> for Refusal {
             Code::PaymentsInOtherState => Self::PaymentsInOtherState {
                 accepted_at: fields::timestamp(refusal.accepted_at),
             },
+            Code::TransferNotReversible => Self::TransferNotReversible {
+                transfer_id: fields::transfer_id(&refusal.transfer_id, "transfer_id")?,
+                reason: not_reversible(refusal.not_reversible())?,
+            },
+            Code::AmountExceedsReversible => Self::AmountExceedsReversible {
+                available: refusal.available,
+                required: refusal.required,
+            },
         })
     }
 }
@@ -212,7 +233,27 @@ const FIELDS: [(Field, v1::Field); Field::ALL.len()] = [
     (Field::AccountId, v1::Field::AccountId),
     (Field::Members, v1::Field::Members),
     (Field::Metadata, v1::Field::Metadata),
+    (Field::Reverses, v1::Field::Reverses),
 ];
+
+const fn not_reversible_to_message(reason: NotReversible) -> v1::NotReversible {
+    match reason {
+        NotReversible::NotFound => v1::NotReversible::NotFound,
+        NotReversible::NothingMoved => v1::NotReversible::NothingMoved,
+        NotReversible::Pend => v1::NotReversible::Pend,
+        NotReversible::Reversal => v1::NotReversible::Reversal,
+    }
+}
+
+const fn not_reversible(message: v1::NotReversible) -> Result<NotReversible, Invalid> {
+    Ok(match message {
+        v1::NotReversible::Unspecified => return Err(Invalid::Unknown("not_reversible")),
+        v1::NotReversible::NotFound => NotReversible::NotFound,
+        v1::NotReversible::NothingMoved => NotReversible::NothingMoved,
+        v1::NotReversible::Pend => NotReversible::Pend,
+        v1::NotReversible::Reversal => NotReversible::Reversal,
+    })
+}
 
 fn field_to_message(field: Field) -> v1::Field {
     let found = FIELDS.iter().find(|(ours, _)| *ours == field);

@@ -279,7 +279,8 @@ const fn moved(outcome: &Outcome) -> Option<&Transfer> {
             TransferKind::Post { .. }
             | TransferKind::Void { .. }
             | TransferKind::Expire
-            | TransferKind::Settle { .. } => None,
+            | TransferKind::Settle { .. }
+            | TransferKind::Reverse { .. } => None,
         },
         Ok(Record::Account { .. } | Record::Payment(_) | Record::Purge { .. }) | Err(_) => None,
     }

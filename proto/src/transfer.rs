@@ -1,6 +1,6 @@
 //! Transfers and statement entries.
 
-use ledger::{After, Entry, PendingEnd, PendingState, Transfer, TransferKind};
+use ledger::{After, Entry, PendingEnd, PendingState, Standing, Transfer, TransferKind};
 
 use crate::fields::{self, Invalid, given};
 use crate::notes;
@@ -103,6 +103,15 @@ fn kind_to_message(kind: TransferKind) -> Kind {
             payment_id: payment_id.to_bytes().to_vec(),
             reserved,
         }),
+        TransferKind::Reverse {
+            reverses,
+            reversed_before,
+            in_full,
+        } => Kind::Reverse(v1::ReverseKind {
+            reverses: reverses.to_bytes().to_vec(),
+            reversed_before,
+            in_full,
+        }),
     }
 }
 
@@ -126,7 +135,29 @@ fn kind(kind: Kind) -> Result<TransferKind, Invalid> {
             payment_id: fields::payment_id(&settle.payment_id, "payment_id")?,
             reserved: settle.reserved,
         },
+        Kind::Reverse(reverse) => TransferKind::Reverse {
+            reverses: fields::transfer_id(&reverse.reverses, "reverses")?,
+            reversed_before: reverse.reversed_before,
+            in_full: reverse.in_full,
+        },
     })
+}
+
+/// What came after a transfer of this kind, from the two fields that say so.
+pub(crate) fn standing(
+    kind: TransferKind,
+    pending_state: i32,
+    reversed_amount: u64,
+) -> Result<Standing, Invalid> {
+    let state = self::pending_state(pending_state)?;
+    match (kind.first_standing(), state) {
+        (Standing::Pending(_), Some(state)) => Ok(Standing::Pending(state)),
+        (Standing::Posted { .. }, None) => Ok(Standing::Posted { reversed_amount }),
+        (Standing::Final, None) => Ok(Standing::Final),
+        (Standing::Pending(_), None) | (Standing::Posted { .. } | Standing::Final, Some(_)) => {
+            Err(Invalid::Shape)
+        }
+    }
 }
 
 pub(crate) const fn pending_state_to_message(state: Option<PendingState>) -> v1::PendingState {
@@ -159,7 +190,7 @@ pub(crate) fn pending_end(message: &v1::PendingEnd) -> Result<PendingEnd, Invali
     })
 }
 
-pub(crate) fn pending_state(value: i32) -> Result<Option<PendingState>, Invalid> {
+fn pending_state(value: i32) -> Result<Option<PendingState>, Invalid> {
     Ok(match v1::PendingState::try_from(value) {
         Ok(v1::PendingState::Unspecified) => None,
         Ok(v1::PendingState::Pending) => Some(PendingState::Pending),
@@ -171,10 +202,11 @@ pub(crate) fn pending_state(value: i32) -> Result<Option<PendingState>, Invalid>
 }
 
 /// The kinds of transfers that make entries, with their names.
-const ENTRY_KINDS: [(v1::EntryKind, &str); 3] = [
+const ENTRY_KINDS: [(v1::EntryKind, &str); 4] = [
     (v1::EntryKind::Transfer, TransferKind::Transfer.as_str()),
     (v1::EntryKind::Post, "post"),
     (v1::EntryKind::Settle, "settle"),
+    (v1::EntryKind::Reverse, "reverse"),
 ];
 
 impl From<&Entry> for v1::Entry {

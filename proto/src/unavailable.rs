@@ -11,10 +11,11 @@ const RATE_LIMITED: &[u8] = b"rate_limited";
 
 /// The codes of a call that was refused because its caller's key may not give one of its commands, or read
 /// what it asks for: nothing was done.
-const NOT_ALLOWED: [&[u8]; 3] = [
+const NOT_ALLOWED: [&[u8]; 4] = [
     b"scope_missing",
     b"account_not_allowed",
     b"pending_not_found",
+    b"transfer_not_reversible",
 ];
 
 /// The statuses of gRPC that are used here.

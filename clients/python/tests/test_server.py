@@ -66,6 +66,16 @@ class Server(unittest.TestCase):
         self.assertEqual(raised.exception.code, "pending_already_posted")
         other = ledger.transfer(self.user, self.shop, 1, "hotel", timeout_s=0)
         self.assertEqual(ledger.void(other.id).kind, "void")
+        refund = ledger.reverse(post.id, "refund", amount=20, reference="return 88")
+        self.assertEqual((refund.kind, refund.reverses, refund.amount), ("reverse", post.id, 20))
+        self.assertEqual(ledger.transfer_by_id(post.id).reversed_amount, 20)
+        with self.assertRaises(Refused) as refused:
+            ledger.reverse(post.id, "refund", amount=51)
+        self.assertEqual(refused.exception.code, "amount_exceeds_reversible")
+        batch = ledger.batch([commands.reverse(post.id, "refund")], atomic=True)
+        back = batch.outcomes[0].transfer
+        assert back is not None
+        self.assertEqual(back.amount, 50)
         self.assertEqual(ledger.balance(self.user, after=first.id).balance, 50)
         self.assertEqual(ledger.balance(self.user, at=first.timestamp).balance, 50)
 

@@ -147,6 +147,16 @@ export class Lastro {
     return this.send(write(path`/v1/transfers/${pendingId}/void`, models.transfer, body));
   }
 
+  /** Moves back what a transfer has moved: without an amount all that was not moved back before. */
+  reverse(
+    transferId: string,
+    description: string,
+    options: commands.ReverseOptions = {},
+  ): Promise<models.Transfer> {
+    const body = commands.reverseBody(description, options);
+    return this.send(write(path`/v1/transfers/${transferId}/reverse`, models.transfer, body));
+  }
+
   /** Gives up to 8,190 commands at once. Each stands alone, and its outcome tells what became of it.
    * With `atomic` all are applied, or none: then `BatchRefused` is thrown. Only an atomic batch has
    * an id. */

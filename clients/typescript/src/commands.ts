@@ -66,6 +66,37 @@ export function voidPending(pendingId: string, options: { id?: string } = {}): C
   return { kind: "void", id: options.id ?? newId(), pending_id: pendingId };
 }
 
+/** What may be said of a reversal. */
+export interface ReverseOptions {
+  readonly amount?: number;
+  readonly id?: string;
+  readonly reference?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** What `POST /v1/transfers/{id}/reverse` takes. */
+export function reverseBody(
+  description: string,
+  options: ReverseOptions,
+): Record<string, unknown> {
+  return {
+    id: options.id ?? newId(),
+    amount: options.amount,
+    description,
+    reference: options.reference,
+    metadata: options.metadata,
+  };
+}
+
+/** A reversal of a transfer, of all that is left of it without an amount. */
+export function reverse(
+  transferId: string,
+  description: string,
+  options: ReverseOptions = {},
+): Command {
+  return { kind: "reverse", reverses: transferId, ...reverseBody(description, options) };
+}
+
 /** The opening of an account. */
 export function openAccount(accountId: string, currency: string, creditLimit = 0): Command {
   return { kind: "open_account", account_id: accountId, currency, credit_limit: creditLimit };
@@ -99,5 +130,5 @@ export function closeAccount(
 
 /** Whether the command can be sent twice and happens once. */
 export function isRepeatable(command: Command): boolean {
-  return ["transfer", "post", "void", "open_account"].includes(command.kind);
+  return ["transfer", "post", "void", "reverse", "open_account"].includes(command.kind);
 }

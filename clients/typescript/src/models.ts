@@ -33,10 +33,10 @@ export interface After {
   readonly balance_after: number;
 }
 
-/** A transfer, a pending one, or the post or void of one. */
+/** A transfer, a pending one, the post or void of one, or a reversal. */
 export interface Transfer {
   readonly id: string;
-  /** `transfer`, `pend`, `post`, `void` or `expire`. */
+  /** `transfer`, `pend`, `post`, `void`, `settle` or `reverse`. */
   readonly kind: string;
   readonly debit_account_id: string;
   readonly credit_account_id: string;
@@ -49,6 +49,10 @@ export interface Transfer {
   readonly ended_by?: string | null;
   readonly ended_at?: string | null;
   readonly payment_id?: string | null;
+  /** Of a reversal: the transfer that it moved back. */
+  readonly reverses?: string | null;
+  /** How much of it was moved back, where the transfer is read and can be reversed. */
+  readonly reversed_amount?: number | null;
   readonly timeout_s?: number | null;
   readonly debit?: After | null;
   readonly credit?: After | null;

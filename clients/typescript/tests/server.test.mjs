@@ -51,6 +51,12 @@ test("transfers", async () => {
   await thrown(ledger.void(hold.id), Refused, "pending_already_posted");
   const other = await ledger.transfer(user, shop, 1, "hotel", { timeoutS: 0 });
   assert.equal((await ledger.void(other.id)).kind, "void");
+  const refund = await ledger.reverse(post.id, "refund", { amount: 20, reference: "return 88" });
+  assert.deepEqual([refund.kind, refund.reverses, refund.amount], ["reverse", post.id, 20]);
+  assert.equal((await ledger.transferById(post.id)).reversed_amount, 20);
+  await thrown(ledger.reverse(post.id, "refund", { amount: 51 }), Refused, "amount_exceeds_reversible");
+  const batch = await ledger.batch([commands.reverse(post.id, "refund")], { atomic: true });
+  assert.equal(batch.outcomes[0].transfer.amount, 50);
   assert.equal((await ledger.balance(user, { after: first.id })).balance, 50);
   assert.equal((await ledger.balance(user, { at: first.timestamp })).balance, 50);
 });

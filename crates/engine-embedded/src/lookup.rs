@@ -110,16 +110,15 @@ pub(crate) fn transfer(
     let Recorded { links, event } =
         records.recorded_about(newest, Space::Transfers, id.to_u128())?;
     if let Event::Transfer(transfer) = &event
-        && let Some((pending_id, end)) = transfer.ends()
-        && pending_id == id
+        && let Some((changed_id, standing)) = transfer.changes()
+        && changed_id == id
     {
         let origin = Address::from_u64(links.origin).ok_or_else(mismatch)?;
-        return if let Event::Transfer(pending) = records.recorded(origin)?.event
-            && pending.id == id
-        {
-            Ok(UsedTransfer::Created(pending, Some(end)))
-        } else {
-            Err(mismatch())
+        return match UsedTransfer::by(records.recorded(origin)?.event) {
+            Some(UsedTransfer::Created(transfer, _)) if transfer.id == id => {
+                Ok(UsedTransfer::Created(transfer, standing))
+            }
+            _ => Err(mismatch()),
         };
     }
     UsedTransfer::by(event).ok_or_else(mismatch)

@@ -5,7 +5,7 @@
 
 use hashbrown::HashMap;
 use journal::Address;
-use ledger::{Batch, Command, Event, Notes, PaymentId, Record};
+use ledger::{Batch, Command, Event, Field, Notes, PaymentId, Record, Refusal};
 use serde::{Deserialize, Serialize};
 
 mod appending;
@@ -24,6 +24,8 @@ const VERSION_1: u8 = 1;
 /// The first byte of a record with a reference that is no 128-bit id, with metadata, or with a payment's
 /// reference. A build that knows only the version before stops at it, and says why.
 const VERSION_2: u8 = 2;
+/// The first byte of a record about a reversal.
+const VERSION_3: u8 = 3;
 
 /// The most bytes of any record but a resolution's, beside metadata and references: a settlement holds
 /// its payment and its transfer, each with a description and account ids; an atomic batch's own may
@@ -113,6 +115,9 @@ pub(crate) fn encode(links: Links, event: &Event, bytes: &mut Vec<u8>) {
 }
 
 fn version(event: &Event) -> u8 {
+    if is_of_reversal(event) {
+        return VERSION_3;
+    }
     let is_of_2 = match event {
         Event::Transfer(transfer) => !transfer.notes.is_none_or_id(),
         Event::Refused { command, .. } => match command {
@@ -130,7 +135,8 @@ fn version(event: &Event) -> u8 {
             | Command::ReleasePayment { .. }
             | Command::RefusePayment { .. }
             | Command::PurgePayments { .. }
-            | Command::ResolvePayment(_) => !command.notes().is_none_or_id(),
+            | Command::ResolvePayment(_)
+            | Command::Reverse(_) => !command.notes().is_none_or_id(),
         },
         Event::Batch(batch) => {
             let failure = batch.failure.as_ref();
@@ -158,13 +164,51 @@ fn version(event: &Event) -> u8 {
     if is_of_2 { VERSION_2 } else { VERSION_1 }
 }
 
+/// Whether the record has a reversal, a refused one, or a refusal that speaks of one.
+fn is_of_reversal(event: &Event) -> bool {
+    let is_of_result = |result: &Result<Record, Refusal>| match result {
+        Ok(Record::Transfer(transfer)) => transfer.reversal().is_some(),
+        Ok(Record::Account { .. } | Record::Payment(_) | Record::Purge { .. }) => false,
+        Err(refusal) => is_refusal_of_reversal(refusal),
+    };
+    match event {
+        Event::Transfer(transfer) => transfer.reversal().is_some(),
+        Event::Refused { command, .. } => command.reverses().is_some(),
+        Event::Batch(batch) => {
+            let failure = batch.failure.as_ref();
+            failure.is_some_and(|failure| is_of_result(&failure.outcome.result))
+        }
+        Event::AccountOpened { .. }
+        | Event::LimitChanged { .. }
+        | Event::AccountClosed { .. }
+        | Event::PaymentAccepted(_)
+        | Event::PaymentSent(_)
+        | Event::PaymentReleased(_)
+        | Event::PaymentSettled { .. }
+        | Event::PaymentRefused(_)
+        | Event::PaymentsPurged { .. }
+        | Event::PaymentResolved(_) => false,
+    }
+}
+
+fn is_refusal_of_reversal(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::TransferNotReversible { .. }
+            | Refusal::AmountExceedsReversible { .. }
+            | Refusal::ExistsWithDifferent(Field::Reverses)
+    )
+}
+
 /// The record of these bytes.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Recorded, RecordError> {
     match bytes.split_first() {
-        Some((&(VERSION_1 | VERSION_2), record)) => match postcard::take_from_bytes(record) {
-            Ok((recorded, [])) => Ok(recorded),
-            _ => Err(RecordError::Malformed),
-        },
+        Some((&(VERSION_1 | VERSION_2 | VERSION_3), record)) => {
+            match postcard::take_from_bytes(record) {
+                Ok((recorded, [])) => Ok(recorded),
+                _ => Err(RecordError::Malformed),
+            }
+        }
         Some((&version, _)) => Err(RecordError::UnknownVersion(version)),
         None => Err(RecordError::Malformed),
     }

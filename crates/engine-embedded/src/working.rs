@@ -89,11 +89,23 @@ impl<'a, S: Storage> Working<'a, S> {
             let decided = self.draft.newest_resolution(payment.id);
             return decided.or_else(|| self.books.payments.resolution(payment.id));
         }
-        let (pending_id, _) = event.transfer()?.ends()?;
-        let id = pending_id.to_u128();
+        let (changed_id, _) = event.transfer()?.changes()?;
+        let id = changed_id.to_u128();
         let decided = self.draft.newest(Space::Transfers, id);
-        // Whatever ends a pending transfer was decided upon it, in this same work.
-        decided.or_else(|| self.found.borrow().get(&id).copied())
+        // Whatever ends or reverses a transfer was decided upon it, in this same work.
+        let newest = decided.or_else(|| self.found.borrow().get(&id).copied())?;
+        if event.transfer()?.reversal().is_none() {
+            return Some(newest);
+        }
+        // The newest may be an earlier reversal: each leads to the transfer itself.
+        let recorded = self.looked_up(self.recorded(newest))?;
+        let before = recorded.event.transfer()?.reversal();
+        match before {
+            Some((reversed_id, _)) if reversed_id == changed_id => {
+                Address::from_u64(recorded.links.origin)
+            }
+            _ => Some(newest),
+        }
     }
 
     /// Where the newest record about the id is.

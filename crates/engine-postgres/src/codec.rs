@@ -7,8 +7,8 @@
 
 use ledger::{
     Account, AccountId, BatchId, Currency, Digest, Event, Limit, Millis, Note, PaymentId,
-    PendingEnd, PendingState, ProcessorName, Resolution, ResolutionKind, Timestamp, TransferId,
-    UsedBatch, UsedPayment, UsedTransfer,
+    PendingEnd, PendingState, ProcessorName, Resolution, ResolutionKind, Standing, Timestamp,
+    TransferId, UsedBatch, UsedPayment, UsedTransfer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -141,13 +141,22 @@ fn pending_state(number: i16) -> Result<PendingState, Failure> {
 pub(crate) fn used_transfer(row: &Row) -> Result<(TransferId, UsedTransfer), Failure> {
     let id = TransferId::from_u128(row.try_get::<_, Uuid>("transfer_id")?.as_u128());
     let state: Option<i16> = row.try_get("pending_state")?;
+    let state = state.map(pending_state).transpose()?;
+    let reversed_amount: Option<i64> = row.try_get("reversed_amount")?;
     let damaged = || Failure::Damaged("a transfer");
     let used = match UsedTransfer::by(decode(row.try_get("record")?)?).ok_or_else(damaged)? {
-        UsedTransfer::Created(transfer, pending) => {
-            if pending.is_some() != state.is_some() {
-                return Err(damaged());
-            }
-            UsedTransfer::Created(transfer, state.map(pending_state).transpose()?)
+        UsedTransfer::Created(transfer, first) => {
+            let standing = match (first, state, reversed_amount) {
+                (Standing::Pending(_), Some(state), None) => Standing::Pending(state),
+                (Standing::Posted { .. }, None, None) | (Standing::Final, None, None) => first,
+                (Standing::Posted { .. }, None, Some(reversed)) => Standing::Posted {
+                    reversed_amount: u64::try_from(reversed).map_err(|_| damaged())?,
+                },
+                (Standing::Pending(_), _, _)
+                | (Standing::Posted { .. }, Some(_), _)
+                | (Standing::Final, _, _) => return Err(damaged()),
+            };
+            UsedTransfer::Created(transfer, standing)
         }
         used @ (UsedTransfer::Refused(..) | UsedTransfer::Payment(_)) => used,
     };

@@ -18,6 +18,8 @@ pub(crate) struct Keys {
     pub(crate) transfers: BTreeSet<TransferId>,
     /// Pending transfers, whose accounts are locked too.
     pub(crate) pendings: BTreeSet<TransferId>,
+    /// Transfers that are to be reversed, to be locked.
+    pub(crate) reversed: BTreeSet<TransferId>,
     /// Payments, to be locked with their accounts.
     pub(crate) payments: BTreeSet<PaymentId>,
     /// Atomic batches.
@@ -50,6 +52,7 @@ impl Keys {
         if let Some(id) = command.pending_id() {
             self.pending(id);
         }
+        self.reversed.extend(command.reverses());
         self.payments.extend(command.payment_id());
         match command {
             Command::OpenAccount(open) => self.account(&AccountId::world(open.currency)),
@@ -74,7 +77,8 @@ impl Keys {
             | Command::SendPayment { .. }
             | Command::ReleasePayment { .. }
             | Command::RefusePayment { .. }
-            | Command::ResolvePayment(_) => {}
+            | Command::ResolvePayment(_)
+            | Command::Reverse(_) => {}
         }
     }
 

@@ -2,10 +2,12 @@
 //!
 //! The statements go together and run one after the other ([`crate::pipeline`]); each sees what was
 //! committed when it began, so whatever is read under a lock is as its last holder left it. Locks are taken in one
-//! order everywhere: payments by id, then limited accounts by id.
+//! order everywhere: payments by id, then limited accounts by id, then by id the transfers that are to be
+//! reversed.
 
 use ledger::{
-    Account, AccountId, Limit, PendingState, State, Timestamp, Transfer, UsedPayment, UsedTransfer,
+    Account, AccountId, Limit, PendingState, Standing, State, Timestamp, Transfer, UsedPayment,
+    UsedTransfer,
 };
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
@@ -62,7 +64,7 @@ macro_rules! due {
     ($wanted:literal) => {
         concat!(
             "
-    SELECT due.transfer_id, record, pending_state, expires_at FROM (
+    SELECT due.transfer_id, record, pending_state, reversed_amount, expires_at FROM (
         SELECT DISTINCT pending.expires_at, pending.transfer_id
         FROM ",
             $wanted,
@@ -90,7 +92,14 @@ const DUE: &str = due!("lastro.accounts_of($1, $2, $3, $4, 0)");
 const DUE_NAMED: &str = due!("unnest($1::text[])");
 
 const TRANSFERS: &str = "
-    SELECT transfer_id, record, pending_state FROM lastro.transfers WHERE transfer_id = ANY ($1)";
+    SELECT transfer_id, record, pending_state, reversed_amount
+    FROM lastro.transfers WHERE transfer_id = ANY ($1)";
+
+/// How much of a transfer is reversed counts only while its row is locked: its accounts may all be
+/// unlimited ones.
+const LOCK_REVERSED: &str = "
+    SELECT transfer_id, record, pending_state, reversed_amount
+    FROM lastro.transfers WHERE transfer_id = ANY ($1) ORDER BY transfer_id FOR UPDATE";
 
 const BATCHES: &str = "
     SELECT batch_id, digest, outcomes FROM lastro.batches WHERE batch_id = ANY ($1)";
@@ -100,7 +109,7 @@ const UNLIMITED: &str = "
     WHERE account_id = ANY ($1) AND stripe = 0";
 
 /// Every statement of [`load`].
-pub(crate) const STATEMENTS: [&str; 9] = [
+pub(crate) const STATEMENTS: [&str; 10] = [
     LOCK_PAYMENTS,
     LOCK_ACCOUNTS,
     LOCK_NAMED,
@@ -108,6 +117,7 @@ pub(crate) const STATEMENTS: [&str; 9] = [
     DUE,
     DUE_NAMED,
     TRANSFERS,
+    LOCK_REVERSED,
     BATCHES,
     UNLIMITED,
 ];
@@ -118,6 +128,7 @@ struct Asked {
     unlimited: Vec<String>,
     transfers: Vec<Uuid>,
     pendings: Vec<Uuid>,
+    reversed: Vec<Uuid>,
     payments: Vec<Uuid>,
     batches: Vec<Uuid>,
 }
@@ -130,6 +141,7 @@ impl Asked {
             unlimited: known.missing(&keys.unlimited).map(text).collect(),
             transfers: keys.transfers.iter().map(|id| uuid(id.to_u128())).collect(),
             pendings: keys.pendings.iter().map(|id| uuid(id.to_u128())).collect(),
+            reversed: keys.reversed.iter().map(|id| uuid(id.to_u128())).collect(),
             payments: keys.payments.iter().map(|id| uuid(id.to_u128())).collect(),
             batches: keys.batches.iter().map(|id| uuid(id.to_u128())).collect(),
         }
@@ -148,6 +160,7 @@ struct Prepared {
     time: Statement,
     due: Option<Statement>,
     unlimited: Option<Statement>,
+    reversed: Option<Statement>,
     transfers: Option<Statement>,
     batches: Option<Statement>,
 }
@@ -173,6 +186,7 @@ impl Prepared {
             time: client.prepare_cached(TIME).await?,
             due: prepare(has_accounts, due).await?,
             unlimited: prepare(!asked.unlimited.is_empty(), UNLIMITED).await?,
+            reversed: prepare(!asked.reversed.is_empty(), LOCK_REVERSED).await?,
             transfers: prepare(!asked.transfers.is_empty(), TRANSFERS).await?,
             batches: prepare(!asked.batches.is_empty(), BATCHES).await?,
         })
@@ -195,6 +209,7 @@ pub(crate) async fn load(lease: &Lease, keys: Keys, known: &Known) -> Result<Sna
     let of_payments: [&(dyn ToSql + Sync); 2] = [&asked.payments, &purges];
     let of_time: [&(dyn ToSql + Sync); 2] = [&has_payments, &purges];
     let of_unlimited: [&(dyn ToSql + Sync); 1] = [&asked.unlimited];
+    let of_reversed: [&(dyn ToSql + Sync); 1] = [&asked.reversed];
     let of_transfers: [&(dyn ToSql + Sync); 1] = [&asked.transfers];
     let of_batches: [&(dyn ToSql + Sync); 1] = [&asked.batches];
 
@@ -204,16 +219,18 @@ pub(crate) async fn load(lease: &Lease, keys: Keys, known: &Known) -> Result<Sna
     let time = Sent::new(client.query_one(&prepared.time, &of_time)).await;
     let due = Sent::new(rows(client, prepared.due.as_ref(), touched)).await;
     let unlimited = Sent::new(rows(client, prepared.unlimited.as_ref(), &of_unlimited)).await;
+    let reversed = Sent::new(rows(client, prepared.reversed.as_ref(), &of_reversed)).await;
     let transfers = Sent::new(rows(client, prepared.transfers.as_ref(), &of_transfers)).await;
     let batches = Sent::new(rows(client, prepared.batches.as_ref(), &of_batches)).await;
 
-    let (_, payments, accounts, time, due, unlimited, transfers, batches) = tokio::try_join!(
+    let (_, payments, accounts, time, due, unlimited, reversed, transfers, batches) = tokio::try_join!(
         begun.answer(),
         payments.answer(),
         accounts.answer(),
         time.answer(),
         due.answer(),
         unlimited.answer(),
+        reversed.answer(),
         transfers.answer(),
         batches.answer(),
     )?;
@@ -222,6 +239,7 @@ pub(crate) async fn load(lease: &Lease, keys: Keys, known: &Known) -> Result<Sna
     snapshot.take_payments(&payments)?;
     snapshot.take_accounts(&accounts, &unlimited)?;
     snapshot.take_transfers(&transfers, &due)?;
+    snapshot.take_reversed(&reversed)?;
     snapshot.take_batches(&batches)?;
     Ok(snapshot)
 }
@@ -316,11 +334,19 @@ impl Snapshot {
         }
         for row in asked {
             let (id, used) = used_transfer(row)?;
-            if let UsedTransfer::Created(pending, Some(PendingState::Pending)) = &used
+            if let UsedTransfer::Created(pending, Standing::Pending(PendingState::Pending)) = &used
                 && self.keys.pendings.contains(&id)
             {
                 self.expect_locked(pending);
             }
+            self.transfers.insert(id, used);
+        }
+        Ok(())
+    }
+
+    fn take_reversed(&mut self, locked: &[Row]) -> Result<(), Failure> {
+        for row in locked {
+            let (id, used) = used_transfer(row)?;
             self.transfers.insert(id, used);
         }
         Ok(())

@@ -63,7 +63,7 @@ const BALANCE_AT: &str = "
     WHERE account.account_id = $1";
 
 const TRANSFER: &str = "
-    SELECT transfer_id, record, pending_state FROM lastro.transfers WHERE transfer_id = $1";
+    SELECT transfer_id, record, pending_state, reversed_amount FROM lastro.transfers WHERE transfer_id = $1";
 
 /// A post or a void is found by the id of what it ended, as the index has it.
 const PENDING_END: &str = r"
@@ -465,6 +465,7 @@ pub(crate) fn entry(row: &Row) -> Result<Option<Entry>, Failure> {
         "transfer" => "transfer",
         "post" => "post",
         "settle" => "settle",
+        "reverse" => "reverse",
         _ => return Err(Failure::Damaged("an entry's kind")),
     };
     Ok(Some(Entry {

@@ -2,7 +2,7 @@
 
 use ledger::{
     Account, Command, Event, Limit, Payment, PaymentState, Refusal, Resolution, ResolutionKind,
-    TransferKind, UsedPayment, UsedTransfer,
+    TransferId, TransferKind, UsedPayment, UsedTransfer,
 };
 use uuid::Uuid;
 
@@ -54,6 +54,14 @@ pub(crate) struct TransferRows {
     pub(crate) record: Vec<Vec<u8>>,
     pub(crate) pending_state: Vec<Option<i16>>,
     pub(crate) expired_at: Vec<Option<i64>>,
+    pub(crate) reversed_amount: Vec<Option<i64>>,
+}
+
+/// Columns of reversals, refused ones too.
+#[derive(Debug, Default)]
+pub(crate) struct ReversalRows {
+    pub(crate) reverses: Vec<Uuid>,
+    pub(crate) transfer_id: Vec<Uuid>,
 }
 
 /// Columns of accounts with pending transfers.
@@ -208,6 +216,8 @@ pub(crate) struct Rows {
     pub(crate) transfers_new: TransferRows,
     pub(crate) transfers_settled: TransferRows,
     pub(crate) ended: TransferRows,
+    pub(crate) reversed: TransferRows,
+    pub(crate) reversals: ReversalRows,
     pub(crate) pendings_new: PendingRows,
     pub(crate) entries: EntryRows,
     pub(crate) payments_new: PaymentRows,
@@ -286,7 +296,7 @@ impl Rows {
         let changed = &snapshot.changed;
         for (id, event) in &changed.transfers_new {
             let state = match snapshot.transfers.get(id) {
-                Some(UsedTransfer::Created(_, state)) => *state,
+                Some(UsedTransfer::Created(_, standing)) => standing.pending_state(),
                 _ => None,
             };
             self.transfers_new.id.push(uuid(id.to_u128()));
@@ -295,13 +305,27 @@ impl Rows {
             self.transfers_new.pending_state.push(number);
             let expired_at = changed.ended.get(id).and_then(Ended::expired_at);
             self.transfers_new.expired_at.push(expired_at.map(time));
+            let reversed_amount = changed.reversed.get(id).copied();
+            let reversed_amount = reversed_amount.map(signed);
+            self.transfers_new.reversed_amount.push(reversed_amount);
             if !changed.ended.contains_key(id) {
                 self.take_pending(event);
+            }
+            if let Some(reverses) = reverses(event) {
+                self.reversals.reverses.push(uuid(reverses.to_u128()));
+                self.reversals.transfer_id.push(uuid(id.to_u128()));
             }
         }
         for (id, event) in &changed.transfers_settled {
             self.transfers_settled.id.push(uuid(id.to_u128()));
             self.transfers_settled.record.push(encode(event));
+        }
+        for (id, reversed_amount) in &changed.reversed {
+            if !changed.transfers_new.contains_key(id) {
+                self.reversed.id.push(uuid(id.to_u128()));
+                let reversed_amount = Some(signed(*reversed_amount));
+                self.reversed.reversed_amount.push(reversed_amount);
+            }
         }
         for (id, ended) in &changed.ended {
             if !changed.transfers_new.contains_key(id) {
@@ -381,4 +405,13 @@ impl Rows {
         });
         self.sums = SumRows::of(changed.filter(|payment| payment.accepted_at > purged_at));
     }
+}
+
+/// The transfer that the event reverses, or would have reversed.
+pub(crate) fn reverses(event: &Event) -> Option<TransferId> {
+    if let Event::Refused { command, .. } = event {
+        return command.reverses();
+    }
+    let (reverses, _) = event.transfer()?.reversal()?;
+    Some(reverses)
 }

@@ -50,6 +50,8 @@ pub(crate) struct Changed {
     pub(crate) transfers_settled: BTreeMap<TransferId, Event>,
     /// Pending transfers, read or new, that were ended.
     pub(crate) ended: BTreeMap<TransferId, Ended>,
+    /// Transfers, read or new, that were reversed, with how much of each is reversed now.
+    pub(crate) reversed: BTreeMap<TransferId, u64>,
     pub(crate) payments: BTreeSet<PaymentId>,
     pub(crate) payments_new: BTreeSet<PaymentId>,
     /// In order.
@@ -86,6 +88,7 @@ impl Changed {
             && self.transfers_new.is_empty()
             && self.transfers_settled.is_empty()
             && self.ended.is_empty()
+            && self.reversed.is_empty()
             && self.payments.is_empty()
             && self.purged_at.is_empty()
             && self.batches_new.is_empty()
@@ -123,34 +126,39 @@ impl Snapshot {
     }
 
     fn remember_transfer(&mut self, transfer: &Transfer, event: &Event) {
+        if let Some((changed_id, changed)) = transfer.changes()
+            && let Some(UsedTransfer::Created(_, standing)) = self.transfers.get_mut(&changed_id)
+        {
+            *standing = changed;
+        }
+        if let Some((reversed_id, reversed_amount)) = transfer.reversal() {
+            self.changed.reversed.insert(reversed_id, reversed_amount);
+        }
         if let Some((pending_id, end)) = transfer.ends() {
-            if let Some(UsedTransfer::Created(_, state)) = self.transfers.get_mut(&pending_id) {
-                *state = Some(end);
-            }
             let ended = Ended {
                 state: end,
                 at: transfer.timestamp,
             };
             self.changed.ended.insert(pending_id, ended);
         }
-        let created = |state| UsedTransfer::Created(transfer.clone(), state);
+        let created = || UsedTransfer::new(transfer.clone());
         match transfer.kind {
             TransferKind::Expire => {}
             TransferKind::Settle { .. } => {
                 let changed = &mut self.changed;
-                self.transfers.insert(transfer.id, created(None));
+                self.transfers.insert(transfer.id, created());
                 let records = match changed.transfers_new.contains_key(&transfer.id) {
                     true => &mut changed.transfers_new,
                     false => &mut changed.transfers_settled,
                 };
                 records.insert(transfer.id, as_settlement(event));
             }
-            TransferKind::Pend { .. } => {
-                let used = created(Some(PendingState::Pending));
-                self.use_transfer_id(transfer.id, used, event.clone());
-            }
-            TransferKind::Transfer | TransferKind::Post { .. } | TransferKind::Void { .. } => {
-                self.use_transfer_id(transfer.id, created(None), event.clone());
+            TransferKind::Transfer
+            | TransferKind::Pend { .. }
+            | TransferKind::Post { .. }
+            | TransferKind::Void { .. }
+            | TransferKind::Reverse { .. } => {
+                self.use_transfer_id(transfer.id, created(), event.clone());
             }
         }
         if transfer.debit.is_some() || transfer.credit.is_some() {
@@ -207,7 +215,8 @@ impl State for Snapshot {
 
     fn transfer(&self, id: TransferId) -> Option<UsedTransfer> {
         let used = self.transfers.get(&id).cloned();
-        if used.is_none() && !self.keys.transfers.contains(&id) {
+        let asked = self.keys.transfers.contains(&id) || self.keys.reversed.contains(&id);
+        if used.is_none() && !asked {
             self.missed.borrow_mut().transfers.insert(id);
         }
         used

@@ -16,8 +16,8 @@ use crate::pipeline::Sent;
 use crate::rows::{AccountRows, PaymentRows, Rows};
 
 const TRANSFERS_NEW: &str = "
-    INSERT INTO lastro.transfers (transfer_id, record, pending_state, expired_at)
-    SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::smallint[], $4::bigint[])";
+    INSERT INTO lastro.transfers (transfer_id, record, pending_state, expired_at, reversed_amount)
+    SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::smallint[], $4::bigint[], $5::bigint[])";
 
 const PAYMENTS_NEW: &str = "
     INSERT INTO lastro.payments
@@ -58,6 +58,15 @@ const PENDINGS_ENDED: &str = "
     SET pending_state = new.pending_state, expired_at = new.expired_at
     FROM unnest($1::uuid[], $2::smallint[], $3::bigint[]) AS new (id, pending_state, expired_at)
     WHERE old.transfer_id = new.id";
+
+const REVERSED: &str = "
+    UPDATE lastro.transfers AS old SET reversed_amount = new.reversed_amount
+    FROM unnest($1::uuid[], $2::bigint[]) AS new (id, reversed_amount)
+    WHERE old.transfer_id = new.id";
+
+const REVERSALS: &str = "
+    INSERT INTO lastro.reversals (reverses, transfer_id)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[])";
 
 const PENDINGS_GONE: &str = "DELETE FROM lastro.pendings WHERE transfer_id = ANY ($1)";
 
@@ -134,7 +143,7 @@ const STRIPES: &str = r#"
         credits_pending = lastro.add_wrapping(old.credits_pending, excluded.credits_pending)"#;
 
 /// Those of most calls.
-pub(crate) const STATEMENTS: [&str; 15] = [
+pub(crate) const STATEMENTS: [&str; 17] = [
     TRANSFERS_NEW,
     PAYMENTS_NEW,
     BATCHES_NEW,
@@ -142,6 +151,8 @@ pub(crate) const STATEMENTS: [&str; 15] = [
     STRIPES_NEW,
     TRANSFERS_SETTLED,
     PENDINGS_ENDED,
+    REVERSED,
+    REVERSALS,
     PENDINGS_GONE,
     PENDINGS_NEW,
     PAYMENTS_CHANGED,
@@ -228,8 +239,13 @@ async fn sent<'a>(
 fn insert_ids<'a>(rows: &'a Rows, statements: &mut Statements<'a>) {
     let new = &rows.transfers_new;
     if !new.id.is_empty() {
-        let parameters: Parameters<'a> =
-            vec![&new.id, &new.record, &new.pending_state, &new.expired_at];
+        let parameters: Parameters<'a> = vec![
+            &new.id,
+            &new.record,
+            &new.pending_state,
+            &new.expired_at,
+            &new.reversed_amount,
+        ];
         statements.push((TRANSFERS_NEW, parameters));
     }
     if !rows.payments_new.id.is_empty() {
@@ -272,6 +288,15 @@ fn change_ids<'a>(rows: &'a Rows, statements: &mut Statements<'a>) {
         let parameters: Parameters<'a> = vec![&ended.id, &ended.pending_state, &ended.expired_at];
         statements.push((PENDINGS_ENDED, parameters));
         statements.push((PENDINGS_GONE, vec![&ended.id]));
+    }
+    let reversed = &rows.reversed;
+    if !reversed.id.is_empty() {
+        statements.push((REVERSED, vec![&reversed.id, &reversed.reversed_amount]));
+    }
+    let reversals = &rows.reversals;
+    if !reversals.reverses.is_empty() {
+        let parameters: Parameters<'a> = vec![&reversals.reverses, &reversals.transfer_id];
+        statements.push((REVERSALS, parameters));
     }
     let pending = &rows.pendings_new;
     if !pending.transfer_id.is_empty() {

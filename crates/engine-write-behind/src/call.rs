@@ -206,7 +206,8 @@ fn add(call: &mut Cmd, command: &Command, form: &Form) {
         | Command::ReleasePayment { .. }
         | Command::RefusePayment { .. }
         | Command::ResolvePayment(_)
-        | Command::PurgePayments { .. } => unreachable!("payments are refused before"),
+        | Command::PurgePayments { .. }
+        | Command::Reverse(_) => unreachable!("payments and reversals are refused before"),
     }
     call.arg(content(command));
 }

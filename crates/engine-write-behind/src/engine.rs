@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use engine_postgres::{Queue, Tables};
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, LedgerId, Millis, Outcome,
-    Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery,
-    Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, Answer, BalanceAt, Batch, Command, DueQuery, Engine, LedgerId, Millis,
+    Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement,
+    StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use stdx::invariant;
 use tokio::task::JoinHandle;
@@ -157,9 +157,17 @@ impl Drop for WriteBehindEngine {
     }
 }
 
+/// Whether nothing of the batch is about payments or reversals: Redis keeps a transfer for an hour, and
+/// what is reversed may be older.
+fn is_supported(batch: &Batch) -> bool {
+    let is_supported =
+        |command: &Command| !command.is_of_payments() && command.reverses().is_none();
+    batch.commands().iter().all(is_supported)
+}
+
 impl Engine for WriteBehindEngine {
     fn submit(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
-        if batches.iter().any(Batch::has_payments) {
+        if !batches.iter().all(is_supported) {
             return Box::pin(async { Err(Unavailable::NotSupported) });
         }
         Box::pin(async move {
@@ -169,7 +177,7 @@ impl Engine for WriteBehindEngine {
     }
 
     fn preview(&self, batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
-        if batches.iter().any(Batch::has_payments) {
+        if !batches.iter().all(is_supported) {
             return Box::pin(async { Err(Unavailable::NotSupported) });
         }
         Box::pin(async move { self.front.call(Function::Preview, &batches, deadline).await })

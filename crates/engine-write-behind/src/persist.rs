@@ -321,7 +321,8 @@ fn forget(event: &Event, forgotten: &mut Vec<Forgotten>) {
                 TransferKind::Transfer
                 | TransferKind::Post { .. }
                 | TransferKind::Void { .. }
-                | TransferKind::Settle { .. } => add(transfer_key(id), Some(hash), true),
+                | TransferKind::Settle { .. }
+                | TransferKind::Reverse { .. } => add(transfer_key(id), Some(hash), true),
             }
         }
         Event::Refused { command, .. } => {

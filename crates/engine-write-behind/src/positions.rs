@@ -282,6 +282,12 @@ pub(crate) async fn has_payments(lease: &Lease) -> Result<bool, Failure> {
     Ok(lease.client().query_one(statement, &[]).await?.try_get(0)?)
 }
 
+/// Whether somebody has made or tried reversals here.
+pub(crate) async fn has_reversals(lease: &Lease) -> Result<bool, Failure> {
+    let statement = "SELECT EXISTS (SELECT FROM lastro.reversals) AS has";
+    Ok(lease.client().query_one(statement, &[]).await?.try_get(0)?)
+}
+
 /// Takes a new epoch, with a number above this one and above all there were. From then on nothing of
 /// another one is persisted; a persist under way is waited for.
 pub(crate) async fn take_epoch(lease: &Lease, above: u64) -> Result<Behind, WriteBehindOpenError> {

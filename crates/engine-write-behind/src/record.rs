@@ -8,8 +8,8 @@
 use ledger::{
     Account, AccountId, After, BatchDecided, BatchId, Command, Decision, Digest, Event,
     MemberFailure, MoveMoney, Outcome, Payment, PaymentId, PendingEnd, PendingState, Refusal,
-    State, Timestamp, Transfer, TransferId, TransferKind, UsedBatch, UsedPayment, UsedTransfer,
-    check_content, check_form, decide,
+    Standing, State, Timestamp, Transfer, TransferId, TransferKind, UsedBatch, UsedPayment,
+    UsedTransfer, check_content, check_form, decide,
 };
 
 use crate::account::Kept;
@@ -99,7 +99,11 @@ impl Record {
     pub(crate) fn into_used(self) -> Result<UsedTransfer, Damaged> {
         match UsedTransfer::by(self.event) {
             Some(UsedTransfer::Created(transfer, _)) => {
-                Ok(UsedTransfer::Created(transfer, self.pending_state))
+                let standing = match self.pending_state {
+                    Some(state) => Standing::Pending(state),
+                    None => transfer.kind.first_standing(),
+                };
+                Ok(UsedTransfer::Created(transfer, standing))
             }
             Some(used @ UsedTransfer::Refused(..)) => Ok(used),
             Some(UsedTransfer::Payment(_)) | None => Err(Damaged),
@@ -195,9 +199,10 @@ fn transfer(kind: u8, timestamp: Timestamp, bytes: &mut Bytes<'_>) -> Result<Tra
         _ => return Err(Damaged),
     };
     let notes = match kind {
-        TransferKind::Transfer | TransferKind::Pend { .. } | TransferKind::Settle { .. } => {
-            moved.notes
-        }
+        TransferKind::Transfer
+        | TransferKind::Pend { .. }
+        | TransferKind::Settle { .. }
+        | TransferKind::Reverse { .. } => moved.notes,
         TransferKind::Post { .. } | TransferKind::Void { .. } | TransferKind::Expire => {
             moved.notes.said_again()
         }
@@ -292,7 +297,9 @@ fn batch_event(
 /// The record of a transfer that was persisted.
 pub(crate) fn encode_used(used: &UsedTransfer) -> Result<Vec<u8>, Damaged> {
     match used {
-        UsedTransfer::Created(transfer, state) => encode_transfer(transfer, *state),
+        UsedTransfer::Created(transfer, standing) => {
+            encode_transfer(transfer, standing.pending_state())
+        }
         UsedTransfer::Refused(command, why) => {
             let kind = match command {
                 Command::Transfer(_) => kind::TRANSFER,
@@ -310,7 +317,9 @@ pub(crate) fn encode_used(used: &UsedTransfer) -> Result<Vec<u8>, Damaged> {
                 | Command::ReleasePayment { .. }
                 | Command::RefusePayment { .. }
                 | Command::ResolvePayment(_)
-                | Command::PurgePayments { .. } => return Err(Damaged),
+                | Command::PurgePayments { .. }
+                // The node begins with no database that has one.
+                | Command::Reverse(_) => return Err(Damaged),
             };
             let mut bytes = vec![layout::record::REFUSED, 0, kind];
             Moment::from(Timestamp::default()).encode(&mut bytes);
@@ -332,7 +341,9 @@ pub(crate) fn encode_transfer(
         TransferKind::Pend { .. } => kind::PEND,
         TransferKind::Post { .. } => kind::POST,
         TransferKind::Void { .. } => kind::VOID,
-        TransferKind::Expire | TransferKind::Settle { .. } => return Err(Damaged),
+        TransferKind::Expire | TransferKind::Settle { .. } | TransferKind::Reverse { .. } => {
+            return Err(Damaged);
+        }
     };
     let mut bytes = vec![
         layout::record::TRANSFER,
@@ -394,7 +405,8 @@ fn pending_command(transfer: &Transfer) -> Result<Command, Damaged> {
         | TransferKind::Transfer
         | TransferKind::Pend { .. }
         | TransferKind::Expire
-        | TransferKind::Settle { .. } => transfer.amount,
+        | TransferKind::Settle { .. }
+        | TransferKind::Reverse { .. } => transfer.amount,
     };
     Ok(Command::Pend {
         transfer: MoveMoney {

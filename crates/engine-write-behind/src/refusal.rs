@@ -129,7 +129,9 @@ pub(crate) fn encode(refusal: &Refusal, command: &Command) -> Result<Vec<u8>, Da
         | Refusal::PaymentNotFound { .. }
         | Refusal::PaymentInOtherState { .. }
         | Refusal::PaymentUnderWay { .. }
-        | Refusal::PaymentsInOtherState { .. } => return Err(Damaged),
+        | Refusal::PaymentsInOtherState { .. }
+        | Refusal::TransferNotReversible { .. }
+        | Refusal::AmountExceedsReversible { .. } => return Err(Damaged),
     };
     let mut bytes = vec![code, side];
     for figure in figures {

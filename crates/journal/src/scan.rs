@@ -1,9 +1,14 @@
 //! The walk without the lock and without changing a byte.
 
+use std::sync::Arc;
+
 use crate::error::OpenError;
-use crate::format::{FrameInfo, JournalId};
+use crate::format::{FrameInfo, JournalId, Seal};
 use crate::head::Head;
+use crate::options::JournalOptions;
+use crate::reader::Reader;
 use crate::segment_start::SegmentStart;
+use crate::segments::Segments;
 use crate::storage::{Storage, segment_name};
 use crate::walk::{Ending, Visited, Walk, walk, walk_sealed};
 
@@ -38,6 +43,16 @@ pub struct Scanned {
     pub segment_bytes: u64,
     /// What comes after the head.
     pub tail: Tail,
+}
+
+impl Scanned {
+    /// A reader of what was scanned in `storage`; `None` if there is no journal there yet.
+    pub fn reader<S: Storage>(&self, storage: S) -> Option<Reader<S>> {
+        let seal = Seal::new(self.id?);
+        let files_max = JournalOptions::default().open_files_max;
+        let segments = Segments::new(Arc::new(storage), self.segment_bytes, seal, files_max);
+        Some(Reader::new(Arc::new(segments)))
+    }
 }
 
 /// Checks the chain and visits every record of every whole frame in order, up to the last whole

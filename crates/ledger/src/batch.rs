@@ -163,6 +163,7 @@ impl Command {
                         + accept.description.len()
                         + accept.notes.size_bytes()
                 }
+                Self::Reverse(reverse) => reverse.description.len() + reverse.notes.size_bytes(),
                 Self::SendPayment { processor, .. } => processor.as_str().len(),
                 Self::ResolvePayment(resolve) => resolve.texts_bytes(),
                 Self::Post { .. }

@@ -118,6 +118,8 @@ pub enum Command {
     },
     /// Settles, releases or refuses a payment because an operator says so.
     ResolvePayment(ResolvePayment),
+    /// Moves money back that a transfer has moved: all that is left of it, or a part.
+    Reverse(ReverseTransfer),
 }
 
 /// The content of [`Command::OpenAccount`].
@@ -142,6 +144,21 @@ pub struct MoveMoney {
     pub credit_account_id: AccountId,
     /// Minor units, `1 ..= AMOUNT_MAX`.
     pub amount: u64,
+    /// What the statement says: 1–140 Unicode scalar values, no control characters.
+    pub description: CompactString,
+    /// The caller's reference and metadata.
+    pub notes: Notes,
+}
+
+/// The content of [`Command::Reverse`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReverseTransfer {
+    /// The reversal's own id.
+    pub id: TransferId,
+    /// The transfer to reverse: one that moved money and is no reversal itself.
+    pub reverses: TransferId,
+    /// How much of it, in minor units, `1 ..= AMOUNT_MAX`; all that was not reversed before when `None`.
+    pub amount: Option<u64>,
     /// What the statement says: 1–140 Unicode scalar values, no control characters.
     pub description: CompactString,
     /// The caller's reference and metadata.
@@ -260,6 +277,13 @@ impl Command {
                 (a.notes.reference() != b.notes.reference(), Field::Reference),
                 (a.notes.metadata() != b.notes.metadata(), Field::Metadata),
             ]),
+            (Self::Reverse(a), Self::Reverse(b)) => first_of([
+                (a.reverses != b.reverses, Field::Reverses),
+                (a.amount != b.amount, Field::Amount),
+                (a.description != b.description, Field::Description),
+                (a.notes.reference() != b.notes.reference(), Field::Reference),
+                (a.notes.metadata() != b.notes.metadata(), Field::Metadata),
+            ]),
             (a, b) => first_of([(a != b, Field::Kind)]),
         }
     }
@@ -326,11 +350,13 @@ pub enum Field {
     Members,
     /// `metadata`
     Metadata,
+    /// `reverses`
+    Reverses,
 }
 
 impl Field {
     /// Every field, in a stable order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Kind,
         Self::Currency,
         Self::CreditLimit,
@@ -344,5 +370,6 @@ impl Field {
         Self::AccountId,
         Self::Members,
         Self::Metadata,
+        Self::Reverses,
     ];
 }

@@ -86,6 +86,7 @@ command_kinds! {
     RefusePayment  "refuse_payment"  Payments  FirstOutcome Ledger;
     PurgePayments  "purge_payments"  Payments  Again        Operators;
     ResolvePayment "resolve_payment" Payments  FirstOutcome Operators;
+    Reverse        "reverse"         Transfers FirstOutcome Callers;
 }
 
 impl CommandKind {
@@ -137,6 +138,7 @@ impl Command {
             Self::RefusePayment { .. } => CommandKind::RefusePayment,
             Self::PurgePayments { .. } => CommandKind::PurgePayments,
             Self::ResolvePayment(_) => CommandKind::ResolvePayment,
+            Self::Reverse(_) => CommandKind::Reverse,
         }
     }
 
@@ -167,6 +169,7 @@ impl Command {
                 Some(UsedId::Transfer(transfer.id))
             }
             Self::Post { id, .. } | Self::Void { id, .. } => Some(UsedId::Transfer(*id)),
+            Self::Reverse(reverse) => Some(UsedId::Transfer(reverse.id)),
             Self::AcceptPayment(accept) => Some(UsedId::Payment(accept.id)),
             Self::OpenAccount(_)
             | Self::ChangeLimit { .. }
@@ -181,7 +184,7 @@ impl Command {
         }
     }
 
-    /// The accounts that the command names, the one to debit first. Those of a pending transfer or
+    /// The accounts that the command names, the one to debit first. Those of another transfer or
     /// of a payment that it names are not among them.
     pub fn accounts(&self) -> impl Iterator<Item = &AccountId> {
         let (first, second) = match self {
@@ -202,7 +205,8 @@ impl Command {
             | Self::ReleasePayment { .. }
             | Self::RefusePayment { .. }
             | Self::PurgePayments { .. }
-            | Self::ResolvePayment(_) => (None, None),
+            | Self::ResolvePayment(_)
+            | Self::Reverse(_) => (None, None),
         };
         first.into_iter().chain(second)
     }
@@ -224,7 +228,8 @@ impl Command {
             | Self::ReleasePayment { .. }
             | Self::RefusePayment { .. }
             | Self::PurgePayments { .. }
-            | Self::ResolvePayment(_) => None,
+            | Self::ResolvePayment(_)
+            | Self::Reverse(_) => None,
         }
     }
 
@@ -234,6 +239,7 @@ impl Command {
         match self {
             Self::Transfer(transfer) | Self::Pend { transfer, .. } => &transfer.notes,
             Self::AcceptPayment(accept) => &accept.notes,
+            Self::Reverse(reverse) => &reverse.notes,
             Self::OpenAccount(_)
             | Self::ChangeLimit { .. }
             | Self::CloseAccount { .. }
@@ -267,7 +273,8 @@ impl Command {
             | Self::ReleasePayment { .. }
             | Self::RefusePayment { .. }
             | Self::PurgePayments { .. }
-            | Self::ResolvePayment(_) => None,
+            | Self::ResolvePayment(_)
+            | Self::Reverse(_) => None,
         }
     }
 
@@ -289,7 +296,18 @@ impl Command {
             | Self::Post { .. }
             | Self::Void { .. }
             | Self::Expire { .. }
-            | Self::PurgePayments { .. } => None,
+            | Self::PurgePayments { .. }
+            | Self::Reverse(_) => None,
+        }
+    }
+
+    /// The transfer that the command moves back.
+    #[must_use]
+    pub const fn reverses(&self) -> Option<TransferId> {
+        if let Self::Reverse(reverse) = self {
+            Some(reverse.reverses)
+        } else {
+            None
         }
     }
 }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::command::Command;
 use crate::id::{AccountId, TransferId};
 use crate::money::AMOUNT_MAX;
-use crate::state::State;
+use crate::state::{State, UsedTransfer};
 use crate::time::Timestamp;
-use crate::transfer::Transfer;
+use crate::transfer::{Standing, Transfer};
 
 /// Pending transfers by the time from which on they are expired. Memory grows with those that
 /// are pending now, not with history.
@@ -203,10 +203,7 @@ impl Expiries {
             are_all: true,
             walk,
         };
-        let amounts = commands
-            .iter()
-            .filter_map(Command::move_money)
-            .map(|moved| moved.amount);
+        let amounts = commands.iter().map(credited_max);
         let total = amounts.fold(0, u64::saturating_add).min(AMOUNT_MAX);
         for command in commands {
             found.look_up(state, command, total);
@@ -284,6 +281,15 @@ impl DueWalk {
     }
 }
 
+/// The most that the command credits an account with, as far as its own text says.
+fn credited_max(command: &Command) -> u64 {
+    if let Command::Reverse(reverse) = command {
+        reverse.amount.unwrap_or(AMOUNT_MAX)
+    } else {
+        command.move_money().map_or(0, |moved| moved.amount)
+    }
+}
+
 /// What [`Expiries::due_for`] has found so far.
 struct Found<'a> {
     expiries: &'a Expiries,
@@ -306,6 +312,14 @@ impl Found<'_> {
                 let credited = state.account(&moved.credit_account_id);
                 if credited.is_some_and(|account| !account.can_be_credited(total)) {
                     self.add_side(&moved.credit_account_id, Side::Credit);
+                }
+            }
+            Command::Reverse(reverse) => {
+                if let Some(UsedTransfer::Created(original, Standing::Posted { .. })) =
+                    state.transfer(reverse.reverses)
+                {
+                    self.add_side(&original.credit_account_id, Side::Debit);
+                    self.add_side(&original.debit_account_id, Side::Credit);
                 }
             }
             Command::AcceptPayment(accept) => {

@@ -1,6 +1,6 @@
 //! The command that a record came from: what a repetition of its id is compared with.
 
-use crate::command::{AcceptPayment, Command, MoveMoney};
+use crate::command::{AcceptPayment, Command, MoveMoney, ReverseTransfer};
 use crate::payment::Payment;
 use crate::transfer::{Transfer, TransferKind};
 
@@ -42,6 +42,15 @@ impl Transfer {
                 id: self.id,
                 pending_id,
             }),
+            TransferKind::Reverse {
+                reverses, in_full, ..
+            } => Some(Command::Reverse(ReverseTransfer {
+                id: self.id,
+                reverses,
+                amount: (!in_full).then_some(self.amount),
+                description: self.description.clone(),
+                notes: self.notes.clone(),
+            })),
             TransferKind::Expire | TransferKind::Settle { .. } => None,
         }
     }

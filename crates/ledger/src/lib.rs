@@ -52,7 +52,7 @@ pub use batch::{
 };
 pub use claims::{Claims, ClaimsLease, HealthReport, HealthTurn};
 pub use clock_guard::{ClockBounds, ClockGuard, ClockJumped, TIME_MAX};
-pub use command::{AcceptPayment, Command, Field, MoveMoney, OpenAccount};
+pub use command::{AcceptPayment, Command, Field, MoveMoney, OpenAccount, ReverseTransfer};
 pub use command_kind::{CommandKind, UsedId};
 pub use currency::{Currency, InvalidCurrency, Listing, NotCurrent};
 pub use decide::{Decision, check_content, check_form, decide};
@@ -73,7 +73,7 @@ pub use notes::{
     InvalidMetadata, InvalidReference, METADATA_BYTES_MAX, Metadata, Notes, REFERENCE_LENGTH_MAX,
     Reference,
 };
-pub use outcome::{Outcome, Record, Refusal};
+pub use outcome::{NotReversible, Outcome, Record, Refusal};
 pub use payment::{
     DuePlace, Payment, PaymentExpected, PaymentState, PaymentStateName, RefusedCode,
 };
@@ -85,7 +85,7 @@ pub use state::{State, StateMut, UsedBatch, UsedPayment, UsedTransfer, evolve};
 pub use text::{DESCRIPTION_LENGTH_MAX, InvalidNote, Note, is_description, is_kept_description};
 pub use time::{Clock, Millis, Ticker, Timestamp};
 pub use totals::Totals;
-pub use transfer::{After, Entry, PendingEnd, PendingState, Transfer, TransferKind};
+pub use transfer::{After, Entry, PendingEnd, PendingState, Standing, Transfer, TransferKind};
 pub use unsettled::{
     Dispatching, LAST_ANSWER_CHARS_MAX, LastAnswer, UNSETTLED_PAGE_MAX, Unsettled, UnsettledPlace,
     UnsettledQuery, UnsettledState,

@@ -9,7 +9,7 @@ use crate::id::{AccountId, BatchId, PaymentId, TransferId};
 use crate::payment::{Payment, PaymentState};
 use crate::state::{State, StateMut, UsedBatch, UsedPayment, UsedTransfer};
 use crate::time::Timestamp;
-use crate::transfer::{PendingState, Transfer, TransferKind};
+use crate::transfer::{Standing, Transfer};
 
 /// Accounts and used ids in maps. It grows with history.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,19 +22,24 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Remembers the ids an event used. `pending` is the pending transfer that it ended, and
+    /// Remembers the ids an event used. `earlier` is the transfer that it ended or reversed, and
     /// `accepted` are the payments that were accepted before it.
-    fn remember(&mut self, event: &Event, pending: Option<UsedTransfer>, accepted: Vec<Payment>) {
+    fn remember(&mut self, event: &Event, earlier: Option<Earlier>, accepted: Vec<Payment>) {
         if let Some(transfer) = event.transfer() {
-            match (transfer.ends(), pending) {
-                (Some((pending_id, end)), Some(UsedTransfer::Created(pending, _))) => {
-                    self.transfers
-                        .insert(pending_id, UsedTransfer::Created(pending, Some(end)));
-                    if pending_id != transfer.id {
-                        self.insert_transfer(transfer.id, transfer.clone());
-                    }
-                }
-                _ => self.insert_transfer(transfer.id, transfer.clone()),
+            let mut is_new = true;
+            if let Some(Earlier {
+                transfer: earlier,
+                standing,
+            }) = earlier
+            {
+                // An expiry has the id of its pending transfer.
+                is_new = earlier.id != transfer.id;
+                self.transfers
+                    .insert(earlier.id, UsedTransfer::Created(earlier, standing));
+            }
+            if is_new {
+                let used = UsedTransfer::new(transfer.clone());
+                self.transfers.insert(transfer.id, used);
             }
         }
         if let Some(payment) = event.payment() {
@@ -80,13 +85,12 @@ impl Memory {
             | Event::Batch(_) => {}
         }
     }
+}
 
-    fn insert_transfer(&mut self, id: TransferId, transfer: Transfer) {
-        let pending = matches!(transfer.kind, TransferKind::Pend { .. });
-        let pending_state = pending.then_some(PendingState::Pending);
-        let used = UsedTransfer::Created(transfer, pending_state);
-        self.transfers.insert(id, used);
-    }
+/// A transfer that another one ended or reversed, as it stands afterwards.
+struct Earlier {
+    transfer: Transfer,
+    standing: Standing,
 }
 
 impl State for Memory {
@@ -151,22 +155,25 @@ impl StateMut for Memory {
     }
 
     fn remember(&mut self, event: &Event) {
-        let (pending, accepted) = asked_by(self, event);
-        Self::remember(self, event, pending, accepted);
+        let (earlier, accepted) = asked_by(self, event);
+        Self::remember(self, event, earlier, accepted);
     }
 }
 
 /// What [`Memory::remember`] has to know from before the event.
-fn asked_by(state: &impl State, event: &Event) -> (Option<UsedTransfer>, Vec<Payment>) {
-    let ended = event.transfer().and_then(Transfer::ends);
-    let pending = ended.and_then(|(pending_id, _)| state.transfer(pending_id));
+fn asked_by(state: &impl State, event: &Event) -> (Option<Earlier>, Vec<Payment>) {
+    let changed = event.transfer().and_then(Transfer::changes);
+    let earlier = changed.and_then(|(id, standing)| match state.transfer(id) {
+        Some(UsedTransfer::Created(transfer, _)) => Some(Earlier { transfer, standing }),
+        Some(UsedTransfer::Refused(..) | UsedTransfer::Payment(_)) | None => None,
+    });
     let purges = matches!(event, Event::PaymentsPurged { .. });
     let accepted = if purges {
         state.payments_accepted()
     } else {
         Vec::new()
     };
-    (pending, accepted)
+    (earlier, accepted)
 }
 
 /// What has changed above a state that stays as it is.
@@ -249,7 +256,7 @@ impl<S: State> StateMut for Overlay<'_, S> {
     }
 
     fn remember(&mut self, event: &Event) {
-        let (pending, accepted) = asked_by(self, event);
-        self.changed.remember(event, pending, accepted);
+        let (earlier, accepted) = asked_by(self, event);
+        self.changed.remember(event, earlier, accepted);
     }
 }

@@ -170,6 +170,46 @@ pub enum Refusal {
         /// When the newest was.
         accepted_at: Timestamp,
     },
+    /// The transfer cannot be reversed.
+    TransferNotReversible {
+        /// The id that was asked for.
+        transfer_id: TransferId,
+        /// Why.
+        reason: NotReversible,
+    },
+    /// More was to be reversed than is left of the transfer.
+    AmountExceedsReversible {
+        /// What was not reversed before, in minor units.
+        available: u64,
+        /// What was to be reversed; all of the transfer where the command left the amount out.
+        required: u64,
+    },
+}
+
+/// Why a transfer cannot be reversed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum NotReversible {
+    /// No transfer has this id.
+    NotFound,
+    /// It moved no money: it was refused, it is pending, or its reservation was released.
+    NothingMoved,
+    /// It reserved money, which was posted by another transfer: that one can be reversed.
+    Pend,
+    /// It is a reversal itself.
+    Reversal,
+}
+
+impl NotReversible {
+    /// The reason's name, as the API spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::NothingMoved => "nothing_moved",
+            Self::Pend => "pend",
+            Self::Reversal => "reversal",
+        }
+    }
 }
 
 impl Outcome {
@@ -213,7 +253,7 @@ impl Outcome {
 
 impl Refusal {
     /// Every refusal's name: the closed list.
-    pub const CODES: [&'static str; 35] = [
+    pub const CODES: [&'static str; 38] = [
         Field::Kind.exists_with_different(),
         Field::Currency.exists_with_different(),
         Field::CreditLimit.exists_with_different(),
@@ -227,6 +267,7 @@ impl Refusal {
         Field::AccountId.exists_with_different(),
         Field::Members.exists_with_different(),
         Field::Metadata.exists_with_different(),
+        Field::Reverses.exists_with_different(),
         "account_not_found",
         "account_closed",
         "account_in_use",
@@ -249,6 +290,8 @@ impl Refusal {
         "currency_not_current",
         "account_in_other_state",
         "payments_in_other_state",
+        "transfer_not_reversible",
+        "amount_exceeds_reversible",
     ];
 
     /// The refusal's name, stable for good.
@@ -278,6 +321,8 @@ impl Refusal {
             Self::CurrencyNotCurrent { .. } => "currency_not_current",
             Self::AccountInOtherState { .. } => "account_in_other_state",
             Self::PaymentsInOtherState { .. } => "payments_in_other_state",
+            Self::TransferNotReversible { .. } => "transfer_not_reversible",
+            Self::AmountExceedsReversible { .. } => "amount_exceeds_reversible",
         }
     }
 }
@@ -300,6 +345,7 @@ impl Field {
             Self::AccountId => "exists_with_different_account_id",
             Self::Members => "exists_with_different_members",
             Self::Metadata => "exists_with_different_metadata",
+            Self::Reverses => "exists_with_different_reverses",
         }
     }
 }
@@ -394,6 +440,32 @@ impl fmt::Display for Refusal {
             Self::PaymentsInOtherState { .. } => f.write_str(
                 "payments were accepted meanwhile: nothing was purged; look at them, then decide \
                  anew",
+            ),
+            Self::TransferNotReversible {
+                transfer_id,
+                reason,
+            } => match reason {
+                NotReversible::NotFound => write!(f, "there is no transfer {transfer_id}"),
+                NotReversible::NothingMoved => write!(
+                    f,
+                    "transfer {transfer_id} has moved no money that could be moved back"
+                ),
+                NotReversible::Pend => write!(
+                    f,
+                    "transfer {transfer_id} only reserved money: reverse the post that ended it"
+                ),
+                NotReversible::Reversal => write!(
+                    f,
+                    "transfer {transfer_id} is a reversal itself: to move the money once more, \
+                     make a new transfer"
+                ),
+            },
+            Self::AmountExceedsReversible {
+                available,
+                required,
+            } => write!(
+                f,
+                "{required} to reverse, but only {available} of the transfer is left"
             ),
         }
     }

@@ -9,7 +9,7 @@ use crate::outcome::{Outcome, Refusal};
 use crate::payment::Payment;
 use crate::resolution::{PaymentResolved, ResolutionKind};
 use crate::time::Timestamp;
-use crate::transfer::{PendingState, Transfer, TransferKind};
+use crate::transfer::{Standing, Transfer};
 
 /// The look-ups that a decision is made upon.
 pub trait State {
@@ -45,8 +45,8 @@ pub trait State {
 /// How an id of the space of transfers was used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UsedTransfer {
-    /// By a transfer; where that is a pending one, with how it stands.
-    Created(Transfer, Option<PendingState>),
+    /// By a transfer, with what came after it.
+    Created(Transfer, Standing),
     /// By a refused command.
     Refused(Command, Refusal),
     /// By a payment, for the transfer that will settle it.
@@ -63,21 +63,22 @@ pub enum UsedPayment {
 }
 
 impl UsedTransfer {
-    /// How the event uses the id of a transfer that it is remembered under; `None` if it uses none. A
-    /// pending transfer is still pending.
+    /// By a transfer that nothing has come after.
+    #[must_use]
+    pub const fn new(transfer: Transfer) -> Self {
+        let standing = transfer.kind.first_standing();
+        Self::Created(transfer, standing)
+    }
+
+    /// How the event uses the id of a transfer that it is remembered under; `None` if it uses none.
+    /// Nothing has come after the transfer: a pending one is still pending.
     #[must_use]
     pub fn by(event: Event) -> Option<Self> {
         match event {
-            Event::Transfer(transfer) => {
-                let is_pending = matches!(transfer.kind, TransferKind::Pend { .. });
-                let state = is_pending.then_some(PendingState::Pending);
-                Some(Self::Created(transfer, state))
+            Event::Transfer(transfer) | Event::PaymentSettled { transfer, .. } => {
+                Some(Self::new(transfer))
             }
-            Event::PaymentSettled { transfer, .. } => Some(Self::Created(transfer, None)),
-            Event::PaymentResolved(resolved) => {
-                let transfer = resolved.transfer?;
-                Some(Self::Created(transfer, None))
-            }
+            Event::PaymentResolved(resolved) => resolved.transfer.map(Self::new),
             Event::PaymentAccepted(payment) => Some(Self::Payment(payment.id)),
             Event::Refused {
                 command, refusal, ..

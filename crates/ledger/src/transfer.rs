@@ -73,6 +73,29 @@ pub enum TransferKind {
         /// Whether the amount leaves a reservation.
         reserved: bool,
     },
+    /// Moved money back that another transfer had moved: its sides are that one's, swapped.
+    Reverse {
+        /// The transfer that is reversed.
+        reverses: TransferId,
+        /// How much of it was reversed before, in minor units.
+        reversed_before: u64,
+        /// Whether the command left the amount out.
+        in_full: bool,
+    },
+}
+
+/// What came after a transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It reserved money: how that stands.
+    Pending(PendingState),
+    /// It moved money, and is no reversal itself.
+    Posted {
+        /// How much of it was moved back by reversals, in minor units.
+        reversed_amount: u64,
+    },
+    /// Nothing comes after it: it is a void, an expiry or a reversal.
+    Final,
 }
 
 /// A limited account right after a transfer that changed its balance.
@@ -117,7 +140,7 @@ pub struct Entry {
     pub number: u64,
     /// The transfer that made it.
     pub transfer_id: TransferId,
-    /// What that transfer did: `transfer`, `post` or `settle`.
+    /// What that transfer did: `transfer`, `post`, `settle` or `reverse`.
     pub kind: &'static str,
     /// The account the money left.
     pub debit_account_id: AccountId,
@@ -146,6 +169,39 @@ impl TransferKind {
             Self::Void { .. } => "void",
             Self::Expire => "expire",
             Self::Settle { .. } => "settle",
+            Self::Reverse { .. } => "reverse",
+        }
+    }
+
+    /// How a transfer of this kind stands before anything came after it.
+    #[must_use]
+    pub const fn first_standing(self) -> Standing {
+        match self {
+            Self::Transfer | Self::Post { .. } | Self::Settle { .. } => {
+                Standing::Posted { reversed_amount: 0 }
+            }
+            Self::Pend { .. } => Standing::Pending(PendingState::Pending),
+            Self::Void { .. } | Self::Expire | Self::Reverse { .. } => Standing::Final,
+        }
+    }
+}
+
+impl Standing {
+    /// How the reservation stands, if the transfer made one.
+    #[must_use]
+    pub const fn pending_state(self) -> Option<PendingState> {
+        match self {
+            Self::Pending(state) => Some(state),
+            Self::Posted { .. } | Self::Final => None,
+        }
+    }
+
+    /// How much was moved back, in minor units; `None` of a transfer that cannot be reversed.
+    #[must_use]
+    pub const fn reversed_amount(self) -> Option<u64> {
+        match self {
+            Self::Posted { reversed_amount } => Some(reversed_amount),
+            Self::Pending(_) | Self::Final => None,
         }
     }
 }
@@ -179,6 +235,7 @@ impl Transfer {
         let amount = self.amount;
         match self.kind {
             TransferKind::Transfer
+            | TransferKind::Reverse { .. }
             | TransferKind::Settle {
                 reserved: false, ..
             } => (Movement::Debit(amount), Movement::Credit(amount)),
@@ -247,7 +304,24 @@ impl Transfer {
             | TransferKind::Post { .. }
             | TransferKind::Void { .. }
             | TransferKind::Expire
-            | TransferKind::Settle { .. } => None,
+            | TransferKind::Settle { .. }
+            | TransferKind::Reverse { .. } => None,
+        }
+    }
+
+    /// The transfer that this one reversed, and how much of it is reversed after it.
+    #[must_use]
+    pub const fn reversal(&self) -> Option<(TransferId, u64)> {
+        if let TransferKind::Reverse {
+            reverses,
+            reversed_before,
+            ..
+        } = self.kind
+        {
+            // Their sum never passes the original's amount, which a bigint holds.
+            Some((reverses, reversed_before.saturating_add(self.amount)))
+        } else {
+            None
         }
     }
 
@@ -258,9 +332,22 @@ impl Transfer {
             TransferKind::Post { pending_id, .. } => Some((pending_id, PendingState::Posted)),
             TransferKind::Void { pending_id } => Some((pending_id, PendingState::Voided)),
             TransferKind::Expire => Some((self.id, PendingState::Expired)),
-            TransferKind::Transfer | TransferKind::Pend { .. } | TransferKind::Settle { .. } => {
-                None
-            }
+            TransferKind::Transfer
+            | TransferKind::Pend { .. }
+            | TransferKind::Settle { .. }
+            | TransferKind::Reverse { .. } => None,
+        }
+    }
+
+    /// The earlier transfer that this one ended or reversed, and how that one stands after it.
+    #[must_use]
+    pub const fn changes(&self) -> Option<(TransferId, Standing)> {
+        if let Some((pending_id, state)) = self.ends() {
+            return Some((pending_id, Standing::Pending(state)));
+        }
+        match self.reversal() {
+            Some((id, reversed_amount)) => Some((id, Standing::Posted { reversed_amount })),
+            None => None,
         }
     }
 

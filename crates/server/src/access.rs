@@ -15,7 +15,7 @@ const READ: Access = Access::Scope(Scope::Read);
 const WRITE: Access = Access::Scope(Scope::Write);
 const OPERATE: Access = Access::Scope(Scope::Operate);
 
-pub(crate) const ACCESS: [Line; 29] = [
+pub(crate) const ACCESS: [Line; 30] = [
     (Method::POST, Route::CHALLENGE_TRANSACTION, WRITE),
     (Method::GET, Route::CHALLENGE_STATEMENT, READ),
     (Method::POST, Route::PAYMENTS, WRITE),
@@ -31,6 +31,7 @@ pub(crate) const ACCESS: [Line; 29] = [
     (Method::GET, Route::TRANSFER, READ),
     (Method::POST, Route::POST_PENDING, WRITE),
     (Method::POST, Route::VOID_PENDING, WRITE),
+    (Method::POST, Route::REVERSE_TRANSFER, WRITE),
     (Method::POST, Route::BATCHES, Access::Commands),
     (Method::POST, Route::OPERATIONS, WRITE),
     (Method::GET, Route::OPERATION, READ),

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::response::Response;
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, Command, Engine, Millis, Outcome, PaymentId,
-    PendingEnd, PendingState, ProcessorSummary, Refusal, Resolution, Statement, StatementQuery,
+    PendingEnd, PendingState, ProcessorSummary, Resolution, Standing, Statement, StatementQuery,
     Timestamp, TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
 };
 
@@ -169,9 +169,7 @@ impl Call {
         let checked = self.caller.check_commands(batches, engine, deadline).await;
         checked.map_err(|not_allowed| match not_allowed {
             NotAllowed::Denied(denied) => denied.into(),
-            NotAllowed::PendingNotFound(pending_id) => {
-                Problem::from(&Refusal::PendingNotFound { pending_id })
-            }
+            NotAllowed::NotFound(refusal) => Problem::from(&refusal),
             NotAllowed::Unavailable(unavailable) => Problem::of_read(unavailable),
         })
     }
@@ -215,9 +213,9 @@ impl Call {
     pub(crate) async fn pending_end(
         &self,
         id: TransferId,
-        state: Option<PendingState>,
+        standing: Standing,
     ) -> Result<Option<PendingEnd>, Problem> {
-        if !state.is_some_and(PendingState::is_ended) {
+        if !standing.pending_state().is_some_and(PendingState::is_ended) {
             return Ok(None);
         }
         self.look(|engine, deadline| engine.pending_end(id, deadline))

@@ -128,7 +128,10 @@ where
         Err(NotAdmitted { problem, shown }) => (shown, Err(problem)),
         Ok(caller) => {
             spans = traced::begin_http(&request, route, measure::METHODS[method], started);
-            let handling = async { handler(Arc::clone(&face), caller.clone(), request).await };
+            // Boxed: each layer around it would have it twice, as an argument and as what it waits for, and
+            // all of that is moved for each request.
+            let handling =
+                Box::pin(async { handler(Arc::clone(&face), caller.clone(), request).await });
             let handling = trace::within(spans.places(), handling);
             let answered = unless_panicking(route, &request_id, handling).await;
             (caller.key(), answered)

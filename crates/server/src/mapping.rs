@@ -1,7 +1,7 @@
 //! What the ledger refuses, or why it does not answer, in the words of HTTP: the one place.
 
 use axum::http::StatusCode;
-use ledger::{Refusal, Unavailable};
+use ledger::{NotReversible, Refusal, Unavailable};
 
 use crate::codes::Code;
 use crate::problem::Problem;
@@ -23,7 +23,11 @@ const fn status(refusal: &Refusal) -> StatusCode {
         Refusal::ExistsWithDifferent(_)
         | Refusal::AccountInOtherState { .. }
         | Refusal::PaymentsInOtherState { .. } => StatusCode::CONFLICT,
-        Refusal::AccountNotFound { .. }
+        Refusal::TransferNotReversible {
+            reason: NotReversible::NotFound,
+            ..
+        }
+        | Refusal::AccountNotFound { .. }
         | Refusal::PendingNotFound { .. }
         | Refusal::PaymentNotFound { .. } => StatusCode::NOT_FOUND,
         Refusal::AccountClosed { .. }
@@ -42,7 +46,9 @@ const fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::BalanceOverflow { .. }
         | Refusal::PaymentInOtherState { .. }
         | Refusal::PaymentUnderWay { .. }
-        | Refusal::CurrencyNotCurrent { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        | Refusal::CurrencyNotCurrent { .. }
+        | Refusal::TransferNotReversible { .. }
+        | Refusal::AmountExceedsReversible { .. } => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }
 
@@ -97,9 +103,19 @@ fn with_figures(problem: Problem, refusal: &Refusal) -> Problem {
         Refusal::AmountExceedsPending {
             available,
             required,
+        }
+        | Refusal::AmountExceedsReversible {
+            available,
+            required,
         } => problem
             .with("available", *available)
             .with("required", *required),
+        Refusal::TransferNotReversible {
+            transfer_id,
+            reason,
+        } => problem
+            .with("transfer_id", transfer_id.to_string())
+            .with("reason", reason.as_str()),
         Refusal::PaymentNotFound { payment_id } => {
             problem.with("payment_id", payment_id.to_string())
         }
@@ -260,6 +276,28 @@ mod tests {
             required,
         };
         check(&refusal, 422, &json!({"available": 1, "required": 2}));
+        let refusal = Refusal::AmountExceedsReversible {
+            available,
+            required,
+        };
+        check(&refusal, 422, &json!({"available": 1, "required": 2}));
+        for (reason, name, status) in [
+            (NotReversible::NotFound, "not_found", 404),
+            (NotReversible::NothingMoved, "nothing_moved", 422),
+            (NotReversible::Pend, "pend", 422),
+            (NotReversible::Reversal, "reversal", 422),
+        ] {
+            let refusal = Refusal::TransferNotReversible {
+                transfer_id: pending_id,
+                reason,
+            };
+            let id = pending_id.to_string();
+            check(
+                &refusal,
+                status,
+                &json!({"transfer_id": id, "reason": name}),
+            );
+        }
         check(
             &Refusal::AmountOutOfRange { amount: 0 },
             422,

@@ -49,6 +49,7 @@ routes! {
     TRANSFER = "/v1/transfers/{id}";
     POST_PENDING = "/v1/transfers/{id}/post";
     VOID_PENDING = "/v1/transfers/{id}/void";
+    REVERSE_TRANSFER = "/v1/transfers/{id}/reverse";
     BATCHES = "/v1/batches";
     OPERATIONS = "/v1/operations";
     OPERATION = "/v1/operations/{id}";

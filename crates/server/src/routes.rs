@@ -61,6 +61,10 @@ pub(crate) fn router_of(app: LateApp) -> Router {
             "/v1/transfers/{id}/void",
             post_route(Route::VOID_PENDING, v1::void_pending),
         )
+        .route(
+            "/v1/transfers/{id}/reverse",
+            post_route(Route::REVERSE_TRANSFER, v1::reverse_transfer),
+        )
         .route("/v1/batches", post_route(Route::BATCHES, v1::batch))
         .route("/v1/operations", post_route(Route::OPERATIONS, v1::operate))
         .route(

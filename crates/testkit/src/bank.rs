@@ -189,7 +189,10 @@ pub async fn check(engine: &impl Engine, ids: &[TransferId]) -> usize {
 
 fn moves(transfer: &Transfer) -> bool {
     let kind = transfer.kind;
-    matches!(kind, TransferKind::Transfer | TransferKind::Post { .. })
+    matches!(
+        kind,
+        TransferKind::Transfer | TransferKind::Post { .. } | TransferKind::Reverse { .. }
+    )
 }
 
 /// Entries without gaps that add up to the balance, later each than the one before, none of them

@@ -193,6 +193,20 @@ class AsyncLastro:
         """Releases what a pending transfer reserves."""
         return await self._send(_calls.void(pending_id, id))
 
+    async def reverse(
+        self,
+        transfer_id: uuid.UUID,
+        description: str,
+        *,
+        amount: int | None = None,
+        id: uuid.UUID | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Transfer:
+        """Moves back what a transfer has moved: without an amount all that was not moved back before."""
+        notes = commands.notes(reference, metadata)
+        return await self._send(_calls.reverse(transfer_id, description, amount, id, notes))
+
     async def batch(
         self,
         members: Iterable[commands.Command],

@@ -283,6 +283,17 @@ def void(pending_id: uuid.UUID, id: uuid.UUID | None) -> Call[Transfer]:
     return Call("POST", f"/v1/transfers/{_segment(pending_id)}/void", _transfer, body)
 
 
+def reverse(
+    transfer_id: uuid.UUID,
+    description: str,
+    amount: int | None,
+    id: uuid.UUID | None,
+    notes: commands.Notes,
+) -> Call[Transfer]:
+    body = _present(id=str(id or new_id()), description=description, amount=amount, **notes)
+    return Call("POST", f"/v1/transfers/{_segment(transfer_id)}/reverse", _transfer, body)
+
+
 def batch(members: Iterable[commands.Command], atomic: bool, id: uuid.UUID | None) -> Call[Batch]:
     listed = list(members)
     if id is not None and not atomic:

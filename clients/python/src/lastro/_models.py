@@ -65,11 +65,11 @@ class After:
 
 @dataclass(frozen=True)
 class Transfer:
-    """A transfer, a pending one, or the post or void of one."""
+    """A transfer, a pending one, the post or void of one, or a reversal."""
 
     id: uuid.UUID
     kind: str
-    """`transfer`, `pend`, `post`, `void` or `expire`."""
+    """`transfer`, `pend`, `post`, `void`, `settle` or `reverse`."""
     debit_account_id: str
     credit_account_id: str
     amount: int
@@ -81,6 +81,10 @@ class Transfer:
     ended_by: uuid.UUID | None = None
     ended_at: str | None = None
     payment_id: uuid.UUID | None = None
+    reverses: uuid.UUID | None = None
+    """Of a reversal: the transfer that it moved back."""
+    reversed_amount: int | None = None
+    """How much of it was moved back, where the transfer is read and can be reversed."""
     timeout_s: int | None = None
     debit: After | None = None
     credit: After | None = None
@@ -99,6 +103,7 @@ class Transfer:
             pending_id=_id(body.get("pending_id")),
             ended_by=_id(body.get("ended_by")),
             payment_id=_id(body.get("payment_id")),
+            reverses=_id(body.get("reverses")),
             debit=_after(body.get("debit")),
             credit=_after(body.get("credit")),
             replayed=replayed,

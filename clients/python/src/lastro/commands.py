@@ -60,6 +60,26 @@ def void(pending_id: uuid.UUID, *, id: uuid.UUID | None = None) -> Command:
     return {"kind": "void", "id": str(id or new_id()), "pending_id": str(pending_id)}
 
 
+def reverse(
+    transfer_id: uuid.UUID,
+    description: str,
+    *,
+    amount: int | None = None,
+    id: uuid.UUID | None = None,
+    reference: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> Command:
+    """A reversal of a transfer, of all that is left of it without an amount."""
+    return _without_none(
+        kind="reverse",
+        id=str(id or new_id()),
+        reverses=str(transfer_id),
+        description=description,
+        amount=amount,
+        **notes(reference, metadata),
+    )
+
+
 def open_account(account_id: str, currency: str, *, credit_limit: int = 0) -> Command:
     """The opening of an account."""
     return {
@@ -91,7 +111,7 @@ def close_account(account_id: str, *, expected_entry_count: int | None = None) -
 
 def is_repeatable(command: Command) -> bool:
     """Whether the command can be sent twice and happens once."""
-    return command.get("kind") in ("transfer", "post", "void", "open_account")
+    return command.get("kind") in ("transfer", "post", "void", "reverse", "open_account")
 
 
 def _without_none(**members: Any) -> Command:

@@ -8,8 +8,8 @@ use super::Space;
 pub(crate) fn used_ids(event: &Event, mut use_id: impl FnMut(Space, u128)) {
     if let Some(transfer) = event.transfer() {
         use_id(Space::Transfers, transfer.id.to_u128());
-        if let Some((pending_id, _)) = transfer.ends() {
-            use_id(Space::Transfers, pending_id.to_u128());
+        if let Some((changed_id, _)) = transfer.changes() {
+            use_id(Space::Transfers, changed_id.to_u128());
         }
     }
     if let Some(payment) = event.payment() {

@@ -31,14 +31,31 @@ pub(super) struct Open {
     pub(super) expires_at: Option<Timestamp>,
 }
 
-/// Books made from the records alone. Their memory grows with accounts, pending transfers and open
-/// payments, not with history.
+/// A transfer that was reversed.
+#[derive(Debug, Clone)]
+pub(super) struct Reversed {
+    /// Where the reversals say that it is.
+    pub(super) origin: u64,
+    /// Where its first reversal is.
+    pub(super) first: u64,
+    /// How much of it is reversed.
+    pub(super) amount: u128,
+    /// Whether the newest reversal left its amount out: then nothing is left of it.
+    pub(super) is_in_full: bool,
+    /// The accounts of its reversals.
+    pub(super) debit_account_id: AccountId,
+    pub(super) credit_account_id: AccountId,
+}
+
+/// Books made from the records alone. Their memory grows with accounts, pending transfers, reversed
+/// transfers and open payments, not with history.
 #[derive(Debug, Default)]
 pub(super) struct Auditor {
     pub(super) accounts: HashMap<AccountId, Audited>,
     /// The ids that had to be new.
     pub(super) used: UsedIds,
     pub(super) open: HashMap<TransferId, Open>,
+    pub(super) reversed: HashMap<TransferId, Reversed>,
     /// The payments that are accepted or sent.
     pub(super) payments: HashMap<PaymentId, Payment>,
     /// Where the newest resolution is of those of them that have one.

@@ -100,7 +100,7 @@ impl Verified {
 /// With `read_only` it takes no lock and changes nothing, and goes up to the last whole frame;
 /// otherwise it opens the journal as the engine does, which cuts a torn end.
 ///
-/// It takes memory for the accounts, the pending transfers and the open payments, for the ids of one
+/// It takes memory for the accounts, the pending and the reversed transfers and the open payments, for the ids of one
 /// segment, a tenth of a byte for each id of the largest table, and 26 MB. From the first million ids on it writes 25 bytes an id to the folder for
 /// temporary files (`TMPDIR`).
 ///
@@ -152,16 +152,20 @@ pub fn verify_expecting<S: Storage>(
         beside.record(visited);
         Ok(())
     };
-    let (head, opened, scanned) = match locked {
+    let (head, opened, scanned, reader) = match locked {
         Place::Open(storage) => {
             let scanned = journal::scan(&storage, visit)?;
-            (scanned.head, None, Some(scanned))
+            let reader = scanned.reader(storage);
+            (scanned.head, None, Some(scanned), reader)
         }
         Place::Locked(locked) => {
-            let (_, opened) = locked.open(None, visit)?;
-            (opened.head, Some(opened), None)
+            let (journal, opened) = locked.open(None, visit)?;
+            (opened.head, Some(opened), None, Some(journal.reader()))
         }
     };
+    if let Some(reader) = reader {
+        auditor.check_reversed(&reader);
+    }
     let segments = opened
         .as_ref()
         .map(|opened| (opened.segments, opened.segment_bytes));

@@ -5,6 +5,7 @@ mod history;
 mod money;
 mod payments;
 mod resolutions;
+mod reversals;
 #[path = "../../tests/it/script.rs"]
 mod script;
 

@@ -1,12 +1,15 @@
 //! What must hold of a transfer.
 
 use ledger::{
-    AMOUNT_MAX, Account, AccountId, After, Limit, Movement, Transfer, TransferKind,
-    is_kept_description,
+    AMOUNT_MAX, Account, AccountId, After, Limit, Movement, Standing, Transfer, TransferKind,
+    UsedTransfer, is_kept_description,
 };
 
+use journal::{Address, Reader, Storage};
+
+use crate::lookup::Records;
 use crate::record::Links;
-use crate::verify::auditor::{Auditor, Open};
+use crate::verify::auditor::{Auditor, Open, Reversed};
 
 impl Auditor {
     pub(super) fn transfer(&mut self, links: Links, transfer: &Transfer) {
@@ -20,6 +23,7 @@ impl Auditor {
         }
         self.form(transfer);
         self.pending(links, transfer);
+        self.reversal(links, transfer);
         self.move_money(links, transfer);
     }
 
@@ -32,9 +36,88 @@ impl Auditor {
         );
         let differ = transfer.debit_account_id != transfer.credit_account_id;
         self.check(differ, "debit and credit account are the same");
+        // What a processor has settled may be reversed.
         let reserved =
             transfer.debit_account_id.is_processor() || transfer.credit_account_id.is_processor();
-        self.check(!reserved, "a plain transfer moves a processor's account");
+        self.check(
+            !reserved || transfer.reversal().is_some(),
+            "a plain transfer moves a processor's account",
+        );
+    }
+
+    /// Checks a reversal against those before it; the transfer that they reverse is read at the end.
+    fn reversal(&mut self, links: Links, transfer: &Transfer) {
+        let TransferKind::Reverse {
+            reverses,
+            reversed_before,
+            in_full,
+        } = transfer.kind
+        else {
+            return;
+        };
+        let reversed_amount = u128::from(reversed_before) + u128::from(transfer.amount);
+        let Some(before) = self.reversed.get_mut(&reverses) else {
+            self.reversed.insert(
+                reverses,
+                Reversed {
+                    origin: links.origin,
+                    first: self.address,
+                    amount: reversed_amount,
+                    is_in_full: in_full,
+                    debit_account_id: transfer.debit_account_id.clone(),
+                    credit_account_id: transfer.credit_account_id.clone(),
+                },
+            );
+            return self.check(
+                reversed_before == 0 && links.origin < self.address,
+                "the first reversal of a transfer says that there was one before",
+            );
+        };
+        let same_accounts = before.debit_account_id == transfer.debit_account_id
+            && before.credit_account_id == transfer.credit_account_id;
+        let goes_on = before.amount == u128::from(reversed_before)
+            && before.origin == links.origin
+            && !before.is_in_full;
+        before.amount = reversed_amount;
+        before.is_in_full = in_full;
+        self.check(
+            same_accounts,
+            "reversals of one transfer move other accounts",
+        );
+        self.check(goes_on, "a reversal does not go on from the one before");
+    }
+
+    /// Checks what was reversed against the transfers themselves.
+    pub(super) fn check_reversed<S: Storage>(&mut self, reader: &Reader<S>) {
+        for (id, reversed) in std::mem::take(&mut self.reversed) {
+            let recorded = Address::from_u64(reversed.origin).map(|origin| reader.recorded(origin));
+            let original = match recorded {
+                Some(Ok(recorded)) => UsedTransfer::by(recorded.event),
+                Some(Err(_)) | None => None,
+            };
+            let Some(UsedTransfer::Created(original, Standing::Posted { .. })) = original else {
+                self.find_at(
+                    reversed.first,
+                    format!("transfer {id} was reversed, and it has moved nothing"),
+                );
+                continue;
+            };
+            let amount = u128::from(original.amount);
+            let fits = if reversed.is_in_full {
+                reversed.amount == amount
+            } else {
+                reversed.amount <= amount
+            };
+            let is_swapped = original.debit_account_id == reversed.credit_account_id
+                && original.credit_account_id == reversed.debit_account_id;
+            self.address = reversed.first;
+            self.check(original.id == id, "a reversal leads to another transfer");
+            self.check(fits, "the reversals of a transfer are not of what it moved");
+            self.check(
+                is_swapped,
+                "a reversal moves other accounts than its transfer",
+            );
+        }
     }
 
     /// Checks a transfer's place in the life of a pending one.

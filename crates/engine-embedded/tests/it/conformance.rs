@@ -5,6 +5,7 @@ use std::thread;
 use engine_embedded::{EmbeddedOptions, verify};
 use journal::faulty::FaultyStorage;
 use journal::{FileStorage, Storage};
+use testkit::conformance::Subject;
 use testkit::{Seeds, conformance};
 
 use crate::bank::{small, wait};
@@ -66,4 +67,20 @@ fn check_over_memory(seed: u64) {
     run.unwrap_or_else(|failure| panic!("{failure}"));
     drop(subject);
     check_clean(storage);
+}
+
+#[test]
+fn reversals_that_race_move_back_no_more_than_was_moved() {
+    let storage = FaultyStorage::new(1);
+    let reopened = storage.clone();
+    let mut subject = EmbeddedSubject::open(options(), move || reopened.clone());
+    let engine = subject.engine();
+    wait(conformance::check_racing_reversals(&[
+        engine.clone(),
+        engine,
+    ]));
+    assert!(wait(subject.restart()));
+    drop(subject);
+    let verified = verify(storage, options().journal, false).unwrap();
+    assert_eq!(verified.audit.findings, []);
 }

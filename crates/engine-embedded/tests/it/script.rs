@@ -4,7 +4,7 @@
 use ledger::{
     AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Metadata, Millis, MoveMoney, Note,
     Notes, OpenAccount, PaymentExpected, PaymentId, PaymentStateName, ProcessorName, Reference,
-    RefusedCode, ResolutionKind, ResolvePayment, TransferId,
+    RefusedCode, ResolutionKind, ResolvePayment, ReverseTransfer, TransferId,
 };
 
 /// One step.
@@ -151,6 +151,58 @@ pub(crate) fn notes_steps() -> Vec<Step> {
     ];
     let step = |call| [Step::Advance(1_000_000_000), Step::Submit(vec![call])];
     calls.into_iter().flat_map(step).collect()
+}
+
+/// Reversals, in full and in parts, refused, in batches, and of a payment.
+pub(crate) fn reversal_steps() -> Vec<Step> {
+    let of_payment = TransferId::of_payment(PaymentId::from_u128(1)).to_u128();
+    let calls = vec![
+        all(vec![open("a", "BRL", 1_000), open("b", "BRL", 0)]),
+        all(vec![
+            Command::Transfer(money(1, "world:BRL", "a", 500)),
+            Command::Transfer(money(2, "a", "b", 200)),
+        ]),
+        all(vec![pend(3, "a", "b", 100, 0)]),
+        all(vec![Command::Post {
+            id: TransferId::from_u128(4),
+            pending_id: TransferId::from_u128(3),
+            amount: Some(60),
+        }]),
+        all(vec![reverse(5, 2, Some(50)), reverse(6, 2, Some(30))]),
+        all(vec![reverse(7, 4, None)]),
+        all(vec![
+            reverse(8, 2, Some(1_000)),
+            reverse(9, 5, None),
+            reverse(10, 99, None),
+        ]),
+        all(vec![accept(1, Some("a"), 40)]),
+        all(vec![send(1, 0, "default")]),
+        all(vec![settle(1, 1)]),
+        all(vec![reverse(11, of_payment, Some(15))]),
+        atomic(
+            1,
+            vec![
+                Command::Transfer(money(12, "a", "b", 8)),
+                reverse(13, 12, None),
+            ],
+        ),
+        atomic(2, vec![reverse(14, 2, Some(999))]),
+        // A member that is there already fails its batch, whose record has what is there.
+        atomic(3, vec![reverse(5, 2, Some(50))]),
+        all(vec![reverse(15, 2, None)]),
+    ];
+    let step = |call| [Step::Advance(1_000_000), Step::Submit(vec![call])];
+    calls.into_iter().flat_map(step).collect()
+}
+
+fn reverse(id: u128, reverses: u128, amount: Option<u64>) -> Command {
+    Command::Reverse(ReverseTransfer {
+        id: TransferId::from_u128(id),
+        reverses: TransferId::from_u128(reverses),
+        amount,
+        description: format!("refund {id}").into(),
+        notes: notes(id),
+    })
 }
 
 /// A reference that is a UUID, another one, metadata, or both.

@@ -32,7 +32,7 @@ fn long_statement() -> (Gated, Bank<Gated>, Vec<Entry>) {
         bank.clock.advance_ns(1_000_000);
     }
     let entries = (1..=id).map(|id| {
-        let Ok(Some(ledger::UsedTransfer::Created(transfer, None))) = bank.transfer(id) else {
+        let Ok(Some(ledger::UsedTransfer::Created(transfer, _))) = bank.transfer(id) else {
             panic!("transfer {id}");
         };
         transfer.entry(&account_id("a")).unwrap()

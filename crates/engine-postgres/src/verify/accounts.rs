@@ -21,7 +21,7 @@ const ENTRIES: &str = "
     FROM lastro.entries entry ORDER BY account_id, number";
 
 const PENDINGS: &str = "
-    SELECT account_id, transfer_id, expires_at, record, pending_state
+    SELECT account_id, transfer_id, expires_at, record, pending_state, reversed_amount
     FROM lastro.pendings LEFT JOIN lastro.transfers USING (transfer_id)
     ORDER BY account_id, transfer_id";
 

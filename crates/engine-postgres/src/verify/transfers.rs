@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use ledger::{
     AMOUNT_MAX, AccountId, Entry, Event, Notes, Payment, PaymentId, PaymentState, PendingState,
-    Transfer, TransferId, TransferKind, UsedId, UsedPayment, UsedTransfer, is_kept_description,
+    Standing, Transfer, TransferId, TransferKind, UsedId, UsedPayment, UsedTransfer,
+    is_kept_description,
 };
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -19,7 +20,7 @@ use crate::error::PostgresOpenError;
 use crate::read::entry;
 
 const TRANSFERS: &str = "
-    SELECT transfer_id, record, pending_state, expired_at FROM lastro.transfers
+    SELECT transfer_id, record, pending_state, reversed_amount, expired_at FROM lastro.transfers
     ORDER BY transfer_id";
 
 const ENTRIES: &str = "
@@ -28,7 +29,11 @@ const ENTRIES: &str = "
         ON entry.account_id = wanted.account_id AND entry.number = wanted.number";
 
 const ENDED: &str = "
-    SELECT transfer_id, record, pending_state FROM lastro.transfers WHERE transfer_id = ANY ($1)";
+    SELECT transfer_id, record, pending_state, reversed_amount FROM lastro.transfers WHERE transfer_id = ANY ($1)";
+
+const REVERSALS_COUNT: &str = "
+    SELECT count(*) FROM lastro.reversals
+    JOIN lastro.transfers USING (transfer_id)";
 
 const PAYMENTS: &str = "
     SELECT payment_id, record FROM lastro.payments WHERE payment_id = ANY ($1)";
@@ -49,11 +54,21 @@ struct Ends {
     states_voided: u64,
 }
 
+/// How much all reversals have moved back, and how much all transfers say so of themselves.
+#[derive(Default)]
+struct Reversals {
+    moved: u128,
+    told: u128,
+    /// Refused ones too.
+    count: i64,
+}
+
 impl Auditor<'_> {
     pub(super) async fn transfers(&mut self) -> Result<(), PostgresOpenError> {
         let mut pages = Pages::open(&self.transaction, "transfers", TRANSFERS).await?;
         let mut last: Option<Uuid> = None;
         let mut ends = Ends::default();
+        let mut reversals = Reversals::default();
         loop {
             let rows = pages.next(&self.transaction, self.progress).await?;
             if rows.is_empty() {
@@ -68,9 +83,11 @@ impl Auditor<'_> {
                     });
                 last = Some(id);
                 self.transfer_row(id, row, &mut page, &mut ends)?;
+                self.count_reversal(id, row, &mut reversals);
             }
             self.compare_entries(&page.transfers).await?;
             self.compare_ends(&page.transfers).await?;
+            self.compare_reversals(&page.transfers).await?;
             self.compare_payments(&page.payments).await?;
         }
         for (what, records, states) in [
@@ -81,6 +98,15 @@ impl Auditor<'_> {
                 format!("{states} pending transfers are {what}, by {records} transfers")
             });
         }
+        let Reversals { moved, told, count } = reversals;
+        let listed = self.transaction.query_one(REVERSALS_COUNT, &[]).await?;
+        let listed: i64 = listed.try_get(0)?;
+        self.findings.check(listed == count, "reversals", || {
+            format!("{listed} reversals are listed, and there are {count}")
+        });
+        self.findings.check(moved == told, "transfers", || {
+            format!("{moved} were moved back by reversals, and {told} of transfers are reversed")
+        });
         Ok(())
     }
 
@@ -137,7 +163,8 @@ impl Auditor<'_> {
         let sides = [&transfer.debit_account_id, &transfer.credit_account_id];
         let is_whole = has_own_kind
             && sides[0] != sides[1]
-            && !sides.iter().any(|id| id.is_processor())
+            // What a processor has settled may be reversed.
+            && (transfer.reversal().is_some() || !sides.iter().any(|id| id.is_processor()))
             && (1..=AMOUNT_MAX).contains(&transfer.amount)
             && is_kept_description(&transfer.description);
         self.findings
@@ -205,7 +232,10 @@ impl Auditor<'_> {
         let is_pending = state == Some(pending_state_number(PendingState::Pending));
         let moves = matches!(
             transfer.kind,
-            TransferKind::Transfer | TransferKind::Post { .. } | TransferKind::Settle { .. }
+            TransferKind::Transfer
+                | TransferKind::Post { .. }
+                | TransferKind::Settle { .. }
+                | TransferKind::Reverse { .. }
         );
         for (id, after) in [
             (&transfer.debit_account_id, transfer.debit),
@@ -296,13 +326,76 @@ impl Auditor<'_> {
         for (transfer, pending_id, end) in ending {
             let place = transfer_at(uuid(transfer.id.to_u128()));
             let fits = match found.get(&pending_id) {
-                Some(UsedTransfer::Created(pending, state)) => {
-                    *state == Some(end) && ends_rightly(transfer, pending)
+                Some(UsedTransfer::Created(pending, standing)) => {
+                    *standing == Standing::Pending(end) && ends_rightly(transfer, pending)
                 }
                 _ => false,
             };
             self.findings.check(fits, place, || {
                 format!("pending transfer {pending_id} was not ended by it so")
+            });
+        }
+        Ok(())
+    }
+
+    /// Counts a reversal, or what was reversed of a transfer, which is no more than it moved.
+    fn count_reversal(&mut self, id: Uuid, row: &Row, reversals: &mut Reversals) {
+        let (transfer, standing) = match used_transfer(row) {
+            Ok((_, UsedTransfer::Created(transfer, standing))) => (transfer, standing),
+            Ok((_, UsedTransfer::Refused(command, _))) => {
+                reversals.count += i64::from(command.reverses().is_some());
+                return;
+            }
+            Ok((_, UsedTransfer::Payment(_))) | Err(_) => return,
+        };
+        reversals.count += i64::from(transfer.reversal().is_some());
+        if transfer.reversal().is_some() {
+            reversals.moved += u128::from(transfer.amount);
+        }
+        if let Some(reversed_amount) = standing.reversed_amount() {
+            reversals.told += u128::from(reversed_amount);
+            self.findings
+                .check(reversed_amount <= transfer.amount, transfer_at(id), || {
+                    format!(
+                        "{reversed_amount} of it are reversed, and it moved {}",
+                        transfer.amount
+                    )
+                });
+        }
+    }
+
+    /// Each reversal, beside the transfer that it reversed.
+    async fn compare_reversals(&mut self, transfers: &[Transfer]) -> Result<(), PostgresOpenError> {
+        let reversals = transfers.iter().filter_map(|transfer| {
+            let (reverses, reversed_amount) = transfer.reversal()?;
+            Some((transfer, uuid(reverses.to_u128()), reversed_amount))
+        });
+        let reversals: Vec<_> = reversals.collect();
+        if reversals.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<Uuid> = reversals.iter().map(|(_, id, _)| *id).collect();
+        let mut found = HashMap::new();
+        for row in self.transaction.query(ENDED, &[&ids]).await? {
+            if let Ok((id, used)) = used_transfer(&row) {
+                found.insert(uuid(id.to_u128()), used);
+            }
+        }
+        for (transfer, reverses, reversed_amount) in reversals {
+            let place = transfer_at(uuid(transfer.id.to_u128()));
+            let fits = match found.get(&reverses) {
+                Some(UsedTransfer::Created(original, standing)) => {
+                    let is_swapped = transfer.debit_account_id == original.credit_account_id
+                        && transfer.credit_account_id == original.debit_account_id;
+                    let is_told = standing
+                        .reversed_amount()
+                        .is_some_and(|told| reversed_amount <= told);
+                    is_swapped && is_told
+                }
+                Some(UsedTransfer::Refused(..) | UsedTransfer::Payment(_)) | None => false,
+            };
+            self.findings.check(fits, place, || {
+                format!("transfer {reverses} was not reversed by it so")
             });
         }
         Ok(())

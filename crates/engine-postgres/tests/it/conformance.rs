@@ -1,6 +1,7 @@
 //! The same outcomes as the reference engine, restarts included.
 
-use testkit::conformance::{self, Options};
+use engine_postgres::{PostgresOptions, verify};
+use testkit::conformance::{self, Options, Subject};
 use testkit::servers::Postgres;
 
 use crate::subject::PostgresSubject;
@@ -29,5 +30,22 @@ fn what_an_earlier_version_recorded_is_answered_again() {
     runtime.block_on(async {
         let mut subject = PostgresSubject::open(postgres.url()).await;
         conformance::check_aged(&mut subject).await;
+    });
+}
+
+#[test]
+fn reversals_that_race_over_two_nodes_move_back_no_more_than_was_moved() {
+    let postgres = Postgres::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let nodes = [
+            PostgresSubject::open(postgres.url()).await.engine(),
+            PostgresSubject::open(postgres.url()).await.engine(),
+        ];
+        conformance::check_racing_reversals(&nodes).await;
+        drop(nodes);
+        let options = PostgresOptions::default();
+        let verified = verify(&postgres.url(), &options, &mut |_| {}).await;
+        assert_eq!(verified.unwrap().findings, []);
     });
 }

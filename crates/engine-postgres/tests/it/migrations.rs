@@ -4,7 +4,7 @@ use engine_postgres::{
     Beginning, Migrated, PostgresEngine, PostgresOpenError, PostgresOptions, begin, migrate,
 };
 use ledger::{
-    Command, Engine, MoveMoney, PendingEnd, PendingState, Record, Timestamp, TransferId,
+    Command, Engine, MoveMoney, PendingEnd, PendingState, Record, Standing, Timestamp, TransferId,
     UsedTransfer,
 };
 use testkit::bank::{accounts, in_seconds, open_accounts, submit_one};
@@ -250,8 +250,8 @@ async fn expired(engine: &PostgresEngine, number: u128) -> Option<PendingEnd> {
     let (id, deadline) = (TransferId::from_u128(number), in_seconds(60));
     loop {
         match engine.transfer(id, deadline).await.unwrap() {
-            Some(UsedTransfer::Created(_, Some(PendingState::Expired))) => break,
-            Some(UsedTransfer::Created(_, Some(PendingState::Pending))) => {}
+            Some(UsedTransfer::Created(_, Standing::Pending(PendingState::Expired))) => break,
+            Some(UsedTransfer::Created(_, Standing::Pending(PendingState::Pending))) => {}
             other => panic!("{other:?}"),
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;

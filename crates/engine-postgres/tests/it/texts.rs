@@ -105,7 +105,7 @@ async fn check_account(engine: &impl Engine, name: &str) {
         };
         assert_eq!(told.description, description);
         let kept = engine.transfer(command.id, in_seconds(20)).await.unwrap();
-        assert_eq!(kept, Some(UsedTransfer::Created(told, None)));
+        assert_eq!(kept, Some(UsedTransfer::new(told)));
     }
     let query = StatementQuery {
         account_id: id(name),

@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use engine_write_behind::WriteBehindOptions;
-use ledger::{AcceptPayment, Batch, Command, Currency, DueQuery, Engine, PaymentId, Unavailable};
+use ledger::{
+    AcceptPayment, Batch, Command, Currency, DueQuery, Engine, PaymentId, ReverseTransfer,
+    TransferId, Unavailable,
+};
 use testkit::conformance;
 use testkit::servers::Postgres;
 
@@ -69,7 +72,7 @@ fn what_an_earlier_version_recorded_is_answered_again() {
 }
 
 #[test]
-fn payments_are_refused_and_nothing_beside_them_is_done() {
+fn payments_and_reversals_are_refused_and_nothing_beside_them_is_done() {
     let (postgres, redis) = (Postgres::start().unwrap(), redis());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -87,7 +90,14 @@ fn payments_are_refused_and_nothing_beside_them_is_done() {
         let purge = Command::PurgePayments {
             expected_accepted_at: None,
         };
-        for command in [command, purge] {
+        let reverse = Command::Reverse(ReverseTransfer {
+            id: TransferId::from_u128(1),
+            reverses: TransferId::from_u128(2),
+            amount: None,
+            description: "refused".into(),
+            notes: ledger::Notes::NONE,
+        });
+        for command in [command, purge, reverse] {
             let answer = engine.submit(vec![Batch::one(command)], deadline).await;
             assert_eq!(answer, Err(Unavailable::NotSupported));
         }

@@ -12,6 +12,7 @@ mod account;
 mod decision;
 mod payment;
 mod pending;
+mod reverse;
 mod transfer;
 
 #[cfg(test)]
@@ -76,6 +77,7 @@ pub fn decide<S: State + ?Sized>(state: &S, command: Command, now: Timestamp) ->
             expected_accepted_at,
         } => payment::purge(state, expected_accepted_at, now),
         Command::ResolvePayment(resolve) => payment::resolve(state, resolve, now),
+        Command::Reverse(reverse) => reverse::reverse(state, reverse, now),
     }
 }
 
@@ -99,6 +101,7 @@ pub fn check_form(command: &Command) -> Result<(), Refusal> {
             .and_then(|()| account::check_is_not_reserved(account_id)),
         Command::CloseAccount { account_id, .. } => account::check_is_not_reserved(account_id),
         Command::AcceptPayment(accept) => payment::check_form(accept),
+        Command::Reverse(reverse) => reverse::check_form(reverse),
         Command::Void { .. }
         | Command::Expire { .. }
         | Command::SendPayment { .. }
@@ -122,6 +125,7 @@ pub fn check_content(command: &Command) -> Result<(), Refusal> {
             check_description(&transfer.description)
         }
         Command::AcceptPayment(accept) => check_description(&accept.description),
+        Command::Reverse(reverse) => check_description(&reverse.description),
         Command::ResolvePayment(resolve) => {
             check_description(resolve.who.as_str())?;
             check_description(resolve.why.as_str())

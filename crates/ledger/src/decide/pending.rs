@@ -8,7 +8,7 @@ use crate::id::TransferId;
 use crate::outcome::Refusal;
 use crate::state::{State, UsedTransfer};
 use crate::time::Timestamp;
-use crate::transfer::{PendingState, Transfer, TransferKind};
+use crate::transfer::{PendingState, Standing, Transfer, TransferKind};
 
 pub(super) fn post<S: State + ?Sized>(
     state: &S,
@@ -90,7 +90,7 @@ pub(super) fn expire<S: State + ?Sized>(
     now: Timestamp,
 ) -> Decision {
     match state.transfer(pending_id) {
-        Some(UsedTransfer::Created(pending, Some(PendingState::Pending)))
+        Some(UsedTransfer::Created(pending, Standing::Pending(PendingState::Pending)))
             if is_due(&pending, now) =>
         {
             end(
@@ -118,18 +118,22 @@ fn find_pending<S: State + ?Sized>(
     now: Timestamp,
 ) -> Result<Transfer, Refusal> {
     match state.transfer(pending_id) {
-        Some(UsedTransfer::Created(transfer, Some(pending_state))) => match pending_state {
-            PendingState::Posted => Err(Refusal::PendingAlreadyPosted { pending_id }),
-            PendingState::Voided => Err(Refusal::PendingAlreadyVoided { pending_id }),
-            PendingState::Expired => Err(Refusal::PendingExpired { pending_id }),
-            // Due in the very nanoseconds since the engine applied the expiries.
-            PendingState::Pending if is_due(&transfer, now) => {
-                Err(Refusal::PendingExpired { pending_id })
+        Some(UsedTransfer::Created(transfer, Standing::Pending(pending_state))) => {
+            match pending_state {
+                PendingState::Posted => Err(Refusal::PendingAlreadyPosted { pending_id }),
+                PendingState::Voided => Err(Refusal::PendingAlreadyVoided { pending_id }),
+                PendingState::Expired => Err(Refusal::PendingExpired { pending_id }),
+                // Due in the very nanoseconds since the engine applied the expiries.
+                PendingState::Pending if is_due(&transfer, now) => {
+                    Err(Refusal::PendingExpired { pending_id })
+                }
+                PendingState::Pending => Ok(transfer),
             }
-            PendingState::Pending => Ok(transfer),
-        },
+        }
         Some(
-            UsedTransfer::Created(_, None) | UsedTransfer::Refused(..) | UsedTransfer::Payment(_),
+            UsedTransfer::Created(_, Standing::Posted { .. } | Standing::Final)
+            | UsedTransfer::Refused(..)
+            | UsedTransfer::Payment(_),
         )
         | None => Err(Refusal::PendingNotFound { pending_id }),
     }

@@ -17,6 +17,7 @@ mod batches;
 mod payments;
 mod pendings;
 mod repeats;
+mod reversals;
 mod script;
 mod texts;
 mod transfers;

@@ -42,7 +42,13 @@ fn move_money<S: State + ?Sized>(
     if let Err(refusal) = check_description(&command.description) {
         return Decision::Refused(refusal);
     }
-    match check_accounts(state, &command) {
+    let sides = check_sides(
+        state,
+        &command.debit_account_id,
+        &command.credit_account_id,
+        command.amount,
+    );
+    match sides {
         Ok((debit, credit)) => Decision::Event(Event::Transfer(record(
             command, timeout_s, debit, credit, now,
         ))),
@@ -66,23 +72,26 @@ pub(super) fn check_form(command: &MoveMoney) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_accounts<S: State + ?Sized>(
+/// Both accounts, where so much can be moved from one to the other.
+pub(super) fn check_sides<S: State + ?Sized>(
     state: &S,
-    command: &MoveMoney,
+    debit_account_id: &AccountId,
+    credit_account_id: &AccountId,
+    amount: u64,
 ) -> Result<(Account, Account), Refusal> {
-    let debit = find(state, &command.debit_account_id)?;
-    let credit = find(state, &command.credit_account_id)?;
-    check_open(&debit, &command.debit_account_id)?;
-    check_open(&credit, &command.credit_account_id)?;
+    let debit = find(state, debit_account_id)?;
+    let credit = find(state, credit_account_id)?;
+    check_open(&debit, debit_account_id)?;
+    check_open(&credit, credit_account_id)?;
     if debit.currency != credit.currency {
         return Err(Refusal::CurrencyMismatch);
     }
-    check_funds(&debit, &command.debit_account_id, command.amount)?;
+    check_funds(&debit, debit_account_id, amount)?;
     // The debit side cannot overflow: what is available keeps its debits below its credits and
     // limit, which are themselves bounded.
-    if !credit.can_be_credited(command.amount) {
+    if !credit.can_be_credited(amount) {
         return Err(Refusal::BalanceOverflow {
-            account_id: command.credit_account_id.clone(),
+            account_id: credit_account_id.clone(),
         });
     }
     Ok((debit, credit))

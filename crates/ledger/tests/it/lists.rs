@@ -1,7 +1,9 @@
 //! The closed lists are complete: each is walked through an exhaustive match, so that a new variant
 //! does not compile here until it has its place.
 
-use ledger::{AccountId, Currency, Field, PaymentId, PaymentStateName, Refusal, TransferId};
+use ledger::{
+    AccountId, Currency, Field, NotReversible, PaymentId, PaymentStateName, Refusal, TransferId,
+};
 
 /// The field after this one.
 fn next_field(field: Field) -> Option<Field> {
@@ -18,7 +20,8 @@ fn next_field(field: Field) -> Option<Field> {
         Field::PendingId => Field::AccountId,
         Field::AccountId => Field::Members,
         Field::Members => Field::Metadata,
-        Field::Metadata => return None,
+        Field::Metadata => Field::Reverses,
+        Field::Reverses => return None,
     })
 }
 
@@ -80,7 +83,15 @@ fn next_refusal(refusal: &Refusal) -> Option<Refusal> {
         Refusal::AccountInOtherState { .. } => Refusal::PaymentsInOtherState {
             accepted_at: ledger::Timestamp::from_nanos(1_706_000_000_000_000_001),
         },
-        Refusal::PaymentsInOtherState { .. } => return None,
+        Refusal::PaymentsInOtherState { .. } => Refusal::TransferNotReversible {
+            transfer_id: TransferId::from_u128(1),
+            reason: NotReversible::Pend,
+        },
+        Refusal::TransferNotReversible { .. } => Refusal::AmountExceedsReversible {
+            available: 0,
+            required: 0,
+        },
+        Refusal::AmountExceedsReversible { .. } => return None,
     })
 }
 

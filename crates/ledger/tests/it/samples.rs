@@ -5,7 +5,7 @@ use ledger::{
     Digest, Event, Limit, MemberFailure, Millis, MoveMoney, Note, Notes, OpenAccount, Outcome,
     Payment, PaymentExpected, PaymentId, PaymentResolved, PaymentState, PaymentStateName,
     ProcessorName, Record, Reference, Refusal, RefusedCode, Resolution, ResolutionKind,
-    ResolvePayment, Timestamp, Transfer, TransferId, TransferKind,
+    ResolvePayment, ReverseTransfer, Timestamp, Transfer, TransferId, TransferKind,
 };
 
 use crate::lists::refusals;
@@ -137,6 +137,18 @@ pub(crate) fn commands() -> Vec<Command> {
             who: note("ana"),
             why: note("não está lá 💸"),
             send_lease: std::time::Duration::ZERO,
+        })
+    }));
+    commands.extend([None, Some(1_000)].map(|amount| {
+        Command::Reverse(ReverseTransfer {
+            id: transfer_id(),
+            reverses: pending_id(),
+            amount,
+            description: "refund".into(),
+            notes: match amount {
+                Some(_) => money().notes,
+                None => Notes::NONE,
+            },
         })
     }));
     commands
@@ -308,7 +320,7 @@ fn resolved(kind: ResolutionKind) -> PaymentResolved {
     }
 }
 
-const fn transfer_kinds() -> [TransferKind; 6] {
+const fn transfer_kinds() -> [TransferKind; 7] {
     let pending_id = pending_id();
     [
         TransferKind::Transfer,
@@ -323,6 +335,11 @@ const fn transfer_kinds() -> [TransferKind; 6] {
         TransferKind::Settle {
             payment_id: payment_id(),
             reserved: false,
+        },
+        TransferKind::Reverse {
+            reverses: pending_id,
+            reversed_before: 300,
+            in_full: true,
         },
     ]
 }

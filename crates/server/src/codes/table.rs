@@ -401,6 +401,10 @@ const USED_IDS: &[Entry] = &[
         "The first command with this id has other metadata.",
     ),
     other_content(
+        "exists_with_different_reverses",
+        "The first command with this id reverses another transfer.",
+    ),
+    other_content(
         "exists_with_different_timeout_s",
         "The first command with this id has another timeout.",
     ),
@@ -548,6 +552,21 @@ const REFUSALS: &[Entry] = &[
         &[422],
         "More was to be posted than is pending.",
         "Post at most `available`, with a new id.",
+    ),
+    nothing(
+        "transfer_not_reversible",
+        &[422, 404],
+        "The transfer cannot be reversed. `reason` says why: `not_found` (404: no transfer has this id), `nothing_moved` (it was \
+         refused, it is pending, or its reservation was released), `pend` (it only reserved the money), `reversal` (it is a reversal \
+         itself).",
+        "Correct the id, and send the command with a new id of its own. Of a pending transfer reverse the `post` that ended it; \
+         to move money once more that was moved back, make a new transfer.",
+    ),
+    nothing(
+        "amount_exceeds_reversible",
+        &[422],
+        "More was to be reversed than is left of the transfer; `available` is what is left.",
+        "Reverse at most `available`, with a new id; if it is 0, all of the transfer was moved back.",
     ),
     nothing(
         "batch_member_failed",

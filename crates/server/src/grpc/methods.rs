@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use ledger::{
     Answer, Batch, Command, Engine, Notes, REFERENCE_LENGTH_MAX, RESOLUTIONS_READ_MAX,
-    STATEMENT_PAGE_MAX, UNSETTLED_PAGE_MAX, Unavailable, UsedTransfer,
+    STATEMENT_PAGE_MAX, Standing, UNSETTLED_PAGE_MAX, Unavailable, UsedTransfer,
 };
 use proto::{GrpcCode, Message, Method, begin_frame, submit, v1};
 
@@ -313,7 +313,7 @@ async fn transfer(call: Call) -> Answered {
         call.caller.check_used_transfer(used)?;
     }
     let end = match &answer {
-        Some(UsedTransfer::Created(_, Some(state))) if state.is_ended() => {
+        Some(UsedTransfer::Created(_, Standing::Pending(state))) if state.is_ended() => {
             call.ask(|engine, deadline| engine.pending_end(id, deadline))
                 .await?
         }

@@ -159,13 +159,13 @@ impl From<NotAllowed> for Status {
     fn from(not_allowed: NotAllowed) -> Self {
         match not_allowed {
             NotAllowed::Denied(denied) => denied.into(),
-            NotAllowed::PendingNotFound(pending_id) => Self {
-                reason: Some("pending_not_found"),
+            NotAllowed::NotFound(refusal) => Self {
+                reason: Some(refusal.code()),
                 ..Self::new(
                     GrpcCode::PermissionDenied,
                     format!(
-                        "pending transfer {pending_id} does not exist, so that its accounts cannot be \
-                         compared with those of this key; nothing was done"
+                        "{refusal}, so that its accounts cannot be compared with those of this key; \
+                         nothing was done"
                     ),
                 )
             },

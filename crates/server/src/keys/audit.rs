@@ -154,6 +154,7 @@ impl Act {
             | Command::Post { .. }
             | Command::Void { .. }
             | Command::Expire { .. }
+            | Command::Reverse(_)
             | Command::AcceptPayment(_) => (
                 command.name().to_owned(),
                 not_named(),

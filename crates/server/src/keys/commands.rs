@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use ledger::{
-    AccountId, Batch, Command, Currency, Engine, OpenAccount, TransferId, Unavailable, UsedPayment,
-    UsedTransfer,
+    AccountId, Batch, Command, Currency, Engine, NotReversible, OpenAccount, Refusal, TransferId,
+    Unavailable, UsedId, UsedPayment, UsedTransfer,
 };
 
 use super::denied::Denied;
@@ -16,9 +16,10 @@ use super::scope::Scope;
 pub(crate) enum NotAllowed {
     /// The key may not give one of them.
     Denied(Denied),
-    /// One ends a pending transfer that is not there, so that its accounts cannot be judged.
-    PendingNotFound(TransferId),
-    /// The ledger could not be asked for the accounts of a pending transfer.
+    /// One ends or reverses a transfer that is not there, so that its accounts cannot be judged: how
+    /// the ledger would refuse it.
+    NotFound(Refusal),
+    /// The ledger could not be asked for the accounts of a transfer.
     Unavailable(Unavailable),
 }
 
@@ -39,6 +40,7 @@ pub(super) const fn scope_of(command: &Command) -> Scope {
         | Command::Pend { .. }
         | Command::Post { .. }
         | Command::Void { .. }
+        | Command::Reverse(_)
         | Command::AcceptPayment(_) => Scope::Write,
         Command::OpenAccount(_)
         | Command::ChangeLimit { .. }
@@ -71,7 +73,8 @@ const fn is_of_challenge(command: &Command) -> bool {
         | Command::SettlePayment { .. }
         | Command::ReleasePayment { .. }
         | Command::RefusePayment { .. }
-        | Command::ResolvePayment(_) => false,
+        | Command::ResolvePayment(_)
+        | Command::Reverse(_) => false,
     }
 }
 
@@ -81,8 +84,8 @@ pub(crate) enum Accounts<'a> {
     Both(&'a AccountId, &'a AccountId),
     /// The outside of a currency.
     World(Currency),
-    /// Those of a pending transfer.
-    OfPending(TransferId),
+    /// Those of a transfer that was made before.
+    OfTransfer(TransferId),
     /// Any.
     All,
 }
@@ -97,7 +100,8 @@ pub(crate) const fn accounts_of(command: &Command) -> Accounts<'_> {
         }
         Command::Post { pending_id, .. }
         | Command::Void { pending_id, .. }
-        | Command::Expire { pending_id } => Accounts::OfPending(*pending_id),
+        | Command::Expire { pending_id } => Accounts::OfTransfer(*pending_id),
+        Command::Reverse(reverse) => Accounts::OfTransfer(reverse.reverses),
         Command::AcceptPayment(payment) => match &payment.account_id {
             Some(account_id) => Accounts::One(account_id),
             None => Accounts::World(payment.currency),
@@ -113,7 +117,7 @@ pub(crate) const fn accounts_of(command: &Command) -> Accounts<'_> {
 
 impl Caller {
     /// Fails unless the caller may give all of these commands now. Where its accounts are limited, the
-    /// ledger is asked for the accounts of pending transfers that are to be ended.
+    /// ledger is asked for the accounts of transfers that are to be ended or reversed.
     pub(crate) async fn check_commands(
         &self,
         batches: &[Batch],
@@ -182,7 +186,7 @@ impl Caller {
             Accounts::One(id) => self.check_any(&[id]),
             Accounts::Both(debit, credit) => self.check_any(&[debit, credit]),
             Accounts::World(currency) => self.check_any(&[&AccountId::world(currency)]),
-            Accounts::OfPending(_) | Accounts::All => self.check_all(),
+            Accounts::OfTransfer(_) | Accounts::All => self.check_all(),
         }
     }
 
@@ -206,11 +210,11 @@ impl Caller {
             }
             Accounts::World(currency) => self.check_account(&AccountId::world(currency))?,
             Accounts::All => self.check_all()?,
-            Accounts::OfPending(id) => {
-                // In an atomic batch an id that was used already refuses all of it: what is posted or
-                // voided is the member before it. Behind it, or in another batch, it could be somebody
-                // else's transfer.
-                if batch.atomic_id().is_some() && is_pended(before, id) {
+            Accounts::OfTransfer(id) => {
+                // In an atomic batch an id that was used already refuses all of it: what is posted,
+                // voided or reversed is the member before it. Behind it, or in another batch, it could be
+                // somebody else's transfer.
+                if batch.atomic_id().is_some() && is_made(before, id) {
                     return Ok(());
                 }
                 let asked = tokio::time::timeout_at(deadline.into(), engine.transfer(id, deadline));
@@ -221,7 +225,7 @@ impl Caller {
                         self.check_any(&[&transfer.credit_account_id])?;
                     }
                     Some(UsedTransfer::Refused(..) | UsedTransfer::Payment(_)) | None => {
-                        return Err(NotAllowed::PendingNotFound(id));
+                        return Err(NotAllowed::NotFound(not_found(command, id)));
                     }
                 }
             }
@@ -230,8 +234,19 @@ impl Caller {
     }
 }
 
-/// Whether one of the commands makes this pending transfer. Its accounts are judged as its own.
-fn is_pended(commands: &[Command], pending_id: TransferId) -> bool {
-    let is_it = |command: &Command| matches!(command, Command::Pend { transfer, .. } if transfer.id == pending_id);
-    commands.iter().any(is_it)
+/// Whether one of the commands makes this transfer. Its accounts are judged as its own.
+fn is_made(commands: &[Command], id: TransferId) -> bool {
+    let made = commands.iter().filter_map(Command::used_id);
+    made.into_iter().any(|used| used == UsedId::Transfer(id))
+}
+
+/// How the ledger refuses a command about a transfer that is not there.
+fn not_found(command: &Command, id: TransferId) -> Refusal {
+    match command.reverses() {
+        Some(_) => Refusal::TransferNotReversible {
+            transfer_id: id,
+            reason: NotReversible::NotFound,
+        },
+        None => Refusal::PendingNotFound { pending_id: id },
+    }
 }

@@ -18,14 +18,18 @@ const WORDS: [(&str, &str, &[&str]); 10] = [
     (
         "TransferView",
         "kind",
-        &["transfer", "pend", "post", "void", "settle"],
+        &["transfer", "pend", "post", "void", "settle", "reverse"],
     ),
     (
         "TransferView",
         "pending_state",
         &["pending", "posted", "voided", "expired"],
     ),
-    ("EntryView", "kind", &["transfer", "post", "settle"]),
+    (
+        "EntryView",
+        "kind",
+        &["transfer", "post", "settle", "reverse"],
+    ),
     ("OperationView", "state", &["queued", "applied", "refused"]),
     (
         "PaymentView",
@@ -84,7 +88,7 @@ type Kind = (
     &'static [&'static str],
 );
 
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 7] = [
     (
         "transfer",
         "TransferCommand",
@@ -99,6 +103,12 @@ const KINDS: [Kind; 6] = [
     ),
     ("post", "PostCommand", &["id", "pending_id"], &["amount"]),
     ("void", "VoidCommand", &["id", "pending_id"], &[]),
+    (
+        "reverse",
+        "ReverseCommand",
+        &["id", "reverses", "description"],
+        &["amount", "reference", "metadata"],
+    ),
     (
         "open_account",
         "OpenAccountCommand",

@@ -163,10 +163,10 @@ pub(crate) async fn operation_by_id(call: Call, request: Request) -> Answered {
     }
     let used = call.transfer(id).await?;
     let view = match &used {
-        Some(UsedTransfer::Created(transfer, pending_state)) => OperationView {
+        Some(UsedTransfer::Created(transfer, standing)) => OperationView {
             transfer: Some({
-                let end = call.pending_end(id, *pending_state).await?;
-                TransferView::new(transfer, *pending_state).ended(end)
+                let end = call.pending_end(id, *standing).await?;
+                TransferView::new(transfer).as_it_stands(*standing, end)
             }),
             ..OperationView::new(id, OperationState::Applied)
         },

@@ -98,7 +98,7 @@ fn answer(outcome: Outcome, dry_run: bool) -> Answered {
         tracing::error!("the engine answered a transfer without a transfer");
         return Err(errors::internal());
     };
-    let view = TransferView::new(&transfer, None);
+    let view = TransferView::new(&transfer);
     let response = json::respond(StatusCode::OK, &view);
     if dry_run {
         return Ok(mark_dry_run(response, replayed));
@@ -138,7 +138,7 @@ pub(crate) async fn transfer(call: Call, request: Request) -> Answered {
     give(&call, command, request.dry_run).await
 }
 
-/// Returns a transfer as it was recorded, and how it ended if it was pending.
+/// Returns a transfer as it was recorded, how it ended if it was pending, and how much of it was reversed.
 #[utoipa::path(
     get, path = "/v1/transfers/{id}", tag = "transfers",
     params(("id" = String, Path, description = "The transfer's id")),
@@ -154,9 +154,9 @@ pub(crate) async fn transfer_by_id(call: Call, request: Request) -> Answered {
     let id = transfer_in_path(request.uri().path())?;
     let not_found = errors::transfer_not_found(id);
     match call.transfer(id).await? {
-        Some(UsedTransfer::Created(transfer, pending_state)) => {
-            let end = call.pending_end(id, pending_state).await?;
-            let view = TransferView::new(&transfer, pending_state).ended(end);
+        Some(UsedTransfer::Created(transfer, standing)) => {
+            let end = call.pending_end(id, standing).await?;
+            let view = TransferView::new(&transfer).as_it_stands(standing, end);
             Ok(json::respond(StatusCode::OK, &view))
         }
         Some(UsedTransfer::Refused(_, refusal)) => Err(Problem {

@@ -1,7 +1,8 @@
 //! Accounts, transfers and entries as the API shows them.
 
 use ledger::{
-    Account, AccountId, After, Entry, PendingEnd, PendingState, Statement, Transfer, TransferKind,
+    Account, AccountId, After, Entry, PendingEnd, PendingState, Standing, Statement, Transfer,
+    TransferKind,
 };
 use serde::{Serialize, Serializer};
 
@@ -15,7 +16,7 @@ pub(super) const ACCOUNT_BYTES_MAX: usize = 640;
 pub(super) const ENTRY_BYTES_MAX: usize = 1024 + NOTES_JSON_BYTES_MAX;
 
 /// A transfer's longest JSON beside its account ids, its description, its reference and its metadata.
-pub(super) const TRANSFER_BYTES_MAX: usize = 700;
+pub(super) const TRANSFER_BYTES_MAX: usize = 800;
 
 /// An id that prints as a UUID.
 pub(super) fn printed<T: std::fmt::Display, S: Serializer>(
@@ -77,7 +78,7 @@ pub(crate) struct TransferView<'a> {
     #[serde(serialize_with = "printed")]
     #[schema(value_type = String, format = "uuid")]
     id: ledger::TransferId,
-    /// `transfer`, `pend`, `post`, `void` or `settle`.
+    /// `transfer`, `pend`, `post`, `void`, `settle` or `reverse`.
     #[schema(example = "transfer")]
     kind: &'static str,
     /// Of a `pend` that is read after it was made: `pending`, `posted`, `voided` or `expired`.
@@ -107,6 +108,10 @@ pub(crate) struct TransferView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "uuid")]
     payment_id: Option<String>,
+    /// Of a `reverse`: the transfer that it reversed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    reverses: Option<String>,
     #[schema(example = "world:BRL")]
     debit_account_id: &'a str,
     #[schema(example = "users:42")]
@@ -114,6 +119,11 @@ pub(crate) struct TransferView<'a> {
     /// In minor units.
     #[schema(example = 1000)]
     amount: u64,
+    /// Of a `transfer`, `post` or `settle` that is read after it was made: how much of it was reversed, in
+    /// minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 0)]
+    reversed_amount: Option<u64>,
     #[schema(example = "top-up")]
     description: &'a str,
     /// The caller's own text for it. A `post`, a `void` and a `settle` have the reference of what they
@@ -153,22 +163,24 @@ impl From<After> for AfterView {
 }
 
 impl<'a> TransferView<'a> {
-    /// The transfer as recorded; `pending_state` is how it stands where it is a pending one.
-    pub(super) fn new(transfer: &'a Transfer, pending_state: Option<PendingState>) -> Self {
+    /// The transfer as it was made.
+    pub(super) fn new(transfer: &'a Transfer) -> Self {
         let (reference, metadata) = notes::shown(&transfer.notes);
         let mut view = Self {
             id: transfer.id,
             kind: transfer.kind.as_str(),
-            pending_state: pending_state.map(PendingState::as_str),
+            pending_state: None,
             posted_amount: None,
             ended_by: None,
             ended_at: None,
             timeout_s: None,
             pending_id: None,
             payment_id: None,
+            reverses: None,
             debit_account_id: transfer.debit_account_id.as_str(),
             credit_account_id: transfer.credit_account_id.as_str(),
             amount: transfer.amount,
+            reversed_amount: None,
             description: &transfer.description,
             reference,
             metadata,
@@ -187,13 +199,18 @@ impl<'a> TransferView<'a> {
             TransferKind::Settle { payment_id, .. } => {
                 view.payment_id = Some(payment_id.to_string());
             }
+            TransferKind::Reverse { reverses, .. } => {
+                view.reverses = Some(reverses.to_string());
+            }
         }
         view
     }
 
-    /// Likewise, with how the pending transfer ended.
-    pub(super) fn ended(self, end: Option<PendingEnd>) -> Self {
+    /// Likewise, with what came after it, and how it ended where it was pending.
+    pub(super) fn as_it_stands(self, standing: Standing, end: Option<PendingEnd>) -> Self {
         Self {
+            pending_state: standing.pending_state().map(PendingState::as_str),
+            reversed_amount: standing.reversed_amount(),
             posted_amount: end.and_then(|end| end.posted_amount),
             ended_by: end.and_then(|end| end.by).map(|id| id.to_string()),
             ended_at: end.map(|end| Nanos(end.at)),
@@ -241,7 +258,7 @@ pub(crate) struct EntryView<'a> {
     #[serde(serialize_with = "printed")]
     #[schema(value_type = String, format = "uuid")]
     transfer_id: ledger::TransferId,
-    /// `transfer`, `post` or `settle`.
+    /// `transfer`, `post`, `settle` or `reverse`.
     #[schema(example = "transfer")]
     kind: &'static str,
     debit_account_id: &'a str,

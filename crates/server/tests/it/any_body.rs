@@ -140,6 +140,7 @@ fn good_bodies() -> Vec<Value> {
     vec![
         transfer,
         json!({"id": ID}),
+        json!({"id": ID, "amount": 1, "description": "x", "reference": "r", "metadata": {"a": "b"}}),
         json!({"id": "a", "currency": "BRL", "credit_limit": 1}),
         json!({"credit_limit": 1_000_000}),
         json!({"closed": true}),
@@ -149,7 +150,7 @@ fn good_bodies() -> Vec<Value> {
     ]
 }
 
-const ROUTES: [(Method, &str); 7] = [
+const ROUTES: [(Method, &str); 8] = [
     (Method::POST, "/v1/accounts"),
     (Method::PATCH, "/v1/accounts/3"),
     (Method::POST, "/v1/transfers"),
@@ -160,6 +161,10 @@ const ROUTES: [(Method, &str); 7] = [
     (
         Method::POST,
         "/v1/transfers/01890a5d-ac96-774b-bcce-b302099a8057/void",
+    ),
+    (
+        Method::POST,
+        "/v1/transfers/01890a5d-ac96-774b-bcce-b302099a8057/reverse",
     ),
     (Method::POST, "/v1/batches"),
     (Method::POST, "/clientes/1/transacoes"),

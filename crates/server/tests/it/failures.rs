@@ -20,11 +20,12 @@ async fn face(manner: Manner) -> (Face, Arc<Double>) {
     (setup.start().await, double)
 }
 
-const POSTS: [&str; 6] = [
+const POSTS: [&str; 7] = [
     "/clientes/1/transacoes",
     "/v1/transfers",
     "/v1/transfers/01890a5d-ac96-774b-bcce-b302099a8057/post",
     "/v1/transfers/01890a5d-ac96-774b-bcce-b302099a8057/void",
+    "/v1/transfers/01890a5d-ac96-774b-bcce-b302099a8057/reverse",
     "/v1/batches",
     "/v1/accounts",
 ];
@@ -46,6 +47,9 @@ fn body(path: &str) -> serde_json::Value {
         "/v1/batches" => json!({
             "atomic": false, "commands": [{"kind": "close_account", "account_id": "1"}],
         }),
+        reversed if reversed.ends_with("/reverse") => {
+            json!({"id": "01890a5d-ac96-774b-bcce-b302099a8058", "description": "x"})
+        }
         ended if ended.starts_with("/v1/transfers/") => {
             json!({"id": "01890a5d-ac96-774b-bcce-b302099a8058"})
         }

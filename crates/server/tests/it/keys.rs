@@ -54,7 +54,7 @@ const fn row(
     }
 }
 
-const ROWS: [Row; 28] = [
+const ROWS: [Row; 29] = [
     row(
         "POST",
         "/clientes/{id}/transacoes",
@@ -95,6 +95,13 @@ const ROWS: [Row; 28] = [
     row(
         "POST",
         "/v1/transfers/{id}/void",
+        One(Scope::Write),
+        201,
+        403,
+    ),
+    row(
+        "POST",
+        "/v1/transfers/{id}/reverse",
         One(Scope::Write),
         201,
         403,
@@ -215,6 +222,10 @@ impl Bank {
             }
             ("POST", "/v1/transfers/{id}/post" | "/v1/transfers/{id}/void") => {
                 (self.transfer(Some(0)).await, "", with_id(json!({})))
+            }
+            ("POST", "/v1/transfers/{id}/reverse") => {
+                let body = with_id(json!({"description": "refund"}));
+                (self.transfer(None).await, "", body)
             }
             ("POST", "/v1/batches") => {
                 let mut command = with_id(transfer());

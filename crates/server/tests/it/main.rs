@@ -34,5 +34,6 @@ mod v1_batches;
 mod v1_dry_run;
 mod v1_operations;
 mod v1_pending;
+mod v1_reversals;
 mod v1_statement;
 mod v1_transfers;

@@ -25,6 +25,13 @@ const OF_PAYMENTS: [&str; 4] = [
     "payments_in_other_state",
 ];
 
+/// What only reversals can be answered with.
+const OF_REVERSALS: [&str; 3] = [
+    Field::Reverses.exists_with_different(),
+    "transfer_not_reversible",
+    "amount_exceeds_reversible",
+];
+
 impl Coverage {
     /// How often it occurred.
     #[must_use]
@@ -67,8 +74,13 @@ impl Coverage {
     }
 
     /// What occurred less often than it has to, with its count.
-    pub(super) fn missing(&self, occurrences_min: u64, has_payments: bool) -> Vec<(String, u64)> {
-        required(has_payments)
+    pub(super) fn missing(
+        &self,
+        occurrences_min: u64,
+        has_payments: bool,
+        has_reversals: bool,
+    ) -> Vec<(String, u64)> {
+        required(has_payments, has_reversals)
             .into_iter()
             .map(|name| {
                 let count = self.count(&name);
@@ -107,10 +119,13 @@ impl Kind {
 }
 
 /// All that has to occur in a run.
-fn required(has_payments: bool) -> Vec<String> {
+fn required(has_payments: bool, has_reversals: bool) -> Vec<String> {
     // Nobody dispatches in a run: no send has a lease.
-    let is_asked =
-        |name: &str| name != "payment_under_way" && (has_payments || !OF_PAYMENTS.contains(&name));
+    let is_asked = |name: &str| {
+        name != "payment_under_way"
+            && (has_payments || !OF_PAYMENTS.contains(&name))
+            && (has_reversals || !OF_REVERSALS.contains(&name))
+    };
     let mut names: Vec<String> = OUTCOMES
         .iter()
         .chain(&BATCHES)
@@ -119,6 +134,9 @@ fn required(has_payments: bool) -> Vec<String> {
         .collect();
     for command in CommandKind::ALL.map(CommandKind::name) {
         if !has_payments && command.contains("payment") {
+            continue;
+        }
+        if !has_reversals && command == "reverse" {
             continue;
         }
         // What is due has expired before anyone can ask for it.

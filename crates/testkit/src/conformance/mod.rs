@@ -21,6 +21,7 @@ mod failure;
 #[cfg(test)]
 mod planted;
 mod reads;
+mod reversals;
 mod run;
 mod subject;
 
@@ -29,6 +30,7 @@ use std::time::Duration;
 pub use aged::{Aged, check_aged, replaced};
 pub use coverage::Coverage;
 pub use failure::Failure;
+pub use reversals::check_racing_reversals;
 pub use run::run;
 pub use subject::{ReferenceSubject, Subject, Time};
 

@@ -60,8 +60,10 @@ pub async fn run(
         let done = run.step_and_check(step, subject).await;
         done.map_err(|message| fail(step, message))?;
     }
-    let has_payments = subject.has_payments();
-    let missing = run.coverage.missing(options.occurrences_min, has_payments);
+    let (has_payments, has_reversals) = (subject.has_payments(), subject.has_reversals());
+    let missing = run
+        .coverage
+        .missing(options.occurrences_min, has_payments, has_reversals);
     if missing.is_empty() {
         Ok(run.coverage)
     } else {
@@ -82,6 +84,7 @@ impl<'a> Run<'a> {
         };
         let generator_options = GeneratorOptions {
             payments: subject.has_payments(),
+            reversals: subject.has_reversals(),
             manual_time,
         };
         Self {

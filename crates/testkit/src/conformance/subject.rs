@@ -34,6 +34,11 @@ pub trait Subject {
     fn has_payments(&self) -> bool {
         true
     }
+
+    /// Whether it knows reversals; else none are submitted.
+    fn has_reversals(&self) -> bool {
+        true
+    }
 }
 
 /// The reference engine itself, to test the suite.

@@ -1,7 +1,10 @@
 //! Ids that come again: with the same content, and with each field changed.
 
 use ledger::reference::Books;
-use ledger::{AcceptPayment, Command, Field, Metadata, MoveMoney, Notes, Reference, TransferId};
+use ledger::{
+    AcceptPayment, Command, Field, Metadata, MoveMoney, Notes, Reference, ReverseTransfer,
+    TransferId,
+};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
@@ -80,6 +83,7 @@ impl Generator {
             },
             Command::Void { pending_id, .. } => *pending_id = self.a_new_transfer_id(),
             Command::AcceptPayment(accept) => self.change_accept(accept, field),
+            Command::Reverse(reverse) => self.change_reverse(reverse, field),
             _ => {}
         }
     }
@@ -93,6 +97,20 @@ impl Generator {
             Field::Amount => transfer.amount = other_amount(transfer.amount),
             Field::Description => transfer.description.insert_str(0, "x"),
             _ => change_notes(&mut transfer.notes, field),
+        }
+    }
+
+    fn change_reverse(&mut self, reverse: &mut ReverseTransfer, field: Field) {
+        match field {
+            Field::Reverses => reverse.reverses = self.a_new_transfer_id(),
+            Field::Amount => {
+                reverse.amount = match reverse.amount {
+                    Some(_) => None,
+                    None => Some(self.rng.random_range(1..100)),
+                }
+            }
+            Field::Reference | Field::Metadata => change_notes(&mut reverse.notes, field),
+            _ => reverse.description.insert_str(0, "x"),
         }
     }
 
@@ -125,6 +143,10 @@ impl Generator {
                 id,
                 pending_id,
                 amount: None,
+            },
+            Command::Reverse(reverse) => Command::Void {
+                id: reverse.id,
+                pending_id: reverse.reverses,
             },
             Command::AcceptPayment(accept) => {
                 likely.id = TransferId::of_payment(accept.id);
@@ -173,6 +195,15 @@ const fn has_field(command: &Command, field: Field) -> bool {
         Command::Pend { .. } => is_of_move(field) || matches!(field, Field::TimeoutS),
         Command::Post { .. } => matches!(field, Field::Kind | Field::PendingId | Field::Amount),
         Command::Void { .. } => matches!(field, Field::Kind | Field::PendingId),
+        Command::Reverse(_) => matches!(
+            field,
+            Field::Kind
+                | Field::Reverses
+                | Field::Amount
+                | Field::Description
+                | Field::Reference
+                | Field::Metadata
+        ),
         Command::AcceptPayment(_) => matches!(
             field,
             Field::Kind

@@ -34,6 +34,7 @@ impl Generator {
                 post
             }
             4 if self.options.payments => self.malformed_accept(books),
+            6 if self.options.reversals => self.malformed_reversal(books),
             5 => Command::Pend {
                 transfer: self.malformed_transfer(books),
                 timeout_s: 1,
@@ -62,6 +63,15 @@ impl Generator {
             _ => accept.account_id = Some(self.a_system_account()),
         }
         Command::AcceptPayment(accept)
+    }
+
+    fn malformed_reversal(&mut self, books: &Books) -> Command {
+        let mut reverse = self.reversal(books);
+        match self.one_in(2) {
+            true => reverse.amount = Some(self.bad_amount()),
+            false => reverse.description = self.bad_description().into(),
+        }
+        Command::Reverse(reverse)
     }
 
     fn malformed_transfer(&mut self, books: &Books) -> MoveMoney {

@@ -11,6 +11,7 @@ mod conflicts;
 mod malformed;
 mod payments;
 mod pending;
+mod reversals;
 mod transfers;
 
 use ledger::reference::Books;
@@ -24,6 +25,8 @@ use rand::{Rng, SeedableRng};
 pub struct GeneratorOptions {
     /// Whether payments are drawn.
     pub payments: bool,
+    /// Whether reversals are drawn.
+    pub reversals: bool,
     /// Whether time passes as it is told; else only in rare, short waits.
     pub manual_time: bool,
 }
@@ -32,6 +35,7 @@ impl Default for GeneratorOptions {
     fn default() -> Self {
         Self {
             payments: true,
+            reversals: true,
             manual_time: true,
         }
     }
@@ -167,7 +171,9 @@ impl Generator {
             0..60 => self.open_account(books),
             60..100 => self.change_limit(books),
             100..150 => self.close_account(books),
-            150..310 => self.transfer(books),
+            150..270 => self.transfer(books),
+            270..310 if self.options.reversals => self.reverse(books),
+            270..310 => self.transfer(books),
             310..430 => self.pend(books),
             430..510 => self.post(books),
             510..560 => self.void(books),

@@ -2,7 +2,7 @@
 
 use ledger::reference::Books;
 use ledger::{
-    Command, Event, PendingState, State, Timestamp, Transfer, TransferId, TransferKind,
+    Command, Event, PendingState, Standing, State, Timestamp, Transfer, TransferId, TransferKind,
     UsedTransfer,
 };
 use rand::Rng;
@@ -79,7 +79,7 @@ impl Generator {
         }
     }
 
-    fn a_transfer_of(&mut self, ids: &[TransferId]) -> TransferId {
+    pub(super) fn a_transfer_of(&mut self, ids: &[TransferId]) -> TransferId {
         match ids.choose(&mut self.rng) {
             Some(id) => *id,
             None => self.a_new_transfer_id(),
@@ -94,7 +94,7 @@ fn live(books: &Books) -> impl Iterator<Item = &Transfer> {
 
 fn pendings_that_are(books: &Books, state: PendingState) -> impl Iterator<Item = &Transfer> {
     pendings(books).filter(move |transfer| match books.state().transfer(transfer.id) {
-        Some(UsedTransfer::Created(_, pending_state)) => pending_state == Some(state),
+        Some(UsedTransfer::Created(_, standing)) => standing == Standing::Pending(state),
         _ => false,
     })
 }

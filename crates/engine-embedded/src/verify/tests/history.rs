@@ -13,7 +13,7 @@ use ledger::{
 };
 use testkit::ManualClock;
 
-use super::script::{Step, notes_steps, resolution_steps, steps};
+use super::script::{Step, notes_steps, resolution_steps, reversal_steps, steps};
 use crate::record::{Links, decode, encode};
 use crate::verify::{Audit, verify};
 use crate::{EmbeddedEngine, EmbeddedOptions};
@@ -55,6 +55,11 @@ impl History {
     /// Likewise, of what has references and metadata.
     pub(super) fn noted() -> Self {
         Self::of(notes_steps())
+    }
+
+    /// Likewise, of what was reversed.
+    pub(super) fn reversed() -> Self {
+        Self::of(reversal_steps())
     }
 
     fn of(steps: Vec<Step>) -> Self {

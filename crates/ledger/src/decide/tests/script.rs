@@ -8,7 +8,7 @@ use crate::{
     AMOUNT_MAX, AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Metadata, Millis,
     MoveMoney, Note, Notes, OpenAccount, Outcome, PaymentExpected, PaymentId, PaymentStateName,
     ProcessorName, Reference, Refusal, RefusedCode, Resolution, ResolutionKind, ResolvePayment,
-    State, Ticker, Timestamp, TransferId,
+    ReverseTransfer, State, Ticker, Timestamp, TransferId, UsedTransfer,
 };
 
 /// The second 0 of every script, in nanoseconds. Scripts begin ten seconds before it.
@@ -70,6 +70,14 @@ impl Run {
                 account.debits_pending,
                 account.credits_pending
             ));
+        }
+        if let Some(id) = line.strip_prefix("reversed ") {
+            let id = transfer_id(&mut id.split_whitespace());
+            let standing = match self.books.state().transfer(id) {
+                Some(UsedTransfer::Created(_, standing)) => standing.reversed_amount(),
+                Some(UsedTransfer::Refused(..) | UsedTransfer::Payment(_)) | None => None,
+            };
+            return Some(standing.map_or("never".to_owned(), |amount| amount.to_string()));
         }
         if let Some(id) = line.strip_prefix("resolutions ") {
             let resolutions = self.books.resolutions(PaymentId::from_u128(parse(id)));
@@ -138,6 +146,27 @@ fn command(text: &str) -> Command {
             id: transfer_id(&mut words),
             pending_id: transfer_id(&mut words),
         },
+        "reverse" => {
+            let (id, reverses) = (transfer_id(&mut words), transfer_id(&mut words));
+            let mut reverse = ReverseTransfer {
+                id,
+                reverses,
+                amount: None,
+                description: "d".into(),
+                notes: Notes::NONE,
+            };
+            for word in words.by_ref() {
+                match word.split_once('=') {
+                    Some(("desc", text)) => reverse.description = text.into(),
+                    Some(("ref", text)) => {
+                        let reference = Reference::new(text).unwrap();
+                        reverse.notes = Notes::of_reference(Some(reference));
+                    }
+                    _ => reverse.amount = Some(amount(word)),
+                }
+            }
+            Command::Reverse(reverse)
+        }
         "expire" => Command::Expire {
             pending_id: transfer_id(&mut words),
         },
@@ -350,7 +379,15 @@ fn refusal_text(refusal: &Refusal) -> String {
         Refusal::AmountExceedsPending {
             available,
             required,
+        }
+        | Refusal::AmountExceedsReversible {
+            available,
+            required,
         } => format!("{code} available={available} required={required}"),
+        Refusal::TransferNotReversible {
+            transfer_id,
+            reason,
+        } => format!("{code} {} {}", transfer_id.to_u128(), reason.as_str()),
         Refusal::PaymentNotFound { payment_id } => format!("{code} {}", payment_id.to_u128()),
         Refusal::PaymentInOtherState { state, attempt } => {
             format!("{code} {}/{attempt}", state.as_str())

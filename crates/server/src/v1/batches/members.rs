@@ -10,6 +10,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use super::super::accounts::OpenAccountRequest;
 use super::super::ids::{self, Asked};
 use super::super::notes::MetadataRequest;
+use super::super::reversals::ReverseRequest;
 use super::super::transfers::{TransferRequest, account_id};
 use crate::codes::code;
 use crate::errors;
@@ -92,6 +93,7 @@ fn of_member(problem: Problem) -> Problem {
 /// - `transfer`: what `POST /v1/transfers` takes; with `timeout_s` it is pending
 /// - `post`: `id`, `pending_id` and, where not all of it is posted, `amount`
 /// - `void`: `id`, `pending_id`
+/// - `reverse`: `id`, `reverses`, `description`, and if wanted `amount`, `reference`, `metadata`
 /// - `open_account`: `account_id`, `currency`, `credit_limit`
 /// - `change_limit`: `account_id`, `credit_limit` and, where it should take the place of no other
 ///   limit, `expected_credit_limit`
@@ -102,9 +104,9 @@ fn of_member(problem: Problem) -> Problem {
 pub(crate) struct CommandRequest<'a> {
     #[serde(borrow)]
     #[schema(value_type = String, example = "transfer",
-        pattern = "^(transfer|post|void|open_account|change_limit|close_account)$")]
+        pattern = "^(transfer|post|void|reverse|open_account|change_limit|close_account)$")]
     kind: Text<'a>,
-    /// The id of a `transfer`, `post` or `void`.
+    /// The id of a `transfer`, `post`, `void` or `reverse`.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid",
         example = "01890a5d-ac96-774b-bcce-b302099a8057")]
@@ -123,11 +125,11 @@ pub(crate) struct CommandRequest<'a> {
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 140, example = "top-up")]
     description: Option<Text<'a>>,
-    /// The caller's own text for a `transfer`.
+    /// The caller's own text for a `transfer` or `reverse`.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 128, example = "order 1017")]
     reference: Option<Text<'a>>,
-    /// The caller's own texts by name for a `transfer`; at most 1,000 bytes as JSON without blanks.
+    /// The caller's own texts by name for a `transfer` or `reverse`; at most 1,000 bytes as JSON without blanks.
     #[serde(borrow, default)]
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
     metadata: Option<MetadataRequest<'a>>,
@@ -139,6 +141,10 @@ pub(crate) struct CommandRequest<'a> {
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     pending_id: Option<Text<'a>>,
+    /// The transfer that a `reverse` moves back.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    reverses: Option<Text<'a>>,
     /// The account that is opened, limited or closed.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>)]
@@ -173,6 +179,15 @@ const TRANSFER: [&str; 8] = [
     "timeout_s",
 ];
 
+const REVERSE: [&str; 6] = [
+    "id",
+    "reverses",
+    "amount",
+    "description",
+    "reference",
+    "metadata",
+];
+
 impl CommandRequest<'_> {
     fn command(&self) -> Result<Command, Problem> {
         match &*self.kind.0 {
@@ -194,6 +209,10 @@ impl CommandRequest<'_> {
                     id: self.own_id()?,
                     pending_id: self.pending_id()?,
                 })
+            }
+            "reverse" => {
+                self.takes(&REVERSE)?;
+                self.reverse()
             }
             "open_account" => {
                 self.takes(&["account_id", "currency", "credit_limit"])?;
@@ -223,7 +242,7 @@ impl CommandRequest<'_> {
                 })
             }
             _ => Err(errors::json_invalid(
-                "kind is transfer, post, void, open_account, change_limit or close_account",
+                "kind is transfer, post, void, reverse, open_account, change_limit or close_account",
             )),
         }
     }
@@ -246,6 +265,21 @@ impl CommandRequest<'_> {
             .map_err(of_member)
     }
 
+    fn reverse(&self) -> Result<Command, Problem> {
+        let request = ReverseRequest {
+            id: self.id.clone(),
+            amount: self.amount,
+            description: needed::<Text<'_>>(self.description.as_ref(), "description")?.clone(),
+            reference: self.reference.clone(),
+            metadata: self.metadata.clone(),
+            dry_run: false,
+        };
+        let reverses = other_id(self.reverses.as_ref(), "reverses")?;
+        request
+            .command(reverses, &Asked::none(&HeaderMap::new()))
+            .map_err(of_member)
+    }
+
     fn own_id(&self) -> Result<TransferId, Problem> {
         let id = self.id.as_ref().map(|id| &*id.0);
         let id = ids::transfer_id(id, &Asked::none(&HeaderMap::new())).map_err(of_member)?;
@@ -253,9 +287,7 @@ impl CommandRequest<'_> {
     }
 
     fn pending_id(&self) -> Result<TransferId, Problem> {
-        ids::uuid(&needed(self.pending_id.as_ref(), "pending_id")?.0)
-            .map(TransferId::from_u128)
-            .ok_or_else(|| errors::id_invalid("pending_id"))
+        other_id(self.pending_id.as_ref(), "pending_id")
     }
 
     fn account_id(&self) -> Result<AccountId, Problem> {
@@ -277,6 +309,7 @@ impl CommandRequest<'_> {
             ("metadata", self.metadata.is_some()),
             ("timeout_s", self.timeout_s.is_some()),
             ("pending_id", self.pending_id.is_some()),
+            ("reverses", self.reverses.is_some()),
             ("account_id", self.account_id.is_some()),
             ("currency", self.currency.is_some()),
             ("credit_limit", self.credit_limit.is_some()),
@@ -302,6 +335,13 @@ impl CommandRequest<'_> {
 
 fn given(number: Option<Integer>, name: &'static str) -> Result<Option<u64>, Problem> {
     number.map(|number| number.amount(name)).transpose()
+}
+
+/// The id of a transfer that was made before.
+fn other_id(text: Option<&Text<'_>>, name: &'static str) -> Result<TransferId, Problem> {
+    ids::uuid(&needed(text, name)?.0)
+        .map(TransferId::from_u128)
+        .ok_or_else(|| errors::id_invalid(name))
 }
 
 fn needed<'m, T>(member: Option<&'m T>, name: &str) -> Result<&'m T, Problem> {

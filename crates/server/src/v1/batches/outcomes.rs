@@ -28,6 +28,10 @@ pub(super) fn bytes_max(commands: &[Command]) -> usize {
         Command::Post { .. } | Command::Void { .. } => {
             2 * ID + 4 * DESCRIPTION_LENGTH_MAX + REFERENCE_JSON_BYTES_MAX
         }
+        // The ids are those of the transfer that is reversed.
+        Command::Reverse(reverse) => {
+            2 * (ID + reverse.description.len()) + notes::json_bytes_max(&reverse.notes)
+        }
         _ => 2 * ID,
     };
     let outcomes = commands.iter().map(of_one).sum::<usize>();
@@ -140,7 +144,7 @@ impl<'a> OutcomeView<'a> {
         };
         match &outcome.result {
             Ok(Record::Transfer(transfer)) => {
-                view.transfer = Some(TransferView::new(transfer, None));
+                view.transfer = Some(TransferView::new(transfer));
             }
             Ok(Record::Account { id, account }) => {
                 view.account = Some(AccountView::new(id, account));
@@ -160,8 +164,8 @@ impl<'a> OutcomeView<'a> {
 #[cfg(test)]
 mod tests {
     use ledger::{
-        Account, AccountId, After, Currency, Limit, Metadata, MoveMoney, Notes, Reference,
-        Timestamp, Transfer, TransferId, TransferKind,
+        Account, AccountId, After, Currency, Limit, Metadata, MoveMoney, NotReversible, Notes,
+        Reference, ReverseTransfer, Timestamp, Transfer, TransferId, TransferKind,
     };
 
     use super::*;
@@ -238,6 +242,14 @@ mod tests {
             },
             Refusal::DescriptionInvalid,
             Refusal::BatchMemberFailed,
+            Refusal::TransferNotReversible {
+                transfer_id: pending_id,
+                reason: NotReversible::Reversal,
+            },
+            Refusal::AmountExceedsReversible {
+                available: MAX,
+                required: MAX,
+            },
         ]
     }
 
@@ -274,6 +286,19 @@ mod tests {
                 pending_id,
             };
             check(&void, made(TransferKind::Void { pending_id }, description));
+            let reverse = Command::Reverse(ReverseTransfer {
+                id: transfer_id(),
+                reverses: pending_id,
+                amount: Some(MAX),
+                description: description.into(),
+                notes: transfer().notes,
+            });
+            let kind = TransferKind::Reverse {
+                reverses: pending_id,
+                reversed_before: MAX,
+                in_full: false,
+            };
+            check(&reverse, made(kind, description));
         }
         let account = Account {
             debits_posted: MAX,

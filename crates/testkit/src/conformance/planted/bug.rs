@@ -41,6 +41,12 @@ pub(super) enum Bug {
     PostTwice,
     /// A voided pending transfer may be posted.
     PostAfterVoid,
+    /// More of a transfer may be reversed than it moved.
+    ReversedTooMuch,
+    /// A reversal may be reversed.
+    ReversalReversed,
+    /// What was reversed before is read as nothing.
+    ReversedAmountLost,
     /// What was not posted stays reserved.
     PartialPostKeepsRest,
     /// A refused transfer lowers the debit account's limit.

@@ -9,8 +9,8 @@ use ledger::reference::Books;
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, BoxFuture, Clock, DueQuery, Engine, Event,
     Millis, Notes, Outcome, Payment, PaymentId, PaymentState, PendingEnd, PendingState,
-    ProcessorSummary, Resolution, State, Statement, StatementQuery, Timestamp, TransferId,
-    Unavailable, UsedPayment, UsedTransfer,
+    ProcessorSummary, Resolution, Standing, State, Statement, StatementQuery, Timestamp,
+    TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -190,13 +190,22 @@ impl Engine for Planted {
         {
             transfer.notes = Notes::of_reference(transfer.notes.reference().cloned());
         }
+        if let (
+            Bug::ReversedAmountLost,
+            Some(UsedTransfer::Created(_, Standing::Posted { reversed_amount })),
+        ) = (self.bug, &mut used)
+        {
+            *reversed_amount = 0;
+        }
         Box::pin(std::future::ready(Ok(used)))
     }
 
     fn pending_end(&self, id: TransferId, _: Instant) -> Answer<'_, Option<PendingEnd>> {
         let (mut end, used) =
             self.read(|books| (books.pending_end(id), books.state().transfer(id)));
-        if let (Some(end), Some(UsedTransfer::Created(pending, Some(state)))) = (&mut end, used) {
+        if let (Some(end), Some(UsedTransfer::Created(pending, Standing::Pending(state)))) =
+            (&mut end, used)
+        {
             match (self.bug, state) {
                 (Bug::PartialPostReadInFull, PendingState::Posted) => {
                     end.posted_amount = Some(pending.amount);

@@ -2,7 +2,7 @@
 
 use ledger::{
     Account, AccountId, BatchId, Command, Currency, Limit, Memory, Payment, PaymentId,
-    PendingState, State, Timestamp, TransferId, UsedBatch, UsedPayment, UsedTransfer,
+    PendingState, Standing, State, Timestamp, TransferId, UsedBatch, UsedPayment, UsedTransfer,
 };
 
 use super::bug::Bug;
@@ -36,10 +36,14 @@ impl View<'_> {
             Command::Post { id: own, .. } | Command::Void { id: own, .. } => {
                 own.to_u128() == id.to_u128()
             }
+            Command::Reverse(reverse) => reverse.id.to_u128() == id.to_u128(),
             _ => false,
         }
     }
 }
+
+const POSTED: Standing = Standing::Pending(PendingState::Posted);
+const VOIDED: Standing = Standing::Pending(PendingState::Voided);
 
 impl State for View<'_> {
     fn account(&self, id: &AccountId) -> Option<Account> {
@@ -90,9 +94,20 @@ impl State for View<'_> {
         match (self.bug, used) {
             (Bug::ReplayDecidedAnew, UsedTransfer::Created(..)) if self.is_own_id(id) => None,
             (Bug::RefusalForgotten, UsedTransfer::Refused(..)) => None,
-            (Bug::PostTwice, UsedTransfer::Created(transfer, Some(PendingState::Posted)))
-            | (Bug::PostAfterVoid, UsedTransfer::Created(transfer, Some(PendingState::Voided))) => {
-                Some(UsedTransfer::Created(transfer, Some(PendingState::Pending)))
+            (Bug::PostTwice, UsedTransfer::Created(transfer, POSTED))
+            | (Bug::PostAfterVoid, UsedTransfer::Created(transfer, VOIDED)) => {
+                let pending = Standing::Pending(PendingState::Pending);
+                Some(UsedTransfer::Created(transfer, pending))
+            }
+            (Bug::ReversedTooMuch, UsedTransfer::Created(transfer, Standing::Posted { .. })) => {
+                let unreversed = Standing::Posted { reversed_amount: 0 };
+                Some(UsedTransfer::Created(transfer, unreversed))
+            }
+            (Bug::ReversalReversed, UsedTransfer::Created(transfer, Standing::Final))
+                if transfer.reversal().is_some() && !self.is_own_id(id) =>
+            {
+                let unreversed = Standing::Posted { reversed_amount: 0 };
+                Some(UsedTransfer::Created(transfer, unreversed))
             }
             (_, used) => Some(used),
         }

@@ -22,7 +22,7 @@ use bank::{Ledger, Manner, accept, drained, open, small};
 async fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args()
         .nth(1)
-        .ok_or("usage: records_fixture <new directory>")?;
+        .ok_or("usage: operations_fixture <new directory>")?;
     fs::create_dir(&path)?;
     // Enough that a segment is retired.
     let ledger = Ledger::start(Manner::Well).await;
