@@ -9,7 +9,7 @@ pub(crate) struct Links {
     pub(crate) debit_previous: u64,
     /// The credit account's previous entry; 0 likewise.
     pub(crate) credit_previous: u64,
-    /// The pending transfer that a post, void or expiry ends; the first member of an applied
-    /// atomic batch; the newest resolution before it of a payment that it is about; else 0.
+    /// The pending transfer that a post, void or expiry ends; the transfer that a reversal reverses;
+    /// the first member of an applied atomic batch; the newest resolution before it of a payment that it is about; else 0.
     pub(crate) origin: u64,
 }

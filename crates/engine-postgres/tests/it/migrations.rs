@@ -17,6 +17,8 @@ const WITHOUT_CHANGES: &str =
     "DROP TABLE lastro.account_changes, lastro.payment_changes, lastro.copy;
     ALTER TABLE lastro.batches DROP COLUMN decided_at;
     ALTER TABLE lastro.entries DROP COLUMN reference, DROP COLUMN metadata;
+    ALTER TABLE lastro.transfers DROP COLUMN reversed_amount;
+    DROP TABLE lastro.reversals;
     DELETE FROM lastro.migrations WHERE number >= 11";
 
 #[test]

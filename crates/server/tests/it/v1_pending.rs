@@ -6,7 +6,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::ManualClock;
 
-use crate::support::{Answer, Face, Setup, answer, everything, five, five_accounts_at, new_id};
+use crate::support::{
+    Answer, Face, Setup, answer, as_read, everything, five, five_accounts_at, new_id,
+};
 
 /// A hold of 600 on account 1, which may take 100,000.
 fn hold(id: &str, timeout_s: u32) -> Value {
@@ -113,7 +115,7 @@ async fn a_pending_transfer_is_posted_once() {
     assert_eq!(figures(&face).await, (0, 99_400, -600));
     assert_eq!(pending_state(&face, &id).await, "posted");
     let path = format!("/v1/transfers/{own_id}");
-    assert_eq!(face.get(&path).await.body, expected);
+    assert_eq!(face.get(&path).await.body, as_read(&expected));
 
     let before = everything(&engine);
     let again = face.post(&route(&id, "post"), body).await;

@@ -100,7 +100,7 @@ fn a_reversal_frees_what_is_due_first() {
         pend 2 b a 60 timeout=10
         at 5
         reverse 3 1 -> insufficient_funds b available=0 required=60 limit=0
-        at 10
+        at 11
         reverse 4 1
         ",
     );
@@ -139,7 +139,7 @@ fn a_settled_payment_comes_back_from_its_processor() {
         "
         open a BRL 100
         accept 1 a BRL 40
-        reverse 1 payment:1 -> transfer_not_reversible 257672432066178203298466009042021866906 nothing_moved
+        reverse 1 payment:1 -> transfer_not_reversible 308040427132220670642827065456291087557 nothing_moved
         send 1 accepted/0 p 5
         settle 1 sent/1 5
         account processor:p:BRL -> balance=40 available=unlimited pending=0/0

@@ -235,6 +235,13 @@ pub(crate) async fn five() -> (Face, Arc<ReferenceEngine>) {
     (face, engine)
 }
 
+/// A transfer that nobody has reversed, as it is read after it was made.
+pub(crate) fn as_read(made: &Value) -> Value {
+    let mut read = made.clone();
+    read["reversed_amount"] = json!(0);
+    read
+}
+
 /// An id that no other call of this gives.
 pub(crate) fn new_id() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
