@@ -69,6 +69,8 @@ methods! {
     GetNewestPayment;
     /// What commands would be answered.
     Preview;
+    /// A page of the accounts.
+    ListAccounts;
 }
 
 impl Method {

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
 
 use crate::account::Account;
+use crate::account_list::{AccountsPage, AccountsPageFilling, AccountsQuery};
 use crate::apply::{RecordingState, apply, expire};
 use crate::batch::Batch;
 use crate::engine::{
@@ -260,6 +262,22 @@ impl Books {
         due.truncate(query.limit);
         due
     }
+
+    /// See [`Engine::accounts`].
+    #[must_use]
+    pub fn accounts_page(&self, query: AccountsQuery) -> AccountsPage {
+        let mut accounts: Vec<_> = self.accounts().collect();
+        accounts.sort_unstable_by_key(|(id, _)| *id);
+        let from = query.from().map(AccountId::clone);
+        let from = (from.as_ref(), Bound::Unbounded);
+        let mut page = AccountsPageFilling::new(query);
+        for (id, account) in accounts {
+            if RangeBounds::<AccountId>::contains(&from, id) && !page.offer(id, account) {
+                break;
+            }
+        }
+        page.finish()
+    }
 }
 
 impl State for Books {
@@ -413,5 +431,9 @@ impl Engine for ReferenceEngine {
 
     fn newest_payment_accepted_at(&self, _: Instant) -> Answer<'_, Timestamp> {
         self.answer(|books| books.memory.newest_payment_accepted_at())
+    }
+
+    fn accounts(&self, query: AccountsQuery, _: Instant) -> Answer<'_, AccountsPage> {
+        self.answer(|books| books.accounts_page(query))
     }
 }

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::response::Response;
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Command, Engine, Millis, Outcome, PaymentId,
-    PendingEnd, PendingState, ProcessorSummary, Refusal, Resolution, Statement, StatementQuery,
-    Timestamp, TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
+    Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, Command, Engine,
+    Millis, Outcome, PaymentId, PendingEnd, PendingState, ProcessorSummary, Refusal, Resolution,
+    Statement, StatementQuery, Timestamp, TransferId, Unavailable, Unsettled, UnsettledQuery,
+    UsedPayment, UsedTransfer,
 };
 
 use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations};
@@ -179,6 +180,12 @@ impl Call {
     pub(crate) async fn account(&self, id: AccountId) -> Result<Option<Account>, Problem> {
         self.caller.check_account(&id)?;
         self.look(|engine, deadline| engine.account(id, deadline))
+            .await
+    }
+
+    /// A page of the accounts that the caller may use.
+    pub(crate) async fn accounts(&self, query: AccountsQuery) -> Result<AccountsPage, Problem> {
+        self.look(|engine, deadline| Box::pin(self.caller.accounts(engine, query, deadline)))
             .await
     }
 

@@ -92,7 +92,8 @@ pub(crate) fn cursor_invalid() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         code!("cursor_invalid"),
-        "this cursor does not belong to this statement: use the next_cursor of its previous page",
+        "this cursor does not belong to this list: use the next_cursor of its previous page, with the same \
+         parameters",
     )
 }
 

@@ -85,3 +85,4 @@ pub use metrics::METRICS;
 pub use openapi::openapi_json;
 pub use serve::{Stopped, serve, serve_probes, serve_router};
 pub use tls::{ServerTls, ServerTlsError, TlsFiles};
+pub use v1::account_json;

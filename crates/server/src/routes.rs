@@ -33,7 +33,8 @@ pub(crate) fn router_of(app: LateApp) -> Router {
         )
         .route(
             "/v1/accounts",
-            post_route(Route::ACCOUNTS, v1::open_account),
+            post_route(Route::ACCOUNTS, v1::open_account)
+                .merge(get_route(Route::ACCOUNTS, v1::accounts)),
         )
         .route(
             "/v1/accounts/{id}",
@@ -62,11 +63,6 @@ pub(crate) fn router_of(app: LateApp) -> Router {
             post_route(Route::VOID_PENDING, v1::void_pending),
         )
         .route("/v1/batches", post_route(Route::BATCHES, v1::batch))
-        .route("/v1/operations", post_route(Route::OPERATIONS, v1::operate))
-        .route(
-            "/v1/operations/{id}",
-            get_route(Route::OPERATION, v1::operation_by_id),
-        )
         .route(
             "/payments",
             post_route(Route::PAYMENTS, challenge_2025::pay),

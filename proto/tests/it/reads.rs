@@ -1,9 +1,9 @@
 //! The questions and answers of the reads come back as they were.
 
 use ledger::{
-    DueQuery, Event, LastAnswer, Millis, Payment, PaymentId, PendingEnd, ProcessorName,
-    ProcessorSummary, State, StatementQuery, Timestamp, Unsettled, UnsettledPlace, UnsettledQuery,
-    UnsettledState,
+    AccountsQuery, Currency, DueQuery, Event, LastAnswer, Millis, Payment, PaymentId, PendingEnd,
+    ProcessorName, ProcessorSummary, State, StatementQuery, Timestamp, Unsettled, UnsettledPlace,
+    UnsettledQuery, UnsettledState,
 };
 use proto::{Message, v1};
 
@@ -51,6 +51,45 @@ fn accounts_and_statements() {
         );
     }
     assert!(entries_count > 100);
+}
+
+#[test]
+fn pages_of_accounts() {
+    let history = history(7, 900);
+    let mut query = AccountsQuery {
+        after: None,
+        prefix: None,
+        currency: None,
+        closed: None,
+        limit: 7,
+    };
+    let mut accounts_count = 0;
+    loop {
+        let message = v1::ListAccountsRequest::from(&query);
+        assert_eq!(carried(&message).read().unwrap(), query);
+        let page = history.books.accounts_page(query.clone());
+        accounts_count += page.accounts.len();
+        let message = v1::ListAccountsResponse::from(&page);
+        assert_eq!(carried(&message).read().unwrap(), page);
+        match page.next_after {
+            Some(after) => query.after = Some(after),
+            None => break,
+        }
+    }
+    assert_eq!(accounts_count, history.books.accounts().count());
+    assert!(accounts_count > 14, "{accounts_count}");
+    for closed in [false, true] {
+        query.prefix = query.after.clone();
+        query.currency = Some(Currency::new("BRL").unwrap());
+        query.closed = Some(closed);
+        let message = v1::ListAccountsRequest::from(&query);
+        assert_eq!(carried(&message).read().unwrap(), query);
+    }
+    let unknown = v1::ListAccountsRequest {
+        currency: "real".to_owned(),
+        ..v1::ListAccountsRequest::default()
+    };
+    assert!(carried(&unknown).read().is_err());
 }
 
 #[test]

@@ -80,6 +80,10 @@ impl Subject for WriteBehindSubject {
     fn has_payments(&self) -> bool {
         false
     }
+
+    fn lists_accounts(&self) -> bool {
+        false
+    }
 }
 
 /// Everything is persisted before, so both stores have the records: Redis' are changed as the

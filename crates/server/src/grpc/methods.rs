@@ -9,8 +9,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use ledger::{
-    Answer, Batch, Command, Engine, Notes, REFERENCE_LENGTH_MAX, RESOLUTIONS_READ_MAX,
-    STATEMENT_PAGE_MAX, UNSETTLED_PAGE_MAX, Unavailable, UsedTransfer,
+    ACCOUNTS_PAGE_MAX, Answer, Batch, Command, Engine, Notes, REFERENCE_LENGTH_MAX,
+    RESOLUTIONS_READ_MAX, STATEMENT_PAGE_MAX, UNSETTLED_PAGE_MAX, Unavailable, UsedTransfer,
 };
 use proto::{GrpcCode, Message, Method, begin_frame, submit, v1};
 
@@ -64,6 +64,7 @@ pub(super) fn router(face: Arc<GrpcFace>) -> Router {
         GetClock => clock;
         GetNewestPayment => newest_payment;
         Preview => preview;
+        ListAccounts => accounts;
     };
     router.with_state(face)
 }
@@ -131,7 +132,8 @@ const fn access(method: Method) -> Access {
         | Method::GetPaymentsSummary
         | Method::ListPaymentsDue
         | Method::ListResolutions
-        | Method::ListUnsettledPayments => Access::Scope(Scope::Read),
+        | Method::ListUnsettledPayments
+        | Method::ListAccounts => Access::Scope(Scope::Read),
         // It is asked for a purge alone.
         Method::GetNewestPayment => Access::Scope(Scope::Operate),
         // Each node asks it, whatever it may do.
@@ -279,6 +281,14 @@ async fn account(call: Call) -> Answered {
         .ask(|engine, deadline| engine.account(of, deadline))
         .await?;
     written(place, &v1::GetAccountResponse::of(&id, answer))
+}
+
+async fn accounts(call: Call) -> Answered {
+    let mut query = call.question::<v1::ListAccountsRequest>()?.read()?;
+    query.limit = query.limit.clamp(1, ACCOUNTS_PAGE_MAX);
+    let place = call.place((1 + query.limit) * PLAIN_BYTES_MAX)?;
+    let page = call.ask(|engine, deadline| Box::pin(call.caller.accounts(engine, query, deadline)));
+    written(place, &v1::ListAccountsResponse::from(&page.await?))
 }
 
 async fn statement(call: Call) -> Answered {

@@ -4,6 +4,7 @@
 //! a repeated id is answered as it was the first time, with `Idempotency-Replayed: true`.
 
 mod account_change;
+mod account_list;
 mod accounts;
 mod balance;
 mod batches;
@@ -13,10 +14,12 @@ mod fuzz;
 mod ids;
 mod notes;
 mod operations;
+mod parameters;
 mod path;
 mod payments;
 mod pendings;
 mod statement;
+mod token;
 mod transfers;
 mod unsettled;
 mod views;
@@ -30,6 +33,8 @@ use crate::problem::{DRY_RUN, Problem, REPLAYED};
 
 pub(crate) use account_change::ChangeAccountRequest;
 pub(crate) use account_change::{__path_change_account, change_account};
+pub use account_list::account_json;
+pub(crate) use account_list::{__path_accounts, AccountsPageView, accounts};
 pub(crate) use accounts::OpenAccountRequest;
 pub(crate) use accounts::{__path_account, __path_open_account, account, open_account};
 pub(crate) use balance::{__path_balance, BalanceView, balance};

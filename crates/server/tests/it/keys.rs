@@ -54,7 +54,7 @@ const fn row(
     }
 }
 
-const ROWS: [Row; 28] = [
+const ROWS: [Row; 29] = [
     row(
         "POST",
         "/clientes/{id}/transacoes",
@@ -68,6 +68,7 @@ const ROWS: [Row; 28] = [
     row("POST", "/purge-payments", One(Scope::Operate), 200, 403),
     row("POST", "/v1/accounts", Commands(Scope::Write), 201, 403),
     row("GET", "/v1/accounts/{id}", One(Scope::Read), 200, 403),
+    row("GET", "/v1/accounts", One(Scope::Read), 200, 200),
     row("PATCH", "/v1/accounts/{id}", One(Scope::Operate), 200, 403),
     row(
         "GET",

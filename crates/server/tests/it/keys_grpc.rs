@@ -31,7 +31,8 @@ fn asked(method: Method) -> Option<Scope> {
         | Method::GetPaymentsSummary
         | Method::ListPaymentsDue
         | Method::ListResolutions
-        | Method::ListUnsettledPayments => Some(Scope::Read),
+        | Method::ListUnsettledPayments
+        | Method::ListAccounts => Some(Scope::Read),
         Method::GetNewestPayment => Some(Scope::Operate),
         Method::GetClock => None,
     }
@@ -51,7 +52,8 @@ fn is_about_accounts(method: Method) -> bool {
         | Method::ListUnsettledPayments
         | Method::GetNewestPayment => true,
         // Of an id that nobody has used nothing is said.
-        Method::GetTransfer | Method::GetPayment | Method::GetClock => false,
+        // And of accounts those are listed that it may use.
+        Method::GetTransfer | Method::GetPayment | Method::GetClock | Method::ListAccounts => false,
     }
 }
 
@@ -128,6 +130,7 @@ async fn call(channel: &Channel, method: Method, held: Held) -> Result<(), Statu
             v1::ListUnsettledPaymentsRequest::default()
         ),
         Method::GetClock => ask!(get_clock, v1::GetClockRequest {}),
+        Method::ListAccounts => ask!(list_accounts, v1::ListAccountsRequest::default()),
         Method::GetNewestPayment => ask!(get_newest_payment, v1::GetNewestPaymentRequest {}),
     }
 }

@@ -28,6 +28,7 @@ mod support;
 mod tls;
 mod unread;
 mod v1_account_change;
+mod v1_account_list;
 mod v1_accounts;
 mod v1_balance;
 mod v1_batches;

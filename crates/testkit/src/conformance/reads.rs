@@ -32,6 +32,9 @@ impl Run<'_> {
             self.compare_statements(&id).await?;
             self.compare_balances(&id).await?;
         }
+        if self.lists_accounts {
+            self.compare_account_list().await?;
+        }
         self.compare_transfers().await?;
         if self.generator.has_payments() {
             self.compare_payments().await?;
@@ -41,7 +44,7 @@ impl Run<'_> {
     }
 
     /// Asks both engines, and gives what both answered.
-    async fn ask<T: Stamped + Clone + PartialEq + std::fmt::Debug>(
+    pub(super) async fn ask<T: Stamped + Clone + PartialEq + std::fmt::Debug>(
         &mut self,
         what: impl Fn() -> String,
         read: impl for<'e> Fn(&'e dyn Engine) -> Answer<'e, T>,

@@ -28,6 +28,8 @@ pub(super) struct Run<'a> {
     pub(super) times: Times,
     /// Draws what is read.
     pub(super) rng: StdRng,
+    /// Whether the engine lists accounts.
+    pub(super) lists_accounts: bool,
     time: Time,
     clock: Arc<dyn Clock>,
     audit: Audit,
@@ -91,6 +93,7 @@ impl<'a> Run<'a> {
             generator: Generator::new(seed, generator_options),
             times: Times::new(manual_time),
             rng: StdRng::seed_from_u64(!seed),
+            lists_accounts: subject.lists_accounts(),
             time,
             clock,
             audit: Audit::default(),

@@ -34,6 +34,11 @@ pub trait Subject {
     fn has_payments(&self) -> bool {
         true
     }
+
+    /// Whether it lists accounts; else it is not asked for a list.
+    fn lists_accounts(&self) -> bool {
+        true
+    }
 }
 
 /// The reference engine itself, to test the suite.

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use ledger::reference::Books;
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, BoxFuture, Clock, DueQuery, Engine, Event,
-    Millis, Notes, Outcome, Payment, PaymentId, PaymentState, PendingEnd, PendingState,
-    ProcessorSummary, Resolution, State, Statement, StatementQuery, Timestamp, TransferId,
-    Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BoxFuture, Clock,
+    DueQuery, Engine, Event, Millis, Notes, Outcome, Payment, PaymentId, PaymentState, PendingEnd,
+    PendingState, ProcessorSummary, Resolution, State, Statement, StatementQuery, Timestamp,
+    TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -131,6 +131,34 @@ impl Planted {
     }
 }
 
+impl Planted {
+    /// A page of accounts, with what the bug makes of it.
+    fn bent_accounts(&self, mut query: AccountsQuery) -> AccountsPage {
+        match self.bug {
+            Bug::AccountsOfAnyCurrency => query.currency = None,
+            Bug::AccountsClosedOrNot => query.closed = None,
+            _ => {}
+        }
+        let after = query.after.clone();
+        let mut page = self.read(|books| books.accounts_page(query));
+        match self.bug {
+            Bug::AccountLeftOut if after.is_some() && !page.accounts.is_empty() => {
+                page.accounts.remove(0);
+            }
+            Bug::AccountListedTwice => {
+                if let Some(after) = after
+                    && let Some(account) = self.read(|books| books.state().account(&after))
+                {
+                    page.accounts.insert(0, (after, account));
+                }
+            }
+            Bug::SystemAccountsUnlisted => page.accounts.retain(|(id, _)| !id.is_reserved()),
+            _ => {}
+        }
+        page
+    }
+}
+
 const fn is_opening(event: &Event) -> bool {
     matches!(event, Event::AccountOpened { .. })
 }
@@ -243,5 +271,9 @@ impl Engine for Planted {
     fn newest_payment_accepted_at(&self, _: Instant) -> Answer<'_, Timestamp> {
         let accepted_at = self.read(|books| books.state().newest_payment_accepted_at());
         Box::pin(std::future::ready(Ok(accepted_at)))
+    }
+
+    fn accounts(&self, query: AccountsQuery, _: Instant) -> Answer<'_, AccountsPage> {
+        Box::pin(std::future::ready(Ok(self.bent_accounts(query))))
     }
 }
