@@ -1,5 +1,6 @@
 //! Lastro: a ledger and payments server in one binary.
 
+mod accounts;
 mod backup;
 mod bench;
 mod clock;
@@ -30,6 +31,7 @@ mod restore;
 mod secrets;
 mod serve;
 mod settings;
+mod table;
 mod verify;
 mod whole_file;
 
@@ -72,6 +74,8 @@ enum Command {
     Processor(processor::ProcessorOptions),
     /// Checks a data folder or a ledger in PostgreSQL: the hash chain, and every rule of the ledger.
     Verify(verify::VerifyOptions),
+    /// Lists the accounts of a data folder, also while it is served.
+    Accounts(accounts::AccountsOptions),
     /// Copies a data folder, also while it is served; into the same folder again, only what is new.
     Backup(backup::BackupOptions),
     /// Makes a data folder of a backup: whole, or as it was after a frame or at a time.
@@ -109,6 +113,7 @@ fn main() -> ExitCode {
         Command::Migrate(options) => migrate::run(&options, matches.subcommand()),
         Command::Processor(options) => processor::run(options),
         Command::Verify(options) => verify::run(&options),
+        Command::Accounts(options) => accounts::run(&options),
         Command::Backup(options) => backup::run(&options),
         Command::Restore(options) => restore::run(&options),
         Command::Copy(options) => copy::run(&options),
