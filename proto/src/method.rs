@@ -71,6 +71,8 @@ methods! {
     Preview;
     /// A page of the accounts.
     ListAccounts;
+    /// The outcomes of an atomic batch.
+    GetBatch;
 }
 
 impl Method {

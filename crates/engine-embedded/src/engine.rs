@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use journal::{FileStorage, Reader, Storage};
 use ledger::{
-    Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, Clock, DueQuery,
-    Engine, Millis, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution,
-    Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, Clock,
+    DueQuery, Engine, Millis, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary,
+    Resolution, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment,
+    UsedTransfer,
 };
 use stdx::StopOnPanic;
 
@@ -281,5 +282,9 @@ impl<S: Storage> Engine for EmbeddedEngine<S> {
         Box::pin(self.read(deadline, move |shared, reader| {
             shared.accounts(reader, &query, deadline)
         }))
+    }
+
+    fn batch(&self, id: BatchId, deadline: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
+        Box::pin(self.read(deadline, move |shared, reader| shared.batch(reader, id)))
     }
 }

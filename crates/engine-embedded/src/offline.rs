@@ -2,7 +2,7 @@
 //! also beside the server that has it open.
 
 use journal::{Head, Storage, Visited, scan, scan_from};
-use ledger::{AccountsPage, AccountsPageFilling, AccountsQuery};
+use ledger::{AccountsPage, AccountsPageFilling, AccountsQuery, Payment};
 
 use crate::books::Books;
 use crate::ids::Ids;
@@ -57,6 +57,11 @@ impl OfflineLedger {
     #[must_use]
     pub const fn head(&self) -> Head {
         self.head
+    }
+
+    /// The payments that are accepted or sent, in the order of their acceptance.
+    pub fn payments_open(&self) -> impl Iterator<Item = &Payment> {
+        self.books.payments.iter()
     }
 
     /// A page of the accounts; see [`Engine::accounts`](ledger::Engine::accounts).

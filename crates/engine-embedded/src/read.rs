@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use journal::{Address, Reader, Storage};
 use ledger::{
-    Account, AccountId, AccountsPage, AccountsPageFilling, AccountsQuery, BalanceAt, DueQuery,
-    Entry, Limit, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, STATEMENT_PAGE_MAX,
-    Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, AccountsPage, AccountsPageFilling, AccountsQuery, BalanceAt, BatchId,
+    DueQuery, Entry, Limit, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution,
+    STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment,
+    UsedTransfer,
 };
 use parking_lot::{RwLockReadGuard, RwLockWriteGuard};
 
@@ -217,6 +218,19 @@ impl<S: Storage> Shared<S> {
         lookup::payment(reader, id, newest, &purges)
             .map(Some)
             .map_err(|error| self.not_read(&error))
+    }
+
+    /// The first outcomes of an atomic batch: one small read each.
+    pub(crate) fn batch(
+        &self,
+        reader: &Reader<S>,
+        id: BatchId,
+    ) -> Result<Option<Vec<Outcome>>, NotRead> {
+        let Some(newest) = self.newest(reader, Space::Batches, id.to_u128())? else {
+            return Ok(None);
+        };
+        let used = lookup::batch(reader, id, newest).map_err(|error| self.not_read(&error))?;
+        Ok(Some(used.outcomes))
     }
 
     pub(crate) fn resolutions(

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, DueQuery, Engine,
-    LedgerId, Millis, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution,
-    Statement, StatementQuery, Timestamp, TransferId, UsedPayment, UsedTransfer,
+    Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, DueQuery,
+    Engine, LedgerId, Millis, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary,
+    Resolution, Statement, StatementQuery, Timestamp, TransferId, UsedPayment, UsedTransfer,
 };
 use tokio::task::JoinHandle;
 
@@ -228,5 +228,12 @@ impl Engine for PostgresEngine {
 
     fn accounts(&self, query: AccountsQuery, deadline: Instant) -> Answer<'_, AccountsPage> {
         Box::pin(self.store.accounts(query, deadline))
+    }
+
+    fn batch(&self, id: BatchId, deadline: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
+        Box::pin(async move {
+            let used = self.store.batch(id, deadline).await?;
+            Ok(used.map(|used| used.outcomes))
+        })
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::account::Account;
 use crate::account_list::{AccountsPage, AccountsQuery};
 use crate::batch::Batch;
-use crate::id::{AccountId, PaymentId, ProcessorName, TransferId};
+use crate::id::{AccountId, BatchId, PaymentId, ProcessorName, TransferId};
 use crate::outcome::Outcome;
 use crate::payment::{DuePlace, Payment};
 use crate::resolution::Resolution;
@@ -96,6 +96,11 @@ pub trait Engine: Send + Sync + 'static {
     /// [`ACCOUNTS_PAGE_MAX`]: crate::ACCOUNTS_PAGE_MAX
     /// [`ACCOUNTS_EXAMINED_MAX`]: crate::ACCOUNTS_EXAMINED_MAX
     fn accounts(&self, query: AccountsQuery, deadline: Instant) -> Answer<'_, AccountsPage>;
+
+    /// The first outcomes of the atomic batch that used this id, in the order of its commands; `None` where
+    /// none did. As many as a batch has commands, and none is marked as replayed that was not when the batch
+    /// was decided. Not supported over Redis.
+    fn batch(&self, id: BatchId, deadline: Instant) -> Answer<'_, Option<Vec<Outcome>>>;
 }
 
 /// Which page of a statement.
@@ -286,6 +291,7 @@ macro_rules! forward_reads {
             payments_due(query: $crate::DueQuery) -> ::std::vec::Vec<$crate::Payment>;
             newest_payment_accepted_at() -> $crate::Timestamp;
             accounts(query: $crate::AccountsQuery) -> $crate::AccountsPage;
+            batch(id: $crate::BatchId) -> ::std::option::Option<::std::vec::Vec<$crate::Outcome>>;
         );
 
         fn balance_at(

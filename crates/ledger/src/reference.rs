@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::ops::{Bound, RangeBounds};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -268,11 +268,15 @@ impl Books {
     pub fn accounts_page(&self, query: AccountsQuery) -> AccountsPage {
         let mut accounts: Vec<_> = self.accounts().collect();
         accounts.sort_unstable_by_key(|(id, _)| *id);
-        let from = query.from().map(AccountId::clone);
-        let from = (from.as_ref(), Bound::Unbounded);
+        let start = query.start().cloned();
+        let is_before = |id: &AccountId| match &start {
+            Bound::Included(first) => id < first,
+            Bound::Excluded(after) => id <= after,
+            Bound::Unbounded => false,
+        };
         let mut page = AccountsPageFilling::new(query);
         for (id, account) in accounts {
-            if RangeBounds::<AccountId>::contains(&from, id) && !page.offer(id, account) {
+            if !is_before(id) && !page.offer(id, account) {
                 break;
             }
         }
@@ -435,5 +439,9 @@ impl Engine for ReferenceEngine {
 
     fn accounts(&self, query: AccountsQuery, _: Instant) -> Answer<'_, AccountsPage> {
         self.answer(|books| books.accounts_page(query))
+    }
+
+    fn batch(&self, id: BatchId, _: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
+        self.answer(|books| books.memory.batch(id).map(|used| used.outcomes))
     }
 }

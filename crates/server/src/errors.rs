@@ -322,6 +322,11 @@ pub(crate) fn transfer_not_found(id: ledger::TransferId) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, code!("transfer_not_found"), detail)
 }
 
+pub(crate) fn batch_not_found(id: ledger::BatchId) -> Problem {
+    let detail = format!("no atomic batch has the id {id}");
+    Problem::new(StatusCode::NOT_FOUND, code!("batch_not_found"), detail)
+}
+
 pub(crate) fn operation_not_found(id: ledger::TransferId) -> Problem {
     let detail = format!(
         "operation {id} is known neither to this node nor to the ledger; until it is applied, only the \

@@ -50,6 +50,7 @@ routes! {
     POST_PENDING = "/v1/transfers/{id}/post";
     VOID_PENDING = "/v1/transfers/{id}/void";
     BATCHES = "/v1/batches";
+    BATCH = "/v1/batches/{id}";
     OPERATIONS = "/v1/operations";
     OPERATION = "/v1/operations/{id}";
     UNSETTLED_PAYMENTS = "/v1/payments";

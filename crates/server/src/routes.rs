@@ -63,6 +63,12 @@ pub(crate) fn router_of(app: LateApp) -> Router {
             post_route(Route::VOID_PENDING, v1::void_pending),
         )
         .route("/v1/batches", post_route(Route::BATCHES, v1::batch))
+        .route("/v1/batches/{id}", get_route(Route::BATCH, v1::batch_by_id))
+        .route("/v1/operations", post_route(Route::OPERATIONS, v1::operate))
+        .route(
+            "/v1/operations/{id}",
+            get_route(Route::OPERATION, v1::operation_by_id),
+        )
         .route(
             "/payments",
             post_route(Route::PAYMENTS, challenge_2025::pay),
@@ -77,7 +83,7 @@ pub(crate) fn router_of(app: LateApp) -> Router {
         )
         .route(
             "/v1/payments",
-            get_route(Route::UNSETTLED_PAYMENTS, v1::unsettled_payments),
+            get_route(Route::UNSETTLED_PAYMENTS, v1::list_payments),
         )
         .route(
             "/v1/payments/{id}",

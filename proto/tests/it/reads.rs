@@ -93,6 +93,42 @@ fn pages_of_accounts() {
 }
 
 #[test]
+fn batches_come_back_without_their_commands() {
+    let history = history(9, 1_500);
+    let (mut applied, mut failed) = (0, 0);
+    for event in history.books.events() {
+        let Event::Batch(batch) = event else {
+            continue;
+        };
+        let request = v1::GetBatchRequest {
+            id: batch.id.to_bytes().to_vec(),
+        };
+        assert_eq!(carried(&request).read().unwrap(), batch.id);
+        let outcomes = history.books.state().batch(batch.id).unwrap().outcomes;
+        match batch.failure {
+            None => applied += 1,
+            Some(_) => failed += 1,
+        }
+        let message = v1::GetBatchResponse::of(Some(&outcomes));
+        assert_eq!(carried(&message).read().unwrap(), Some(outcomes));
+    }
+    assert!(applied > 10 && failed > 10, "{applied} {failed}");
+    let none = v1::GetBatchResponse::of(None);
+    assert_eq!(carried(&none).read().unwrap(), None);
+    // What an answer to a submit leaves out is nowhere here.
+    let moved = v1::outcome::Result::Moved(v1::Moved::default());
+    let outcome = v1::Outcome {
+        result: Some(moved),
+        replayed: false,
+    };
+    let outcomes = vec![outcome];
+    let incomplete = v1::GetBatchResponse {
+        outcomes: Some(v1::Outcomes { outcomes }),
+    };
+    assert!(carried(&incomplete).read().is_err());
+}
+
+#[test]
 fn used_ids_and_payments() {
     let history = history(8, 1_500);
     let memory = history.books.state();

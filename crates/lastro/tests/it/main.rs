@@ -24,6 +24,7 @@ mod memory;
 mod monitoring;
 mod nodes;
 mod open_files;
+mod open_payments;
 mod opening;
 mod outbox;
 mod partitions;

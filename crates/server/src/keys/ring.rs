@@ -396,6 +396,14 @@ impl Caller {
         }
     }
 
+    /// Whether the caller may use the account.
+    pub(crate) fn may_use(&self, id: &AccountId) -> bool {
+        match self {
+            Self::Anyone | Self::OfChallenge => true,
+            Self::Key(key) => key.allows(id),
+        }
+    }
+
     /// Fails if the caller may not use the account.
     pub(crate) fn check_account(&self, id: &AccountId) -> Result<(), Denied> {
         match self {

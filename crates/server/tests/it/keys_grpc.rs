@@ -32,7 +32,8 @@ fn asked(method: Method) -> Option<Scope> {
         | Method::ListPaymentsDue
         | Method::ListResolutions
         | Method::ListUnsettledPayments
-        | Method::ListAccounts => Some(Scope::Read),
+        | Method::ListAccounts
+        | Method::GetBatch => Some(Scope::Read),
         Method::GetNewestPayment => Some(Scope::Operate),
         Method::GetClock => None,
     }
@@ -53,7 +54,11 @@ fn is_about_accounts(method: Method) -> bool {
         | Method::GetNewestPayment => true,
         // Of an id that nobody has used nothing is said.
         // And of accounts those are listed that it may use.
-        Method::GetTransfer | Method::GetPayment | Method::GetClock | Method::ListAccounts => false,
+        Method::GetTransfer
+        | Method::GetPayment
+        | Method::GetClock
+        | Method::ListAccounts
+        | Method::GetBatch => false,
     }
 }
 
@@ -130,6 +135,7 @@ async fn call(channel: &Channel, method: Method, held: Held) -> Result<(), Statu
             v1::ListUnsettledPaymentsRequest::default()
         ),
         Method::GetClock => ask!(get_clock, v1::GetClockRequest {}),
+        Method::GetBatch => ask!(get_batch, v1::GetBatchRequest { id: id() }),
         Method::ListAccounts => ask!(list_accounts, v1::ListAccountsRequest::default()),
         Method::GetNewestPayment => ask!(get_newest_payment, v1::GetNewestPaymentRequest {}),
     }

@@ -34,6 +34,7 @@ mod v1_balance;
 mod v1_batches;
 mod v1_dry_run;
 mod v1_operations;
+mod v1_payment_list;
 mod v1_pending;
 mod v1_statement;
 mod v1_transfers;

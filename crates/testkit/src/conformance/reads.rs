@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use ledger::{
-    AccountId, Answer, DuePlace, DueQuery, Engine, Entry, Event, Millis, Payment, PaymentId,
-    STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
+    AccountId, Answer, BatchId, DuePlace, DueQuery, Engine, Entry, Event, Millis, Payment,
+    PaymentId, STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
 };
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -34,6 +34,9 @@ impl Run<'_> {
         }
         if self.lists_accounts {
             self.compare_account_list().await?;
+        }
+        if self.reads_batches {
+            self.compare_batches().await?;
         }
         self.compare_transfers().await?;
         if self.generator.has_payments() {
@@ -187,6 +190,25 @@ impl Run<'_> {
             self.ask(
                 || format!("the end of pending transfer {id}"),
                 |engine| engine.pending_end(id, deadline),
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn compare_batches(&mut self) -> Result<(), String> {
+        let ids: HashSet<BatchId> = self.reference.read(|books| {
+            let of_event = |event: &Event| match event {
+                Event::Batch(batch) => Some(batch.id),
+                _ => None,
+            };
+            books.events().iter().filter_map(of_event).collect()
+        });
+        for id in self.sample(ids, BatchId::from_u128) {
+            let deadline = self.deadline();
+            self.ask(
+                || format!("atomic batch {id}"),
+                |engine| engine.batch(id, deadline),
             )
             .await?;
         }

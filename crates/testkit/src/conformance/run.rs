@@ -30,6 +30,8 @@ pub(super) struct Run<'a> {
     pub(super) rng: StdRng,
     /// Whether the engine lists accounts.
     pub(super) lists_accounts: bool,
+    /// Whether the engine tells the outcomes of a batch by its id.
+    pub(super) reads_batches: bool,
     time: Time,
     clock: Arc<dyn Clock>,
     audit: Audit,
@@ -94,6 +96,7 @@ impl<'a> Run<'a> {
             times: Times::new(manual_time),
             rng: StdRng::seed_from_u64(!seed),
             lists_accounts: subject.lists_accounts(),
+            reads_batches: subject.reads_batches(),
             time,
             clock,
             audit: Audit::default(),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ledger::reference::ReferenceEngine;
 use ledger::{
     AcceptPayment, Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch,
-    Command, Currency, DueQuery, Engine, Millis, Outcome, Payment, PaymentId, PendingEnd,
+    BatchId, Command, Currency, DueQuery, Engine, Millis, Outcome, Payment, PaymentId, PendingEnd,
     ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
     UsedPayment, UsedTransfer,
 };
@@ -209,5 +209,9 @@ impl Engine for Double {
 
     fn accounts(&self, query: AccountsQuery, deadline: Instant) -> Answer<'_, AccountsPage> {
         self.answer(|engine| engine.accounts(query, deadline))
+    }
+
+    fn batch(&self, id: BatchId, deadline: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
+        self.answer(|engine| engine.batch(id, deadline))
     }
 }

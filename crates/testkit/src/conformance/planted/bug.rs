@@ -117,6 +117,10 @@ pub(super) enum Bug {
     AccountsOfAnyCurrency,
     /// Closed accounts are listed with the others.
     AccountsClosedOrNot,
+    /// An atomic batch that failed is not found.
+    FailedBatchNotFound,
+    /// A batch's outcomes are read as those of a batch that is given again.
+    BatchReadAsReplayed,
     /// An account is read as it was when it was last read.
     StaleRead,
     /// A preview is done.

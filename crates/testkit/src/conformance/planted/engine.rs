@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use ledger::reference::Books;
 use ledger::{
-    Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BoxFuture, Clock,
-    DueQuery, Engine, Event, Millis, Notes, Outcome, Payment, PaymentId, PaymentState, PendingEnd,
-    PendingState, ProcessorSummary, Resolution, State, Statement, StatementQuery, Timestamp,
-    TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, BoxFuture,
+    Clock, DueQuery, Engine, Event, Millis, Notes, Outcome, Payment, PaymentId, PaymentState,
+    PendingEnd, PendingState, ProcessorSummary, Resolution, State, Statement, StatementQuery,
+    Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -159,6 +159,24 @@ impl Planted {
     }
 }
 
+impl Planted {
+    /// A batch's outcomes, with what the bug makes of them.
+    fn bent_batch(&self, id: BatchId) -> Option<Vec<Outcome>> {
+        let used = self.read(|books| books.state().batch(id))?;
+        let mut outcomes = used.outcomes;
+        match self.bug {
+            Bug::FailedBatchNotFound if outcomes.iter().any(|one| one.result.is_err()) => None,
+            Bug::BatchReadAsReplayed => {
+                for outcome in &mut outcomes {
+                    outcome.replayed = true;
+                }
+                Some(outcomes)
+            }
+            _ => Some(outcomes),
+        }
+    }
+}
+
 const fn is_opening(event: &Event) -> bool {
     matches!(event, Event::AccountOpened { .. })
 }
@@ -275,5 +293,9 @@ impl Engine for Planted {
 
     fn accounts(&self, query: AccountsQuery, _: Instant) -> Answer<'_, AccountsPage> {
         Box::pin(std::future::ready(Ok(self.bent_accounts(query))))
+    }
+
+    fn batch(&self, id: BatchId, _: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
+        Box::pin(std::future::ready(Ok(self.bent_batch(id))))
     }
 }

@@ -176,6 +176,8 @@ found! {
     system_accounts_unlisted: SystemAccountsUnlisted,
     accounts_of_any_currency: AccountsOfAnyCurrency,
     accounts_closed_or_not: AccountsClosedOrNot,
+    failed_batch_not_found: FailedBatchNotFound,
+    batch_read_as_replayed: BatchReadAsReplayed,
     stale_read: StaleRead,
     preview_done: PreviewDone,
     preview_forgets_batches: PreviewForgetsBatches,
