@@ -1,6 +1,6 @@
 //! Accounts.
 
-use ledger::{Account, AccountId, Limit};
+use ledger::{Account, AccountId, AccountsPage, AccountsQuery, Limit};
 
 use crate::fields::{self, Invalid};
 use crate::v1;
@@ -38,4 +38,68 @@ pub(crate) fn from_message(account: &v1::Account) -> Result<(AccountId, Account)
         timestamp: fields::timestamp(account.timestamp),
     };
     Ok((id, state))
+}
+
+/// A text that may be left out.
+fn if_given<T>(
+    text: &str,
+    read: impl FnOnce(&str) -> Result<T, Invalid>,
+) -> Result<Option<T>, Invalid> {
+    (!text.is_empty()).then(|| read(text)).transpose()
+}
+
+fn id_or_empty(id: Option<&AccountId>) -> String {
+    id.map_or_else(String::new, AccountId::to_string)
+}
+
+impl From<&AccountsQuery> for v1::ListAccountsRequest {
+    fn from(query: &AccountsQuery) -> Self {
+        let currency = query.currency.as_ref();
+        Self {
+            after: id_or_empty(query.after.as_ref()),
+            prefix: id_or_empty(query.prefix.as_ref()),
+            currency: currency.map_or("", ledger::Currency::as_str).to_owned(),
+            closed: query.closed,
+            limit: u32::try_from(query.limit).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+impl v1::ListAccountsRequest {
+    /// Which page.
+    pub fn read(&self) -> Result<AccountsQuery, Invalid> {
+        Ok(AccountsQuery {
+            after: if_given(&self.after, |id| fields::account_id(id, "after"))?,
+            prefix: if_given(&self.prefix, |id| fields::account_id(id, "prefix"))?,
+            currency: if_given(&self.currency, fields::currency)?,
+            closed: self.closed,
+            limit: self.limit as usize,
+        })
+    }
+}
+
+impl From<&AccountsPage> for v1::ListAccountsResponse {
+    fn from(page: &AccountsPage) -> Self {
+        let accounts = page.accounts.iter();
+        Self {
+            accounts: accounts
+                .map(|(id, account)| to_message(id, account))
+                .collect(),
+            next_after: id_or_empty(page.next_after.as_ref()),
+        }
+    }
+}
+
+impl v1::ListAccountsResponse {
+    /// What the ledger answered.
+    pub fn read(self) -> Result<AccountsPage, Invalid> {
+        Ok(AccountsPage {
+            accounts: self
+                .accounts
+                .iter()
+                .map(from_message)
+                .collect::<Result<_, _>>()?,
+            next_after: if_given(&self.next_after, |id| fields::account_id(id, "next_after"))?,
+        })
+    }
 }

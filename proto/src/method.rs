@@ -69,6 +69,10 @@ methods! {
     GetNewestPayment;
     /// What commands would be answered.
     Preview;
+    /// A page of the accounts.
+    ListAccounts;
+    /// The outcomes of an atomic batch.
+    GetBatch;
 }
 
 impl Method {

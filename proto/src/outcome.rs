@@ -1,6 +1,6 @@
 //! Outcomes. The answer to a `transfer` or a `pend` carries only what its command does not say.
 
-use ledger::{Command, MoveMoney, Outcome, Record, Transfer, TransferKind};
+use ledger::{BatchId, Command, MoveMoney, Outcome, Record, Transfer, TransferKind};
 
 use crate::fields::{self, Invalid, given};
 use crate::v1::outcome::Result as Kind;
@@ -39,8 +39,16 @@ impl From<&Outcome> for v1::Outcome {
 
 /// The outcome of this command.
 pub(crate) fn from_message(outcome: v1::Outcome, command: Command) -> Result<Outcome, Invalid> {
+    read(outcome, |moved| completed(command, moved))
+}
+
+/// What `complete` makes of a transfer that is as its command says.
+fn read(
+    outcome: v1::Outcome,
+    complete: impl FnOnce(v1::Moved) -> Result<Transfer, Invalid>,
+) -> Result<Outcome, Invalid> {
     let result = match given(outcome.result, "result")? {
-        Kind::Moved(moved) => Ok(Record::Transfer(completed(command, moved)?)),
+        Kind::Moved(moved) => Ok(Record::Transfer(complete(moved)?)),
         Kind::Refusal(refusal) => Err(refusal.try_into()?),
         Kind::Transfer(transfer) => Ok(Record::Transfer(transfer.try_into()?)),
         Kind::Account(message) => {
@@ -57,6 +65,51 @@ pub(crate) fn from_message(outcome: v1::Outcome, command: Command) -> Result<Out
         replayed: outcome.replayed,
         result,
     })
+}
+
+/// An outcome by itself: there is no command that says the rest of a transfer.
+fn whole(outcome: &Outcome) -> v1::Outcome {
+    match &outcome.result {
+        Ok(Record::Transfer(transfer)) => v1::Outcome {
+            result: Some(Kind::Transfer(transfer.into())),
+            replayed: outcome.replayed,
+        },
+        Ok(Record::Account { .. } | Record::Payment(_) | Record::Purge { .. }) | Err(_) => {
+            outcome.into()
+        }
+    }
+}
+
+impl v1::GetBatchRequest {
+    /// Which batch.
+    pub fn read(&self) -> Result<BatchId, Invalid> {
+        fields::batch_id(&self.id, "id")
+    }
+}
+
+impl v1::GetBatchResponse {
+    /// The answer with these outcomes.
+    #[must_use]
+    pub fn of(answer: Option<&[Outcome]>) -> Self {
+        let outcomes = |outcomes: &[Outcome]| v1::Outcomes {
+            outcomes: outcomes.iter().map(whole).collect(),
+        };
+        Self {
+            outcomes: answer.map(outcomes),
+        }
+    }
+
+    /// What the ledger answered.
+    pub fn read(self) -> Result<Option<Vec<Outcome>>, Invalid> {
+        let Some(outcomes) = self.outcomes else {
+            return Ok(None);
+        };
+        let outcomes = outcomes.outcomes.into_iter();
+        outcomes
+            .map(|outcome| read(outcome, |_| Err(Invalid::Shape)))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
 }
 
 /// The transfer that this command made.

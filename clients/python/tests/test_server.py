@@ -46,6 +46,19 @@ class Server(unittest.TestCase):
         with self.assertRaises(NotFound):
             ledger.account("nobody")
 
+    def test_accounts_are_walked_in_pages(self) -> None:
+        prefix = f"walk:{new_id()}:"
+        ids = [f"{prefix}{number}" for number in range(7)]
+        for id in ids:
+            self.ledger.open_account(id, "BRL")
+        self.ledger.close_account(ids[3])
+        walked = [found.id for found in self.ledger.accounts(prefix=prefix, page=2)]
+        self.assertEqual(walked, ids)
+        open = self.ledger.accounts(prefix=prefix, currency="BRL", closed=False)
+        self.assertEqual([found.id for found in open], ids[:3] + ids[4:])
+        page = self.ledger.accounts_page(prefix=prefix, closed=True, limit=1)
+        self.assertEqual([found.id for found in page.accounts], [ids[3]])
+
     def test_transfers(self) -> None:
         ledger, id = self.ledger, new_id()
         first = ledger.transfer("world:BRL", self.user, 50, "top-up", id=id)
@@ -127,6 +140,12 @@ class Server(unittest.TestCase):
             self.ledger.batch([more, {**too_much, "id": str(new_id())}], atomic=True)
         self.assertEqual(raised.exception.index, 1)
         self.assertEqual(len(raised.exception.batch.outcomes), 2)
+        failed = raised.exception.batch
+        assert failed.id is not None
+        found = self.ledger.batch_by_id(failed.id)
+        self.assertEqual((found.index, found.outcomes), (1, failed.outcomes))
+        with self.assertRaises(NotFound):
+            self.ledger.batch_by_id(new_id())
         self.assertEqual(self.ledger.account(self.user).balance, 5)
 
     def test_operations(self) -> None:

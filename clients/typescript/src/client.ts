@@ -50,6 +50,31 @@ export class Lastro {
     return this.send(read(path`/v1/accounts/${id}`, models.account));
   }
 
+  /** One page of the accounts, in the byte order of their ids. It may be short, or empty, and still
+   * have a `next_cursor`; give the same filters with it. */
+  accountsPage(
+    options: models.AccountsAsked & { limit?: number; cursor?: string } = {},
+  ): Promise<models.AccountsPage> {
+    return this.send(read("/v1/accounts" + query({ ...options }), models.accountsPage));
+  }
+
+  /** Every account, in the byte order of their ids; `page` of them a request. */
+  async *accounts(
+    page = 100,
+    asked: models.AccountsAsked = {},
+  ): AsyncGenerator<models.Account, void, undefined> {
+    let cursor: string | null = null;
+    do {
+      const found: models.AccountsPage = await this.accountsPage({
+        ...asked,
+        limit: page,
+        ...(cursor !== null && { cursor }),
+      });
+      yield* found.accounts;
+      cursor = found.next_cursor;
+    } while (cursor !== null);
+  }
+
   /** Sets an account's credit limit. Throws `Conflict` where it is not the expected one. It has no
    * id, so it is sent again only after an attempt that changed nothing. */
   changeLimit(
@@ -174,6 +199,11 @@ export class Lastro {
     return this.send({ ...call, repeatable });
   }
 
+  /** What was decided of an atomic batch. Throws `NotFound`. */
+  batchById(id: string): Promise<models.Batch> {
+    return this.send(read(path`/v1/batches/${id}`, (body) => models.batch(body, false)));
+  }
+
   /** Gives a transfer that is accepted now and applied later, even if the ledger is down. */
   operate(
     debitAccountId: string,
@@ -263,7 +293,7 @@ function path(texts: TemplateStringsArray, ...values: string[]): string {
   return texts.reduce((whole, text, index) => whole + escaped[index - 1] + text);
 }
 
-function query(values: Record<string, string | number | undefined>): string {
+function query(values: Record<string, string | number | boolean | undefined>): string {
   const given = Object.entries(values).filter(([, value]) => value !== undefined);
   const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
   return text === "" ? "" : `?${text}`;

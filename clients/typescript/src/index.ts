@@ -16,6 +16,8 @@ export {
 export { newId } from "./ids.js";
 export type {
   Account,
+  AccountsAsked,
+  AccountsPage,
   After,
   Balance,
   Batch,

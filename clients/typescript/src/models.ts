@@ -106,6 +106,20 @@ export interface StatementPage {
   readonly next_cursor: string | null;
 }
 
+/** Which accounts. */
+export interface AccountsAsked {
+  /** Only accounts whose ids begin so. */
+  readonly prefix?: string;
+  readonly currency?: string;
+  readonly closed?: boolean;
+}
+
+/** Some accounts, in the byte order of their ids. */
+export interface AccountsPage {
+  readonly accounts: readonly Account[];
+  readonly next_cursor: string | null;
+}
+
 /** An account's balance as it was at a time. */
 export interface Balance {
   readonly account_id: string;
@@ -131,6 +145,8 @@ export interface Batch {
   readonly id?: string | null;
   readonly outcomes: readonly Outcome[];
   readonly replayed: boolean;
+  /** Of a batch that was read by its id and of which nothing was applied: which command failed it. */
+  readonly index?: number;
 }
 
 /** A transfer that was accepted and is applied later. */
@@ -177,6 +193,11 @@ export function account(body: Body): Account {
   return { ...body, ...Object.fromEntries(exact) } as Account;
 }
 
+export function accountsPage(body: Body): AccountsPage {
+  const accounts = (body["accounts"] as Body[]).map(account);
+  return { accounts, next_cursor: body["next_cursor"] as string | null };
+}
+
 export function transfer(body: Body, replayed: boolean): Transfer {
   return { ...body, replayed } as unknown as Transfer;
 }
@@ -196,7 +217,15 @@ export function outcome(body: Body): Outcome {
 
 export function batch(body: Body, replayed: boolean): Batch {
   const outcomes = (body["outcomes"] as Body[]).map(outcome);
-  return { atomic: body["atomic"] === true, id: body["id"] as string | null, outcomes, replayed };
+  const id = body["id"] as string | null;
+  const index = body["index"] as number | undefined;
+  return {
+    atomic: body["atomic"] === true,
+    id,
+    outcomes,
+    replayed,
+    ...(index !== undefined && { index }),
+  };
 }
 
 export function operation(body: Body): Operation {

@@ -36,6 +36,19 @@ test("accounts", async () => {
   await thrown(ledger.account("nobody"), NotFound);
 });
 
+test("accounts are walked in pages", async () => {
+  const prefix = `walk:${newId()}:`;
+  const ids = Array.from({ length: 7 }, (_, n) => `${prefix}${n}`);
+  for (const id of ids) await ledger.openAccount(id, "BRL");
+  await ledger.closeAccount(ids[3]);
+  const walked = [];
+  for await (const found of ledger.accounts(2, { prefix })) walked.push(found.id);
+  assert.deepEqual(walked, ids);
+  const page = await ledger.accountsPage({ prefix, currency: "BRL", closed: true, limit: 1 });
+  assert.deepEqual(page.accounts.map((found) => found.id), [ids[3]]);
+  assert.equal(page.accounts[0].balance, 0n);
+});
+
 test("transfers", async () => {
   const id = newId();
   const first = await ledger.transfer("world:BRL", user, 50, "top-up", { id });
@@ -108,6 +121,9 @@ test("batches", async () => {
   const more = commands.transfer("world:BRL", user, 5, "more");
   const failed = await thrown(ledger.batch([more, tooMuch()], { atomic: true }), BatchRefused);
   assert.deepEqual([failed.index, failed.batch.outcomes.length], [1, 2]);
+  const read = await ledger.batchById(failed.batch.id);
+  assert.deepEqual([read.index, read.outcomes], [1, failed.batch.outcomes]);
+  await thrown(ledger.batchById(newId()), NotFound);
   assert.equal((await ledger.account(user)).balance, 5n);
   assert.throws(() => ledger.batch([ok], { id: newId() }), TypeError);
 });

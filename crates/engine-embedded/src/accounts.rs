@@ -113,6 +113,11 @@ impl Accounts {
         self.chunks.iter().flatten().map(|(id, kept)| (id, kept))
     }
 
+    /// The id of the account in this slot, which is there.
+    pub(crate) fn name(&self, slot: Slot) -> &AccountId {
+        &self.at(slot).0
+    }
+
     /// Whether the same accounts are in the same slots.
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
         self.chunks == other.chunks
@@ -194,7 +199,10 @@ mod tests {
         let table_bytes_max = (size_of::<Slot>() + 1) * 8 / 7 * 2;
         // The draft has a place for each in both of its layers.
         let places_bytes = 2 * size_of::<u32>();
-        assert!(size_of::<(AccountId, Kept)>() + table_bytes_max + places_bytes <= 200);
+        // A leaf of the order is half full at least.
+        let order_bytes_max = 2 * size_of::<Slot>() + 1;
+        let account_bytes = size_of::<(AccountId, Kept)>();
+        assert!(account_bytes + table_bytes_max + places_bytes + order_bytes_max <= 200);
     }
 
     fn kept(limit: usize) -> Kept {

@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use journal::{FileStorage, Reader, Storage};
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Clock, DueQuery, Engine, Millis, Outcome,
-    Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery,
-    Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, Clock,
+    DueQuery, Engine, Millis, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary,
+    Resolution, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment,
+    UsedTransfer,
 };
 use stdx::StopOnPanic;
 
@@ -275,5 +276,15 @@ impl<S: Storage> Engine for EmbeddedEngine<S> {
 
     fn newest_payment_accepted_at(&self, _: Instant) -> Answer<'_, Timestamp> {
         ready(Ok(self.shared.books.read().payment_accepted_at))
+    }
+
+    fn accounts(&self, query: AccountsQuery, deadline: Instant) -> Answer<'_, AccountsPage> {
+        Box::pin(self.read(deadline, move |shared, reader| {
+            shared.accounts(reader, &query, deadline)
+        }))
+    }
+
+    fn batch(&self, id: BatchId, deadline: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
+        Box::pin(self.read(deadline, move |shared, reader| shared.batch(reader, id)))
     }
 }

@@ -7,11 +7,12 @@
 //!
 //! | what | cost |
 //! |---|---|
-//! | an account | about 140 bytes of memory |
+//! | an account | about 145 bytes of memory |
 //! | a settled payment | about 60 bytes of memory in the newest segment, none worth mentioning in older ones |
 //! | a used id | about 42 bytes of memory in the newest segments, about 2 in older ones |
 //! | a statement line | one small read |
 //! | an entry by its number | at most 256 small reads |
+//! | a page of accounts | a look at each, in memory |
 //! | opening | the newest snapshot, and one pass over the journal from there on |
 //!
 //! **Architecture Invariant:** readers and the writer share published state only; what is decided
@@ -34,6 +35,8 @@ mod ids;
 mod keeper;
 mod lookup;
 mod metrics;
+mod names;
+mod offline;
 mod open;
 mod options;
 mod progress;
@@ -54,6 +57,7 @@ mod writer;
 pub use engine::EmbeddedEngine;
 pub use events::{EventsError, LockedJournal};
 pub use metrics::METRICS;
+pub use offline::OfflineLedger;
 pub use open::{OpenError, Recovery};
 pub use options::EmbeddedOptions;
 pub use progress::OpeningProgress;

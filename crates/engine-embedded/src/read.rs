@@ -6,17 +6,27 @@ use std::time::Instant;
 
 use journal::{Address, Reader, Storage};
 use ledger::{
-    Account, AccountId, BalanceAt, DueQuery, Entry, Limit, Payment, PaymentId, PendingEnd,
-    ProcessorSummary, Resolution, STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp,
-    TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, AccountsPage, AccountsPageFilling, AccountsQuery, BalanceAt, BatchId,
+    DueQuery, Entry, Limit, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution,
+    STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment,
+    UsedTransfer,
 };
+use parking_lot::{RwLockReadGuard, RwLockWriteGuard};
 
 use crate::accounts::Kept;
 use crate::books::{Books, CHECKPOINT_ENTRIES};
 use crate::ids::{Space, Waiting};
 use crate::lookup::{self, LookupError, Records};
+use crate::names::NameOrder;
 use crate::shared::Shared;
 use crate::sums::Range;
+
+/// How many accounts a page looks at while it holds the books: the writer never waits for more.
+const ACCOUNTS_IN_ONE_HOLD: usize = 200;
+/// How many names are taken in while the books are held.
+const NAMES_IN_ONE_HOLD: usize = 32;
+/// How many names a caller's own thread takes in.
+const NAMES_AT_HAND: usize = 1_000;
 
 /// Why a read has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +40,69 @@ pub(crate) enum NotRead {
 impl<S: Storage> Shared<S> {
     pub(crate) fn account(&self, id: &AccountId) -> Option<Account> {
         self.books.read().accounts.get(id).map(|kept| kept.account)
+    }
+
+    /// Takes in the names of what was opened since somebody listed accounts. Lets go of the books from time
+    /// to time.
+    pub(crate) fn accounts(
+        &self,
+        reader: &Reader<S>,
+        query: &AccountsQuery,
+        deadline: Instant,
+    ) -> Result<AccountsPage, NotRead> {
+        let count = self.books.read().accounts.len();
+        let names = self.names.try_read();
+        let names = match names.filter(|names| names.len() >= count) {
+            Some(names) => names,
+            None => self.names_of(reader, count, deadline)?,
+        };
+        let mut page = AccountsPageFilling::new(query.clone());
+        while self.fill(&mut page, &names) {}
+        Ok(page.finish())
+    }
+
+    /// The order of the first so many accounts at least.
+    fn names_of(
+        &self,
+        reader: &Reader<S>,
+        count: usize,
+        deadline: Instant,
+    ) -> Result<RwLockReadGuard<'_, NameOrder>, NotRead> {
+        let late = NotRead::Unavailable(Unavailable::Timeout);
+        let mut names = if reader.waits() {
+            self.names.try_write_until(deadline).ok_or(late)?
+        } else {
+            self.names.try_write().ok_or(NotRead::NotAtHand)?
+        };
+        if !reader.waits() && count.saturating_sub(names.len()) > NAMES_AT_HAND {
+            return Err(NotRead::NotAtHand);
+        }
+        while names.len() < count {
+            // What was taken in stays: who asks again goes on from there.
+            if deadline <= Instant::now() {
+                return Err(late);
+            }
+            names.extend(&self.books.read().accounts, NAMES_IN_ONE_HOLD);
+        }
+        Ok(RwLockWriteGuard::downgrade(names))
+    }
+
+    /// Whether the page wants more, and there may be more.
+    fn fill(&self, page: &mut AccountsPageFilling, names: &NameOrder) -> bool {
+        let books = self.books.read();
+        let accounts = &books.accounts;
+        let from = page.rest().start().cloned();
+        let mut offered_count = 0;
+        for slot in names
+            .slots_from(from.as_ref(), accounts)
+            .take(ACCOUNTS_IN_ONE_HOLD)
+        {
+            if !page.offer(accounts.name(slot), &accounts.kept(slot).account) {
+                return false;
+            }
+            offered_count += 1;
+        }
+        offered_count == ACCOUNTS_IN_ONE_HOLD
     }
 
     pub(crate) fn statement(
@@ -145,6 +218,19 @@ impl<S: Storage> Shared<S> {
         lookup::payment(reader, id, newest, &purges)
             .map(Some)
             .map_err(|error| self.not_read(&error))
+    }
+
+    /// The first outcomes of an atomic batch: one small read each.
+    pub(crate) fn batch(
+        &self,
+        reader: &Reader<S>,
+        id: BatchId,
+    ) -> Result<Option<Vec<Outcome>>, NotRead> {
+        let Some(newest) = self.newest(reader, Space::Batches, id.to_u128())? else {
+            return Ok(None);
+        };
+        let used = lookup::batch(reader, id, newest).map_err(|error| self.not_read(&error))?;
+        Ok(Some(used.outcomes))
     }
 
     pub(crate) fn resolutions(

@@ -9,10 +9,13 @@ use parking_lot::RwLock;
 use stdx::Throttle;
 
 use crate::books::Books;
+use crate::names::NameOrder;
 
 /// Published state and how the engine is.
 pub(crate) struct Shared<S: Storage> {
     pub(crate) books: Arc<RwLock<Books>>,
+    /// Of the accounts of the books, those that were there when somebody last listed accounts.
+    pub(crate) names: RwLock<NameOrder>,
     pub(crate) reader: Reader<S>,
     /// Of what is in memory.
     pub(crate) at_hand: Reader<S>,
@@ -90,6 +93,7 @@ impl Status {
 impl<S: Storage> Shared<S> {
     pub(crate) fn new(books: Books, reader: Reader<S>) -> Self {
         Self {
+            names: RwLock::new(NameOrder::of(&books.accounts)),
             books: Arc::new(RwLock::new(books)),
             at_hand: reader.at_hand(),
             reader,

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, LedgerId, Millis, Outcome,
-    Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery,
-    Timestamp, TransferId, UsedPayment, UsedTransfer,
+    Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, DueQuery,
+    Engine, LedgerId, Millis, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary,
+    Resolution, Statement, StatementQuery, Timestamp, TransferId, UsedPayment, UsedTransfer,
 };
 use tokio::task::JoinHandle;
 
@@ -224,5 +224,16 @@ impl Engine for PostgresEngine {
 
     fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp> {
         Box::pin(self.store.newest_payment_accepted_at(deadline))
+    }
+
+    fn accounts(&self, query: AccountsQuery, deadline: Instant) -> Answer<'_, AccountsPage> {
+        Box::pin(self.store.accounts(query, deadline))
+    }
+
+    fn batch(&self, id: BatchId, deadline: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
+        Box::pin(async move {
+            let used = self.store.batch(id, deadline).await?;
+            Ok(used.map(|used| used.outcomes))
+        })
     }
 }

@@ -31,6 +31,7 @@
     clippy::cast_sign_loss
 )]
 
+mod account_pages;
 mod address;
 mod apply;
 mod behind;

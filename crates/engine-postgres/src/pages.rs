@@ -200,7 +200,7 @@ fn limited(row: &Row) -> Result<LimitedAccount, Failure> {
 }
 
 /// Unlimited accounts from their stripes, by account.
-fn summed(rows: &[Row]) -> Result<Vec<(AccountId, Account)>, Failure> {
+pub(crate) fn summed(rows: &[Row]) -> Result<Vec<(AccountId, Account)>, Failure> {
     let mut accounts: Vec<(AccountId, Account)> = Vec::new();
     for row in rows {
         let id = account_id(row, "account_id")?;

@@ -7,7 +7,7 @@ use crate::lease::Lease;
 use crate::opened_for::OpenedFor;
 use crate::options::PostgresOptions;
 use crate::pool::{connect, pool};
-use crate::{claims, expiry, load, migrate, read};
+use crate::{account_pages, claims, expiry, load, migrate, read};
 
 /// Accounts with many entries, unlimited ones, used ids, payments.
 const FILL: &str = "
@@ -38,6 +38,7 @@ fn every_statement_is_a_look_up_in_an_index() {
             let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
             let lease = Lease::take(&pool, deadline).await.unwrap();
             let asked = load::STATEMENTS.iter().chain(&read::STATEMENTS);
+            let asked = asked.chain(&account_pages::STATEMENTS);
             for statement in asked.chain(&claims::STATEMENTS).chain([&expiry::DUE]) {
                 let plan = plan(&lease, statement).await;
                 assert!(!plan.contains("Seq Scan"), "{statement}\n{plan}");

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Dispatching, DueQuery, Engine, LedgerId, Millis,
-    Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement,
-    StatementQuery, Timestamp, TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment,
-    UsedTransfer,
+    Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId,
+    Dispatching, DueQuery, Engine, LedgerId, Millis, Outcome, Payment, PaymentId, PendingEnd,
+    ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
+    Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
 };
 use proto::{Invalid, Message, Method, submit, v1};
 use tokio::sync::Semaphore;
@@ -329,5 +329,18 @@ impl Engine for RemoteEngine {
         let read =
             |answer: v1::GetNewestPaymentResponse| Ok(Timestamp::from_nanos(answer.accepted_at));
         Box::pin(self.read(Method::GetNewestPayment, question, deadline, read))
+    }
+
+    fn accounts(&self, query: AccountsQuery, deadline: Instant) -> Answer<'_, AccountsPage> {
+        let question = v1::ListAccountsRequest::from(&query);
+        let read = v1::ListAccountsResponse::read;
+        Box::pin(self.read(Method::ListAccounts, question, deadline, read))
+    }
+
+    fn batch(&self, id: BatchId, deadline: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
+        let id = id.to_bytes().to_vec();
+        let question = v1::GetBatchRequest { id };
+        let read = v1::GetBatchResponse::read;
+        Box::pin(self.read(Method::GetBatch, question, deadline, read))
     }
 }

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use engine_postgres::{Queue, Tables};
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Command, DueQuery, Engine, LedgerId, Millis,
-    Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement,
-    StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, Command,
+    DueQuery, Engine, LedgerId, Millis, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary,
+    Resolution, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment,
+    UsedTransfer,
 };
 use stdx::invariant;
 use tokio::task::JoinHandle;
@@ -235,6 +236,18 @@ impl Engine for WriteBehindEngine {
 
     /// Likewise.
     fn newest_payment_accepted_at(&self, _: Instant) -> Answer<'_, Timestamp> {
+        Box::pin(async { Err(Unavailable::NotSupported) })
+    }
+
+    /// Redis keeps accounts by id and in no order, and the database, which has them in order, is behind it:
+    /// a list from there would leave out accounts whose openings were answered.
+    fn accounts(&self, _: AccountsQuery, _: Instant) -> Answer<'_, AccountsPage> {
+        Box::pin(async { Err(Unavailable::NotSupported) })
+    }
+
+    /// Redis finds a batch's outcomes only beside the commands that it is compared with: who has them asks
+    /// again with the same id.
+    fn batch(&self, _: BatchId, _: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
         Box::pin(async { Err(Unavailable::NotSupported) })
     }
 }

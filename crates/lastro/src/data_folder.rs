@@ -3,8 +3,9 @@
 use std::io;
 use std::path::Path;
 
-use anyhow::Context;
-use journal::segment_number;
+use anyhow::{Context, ensure};
+use engine_embedded::OfflineLedger;
+use journal::{FileStorage, segment_number};
 
 /// The file that a backup's folder has, and no other.
 pub(crate) const MANIFEST: &str = "backup.json";
@@ -19,6 +20,23 @@ pub(crate) fn has_journal(data_dir: &Path) -> bool {
     names
         .into_iter()
         .any(|entry| Path::new(&entry.file_name()).extension() == Some("segment".as_ref()))
+}
+
+/// The ledger in the folder as it is, read without its lock and without a change.
+///
+/// # Errors
+///
+/// If there is none, or it cannot be read.
+pub(crate) fn read_ledger(data_dir: &Path) -> anyhow::Result<OfflineLedger> {
+    let place = data_dir.display();
+    ensure!(has_journal(data_dir), "there is no ledger in {place}");
+    let storage =
+        FileStorage::open_existing(data_dir).with_context(|| format!("cannot open {place}"))?;
+    ensure!(
+        !outbox::is_outbox(&storage),
+        "there is no ledger in {place}, only an outbox"
+    );
+    OfflineLedger::read(&storage).with_context(|| format!("cannot read the ledger in {place}"))
 }
 
 /// Whether the folder is a backup's: nothing may be written to its journal.

@@ -1,5 +1,6 @@
 //! Lastro: a ledger and payments server in one binary.
 
+mod accounts;
 mod backup;
 mod bench;
 mod clock;
@@ -23,6 +24,7 @@ mod manual;
 #[cfg(test)]
 mod metrics_page;
 mod migrate;
+mod open_payments;
 mod outbox_mark;
 mod processor;
 mod redis;
@@ -30,6 +32,7 @@ mod restore;
 mod secrets;
 mod serve;
 mod settings;
+mod table;
 mod verify;
 mod whole_file;
 
@@ -72,6 +75,10 @@ enum Command {
     Processor(processor::ProcessorOptions),
     /// Checks a data folder or a ledger in PostgreSQL: the hash chain, and every rule of the ledger.
     Verify(verify::VerifyOptions),
+    /// Lists the accounts of a data folder, also while it is served.
+    Accounts(accounts::AccountsOptions),
+    /// Lists the payments of a data folder that wait, or were sent and are not settled, also while it is served.
+    Payments(open_payments::PaymentsOptions),
     /// Copies a data folder, also while it is served; into the same folder again, only what is new.
     Backup(backup::BackupOptions),
     /// Makes a data folder of a backup: whole, or as it was after a frame or at a time.
@@ -109,6 +116,8 @@ fn main() -> ExitCode {
         Command::Migrate(options) => migrate::run(&options, matches.subcommand()),
         Command::Processor(options) => processor::run(options),
         Command::Verify(options) => verify::run(&options),
+        Command::Accounts(options) => accounts::run(&options),
+        Command::Payments(options) => open_payments::run(&options),
         Command::Backup(options) => backup::run(&options),
         Command::Restore(options) => restore::run(&options),
         Command::Copy(options) => copy::run(&options),

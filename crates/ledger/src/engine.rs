@@ -5,8 +5,9 @@ use std::pin::Pin;
 use std::time::Instant;
 
 use crate::account::Account;
+use crate::account_list::{AccountsPage, AccountsQuery};
 use crate::batch::Batch;
-use crate::id::{AccountId, PaymentId, ProcessorName, TransferId};
+use crate::id::{AccountId, BatchId, PaymentId, ProcessorName, TransferId};
 use crate::outcome::Outcome;
 use crate::payment::{DuePlace, Payment};
 use crate::resolution::Resolution;
@@ -87,6 +88,19 @@ pub trait Engine: Send + Sync + 'static {
     /// When the newest payment was accepted; 0 where there is none. What is accepted after this was
     /// asked is later: a purge that names the answer takes nothing of it.
     fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp>;
+
+    /// A page of the accounts, the system's included, in the byte order of their ids: at most
+    /// [`ACCOUNTS_PAGE_MAX`], of at most [`ACCOUNTS_EXAMINED_MAX`] looked at. A walk from page to page
+    /// leaves out no account that was there when it began, and lists none twice. Not supported over Redis.
+    ///
+    /// [`ACCOUNTS_PAGE_MAX`]: crate::ACCOUNTS_PAGE_MAX
+    /// [`ACCOUNTS_EXAMINED_MAX`]: crate::ACCOUNTS_EXAMINED_MAX
+    fn accounts(&self, query: AccountsQuery, deadline: Instant) -> Answer<'_, AccountsPage>;
+
+    /// The first outcomes of the atomic batch that used this id, in the order of its commands; `None` where
+    /// none did. As many as a batch has commands, and none is marked as replayed that was not when the batch
+    /// was decided. Not supported over Redis.
+    fn batch(&self, id: BatchId, deadline: Instant) -> Answer<'_, Option<Vec<Outcome>>>;
 }
 
 /// Which page of a statement.
@@ -276,6 +290,8 @@ macro_rules! forward_reads {
             resolutions(id: $crate::PaymentId) -> ::std::vec::Vec<$crate::Resolution>;
             payments_due(query: $crate::DueQuery) -> ::std::vec::Vec<$crate::Payment>;
             newest_payment_accepted_at() -> $crate::Timestamp;
+            accounts(query: $crate::AccountsQuery) -> $crate::AccountsPage;
+            batch(id: $crate::BatchId) -> ::std::option::Option<::std::vec::Vec<$crate::Outcome>>;
         );
 
         fn balance_at(

@@ -14,6 +14,7 @@
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 mod account;
+mod account_list;
 mod apply;
 mod batch;
 mod claims;
@@ -46,6 +47,9 @@ mod transfer;
 mod unsettled;
 
 pub use account::{Account, Movement};
+pub use account_list::{
+    ACCOUNTS_EXAMINED_MAX, ACCOUNTS_PAGE_MAX, AccountsPage, AccountsPageFilling, AccountsQuery,
+};
 pub use apply::{RecordingState, apply, expire};
 pub use batch::{
     AtomicDecision, BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, Batch, BatchInvalid, decide_atomic,

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
 
 use crate::account::Account;
+use crate::account_list::{AccountsPage, AccountsPageFilling, AccountsQuery};
 use crate::apply::{RecordingState, apply, expire};
 use crate::batch::Batch;
 use crate::engine::{
@@ -260,6 +262,26 @@ impl Books {
         due.truncate(query.limit);
         due
     }
+
+    /// See [`Engine::accounts`].
+    #[must_use]
+    pub fn accounts_page(&self, query: AccountsQuery) -> AccountsPage {
+        let mut accounts: Vec<_> = self.accounts().collect();
+        accounts.sort_unstable_by_key(|(id, _)| *id);
+        let start = query.start().cloned();
+        let is_before = |id: &AccountId| match &start {
+            Bound::Included(first) => id < first,
+            Bound::Excluded(after) => id <= after,
+            Bound::Unbounded => false,
+        };
+        let mut page = AccountsPageFilling::new(query);
+        for (id, account) in accounts {
+            if !is_before(id) && !page.offer(id, account) {
+                break;
+            }
+        }
+        page.finish()
+    }
 }
 
 impl State for Books {
@@ -413,5 +435,13 @@ impl Engine for ReferenceEngine {
 
     fn newest_payment_accepted_at(&self, _: Instant) -> Answer<'_, Timestamp> {
         self.answer(|books| books.memory.newest_payment_accepted_at())
+    }
+
+    fn accounts(&self, query: AccountsQuery, _: Instant) -> Answer<'_, AccountsPage> {
+        self.answer(|books| books.accounts_page(query))
+    }
+
+    fn batch(&self, id: BatchId, _: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
+        self.answer(|books| books.memory.batch(id).map(|used| used.outcomes))
     }
 }

@@ -15,7 +15,7 @@ const READ: Access = Access::Scope(Scope::Read);
 const WRITE: Access = Access::Scope(Scope::Write);
 const OPERATE: Access = Access::Scope(Scope::Operate);
 
-pub(crate) const ACCESS: [Line; 30] = [
+pub(crate) const ACCESS: [Line; 32] = [
     (Method::POST, Route::CHALLENGE_TRANSACTION, WRITE),
     (Method::GET, Route::CHALLENGE_STATEMENT, READ),
     (Method::POST, Route::PAYMENTS, WRITE),
@@ -38,6 +38,9 @@ pub(crate) const ACCESS: [Line; 30] = [
     (Method::GET, Route::UNSETTLED_PAYMENTS, READ),
     (Method::GET, Route::PAYMENT, READ),
     (Method::POST, Route::RESOLVE_PAYMENT, OPERATE),
+    // A key that is bound to accounts is shown only those.
+    (Method::GET, Route::ACCOUNTS, READ),
+    (Method::GET, Route::BATCH, READ),
     (Method::GET, Route::HEALTH, Access::Open),
     (Method::GET, Route::READINESS, Access::Open),
     (Method::GET, Route::OPENAPI, Access::AnyKey),

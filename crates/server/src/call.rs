@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::response::Response;
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, Command, Engine, Millis, Outcome, PaymentId,
-    PendingEnd, PendingState, ProcessorSummary, Resolution, Standing, Statement, StatementQuery,
-    Timestamp, TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
+    Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, Command,
+    DueQuery, Engine, Millis, Outcome, Payment, PaymentId, PendingEnd, PendingState,
+    ProcessorSummary, Refusal, Resolution, Standing, Statement, StatementQuery, Timestamp,
+    TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
 };
 
 use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations};
@@ -180,6 +181,12 @@ impl Call {
             .await
     }
 
+    /// A page of the accounts that the caller may use.
+    pub(crate) async fn accounts(&self, query: AccountsQuery) -> Result<AccountsPage, Problem> {
+        self.look(|engine, deadline| Box::pin(self.caller.accounts(engine, query, deadline)))
+            .await
+    }
+
     pub(crate) async fn statement(
         &self,
         query: StatementQuery,
@@ -197,6 +204,17 @@ impl Call {
         self.caller.check_account(&id)?;
         self.look(|engine, deadline| engine.balance_at(id, at, deadline))
             .await
+    }
+
+    /// The first outcomes of an atomic batch.
+    pub(crate) async fn batch(&self, id: BatchId) -> Result<Option<Vec<Outcome>>, Problem> {
+        let outcomes = self
+            .look(|engine, deadline| engine.batch(id, deadline))
+            .await?;
+        if let Some(outcomes) = &outcomes {
+            self.caller.check_outcomes(outcomes)?;
+        }
+        Ok(outcomes)
     }
 
     pub(crate) async fn transfer(&self, id: TransferId) -> Result<Option<UsedTransfer>, Problem> {
@@ -254,6 +272,20 @@ impl Call {
             self.caller.check_used_payment(used)?;
         }
         Ok(used)
+    }
+
+    /// A page of the payments that are accepted or sent, those included that the caller may not see.
+    pub(crate) async fn payments_due(&self, query: DueQuery) -> Result<Vec<Payment>, Problem> {
+        self.look(|engine, deadline| engine.payments_due(query, deadline))
+            .await
+    }
+
+    /// Whether the caller may see a payment: with its payer's account.
+    pub(crate) fn may_see_payment(&self, payment: &Payment) -> bool {
+        match &payment.account_id {
+            Some(account_id) => self.caller.may_use(account_id),
+            None => self.caller.may_use(&AccountId::world(payment.currency)),
+        }
     }
 
     pub(crate) async fn resolutions(&self, id: PaymentId) -> Result<Vec<Resolution>, Problem> {

@@ -92,7 +92,8 @@ pub(crate) fn cursor_invalid() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         code!("cursor_invalid"),
-        "this cursor does not belong to this statement: use the next_cursor of its previous page",
+        "this cursor does not belong to this list: use the next_cursor of its previous page, with the same \
+         parameters",
     )
 }
 
@@ -319,6 +320,11 @@ pub(crate) fn account_not_found(account_id: &str) -> Problem {
 pub(crate) fn transfer_not_found(id: ledger::TransferId) -> Problem {
     let detail = format!("transfer {id} does not exist");
     Problem::new(StatusCode::NOT_FOUND, code!("transfer_not_found"), detail)
+}
+
+pub(crate) fn batch_not_found(id: ledger::BatchId) -> Problem {
+    let detail = format!("no atomic batch has the id {id}");
+    Problem::new(StatusCode::NOT_FOUND, code!("batch_not_found"), detail)
 }
 
 pub(crate) fn operation_not_found(id: ledger::TransferId) -> Problem {

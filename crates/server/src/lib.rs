@@ -83,5 +83,7 @@ pub use limits::Limits;
 pub use listener::{BindError, Listener, SocketAccess, bind, bind_for};
 pub use metrics::METRICS;
 pub use openapi::openapi_json;
+pub use rfc3339::time_text;
 pub use serve::{Stopped, serve, serve_probes, serve_router};
 pub use tls::{ServerTls, ServerTlsError, TlsFiles};
+pub use v1::{account_json, payment_json};

@@ -51,6 +51,7 @@ routes! {
     VOID_PENDING = "/v1/transfers/{id}/void";
     REVERSE_TRANSFER = "/v1/transfers/{id}/reverse";
     BATCHES = "/v1/batches";
+    BATCH = "/v1/batches/{id}";
     OPERATIONS = "/v1/operations";
     OPERATION = "/v1/operations/{id}";
     UNSETTLED_PAYMENTS = "/v1/payments";

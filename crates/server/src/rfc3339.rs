@@ -29,6 +29,12 @@ impl fmt::Display for Micros {
     }
 }
 
+/// A time as the API has it: `2024-01-17T02:34:41.217753123Z`.
+#[must_use]
+pub fn time_text(at: Timestamp) -> String {
+    Nanos(at).to_string()
+}
+
 fn print(printer: &DateTimePrinter, at: Timestamp, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let at = jiff::Timestamp::from_nanosecond(i128::from(at.as_nanos()));
     let at = at.expect("64 bits of nanoseconds end before the year 2555, jiff's times in 9999");

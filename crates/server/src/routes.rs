@@ -33,7 +33,8 @@ pub(crate) fn router_of(app: LateApp) -> Router {
         )
         .route(
             "/v1/accounts",
-            post_route(Route::ACCOUNTS, v1::open_account),
+            post_route(Route::ACCOUNTS, v1::open_account)
+                .merge(get_route(Route::ACCOUNTS, v1::accounts)),
         )
         .route(
             "/v1/accounts/{id}",
@@ -66,6 +67,7 @@ pub(crate) fn router_of(app: LateApp) -> Router {
             post_route(Route::REVERSE_TRANSFER, v1::reverse_transfer),
         )
         .route("/v1/batches", post_route(Route::BATCHES, v1::batch))
+        .route("/v1/batches/{id}", get_route(Route::BATCH, v1::batch_by_id))
         .route("/v1/operations", post_route(Route::OPERATIONS, v1::operate))
         .route(
             "/v1/operations/{id}",
@@ -85,7 +87,7 @@ pub(crate) fn router_of(app: LateApp) -> Router {
         )
         .route(
             "/v1/payments",
-            get_route(Route::UNSETTLED_PAYMENTS, v1::unsettled_payments),
+            get_route(Route::UNSETTLED_PAYMENTS, v1::list_payments),
         )
         .route(
             "/v1/payments/{id}",

@@ -1,9 +1,9 @@
 //! The questions and answers of the reads come back as they were.
 
 use ledger::{
-    DueQuery, Event, LastAnswer, Millis, Payment, PaymentId, PendingEnd, ProcessorName,
-    ProcessorSummary, State, StatementQuery, Timestamp, Unsettled, UnsettledPlace, UnsettledQuery,
-    UnsettledState,
+    AccountsQuery, Currency, DueQuery, Event, LastAnswer, Millis, Payment, PaymentId, PendingEnd,
+    ProcessorName, ProcessorSummary, State, StatementQuery, Timestamp, Unsettled, UnsettledPlace,
+    UnsettledQuery, UnsettledState,
 };
 use proto::{Message, v1};
 
@@ -51,6 +51,81 @@ fn accounts_and_statements() {
         );
     }
     assert!(entries_count > 100);
+}
+
+#[test]
+fn pages_of_accounts() {
+    let history = history(7, 900);
+    let mut query = AccountsQuery {
+        after: None,
+        prefix: None,
+        currency: None,
+        closed: None,
+        limit: 7,
+    };
+    let mut accounts_count = 0;
+    loop {
+        let message = v1::ListAccountsRequest::from(&query);
+        assert_eq!(carried(&message).read().unwrap(), query);
+        let page = history.books.accounts_page(query.clone());
+        accounts_count += page.accounts.len();
+        let message = v1::ListAccountsResponse::from(&page);
+        assert_eq!(carried(&message).read().unwrap(), page);
+        match page.next_after {
+            Some(after) => query.after = Some(after),
+            None => break,
+        }
+    }
+    assert_eq!(accounts_count, history.books.accounts().count());
+    assert!(accounts_count > 14, "{accounts_count}");
+    for closed in [false, true] {
+        query.prefix = query.after.clone();
+        query.currency = Some(Currency::new("BRL").unwrap());
+        query.closed = Some(closed);
+        let message = v1::ListAccountsRequest::from(&query);
+        assert_eq!(carried(&message).read().unwrap(), query);
+    }
+    let unknown = v1::ListAccountsRequest {
+        currency: "real".to_owned(),
+        ..v1::ListAccountsRequest::default()
+    };
+    assert!(carried(&unknown).read().is_err());
+}
+
+#[test]
+fn batches_come_back_without_their_commands() {
+    let history = history(9, 1_500);
+    let (mut applied, mut failed) = (0, 0);
+    for event in history.books.events() {
+        let Event::Batch(batch) = event else {
+            continue;
+        };
+        let request = v1::GetBatchRequest {
+            id: batch.id.to_bytes().to_vec(),
+        };
+        assert_eq!(carried(&request).read().unwrap(), batch.id);
+        let outcomes = history.books.state().batch(batch.id).unwrap().outcomes;
+        match batch.failure {
+            None => applied += 1,
+            Some(_) => failed += 1,
+        }
+        let message = v1::GetBatchResponse::of(Some(&outcomes));
+        assert_eq!(carried(&message).read().unwrap(), Some(outcomes));
+    }
+    assert!(applied > 10 && failed > 10, "{applied} {failed}");
+    let none = v1::GetBatchResponse::of(None);
+    assert_eq!(carried(&none).read().unwrap(), None);
+    // What an answer to a submit leaves out is nowhere here.
+    let moved = v1::outcome::Result::Moved(v1::Moved::default());
+    let outcome = v1::Outcome {
+        result: Some(moved),
+        replayed: false,
+    };
+    let outcomes = vec![outcome];
+    let incomplete = v1::GetBatchResponse {
+        outcomes: Some(v1::Outcomes { outcomes }),
+    };
+    assert!(carried(&incomplete).read().is_err());
 }
 
 #[test]

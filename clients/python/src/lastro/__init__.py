@@ -9,6 +9,7 @@ from lastro._async import AsyncLastro
 from lastro._ids import new_id
 from lastro._models import (
     Account,
+    AccountsPage,
     After,
     Balance,
     Batch,
@@ -35,6 +36,7 @@ from lastro.errors import (
 
 __all__ = [
     "Account",
+    "AccountsPage",
     "After",
     "AsyncLastro",
     "Balance",

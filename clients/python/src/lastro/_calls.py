@@ -16,6 +16,7 @@ from lastro import commands
 from lastro._ids import new_id
 from lastro._models import (
     Account,
+    AccountsPage,
     Balance,
     Batch,
     Operation,
@@ -196,6 +197,24 @@ def account(id: str) -> Call[Account]:
     return Call("GET", f"/v1/accounts/{_segment(id)}", _account)
 
 
+def accounts_page(
+    prefix: str | None,
+    currency: str | None,
+    closed: bool | None,
+    limit: int | None,
+    cursor: str | None,
+) -> Call[AccountsPage]:
+    shown = None if closed is None else str(closed).lower()
+    return Call(
+        "GET",
+        "/v1/accounts",
+        lambda body, _: AccountsPage.from_json(body),
+        params=_present(
+            prefix=prefix, currency=currency, closed=shown, limit=limit, cursor=cursor
+        ),
+    )
+
+
 def change_limit(id: str, credit_limit: int, expected: int | None) -> Call[Account]:
     body = _present(credit_limit=credit_limit, expected_credit_limit=expected)
     return Call("PATCH", f"/v1/accounts/{_segment(id)}", _account, body, repeatable=False)
@@ -308,6 +327,10 @@ def batch(members: Iterable[commands.Command], atomic: bool, id: uuid.UUID | Non
         body,
         repeatable=atomic or all(commands.is_repeatable(command) for command in listed),
     )
+
+
+def batch_by_id(id: uuid.UUID) -> Call[Batch]:
+    return Call("GET", f"/v1/batches/{_segment(id)}", lambda body, _: Batch.from_json(body))
 
 
 def operate(

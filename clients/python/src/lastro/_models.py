@@ -176,6 +176,22 @@ class StatementPage:
 
 
 @dataclass(frozen=True)
+class AccountsPage:
+    """Some accounts, in the byte order of their ids."""
+
+    accounts: tuple[Account, ...]
+    next_cursor: str | None
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> AccountsPage:
+        """Reads an answer of the server."""
+        return cls(
+            accounts=tuple(Account.from_json(account) for account in body["accounts"]),
+            next_cursor=body.get("next_cursor"),
+        )
+
+
+@dataclass(frozen=True)
 class Balance:
     """An account's balance as it was at a time."""
 
@@ -225,6 +241,8 @@ class Batch:
     outcomes: tuple[Outcome, ...]
     id: uuid.UUID | None = None
     replayed: bool = False
+    index: int | None = None
+    """Of a batch that was read by its id and of which nothing was applied: which command failed it."""
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any], *, replayed: bool = False) -> Batch:
@@ -234,6 +252,7 @@ class Batch:
             outcomes=tuple(Outcome.from_json(outcome) for outcome in body["outcomes"]),
             id=_id(body.get("id")),
             replayed=replayed,
+            index=body.get("index"),
         )
 
 

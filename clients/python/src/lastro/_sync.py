@@ -13,6 +13,7 @@ import httpx
 from lastro import _calls, commands
 from lastro._models import (
     Account,
+    AccountsPage,
     Balance,
     Batch,
     Entry,
@@ -91,6 +92,38 @@ class Lastro:
     def account(self, id: str) -> Account:
         """An account and its totals. Raises `NotFound`."""
         return self._send(_calls.account(id))
+
+    def accounts_page(
+        self,
+        *,
+        prefix: str | None = None,
+        currency: str | None = None,
+        closed: bool | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> AccountsPage:
+        """One page of the accounts, in the byte order of their ids. It may be short, or empty, and
+        still have a `next_cursor`; give the same filters with it."""
+        return self._send(_calls.accounts_page(prefix, currency, closed, limit, cursor))
+
+    def accounts(
+        self,
+        *,
+        page: int = 100,
+        prefix: str | None = None,
+        currency: str | None = None,
+        closed: bool | None = None,
+    ) -> Iterator[Account]:
+        """Every account, in the byte order of their ids; `page` of them a request."""
+        cursor: str | None = None
+        while True:
+            found = self.accounts_page(
+                prefix=prefix, currency=currency, closed=closed, limit=page, cursor=cursor
+            )
+            yield from found.accounts
+            cursor = found.next_cursor
+            if cursor is None:
+                return
 
     def change_limit(
         self, id: str, credit_limit: int, *, expected_credit_limit: int | None = None
@@ -215,6 +248,10 @@ class Lastro:
         Each stands alone, and its outcome tells what became of it. With `atomic` all are applied,
         or none: then `BatchRefused` is raised."""
         return self._send(_calls.batch(members, atomic, id))
+
+    def batch_by_id(self, id: uuid.UUID) -> Batch:
+        """What was decided of an atomic batch. Raises `NotFound`."""
+        return self._send(_calls.batch_by_id(id))
 
     def operate(
         self,

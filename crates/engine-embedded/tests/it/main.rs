@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod account_list;
 mod aged;
 mod bank;
 mod clocks;

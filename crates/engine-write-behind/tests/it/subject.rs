@@ -84,6 +84,14 @@ impl Subject for WriteBehindSubject {
     fn has_reversals(&self) -> bool {
         false
     }
+
+    fn lists_accounts(&self) -> bool {
+        false
+    }
+
+    fn reads_batches(&self) -> bool {
+        false
+    }
 }
 
 /// Everything is persisted before, so both stores have the records: Redis' are changed as the

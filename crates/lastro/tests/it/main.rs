@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod accounts;
 mod backups;
 mod begin;
 mod between;
@@ -23,6 +24,7 @@ mod memory;
 mod monitoring;
 mod nodes;
 mod open_files;
+mod open_payments;
 mod opening;
 mod outbox;
 mod partitions;

@@ -436,6 +436,12 @@ const NOT_FOUND: &[Entry] = &[
         "Correct the id, or send the transfer.",
     ),
     nothing(
+        "batch_not_found",
+        &[404],
+        "No atomic batch has this id. Other batches have none.",
+        "Correct the id, or send the batch.",
+    ),
+    nothing(
         "pending_not_found",
         &[404],
         "No pending transfer has this id.",

@@ -9,8 +9,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use ledger::{
-    Answer, Batch, Command, Engine, Notes, REFERENCE_LENGTH_MAX, RESOLUTIONS_READ_MAX,
-    STATEMENT_PAGE_MAX, Standing, UNSETTLED_PAGE_MAX, Unavailable, UsedTransfer,
+    ACCOUNTS_PAGE_MAX, Answer, BATCH_BYTES_MAX, Batch, Command, Engine, Notes,
+    REFERENCE_LENGTH_MAX, RESOLUTIONS_READ_MAX, STATEMENT_PAGE_MAX, Standing, UNSETTLED_PAGE_MAX,
+    Unavailable, UsedTransfer,
 };
 use proto::{GrpcCode, Message, Method, begin_frame, submit, v1};
 
@@ -64,6 +65,8 @@ pub(super) fn router(face: Arc<GrpcFace>) -> Router {
         GetClock => clock;
         GetNewestPayment => newest_payment;
         Preview => preview;
+        ListAccounts => accounts;
+        GetBatch => batch;
     };
     router.with_state(face)
 }
@@ -131,7 +134,9 @@ const fn access(method: Method) -> Access {
         | Method::GetPaymentsSummary
         | Method::ListPaymentsDue
         | Method::ListResolutions
-        | Method::ListUnsettledPayments => Access::Scope(Scope::Read),
+        | Method::ListUnsettledPayments
+        | Method::ListAccounts
+        | Method::GetBatch => Access::Scope(Scope::Read),
         // It is asked for a purge alone.
         Method::GetNewestPayment => Access::Scope(Scope::Operate),
         // Each node asks it, whatever it may do.
@@ -279,6 +284,28 @@ async fn account(call: Call) -> Answered {
         .ask(|engine, deadline| engine.account(of, deadline))
         .await?;
     written(place, &v1::GetAccountResponse::of(&id, answer))
+}
+
+async fn accounts(call: Call) -> Answered {
+    let mut query = call.question::<v1::ListAccountsRequest>()?.read()?;
+    query.limit = query.limit.clamp(1, ACCOUNTS_PAGE_MAX);
+    let place = call.place((1 + query.limit) * PLAIN_BYTES_MAX)?;
+    let page = call.ask(|engine, deadline| Box::pin(call.caller.accounts(engine, query, deadline)));
+    written(place, &v1::ListAccountsResponse::from(&page.await?))
+}
+
+async fn batch(call: Call) -> Answered {
+    let id = call.question::<v1::GetBatchRequest>()?.read()?;
+    let mut place = call.place(BATCH_BYTES_MAX)?;
+    let outcomes = call
+        .ask(|engine, deadline| engine.batch(id, deadline))
+        .await?;
+    if let Some(outcomes) = &outcomes {
+        call.caller.check_outcomes(outcomes)?;
+    }
+    let answer = v1::GetBatchResponse::of(outcomes.as_deref());
+    place.grow_to(answer.encoded_len())?;
+    written(place, &answer)
 }
 
 async fn statement(call: Call) -> Answered {

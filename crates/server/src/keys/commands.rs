@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use ledger::{
-    AccountId, Batch, Command, Currency, Engine, NotReversible, OpenAccount, Refusal, TransferId,
-    Unavailable, UsedId, UsedPayment, UsedTransfer,
+    AccountId, Batch, Command, Currency, Engine, NotReversible, OpenAccount, Outcome, Record,
+    Refusal, TransferId, Unavailable, UsedId, UsedPayment, UsedTransfer,
 };
 
 use super::denied::Denied;
@@ -168,6 +168,24 @@ impl Caller {
             UsedTransfer::Refused(command, _) => self.check_named(command),
             UsedTransfer::Payment(_) => self.check_all(),
         }
+    }
+
+    /// The same for the outcomes of a batch: at one of the accounts of each. What was refused names accounts
+    /// and their figures, and nobody knows here which commands were refused for another's sake.
+    pub(crate) fn check_outcomes(&self, outcomes: &[Outcome]) -> Result<(), Denied> {
+        if !self.is_limited() {
+            return Ok(());
+        }
+        for outcome in outcomes {
+            match &outcome.result {
+                Ok(Record::Transfer(transfer)) => {
+                    self.check_any(&[&transfer.debit_account_id, &transfer.credit_account_id])?;
+                }
+                Ok(Record::Account { id, .. }) => self.check_any(&[id])?,
+                Ok(Record::Payment(_) | Record::Purge { .. }) | Err(_) => self.check_all()?,
+            }
+        }
+        Ok(())
     }
 
     /// The same for a payment: at its payer's account.

@@ -12,6 +12,7 @@
 //!
 //! A failure is counted by the address that it came from, in a table of fixed size.
 
+mod account_list;
 mod audit;
 mod commands;
 mod denied;

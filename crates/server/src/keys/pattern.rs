@@ -13,6 +13,14 @@ pub struct AccountPattern {
     text: String,
 }
 
+/// The ids that a pattern is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum IdRange {
+    /// All that begin so.
+    Beginning(AccountId),
+    One(AccountId),
+}
+
 /// The text is no pattern of account ids.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -22,6 +30,21 @@ pub struct AccountPattern {
 pub struct PatternInvalid(String);
 
 impl AccountPattern {
+    /// The ids that it is about; `None` for all.
+    pub(super) fn range(&self) -> Option<IdRange> {
+        let beginning = self.text.strip_suffix('*');
+        if beginning == Some("") {
+            return None;
+        }
+        let Ok(id) = AccountId::new(beginning.unwrap_or(&self.text)) else {
+            unreachable!("a pattern is an id or the beginning of ids");
+        };
+        Some(match beginning {
+            Some(_) => IdRange::Beginning(id),
+            None => IdRange::One(id),
+        })
+    }
+
     /// Whether it is about this account.
     #[must_use]
     pub fn matches(&self, id: &AccountId) -> bool {

@@ -14,6 +14,7 @@ use stdx::{Throttle, whole_nanos};
 use super::denied::Denied;
 use super::failures::{FAILURES_PER_S_MAX, Failures};
 use super::key::{Key, KeyRecord, NameInvalid, Standing, check_name};
+use super::pattern::AccountPattern;
 use super::rate::Rate;
 use super::scope::{Access, Scope};
 use super::secret::{KeyHash, KeySecret};
@@ -384,6 +385,22 @@ impl Caller {
         match self {
             Self::Anyone | Self::OfChallenge => false,
             Self::Key(key) => !key.record.accounts.is_empty(),
+        }
+    }
+
+    /// The patterns of the accounts that the caller may use; `None` if it may use all.
+    pub(super) fn account_patterns(&self) -> Option<&[AccountPattern]> {
+        match self {
+            Self::Anyone | Self::OfChallenge => None,
+            Self::Key(key) => Some(&*key.record.accounts).filter(|patterns| !patterns.is_empty()),
+        }
+    }
+
+    /// Whether the caller may use the account.
+    pub(crate) fn may_use(&self, id: &AccountId) -> bool {
+        match self {
+            Self::Anyone | Self::OfChallenge => true,
+            Self::Key(key) => key.allows(id),
         }
     }
 

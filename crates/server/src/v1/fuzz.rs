@@ -8,6 +8,7 @@ use super::BatchRequest;
 use super::cursor::{self, Next};
 use super::ids::Asked;
 use super::statement::Window;
+use super::token;
 use super::transfers::TransferRequest;
 use crate::{json, rfc3339};
 
@@ -70,5 +71,20 @@ fn fuzz_cursors() {
         let read = cursor::decode(&account, &Window::WHOLE, text);
         let is_own = text.eq_ignore_ascii_case(&cursor);
         assert_eq!(read, is_own.then_some(next), "{text}");
+    });
+}
+
+#[test]
+fn fuzz_cursors_of_lists() {
+    const KIND: &str = "lastro 2026 fuzzed cursor";
+    let asked: [&[u8]; 2] = [b"users:", b""];
+    let cursor = token::seal(KIND, b"users:42", &asked);
+    fuzz(&[cursor.as_bytes()], |bytes| {
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            return;
+        };
+        let is_own = text.eq_ignore_ascii_case(&cursor);
+        let expected = is_own.then(|| b"users:42".to_vec());
+        assert_eq!(token::unseal(KIND, text, &asked), expected, "{text}");
     });
 }

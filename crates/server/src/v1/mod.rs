@@ -4,6 +4,7 @@
 //! a repeated id is answered as it was the first time, with `Idempotency-Replayed: true`.
 
 mod account_change;
+mod account_list;
 mod accounts;
 mod balance;
 mod batches;
@@ -13,11 +14,14 @@ mod fuzz;
 mod ids;
 mod notes;
 mod operations;
+mod parameters;
 mod path;
+mod payment_list;
 mod payments;
 mod pendings;
 mod reversals;
 mod statement;
+mod token;
 mod transfers;
 mod unsettled;
 mod views;
@@ -31,15 +35,20 @@ use crate::problem::{DRY_RUN, Problem, REPLAYED};
 
 pub(crate) use account_change::ChangeAccountRequest;
 pub(crate) use account_change::{__path_change_account, change_account};
+pub use account_list::account_json;
+pub(crate) use account_list::{__path_accounts, AccountsPageView, accounts};
 pub(crate) use accounts::OpenAccountRequest;
 pub(crate) use accounts::{__path_account, __path_open_account, account, open_account};
 pub(crate) use balance::{__path_balance, BalanceView, balance};
-pub(crate) use batches::{__path_batch, batch};
+pub(crate) use batches::DecidedBatchView;
+pub(crate) use batches::{__path_batch, __path_batch_by_id, batch, batch_by_id};
 pub(crate) use batches::{BatchFailedView, BatchRequest, BatchView, CommandRequest, OutcomeView};
 pub(crate) use ids::{minted as minted_id, uuid};
 pub(crate) use operations::OperationView;
 pub(crate) use operations::{__path_operate, __path_operation_by_id, operate, operation_by_id};
 pub(crate) use path::percent_decoded;
+pub use payment_list::payment_json;
+pub(crate) use payment_list::{__path_list_payments, PaymentsPageView, list_payments};
 pub(crate) use payments::{__path_payment_by_id, __path_resolve_payment};
 pub(crate) use payments::{PaymentView, ResolveRequest, payment_by_id, resolve_payment};
 pub(crate) use pendings::{__path_post_pending, __path_void_pending, post_pending, void_pending};
@@ -48,7 +57,6 @@ pub(crate) use reversals::{__path_reverse_transfer, ReverseRequest, reverse_tran
 pub(crate) use statement::{__path_statement, statement};
 pub(crate) use transfers::TransferRequest;
 pub(crate) use transfers::{__path_transfer, __path_transfer_by_id, transfer, transfer_by_id};
-pub(crate) use unsettled::{__path_unsettled_payments, UnsettledPageView, unsettled_payments};
 pub(crate) use views::{AccountView, StatementView, TransferView};
 
 /// A record, or the refusal, with whether it was answered before.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ledger::{AccountId, PaymentId, TransferId};
+use ledger::{AccountId, BatchId, PaymentId, TransferId};
 
 use super::ids;
 use crate::errors;
@@ -19,6 +19,14 @@ pub(super) fn transfer_in_path(path: &str) -> Result<TransferId, Problem> {
     let id = segment_after(path, "/v1/transfers/")?;
     ids::uuid(&id)
         .map(TransferId::from_u128)
+        .ok_or_else(|| errors::id_invalid("id"))
+}
+
+/// The batch of `/v1/batches/{id}`.
+pub(super) fn batch_in_path(path: &str) -> Result<BatchId, Problem> {
+    let id = segment_after(path, "/v1/batches/")?;
+    ids::uuid(&id)
+        .map(BatchId::from_u128)
         .ok_or_else(|| errors::id_invalid("id"))
 }
 

@@ -54,7 +54,7 @@ const fn row(
     }
 }
 
-const ROWS: [Row; 29] = [
+const ROWS: [Row; 31] = [
     row(
         "POST",
         "/clientes/{id}/transacoes",
@@ -68,6 +68,7 @@ const ROWS: [Row; 29] = [
     row("POST", "/purge-payments", One(Scope::Operate), 200, 403),
     row("POST", "/v1/accounts", Commands(Scope::Write), 201, 403),
     row("GET", "/v1/accounts/{id}", One(Scope::Read), 200, 403),
+    row("GET", "/v1/accounts", One(Scope::Read), 200, 200),
     row("PATCH", "/v1/accounts/{id}", One(Scope::Operate), 200, 403),
     row(
         "GET",
@@ -107,6 +108,7 @@ const ROWS: [Row; 29] = [
         403,
     ),
     row("POST", "/v1/batches", Commands(Scope::Write), 200, 403),
+    row("GET", "/v1/batches/{id}", One(Scope::Read), 200, 403),
     // This face takes no operations, and says so first.
     row("POST", "/v1/operations", One(Scope::Write), 404, 404),
     row("GET", "/v1/operations/{id}", One(Scope::Read), 200, 403),
@@ -174,7 +176,7 @@ impl Bank {
         let id = new_id();
         body[id_name] = json!(id);
         let made = self.send("POST", path, Held::All, &body).await;
-        assert!([201, 202].contains(&made.status), "{made:?}");
+        assert!([200, 201, 202].contains(&made.status), "{made:?}");
         id
     }
 
@@ -184,6 +186,14 @@ impl Bank {
             body["timeout_s"] = json!(timeout_s);
         }
         self.made("/v1/transfers", "id", body).await
+    }
+
+    async fn batch(&self) -> String {
+        let mut command = transfer();
+        command["id"] = json!(new_id());
+        command["kind"] = json!("transfer");
+        let body = json!({"atomic": true, "commands": [command]});
+        self.made("/v1/batches", "id", body).await
     }
 
     async fn payment(&self) -> String {
@@ -233,6 +243,7 @@ impl Bank {
                 let body = json!({"atomic": false, "commands": [command]});
                 (String::new(), "", body)
             }
+            ("GET", "/v1/batches/{id}") => (self.batch().await, "", Value::Null),
             ("GET", "/v1/payments") => (String::new(), "?state=unknown", Value::Null),
             ("GET", "/v1/payments/{id}") => (self.payment().await, "", Value::Null),
             ("POST", "/v1/payments/{id}/resolve") => {

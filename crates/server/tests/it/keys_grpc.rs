@@ -31,7 +31,9 @@ fn asked(method: Method) -> Option<Scope> {
         | Method::GetPaymentsSummary
         | Method::ListPaymentsDue
         | Method::ListResolutions
-        | Method::ListUnsettledPayments => Some(Scope::Read),
+        | Method::ListUnsettledPayments
+        | Method::ListAccounts
+        | Method::GetBatch => Some(Scope::Read),
         Method::GetNewestPayment => Some(Scope::Operate),
         Method::GetClock => None,
     }
@@ -51,7 +53,12 @@ fn is_about_accounts(method: Method) -> bool {
         | Method::ListUnsettledPayments
         | Method::GetNewestPayment => true,
         // Of an id that nobody has used nothing is said.
-        Method::GetTransfer | Method::GetPayment | Method::GetClock => false,
+        // And of accounts those are listed that it may use.
+        Method::GetTransfer
+        | Method::GetPayment
+        | Method::GetClock
+        | Method::ListAccounts
+        | Method::GetBatch => false,
     }
 }
 
@@ -128,6 +135,8 @@ async fn call(channel: &Channel, method: Method, held: Held) -> Result<(), Statu
             v1::ListUnsettledPaymentsRequest::default()
         ),
         Method::GetClock => ask!(get_clock, v1::GetClockRequest {}),
+        Method::GetBatch => ask!(get_batch, v1::GetBatchRequest { id: id() }),
+        Method::ListAccounts => ask!(list_accounts, v1::ListAccountsRequest::default()),
         Method::GetNewestPayment => ask!(get_newest_payment, v1::GetNewestPaymentRequest {}),
     }
 }

@@ -1,9 +1,15 @@
 //! `/v1/batches`: each command alone, or all or nothing.
 
+use std::sync::Arc;
+
+use ledger::Engine;
 use reqwest::Method;
 use serde_json::{Value, json};
+use server::{Keys, KeysOptions};
 
-use crate::support::{as_read, everything, five, new_id};
+use crate::support::{
+    Face, Held, Keyring, Setup, answer, as_read, everything, five, five_accounts, new_id,
+};
 
 fn transfer(id: &str, from: &str, to: &str, amount: u64) -> Value {
     json!({
@@ -275,7 +281,7 @@ async fn a_batch_has_its_bounds() {
     tiny.push_str("]}");
     let request = face.request(Method::POST, "/v1/batches").body(tiny);
     let request = request.header("content-type", "application/json");
-    let answer = crate::support::answer(request).await;
+    let answer = answer(request).await;
     assert_eq!(answer.problem(), (413, "batch_too_large"));
     assert_eq!(everything(&engine), before);
 }
@@ -378,4 +384,100 @@ async fn a_malformed_command_is_named() {
         assert!(detail.starts_with("commands[1]: "), "{detail}");
     }
     assert_eq!(everything(&engine), before);
+}
+
+/// The status and body under a batch's id.
+async fn decided(face: &Face, id: &str) -> (u16, Value) {
+    let answer = face.get(&format!("/v1/batches/{id}")).await;
+    (answer.status, answer.body)
+}
+
+#[tokio::test]
+async fn what_was_decided_of_an_atomic_batch_is_read_by_its_id() {
+    let (face, engine) = five().await;
+    let id = new_id();
+    let hold = json!({
+        "kind": "transfer", "id": new_id(), "debit_account_id": "1", "credit_account_id": "2",
+        "amount": 7, "description": "hold", "timeout_s": 60, "reference": "r", "metadata": {"k": "v"},
+    });
+    let open = json!({
+        "kind": "open_account", "account_id": "a", "currency": "BRL", "credit_limit": 0,
+    });
+    let body = atomic(&id, &[hold, open, transfer(&new_id(), "2", "a", 3)]);
+    let dry_run = {
+        let mut body = body.clone();
+        body["dry_run"] = json!(true);
+        body
+    };
+    face.post("/v1/batches", dry_run).await;
+    let unknown = face.get(&format!("/v1/batches/{id}")).await;
+    assert_eq!(unknown.problem(), (404, "batch_not_found"));
+    let first = face.post("/v1/batches", body.clone()).await;
+    assert_eq!(first.status, 200, "{first:?}");
+    // Whatever becomes of the accounts, and however often the batch is given again.
+    assert_eq!(face.post("/v1/batches", body).await.status, 200);
+    assert_eq!(face.transact(2, "c", 1, "x").await.status, 200);
+    assert_eq!(decided(&face, &id).await, (200, first.body));
+
+    let failed_id = new_id();
+    let commands = [
+        transfer(&new_id(), "2", "a", 1),
+        transfer(&new_id(), "a", "2", 99),
+    ];
+    let failed = face
+        .post("/v1/batches", atomic(&failed_id, &commands))
+        .await;
+    assert_eq!(failed.problem(), (422, "batch_member_failed"));
+    let expected = json!({
+        "id": failed_id, "atomic": true, "index": 1, "outcomes": failed.body["outcomes"],
+    });
+    let before = everything(&engine);
+    assert_eq!(decided(&face, &failed_id).await, (200, expected));
+    assert_eq!(everything(&engine), before);
+
+    // A transfer's id is of another space, and what is no UUID is no id.
+    let own = &commands[0]["id"];
+    let unknown = face
+        .get(&format!("/v1/batches/{}", own.as_str().unwrap()))
+        .await;
+    assert_eq!(unknown.problem(), (404, "batch_not_found"));
+    for malformed in ["1", "%ff"] {
+        let refused = face.get(&format!("/v1/batches/{malformed}")).await;
+        assert_eq!(refused.status, 400, "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_bound_to_accounts_reads_the_batches_of_its_own() {
+    let engine = five_accounts().await as Arc<dyn Engine>;
+    let open_face = Setup::over(Arc::clone(&engine)).start().await;
+    let made = async |commands: &[Value]| {
+        let id = new_id();
+        open_face.post("/v1/batches", atomic(&id, commands)).await;
+        id
+    };
+    let own = made(&[
+        transfer(&new_id(), "1", "2", 1),
+        transfer(&new_id(), "3", "1", 1),
+    ])
+    .await;
+    let others = made(&[
+        transfer(&new_id(), "1", "2", 1),
+        transfer(&new_id(), "3", "2", 1),
+    ])
+    .await;
+    let failed = made(&[transfer(&new_id(), "1", "2", 999_999_999)]).await;
+    let mut record = Keyring::record_of_all();
+    record.accounts = vec!["1".parse().unwrap()];
+    let keys = Keys::new(vec![record], KeysOptions::default()).unwrap();
+    let face = Setup {
+        keys,
+        ..Setup::over(engine)
+    };
+    let face = face.start().await;
+    for (id, expected) in [(own, 200), (others, 403), (failed, 403), (new_id(), 404)] {
+        let request = face.request(Method::GET, &format!("/v1/batches/{id}"));
+        let read = answer(request.bearer_auth(Held::All.secret().unwrap())).await;
+        assert_eq!(read.status, expected, "{read:?}");
+    }
 }

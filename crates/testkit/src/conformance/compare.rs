@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use ledger::{
-    Account, BalanceAt, Entry, Outcome, Payment, PendingEnd, ProcessorSummary, Record, Refusal,
-    Resolution, Statement, Timestamp, Transfer, UsedPayment, UsedTransfer,
+    Account, AccountsPage, BalanceAt, Entry, Outcome, Payment, PendingEnd, ProcessorSummary,
+    Record, Refusal, Resolution, Statement, Timestamp, Transfer, UsedPayment, UsedTransfer,
 };
 
 /// What the engine calls the reference's timestamps.
@@ -123,6 +123,14 @@ impl Stamped for Statement {
     fn each_timestamp(&mut self, f: &mut dyn FnMut(&mut Timestamp)) {
         self.account.each_timestamp(f);
         self.entries.each_timestamp(f);
+    }
+}
+
+impl Stamped for AccountsPage {
+    fn each_timestamp(&mut self, f: &mut dyn FnMut(&mut Timestamp)) {
+        for (_, account) in &mut self.accounts {
+            account.each_timestamp(f);
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 //! conformance::check(&Options::default(), 1, async |_seed| ReferenceSubject::default());
 //! ```
 
+mod account_list;
 mod aged;
 mod audit;
 mod compare;

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use ledger::{
-    AccountId, Answer, DuePlace, DueQuery, Engine, Entry, Event, Millis, Payment, PaymentId,
-    STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
+    AccountId, Answer, BatchId, DuePlace, DueQuery, Engine, Entry, Event, Millis, Payment,
+    PaymentId, STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
 };
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -32,6 +32,12 @@ impl Run<'_> {
             self.compare_statements(&id).await?;
             self.compare_balances(&id).await?;
         }
+        if self.lists_accounts {
+            self.compare_account_list().await?;
+        }
+        if self.reads_batches {
+            self.compare_batches().await?;
+        }
         self.compare_transfers().await?;
         if self.generator.has_payments() {
             self.compare_payments().await?;
@@ -41,7 +47,7 @@ impl Run<'_> {
     }
 
     /// Asks both engines, and gives what both answered.
-    async fn ask<T: Stamped + Clone + PartialEq + std::fmt::Debug>(
+    pub(super) async fn ask<T: Stamped + Clone + PartialEq + std::fmt::Debug>(
         &mut self,
         what: impl Fn() -> String,
         read: impl for<'e> Fn(&'e dyn Engine) -> Answer<'e, T>,
@@ -184,6 +190,25 @@ impl Run<'_> {
             self.ask(
                 || format!("the end of pending transfer {id}"),
                 |engine| engine.pending_end(id, deadline),
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn compare_batches(&mut self) -> Result<(), String> {
+        let ids: HashSet<BatchId> = self.reference.read(|books| {
+            let of_event = |event: &Event| match event {
+                Event::Batch(batch) => Some(batch.id),
+                _ => None,
+            };
+            books.events().iter().filter_map(of_event).collect()
+        });
+        for id in self.sample(ids, BatchId::from_u128) {
+            let deadline = self.deadline();
+            self.ask(
+                || format!("atomic batch {id}"),
+                |engine| engine.batch(id, deadline),
             )
             .await?;
         }

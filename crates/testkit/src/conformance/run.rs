@@ -28,6 +28,10 @@ pub(super) struct Run<'a> {
     pub(super) times: Times,
     /// Draws what is read.
     pub(super) rng: StdRng,
+    /// Whether the engine lists accounts.
+    pub(super) lists_accounts: bool,
+    /// Whether the engine tells the outcomes of a batch by its id.
+    pub(super) reads_batches: bool,
     time: Time,
     clock: Arc<dyn Clock>,
     audit: Audit,
@@ -94,6 +98,8 @@ impl<'a> Run<'a> {
             generator: Generator::new(seed, generator_options),
             times: Times::new(manual_time),
             rng: StdRng::seed_from_u64(!seed),
+            lists_accounts: subject.lists_accounts(),
+            reads_batches: subject.reads_batches(),
             time,
             clock,
             audit: Audit::default(),

@@ -39,6 +39,16 @@ pub trait Subject {
     fn has_reversals(&self) -> bool {
         true
     }
+
+    /// Whether it lists accounts; else it is not asked for a list.
+    fn lists_accounts(&self) -> bool {
+        true
+    }
+
+    /// Whether it tells a batch's outcomes by its id; else it is not asked for them.
+    fn reads_batches(&self) -> bool {
+        true
+    }
 }
 
 /// The reference engine itself, to test the suite.

@@ -10,10 +10,11 @@ mod outcomes;
 use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
-use ledger::{Batch, BatchId, BatchInvalid, Outcome, Refusal};
+use ledger::{BATCH_BYTES_MAX, Batch, BatchId, BatchInvalid, Outcome, Refusal};
 use serde::Deserialize;
 
 use super::ids::{self, Asked};
+use super::path::batch_in_path;
 use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Text};
@@ -24,7 +25,7 @@ use crate::room::Place;
 use members::Members;
 
 pub(crate) use members::CommandRequest;
-pub(crate) use outcomes::{BatchFailedView, BatchView, OutcomeView};
+pub(crate) use outcomes::{BatchFailedView, BatchView, DecidedBatchView, OutcomeView};
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -139,6 +140,33 @@ pub(crate) async fn batch(call: Call, request: Request) -> Answered {
         headers.insert(DRY_RUN, HeaderValue::from_static("true"));
     }
     Ok(response)
+}
+
+/// Returns the outcomes of an atomic batch, as they were first answered.
+///
+/// A key that is bound to accounts is shown a batch that was applied, if it may use an account of each outcome.
+#[utoipa::path(
+    get, path = "/v1/batches/{id}", tag = "batches",
+    params(("id" = String, Path, description = "The id of an atomic batch",
+        example = "01890a5d-ac96-774b-bcce-b302099a8057")),
+    responses(
+        (status = 200, description = "What was decided: all was applied, or, with `index`, nothing",
+            body = DecidedBatchView),
+        (status = 400, description = "`id_invalid`, `path_invalid`"),
+        (status = 404, description = "`batch_not_found`: no atomic batch has this id"),
+        (status = 501, description = "`not_supported`: the batches are kept in Redis. Send the batch again with \
+            the same id"),
+    )
+)]
+pub(crate) async fn batch_by_id(call: Call, request: Request) -> Answered {
+    let id = batch_in_path(request.uri().path())?;
+    let mut place = call.place(BATCH_BYTES_MAX)?;
+    let Some(outcomes) = call.batch(id).await? else {
+        return Err(errors::batch_not_found(id));
+    };
+    place.grow_to(outcomes::read_bytes_max(&outcomes))?;
+    let view = DecidedBatchView::new(id, failed_index(&outcomes), &outcomes);
+    Ok(json::respond_in(place, StatusCode::OK, &view))
 }
 
 /// The member that failed an atomic batch: the one that is not refused for another's sake.

@@ -12,11 +12,26 @@ use crate::codes::{Code, TypeUri};
 use crate::problem::Problem;
 use crate::request_id::RequestId;
 
+/// What is around a record or a refusal, and a refusal's own words and figures.
+const AROUND: usize = 208;
+const ID: usize = ACCOUNT_ID_LENGTH_MAX;
+
+/// How large the answer with these outcomes may become, in bytes.
+pub(super) fn read_bytes_max(outcomes: &[Outcome]) -> usize {
+    let of_one = |outcome: &Outcome| match &outcome.result {
+        Ok(Record::Transfer(transfer)) => {
+            let ids = transfer.debit_account_id.as_str().len()
+                + transfer.credit_account_id.as_str().len();
+            2 * (ids + transfer.description.len()) + notes::json_bytes_max(&transfer.notes)
+        }
+        Ok(Record::Account { .. } | Record::Payment(_) | Record::Purge { .. }) | Err(_) => 2 * ID,
+    };
+    1024 + outcomes.iter().map(of_one).sum::<usize>()
+        + outcomes.len() * (AROUND + TRANSFER_BYTES_MAX)
+}
+
 /// How large the answer to these commands may become, in bytes.
 pub(super) fn bytes_max(commands: &[Command]) -> usize {
-    /// What is around a record or a refusal, and a refusal's own words and figures.
-    const AROUND: usize = 208;
-    const ID: usize = ACCOUNT_ID_LENGTH_MAX;
     // A quotation mark takes two bytes in JSON; a refusal says an id twice.
     let of_one = |command: &Command| match command {
         Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
@@ -55,6 +70,26 @@ impl<'a> BatchView<'a> {
             id: id.map(|id| id.to_string()),
             atomic: id.is_some(),
             outcomes: outcomes.iter().map(OutcomeView::new).collect(),
+        }
+    }
+}
+
+/// What was decided of an atomic batch.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct DecidedBatchView<'a> {
+    /// Of a batch of which nothing was applied: which command failed it, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 1)]
+    index: Option<usize>,
+    #[serde(flatten)]
+    batch: BatchView<'a>,
+}
+
+impl<'a> DecidedBatchView<'a> {
+    pub(super) fn new(id: BatchId, index: Option<usize>, outcomes: &'a [Outcome]) -> Self {
+        Self {
+            index,
+            batch: BatchView::new(Some(id), outcomes),
         }
     }
 }

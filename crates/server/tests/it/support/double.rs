@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use ledger::reference::ReferenceEngine;
 use ledger::{
-    AcceptPayment, Account, AccountId, Answer, BalanceAt, Batch, Command, Currency, DueQuery,
-    Engine, Millis, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution,
-    Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    AcceptPayment, Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch,
+    BatchId, Command, Currency, DueQuery, Engine, Millis, Outcome, Payment, PaymentId, PendingEnd,
+    ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
+    UsedPayment, UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -204,5 +205,13 @@ impl Engine for Double {
 
     fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp> {
         self.answer(|engine| engine.newest_payment_accepted_at(deadline))
+    }
+
+    fn accounts(&self, query: AccountsQuery, deadline: Instant) -> Answer<'_, AccountsPage> {
+        self.answer(|engine| engine.accounts(query, deadline))
+    }
+
+    fn batch(&self, id: BatchId, deadline: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
+        self.answer(|engine| engine.batch(id, deadline))
     }
 }

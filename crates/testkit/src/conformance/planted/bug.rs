@@ -113,6 +113,20 @@ pub(super) enum Bug {
     PartialPostReadInFull,
     /// A pending transfer that was voided is read without what voided it.
     VoidingForgotten,
+    /// A page of accounts leaves out the one that it begins with.
+    AccountLeftOut,
+    /// A page of accounts begins with the one that it has to come behind.
+    AccountListedTwice,
+    /// The system's accounts are not listed.
+    SystemAccountsUnlisted,
+    /// Accounts are listed without a look at their currency.
+    AccountsOfAnyCurrency,
+    /// Closed accounts are listed with the others.
+    AccountsClosedOrNot,
+    /// An atomic batch that failed is not found.
+    FailedBatchNotFound,
+    /// A batch's outcomes are read as those of a batch that is given again.
+    BatchReadAsReplayed,
     /// An account is read as it was when it was last read.
     StaleRead,
     /// A preview is done.

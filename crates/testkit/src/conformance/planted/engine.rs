@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use ledger::reference::Books;
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, BoxFuture, Clock, DueQuery, Engine, Event,
-    Millis, Notes, Outcome, Payment, PaymentId, PaymentState, PendingEnd, PendingState,
-    ProcessorSummary, Resolution, Standing, State, Statement, StatementQuery, Timestamp,
-    TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, BoxFuture,
+    Clock, DueQuery, Engine, Event, Millis, Notes, Outcome, Payment, PaymentId, PaymentState,
+    PendingEnd, PendingState, ProcessorSummary, Resolution, Standing, State, Statement,
+    StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -128,6 +128,52 @@ impl Planted {
         }
         due.truncate(query.limit);
         due
+    }
+}
+
+impl Planted {
+    /// A page of accounts, with what the bug makes of it.
+    fn bent_accounts(&self, mut query: AccountsQuery) -> AccountsPage {
+        match self.bug {
+            Bug::AccountsOfAnyCurrency => query.currency = None,
+            Bug::AccountsClosedOrNot => query.closed = None,
+            _ => {}
+        }
+        let after = query.after.clone();
+        let mut page = self.read(|books| books.accounts_page(query));
+        match self.bug {
+            Bug::AccountLeftOut if after.is_some() && !page.accounts.is_empty() => {
+                page.accounts.remove(0);
+            }
+            Bug::AccountListedTwice => {
+                if let Some(after) = after
+                    && let Some(account) = self.read(|books| books.state().account(&after))
+                {
+                    page.accounts.insert(0, (after, account));
+                }
+            }
+            Bug::SystemAccountsUnlisted => page.accounts.retain(|(id, _)| !id.is_reserved()),
+            _ => {}
+        }
+        page
+    }
+}
+
+impl Planted {
+    /// A batch's outcomes, with what the bug makes of them.
+    fn bent_batch(&self, id: BatchId) -> Option<Vec<Outcome>> {
+        let used = self.read(|books| books.state().batch(id))?;
+        let mut outcomes = used.outcomes;
+        match self.bug {
+            Bug::FailedBatchNotFound if outcomes.iter().any(|one| one.result.is_err()) => None,
+            Bug::BatchReadAsReplayed => {
+                for outcome in &mut outcomes {
+                    outcome.replayed = true;
+                }
+                Some(outcomes)
+            }
+            _ => Some(outcomes),
+        }
     }
 }
 
@@ -252,5 +298,13 @@ impl Engine for Planted {
     fn newest_payment_accepted_at(&self, _: Instant) -> Answer<'_, Timestamp> {
         let accepted_at = self.read(|books| books.state().newest_payment_accepted_at());
         Box::pin(std::future::ready(Ok(accepted_at)))
+    }
+
+    fn accounts(&self, query: AccountsQuery, _: Instant) -> Answer<'_, AccountsPage> {
+        Box::pin(std::future::ready(Ok(self.bent_accounts(query))))
+    }
+
+    fn batch(&self, id: BatchId, _: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
+        Box::pin(std::future::ready(Ok(self.bent_batch(id))))
     }
 }

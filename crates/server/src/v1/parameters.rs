@@ -1,0 +1,71 @@
+//! The parameters of a list's query: each given at most once, and none that is not known.
+
+use std::borrow::Cow;
+
+use ledger::AccountId;
+
+use super::path::percent_decoded;
+use crate::errors;
+use crate::problem::Problem;
+
+/// What each parameter of these names is given as.
+///
+/// # Errors
+///
+/// `query_invalid` if one is given twice, is not known, or is not well encoded.
+pub(super) fn read<'q, const COUNT: usize>(
+    query: Option<&'q str>,
+    names: [&'static str; COUNT],
+) -> Result<[Option<Cow<'q, str>>; COUNT], Problem> {
+    let mut given = [const { None }; COUNT];
+    let Some(query) = query else {
+        return Ok(given);
+    };
+    for member in query.split('&').filter(|member| !member.is_empty()) {
+        let (name, value) = member.split_once('=').unwrap_or((member, ""));
+        let Some(place) = names.iter().position(|known| *known == name) else {
+            let detail = format!("the query takes {}", listed(&names));
+            return Err(errors::query_invalid(detail));
+        };
+        let value = percent_decoded(value);
+        let value = value.ok_or_else(|| errors::query_invalid("it is not well percent-encoded"))?;
+        if given[place].replace(value).is_some() {
+            let detail = format!("{} are given once at most", listed(&names));
+            return Err(errors::query_invalid(detail));
+        }
+    }
+    Ok(given)
+}
+
+/// `a, b and c`.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        names => names.concat(),
+    }
+}
+
+/// How many a page has at most.
+pub(super) fn limit(
+    text: Option<&str>,
+    limit_default: usize,
+    limit_max: usize,
+) -> Result<usize, Problem> {
+    let Some(text) = text else {
+        return Ok(limit_default);
+    };
+    let digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse()
+        .ok()
+        .filter(|limit| digits_only && (1..=limit_max).contains(limit))
+        .ok_or_else(|| errors::limit_invalid(limit_max))
+}
+
+/// An account's id, or the beginning of one, which has the same form.
+pub(super) fn account_id(
+    field: &'static str,
+    text: Option<&str>,
+) -> Result<Option<AccountId>, Problem> {
+    let id = text.map(AccountId::new).transpose();
+    id.map_err(|_| errors::account_id_invalid(field))
+}
