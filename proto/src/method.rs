@@ -69,6 +69,8 @@ methods! {
     GetNewestPayment;
     /// What commands would be answered.
     Preview;
+    /// Everything that was decided, from a position on.
+    ListEvents;
 }
 
 impl Method {

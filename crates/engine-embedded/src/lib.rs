@@ -12,6 +12,7 @@
 //! | a used id | about 42 bytes of memory in the newest segments, about 2 in older ones |
 //! | a statement line | one small read |
 //! | an entry by its number | at most 256 small reads |
+//! | a page of events | one small read, and one of 64 KiB for as many bytes of records |
 //! | opening | the newest snapshot, and one pass over the journal from there on |
 //!
 //! **Architecture Invariant:** readers and the writer share published state only; what is decided
@@ -29,6 +30,7 @@ mod changes;
 mod draft;
 mod engine;
 mod events;
+mod feed;
 mod history;
 mod ids;
 mod keeper;

@@ -9,10 +9,13 @@ use parking_lot::RwLock;
 use stdx::Throttle;
 
 use crate::books::Books;
+use crate::feed::Published;
 
 /// Published state and how the engine is.
 pub(crate) struct Shared<S: Storage> {
     pub(crate) books: Arc<RwLock<Books>>,
+    /// How far the journal is published, as the books are.
+    pub(crate) published: Published,
     pub(crate) reader: Reader<S>,
     /// Of what is in memory.
     pub(crate) at_hand: Reader<S>,
@@ -88,9 +91,10 @@ impl Status {
 }
 
 impl<S: Storage> Shared<S> {
-    pub(crate) fn new(books: Books, reader: Reader<S>) -> Self {
+    pub(crate) fn new(books: Books, published: Published, reader: Reader<S>) -> Self {
         Self {
             books: Arc::new(RwLock::new(books)),
+            published,
             at_hand: reader.at_hand(),
             reader,
             status: AtomicU8::new(0),

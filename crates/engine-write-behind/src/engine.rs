@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use engine_postgres::{Queue, Tables};
 use ledger::{
-    Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, LedgerId, Millis, Outcome,
-    Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery,
-    Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Account, AccountId, Answer, BalanceAt, Batch, DueQuery, Engine, EventPage, EventQuery,
+    LedgerId, Millis, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution,
+    Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use stdx::invariant;
 use tokio::task::JoinHandle;
@@ -228,5 +228,11 @@ impl Engine for WriteBehindEngine {
     /// Likewise.
     fn newest_payment_accepted_at(&self, _: Instant) -> Answer<'_, Timestamp> {
         Box::pin(async { Err(Unavailable::NotSupported) })
+    }
+
+    /// Not supported: Redis forgets the calls that the database has, and the database keeps no order of events that
+    /// a position could follow.
+    fn events(&self, _: EventQuery, _: Instant) -> Answer<'_, Option<EventPage>> {
+        Box::pin(std::future::ready(Err(Unavailable::NotSupported)))
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::account::Account;
 use crate::batch::Batch;
+use crate::feed::{EventPage, EventQuery};
 use crate::id::{AccountId, PaymentId, ProcessorName, TransferId};
 use crate::outcome::Outcome;
 use crate::payment::{DuePlace, Payment};
@@ -87,6 +88,11 @@ pub trait Engine: Send + Sync + 'static {
     /// When the newest payment was accepted; 0 where there is none. What is accepted after this was
     /// asked is later: a purge that names the answer takes nothing of it.
     fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp>;
+
+    /// A page of everything that was decided, in the ledger's own order: each event is on one page of a reader
+    /// that goes on from where the page before has ended. `None` if the position to begin at is none of this
+    /// ledger's. Only what is durable is shown. Waits no longer than the query lets it.
+    fn events(&self, query: EventQuery, deadline: Instant) -> Answer<'_, Option<EventPage>>;
 }
 
 /// Which page of a statement.
@@ -276,6 +282,7 @@ macro_rules! forward_reads {
             resolutions(id: $crate::PaymentId) -> ::std::vec::Vec<$crate::Resolution>;
             payments_due(query: $crate::DueQuery) -> ::std::vec::Vec<$crate::Payment>;
             newest_payment_accepted_at() -> $crate::Timestamp;
+            events(query: $crate::EventQuery) -> ::std::option::Option<$crate::EventPage>;
         );
 
         fn balance_at(

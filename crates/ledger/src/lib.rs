@@ -25,6 +25,7 @@ mod decide;
 mod engine;
 mod event;
 mod expiries;
+mod feed;
 mod first_command;
 mod id;
 mod ledger_id;
@@ -62,6 +63,7 @@ pub use engine::{
 };
 pub use event::{BatchDecided, Digest, Event, MemberFailure};
 pub use expiries::{DueFor, DueWalk, Expiries, TimedPending};
+pub use feed::{EVENTS_PAGE_MAX, EventPage, EventPosition, EventQuery, EventsFrom, PlacedEvent};
 pub use id::{
     ACCOUNT_ID_LENGTH_MAX, AccountId, BatchId, InvalidId, PROCESSOR_NAME_LENGTH_MAX, PaymentId,
     ProcessorName, TransferId,

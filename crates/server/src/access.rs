@@ -15,7 +15,7 @@ const READ: Access = Access::Scope(Scope::Read);
 const WRITE: Access = Access::Scope(Scope::Write);
 const OPERATE: Access = Access::Scope(Scope::Operate);
 
-pub(crate) const ACCESS: [Line; 29] = [
+pub(crate) const ACCESS: [Line; 30] = [
     (Method::POST, Route::CHALLENGE_TRANSACTION, WRITE),
     (Method::GET, Route::CHALLENGE_STATEMENT, READ),
     (Method::POST, Route::PAYMENTS, WRITE),
@@ -37,6 +37,8 @@ pub(crate) const ACCESS: [Line; 29] = [
     (Method::GET, Route::UNSETTLED_PAYMENTS, READ),
     (Method::GET, Route::PAYMENT, READ),
     (Method::POST, Route::RESOLVE_PAYMENT, OPERATE),
+    // A key whose accounts are limited sees their events only.
+    (Method::GET, Route::EVENTS, READ),
     (Method::GET, Route::HEALTH, Access::Open),
     (Method::GET, Route::READINESS, Access::Open),
     (Method::GET, Route::OPENAPI, Access::AnyKey),

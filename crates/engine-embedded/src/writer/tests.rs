@@ -13,6 +13,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 
 use super::{Beginning, CALL_EXPIRIES_MAX, ROUND_EXPIRIES, ROUND_REQUEST_BYTES, Writer};
 use crate::beside::Pace;
+use crate::feed::Published;
 use crate::keeper::{Keeper, Kept};
 use crate::open::{Recovered, recover};
 use crate::options::EmbeddedOptions;
@@ -53,7 +54,8 @@ fn idle_writer_over(
         last,
         ..
     } = recover(storage, options, u64::MAX, None).unwrap();
-    let shared = Arc::new(Shared::new(books, journal.reader()));
+    let published = Published::up_to(journal.end()).unwrap();
+    let shared = Arc::new(Shared::new(books, published, journal.reader()));
     let kept = Kept {
         taker: Taker {
             storage: Arc::clone(journal.storage()),

@@ -18,7 +18,7 @@ const WORDS: [(&str, &str, &[&str]); 10] = [
     (
         "TransferView",
         "kind",
-        &["transfer", "pend", "post", "void", "settle"],
+        &["transfer", "pend", "post", "void", "settle", "expire"],
     ),
     (
         "TransferView",

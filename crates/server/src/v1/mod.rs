@@ -8,6 +8,7 @@ mod accounts;
 mod balance;
 mod batches;
 mod cursor;
+mod events;
 #[cfg(test)]
 mod fuzz;
 mod ids;
@@ -35,6 +36,7 @@ pub(crate) use accounts::{__path_account, __path_open_account, account, open_acc
 pub(crate) use balance::{__path_balance, BalanceView, balance};
 pub(crate) use batches::{__path_batch, batch};
 pub(crate) use batches::{BatchFailedView, BatchRequest, BatchView, CommandRequest, OutcomeView};
+pub(crate) use events::{__path_events, EventPageView, events};
 pub(crate) use ids::{minted as minted_id, uuid};
 pub(crate) use operations::OperationView;
 pub(crate) use operations::{__path_operate, __path_operation_by_id, operate, operation_by_id};

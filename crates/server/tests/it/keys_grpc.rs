@@ -31,7 +31,8 @@ fn asked(method: Method) -> Option<Scope> {
         | Method::GetPaymentsSummary
         | Method::ListPaymentsDue
         | Method::ListResolutions
-        | Method::ListUnsettledPayments => Some(Scope::Read),
+        | Method::ListUnsettledPayments
+        | Method::ListEvents => Some(Scope::Read),
         Method::GetNewestPayment => Some(Scope::Operate),
         Method::GetClock => None,
     }
@@ -49,6 +50,7 @@ fn is_about_accounts(method: Method) -> bool {
         | Method::ListPaymentsDue
         | Method::ListResolutions
         | Method::ListUnsettledPayments
+        | Method::ListEvents
         | Method::GetNewestPayment => true,
         // Of an id that nobody has used nothing is said.
         Method::GetTransfer | Method::GetPayment | Method::GetClock => false,
@@ -129,6 +131,7 @@ async fn call(channel: &Channel, method: Method, held: Held) -> Result<(), Statu
         ),
         Method::GetClock => ask!(get_clock, v1::GetClockRequest {}),
         Method::GetNewestPayment => ask!(get_newest_payment, v1::GetNewestPaymentRequest {}),
+        Method::ListEvents => ask!(list_events, v1::ListEventsRequest::default()),
     }
 }
 

@@ -11,6 +11,7 @@ use rand::{Rng, SeedableRng};
 
 use super::audit::{Audit, unavailable};
 use super::compare::{Times, unstamped};
+use super::feed::Known;
 use super::{Coverage, Failure, Options, Subject, Time};
 use crate::clock::RealClock;
 use crate::generator::{Generator, GeneratorOptions, Pause};
@@ -26,6 +27,8 @@ pub(super) struct Run<'a> {
     pub(super) reference: Arc<ReferenceEngine>,
     pub(super) generator: Generator,
     pub(super) times: Times,
+    /// Positions of the feed that were read.
+    pub(super) positions: Vec<Known>,
     /// Draws what is read.
     pub(super) rng: StdRng,
     time: Time,
@@ -90,6 +93,7 @@ impl<'a> Run<'a> {
             reference: Arc::new(ReferenceEngine::new(clock.clone())),
             generator: Generator::new(seed, generator_options),
             times: Times::new(manual_time),
+            positions: Vec::new(),
             rng: StdRng::seed_from_u64(!seed),
             time,
             clock,
@@ -99,6 +103,10 @@ impl<'a> Run<'a> {
             expiries: BTreeSet::new(),
             has_expired: false,
         }
+    }
+
+    pub(super) const fn time(&self) -> &Time {
+        &self.time
     }
 
     pub(super) fn deadline(&self) -> Instant {
@@ -282,7 +290,8 @@ impl<'a> Run<'a> {
             }
         }
         self.check_accounts().await?;
-        self.compare_reads().await
+        self.compare_reads().await?;
+        self.compare_feed().await
     }
 
     /// Checks what must always be true, and that every account is as the reference's.

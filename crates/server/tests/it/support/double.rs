@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use ledger::reference::ReferenceEngine;
 use ledger::{
     AcceptPayment, Account, AccountId, Answer, BalanceAt, Batch, Command, Currency, DueQuery,
-    Engine, Millis, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary, Resolution,
-    Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Engine, EventPage, EventQuery, Millis, Outcome, Payment, PaymentId, PendingEnd,
+    ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
+    UsedPayment, UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -204,5 +205,19 @@ impl Engine for Double {
 
     fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp> {
         self.answer(|engine| engine.newest_payment_accepted_at(deadline))
+    }
+
+    fn events(&self, query: EventQuery, deadline: Instant) -> Answer<'_, Option<EventPage>> {
+        Box::pin(async move {
+            loop {
+                let page = self.answer(|engine| engine.events(query, deadline)).await?;
+                let is_empty = page.as_ref().is_some_and(|page| page.events.is_empty());
+                let is_over = query.wait_until.is_none_or(|until| until <= Instant::now());
+                if !is_empty || is_over {
+                    return Ok(page);
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
     }
 }

@@ -8,9 +8,9 @@ use std::time::Instant;
 use ledger::reference::Books;
 use ledger::{
     Account, AccountId, Answer, BalanceAt, Batch, BoxFuture, Clock, DueQuery, Engine, Event,
-    Millis, Notes, Outcome, Payment, PaymentId, PaymentState, PendingEnd, PendingState,
-    ProcessorSummary, Resolution, State, Statement, StatementQuery, Timestamp, TransferId,
-    Unavailable, UsedPayment, UsedTransfer,
+    EventPage, EventQuery, EventsFrom, Millis, Notes, Outcome, Payment, PaymentId, PaymentState,
+    PendingEnd, PendingState, ProcessorSummary, Resolution, State, Statement, StatementQuery,
+    Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -243,5 +243,25 @@ impl Engine for Planted {
     fn newest_payment_accepted_at(&self, _: Instant) -> Answer<'_, Timestamp> {
         let accepted_at = self.read(|books| books.state().newest_payment_accepted_at());
         Box::pin(std::future::ready(Ok(accepted_at)))
+    }
+
+    fn events(&self, query: EventQuery, _: Instant) -> Answer<'_, Option<EventPage>> {
+        let mut page = self.read(|books| books.feed(query));
+        if let Some(EventPage { events, .. }) = &mut page {
+            match (self.bug, query.from) {
+                (Bug::FeedSkips, EventsFrom::After(_)) if !events.is_empty() => {
+                    drop(events.remove(0));
+                }
+                (Bug::FeedSwaps, _) if events.len() > 1 => {
+                    let (first, second) = events.split_at_mut(1);
+                    std::mem::swap(&mut first[0].event, &mut second[0].event);
+                }
+                (Bug::FeedForgetsRefusals, _) => {
+                    events.retain(|placed| !matches!(placed.event, Event::Refused { .. }));
+                }
+                _ => {}
+            }
+        }
+        Box::pin(std::future::ready(Ok(page)))
     }
 }
