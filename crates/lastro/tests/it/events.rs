@@ -297,8 +297,8 @@ async fn many_segments(place: &Path) {
         })
     };
     let mut calls = vec![Batch::one(open)];
-    for first in (1..=TRANSFERS).step_by(100) {
-        calls.push(Batch::independent((first..first + 100).map(moved).collect()).unwrap());
+    for first in (1..=TRANSFERS).step_by(40) {
+        calls.push(Batch::independent((first..first + 40).map(moved).collect()).unwrap());
     }
     for call in calls {
         let deadline = Instant::now() + Duration::from_secs(20);
