@@ -61,7 +61,7 @@ async fn all(face: &Face, query: &str) -> Vec<Value> {
 
 /// Every kind of event but those of payments' dispatch.
 async fn every_kind(face: &Face, engine: &dyn Engine) {
-    let account = json!({"id": "users:1", "currency": "BRL"});
+    let account = json!({"id": "users:1", "currency": "BRL", "credit_limit": 0});
     post(face, "/v1/accounts", account, 201).await;
     transfer(face, "world:BRL", "users:1", 500, 201).await;
     transfer(face, "users:1", "world:BRL", 501, 422).await;
@@ -409,7 +409,7 @@ async fn a_key_sees_the_events_of_its_accounts() {
         face.request(method, path).header(AUTHORIZATION, secret)
     };
     for (id, other) in [("mine:1", "1"), ("mine:2", "mine:1"), ("theirs:1", "2")] {
-        let open = json!({"id": id, "currency": "BRL"});
+        let open = json!({"id": id, "currency": "BRL", "credit_limit": 0});
         let open = give(Held::All, Method::POST, "/v1/accounts").json(&open);
         assert_eq!(answer(open).await.status, 201);
         for (debit, amount) in [("world:BRL", 10), (other, 10), ("theirs:1", 1_000)] {
