@@ -14,11 +14,11 @@ use ledger::{
 use stdx::StopOnPanic;
 
 use crate::beside::Pace;
-use crate::feed::Published;
 use crate::history::History;
 use crate::keeper::{Keeper, Kept};
 use crate::open::{OpenError, Recovered, Recovery, recover};
 use crate::options::EmbeddedOptions;
+use crate::published::Published;
 use crate::queue::{Intent, Queue, queue};
 use crate::read::NotRead;
 use crate::shared::{Shared, Status};

@@ -39,6 +39,7 @@ mod metrics;
 mod open;
 mod options;
 mod progress;
+mod published;
 mod queue;
 mod read;
 mod record;

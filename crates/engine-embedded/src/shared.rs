@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 use stdx::Throttle;
 
 use crate::books::Books;
-use crate::feed::Published;
+use crate::published::Published;
 
 /// Published state and how the engine is.
 pub(crate) struct Shared<S: Storage> {

@@ -106,7 +106,7 @@ impl<S: Storage> Reader<S> {
     }
 
     /// Begins to read forward from a place, up to `end`, which must be the end of a committed frame. `None`
-    /// where the place is none of this journal's, or behind the end.
+    /// where the place does not belong to this journal, or is behind the end.
     ///
     /// # Errors
     ///

@@ -90,8 +90,8 @@ pub trait Engine: Send + Sync + 'static {
     fn newest_payment_accepted_at(&self, deadline: Instant) -> Answer<'_, Timestamp>;
 
     /// A page of everything that was decided, in the ledger's own order: each event is on one page of a reader
-    /// that goes on from where the page before has ended. `None` if the position to begin at is none of this
-    /// ledger's. Only what is durable is shown. Waits no longer than the query lets it.
+    /// that goes on from where the page before has ended. `None` if the position to begin at does not belong
+    /// to this ledger. Only what is durable is shown. Waits no longer than the query lets it.
     fn events(&self, query: EventQuery, deadline: Instant) -> Answer<'_, Option<EventPage>>;
 }
 

@@ -311,7 +311,7 @@ impl Call {
     }
 
     /// A page of events, which may be waited for beyond the time of a request; `None` where the position to begin at
-    /// is none of this ledger's.
+    /// does not belong to this ledger.
     pub(crate) async fn events(&self, query: EventQuery) -> Result<Option<EventPage>, Problem> {
         let deadline = match query.wait_until {
             Some(until) => until.max(Instant::now()) + self.shared.app.limits.engine_timeout,

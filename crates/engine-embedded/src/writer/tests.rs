@@ -13,10 +13,10 @@ use tokio::sync::oneshot::error::TryRecvError;
 
 use super::{Beginning, CALL_EXPIRIES_MAX, ROUND_EXPIRIES, ROUND_REQUEST_BYTES, Writer};
 use crate::beside::Pace;
-use crate::feed::Published;
 use crate::keeper::{Keeper, Kept};
 use crate::open::{Recovered, recover};
 use crate::options::EmbeddedOptions;
+use crate::published::Published;
 use crate::queue::{Answer, Intent, Queue, queue};
 use crate::shared::Shared;
 use crate::snapshot::{NewestSnapshot, Taker};

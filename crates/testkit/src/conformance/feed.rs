@@ -12,13 +12,6 @@ use super::run::{Run, difference};
 const POSITIONS_SAMPLED: usize = 8;
 const LIMITS: [usize; 6] = [1, 3, 7, 100, 999, 1_000];
 
-/// A position, and how many events come before it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Known {
-    position: EventPosition,
-    before: usize,
-}
-
 impl Run<'_> {
     /// Compares the feed where the clocks are one: else what expires by itself may do so in another order.
     pub(super) async fn compare_feed(&mut self) -> Result<(), String> {
@@ -51,11 +44,7 @@ impl Run<'_> {
         self.compare_from_now(places.last().copied()).await?;
         let all: Vec<_> = places.into_iter().zip(1..).collect();
         let sampled = all.choose_multiple(&mut self.rng, POSITIONS_SAMPLED);
-        let known = sampled.map(|(position, before)| Known {
-            position: *position,
-            before: *before,
-        });
-        self.positions.extend(known);
+        self.positions.extend(sampled.copied());
         Ok(())
     }
 
@@ -64,9 +53,9 @@ impl Run<'_> {
         let sampled = self
             .positions
             .choose_multiple(&mut self.rng, POSITIONS_SAMPLED);
-        for known in sampled.copied().collect::<Vec<_>>() {
-            let page = self.page(EventsFrom::After(known.position), 0).await?;
-            check_events(expected, known.before, &page.events)?;
+        for (position, before) in sampled.copied().collect::<Vec<_>>() {
+            let page = self.page(EventsFrom::After(position), 0).await?;
+            check_events(expected, before, &page.events)?;
         }
         Ok(())
     }

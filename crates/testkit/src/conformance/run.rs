@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ledger::reference::ReferenceEngine;
-use ledger::{Account, AccountId, Batch, Clock, Engine, Event, Outcome, Timestamp, Transfer};
+use ledger::{
+    Account, AccountId, Batch, Clock, Engine, Event, EventPosition, Outcome, Timestamp, Transfer,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::audit::{Audit, unavailable};
 use super::compare::{Times, unstamped};
-use super::feed::Known;
 use super::{Coverage, Failure, Options, Subject, Time};
 use crate::clock::RealClock;
 use crate::generator::{Generator, GeneratorOptions, Pause};
@@ -27,8 +28,8 @@ pub(super) struct Run<'a> {
     pub(super) reference: Arc<ReferenceEngine>,
     pub(super) generator: Generator,
     pub(super) times: Times,
-    /// Positions of the feed that were read.
-    pub(super) positions: Vec<Known>,
+    /// Positions of the feed that were read, with the number of events before each.
+    pub(super) positions: Vec<(EventPosition, usize)>,
     /// Draws what is read.
     pub(super) rng: StdRng,
     time: Time,

@@ -82,7 +82,7 @@ pub(super) struct EventKinds(u32);
 impl EventKinds {
     pub(super) const ALL: Self = Self(u32::MAX);
 
-    /// The types of a list with commas; the first name that is none where there is one.
+    /// The types of a list with commas; or its first name that is not a type.
     pub(super) fn listed(list: &str) -> Result<Self, &str> {
         let mut kinds = 0;
         for name in list.split(',') {
