@@ -2,7 +2,8 @@
 
 use compact_str::CompactString;
 use ledger::{
-    AccountId, BatchId, Currency, Millis, Note, PaymentId, ProcessorName, Timestamp, TransferId,
+    AccountId, BatchId, Currency, EventPosition, Millis, Note, PaymentId, ProcessorName, Timestamp,
+    TransferId,
 };
 
 /// What a message says and the ledger's types cannot.
@@ -14,6 +15,9 @@ pub enum Invalid {
     /// A 128-bit id of another length.
     #[error("`{0}` has to be 16 bytes")]
     Id(&'static str),
+    /// A position, or a hash, of another length.
+    #[error("`{0}` has to be as long as the ledger made it")]
+    Length(&'static str),
     /// A text that is no account's id.
     #[error("`{0}` has to be an account's id: 1 to 64 characters of A-Z a-z 0-9 _ . : -")]
     AccountId(&'static str),
@@ -61,6 +65,15 @@ pub enum Invalid {
 fn bytes_16(bytes: &[u8], field: &'static str) -> Result<u128, Invalid> {
     let bytes: [u8; 16] = bytes.try_into().map_err(|_| Invalid::Id(field))?;
     Ok(u128::from_be_bytes(bytes))
+}
+
+pub(crate) fn batch_id(bytes: &[u8], field: &'static str) -> Result<BatchId, Invalid> {
+    bytes_16(bytes, field).map(BatchId::from_u128)
+}
+
+pub(crate) fn position(bytes: &[u8], field: &'static str) -> Result<EventPosition, Invalid> {
+    let bytes = bytes.try_into().map_err(|_| Invalid::Length(field))?;
+    Ok(EventPosition::from_bytes(bytes))
 }
 
 /// A time of a command: not later than what a bigint of PostgreSQL holds.

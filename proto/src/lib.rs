@@ -12,6 +12,7 @@ mod account;
 mod batch;
 mod command;
 mod deadline;
+mod event;
 mod fields;
 mod framing;
 mod method;

@@ -73,6 +73,8 @@ methods! {
     ListAccounts;
     /// The outcomes of an atomic batch.
     GetBatch;
+    /// Everything that was decided, from a position on.
+    ListEvents;
 }
 
 impl Method {

@@ -8,9 +8,9 @@ use std::time::Instant;
 use journal::{FileStorage, Reader, Storage};
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, Clock,
-    DueQuery, Engine, Millis, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary,
-    Resolution, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment,
-    UsedTransfer,
+    DueQuery, Engine, EventPage, EventQuery, EventsFrom, Millis, Outcome, Payment, PaymentId,
+    PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId,
+    Unavailable, UsedPayment, UsedTransfer,
 };
 use stdx::StopOnPanic;
 
@@ -19,6 +19,7 @@ use crate::history::History;
 use crate::keeper::{Keeper, Kept};
 use crate::open::{OpenError, Recovered, Recovery, recover};
 use crate::options::EmbeddedOptions;
+use crate::published::Published;
 use crate::queue::{Intent, Queue, queue};
 use crate::read::NotRead;
 use crate::shared::{Shared, Status};
@@ -63,7 +64,8 @@ impl<S: Storage> EmbeddedEngine<S> {
             let progress = options.progress.as_deref();
             recover(storage, options.journal, options.snapshot_bytes, progress)?
         };
-        let shared = Arc::new(Shared::new(books, journal.reader()));
+        let published = Published::up_to(journal.end()).map_err(OpenError::Thread)?;
+        let shared = Arc::new(Shared::new(books, published, journal.reader()));
         let kept = Kept {
             taker: Taker {
                 storage: Arc::clone(journal.storage()),
@@ -194,6 +196,35 @@ impl<S: Storage> EmbeddedEngine<S> {
     }
 }
 
+impl<S: Storage> EmbeddedEngine<S> {
+    /// A page of events; where there is none yet, the first that come until the query's time is over.
+    async fn read_events(
+        &self,
+        mut query: EventQuery,
+        deadline: Instant,
+    ) -> Result<Option<EventPage>, Unavailable> {
+        let wait_until = query.wait_until.map(|until| until.min(deadline));
+        let mut waiting = None;
+        loop {
+            let read = move |shared: &Shared<S>, reader: &Reader<S>| {
+                shared.events(reader, &query, deadline)
+            };
+            let page = self.read(deadline, read).await?;
+            let is_empty = page.as_ref().is_some_and(|page| page.events.is_empty());
+            let until = wait_until.filter(|until| is_empty && Instant::now() < *until);
+            let (Some(begun), Some(until)) = (&page, until) else {
+                return Ok(page);
+            };
+            query.from = EventsFrom::After(begun.next);
+            match &mut waiting {
+                // What was published before this was begun is looked for once more.
+                None => waiting = Some(self.shared.published.wait()),
+                Some(waiting) => waiting.woken(until).await,
+            }
+        }
+    }
+}
+
 impl<S: Storage> Drop for EmbeddedEngine<S> {
     fn drop(&mut self) {
         drop(self.queue.take());
@@ -286,5 +317,9 @@ impl<S: Storage> Engine for EmbeddedEngine<S> {
 
     fn batch(&self, id: BatchId, deadline: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
         Box::pin(self.read(deadline, move |shared, reader| shared.batch(reader, id)))
+    }
+
+    fn events(&self, query: EventQuery, deadline: Instant) -> Answer<'_, Option<EventPage>> {
+        Box::pin(self.read_events(query, deadline))
     }
 }

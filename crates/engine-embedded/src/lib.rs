@@ -13,6 +13,7 @@
 //! | a statement line | one small read |
 //! | an entry by its number | at most 256 small reads |
 //! | a page of accounts | a look at each, in memory |
+//! | a page of events | one small read, and one of 64 KiB for as many bytes of records |
 //! | opening | the newest snapshot, and one pass over the journal from there on |
 //!
 //! **Architecture Invariant:** readers and the writer share published state only; what is decided
@@ -30,6 +31,7 @@ mod changes;
 mod draft;
 mod engine;
 mod events;
+mod feed;
 mod history;
 mod ids;
 mod keeper;
@@ -40,6 +42,7 @@ mod offline;
 mod open;
 mod options;
 mod progress;
+mod published;
 mod queue;
 mod read;
 mod record;

@@ -283,7 +283,7 @@ impl<S: Storage> Shared<S> {
         behind.take(query.limit).cloned().collect()
     }
 
-    fn not_read(&self, error: &LookupError) -> NotRead {
+    pub(crate) fn not_read(&self, error: &LookupError) -> NotRead {
         if error.has_to_wait() {
             NotRead::NotAtHand
         } else {

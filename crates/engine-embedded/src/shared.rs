@@ -10,12 +10,15 @@ use stdx::Throttle;
 
 use crate::books::Books;
 use crate::names::NameOrder;
+use crate::published::Published;
 
 /// Published state and how the engine is.
 pub(crate) struct Shared<S: Storage> {
     pub(crate) books: Arc<RwLock<Books>>,
     /// Of the accounts of the books, those that were there when somebody last listed accounts.
     pub(crate) names: RwLock<NameOrder>,
+    /// How far the journal is published, as the books are.
+    pub(crate) published: Published,
     pub(crate) reader: Reader<S>,
     /// Of what is in memory.
     pub(crate) at_hand: Reader<S>,
@@ -91,10 +94,11 @@ impl Status {
 }
 
 impl<S: Storage> Shared<S> {
-    pub(crate) fn new(books: Books, reader: Reader<S>) -> Self {
+    pub(crate) fn new(books: Books, published: Published, reader: Reader<S>) -> Self {
         Self {
             names: RwLock::new(NameOrder::of(&books.accounts)),
             books: Arc::new(RwLock::new(books)),
+            published,
             at_hand: reader.at_hand(),
             reader,
             status: AtomicU8::new(0),

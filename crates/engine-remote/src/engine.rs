@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use hyper::body::Bytes;
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId,
-    Dispatching, DueQuery, Engine, LedgerId, Millis, Outcome, Payment, PaymentId, PendingEnd,
-    ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
-    Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
+    Dispatching, DueQuery, Engine, EventPage, EventQuery, LedgerId, Millis, Outcome, Payment,
+    PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp,
+    TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
 };
 use proto::{Invalid, Message, Method, submit, v1};
 use tokio::sync::Semaphore;
@@ -35,6 +35,9 @@ pub struct RemoteOptions {
     pub calls_max: usize,
     /// How many reads may be in flight; more are `overloaded`.
     pub reads_max: usize,
+    /// How many of them may wait for events; more are answered without waiting. Fewer than a connection has
+    /// streams, so that those who wait hold up nobody else.
+    pub waits_max: usize,
     /// How long a lost connection is waited for before everything is `ledger_unavailable` at once.
     pub patience: Duration,
 }
@@ -48,6 +51,7 @@ impl Default for RemoteOptions {
             queue_bytes_max: 32 << 20,
             calls_max: 4,
             reads_max: 1_024,
+            waits_max: 512,
             patience: Duration::from_millis(500),
         }
     }
@@ -58,6 +62,7 @@ pub struct RemoteEngine {
     gather: Arc<Gather>,
     link: Link,
     reads: Semaphore,
+    waits: Semaphore,
     metrics: Arc<Metrics>,
     _keeper: Keeper,
 }
@@ -85,6 +90,7 @@ impl RemoteEngine {
             gather,
             link,
             reads: Semaphore::new(options.reads_max.min(Semaphore::MAX_PERMITS)),
+            waits: Semaphore::new(options.waits_max.min(Semaphore::MAX_PERMITS)),
             metrics,
             _keeper: keeper,
         }
@@ -176,8 +182,29 @@ impl RemoteEngine {
         }
         let mut message = proto::begin_frame();
         submit::write_request(&batches, &mut message);
-        let answer = self.ask(Method::Preview, message, deadline).await?;
+        let answer = self
+            .ask(&self.reads, Method::Preview, message, deadline)
+            .await?;
         submit::read_response(&answer, batches).map_err(|invalid| not_understood(&invalid))
+    }
+
+    /// Events, which are waited for where there is a place to wait.
+    async fn list_events(
+        &self,
+        mut query: EventQuery,
+        deadline: Instant,
+    ) -> Result<Option<EventPage>, Unavailable> {
+        let may_wait = query.wait_until.is_some() && self.waits.available_permits() > 0;
+        let places = if may_wait {
+            &self.waits
+        } else {
+            query.wait_until = None;
+            &self.reads
+        };
+        let question = v1::ListEventsRequest::of(&query, Instant::now());
+        let read = v1::ListEventsResponse::read;
+        self.read_in(places, Method::ListEvents, question, deadline, read)
+            .await
     }
 
     /// A read: question and answer are one message each.
@@ -188,10 +215,22 @@ impl RemoteEngine {
         deadline: Instant,
         read: impl FnOnce(A) -> Result<T, Invalid>,
     ) -> Result<T, Unavailable> {
+        self.read_in(&self.reads, method, question, deadline, read)
+            .await
+    }
+
+    async fn read_in<Q: Message, A: Message + Default, T>(
+        &self,
+        places: &Semaphore,
+        method: Method,
+        question: Q,
+        deadline: Instant,
+        read: impl FnOnce(A) -> Result<T, Invalid>,
+    ) -> Result<T, Unavailable> {
         let mut message = proto::begin_frame();
         // A vector grows: writing to it cannot fail.
         let _ = question.encode(&mut message);
-        A::decode(self.ask(method, message, deadline).await?)
+        A::decode(self.ask(places, method, message, deadline).await?)
             .map_err(|_| Invalid::Malformed)
             .and_then(read)
             .map_err(|invalid| not_understood(&invalid))
@@ -202,11 +241,12 @@ impl RemoteEngine {
     /// Asks with a message that was begun as a frame.
     async fn ask(
         &self,
+        places: &Semaphore,
         method: Method,
         mut message: Vec<u8>,
         deadline: Instant,
     ) -> Result<Bytes, Unavailable> {
-        let Ok(_place) = self.reads.try_acquire() else {
+        let Ok(_place) = places.try_acquire() else {
             return Err(Unavailable::Overloaded);
         };
         if self.link.is_known_down() {
@@ -342,5 +382,9 @@ impl Engine for RemoteEngine {
         let question = v1::GetBatchRequest { id };
         let read = v1::GetBatchResponse::read;
         Box::pin(self.read(Method::GetBatch, question, deadline, read))
+    }
+
+    fn events(&self, query: EventQuery, deadline: Instant) -> Answer<'_, Option<EventPage>> {
+        Box::pin(self.list_events(query, deadline))
     }
 }

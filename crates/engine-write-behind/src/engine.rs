@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use engine_postgres::{Queue, Tables};
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, Command,
-    DueQuery, Engine, LedgerId, Millis, Outcome, Payment, PaymentId, PendingEnd, ProcessorSummary,
-    Resolution, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment,
-    UsedTransfer,
+    DueQuery, Engine, EventPage, EventQuery, LedgerId, Millis, Outcome, Payment, PaymentId,
+    PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId,
+    Unavailable, UsedPayment, UsedTransfer,
 };
 use stdx::invariant;
 use tokio::task::JoinHandle;
@@ -249,5 +249,11 @@ impl Engine for WriteBehindEngine {
     /// again with the same id.
     fn batch(&self, _: BatchId, _: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
         Box::pin(async { Err(Unavailable::NotSupported) })
+    }
+
+    /// Not supported: Redis forgets the calls that the database has, and the database keeps no order of events that
+    /// a position could follow.
+    fn events(&self, _: EventQuery, _: Instant) -> Answer<'_, Option<EventPage>> {
+        Box::pin(std::future::ready(Err(Unavailable::NotSupported)))
     }
 }

@@ -9,6 +9,7 @@ use crate::format::{
     FRAME_HEADER_BYTES, FrameInfo, Hash, JournalId, SEGMENT_HEADER_BYTES, SegmentHeader,
 };
 use crate::head::Head;
+use crate::onward::Place;
 use crate::open_frame::{OpenFrame, grown};
 use crate::options::{Durability, JournalOptions};
 use crate::reader::Reader;
@@ -243,6 +244,20 @@ impl<S: Storage> Journal<S> {
     /// The last committed frame's sequence and hash, and the number of records so far.
     pub fn head(&self) -> Head {
         self.head
+    }
+
+    /// The place behind the last committed record, where no frame is in flight.
+    ///
+    /// # Panics
+    ///
+    /// If a sealed frame is in flight.
+    pub fn end(&self) -> Place {
+        assert!(
+            self.in_flight.is_none(),
+            "a frame in flight is not committed"
+        );
+        let position = self.start.number * self.segments.segment_bytes + self.offset;
+        Place::behind_frame(position, &self.head.hash)
     }
 
     /// The journal's identity, drawn at its creation.

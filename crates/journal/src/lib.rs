@@ -2,6 +2,7 @@
 //!
 //! - One writer ([`Journal`]) gathers records into a frame, writes it with one write and syncs once.
 //! - Any number of readers ([`Reader`]) fetch one record by its [`Address`] with one small read.
+//! - It also reads forward from a [`Place`], record by record ([`Reader::onward`]).
 //! - Opening walks the chain, hands every record to a visitor, and cuts a torn end.
 //! - [`scan`] is the same walk without the lock and without changing a byte.
 //! - [`backup`] copies a journal that is being written, and makes a journal of such a copy.
@@ -15,6 +16,7 @@
 //! | `seal`, then `complete` | the same, but the write and the sync may be another thread's |
 //! | `begin` | nothing, or at the end of a segment: one rename, two small syncs |
 //! | `Reader::record` | one read of 512 bytes; two for a longer record |
+//! | `Reader::onward`, `Onward::next` | one read of 64 KiB for all records in it |
 //!
 //! After a failed write or sync the journal writes nothing more, and never retries the sync: a
 //! second `fsync` may answer well although the pages of the first were dropped.
@@ -33,6 +35,7 @@ mod file_storage;
 mod format;
 mod head;
 mod journal;
+mod onward;
 mod open;
 mod open_frame;
 mod options;
@@ -55,6 +58,7 @@ pub use format::{FORMAT_VERSION, FRAME_HEADER_BYTES, FrameInfo, Hash, JournalId,
 pub use format::{RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES};
 pub use head::Head;
 pub use journal::Journal;
+pub use onward::{Onward, Place};
 pub use open::{Cut, Locked, Opened};
 pub use options::{Durability, JournalOptions, UnknownDurability};
 pub use reader::Reader;

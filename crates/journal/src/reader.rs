@@ -58,6 +58,10 @@ impl<S: Storage> Reader<S> {
         self.waits
     }
 
+    pub(crate) fn segments(&self) -> &Segments<S> {
+        &self.segments
+    }
+
     /// Puts the payload of the record at `address` into `buffer`, replacing what was there.
     ///
     /// One positioned read of at most 512 bytes, a second one only for a longer record. The

@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::account::Account;
 use crate::account_list::{AccountsPage, AccountsQuery};
 use crate::batch::Batch;
+use crate::feed::{EventPage, EventQuery};
 use crate::id::{AccountId, BatchId, PaymentId, ProcessorName, TransferId};
 use crate::outcome::Outcome;
 use crate::payment::{DuePlace, Payment};
@@ -101,6 +102,11 @@ pub trait Engine: Send + Sync + 'static {
     /// none did. As many as a batch has commands, and none is marked as replayed that was not when the batch
     /// was decided. Not supported over Redis.
     fn batch(&self, id: BatchId, deadline: Instant) -> Answer<'_, Option<Vec<Outcome>>>;
+
+    /// A page of everything that was decided, in the ledger's own order: each event is on one page of a reader
+    /// that goes on from where the page before has ended. `None` if the position to begin at does not belong
+    /// to this ledger. Only what is durable is shown. Waits no longer than the query lets it.
+    fn events(&self, query: EventQuery, deadline: Instant) -> Answer<'_, Option<EventPage>>;
 }
 
 /// Which page of a statement.
@@ -292,6 +298,7 @@ macro_rules! forward_reads {
             newest_payment_accepted_at() -> $crate::Timestamp;
             accounts(query: $crate::AccountsQuery) -> $crate::AccountsPage;
             batch(id: $crate::BatchId) -> ::std::option::Option<::std::vec::Vec<$crate::Outcome>>;
+            events(query: $crate::EventQuery) -> ::std::option::Option<$crate::EventPage>;
         );
 
         fn balance_at(

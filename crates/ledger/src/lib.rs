@@ -26,6 +26,7 @@ mod decide;
 mod engine;
 mod event;
 mod expiries;
+mod feed;
 mod first_command;
 mod id;
 mod ledger_id;
@@ -66,6 +67,7 @@ pub use engine::{
 };
 pub use event::{BatchDecided, Digest, Event, MemberFailure};
 pub use expiries::{DueFor, DueWalk, Expiries, TimedPending};
+pub use feed::{EVENTS_PAGE_MAX, EventPage, EventPosition, EventQuery, EventsFrom, PlacedEvent};
 pub use id::{
     ACCOUNT_ID_LENGTH_MAX, AccountId, BatchId, InvalidId, PROCESSOR_NAME_LENGTH_MAX, PaymentId,
     ProcessorName, TransferId,

@@ -19,6 +19,7 @@ use crate::engine::{
 };
 use crate::event::{BatchDecided, Event};
 use crate::expiries::{DueWalk, Expiries};
+use crate::feed::{EVENTS_PAGE_MAX, EventPage, EventPosition, EventQuery, EventsFrom, PlacedEvent};
 use crate::id::{AccountId, BatchId, PaymentId, TransferId};
 use crate::memory::Memory;
 use crate::money::Limit;
@@ -282,6 +283,44 @@ impl Books {
         }
         page.finish()
     }
+
+    /// See [`Engine::events`]; it does not wait, and counts each event as 256 bytes.
+    #[must_use]
+    pub fn feed(&self, query: EventQuery) -> Option<EventPage> {
+        const EVENT_BYTES: usize = 256;
+        let first = match query.from {
+            EventsFrom::Beginning => 0,
+            EventsFrom::After(position) => events_before(position)?,
+            EventsFrom::Now => self.events.len(),
+        };
+        let rest = self.events.get(first..)?;
+        let limit = query.limit.min(EVENTS_PAGE_MAX);
+        let limit = limit.min((query.bytes_max / EVENT_BYTES).max(1));
+        let placed = |(index, event): (usize, &Event)| PlacedEvent {
+            position: position_behind(first + index + 1),
+            event: event.clone(),
+        };
+        let events: Vec<_> = rest.iter().take(limit).enumerate().map(placed).collect();
+        Some(EventPage {
+            next: position_behind(first + events.len()),
+            events,
+        })
+    }
+}
+
+fn position_behind(events_count: usize) -> EventPosition {
+    let mut bytes = [0; EventPosition::BYTES];
+    for (byte, counted) in bytes.iter_mut().zip(events_count.to_be_bytes()) {
+        *byte = counted;
+    }
+    EventPosition::from_bytes(bytes)
+}
+
+fn events_before(position: EventPosition) -> Option<usize> {
+    let bytes = position.to_bytes();
+    let (count, rest) = bytes.split_first_chunk()?;
+    let is_one = rest.iter().all(|byte| *byte == 0);
+    is_one.then_some(usize::from_be_bytes(*count))
 }
 
 impl State for Books {
@@ -443,5 +482,9 @@ impl Engine for ReferenceEngine {
 
     fn batch(&self, id: BatchId, _: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
         self.answer(|books| books.memory.batch(id).map(|used| used.outcomes))
+    }
+
+    fn events(&self, query: EventQuery, _: Instant) -> Answer<'_, Option<EventPage>> {
+        self.answer(|books| books.feed(query))
     }
 }

@@ -15,7 +15,7 @@ const READ: Access = Access::Scope(Scope::Read);
 const WRITE: Access = Access::Scope(Scope::Write);
 const OPERATE: Access = Access::Scope(Scope::Operate);
 
-pub(crate) const ACCESS: [Line; 32] = [
+pub(crate) const ACCESS: [Line; 33] = [
     (Method::POST, Route::CHALLENGE_TRANSACTION, WRITE),
     (Method::GET, Route::CHALLENGE_STATEMENT, READ),
     (Method::POST, Route::PAYMENTS, WRITE),
@@ -41,6 +41,8 @@ pub(crate) const ACCESS: [Line; 32] = [
     // A key that is bound to accounts is shown only those.
     (Method::GET, Route::ACCOUNTS, READ),
     (Method::GET, Route::BATCH, READ),
+    // A key whose accounts are limited sees their events only.
+    (Method::GET, Route::EVENTS, READ),
     (Method::GET, Route::HEALTH, Access::Open),
     (Method::GET, Route::READINESS, Access::Open),
     (Method::GET, Route::OPENAPI, Access::AnyKey),

@@ -7,9 +7,10 @@ use axum::body::Body;
 use axum::response::Response;
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, Command,
-    DueQuery, Engine, Millis, Outcome, Payment, PaymentId, PendingEnd, PendingState,
-    ProcessorSummary, Refusal, Resolution, Standing, Statement, StatementQuery, Timestamp,
-    TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
+    DueQuery, Engine, Event, EventPage, EventQuery, Millis, Outcome, Payment, PaymentId,
+    PendingEnd, PendingState, ProcessorSummary, Refusal, Resolution, Standing, Statement,
+    StatementQuery, Timestamp, TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment,
+    UsedTransfer,
 };
 
 use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations};
@@ -339,6 +340,32 @@ impl Call {
             .await
     }
 
+    /// A page of events, which may be waited for beyond the time of a request; `None` where the position to begin at
+    /// does not belong to this ledger.
+    pub(crate) async fn events(&self, query: EventQuery) -> Result<Option<EventPage>, Problem> {
+        let deadline = match query.wait_until {
+            Some(until) => until.max(Instant::now()) + self.shared.app.limits.engine_timeout,
+            None => self.engine_deadline(),
+        };
+        let answer = self.ask_until(deadline, |engine, deadline| engine.events(query, deadline));
+        answer.await.map_err(Problem::of_read)
+    }
+
+    /// Fails if the caller may not use the account.
+    pub(crate) fn check_account(&self, id: &AccountId) -> Result<(), Problem> {
+        Ok(self.caller.check_account(id)?)
+    }
+
+    /// Whether the caller may use some accounts only.
+    pub(crate) fn has_limited_accounts(&self) -> bool {
+        self.caller.is_limited()
+    }
+
+    /// Whether the caller may see the event.
+    pub(crate) fn may_see(&self, event: &Event) -> bool {
+        self.caller.may_see(event)
+    }
+
     pub(crate) fn is_purge_enabled(&self) -> bool {
         self.shared.app.is_purge_enabled
     }
@@ -364,7 +391,14 @@ impl Call {
         &'a self,
         question: impl FnOnce(&'a dyn Engine, Instant) -> Answer<'a, T>,
     ) -> Result<T, Unavailable> {
-        let deadline = self.engine_deadline();
+        self.ask_until(self.engine_deadline(), question).await
+    }
+
+    async fn ask_until<'a, T>(
+        &'a self,
+        deadline: Instant,
+        question: impl FnOnce(&'a dyn Engine, Instant) -> Answer<'a, T>,
+    ) -> Result<T, Unavailable> {
         let answer = question(&*self.shared.app.engine, deadline);
         match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(answered) => answered,

@@ -97,6 +97,16 @@ pub(crate) fn cursor_invalid() -> Problem {
     )
 }
 
+pub(crate) fn position_invalid() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        code!("position_invalid"),
+        "this is no position of this ledger's events: use the `position` of an event or the `next` of a page that \
+         this ledger gave, leave `after` out to begin with the first event, or use after=latest. A ledger that was \
+         restored from an older copy does not know the positions that came later",
+    )
+}
+
 pub(crate) fn content_type_unsupported() -> Problem {
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::answer::answer;
 use crate::connection::Stage;
+use crate::ending::Ending;
 use crate::errors;
 use crate::limits::Limits;
 use crate::peer::Peer;
@@ -92,11 +93,12 @@ impl Http2 {
         let requests = Arc::new(Requests::new(tenure));
         let (router, in_service) = (self.router, Arc::clone(&requests));
         let header_count_max = self.header_count_max;
-        let peer = self.peer;
+        let (peer, stage) = (self.peer, self.stage.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             if let Some(peer) = peer {
                 request.extensions_mut().insert(peer);
             }
+            Ending::tell(&mut request, &stage);
             let open = OpenRequest::begin(&in_service);
             let router = router.clone();
             async move {

@@ -120,8 +120,16 @@ pub(crate) fn respond(status: StatusCode, body: &impl Serialize) -> Response {
 }
 
 /// An answer with a JSON body that may be large: it keeps its place until the caller has taken it.
-pub(crate) fn respond_in(mut place: Place, status: StatusCode, body: &impl Serialize) -> Response {
-    let mut bytes = written(body);
+pub(crate) fn respond_in(place: Place, status: StatusCode, body: &impl Serialize) -> Response {
+    respond_written(place, status, written(body))
+}
+
+/// The same of a body that is written already.
+pub(crate) fn respond_written(
+    mut place: Place,
+    status: StatusCode,
+    mut bytes: Vec<u8>,
+) -> Response {
     bytes.shrink_to_fit();
     place.shrink_to(bytes.len());
     let placed = Placed {

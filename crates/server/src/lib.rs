@@ -25,6 +25,7 @@ mod challenge_2025;
 mod codes;
 mod connection;
 mod connection_metrics;
+mod ending;
 mod errors;
 mod exposition;
 mod grpc;

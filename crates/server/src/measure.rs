@@ -57,6 +57,7 @@ routes! {
     UNSETTLED_PAYMENTS = "/v1/payments";
     PAYMENT = "/v1/payments/{id}";
     RESOLVE_PAYMENT = "/v1/payments/{id}/resolve";
+    EVENTS = "/v1/events";
     HEALTH = "/healthz";
     READINESS = "/readyz";
     OPENAPI = "/openapi.json";

@@ -97,6 +97,7 @@ pub(crate) fn router_of(app: LateApp) -> Router {
             "/v1/payments/{id}/resolve",
             post_route(Route::RESOLVE_PAYMENT, v1::resolve_payment),
         )
+        .route("/v1/events", get_route(Route::EVENTS, v1::events))
         .route(
             "/openapi.json",
             get_route(Route::OPENAPI, openapi::document),

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::answer::answer;
 use crate::connection::{Host, HttpVersion, Stage};
+use crate::ending::Ending;
 use crate::errors;
 use crate::guarded_io::{GuardedIo, Phase, Progress, Waits};
 use crate::http2::Http2;
@@ -65,12 +66,13 @@ impl Web {
         let progress = Arc::new(Progress::new(tenure));
         let io = GuardedIo::new(TokioIo::new(stream), Arc::clone(&progress), self.waits);
         let (router, in_service) = (self.router, Arc::clone(&progress));
-        let peer = self.peer;
+        let (peer, stage) = (self.peer, self.stage.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             in_service.begin_request();
             if let Some(peer) = peer {
                 request.extensions_mut().insert(peer);
             }
+            Ending::tell(&mut request, &stage);
             let (router, progress) = (router.clone(), Arc::clone(&in_service));
             async move {
                 let (request, unread) = unread::watch(request);

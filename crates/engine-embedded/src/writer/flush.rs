@@ -133,6 +133,7 @@ impl<S: Storage> Writer<S> {
                 keeper.publish(&mut books);
                 let size = LedgerSize::of(&books);
                 drop(books);
+                shared.published.move_to(info.end());
                 metrics.frame(info, elapsed);
                 metrics.ledger(info.sequence, size);
             }

@@ -16,6 +16,7 @@ use crate::beside::Pace;
 use crate::keeper::{Keeper, Kept};
 use crate::open::{Recovered, recover};
 use crate::options::EmbeddedOptions;
+use crate::published::Published;
 use crate::queue::{Answer, Intent, Queue, queue};
 use crate::shared::Shared;
 use crate::snapshot::{NewestSnapshot, Taker};
@@ -53,7 +54,8 @@ fn idle_writer_over(
         last,
         ..
     } = recover(storage, options, u64::MAX, None).unwrap();
-    let shared = Arc::new(Shared::new(books, journal.reader()));
+    let published = Published::up_to(journal.end()).unwrap();
+    let shared = Arc::new(Shared::new(books, published, journal.reader()));
     let kept = Kept {
         taker: Taker {
             storage: Arc::clone(journal.storage()),

@@ -12,6 +12,7 @@ mod crashes;
 mod damage;
 mod deadlines;
 mod faults;
+mod feed;
 mod fixture;
 mod gated;
 mod golden;

@@ -112,7 +112,7 @@ impl Seal {
     }
 
     /// CRC32C over the journal's id and then `bytes`.
-    fn crc(&self, bytes: &[u8]) -> u32 {
+    pub(crate) fn crc(&self, bytes: &[u8]) -> u32 {
         crc32c::crc32c_append(self.crc_seed, bytes)
     }
 

@@ -11,6 +11,7 @@ mod fixture;
 mod fixture_records;
 mod fuzz;
 mod live;
+mod onward;
 mod resuming;
 mod retiring;
 mod round_trip;

@@ -12,6 +12,7 @@ const PAGES: &[&str] = &[
     "README.md",
     "docs/guide/transfers.md",
     "docs/guide/backup.md",
+    "docs/guide/events.md",
 ];
 
 /// How a page starts the binary.
@@ -136,7 +137,7 @@ impl<'a> Ledger<'a> {
     }
 }
 
-/// The text without what differs from run to run: times of day, hashes, and the ids of requests.
+/// The text without what differs from run to run: times of day, hashes, positions of events, and the ids of requests.
 fn comparable(text: &str) -> String {
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || "-:.".contains(letter);
     let mut kept = String::new();
@@ -156,6 +157,9 @@ fn comparable(text: &str) -> String {
             word if is_time(word) => "<time>",
             word if word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
                 "<hash>"
+            }
+            word if word.len() == 48 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                "<position>"
             }
             word if word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
                 "<request>"

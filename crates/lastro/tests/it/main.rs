@@ -13,6 +13,7 @@ mod commands;
 mod configuration;
 mod copies;
 mod documents;
+mod events;
 mod faces;
 mod failover;
 mod health;

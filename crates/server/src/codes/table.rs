@@ -202,6 +202,12 @@ const REQUEST: &[Entry] = &[
         "Use the `next_cursor` of the list's previous page, or begin without a cursor.",
     ),
     nothing(
+        "position_invalid",
+        &[400],
+        "The position does not belong to the events of this ledger, or of this copy of it.",
+        "Use a `position` or `next` that this ledger gave, or begin without `after`.",
+    ),
+    nothing(
         "content_type_unsupported",
         &[415],
         "The body is not declared as JSON.",

@@ -22,6 +22,7 @@ use super::authority::WithoutAuthority;
 use super::limits::GrpcLimits;
 use super::message;
 use crate::connection::{Host, HttpVersion, Stage};
+use crate::ending::Ending;
 use crate::peer::Peer;
 use crate::tenure::Tenure;
 use crate::untaken::{Counted, Untaken};
@@ -163,11 +164,12 @@ impl Http2 {
     {
         let progress = Arc::new(Progress::new(tenure));
         let (router, in_service) = (self.router, Arc::clone(&progress));
-        let peer = self.peer;
+        let (peer, stage) = (self.peer, self.stage.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             if let Some(peer) = peer {
                 request.extensions_mut().insert(peer);
             }
+            Ending::tell(&mut request, &stage);
             let open = OpenCall::begin(&in_service);
             let mut router = router.clone();
             let calls = match CallKind::of(request.uri().path()) {

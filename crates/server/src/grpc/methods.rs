@@ -1,7 +1,7 @@
 //! The methods: each reads its question, asks the engine within the deadline, writes the answer.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -9,9 +9,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use ledger::{
-    ACCOUNTS_PAGE_MAX, Answer, BATCH_BYTES_MAX, Batch, Command, Engine, Notes,
-    REFERENCE_LENGTH_MAX, RESOLUTIONS_READ_MAX, STATEMENT_PAGE_MAX, Standing, UNSETTLED_PAGE_MAX,
-    Unavailable, UsedTransfer,
+    ACCOUNTS_PAGE_MAX, Answer, BATCH_BYTES_MAX, Batch, Command, EVENTS_PAGE_MAX, Engine, EventPage,
+    EventQuery, EventsFrom, Notes, REFERENCE_LENGTH_MAX, RESOLUTIONS_READ_MAX, STATEMENT_PAGE_MAX,
+    Standing, UNSETTLED_PAGE_MAX, Unavailable, UsedTransfer,
 };
 use proto::{GrpcCode, Message, Method, begin_frame, submit, v1};
 
@@ -19,6 +19,7 @@ use super::deadline;
 use super::message::{self, Written, respond};
 use super::shared::{GrpcFace, Shared};
 use super::status::Status;
+use crate::ending::Ending;
 use crate::keys::{Access, Audit, Caller, Scope};
 use crate::peer::Peer;
 use crate::room::Place;
@@ -33,6 +34,10 @@ const PLAIN_BYTES_MAX: usize = 1024;
 const NOTES_BYTES_MAX: usize = Notes::SIZE_BYTES_MAX + 256;
 /// How many due payments are given at most.
 const DUE_PAGE_MAX: usize = 10_000;
+/// How many bytes of records a page of events has at most.
+const EVENTS_BYTES_MAX: usize = 1 << 20;
+/// How long before its deadline a call that waits is answered.
+const WAIT_MARGIN: Duration = Duration::from_millis(100);
 /// The most bytes of a summary: 64 processors.
 const SUMMARY_BYTES_MAX: usize = 8 * 1024;
 
@@ -67,6 +72,7 @@ pub(super) fn router(face: Arc<GrpcFace>) -> Router {
         Preview => preview;
         ListAccounts => accounts;
         GetBatch => batch;
+        ListEvents => events;
     };
     router.with_state(face)
 }
@@ -77,6 +83,8 @@ struct Call {
     caller: Caller,
     message: message::Message,
     deadline: Instant,
+    /// When the server stops, for a call that may wait.
+    ending: Ending,
 }
 
 /// What a method answers.
@@ -136,7 +144,8 @@ const fn access(method: Method) -> Access {
         | Method::ListResolutions
         | Method::ListUnsettledPayments
         | Method::ListAccounts
-        | Method::GetBatch => Access::Scope(Scope::Read),
+        | Method::GetBatch
+        | Method::ListEvents => Access::Scope(Scope::Read),
         // It is asked for a purge alone.
         Method::GetNewestPayment => Access::Scope(Scope::Operate),
         // Each node asks it, whatever it may do.
@@ -167,6 +176,7 @@ async fn receive(
         Method::GetClock => &shared.clock_messages,
         _ => &shared.messages,
     };
+    let ending = Ending::of(&request);
     let message = message::read(request.into_body(), bytes_max, room, arrived_by);
     let message = message.await?;
     // What arrives as a whole only after its deadline is not begun.
@@ -178,6 +188,7 @@ async fn receive(
         caller,
         message,
         deadline,
+        ending,
     })
 }
 
@@ -198,6 +209,16 @@ impl Call {
         question: impl FnOnce(&'a dyn Engine, Instant) -> Answer<'a, T>,
     ) -> Result<T, Status> {
         Ok(self.try_ask(question).await?)
+    }
+
+    /// Events without a wait, and the place of their answer.
+    async fn events(&self, query: EventQuery) -> Result<Option<(EventPage, Place)>, Status> {
+        // On the wire an event has its position, and numbers and ids take a few bytes more than in its record.
+        let place = self.place(2 * query.bytes_max + query.limit * 256 + 2 * RECORD_BYTES_MAX)?;
+        let page = self
+            .ask(|engine, deadline| engine.events(query, deadline))
+            .await?;
+        Ok(page.map(|page| (page, place)))
     }
 
     async fn try_ask<'a, T>(
@@ -420,6 +441,42 @@ async fn unsettled_payments(call: Call) -> Answered {
     let answer = tokio::time::timeout_at(call.deadline.into(), answer).await;
     let answer = answer.unwrap_or(Err(Unavailable::Timeout))?;
     written(place, &v1::ListUnsettledPaymentsResponse::from(&*answer))
+}
+
+async fn events(call: Call) -> Answered {
+    let mut query = call
+        .question::<v1::ListEventsRequest>()?
+        .read(Instant::now())?;
+    call.caller.check_all()?;
+    query.limit = query.limit.min(EVENTS_PAGE_MAX);
+    query.bytes_max = query.bytes_max.min(EVENTS_BYTES_MAX);
+    let wait_until = query.wait_until.take();
+    let mut answer = call.events(query).await?;
+    let begun = answer.as_ref().filter(|(page, _)| page.events.is_empty());
+    let begun = begun.map(|(page, _)| EventsFrom::After(page.next));
+    if let (Some(from), Some(until)) = (begun, wait_until) {
+        // Who waits holds no room. What it is woken by is read again, with what came meanwhile.
+        drop(answer);
+        query.from = from;
+        let latest = call.deadline.checked_sub(WAIT_MARGIN);
+        let first = EventQuery {
+            limit: 1,
+            bytes_max: 1,
+            wait_until: latest.map(|latest| latest.min(until)),
+            ..query
+        };
+        let mut ending = call.ending.clone();
+        let waiting = call.ask(|engine, deadline| engine.events(first, deadline));
+        ending.unless_here(waiting).await.transpose()?;
+        answer = call.events(query).await?;
+    }
+    match answer {
+        Some((page, place)) => written(place, &v1::ListEventsResponse::from(Some(&page))),
+        None => {
+            let place = call.place(RECORD_BYTES_MAX)?;
+            written(place, &v1::ListEventsResponse::from(None))
+        }
+    }
 }
 
 async fn clock(call: Call) -> Answered {

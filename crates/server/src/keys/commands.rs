@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use ledger::{
-    AccountId, Batch, Command, Currency, Engine, NotReversible, OpenAccount, Outcome, Record,
-    Refusal, TransferId, Unavailable, UsedId, UsedPayment, UsedTransfer,
+    AccountId, Batch, Command, Currency, Engine, Event, NotReversible, OpenAccount, Outcome,
+    Payment, Record, Refusal, TransferId, Unavailable, UsedId, UsedPayment, UsedTransfer,
 };
 
 use super::denied::Denied;
@@ -197,6 +197,29 @@ impl Caller {
             },
             UsedPayment::Refused(command, _) => self.check_named(command),
         }
+    }
+
+    /// Whether the caller may see an event: if it may use one of the accounts that the event is about. What names no
+    /// account, as purges and the outcomes of atomic batches, is for callers that may use all.
+    pub(crate) fn may_see(&self, event: &Event) -> bool {
+        let Self::Key(key) = self else { return true };
+        if !self.is_limited() {
+            return true;
+        }
+        let may_use = |ids: &[&AccountId]| ids.iter().any(|id| key.allows(id));
+        if let Event::Refused { command, .. } = event {
+            return match accounts_of(command) {
+                Accounts::One(id) => key.allows(id),
+                Accounts::Both(debit, credit) => may_use(&[debit, credit]),
+                Accounts::World(currency) => key.allows(&AccountId::world(currency)),
+                Accounts::OfPending(_) | Accounts::All => false,
+            };
+        }
+        let pays = |payment: &Payment| match &payment.account_id {
+            Some(account_id) => key.allows(account_id),
+            None => key.allows(&AccountId::world(payment.currency)),
+        };
+        may_use(&event.accounts_changed()) || event.payment().is_some_and(pays)
     }
 
     fn check_named(&self, command: &Command) -> Result<(), Denied> {

@@ -18,7 +18,9 @@ const WORDS: [(&str, &str, &[&str]); 10] = [
     (
         "TransferView",
         "kind",
-        &["transfer", "pend", "post", "void", "settle", "reverse"],
+        &[
+            "transfer", "pend", "post", "void", "settle", "reverse", "expire",
+        ],
     ),
     (
         "TransferView",

@@ -9,6 +9,7 @@ mod accounts;
 mod balance;
 mod batches;
 mod cursor;
+mod events;
 #[cfg(test)]
 mod fuzz;
 mod ids;
@@ -43,6 +44,7 @@ pub(crate) use balance::{__path_balance, BalanceView, balance};
 pub(crate) use batches::DecidedBatchView;
 pub(crate) use batches::{__path_batch, __path_batch_by_id, batch, batch_by_id};
 pub(crate) use batches::{BatchFailedView, BatchRequest, BatchView, CommandRequest, OutcomeView};
+pub(crate) use events::{__path_events, EventPageView, events};
 pub(crate) use ids::{minted as minted_id, uuid};
 pub(crate) use operations::OperationView;
 pub(crate) use operations::{__path_operate, __path_operation_by_id, operate, operation_by_id};

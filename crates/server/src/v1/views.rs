@@ -78,7 +78,7 @@ pub(crate) struct TransferView<'a> {
     #[serde(serialize_with = "printed")]
     #[schema(value_type = String, format = "uuid")]
     id: ledger::TransferId,
-    /// `transfer`, `pend`, `post`, `void`, `settle` or `reverse`.
+    /// `transfer`, `pend`, `post`, `void`, `settle` or `reverse`; in an event also `expire`.
     #[schema(example = "transfer")]
     kind: &'static str,
     /// Of a `pend` that is read after it was made: `pending`, `posted`, `voided` or `expired`.

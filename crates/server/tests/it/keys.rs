@@ -54,7 +54,7 @@ const fn row(
     }
 }
 
-const ROWS: [Row; 31] = [
+const ROWS: [Row; 32] = [
     row(
         "POST",
         "/clientes/{id}/transacoes",
@@ -122,6 +122,8 @@ const ROWS: [Row; 31] = [
         200,
         403,
     ),
+    // Who may use some accounts sees their events.
+    row("GET", "/v1/events", One(Scope::Read), 200, 200),
     row("GET", "/healthz", Nothing, 200, 200),
     row("GET", "/", Nothing, 200, 200),
     row("GET", "/docs", Nothing, 200, 200),

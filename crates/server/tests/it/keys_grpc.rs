@@ -33,7 +33,8 @@ fn asked(method: Method) -> Option<Scope> {
         | Method::ListResolutions
         | Method::ListUnsettledPayments
         | Method::ListAccounts
-        | Method::GetBatch => Some(Scope::Read),
+        | Method::GetBatch
+        | Method::ListEvents => Some(Scope::Read),
         Method::GetNewestPayment => Some(Scope::Operate),
         Method::GetClock => None,
     }
@@ -51,6 +52,7 @@ fn is_about_accounts(method: Method) -> bool {
         | Method::ListPaymentsDue
         | Method::ListResolutions
         | Method::ListUnsettledPayments
+        | Method::ListEvents
         | Method::GetNewestPayment => true,
         // Of an id that nobody has used nothing is said.
         // And of accounts those are listed that it may use.
@@ -138,6 +140,7 @@ async fn call(channel: &Channel, method: Method, held: Held) -> Result<(), Statu
         Method::GetBatch => ask!(get_batch, v1::GetBatchRequest { id: id() }),
         Method::ListAccounts => ask!(list_accounts, v1::ListAccountsRequest::default()),
         Method::GetNewestPayment => ask!(get_newest_payment, v1::GetNewestPaymentRequest {}),
+        Method::ListEvents => ask!(list_events, v1::ListEventsRequest::default()),
     }
 }
 

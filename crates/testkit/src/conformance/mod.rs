@@ -19,6 +19,7 @@ mod audit;
 mod compare;
 mod coverage;
 mod failure;
+mod feed;
 #[cfg(test)]
 mod planted;
 mod reads;

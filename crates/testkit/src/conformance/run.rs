@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ledger::reference::ReferenceEngine;
-use ledger::{Account, AccountId, Batch, Clock, Engine, Event, Outcome, Timestamp, Transfer};
+use ledger::{
+    Account, AccountId, Batch, Clock, Engine, Event, EventPosition, Outcome, Timestamp, Transfer,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -26,6 +28,8 @@ pub(super) struct Run<'a> {
     pub(super) reference: Arc<ReferenceEngine>,
     pub(super) generator: Generator,
     pub(super) times: Times,
+    /// Positions of the feed that were read, with the number of events before each.
+    pub(super) positions: Vec<(EventPosition, usize)>,
     /// Draws what is read.
     pub(super) rng: StdRng,
     /// Whether the engine lists accounts.
@@ -97,6 +101,7 @@ impl<'a> Run<'a> {
             reference: Arc::new(ReferenceEngine::new(clock.clone())),
             generator: Generator::new(seed, generator_options),
             times: Times::new(manual_time),
+            positions: Vec::new(),
             rng: StdRng::seed_from_u64(!seed),
             lists_accounts: subject.lists_accounts(),
             reads_batches: subject.reads_batches(),
@@ -108,6 +113,10 @@ impl<'a> Run<'a> {
             expiries: BTreeSet::new(),
             has_expired: false,
         }
+    }
+
+    pub(super) const fn time(&self) -> &Time {
+        &self.time
     }
 
     pub(super) fn deadline(&self) -> Instant {
@@ -291,7 +300,8 @@ impl<'a> Run<'a> {
             }
         }
         self.check_accounts().await?;
-        self.compare_reads().await
+        self.compare_reads().await?;
+        self.compare_feed().await
     }
 
     /// Checks what must always be true, and that every account is as the reference's.

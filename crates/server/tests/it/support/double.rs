@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use ledger::reference::ReferenceEngine;
 use ledger::{
     AcceptPayment, Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch,
-    BatchId, Command, Currency, DueQuery, Engine, Millis, Outcome, Payment, PaymentId, PendingEnd,
-    ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
-    UsedPayment, UsedTransfer,
+    BatchId, Command, Currency, DueQuery, Engine, EventPage, EventQuery, Millis, Outcome, Payment,
+    PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp,
+    TransferId, Unavailable, UsedPayment, UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -213,5 +213,19 @@ impl Engine for Double {
 
     fn batch(&self, id: BatchId, deadline: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
         self.answer(|engine| engine.batch(id, deadline))
+    }
+
+    fn events(&self, query: EventQuery, deadline: Instant) -> Answer<'_, Option<EventPage>> {
+        Box::pin(async move {
+            loop {
+                let page = self.answer(|engine| engine.events(query, deadline)).await?;
+                let is_empty = page.as_ref().is_some_and(|page| page.events.is_empty());
+                let is_over = query.wait_until.is_none_or(|until| until <= Instant::now());
+                if !is_empty || is_over {
+                    return Ok(page);
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
     }
 }

@@ -133,6 +133,12 @@ pub(super) enum Bug {
     PreviewDone,
     /// A preview of several batches takes each for the first.
     PreviewForgetsBatches,
+    /// A page of events behind a position leaves out the first.
+    FeedSkips,
+    /// A page of events has two in each other's place.
+    FeedSwaps,
+    /// A page of events has no refusals.
+    FeedForgetsRefusals,
     /// The last event is lost by a restart.
     RestartForgets,
 }

@@ -8,9 +8,10 @@ use std::time::Instant;
 use ledger::reference::Books;
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, BoxFuture,
-    Clock, DueQuery, Engine, Event, Millis, Notes, Outcome, Payment, PaymentId, PaymentState,
-    PendingEnd, PendingState, ProcessorSummary, Resolution, Standing, State, Statement,
-    StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment, UsedTransfer,
+    Clock, DueQuery, Engine, Event, EventPage, EventQuery, EventsFrom, Millis, Notes, Outcome,
+    Payment, PaymentId, PaymentState, PendingEnd, PendingState, ProcessorSummary, Resolution,
+    Standing, State, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment,
+    UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -306,5 +307,25 @@ impl Engine for Planted {
 
     fn batch(&self, id: BatchId, _: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
         Box::pin(std::future::ready(Ok(self.bent_batch(id))))
+    }
+
+    fn events(&self, query: EventQuery, _: Instant) -> Answer<'_, Option<EventPage>> {
+        let mut page = self.read(|books| books.feed(query));
+        if let Some(EventPage { events, .. }) = &mut page {
+            match (self.bug, query.from) {
+                (Bug::FeedSkips, EventsFrom::After(_)) if !events.is_empty() => {
+                    drop(events.remove(0));
+                }
+                (Bug::FeedSwaps, _) if events.len() > 1 => {
+                    let (first, second) = events.split_at_mut(1);
+                    std::mem::swap(&mut first[0].event, &mut second[0].event);
+                }
+                (Bug::FeedForgetsRefusals, _) => {
+                    events.retain(|placed| !matches!(placed.event, Event::Refused { .. }));
+                }
+                _ => {}
+            }
+        }
+        Box::pin(std::future::ready(Ok(page)))
     }
 }

@@ -184,6 +184,9 @@ found! {
     stale_read: StaleRead,
     preview_done: PreviewDone,
     preview_forgets_batches: PreviewForgetsBatches,
+    feed_skips: FeedSkips,
+    feed_swaps: FeedSwaps,
+    feed_forgets_refusals: FeedForgetsRefusals,
     restart_forgets: RestartForgets,
 }
 

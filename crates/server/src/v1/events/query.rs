@@ -1,0 +1,228 @@
+//! What a request for events asks for.
+
+use std::time::Duration;
+
+use axum::http::header::ACCEPT;
+use axum::http::{HeaderMap, HeaderName};
+use ledger::{AccountId, EVENTS_PAGE_MAX, EventPosition, EventsFrom};
+
+use super::super::path::percent_decoded;
+use super::kind::{EventKind, EventKinds};
+use super::reading::Filter;
+use crate::errors;
+use crate::problem::Problem;
+
+const LIMIT_DEFAULT: usize = 100;
+const WAIT_S_MAX: u64 = 30;
+const LATEST: &str = "latest";
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// How events are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A page; where it would be empty, only after so long.
+    Page { limit: usize, wait: Duration },
+    /// A stream of server-sent events.
+    Stream,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct EventsRequest {
+    pub(super) from: EventsFrom,
+    pub(super) filter: Filter,
+    pub(super) form: Form,
+}
+
+/// Reads `after=&types=&account=&limit=&wait_s=`, each at most once and nothing else.
+pub(super) fn read(query: Option<&str>, headers: &HeaderMap) -> Result<EventsRequest, Problem> {
+    let (mut after, mut types, mut account) = (None, None, None);
+    let (mut limit, mut wait_s) = (None, None);
+    let members = query.unwrap_or_default().split('&');
+    for member in members.filter(|member| !member.is_empty()) {
+        let (name, value) = member.split_once('=').unwrap_or((member, ""));
+        let known = match name {
+            "after" => &mut after,
+            "types" => &mut types,
+            "account" => &mut account,
+            "limit" => &mut limit,
+            "wait_s" => &mut wait_s,
+            _ => {
+                return Err(errors::query_invalid(
+                    "the query takes after, types, account, limit and wait_s",
+                ));
+            }
+        };
+        let value = percent_decoded(value);
+        let value = value.ok_or_else(|| errors::query_invalid("it is not well percent-encoded"))?;
+        if known.replace(value).is_some() {
+            return Err(errors::query_invalid(
+                "each part of the query is given once",
+            ));
+        }
+    }
+    let kinds = match types.as_deref() {
+        None => EventKinds::ALL,
+        Some(list) => EventKinds::listed(list).map_err(unknown_type)?,
+    };
+    let account_id = account.as_deref().map(AccountId::new).transpose();
+    let form = if is_stream(headers) {
+        if limit.is_some() || wait_s.is_some() {
+            return Err(errors::query_invalid(
+                "a stream of events (Accept: text/event-stream) takes no limit and no wait_s",
+            ));
+        }
+        Form::Stream
+    } else {
+        Form::Page {
+            limit: limit.as_deref().map_or(Ok(LIMIT_DEFAULT), self::limit)?,
+            wait: wait_s.as_deref().map_or(Ok(Duration::ZERO), wait)?,
+        }
+    };
+    let last_event_id = match form {
+        Form::Page { .. } => None,
+        Form::Stream => headers.get(LAST_EVENT_ID),
+    };
+    let from = match (last_event_id, after.as_deref()) {
+        (Some(id), _) => id.to_str().ok().and_then(position),
+        (None, Some(LATEST)) => Some(EventsFrom::Now),
+        (None, Some(text)) => position(text),
+        (None, None) => Some(EventsFrom::Beginning),
+    };
+    Ok(EventsRequest {
+        from: from.ok_or_else(errors::position_invalid)?,
+        filter: Filter {
+            kinds,
+            account_id: account_id.map_err(|_| errors::account_id_invalid("account"))?,
+        },
+        form,
+    })
+}
+
+fn position(text: &str) -> Option<EventsFrom> {
+    EventPosition::parse(text).map(EventsFrom::After)
+}
+
+fn unknown_type(name: &str) -> Problem {
+    const QUOTED_CHARS_MAX: usize = 40;
+    let names: Vec<_> = EventKind::ALL.iter().map(|kind| kind.name()).collect();
+    let quoted: String = name.chars().take(QUOTED_CHARS_MAX).collect();
+    errors::query_invalid(format!(
+        "types has {quoted:?}, which is no type of events: use {}",
+        names.join(", ")
+    ))
+}
+
+/// Whether the caller prefers server-sent events.
+fn is_stream(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter();
+    let mut types = accepted
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|range| range.split(';').next());
+    types.any(|media_type| media_type.trim().eq_ignore_ascii_case("text/event-stream"))
+}
+
+fn number(text: &str) -> Option<u64> {
+    let digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits_only)
+}
+
+fn limit(text: &str) -> Result<usize, Problem> {
+    number(text)
+        .and_then(|limit| usize::try_from(limit).ok())
+        .filter(|limit| (1..=EVENTS_PAGE_MAX).contains(limit))
+        .ok_or_else(|| errors::limit_invalid(EVENTS_PAGE_MAX))
+}
+
+fn wait(text: &str) -> Result<Duration, Problem> {
+    number(text)
+        .filter(|seconds| *seconds <= WAIT_S_MAX)
+        .map(Duration::from_secs)
+        .ok_or_else(|| {
+            errors::query_invalid(format!(
+                "wait_s is a whole number of seconds from 0 to {WAIT_S_MAX}"
+            ))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    const POSITION: &str = "000102030405060708090a0b0c0d0e0f1011121314151617";
+
+    fn read(query: &str, headers: &[(HeaderName, &str)]) -> Result<EventsRequest, &'static str> {
+        let header = |(name, value): &(HeaderName, &str)| {
+            (name.clone(), HeaderValue::from_str(value).unwrap())
+        };
+        let headers = headers.iter().map(header).collect();
+        super::read(Some(query), &headers).map_err(|problem| problem.code.as_str())
+    }
+
+    fn page(limit: usize, wait_s: u64) -> Form {
+        let wait = Duration::from_secs(wait_s);
+        Form::Page { limit, wait }
+    }
+
+    #[test]
+    fn pages_are_read_strictly() {
+        for (query, expected) in [
+            ("", Ok(page(100, 0))),
+            ("limit=1", Ok(page(1, 0))),
+            ("limit=1000&wait_s=30", Ok(page(1_000, 30))),
+            ("wait_s=0", Ok(page(100, 0))),
+            ("limit=0", Err("limit_invalid")),
+            ("limit=1001", Err("limit_invalid")),
+            ("limit=+1", Err("limit_invalid")),
+            ("wait_s=31", Err("query_invalid")),
+            ("wait_s=-1", Err("query_invalid")),
+            ("wait_s=1.5", Err("query_invalid")),
+            ("wait_s=", Err("query_invalid")),
+            ("limit=1&limit=1", Err("query_invalid")),
+            ("from=1", Err("query_invalid")),
+            ("types=", Err("query_invalid")),
+            ("types=transfer", Err("query_invalid")),
+            ("account=", Err("account_id_invalid")),
+            ("account=a%20b", Err("account_id_invalid")),
+            ("after=", Err("position_invalid")),
+            ("after=1", Err("position_invalid")),
+            ("after=%", Err("query_invalid")),
+        ] {
+            let form = read(query, &[]).map(|request| request.form);
+            assert_eq!(form, expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_page_begins_where_it_is_told_to() {
+        let from = |query: &str| read(query, &[]).map(|request| request.from);
+        let position = EventPosition::parse(POSITION).unwrap();
+        assert_eq!(from(""), Ok(EventsFrom::Beginning));
+        assert_eq!(from("after=latest"), Ok(EventsFrom::Now));
+        let after = format!("after={POSITION}");
+        assert_eq!(from(&after), Ok(EventsFrom::After(position)));
+    }
+
+    #[test]
+    fn streams_go_on_from_the_last_event() {
+        let accept = (ACCEPT, "application/json;q=0.1, Text/Event-Stream;q=0.9");
+        let last = (LAST_EVENT_ID, POSITION);
+        let stream = read("after=latest", &[accept.clone(), last]).unwrap();
+        let position = EventPosition::parse(POSITION).unwrap();
+        assert_eq!(stream.form, Form::Stream);
+        assert_eq!(stream.from, EventsFrom::After(position));
+        let bad = (LAST_EVENT_ID, "12");
+        assert_eq!(
+            read("", &[accept.clone(), bad.clone()]),
+            Err("position_invalid")
+        );
+        assert_eq!(read("limit=1", &[accept]), Err("query_invalid"));
+        assert_eq!(
+            read("", &[bad]).map(|page| page.from),
+            Ok(EventsFrom::Beginning)
+        );
+    }
+}
