@@ -87,10 +87,6 @@ pub(crate) fn transfer_id(bytes: &[u8], field: &'static str) -> Result<TransferI
     bytes_16(bytes, field).map(TransferId::from_u128)
 }
 
-pub(crate) fn batch_id(bytes: &[u8], field: &'static str) -> Result<BatchId, Invalid> {
-    bytes_16(bytes, field).map(BatchId::from_u128)
-}
-
 pub(crate) fn payment_id(bytes: &[u8], field: &'static str) -> Result<PaymentId, Invalid> {
     bytes_16(bytes, field).map(PaymentId::from_u128)
 }

@@ -8,9 +8,8 @@ use axum::response::Response;
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, Command,
     DueQuery, Engine, Event, EventPage, EventQuery, Millis, Outcome, Payment, PaymentId,
-    PendingEnd, PendingState, ProcessorSummary, Refusal, Resolution, Standing, Statement,
-    StatementQuery, Timestamp, TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment,
-    UsedTransfer,
+    PendingEnd, PendingState, ProcessorSummary, Resolution, Standing, Statement, StatementQuery,
+    Timestamp, TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
 };
 
 use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations};

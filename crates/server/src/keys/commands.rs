@@ -212,7 +212,7 @@ impl Caller {
                 Accounts::One(id) => key.allows(id),
                 Accounts::Both(debit, credit) => may_use(&[debit, credit]),
                 Accounts::World(currency) => key.allows(&AccountId::world(currency)),
-                Accounts::OfPending(_) | Accounts::All => false,
+                Accounts::OfTransfer(_) | Accounts::All => false,
             };
         }
         let pays = |payment: &Payment| match &payment.account_id {

@@ -78,6 +78,16 @@ async fn a_transfer_is_reversed_in_parts_and_never_more_than_it_moved() {
     );
     assert_ne!(everything(&engine), before);
 
+    let events = face
+        .get("/v1/events?types=transfer.reversed,command.refused")
+        .await;
+    let events = events.body["events"].as_array().unwrap().clone();
+    assert_eq!(events.len(), 2);
+    assert_eq!(events[0]["type"], "transfer.reversed");
+    assert_eq!(events[0]["transfer"], expected);
+    assert_eq!(events[1]["refused"]["reverses"], json!(id));
+    assert_eq!(events[1]["refused"]["amount"], 351);
+
     let rest = reverse(&face, &id, reversal(None)).await;
     assert_eq!((rest.status, &rest.body["amount"]), (201, &json!(350)));
     assert_eq!(reversed_amount(&face, &id).await, 600);

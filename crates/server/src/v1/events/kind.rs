@@ -30,6 +30,7 @@ kinds! {
     TransferPending = "transfer.pending";
     TransferVoided = "transfer.voided";
     TransferExpired = "transfer.expired";
+    TransferReversed = "transfer.reversed";
     PaymentAccepted = "payment.accepted";
     PaymentSent = "payment.sent";
     PaymentSettled = "payment.settled";
@@ -54,6 +55,7 @@ impl EventKind {
                 TransferKind::Void { .. } => Self::TransferVoided,
                 TransferKind::Expire => Self::TransferExpired,
                 TransferKind::Settle { .. } => Self::PaymentSettled,
+                TransferKind::Reverse { .. } => Self::TransferReversed,
             },
             Event::PaymentAccepted(_) => Self::PaymentAccepted,
             Event::PaymentSent(_) => Self::PaymentSent,

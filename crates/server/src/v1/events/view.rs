@@ -72,6 +72,10 @@ struct RefusedView<'a> {
     /// Of a payment: who was to pay.
     #[serde(skip_serializing_if = "Option::is_none")]
     account_id: Option<&'a str>,
+    /// Of a reversal: the transfer that was to be reversed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    reverses: Option<String>,
     /// In minor units.
     #[serde(skip_serializing_if = "Option::is_none")]
     amount: Option<u64>,
@@ -109,9 +113,7 @@ fn view(placed: &PlacedEvent) -> EventView<'_> {
         r#type: EventKind::of(event).name(),
         timestamp: Nanos(event.timestamp()),
         account: None,
-        transfer: event
-            .transfer()
-            .map(|transfer| TransferView::new(transfer, None)),
+        transfer: event.transfer().map(TransferView::new),
         payment: event.payment().map(PaymentView::from),
         resolution: event.resolution().map(ResolutionView::from),
         payments_count: None,
@@ -161,6 +163,7 @@ fn refused<'a>(command: &'a Command, refusal: &Refusal) -> RefusedView<'a> {
         debit_account_id: None,
         credit_account_id: None,
         account_id: None,
+        reverses: None,
         amount: None,
         problem: Problem::from(refusal),
     };
@@ -177,6 +180,9 @@ fn refused<'a>(command: &'a Command, refusal: &Refusal) -> RefusedView<'a> {
     } else if let Command::AcceptPayment(accept) = command {
         view.account_id = accept.account_id.as_ref().map(|id| id.as_str());
         view.amount = Some(accept.amount);
+    } else if let Command::Reverse(reverse) = command {
+        view.reverses = Some(reverse.reverses.to_string());
+        view.amount = reverse.amount;
     }
     view
 }
