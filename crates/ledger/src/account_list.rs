@@ -252,7 +252,7 @@ mod tests {
                 prefix: prefix.map(id),
                 ..query()
             };
-            query.start().map(|id| id.to_string())
+            query.start().map(ToString::to_string)
         };
         assert_eq!(at(None, None), Bound::Unbounded);
         assert_eq!(at(Some("b"), None), Bound::Excluded("b".to_owned()));

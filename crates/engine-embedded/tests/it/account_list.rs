@@ -59,16 +59,18 @@ fn a_walk_beside_openings_lists_each_that_was_there_once() {
     let bank = Arc::new(Bank::open(FaultyStorage::new(1), small(1_024, 256)));
     let names = names(6_000);
     let (first, later) = names.split_at(1_500);
-    bank.submit(first.iter().map(|id| open_account(id, 0)).collect())
-        .unwrap();
+    let open = |bank: &Bank<FaultyStorage>, ids: &[String]| {
+        for ids in ids.chunks(50) {
+            let commands = ids.iter().map(|id| open_account(id, 0)).collect();
+            bank.submit(commands).unwrap();
+        }
+    };
+    open(&bank, first);
     let is_done = Arc::new(AtomicBool::new(false));
     let writer = {
         let (bank, is_done, later) = (bank.clone(), is_done.clone(), later.to_vec());
         thread::spawn(move || {
-            for ids in later.chunks(50) {
-                let commands = ids.iter().map(|id| open_account(id, 0)).collect();
-                bank.submit(commands).unwrap();
-            }
+            open(&bank, &later);
             is_done.store(true, Ordering::SeqCst);
         })
     };
@@ -106,15 +108,15 @@ fn the_folder_alone_lists_what_the_ledger_does() {
         let storage = FaultyStorage::new(2);
         let options = engine_embedded::EmbeddedOptions {
             snapshot_bytes,
-            ..small(64, 16)
+            ..small(128, 64)
         };
         let bank = Bank::open(storage.clone(), options);
         let names = names(700);
-        for ids in names.chunks(20) {
+        for ids in names.chunks(10) {
             bank.submit(ids.iter().map(|id| open_account(id, 0)).collect())
                 .unwrap();
             opened += ids.len();
-            for _ in 0..20 {
+            for _ in 0..10 {
                 number += 1;
                 let to = &names[rng.random_range(0..names.len())];
                 bank.give(deposit(number, to, 5));

@@ -263,7 +263,7 @@ fn memory_mb(process: &LastroProcess) -> u64 {
     kib >> 10
 }
 
-const SEGMENTS: u64 = 200;
+const SEGMENTS: u64 = 150;
 const TRANSFERS: u128 = 60_000;
 
 /// A ledger in files that are so small that there are many.

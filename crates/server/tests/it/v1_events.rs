@@ -54,7 +54,9 @@ async fn all(face: &Face, query: &str) -> Vec<Value> {
         if page.is_empty() {
             return events;
         }
-        assert_eq!(page.last().unwrap()["position"], next);
+        // What is not shown comes behind the last event of a page, too.
+        let is_filtered = query.contains("types") || query.contains("account");
+        assert!(is_filtered || page.last().unwrap()["position"] == next);
         events.extend(page);
         after = format!("&after={next}");
     }
