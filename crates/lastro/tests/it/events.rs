@@ -1,19 +1,14 @@
-//! The feed of events from the real binary: over kills, over nodes, and from the beginning of a long ledger.
+//! The feed of events from the real binary: over kills, and over nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use engine_embedded::{EmbeddedEngine, EmbeddedOptions};
-use journal::{FileStorage, JournalOptions};
-use ledger::{AccountId, Batch, Command, Currency, Engine, MoveMoney, OpenAccount, TransferId};
 use parking_lot::Mutex;
 use reqwest::Response;
 use reqwest::header::ACCEPT;
 use serde_json::{Value, json};
-use testkit::{LastroProcess, RealClock};
 use uuid::Uuid;
 
 use crate::support::{Bank, Nodes, assert_clean, folder, rounds, serve};
@@ -248,101 +243,4 @@ impl Stream {
             self.received.extend_from_slice(&chunk);
         }
     }
-}
-
-/// What the process occupies, in MB.
-fn memory_mb(process: &LastroProcess) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib: u64 = line
-        .unwrap()
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .unwrap();
-    kib >> 10
-}
-
-const SEGMENTS: u64 = 150;
-const TRANSFERS: u128 = 60_000;
-
-/// A ledger in files that are so small that there are many.
-async fn many_segments(place: &Path) {
-    let options = EmbeddedOptions {
-        journal: JournalOptions {
-            segment_bytes: 64 << 10,
-            frame_bytes_max: 32 << 10,
-            ..JournalOptions::default()
-        },
-        ..EmbeddedOptions::default()
-    };
-    let storage = FileStorage::open(place).unwrap();
-    let clock = Arc::new(RealClock::default());
-    let (engine, _) = EmbeddedEngine::open(storage, options, clock).unwrap();
-    let account = |id| AccountId::new(id).unwrap();
-    let open = Command::OpenAccount(OpenAccount {
-        id: account("users:1"),
-        currency: Currency::new("BRL").unwrap(),
-        credit_limit: 0,
-    });
-    let moved = |id| {
-        Command::Transfer(MoveMoney {
-            id: TransferId::from_u128(id),
-            debit_account_id: account("world:BRL"),
-            credit_account_id: account("users:1"),
-            amount: 1,
-            description: "a text of a length that is not unusual for a transfer, or for its like"
-                .into(),
-            notes: ledger::Notes::NONE,
-        })
-    };
-    let mut calls = vec![Batch::one(open)];
-    for first in (1..=TRANSFERS).step_by(40) {
-        calls.push(Batch::independent((first..first + 40).map(moved).collect()).unwrap());
-    }
-    for call in calls {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        let outcomes = engine.submit(vec![call], deadline).await.unwrap();
-        assert!(outcomes[0].iter().all(|outcome| outcome.result.is_ok()));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reader_from_the_beginning_of_many_segments_takes_little_memory() {
-    let folder = folder();
-    many_segments(folder.path()).await;
-    let files = std::fs::read_dir(folder.path()).unwrap();
-    let is_segment = |name: &str| journal::segment_number(name).is_some();
-    let names = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let segments = names.filter(|name| is_segment(name)).count() as u64;
-    assert!(segments >= SEGMENTS, "{segments}");
-    let process = serve(folder.path());
-    let bank = Bank::of(&process);
-    // Once around, so that what the process keeps for good is there.
-    assert!(Reader::default().read(&bank, 1_000, 0).await);
-    let before = memory_mb(&process);
-    let mut streams = Vec::new();
-    for _ in 0..4 {
-        let url = bank.url.clone();
-        streams.push(tokio::spawn(async move {
-            let mut stream = Stream::open(&url, "?types=transfer.posted").await;
-            for id in 1..=TRANSFERS {
-                let event = stream.event().await.unwrap();
-                let id = TransferId::from_u128(id).to_string();
-                assert_eq!(event["transfer"]["id"], id);
-            }
-        }));
-    }
-    let mut most = 0;
-    while streams.iter().any(|stream| !stream.is_finished()) {
-        most = most.max(memory_mb(&process));
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    for stream in streams {
-        stream.await.unwrap();
-    }
-    let (none, next) = bank.get("/v1/events?account=nobody&limit=1").await;
-    assert_eq!((none, next["events"].as_array().unwrap().len()), (200, 0));
-    assert!(most < before + 48, "{before} MB before, {most} MB at most");
-    assert!(process.stop().unwrap().success());
 }
