@@ -4,15 +4,18 @@
 //! while the server is compiled. So no problem has a code that the list does not explain; the OpenAPI
 //! document, `GET /docs/errors` and docs/errors.md are made from the list.
 
+mod entry;
 mod markdown;
+mod refusals;
 mod table;
 
 use axum::http::StatusCode;
 use ledger::{Refusal, Unavailable};
 use serde::ser::{Serialize, Serializer};
 
+pub(crate) use self::entry::{Effect, Entry, Group};
 pub use self::markdown::errors_markdown;
-pub(crate) use self::table::{Effect, Entry, GROUPS, Group};
+pub(crate) use self::table::GROUPS;
 
 /// Where the server explains its codes, each under its own name.
 pub(crate) const ERRORS_PATH: &str = "/docs/errors";

@@ -166,7 +166,7 @@ pub(crate) async fn operation_by_id(call: Call, request: Request) -> Answered {
         Some(UsedTransfer::Created(transfer, standing)) => OperationView {
             transfer: Some({
                 let end = call.pending_end(id, *standing).await?;
-                TransferView::new(transfer).as_it_stands(*standing, end)
+                TransferView::new(transfer).standing_so(*standing, end)
             }),
             ..OperationView::new(id, OperationState::Applied)
         },

@@ -156,7 +156,7 @@ pub(crate) async fn transfer_by_id(call: Call, request: Request) -> Answered {
     match call.transfer(id).await? {
         Some(UsedTransfer::Created(transfer, standing)) => {
             let end = call.pending_end(id, standing).await?;
-            let view = TransferView::new(&transfer).as_it_stands(standing, end);
+            let view = TransferView::new(&transfer).standing_so(standing, end);
             Ok(json::respond(StatusCode::OK, &view))
         }
         Some(UsedTransfer::Refused(_, refusal)) => Err(Problem {

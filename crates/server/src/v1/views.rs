@@ -207,7 +207,7 @@ impl<'a> TransferView<'a> {
     }
 
     /// Likewise, with what came after it, and how it ended where it was pending.
-    pub(super) fn as_it_stands(self, standing: Standing, end: Option<PendingEnd>) -> Self {
+    pub(super) fn standing_so(self, standing: Standing, end: Option<PendingEnd>) -> Self {
         Self {
             pending_state: standing.pending_state().map(PendingState::as_str),
             reversed_amount: standing.reversed_amount(),

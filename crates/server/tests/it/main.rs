@@ -15,6 +15,7 @@ mod grpc_unix;
 mod keys;
 mod keys_grpc;
 mod keys_metrics;
+mod keys_table;
 mod limits;
 mod observe;
 mod opening;

@@ -472,9 +472,8 @@ async fn readers_see_what_concurrent_writers_did_in_one_order() {
     }
     let (one, other) = (one.await.unwrap(), other.await.unwrap());
     assert_eq!(one, other);
-    for account in 1..=5 {
-        let of_account =
-            |event: &&Value| event["transfer"]["credit_account_id"] == account.to_string();
+    for account in ["1", "2", "3", "4", "5"] {
+        let of_account = |event: &&Value| event["transfer"]["credit_account_id"] == account;
         let entries: Vec<_> = one.iter().filter(of_account).collect();
         for (entry, number) in entries.iter().zip(1..) {
             assert_eq!(entry["transfer"]["credit"]["entry_number"], number);

@@ -178,7 +178,7 @@ fn refused<'a>(command: &'a Command, refusal: &Refusal) -> RefusedView<'a> {
         view.credit_account_id = Some(credit_account_id.as_str());
         view.amount = Some(*amount);
     } else if let Command::AcceptPayment(accept) = command {
-        view.account_id = accept.account_id.as_ref().map(|id| id.as_str());
+        view.account_id = accept.account_id.as_ref().map(ledger::AccountId::as_str);
         view.amount = Some(accept.amount);
     } else if let Command::Reverse(reverse) = command {
         view.reverses = Some(reverse.reverses.to_string());
