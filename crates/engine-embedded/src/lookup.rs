@@ -106,6 +106,15 @@ pub(crate) fn transfer(
     id: TransferId,
     newest: Address,
 ) -> Result<UsedTransfer, LookupError> {
+    Ok(transfer_at(records, id, newest)?.0)
+}
+
+/// Likewise, with where the transfer's own record is: what ends or reverses it leads there.
+pub(crate) fn transfer_at(
+    records: &impl Records,
+    id: TransferId,
+    newest: Address,
+) -> Result<(UsedTransfer, Address), LookupError> {
     let mismatch = || LookupError::Mismatch(newest.to_u64());
     let Recorded { links, event } =
         records.recorded_about(newest, Space::Transfers, id.to_u128())?;
@@ -116,12 +125,13 @@ pub(crate) fn transfer(
         let origin = Address::from_u64(links.origin).ok_or_else(mismatch)?;
         return match UsedTransfer::by(records.recorded(origin)?.event) {
             Some(UsedTransfer::Created(transfer, _)) if transfer.id == id => {
-                Ok(UsedTransfer::Created(transfer, standing))
+                Ok((UsedTransfer::Created(transfer, standing), origin))
             }
             _ => Err(mismatch()),
         };
     }
-    UsedTransfer::by(event).ok_or_else(mismatch)
+    let used = UsedTransfer::by(event).ok_or_else(mismatch)?;
+    Ok((used, newest))
 }
 
 /// How a pending transfer ended, by the newest record about its id: one read.

@@ -7,8 +7,8 @@ use hashbrown::HashMap;
 use journal::{Address, Journal, Reader, Storage};
 use ledger::{
     Account, AccountId, BatchDecided, BatchId, Command, Digest, Event, Outcome, Payment, PaymentId,
-    RecordingState, State, StateMut, Timestamp, TransferId, UsedBatch, UsedPayment, UsedTransfer,
-    evolve,
+    RecordingState, State, StateMut, Timestamp, Transfer, TransferId, UsedBatch, UsedPayment,
+    UsedTransfer, evolve,
 };
 
 use crate::accounts::Slot;
@@ -17,6 +17,7 @@ use crate::draft::{Draft, Entered};
 use crate::ids::{Space, Waiting};
 use crate::lookup::{self, LookupError, Records};
 use crate::record::{Links, encode};
+use stdx::invariant;
 
 /// What was looked up of a command before it is decided.
 #[derive(Clone, Copy)]
@@ -42,9 +43,9 @@ pub(crate) struct Working<'a, S: Storage> {
     ahead: vec::IntoIter<Ahead>,
     /// The id of the command in hand, if no record is about it.
     unused: Cell<Option<(Space, u128)>>,
-    /// Where published records about transfers were found: a record that follows upon one leads to
-    /// it, and is written without asking the disk again.
-    found: RefCell<HashMap<u128, Address>>,
+    /// Where the own records of transfers were found that were looked up: a record that ends or reverses one leads
+    /// to it, and is written without asking the disk again.
+    own: RefCell<HashMap<TransferId, Address>>,
     /// A look-up that failed: what was decided upon it does not count.
     failure: RefCell<Option<LookupError>>,
 }
@@ -63,7 +64,7 @@ impl<'a, S: Storage> Working<'a, S> {
             reader,
             ahead: Vec::new().into_iter(),
             unused: Cell::new(None),
-            found: RefCell::default(),
+            own: RefCell::default(),
             failure: RefCell::new(None),
         }
     }
@@ -90,22 +91,30 @@ impl<'a, S: Storage> Working<'a, S> {
             return decided.or_else(|| self.books.payments.resolution(payment.id));
         }
         let (changed_id, _) = event.transfer()?.changes()?;
-        let id = changed_id.to_u128();
-        let decided = self.draft.newest(Space::Transfers, id);
-        // Whatever ends or reverses a transfer was decided upon it, in this same work.
-        let newest = decided.or_else(|| self.found.borrow().get(&id).copied())?;
-        if event.transfer()?.reversal().is_none() {
-            return Some(newest);
-        }
-        // The newest may be an earlier reversal: each leads to the transfer itself.
+        let own = self.own.borrow().get(&changed_id).copied();
+        let own = own.or_else(|| self.own_in_draft(changed_id));
+        // Without a way back to it the transfer could not be read any more.
+        invariant!(
+            own.is_some(),
+            "what is ended or reversed was looked up, or is in the open frame"
+        );
+        own
+    }
+
+    /// Where the own record of a transfer is that an atomic batch has made itself: in the open frame, which is in
+    /// memory. Every other one was looked up when what ends or reverses it was decided.
+    fn own_in_draft(&self, id: TransferId) -> Option<Address> {
+        let newest = self.draft.newest(Space::Transfers, id.to_u128())?;
         let recorded = self.looked_up(self.recorded(newest))?;
-        let before = recorded.event.transfer()?.reversal();
-        match before {
-            Some((reversed_id, _)) if reversed_id == changed_id => {
-                Address::from_u64(recorded.links.origin)
+        let reversal = recorded.event.transfer().and_then(Transfer::reversal);
+        let own = match reversal {
+            Some((reversed_id, _)) if reversed_id == id => {
+                Address::from_u64(recorded.links.origin)?
             }
-            _ => Some(newest),
-        }
+            Some(_) | None => newest,
+        };
+        self.own.borrow_mut().insert(id, own);
+        Some(own)
     }
 
     /// Where the newest record about the id is.
@@ -117,11 +126,7 @@ impl<'a, S: Storage> Working<'a, S> {
             return None;
         }
         let found = self.books.ids.find(space, id, Waiting::Allowed);
-        let found = self.looked_up(found.map_err(LookupError::from)).flatten()?;
-        if space == Space::Transfers {
-            self.found.borrow_mut().insert(id, found);
-        }
-        Some(found)
+        self.looked_up(found.map_err(LookupError::from)).flatten()
     }
 
     fn looked_up<T>(&self, result: Result<T, LookupError>) -> Option<T> {
@@ -159,7 +164,9 @@ impl<S: Storage> State for Working<'_, S> {
 
     fn transfer(&self, id: TransferId) -> Option<UsedTransfer> {
         let newest = self.newest(Space::Transfers, id.to_u128())?;
-        self.looked_up(lookup::transfer(self, id, newest))
+        let (used, own) = self.looked_up(lookup::transfer_at(self, id, newest))?;
+        self.own.borrow_mut().insert(id, own);
+        Some(used)
     }
 
     fn payment(&self, id: PaymentId) -> Option<UsedPayment> {

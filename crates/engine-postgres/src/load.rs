@@ -96,7 +96,7 @@ const TRANSFERS: &str = "
     FROM lastro.transfers WHERE transfer_id = ANY ($1)";
 
 /// How much of a transfer is reversed counts only while its row is locked: its accounts may all be
-/// unlimited ones.
+/// unlimited ones. The time is asked for after it: a reversal is later than the one it follows.
 const LOCK_REVERSED: &str = "
     SELECT transfer_id, record, pending_state, reversed_amount
     FROM lastro.transfers WHERE transfer_id = ANY ($1) ORDER BY transfer_id FOR UPDATE";
@@ -216,10 +216,10 @@ pub(crate) async fn load(lease: &Lease, keys: Keys, known: &Known) -> Result<Sna
     let begun = Sent::new(client.batch_execute(begin(&keys))).await;
     let payments = Sent::new(rows(client, prepared.payments.as_ref(), &of_payments)).await;
     let accounts = Sent::new(rows(client, prepared.accounts.as_ref(), touched)).await;
+    let reversed = Sent::new(rows(client, prepared.reversed.as_ref(), &of_reversed)).await;
     let time = Sent::new(client.query_one(&prepared.time, &of_time)).await;
     let due = Sent::new(rows(client, prepared.due.as_ref(), touched)).await;
     let unlimited = Sent::new(rows(client, prepared.unlimited.as_ref(), &of_unlimited)).await;
-    let reversed = Sent::new(rows(client, prepared.reversed.as_ref(), &of_reversed)).await;
     let transfers = Sent::new(rows(client, prepared.transfers.as_ref(), &of_transfers)).await;
     let batches = Sent::new(rows(client, prepared.batches.as_ref(), &of_batches)).await;
 

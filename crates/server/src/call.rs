@@ -12,6 +12,8 @@ use ledger::{
     Timestamp, TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
 };
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations};
 
 use crate::body::{self, BodyBytes};
@@ -238,6 +240,11 @@ impl Call {
         }
         self.look(|engine, deadline| engine.pending_end(id, deadline))
             .await
+    }
+
+    /// A place among those that wait for events; `None` while there are too many.
+    pub(crate) fn place_to_wait(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.shared.waits).try_acquire_owned().ok()
     }
 
     /// Leaves an operation to be applied later; answers once it is durable here.

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use tokio::sync::Semaphore;
+
 use crate::app::App;
 use crate::health::Readiness;
 use crate::hosts::Hosts;
@@ -11,12 +13,17 @@ use crate::limits::Limits;
 use crate::measure::Metrics;
 use crate::room::Room;
 
+/// How many requests of a face wait for events at once, and how many streams of events it has.
+const WAITS_MAX: usize = 2_048;
+
 /// What all handlers share.
 pub(crate) struct Shared {
     pub(crate) app: App,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) bodies: Room,
     pub(crate) answers: Room,
+    /// Places for those that wait for events, and for streams of them.
+    pub(crate) waits: Arc<Semaphore>,
 }
 
 /// The face over HTTP: what it needs from its first moment on, and what its handlers share once there
@@ -63,6 +70,7 @@ impl HttpFace {
                 metrics: Arc::clone(&self.metrics),
                 bodies: Room::new(app.limits.bodies_bytes_max),
                 answers: Room::new(app.limits.answers_bytes_max),
+                waits: Arc::new(Semaphore::new(WAITS_MAX)),
                 app: app.clone(),
             })
         }))

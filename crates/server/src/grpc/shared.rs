@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use tokio::sync::Semaphore;
+
 use super::clock::ServerClock;
 use super::limits::GrpcLimits;
 use super::measure::Metrics;
@@ -14,6 +16,9 @@ use crate::room::Room;
 /// Room for questions for the clock: each takes a kilobyte for the moment that it takes.
 const CLOCK_MESSAGES_BYTES_MAX: usize = 256 << 10;
 
+/// One in so many of the calls at once may wait for events.
+const WAITS_SHARE: usize = 4;
+
 /// What all calls share.
 pub(super) struct Shared {
     pub(super) permits: Permits,
@@ -25,6 +30,8 @@ pub(super) struct Shared {
     /// Apart, so that the ledger is seen to live while there is no room for more.
     pub(super) clock_messages: Room,
     pub(super) answers: Room,
+    /// Places for calls that wait for events: the other calls have the rest.
+    pub(super) waits: Semaphore,
 }
 
 /// The face over gRPC: what it needs from its first moment on, and what its calls share once there is
@@ -65,6 +72,7 @@ impl GrpcFace {
                 messages: Room::of_streams(limits.messages_bytes_max),
                 clock_messages: Room::of_streams(CLOCK_MESSAGES_BYTES_MAX),
                 answers: Room::of_streams(limits.answers_bytes_max),
+                waits: Semaphore::new(limits.calls_max / WAITS_SHARE),
                 limits,
                 app: app.clone(),
             })

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use ledger::{
     AccountId, Batch, Command, Currency, Engine, Event, NotReversible, OpenAccount, Outcome,
-    Payment, Record, Refusal, TransferId, Unavailable, UsedId, UsedPayment, UsedTransfer,
+    Record, Refusal, TransferId, Unavailable, UsedId, UsedPayment, UsedTransfer,
 };
 
 use super::denied::Denied;
@@ -115,6 +115,24 @@ pub(crate) const fn accounts_of(command: &Command) -> Accounts<'_> {
     }
 }
 
+/// The accounts that an event is about: those that it opens, changes, or moves or reserves money of; the payer of a
+/// payment, the world where nobody else pays; and those that a refused command names.
+pub(crate) fn accounts_shown(event: &Event) -> Vec<AccountId> {
+    if let Event::Refused { command, .. } = event {
+        return match accounts_of(command) {
+            Accounts::One(id) => vec![id.clone()],
+            Accounts::Both(debit, credit) => vec![debit.clone(), credit.clone()],
+            Accounts::World(currency) => vec![AccountId::world(currency)],
+            Accounts::OfTransfer(_) | Accounts::All => Vec::new(),
+        };
+    }
+    let mut ids: Vec<AccountId> = event.accounts_changed().into_iter().cloned().collect();
+    if let Some(payment) = event.payment() {
+        ids.push(payment.payer());
+    }
+    ids
+}
+
 impl Caller {
     /// Fails unless the caller may give all of these commands now. Where its accounts are limited, the
     /// ledger is asked for the accounts of transfers that are to be ended or reversed.
@@ -199,27 +217,20 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may see an event: if it may use one of the accounts that the event is about. What names no
-    /// account, as purges and the outcomes of atomic batches, is for callers that may use all.
+    /// Whether the caller may see an event: if it may use one of the accounts that callers open and the event is
+    /// about, or all of them. What names no account, as purges and the outcomes of atomic batches, is for callers
+    /// that may use all.
+    ///
+    /// An account of the system's alone opens nothing: a key that takes deposits may use `world:BRL`, and the
+    /// deposits of others are none of its business.
     pub(crate) fn may_see(&self, event: &Event) -> bool {
         let Self::Key(key) = self else { return true };
         if !self.is_limited() {
             return true;
         }
-        let may_use = |ids: &[&AccountId]| ids.iter().any(|id| key.allows(id));
-        if let Event::Refused { command, .. } = event {
-            return match accounts_of(command) {
-                Accounts::One(id) => key.allows(id),
-                Accounts::Both(debit, credit) => may_use(&[debit, credit]),
-                Accounts::World(currency) => key.allows(&AccountId::world(currency)),
-                Accounts::OfTransfer(_) | Accounts::All => false,
-            };
-        }
-        let pays = |payment: &Payment| match &payment.account_id {
-            Some(account_id) => key.allows(account_id),
-            None => key.allows(&AccountId::world(payment.currency)),
-        };
-        may_use(&event.accounts_changed()) || event.payment().is_some_and(pays)
+        let ids = accounts_shown(event);
+        let may_use_one = ids.iter().any(|id| !id.is_reserved() && key.allows(id));
+        may_use_one || (!ids.is_empty() && ids.iter().all(|id| key.allows(id)))
     }
 
     fn check_named(&self, command: &Command) -> Result<(), Denied> {

@@ -25,7 +25,7 @@ mod scope;
 mod secret;
 
 pub(crate) use audit::Audit;
-pub(crate) use commands::NotAllowed;
+pub(crate) use commands::{NotAllowed, accounts_shown};
 pub(crate) use denied::Denied;
 pub(crate) use key::Key;
 pub use key::{KeyRecord, NameInvalid, check_name};

@@ -85,6 +85,7 @@ impl ReverseRequest<'_> {
             answer, with `Idempotency-Replayed: true`. With `dry_run`: what would be done, with \
             `Dry-Run: true`", body = TransferView),
         (status = 400, description = "Not well formed, or without an id"),
+        (status = 404, description = "`transfer_not_reversible` with the `reason` `not_found`"),
         crate::openapi::responses::OtherContent,
         (status = 422, description = "Refused: `transfer_not_reversible` with a `reason`, \
             `amount_exceeds_reversible` with what is left as `available`, `insufficient_funds` and \

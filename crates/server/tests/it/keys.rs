@@ -159,8 +159,10 @@ fn expected(row: &Row, held: Held) -> (u16, Option<&'static str>) {
             (401, Some("unauthenticated"))
         }
         (_, Held::All) => (row.answered, None),
-        (_, Held::Narrow) if row.narrow == 403 => (403, Some("account_not_allowed")),
-        (_, Held::Narrow) => (row.narrow, None),
+        (_, Held::Narrow | Held::Depositor) if row.narrow == 403 => {
+            (403, Some("account_not_allowed"))
+        }
+        (_, Held::Narrow | Held::Depositor) => (row.narrow, None),
         (AnyKey, Held::Only(_)) => (row.answered, None),
         (One(scope) | Commands(scope), Held::Only(only)) if only == scope => (row.answered, None),
         (One(_) | Commands(_), Held::Only(_)) => scope_missing,

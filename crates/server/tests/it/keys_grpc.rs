@@ -163,10 +163,10 @@ async fn every_method_asks_every_kind_of_key_for_what_it_should() {
                 Held::Only(only) if scope.is_some_and(|scope| scope != only) => {
                     Some((Code::PermissionDenied, "scope_missing"))
                 }
-                Held::Narrow if is_about_accounts(*method) => {
+                Held::Narrow | Held::Depositor if is_about_accounts(*method) => {
                     Some((Code::PermissionDenied, "account_not_allowed"))
                 }
-                Held::Only(_) | Held::All | Held::Narrow => None,
+                Held::Only(_) | Held::All | Held::Narrow | Held::Depositor => None,
             };
             let name = format!("{} with {held:?}", method.name());
             let code_of = |status: &Status| {

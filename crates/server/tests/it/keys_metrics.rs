@@ -34,7 +34,7 @@ async fn metrics_need_their_own_scope() {
             let expected = match held {
                 _ if is_open => 200,
                 Held::Nothing | Held::Unknown | Held::Expired | Held::Revoked => 401,
-                Held::All | Held::Narrow | Held::Only(Scope::Metrics) => 200,
+                Held::All | Held::Narrow | Held::Depositor | Held::Only(Scope::Metrics) => 200,
                 Held::Only(Scope::Read | Scope::Write | Scope::Operate) => 403,
             };
             let status = request.send().await.unwrap().status();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ledger::{
     AcceptPayment, AccountId, Batch, Command, Currency, Engine, Millis, MoveMoney, Notes,
-    OpenAccount, Outcome, PaymentExpected, PaymentId, PaymentStateName, ProcessorName,
+    OpenAccount, Outcome, PaymentExpected, PaymentId, PaymentStateName, ProcessorName, Record,
     ReverseTransfer, Standing, TransferId, UsedTransfer,
 };
 use tokio::task::JoinSet;
@@ -64,14 +64,25 @@ async fn race(nodes: &[Arc<dyn Engine>], reverses: TransferId, ids_from: u128) {
     }
     let outcomes = reversals.join_all().await;
     let fit = AMOUNT / PART;
-    let mut created = 0;
-    for outcome in &outcomes {
-        match outcome.code() {
-            "created" => created += 1,
-            code => assert_eq!(code, "amount_exceeds_reversible"),
+    let mut created = Vec::new();
+    for outcome in outcomes {
+        match outcome.result {
+            Ok(Record::Transfer(transfer)) => {
+                created.push((transfer.reversal(), transfer.timestamp))
+            }
+            Ok(other) => panic!("no transfer: {other:?}"),
+            Err(refusal) => assert_eq!(refusal.code(), "amount_exceeds_reversible"),
         }
     }
-    assert_eq!(created, fit);
+    created.sort_by_key(|(reversal, _)| reversal.map(|(_, reversed_amount)| reversed_amount));
+    let expected = (1..=fit).map(|number| Some((reverses, number * PART)));
+    let reversals = created.iter().map(|(reversal, _)| *reversal);
+    assert!(reversals.eq(expected), "{created:?}");
+    // Each is later than the one it follows.
+    assert!(
+        created.is_sorted_by(|(_, one), (_, next)| one < next),
+        "{created:?}"
+    );
     for node in nodes {
         let used = node.transfer(reverses, deadline()).await;
         let Ok(Some(UsedTransfer::Created(_, standing))) = used else {

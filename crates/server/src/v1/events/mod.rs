@@ -30,7 +30,7 @@ use crate::ending::Ending;
         ("types" = Option<String>, Query, description = "Only events of these types, with commas between them",
             example = "transfer.posted,transfer.pending"),
         ("account" = Option<String>, Query, description = "Only events that open, change or move money of this \
-            account, or reserve some of it", example = "users:42"),
+            account or reserve some of it, and what was refused that names it", example = "users:42"),
         ("limit" = Option<usize>, Query, description = "How many events at most, 1 to 1000; a page ends sooner once it has 1 MiB",
             minimum = 1, maximum = 1000),
         ("wait_s" = Option<u32>, Query, description = "How many seconds the answer may wait for an event where \
@@ -42,6 +42,7 @@ use crate::ending::Ending;
             (EventPageView = "application/json"), (String = "text/event-stream"))),
         (status = 400, description = "`position_invalid`, `limit_invalid`, `account_id_invalid`, `query_invalid`"),
         (status = 403, description = "`account_not_allowed`: the key may not use this `account`"),
+        (status = 503, description = "`overloaded`: too many streams are open already"),
         (status = 501, description = "`not_supported`: the ledger is kept in a database that several nodes share"),
     )
 )]

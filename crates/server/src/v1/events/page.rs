@@ -36,8 +36,13 @@ pub(super) async fn respond(
         if !page.is_at_end || page.shown > 0 || !may_wait {
             break (page.place, page.body);
         }
+        // Where too many wait already the answer comes at once: who wants more asks again.
+        let Some(_waits) = reading.call.place_to_wait() else {
+            break (page.place, page.body);
+        };
         // Who waits holds no room.
-        drop(page);
+        let Gathered { place, body, .. } = page;
+        drop((place, body));
         reading.wait(until, &mut ending).await?;
     };
     let EventsFrom::After(next) = reading.from else {

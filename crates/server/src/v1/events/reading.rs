@@ -8,6 +8,7 @@ use super::kind::{EventKind, EventKinds};
 use crate::call::Call;
 use crate::ending::Ending;
 use crate::errors;
+use crate::keys::accounts_shown;
 use crate::problem::Problem;
 
 /// The most bytes that an event takes, in whichever form: two records of the longest texts, and what is around them.
@@ -23,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Filter {
     pub(super) kinds: EventKinds,
-    /// Only those that change this account.
+    /// Only those about this account.
     pub(super) account_id: Option<AccountId>,
 }
 
@@ -33,7 +34,7 @@ impl Filter {
     }
 
     fn lets_through(&self, event: &Event) -> bool {
-        let is_of_account = |id: &AccountId| event.accounts_changed().contains(&id);
+        let is_of_account = |id: &AccountId| accounts_shown(event).contains(id);
         self.kinds.has(EventKind::of(event)) && self.account_id.as_ref().is_none_or(is_of_account)
     }
 }

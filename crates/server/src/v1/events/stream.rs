@@ -9,7 +9,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use futures_util::stream;
 use hyper::body::Bytes;
-use ledger::{EventsFrom, PlacedEvent};
+use ledger::{EventsFrom, PlacedEvent, Unavailable};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::kind::EventKind;
 use super::reading::{EVENT_BYTES_MAX, PIECE_BYTES_MAX, PieceMax, Reading};
@@ -36,8 +37,12 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Answers with the events as they come. The first piece is read before the answer begins, so that what is wrong is told
 /// as ever; later a piece that cannot be read breaks the stream off.
 pub(super) async fn respond(reading: Reading, ending: Ending) -> Answered {
+    let Some(waits) = reading.call.place_to_wait() else {
+        return Err(Problem::of_read(Unavailable::Overloaded));
+    };
     let mut streaming = Streaming {
         reading,
+        _waits: waits,
         ending,
         ends_at: Instant::now() + STREAM_TIME,
         heartbeat_at: Instant::now() + HEARTBEAT,
@@ -72,6 +77,8 @@ pub(super) async fn respond(reading: Reading, ending: Ending) -> Answered {
 /// A stream in progress.
 struct Streaming {
     reading: Reading,
+    /// For as long as the stream lasts.
+    _waits: OwnedSemaphorePermit,
     ending: Ending,
     ends_at: Instant,
     heartbeat_at: Instant,

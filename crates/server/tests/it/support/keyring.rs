@@ -20,6 +20,8 @@ pub(crate) enum Held {
     All,
     /// With every scope, but only for the accounts `mine:*`.
     Narrow,
+    /// Likewise, and for deposits to them: the accounts `mine:*` and `world:BRL`. Not one of [`Held::EVERY`].
+    Depositor,
     /// Likewise with every scope, until a while ago.
     Expired,
     /// Likewise, until it was revoked.
@@ -51,6 +53,7 @@ impl Held {
             Self::Only(Scope::Metrics) => 5,
             Self::All => 6,
             Self::Narrow => 7,
+            Self::Depositor => 10,
             Self::Expired => 8,
             Self::Revoked => 9,
         };
@@ -61,7 +64,9 @@ impl Held {
         let scopes = match self {
             Self::Nothing | Self::Unknown => return None,
             Self::Only(scope) => vec![scope],
-            Self::All | Self::Narrow | Self::Expired | Self::Revoked => Scope::ALL.to_vec(),
+            Self::All | Self::Narrow | Self::Depositor | Self::Expired | Self::Revoked => {
+                Scope::ALL.to_vec()
+            }
         };
         let hash = self.secret()?.parse::<KeySecret>().unwrap().hash();
         let past = || Some("2026-01-01T00:00:00Z".parse().unwrap());
@@ -72,6 +77,9 @@ impl Held {
             scopes,
             accounts: match self {
                 Self::Narrow => vec!["mine:*".parse().unwrap()],
+                Self::Depositor => {
+                    vec!["mine:*".parse().unwrap(), "world:BRL".parse().unwrap()]
+                }
                 _ => Vec::new(),
             },
             tenant: String::new(),
@@ -94,7 +102,8 @@ impl Keyring {
     }
 
     pub(crate) fn with(options: KeysOptions) -> Self {
-        let records = Held::EVERY.iter().filter_map(|held| held.record());
+        let records = Held::EVERY.iter().chain([&Held::Depositor]);
+        let records = records.filter_map(|held| held.record());
         let keys = Keys::new(records.collect(), options).unwrap();
         Self { keys }
     }
