@@ -219,7 +219,11 @@ async fn filters_leave_out_events_and_move_on_over_them() {
             || is_it(&event["payment"]["account_id"])
     });
     assert_eq!(all(&face, "account=users:1").await, expected);
-    assert!(types(&expected).contains(&"command.refused"));
+    assert!(
+        expected
+            .iter()
+            .any(|event| event["type"] == "command.refused")
+    );
     // A page without an event that is shown goes on behind all that it looked at.
     let (none, next) = page(&face.get("/v1/events?account=nobody").await);
     assert!(none.is_empty());

@@ -68,7 +68,7 @@ async fn race(nodes: &[Arc<dyn Engine>], reverses: TransferId, ids_from: u128) {
     for outcome in outcomes {
         match outcome.result {
             Ok(Record::Transfer(transfer)) => {
-                created.push((transfer.reversal(), transfer.timestamp))
+                created.push((transfer.reversal(), transfer.timestamp));
             }
             Ok(other) => panic!("no transfer: {other:?}"),
             Err(refusal) => assert_eq!(refusal.code(), "amount_exceeds_reversible"),
