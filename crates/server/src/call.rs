@@ -289,10 +289,7 @@ impl Call {
 
     /// Whether the caller may see a payment: with its payer's account.
     pub(crate) fn may_see_payment(&self, payment: &Payment) -> bool {
-        match &payment.account_id {
-            Some(account_id) => self.caller.may_use(account_id),
-            None => self.caller.may_use(&AccountId::world(payment.currency)),
-        }
+        self.caller.may_use(&payment.payer())
     }
 
     pub(crate) async fn resolutions(&self, id: PaymentId) -> Result<Vec<Resolution>, Problem> {
@@ -369,7 +366,7 @@ impl Call {
 
     /// Whether the caller may see the event.
     pub(crate) fn may_see(&self, event: &Event) -> bool {
-        self.caller.may_see(event)
+        self.caller.may_look_at_event(event)
     }
 
     pub(crate) fn is_purge_enabled(&self) -> bool {

@@ -414,15 +414,25 @@ impl Caller {
         }
     }
 
-    /// Fails if the caller may use none of the accounts, and names none: the caller may not know them.
-    pub(crate) fn check_any(&self, ids: &[&AccountId]) -> Result<(), Denied> {
-        let Self::Key(key) = self else {
-            return Ok(());
-        };
-        if !self.is_limited() || ids.iter().any(|id| key.allows(id)) {
-            return Ok(());
+    /// Whether the caller may look at what is about these accounts and no others: if it may use one of them that
+    /// callers open, or all of them.
+    ///
+    /// One of the system's opens nothing by itself: a key that takes deposits may use `world:BRL`, and the deposits
+    /// of others are none of its business.
+    pub(crate) fn may_look_at(&self, ids: &[&AccountId]) -> bool {
+        let Self::Key(key) = self else { return true };
+        let may_use_one = ids.iter().any(|id| !id.is_reserved() && key.allows(id));
+        let may_use_all = !ids.is_empty() && ids.iter().all(|id| key.allows(id));
+        !self.is_limited() || may_use_one || may_use_all
+    }
+
+    /// Fails if the caller may not look at what is about these accounts, and names none: the caller may not know
+    /// them.
+    pub(crate) fn check_look_at(&self, ids: &[&AccountId]) -> Result<(), Denied> {
+        match self.may_look_at(ids) {
+            true => Ok(()),
+            false => Err(counted(Denied::AccountNotAllowed(None))),
         }
-        Err(counted(Denied::AccountNotAllowed(None)))
     }
 
     /// Fails if the caller's accounts are limited: for what is about all of them.

@@ -299,17 +299,21 @@ async fn accounts_bound_what_is_moved_and_seen() {
         let again = bank.send("POST", "/v1/transfers", Held::All, &body).await;
         assert_eq!(again.replayed, is_allowed, "{again:?}");
     }
-    // A deposit is seen by the one who has its credit side.
-    let deposit = moved("world:BRL", "mine:a");
-    bank.send("POST", "/v1/transfers", Held::All, &deposit)
-        .await;
-    let path = format!("/v1/transfers/{}", deposit["id"].as_str().unwrap());
-    assert_eq!(
-        bank.send("GET", &path, Held::Narrow, &Value::Null)
-            .await
-            .status,
-        200
-    );
+    // A deposit is seen by the one who has its credit side, and by no other: the world's is everybody's.
+    for (credit, status) in [("mine:a", 200), ("1", 403)] {
+        let mut deposit = moved("world:BRL", credit);
+        deposit["kind"] = json!("transfer");
+        let batch = json!({"atomic": true, "id": new_id(), "commands": [deposit.clone()]});
+        let made = bank.send("POST", "/v1/batches", Held::All, &batch).await;
+        assert_eq!(made.status, 200, "{made:?}");
+        for (what, id) in [("transfers", &deposit["id"]), ("batches", &batch["id"])] {
+            let path = format!("/v1/{what}/{}", id.as_str().unwrap());
+            for held in [Held::Narrow, Held::Depositor] {
+                let seen = bank.send("GET", &path, held, &Value::Null).await;
+                assert_eq!(seen.status, status, "{held:?}: {seen:?}");
+            }
+        }
+    }
 }
 
 /// A pending transfer is ended by one who may use both of its accounts; what is not there is not ended,
