@@ -7,7 +7,8 @@
 use ledger::Refusal;
 use utoipa::Modify;
 use utoipa::openapi::schema::{
-    AdditionalProperties, Discriminator, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type,
+    AdditionalProperties, AnyOfBuilder, Discriminator, ObjectBuilder, OneOfBuilder, Schema,
+    SchemaType, Type,
 };
 use utoipa::openapi::{Object, OpenApi, Ref, RefOr};
 
@@ -147,7 +148,23 @@ impl Modify for Shape {
         }
         split_commands(document);
         list_codes(document);
+        match schemas_of(document).get_mut("PaymentsPageView") {
+            Some(page) => may_be_both(page),
+            None => unreachable!("there are pages of payments"),
+        }
     }
+}
+
+/// A page of either kind may be one of the other as well: an empty one is.
+fn may_be_both(page: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::OneOf(one_of)) = page else {
+        unreachable!("a page is one of its kinds");
+    };
+    let mut any_of = AnyOfBuilder::new().description(one_of.description.take());
+    for kind in one_of.items.drain(..) {
+        any_of = any_of.item(kind);
+    }
+    *page = RefOr::T(Schema::AnyOf(any_of.build()));
 }
 
 const CODE: &str = "ProblemCode";

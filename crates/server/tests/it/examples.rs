@@ -253,6 +253,45 @@ fn references_lead_to_schemas() {
     assert_eq!(references, there);
 }
 
+/// Each example is what the schema beside it says.
+#[test]
+fn examples_are_as_their_schemas_say() {
+    let document = document();
+    let mut contents = Vec::new();
+    contents_with_examples(&document["paths"], &mut contents);
+    assert!(contents.len() > 30, "{}", contents.len());
+    for content in contents {
+        let schema = json!({"allOf": [content["schema"]], "components": document["components"]});
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        for (name, example) in content["examples"].as_object().unwrap() {
+            let errors = validator.iter_errors(&example["value"]);
+            let errors: Vec<_> = errors.map(|error| error.to_string()).collect();
+            assert!(
+                errors.is_empty(),
+                "{name} is no {}: {errors:#?}",
+                content["schema"]
+            );
+        }
+    }
+}
+
+fn contents_with_examples<'d>(value: &'d Value, contents: &mut Vec<&'d Value>) {
+    match value {
+        Value::Object(members) => {
+            if members.contains_key("schema") && members.contains_key("examples") {
+                contents.push(value);
+            }
+            let members = members.values();
+            members.for_each(|member| contents_with_examples(member, contents));
+        }
+        Value::Array(items) => {
+            let items = items.iter();
+            items.for_each(|item| contents_with_examples(item, contents));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 fn collect(value: &Value, references: &mut BTreeSet<String>) {
     match value {
         Value::Object(members) => {

@@ -52,7 +52,7 @@ struct EventView<'a> {
     /// The atomic batch: `batch.applied`, whose members' events come right before it, and `batch.failed`, which
     /// changed nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    batch: Option<DecidedBatchView>,
+    batch: Option<BatchDecidedView>,
 }
 
 /// A command that was refused upon the state of the ledger. Its id stays used.
@@ -86,7 +86,7 @@ struct RefusedView<'a> {
 
 /// An atomic batch that was decided.
 #[derive(Serialize, utoipa::ToSchema)]
-struct DecidedBatchView {
+struct BatchDecidedView {
     #[schema(value_type = String, format = "uuid")]
     id: String,
     /// How many commands it had.
@@ -134,7 +134,7 @@ fn view(placed: &PlacedEvent) -> EventView<'_> {
         } => view.refused = Some(refused(command, refusal)),
         Event::Batch(batch) => {
             let failure = batch.failure.as_ref();
-            view.batch = Some(DecidedBatchView {
+            view.batch = Some(BatchDecidedView {
                 id: batch.id.to_string(),
                 commands_count: batch.members_count,
                 index: failure.map(|failure| failure.index),
