@@ -1,6 +1,7 @@
 //! The parameters of a list's query: each given at most once, and none that is not known.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
 use ledger::AccountId;
 
@@ -54,11 +55,15 @@ pub(super) fn limit(
     let Some(text) = text else {
         return Ok(limit_default);
     };
-    let digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse()
-        .ok()
-        .filter(|limit| digits_only && (1..=limit_max).contains(limit))
+    whole_number(text)
+        .filter(|limit| (1..=limit_max).contains(limit))
         .ok_or_else(|| errors::limit_invalid(limit_max))
+}
+
+/// A number of digits alone.
+pub(super) fn whole_number<N: FromStr>(text: &str) -> Option<N> {
+    let digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits_only)
 }
 
 /// An account's id, or the beginning of one, which has the same form.

@@ -212,9 +212,7 @@ impl Asked {
         } = &self.filter;
         listed == self.listed
             && (wanted.is_none() || wanted.as_ref() == processor)
-            && account_id
-                .as_ref()
-                .is_none_or(|id| *id == payer_id(payment))
+            && account_id.as_ref().is_none_or(|id| *id == payment.payer())
     }
 
     /// What a cursor is bound to: the limit may be another on each page.
@@ -263,14 +261,6 @@ pub fn payment_json(payment: &Payment) -> String {
     line.expect("plain data, written to memory")
 }
 
-/// Whose payment it is: without an account it comes from outside the ledger.
-fn payer_id(payment: &Payment) -> AccountId {
-    match &payment.account_id {
-        Some(account_id) => account_id.clone(),
-        None => AccountId::world(payment.currency),
-    }
-}
-
 /// Reads `state=&processor=&account=&older_than_s=&limit=&cursor=`, each at most once and nothing else.
 fn asked(query: Option<&str>) -> Result<Asked, Problem> {
     let names = [
@@ -306,7 +296,11 @@ fn asked(query: Option<&str>) -> Result<Asked, Problem> {
     let processor = processor.map_err(|_| {
         errors::query_invalid("processor is a name of 1 to 32 characters of A-Z a-z 0-9 _ -")
     })?;
-    let older_than_s = older_than_s.as_deref().map(whole_seconds).transpose()?;
+    let older_than_s = older_than_s.as_deref().map(|text| {
+        let seconds = parameters::whole_number(text);
+        seconds.ok_or_else(|| errors::query_invalid("older_than_s is a whole number of seconds"))
+    });
+    let older_than_s = older_than_s.transpose()?;
     Ok(Asked {
         listed,
         filter: Filter {
@@ -317,12 +311,6 @@ fn asked(query: Option<&str>) -> Result<Asked, Problem> {
         limit: parameters::limit(limit.as_deref(), LIMIT_DEFAULT, UNSETTLED_PAGE_MAX)?,
         cursor: cursor.map(std::borrow::Cow::into_owned),
     })
-}
-
-fn whole_seconds(text: &str) -> Result<u64, Problem> {
-    let digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = text.parse().ok().filter(|_| digits_only);
-    number.ok_or_else(|| errors::query_invalid("older_than_s is a whole number of seconds"))
 }
 
 #[cfg(test)]

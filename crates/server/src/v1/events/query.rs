@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use axum::http::header::ACCEPT;
 use axum::http::{HeaderMap, HeaderName};
-use ledger::{AccountId, EVENTS_PAGE_MAX, EventPosition, EventsFrom};
+use ledger::{EVENTS_PAGE_MAX, EventPosition, EventsFrom};
 
-use super::super::path::percent_decoded;
+use super::super::parameters;
 use super::kind::{EventKind, EventKinds};
 use super::reading::Filter;
 use crate::errors;
@@ -36,36 +36,13 @@ pub(super) struct EventsRequest {
 
 /// Reads `after=&types=&account=&limit=&wait_s=`, each at most once and nothing else.
 pub(super) fn read(query: Option<&str>, headers: &HeaderMap) -> Result<EventsRequest, Problem> {
-    let (mut after, mut types, mut account) = (None, None, None);
-    let (mut limit, mut wait_s) = (None, None);
-    let members = query.unwrap_or_default().split('&');
-    for member in members.filter(|member| !member.is_empty()) {
-        let (name, value) = member.split_once('=').unwrap_or((member, ""));
-        let known = match name {
-            "after" => &mut after,
-            "types" => &mut types,
-            "account" => &mut account,
-            "limit" => &mut limit,
-            "wait_s" => &mut wait_s,
-            _ => {
-                return Err(errors::query_invalid(
-                    "the query takes after, types, account, limit and wait_s",
-                ));
-            }
-        };
-        let value = percent_decoded(value);
-        let value = value.ok_or_else(|| errors::query_invalid("it is not well percent-encoded"))?;
-        if known.replace(value).is_some() {
-            return Err(errors::query_invalid(
-                "each part of the query is given once",
-            ));
-        }
-    }
+    let names = ["after", "types", "account", "limit", "wait_s"];
+    let [after, types, account, limit, wait_s] = parameters::read(query, names)?;
     let kinds = match types.as_deref() {
         None => EventKinds::ALL,
         Some(list) => EventKinds::listed(list).map_err(unknown_type)?,
     };
-    let account_id = account.as_deref().map(AccountId::new).transpose();
+    let account_id = parameters::account_id("account", account.as_deref())?;
     let form = if is_stream(headers) {
         if limit.is_some() || wait_s.is_some() {
             return Err(errors::query_invalid(
@@ -75,7 +52,7 @@ pub(super) fn read(query: Option<&str>, headers: &HeaderMap) -> Result<EventsReq
         Form::Stream
     } else {
         Form::Page {
-            limit: limit.as_deref().map_or(Ok(LIMIT_DEFAULT), self::limit)?,
+            limit: parameters::limit(limit.as_deref(), LIMIT_DEFAULT, EVENTS_PAGE_MAX)?,
             wait: wait_s.as_deref().map_or(Ok(Duration::ZERO), wait)?,
         }
     };
@@ -91,10 +68,7 @@ pub(super) fn read(query: Option<&str>, headers: &HeaderMap) -> Result<EventsReq
     };
     Ok(EventsRequest {
         from: from.ok_or_else(errors::position_invalid)?,
-        filter: Filter {
-            kinds,
-            account_id: account_id.map_err(|_| errors::account_id_invalid("account"))?,
-        },
+        filter: Filter { kinds, account_id },
         form,
     })
 }
@@ -123,20 +97,8 @@ fn is_stream(headers: &HeaderMap) -> bool {
     types.any(|media_type| media_type.trim().eq_ignore_ascii_case("text/event-stream"))
 }
 
-fn number(text: &str) -> Option<u64> {
-    let digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| digits_only)
-}
-
-fn limit(text: &str) -> Result<usize, Problem> {
-    number(text)
-        .and_then(|limit| usize::try_from(limit).ok())
-        .filter(|limit| (1..=EVENTS_PAGE_MAX).contains(limit))
-        .ok_or_else(|| errors::limit_invalid(EVENTS_PAGE_MAX))
-}
-
 fn wait(text: &str) -> Result<Duration, Problem> {
-    number(text)
+    parameters::whole_number(text)
         .filter(|seconds| *seconds <= WAIT_S_MAX)
         .map(Duration::from_secs)
         .ok_or_else(|| {

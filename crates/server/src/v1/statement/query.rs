@@ -3,7 +3,7 @@
 use ledger::{AccountId, STATEMENT_PAGE_MAX, Timestamp};
 
 use super::super::cursor::{self, Next};
-use super::super::path::percent_decoded;
+use super::super::parameters;
 use super::window::{Order, Window};
 use crate::errors;
 use crate::problem::Problem;
@@ -34,32 +34,8 @@ pub(super) fn read(
     account_id: &AccountId,
     query: Option<&str>,
 ) -> Result<StatementRequest, Problem> {
-    let (mut from, mut to, mut order) = (None, None, None);
-    let (mut format, mut limit, mut cursor) = (None, None, None);
-    let members = query.unwrap_or_default().split('&');
-    for member in members.filter(|member| !member.is_empty()) {
-        let (name, value) = member.split_once('=').unwrap_or((member, ""));
-        let known = match name {
-            "from" => &mut from,
-            "to" => &mut to,
-            "order" => &mut order,
-            "format" => &mut format,
-            "limit" => &mut limit,
-            "cursor" => &mut cursor,
-            _ => {
-                return Err(errors::query_invalid(
-                    "the query takes from, to, order, format, limit and cursor",
-                ));
-            }
-        };
-        let value = percent_decoded(value);
-        let value = value.ok_or_else(|| errors::query_invalid("it is not well percent-encoded"))?;
-        if known.replace(value).is_some() {
-            return Err(errors::query_invalid(
-                "each part of the query is given once",
-            ));
-        }
-    }
+    let names = ["from", "to", "order", "format", "limit", "cursor"];
+    let [from, to, order, format, limit, cursor] = parameters::read(query, names)?;
     let window = Window {
         from: from.map(|from| time("from", &from)).transpose()?,
         to: to.map(|to| time("to", &to)).transpose()?,
@@ -76,7 +52,7 @@ pub(super) fn read(
     }
     let form = match format.as_deref() {
         None | Some("json") => Form::Page {
-            limit: limit.map_or(Ok(LIMIT_DEFAULT), |limit| parse_limit(&limit))?,
+            limit: parameters::limit(limit.as_deref(), LIMIT_DEFAULT, STATEMENT_PAGE_MAX)?,
             next: match cursor {
                 Some(cursor) => {
                     let next = cursor::decode(account_id, &window, &cursor);
@@ -99,14 +75,6 @@ pub(super) fn read(
 
 fn time(field: &'static str, text: &str) -> Result<Timestamp, Problem> {
     rfc3339::parse(text).ok_or_else(|| errors::time_invalid(field))
-}
-
-fn parse_limit(text: &str) -> Result<usize, Problem> {
-    let digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse()
-        .ok()
-        .filter(|limit| digits_only && (1..=STATEMENT_PAGE_MAX).contains(limit))
-        .ok_or_else(|| errors::limit_invalid(STATEMENT_PAGE_MAX))
 }
 
 #[cfg(test)]
