@@ -149,9 +149,13 @@ pub(crate) fn used_transfer(row: &Row) -> Result<(TransferId, UsedTransfer), Fai
             let standing = match (first, state, reversed_amount) {
                 (Standing::Pending(_), Some(state), None) => Standing::Pending(state),
                 (Standing::Posted { .. }, None, None) | (Standing::Final, None, None) => first,
-                (Standing::Posted { .. }, None, Some(reversed)) => Standing::Posted {
-                    reversed_amount: u64::try_from(reversed).map_err(|_| damaged())?,
-                },
+                (Standing::Posted { .. }, None, Some(reversed)) => {
+                    let reversed_amount = u64::try_from(reversed).map_err(|_| damaged())?;
+                    if reversed_amount > transfer.amount {
+                        return Err(damaged());
+                    }
+                    Standing::Posted { reversed_amount }
+                }
                 (Standing::Pending(_), _, _)
                 | (Standing::Posted { .. }, Some(_), _)
                 | (Standing::Final, _, _) => return Err(damaged()),

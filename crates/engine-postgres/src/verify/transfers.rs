@@ -1,7 +1,7 @@
 //! The used ids of transfers: each record by itself, beside the entries it made, the pending
 //! transfer it ended and the payment it is about.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ledger::{
     AMOUNT_MAX, AccountId, Entry, Event, Notes, Payment, PaymentId, PaymentState, PendingState,
@@ -34,6 +34,10 @@ const ENDED: &str = "
 const REVERSALS_COUNT: &str = "
     SELECT count(*) FROM lastro.reversals
     JOIN lastro.transfers USING (transfer_id)";
+
+const LISTED: &str = "
+    SELECT transfer_id FROM unnest($1::uuid[], $2::uuid[]) AS wanted (transfer_id, reverses)
+    JOIN lastro.reversals USING (reverses, transfer_id)";
 
 const PAYMENTS: &str = "
     SELECT payment_id, record FROM lastro.payments WHERE payment_id = ANY ($1)";
@@ -83,7 +87,7 @@ impl Auditor<'_> {
                     });
                 last = Some(id);
                 self.transfer_row(id, row, &mut page, &mut ends)?;
-                self.count_reversal(id, row, &mut reversals);
+                Self::count_reversal(row, &mut reversals);
             }
             self.compare_entries(&page.transfers).await?;
             self.compare_ends(&page.transfers).await?;
@@ -121,7 +125,8 @@ impl Auditor<'_> {
         let state: Option<i16> = row.try_get("pending_state")?;
         let (record, used) = (decode::<Event>(row.try_get("record")?), used_transfer(row));
         let (Ok(record), Ok(_)) = (record, used) else {
-            self.findings.add(place, "its record cannot be read");
+            let said = "its record cannot be read, or its other columns cannot be true of it";
+            self.findings.add(place, said);
             return Ok(());
         };
         let own = match &record {
@@ -338,33 +343,25 @@ impl Auditor<'_> {
         Ok(())
     }
 
-    /// Counts a reversal, or what was reversed of a transfer, which is no more than it moved.
-    fn count_reversal(&mut self, id: Uuid, row: &Row, reversals: &mut Reversals) {
-        let (transfer, standing) = match used_transfer(row) {
-            Ok((_, UsedTransfer::Created(transfer, standing))) => (transfer, standing),
+    /// Counts a reversal, and what was reversed of a transfer.
+    fn count_reversal(row: &Row, reversals: &mut Reversals) {
+        match used_transfer(row) {
+            Ok((_, UsedTransfer::Created(transfer, standing))) => {
+                if transfer.reversal().is_some() {
+                    reversals.count += 1;
+                    reversals.moved += u128::from(transfer.amount);
+                }
+                reversals.told += standing.reversed_amount().map_or(0, u128::from);
+            }
             Ok((_, UsedTransfer::Refused(command, _))) => {
                 reversals.count += i64::from(command.reverses().is_some());
-                return;
             }
-            Ok((_, UsedTransfer::Payment(_))) | Err(_) => return,
-        };
-        reversals.count += i64::from(transfer.reversal().is_some());
-        if transfer.reversal().is_some() {
-            reversals.moved += u128::from(transfer.amount);
-        }
-        if let Some(reversed_amount) = standing.reversed_amount() {
-            reversals.told += u128::from(reversed_amount);
-            self.findings
-                .check(reversed_amount <= transfer.amount, transfer_at(id), || {
-                    format!(
-                        "{reversed_amount} of it are reversed, and it moved {}",
-                        transfer.amount
-                    )
-                });
+            // What cannot be read was told of.
+            Ok((_, UsedTransfer::Payment(_))) | Err(_) => {}
         }
     }
 
-    /// Each reversal, beside the transfer that it reversed.
+    /// Each reversal, beside the transfer that it reversed, and whether it is listed as one of that.
     async fn compare_reversals(&mut self, transfers: &[Transfer]) -> Result<(), PostgresOpenError> {
         let reversals = transfers.iter().filter_map(|transfer| {
             let (reverses, reversed_amount) = transfer.reversal()?;
@@ -381,8 +378,18 @@ impl Auditor<'_> {
                 found.insert(uuid(id.to_u128()), used);
             }
         }
+        let own_ids = reversals.iter();
+        let own_ids: Vec<Uuid> = own_ids.map(|(it, ..)| uuid(it.id.to_u128())).collect();
+        let mut listed = HashSet::new();
+        for row in self.transaction.query(LISTED, &[&own_ids, &ids]).await? {
+            listed.insert(row.try_get::<_, Uuid>("transfer_id")?);
+        }
         for (transfer, reverses, reversed_amount) in reversals {
-            let place = transfer_at(uuid(transfer.id.to_u128()));
+            let own_id = uuid(transfer.id.to_u128());
+            let place = transfer_at(own_id);
+            self.findings.check(listed.contains(&own_id), &place, || {
+                format!("it is not listed as a reversal of transfer {reverses}")
+            });
             let fits = match found.get(&reverses) {
                 Some(UsedTransfer::Created(original, standing)) => {
                     let is_swapped = transfer.debit_account_id == original.credit_account_id

@@ -6,7 +6,7 @@ use engine_postgres::{PostgresEngine, PostgresOptions, Verified, verify};
 use ledger::{
     AcceptPayment, AccountId, Batch, BatchId, Command, Engine, Millis, MoveMoney, Note,
     PaymentExpected, PaymentId, PaymentStateName, ProcessorName, ResolutionKind, ResolvePayment,
-    TransferId,
+    ReverseTransfer, TransferId,
 };
 use testkit::servers::Postgres;
 
@@ -14,7 +14,7 @@ use crate::subject::open;
 use testkit::bank::{Drawer, accounts, currency, id, in_seconds, open_accounts};
 
 /// What is done to a good ledger, and what the check says of it. Each is undone afterwards.
-const CORRUPTIONS: [(&str, &str); 39] = [
+const CORRUPTIONS: [(&str, &str); 45] = [
     (
         "UPDATE lastro.accounts SET debits_posted = debits_posted + 1 WHERE account_id = 'user:1'",
         "account user:1: its debits_posted are",
@@ -185,6 +185,33 @@ const CORRUPTIONS: [(&str, &str); 39] = [
         "UPDATE lastro.batches SET digest = '\\x00'",
         "its digest cannot be read",
     ),
+    (
+        "UPDATE lastro.transfers SET reversed_amount = reversed_amount + 1
+         WHERE reversed_amount = 5",
+        "6 of transfers are reversed",
+    ),
+    (
+        "UPDATE lastro.transfers SET reversed_amount = 4 WHERE reversed_amount = 5",
+        "was not reversed by it so",
+    ),
+    (
+        "UPDATE lastro.transfers SET reversed_amount = 10000 WHERE reversed_amount = 5",
+        "its other columns cannot be true of it",
+    ),
+    (
+        "DELETE FROM lastro.reversals WHERE transfer_id = '00000000-0000-0000-0000-000000001b59'",
+        "it is not listed as a reversal of transfer",
+    ),
+    (
+        "UPDATE lastro.reversals SET reverses = gen_random_uuid()
+         WHERE transfer_id = '00000000-0000-0000-0000-000000001b59'",
+        "it is not listed as a reversal of transfer",
+    ),
+    (
+        // The one that was refused.
+        "DELETE FROM lastro.reversals WHERE transfer_id = '00000000-0000-0000-0000-000000001b5b'",
+        "reversals: 2 reversals are listed, and there are 3",
+    ),
 ];
 
 #[test]
@@ -261,6 +288,31 @@ async fn fill(engine: &PostgresEngine) {
     // What may expire does, before the database is copied.
     tokio::time::sleep(Duration::from_secs(3)).await;
     pay(engine).await;
+    reverse(engine).await;
+}
+
+/// A transfer that is reversed twice, and once more than it has.
+async fn reverse(engine: &PostgresEngine) {
+    let id_of = TransferId::from_u128;
+    let mut transfer = Drawer::new(1).transfer(id_of(7_000));
+    transfer.debit_account_id = AccountId::world(currency());
+    transfer.credit_account_id = id("user:1");
+    transfer.amount = 10;
+    let mut commands = vec![Command::Transfer(transfer)];
+    for (number, amount) in [(7_001, 2), (7_002, 3), (7_003, 6)] {
+        commands.push(Command::Reverse(ReverseTransfer {
+            id: id_of(number),
+            reverses: id_of(7_000),
+            amount: Some(amount),
+            description: "refund".into(),
+            notes: ledger::Notes::NONE,
+        }));
+    }
+    let batch = Batch::independent(commands).unwrap();
+    let outcomes = engine.submit(vec![batch], in_seconds(20)).await.unwrap();
+    let codes: Vec<_> = outcomes[0].iter().map(ledger::Outcome::code).collect();
+    let refused = "amount_exceeds_reversible";
+    assert_eq!(codes, ["created", "created", "created", refused]);
 }
 
 const fn expected(state: PaymentStateName, attempt: u32) -> PaymentExpected {

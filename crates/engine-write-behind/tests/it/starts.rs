@@ -84,6 +84,21 @@ fn stores_that_tell_different_stories_are_refused_and_an_older_redis_is_rebuilt(
 }
 
 #[test]
+fn a_database_with_reversals_is_refused_until_there_are_some_over_write_behind() {
+    let (postgres, redis) = (Postgres::start().unwrap(), redis());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        drop(open_with(&redis.url(), &postgres.url(), WriteBehindOptions::default()).await);
+        let reversal = "INSERT INTO lastro.reversals VALUES (gen_random_uuid(), gen_random_uuid())";
+        postgres.psql(reversal).unwrap();
+        let says = refused(&redis, &postgres.url(), WriteBehindOptions::default()).await;
+        assert!(says.contains("the database has reversals"), "{says}");
+        postgres.psql("DELETE FROM lastro.reversals").unwrap();
+        drop(open_with(&redis.url(), &postgres.url(), WriteBehindOptions::default()).await);
+    });
+}
+
+#[test]
 fn a_start_with_the_redis_of_another_ledger_changes_neither() {
     let postgres = Postgres::start().unwrap();
     let (first, second) = (redis(), redis());

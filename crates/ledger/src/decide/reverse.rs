@@ -40,6 +40,7 @@ fn reversal<S: State + ?Sized>(
     now: Timestamp,
 ) -> Result<Transfer, Refusal> {
     let (original, reversed_amount) = find_posted(state, command.reverses)?;
+    // Where a damaged record says that more was reversed than there was, nothing is left to reverse.
     let available = original.amount.saturating_sub(reversed_amount);
     let amount = command.amount.unwrap_or(available);
     if amount > available || available == 0 {
