@@ -10,6 +10,7 @@ use ledger::{
     RecordingState, State, StateMut, Timestamp, Transfer, TransferId, UsedBatch, UsedPayment,
     UsedTransfer, evolve,
 };
+use stdx::invariant;
 
 use crate::accounts::Slot;
 use crate::books::Books;
@@ -17,7 +18,6 @@ use crate::draft::{Draft, Entered};
 use crate::ids::{Space, Waiting};
 use crate::lookup::{self, LookupError, Records};
 use crate::record::{Links, encode};
-use stdx::invariant;
 
 /// What was looked up of a command before it is decided.
 #[derive(Clone, Copy)]
@@ -165,7 +165,9 @@ impl<S: Storage> State for Working<'_, S> {
     fn transfer(&self, id: TransferId) -> Option<UsedTransfer> {
         let newest = self.newest(Space::Transfers, id.to_u128())?;
         let (used, own) = self.looked_up(lookup::transfer_at(self, id, newest))?;
-        self.own.borrow_mut().insert(id, own);
+        if let UsedTransfer::Created(..) = used {
+            self.own.borrow_mut().insert(id, own);
+        }
         Some(used)
     }
 

@@ -18,9 +18,9 @@ pub struct Operation {
 /// Why a command is not an operation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnOperation {
-    /// It has no id among transfers, so nobody could ask for its outcome.
+    /// It is no transfer, pend, post or void.
     #[error("only transfers, pends, posts and voids can be applied later")]
-    NoId,
+    Kind,
     /// The ledger would refuse it whatever its state, without a trace.
     #[error("{0}")]
     Malformed(Refusal),
@@ -33,7 +33,8 @@ impl Operation {
     ///
     /// See [`NotAnOperation`].
     pub fn new(command: Command) -> Result<Self, NotAnOperation> {
-        let id = id(&command).ok_or(NotAnOperation::NoId)?;
+        let id = id(&command).filter(|_| command.reverses().is_none());
+        let id = id.ok_or(NotAnOperation::Kind)?;
         check_form(&command)
             .and_then(|()| check_content(&command))
             .map_err(NotAnOperation::Malformed)?;
@@ -112,7 +113,7 @@ pub(crate) const fn id(command: &Command) -> Option<TransferId> {
 
 #[cfg(test)]
 mod tests {
-    use ledger::{AccountId, MoveMoney};
+    use ledger::{AccountId, MoveMoney, ReverseTransfer};
 
     use super::*;
 
@@ -153,9 +154,18 @@ mod tests {
             let operation = Operation::new(command.clone()).unwrap();
             assert_eq!((operation.id(), operation.command()), (id, &command));
         }
-        let no_id = Operation::new(Command::PurgePayments {
+        let purge = Command::PurgePayments {
             expected_accepted_at: None,
+        };
+        let reverse = Command::Reverse(ReverseTransfer {
+            id,
+            reverses: pending_id,
+            amount: None,
+            description: "refund".into(),
+            notes: ledger::Notes::NONE,
         });
-        assert_eq!(no_id, Err(NotAnOperation::NoId));
+        for command in [purge, reverse] {
+            assert_eq!(Operation::new(command), Err(NotAnOperation::Kind));
+        }
     }
 }

@@ -455,8 +455,9 @@ async fn events(call: Call) -> Answered {
     let begun = answer.as_ref().filter(|(page, _)| page.events.is_empty());
     let begun = begun.map(|(page, _)| EventsFrom::After(page.next));
     // Where too many wait already the answer comes at once: who wants more asks again.
-    let waits = wait_until.and_then(|until| Some((until, call.shared.waits.try_acquire().ok()?)));
-    if let (Some(from), Some((until, _waits))) = (begun, waits) {
+    if let (Some(from), Some(until)) = (begun, wait_until)
+        && let Ok(_waits) = call.shared.waits.try_acquire()
+    {
         // Who waits holds no room. What it is woken by is read again, with what came meanwhile.
         drop(answer);
         query.from = from;

@@ -121,7 +121,7 @@ async fn again(call: &Call, command: Command) -> Answered {
 fn not_an_operation(why: NotAnOperation) -> Problem {
     match why {
         NotAnOperation::Malformed(refusal) => Problem::from(&refusal),
-        NotAnOperation::NoId => {
+        NotAnOperation::Kind => {
             tracing::error!("the engine answered an operation without a transfer");
             errors::internal()
         }

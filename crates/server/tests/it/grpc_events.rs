@@ -75,6 +75,36 @@ async fn events_are_listed_and_waited_for() {
     assert!(begun.elapsed() >= Duration::from_millis(500));
 }
 
+/// A quarter of the calls may wait: those that only ask are answered however many would.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_where_too_many_do_is_answered_at_once() {
+    let double = Double::new(reference(), Manner::Well);
+    let limits = GrpcLimits {
+        calls_max: 4,
+        ..GrpcLimits::default()
+    };
+    let node = node_with(double, Arc::new(AlwaysReady), limits).await;
+    let ask = || {
+        let mut client = LedgerClient::new(node.channel.clone());
+        let mut request = Request::new(question(&[], 50_000));
+        request.set_timeout(Duration::from_secs(60));
+        tokio::spawn(async move { client.list_events(request).await })
+    };
+    // Whichever of the two comes first waits, and the other is answered.
+    let (one, other) = (ask(), ask());
+    let (answered, waiting) = match futures_util::future::select(one, other).await {
+        futures_util::future::Either::Left(both) => both,
+        futures_util::future::Either::Right(both) => both,
+    };
+    let answered = answered.unwrap().unwrap().into_inner();
+    assert!(answered.events.is_empty());
+    assert!(!waiting.is_finished());
+    let mut client = LedgerClient::new(node.channel.clone());
+    client.submit(submit(vec![open("a")])).await.unwrap();
+    let woken = waiting.await.unwrap().unwrap();
+    assert_eq!(opened(&woken.into_inner()), ["a"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_position_is_told_apart() {
     let double = Double::new(reference(), Manner::Well);
