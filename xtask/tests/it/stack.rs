@@ -176,6 +176,20 @@ fn control_groups_of(id: u32) -> Vec<PathBuf> {
     found
 }
 
+/// The kernel keeps a group busy for a moment after the last process in it has ended.
+fn remove_control_group(group: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while let Err(error) = fs::remove_dir(group) {
+        let processes = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+        assert!(
+            Instant::now() < deadline,
+            "{}: {error}; processes in it: {processes:?}",
+            group.display()
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// A folder on the disk that PostgreSQL's user can reach.
 fn place() -> &'static Path {
     let places = [
@@ -319,7 +333,7 @@ fn a_killed_stack_leaves_no_process() {
     assert!(!chore.wait().success());
     wait_until_none_is_in(&folder);
     for group in control_groups_of(chore.child.id()) {
-        fs::remove_dir(group).unwrap();
+        remove_control_group(&group);
     }
 }
 
