@@ -165,6 +165,14 @@ const TOOLS: &[Tool] = &[
         reason: "a test validates docs/openapi.json with it",
     },
     Tool {
+        program: "schemathesis",
+        folders: &[],
+        debian: &["python3-venv"],
+        // Another version may ask other things: it is raised by hand.
+        pypi: &["schemathesis==4.32.5"],
+        reason: "a test asks a server what its OpenAPI document says may be asked, and more",
+    },
+    Tool {
         program: "httpx",
         folders: &[],
         debian: &["python3-venv"],

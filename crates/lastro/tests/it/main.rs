@@ -35,6 +35,7 @@ mod probes;
 mod processor;
 mod reloads;
 mod remote;
+mod schemathesis;
 mod service_manager;
 mod strangers;
 mod support;
