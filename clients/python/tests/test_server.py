@@ -158,6 +158,24 @@ class Server(unittest.TestCase):
         self.assertEqual(self.ledger.account(self.user).balance, 9)
 
     def test_payments(self) -> None:
+        id = new_id()
+        paid = self.ledger.pay(
+            60, "BRL", "invoice 88", account_id=self.user, id=id, reference="order 7"
+        )
+        self.assertEqual((paid.id, paid.state, paid.reference), (id, "accepted", "order 7"))
+        again = self.ledger.pay(
+            60, "BRL", "invoice 88", account_id=self.user, id=id, reference="order 7"
+        )
+        self.assertEqual(again, paid)
+        with self.assertRaises(Refused) as raised:
+            self.ledger.pay(41, "BRL", "too much", account_id=self.user)
+        self.assertEqual(raised.exception.code, "insufficient_funds")
+        give_up = time.monotonic() + 60
+        while (found := self.ledger.payment(id)).state != "settled":
+            self.assertLess(time.monotonic(), give_up, found)
+            time.sleep(0.01)
+        self.assertEqual(found.processor, "default")
+        self.assertEqual(self.ledger.account(self.user).balance, -60)
         with self.assertRaises(NotFound):
             self.ledger.payment(new_id())
 

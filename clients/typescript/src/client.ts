@@ -227,6 +227,26 @@ export class Lastro {
     return this.send(read(path`/v1/operations/${id}`, models.operation));
   }
 
+  /** Accepts a payment, which is paid exactly once through a processor, or refused later. Throws `Refused`
+   * where the account that pays cannot afford it. */
+  pay(
+    amount: number,
+    currency: string,
+    description: string,
+    options: commands.PaymentOptions = {},
+  ): Promise<models.Payment> {
+    const body = {
+      id: options.id ?? newId(),
+      amount,
+      currency,
+      description,
+      account_id: options.accountId,
+      reference: options.reference,
+      metadata: options.metadata,
+    };
+    return this.send(write("/v1/payments", (body) => body as unknown as models.Payment, body));
+  }
+
   /** A payment. Throws `NotFound`. */
   payment(id: string): Promise<models.Payment> {
     return this.send(read(path`/v1/payments/${id}`, (body) => body as unknown as models.Payment));

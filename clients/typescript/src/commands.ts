@@ -97,6 +97,18 @@ export function reverse(
   return { kind: "reverse", reverses: transferId, ...reverseBody(description, options) };
 }
 
+/** What may be said of a payment. */
+export interface PaymentOptions {
+  /** The account that pays: the amount is reserved at once. Without it the payment comes from outside. */
+  readonly accountId?: string;
+  /** The same id twice is paid once; without one a new id is drawn. */
+  readonly id?: string;
+  /** Your own text for it, of 1 to 128 characters. */
+  readonly reference?: string;
+  /** Your own texts by name. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
 /** The opening of an account. */
 export function openAccount(accountId: string, currency: string, creditLimit = 0): Command {
   return { kind: "open_account", account_id: accountId, currency, credit_limit: creditLimit };

@@ -170,6 +170,8 @@ export interface Payment {
   readonly processor?: string | null;
   readonly requested_at?: string | null;
   readonly code?: string | null;
+  readonly reference?: string | null;
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** A body as it was read from JSON. */

@@ -141,5 +141,20 @@ test("operations", async () => {
 });
 
 test("payments", async () => {
+  const id = newId();
+  const options = { accountId: user, id, metadata: { shop: "7" } };
+  const paid = await ledger.pay(60, "BRL", "invoice 88", options);
+  assert.deepEqual([paid.id, paid.state, paid.metadata], [id, "accepted", { shop: "7" }]);
+  assert.deepEqual(await ledger.pay(60, "BRL", "invoice 88", options), paid);
+  const tooMuch = ledger.pay(41, "BRL", "too much", { accountId: user });
+  await thrown(tooMuch, Refused, "insufficient_funds");
+  const giveUp = Date.now() + 60_000;
+  let found;
+  while ((found = await ledger.payment(id)).state !== "settled") {
+    assert(Date.now() < giveUp, JSON.stringify(found));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.equal(found.processor, "default");
+  assert.equal((await ledger.account(user)).balance, -60n);
   await thrown(ledger.payment(newId()), NotFound);
 });

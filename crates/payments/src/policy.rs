@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use ledger::ProcessorName;
+use ledger::{Currency, ProcessorName};
 
 /// The most processors of a policy.
 pub const PROCESSORS_MAX: usize = 64;
@@ -13,6 +13,9 @@ pub const PROCESSORS_MAX: usize = 64;
 pub struct Policy {
     /// The processors in order of preference, the cheapest first; at most [`PROCESSORS_MAX`].
     pub processors: Vec<ProcessorPolicy>,
+    /// The currency that processors take the amounts for: what they are sent does not name one. No payment in
+    /// another currency is accepted, and none that was accepted before is sent.
+    pub currency: Currency,
     /// Nothing new is sent to a processor that is expected to take longer.
     pub delay_max: Duration,
     /// How long a backlog waits for a preferred processor that cannot take it, before it goes to

@@ -15,7 +15,7 @@ const READ: Access = Access::Scope(Scope::Read);
 const WRITE: Access = Access::Scope(Scope::Write);
 const OPERATE: Access = Access::Scope(Scope::Operate);
 
-pub(crate) const ACCESS: [Line; 33] = [
+pub(crate) const ACCESS: [Line; 34] = [
     (Method::POST, Route::CHALLENGE_TRANSACTION, WRITE),
     (Method::GET, Route::CHALLENGE_STATEMENT, READ),
     (Method::POST, Route::PAYMENTS, WRITE),
@@ -35,7 +35,8 @@ pub(crate) const ACCESS: [Line; 33] = [
     (Method::POST, Route::BATCHES, Access::Commands),
     (Method::POST, Route::OPERATIONS, WRITE),
     (Method::GET, Route::OPERATION, READ),
-    (Method::GET, Route::UNSETTLED_PAYMENTS, READ),
+    (Method::POST, Route::V1_PAYMENTS, WRITE),
+    (Method::GET, Route::V1_PAYMENTS, READ),
     (Method::GET, Route::PAYMENT, READ),
     (Method::POST, Route::RESOLVE_PAYMENT, OPERATE),
     // A key that is bound to accounts is shown only those.

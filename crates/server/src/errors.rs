@@ -299,7 +299,7 @@ pub(crate) fn id_missing() -> Problem {
 pub(crate) fn member_id_missing() -> Problem {
     Problem {
         detail:
-            "add an id to the command: an Idempotency-Key can only be used for a whole atomic batch"
+            "add an id to the command: only in an atomic batch an id follows from that of the batch"
                 .into(),
         ..id_missing()
     }
@@ -362,11 +362,20 @@ pub(crate) fn payment_amount_invalid() -> Problem {
     .with("field", "amount")
 }
 
-pub(crate) fn no_processor() -> Problem {
+/// What a payment that was not accepted is answered: to accept payments is the one thing that an engine without
+/// processors does not do.
+pub(crate) fn of_payment_command(problem: Problem) -> Problem {
+    match problem.code.as_str() {
+        "not_supported" => no_processor(),
+        _ => problem,
+    }
+}
+
+fn no_processor() -> Problem {
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         code!("no_processor"),
-        "this ledger has no payment processor; nothing was done",
+        "this ledger has no payment processor, or none that is paid in this currency; nothing was done",
     )
     .with("nothing_done", true)
 }

@@ -1,5 +1,7 @@
 //! What the ledger refuses, or why it does not answer, in the words of HTTP: the one place.
 
+use std::fmt;
+
 use axum::http::StatusCode;
 use ledger::{NotReversible, Refusal, Unavailable};
 
@@ -185,6 +187,23 @@ impl From<Unavailable> for Problem {
         .with("nothing_done", unavailable.nothing_done());
         problem.retry_after_s = retry_after_s;
         problem
+    }
+}
+
+/// The answer to a question for an id that a refused command has used: `refused` is the code of the refusal, and `refusal`
+/// the problem that was answered then, with its figures.
+pub(crate) fn refused_before(
+    not_found: Problem,
+    what: fmt::Arguments<'_>,
+    refusal: &Refusal,
+) -> Problem {
+    let answered = Problem::from(refusal);
+    let answered = serde_json::to_value(&answered).expect("plain data, written to memory");
+    Problem {
+        detail: format!("{what} was refused: {refusal}").into(),
+        ..not_found
+            .with("refused", refusal.code())
+            .with("refusal", answered)
     }
 }
 

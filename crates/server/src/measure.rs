@@ -54,7 +54,7 @@ routes! {
     BATCH = "/v1/batches/{id}";
     OPERATIONS = "/v1/operations";
     OPERATION = "/v1/operations/{id}";
-    UNSETTLED_PAYMENTS = "/v1/payments";
+    V1_PAYMENTS = "/v1/payments";
     PAYMENT = "/v1/payments/{id}";
     RESOLVE_PAYMENT = "/v1/payments/{id}/resolve";
     EVENTS = "/v1/events";

@@ -12,9 +12,9 @@ use serde_json::Value;
 use crate::codes::{Code, TypeUri};
 use crate::request_id::RequestId;
 
-/// Set on an answer that was given before under the same id.
-/// On what would be answered, where nothing was done.
+/// Set on what would be answered, where nothing was done.
 pub(crate) const DRY_RUN: HeaderName = HeaderName::from_static("dry-run");
+/// Set on an answer that was given before under the same id.
 pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The code of a problem, beside the answer that has it in its body: for the access log.

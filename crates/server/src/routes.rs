@@ -87,7 +87,8 @@ pub(crate) fn router_of(app: LateApp) -> Router {
         )
         .route(
             "/v1/payments",
-            get_route(Route::UNSETTLED_PAYMENTS, v1::list_payments),
+            post_route(Route::V1_PAYMENTS, v1::make_payment)
+                .merge(get_route(Route::V1_PAYMENTS, v1::list_payments)),
         )
         .route(
             "/v1/payments/{id}",

@@ -282,6 +282,24 @@ class AsyncLastro:
         """What became of an operation. Raises `NotFound`."""
         return await self._send(_calls.operation(id))
 
+    async def pay(
+        self,
+        amount: int,
+        currency: str,
+        description: str,
+        *,
+        account_id: str | None = None,
+        id: uuid.UUID | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Payment:
+        """Accepts a payment, which is paid exactly once through a processor, or refused later.
+
+        With `account_id` that account pays, and the amount is reserved at once. Raises `Refused` where
+        it is not available."""
+        notes = commands.notes(reference, metadata)
+        return await self._send(_calls.pay(amount, currency, description, account_id, id, notes))
+
     async def payment(self, id: uuid.UUID) -> Payment:
         """A payment. Raises `NotFound`."""
         return await self._send(_calls.payment(id))

@@ -354,5 +354,24 @@ def operation(id: uuid.UUID) -> Call[Operation]:
     return Call("GET", f"/v1/operations/{_segment(id)}", lambda body, _: Operation.from_json(body))
 
 
+def pay(
+    amount: int,
+    currency: str,
+    description: str,
+    account_id: str | None,
+    id: uuid.UUID | None,
+    notes: commands.Notes,
+) -> Call[Payment]:
+    body = _present(
+        id=str(id or new_id()),
+        amount=amount,
+        currency=currency,
+        description=description,
+        account_id=account_id,
+        **notes,
+    )
+    return Call("POST", "/v1/payments", lambda body, _: Payment.from_json(body), body)
+
+
 def payment(id: uuid.UUID) -> Call[Payment]:
     return Call("GET", f"/v1/payments/{_segment(id)}", lambda body, _: Payment.from_json(body))

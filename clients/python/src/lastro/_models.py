@@ -294,6 +294,8 @@ class Payment:
     processor: str | None = None
     requested_at: str | None = None
     code: str | None = None
+    reference: str | None = None
+    metadata: Mapping[str, str] | None = None
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Payment:

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use ledger::ProcessorName;
+use ledger::{Currency, ProcessorName};
 use payments::{Config, Definite, Policy, ProcessorConfig, ProcessorPolicy};
 use serde::Deserialize;
 
@@ -79,6 +79,7 @@ pub(crate) const FILE_ONLY_EXAMPLE: &str = include_str!("payments/example.toml")
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PaymentsTable {
+    currency: Option<String>,
     delay_max_ms: Option<u64>,
     preferred_wait_ms: Option<u64>,
     deadline_ms: Option<u64>,
@@ -109,9 +110,13 @@ pub(super) fn resolve(flags: &[String], file: PaymentsFile) -> anyhow::Result<Op
         configs.push(config);
     }
     let millis = |given: Option<u64>, default| Duration::from_millis(given.unwrap_or(default));
+    let currency = payments.currency.as_deref().unwrap_or("BRL");
     Ok(Some(Config {
         policy: Policy {
             processors: policies,
+            currency: Currency::new(currency).with_context(|| {
+                format!("currency {currency:?} of [payments]: use a code of ISO 4217, such as BRL")
+            })?,
             delay_max: millis(payments.delay_max_ms, 1_200),
             preferred_wait: millis(payments.preferred_wait_ms, 5_000),
             deadline: millis(payments.deadline_ms, 30_000),
@@ -256,7 +261,8 @@ impl fmt::Display for Shown<'_> {
         let policy = &config.policy;
         writeln!(
             f,
-            "payments        no processor slower than {} ms, {} ms of waiting for a cheaper one, {} ms in all",
+            "payments        in {}, no processor slower than {} ms, {} ms of waiting for a cheaper one, {} ms in all",
+            policy.currency,
             policy.delay_max.as_millis(),
             policy.preferred_wait.as_millis(),
             policy.deadline.as_millis()
@@ -275,6 +281,7 @@ mod tests {
 
     const FILE: &str = "
         [payments]
+        currency = 'USD'
         preferred_wait_ms = 700
         [[processors]]
         name = 'default'
@@ -306,7 +313,9 @@ mod tests {
             (NonZeroU32::new(250), None)
         );
         assert_eq!(config.policy.preferred_wait, Duration::from_millis(700));
+        assert_eq!(config.policy.currency.as_str(), "USD");
         let shown = Shown(Some(&config)).to_string();
+        assert!(shown.contains("in USD, no processor slower"), "{shown}");
         assert!(
             shown.contains("default at http://a:1, cost 5.00 %"),
             "{shown}"
@@ -355,6 +364,11 @@ mod tests {
                 "404 is not a status of a server error",
             ),
             (vec![], of("health_path = 'x'"), "must be a path"),
+            (
+                vec![],
+                of("[payments]\ncurrency = 'reais'"),
+                "currency \"reais\" of [payments]: use a code of ISO 4217, such as BRL",
+            ),
             (vec![], of("colour = 'red'"), "unknown field `colour`"),
         ] {
             let error = format!("{:#}", read(&flags, &file).unwrap_err());

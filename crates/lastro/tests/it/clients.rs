@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use processor::{ProcessorSettings, Running};
 use testkit::LastroProcess;
 
 /// Where a readme expects the server.
@@ -20,7 +21,8 @@ fn the_python_client_keeps_its_types() {
 #[test]
 fn the_python_client_passes_its_tests_over_the_real_binary() {
     let folder = tempfile::tempdir().unwrap();
-    let server = demo(folder.path());
+    let processor = processor();
+    let server = demo_that_pays(folder.path(), &processor);
     let mut command = python();
     command
         .current_dir(client("python").join("tests"))
@@ -56,7 +58,8 @@ fn the_examples_of_the_python_client_print_what_its_readme_says() {
 #[test]
 fn the_typescript_client_passes_its_tests_over_the_real_binary() {
     let folder = tempfile::tempdir().unwrap();
-    let server = demo(folder.path());
+    let processor = processor();
+    let server = demo_that_pays(folder.path(), &processor);
     let package = typescript_package(folder.path());
     let mut command = node();
     command
@@ -150,6 +153,18 @@ fn client(language: &str) -> PathBuf {
 fn demo(folder: &Path) -> LastroProcess {
     let binary = LastroProcess::binary(env!("CARGO_BIN_EXE_lastro"));
     LastroProcess::serve(&binary, &folder.join("data"), &["--demo"]).unwrap()
+}
+
+fn processor() -> Running {
+    let settings = ProcessorSettings::official("default");
+    Running::start("127.0.0.1:0".parse().unwrap(), settings).unwrap()
+}
+
+fn demo_that_pays(folder: &Path, processor: &Running) -> LastroProcess {
+    let binary = LastroProcess::binary(env!("CARGO_BIN_EXE_lastro"));
+    let processor = format!("default={}", processor.url());
+    let arguments = ["--demo", "--processor", &processor];
+    LastroProcess::serve(&binary, &folder.join("data"), &arguments).unwrap()
 }
 
 /// Python with the packages of the client, from the environment that has mypy.

@@ -106,6 +106,8 @@ impl Dispatcher {
 
     pub(super) fn hold(&mut self, payment: &Payment, now: Duration) {
         let stage = match &payment.state {
+            // A processor would take the amount for one in its own currency.
+            PaymentState::Accepted if payment.currency != self.policy.currency => return,
             PaymentState::Accepted => Stage::Waiting,
             PaymentState::Sent {
                 processor,

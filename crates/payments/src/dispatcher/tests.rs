@@ -61,6 +61,7 @@ impl Desk {
         Self {
             dispatcher: Dispatcher::new(Policy {
                 processors: vec![processor("default"), processor("fallback")],
+                currency: Currency::new("BRL").unwrap(),
                 delay_max: ms(1_200),
                 preferred_wait: ms(2_000),
                 deadline: ms(10_000),

@@ -6,6 +6,7 @@
 mod alone;
 mod client;
 mod config;
+mod foreign;
 mod gate;
 mod give;
 mod last_answers;
@@ -65,7 +66,8 @@ impl Dispatch {
         let leases = config.policy.processors.iter().map(|policy| policy.lease);
         // Without a processor of its own, this node knows no more of the others than one that pays nothing.
         let send_lease = leases.max().unwrap_or(watched::SEND_LEASE);
-        let watched = WithPayments::new(Arc::clone(&engine), mailbox.clone(), send_lease);
+        let currency = config.policy.currency;
+        let watched = WithPayments::new(Arc::clone(&engine), mailbox.clone(), currency, send_lease);
         let (stop, stopped) = oneshot::channel();
         let driver = Driver::new(engine, claims, config, clock, mailbox);
         let (watch, looks) = Watch::new();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Answer, Batch, Command, Engine, Millis, Outcome, PaymentState, ProcessorSummary, Record,
-    Unavailable,
+    AcceptPayment, Answer, Batch, Command, Currency, Engine, Millis, Outcome, PaymentState,
+    ProcessorSummary, Record, Unavailable,
 };
 
 use super::mailbox::Mailbox;
@@ -17,21 +17,33 @@ pub(super) const SEND_LEASE: Duration = Duration::from_secs(15);
 const SUMMARY_WAIT: Duration = Duration::from_millis(20);
 
 /// An engine whose payments are dispatched: the dispatcher hears of what was accepted, whichever caller
-/// asked for it.
+/// asked for it. Payments in a currency that the processors are not paid in are not accepted.
 pub struct WithPayments {
     engine: Arc<dyn Engine>,
     mailbox: Mailbox,
+    currency: Currency,
     /// The longest lease of a send.
     send_lease: Duration,
 }
 
 impl WithPayments {
-    pub(super) fn new(engine: Arc<dyn Engine>, mailbox: Mailbox, send_lease: Duration) -> Self {
+    pub(super) fn new(
+        engine: Arc<dyn Engine>,
+        mailbox: Mailbox,
+        currency: Currency,
+        send_lease: Duration,
+    ) -> Self {
         Self {
             engine,
             mailbox,
+            currency,
             send_lease,
         }
+    }
+
+    fn prepare(&self, batches: &mut [Batch]) -> Result<(), Unavailable> {
+        let is_taken = |payment: &AcceptPayment| payment.currency == self.currency;
+        prepare(batches, is_taken, self.send_lease)
     }
 
     fn hear(&self, outcomes: &[Vec<Outcome>]) {
@@ -61,9 +73,7 @@ impl WithPayments {
 impl Engine for WithPayments {
     fn submit(&self, mut batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
         Box::pin(async move {
-            for batch in &mut batches {
-                batch.set_send_lease(self.send_lease);
-            }
+            self.prepare(&mut batches)?;
             let outcomes = self.engine.submit(batches, deadline).await;
             match &outcomes {
                 Ok(outcomes) => self.hear(outcomes),
@@ -78,10 +88,10 @@ impl Engine for WithPayments {
     }
 
     fn preview(&self, mut batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
-        for batch in &mut batches {
-            batch.set_send_lease(self.send_lease);
+        match self.prepare(&mut batches) {
+            Ok(()) => self.engine.preview(batches, deadline),
+            Err(unavailable) => Box::pin(std::future::ready(Err(unavailable))),
         }
-        self.engine.preview(batches, deadline)
     }
 
     fn payments_summary(
@@ -115,14 +125,14 @@ impl WithoutPayments {
 
 impl Engine for WithoutPayments {
     fn submit(&self, mut batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
-        match prepared(&mut batches) {
+        match prepare(&mut batches, |_| false, SEND_LEASE) {
             Ok(()) => self.engine.submit(batches, deadline),
             Err(unavailable) => Box::pin(std::future::ready(Err(unavailable))),
         }
     }
 
     fn preview(&self, mut batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
-        match prepared(&mut batches) {
+        match prepare(&mut batches, |_| false, SEND_LEASE) {
             Ok(()) => self.engine.preview(batches, deadline),
             Err(unavailable) => Box::pin(std::future::ready(Err(unavailable))),
         }
@@ -140,17 +150,22 @@ impl Engine for WithoutPayments {
     ledger::forward_reads!(engine but preview);
 }
 
-/// Fails where a payment would be accepted, which nobody would dispatch.
-fn prepared(batches: &mut [Batch]) -> Result<(), Unavailable> {
-    let is_acceptance = |command: &Command| matches!(command, Command::AcceptPayment(_));
-    if batches
-        .iter()
-        .any(|batch| batch.commands().iter().any(is_acceptance))
-    {
-        return Err(Unavailable::NotSupported);
-    }
+/// Notes the lease of sends. Fails where a payment would be accepted that is not taken: nobody would dispatch it.
+fn prepare(
+    batches: &mut [Batch],
+    is_taken: impl Fn(&AcceptPayment) -> bool,
+    send_lease: Duration,
+) -> Result<(), Unavailable> {
     for batch in batches {
-        batch.set_send_lease(SEND_LEASE);
+        let mut commands = batch.commands().iter();
+        let all_are_taken = commands.all(|command| match command {
+            Command::AcceptPayment(payment) => is_taken(payment),
+            _ => true,
+        });
+        if !all_are_taken {
+            return Err(Unavailable::NotSupported);
+        }
+        batch.set_send_lease(send_lease);
     }
     Ok(())
 }

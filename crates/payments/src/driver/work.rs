@@ -16,6 +16,7 @@ use stdx::{StopOnPanic, Throttle};
 use tokio::sync::mpsc;
 
 use super::config::Config;
+use super::foreign::ForeignPayments;
 use super::give::{give, in_time};
 use super::last_answers::LastAnswers;
 use super::leases::Leases;
@@ -66,6 +67,7 @@ pub(super) struct Driver {
     /// that what comes up meanwhile goes together.
     outcomes_left: usize,
     damage: Damage,
+    foreign: Arc<ForeignPayments>,
 }
 
 /// What damaged records hold up.
@@ -112,6 +114,7 @@ impl Driver {
             last_answers,
             polls: config.policy.processors.iter().map(poll).collect(),
             meters: Meters::new(&config.policy, &costs),
+            foreign: Arc::new(ForeignPayments::new(config.policy.currency)),
             unknown: UnknownOutcomes::new(&config.policy),
             dispatcher: Dispatcher::new(config.policy),
             mailbox,
@@ -335,8 +338,10 @@ impl Driver {
                 Effect::PollHealth(processor) => self.poll_health(processor),
                 Effect::ReadDue(query) => {
                     let (claims, reports) = (Arc::clone(&self.claims), self.reports.clone());
+                    let foreign = Arc::clone(&self.foreign);
                     tokio::spawn(async move {
                         let page = claims.payments_due(query, in_time()).await;
+                        foreign.warn_of(page.as_deref().unwrap_or(&[]));
                         // The lease has ended where nobody hears it.
                         let _ = reports.send(Input::Due(page));
                     });

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use ledger::reference::Books;
-use ledger::{Command, Millis, PaymentId, ProcessorName, Ticker};
+use ledger::{Command, Currency, Millis, PaymentId, ProcessorName, Ticker};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -297,6 +297,7 @@ fn policy(rng: &mut SmallRng, names: &[ProcessorName], processors: &[Processor])
                 health_interval: rng.random::<bool>().then_some(ms(5_000)),
             })
             .collect(),
+        currency: Currency::new("BRL").expect("BRL is a currency"),
         delay_max: ms(1_200),
         preferred_wait: ms(rng.random_range(0..3_000)),
         deadline: ms(5_000),

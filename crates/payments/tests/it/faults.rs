@@ -1,7 +1,12 @@
 //! Whatever the processors do, each payment is recorded once, and Lastro says so.
 
 use std::net::TcpListener;
+use std::time::Instant;
 
+use ledger::{
+    AcceptPayment, Batch, Command, Currency, Notes, PaymentId, PaymentState, Unavailable,
+    UsedPayment,
+};
 use processor::{Faults, FaultyAnswer};
 
 use crate::lab::{Lab, ms};
@@ -132,4 +137,48 @@ async fn a_dispatcher_that_ends_anywhere_is_followed_by_another() {
     }
     lab.drained_to(0).await;
     lab.audit(0).await;
+}
+
+/// Processors are told no currency: they would take any amount for one in their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_paid_in_another_currency() {
+    let mut lab = Lab::start();
+    let yen = |id| {
+        let payment = AcceptPayment {
+            id: PaymentId::from_u128(id),
+            account_id: None,
+            currency: Currency::new("JPY").unwrap(),
+            amount: 5,
+            description: "x".into(),
+            notes: Notes::NONE,
+        };
+        vec![Batch::one(Command::AcceptPayment(payment))]
+    };
+    let deadline = Instant::now() + ms(30_000);
+    let given = lab.engine().submit(yen(9_001), deadline).await;
+    assert_eq!(given.unwrap_err(), Unavailable::NotSupported);
+    let asked = lab.engine().preview(yen(9_001), deadline).await;
+    assert_eq!(asked.unwrap_err(), Unavailable::NotSupported);
+    let used = lab.ledger().payment(PaymentId::from_u128(9_001), deadline);
+    assert_eq!(used.await, Ok(None));
+
+    // One that was accepted when processors were paid in yen waits, and holds up nobody.
+    let given = lab.ledger().submit(yen(9_002), deadline).await;
+    assert!(given.unwrap()[0][0].result.is_ok());
+    lab.restart();
+    lab.accept(20).await;
+    lab.drained_to(1).await;
+    let used = lab.ledger().payment(PaymentId::from_u128(9_002), deadline);
+    let Ok(Some(UsedPayment::Accepted(payment))) = used.await else {
+        panic!("it is in the ledger");
+    };
+    assert_eq!(
+        (payment.state, payment.attempt),
+        (PaymentState::Accepted, 0)
+    );
+    let recorded = lab
+        .processors
+        .iter()
+        .map(|running| running.processor().payments().len());
+    assert_eq!(recorded.sum::<usize>(), 20);
 }

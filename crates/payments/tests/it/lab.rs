@@ -61,6 +61,7 @@ impl Lab {
                         health_interval: Some(ms(5_100)),
                     })
                     .collect(),
+                currency: Currency::new("BRL").unwrap(),
                 delay_max: ms(1_200),
                 preferred_wait: ms(300),
                 deadline: ms(3_000),
@@ -107,6 +108,16 @@ impl Lab {
 
     pub(crate) async fn stop(&mut self) {
         self.dispatch.take().unwrap().stop(ms(20_000)).await;
+    }
+
+    /// The engine through which everybody else reaches the ledger.
+    pub(crate) fn engine(&self) -> &dyn Engine {
+        &*self.engine
+    }
+
+    /// The ledger itself.
+    pub(crate) fn ledger(&self) -> &dyn Engine {
+        &*self.ledger
     }
 
     pub(crate) async fn accept(&mut self, count: u128) {

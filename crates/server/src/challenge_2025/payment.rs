@@ -77,8 +77,8 @@ fn amount(text: &str) -> Result<u64, Problem> {
         (status = 404, description = "`account_not_found`"),
         crate::openapi::responses::OtherContent,
         (status = 422, description = "`amount_out_of_range`, `insufficient_funds` and others"),
-        (status = 503, description = "`no_processor`: this ledger has no payment processor; or the ledger did not \
-            answer"),
+        (status = 503, description = "`no_processor`: no payment processor, or none for this currency; or the \
+            ledger did not answer"),
         crate::openapi::responses::NotJson,
     )
 )]
@@ -89,11 +89,7 @@ pub(crate) async fn pay(call: Call, request: Request) -> Answered {
     let command = json::parse::<PaymentRequest<'_>>(&body)?.command()?;
     let id = command.id;
     let outcome = call.submit(Command::AcceptPayment(command)).await;
-    let outcome = outcome.map_err(|problem| match problem.code.as_str() {
-        // The one thing that an engine without processors does not do.
-        "not_supported" => errors::no_processor(),
-        _ => problem,
-    })?;
+    let outcome = outcome.map_err(errors::of_payment_command)?;
     let (_, replayed) = v1::first_or_again(outcome)?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::ACCEPTED;

@@ -456,8 +456,8 @@ const NO_ANSWER: &[Entry] = &[
     nothing(
         "no_processor",
         &[503],
-        "This ledger has no payment processor.",
-        "Start the server with `--processor`.",
+        "This ledger has no payment processor, or none that is paid in the payment's currency.",
+        "Start the server with `--processor`; `currency` of `[payments]` in its file is what processors are paid in.",
     ),
     nothing(
         "node_not_allowed",

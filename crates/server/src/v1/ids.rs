@@ -1,7 +1,7 @@
 //! The 128-bit ids of requests: a body's UUID, or an `Idempotency-Key` in its place.
 
 use axum::http::{HeaderMap, HeaderName};
-use ledger::{BatchId, Timestamp};
+use ledger::{BatchId, Timestamp, TransferId};
 use uuid::{NoContext, Uuid};
 
 use crate::call::Call;
@@ -14,6 +14,9 @@ const KEY_LENGTH_MAX: usize = 255;
 /// callers ask again by key.
 const TRANSFERS: &str = "lastro 2026 idempotency key of a transfer";
 const BATCHES: &str = "lastro 2026 idempotency key of a batch";
+const PAYMENTS: &str = "lastro 2026 idempotency key of a payment";
+/// The same for the members of atomic batches.
+const MEMBERS: &str = "lastro 2026 id of a member of a batch";
 /// The tenant of callers whose key names none, and of those that need no key.
 const TENANT_DEFAULT: &str = "";
 
@@ -53,6 +56,11 @@ pub(super) fn transfer_id(body_id: Option<&str>, asked: &Asked<'_>) -> Result<u1
     id(body_id, key(asked, TRANSFERS)?)
 }
 
+/// The id of a payment's request, by the same rule.
+pub(super) fn payment_id(body_id: Option<&str>, asked: &Asked<'_>) -> Result<u128, Problem> {
+    id(body_id, key(asked, PAYMENTS)?)
+}
+
 /// The id of an atomic batch's request, by the same rule.
 pub(super) fn batch_id(body_id: Option<&str>, asked: &Asked<'_>) -> Result<BatchId, Problem> {
     id(body_id, key(asked, BATCHES)?).map(BatchId::from_u128)
@@ -61,6 +69,16 @@ pub(super) fn batch_id(body_id: Option<&str>, asked: &Asked<'_>) -> Result<Batch
 /// The id that an `Idempotency-Key` gives a batch, where there is one.
 pub(super) fn batch_key(asked: &Asked<'_>) -> Result<Option<BatchId>, Problem> {
     Ok(key(asked, BATCHES)?.map(BatchId::from_u128))
+}
+
+/// The id of the member of an atomic batch that has none of its own, by its index: the first 16 bytes, most
+/// significant first, of BLAKE3 in its mode to derive keys, of the batch's id and the index, both big-endian.
+pub(super) fn member_id(batch_id: BatchId, index: usize) -> TransferId {
+    let index = u32::try_from(index).expect("a batch has at most 8,190 members");
+    let mut hasher = blake3::Hasher::new_derive_key(MEMBERS);
+    hasher.update(&batch_id.to_u128().to_be_bytes());
+    hasher.update(&index.to_be_bytes());
+    TransferId::from_u128(first_16_bytes(&hasher))
 }
 
 /// A new number for an id that no caller asks for again.
@@ -122,6 +140,10 @@ fn hashed(tenant: &str, key: &str, space: &str) -> u128 {
         hasher.update(&[0]).update(tenant.as_bytes()).update(&[0]);
     }
     hasher.update(key.as_bytes());
+    first_16_bytes(&hasher)
+}
+
+fn first_16_bytes(hasher: &blake3::Hasher) -> u128 {
     let mut id = [0; 16];
     hasher.finalize_xof().fill(&mut id);
     u128::from_be_bytes(id)
@@ -181,6 +203,24 @@ mod tests {
             ..asked
         };
         assert_ne!(batch_key(&of_bank).unwrap(), Some(batch_id));
+    }
+
+    /// For ever, as those of keys: a batch that is sent again has the same members.
+    #[test]
+    fn members_without_ids_have_those_of_their_places() {
+        let batch_id = BatchId::from_u128(NUMBER);
+        let ids = [0, 1, 8_189].map(|index| member_id(batch_id, index).to_string());
+        // Made by the package `blake3` of PyPI.
+        let expected = [
+            "88bac3ec-0ce3-4b24-e29f-fc96ca1aa43e",
+            "df6ea061-6557-e774-0d46-a3a5dc72f2cc",
+            "4ee6b42f-501c-24ad-2ae9-83848d82049b",
+        ];
+        assert_eq!(ids, expected);
+        assert_ne!(
+            member_id(BatchId::from_u128(NUMBER + 1), 0).to_string(),
+            ids[0]
+        );
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod operations;
 mod parameters;
 mod path;
 mod payment_list;
+mod payment_request;
 mod payments;
 mod pendings;
 mod reversals;
@@ -51,6 +52,8 @@ pub(crate) use operations::{__path_operate, __path_operation_by_id, operate, ope
 pub(crate) use path::percent_decoded;
 pub use payment_list::payment_json;
 pub(crate) use payment_list::{__path_list_payments, PaymentsPageView, list_payments};
+pub(crate) use payment_request::MakePaymentRequest;
+pub(crate) use payment_request::{__path_make_payment, make_payment};
 pub(crate) use payments::{__path_payment_by_id, __path_resolve_payment};
 pub(crate) use payments::{PaymentView, ResolveRequest, payment_by_id, resolve_payment};
 pub(crate) use pendings::{__path_post_pending, __path_void_pending, post_pending, void_pending};

@@ -1,4 +1,4 @@
-//! Looking at a payment, and ending one that only an operator can end.
+//! Making a payment, looking at it, and ending one that only an operator can end.
 
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use super::unsettled::{self, DispatchView};
 use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Integer, Text};
+use crate::mapping::refused_before;
 use crate::problem::Problem;
 use crate::rfc3339::{self, Nanos};
 
@@ -189,7 +190,7 @@ pub(crate) struct ResolveRequest<'a> {
     responses(
         (status = 200, description = "The payment", body = PaymentView),
         (status = 404, description = "No payment has this id. If a refused one used it, `refused` is the code of the \
-            refusal"),
+            refusal and `refusal` the problem that was answered, with its figures"),
         (status = 400, description = "`id_invalid`, `path_invalid`"),
     )
 )]
@@ -225,10 +226,10 @@ async fn find(call: &Call, id: PaymentId) -> Result<Payment, Problem> {
     let not_found = || Problem::from(&ledger::Refusal::PaymentNotFound { payment_id: id });
     match call.payment(id).await? {
         Some(UsedPayment::Accepted(payment)) => Ok(payment),
-        Some(UsedPayment::Refused(_, refusal)) => Err(Problem {
-            detail: format!("the payment {id} was refused: {refusal}").into(),
-            ..not_found().with("refused", refusal.code())
-        }),
+        Some(UsedPayment::Refused(_, refusal)) => {
+            let what = format_args!("the payment {id}");
+            Err(refused_before(not_found(), what, &refusal))
+        }
         None => Err(not_found()),
     }
 }

@@ -13,6 +13,7 @@ use super::{first_or_again, ids, mark, mark_dry_run};
 use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Integer, Text};
+use crate::mapping::refused_before;
 use crate::problem::Problem;
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -145,7 +146,7 @@ pub(crate) async fn transfer(call: Call, request: Request) -> Answered {
     responses(
         (status = 200, description = "The transfer", body = TransferView),
         (status = 404, description = "No transfer has this id. If a refused command used it, `refused` is the code \
-            of the refusal; if a payment will settle under it, `payment_id` is the id of \
+            of the refusal and `refusal` the problem that was answered, with its figures; if a payment will settle under it, `payment_id` is the id of \
             that payment"),
         (status = 400, description = "`id_invalid`, `path_invalid`"),
     )
@@ -159,10 +160,10 @@ pub(crate) async fn transfer_by_id(call: Call, request: Request) -> Answered {
             let view = TransferView::new(&transfer).standing_so(standing, end);
             Ok(json::respond(StatusCode::OK, &view))
         }
-        Some(UsedTransfer::Refused(_, refusal)) => Err(Problem {
-            detail: format!("the transfer {id} was refused: {refusal}").into(),
-            ..not_found.with("refused", refusal.code())
-        }),
+        Some(UsedTransfer::Refused(_, refusal)) => {
+            let what = format_args!("the transfer {id}");
+            Err(refused_before(not_found, what, &refusal))
+        }
         Some(UsedTransfer::Payment(payment_id)) => {
             Err(not_found.with("payment_id", payment_id.to_string()))
         }

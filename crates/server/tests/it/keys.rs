@@ -130,6 +130,12 @@ impl Bank {
                 (String::new(), "", body)
             }
             ("GET", "/v1/batches/{id}") => (self.batch().await, "", Value::Null),
+            ("POST", "/v1/payments") => {
+                let body = json!({
+                    "account_id": "1", "currency": "BRL", "amount": 1, "description": "x",
+                });
+                (String::new(), "", with_id(body))
+            }
             ("GET", "/v1/payments") => (String::new(), "?state=unknown", Value::Null),
             ("GET", "/v1/payments/{id}") => (self.payment().await, "", Value::Null),
             ("POST", "/v1/payments/{id}/resolve") => {

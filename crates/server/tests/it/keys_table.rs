@@ -40,7 +40,7 @@ const fn row(
     }
 }
 
-pub(crate) const ROWS: [Row; 32] = [
+pub(crate) const ROWS: [Row; 33] = [
     row(
         "POST",
         "/clientes/{id}/transacoes",
@@ -98,6 +98,7 @@ pub(crate) const ROWS: [Row; 32] = [
     // This face takes no operations, and says so first.
     row("POST", "/v1/operations", One(Scope::Write), 404, 404),
     row("GET", "/v1/operations/{id}", One(Scope::Read), 200, 403),
+    row("POST", "/v1/payments", One(Scope::Write), 201, 403),
     // And it dispatches no payments.
     row("GET", "/v1/payments", One(Scope::Read), 501, 403),
     row("GET", "/v1/payments/{id}", One(Scope::Read), 200, 403),

@@ -141,6 +141,9 @@ async fn an_account_pays_with_what_it_has() {
     let looked_for = face.get(path).await;
     assert_eq!(looked_for.problem(), (404, "payment_not_found"));
     assert_eq!(looked_for.body["refused"], "insufficient_funds");
+    let mut answered = refused.body.clone();
+    answered.as_object_mut().unwrap().remove("request_id");
+    assert_eq!(looked_for.body["refusal"], answered);
     assert_eq!(
         face.get("/v1/accounts/2").await.body["debits_pending"],
         50_000
@@ -157,6 +160,148 @@ async fn without_processors_nothing_is_accepted() {
     assert_eq!(everything(&engine), before);
     assert_eq!(face.transact(1, "c", 1, "toma").await.status, 200);
     assert_eq!(face.get("/payments-summary").await.status, 200);
+}
+
+fn payment(amount: u64) -> Value {
+    json!({
+        "id": ID, "account_id": "2", "currency": "BRL", "amount": amount, "description": "invoice 88",
+        "reference": "order 7", "metadata": {"shop": "7"},
+    })
+}
+
+fn dry(mut body: Value) -> Value {
+    body["dry_run"] = json!(true);
+    body
+}
+
+#[tokio::test]
+async fn a_payment_in_minor_units_is_accepted_once_and_shown() {
+    let (face, engine) = five().await;
+    let before = everything(&engine);
+    let told = face.post("/v1/payments", dry(payment(1990))).await;
+    assert_eq!(
+        (told.status, told.dry_run, told.location.clone()),
+        (200, true, None),
+        "{told:?}"
+    );
+    assert_eq!(everything(&engine), before);
+
+    let first = face.post("/v1/payments", payment(1990)).await;
+    assert_eq!((first.status, first.replayed), (201, false), "{first:?}");
+    let path = format!("/v1/payments/{ID}");
+    assert_eq!(first.location, Some(path.clone()));
+    let at = &first.body["accepted_at"];
+    let expected = json!({
+        "id": ID, "state": "accepted", "attempt": 0, "account_id": "2", "currency": "BRL", "amount": 1990,
+        "reference": "order 7", "metadata": {"shop": "7"}, "accepted_at": at, "timestamp": at,
+    });
+    assert_eq!(first.body, expected);
+    assert_eq!(face.get(&path).await.body, expected);
+    let account = face.get("/v1/accounts/2").await.body;
+    assert_eq!(account["debits_pending"], 1990);
+
+    // What happens to it later does not change the first answer.
+    send(&engine, NUMBER).await;
+    let before = everything(&engine);
+    for (again, is_dry) in [(payment(1990), false), (dry(payment(1990)), true)] {
+        let again = face.post("/v1/payments", again).await;
+        assert_eq!(
+            (again.status, again.replayed, again.dry_run),
+            (200, true, is_dry)
+        );
+        assert_eq!(again.body, first.body);
+    }
+    let mut other = payment(1990);
+    other["reference"] = json!("order 8");
+    for (other, code) in [
+        (payment(1991), "exists_with_different_amount"),
+        (other, "exists_with_different_reference"),
+    ] {
+        let other = face.post("/v1/payments", other).await;
+        assert_eq!(other.problem(), (409, code));
+    }
+    assert_eq!(everything(&engine), before);
+}
+
+#[tokio::test]
+async fn a_key_stands_for_the_id_of_a_payment_in_a_space_of_its_own() {
+    let (face, _) = five().await;
+    let give = |path: &str, body: Value| {
+        let request = face.request(Method::POST, path);
+        answer(request.header("Idempotency-Key", "order 4711").json(&body))
+    };
+    let mut keyed = payment(5);
+    keyed.as_object_mut().unwrap().remove("id");
+    let first = give("/v1/payments", keyed.clone()).await;
+    assert_eq!((first.status, first.replayed), (201, false), "{first:?}");
+    let again = give("/v1/payments", keyed.clone()).await;
+    assert_eq!((again.status, again.replayed), (200, true));
+    assert_eq!(again.body, first.body);
+    let transfer = json!({
+        "debit_account_id": "1", "credit_account_id": "2", "amount": 1, "description": "x",
+    });
+    let transfer = give("/v1/transfers", transfer).await;
+    assert_eq!(transfer.status, 201, "{transfer:?}");
+    assert_ne!(transfer.body["id"], first.body["id"]);
+    let without = face.post("/v1/payments", keyed).await;
+    assert_eq!(without.problem(), (400, "id_missing"));
+    let both = give("/v1/payments", payment(5)).await;
+    assert_eq!(both.problem(), (400, "idempotency_key_conflict"));
+}
+
+#[tokio::test]
+async fn payments_that_cannot_be_change_nothing() {
+    let (face, engine) = five().await;
+    let before = everything(&engine);
+    for (member, value, expected) in [
+        ("id", json!("1"), (400, "id_invalid")),
+        ("account_id", json!("a b"), (400, "account_id_invalid")),
+        ("currency", json!("brl"), (400, "currency_invalid")),
+        ("currency", Value::Null, (400, "json_invalid")),
+        ("amount", json!("19.90"), (400, "json_invalid")),
+        ("amount", json!(19.9), (400, "json_invalid")),
+        ("amount", json!(-1), (422, "amount_out_of_range")),
+        ("reference", json!(""), (400, "reference_invalid")),
+        ("metadata", json!({"": "x"}), (400, "metadata_invalid")),
+        ("processor", json!("default"), (400, "json_invalid")),
+    ] {
+        let mut body = payment(5);
+        body[member] = value;
+        let refused = face.post("/v1/payments", body.clone()).await;
+        assert_eq!(refused.problem(), expected, "{body}");
+    }
+    assert_eq!(everything(&engine), before);
+    // What is decided upon the ledger is told before, and then kept under the id.
+    for (member, value, expected) in [
+        ("account_id", json!("nobody"), (404, "account_not_found")),
+        ("currency", json!("USD"), (422, "currency_mismatch")),
+        ("amount", json!(80_001), (422, "insufficient_funds")),
+    ] {
+        let before = everything(&engine);
+        let mut body = payment(5);
+        body[member] = value;
+        body["id"] = json!(crate::support::new_id());
+        let told = face.post("/v1/payments", dry(body.clone())).await;
+        assert_eq!(told.problem(), expected, "{body}");
+        assert_eq!(everything(&engine), before);
+        let refused = face.post("/v1/payments", body.clone()).await;
+        assert_eq!(refused.problem(), expected, "{body}");
+        let again = face.post("/v1/payments", body).await;
+        assert_eq!((again.problem(), again.replayed), (expected, true));
+    }
+}
+
+#[tokio::test]
+async fn without_processors_no_payment_is_accepted_nor_previewed() {
+    let engine = five_accounts().await;
+    let before = everything(&engine);
+    let without = WithoutPayments::new(Arc::clone(&engine) as Arc<dyn Engine>);
+    let face = Setup::over(Arc::new(without)).start().await;
+    for body in [payment(5), dry(payment(5))] {
+        let refused = face.post("/v1/payments", body).await;
+        assert_eq!(refused.problem(), (503, "no_processor"));
+    }
+    assert_eq!(everything(&engine), before);
 }
 
 fn resolve(resolution: &str, attempt: u32) -> Value {

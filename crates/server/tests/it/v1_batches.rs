@@ -256,6 +256,52 @@ async fn only_an_atomic_batch_has_an_id() {
     assert_eq!(bad.problem(), (400, "id_invalid"));
 }
 
+/// The ids follow from that of the batch: the same request, sent again, is the same batch.
+#[tokio::test]
+async fn members_of_an_atomic_batch_need_no_ids() {
+    let (face, engine) = five().await;
+    let nameless = |amount: u64| {
+        let mut commands = [
+            transfer("", "world:BRL", "1", 100),
+            transfer("", "1", "2", amount),
+            json!({"kind": "open_account", "account_id": "a", "currency": "BRL", "credit_limit": 0}),
+            transfer("", "1", "3", 5),
+        ];
+        for command in &mut commands {
+            command.as_object_mut().unwrap().remove("id");
+        }
+        json!({"atomic": true, "commands": commands})
+    };
+    let keyed = |key, body| face.keyed(Method::POST, "/v1/batches", key, body);
+    let first = keyed("basket 7", nameless(30)).await;
+    assert_eq!((first.status, first.replayed), (200, false), "{first:?}");
+    let ids = |answer: &Value| {
+        let outcomes = answer["outcomes"].as_array().unwrap();
+        let ids = outcomes
+            .iter()
+            .filter_map(|outcome| outcome["transfer"]["id"].as_str());
+        ids.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let made = ids(&first.body);
+    let distinct: std::collections::BTreeSet<_> = made.iter().collect();
+    assert_eq!((made.len(), distinct.len()), (3, 3), "{made:?}");
+    let found = face.get(&format!("/v1/transfers/{}", made[1])).await;
+    assert_eq!(found.body["amount"], 30);
+    let before = everything(&engine);
+    let again = keyed("basket 7", nameless(30)).await;
+    assert_eq!((again.status, again.replayed), (200, true));
+    assert_eq!(ids(&again.body), made);
+    let other = keyed("basket 7", nameless(31)).await;
+    assert_eq!(other.problem(), (409, "exists_with_different_members"));
+    assert_eq!(everything(&engine), before);
+    // Where each command stands alone, nothing is there that an id could follow from.
+    let mut alone = nameless(30);
+    alone["atomic"] = json!(false);
+    let refused = face.post("/v1/batches", alone).await;
+    assert_eq!(refused.problem(), (400, "id_missing"));
+    assert_eq!(refused.body["index"], 0);
+}
+
 #[tokio::test]
 async fn a_batch_has_its_bounds() {
     let (face, engine) = five().await;

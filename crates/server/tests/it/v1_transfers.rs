@@ -110,6 +110,9 @@ async fn a_refusal_is_remembered_and_told_again() {
     let answer = face.get(&format!("/v1/transfers/{ID}")).await;
     assert_eq!(answer.problem(), (404, "transfer_not_found"));
     assert_eq!(answer.body["refused"], "insufficient_funds");
+    let mut answered = first.body;
+    answered.as_object_mut().unwrap().remove("request_id");
+    assert_eq!(answer.body["refusal"], answered);
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ pub(super) fn config(processor: &Running) -> Config {
                 recorded_within: None,
                 health_interval: None,
             }],
+            currency: Currency::new("BRL").unwrap(),
             delay_max: ms(1_200),
             preferred_wait: ms(300),
             deadline: ms(3_000),

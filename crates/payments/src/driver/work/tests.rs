@@ -29,6 +29,7 @@ fn driver(mailbox: Mailbox) -> Driver {
                 recorded_within: None,
                 health_interval: None,
             }],
+            currency: Currency::new("BRL").unwrap(),
             delay_max: Duration::from_secs(1),
             preferred_wait: Duration::ZERO,
             deadline: Duration::from_secs(10),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use axum::http::HeaderMap;
-use ledger::{AccountId, BATCH_COMMANDS_MAX, Command, TransferId};
+use ledger::{AccountId, BATCH_COMMANDS_MAX, BatchId, Command, TransferId};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 
@@ -12,7 +12,6 @@ use super::super::ids::{self, Asked};
 use super::super::notes::MetadataRequest;
 use super::super::reversals::ReverseRequest;
 use super::super::transfers::{TransferRequest, account_id};
-use crate::codes::code;
 use crate::errors;
 use crate::json::{Integer, Text};
 use crate::problem::Problem;
@@ -24,14 +23,16 @@ pub(super) struct Members<'a> {
 }
 
 impl Members<'_> {
-    pub(super) fn commands(&self) -> Result<Vec<Command>, Problem> {
+    /// The commands, of the atomic batch with this id, if it is one: there a member may be without an id of its own.
+    pub(super) fn commands(&self, batch_id: Option<BatchId>) -> Result<Vec<Command>, Problem> {
         if self.are_too_many {
             return Err(errors::batch_too_large());
         }
         let commands = self.commands.iter().enumerate();
         commands
             .map(|(index, request)| {
-                request.command().map_err(|problem| Problem {
+                let derived = batch_id.map(|id| ids::member_id(id, index));
+                request.command(derived).map_err(|problem| Problem {
                     detail: format!("commands[{index}]: {}", problem.detail).into(),
                     ..problem.with("index", index)
                 })
@@ -79,15 +80,6 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 }
 
-/// A member of a batch has no key of its own.
-fn of_member(problem: Problem) -> Problem {
-    if problem.code == code!("id_missing") {
-        errors::member_id_missing()
-    } else {
-        problem
-    }
-}
-
 /// One command of a batch. Its kind says which members it takes:
 ///
 /// - `transfer`: what `POST /v1/transfers` takes; with `timeout_s` it is pending
@@ -106,7 +98,8 @@ pub(crate) struct CommandRequest<'a> {
     #[schema(value_type = String, example = "transfer",
         pattern = "^(transfer|post|void|reverse|open_account|change_limit|close_account)$")]
     kind: Text<'a>,
-    /// The id of a `transfer`, `post`, `void` or `reverse`.
+    /// The id of a `transfer`, `post`, `void` or `reverse`. In an atomic batch it can be left out: it follows from
+    /// the id of the batch and the command's place in it.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid",
         example = "01890a5d-ac96-774b-bcce-b302099a8057")]
@@ -189,16 +182,17 @@ const REVERSE: [&str; 6] = [
 ];
 
 impl CommandRequest<'_> {
-    fn command(&self) -> Result<Command, Problem> {
+    /// The command, under the derived id where it has none of its own.
+    fn command(&self, derived: Option<TransferId>) -> Result<Command, Problem> {
         match &*self.kind.0 {
             "transfer" => {
                 self.takes(&TRANSFER)?;
-                self.transfer()
+                self.transfer(derived)
             }
             "post" => {
                 self.takes(&["id", "pending_id", "amount"])?;
                 Ok(Command::Post {
-                    id: self.own_id()?,
+                    id: self.own_id(derived)?,
                     pending_id: self.pending_id()?,
                     amount: given(self.amount, "amount")?,
                 })
@@ -206,13 +200,13 @@ impl CommandRequest<'_> {
             "void" => {
                 self.takes(&["id", "pending_id"])?;
                 Ok(Command::Void {
-                    id: self.own_id()?,
+                    id: self.own_id(derived)?,
                     pending_id: self.pending_id()?,
                 })
             }
             "reverse" => {
                 self.takes(&REVERSE)?;
-                self.reverse()
+                self.reverse(derived)
             }
             "open_account" => {
                 self.takes(&["account_id", "currency", "credit_limit"])?;
@@ -247,10 +241,10 @@ impl CommandRequest<'_> {
         }
     }
 
-    fn transfer(&self) -> Result<Command, Problem> {
+    fn transfer(&self, derived: Option<TransferId>) -> Result<Command, Problem> {
         let needed_text = |text, name| needed::<Text<'_>>(text, name).cloned();
         let request = TransferRequest {
-            id: self.id.clone(),
+            id: Some(self.id_text(derived)?),
             debit_account_id: needed_text(self.debit_account_id.as_ref(), "debit_account_id")?,
             credit_account_id: needed_text(self.credit_account_id.as_ref(), "credit_account_id")?,
             amount: *needed(self.amount.as_ref(), "amount")?,
@@ -260,14 +254,12 @@ impl CommandRequest<'_> {
             timeout_s: self.timeout_s,
             dry_run: false,
         };
-        request
-            .command(&Asked::none(&HeaderMap::new()))
-            .map_err(of_member)
+        request.command(&Asked::none(&HeaderMap::new()))
     }
 
-    fn reverse(&self) -> Result<Command, Problem> {
+    fn reverse(&self, derived: Option<TransferId>) -> Result<Command, Problem> {
         let request = ReverseRequest {
-            id: self.id.clone(),
+            id: Some(self.id_text(derived)?),
             amount: self.amount,
             description: needed::<Text<'_>>(self.description.as_ref(), "description")?.clone(),
             reference: self.reference.clone(),
@@ -275,15 +267,18 @@ impl CommandRequest<'_> {
             dry_run: false,
         };
         let reverses = other_id(self.reverses.as_ref(), "reverses")?;
-        request
-            .command(reverses, &Asked::none(&HeaderMap::new()))
-            .map_err(of_member)
+        request.command(reverses, &Asked::none(&HeaderMap::new()))
     }
 
-    fn own_id(&self) -> Result<TransferId, Problem> {
-        let id = self.id.as_ref().map(|id| &*id.0);
-        let id = ids::transfer_id(id, &Asked::none(&HeaderMap::new())).map_err(of_member)?;
+    fn own_id(&self, derived: Option<TransferId>) -> Result<TransferId, Problem> {
+        let id = ids::uuid(&self.id_text(derived)?.0).ok_or_else(|| errors::id_invalid("id"))?;
         Ok(TransferId::from_u128(id))
+    }
+
+    fn id_text(&self, derived: Option<TransferId>) -> Result<Text<'_>, Problem> {
+        let derived = || derived.map(|id| Text(id.to_string().into()));
+        let id = self.id.clone().or_else(derived);
+        id.ok_or_else(errors::member_id_missing)
     }
 
     fn pending_id(&self) -> Result<TransferId, Problem> {

@@ -66,12 +66,12 @@ impl BatchRequest<'_> {
         let body_id = self.id.as_ref().map(|id| &*id.0);
         let batch = if self.atomic {
             let id = ids::batch_id(body_id, asked)?;
-            Batch::atomic(id, self.commands.commands()?)
+            Batch::atomic(id, self.commands.commands(Some(id))?)
         } else {
             if body_id.is_some() || ids::batch_key(asked)?.is_some() {
                 return Err(errors::batch_id_unexpected());
             }
-            Batch::independent(self.commands.commands()?)
+            Batch::independent(self.commands.commands(None)?)
         };
         batch.map_err(|invalid| match invalid {
             BatchInvalid::Empty => errors::batch_empty(),
@@ -88,7 +88,8 @@ impl BatchRequest<'_> {
 /// unless the JSON itself is invalid, and nothing is done.
 ///
 /// An atomic batch has an id of its own, under which its outcomes are remembered. In a new atomic
-/// batch a command whose id was used before fails the batch.
+/// batch a command whose id was used before fails the batch. Its commands can be without ids of their own: each then
+/// has one that follows from the id of the batch and its place in it, and the same request has the same ids.
 #[utoipa::path(
     post, path = "/v1/batches", tag = "batches",
     params(("Idempotency-Key" = Option<String>, Header, description = "Replaces the `id` of an atomic batch; a key that is not a UUID is hashed to \
