@@ -104,7 +104,7 @@ impl<'de> Deserialize<'de> for Integer {
         }
         let shown: String = text.chars().take(40).collect();
         Err(D::Error::custom(format_args!(
-            "invalid value: `{shown}`, expected an integer"
+            "invalid value: `{shown}`, expected an integer; amounts are in minor units: 5000 for 50.00"
         )))
     }
 }
@@ -200,7 +200,10 @@ mod tests {
             "1.0", "1e3", "1.2", "-0.0", "\"1\"", "null", "true", "[1]", "{}",
         ] {
             let detail = parsed(&format!("{{\"amount\":{text}}}")).unwrap_err();
-            assert!(detail.contains("expected an integer"), "{detail}");
+            assert!(
+                detail.contains("in minor units: 5000 for 50.00"),
+                "{detail}"
+            );
             assert!(detail.contains("at line 1"), "{detail}");
         }
         for text in ["NaN", "01", "+1", "-", "0x1", "1_0", ""] {

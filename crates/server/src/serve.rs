@@ -303,7 +303,8 @@ impl<H: Host> Face<H> {
             tracing::warn!(
                 connections_max,
                 held_back,
-                "closed {left} idle connections to make room for new ones: nearly all of {connections_max} places                  were taken"
+                "closed {left} idle connections to make room for new ones: nearly all of {connections_max} places \
+                 were taken"
             );
         }
     }
