@@ -26,6 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine-remote", &["ledger", "proto", "stdx", "trace"]),
     ("outbox", &["ledger", "journal", "stdx"]),
     ("payments", &["ledger", "stdx"]),
+    ("events", &["ledger", "stdx"]),
     (
         "server",
         &["ledger", "proto", "stdx", "trace", "outbox", "payments"],
