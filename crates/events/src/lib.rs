@@ -42,7 +42,7 @@ pub use port::{
     NotSteered, Steering, Webhooks,
 };
 pub use queue::{
-    Arrival, DeliveryQueue, DeliveryRecord, Disabled, Jitter, Lane, LastTry, Meaning, Place,
+    Arrival, DeliveryQueue, DeliveryRecord, Disabled, FeedPlace, Jitter, Lane, LastTry, Meaning,
     Placed, Policy, Request, Saved, SavedDelivery, Tries, TryResult, Verdict,
 };
 pub use receiver::ClientError;

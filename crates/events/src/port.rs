@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use ledger::{Answer, Timestamp};
 
-use crate::queue::{DeliveryRecord, LastTry, Place};
+use crate::queue::{DeliveryRecord, FeedPlace, LastTry};
 
 /// The most deliveries of one answer.
 pub const DELIVERIES_MAX: usize = 1_000;
@@ -36,7 +36,7 @@ pub trait Webhooks: Send + Sync + 'static {
 pub enum Steering {
     /// Begin again behind this place: everything behind it is sent, in order, also what was sent before. What waits is
     /// forgotten, dead letters stay.
-    Replay(Place),
+    Replay(FeedPlace),
     /// Try dead letters again, the oldest first, as many as there is room for.
     Retry,
     /// Send again, at once, also where the receiver asked for time.
@@ -79,7 +79,7 @@ pub struct EndpointStatus {
     /// Why it does not, or what goes wrong; a sentence.
     pub reason: Option<String>,
     /// Everything up to there was delivered or given up; `None` while that is not known.
-    pub position: Option<Place>,
+    pub position: Option<FeedPlace>,
     /// How many deliveries are in hand that have not ended.
     pub waiting_count: usize,
     /// How many of these are under way.

@@ -150,7 +150,9 @@ mod tests {
     use ledger::{EventPosition, Timestamp};
 
     use super::*;
-    use crate::queue::{DeliveryRecord, Disabled, LastTry, Place, Placed, SavedDelivery, Tries};
+    use crate::queue::{
+        DeliveryRecord, Disabled, FeedPlace, LastTry, Placed, SavedDelivery, Tries,
+    };
 
     /// Written by the first version that had webhooks. It is read for ever.
     const FIXTURE: &str = "tests/fixtures/state-1/orders.state";
@@ -159,8 +161,8 @@ mod tests {
         let at = |number| EventPosition::from_bytes([number; EventPosition::BYTES]);
         let placed = Placed {
             after: match number {
-                1 => Place::Beginning,
-                number => Place::After(at(number - 1)),
+                1 => FeedPlace::Beginning,
+                number => FeedPlace::After(at(number - 1)),
             },
             position: at(number),
             event_type: "transfer.posted".to_owned(),
@@ -182,7 +184,7 @@ mod tests {
             }),
         };
         Saved {
-            read_to: Place::After(EventPosition::from_bytes([9; EventPosition::BYTES])),
+            read_to: FeedPlace::After(EventPosition::from_bytes([9; EventPosition::BYTES])),
             disabled: Some(Disabled::TooManyDeadLetters),
             waiting: vec![
                 SavedDelivery {
@@ -203,7 +205,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = StateFile::new(&folder.path().join("webhooks"), "orders");
         assert!(file.read().unwrap().is_none());
-        for saved in [Saved::beginning(Place::Beginning), sample()] {
+        for saved in [Saved::beginning(FeedPlace::Beginning), sample()] {
             file.write(&saved).unwrap();
             assert_eq!(file.read().unwrap(), Some(saved));
         }

@@ -29,7 +29,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("events", &["ledger", "stdx"]),
     (
         "server",
-        &["ledger", "proto", "stdx", "trace", "outbox", "payments"],
+        &[
+            "ledger", "proto", "stdx", "trace", "outbox", "payments", "events",
+        ],
     ),
     ("processor", &["stdx"]),
     ("load", &["processor"]),
@@ -44,6 +46,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine-remote",
             "outbox",
             "payments",
+            "events",
             "server",
             "processor",
             "load",

@@ -4,10 +4,10 @@ use ledger::{EventsFrom, Unavailable};
 use stdx::ErrorChain;
 use tokio::time::Instant;
 
+use super::parts::{Endpoint, Run};
 use super::reading::not_of_this_ledger;
-use super::{Endpoint, Run};
 use crate::config::FirstFrom;
-use crate::queue::{DeliveryQueue, Place, Saved};
+use crate::queue::{DeliveryQueue, FeedPlace, Saved};
 
 /// Why an endpoint is not open yet.
 enum NotOpen {
@@ -89,11 +89,11 @@ impl Endpoint {
         Ok((queue, false))
     }
 
-    async fn first_place(&mut self) -> Result<Place, NotOpen> {
+    async fn first_place(&mut self) -> Result<FeedPlace, NotOpen> {
         match self.config.first_from {
-            FirstFrom::Beginning => Ok(Place::Beginning),
+            FirstFrom::Beginning => Ok(FeedPlace::Beginning),
             FirstFrom::Latest => match self.around.look(EventsFrom::Now, 1).await? {
-                Some(page) => Ok(Place::After(page.next)),
+                Some(page) => Ok(FeedPlace::After(page.next)),
                 None => Err(NotOpen::Never(not_of_this_ledger())),
             },
         }

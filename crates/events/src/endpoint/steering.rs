@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use ledger::Unavailable;
 
-use super::{Endpoint, Order, Run};
+use super::parts::{Endpoint, Order, Run};
 use crate::port::{EndpointStatus, NotSteered, Steering};
-use crate::queue::{DeliveryQueue, Disabled, Place, Saved};
+use crate::queue::{DeliveryQueue, Disabled, FeedPlace, Saved};
 
 /// What an order came to.
 type Steered = Result<Result<(), NotSteered>, Unavailable>;
@@ -83,7 +83,7 @@ impl Endpoint {
         }
     }
 
-    async fn replay(&mut self, place: Place) -> Steered {
+    async fn replay(&mut self, place: FeedPlace) -> Steered {
         if self.around.look(place.onward(), 1).await?.is_none() {
             return Ok(Err(NotSteered::PositionInvalid));
         }

@@ -22,7 +22,7 @@ use crate::config::{EndpointConfig, FirstFrom, WebhookUrl};
 use crate::face::{EventFace, EventFilter};
 use crate::metrics::Meters;
 use crate::port::{Delivery, DeliveryState, EndpointState, EndpointStatus, NotSteered, Steering};
-use crate::queue::{LastTry, Meaning, Place, Policy, TryResult};
+use crate::queue::{FeedPlace, LastTry, Meaning, Policy, TryResult};
 use crate::receiver::Receives;
 use crate::state_file::StateFile;
 
@@ -468,7 +468,9 @@ async fn operators_disable_enable_and_replay() {
     lab.wait_for_taken(5).await;
     // From the first event on, once more.
     let before = lab.messages_count();
-    lab.steer(Steering::Replay(Place::Beginning)).await.unwrap();
+    lab.steer(Steering::Replay(FeedPlace::Beginning))
+        .await
+        .unwrap();
     lab.until("replayed", |_| lab.messages_count() == before + 5)
         .await;
     let delivered = lab.deliveries(Some(DeliveryState::Delivered)).await;
@@ -476,7 +478,7 @@ async fn operators_disable_enable_and_replay() {
     lab.steer(Steering::Replay(newest.after)).await.unwrap();
     lab.until("replayed", |_| lab.messages_count() == before + 6)
         .await;
-    let nowhere = Place::parse(&"7".repeat(48)).unwrap();
+    let nowhere = FeedPlace::parse(&"7".repeat(48)).unwrap();
     let refused = lab.steer(Steering::Replay(nowhere)).await;
     assert_eq!(refused.unwrap_err(), NotSteered::PositionInvalid);
 }
@@ -527,7 +529,9 @@ async fn a_damaged_state_stops_the_endpoint_until_it_is_told_where_to_go_on() {
         assert_eq!(refused, NotSteered::Stopped(reason.clone()));
     }
     assert_eq!(lab.messages_count(), 1);
-    lab.steer(Steering::Replay(Place::Beginning)).await.unwrap();
+    lab.steer(Steering::Replay(FeedPlace::Beginning))
+        .await
+        .unwrap();
     lab.wait_for_taken(2).await;
     assert_eq!(lab.messages_count(), 3);
     assert!(lab.state_folder().join("test.state.aside").exists());

@@ -6,14 +6,14 @@ use std::time::Duration;
 use ledger::{AccountId, Event, EventPosition, PaymentId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::place::Place;
+use super::place::FeedPlace;
 
 /// Where an event is in the feed, with what is shown of it in lists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Placed {
     /// Where it can be read again: right behind the event before it.
-    pub after: Place,
+    pub after: FeedPlace,
     /// Right behind it; its text is the `webhook-id`.
     #[serde(with = "super::place::position_text")]
     pub position: EventPosition,

@@ -34,7 +34,7 @@ pub use delivery::{
     Arrival, DeliveryRecord, Lane, LastTry, Meaning, Placed, Request, Tries, TryResult, Verdict,
 };
 use lanes::Lanes;
-pub use place::Place;
+pub use place::FeedPlace;
 pub use policy::{Jitter, Policy};
 pub use saved::{Disabled, Saved, SavedDelivery};
 
@@ -42,7 +42,7 @@ pub use saved::{Disabled, Saved, SavedDelivery};
 #[derive(Debug)]
 pub struct DeliveryQueue {
     policy: Policy,
-    read_to: Place,
+    read_to: FeedPlace,
     disabled: Option<Disabled>,
     /// By their numbers, which are in the order of arrival.
     waiting: BTreeMap<u64, Waiting>,
@@ -127,7 +127,7 @@ impl DeliveryQueue {
 
     /// How far the feed was read.
     #[must_use]
-    pub const fn read_to(&self) -> Place {
+    pub const fn read_to(&self) -> FeedPlace {
         self.read_to
     }
 
@@ -153,13 +153,13 @@ impl DeliveryQueue {
     /// If there is no room: see [`DeliveryQueue::has_room`].
     pub fn arrive(&mut self, arrival: Arrival) {
         invariant!(self.has_room(), "events are read only while there is room");
-        self.read_to = Place::After(arrival.placed.position);
+        self.read_to = FeedPlace::After(arrival.placed.position);
         self.enter(arrival, false, Tries::default());
     }
 
     /// The endpoint did not ask for the events up to there, behind the last one that has arrived.
     pub const fn pass(&mut self, position: EventPosition) {
-        self.read_to = Place::After(position);
+        self.read_to = FeedPlace::After(position);
     }
 
     fn enter(&mut self, arrival: Arrival, was_dead: bool, tries: Tries) {
@@ -320,7 +320,7 @@ impl DeliveryQueue {
 impl DeliveryQueue {
     /// Begins again behind this place: everything behind it is sent, also what was sent before, and nothing else that
     /// waited. Dead letters stay.
-    pub fn replay(&mut self, read_to: Place) {
+    pub fn replay(&mut self, read_to: FeedPlace) {
         self.read_to = read_to;
         self.waiting.clear();
         self.waiting_bytes = 0;

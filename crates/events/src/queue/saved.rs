@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::delivery::DeliveryRecord;
-use super::place::Place;
+use super::place::FeedPlace;
 
 /// An endpoint as it is kept. Every event up to `read_to` is delivered, or passed over by the filter, or one of
 /// those listed here.
@@ -11,7 +11,7 @@ use super::place::Place;
 #[serde(deny_unknown_fields)]
 pub struct Saved {
     /// How far the feed was read.
-    pub read_to: Place,
+    pub read_to: FeedPlace,
     /// Why nothing is sent; `None` while it is.
     pub disabled: Option<Disabled>,
     /// What is not delivered yet, in the order in which it arrived.
@@ -23,7 +23,7 @@ pub struct Saved {
 impl Saved {
     /// A new endpoint, which has delivered everything up to there.
     #[must_use]
-    pub const fn beginning(read_to: Place) -> Self {
+    pub const fn beginning(read_to: FeedPlace) -> Self {
         Self {
             read_to,
             disabled: None,

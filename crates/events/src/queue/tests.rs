@@ -29,7 +29,7 @@ fn number_of(position: EventPosition) -> u64 {
 
 fn placed(number: u64) -> Placed {
     Placed {
-        after: Place::After(position(number - 1)),
+        after: FeedPlace::After(position(number - 1)),
         position: position(number),
         event_type: "transfer.posted".to_owned(),
         timestamp: Timestamp::from_nanos(number),
@@ -71,7 +71,7 @@ struct Bench {
 
 impl Bench {
     fn new(policy: Policy) -> Self {
-        let saved = Saved::beginning(Place::Beginning);
+        let saved = Saved::beginning(FeedPlace::Beginning);
         Self {
             queue: DeliveryQueue::new(policy, saved),
             now: s(1_000),
@@ -150,7 +150,7 @@ fn an_event_that_fails_holds_up_its_account_and_no_other() {
     let (event, verdict) = bench.only(FAILED);
     assert_eq!((event, verdict), (1, Verdict::Again(s(10))));
     let saved = bench.queue.saved();
-    assert_eq!(saved.read_to, Place::After(position(3)));
+    assert_eq!(saved.read_to, FeedPlace::After(position(3)));
     let waiting: Vec<_> = saved
         .waiting
         .iter()
@@ -384,7 +384,7 @@ fn dead_letters_are_tried_again_in_their_order_and_hold_up_nothing_new() {
     assert_eq!(bench.sent(), [2, 3]);
     assert_eq!(bench.queue.dead_letters().len(), 0);
     let saved = bench.queue.saved();
-    assert_eq!(saved.read_to, Place::After(position(3)));
+    assert_eq!(saved.read_to, FeedPlace::After(position(3)));
     assert!(saved.waiting[0].was_dead && !saved.waiting[1].was_dead);
 }
 
@@ -392,11 +392,11 @@ fn dead_letters_are_tried_again_in_their_order_and_hold_up_nothing_new() {
 fn a_replay_begins_again_and_forgets_what_waited() {
     let mut bench = Bench::with(&[(5, &["a"]), (6, &["a"])]);
     assert_eq!(bench.sent(), [5]);
-    bench.queue.replay(Place::After(position(2)));
+    bench.queue.replay(FeedPlace::After(position(2)));
     assert_eq!(bench.end(0, Meaning::Delivered), Verdict::Unknown);
     assert_eq!(
         bench.queue.saved(),
-        Saved::beginning(Place::After(position(2)))
+        Saved::beginning(FeedPlace::After(position(2)))
     );
     bench.queue.arrive(arrival(3, &["a"]));
     assert_eq!(bench.only(Meaning::Delivered).0, 3);

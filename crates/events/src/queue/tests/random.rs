@@ -74,7 +74,7 @@ impl World {
                 fails_always.insert(event);
             }
         }
-        let saved = Saved::beginning(Place::Beginning);
+        let saved = Saved::beginning(FeedPlace::Beginning);
         Self {
             queue: DeliveryQueue::new(policy(&mut random), saved.clone()),
             saved,
@@ -104,8 +104,8 @@ impl World {
 
     fn read(&mut self) {
         let mut next = match self.queue.read_to() {
-            Place::Beginning => 1,
-            Place::After(position) => number_of(position) + 1,
+            FeedPlace::Beginning => 1,
+            FeedPlace::After(position) => number_of(position) + 1,
         };
         let until = (next + self.random.random_range(1..10)).min(EVENTS + 1);
         while next < until && self.queue.has_room() {
@@ -192,7 +192,7 @@ impl World {
 
     fn is_done(&self) -> bool {
         self.queue.waiting_count() == 0
-            && (self.queue.read_to() == Place::After(position(EVENTS)))
+            && (self.queue.read_to() == FeedPlace::After(position(EVENTS)))
             && self.queue.saved() == self.saved
     }
 
