@@ -136,7 +136,7 @@ impl Receiver {
                 last: LastTry {
                     at,
                     status: None,
-                    failure: failure(&error),
+                    failure: LastAnswer::text(failure(&error).as_bytes()),
                     body: String::new(),
                 },
             },
@@ -233,6 +233,30 @@ fn failure(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whatever a receiver answers, it has a meaning, and what is kept of it is short.
+    #[test]
+    fn fuzz_answers() {
+        let at = Timestamp::from_nanos(1_764_324_000_000_000_000);
+        let examples: [&[u8]; 3] = [b"30", b"Fri, 28 Nov 2025 10:01:00 GMT", b"{\"ok\": false}"];
+        testkit::fuzz(&examples, |bytes| {
+            let mut headers = HeaderMap::new();
+            if let Ok(value) = HeaderValue::from_bytes(bytes) {
+                headers.insert(RETRY_AFTER, value);
+            }
+            let answer = Answer {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                headers,
+                body: bytes.to_vec(),
+            };
+            let result = answer.judged(at);
+            assert!(matches!(
+                result.meaning,
+                Meaning::Failed { is_busy: true, .. }
+            ));
+            assert!(result.last.body.chars().count() <= 200);
+        });
+    }
 
     #[test]
     fn a_status_has_one_meaning() {

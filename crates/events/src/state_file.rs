@@ -223,6 +223,30 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), written(&sample()));
     }
 
+    /// Whatever is in the file, it is what was written or it is refused; also where the hash is right.
+    #[test]
+    fn fuzz_state_files() {
+        let file = StateFile::new(Path::new("/nowhere"), "orders");
+        let whole = written(&sample());
+        testkit::fuzz(&[&whole], |bytes| {
+            if let Ok(saved) = file.parse(bytes) {
+                assert_eq!(saved, sample());
+            }
+            let Some((_, body)) = std::str::from_utf8(bytes)
+                .ok()
+                .and_then(|text| text.split_once('\n'))
+            else {
+                return;
+            };
+            let body = body.trim_end_matches('\n');
+            let hash = blake3::hash(body.as_bytes()).to_hex();
+            let sealed = format!("{MAGIC}{VERSION} {hash}\n{body}\n");
+            if let Ok(saved) = file.parse(sealed.as_bytes()) {
+                assert_eq!(file.parse(&written(&saved)).unwrap(), saved);
+            }
+        });
+    }
+
     /// Any flipped bit, any cut and anything behind the end is noticed: no endpoint begins anew, or elsewhere.
     #[test]
     fn damage_is_found_wherever_it_is() {
