@@ -16,8 +16,8 @@ A setting is taken from its flag. Without the flag it is taken from its variable
 file that `--config` names, and otherwise the default is used. A switch, that is a flag without a value, is on if the flag, the variable
 or the file turns it on. The file is TOML; [lastro.toml](../deploy/lastro.toml) is an example with every setting, as `lastro config example`
 prints it, and `lastro config check --config FILE` checks one. Each flag of `lastro serve` that has a variable is a key of the file,
-except `--config` and `--processor`: the key is the flag's name with `_` in the place of `-`. What only the file has (processors and
-payments) is described in [payments.md](payments.md). At its start the server prints the configuration in force, without passwords.
+except `--config` and `--processor`: the key is the flag's name with `_` in the place of `-`. What only the file has: processors and
+payments, described in [payments.md](payments.md), and [webhooks](guide/webhooks.md). At its start the server prints the configuration in force, without passwords.
 ";
 
 /// The page.

@@ -46,7 +46,8 @@ fn fuzz_connection_strings() {
 #[test]
 fn fuzz_files() {
     let example = "listen = '127.0.0.1:1'\ndatabase_url = 'postgres://me:s3cret@db/bank'\n\
-        [payments]\ndeadline_ms = 1\n[[processors]]\nname = 'p'\nurl = 'http://p:1'\n";
+        [payments]\ndeadline_ms = 1\n[[processors]]\nname = 'p'\nurl = 'http://p:1'\n\
+        [webhooks.w]\nurl = 'https://w'\nsecret_files = ['/w']\n";
     texts(&[example.as_bytes()], |text| {
         if let Err(fault) = crate::serve::file_fault(text) {
             assert!(!fault.contains("s3cret"), "{fault}");

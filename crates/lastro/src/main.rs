@@ -34,7 +34,6 @@ mod serve;
 mod settings;
 mod table;
 mod verify;
-mod whole_file;
 
 use std::process::ExitCode;
 

@@ -21,7 +21,7 @@ appears when it is counted for the first time.
 ";
 
 /// Every table of metrics, with the processes that have it.
-const TABLES: [(&str, &[Metric]); 14] = [
+const TABLES: [(&str, &[Metric]); 15] = [
     ("Every process", &[INFO]),
     ("State: every process", STATE_METRICS),
     (
@@ -39,6 +39,7 @@ const TABLES: [(&str, &[Metric]); 14] = [
     ("API nodes over a ledger node", engine_remote::METRICS),
     ("Nodes that accept operations", outbox::METRICS),
     ("Nodes that dispatch payments", payments::METRICS),
+    ("Nodes that send webhooks", events::METRICS),
 ];
 
 fn page() -> String {

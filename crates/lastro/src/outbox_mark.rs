@@ -6,8 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use ledger::LedgerId;
-
-use crate::whole_file;
+use stdx::whole_file;
 
 /// The file's name.
 const FILE: &str = "ledger";

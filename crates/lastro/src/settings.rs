@@ -175,7 +175,7 @@ pub(crate) fn help(lines: &[&str], default: Option<&str>) -> String {
 /// Fails at the first key of a file that is no setting of `S` and none of `others`.
 pub(crate) fn check_keys<S: Settings>(
     text: &str,
-    others: &'static [&'static str],
+    others: &[&'static str],
 ) -> Result<(), toml::de::Error> {
     let keys = KnownKeys([S::keys().as_slice(), others].concat());
     toml::Deserializer::parse(text)?.deserialize_map(&keys)

@@ -15,7 +15,7 @@ const READ: Access = Access::Scope(Scope::Read);
 const WRITE: Access = Access::Scope(Scope::Write);
 const OPERATE: Access = Access::Scope(Scope::Operate);
 
-pub(crate) const ACCESS: [Line; 34] = [
+pub(crate) const ACCESS: [Line; 40] = [
     (Method::POST, Route::CHALLENGE_TRANSACTION, WRITE),
     (Method::GET, Route::CHALLENGE_STATEMENT, READ),
     (Method::POST, Route::PAYMENTS, WRITE),
@@ -44,6 +44,13 @@ pub(crate) const ACCESS: [Line; 34] = [
     (Method::GET, Route::BATCH, READ),
     // A key whose accounts are limited sees their events only.
     (Method::GET, Route::EVENTS, READ),
+    // For keys for all accounts.
+    (Method::GET, Route::WEBHOOKS, READ),
+    (Method::GET, Route::DELIVERIES, READ),
+    (Method::POST, Route::REPLAY_WEBHOOK, OPERATE),
+    (Method::POST, Route::RETRY_WEBHOOK, OPERATE),
+    (Method::POST, Route::ENABLE_WEBHOOK, OPERATE),
+    (Method::POST, Route::DISABLE_WEBHOOK, OPERATE),
     (Method::GET, Route::HEALTH, Access::Open),
     (Method::GET, Route::READINESS, Access::Open),
     (Method::GET, Route::OPENAPI, Access::AnyKey),

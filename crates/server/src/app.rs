@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use events::Webhooks;
 use ledger::{Clock, Dispatching, Engine, LedgerId};
 use outbox::Operations;
 
@@ -21,6 +22,8 @@ pub struct App {
     pub operations: Option<Arc<dyn Operations>>,
     /// Where payments are dispatched, as far as this process can ask; `None` where none are.
     pub dispatching: Option<Arc<dyn Dispatching>>,
+    /// The endpoints of webhooks; `None` where this process cannot have any.
+    pub webhooks: Option<Arc<dyn Webhooks>>,
     /// Where the time of answers comes from; the ledger's records carry the engine's own.
     pub clock: Arc<dyn Clock>,
     /// What `/readyz` says.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::response::Response;
+use events::{DeliveriesQuery, Delivery, EndpointStatus, NotSteered, Steering, Webhooks};
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, Command,
     DueQuery, Engine, Event, EventPage, EventQuery, Millis, Outcome, Payment, PaymentId,
@@ -19,7 +20,7 @@ use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations};
 use crate::body::{self, BodyBytes};
 use crate::errors;
 use crate::http_face::Shared;
-use crate::keys::{Audit, Caller, NotAllowed};
+use crate::keys::{self, Audit, Caller, NotAllowed};
 use crate::problem::Problem;
 use crate::room::Place;
 
@@ -352,6 +353,60 @@ impl Call {
         };
         let answer = self.ask_until(deadline, |engine, deadline| engine.events(query, deadline));
         answer.await.map_err(Problem::of_read)
+    }
+
+    /// The endpoints of webhooks.
+    pub(crate) async fn webhooks(&self) -> Result<Vec<EndpointStatus>, Problem> {
+        let deadline = self.engine_deadline();
+        let answer = self.endpoints()?.endpoints(deadline);
+        answer.await.map_err(Problem::of_read)
+    }
+
+    /// Deliveries of an endpoint; `None` where there is no such endpoint.
+    pub(crate) async fn deliveries(
+        &self,
+        query: DeliveriesQuery,
+    ) -> Result<Option<Vec<Delivery>>, Problem> {
+        let deadline = self.engine_deadline();
+        let answer = self.endpoints()?.deliveries(query, deadline);
+        answer.await.map_err(Problem::of_read)
+    }
+
+    /// Has an endpoint do what an operator asks for.
+    pub(crate) async fn steer_webhook(
+        &self,
+        name: String,
+        steering: Steering,
+    ) -> Result<EndpointStatus, Problem> {
+        let deadline = self.engine_deadline();
+        let answer = self.endpoints()?.steer(name.clone(), steering, deadline);
+        let answer = answer.await;
+        let done = match &answer {
+            Ok(Some(Ok(_))) => "done",
+            Ok(None) => "webhook_not_found",
+            Ok(Some(Err(NotSteered::PositionInvalid))) => "position_invalid",
+            Ok(Some(Err(NotSteered::Stopped(_)))) => "webhook_stopped",
+            Err(unavailable) => unavailable.code(),
+        };
+        keys::report_steering(&self.caller, &name, steering, done);
+        match answer? {
+            Some(Ok(status)) => Ok(status),
+            Some(Err(NotSteered::PositionInvalid)) => Err(errors::replay_position_invalid()),
+            Some(Err(NotSteered::Stopped(why))) => Err(errors::webhook_stopped(why)),
+            None => Err(errors::webhook_not_found()),
+        }
+    }
+
+    /// Endpoints get events of all accounts: only callers for all of them may look, and steer.
+    fn endpoints(&self) -> Result<&dyn Webhooks, Problem> {
+        self.check_all_accounts()?;
+        let webhooks = self.shared.app.webhooks.as_deref();
+        webhooks.ok_or_else(|| Problem {
+            detail:
+                "webhooks are sent by the process that has the ledger in its data folder: ask it"
+                    .into(),
+            ..Problem::of_read(Unavailable::NotSupported)
+        })
     }
 
     /// Fails if the caller may not use the account.

@@ -337,6 +337,28 @@ pub(crate) fn batch_not_found(id: ledger::BatchId) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, code!("batch_not_found"), detail)
 }
 
+pub(crate) fn webhook_not_found() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        code!("webhook_not_found"),
+        "no endpoint of webhooks has this name: GET /v1/webhooks lists them",
+    )
+}
+
+/// With why it does not send.
+pub(crate) fn webhook_stopped(why: String) -> Problem {
+    Problem::new(StatusCode::CONFLICT, code!("webhook_stopped"), why)
+}
+
+pub(crate) fn replay_position_invalid() -> Problem {
+    Problem {
+        detail: "after is no position of this ledger's events: use the `position` of an event or the `next` of a page                  that this ledger gave, or \"beginning\" for its first event"
+            .into(),
+        ..position_invalid()
+    }
+    .with("field", "after")
+}
+
 pub(crate) fn operation_not_found(id: ledger::TransferId) -> Problem {
     let detail = format!(
         "operation {id} is known neither to this node nor to the ledger; until it is applied, only the \

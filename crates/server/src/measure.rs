@@ -58,6 +58,12 @@ routes! {
     PAYMENT = "/v1/payments/{id}";
     RESOLVE_PAYMENT = "/v1/payments/{id}/resolve";
     EVENTS = "/v1/events";
+    WEBHOOKS = "/v1/webhooks";
+    DELIVERIES = "/v1/webhooks/{name}/deliveries";
+    REPLAY_WEBHOOK = "/v1/webhooks/{name}/replay";
+    RETRY_WEBHOOK = "/v1/webhooks/{name}/retry";
+    ENABLE_WEBHOOK = "/v1/webhooks/{name}/enable";
+    DISABLE_WEBHOOK = "/v1/webhooks/{name}/disable";
     HEALTH = "/healthz";
     READINESS = "/readyz";
     OPENAPI = "/openapi.json";

@@ -12,6 +12,7 @@ const MICROSECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 const NANOSECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(9));
 
 /// With nanoseconds: `2024-01-17T02:34:41.217753123Z`.
+#[derive(Clone, Copy)]
 pub(crate) struct Nanos(pub(crate) Timestamp);
 
 /// With microseconds, cut and not rounded: `2024-01-17T02:34:41.217753Z`.

@@ -99,11 +99,37 @@ pub(crate) fn router_of(app: LateApp) -> Router {
             post_route(Route::RESOLVE_PAYMENT, v1::resolve_payment),
         )
         .route("/v1/events", get_route(Route::EVENTS, v1::events))
+        .merge(webhook_routes())
         .route(
             "/openapi.json",
             get_route(Route::OPENAPI, openapi::document),
         );
     with_fallbacks(router, HttpFace::new(app))
+}
+
+fn webhook_routes() -> Router<Arc<HttpFace>> {
+    Router::new()
+        .route("/v1/webhooks", get_route(Route::WEBHOOKS, v1::webhooks))
+        .route(
+            "/v1/webhooks/{name}/deliveries",
+            get_route(Route::DELIVERIES, v1::deliveries),
+        )
+        .route(
+            "/v1/webhooks/{name}/replay",
+            post_route(Route::REPLAY_WEBHOOK, v1::replay_webhook),
+        )
+        .route(
+            "/v1/webhooks/{name}/retry",
+            post_route(Route::RETRY_WEBHOOK, v1::retry_webhook),
+        )
+        .route(
+            "/v1/webhooks/{name}/enable",
+            post_route(Route::ENABLE_WEBHOOK, v1::enable_webhook),
+        )
+        .route(
+            "/v1/webhooks/{name}/disable",
+            post_route(Route::DISABLE_WEBHOOK, v1::disable_webhook),
+        )
 }
 
 fn probe_routes() -> Router<Arc<HttpFace>> {

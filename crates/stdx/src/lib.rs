@@ -11,6 +11,7 @@
 //! | [`Metric`] | a metric's name, kind, unit, labels and meaning, once |
 //! | [`whole_millis`], [`whole_micros`], [`whole_nanos`] | a duration as a number |
 //! | [`ErrorChain`] | an error and its causes on one line |
+//! | [`whole_file`] | a small file that is replaced as a whole |
 
 mod back_off;
 mod byte_bound;
@@ -20,6 +21,7 @@ mod metric;
 mod stop_on_panic;
 mod throttle;
 mod whole;
+pub mod whole_file;
 
 pub use back_off::BackOff;
 pub use byte_bound::ByteBound;

@@ -26,9 +26,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine-remote", &["ledger", "proto", "stdx", "trace"]),
     ("outbox", &["ledger", "journal", "stdx"]),
     ("payments", &["ledger", "stdx"]),
+    ("events", &["ledger", "stdx"]),
     (
         "server",
-        &["ledger", "proto", "stdx", "trace", "outbox", "payments"],
+        &[
+            "ledger", "proto", "stdx", "trace", "outbox", "payments", "events",
+        ],
     ),
     ("processor", &["stdx"]),
     ("load", &["processor"]),
@@ -43,6 +46,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine-remote",
             "outbox",
             "payments",
+            "events",
             "server",
             "processor",
             "load",

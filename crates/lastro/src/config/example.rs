@@ -7,7 +7,7 @@ use std::fmt::Write;
 use clap::{Arg, ArgAction, Args, Command};
 use trace::Ratio;
 
-use crate::serve::{FILE_ONLY_EXAMPLE, ServeOptions, setting_defaults};
+use crate::serve::{PAYMENTS_EXAMPLE, ServeOptions, WEBHOOKS_EXAMPLE, setting_defaults};
 
 /// The width of a line.
 const WIDTH: usize = 100;
@@ -37,7 +37,8 @@ pub(super) fn text() -> String {
         }
         add(&mut text, key, default, flag);
     }
-    text.push_str(FILE_ONLY_EXAMPLE);
+    text.push_str(PAYMENTS_EXAMPLE);
+    text.push_str(WEBHOOKS_EXAMPLE);
     text
 }
 

@@ -10,8 +10,7 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 use server::{KeyRecord, KeySecret, Keys, KeysOptions};
-
-use crate::whole_file;
+use stdx::whole_file;
 
 /// What the file looks like; another version would be another format.
 const VERSION: u32 = 1;

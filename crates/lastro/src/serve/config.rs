@@ -18,7 +18,8 @@ use super::role::Role;
 use super::settings::{FileSettings, ServeOptions};
 use super::tls::FacesTls;
 use super::traces::Collector;
-use super::{outgoing, payments, sockets, urls};
+use super::webhooks::WebhookConfig;
+use super::{outgoing, payments, sockets, urls, webhooks};
 use crate::keys::KeysPlace;
 use crate::log::LogConfig;
 use crate::settings::Settings as _;
@@ -45,6 +46,7 @@ pub(crate) struct Config {
     pub(crate) outbox_bytes_max: u64,
     pub(crate) clock: ClockBounds,
     pub(crate) payments: Option<::payments::Config>,
+    pub(crate) webhooks: Vec<WebhookConfig>,
     pub(crate) enable_purge: bool,
     pub(crate) log: LogConfig,
     pub(super) collector: Option<Collector>,
@@ -157,6 +159,7 @@ impl Config {
             grpc_listen,
             tls: FacesTls::of(&settings.http, &settings.grpc)?,
             payments: payments::resolve(&options.processor, file.payments)?,
+            webhooks: webhooks::resolve(file.webhooks)?,
             enable_purge: settings.purge.enable_purge,
             log: LogConfig::resolve(&settings.log)?,
             collector: Collector::of(&settings.traces)?,
@@ -225,10 +228,11 @@ impl Config {
                 "--processor belongs to the process that has the ledger: it dispatches the payments"
             );
         }
+        self.check_webhooks()?;
         self.check_keys()?;
         self.doors().iter().try_for_each(Door::check)?;
         if !self.plaintext {
-            outgoing::check(&self.engine, self.payments.as_ref())?;
+            outgoing::check(&self.engine, self.payments.as_ref(), &self.webhooks)?;
             if let Some(collector) = &self.collector {
                 collector.check_encrypted()?;
             }
@@ -319,6 +323,21 @@ impl Door<'_> {
 }
 
 impl Config {
+    /// Webhooks are sent from the feed of a ledger in this process.
+    fn check_webhooks(&self) -> anyhow::Result<()> {
+        match &self.engine {
+            _ if self.webhooks.is_empty() => Ok(()),
+            EngineConfig::Embedded => Ok(()),
+            EngineConfig::Remote { .. } => {
+                bail!("[webhooks] belongs to the process that has the ledger: it sends the events")
+            }
+            EngineConfig::Postgres { .. } | EngineConfig::WriteBehind(_) => bail!(
+                "[webhooks] needs a ledger in a data folder (--engine embedded): over a database there is no \
+                 feed of events"
+            ),
+        }
+    }
+
     fn check_keys(&self) -> anyhow::Result<()> {
         let has_database = match &self.engine {
             EngineConfig::Postgres { .. } | EngineConfig::WriteBehind(_) => true,

@@ -1,5 +1,5 @@
-//! Who may come in, and as whom this node goes to its ledger node: read at the start, and again while the
-//! server runs.
+//! Who may come in, as whom this node goes to its ledger node, and what it signs its webhooks with: read at the
+//! start, and again while the server runs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use engine_postgres::CallerKeys;
 use engine_remote::LedgerKey;
+use events::WebhookSecrets;
 use server::{KeyChanges, Keys, KeysOptions};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
@@ -15,18 +16,21 @@ use tokio::sync::Mutex;
 use super::config::Config;
 use super::engine_config::EngineConfig;
 use super::reload::{Reloads, WatchedFiles};
+use super::webhooks;
 use crate::keys::{self, KeysPlace, KeysRead};
 
-/// The keys of callers, and this node's own.
+/// The keys of callers, and this node's own secrets.
 #[derive(Clone)]
 pub(super) struct Doors {
     pub(super) keys: Keys,
     pub(super) ledger_key: Option<LedgerKey>,
+    /// For each endpoint of the configuration, in its order.
+    pub(super) webhook_secrets: Vec<WebhookSecrets>,
     database: Option<Arc<DatabaseKeys>>,
 }
 
 impl Doors {
-    /// Reads both, and has them read again when they change.
+    /// Reads them, and has them read again when they change.
     pub(super) fn open(config: &Config, reloads: &mut Reloads) -> anyhow::Result<Self> {
         let options = KeysOptions {
             is_challenge_open: config.open_challenge,
@@ -54,6 +58,7 @@ impl Doors {
         Ok(Self {
             keys,
             ledger_key,
+            webhook_secrets: webhooks::open_secrets(&config.webhooks, reloads)?,
             database,
         })
     }

@@ -5,6 +5,7 @@
 //! | engine | the ledger: embedded, PostgreSQL, Redis in front of PostgreSQL, or another process |
 //! | dispatch | payments are sent to processors; without processors none are accepted |
 //! | report | purges and resolutions are logged and counted |
+//! | webhooks | events are sent to those who asked for them, where the ledger is in this process |
 //! | outbox | operations are accepted now and applied later |
 //! | app | routes, limits, probes and metrics over the layers below |
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use ::outbox::{Operations, Outbox};
 use ::payments::Dispatch;
+use events::RunningWebhooks;
 use ledger::{Clock, Engine};
 use server::{App, Health};
 use stdx::Metric;
@@ -25,6 +27,7 @@ use super::open::{LedgerFolder, open};
 use super::open_files::OpenFiles;
 use super::opened::LedgerIs;
 use super::outbox::{self, OutboxHealth};
+use super::sending;
 use super::service_manager::Progress;
 use crate::clock::SystemClock;
 
@@ -33,6 +36,7 @@ pub(super) struct Layers {
     app: App,
     outbox: Option<Arc<Outbox>>,
     dispatch: Option<Dispatch>,
+    webhooks: Option<RunningWebhooks>,
     writer: Option<Progress>,
 }
 
@@ -65,10 +69,13 @@ impl Layers {
             outbox = Some(opened.outbox);
         }
 
+        let webhooks = sending::start(config, files, doors, &engine, &clock)?;
+
         let app = App {
             engine,
             ledger_id: ledger.id(),
             dispatching: dispatching.or(opened.dispatching),
+            webhooks: webhooks.as_ref().map(RunningWebhooks::port),
             operations: outbox.clone().map(|outbox| outbox as Arc<dyn Operations>),
             clock,
             health,
@@ -81,6 +88,7 @@ impl Layers {
             app,
             outbox,
             dispatch,
+            webhooks,
             writer: opened.writer,
         })
     }
@@ -104,12 +112,20 @@ impl Layers {
     pub(super) async fn stop(self, timeout: Duration) -> Arc<dyn Engine> {
         let engine = Arc::clone(&self.app.engine);
         drop(self.app);
-        if let Some(outbox) = self.outbox {
-            outbox::stop(&outbox).await;
-        }
-        if let Some(dispatch) = self.dispatch {
-            dispatch.stop(timeout).await;
-        }
+        let webhooks = async {
+            if let Some(webhooks) = self.webhooks {
+                webhooks.stop(timeout).await;
+            }
+        };
+        let others = async {
+            if let Some(outbox) = self.outbox {
+                outbox::stop(&outbox).await;
+            }
+            if let Some(dispatch) = self.dispatch {
+                dispatch.stop(timeout).await;
+            }
+        };
+        tokio::join!(webhooks, others);
         engine
     }
 }

@@ -24,6 +24,7 @@ mod probed;
 mod readiness;
 mod reload;
 mod role;
+mod sending;
 mod service_manager;
 mod settings;
 mod sockets;
@@ -32,6 +33,7 @@ mod tls;
 mod traces;
 mod urls;
 mod waiting;
+mod webhooks;
 mod write_behind;
 
 use std::pin::pin;
@@ -62,7 +64,7 @@ use open_files::OpenFiles;
 #[cfg(test)]
 pub(crate) use opening::METRICS as OPENING_METRICS;
 use opening::Visible;
-pub(crate) use payments::FILE_ONLY_EXAMPLE;
+pub(crate) use payments::FILE_ONLY_EXAMPLE as PAYMENTS_EXAMPLE;
 pub(crate) use probed::{Probed, probed};
 use reload::Reloads;
 pub(crate) use settings::{PRECEDENCE, ServeOptions, setting_defaults};
@@ -70,6 +72,7 @@ pub(crate) use settings::{PRECEDENCE, ServeOptions, setting_defaults};
 pub(crate) use settings::{check_file, file_fault, file_only_keys};
 use stop::{STOP_TIMEOUT, stop_signal, stopped};
 use traces::Exporting;
+pub(crate) use webhooks::EXAMPLE as WEBHOOKS_EXAMPLE;
 
 pub(crate) fn run(options: ServeOptions) -> anyhow::Result<ExitCode> {
     let config = Arc::new(Config::resolve(options)?);
@@ -149,6 +152,9 @@ fn announce_start(config: &Config) {
 pub(crate) fn check(options: ServeOptions) -> anyhow::Result<String> {
     let config = Config::resolve(options)?;
     config.load_certificates()?;
+    for webhook in &config.webhooks {
+        webhook.read_secrets()?;
+    }
     Ok(config.to_string())
 }
 

@@ -21,6 +21,8 @@ const METRICS: usize = 64;
 const OUTGOING: usize = 64;
 /// Connections to payment processors.
 const PROCESSORS: usize = 128;
+/// Connections to the receiver of one endpoint of webhooks: those with a request, and those that are kept.
+const WEBHOOK_ENDPOINT: usize = 32;
 /// With fewer connections than these nothing can be served well.
 const CONNECTIONS_MIN: usize = 32;
 
@@ -64,6 +66,7 @@ fn needed(limit: usize, config: &Config) -> usize {
         + metrics_handshakes_max(limit, config)
         + OUTGOING
         + processors
+        + config.webhooks.len() * WEBHOOK_ENDPOINT
         + segments_max(limit, config)
 }
 

@@ -4,12 +4,14 @@ use anyhow::bail;
 use engine_remote::LedgerAddress;
 
 use super::engine_config::EngineConfig;
+use super::webhooks::WebhookConfig;
 use crate::database::{check_encrypted, is_loopback};
 
 /// Fails if something would be.
 pub(super) fn check(
     engine: &EngineConfig,
     payments: Option<&payments::Config>,
+    webhooks: &[WebhookConfig],
 ) -> anyhow::Result<()> {
     match engine {
         EngineConfig::Remote {
@@ -32,6 +34,17 @@ pub(super) fn check(
             bail!(
                 "payments would be sent to {host} unencrypted: send them through a proxy on loopback \
                  that uses TLS, or allow it with --plaintext"
+            );
+        }
+    }
+    for webhook in webhooks {
+        let url = &webhook.endpoint.url;
+        if !url.is_https() && !url.is_loopback() {
+            bail!(
+                "webhook endpoint {}: events would be sent to {} unencrypted: use https:// in its url, send them \
+                 through a proxy on loopback that uses TLS, or allow it with --plaintext",
+                webhook.endpoint.name,
+                url.host()
             );
         }
     }

@@ -8,6 +8,7 @@ use anyhow::Context;
 use super::faults;
 use super::payments::PaymentsFile;
 use super::traces::TraceSettings;
+use super::webhooks::WebhooksFile;
 use crate::clock::ClockSettings;
 use crate::database::DatabaseSettings;
 use crate::log::LogSettings;
@@ -186,7 +187,7 @@ settings! {
         /// Serves metrics and probes beyond loopback to callers that are not identified.
         metrics_public: bool, env "LASTRO_METRICS_PUBLIC";
         /// Allows unencrypted connections to other machines: to the ledger node, the database, Redis and
-        /// the processors.
+        /// the processors and the receivers of webhooks.
         plaintext: bool, env "LASTRO_PLAINTEXT";
         /// Refused: `--listen-public`, `--metrics-public`, `--host '*'` and `--plaintext` have taken its place.
         insecure: bool, env "LASTRO_INSECURE", hide = true;
@@ -256,6 +257,7 @@ pub(crate) struct ServeOptions {
 pub(super) struct FileSettings {
     pub(super) settings: ServeSettings,
     pub(super) payments: PaymentsFile,
+    pub(super) webhooks: WebhooksFile,
 }
 
 impl FileSettings {
@@ -270,10 +272,12 @@ impl FileSettings {
     }
 
     pub(super) fn read(text: &str) -> Result<Self, toml::de::Error> {
-        check_keys::<ServeSettings>(text, PaymentsFile::KEYS)?;
+        let file_only = [PaymentsFile::KEYS, WebhooksFile::KEYS].concat();
+        check_keys::<ServeSettings>(text, &file_only)?;
         Ok(Self {
             settings: ServeSettings::read(text)?,
             payments: toml::from_str(text)?,
+            webhooks: toml::from_str(text)?,
         })
     }
 }
@@ -299,5 +303,5 @@ pub(crate) fn file_fault(text: &str) -> Result<(), String> {
 /// Every key that only the file has, for tests.
 #[cfg(test)]
 pub(crate) fn file_only_keys() -> Vec<String> {
-    PaymentsFile::inner_keys()
+    [PaymentsFile::inner_keys(), WebhooksFile::inner_keys()].concat()
 }

@@ -15,6 +15,7 @@ use anyhow::anyhow;
 use super::config::Config;
 use super::engine_config::EngineConfig;
 use super::service_manager;
+use super::webhooks::WebhookConfig;
 use crate::keys::KeysPlace;
 
 /// How often it is tried again.
@@ -105,6 +106,7 @@ fn files(config: &Config) -> Vec<PathBuf> {
     if let Some(KeysPlace::File(path)) = &config.keys {
         files.push(path.clone());
     }
+    files.extend(config.webhooks.iter().flat_map(WebhookConfig::files));
     match &config.engine {
         EngineConfig::Embedded => {}
         EngineConfig::Postgres { options, .. } => files.extend(options.authority.clone()),

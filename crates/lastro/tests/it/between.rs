@@ -38,6 +38,7 @@ async fn face_over(engine: Arc<dyn Engine>, limits: GrpcLimits) -> SocketAddr {
         keys: server::Keys::none(),
         operations: None,
         dispatching: None,
+        webhooks: None,
         engine,
         clock: Arc::new(ManualClock::default()),
         health: Arc::new(AlwaysReady),

@@ -43,4 +43,5 @@ mod sustain;
 mod syscalls;
 mod traces;
 mod waiting;
+mod webhooks;
 mod write_behind;

@@ -47,6 +47,7 @@ impl Node {
             keys: server::Keys::none(),
             operations: None,
             dispatching: None,
+            webhooks: None,
             engine,
             clock: clock.clone(),
             health: Arc::new(AlwaysReady),

@@ -3,7 +3,7 @@
 use super::entry::{Entry, Group, nothing, other_content, unknown};
 use super::refusals::REFUSALS;
 
-pub(crate) const GROUPS: [Group; 6] = [
+pub(crate) const GROUPS: [Group; 7] = [
     Group {
         title: "The request",
         about: "The request cannot be read, or its form is wrong. It can be corrected and sent again, with the same id too. \
@@ -25,6 +25,11 @@ pub(crate) const GROUPS: [Group; 6] = [
         title: "Not found",
         about: "What the request names does not exist.",
         entries: NOT_FOUND,
+    },
+    Group {
+        title: "Webhooks",
+        about: "About an endpoint that events are sent to.",
+        entries: WEBHOOKS,
     },
     Group {
         title: "Refusals",
@@ -383,6 +388,21 @@ const NOT_FOUND: &[Entry] = &[
         &[404],
         "This node does not accept operations.",
         "Use `POST /v1/transfers`, which is applied at once.",
+    ),
+];
+
+const WEBHOOKS: &[Entry] = &[
+    nothing(
+        "webhook_not_found",
+        &[404],
+        "No endpoint has this name.",
+        "Look the names up with `GET /v1/webhooks`.",
+    ),
+    nothing(
+        "webhook_stopped",
+        &[409],
+        "The endpoint is stopped, or disabled by the configuration; `detail` says why.",
+        "Mend what it names, or choose where the endpoint goes on with `POST /v1/webhooks/{name}/replay`.",
     ),
 ];
 

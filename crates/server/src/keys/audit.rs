@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use events::Steering;
 use ledger::{Batch, Command, Outcome, Record, Unavailable};
 
 use super::commands::scope_of;
@@ -19,6 +20,24 @@ pub(crate) struct Audit {
     key: Arc<Key>,
     /// Each with its place among the commands of the call.
     acts: Vec<(usize, Act)>,
+}
+
+/// The same for an endpoint of webhooks that was steered; `code` is what came of it.
+pub(crate) fn report_steering(caller: &Caller, endpoint: &str, steering: Steering, code: &str) {
+    let Caller::Key(key) = caller else {
+        return;
+    };
+    let (who, tenant) = (&key.record.name, &key.record.tenant);
+    let command = format!("{}_webhook", steering.as_str());
+    let asked = match steering {
+        Steering::Replay(place) => format!("everything behind {place}"),
+        Steering::Retry | Steering::Enable | Steering::Disable => steering.as_str().to_owned(),
+    };
+    tracing::info!(
+        target: TARGET,
+        who, tenant, command, target = endpoint, asked, code,
+        "key {who}: {command} of {endpoint:?}, asked for {asked}: {code}"
+    );
 }
 
 /// What was asked for.

@@ -24,13 +24,13 @@ mod ring;
 mod scope;
 mod secret;
 
-pub(crate) use audit::Audit;
+pub(crate) use audit::{Audit, report_steering};
 pub(crate) use commands::{NotAllowed, accounts_shown};
 pub(crate) use denied::Denied;
 pub(crate) use key::Key;
 pub use key::{KeyRecord, NameInvalid, check_name};
 pub use pattern::{AccountPattern, PatternInvalid};
-pub(crate) use ring::Caller;
+pub(crate) use ring::{Caller, lets_see};
 pub use ring::{KeyChanges, Keys, KeysInvalid, KeysOptions};
 pub(crate) use scope::Access;
 pub use scope::{Scope, UnknownScope};

@@ -421,9 +421,7 @@ impl Caller {
     /// of others are none of its business.
     pub(crate) fn may_look_at(&self, ids: &[&AccountId]) -> bool {
         let Self::Key(key) = self else { return true };
-        let may_use_one = ids.iter().any(|id| !id.is_reserved() && key.allows(id));
-        let may_use_all = !ids.is_empty() && ids.iter().all(|id| key.allows(id));
-        !self.is_limited() || may_use_one || may_use_all
+        !self.is_limited() || lets_see(ids, |id| key.allows(id))
     }
 
     /// Fails if the caller may not look at what is about these accounts, and names none: the caller may not know
@@ -442,4 +440,11 @@ impl Caller {
             false => Ok(()),
         }
     }
+}
+
+/// Whether something about these accounts is shown to somebody whom these accounts are allowed to: one of those that
+/// callers open, or all of them. See [`Caller::may_look_at`].
+pub(crate) fn lets_see(ids: &[&AccountId], allows: impl Fn(&AccountId) -> bool) -> bool {
+    let may_use_one = ids.iter().any(|id| !id.is_reserved() && allows(id));
+    may_use_one || (!ids.is_empty() && ids.iter().all(|id| allows(id)))
 }

@@ -1,4 +1,4 @@
-//! `/v1`: accounts, transfers, batches, operations, statements.
+//! `/v1`: accounts, transfers, batches, operations, statements, events, webhooks.
 //!
 //! Bodies are JSON and say so. Refusals are problem bodies whose `code` is the ledger's own name;
 //! a repeated id is answered as it was the first time, with `Idempotency-Replayed: true`.
@@ -27,6 +27,7 @@ mod token;
 mod transfers;
 mod unsettled;
 mod views;
+mod webhooks;
 
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
@@ -46,6 +47,7 @@ pub(crate) use batches::DecidedBatchView;
 pub(crate) use batches::{__path_batch, __path_batch_by_id, batch, batch_by_id};
 pub(crate) use batches::{BatchFailedView, BatchRequest, BatchView, CommandRequest, OutcomeView};
 pub(crate) use events::{__path_events, EventPageView, events};
+pub use events::{EventSelection, UnknownEventType, WebhookFace};
 pub(crate) use ids::{minted as minted_id, uuid};
 pub(crate) use operations::OperationView;
 pub(crate) use operations::{__path_operate, __path_operation_by_id, operate, operation_by_id};
@@ -63,6 +65,12 @@ pub(crate) use statement::{__path_statement, statement};
 pub(crate) use transfers::TransferRequest;
 pub(crate) use transfers::{__path_transfer, __path_transfer_by_id, transfer, transfer_by_id};
 pub(crate) use views::{AccountView, StatementView, TransferView};
+pub(crate) use webhooks::{
+    __path_deliveries, __path_disable_webhook, __path_enable_webhook, __path_replay_webhook,
+    __path_retry_webhook, __path_webhooks, deliveries, disable_webhook, enable_webhook,
+    replay_webhook, retry_webhook, webhooks,
+};
+pub(crate) use webhooks::{DeliveriesView, EndpointView, ReplayRequest, WebhooksView};
 
 /// A record, or the refusal, with whether it was answered before.
 pub(crate) fn first_or_again(outcome: Outcome) -> Result<(Record, bool), Problem> {

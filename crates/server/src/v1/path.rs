@@ -46,6 +46,11 @@ pub(super) fn payment_in_path(path: &str) -> Result<PaymentId, Problem> {
         .ok_or_else(|| errors::id_invalid("id"))
 }
 
+/// The name of `/v1/webhooks/{name}/…`.
+pub(super) fn webhook_in_path(path: &str) -> Result<Cow<'_, str>, Problem> {
+    segment_after(path, "/v1/webhooks/")
+}
+
 fn segment_after<'a>(path: &'a str, prefix: &str) -> Result<Cow<'a, str>, Problem> {
     let Some(rest) = path.strip_prefix(prefix) else {
         unreachable!("the router gives this handler only paths that begin with {prefix}");

@@ -16,6 +16,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Double, Face, Manner, Setup, five_accounts_at};
+use crate::v1_webhooks::Endpoints;
 
 /// 2026-01-31T23:59:59.5Z.
 const NOW: u64 = 1_769_903_999_500_000_000;
@@ -128,6 +129,7 @@ async fn walk(steps: &[Value]) -> Vec<Value> {
     let setup = Setup {
         operations: Some(outbox as Arc<dyn Operations>),
         dispatching: Some(Arc::new(Dispatcher)),
+        webhooks: Some(Arc::new(Endpoints::at(NOW))),
         clock: Arc::new(Standing),
         ..Setup::over(ledger)
     };

@@ -144,6 +144,9 @@ impl Bank {
                 });
                 (self.payment().await, "", body)
             }
+            ("POST", "/v1/webhooks/{name}/replay") => {
+                (String::new(), "", json!({"after": "beginning"}))
+            }
             _ => ("1".to_owned(), "", Value::Null),
         };
         (format!("{}{query}", row.path.replace("{id}", &id)), body)

@@ -40,7 +40,7 @@ const fn row(
     }
 }
 
-pub(crate) const ROWS: [Row; 33] = [
+pub(crate) const ROWS: [Row; 39] = [
     row(
         "POST",
         "/clientes/{id}/transacoes",
@@ -111,6 +111,43 @@ pub(crate) const ROWS: [Row; 33] = [
     ),
     // Who may use some accounts sees their events.
     row("GET", "/v1/events", One(Scope::Read), 200, 200),
+    // And it has no webhooks.
+    row("GET", "/v1/webhooks", One(Scope::Read), 501, 403),
+    row(
+        "GET",
+        "/v1/webhooks/{name}/deliveries",
+        One(Scope::Read),
+        501,
+        403,
+    ),
+    row(
+        "POST",
+        "/v1/webhooks/{name}/replay",
+        One(Scope::Operate),
+        501,
+        403,
+    ),
+    row(
+        "POST",
+        "/v1/webhooks/{name}/retry",
+        One(Scope::Operate),
+        501,
+        403,
+    ),
+    row(
+        "POST",
+        "/v1/webhooks/{name}/enable",
+        One(Scope::Operate),
+        501,
+        403,
+    ),
+    row(
+        "POST",
+        "/v1/webhooks/{name}/disable",
+        One(Scope::Operate),
+        501,
+        403,
+    ),
     row("GET", "/healthz", Nothing, 200, 200),
     row("GET", "/", Nothing, 200, 200),
     row("GET", "/docs", Nothing, 200, 200),

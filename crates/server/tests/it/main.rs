@@ -42,3 +42,4 @@ mod v1_pending;
 mod v1_reversals;
 mod v1_statement;
 mod v1_transfers;
+mod v1_webhooks;

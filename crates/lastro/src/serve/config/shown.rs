@@ -9,6 +9,7 @@ use server::TlsFiles;
 use super::Config;
 use crate::serve::engine_config::EngineConfig;
 use crate::serve::payments::Shown;
+use crate::serve::webhooks;
 use crate::serve::write_behind::promise;
 
 impl fmt::Display for Config {
@@ -88,6 +89,7 @@ impl fmt::Display for Config {
             None => writeln!(f, "outbox          none")?,
         }
         write!(f, "{}", Shown(self.payments.as_ref()))?;
+        write!(f, "{}", webhooks::Shown(&self.webhooks))?;
         match &self.keys {
             None => writeln!(f, "keys            none (requests need no key)")?,
             Some(place) => writeln!(f, "keys            {place}")?,

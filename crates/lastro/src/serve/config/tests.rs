@@ -549,3 +549,25 @@ fn keys_need_a_place_that_is_there() {
 }
 
 const ID: &str = "00ff0123456789abcdef0123456789ab";
+
+#[test]
+fn webhooks_are_sent_by_the_process_that_has_a_feed() {
+    let file = "[webhooks.a]\nurl = 'https://hooks.example.com'\nsecret_files = ['/a']";
+    let checked = |arguments: &[&str]| {
+        let checked = with_file(arguments, file).check();
+        checked.map_err(|error| error.to_string())
+    };
+    assert_eq!(checked(&[]), Ok(()));
+    let ledger_node = ["--role", "ledger", "--grpc-listen", "127.0.0.1:1"];
+    assert_eq!(checked(&ledger_node), Ok(()));
+    let postgres = [
+        "--engine",
+        "postgres",
+        "--database-url",
+        "postgres://127.0.0.1/bank",
+    ];
+    let error = checked(&postgres).unwrap_err();
+    assert!(error.contains("over a database there is no feed of events"));
+    let error = checked(&["--role", "api", "--ledger", "127.0.0.1:1"]).unwrap_err();
+    assert!(error.contains("belongs to the process that has the ledger"));
+}

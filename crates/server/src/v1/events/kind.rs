@@ -86,8 +86,13 @@ impl EventKinds {
 
     /// The types of a list with commas; or its first name that is not a type.
     pub(super) fn listed(list: &str) -> Result<Self, &str> {
+        Self::named(list.split(','))
+    }
+
+    /// The types of these names; or the first that is not one of a type.
+    pub(super) fn named<'a>(names: impl Iterator<Item = &'a str>) -> Result<Self, &'a str> {
         let mut kinds = 0;
-        for name in list.split(',') {
+        for name in names {
             kinds |= 1 << EventKind::named(name).ok_or(name)? as u32;
         }
         Ok(Self(kinds))

@@ -6,10 +6,12 @@ mod query;
 mod reading;
 mod stream;
 mod view;
+mod webhooks;
 
 use axum::extract::Request;
 
 pub(crate) use self::view::EventPageView;
+pub use self::webhooks::{EventSelection, UnknownEventType, WebhookFace};
 
 use self::query::Form;
 use self::reading::Reading;

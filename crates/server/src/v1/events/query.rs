@@ -79,12 +79,17 @@ fn position(text: &str) -> Option<EventsFrom> {
 
 fn unknown_type(name: &str) -> Problem {
     const QUOTED_CHARS_MAX: usize = 40;
-    let names: Vec<_> = EventKind::ALL.iter().map(|kind| kind.name()).collect();
     let quoted: String = name.chars().take(QUOTED_CHARS_MAX).collect();
     errors::query_invalid(format!(
         "types has {quoted:?}, which is no type of events: use {}",
-        names.join(", ")
+        type_names()
     ))
+}
+
+/// The names of all types, as a message lists them.
+pub(super) fn type_names() -> String {
+    let names: Vec<_> = EventKind::ALL.iter().map(|kind| kind.name()).collect();
+    names.join(", ")
 }
 
 /// Whether the caller prefers server-sent events.

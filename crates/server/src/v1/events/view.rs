@@ -100,6 +100,25 @@ struct BatchDecidedView {
     code: Option<&'static str>,
 }
 
+/// What a webhook sends about an event: `data` is what the feed has.
+#[derive(Serialize)]
+struct MessageView<'a> {
+    r#type: &'static str,
+    timestamp: Nanos,
+    data: EventView<'a>,
+}
+
+/// The body of a message about the event.
+pub(super) fn message(placed: &PlacedEvent) -> Vec<u8> {
+    let data = view(placed);
+    let message = MessageView {
+        r#type: data.r#type,
+        timestamp: data.timestamp,
+        data,
+    };
+    serde_json::to_vec(&message).expect("an event is plain data, and memory takes it")
+}
+
 /// Appends the event's JSON.
 pub(super) fn write(placed: &PlacedEvent, to: &mut Vec<u8>) {
     let written = serde_json::to_writer(to, &view(placed));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use events::Webhooks;
 use ledger::reference::ReferenceEngine;
 use ledger::{
     Account, AccountId, Batch, Clock, Command, Currency, Dispatching, Engine, OpenAccount,
@@ -49,6 +50,7 @@ pub(crate) struct Setup {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) operations: Option<Arc<dyn Operations>>,
     pub(crate) dispatching: Option<Arc<dyn Dispatching>>,
+    pub(crate) webhooks: Option<Arc<dyn Webhooks>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) health: Arc<dyn Health>,
     pub(crate) limits: Limits,
@@ -66,6 +68,7 @@ impl Setup {
             engine,
             operations: None,
             dispatching: None,
+            webhooks: None,
             clock: Arc::new(SystemClock),
             health: Arc::new(AlwaysReady),
             limits: Limits::default(),
@@ -90,6 +93,7 @@ impl Setup {
             engine: self.engine,
             operations: self.operations,
             dispatching: self.dispatching,
+            webhooks: self.webhooks,
             clock: self.clock,
             health: self.health,
             limits: self.limits,

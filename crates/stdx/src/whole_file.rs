@@ -11,7 +11,12 @@ const MODE: u32 = 0o600;
 
 /// Replaces the file at `path`, durably. A new one is its owner's alone; one that was there keeps its
 /// owner, group and mode. Only one process at a time may do so for one path.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+///
+/// If anything could not be done. The file then has its old content or the new one, and before the last step
+/// (the sync of its folder) always the old one.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".partial");
     let partial = Path::new(&name);
@@ -44,7 +49,11 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// The folder that a file is in, opened.
-pub(crate) fn folder_of(path: &Path) -> io::Result<File> {
+///
+/// # Errors
+///
+/// If it cannot be opened.
+pub fn folder_of(path: &Path) -> io::Result<File> {
     match path.parent() {
         Some(folder) if folder != Path::new("") => File::open(folder),
         Some(_) | None => File::open("."),
