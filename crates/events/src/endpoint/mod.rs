@@ -31,7 +31,7 @@ use tokio::time::Instant;
 
 use crate::queue::{Jitter, Verdict};
 use feed::Page;
-use parts::{Ended, Run, SAVE_SOON};
+use parts::{Ended, Run, SAVE_LATER, SAVE_SOON};
 pub(crate) use parts::{Endpoint, Order};
 pub(crate) use surroundings::Surroundings;
 
@@ -181,7 +181,8 @@ impl Endpoint {
                 self.log_recovery();
             }
             Verdict::Again(pause) => {
-                self.save_within(SAVE_SOON);
+                // Were it lost, the delivery would only be tried for longer.
+                self.save_within(SAVE_LATER);
                 self.log_failure(&webhook_id, &last, pause);
             }
             Verdict::Dead(record) => {

@@ -17,7 +17,7 @@ use crate::queue::{DeliveryQueue, DeliveryRecord, LastTry, TryResult};
 
 /// How long after a delivery the state is written at the latest.
 pub(super) const SAVE_SOON: Duration = Duration::from_secs(1);
-/// The same where the feed was only read on.
+/// The same where the feed was only read on, or a try has failed.
 pub(super) const SAVE_LATER: Duration = Duration::from_secs(30);
 /// How soon the state is written again that could not be: at first, and at most.
 pub(super) const SAVE_AGAIN: (Duration, Duration) =
