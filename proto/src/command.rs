@@ -45,6 +45,15 @@ fn to_message(command: &Command) -> Kind {
             pending_id: pending_id.to_bytes().to_vec(),
             amount: *amount,
         }),
+        Command::PostPart {
+            id,
+            pending_id,
+            amount,
+        } => Kind::PostPart(v1::PostPart {
+            id: id.to_bytes().to_vec(),
+            pending_id: pending_id.to_bytes().to_vec(),
+            amount: *amount,
+        }),
         Command::Void { id, pending_id } => Kind::Void(v1::VoidPending {
             id: id.to_bytes().to_vec(),
             pending_id: pending_id.to_bytes().to_vec(),
@@ -129,6 +138,7 @@ fn payment_to_message(command: &Command) -> Kind {
         | Command::Transfer(_)
         | Command::Pend { .. }
         | Command::Post { .. }
+        | Command::PostPart { .. }
         | Command::Void { .. }
         | Command::Expire { .. }
         | Command::Reverse(_)
@@ -150,6 +160,11 @@ fn from_message(command: Kind) -> Result<Command, Invalid> {
             id: transfer_id(&post.id)?,
             pending_id: pending_id(&post.pending_id)?,
             amount: post.amount,
+        },
+        Kind::PostPart(part) => Command::PostPart {
+            id: transfer_id(&part.id)?,
+            pending_id: pending_id(&part.pending_id)?,
+            amount: part.amount,
         },
         Kind::Void(void) => Command::Void {
             id: transfer_id(&void.id)?,
@@ -217,6 +232,7 @@ fn payment_from_message(command: Kind) -> Result<Command, Invalid> {
         | Kind::Transfer(_)
         | Kind::Pend(_)
         | Kind::Post(_)
+        | Kind::PostPart(_)
         | Kind::Void(_)
         | Kind::Expire(_)
         | Kind::Reverse(_) => unreachable!("read by its own arm of the caller"),

@@ -234,6 +234,7 @@ const FIELDS: [(Field, v1::Field); Field::ALL.len()] = [
     (Field::Members, v1::Field::Members),
     (Field::Metadata, v1::Field::Metadata),
     (Field::Reverses, v1::Field::Reverses),
+    (Field::Final, v1::Field::Final),
 ];
 
 const fn not_reversible_to_message(reason: NotReversible) -> v1::NotReversible {

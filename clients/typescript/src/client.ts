@@ -157,12 +157,10 @@ export class Lastro {
     return this.send(read(path`/v1/transfers/${id}`, models.transfer));
   }
 
-  /** Posts a pending transfer, in full without an amount; the rest is released. */
-  post(
-    pendingId: string,
-    options: { amount?: number; id?: string } = {},
-  ): Promise<models.Transfer> {
-    const body = { id: options.id ?? newId(), amount: options.amount };
+  /** Posts a pending transfer: without an amount all that is still reserved. The rest is released, or
+   * with `final: false` stays reserved for further posts. */
+  post(pendingId: string, options: commands.PostOptions = {}): Promise<models.Transfer> {
+    const body = commands.postBody(options);
     return this.send(write(path`/v1/transfers/${pendingId}/post`, models.transfer, body));
   }
 

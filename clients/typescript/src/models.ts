@@ -44,8 +44,12 @@ export interface Transfer {
   readonly description: string;
   readonly timestamp: string;
   readonly pending_id?: string | null;
+  /** `false` of a post that kept the rest reserved. */
+  readonly final?: boolean | null;
   readonly pending_state?: string | null;
+  /** How much of a pending transfer was posted, by all its posts together. */
   readonly posted_amount?: number | null;
+  readonly expires_at?: string | null;
   readonly ended_by?: string | null;
   readonly ended_at?: string | null;
   readonly payment_id?: string | null;

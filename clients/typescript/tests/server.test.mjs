@@ -62,6 +62,17 @@ test("transfers", async () => {
   const found = await ledger.transferById(hold.id);
   assert.deepEqual([found.pending_state, found.posted_amount, found.ended_by], ["posted", 70, post.id]);
   await thrown(ledger.void(hold.id), Refused, "pending_already_posted");
+  const held = await ledger.transfer("world:BRL", shop, 90, "parcels", { timeoutS: 60 });
+  const part = await ledger.post(held.id, { amount: 30, final: false });
+  assert.deepEqual([part.kind, part.final, part.amount], ["post", false, 30]);
+  const soFar = await ledger.transferById(held.id);
+  assert.deepEqual([soFar.pending_state, soFar.posted_amount], ["pending", 30]);
+  assert.equal(soFar.expires_at, held.expires_at);
+  await thrown(ledger.post(held.id, { amount: 61, final: false }), Refused, "amount_exceeds_pending");
+  const parts = await ledger.batch([commands.post(held.id, { amount: 20, final: false })], { atomic: true });
+  assert.deepEqual(parts.outcomes.map((outcome) => outcome.code), ["created"]);
+  assert.equal((await ledger.post(held.id)).amount, 40);
+  assert.equal((await ledger.transferById(held.id)).posted_amount, 90);
   const other = await ledger.transfer(user, shop, 1, "hotel", { timeoutS: 0 });
   assert.equal((await ledger.void(other.id)).kind, "void");
   const refund = await ledger.reverse(post.id, "refund", { amount: 20, reference: "return 88" });

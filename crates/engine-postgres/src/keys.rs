@@ -72,6 +72,7 @@ impl Keys {
             | Command::Transfer(_)
             | Command::Pend { .. }
             | Command::Post { .. }
+            | Command::PostPart { .. }
             | Command::Void { .. }
             | Command::Expire { .. }
             | Command::SendPayment { .. }

@@ -52,6 +52,8 @@ pub(crate) struct Changed {
     pub(crate) ended: BTreeMap<TransferId, Ended>,
     /// Transfers, read or new, that were reversed, with how much of each is reversed now.
     pub(crate) reversed: BTreeMap<TransferId, u64>,
+    /// Pending transfers, read or new, of which parts were posted, with how much of each they have left.
+    pub(crate) left: BTreeMap<TransferId, u64>,
     pub(crate) payments: BTreeSet<PaymentId>,
     pub(crate) payments_new: BTreeSet<PaymentId>,
     /// In order.
@@ -89,6 +91,7 @@ impl Changed {
             && self.transfers_settled.is_empty()
             && self.ended.is_empty()
             && self.reversed.is_empty()
+            && self.left.is_empty()
             && self.payments.is_empty()
             && self.purged_at.is_empty()
             && self.batches_new.is_empty()
@@ -134,6 +137,9 @@ impl Snapshot {
         if let Some((reversed_id, reversed_amount)) = transfer.reversal() {
             self.changed.reversed.insert(reversed_id, reversed_amount);
         }
+        if let Some((pending_id, left_amount)) = transfer.part() {
+            self.changed.left.insert(pending_id, left_amount);
+        }
         if let Some((pending_id, end)) = transfer.ends() {
             let ended = Ended {
                 state: end,
@@ -156,6 +162,7 @@ impl Snapshot {
             TransferKind::Transfer
             | TransferKind::Pend { .. }
             | TransferKind::Post { .. }
+            | TransferKind::PostPart { .. }
             | TransferKind::Void { .. }
             | TransferKind::Reverse { .. } => {
                 self.use_transfer_id(transfer.id, created(), event.clone());

@@ -16,8 +16,10 @@ use crate::pipeline::Sent;
 use crate::rows::{AccountRows, PaymentRows, Rows};
 
 const TRANSFERS_NEW: &str = "
-    INSERT INTO lastro.transfers (transfer_id, record, pending_state, expired_at, reversed_amount)
-    SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::smallint[], $4::bigint[], $5::bigint[])";
+    INSERT INTO lastro.transfers
+        (transfer_id, record, pending_state, expired_at, reversed_amount, left_amount)
+    SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::smallint[], $4::bigint[], $5::bigint[],
+        $6::bigint[])";
 
 const PAYMENTS_NEW: &str = "
     INSERT INTO lastro.payments
@@ -67,6 +69,16 @@ const REVERSED: &str = "
 const REVERSALS: &str = "
     INSERT INTO lastro.reversals (reverses, transfer_id)
     SELECT * FROM unnest($1::uuid[], $2::uuid[])";
+
+const PARTS_LEFT: &str = "
+    UPDATE lastro.transfers AS old
+    SET left_amount = new.left_amount, pending_state = new.pending_state
+    FROM unnest($1::uuid[], $2::bigint[], $3::smallint[]) AS new (id, left_amount, pending_state)
+    WHERE old.transfer_id = new.id";
+
+const PARTS: &str = "
+    INSERT INTO lastro.parts (pending_id, transfer_id, left_amount)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[])";
 
 const PENDINGS_GONE: &str = "DELETE FROM lastro.pendings WHERE transfer_id = ANY ($1)";
 
@@ -143,7 +155,7 @@ const STRIPES: &str = r#"
         credits_pending = lastro.add_wrapping(old.credits_pending, excluded.credits_pending)"#;
 
 /// Those of most calls.
-pub(crate) const STATEMENTS: [&str; 17] = [
+pub(crate) const STATEMENTS: [&str; 19] = [
     TRANSFERS_NEW,
     PAYMENTS_NEW,
     BATCHES_NEW,
@@ -153,6 +165,8 @@ pub(crate) const STATEMENTS: [&str; 17] = [
     PENDINGS_ENDED,
     REVERSED,
     REVERSALS,
+    PARTS_LEFT,
+    PARTS,
     PENDINGS_GONE,
     PENDINGS_NEW,
     PAYMENTS_CHANGED,
@@ -245,6 +259,7 @@ fn insert_ids<'a>(rows: &'a Rows, statements: &mut Statements<'a>) {
             &new.pending_state,
             &new.expired_at,
             &new.reversed_amount,
+            &new.left_amount,
         ];
         statements.push((TRANSFERS_NEW, parameters));
     }
@@ -283,6 +298,12 @@ fn change_ids<'a>(rows: &'a Rows, statements: &mut Statements<'a>) {
     if !settled.id.is_empty() {
         statements.push((TRANSFERS_SETTLED, vec![&settled.id, &settled.record]));
     }
+    // Before the ends: the same call may have both.
+    let left = &rows.left;
+    if !left.id.is_empty() {
+        let parameters: Parameters<'a> = vec![&left.id, &left.left_amount, &left.pending_state];
+        statements.push((PARTS_LEFT, parameters));
+    }
     let ended = &rows.ended;
     if !ended.id.is_empty() {
         let parameters: Parameters<'a> = vec![&ended.id, &ended.pending_state, &ended.expired_at];
@@ -297,6 +318,12 @@ fn change_ids<'a>(rows: &'a Rows, statements: &mut Statements<'a>) {
     if !reversals.reverses.is_empty() {
         let parameters: Parameters<'a> = vec![&reversals.reverses, &reversals.transfer_id];
         statements.push((REVERSALS, parameters));
+    }
+    let parts = &rows.parts;
+    if !parts.pending_id.is_empty() {
+        let parameters: Parameters<'a> =
+            vec![&parts.pending_id, &parts.transfer_id, &parts.left_amount];
+        statements.push((PARTS, parameters));
     }
     let pending = &rows.pendings_new;
     if !pending.transfer_id.is_empty() {

@@ -320,6 +320,7 @@ fn forget(event: &Event, forgotten: &mut Vec<Forgotten>) {
                 TransferKind::Pend { .. } => add(transfer_key(id), Some(hash), false),
                 TransferKind::Transfer
                 | TransferKind::Post { .. }
+                | TransferKind::PostPart { .. }
                 | TransferKind::Void { .. }
                 | TransferKind::Settle { .. }
                 | TransferKind::Reverse { .. } => add(transfer_key(id), Some(hash), true),

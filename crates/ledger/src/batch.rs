@@ -167,6 +167,7 @@ impl Command {
                 Self::SendPayment { processor, .. } => processor.as_str().len(),
                 Self::ResolvePayment(resolve) => resolve.texts_bytes(),
                 Self::Post { .. }
+                | Self::PostPart { .. }
                 | Self::Void { .. }
                 | Self::Expire { .. }
                 | Self::SettlePayment { .. }

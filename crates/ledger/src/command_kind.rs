@@ -87,6 +87,7 @@ command_kinds! {
     PurgePayments  "purge_payments"  Payments  Again        Operators;
     ResolvePayment "resolve_payment" Payments  FirstOutcome Operators;
     Reverse        "reverse"         Transfers FirstOutcome Callers;
+    PostPart       "post_part"       Transfers FirstOutcome Callers;
 }
 
 impl CommandKind {
@@ -139,6 +140,7 @@ impl Command {
             Self::PurgePayments { .. } => CommandKind::PurgePayments,
             Self::ResolvePayment(_) => CommandKind::ResolvePayment,
             Self::Reverse(_) => CommandKind::Reverse,
+            Self::PostPart { .. } => CommandKind::PostPart,
         }
     }
 
@@ -168,7 +170,9 @@ impl Command {
             Self::Transfer(transfer) | Self::Pend { transfer, .. } => {
                 Some(UsedId::Transfer(transfer.id))
             }
-            Self::Post { id, .. } | Self::Void { id, .. } => Some(UsedId::Transfer(*id)),
+            Self::Post { id, .. } | Self::PostPart { id, .. } | Self::Void { id, .. } => {
+                Some(UsedId::Transfer(*id))
+            }
             Self::Reverse(reverse) => Some(UsedId::Transfer(reverse.id)),
             Self::AcceptPayment(accept) => Some(UsedId::Payment(accept.id)),
             Self::OpenAccount(_)
@@ -198,6 +202,7 @@ impl Command {
             ),
             Self::AcceptPayment(accept) => (accept.account_id.as_ref(), None),
             Self::Post { .. }
+            | Self::PostPart { .. }
             | Self::Void { .. }
             | Self::Expire { .. }
             | Self::SendPayment { .. }
@@ -220,6 +225,7 @@ impl Command {
             | Self::ChangeLimit { .. }
             | Self::CloseAccount { .. }
             | Self::Post { .. }
+            | Self::PostPart { .. }
             | Self::Void { .. }
             | Self::Expire { .. }
             | Self::AcceptPayment(_)
@@ -244,6 +250,7 @@ impl Command {
             | Self::ChangeLimit { .. }
             | Self::CloseAccount { .. }
             | Self::Post { .. }
+            | Self::PostPart { .. }
             | Self::Void { .. }
             | Self::Expire { .. }
             | Self::SendPayment { .. }
@@ -255,11 +262,12 @@ impl Command {
         }
     }
 
-    /// The pending transfer that the command ends.
+    /// The pending transfer that the command ends or posts a part of.
     #[must_use]
     pub const fn pending_id(&self) -> Option<TransferId> {
         match self {
             Self::Post { pending_id, .. }
+            | Self::PostPart { pending_id, .. }
             | Self::Void { pending_id, .. }
             | Self::Expire { pending_id } => Some(*pending_id),
             Self::OpenAccount(_)
@@ -294,6 +302,7 @@ impl Command {
             | Self::Transfer(_)
             | Self::Pend { .. }
             | Self::Post { .. }
+            | Self::PostPart { .. }
             | Self::Void { .. }
             | Self::Expire { .. }
             | Self::PurgePayments { .. }

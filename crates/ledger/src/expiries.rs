@@ -332,6 +332,7 @@ impl Found<'_> {
                 self.add_side(account_id, Side::Credit);
             }
             Command::Post { pending_id, .. }
+            | Command::PostPart { pending_id, .. }
             | Command::Void { pending_id, .. }
             | Command::Expire { pending_id } => self.add(*pending_id),
             Command::OpenAccount(_)

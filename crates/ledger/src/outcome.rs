@@ -253,7 +253,7 @@ impl Outcome {
 
 impl Refusal {
     /// Every refusal's name: the closed list.
-    pub const CODES: [&'static str; 38] = [
+    pub const CODES: [&'static str; 39] = [
         Field::Kind.exists_with_different(),
         Field::Currency.exists_with_different(),
         Field::CreditLimit.exists_with_different(),
@@ -268,6 +268,7 @@ impl Refusal {
         Field::Members.exists_with_different(),
         Field::Metadata.exists_with_different(),
         Field::Reverses.exists_with_different(),
+        Field::Final.exists_with_different(),
         "account_not_found",
         "account_closed",
         "account_in_use",
@@ -346,6 +347,7 @@ impl Field {
             Self::Members => "exists_with_different_members",
             Self::Metadata => "exists_with_different_metadata",
             Self::Reverses => "exists_with_different_reverses",
+            Self::Final => "exists_with_different_final",
         }
     }
 }

@@ -66,7 +66,7 @@ impl UsedTransfer {
     /// By a transfer that nothing has come after.
     #[must_use]
     pub const fn new(transfer: Transfer) -> Self {
-        let standing = transfer.kind.first_standing();
+        let standing = transfer.first_standing();
         Self::Created(transfer, standing)
     }
 

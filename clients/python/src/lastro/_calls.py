@@ -292,8 +292,10 @@ def transfer_by_id(id: uuid.UUID) -> Call[Transfer]:
     return Call("GET", f"/v1/transfers/{_segment(id)}", _transfer)
 
 
-def post(pending_id: uuid.UUID, amount: int | None, id: uuid.UUID | None) -> Call[Transfer]:
-    body = _present(id=str(id or new_id()), amount=amount)
+def post(
+    pending_id: uuid.UUID, amount: int | None, final: bool, id: uuid.UUID | None
+) -> Call[Transfer]:
+    body = _present(id=str(id or new_id()), amount=amount, final=None if final else False)
     return Call("POST", f"/v1/transfers/{_segment(pending_id)}/post", _transfer, body)
 
 

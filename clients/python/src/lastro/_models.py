@@ -76,8 +76,12 @@ class Transfer:
     description: str
     timestamp: str
     pending_id: uuid.UUID | None = None
+    final: bool | None = None
+    """`False` of a post that kept the rest reserved."""
     pending_state: str | None = None
     posted_amount: int | None = None
+    """How much of a pending transfer was posted, by all its posts together."""
+    expires_at: str | None = None
     ended_by: uuid.UUID | None = None
     ended_at: str | None = None
     payment_id: uuid.UUID | None = None

@@ -213,10 +213,16 @@ class Lastro:
         return self._send(_calls.transfer_by_id(id))
 
     def post(
-        self, pending_id: uuid.UUID, *, amount: int | None = None, id: uuid.UUID | None = None
+        self,
+        pending_id: uuid.UUID,
+        *,
+        amount: int | None = None,
+        final: bool = True,
+        id: uuid.UUID | None = None,
     ) -> Transfer:
-        """Posts a pending transfer, in full without an amount; the rest is released."""
-        return self._send(_calls.post(pending_id, amount, id))
+        """Posts a pending transfer: without an amount all that is still reserved. The rest is
+        released, or with `final=False` stays reserved for further posts."""
+        return self._send(_calls.post(pending_id, amount, final, id))
 
     def void(self, pending_id: uuid.UUID, *, id: uuid.UUID | None = None) -> Transfer:
         """Releases what a pending transfer reserves."""

@@ -3,6 +3,7 @@
 mod beside;
 mod history;
 mod money;
+mod parts;
 mod payments;
 mod resolutions;
 mod reversals;

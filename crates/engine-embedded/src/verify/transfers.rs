@@ -1,8 +1,8 @@
 //! What must hold of a transfer.
 
 use ledger::{
-    AMOUNT_MAX, Account, AccountId, After, Limit, Movement, Standing, Transfer, TransferKind,
-    UsedTransfer, is_kept_description,
+    AMOUNT_MAX, Account, AccountId, After, Limit, Movement, Standing, Transfer, TransferId,
+    TransferKind, UsedTransfer, is_kept_description,
 };
 
 use journal::{Address, Reader, Storage};
@@ -125,12 +125,19 @@ impl Auditor {
         if let TransferKind::Pend { .. } = transfer.kind {
             let open = Open {
                 address: self.address,
-                amount: transfer.amount,
+                left_amount: transfer.amount,
                 debit_account_id: transfer.debit_account_id.clone(),
                 credit_account_id: transfer.credit_account_id.clone(),
                 expires_at: transfer.expires_at(),
             };
             self.open.insert(transfer.id, open);
+        }
+        if let TransferKind::PostPart {
+            pending_id,
+            pending_amount,
+        } = transfer.kind
+        {
+            self.part(links, transfer, pending_id, pending_amount);
         }
         let Some((pending_id, _)) = transfer.ends() else {
             return;
@@ -138,6 +145,13 @@ impl Auditor {
         let Some(open) = self.open.remove(&pending_id) else {
             return self.find("a pending transfer was ended that is not pending");
         };
+        if let TransferKind::PostPart { .. } = transfer.kind {
+            // What must hold of it was checked as of a part.
+            return self.check(
+                open.left_amount == 0,
+                "a pending transfer was ended with another amount",
+            );
+        }
         let same_accounts = open.debit_account_id == transfer.debit_account_id
             && open.credit_account_id == transfer.credit_account_id;
         self.check(
@@ -161,15 +175,46 @@ impl Auditor {
                 in_full,
                 ..
             } => {
-                pending_amount == open.amount
-                    && transfer.amount <= open.amount
-                    && (!in_full || transfer.amount == open.amount)
+                pending_amount == open.left_amount
+                    && transfer.amount <= open.left_amount
+                    && (!in_full || transfer.amount == open.left_amount)
             }
-            _ => transfer.amount == open.amount,
+            _ => transfer.amount == open.left_amount,
         };
         self.check(
             amounts_fit,
             "a pending transfer was ended with another amount",
+        );
+    }
+
+    /// Checks a part that is posted of a pending transfer, and takes it from what is left.
+    fn part(
+        &mut self,
+        links: Links,
+        transfer: &Transfer,
+        pending_id: TransferId,
+        pending_amount: u64,
+    ) {
+        let Some(open) = self.open.get_mut(&pending_id) else {
+            return self.find("a part was posted of a transfer that is not pending");
+        };
+        let same_accounts = open.debit_account_id == transfer.debit_account_id
+            && open.credit_account_id == transfer.credit_account_id;
+        let leads_there = links.origin == open.address;
+        let is_due = open
+            .expires_at
+            .is_some_and(|expires_at| expires_at <= transfer.timestamp);
+        let left_amount = open.left_amount;
+        open.left_amount = left_amount.saturating_sub(transfer.amount);
+        self.check(same_accounts, "a part was posted on other accounts");
+        self.check(leads_there, "a part leads to another pending transfer");
+        self.check(
+            !is_due,
+            "a part was posted after the time of what is pending",
+        );
+        self.check(
+            pending_amount == left_amount && transfer.amount <= left_amount,
+            "a part does not go on from the one before",
         );
     }
 

@@ -85,6 +85,10 @@ impl Subject for WriteBehindSubject {
         false
     }
 
+    fn has_parts(&self) -> bool {
+        false
+    }
+
     fn lists_accounts(&self) -> bool {
         false
     }

@@ -45,6 +45,11 @@ pub fn decide<S: State + ?Sized>(state: &S, command: Command, now: Timestamp) ->
             pending_id,
             amount,
         } => pending::post(state, id, pending_id, amount, now),
+        Command::PostPart {
+            id,
+            pending_id,
+            amount,
+        } => pending::post_part(state, id, pending_id, amount, now),
         Command::Void { id, pending_id } => pending::void(state, id, pending_id, now),
         Command::Expire { pending_id } => pending::expire(state, pending_id, now),
         Command::OpenAccount(open) => account::open(state, open, now),
@@ -92,6 +97,7 @@ pub fn check_form(command: &Command) -> Result<(), Refusal> {
             transfer::check_form(transfer)
         }
         Command::Post { amount, .. } => amount.map_or(Ok(()), check_amount),
+        Command::PostPart { amount, .. } => check_amount(*amount),
         Command::OpenAccount(open) => account::check_open_form(open),
         Command::ChangeLimit {
             account_id,
@@ -131,6 +137,7 @@ pub fn check_content(command: &Command) -> Result<(), Refusal> {
             check_description(resolve.why.as_str())
         }
         Command::Post { .. }
+        | Command::PostPart { .. }
         | Command::Void { .. }
         | Command::Expire { .. }
         | Command::OpenAccount(_)

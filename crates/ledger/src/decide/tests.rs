@@ -14,6 +14,7 @@
 
 mod accounts;
 mod batches;
+mod parts;
 mod payments;
 mod pendings;
 mod repeats;

@@ -21,7 +21,8 @@ fn next_field(field: Field) -> Option<Field> {
         Field::AccountId => Field::Members,
         Field::Members => Field::Metadata,
         Field::Metadata => Field::Reverses,
-        Field::Reverses => return None,
+        Field::Reverses => Field::Final,
+        Field::Final => return None,
     })
 }
 

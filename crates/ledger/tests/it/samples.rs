@@ -151,6 +151,11 @@ pub(crate) fn commands() -> Vec<Command> {
             },
         })
     }));
+    commands.push(Command::PostPart {
+        id: transfer_id(),
+        pending_id: pending_id(),
+        amount: 1_000,
+    });
     commands
 }
 
@@ -320,7 +325,7 @@ fn resolved(kind: ResolutionKind) -> PaymentResolved {
     }
 }
 
-const fn transfer_kinds() -> [TransferKind; 7] {
+const fn transfer_kinds() -> [TransferKind; 8] {
     let pending_id = pending_id();
     [
         TransferKind::Transfer,
@@ -340,6 +345,10 @@ const fn transfer_kinds() -> [TransferKind; 7] {
             reverses: pending_id,
             reversed_before: 300,
             in_full: true,
+        },
+        TransferKind::PostPart {
+            pending_id,
+            pending_amount: 1_700,
         },
     ]
 }

@@ -92,7 +92,7 @@ pub(super) const REFUSALS: &[Entry] = &[
         "amount_exceeds_pending",
         &[422],
         "More was to be posted than is pending.",
-        "Post at most `available`, with a new id.",
+        "Post at most `available`, which is what is still reserved, with a new id.",
     ),
     nothing(
         "transfer_not_reversible",

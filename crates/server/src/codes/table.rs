@@ -324,6 +324,11 @@ const USED_IDS: &[Entry] = &[
         "The first command with this id reverses another transfer.",
     ),
     other_content(
+        "exists_with_different_final",
+        "The first command with this id is a post that ends the pending transfer, or one that keeps the rest \
+         reserved, and this one is the other.",
+    ),
+    other_content(
         "exists_with_different_timeout_s",
         "The first command with this id has another timeout.",
     ),

@@ -152,6 +152,7 @@ impl Act {
             Command::Transfer(_)
             | Command::Pend { .. }
             | Command::Post { .. }
+            | Command::PostPart { .. }
             | Command::Void { .. }
             | Command::Expire { .. }
             | Command::Reverse(_)

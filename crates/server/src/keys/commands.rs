@@ -39,6 +39,7 @@ pub(super) const fn scope_of(command: &Command) -> Scope {
         | Command::Transfer(_)
         | Command::Pend { .. }
         | Command::Post { .. }
+        | Command::PostPart { .. }
         | Command::Void { .. }
         | Command::Reverse(_)
         | Command::AcceptPayment(_) => Scope::Write,
@@ -67,6 +68,7 @@ const fn is_of_challenge(command: &Command) -> bool {
         | Command::CloseAccount { .. }
         | Command::Pend { .. }
         | Command::Post { .. }
+        | Command::PostPart { .. }
         | Command::Void { .. }
         | Command::Expire { .. }
         | Command::SendPayment { .. }
@@ -99,6 +101,7 @@ pub(crate) const fn accounts_of(command: &Command) -> Accounts<'_> {
             Accounts::Both(&transfer.debit_account_id, &transfer.credit_account_id)
         }
         Command::Post { pending_id, .. }
+        | Command::PostPart { pending_id, .. }
         | Command::Void { pending_id, .. }
         | Command::Expire { pending_id } => Accounts::OfTransfer(*pending_id),
         Command::Reverse(reverse) => Accounts::OfTransfer(reverse.reverses),

@@ -104,7 +104,12 @@ const KINDS: [Kind; 7] = [
         ],
         &["reference", "metadata", "timeout_s"],
     ),
-    ("post", "PostCommand", &["id", "pending_id"], &["amount"]),
+    (
+        "post",
+        "PostCommand",
+        &["id", "pending_id"],
+        &["amount", "final"],
+    ),
     ("void", "VoidCommand", &["id", "pending_id"], &[]),
     (
         "reverse",

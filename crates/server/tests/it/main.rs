@@ -37,6 +37,7 @@ mod v1_batches;
 mod v1_dry_run;
 mod v1_events;
 mod v1_operations;
+mod v1_parts;
 mod v1_payment_list;
 mod v1_pending;
 mod v1_reversals;

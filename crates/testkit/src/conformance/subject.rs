@@ -40,6 +40,11 @@ pub trait Subject {
         true
     }
 
+    /// Whether it knows posts that keep the rest reserved; else none are submitted.
+    fn has_parts(&self) -> bool {
+        true
+    }
+
     /// Whether it lists accounts; else it is not asked for a list.
     fn lists_accounts(&self) -> bool {
         true

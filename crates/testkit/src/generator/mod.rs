@@ -27,6 +27,8 @@ pub struct GeneratorOptions {
     pub payments: bool,
     /// Whether reversals are drawn.
     pub reversals: bool,
+    /// Whether posts are drawn that keep the rest reserved.
+    pub parts: bool,
     /// Whether time passes as it is told; else only in rare, short waits.
     pub manual_time: bool,
 }
@@ -36,6 +38,7 @@ impl Default for GeneratorOptions {
         Self {
             payments: true,
             reversals: true,
+            parts: true,
             manual_time: true,
         }
     }

@@ -13,7 +13,7 @@ use ledger::{
 };
 use testkit::ManualClock;
 
-use super::script::{Step, notes_steps, resolution_steps, reversal_steps, steps};
+use super::script::{Step, notes_steps, part_steps, resolution_steps, reversal_steps, steps};
 use crate::record::{Links, decode, encode};
 use crate::verify::{Audit, verify};
 use crate::{EmbeddedEngine, EmbeddedOptions};
@@ -60,6 +60,11 @@ impl History {
     /// Likewise, of what was reversed.
     pub(super) fn reversed() -> Self {
         Self::of(reversal_steps())
+    }
+
+    /// Likewise, of pending transfers that were posted in parts.
+    pub(super) fn in_parts() -> Self {
+        Self::of(part_steps())
     }
 
     fn of(steps: Vec<Step>) -> Self {

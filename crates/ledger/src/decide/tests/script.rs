@@ -79,6 +79,10 @@ impl Run {
             };
             return Some(standing.map_or("never".to_owned(), |amount| amount.to_string()));
         }
+        if let Some(id) = line.strip_prefix("pending ") {
+            self.books.expire(&mut self.ticker, self.now);
+            return Some(self.pending(transfer_id(&mut id.split_whitespace())));
+        }
         if let Some(id) = line.strip_prefix("resolutions ") {
             let resolutions = self.books.resolutions(PaymentId::from_u128(parse(id)));
             let texts: Vec<_> = resolutions.iter().map(resolution_text).collect();
@@ -97,6 +101,32 @@ impl Run {
         };
         let outcomes = self.books.apply(batch, &mut self.ticker, self.now);
         Some(outcomes.iter().map(text).collect::<Vec<_>>().join("; "))
+    }
+}
+
+impl Run {
+    /// How a pending transfer stands: how much of it was posted and is still reserved, or how it ended.
+    fn pending(&self, id: TransferId) -> String {
+        let Some(UsedTransfer::Created(pending, standing)) = self.books.state().transfer(id) else {
+            panic!("no transfer {}", id.to_u128());
+        };
+        let Some(state) = standing.pending_state() else {
+            panic!("transfer {} has reserved nothing", id.to_u128());
+        };
+        let posted = |amount: Option<u64>| amount.map_or("-".to_owned(), |n| n.to_string());
+        match self.books.pending_end(id) {
+            Some(end) => format!(
+                "{} by={} posted={}",
+                state.as_str(),
+                end.by.map_or("-".to_owned(), |id| id.to_u128().to_string()),
+                posted(end.posted_amount)
+            ),
+            None => format!(
+                "{} posted={}",
+                state.as_str(),
+                posted(standing.posted_of(pending.amount))
+            ),
+        }
     }
 }
 
@@ -141,6 +171,11 @@ fn command(text: &str) -> Command {
             id: transfer_id(&mut words),
             pending_id: transfer_id(&mut words),
             amount: words.next().map(amount),
+        },
+        "part" => Command::PostPart {
+            id: transfer_id(&mut words),
+            pending_id: transfer_id(&mut words),
+            amount: amount(word(&mut words)),
         },
         "void" => Command::Void {
             id: transfer_id(&mut words),

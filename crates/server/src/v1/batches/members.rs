@@ -10,6 +10,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use super::super::accounts::OpenAccountRequest;
 use super::super::ids::{self, Asked};
 use super::super::notes::MetadataRequest;
+use super::super::pendings::post_command;
 use super::super::reversals::ReverseRequest;
 use super::super::transfers::{TransferRequest, account_id};
 use crate::codes::code;
@@ -91,7 +92,8 @@ fn of_member(problem: Problem) -> Problem {
 /// One command of a batch. Its kind says which members it takes:
 ///
 /// - `transfer`: what `POST /v1/transfers` takes; with `timeout_s` it is pending
-/// - `post`: `id`, `pending_id` and, where not all of it is posted, `amount`
+/// - `post`: `id`, `pending_id` and, where not all of it is posted, `amount`; with `"final": false` the rest stays
+///   reserved
 /// - `void`: `id`, `pending_id`
 /// - `reverse`: `id`, `reverses`, `description`, and if wanted `amount`, `reference`, `metadata`
 /// - `open_account`: `account_id`, `currency`, `credit_limit`
@@ -141,6 +143,9 @@ pub(crate) struct CommandRequest<'a> {
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     pending_id: Option<Text<'a>>,
+    /// Whether a `post` is the last one: with `false` the rest stays reserved, and `amount` is needed.
+    #[serde(default, rename = "final")]
+    is_final: Option<bool>,
     /// The transfer that a `reverse` moves back.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
@@ -196,12 +201,13 @@ impl CommandRequest<'_> {
                 self.transfer()
             }
             "post" => {
-                self.takes(&["id", "pending_id", "amount"])?;
-                Ok(Command::Post {
-                    id: self.own_id()?,
-                    pending_id: self.pending_id()?,
-                    amount: given(self.amount, "amount")?,
-                })
+                self.takes(&["id", "pending_id", "amount", "final"])?;
+                post_command(
+                    self.own_id()?,
+                    self.pending_id()?,
+                    self.amount,
+                    self.is_final.unwrap_or(true),
+                )
             }
             "void" => {
                 self.takes(&["id", "pending_id"])?;
@@ -309,6 +315,7 @@ impl CommandRequest<'_> {
             ("metadata", self.metadata.is_some()),
             ("timeout_s", self.timeout_s.is_some()),
             ("pending_id", self.pending_id.is_some()),
+            ("final", self.is_final.is_some()),
             ("reverses", self.reverses.is_some()),
             ("account_id", self.account_id.is_some()),
             ("currency", self.currency.is_some()),

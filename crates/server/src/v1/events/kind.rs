@@ -50,7 +50,9 @@ impl EventKind {
             Event::LimitChanged { .. } => Self::LimitChanged,
             Event::AccountClosed { .. } => Self::AccountClosed,
             Event::Transfer(transfer) => match transfer.kind {
-                TransferKind::Transfer | TransferKind::Post { .. } => Self::TransferPosted,
+                TransferKind::Transfer
+                | TransferKind::Post { .. }
+                | TransferKind::PostPart { .. } => Self::TransferPosted,
                 TransferKind::Pend { .. } => Self::TransferPending,
                 TransferKind::Void { .. } => Self::TransferVoided,
                 TransferKind::Expire => Self::TransferExpired,
