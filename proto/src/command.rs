@@ -8,7 +8,7 @@ use ledger::{
 use crate::fields::{self, Invalid, given};
 use crate::v1;
 use crate::v1::command::Command as Kind;
-use crate::{notes, payment};
+use crate::{account, notes, payment};
 
 impl From<&Command> for v1::Command {
     fn from(command: &Command) -> Self {
@@ -82,6 +82,17 @@ fn to_message(command: &Command) -> Kind {
             account_id: account_id.as_str().to_owned(),
             expected_entry_count: *expected_entry_count,
         }),
+        Command::ChangeFreeze {
+            account_id,
+            frozen,
+            expected_frozen,
+        } => Kind::ChangeFreeze(v1::ChangeFreeze {
+            account_id: account_id.as_str().to_owned(),
+            frozen: account::frozen_to_message(*frozen).into(),
+            expected_frozen: expected_frozen
+                .map_or(v1::Frozen::Unspecified, account::frozen_to_message)
+                .into(),
+        }),
         Command::AcceptPayment(accept) => Kind::AcceptPayment(accept.into()),
         Command::Reverse(reverse) => Kind::Reverse(reverse.into()),
         payment @ (Command::SendPayment { .. }
@@ -135,6 +146,7 @@ fn payment_to_message(command: &Command) -> Kind {
         Command::OpenAccount(_)
         | Command::ChangeLimit { .. }
         | Command::CloseAccount { .. }
+        | Command::ChangeFreeze { .. }
         | Command::Transfer(_)
         | Command::Pend { .. }
         | Command::Post { .. }
@@ -187,6 +199,11 @@ fn from_message(command: Kind) -> Result<Command, Invalid> {
             account_id: account_id(&close.account_id)?,
             expected_entry_count: close.expected_entry_count,
         },
+        Kind::ChangeFreeze(change) => Command::ChangeFreeze {
+            account_id: account_id(&change.account_id)?,
+            frozen: given(account::frozen(change.frozen)?, "frozen")?,
+            expected_frozen: account::frozen(change.expected_frozen)?,
+        },
         Kind::Reverse(reverse) => Command::Reverse(reverse.try_into()?),
         payment @ (Kind::AcceptPayment(_)
         | Kind::SendPayment(_)
@@ -229,6 +246,7 @@ fn payment_from_message(command: Kind) -> Result<Command, Invalid> {
         Kind::OpenAccount(_)
         | Kind::ChangeLimit(_)
         | Kind::CloseAccount(_)
+        | Kind::ChangeFreeze(_)
         | Kind::Transfer(_)
         | Kind::Pend(_)
         | Kind::Post(_)

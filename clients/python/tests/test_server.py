@@ -42,6 +42,15 @@ class Server(unittest.TestCase):
         with self.assertRaises(Conflict) as raised:
             ledger.change_limit(self.user, 300, expected_credit_limit=100)
         self.assertEqual(raised.exception.code, "account_in_other_state")
+        frozen = ledger.change_freeze(self.user, "debits", expected_frozen="none")
+        self.assertEqual((frozen.frozen, ledger.account(self.shop).frozen), ("debits", "none"))
+        with self.assertRaises(Refused) as refused:
+            ledger.transfer(self.user, self.shop, 1, "stopped")
+        self.assertEqual(refused.exception.code, "account_frozen")
+        with self.assertRaises(Conflict):
+            ledger.change_freeze(self.user, "both", expected_frozen="none")
+        thaw = commands.change_freeze(self.user, "none", expected_frozen="debits")
+        self.assertEqual([one.code for one in ledger.batch([thaw]).outcomes], ["created"])
         self.assertTrue(ledger.close_account(self.shop, expected_entry_count=0).closed)
         with self.assertRaises(NotFound):
             ledger.account("nobody")

@@ -89,6 +89,18 @@ export class Lastro {
     return this.send(change(path`/v1/accounts/${id}`, body));
   }
 
+  /** Stops new debits or credits of an account, or both, or lets them happen again. Throws `Conflict` where
+   * something else is frozen than expected. It has no id, so it is sent again only after an attempt that changed
+   * nothing. */
+  changeFreeze(
+    id: string,
+    frozen: commands.Frozen,
+    options: { expectedFrozen?: commands.Frozen } = {},
+  ): Promise<models.Account> {
+    const body = { frozen, expected_frozen: options.expectedFrozen };
+    return this.send(change(path`/v1/accounts/${id}`, body));
+  }
+
   /** Closes an account for new debits and credits; it must be empty. It has no id, so it is sent
    * again only after an attempt that changed nothing. */
   closeAccount(

@@ -51,6 +51,9 @@ export function transferBody(
   };
 }
 
+/** Which new debits and credits of an account are stopped. */
+export type Frozen = "none" | "debits" | "credits" | "both";
+
 /** What may be said of a post. */
 export interface PostOptions {
   /** How much is posted; without it all that is still reserved. */
@@ -127,6 +130,20 @@ export function changeLimit(
     account_id: accountId,
     credit_limit: creditLimit,
     expected_credit_limit: options.expectedCreditLimit,
+  };
+}
+
+/** What of an account is frozen from now on; refused where something else is frozen than expected. */
+export function changeFreeze(
+  accountId: string,
+  frozen: Frozen,
+  options: { expectedFrozen?: Frozen } = {},
+): Command {
+  return {
+    kind: "change_freeze",
+    account_id: accountId,
+    frozen,
+    expected_frozen: options.expectedFrozen,
   };
 }
 

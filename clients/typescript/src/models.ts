@@ -24,6 +24,8 @@ export interface Account {
   readonly available?: number | null;
   readonly entry_count: number;
   readonly closed: boolean;
+  /** Which new debits and credits are stopped: `none`, `debits`, `credits` or `both`. */
+  readonly frozen?: string;
   readonly timestamp: string;
 }
 

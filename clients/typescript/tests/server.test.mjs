@@ -32,6 +32,12 @@ test("accounts", async () => {
   assert.equal(changed.credit_limit, 200);
   const late = ledger.changeLimit(user, 300, { expectedCreditLimit: 100 });
   await thrown(late, Conflict, "account_in_other_state");
+  const frozen = await ledger.changeFreeze(user, "debits", { expectedFrozen: "none" });
+  assert.deepEqual([frozen.frozen, (await ledger.account(shop)).frozen], ["debits", "none"]);
+  await thrown(ledger.transfer(user, shop, 1, "stopped"), Refused, "account_frozen");
+  await thrown(ledger.changeFreeze(user, "both", { expectedFrozen: "none" }), Conflict);
+  const thaw = commands.changeFreeze(user, "none", { expectedFrozen: "debits" });
+  assert.deepEqual((await ledger.batch([thaw])).outcomes.map((outcome) => outcome.code), ["created"]);
   assert.equal((await ledger.closeAccount(shop, { expectedEntryCount: 0 })).closed, true);
   await thrown(ledger.account("nobody"), NotFound);
 });

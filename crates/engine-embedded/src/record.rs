@@ -6,7 +6,8 @@
 use hashbrown::HashMap;
 use journal::Address;
 use ledger::{
-    Batch, Command, Event, Field, Notes, PaymentId, Record, Refusal, Transfer, TransferKind,
+    Account, Batch, Command, Event, Field, Frozen, Notes, PaymentId, Record, Refusal, Transfer,
+    TransferKind,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +29,7 @@ const VERSION_1: u8 = 1;
 const VERSION_2: u8 = 2;
 /// The first byte of a record about a reversal.
 const VERSION_3: u8 = 3;
-/// The first byte of a record about a post that keeps the rest reserved.
+/// The first byte of a record about a post that keeps the rest reserved, or about what is frozen.
 const VERSION_4: u8 = 4;
 
 /// The most bytes of any record but a resolution's, beside metadata and references: a settlement holds
@@ -138,10 +139,19 @@ fn version(event: &Event) -> u8 {
             Some(payment) => version_of_payment_notes(&payment.notes),
             None => VERSION_1,
         },
-        Event::AccountOpened { .. }
-        | Event::LimitChanged { .. }
-        | Event::AccountClosed { .. }
-        | Event::PaymentsPurged { .. } => VERSION_1,
+        Event::AccountOpened { account, .. }
+        | Event::LimitChanged { account, .. }
+        | Event::AccountClosed { account, .. } => version_of_account(account),
+        Event::FreezeChanged { .. } => VERSION_4,
+        Event::PaymentsPurged { .. } => VERSION_1,
+    }
+}
+
+/// What is frozen stands in a byte that was `false` or `true` before.
+fn version_of_account(account: &Account) -> u8 {
+    match account.frozen {
+        Frozen::None => VERSION_1,
+        Frozen::Debits | Frozen::Credits | Frozen::Both => VERSION_4,
     }
 }
 
@@ -160,7 +170,7 @@ fn version_of_transfer(transfer: &Transfer) -> u8 {
 
 fn version_of_command(command: &Command) -> u8 {
     match command {
-        Command::PostPart { .. } => VERSION_4,
+        Command::PostPart { .. } | Command::ChangeFreeze { .. } => VERSION_4,
         Command::Reverse(_) => VERSION_3,
         Command::AcceptPayment(accept) => version_of_payment_notes(&accept.notes),
         Command::Transfer(_)
@@ -184,7 +194,8 @@ fn version_of_result(result: &Result<Record, Refusal>) -> u8 {
     match result {
         Ok(Record::Transfer(transfer)) => version_of_transfer(transfer),
         Ok(Record::Payment(payment)) => version_of_payment_notes(&payment.notes),
-        Ok(Record::Account { .. } | Record::Purge { .. }) => VERSION_1,
+        Ok(Record::Account { account, .. }) => version_of_account(account),
+        Ok(Record::Purge { .. }) => VERSION_1,
         Err(refusal) => version_of_refusal(refusal),
     }
 }
@@ -208,7 +219,7 @@ fn version_of_payment_notes(notes: &Notes) -> u8 {
 
 fn version_of_refusal(refusal: &Refusal) -> u8 {
     match refusal {
-        Refusal::ExistsWithDifferent(Field::Final) => VERSION_4,
+        Refusal::ExistsWithDifferent(Field::Final) | Refusal::AccountFrozen { .. } => VERSION_4,
         Refusal::TransferNotReversible { .. }
         | Refusal::AmountExceedsReversible { .. }
         | Refusal::ExistsWithDifferent(Field::Reverses) => VERSION_3,

@@ -6,7 +6,7 @@
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 use ledger::{
-    Account, AccountId, BatchId, Currency, Digest, Event, Limit, Millis, Note, PaymentId,
+    Account, AccountId, BatchId, Currency, Digest, Event, Frozen, Limit, Millis, Note, PaymentId,
     PendingEnd, PendingState, ProcessorName, Resolution, ResolutionKind, Standing, Timestamp,
     Transfer, TransferId, UsedBatch, UsedPayment, UsedTransfer,
 };
@@ -24,7 +24,7 @@ macro_rules! account_columns {
         "account.account_id, account.currency, account.credit_limit, account.credit_limit_opened, \
          account.debits_posted, account.credits_posted, account.debits_pending, \
          account.credits_pending, account.entry_count, account.closed, account.opened_at, \
-         account.newest_at"
+         account.newest_at, account.frozen"
     };
 }
 
@@ -94,8 +94,15 @@ pub(crate) fn limited_account(row: &Row) -> Result<Account, Failure> {
         credits_pending: total(row, "credits_pending")?,
         entry_count: total(row, "entry_count")?,
         closed: row.try_get("closed")?,
+        frozen: frozen(row.try_get("frozen")?)?,
         timestamp: timestamp(row.try_get("opened_at")?),
     })
+}
+
+fn frozen(number: i16) -> Result<Frozen, Failure> {
+    let place = usize::try_from(number).ok();
+    let frozen = place.and_then(|place| Frozen::ALL.get(place)).copied();
+    frozen.ok_or(Failure::Damaged("what of an account is frozen"))
 }
 
 /// An unlimited account as the sum of its stripes; `None` without any.

@@ -69,6 +69,7 @@ impl Keys {
             Command::PurgePayments { .. } => self.purges = true,
             Command::ChangeLimit { .. }
             | Command::CloseAccount { .. }
+            | Command::ChangeFreeze { .. }
             | Command::Transfer(_)
             | Command::Pend { .. }
             | Command::Post { .. }

@@ -24,6 +24,7 @@ pub(crate) struct AccountRows {
     pub(crate) credits_pending: Vec<i64>,
     pub(crate) entry_count: Vec<i64>,
     pub(crate) closed: Vec<bool>,
+    pub(crate) frozen: Vec<i16>,
     pub(crate) opened_at: Vec<i64>,
 }
 
@@ -43,6 +44,7 @@ impl AccountRows {
         self.credits_pending.push(signed(account.credits_pending));
         self.entry_count.push(signed(account.entry_count));
         self.closed.push(account.closed);
+        self.frozen.push(account.frozen.number().into());
         self.opened_at.push(time(account.timestamp));
     }
 }

@@ -58,7 +58,7 @@ pub(crate) struct Changed {
     pub(crate) payments_new: BTreeSet<PaymentId>,
     /// In order.
     pub(crate) resolutions: Vec<(PaymentId, Resolution)>,
-    /// Changes of limits and closings, in order.
+    /// Changes of limits and freezes, and closings, in order.
     pub(crate) account_changes: Vec<(AccountId, Event)>,
     /// What happened to payments, but for acceptances and settlements, in order.
     pub(crate) payment_changes: Vec<(PaymentId, Event)>,
@@ -351,7 +351,9 @@ impl StateMut for Snapshot {
                     None => {}
                 }
             }
-            Event::LimitChanged { id, .. } | Event::AccountClosed { id, .. } => {
+            Event::LimitChanged { id, .. }
+            | Event::AccountClosed { id, .. }
+            | Event::FreezeChanged { id, .. } => {
                 let changes = &mut self.changed.account_changes;
                 changes.push((id.clone(), event.clone()));
             }

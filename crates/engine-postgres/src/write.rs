@@ -34,10 +34,10 @@ const BATCHES_NEW: &str = "
 const ACCOUNTS_NEW: &str = "
     INSERT INTO lastro.accounts (account_id, currency, credit_limit, credit_limit_opened,
         debits_posted, credits_posted, debits_pending, credits_pending, entry_count, closed,
-        opened_at, newest_at)
-    SELECT *, $12::bigint FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[],
+        opened_at, frozen, newest_at)
+    SELECT *, $13::bigint FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[],
         $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::boolean[],
-        $11::bigint[])";
+        $11::bigint[], $12::smallint[])";
 
 const STRIPES_NEW: &str = concat!(
     r#"
@@ -97,10 +97,11 @@ const ACCOUNTS_CHANGED: &str = "
     UPDATE lastro.accounts AS old SET credit_limit = new.credit_limit,
         debits_posted = new.debits_posted, credits_posted = new.credits_posted,
         debits_pending = new.debits_pending, credits_pending = new.credits_pending,
-        entry_count = new.entry_count, closed = new.closed, newest_at = $9
+        entry_count = new.entry_count, closed = new.closed, frozen = new.frozen,
+        newest_at = $10
     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-        $7::bigint[], $8::boolean[]) AS new (id, credit_limit, debits_posted, credits_posted,
-        debits_pending, credits_pending, entry_count, closed)
+        $7::bigint[], $8::boolean[], $9::smallint[]) AS new (id, credit_limit, debits_posted,
+        credits_posted, debits_pending, credits_pending, entry_count, closed, frozen)
     WHERE old.account_id = new.id";
 
 const ENTRIES: &str = "
@@ -384,6 +385,7 @@ fn change_money<'a>(rows: &'a Rows, stripe: &'a i16, statements: &mut Statements
             &accounts.credits_pending,
             &accounts.entry_count,
             &accounts.closed,
+            &accounts.frozen,
             &rows.newest_at,
         ];
         statements.push((ACCOUNTS_CHANGED, parameters));
@@ -447,6 +449,7 @@ fn all_account_columns(rows: &AccountRows) -> Parameters<'_> {
         &rows.entry_count,
         &rows.closed,
         &rows.opened_at,
+        &rows.frozen,
     ]
 }
 

@@ -208,7 +208,8 @@ fn add(call: &mut Cmd, command: &Command, form: &Form) {
         | Command::ResolvePayment(_)
         | Command::PurgePayments { .. }
         | Command::Reverse(_)
-        | Command::PostPart { .. } => {
+        | Command::PostPart { .. }
+        | Command::ChangeFreeze { .. } => {
             unreachable!("what is not supported over this engine is refused before")
         }
     }

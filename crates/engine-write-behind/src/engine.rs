@@ -160,7 +160,7 @@ impl Drop for WriteBehindEngine {
 
 /// Whether this engine has all that the batch asks for. No payments and no reversals: Redis keeps a transfer for
 /// an hour, and what is reversed may be older. No posts of parts: what Redis keeps of a pending transfer has no
-/// place for how much of it is left.
+/// place for how much of it is left. No freezes: its functions do not look at them.
 fn is_supported(batch: &Batch) -> bool {
     batch.commands().iter().all(|command| match command {
         Command::OpenAccount(_)
@@ -179,7 +179,8 @@ fn is_supported(batch: &Batch) -> bool {
         | Command::PurgePayments { .. }
         | Command::ResolvePayment(_)
         | Command::Reverse(_)
-        | Command::PostPart { .. } => false,
+        | Command::PostPart { .. }
+        | Command::ChangeFreeze { .. } => false,
     })
 }
 

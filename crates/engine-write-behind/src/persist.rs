@@ -338,6 +338,7 @@ fn forget(event: &Event, forgotten: &mut Vec<Forgotten>) {
         Event::AccountOpened { .. }
         | Event::LimitChanged { .. }
         | Event::AccountClosed { .. }
+        | Event::FreezeChanged { .. }
         | Event::PaymentAccepted(_)
         | Event::PaymentSent(_)
         | Event::PaymentReleased(_)

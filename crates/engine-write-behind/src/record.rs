@@ -316,6 +316,7 @@ pub(crate) fn encode_used(used: &UsedTransfer) -> Result<Vec<u8>, Damaged> {
                 | Command::OpenAccount(_)
                 | Command::ChangeLimit { .. }
                 | Command::CloseAccount { .. }
+                | Command::ChangeFreeze { .. }
                 | Command::AcceptPayment(_)
                 | Command::SendPayment { .. }
                 | Command::SettlePayment { .. }

@@ -60,6 +60,13 @@ pub(crate) async fn repair(front: &Front) -> Result<Agreed, WriteBehindOpenError
                 .to_owned(),
         ));
     }
+    if positions::has_frozen(&lease).await? {
+        return Err(WriteBehindOpenError::Unsafe(
+            "the database has accounts that are frozen, and write-behind does not know that yet: \
+             unfreeze them over --engine postgres first"
+                .to_owned(),
+        ));
+    }
     load_library(front).await?;
     front.look_at_commands().await?;
     let newest = front.newest();

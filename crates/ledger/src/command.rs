@@ -5,6 +5,7 @@
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::account::Frozen;
 use crate::currency::Currency;
 use crate::id::{AccountId, PaymentId, ProcessorName, TransferId};
 use crate::notes::Notes;
@@ -129,6 +130,16 @@ pub enum Command {
         pending_id: TransferId,
         /// How much of it, in minor units, `1 ..= AMOUNT_MAX`; at most what is still reserved.
         amount: u64,
+    },
+    /// Stops new debits or credits of an account, or both, or lets them happen again.
+    ChangeFreeze {
+        /// The account to change.
+        account_id: AccountId,
+        /// What is frozen from now on.
+        frozen: Frozen,
+        /// What was frozen when this was decided; anything when `None`. In no record and in no digest.
+        #[serde(skip)]
+        expected_frozen: Option<Frozen>,
     },
 }
 

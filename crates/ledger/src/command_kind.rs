@@ -88,6 +88,7 @@ command_kinds! {
     ResolvePayment "resolve_payment" Payments  FirstOutcome Operators;
     Reverse        "reverse"         Transfers FirstOutcome Callers;
     PostPart       "post_part"       Transfers FirstOutcome Callers;
+    ChangeFreeze   "change_freeze"   Accounts  Again        Callers;
 }
 
 impl CommandKind {
@@ -141,6 +142,7 @@ impl Command {
             Self::ResolvePayment(_) => CommandKind::ResolvePayment,
             Self::Reverse(_) => CommandKind::Reverse,
             Self::PostPart { .. } => CommandKind::PostPart,
+            Self::ChangeFreeze { .. } => CommandKind::ChangeFreeze,
         }
     }
 
@@ -177,6 +179,7 @@ impl Command {
             Self::AcceptPayment(accept) => Some(UsedId::Payment(accept.id)),
             Self::OpenAccount(_)
             | Self::ChangeLimit { .. }
+            | Self::ChangeFreeze { .. }
             | Self::CloseAccount { .. }
             | Self::Expire { .. }
             | Self::SendPayment { .. }
@@ -193,9 +196,9 @@ impl Command {
     pub fn accounts(&self) -> impl Iterator<Item = &AccountId> {
         let (first, second) = match self {
             Self::OpenAccount(open) => (Some(&open.id), None),
-            Self::ChangeLimit { account_id, .. } | Self::CloseAccount { account_id, .. } => {
-                (Some(account_id), None)
-            }
+            Self::ChangeLimit { account_id, .. }
+            | Self::ChangeFreeze { account_id, .. }
+            | Self::CloseAccount { account_id, .. } => (Some(account_id), None),
             Self::Transfer(transfer) | Self::Pend { transfer, .. } => (
                 Some(&transfer.debit_account_id),
                 Some(&transfer.credit_account_id),
@@ -223,6 +226,7 @@ impl Command {
             Self::Transfer(transfer) | Self::Pend { transfer, .. } => Some(transfer),
             Self::OpenAccount(_)
             | Self::ChangeLimit { .. }
+            | Self::ChangeFreeze { .. }
             | Self::CloseAccount { .. }
             | Self::Post { .. }
             | Self::PostPart { .. }
@@ -248,6 +252,7 @@ impl Command {
             Self::Reverse(reverse) => &reverse.notes,
             Self::OpenAccount(_)
             | Self::ChangeLimit { .. }
+            | Self::ChangeFreeze { .. }
             | Self::CloseAccount { .. }
             | Self::Post { .. }
             | Self::PostPart { .. }
@@ -272,6 +277,7 @@ impl Command {
             | Self::Expire { pending_id } => Some(*pending_id),
             Self::OpenAccount(_)
             | Self::ChangeLimit { .. }
+            | Self::ChangeFreeze { .. }
             | Self::CloseAccount { .. }
             | Self::Transfer(_)
             | Self::Pend { .. }
@@ -298,6 +304,7 @@ impl Command {
             Self::ResolvePayment(resolve) => Some(resolve.id),
             Self::OpenAccount(_)
             | Self::ChangeLimit { .. }
+            | Self::ChangeFreeze { .. }
             | Self::CloseAccount { .. }
             | Self::Transfer(_)
             | Self::Pend { .. }

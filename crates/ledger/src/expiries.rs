@@ -327,7 +327,9 @@ impl Found<'_> {
                     self.add_side(account_id, Side::Debit);
                 }
             }
-            Command::ChangeLimit { account_id, .. } | Command::CloseAccount { account_id, .. } => {
+            Command::ChangeLimit { account_id, .. }
+            | Command::ChangeFreeze { account_id, .. }
+            | Command::CloseAccount { account_id, .. } => {
                 self.add_side(account_id, Side::Debit);
                 self.add_side(account_id, Side::Credit);
             }

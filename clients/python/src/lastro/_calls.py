@@ -220,6 +220,11 @@ def change_limit(id: str, credit_limit: int, expected: int | None) -> Call[Accou
     return Call("PATCH", f"/v1/accounts/{_segment(id)}", _account, body, repeatable=False)
 
 
+def change_freeze(id: str, frozen: str, expected: str | None) -> Call[Account]:
+    body = _present(frozen=frozen, expected_frozen=expected)
+    return Call("PATCH", f"/v1/accounts/{_segment(id)}", _account, body, repeatable=False)
+
+
 def close_account(id: str, expected_entry_count: int | None) -> Call[Account]:
     body = _present(closed=True, expected_entry_count=expected_entry_count)
     return Call("PATCH", f"/v1/accounts/{_segment(id)}", _account, body, repeatable=False)

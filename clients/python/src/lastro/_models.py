@@ -48,6 +48,8 @@ class Account:
     """`None` for the system's own accounts, which have no limit."""
     available: int | None = None
     """What can still be debited; `None` for the system's own accounts."""
+    frozen: str = "none"
+    """Which new debits and credits are stopped: `none`, `debits`, `credits` or `both`."""
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Account:

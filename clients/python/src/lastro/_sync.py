@@ -133,6 +133,15 @@ class Lastro:
         It has no id, so it is sent again only after an attempt that changed nothing."""
         return self._send(_calls.change_limit(id, credit_limit, expected_credit_limit))
 
+    def change_freeze(
+        self, id: str, frozen: str, *, expected_frozen: str | None = None
+    ) -> Account:
+        """Stops new debits or credits of an account: `none`, `debits`, `credits` or `both`. Raises
+        `Conflict` where something else is frozen than expected.
+
+        It has no id, so it is sent again only after an attempt that changed nothing."""
+        return self._send(_calls.change_freeze(id, frozen, expected_frozen))
+
     def close_account(self, id: str, *, expected_entry_count: int | None = None) -> Account:
         """Closes an account for new debits and credits; it must be empty.
 

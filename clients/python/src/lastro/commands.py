@@ -111,6 +111,19 @@ def change_limit(
     )
 
 
+def change_freeze(
+    account_id: str, frozen: str, *, expected_frozen: str | None = None
+) -> Command:
+    """What of an account is frozen from now on: `none`, `debits`, `credits` or `both`; refused where
+    something else is frozen than expected."""
+    return _without_none(
+        kind="change_freeze",
+        account_id=account_id,
+        frozen=frozen,
+        expected_frozen=expected_frozen,
+    )
+
+
 def close_account(account_id: str, *, expected_entry_count: int | None = None) -> Command:
     """The closing of an account; refused where it does not have the expected number of entries."""
     return _without_none(

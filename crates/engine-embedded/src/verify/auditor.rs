@@ -166,6 +166,7 @@ impl Auditor {
             Event::AccountOpened { id, account } => self.account_opened(id, *account),
             Event::LimitChanged { id, account, .. } => self.limit_changed(id, account),
             Event::AccountClosed { id, account, .. } => self.account_closed(id, account),
+            Event::FreezeChanged { id, account, .. } => self.freeze_changed(id, account),
             Event::Refused {
                 command, refusal, ..
             } => self.refused(command, refusal),

@@ -1,7 +1,7 @@
 //! What must hold of a transfer.
 
 use ledger::{
-    AMOUNT_MAX, Account, AccountId, After, Limit, Movement, Standing, Transfer, TransferId,
+    AMOUNT_MAX, Account, AccountId, After, Frozen, Limit, Movement, Standing, Transfer, TransferId,
     TransferKind, UsedTransfer, is_kept_description,
 };
 
@@ -225,6 +225,7 @@ impl Auditor {
         let credit_id = &transfer.credit_account_id;
         self.check_open(debit_id);
         self.check_open(credit_id);
+        self.check_not_frozen(transfer);
         let debit_account = self.apply(debit_id, debit);
         let credit_account = self.apply(credit_id, credit);
         if let (Some(debit_account), Some(credit_account)) = (debit_account, credit_account) {
@@ -245,6 +246,23 @@ impl Auditor {
                 links.credit_previous,
             );
         }
+    }
+
+    /// What was reserved before may be posted, released and settled.
+    fn check_not_frozen(&mut self, transfer: &Transfer) {
+        match transfer.kind {
+            TransferKind::Transfer | TransferKind::Pend { .. } | TransferKind::Reverse { .. } => {}
+            TransferKind::Post { .. }
+            | TransferKind::PostPart { .. }
+            | TransferKind::Void { .. }
+            | TransferKind::Expire
+            | TransferKind::Settle { .. } => return,
+        }
+        let frozen = |id| self.accounts.get(id).map(|audited| audited.account.frozen);
+        let stops_debits = frozen(&transfer.debit_account_id).is_some_and(Frozen::stops_debits);
+        let stops_credits = frozen(&transfer.credit_account_id).is_some_and(Frozen::stops_credits);
+        self.check(!stops_debits, "a frozen account was debited");
+        self.check(!stops_credits, "a frozen account was credited");
     }
 
     fn check_open(&mut self, id: &AccountId) {

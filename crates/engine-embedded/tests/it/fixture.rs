@@ -13,7 +13,9 @@ use testkit::ManualClock;
 use crate::bank::{PATIENCE, account_id, wait};
 use crate::golden::{DEPOSITS_FROM, beside_options, beside_steps, ids, options};
 use crate::picture::picture;
-use crate::script::{Step, notes_steps, part_steps, resolution_steps, reversal_steps, steps};
+use crate::script::{
+    Step, freeze_steps, notes_steps, part_steps, resolution_steps, reversal_steps, steps,
+};
 
 /// A data folder that is kept.
 struct Fixture {
@@ -66,6 +68,17 @@ const RECORDS_4: Fixture = Fixture {
     segments_min: 1,
 };
 
+/// Likewise, with accounts that were frozen.
+const RECORDS_4_FREEZES: Fixture = Fixture {
+    folder: concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/records-4-freezes"
+    ),
+    head: "bab7d253e9db479d91c2d29f94d6c2e122b53b5e7b0069d68eea7eb74fe0bf12",
+    steps: freeze_steps,
+    segments_min: 1,
+};
+
 /// A copy of the fixture, opened.
 fn open_copy(fixture: &Fixture, folder: &Path, clock: &Arc<ManualClock>) -> EmbeddedEngine {
     for entry in fs::read_dir(fixture.folder).unwrap() {
@@ -106,14 +119,25 @@ fn records_3_are_read_as_they_were_written() {
 
 #[test]
 fn records_4_are_read_as_they_were_written() {
-    let folder = tempfile::tempdir().unwrap();
-    let engine = open_copy(&RECORDS_4, folder.path(), &Arc::default());
-    let expected = fs::read_to_string(format!("{}/expected.txt", RECORDS_4.folder)).unwrap();
-    assert_eq!(picture(&engine, &ids()), expected);
+    for (fixture, as_then) in [
+        (RECORDS_4, before_freezes as fn(&str) -> String),
+        (RECORDS_4_FREEZES, str::to_owned),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = open_copy(&fixture, folder.path(), &Arc::default());
+        let expected = fs::read_to_string(format!("{}/expected.txt", fixture.folder)).unwrap();
+        assert_eq!(as_then(&picture(&engine, &ids())), expected);
+    }
+}
+
+/// The picture in the words of the time when no account was frozen.
+fn before_freezes(picture: &str) -> String {
+    picture.replace(", frozen: None", "")
 }
 
 /// The picture in the words of the time when a pending transfer was posted once.
 fn before_parts(picture: &str) -> String {
+    let picture = before_freezes(picture);
     let mut parts = picture.split(", left_amount: ");
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -183,6 +207,7 @@ fn every_command_of_the_records_asked_again_has_its_first_outcome() {
     check_repeats(&RECORDS_2);
     check_repeats(&RECORDS_3);
     check_repeats(&RECORDS_4);
+    check_repeats(&RECORDS_4_FREEZES);
 }
 
 fn check_repeats(fixture: &Fixture) {
@@ -230,6 +255,7 @@ fn records_are_clean() {
         RECORDS_2,
         RECORDS_3,
         RECORDS_4,
+        RECORDS_4_FREEZES,
     ] {
         let storage = FileStorage::open_existing(fixture.folder).unwrap();
         let verified = verify(storage, options().journal, true).unwrap();

@@ -2,9 +2,10 @@
 //! them.
 
 use ledger::{
-    AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Metadata, Millis, MoveMoney, Note,
-    Notes, OpenAccount, PaymentExpected, PaymentId, PaymentStateName, ProcessorName, Reference,
-    RefusedCode, ResolutionKind, ResolvePayment, ReverseTransfer, TransferId,
+    AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Frozen, Metadata, Millis,
+    MoveMoney, Note, Notes, OpenAccount, PaymentExpected, PaymentId, PaymentStateName,
+    ProcessorName, Reference, RefusedCode, ResolutionKind, ResolvePayment, ReverseTransfer,
+    TransferId,
 };
 
 /// One step.
@@ -249,6 +250,83 @@ pub(crate) fn part_steps() -> Vec<Step> {
     ];
     let step = |call| [Step::Advance(300_000_000), Step::Submit(vec![call])];
     calls.into_iter().flat_map(step).collect()
+}
+
+/// Accounts that are frozen and thawed, with what is refused meanwhile and what goes on.
+pub(crate) fn freeze_steps() -> Vec<Step> {
+    let pays = |id| accept(id, Some("a"), 5);
+    let calls = vec![
+        all(vec![open("a", "BRL", 1_000), open("b", "BRL", 1_000)]),
+        all(vec![
+            Command::Transfer(money(1, "world:BRL", "a", 500)),
+            pend(2, "a", "b", 50, 0),
+            pend(3, "a", "b", 60, 0),
+        ]),
+        all(vec![pays(1)]),
+        all(vec![send(1, 0, "default")]),
+        all(vec![freeze("a", Frozen::Debits)]),
+        all(vec![
+            Command::Transfer(money(4, "a", "b", 1)),
+            pend(5, "a", "b", 1, 0),
+            Command::Transfer(money(6, "b", "a", 7)),
+        ]),
+        all(vec![pays(2)]),
+        // What was reserved before goes on.
+        all(vec![
+            Command::Post {
+                id: TransferId::from_u128(7),
+                pending_id: TransferId::from_u128(2),
+                amount: Some(40),
+            },
+            part(8, 3, 20),
+            Command::Void {
+                id: TransferId::from_u128(9),
+                pending_id: TransferId::from_u128(3),
+            },
+        ]),
+        all(vec![settle(1, 1)]),
+        all(vec![
+            Command::ChangeLimit {
+                account_id: account("a"),
+                credit_limit: 900,
+                expected_credit_limit: None,
+            },
+            freeze("b", Frozen::Credits),
+            Command::Transfer(money(10, "world:BRL", "b", 1)),
+            Command::Transfer(money(11, "b", "world:BRL", 2)),
+        ]),
+        atomic(
+            1,
+            vec![
+                freeze("b", Frozen::Both),
+                Command::Transfer(money(12, "b", "a", 1)),
+            ],
+        ),
+        atomic(
+            2,
+            vec![
+                freeze("a", Frozen::None),
+                Command::Transfer(money(13, "a", "world:BRL", 3)),
+            ],
+        ),
+        all(vec![open("c", "BRL", 0), freeze("c", Frozen::Both)]),
+        all(vec![Command::CloseAccount {
+            account_id: account("c"),
+            expected_entry_count: None,
+        }]),
+        // A member that is there already fails its batch, whose record has what is there.
+        atomic(3, vec![open("b", "BRL", 1_000)]),
+    ];
+    let step = |call| [Step::Advance(1_000_000), Step::Submit(vec![call])];
+    calls.into_iter().flat_map(step).collect()
+}
+
+fn freeze(id: &str, frozen: Frozen) -> Command {
+    Command::ChangeFreeze {
+        account_id: account(id),
+        frozen,
+        expected_frozen: None,
+    }
 }
 
 fn part(id: u128, pending_id: u128, amount: u64) -> Command {

@@ -145,6 +145,7 @@ impl<'a> Reading<'a> {
                     Event::AccountOpened { .. }
                     | Event::LimitChanged { .. }
                     | Event::AccountClosed { .. }
+                    | Event::FreezeChanged { .. }
                     | Event::PaymentSent(_)
                     | Event::PaymentReleased(_)
                     | Event::PaymentRefused(_)

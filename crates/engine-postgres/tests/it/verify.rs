@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use engine_postgres::{PostgresEngine, PostgresOptions, Verified, verify};
 use ledger::{
-    AcceptPayment, AccountId, Batch, BatchId, Command, Engine, Millis, MoveMoney, Note,
+    AcceptPayment, AccountId, Batch, BatchId, Command, Engine, Frozen, Millis, MoveMoney, Note,
     PaymentExpected, PaymentId, PaymentStateName, ProcessorName, ResolutionKind, ResolvePayment,
     ReverseTransfer, TransferId,
 };
@@ -14,7 +14,7 @@ use crate::subject::open;
 use testkit::bank::{Drawer, accounts, currency, id, in_seconds, open_accounts};
 
 /// What is done to a good ledger, and what the check says of it. Each is undone afterwards.
-const CORRUPTIONS: [(&str, &str); 54] = [
+const CORRUPTIONS: [(&str, &str); 57] = [
     (
         "UPDATE lastro.accounts SET debits_posted = debits_posted + 1 WHERE account_id = 'user:1'",
         "account user:1: its debits_posted are",
@@ -251,6 +251,18 @@ const CORRUPTIONS: [(&str, &str); 54] = [
         "DELETE FROM lastro.parts WHERE left_amount IS NULL",
         "parts: 4 parts are listed, and there are 5",
     ),
+    (
+        "UPDATE lastro.accounts SET frozen = 2 WHERE frozen = 1",
+        "what is frozen is 2, and by its changes 1",
+    ),
+    (
+        "UPDATE lastro.accounts SET frozen = 3 WHERE account_id = 'user:3'",
+        "account user:3: what is frozen is 3, and by its changes 0",
+    ),
+    (
+        "DELETE FROM lastro.account_changes",
+        "what is frozen is 1, and by its changes 0",
+    ),
 ];
 
 #[test]
@@ -329,6 +341,7 @@ async fn fill(engine: &PostgresEngine) {
     pay(engine).await;
     reverse(engine).await;
     post_parts(engine).await;
+    freeze(engine).await;
 }
 
 /// A transfer that is reversed twice, and once more than it has.
@@ -353,6 +366,24 @@ async fn reverse(engine: &PostgresEngine) {
     let codes: Vec<_> = outcomes[0].iter().map(ledger::Outcome::code).collect();
     let refused = "amount_exceeds_reversible";
     assert_eq!(codes, ["created", "created", "created", refused]);
+}
+
+/// Two accounts that are frozen, one of them not any more.
+async fn freeze(engine: &PostgresEngine) {
+    let freeze = |account: &str, frozen| Command::ChangeFreeze {
+        account_id: id(account),
+        frozen,
+        expected_frozen: None,
+    };
+    let commands = vec![
+        freeze("user:1", Frozen::Both),
+        freeze("user:1", Frozen::Debits),
+        freeze("user:2", Frozen::Credits),
+        freeze("user:2", Frozen::None),
+    ];
+    let batch = Batch::independent(commands).unwrap();
+    let outcomes = engine.submit(vec![batch], in_seconds(20)).await.unwrap();
+    assert!(outcomes[0].iter().all(|outcome| outcome.result.is_ok()));
 }
 
 /// Three pending transfers: of two parts with some left, posted after a part, and posted by parts alone.

@@ -72,7 +72,7 @@ fn what_an_earlier_version_recorded_is_answered_again() {
 }
 
 #[test]
-fn payments_reversals_and_parts_are_refused_and_nothing_beside_them_is_done() {
+fn payments_reversals_parts_and_freezes_are_refused_and_nothing_beside_them_is_done() {
     let (postgres, redis) = (Postgres::start().unwrap(), redis());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -102,7 +102,12 @@ fn payments_reversals_and_parts_are_refused_and_nothing_beside_them_is_done() {
             pending_id: TransferId::from_u128(2),
             amount: 1,
         };
-        for command in [command, purge, reverse, part] {
+        let freeze = Command::ChangeFreeze {
+            account_id: ledger::AccountId::new("a").unwrap(),
+            frozen: ledger::Frozen::Debits,
+            expected_frozen: None,
+        };
+        for command in [command, purge, reverse, part, freeze] {
             let answer = engine.submit(vec![Batch::one(command)], deadline).await;
             assert_eq!(answer, Err(Unavailable::NotSupported));
         }

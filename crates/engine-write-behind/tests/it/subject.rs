@@ -89,6 +89,10 @@ impl Subject for WriteBehindSubject {
         false
     }
 
+    fn has_freezes(&self) -> bool {
+        false
+    }
+
     fn lists_accounts(&self) -> bool {
         false
     }

@@ -62,6 +62,11 @@ pub fn decide<S: State + ?Sized>(state: &S, command: Command, now: Timestamp) ->
             account_id,
             expected_entry_count: expected,
         } => account::close(state, account_id, expected, now),
+        Command::ChangeFreeze {
+            account_id,
+            frozen,
+            expected_frozen: expected,
+        } => account::change_freeze(state, account_id, frozen, expected, now),
         Command::AcceptPayment(accept) => payment::accept(state, accept, now),
         Command::SendPayment {
             id,
@@ -105,7 +110,9 @@ pub fn check_form(command: &Command) -> Result<(), Refusal> {
             ..
         } => account::check_limit(*credit_limit)
             .and_then(|()| account::check_is_not_reserved(account_id)),
-        Command::CloseAccount { account_id, .. } => account::check_is_not_reserved(account_id),
+        Command::CloseAccount { account_id, .. } | Command::ChangeFreeze { account_id, .. } => {
+            account::check_is_not_reserved(account_id)
+        }
         Command::AcceptPayment(accept) => payment::check_form(accept),
         Command::Reverse(reverse) => reverse::check_form(reverse),
         Command::Void { .. }
@@ -143,6 +150,7 @@ pub fn check_content(command: &Command) -> Result<(), Refusal> {
         | Command::OpenAccount(_)
         | Command::ChangeLimit { .. }
         | Command::CloseAccount { .. }
+        | Command::ChangeFreeze { .. }
         | Command::SendPayment { .. }
         | Command::SettlePayment { .. }
         | Command::ReleasePayment { .. }

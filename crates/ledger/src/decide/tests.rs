@@ -14,6 +14,7 @@
 
 mod accounts;
 mod batches;
+mod freezes;
 mod parts;
 mod payments;
 mod pendings;

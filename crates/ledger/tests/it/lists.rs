@@ -2,7 +2,8 @@
 //! does not compile here until it has its place.
 
 use ledger::{
-    AccountId, Currency, Field, NotReversible, PaymentId, PaymentStateName, Refusal, TransferId,
+    AccountId, Currency, Field, NotReversible, PaymentId, PaymentStateName, Refusal, Side,
+    TransferId,
 };
 
 /// The field after this one.
@@ -92,7 +93,11 @@ fn next_refusal(refusal: &Refusal) -> Option<Refusal> {
             available: 0,
             required: 0,
         },
-        Refusal::AmountExceedsReversible { .. } => return None,
+        Refusal::AmountExceedsReversible { .. } => Refusal::AccountFrozen {
+            account_id,
+            side: Side::Debit,
+        },
+        Refusal::AccountFrozen { .. } => return None,
     })
 }
 

@@ -221,7 +221,13 @@ const REQUEST: &[Entry] = &[
         "change_missing",
         &[400],
         "The request does not name what to change of the account.",
-        "Send `credit_limit`, `closed`, or both.",
+        "Send at least one of `credit_limit`, `frozen` and `closed`.",
+    ),
+    nothing(
+        "frozen_invalid",
+        &[400],
+        "The request names something that cannot be frozen; `field` names where.",
+        "Send `none`, `debits`, `credits` or `both`.",
     ),
     nothing(
         "closed_invalid",

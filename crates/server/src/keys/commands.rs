@@ -46,6 +46,7 @@ pub(super) const fn scope_of(command: &Command) -> Scope {
         Command::OpenAccount(_)
         | Command::ChangeLimit { .. }
         | Command::CloseAccount { .. }
+        | Command::ChangeFreeze { .. }
         | Command::PurgePayments { .. }
         | Command::ResolvePayment(_)
         // Not of callers: where a face takes them at all, they are an operator's.
@@ -66,6 +67,7 @@ const fn is_of_challenge(command: &Command) -> bool {
         Command::OpenAccount(_)
         | Command::ChangeLimit { .. }
         | Command::CloseAccount { .. }
+        | Command::ChangeFreeze { .. }
         | Command::Pend { .. }
         | Command::Post { .. }
         | Command::PostPart { .. }
@@ -96,7 +98,8 @@ pub(crate) const fn accounts_of(command: &Command) -> Accounts<'_> {
     match command {
         Command::OpenAccount(OpenAccount { id: account_id, .. })
         | Command::ChangeLimit { account_id, .. }
-        | Command::CloseAccount { account_id, .. } => Accounts::One(account_id),
+        | Command::CloseAccount { account_id, .. }
+        | Command::ChangeFreeze { account_id, .. } => Accounts::One(account_id),
         Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
             Accounts::Both(&transfer.debit_account_id, &transfer.credit_account_id)
         }

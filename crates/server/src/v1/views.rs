@@ -47,8 +47,11 @@ pub(crate) struct AccountView<'a> {
     available: Option<u64>,
     /// Number of entries in the statement.
     entry_count: u64,
-    /// Whether new debits and credits are refused.
+    /// Whether new debits and credits are refused for good.
     closed: bool,
+    /// Which new debits and credits an operator has stopped: `none`, `debits`, `credits` or `both`.
+    #[schema(example = "none")]
+    frozen: &'static str,
     /// When the account was opened.
     #[schema(value_type = String, format = DateTime)]
     timestamp: Nanos,
@@ -68,6 +71,7 @@ impl<'a> AccountView<'a> {
             available: account.available(),
             entry_count: account.entry_count,
             closed: account.closed,
+            frozen: account.frozen.as_str(),
             timestamp: Nanos(account.timestamp),
         }
     }

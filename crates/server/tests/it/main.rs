@@ -36,6 +36,7 @@ mod v1_balance;
 mod v1_batches;
 mod v1_dry_run;
 mod v1_events;
+mod v1_freezes;
 mod v1_operations;
 mod v1_parts;
 mod v1_payment_list;

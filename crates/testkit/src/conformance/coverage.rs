@@ -43,6 +43,7 @@ pub(super) struct Has {
     payments: bool,
     reversals: bool,
     parts: bool,
+    freezes: bool,
 }
 
 impl Has {
@@ -51,6 +52,7 @@ impl Has {
             payments: subject.has_payments(),
             reversals: subject.has_reversals(),
             parts: subject.has_parts(),
+            freezes: subject.has_freezes(),
         }
     }
 
@@ -61,12 +63,14 @@ impl Has {
             && (self.payments || !OF_PAYMENTS.contains(&code))
             && (self.reversals || !OF_REVERSALS.contains(&code))
             && (self.parts || !OF_PARTS.contains(&code))
+            && (self.freezes || code != "account_frozen")
     }
 
     fn command(self, name: &str) -> bool {
         (self.payments || !name.contains("payment"))
             && (self.reversals || name != CommandKind::Reverse.name())
             && (self.parts || name != CommandKind::PostPart.name())
+            && (self.freezes || name != CommandKind::ChangeFreeze.name())
     }
 }
 

@@ -94,6 +94,7 @@ impl<'a> Run<'a> {
             payments: subject.has_payments(),
             reversals: subject.has_reversals(),
             parts: subject.has_parts(),
+            freezes: subject.has_freezes(),
             manual_time,
         };
         Self {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::reference::Books;
 use crate::{
-    AMOUNT_MAX, AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Metadata, Millis,
-    MoveMoney, Note, Notes, OpenAccount, Outcome, PaymentExpected, PaymentId, PaymentStateName,
-    ProcessorName, Reference, Refusal, RefusedCode, Resolution, ResolutionKind, ResolvePayment,
-    ReverseTransfer, State, Ticker, Timestamp, TransferId, UsedTransfer,
+    AMOUNT_MAX, AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Frozen, Metadata,
+    Millis, MoveMoney, Note, Notes, OpenAccount, Outcome, PaymentExpected, PaymentId,
+    PaymentStateName, ProcessorName, Reference, Refusal, RefusedCode, Resolution, ResolutionKind,
+    ResolvePayment, ReverseTransfer, State, Ticker, Timestamp, TransferId, UsedTransfer,
 };
 
 /// The second 0 of every script, in nanoseconds. Scripts begin ten seconds before it.
@@ -130,6 +130,11 @@ impl Run {
     }
 }
 
+fn frozen(name: &str) -> Frozen {
+    let mut all = Frozen::ALL.into_iter();
+    all.find(|frozen| frozen.as_str() == name).unwrap()
+}
+
 /// What a command expects: `expects=NUMBER`.
 fn expectation(word: &str) -> u64 {
     word.strip_prefix("expects=").unwrap().parse().unwrap()
@@ -158,6 +163,13 @@ fn command(text: &str) -> Command {
         "close" => Command::CloseAccount {
             account_id: account_id(word(&mut words)),
             expected_entry_count: words.next().map(expectation),
+        },
+        "freeze" => Command::ChangeFreeze {
+            account_id: account_id(word(&mut words)),
+            frozen: frozen(word(&mut words)),
+            expected_frozen: words
+                .next()
+                .map(|word| frozen(word.strip_prefix("expects=").unwrap())),
         },
         "transfer" => Command::Transfer(move_money(&mut words).0),
         "pend" => {
@@ -423,6 +435,9 @@ fn refusal_text(refusal: &Refusal) -> String {
             transfer_id,
             reason,
         } => format!("{code} {} {}", transfer_id.to_u128(), reason.as_str()),
+        Refusal::AccountFrozen { account_id, side } => {
+            format!("{code} {account_id} {}", side.as_str())
+        }
         Refusal::PaymentNotFound { payment_id } => format!("{code} {}", payment_id.to_u128()),
         Refusal::PaymentInOtherState { state, attempt } => {
             format!("{code} {}/{attempt}", state.as_str())

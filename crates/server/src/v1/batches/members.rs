@@ -7,6 +7,7 @@ use ledger::{AccountId, BATCH_COMMANDS_MAX, Command, TransferId};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 
+use super::super::account_change::frozen;
 use super::super::accounts::OpenAccountRequest;
 use super::super::ids::{self, Asked};
 use super::super::notes::MetadataRequest;
@@ -99,6 +100,8 @@ fn of_member(problem: Problem) -> Problem {
 /// - `open_account`: `account_id`, `currency`, `credit_limit`
 /// - `change_limit`: `account_id`, `credit_limit` and, where it should take the place of no other
 ///   limit, `expected_credit_limit`
+/// - `change_freeze`: `account_id`, `frozen` and, where it should take the place of nothing else,
+///   `expected_frozen`
 /// - `close_account`: `account_id` and, where nothing may have moved since the account was looked at,
 ///   `expected_entry_count`
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -106,7 +109,7 @@ fn of_member(problem: Problem) -> Problem {
 pub(crate) struct CommandRequest<'a> {
     #[serde(borrow)]
     #[schema(value_type = String, example = "transfer",
-        pattern = "^(transfer|post|void|reverse|open_account|change_limit|close_account)$")]
+        pattern = "^(transfer|post|void|reverse|open_account|change_limit|change_freeze|close_account)$")]
     kind: Text<'a>,
     /// The id of a `transfer`, `post`, `void` or `reverse`.
     #[serde(borrow, default)]
@@ -150,7 +153,7 @@ pub(crate) struct CommandRequest<'a> {
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     reverses: Option<Text<'a>>,
-    /// The account that is opened, limited or closed.
+    /// The account that is opened, limited, frozen or closed.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>)]
     account_id: Option<Text<'a>>,
@@ -166,6 +169,15 @@ pub(crate) struct CommandRequest<'a> {
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     expected_credit_limit: Option<Integer>,
+    /// What a `change_freeze` freezes from now on: `none`, `debits`, `credits` or `both`.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, example = "debits")]
+    frozen: Option<Text<'a>>,
+    /// What a `change_freeze` replaces; if the account has something else frozen, the command is refused with
+    /// `account_in_other_state`.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, example = "none")]
+    expected_frozen: Option<Text<'a>>,
     /// The `entry_count` with which a `close_account` expects the account; with another one it is
     /// refused with `account_in_other_state`.
     #[serde(default)]
@@ -239,6 +251,17 @@ impl CommandRequest<'_> {
                     expected_credit_limit: given(expected, "expected_credit_limit")?,
                 })
             }
+            "change_freeze" => {
+                self.takes(&["account_id", "frozen", "expected_frozen"])?;
+                let expected = self.expected_frozen.as_ref();
+                Ok(Command::ChangeFreeze {
+                    account_id: self.account_id()?,
+                    frozen: frozen(needed(self.frozen.as_ref(), "frozen")?, "frozen")?,
+                    expected_frozen: expected
+                        .map(|text| frozen(text, "expected_frozen"))
+                        .transpose()?,
+                })
+            }
             "close_account" => {
                 self.takes(&["account_id", "expected_entry_count"])?;
                 let expected = self.expected_entry_count;
@@ -248,7 +271,7 @@ impl CommandRequest<'_> {
                 })
             }
             _ => Err(errors::json_invalid(
-                "kind is transfer, post, void, reverse, open_account, change_limit or close_account",
+                "kind is transfer, post, void, reverse, open_account, change_limit, change_freeze or close_account",
             )),
         }
     }
@@ -324,6 +347,8 @@ impl CommandRequest<'_> {
                 "expected_credit_limit",
                 self.expected_credit_limit.is_some(),
             ),
+            ("frozen", self.frozen.is_some()),
+            ("expected_frozen", self.expected_frozen.is_some()),
             ("expected_entry_count", self.expected_entry_count.is_some()),
         ];
         let unused = given

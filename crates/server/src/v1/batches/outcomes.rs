@@ -271,6 +271,10 @@ mod tests {
                 debits_pending: MAX,
                 credits_pending: MAX,
             },
+            Refusal::AccountFrozen {
+                account_id: account_id.clone(),
+                side: ledger::Side::Credit,
+            },
             Refusal::BalanceOverflow { account_id },
             Refusal::PendingAlreadyPosted { pending_id },
             Refusal::AmountExceedsPending {
@@ -348,6 +352,7 @@ mod tests {
             check(&reverse, made(kind, description));
         }
         let account = Account {
+            frozen: ledger::Frozen::Credits,
             debits_posted: MAX,
             credits_posted: MAX,
             debits_pending: MAX,

@@ -59,6 +59,14 @@ pub(super) enum Bug {
     PartsLost,
     /// A pending transfer that was voided after parts is read as if none had been posted.
     PartsBeforeVoidLost,
+    /// An account whose debits are frozen is debited.
+    FrozenDebits,
+    /// An account whose credits are frozen is credited.
+    FrozenCredits,
+    /// What is reserved on a frozen account cannot be posted.
+    FreezeStopsPosts,
+    /// What a change of a freeze expects is not looked at.
+    FreezeUnchecked,
     /// A refused transfer lowers the debit account's limit.
     RefusalChangesAccount,
     /// Of two missing accounts the credit account is named.

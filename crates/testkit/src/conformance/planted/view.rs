@@ -1,7 +1,7 @@
 //! The state as an engine with a bug sees it.
 
 use ledger::{
-    Account, AccountId, BatchId, Command, Currency, Limit, Memory, Payment, PaymentId,
+    Account, AccountId, BatchId, Command, Currency, Frozen, Limit, Memory, Payment, PaymentId,
     PendingState, Standing, State, Timestamp, Transfer, TransferId, UsedBatch, UsedPayment,
     UsedTransfer,
 };
@@ -66,6 +66,36 @@ impl State for View<'_> {
                 }
             }
             Bug::PendingNotCounted if self.moves_money() => account.debits_pending = 0,
+            Bug::FrozenDebits if self.moves_money() && account.frozen.stops_debits() => {
+                account.frozen = match account.frozen {
+                    Frozen::Both => Frozen::Credits,
+                    Frozen::None | Frozen::Debits | Frozen::Credits => Frozen::None,
+                };
+            }
+            Bug::FrozenCredits if self.moves_money() && account.frozen.stops_credits() => {
+                account.frozen = match account.frozen {
+                    Frozen::Both => Frozen::Debits,
+                    Frozen::None | Frozen::Debits | Frozen::Credits => Frozen::None,
+                };
+            }
+            // As if the account were not there.
+            Bug::FreezeStopsPosts
+                if matches!(
+                    self.command,
+                    Command::Post { .. } | Command::PostPart { .. }
+                ) && account.frozen != Frozen::None =>
+            {
+                return None;
+            }
+            Bug::FreezeUnchecked => {
+                if let Command::ChangeFreeze {
+                    expected_frozen: Some(expected),
+                    ..
+                } = self.command
+                {
+                    account.frozen = expected;
+                }
+            }
             Bug::ClosedAccepts => account.closed = false,
             Bug::CurrencyUnchecked if self.moves_money() => {
                 if let Ok(currency) = Currency::new("BRL") {
