@@ -1,6 +1,6 @@
 //! Accounts.
 
-use ledger::{Account, AccountId, AccountsPage, AccountsQuery, Limit};
+use ledger::{Account, AccountId, AccountsPage, AccountsQuery, Frozen, Limit};
 
 use crate::fields::{self, Invalid};
 use crate::v1;
@@ -17,7 +17,35 @@ pub(crate) fn to_message(id: &AccountId, account: &Account) -> v1::Account {
         entry_count: account.entry_count,
         closed: account.closed,
         timestamp: account.timestamp.as_nanos(),
+        // As of any field that is left out: most accounts are not frozen.
+        frozen: match account.frozen {
+            Frozen::None => v1::Frozen::Unspecified.into(),
+            frozen @ (Frozen::Debits | Frozen::Credits | Frozen::Both) => {
+                frozen_to_message(frozen).into()
+            }
+        },
     }
+}
+
+pub(crate) const fn frozen_to_message(frozen: Frozen) -> v1::Frozen {
+    match frozen {
+        Frozen::None => v1::Frozen::None,
+        Frozen::Debits => v1::Frozen::Debits,
+        Frozen::Credits => v1::Frozen::Credits,
+        Frozen::Both => v1::Frozen::Both,
+    }
+}
+
+/// What is frozen, if it is given.
+pub(crate) fn frozen(value: i32) -> Result<Option<Frozen>, Invalid> {
+    Ok(match v1::Frozen::try_from(value) {
+        Ok(v1::Frozen::Unspecified) => None,
+        Ok(v1::Frozen::None) => Some(Frozen::None),
+        Ok(v1::Frozen::Debits) => Some(Frozen::Debits),
+        Ok(v1::Frozen::Credits) => Some(Frozen::Credits),
+        Ok(v1::Frozen::Both) => Some(Frozen::Both),
+        Err(_) => return Err(Invalid::Unknown("frozen")),
+    })
 }
 
 pub(crate) fn from_message(account: &v1::Account) -> Result<(AccountId, Account), Invalid> {
@@ -35,6 +63,7 @@ pub(crate) fn from_message(account: &v1::Account) -> Result<(AccountId, Account)
         credits_pending: account.credits_pending,
         entry_count: account.entry_count,
         closed: account.closed,
+        frozen: frozen(account.frozen)?.unwrap_or(Frozen::None),
         timestamp: fields::timestamp(account.timestamp),
     };
     Ok((id, state))

@@ -8,7 +8,7 @@ use ledger::{
 use crate::fields::{self, Invalid, given};
 use crate::v1;
 use crate::v1::command::Command as Kind;
-use crate::{notes, payment};
+use crate::{account, notes, payment};
 
 impl From<&Command> for v1::Command {
     fn from(command: &Command) -> Self {
@@ -45,6 +45,15 @@ fn to_message(command: &Command) -> Kind {
             pending_id: pending_id.to_bytes().to_vec(),
             amount: *amount,
         }),
+        Command::PostPart {
+            id,
+            pending_id,
+            amount,
+        } => Kind::PostPart(v1::PostPart {
+            id: id.to_bytes().to_vec(),
+            pending_id: pending_id.to_bytes().to_vec(),
+            amount: *amount,
+        }),
         Command::Void { id, pending_id } => Kind::Void(v1::VoidPending {
             id: id.to_bytes().to_vec(),
             pending_id: pending_id.to_bytes().to_vec(),
@@ -72,6 +81,17 @@ fn to_message(command: &Command) -> Kind {
         } => Kind::CloseAccount(v1::CloseAccount {
             account_id: account_id.as_str().to_owned(),
             expected_entry_count: *expected_entry_count,
+        }),
+        Command::ChangeFreeze {
+            account_id,
+            frozen,
+            expected_frozen,
+        } => Kind::ChangeFreeze(v1::ChangeFreeze {
+            account_id: account_id.as_str().to_owned(),
+            frozen: account::frozen_to_message(*frozen).into(),
+            expected_frozen: expected_frozen
+                .map_or(v1::Frozen::Unspecified, account::frozen_to_message)
+                .into(),
         }),
         Command::AcceptPayment(accept) => Kind::AcceptPayment(accept.into()),
         Command::Reverse(reverse) => Kind::Reverse(reverse.into()),
@@ -126,9 +146,11 @@ fn payment_to_message(command: &Command) -> Kind {
         Command::OpenAccount(_)
         | Command::ChangeLimit { .. }
         | Command::CloseAccount { .. }
+        | Command::ChangeFreeze { .. }
         | Command::Transfer(_)
         | Command::Pend { .. }
         | Command::Post { .. }
+        | Command::PostPart { .. }
         | Command::Void { .. }
         | Command::Expire { .. }
         | Command::Reverse(_)
@@ -151,6 +173,11 @@ fn from_message(command: Kind) -> Result<Command, Invalid> {
             pending_id: pending_id(&post.pending_id)?,
             amount: post.amount,
         },
+        Kind::PostPart(part) => Command::PostPart {
+            id: transfer_id(&part.id)?,
+            pending_id: pending_id(&part.pending_id)?,
+            amount: part.amount,
+        },
         Kind::Void(void) => Command::Void {
             id: transfer_id(&void.id)?,
             pending_id: pending_id(&void.pending_id)?,
@@ -171,6 +198,11 @@ fn from_message(command: Kind) -> Result<Command, Invalid> {
         Kind::CloseAccount(close) => Command::CloseAccount {
             account_id: account_id(&close.account_id)?,
             expected_entry_count: close.expected_entry_count,
+        },
+        Kind::ChangeFreeze(change) => Command::ChangeFreeze {
+            account_id: account_id(&change.account_id)?,
+            frozen: given(account::frozen(change.frozen)?, "frozen")?,
+            expected_frozen: account::frozen(change.expected_frozen)?,
         },
         Kind::Reverse(reverse) => Command::Reverse(reverse.try_into()?),
         payment @ (Kind::AcceptPayment(_)
@@ -214,9 +246,11 @@ fn payment_from_message(command: Kind) -> Result<Command, Invalid> {
         Kind::OpenAccount(_)
         | Kind::ChangeLimit(_)
         | Kind::CloseAccount(_)
+        | Kind::ChangeFreeze(_)
         | Kind::Transfer(_)
         | Kind::Pend(_)
         | Kind::Post(_)
+        | Kind::PostPart(_)
         | Kind::Void(_)
         | Kind::Expire(_)
         | Kind::Reverse(_) => unreachable!("read by its own arm of the caller"),

@@ -113,6 +113,9 @@ fn to_message(event: &Event) -> Kind {
         Event::AccountClosed { id, account, .. } => {
             Kind::AccountClosed(account::to_message(id, account))
         }
+        Event::FreezeChanged { id, account, .. } => {
+            Kind::FreezeChanged(account::to_message(id, account))
+        }
         Event::PaymentAccepted(payment) => Kind::PaymentAccepted(payment.into()),
         Event::PaymentSent(payment) => Kind::PaymentSent(payment.into()),
         Event::PaymentReleased(payment) => Kind::PaymentReleased(payment.into()),
@@ -162,6 +165,14 @@ fn from_message(kind: Kind, timestamp: Timestamp) -> Result<Event, Invalid> {
         Kind::AccountClosed(message) => {
             let (id, account) = account::from_message(&message)?;
             Event::AccountClosed {
+                id,
+                account,
+                timestamp,
+            }
+        }
+        Kind::FreezeChanged(message) => {
+            let (id, account) = account::from_message(&message)?;
+            Event::FreezeChanged {
                 id,
                 account,
                 timestamp,

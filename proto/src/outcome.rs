@@ -14,6 +14,7 @@ impl From<&Outcome> for v1::Outcome {
                     Kind::Moved(transfer::moved(transfer))
                 }
                 TransferKind::Post { .. }
+                | TransferKind::PostPart { .. }
                 | TransferKind::Void { .. }
                 | TransferKind::Expire
                 | TransferKind::Settle { .. }

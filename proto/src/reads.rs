@@ -139,6 +139,8 @@ impl v1::GetTransferResponse {
                     pending_end: end.map(transfer::pending_end_to_message),
                     // Of what cannot be reversed nothing is: as of any field that is left out.
                     reversed_amount: standing.reversed_amount().unwrap_or(0),
+                    // Likewise of what parts posted.
+                    posted_amount: standing.posted_of(transfer.amount).unwrap_or(0),
                 }),
                 UsedTransfer::Refused(command, refusal) => Used::Refused(v1::UsedByRefused {
                     command: Some(command.into()),
@@ -169,9 +171,10 @@ impl v1::GetTransferResponse {
             Some(Used::Created(created)) => {
                 let transfer: Transfer = given(created.transfer, "transfer")?.try_into()?;
                 let standing = transfer::standing(
-                    transfer.kind,
+                    &transfer,
                     created.pending_state,
                     created.reversed_amount,
+                    created.posted_amount,
                 )?;
                 Some(UsedTransfer::Created(transfer, standing))
             }

@@ -1,6 +1,6 @@
 //! Refusals with their figures.
 
-use ledger::{AccountId, Field, NotReversible, Refusal};
+use ledger::{AccountId, Field, NotReversible, Refusal, Side};
 
 use crate::fields::{self, Invalid};
 use crate::payment::{state_name, state_name_to_message};
@@ -90,6 +90,10 @@ impl From<&Refusal> for v1::Refusal {
                 message.transfer_id = transfer_id.to_bytes().to_vec();
                 message.not_reversible = not_reversible_to_message(*reason).into();
             }
+            Refusal::AccountFrozen { account_id, side } => {
+                message.account_id = name(account_id);
+                message.side = side_to_message(*side).into();
+            }
             Refusal::CurrencyMismatch
             | Refusal::AccountsMustDiffer
             | Refusal::DescriptionInvalid
@@ -126,6 +130,22 @@ const fn code(refusal: &Refusal) -> Code {
         Refusal::PaymentsInOtherState { .. } => Code::PaymentsInOtherState,
         Refusal::TransferNotReversible { .. } => Code::TransferNotReversible,
         Refusal::AmountExceedsReversible { .. } => Code::AmountExceedsReversible,
+        Refusal::AccountFrozen { .. } => Code::AccountFrozen,
+    }
+}
+
+const fn side_to_message(side: Side) -> v1::Side {
+    match side {
+        Side::Debit => v1::Side::Debit,
+        Side::Credit => v1::Side::Credit,
+    }
+}
+
+const fn side(side: v1::Side) -> Result<Side, Invalid> {
+    match side {
+        v1::Side::Debit => Ok(Side::Debit),
+        v1::Side::Credit => Ok(Side::Credit),
+        v1::Side::Unspecified => Err(Invalid::Unknown("side")),
     }
 }
 
@@ -143,6 +163,10 @@ impl TryFrom<v1::Refusal> for Refusal {
             },
             Code::AccountClosed => Self::AccountClosed {
                 account_id: account_id()?,
+            },
+            Code::AccountFrozen => Self::AccountFrozen {
+                account_id: account_id()?,
+                side: side(refusal.side())?,
             },
             Code::AccountInUse => Self::AccountInUse {
                 account_id: account_id()?,
@@ -234,6 +258,7 @@ const FIELDS: [(Field, v1::Field); Field::ALL.len()] = [
     (Field::Members, v1::Field::Members),
     (Field::Metadata, v1::Field::Metadata),
     (Field::Reverses, v1::Field::Reverses),
+    (Field::Final, v1::Field::Final),
 ];
 
 const fn not_reversible_to_message(reason: NotReversible) -> v1::NotReversible {

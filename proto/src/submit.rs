@@ -277,6 +277,7 @@ const fn moved(outcome: &Outcome) -> Option<&Transfer> {
         Ok(Record::Transfer(transfer)) => match transfer.kind {
             TransferKind::Transfer | TransferKind::Pend { .. } => Some(transfer),
             TransferKind::Post { .. }
+            | TransferKind::PostPart { .. }
             | TransferKind::Void { .. }
             | TransferKind::Expire
             | TransferKind::Settle { .. }

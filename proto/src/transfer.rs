@@ -91,6 +91,16 @@ fn kind_to_message(kind: TransferKind) -> Kind {
             pending_id: pending_id.to_bytes().to_vec(),
             pending_amount,
             in_full,
+            keeps_rest: false,
+        }),
+        TransferKind::PostPart {
+            pending_id,
+            pending_amount,
+        } => Kind::Post(v1::PostKind {
+            pending_id: pending_id.to_bytes().to_vec(),
+            pending_amount,
+            in_full: false,
+            keeps_rest: true,
         }),
         TransferKind::Void { pending_id } => Kind::Void(v1::VoidKind {
             pending_id: pending_id.to_bytes().to_vec(),
@@ -122,6 +132,10 @@ fn kind(kind: Kind) -> Result<TransferKind, Invalid> {
         Kind::Pend(pend) => TransferKind::Pend {
             timeout_s: pend.timeout_s,
         },
+        Kind::Post(post) if post.keeps_rest => TransferKind::PostPart {
+            pending_id: pending_id(&post.pending_id)?,
+            pending_amount: post.pending_amount,
+        },
         Kind::Post(post) => TransferKind::Post {
             pending_id: pending_id(&post.pending_id)?,
             pending_amount: post.pending_amount,
@@ -143,18 +157,28 @@ fn kind(kind: Kind) -> Result<TransferKind, Invalid> {
     })
 }
 
-/// What came after a transfer of this kind, from the two fields that say so.
+/// What came after a transfer, from the fields that say so: a ledger node older than the last one has no parts.
 pub(crate) fn standing(
-    kind: TransferKind,
+    transfer: &Transfer,
     pending_state: i32,
     reversed_amount: u64,
+    posted_amount: u64,
 ) -> Result<Standing, Invalid> {
     let state = self::pending_state(pending_state)?;
-    match (kind.first_standing(), state) {
-        (Standing::Pending(_), Some(state)) => Ok(Standing::Pending(state)),
+    match (transfer.first_standing(), state) {
+        (Standing::Pending { .. }, Some(state)) => {
+            let left_amount = match state {
+                PendingState::Pending => {
+                    let left_amount = transfer.amount.checked_sub(posted_amount);
+                    left_amount.ok_or(Invalid::Shape)?
+                }
+                PendingState::Posted | PendingState::Voided | PendingState::Expired => 0,
+            };
+            Ok(Standing::Pending { state, left_amount })
+        }
         (Standing::Posted { .. }, None) => Ok(Standing::Posted { reversed_amount }),
         (Standing::Final, None) => Ok(Standing::Final),
-        (Standing::Pending(_), None) | (Standing::Posted { .. } | Standing::Final, Some(_)) => {
+        (Standing::Pending { .. }, None) | (Standing::Posted { .. } | Standing::Final, Some(_)) => {
             Err(Invalid::Shape)
         }
     }

@@ -42,6 +42,15 @@ class Server(unittest.TestCase):
         with self.assertRaises(Conflict) as raised:
             ledger.change_limit(self.user, 300, expected_credit_limit=100)
         self.assertEqual(raised.exception.code, "account_in_other_state")
+        frozen = ledger.change_freeze(self.user, "debits", expected_frozen="none")
+        self.assertEqual((frozen.frozen, ledger.account(self.shop).frozen), ("debits", "none"))
+        with self.assertRaises(Refused) as refused:
+            ledger.transfer(self.user, self.shop, 1, "stopped")
+        self.assertEqual(refused.exception.code, "account_frozen")
+        with self.assertRaises(Conflict):
+            ledger.change_freeze(self.user, "both", expected_frozen="none")
+        thaw = commands.change_freeze(self.user, "none", expected_frozen="debits")
+        self.assertEqual([one.code for one in ledger.batch([thaw]).outcomes], ["created"])
         self.assertTrue(ledger.close_account(self.shop, expected_entry_count=0).closed)
         with self.assertRaises(NotFound):
             ledger.account("nobody")
@@ -77,6 +86,19 @@ class Server(unittest.TestCase):
         with self.assertRaises(Refused) as raised:
             ledger.void(hold.id)
         self.assertEqual(raised.exception.code, "pending_already_posted")
+        held = ledger.transfer("world:BRL", self.shop, 90, "parcels", timeout_s=60)
+        part = ledger.post(held.id, amount=30, final=False)
+        self.assertEqual((part.kind, part.final, part.amount), ("post", False, 30))
+        found = ledger.transfer_by_id(held.id)
+        self.assertEqual((found.pending_state, found.posted_amount), ("pending", 30))
+        self.assertEqual(found.expires_at, held.expires_at)
+        with self.assertRaises(Refused) as more:
+            ledger.post(held.id, amount=61, final=False)
+        self.assertEqual(more.exception.code, "amount_exceeds_pending")
+        parts = ledger.batch([commands.post(held.id, amount=20, final=False)], atomic=True)
+        self.assertEqual([outcome.code for outcome in parts.outcomes], ["created"])
+        self.assertEqual(ledger.post(held.id).amount, 40)
+        self.assertEqual(ledger.transfer_by_id(held.id).posted_amount, 90)
         other = ledger.transfer(self.user, self.shop, 1, "hotel", timeout_s=0)
         self.assertEqual(ledger.void(other.id).kind, "void")
         refund = ledger.reverse(post.id, "refund", amount=20, reference="return 88")

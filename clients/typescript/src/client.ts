@@ -89,6 +89,18 @@ export class Lastro {
     return this.send(change(path`/v1/accounts/${id}`, body));
   }
 
+  /** Stops new debits or credits of an account, or both, or lets them happen again. Throws `Conflict` where
+   * something else is frozen than expected. It has no id, so it is sent again only after an attempt that changed
+   * nothing. */
+  changeFreeze(
+    id: string,
+    frozen: commands.Frozen,
+    options: { expectedFrozen?: commands.Frozen } = {},
+  ): Promise<models.Account> {
+    const body = { frozen, expected_frozen: options.expectedFrozen };
+    return this.send(change(path`/v1/accounts/${id}`, body));
+  }
+
   /** Closes an account for new debits and credits; it must be empty. It has no id, so it is sent
    * again only after an attempt that changed nothing. */
   closeAccount(
@@ -157,12 +169,10 @@ export class Lastro {
     return this.send(read(path`/v1/transfers/${id}`, models.transfer));
   }
 
-  /** Posts a pending transfer, in full without an amount; the rest is released. */
-  post(
-    pendingId: string,
-    options: { amount?: number; id?: string } = {},
-  ): Promise<models.Transfer> {
-    const body = { id: options.id ?? newId(), amount: options.amount };
+  /** Posts a pending transfer: without an amount all that is still reserved. The rest is released, or
+   * with `final: false` stays reserved for further posts. */
+  post(pendingId: string, options: commands.PostOptions = {}): Promise<models.Transfer> {
+    const body = commands.postBody(options);
     return this.send(write(path`/v1/transfers/${pendingId}/post`, models.transfer, body));
   }
 

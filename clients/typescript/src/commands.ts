@@ -51,14 +51,31 @@ export function transferBody(
   };
 }
 
-/** The post of a pending transfer, in full without an amount. */
-export function post(pendingId: string, options: { amount?: number; id?: string } = {}): Command {
+/** Which new debits and credits of an account are stopped. */
+export type Frozen = "none" | "debits" | "credits" | "both";
+
+/** What may be said of a post. */
+export interface PostOptions {
+  /** How much is posted; without it all that is still reserved. */
+  readonly amount?: number;
+  /** With `false` the rest stays reserved for further posts; else it is released. */
+  readonly final?: boolean;
+  readonly id?: string;
+}
+
+/** What `POST /v1/transfers/{id}/post` takes. */
+export function postBody(options: PostOptions): Record<string, unknown> {
   return {
-    kind: "post",
     id: options.id ?? newId(),
-    pending_id: pendingId,
     amount: options.amount,
+    final: options.final === false ? false : undefined,
   };
+}
+
+/** The post of a pending transfer: of all that is still reserved without an amount. With `final: false`
+ * the rest stays reserved. */
+export function post(pendingId: string, options: PostOptions = {}): Command {
+  return { kind: "post", pending_id: pendingId, ...postBody(options) };
 }
 
 /** The release of everything that a pending transfer reserves. */
@@ -125,6 +142,20 @@ export function changeLimit(
     account_id: accountId,
     credit_limit: creditLimit,
     expected_credit_limit: options.expectedCreditLimit,
+  };
+}
+
+/** What of an account is frozen from now on; refused where something else is frozen than expected. */
+export function changeFreeze(
+  accountId: string,
+  frozen: Frozen,
+  options: { expectedFrozen?: Frozen } = {},
+): Command {
+  return {
+    kind: "change_freeze",
+    account_id: accountId,
+    frozen,
+    expected_frozen: options.expectedFrozen,
   };
 }
 

@@ -24,6 +24,8 @@ export interface Account {
   readonly available?: number | null;
   readonly entry_count: number;
   readonly closed: boolean;
+  /** Which new debits and credits are stopped: `none`, `debits`, `credits` or `both`. */
+  readonly frozen?: string;
   readonly timestamp: string;
 }
 
@@ -44,8 +46,12 @@ export interface Transfer {
   readonly description: string;
   readonly timestamp: string;
   readonly pending_id?: string | null;
+  /** `false` of a post that kept the rest reserved. */
+  readonly final?: boolean | null;
   readonly pending_state?: string | null;
+  /** How much of a pending transfer was posted, by all its posts together. */
   readonly posted_amount?: number | null;
+  readonly expires_at?: string | null;
   readonly ended_by?: string | null;
   readonly ended_at?: string | null;
   readonly payment_id?: string | null;

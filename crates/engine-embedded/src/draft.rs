@@ -157,6 +157,7 @@ impl Draft {
             Event::AccountOpened { .. }
             | Event::LimitChanged { .. }
             | Event::AccountClosed { .. }
+            | Event::FreezeChanged { .. }
             | Event::Transfer(_)
             | Event::PaymentSent(_)
             | Event::PaymentReleased(_)

@@ -134,16 +134,26 @@ pub(crate) fn transfer_at(
     Ok((used, newest))
 }
 
-/// How a pending transfer ended, by the newest record about its id: one read.
+/// How a pending transfer ended, by the newest record about its id and its own.
 pub(crate) fn pending_end(
     records: &impl Records,
     id: TransferId,
     newest: Address,
 ) -> Result<Option<PendingEnd>, LookupError> {
-    let event = records
-        .recorded_about(newest, Space::Transfers, id.to_u128())?
-        .event;
-    Ok(event.transfer().and_then(|transfer| transfer.end_of(id)))
+    let Recorded { links, event } =
+        records.recorded_about(newest, Space::Transfers, id.to_u128())?;
+    let Some(ending) = event.transfer() else {
+        return Ok(None);
+    };
+    if ending.ends().is_none_or(|(ended_id, _)| ended_id != id) {
+        return Ok(None);
+    }
+    let mismatch = || LookupError::Mismatch(newest.to_u64());
+    let origin = Address::from_u64(links.origin).ok_or_else(mismatch)?;
+    match records.recorded(origin)?.event.transfer() {
+        Some(pending) if pending.id == id => Ok(ending.end_of(pending)),
+        Some(_) | None => Err(mismatch()),
+    }
 }
 
 /// How a payment's id was used, by the newest record about a payment that is not open. `purges`

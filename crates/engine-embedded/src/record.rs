@@ -5,7 +5,10 @@
 
 use hashbrown::HashMap;
 use journal::Address;
-use ledger::{Batch, Command, Event, Field, Notes, PaymentId, Record, Refusal};
+use ledger::{
+    Account, Batch, Command, Event, Field, Frozen, Notes, PaymentId, Record, Refusal, Transfer,
+    TransferKind,
+};
 use serde::{Deserialize, Serialize};
 
 mod appending;
@@ -26,6 +29,8 @@ const VERSION_1: u8 = 1;
 const VERSION_2: u8 = 2;
 /// The first byte of a record about a reversal.
 const VERSION_3: u8 = 3;
+/// The first byte of a record about a post that keeps the rest reserved, or about what is frozen.
+const VERSION_4: u8 = 4;
 
 /// The most bytes of any record but a resolution's, beside metadata and references: a settlement holds
 /// its payment and its transfer, each with a description and account ids; an atomic batch's own may
@@ -114,101 +119,157 @@ pub(crate) fn encode(links: Links, event: &Event, bytes: &mut Vec<u8>) {
     assert!(appended.is_ok(), "plain data serializes into memory");
 }
 
+/// The oldest version that has all that the event holds.
 fn version(event: &Event) -> u8 {
-    if is_of_reversal(event) {
-        return VERSION_3;
-    }
-    let is_of_2 = match event {
-        Event::Transfer(transfer) => !transfer.notes.is_none_or_id(),
-        Event::Refused { command, .. } => match command {
-            Command::AcceptPayment(accept) => !accept.notes.is_none(),
-            Command::Transfer(_)
-            | Command::Pend { .. }
-            | Command::Post { .. }
-            | Command::Void { .. }
-            | Command::Expire { .. }
-            | Command::OpenAccount(_)
-            | Command::ChangeLimit { .. }
-            | Command::CloseAccount { .. }
-            | Command::SendPayment { .. }
-            | Command::SettlePayment { .. }
-            | Command::ReleasePayment { .. }
-            | Command::RefusePayment { .. }
-            | Command::PurgePayments { .. }
-            | Command::ResolvePayment(_)
-            | Command::Reverse(_) => !command.notes().is_none_or_id(),
+    match event {
+        Event::Transfer(transfer) => version_of_transfer(transfer),
+        Event::Refused {
+            command, refusal, ..
+        } => version_of_command(command).max(version_of_refusal(refusal)),
+        Event::Batch(batch) => match &batch.failure {
+            Some(failure) => version_of_result(&failure.outcome.result),
+            None => VERSION_1,
         },
-        Event::Batch(batch) => {
-            let failure = batch.failure.as_ref();
-            let record = failure.and_then(|failure| failure.outcome.result.as_ref().ok());
-            match record {
-                Some(Record::Transfer(transfer)) => !transfer.notes.is_none_or_id(),
-                Some(Record::Payment(payment)) => !payment.notes.is_none(),
-                Some(Record::Account { .. } | Record::Purge { .. }) | None => false,
-            }
-        }
         Event::PaymentAccepted(_)
         | Event::PaymentSent(_)
         | Event::PaymentReleased(_)
         | Event::PaymentSettled { .. }
         | Event::PaymentRefused(_)
-        | Event::PaymentResolved(_) => {
-            let payment = event.payment();
-            payment.is_some_and(|payment| !payment.notes.is_none())
-        }
-        Event::AccountOpened { .. }
-        | Event::LimitChanged { .. }
-        | Event::AccountClosed { .. }
-        | Event::PaymentsPurged { .. } => false,
-    };
-    if is_of_2 { VERSION_2 } else { VERSION_1 }
-}
-
-/// Whether the record has a reversal, a refused one, or a refusal that speaks of one.
-fn is_of_reversal(event: &Event) -> bool {
-    let is_of_result = |result: &Result<Record, Refusal>| match result {
-        Ok(Record::Transfer(transfer)) => transfer.reversal().is_some(),
-        Ok(Record::Account { .. } | Record::Payment(_) | Record::Purge { .. }) => false,
-        Err(refusal) => is_refusal_of_reversal(refusal),
-    };
-    match event {
-        Event::Transfer(transfer) => transfer.reversal().is_some(),
-        Event::Refused { command, .. } => command.reverses().is_some(),
-        Event::Batch(batch) => {
-            let failure = batch.failure.as_ref();
-            failure.is_some_and(|failure| is_of_result(&failure.outcome.result))
-        }
-        Event::AccountOpened { .. }
-        | Event::LimitChanged { .. }
-        | Event::AccountClosed { .. }
-        | Event::PaymentAccepted(_)
-        | Event::PaymentSent(_)
-        | Event::PaymentReleased(_)
-        | Event::PaymentSettled { .. }
-        | Event::PaymentRefused(_)
-        | Event::PaymentsPurged { .. }
-        | Event::PaymentResolved(_) => false,
+        | Event::PaymentResolved(_) => match event.payment() {
+            Some(payment) => version_of_payment_notes(&payment.notes),
+            None => VERSION_1,
+        },
+        Event::AccountOpened { account, .. }
+        | Event::LimitChanged { account, .. }
+        | Event::AccountClosed { account, .. } => version_of_account(account),
+        Event::FreezeChanged { .. } => VERSION_4,
+        Event::PaymentsPurged { .. } => VERSION_1,
     }
 }
 
-fn is_refusal_of_reversal(refusal: &Refusal) -> bool {
-    matches!(
-        refusal,
+/// What is frozen stands in a byte that was `false` or `true` before.
+fn version_of_account(account: &Account) -> u8 {
+    match account.frozen {
+        Frozen::None => VERSION_1,
+        Frozen::Debits | Frozen::Credits | Frozen::Both => VERSION_4,
+    }
+}
+
+fn version_of_transfer(transfer: &Transfer) -> u8 {
+    match transfer.kind {
+        TransferKind::PostPart { .. } => VERSION_4,
+        TransferKind::Reverse { .. } => VERSION_3,
+        TransferKind::Transfer
+        | TransferKind::Pend { .. }
+        | TransferKind::Post { .. }
+        | TransferKind::Void { .. }
+        | TransferKind::Expire
+        | TransferKind::Settle { .. } => version_of_notes(&transfer.notes),
+    }
+}
+
+fn version_of_command(command: &Command) -> u8 {
+    match command {
+        Command::PostPart { .. } | Command::ChangeFreeze { .. } => VERSION_4,
+        Command::Reverse(_) => VERSION_3,
+        Command::AcceptPayment(accept) => version_of_payment_notes(&accept.notes),
+        Command::Transfer(_)
+        | Command::Pend { .. }
+        | Command::Post { .. }
+        | Command::Void { .. }
+        | Command::Expire { .. }
+        | Command::OpenAccount(_)
+        | Command::ChangeLimit { .. }
+        | Command::CloseAccount { .. }
+        | Command::SendPayment { .. }
+        | Command::SettlePayment { .. }
+        | Command::ReleasePayment { .. }
+        | Command::RefusePayment { .. }
+        | Command::PurgePayments { .. }
+        | Command::ResolvePayment(_) => version_of_notes(command.notes()),
+    }
+}
+
+fn version_of_result(result: &Result<Record, Refusal>) -> u8 {
+    match result {
+        Ok(Record::Transfer(transfer)) => version_of_transfer(transfer),
+        Ok(Record::Payment(payment)) => version_of_payment_notes(&payment.notes),
+        Ok(Record::Account { account, .. }) => version_of_account(account),
+        Ok(Record::Purge { .. }) => VERSION_1,
+        Err(refusal) => version_of_refusal(refusal),
+    }
+}
+
+fn version_of_notes(notes: &Notes) -> u8 {
+    if notes.is_none_or_id() {
+        VERSION_1
+    } else {
+        VERSION_2
+    }
+}
+
+/// In version 1 a payment had none.
+fn version_of_payment_notes(notes: &Notes) -> u8 {
+    if notes.is_none() {
+        VERSION_1
+    } else {
+        VERSION_2
+    }
+}
+
+fn version_of_refusal(refusal: &Refusal) -> u8 {
+    match refusal {
+        Refusal::ExistsWithDifferent(Field::Final) | Refusal::AccountFrozen { .. } => VERSION_4,
         Refusal::TransferNotReversible { .. }
-            | Refusal::AmountExceedsReversible { .. }
-            | Refusal::ExistsWithDifferent(Field::Reverses)
-    )
+        | Refusal::AmountExceedsReversible { .. }
+        | Refusal::ExistsWithDifferent(Field::Reverses) => VERSION_3,
+        Refusal::ExistsWithDifferent(
+            Field::Kind
+            | Field::Currency
+            | Field::CreditLimit
+            | Field::DebitAccountId
+            | Field::CreditAccountId
+            | Field::Amount
+            | Field::Description
+            | Field::Reference
+            | Field::TimeoutS
+            | Field::PendingId
+            | Field::AccountId
+            | Field::Members
+            | Field::Metadata,
+        )
+        | Refusal::AccountNotFound { .. }
+        | Refusal::AccountClosed { .. }
+        | Refusal::AccountInUse { .. }
+        | Refusal::AccountReserved { .. }
+        | Refusal::InsufficientFunds { .. }
+        | Refusal::CurrencyMismatch
+        | Refusal::AccountsMustDiffer
+        | Refusal::AmountOutOfRange { .. }
+        | Refusal::DescriptionInvalid
+        | Refusal::PendingNotFound { .. }
+        | Refusal::PendingAlreadyPosted { .. }
+        | Refusal::PendingAlreadyVoided { .. }
+        | Refusal::PendingExpired { .. }
+        | Refusal::AmountExceedsPending { .. }
+        | Refusal::BatchMemberFailed
+        | Refusal::BalanceOverflow { .. }
+        | Refusal::PaymentNotFound { .. }
+        | Refusal::PaymentInOtherState { .. }
+        | Refusal::PaymentUnderWay { .. }
+        | Refusal::CurrencyNotCurrent { .. }
+        | Refusal::AccountInOtherState { .. }
+        | Refusal::PaymentsInOtherState { .. } => VERSION_1,
+    }
 }
 
 /// The record of these bytes.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Recorded, RecordError> {
     match bytes.split_first() {
-        Some((&(VERSION_1 | VERSION_2 | VERSION_3), record)) => {
-            match postcard::take_from_bytes(record) {
-                Ok((recorded, [])) => Ok(recorded),
-                _ => Err(RecordError::Malformed),
-            }
-        }
+        Some((&(VERSION_1..=VERSION_4), record)) => match postcard::take_from_bytes(record) {
+            Ok((recorded, [])) => Ok(recorded),
+            _ => Err(RecordError::Malformed),
+        },
         Some((&version, _)) => Err(RecordError::UnknownVersion(version)),
         None => Err(RecordError::Malformed),
     }

@@ -76,6 +76,7 @@ pub(crate) fn settled(event: &ledger::Event) -> Option<&Payment> {
         Event::AccountOpened { .. }
         | Event::LimitChanged { .. }
         | Event::AccountClosed { .. }
+        | Event::FreezeChanged { .. }
         | Event::Transfer(_)
         | Event::PaymentAccepted(_)
         | Event::PaymentSent(_)

@@ -43,7 +43,7 @@ pub(crate) struct Working<'a, S: Storage> {
     ahead: vec::IntoIter<Ahead>,
     /// The id of the command in hand, if no record is about it.
     unused: Cell<Option<(Space, u128)>>,
-    /// Where the own records of transfers were found that were looked up: a record that ends or reverses one leads
+    /// Where the own records of transfers were found that were looked up: a record that ends, posts or reverses one leads
     /// to it, and is written without asking the disk again.
     own: RefCell<HashMap<TransferId, Address>>,
     /// A look-up that failed: what was decided upon it does not count.
@@ -96,7 +96,7 @@ impl<'a, S: Storage> Working<'a, S> {
         // Without a way back to it the transfer could not be read any more.
         invariant!(
             own.is_some(),
-            "what is ended or reversed was looked up, or is in the open frame"
+            "what is ended, posted or reversed was looked up, or is in the open frame"
         );
         own
     }
@@ -106,11 +106,9 @@ impl<'a, S: Storage> Working<'a, S> {
     fn own_in_draft(&self, id: TransferId) -> Option<Address> {
         let newest = self.draft.newest(Space::Transfers, id.to_u128())?;
         let recorded = self.looked_up(self.recorded(newest))?;
-        let reversal = recorded.event.transfer().and_then(Transfer::reversal);
-        let own = match reversal {
-            Some((reversed_id, _)) if reversed_id == id => {
-                Address::from_u64(recorded.links.origin)?
-            }
+        let changed = recorded.event.transfer().and_then(Transfer::changes);
+        let own = match changed {
+            Some((changed_id, _)) if changed_id == id => Address::from_u64(recorded.links.origin)?,
             Some(_) | None => newest,
         };
         self.own.borrow_mut().insert(id, own);

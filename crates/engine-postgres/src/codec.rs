@@ -6,9 +6,9 @@
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 use ledger::{
-    Account, AccountId, BatchId, Currency, Digest, Event, Limit, Millis, Note, PaymentId,
+    Account, AccountId, BatchId, Currency, Digest, Event, Frozen, Limit, Millis, Note, PaymentId,
     PendingEnd, PendingState, ProcessorName, Resolution, ResolutionKind, Standing, Timestamp,
-    TransferId, UsedBatch, UsedPayment, UsedTransfer,
+    Transfer, TransferId, UsedBatch, UsedPayment, UsedTransfer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,7 +24,7 @@ macro_rules! account_columns {
         "account.account_id, account.currency, account.credit_limit, account.credit_limit_opened, \
          account.debits_posted, account.credits_posted, account.debits_pending, \
          account.credits_pending, account.entry_count, account.closed, account.opened_at, \
-         account.newest_at"
+         account.newest_at, account.frozen"
     };
 }
 
@@ -94,8 +94,15 @@ pub(crate) fn limited_account(row: &Row) -> Result<Account, Failure> {
         credits_pending: total(row, "credits_pending")?,
         entry_count: total(row, "entry_count")?,
         closed: row.try_get("closed")?,
+        frozen: frozen(row.try_get("frozen")?)?,
         timestamp: timestamp(row.try_get("opened_at")?),
     })
+}
+
+fn frozen(number: i16) -> Result<Frozen, Failure> {
+    let place = usize::try_from(number).ok();
+    let frozen = place.and_then(|place| Frozen::ALL.get(place)).copied();
+    frozen.ok_or(Failure::Damaged("what of an account is frozen"))
 }
 
 /// An unlimited account as the sum of its stripes; `None` without any.
@@ -127,9 +134,17 @@ pub(crate) const fn pending_state_number(state: PendingState) -> i16 {
     }
 }
 
+/// Of a pending transfer that parts were posted of: a node that knows no parts does not read it.
+pub(crate) const PENDING_IN_PARTS: i16 = 4;
+
+/// Whether the column of its state says that a transfer is pending.
+pub(crate) fn is_pending(state: Option<i16>) -> bool {
+    matches!(state, Some(0 | PENDING_IN_PARTS))
+}
+
 fn pending_state(number: i16) -> Result<PendingState, Failure> {
     match number {
-        0 => Ok(PendingState::Pending),
+        0 | PENDING_IN_PARTS => Ok(PendingState::Pending),
         1 => Ok(PendingState::Posted),
         2 => Ok(PendingState::Voided),
         3 => Ok(PendingState::Expired),
@@ -140,14 +155,27 @@ fn pending_state(number: i16) -> Result<PendingState, Failure> {
 /// A row of used ids of transfers.
 pub(crate) fn used_transfer(row: &Row) -> Result<(TransferId, UsedTransfer), Failure> {
     let id = TransferId::from_u128(row.try_get::<_, Uuid>("transfer_id")?.as_u128());
-    let state: Option<i16> = row.try_get("pending_state")?;
-    let state = state.map(pending_state).transpose()?;
+    let number: Option<i16> = row.try_get("pending_state")?;
+    let state = number.map(pending_state).transpose()?;
     let reversed_amount: Option<i64> = row.try_get("reversed_amount")?;
+    let left_amount: Option<i64> = row.try_get("left_amount")?;
     let damaged = || Failure::Damaged("a transfer");
     let used = match UsedTransfer::by(decode(row.try_get("record")?)?).ok_or_else(damaged)? {
         UsedTransfer::Created(transfer, first) => {
             let standing = match (first, state, reversed_amount) {
-                (Standing::Pending(_), Some(state), None) => Standing::Pending(state),
+                (Standing::Pending { .. }, Some(state), None) => {
+                    if !state.is_ended()
+                        && left_amount.is_some() != (number == Some(PENDING_IN_PARTS))
+                    {
+                        return Err(damaged());
+                    }
+                    let left_amount = left(&transfer, left_amount)?;
+                    let left_amount = if state.is_ended() { 0 } else { left_amount };
+                    Standing::Pending { state, left_amount }
+                }
+                (Standing::Posted { .. } | Standing::Final, _, _) if left_amount.is_some() => {
+                    return Err(damaged());
+                }
                 (Standing::Posted { .. }, None, None) | (Standing::Final, None, None) => first,
                 (Standing::Posted { .. }, None, Some(reversed)) => {
                     let reversed_amount = u64::try_from(reversed).map_err(|_| damaged())?;
@@ -156,7 +184,7 @@ pub(crate) fn used_transfer(row: &Row) -> Result<(TransferId, UsedTransfer), Fai
                     }
                     Standing::Posted { reversed_amount }
                 }
-                (Standing::Pending(_), _, _)
+                (Standing::Pending { .. }, _, _)
                 | (Standing::Posted { .. }, Some(_), _)
                 | (Standing::Final, _, _) => return Err(damaged()),
             };
@@ -167,16 +195,29 @@ pub(crate) fn used_transfer(row: &Row) -> Result<(TransferId, UsedTransfer), Fai
     Ok((id, used))
 }
 
+/// How much parts have left of a pending transfer, by the column of its row: all of it where there were none.
+pub(crate) fn left(pending: &Transfer, column: Option<i64>) -> Result<u64, Failure> {
+    let Some(left_amount) = column else {
+        return Ok(pending.amount);
+    };
+    let left_amount = u64::try_from(left_amount).ok();
+    // Each part is of something.
+    let left_amount = left_amount.filter(|left_amount| *left_amount < pending.amount);
+    left_amount.ok_or(Failure::Damaged("a transfer"))
+}
+
 /// How a pending transfer ended, from its row and that of what ended it.
-pub(crate) fn pending_end(id: TransferId, row: &Row) -> Result<Option<PendingEnd>, Failure> {
+pub(crate) fn pending_end(row: &Row) -> Result<Option<PendingEnd>, Failure> {
     let state: Option<i16> = row.try_get("pending_state")?;
     match state.map(pending_state).transpose()? {
         None | Some(PendingState::Pending) => Ok(None),
         Some(PendingState::Expired) => {
             let expired_at: Option<i64> = row.try_get("expired_at")?;
+            let pending = pending_of(row)?;
+            let posted_amount = pending.amount - left(&pending, row.try_get("left_amount")?)?;
             Ok(expired_at.map(|at| PendingEnd {
                 by: None,
-                posted_amount: None,
+                posted_amount: (posted_amount > 0).then_some(posted_amount),
                 at: timestamp(at),
             }))
         }
@@ -185,10 +226,19 @@ pub(crate) fn pending_end(id: TransferId, row: &Row) -> Result<Option<PendingEnd
             let damaged = Failure::Damaged("the end of a pending transfer");
             let event = record.map(decode::<Event>).transpose()?;
             let ending = event.as_ref().and_then(Event::transfer);
-            let end = ending.and_then(|transfer| transfer.end_of(id));
+            let pending = pending_of(row)?;
+            let end = ending.and_then(|transfer| transfer.end_of(&pending));
             end.map(Some).ok_or(damaged)
         }
     }
+}
+
+/// The pending transfer whose end was asked for.
+fn pending_of(row: &Row) -> Result<Transfer, Failure> {
+    if let Event::Transfer(pending) = decode(row.try_get("pending")?)? {
+        return Ok(pending);
+    }
+    Err(Failure::Damaged("a pending transfer"))
 }
 
 /// A row of used ids of payments.

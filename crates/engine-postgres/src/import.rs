@@ -283,9 +283,9 @@ fn apply(snapshot: &mut Snapshot, event: &Event) -> Result<(), ImportError> {
     }
     evolve(snapshot, event);
     let is_as_said = match event {
-        Event::LimitChanged { id, account, .. } | Event::AccountClosed { id, account, .. } => {
-            snapshot.accounts.get(id) == Some(account)
-        }
+        Event::LimitChanged { id, account, .. }
+        | Event::AccountClosed { id, account, .. }
+        | Event::FreezeChanged { id, account, .. } => snapshot.accounts.get(id) == Some(account),
         Event::AccountOpened { .. }
         | Event::Transfer(_)
         | Event::PaymentAccepted(_)

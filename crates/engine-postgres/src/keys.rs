@@ -69,9 +69,11 @@ impl Keys {
             Command::PurgePayments { .. } => self.purges = true,
             Command::ChangeLimit { .. }
             | Command::CloseAccount { .. }
+            | Command::ChangeFreeze { .. }
             | Command::Transfer(_)
             | Command::Pend { .. }
             | Command::Post { .. }
+            | Command::PostPart { .. }
             | Command::Void { .. }
             | Command::Expire { .. }
             | Command::SendPayment { .. }

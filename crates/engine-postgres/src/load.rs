@@ -64,7 +64,8 @@ macro_rules! due {
     ($wanted:literal) => {
         concat!(
             "
-    SELECT due.transfer_id, record, pending_state, reversed_amount, expires_at FROM (
+    SELECT due.transfer_id, record, pending_state, reversed_amount, left_amount, expires_at
+    FROM (
         SELECT DISTINCT pending.expires_at, pending.transfer_id
         FROM ",
             $wanted,
@@ -92,13 +93,13 @@ const DUE: &str = due!("lastro.accounts_of($1, $2, $3, $4, 0)");
 const DUE_NAMED: &str = due!("unnest($1::text[])");
 
 const TRANSFERS: &str = "
-    SELECT transfer_id, record, pending_state, reversed_amount
+    SELECT transfer_id, record, pending_state, reversed_amount, left_amount
     FROM lastro.transfers WHERE transfer_id = ANY ($1)";
 
 /// How much of a transfer is reversed counts only while its row is locked: its accounts may all be
 /// unlimited ones. The time is asked for after it: a reversal is later than the one it follows.
 const LOCK_REVERSED: &str = "
-    SELECT transfer_id, record, pending_state, reversed_amount
+    SELECT transfer_id, record, pending_state, reversed_amount, left_amount
     FROM lastro.transfers WHERE transfer_id = ANY ($1) ORDER BY transfer_id FOR UPDATE";
 
 const BATCHES: &str = "
@@ -334,7 +335,13 @@ impl Snapshot {
         }
         for row in asked {
             let (id, used) = used_transfer(row)?;
-            if let UsedTransfer::Created(pending, Standing::Pending(PendingState::Pending)) = &used
+            if let UsedTransfer::Created(
+                pending,
+                Standing::Pending {
+                    state: PendingState::Pending,
+                    ..
+                },
+            ) = &used
                 && self.keys.pendings.contains(&id)
             {
                 self.expect_locked(pending);

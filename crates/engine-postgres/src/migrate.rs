@@ -12,7 +12,7 @@ use crate::error::{Failure, PostgresOpenError};
 use crate::options::Beginning;
 
 /// The newest migration that this version knows.
-pub(crate) const NEWEST: i32 = 13;
+pub(crate) const NEWEST: i32 = 15;
 /// Every migration, in order; the first is number 1. They are never changed once released.
 const MIGRATIONS: [&str; NEWEST as usize] = [
     include_str!("../migrations/0001_ledger.sql"),
@@ -28,6 +28,8 @@ const MIGRATIONS: [&str; NEWEST as usize] = [
     include_str!("../migrations/0011_changes.sql"),
     include_str!("../migrations/0012_notes.sql"),
     include_str!("../migrations/0013_reversals.sql"),
+    include_str!("../migrations/0014_parts.sql"),
+    include_str!("../migrations/0015_freezes.sql"),
 ];
 /// The advisory lock that a migrating node holds.
 const LOCK: i64 = 0x6c61_7374_726f_0001;

@@ -18,7 +18,8 @@ const ACCOUNTS: &str = "
 const UNLIMITED: &str = "SELECT * FROM lastro.stripes ORDER BY account_id, stripe";
 
 const NEWEST_TRANSFERS: &str = "
-    SELECT entry.account_id, transfer.transfer_id, record, pending_state, reversed_amount
+    SELECT entry.account_id, transfer.transfer_id, record, pending_state, reversed_amount,
+        left_amount
     FROM unnest($1::text[]) AS wanted (id) CROSS JOIN LATERAL (
         SELECT account_id, number, transfer_id FROM lastro.entries
         WHERE account_id = wanted.id ORDER BY number DESC LIMIT $2
@@ -26,7 +27,8 @@ const NEWEST_TRANSFERS: &str = "
     ORDER BY entry.account_id, entry.number";
 
 const PENDINGS: &str = "
-    SELECT transfer_id, record, pending_state, reversed_amount FROM lastro.transfers
+    SELECT transfer_id, record, pending_state, reversed_amount, left_amount
+    FROM lastro.transfers
     WHERE transfer_id IN (
         SELECT DISTINCT transfer_id FROM lastro.pendings WHERE transfer_id >= $1
         ORDER BY transfer_id LIMIT $2)

@@ -63,16 +63,23 @@ const BALANCE_AT: &str = "
     WHERE account.account_id = $1";
 
 const TRANSFER: &str = "
-    SELECT transfer_id, record, pending_state, reversed_amount FROM lastro.transfers WHERE transfer_id = $1";
+    SELECT transfer_id, record, pending_state, reversed_amount, left_amount
+    FROM lastro.transfers WHERE transfer_id = $1";
 
-/// A post or a void is found by the id of what it ended, as the index has it.
+/// A post or a void is found by the id of what it ended, as the index has it; a part that reached the
+/// whole is listed as that.
 const PENDING_END: &str = r"
-    SELECT pending.pending_state, pending.expired_at, ending.record
+    SELECT pending.record AS pending, pending.pending_state, pending.expired_at,
+        pending.left_amount, ending.record
     FROM lastro.transfers pending LEFT JOIN LATERAL (
         SELECT record FROM lastro.transfers
         WHERE substring(record FROM 19 FOR 16) = $2
             AND substring(record FROM 1 FOR 1) = '\x00'::bytea
             AND substring(record FROM 18 FOR 1) IN ('\x02'::bytea, '\x03'::bytea)
+        UNION ALL
+        SELECT part.record FROM lastro.parts
+        JOIN lastro.transfers part ON part.transfer_id = parts.transfer_id
+        WHERE parts.pending_id = pending.transfer_id AND parts.left_amount = 0
     ) ending ON true
     WHERE pending.transfer_id = $1";
 
@@ -234,7 +241,7 @@ impl Store {
         let parameters: [&(dyn ToSql + Sync); 2] = [&uuid(id.to_u128()), &&id.to_bytes()[..]];
         self.ask(PENDING_END, &parameters, deadline, |rows| {
             match rows.first() {
-                Some(row) => pending_end(id, row),
+                Some(row) => pending_end(row),
                 None => Ok(None),
             }
         })

@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 use crate::error::PostgresOpenError;
 
 /// Every table, with what the engine does to it. A lock of a row needs the right to update it.
-const NEEDED: [(&str, &str); 20] = [
+const NEEDED: [(&str, &str); 21] = [
     ("migrations", "SELECT"),
     ("ledger", "SELECT"),
     ("caller_keys", "SELECT"),
@@ -16,6 +16,7 @@ const NEEDED: [(&str, &str); 20] = [
     ("transfers", "SELECT, INSERT, UPDATE"),
     ("pendings", "SELECT, INSERT, DELETE"),
     ("reversals", "SELECT, INSERT"),
+    ("parts", "SELECT, INSERT"),
     ("payments", "SELECT, INSERT, UPDATE"),
     ("payment_sums", "SELECT, INSERT, UPDATE, DELETE"),
     ("purges", "SELECT, INSERT"),

@@ -1,12 +1,12 @@
 //! What a call's events make, as columns: each statement that writes takes arrays.
 
 use ledger::{
-    Account, Command, Event, Limit, Payment, PaymentState, Refusal, Resolution, ResolutionKind,
-    TransferId, TransferKind, UsedPayment, UsedTransfer,
+    Account, Command, Event, Limit, Payment, PaymentState, PendingState, Refusal, Resolution,
+    ResolutionKind, TransferId, TransferKind, UsedPayment, UsedTransfer,
 };
 use uuid::Uuid;
 
-use crate::codec::{encode, millis, pending_state_number, signed, time, uuid};
+use crate::codec::{PENDING_IN_PARTS, encode, millis, pending_state_number, signed, time, uuid};
 use crate::numbers::payment_state;
 use crate::snapshot::{Ended, Snapshot};
 use crate::sums::SumRows;
@@ -24,6 +24,7 @@ pub(crate) struct AccountRows {
     pub(crate) credits_pending: Vec<i64>,
     pub(crate) entry_count: Vec<i64>,
     pub(crate) closed: Vec<bool>,
+    pub(crate) frozen: Vec<i16>,
     pub(crate) opened_at: Vec<i64>,
 }
 
@@ -43,6 +44,7 @@ impl AccountRows {
         self.credits_pending.push(signed(account.credits_pending));
         self.entry_count.push(signed(account.entry_count));
         self.closed.push(account.closed);
+        self.frozen.push(account.frozen.number().into());
         self.opened_at.push(time(account.timestamp));
     }
 }
@@ -55,6 +57,7 @@ pub(crate) struct TransferRows {
     pub(crate) pending_state: Vec<Option<i16>>,
     pub(crate) expired_at: Vec<Option<i64>>,
     pub(crate) reversed_amount: Vec<Option<i64>>,
+    pub(crate) left_amount: Vec<Option<i64>>,
 }
 
 /// Columns of reversals, refused ones too.
@@ -62,6 +65,14 @@ pub(crate) struct TransferRows {
 pub(crate) struct ReversalRows {
     pub(crate) reverses: Vec<Uuid>,
     pub(crate) transfer_id: Vec<Uuid>,
+}
+
+/// Columns of posts that keep the rest reserved, refused ones too.
+#[derive(Debug, Default)]
+pub(crate) struct PartRows {
+    pub(crate) pending_id: Vec<Uuid>,
+    pub(crate) transfer_id: Vec<Uuid>,
+    pub(crate) left_amount: Vec<Option<i64>>,
 }
 
 /// Columns of accounts with pending transfers.
@@ -218,6 +229,8 @@ pub(crate) struct Rows {
     pub(crate) ended: TransferRows,
     pub(crate) reversed: TransferRows,
     pub(crate) reversals: ReversalRows,
+    pub(crate) left: TransferRows,
+    pub(crate) parts: PartRows,
     pub(crate) pendings_new: PendingRows,
     pub(crate) entries: EntryRows,
     pub(crate) payments_new: PaymentRows,
@@ -301,19 +314,29 @@ impl Rows {
             };
             self.transfers_new.id.push(uuid(id.to_u128()));
             self.transfers_new.record.push(encode(event));
-            let number = state.map(pending_state_number);
+            let number = match (state, changed.left.get(id)) {
+                (Some(PendingState::Pending), Some(_)) => Some(PENDING_IN_PARTS),
+                (state, _) => state.map(pending_state_number),
+            };
             self.transfers_new.pending_state.push(number);
             let expired_at = changed.ended.get(id).and_then(Ended::expired_at);
             self.transfers_new.expired_at.push(expired_at.map(time));
             let reversed_amount = changed.reversed.get(id).copied();
             let reversed_amount = reversed_amount.map(signed);
             self.transfers_new.reversed_amount.push(reversed_amount);
+            let left_amount = changed.left.get(id).copied();
+            self.transfers_new.left_amount.push(left_amount.map(signed));
             if !changed.ended.contains_key(id) {
                 self.take_pending(event);
             }
             if let Some(reverses) = reverses(event) {
                 self.reversals.reverses.push(uuid(reverses.to_u128()));
                 self.reversals.transfer_id.push(uuid(id.to_u128()));
+            }
+            if let Some((pending_id, left_amount)) = part(event) {
+                self.parts.pending_id.push(uuid(pending_id.to_u128()));
+                self.parts.transfer_id.push(uuid(id.to_u128()));
+                self.parts.left_amount.push(left_amount.map(signed));
             }
         }
         for (id, event) in &changed.transfers_settled {
@@ -325,6 +348,13 @@ impl Rows {
                 self.reversed.id.push(uuid(id.to_u128()));
                 let reversed_amount = Some(signed(*reversed_amount));
                 self.reversed.reversed_amount.push(reversed_amount);
+            }
+        }
+        for (id, left_amount) in &changed.left {
+            if !changed.transfers_new.contains_key(id) {
+                self.left.id.push(uuid(id.to_u128()));
+                self.left.left_amount.push(Some(signed(*left_amount)));
+                self.left.pending_state.push(Some(PENDING_IN_PARTS));
             }
         }
         for (id, ended) in &changed.ended {
@@ -414,4 +444,17 @@ pub(crate) fn reverses(event: &Event) -> Option<TransferId> {
     }
     let (reverses, _) = event.transfer()?.reversal()?;
     Some(reverses)
+}
+
+/// The pending transfer that the event posts a part of, or would have, and how much it has left of it.
+pub(crate) fn part(event: &Event) -> Option<(TransferId, Option<u64>)> {
+    if let Event::Refused {
+        command: Command::PostPart { pending_id, .. },
+        ..
+    } = event
+    {
+        return Some((*pending_id, None));
+    }
+    let (pending_id, left_amount) = event.transfer()?.part()?;
+    Some((pending_id, Some(left_amount)))
 }

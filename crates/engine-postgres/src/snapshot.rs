@@ -52,11 +52,13 @@ pub(crate) struct Changed {
     pub(crate) ended: BTreeMap<TransferId, Ended>,
     /// Transfers, read or new, that were reversed, with how much of each is reversed now.
     pub(crate) reversed: BTreeMap<TransferId, u64>,
+    /// Pending transfers, read or new, of which parts were posted, with how much of each they have left.
+    pub(crate) left: BTreeMap<TransferId, u64>,
     pub(crate) payments: BTreeSet<PaymentId>,
     pub(crate) payments_new: BTreeSet<PaymentId>,
     /// In order.
     pub(crate) resolutions: Vec<(PaymentId, Resolution)>,
-    /// Changes of limits and closings, in order.
+    /// Changes of limits and freezes, and closings, in order.
     pub(crate) account_changes: Vec<(AccountId, Event)>,
     /// What happened to payments, but for acceptances and settlements, in order.
     pub(crate) payment_changes: Vec<(PaymentId, Event)>,
@@ -89,6 +91,7 @@ impl Changed {
             && self.transfers_settled.is_empty()
             && self.ended.is_empty()
             && self.reversed.is_empty()
+            && self.left.is_empty()
             && self.payments.is_empty()
             && self.purged_at.is_empty()
             && self.batches_new.is_empty()
@@ -134,6 +137,9 @@ impl Snapshot {
         if let Some((reversed_id, reversed_amount)) = transfer.reversal() {
             self.changed.reversed.insert(reversed_id, reversed_amount);
         }
+        if let Some((pending_id, left_amount)) = transfer.part() {
+            self.changed.left.insert(pending_id, left_amount);
+        }
         if let Some((pending_id, end)) = transfer.ends() {
             let ended = Ended {
                 state: end,
@@ -156,6 +162,7 @@ impl Snapshot {
             TransferKind::Transfer
             | TransferKind::Pend { .. }
             | TransferKind::Post { .. }
+            | TransferKind::PostPart { .. }
             | TransferKind::Void { .. }
             | TransferKind::Reverse { .. } => {
                 self.use_transfer_id(transfer.id, created(), event.clone());
@@ -344,7 +351,9 @@ impl StateMut for Snapshot {
                     None => {}
                 }
             }
-            Event::LimitChanged { id, .. } | Event::AccountClosed { id, .. } => {
+            Event::LimitChanged { id, .. }
+            | Event::AccountClosed { id, .. }
+            | Event::FreezeChanged { id, .. } => {
                 let changes = &mut self.changed.account_changes;
                 changes.push((id.clone(), event.clone()));
             }

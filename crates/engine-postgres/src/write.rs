@@ -16,8 +16,10 @@ use crate::pipeline::Sent;
 use crate::rows::{AccountRows, PaymentRows, Rows};
 
 const TRANSFERS_NEW: &str = "
-    INSERT INTO lastro.transfers (transfer_id, record, pending_state, expired_at, reversed_amount)
-    SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::smallint[], $4::bigint[], $5::bigint[])";
+    INSERT INTO lastro.transfers
+        (transfer_id, record, pending_state, expired_at, reversed_amount, left_amount)
+    SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::smallint[], $4::bigint[], $5::bigint[],
+        $6::bigint[])";
 
 const PAYMENTS_NEW: &str = "
     INSERT INTO lastro.payments
@@ -32,10 +34,10 @@ const BATCHES_NEW: &str = "
 const ACCOUNTS_NEW: &str = "
     INSERT INTO lastro.accounts (account_id, currency, credit_limit, credit_limit_opened,
         debits_posted, credits_posted, debits_pending, credits_pending, entry_count, closed,
-        opened_at, newest_at)
-    SELECT *, $12::bigint FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[],
+        opened_at, frozen, newest_at)
+    SELECT *, $13::bigint FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[],
         $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::boolean[],
-        $11::bigint[])";
+        $11::bigint[], $12::smallint[])";
 
 const STRIPES_NEW: &str = concat!(
     r#"
@@ -68,6 +70,16 @@ const REVERSALS: &str = "
     INSERT INTO lastro.reversals (reverses, transfer_id)
     SELECT * FROM unnest($1::uuid[], $2::uuid[])";
 
+const PARTS_LEFT: &str = "
+    UPDATE lastro.transfers AS old
+    SET left_amount = new.left_amount, pending_state = new.pending_state
+    FROM unnest($1::uuid[], $2::bigint[], $3::smallint[]) AS new (id, left_amount, pending_state)
+    WHERE old.transfer_id = new.id";
+
+const PARTS: &str = "
+    INSERT INTO lastro.parts (pending_id, transfer_id, left_amount)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[])";
+
 const PENDINGS_GONE: &str = "DELETE FROM lastro.pendings WHERE transfer_id = ANY ($1)";
 
 const PENDINGS_NEW: &str = "
@@ -85,10 +97,11 @@ const ACCOUNTS_CHANGED: &str = "
     UPDATE lastro.accounts AS old SET credit_limit = new.credit_limit,
         debits_posted = new.debits_posted, credits_posted = new.credits_posted,
         debits_pending = new.debits_pending, credits_pending = new.credits_pending,
-        entry_count = new.entry_count, closed = new.closed, newest_at = $9
+        entry_count = new.entry_count, closed = new.closed, frozen = new.frozen,
+        newest_at = $10
     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-        $7::bigint[], $8::boolean[]) AS new (id, credit_limit, debits_posted, credits_posted,
-        debits_pending, credits_pending, entry_count, closed)
+        $7::bigint[], $8::boolean[], $9::smallint[]) AS new (id, credit_limit, debits_posted,
+        credits_posted, debits_pending, credits_pending, entry_count, closed, frozen)
     WHERE old.account_id = new.id";
 
 const ENTRIES: &str = "
@@ -143,7 +156,7 @@ const STRIPES: &str = r#"
         credits_pending = lastro.add_wrapping(old.credits_pending, excluded.credits_pending)"#;
 
 /// Those of most calls.
-pub(crate) const STATEMENTS: [&str; 17] = [
+pub(crate) const STATEMENTS: [&str; 19] = [
     TRANSFERS_NEW,
     PAYMENTS_NEW,
     BATCHES_NEW,
@@ -153,6 +166,8 @@ pub(crate) const STATEMENTS: [&str; 17] = [
     PENDINGS_ENDED,
     REVERSED,
     REVERSALS,
+    PARTS_LEFT,
+    PARTS,
     PENDINGS_GONE,
     PENDINGS_NEW,
     PAYMENTS_CHANGED,
@@ -245,6 +260,7 @@ fn insert_ids<'a>(rows: &'a Rows, statements: &mut Statements<'a>) {
             &new.pending_state,
             &new.expired_at,
             &new.reversed_amount,
+            &new.left_amount,
         ];
         statements.push((TRANSFERS_NEW, parameters));
     }
@@ -283,6 +299,12 @@ fn change_ids<'a>(rows: &'a Rows, statements: &mut Statements<'a>) {
     if !settled.id.is_empty() {
         statements.push((TRANSFERS_SETTLED, vec![&settled.id, &settled.record]));
     }
+    // Before the ends: the same call may have both.
+    let left = &rows.left;
+    if !left.id.is_empty() {
+        let parameters: Parameters<'a> = vec![&left.id, &left.left_amount, &left.pending_state];
+        statements.push((PARTS_LEFT, parameters));
+    }
     let ended = &rows.ended;
     if !ended.id.is_empty() {
         let parameters: Parameters<'a> = vec![&ended.id, &ended.pending_state, &ended.expired_at];
@@ -297,6 +319,12 @@ fn change_ids<'a>(rows: &'a Rows, statements: &mut Statements<'a>) {
     if !reversals.reverses.is_empty() {
         let parameters: Parameters<'a> = vec![&reversals.reverses, &reversals.transfer_id];
         statements.push((REVERSALS, parameters));
+    }
+    let parts = &rows.parts;
+    if !parts.pending_id.is_empty() {
+        let parameters: Parameters<'a> =
+            vec![&parts.pending_id, &parts.transfer_id, &parts.left_amount];
+        statements.push((PARTS, parameters));
     }
     let pending = &rows.pendings_new;
     if !pending.transfer_id.is_empty() {
@@ -357,6 +385,7 @@ fn change_money<'a>(rows: &'a Rows, stripe: &'a i16, statements: &mut Statements
             &accounts.credits_pending,
             &accounts.entry_count,
             &accounts.closed,
+            &accounts.frozen,
             &rows.newest_at,
         ];
         statements.push((ACCOUNTS_CHANGED, parameters));
@@ -420,6 +449,7 @@ fn all_account_columns(rows: &AccountRows) -> Parameters<'_> {
         &rows.entry_count,
         &rows.closed,
         &rows.opened_at,
+        &rows.frozen,
     ]
 }
 

@@ -207,7 +207,11 @@ fn add(call: &mut Cmd, command: &Command, form: &Form) {
         | Command::RefusePayment { .. }
         | Command::ResolvePayment(_)
         | Command::PurgePayments { .. }
-        | Command::Reverse(_) => unreachable!("payments and reversals are refused before"),
+        | Command::Reverse(_)
+        | Command::PostPart { .. }
+        | Command::ChangeFreeze { .. } => {
+            unreachable!("what is not supported over this engine is refused before")
+        }
     }
     call.arg(content(command));
 }

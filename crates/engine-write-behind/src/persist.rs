@@ -320,6 +320,7 @@ fn forget(event: &Event, forgotten: &mut Vec<Forgotten>) {
                 TransferKind::Pend { .. } => add(transfer_key(id), Some(hash), false),
                 TransferKind::Transfer
                 | TransferKind::Post { .. }
+                | TransferKind::PostPart { .. }
                 | TransferKind::Void { .. }
                 | TransferKind::Settle { .. }
                 | TransferKind::Reverse { .. } => add(transfer_key(id), Some(hash), true),
@@ -337,6 +338,7 @@ fn forget(event: &Event, forgotten: &mut Vec<Forgotten>) {
         Event::AccountOpened { .. }
         | Event::LimitChanged { .. }
         | Event::AccountClosed { .. }
+        | Event::FreezeChanged { .. }
         | Event::PaymentAccepted(_)
         | Event::PaymentSent(_)
         | Event::PaymentReleased(_)

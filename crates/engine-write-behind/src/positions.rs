@@ -288,6 +288,18 @@ pub(crate) async fn has_reversals(lease: &Lease) -> Result<bool, Failure> {
     Ok(lease.client().query_one(statement, &[]).await?.try_get(0)?)
 }
 
+/// Whether somebody has posted a part of a pending transfer here, or tried to.
+pub(crate) async fn has_parts(lease: &Lease) -> Result<bool, Failure> {
+    let statement = "SELECT EXISTS (SELECT FROM lastro.parts) AS has";
+    Ok(lease.client().query_one(statement, &[]).await?.try_get(0)?)
+}
+
+/// Whether something of an account is frozen here.
+pub(crate) async fn has_frozen(lease: &Lease) -> Result<bool, Failure> {
+    let statement = "SELECT EXISTS (SELECT FROM lastro.accounts WHERE frozen <> 0) AS has";
+    Ok(lease.client().query_one(statement, &[]).await?.try_get(0)?)
+}
+
 /// Takes a new epoch, with a number above this one and above all there were. From then on nothing of
 /// another one is persisted; a persist under way is waited for.
 pub(crate) async fn take_epoch(lease: &Lease, above: u64) -> Result<Behind, WriteBehindOpenError> {

@@ -100,8 +100,12 @@ impl Record {
         match UsedTransfer::by(self.event) {
             Some(UsedTransfer::Created(transfer, _)) => {
                 let standing = match self.pending_state {
-                    Some(state) => Standing::Pending(state),
-                    None => transfer.kind.first_standing(),
+                    // Over Redis a pending transfer is whole until it ends.
+                    Some(state) => Standing::Pending {
+                        state,
+                        left_amount: if state.is_ended() { 0 } else { transfer.amount },
+                    },
+                    None => transfer.first_standing(),
                 };
                 Ok(UsedTransfer::Created(transfer, standing))
             }
@@ -203,9 +207,10 @@ fn transfer(kind: u8, timestamp: Timestamp, bytes: &mut Bytes<'_>) -> Result<Tra
         | TransferKind::Pend { .. }
         | TransferKind::Settle { .. }
         | TransferKind::Reverse { .. } => moved.notes,
-        TransferKind::Post { .. } | TransferKind::Void { .. } | TransferKind::Expire => {
-            moved.notes.said_again()
-        }
+        TransferKind::Post { .. }
+        | TransferKind::PostPart { .. }
+        | TransferKind::Void { .. }
+        | TransferKind::Expire => moved.notes.said_again(),
     };
     Ok(Transfer {
         id,
@@ -311,6 +316,7 @@ pub(crate) fn encode_used(used: &UsedTransfer) -> Result<Vec<u8>, Damaged> {
                 | Command::OpenAccount(_)
                 | Command::ChangeLimit { .. }
                 | Command::CloseAccount { .. }
+                | Command::ChangeFreeze { .. }
                 | Command::AcceptPayment(_)
                 | Command::SendPayment { .. }
                 | Command::SettlePayment { .. }
@@ -319,7 +325,8 @@ pub(crate) fn encode_used(used: &UsedTransfer) -> Result<Vec<u8>, Damaged> {
                 | Command::ResolvePayment(_)
                 | Command::PurgePayments { .. }
                 // The node begins with no database that has one.
-                | Command::Reverse(_) => return Err(Damaged),
+                | Command::Reverse(_)
+                | Command::PostPart { .. } => return Err(Damaged),
             };
             let mut bytes = vec![layout::record::REFUSED, 0, kind];
             Moment::from(Timestamp::default()).encode(&mut bytes);
@@ -341,7 +348,10 @@ pub(crate) fn encode_transfer(
         TransferKind::Pend { .. } => kind::PEND,
         TransferKind::Post { .. } => kind::POST,
         TransferKind::Void { .. } => kind::VOID,
-        TransferKind::Expire | TransferKind::Settle { .. } | TransferKind::Reverse { .. } => {
+        TransferKind::Expire
+        | TransferKind::Settle { .. }
+        | TransferKind::Reverse { .. }
+        | TransferKind::PostPart { .. } => {
             return Err(Damaged);
         }
     };
@@ -400,7 +410,8 @@ fn encode_operands(transfer: &Transfer, bytes: &mut Vec<u8>) -> Result<(), Damag
 fn pending_command(transfer: &Transfer) -> Result<Command, Damaged> {
     let (id, _) = transfer.ends().ok_or(Damaged)?;
     let amount = match transfer.kind {
-        TransferKind::Post { pending_amount, .. } => pending_amount,
+        TransferKind::Post { pending_amount, .. }
+        | TransferKind::PostPart { pending_amount, .. } => pending_amount,
         TransferKind::Void { .. }
         | TransferKind::Transfer
         | TransferKind::Pend { .. }

@@ -131,7 +131,8 @@ pub(crate) fn encode(refusal: &Refusal, command: &Command) -> Result<Vec<u8>, Da
         | Refusal::PaymentUnderWay { .. }
         | Refusal::PaymentsInOtherState { .. }
         | Refusal::TransferNotReversible { .. }
-        | Refusal::AmountExceedsReversible { .. } => return Err(Damaged),
+        | Refusal::AmountExceedsReversible { .. }
+        | Refusal::AccountFrozen { .. } => return Err(Damaged),
     };
     let mut bytes = vec![code, side];
     for figure in figures {

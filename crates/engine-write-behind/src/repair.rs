@@ -53,6 +53,20 @@ pub(crate) async fn repair(front: &Front) -> Result<Agreed, WriteBehindOpenError
             "the database has reversals, and there are none over write-behind yet".to_owned(),
         ));
     }
+    if positions::has_parts(&lease).await? {
+        return Err(WriteBehindOpenError::Unsafe(
+            "the database has pending transfers that were posted with \"final\": false, and there are \
+             none over write-behind yet"
+                .to_owned(),
+        ));
+    }
+    if positions::has_frozen(&lease).await? {
+        return Err(WriteBehindOpenError::Unsafe(
+            "the database has accounts that are frozen, and write-behind does not know that yet: \
+             unfreeze them over --engine postgres first"
+                .to_owned(),
+        ));
+    }
     load_library(front).await?;
     front.look_at_commands().await?;
     let newest = front.newest();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use engine_embedded::OfflineLedger;
-use ledger::{ACCOUNTS_PAGE_MAX, Account, AccountId, AccountsQuery, Currency};
+use ledger::{ACCOUNTS_PAGE_MAX, Account, AccountId, AccountsQuery, Currency, Frozen};
 
 use crate::data_folder::read_ledger;
 use crate::table::{self, Side};
@@ -80,7 +80,7 @@ fn each(
     }
 }
 
-const COLUMNS: [(&str, Side); 9] = [
+const COLUMNS: [(&str, Side); 10] = [
     ("account", Side::Left),
     ("currency", Side::Left),
     ("balance", Side::Right),
@@ -90,6 +90,7 @@ const COLUMNS: [(&str, Side); 9] = [
     ("credits pending", Side::Right),
     ("entries", Side::Right),
     ("closed", Side::Left),
+    ("frozen", Side::Left),
 ];
 
 fn row(id: &AccountId, account: &Account) -> [String; COLUMNS.len()] {
@@ -104,5 +105,10 @@ fn row(id: &AccountId, account: &Account) -> [String; COLUMNS.len()] {
         account.credits_pending.to_string(),
         account.entry_count.to_string(),
         if account.closed { "closed" } else { "" }.to_owned(),
+        match account.frozen {
+            Frozen::None => "",
+            frozen @ (Frozen::Debits | Frozen::Credits | Frozen::Both) => frozen.as_str(),
+        }
+        .to_owned(),
     ]
 }

@@ -1,6 +1,7 @@
 //! An account's totals and how a movement changes them.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::currency::Currency;
 use crate::money::{AMOUNT_MAX, Limit};
@@ -15,6 +16,7 @@ use crate::time::Timestamp;
 ///   `debits_posted + debits_pending` passes [`AMOUNT_MAX`].
 /// - An unlimited account's totals are 64-bit, never refuse and wrap around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "AccountForm", into = "AccountForm")]
 pub struct Account {
     /// What the totals are counted in.
     pub currency: Currency,
@@ -30,10 +32,159 @@ pub struct Account {
     pub credits_pending: u64,
     /// How many entries the account's statement has; unlimited accounts keep no statement.
     pub entry_count: u64,
-    /// Whether new debits and credits are refused.
+    /// Whether new debits and credits are refused for good.
     pub closed: bool,
+    /// Which new debits and credits an operator has stopped.
+    pub frozen: Frozen,
     /// When the account was opened.
     pub timestamp: Timestamp,
+}
+
+/// What an operator has stopped on an account. What was reserved before stays reserved: it may be posted, voided and
+/// settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Frozen {
+    /// Nothing.
+    None,
+    /// New debits: transfers, pending transfers, reversals and payments that debit the account are refused.
+    Debits,
+    /// New credits: transfers, pending transfers and reversals that credit the account are refused.
+    Credits,
+    /// Both.
+    Both,
+}
+
+impl Frozen {
+    /// Every form of it, in the order of the numbers that formats give them, from 0.
+    pub const ALL: [Self; 4] = [Self::None, Self::Debits, Self::Credits, Self::Both];
+
+    /// Its name, as the API spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Debits => "debits",
+            Self::Credits => "credits",
+            Self::Both => "both",
+        }
+    }
+
+    /// Whether new debits are refused.
+    #[must_use]
+    pub const fn stops_debits(self) -> bool {
+        matches!(self, Self::Debits | Self::Both)
+    }
+
+    /// Whether new credits are refused.
+    #[must_use]
+    pub const fn stops_credits(self) -> bool {
+        matches!(self, Self::Credits | Self::Both)
+    }
+
+    /// Its number in formats.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Debits => 1,
+            Self::Credits => 2,
+            Self::Both => 3,
+        }
+    }
+}
+
+/// A side of a movement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Side {
+    /// The account the money leaves.
+    Debit,
+    /// The account the money goes to.
+    Credit,
+}
+
+impl Side {
+    /// Its name, as the API spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Debit => "debit",
+            Self::Credit => "credit",
+        }
+    }
+}
+
+/// An account as it is serialized: what was the byte of `closed` has what is frozen, too.
+#[derive(Serialize, Deserialize)]
+struct AccountForm {
+    currency: Currency,
+    limit: Limit,
+    debits_posted: u64,
+    credits_posted: u64,
+    debits_pending: u64,
+    credits_pending: u64,
+    entry_count: u64,
+    stops: Stops,
+    timestamp: Timestamp,
+}
+
+/// Whether an account is closed (1), and what is frozen (2 for debits, 4 for credits), in one byte: 0 and 1 are the
+/// `false` and `true` of before.
+struct Stops {
+    closed: bool,
+    frozen: Frozen,
+}
+
+impl Serialize for Stops {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(u8::from(self.closed) | self.frozen.number() << 1)
+    }
+}
+
+impl<'de> Deserialize<'de> for Stops {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let byte = u8::deserialize(deserializer)?;
+        let frozen = Frozen::ALL.get(usize::from(byte >> 1)).copied();
+        let frozen =
+            frozen.ok_or_else(|| D::Error::custom("what an account refuses is unknown"))?;
+        let closed = byte & 1 == 1;
+        Ok(Self { closed, frozen })
+    }
+}
+
+impl From<Account> for AccountForm {
+    fn from(account: Account) -> Self {
+        Self {
+            currency: account.currency,
+            limit: account.limit,
+            debits_posted: account.debits_posted,
+            credits_posted: account.credits_posted,
+            debits_pending: account.debits_pending,
+            credits_pending: account.credits_pending,
+            entry_count: account.entry_count,
+            stops: Stops {
+                closed: account.closed,
+                frozen: account.frozen,
+            },
+            timestamp: account.timestamp,
+        }
+    }
+}
+
+impl From<AccountForm> for Account {
+    fn from(form: AccountForm) -> Self {
+        Self {
+            currency: form.currency,
+            limit: form.limit,
+            debits_posted: form.debits_posted,
+            credits_posted: form.credits_posted,
+            debits_pending: form.debits_pending,
+            credits_pending: form.credits_pending,
+            entry_count: form.entry_count,
+            closed: form.stops.closed,
+            frozen: form.stops.frozen,
+            timestamp: form.timestamp,
+        }
+    }
 }
 
 /// One account's part in an event.
@@ -80,6 +231,7 @@ impl Account {
             credits_pending: 0,
             entry_count: 0,
             closed: false,
+            frozen: Frozen::None,
             timestamp,
         }
     }
@@ -223,6 +375,31 @@ mod tests {
         });
         assert_eq!((account.available(), account.balance()), (Some(75), -25));
         assert_eq!((account.debits_pending, account.entry_count), (0, 1));
+    }
+
+    #[test]
+    fn what_is_stopped_is_one_byte_that_was_a_bool() {
+        let mut bytes = Vec::new();
+        for frozen in Frozen::ALL {
+            for closed in [false, true] {
+                let account = Account {
+                    closed,
+                    frozen,
+                    ..account(Limit::Credit(0))
+                };
+                let written = postcard::to_allocvec(&account).unwrap();
+                assert_eq!(postcard::from_bytes::<Account>(&written), Ok(account));
+                // Before the timestamp, which is 0.
+                let [.., stops, 0] = written[..] else {
+                    panic!("{written:?}");
+                };
+                bytes.push(stops);
+                let mut unknown = written.clone();
+                unknown[written.len() - 2] = 8;
+                assert!(postcard::from_bytes::<Account>(&unknown).is_err());
+            }
+        }
+        assert_eq!(bytes, [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 
     #[test]

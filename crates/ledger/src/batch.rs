@@ -155,9 +155,9 @@ impl Command {
                         + transfer.notes.size_bytes()
                 }
                 Self::OpenAccount(open) => open.id.as_str().len(),
-                Self::ChangeLimit { account_id, .. } | Self::CloseAccount { account_id, .. } => {
-                    account_id.as_str().len()
-                }
+                Self::ChangeLimit { account_id, .. }
+                | Self::ChangeFreeze { account_id, .. }
+                | Self::CloseAccount { account_id, .. } => account_id.as_str().len(),
                 Self::AcceptPayment(accept) => {
                     accept.account_id.as_ref().map_or(0, |id| id.as_str().len())
                         + accept.description.len()
@@ -167,6 +167,7 @@ impl Command {
                 Self::SendPayment { processor, .. } => processor.as_str().len(),
                 Self::ResolvePayment(resolve) => resolve.texts_bytes(),
                 Self::Post { .. }
+                | Self::PostPart { .. }
                 | Self::Void { .. }
                 | Self::Expire { .. }
                 | Self::SettlePayment { .. }

@@ -5,6 +5,7 @@
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::account::Frozen;
 use crate::currency::Currency;
 use crate::id::{AccountId, PaymentId, ProcessorName, TransferId};
 use crate::notes::Notes;
@@ -50,13 +51,13 @@ pub enum Command {
         /// Seconds until the reservation expires; 0: never.
         timeout_s: u32,
     },
-    /// Posts a pending transfer, once.
+    /// Posts what is reserved of a pending transfer, or less of it, and ends it.
     Post {
         /// The post's own id.
         id: TransferId,
         /// The pending transfer to post.
         pending_id: TransferId,
-        /// How much of it; all of it when `None`. The rest is released.
+        /// How much of it; all that is still reserved when `None`. The rest is released.
         amount: Option<u64>,
     },
     /// Releases a pending transfer.
@@ -120,6 +121,26 @@ pub enum Command {
     ResolvePayment(ResolvePayment),
     /// Moves money back that a transfer has moved: all that is left of it, or a part.
     Reverse(ReverseTransfer),
+    /// Posts a part of a pending transfer and keeps the rest reserved. The part that reaches all of it
+    /// ends it.
+    PostPart {
+        /// The post's own id.
+        id: TransferId,
+        /// The pending transfer to post a part of.
+        pending_id: TransferId,
+        /// How much of it, in minor units, `1 ..= AMOUNT_MAX`; at most what is still reserved.
+        amount: u64,
+    },
+    /// Stops new debits or credits of an account, or both, or lets them happen again.
+    ChangeFreeze {
+        /// The account to change.
+        account_id: AccountId,
+        /// What is frozen from now on.
+        frozen: Frozen,
+        /// What was frozen when this was decided; anything when `None`. In no record and in no digest.
+        #[serde(skip)]
+        expected_frozen: Option<Frozen>,
+    },
 }
 
 /// The content of [`Command::OpenAccount`].
@@ -266,6 +287,49 @@ impl Command {
                 (pending_a != pending_b, Field::PendingId),
                 (a != b, Field::Amount),
             ]),
+            (
+                Self::PostPart {
+                    pending_id: pending_a,
+                    amount: a,
+                    ..
+                },
+                Self::PostPart {
+                    pending_id: pending_b,
+                    amount: b,
+                    ..
+                },
+            ) => first_of([
+                (pending_a != pending_b, Field::PendingId),
+                (a != b, Field::Amount),
+            ]),
+            (
+                Self::Post {
+                    pending_id: pending_a,
+                    amount: a,
+                    ..
+                },
+                Self::PostPart {
+                    pending_id: pending_b,
+                    amount: b,
+                    ..
+                },
+            )
+            | (
+                Self::PostPart {
+                    pending_id: pending_b,
+                    amount: b,
+                    ..
+                },
+                Self::Post {
+                    pending_id: pending_a,
+                    amount: a,
+                    ..
+                },
+            ) => first_of([
+                (pending_a != pending_b, Field::PendingId),
+                (*a != Some(*b), Field::Amount),
+                (true, Field::Final),
+            ]),
             (Self::Void { pending_id: a, .. }, Self::Void { pending_id: b, .. }) => {
                 first_of([(a != b, Field::PendingId)])
             }
@@ -352,11 +416,13 @@ pub enum Field {
     Metadata,
     /// `reverses`
     Reverses,
+    /// `final`
+    Final,
 }
 
 impl Field {
     /// Every field, in a stable order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Kind,
         Self::Currency,
         Self::CreditLimit,
@@ -371,5 +437,6 @@ impl Field {
         Self::Members,
         Self::Metadata,
         Self::Reverses,
+        Self::Final,
     ];
 }

@@ -87,6 +87,8 @@ command_kinds! {
     PurgePayments  "purge_payments"  Payments  Again        Operators;
     ResolvePayment "resolve_payment" Payments  FirstOutcome Operators;
     Reverse        "reverse"         Transfers FirstOutcome Callers;
+    PostPart       "post_part"       Transfers FirstOutcome Callers;
+    ChangeFreeze   "change_freeze"   Accounts  Again        Callers;
 }
 
 impl CommandKind {
@@ -139,6 +141,8 @@ impl Command {
             Self::PurgePayments { .. } => CommandKind::PurgePayments,
             Self::ResolvePayment(_) => CommandKind::ResolvePayment,
             Self::Reverse(_) => CommandKind::Reverse,
+            Self::PostPart { .. } => CommandKind::PostPart,
+            Self::ChangeFreeze { .. } => CommandKind::ChangeFreeze,
         }
     }
 
@@ -168,11 +172,14 @@ impl Command {
             Self::Transfer(transfer) | Self::Pend { transfer, .. } => {
                 Some(UsedId::Transfer(transfer.id))
             }
-            Self::Post { id, .. } | Self::Void { id, .. } => Some(UsedId::Transfer(*id)),
+            Self::Post { id, .. } | Self::PostPart { id, .. } | Self::Void { id, .. } => {
+                Some(UsedId::Transfer(*id))
+            }
             Self::Reverse(reverse) => Some(UsedId::Transfer(reverse.id)),
             Self::AcceptPayment(accept) => Some(UsedId::Payment(accept.id)),
             Self::OpenAccount(_)
             | Self::ChangeLimit { .. }
+            | Self::ChangeFreeze { .. }
             | Self::CloseAccount { .. }
             | Self::Expire { .. }
             | Self::SendPayment { .. }
@@ -189,15 +196,16 @@ impl Command {
     pub fn accounts(&self) -> impl Iterator<Item = &AccountId> {
         let (first, second) = match self {
             Self::OpenAccount(open) => (Some(&open.id), None),
-            Self::ChangeLimit { account_id, .. } | Self::CloseAccount { account_id, .. } => {
-                (Some(account_id), None)
-            }
+            Self::ChangeLimit { account_id, .. }
+            | Self::ChangeFreeze { account_id, .. }
+            | Self::CloseAccount { account_id, .. } => (Some(account_id), None),
             Self::Transfer(transfer) | Self::Pend { transfer, .. } => (
                 Some(&transfer.debit_account_id),
                 Some(&transfer.credit_account_id),
             ),
             Self::AcceptPayment(accept) => (accept.account_id.as_ref(), None),
             Self::Post { .. }
+            | Self::PostPart { .. }
             | Self::Void { .. }
             | Self::Expire { .. }
             | Self::SendPayment { .. }
@@ -218,8 +226,10 @@ impl Command {
             Self::Transfer(transfer) | Self::Pend { transfer, .. } => Some(transfer),
             Self::OpenAccount(_)
             | Self::ChangeLimit { .. }
+            | Self::ChangeFreeze { .. }
             | Self::CloseAccount { .. }
             | Self::Post { .. }
+            | Self::PostPart { .. }
             | Self::Void { .. }
             | Self::Expire { .. }
             | Self::AcceptPayment(_)
@@ -242,8 +252,10 @@ impl Command {
             Self::Reverse(reverse) => &reverse.notes,
             Self::OpenAccount(_)
             | Self::ChangeLimit { .. }
+            | Self::ChangeFreeze { .. }
             | Self::CloseAccount { .. }
             | Self::Post { .. }
+            | Self::PostPart { .. }
             | Self::Void { .. }
             | Self::Expire { .. }
             | Self::SendPayment { .. }
@@ -255,15 +267,17 @@ impl Command {
         }
     }
 
-    /// The pending transfer that the command ends.
+    /// The pending transfer that the command ends or posts a part of.
     #[must_use]
     pub const fn pending_id(&self) -> Option<TransferId> {
         match self {
             Self::Post { pending_id, .. }
+            | Self::PostPart { pending_id, .. }
             | Self::Void { pending_id, .. }
             | Self::Expire { pending_id } => Some(*pending_id),
             Self::OpenAccount(_)
             | Self::ChangeLimit { .. }
+            | Self::ChangeFreeze { .. }
             | Self::CloseAccount { .. }
             | Self::Transfer(_)
             | Self::Pend { .. }
@@ -290,10 +304,12 @@ impl Command {
             Self::ResolvePayment(resolve) => Some(resolve.id),
             Self::OpenAccount(_)
             | Self::ChangeLimit { .. }
+            | Self::ChangeFreeze { .. }
             | Self::CloseAccount { .. }
             | Self::Transfer(_)
             | Self::Pend { .. }
             | Self::Post { .. }
+            | Self::PostPart { .. }
             | Self::Void { .. }
             | Self::Expire { .. }
             | Self::PurgePayments { .. }

@@ -80,6 +80,15 @@ pub enum Event {
     Batch(BatchDecided),
     /// A payment was settled, released or refused by an operator.
     PaymentResolved(Box<PaymentResolved>),
+    /// New debits or credits of an account were stopped, or may happen again.
+    FreezeChanged {
+        /// Its id.
+        id: AccountId,
+        /// The account afterwards.
+        account: Account,
+        /// When.
+        timestamp: Timestamp,
+    },
 }
 
 /// An atomic batch's outcome, remembered under its id.
@@ -124,6 +133,7 @@ impl Event {
             Self::PaymentResolved(resolved) => resolved.payment.timestamp,
             Self::LimitChanged { timestamp, .. }
             | Self::AccountClosed { timestamp, .. }
+            | Self::FreezeChanged { timestamp, .. }
             | Self::PaymentsPurged { timestamp, .. }
             | Self::Refused { timestamp, .. }
             | Self::Batch(BatchDecided { timestamp, .. }) => *timestamp,
@@ -137,7 +147,8 @@ impl Event {
             Self::Transfer(transfer) => Outcome::created(Record::Transfer(transfer)),
             Self::AccountOpened { id, account }
             | Self::LimitChanged { id, account, .. }
-            | Self::AccountClosed { id, account, .. } => {
+            | Self::AccountClosed { id, account, .. }
+            | Self::FreezeChanged { id, account, .. } => {
                 Outcome::created(Record::Account { id, account })
             }
             Self::PaymentAccepted(payment)
@@ -167,6 +178,7 @@ impl Event {
             Self::AccountOpened { .. }
             | Self::LimitChanged { .. }
             | Self::AccountClosed { .. }
+            | Self::FreezeChanged { .. }
             | Self::PaymentAccepted(_)
             | Self::PaymentSent(_)
             | Self::PaymentReleased(_)
@@ -190,6 +202,7 @@ impl Event {
             Self::AccountOpened { .. }
             | Self::LimitChanged { .. }
             | Self::AccountClosed { .. }
+            | Self::FreezeChanged { .. }
             | Self::Transfer(_)
             | Self::PaymentsPurged { .. }
             | Self::Refused { .. }
@@ -215,7 +228,9 @@ impl Event {
             vec![&transfer.debit_account_id, &transfer.credit_account_id]
         }
         match self {
-            Self::LimitChanged { id, .. } | Self::AccountClosed { id, .. } => vec![id],
+            Self::LimitChanged { id, .. }
+            | Self::AccountClosed { id, .. }
+            | Self::FreezeChanged { id, .. } => vec![id],
             Self::Transfer(transfer) | Self::PaymentSettled { transfer, .. } => sides(transfer),
             Self::PaymentResolved(resolved) => match &resolved.transfer {
                 Some(transfer) => sides(transfer),
@@ -261,6 +276,7 @@ impl Event {
             Self::AccountOpened { .. }
             | Self::LimitChanged { .. }
             | Self::AccountClosed { .. }
+            | Self::FreezeChanged { .. }
             | Self::PaymentSent(_)
             | Self::PaymentReleased(_)
             | Self::PaymentsPurged { .. }
@@ -284,6 +300,7 @@ impl Event {
             }) => vec![(AccountId::processor(processor, *currency), *currency)],
             Self::LimitChanged { .. }
             | Self::AccountClosed { .. }
+            | Self::FreezeChanged { .. }
             | Self::Transfer(_)
             | Self::PaymentSent(_)
             | Self::PaymentSettled { .. }

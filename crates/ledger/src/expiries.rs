@@ -327,11 +327,14 @@ impl Found<'_> {
                     self.add_side(account_id, Side::Debit);
                 }
             }
-            Command::ChangeLimit { account_id, .. } | Command::CloseAccount { account_id, .. } => {
+            Command::ChangeLimit { account_id, .. }
+            | Command::ChangeFreeze { account_id, .. }
+            | Command::CloseAccount { account_id, .. } => {
                 self.add_side(account_id, Side::Debit);
                 self.add_side(account_id, Side::Credit);
             }
             Command::Post { pending_id, .. }
+            | Command::PostPart { pending_id, .. }
             | Command::Void { pending_id, .. }
             | Command::Expire { pending_id } => self.add(*pending_id),
             Command::OpenAccount(_)

@@ -114,6 +114,7 @@ impl Event {
             Self::AccountOpened { id, .. } => vec![id],
             Self::LimitChanged { .. }
             | Self::AccountClosed { .. }
+            | Self::FreezeChanged { .. }
             | Self::Transfer(_)
             | Self::PaymentAccepted(_)
             | Self::PaymentSent(_)

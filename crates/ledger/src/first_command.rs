@@ -38,6 +38,11 @@ impl Transfer {
                 pending_id,
                 amount: (!in_full).then_some(self.amount),
             }),
+            TransferKind::PostPart { pending_id, .. } => Some(Command::PostPart {
+                id: self.id,
+                pending_id,
+                amount: self.amount,
+            }),
             TransferKind::Void { pending_id } => Some(Command::Void {
                 id: self.id,
                 pending_id,

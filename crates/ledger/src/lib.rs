@@ -47,7 +47,7 @@ mod totals;
 mod transfer;
 mod unsettled;
 
-pub use account::{Account, Movement};
+pub use account::{Account, Frozen, Movement, Side};
 pub use account_list::{
     ACCOUNTS_EXAMINED_MAX, ACCOUNTS_PAGE_MAX, AccountsPage, AccountsPageFilling, AccountsQuery,
 };

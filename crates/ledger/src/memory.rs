@@ -76,6 +76,7 @@ impl Memory {
             },
             Event::LimitChanged { .. }
             | Event::AccountClosed { .. }
+            | Event::FreezeChanged { .. }
             | Event::Transfer(_)
             | Event::PaymentSent(_)
             | Event::PaymentSettled { .. }

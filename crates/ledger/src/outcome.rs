@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::account::Account;
+use crate::account::{Account, Side};
 use crate::command::Field;
 use crate::currency::{Currency, NotCurrent};
 use crate::id::{AccountId, PaymentId, TransferId};
@@ -15,7 +15,7 @@ use crate::transfer::Transfer;
 /// The answer to one command.
 ///
 /// A replayed outcome is `exists`: the first outcome under that id, a refusal too, bit for bit. Only an
-/// account that is opened again and is closed by now is shown as closed.
+/// account that is opened again and is closed by now is shown as closed, and one that is frozen by now as frozen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Whether the id had been used before with the same content.
@@ -184,6 +184,13 @@ pub enum Refusal {
         /// What was to be reversed; all of the transfer where the command left the amount out.
         required: u64,
     },
+    /// An operator has stopped new debits or credits of the account.
+    AccountFrozen {
+        /// The account.
+        account_id: AccountId,
+        /// The side that it would have been on.
+        side: Side,
+    },
 }
 
 /// Why a transfer cannot be reversed.
@@ -253,7 +260,7 @@ impl Outcome {
 
 impl Refusal {
     /// Every refusal's name: the closed list.
-    pub const CODES: [&'static str; 38] = [
+    pub const CODES: [&'static str; 40] = [
         Field::Kind.exists_with_different(),
         Field::Currency.exists_with_different(),
         Field::CreditLimit.exists_with_different(),
@@ -268,6 +275,7 @@ impl Refusal {
         Field::Members.exists_with_different(),
         Field::Metadata.exists_with_different(),
         Field::Reverses.exists_with_different(),
+        Field::Final.exists_with_different(),
         "account_not_found",
         "account_closed",
         "account_in_use",
@@ -292,6 +300,7 @@ impl Refusal {
         "payments_in_other_state",
         "transfer_not_reversible",
         "amount_exceeds_reversible",
+        "account_frozen",
     ];
 
     /// The refusal's name, stable for good.
@@ -323,6 +332,7 @@ impl Refusal {
             Self::PaymentsInOtherState { .. } => "payments_in_other_state",
             Self::TransferNotReversible { .. } => "transfer_not_reversible",
             Self::AmountExceedsReversible { .. } => "amount_exceeds_reversible",
+            Self::AccountFrozen { .. } => "account_frozen",
         }
     }
 }
@@ -346,6 +356,7 @@ impl Field {
             Self::Members => "exists_with_different_members",
             Self::Metadata => "exists_with_different_metadata",
             Self::Reverses => "exists_with_different_reverses",
+            Self::Final => "exists_with_different_final",
         }
     }
 }
@@ -466,6 +477,11 @@ impl fmt::Display for Refusal {
             } => write!(
                 f,
                 "{required} to reverse, but only {available} of the transfer is left"
+            ),
+            Self::AccountFrozen { account_id, side } => write!(
+                f,
+                "account {account_id} is frozen: it takes no new {}s",
+                side.as_str()
             ),
         }
     }

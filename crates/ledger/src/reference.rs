@@ -190,8 +190,11 @@ impl Books {
     /// See [`Engine::pending_end`].
     #[must_use]
     pub fn pending_end(&self, id: TransferId) -> Option<PendingEnd> {
+        let Some(UsedTransfer::Created(pending, _)) = self.memory.transfer(id) else {
+            return None;
+        };
         let mut newest_first = self.events.iter().rev().filter_map(Event::transfer);
-        newest_first.find_map(|transfer| transfer.end_of(id))
+        newest_first.find_map(|transfer| transfer.end_of(&pending))
     }
 
     /// See [`Engine::resolutions`].

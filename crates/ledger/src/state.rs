@@ -16,7 +16,7 @@ pub trait State {
     /// The account as it is.
     fn account(&self, id: &AccountId) -> Option<Account>;
 
-    /// The account as it was opened: the first outcome under its id, but for whether it is closed. `None` for the system's own.
+    /// The account as it was opened: the first outcome under its id, but for whether it is closed or frozen. `None` for the system's own.
     fn account_opened(&self, id: &AccountId) -> Option<Account>;
 
     /// How a transfer's id was used.
@@ -66,7 +66,7 @@ impl UsedTransfer {
     /// By a transfer that nothing has come after.
     #[must_use]
     pub const fn new(transfer: Transfer) -> Self {
-        let standing = transfer.kind.first_standing();
+        let standing = transfer.first_standing();
         Self::Created(transfer, standing)
     }
 
@@ -86,6 +86,7 @@ impl UsedTransfer {
             Event::AccountOpened { .. }
             | Event::LimitChanged { .. }
             | Event::AccountClosed { .. }
+            | Event::FreezeChanged { .. }
             | Event::PaymentSent(_)
             | Event::PaymentReleased(_)
             | Event::PaymentRefused(_)
@@ -148,6 +149,9 @@ pub fn evolve(state: &mut impl StateMut, event: &Event) {
         Event::AccountOpened { id, account } => state.insert_account(id, *account),
         Event::LimitChanged { id, account, .. } => expect_account(state, id).limit = account.limit,
         Event::AccountClosed { id, .. } => expect_account(state, id).closed = true,
+        Event::FreezeChanged { id, account, .. } => {
+            expect_account(state, id).frozen = account.frozen;
+        }
         Event::PaymentAccepted(payment) => {
             if let Some(account_id) = &payment.account_id {
                 move_account(state, account_id, Movement::ReserveDebit(payment.amount));

@@ -50,11 +50,11 @@ pub enum TransferKind {
         /// Seconds until it expires; 0: never.
         timeout_s: u32,
     },
-    /// Posted a pending transfer; what was not posted is released.
+    /// Posted a pending transfer and ended it; what was not posted is released.
     Post {
         /// The pending transfer.
         pending_id: TransferId,
-        /// What had been reserved.
+        /// What was still reserved before it, in minor units.
         pending_amount: u64,
         /// Whether the command left the amount out.
         in_full: bool,
@@ -82,13 +82,27 @@ pub enum TransferKind {
         /// Whether the command left the amount out.
         in_full: bool,
     },
+    /// Posted a part of a pending transfer; the rest stays reserved. It ends the pending transfer where
+    /// nothing is left.
+    PostPart {
+        /// The pending transfer.
+        pending_id: TransferId,
+        /// What was still reserved before it, in minor units.
+        pending_amount: u64,
+    },
 }
 
 /// What came after a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// It reserved money: how that stands.
-    Pending(PendingState),
+    /// It reserved money.
+    Pending {
+        /// How that stands.
+        state: PendingState,
+        /// How much of it is still reserved, in minor units: less than the transfer's amount once parts
+        /// were posted, and 0 once it has ended.
+        left_amount: u64,
+    },
     /// It moved money, and is no reversal itself.
     Posted {
         /// How much of it was moved back by reversals, in minor units.
@@ -112,7 +126,7 @@ pub struct After {
 /// How a pending transfer stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PendingState {
-    /// Still reserved.
+    /// Still reserved, or what parts have left of it.
     Pending,
     /// Posted, in full or in part.
     Posted,
@@ -127,7 +141,8 @@ pub enum PendingState {
 pub struct PendingEnd {
     /// The post or the void that ended it; `None` where it expired.
     pub by: Option<TransferId>,
-    /// Minor units that were posted, at most what was reserved; `None` where nothing was.
+    /// Minor units that were posted, by this end and by all parts before it, at most what was reserved;
+    /// `None` where nothing was.
     pub posted_amount: Option<u64>,
     /// When its end was decided. An expiry is decided at or after the time at which it was due.
     pub at: Timestamp,
@@ -165,23 +180,11 @@ impl TransferKind {
         match self {
             Self::Transfer => "transfer",
             Self::Pend { .. } => "pend",
-            Self::Post { .. } => "post",
+            Self::Post { .. } | Self::PostPart { .. } => "post",
             Self::Void { .. } => "void",
             Self::Expire => "expire",
             Self::Settle { .. } => "settle",
             Self::Reverse { .. } => "reverse",
-        }
-    }
-
-    /// How a transfer of this kind stands before anything came after it.
-    #[must_use]
-    pub const fn first_standing(self) -> Standing {
-        match self {
-            Self::Transfer | Self::Post { .. } | Self::Settle { .. } => {
-                Standing::Posted { reversed_amount: 0 }
-            }
-            Self::Pend { .. } => Standing::Pending(PendingState::Pending),
-            Self::Void { .. } | Self::Expire | Self::Reverse { .. } => Standing::Final,
         }
     }
 }
@@ -191,7 +194,7 @@ impl Standing {
     #[must_use]
     pub const fn pending_state(self) -> Option<PendingState> {
         match self {
-            Self::Pending(state) => Some(state),
+            Self::Pending { state, .. } => Some(state),
             Self::Posted { .. } | Self::Final => None,
         }
     }
@@ -201,7 +204,20 @@ impl Standing {
     pub const fn reversed_amount(self) -> Option<u64> {
         match self {
             Self::Posted { reversed_amount } => Some(reversed_amount),
-            Self::Pending(_) | Self::Final => None,
+            Self::Pending { .. } | Self::Final => None,
+        }
+    }
+
+    /// How much parts have posted of a reservation of `amount` whose rest is still reserved, in minor
+    /// units; `None` where none did, and once the reservation has ended.
+    #[must_use]
+    pub const fn posted_of(self, amount: u64) -> Option<u64> {
+        match self {
+            Self::Pending {
+                state: PendingState::Pending,
+                left_amount,
+            } if left_amount < amount => Some(amount - left_amount),
+            Self::Pending { .. } | Self::Posted { .. } | Self::Final => None,
         }
     }
 }
@@ -229,6 +245,24 @@ impl PendingState {
 }
 
 impl Transfer {
+    /// How the transfer stands before anything came after it.
+    #[must_use]
+    pub const fn first_standing(&self) -> Standing {
+        match self.kind {
+            TransferKind::Transfer
+            | TransferKind::Post { .. }
+            | TransferKind::PostPart { .. }
+            | TransferKind::Settle { .. } => Standing::Posted { reversed_amount: 0 },
+            TransferKind::Pend { .. } => Standing::Pending {
+                state: PendingState::Pending,
+                left_amount: self.amount,
+            },
+            TransferKind::Void { .. } | TransferKind::Expire | TransferKind::Reverse { .. } => {
+                Standing::Final
+            }
+        }
+    }
+
     /// What the transfer does to its debit and to its credit account.
     #[must_use]
     pub const fn movements(&self) -> (Movement, Movement) {
@@ -249,6 +283,16 @@ impl Transfer {
             } => (
                 Movement::PostDebit { reserved, amount },
                 Movement::PostCredit { reserved, amount },
+            ),
+            TransferKind::PostPart { .. } => (
+                Movement::PostDebit {
+                    reserved: amount,
+                    amount,
+                },
+                Movement::PostCredit {
+                    reserved: amount,
+                    amount,
+                },
             ),
             TransferKind::Void { .. } | TransferKind::Expire => (
                 Movement::ReleaseDebit(amount),
@@ -302,6 +346,7 @@ impl Transfer {
             TransferKind::Pend { timeout_s } => Some(self.timestamp.plus_seconds(timeout_s)),
             TransferKind::Transfer
             | TransferKind::Post { .. }
+            | TransferKind::PostPart { .. }
             | TransferKind::Void { .. }
             | TransferKind::Expire
             | TransferKind::Settle { .. }
@@ -330,6 +375,16 @@ impl Transfer {
     pub const fn ends(&self) -> Option<(TransferId, PendingState)> {
         match self.kind {
             TransferKind::Post { pending_id, .. } => Some((pending_id, PendingState::Posted)),
+            TransferKind::PostPart {
+                pending_id,
+                pending_amount,
+            } => {
+                if self.amount == pending_amount {
+                    Some((pending_id, PendingState::Posted))
+                } else {
+                    None
+                }
+            }
             TransferKind::Void { pending_id } => Some((pending_id, PendingState::Voided)),
             TransferKind::Expire => Some((self.id, PendingState::Expired)),
             TransferKind::Transfer
@@ -339,11 +394,32 @@ impl Transfer {
         }
     }
 
-    /// The earlier transfer that this one ended or reversed, and how that one stands after it.
+    /// The pending transfer that this one posted a part of, and how much of it is still reserved after it.
+    #[must_use]
+    pub const fn part(&self) -> Option<(TransferId, u64)> {
+        if let TransferKind::PostPart {
+            pending_id,
+            pending_amount,
+        } = self.kind
+        {
+            // A part is never larger than what is left.
+            Some((pending_id, pending_amount.saturating_sub(self.amount)))
+        } else {
+            None
+        }
+    }
+
+    /// The earlier transfer that this one ended, posted a part of or reversed, and how that one stands after
+    /// it.
     #[must_use]
     pub const fn changes(&self) -> Option<(TransferId, Standing)> {
         if let Some((pending_id, state)) = self.ends() {
-            return Some((pending_id, Standing::Pending(state)));
+            let left_amount = 0;
+            return Some((pending_id, Standing::Pending { state, left_amount }));
+        }
+        if let Some((pending_id, left_amount)) = self.part() {
+            let state = PendingState::Pending;
+            return Some((pending_id, Standing::Pending { state, left_amount }));
         }
         match self.reversal() {
             Some((id, reversed_amount)) => Some((id, Standing::Posted { reversed_amount })),
@@ -351,22 +427,34 @@ impl Transfer {
         }
     }
 
-    /// How the pending transfer of this id ended, if this transfer ended it.
+    /// How the pending transfer ended, if this transfer ended it.
     #[must_use]
-    pub fn end_of(&self, pending_id: TransferId) -> Option<PendingEnd> {
+    pub fn end_of(&self, pending: &Self) -> Option<PendingEnd> {
         let (ended_id, state) = self.ends()?;
-        if ended_id != pending_id {
+        if ended_id != pending.id {
             return None;
         }
+        // What ended it says what was reserved until then: parts had posted what was missing.
+        let reserved = match self.kind {
+            TransferKind::Post { pending_amount, .. }
+            | TransferKind::PostPart { pending_amount, .. } => pending_amount,
+            TransferKind::Transfer
+            | TransferKind::Pend { .. }
+            | TransferKind::Void { .. }
+            | TransferKind::Expire
+            | TransferKind::Settle { .. }
+            | TransferKind::Reverse { .. } => self.amount,
+        };
+        let by_parts = pending.amount.saturating_sub(reserved);
         let (by, posted_amount) = match state {
             PendingState::Pending => return None,
-            PendingState::Posted => (Some(self.id), Some(self.amount)),
-            PendingState::Voided => (Some(self.id), None),
-            PendingState::Expired => (None, None),
+            PendingState::Posted => (Some(self.id), by_parts.saturating_add(self.amount)),
+            PendingState::Voided => (Some(self.id), by_parts),
+            PendingState::Expired => (None, by_parts),
         };
         Some(PendingEnd {
             by,
-            posted_amount,
+            posted_amount: (posted_amount > 0).then_some(posted_amount),
             at: self.timestamp,
         })
     }

@@ -11,6 +11,8 @@ const VERSION: u8 = 1;
 /// Of an operation with a reference that is no 128-bit id, or with metadata. A build that knows only the
 /// version before stops at it, and says why.
 const VERSION_2: u8 = 2;
+/// Of a post that keeps the rest reserved.
+const VERSION_3: u8 = 3;
 const OPERATION: u8 = 1;
 const APPLIED: u8 = 2;
 
@@ -39,7 +41,9 @@ pub enum RecordError {
 
 /// The record of an operation.
 pub(crate) fn of_operation(command: &Command) -> Vec<u8> {
-    let version = if command.notes().is_none_or_id() {
+    let version = if let Command::PostPart { .. } = command {
+        VERSION_3
+    } else if command.notes().is_none_or_id() {
         VERSION
     } else {
         VERSION_2
@@ -65,7 +69,7 @@ pub(crate) fn is_record(bytes: &[u8]) -> bool {
 /// The record of these bytes.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
     match bytes {
-        [MAGIC, VERSION | VERSION_2, OPERATION, command @ ..] => {
+        [MAGIC, VERSION..=VERSION_3, OPERATION, command @ ..] => {
             match postcard::take_from_bytes(command) {
                 Ok((command, [])) => Ok(Record::Operation(command)),
                 _ => Err(RecordError::Malformed),
@@ -77,7 +81,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
                 before: u64::from_le_bytes(before),
             })
         }
-        [MAGIC, VERSION | VERSION_2, ..] => Err(RecordError::Malformed),
+        [MAGIC, VERSION..=VERSION_3, ..] => Err(RecordError::Malformed),
         [MAGIC, version, ..] => Err(RecordError::UnknownVersion(*version)),
         _ => Err(RecordError::Malformed),
     }
@@ -107,6 +111,14 @@ mod tests {
             assert_eq!(bytes[1], version);
             assert_eq!(decode(&bytes), Ok(Record::Operation(command)));
         }
+        let part = Command::PostPart {
+            id: TransferId::from_u128(7),
+            pending_id: TransferId::from_u128(8),
+            amount: 1,
+        };
+        let bytes = of_operation(&part);
+        assert_eq!(bytes[1], 3);
+        assert_eq!(decode(&bytes), Ok(Record::Operation(part)));
     }
 
     #[test]
@@ -131,7 +143,7 @@ mod tests {
         ] {
             assert_eq!(decode(bytes), malformed, "{bytes:?}");
         }
-        assert_eq!(decode(b"O\x03\x01"), Err(RecordError::UnknownVersion(3)));
+        assert_eq!(decode(b"O\x04\x01"), Err(RecordError::UnknownVersion(4)));
         assert!(is_record(&bytes) && !is_record(&[1, 2, 3]));
     }
 }

@@ -177,8 +177,17 @@ pub(crate) fn change_missing() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         code!("change_missing"),
-        "name what to change: credit_limit, closed, or both",
+        "name what to change: credit_limit, frozen or closed",
     )
+}
+
+pub(crate) fn frozen_invalid(field: &'static str) -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        code!("frozen_invalid"),
+        format!("{field} must be one of `none`, `debits`, `credits` and `both`"),
+    )
+    .with("field", field)
 }
 
 pub(crate) fn closed_for_good() -> Problem {

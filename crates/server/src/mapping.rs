@@ -50,7 +50,8 @@ const fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::PaymentUnderWay { .. }
         | Refusal::CurrencyNotCurrent { .. }
         | Refusal::TransferNotReversible { .. }
-        | Refusal::AmountExceedsReversible { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        | Refusal::AmountExceedsReversible { .. }
+        | Refusal::AccountFrozen { .. } => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }
 
@@ -95,6 +96,9 @@ fn with_figures(problem: Problem, refusal: &Refusal) -> Problem {
             .with("account_id", account_id.as_str())
             .with("credit_limit", *credit_limit)
             .with("entry_count", *entry_count),
+        Refusal::AccountFrozen { account_id, side } => problem
+            .with("account_id", account_id.as_str())
+            .with("side", side.as_str()),
         Refusal::AmountOutOfRange { amount } => problem.with("amount", *amount),
         Refusal::PendingNotFound { pending_id }
         | Refusal::PendingAlreadyPosted { pending_id }
@@ -209,7 +213,7 @@ pub(crate) fn refused_before(
 
 #[cfg(test)]
 mod tests {
-    use ledger::{AccountId, Field, PaymentId, PaymentStateName, TransferId};
+    use ledger::{AccountId, Field, PaymentId, PaymentStateName, Side, TransferId};
     use serde_json::{Value, json};
 
     use super::*;
@@ -259,6 +263,11 @@ mod tests {
         let figures =
             json!({"account_id": "a", "balance": -1, "debits_pending": 2, "credits_pending": 3});
         check(&refusal, 422, &figures);
+        for (side, name) in [(Side::Debit, "debit"), (Side::Credit, "credit")] {
+            let account_id = id();
+            let refusal = Refusal::AccountFrozen { account_id, side };
+            check(&refusal, 422, &json!({"account_id": "a", "side": name}));
+        }
         let refusal = Refusal::AccountInOtherState {
             account_id: id(),
             credit_limit: 1,

@@ -18,6 +18,7 @@ fn name(event: &Event) -> &'static str {
         Event::AccountOpened { .. } => "opened",
         Event::LimitChanged { .. } => "limit",
         Event::AccountClosed { .. } => "closed",
+        Event::FreezeChanged { .. } => "freeze",
         Event::PaymentAccepted(_) => "accepted",
         Event::PaymentSent(_) => "sent",
         Event::PaymentReleased(_) => "released",

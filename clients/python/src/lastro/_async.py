@@ -135,6 +135,15 @@ class AsyncLastro:
         It has no id, so it is sent again only after an attempt that changed nothing."""
         return await self._send(_calls.change_limit(id, credit_limit, expected_credit_limit))
 
+    async def change_freeze(
+        self, id: str, frozen: str, *, expected_frozen: str | None = None
+    ) -> Account:
+        """Stops new debits or credits of an account: `none`, `debits`, `credits` or `both`. Raises
+        `Conflict` where something else is frozen than expected.
+
+        It has no id, so it is sent again only after an attempt that changed nothing."""
+        return await self._send(_calls.change_freeze(id, frozen, expected_frozen))
+
     async def close_account(self, id: str, *, expected_entry_count: int | None = None) -> Account:
         """Closes an account for new debits and credits; it must be empty.
 
@@ -218,10 +227,16 @@ class AsyncLastro:
         return await self._send(_calls.transfer_by_id(id))
 
     async def post(
-        self, pending_id: uuid.UUID, *, amount: int | None = None, id: uuid.UUID | None = None
+        self,
+        pending_id: uuid.UUID,
+        *,
+        amount: int | None = None,
+        final: bool = True,
+        id: uuid.UUID | None = None,
     ) -> Transfer:
-        """Posts a pending transfer, in full without an amount; the rest is released."""
-        return await self._send(_calls.post(pending_id, amount, id))
+        """Posts a pending transfer: without an amount all that is still reserved. The rest is
+        released, or with `final=False` stays reserved for further posts."""
+        return await self._send(_calls.post(pending_id, amount, final, id))
 
     async def void(self, pending_id: uuid.UUID, *, id: uuid.UUID | None = None) -> Transfer:
         """Releases what a pending transfer reserves."""

@@ -220,6 +220,11 @@ def change_limit(id: str, credit_limit: int, expected: int | None) -> Call[Accou
     return Call("PATCH", f"/v1/accounts/{_segment(id)}", _account, body, repeatable=False)
 
 
+def change_freeze(id: str, frozen: str, expected: str | None) -> Call[Account]:
+    body = _present(frozen=frozen, expected_frozen=expected)
+    return Call("PATCH", f"/v1/accounts/{_segment(id)}", _account, body, repeatable=False)
+
+
 def close_account(id: str, expected_entry_count: int | None) -> Call[Account]:
     body = _present(closed=True, expected_entry_count=expected_entry_count)
     return Call("PATCH", f"/v1/accounts/{_segment(id)}", _account, body, repeatable=False)
@@ -292,8 +297,10 @@ def transfer_by_id(id: uuid.UUID) -> Call[Transfer]:
     return Call("GET", f"/v1/transfers/{_segment(id)}", _transfer)
 
 
-def post(pending_id: uuid.UUID, amount: int | None, id: uuid.UUID | None) -> Call[Transfer]:
-    body = _present(id=str(id or new_id()), amount=amount)
+def post(
+    pending_id: uuid.UUID, amount: int | None, final: bool, id: uuid.UUID | None
+) -> Call[Transfer]:
+    body = _present(id=str(id or new_id()), amount=amount, final=None if final else False)
     return Call("POST", f"/v1/transfers/{_segment(pending_id)}/post", _transfer, body)
 
 

@@ -48,6 +48,8 @@ class Account:
     """`None` for the system's own accounts, which have no limit."""
     available: int | None = None
     """What can still be debited; `None` for the system's own accounts."""
+    frozen: str = "none"
+    """Which new debits and credits are stopped: `none`, `debits`, `credits` or `both`."""
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Account:
@@ -76,8 +78,12 @@ class Transfer:
     description: str
     timestamp: str
     pending_id: uuid.UUID | None = None
+    final: bool | None = None
+    """`False` of a post that kept the rest reserved."""
     pending_state: str | None = None
     posted_amount: int | None = None
+    """How much of a pending transfer was posted, by all its posts together."""
+    expires_at: str | None = None
     ended_by: uuid.UUID | None = None
     ended_at: str | None = None
     payment_id: uuid.UUID | None = None

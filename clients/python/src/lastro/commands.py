@@ -47,11 +47,20 @@ def transfer(
 
 
 def post(
-    pending_id: uuid.UUID, *, amount: int | None = None, id: uuid.UUID | None = None
+    pending_id: uuid.UUID,
+    *,
+    amount: int | None = None,
+    final: bool = True,
+    id: uuid.UUID | None = None,
 ) -> Command:
-    """The post of a pending transfer, in full without an amount."""
+    """The post of a pending transfer: of all that is still reserved without an amount. With
+    `final=False` the rest stays reserved."""
     return _without_none(
-        kind="post", id=str(id or new_id()), pending_id=str(pending_id), amount=amount
+        kind="post",
+        id=str(id or new_id()),
+        pending_id=str(pending_id),
+        amount=amount,
+        final=None if final else False,
     )
 
 
@@ -99,6 +108,19 @@ def change_limit(
         account_id=account_id,
         credit_limit=credit_limit,
         expected_credit_limit=expected_credit_limit,
+    )
+
+
+def change_freeze(
+    account_id: str, frozen: str, *, expected_frozen: str | None = None
+) -> Command:
+    """What of an account is frozen from now on: `none`, `debits`, `credits` or `both`; refused where
+    something else is frozen than expected."""
+    return _without_none(
+        kind="change_freeze",
+        account_id=account_id,
+        frozen=frozen,
+        expected_frozen=expected_frozen,
     )
 
 

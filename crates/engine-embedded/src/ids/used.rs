@@ -31,6 +31,7 @@ pub(crate) fn used_ids(event: &Event, mut use_id: impl FnMut(Space, u128)) {
         Event::AccountOpened { .. }
         | Event::LimitChanged { .. }
         | Event::AccountClosed { .. }
+        | Event::FreezeChanged { .. }
         | Event::Transfer(_)
         | Event::PaymentSent(_)
         | Event::PaymentSettled { .. }
@@ -54,6 +55,7 @@ pub(crate) fn uses_new_transfer_id(event: &Event) -> bool {
         Event::AccountOpened { .. }
         | Event::LimitChanged { .. }
         | Event::AccountClosed { .. }
+        | Event::FreezeChanged { .. }
         | Event::PaymentSent(_)
         | Event::PaymentSettled { .. }
         | Event::PaymentReleased(_)

@@ -1,4 +1,4 @@
-//! What must hold of an account's opening, limit and end.
+//! What must hold of an account's opening, limit, freezes and end.
 
 use ledger::{AMOUNT_MAX, Account, AccountId, Limit};
 
@@ -38,6 +38,20 @@ impl Auditor {
             "a changed account differs from its entries",
         );
         self.check_bounds(id, &audited.account);
+        self.accounts.insert(id.clone(), audited);
+    }
+
+    pub(super) fn freeze_changed(&mut self, id: &AccountId, account: &Account) {
+        let Some(mut audited) = self.accounts.get(id).copied() else {
+            return self.find("an account that is not open was frozen");
+        };
+        let may_change = !audited.account.closed && !id.is_reserved();
+        self.check(may_change, "a closed or a system account was frozen");
+        audited.account.frozen = account.frozen;
+        self.check(
+            audited.account == *account,
+            "a frozen account differs from its entries",
+        );
         self.accounts.insert(id.clone(), audited);
     }
 

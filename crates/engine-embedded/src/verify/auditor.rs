@@ -25,7 +25,8 @@ pub(super) struct Audited {
 #[derive(Debug, Clone)]
 pub(super) struct Open {
     pub(super) address: u64,
-    pub(super) amount: u64,
+    /// How much of it is still reserved.
+    pub(super) left_amount: u64,
     pub(super) debit_account_id: AccountId,
     pub(super) credit_account_id: AccountId,
     pub(super) expires_at: Option<Timestamp>,
@@ -165,6 +166,7 @@ impl Auditor {
             Event::AccountOpened { id, account } => self.account_opened(id, *account),
             Event::LimitChanged { id, account, .. } => self.limit_changed(id, account),
             Event::AccountClosed { id, account, .. } => self.account_closed(id, account),
+            Event::FreezeChanged { id, account, .. } => self.freeze_changed(id, account),
             Event::Refused {
                 command, refusal, ..
             } => self.refused(command, refusal),

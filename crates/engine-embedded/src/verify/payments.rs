@@ -58,6 +58,7 @@ impl Auditor {
             Event::AccountOpened { .. }
             | Event::LimitChanged { .. }
             | Event::AccountClosed { .. }
+            | Event::FreezeChanged { .. }
             | Event::Transfer(_)
             | Event::Refused { .. }
             | Event::Batch(_) => {}
@@ -81,7 +82,9 @@ impl Auditor {
         if let Some(account_id) = &payment.account_id {
             let reserved = self.apply(account_id, Movement::ReserveDebit(payment.amount));
             if let Some(account) = reserved {
-                let fits = account.currency == payment.currency && !account.closed;
+                let fits = account.currency == payment.currency
+                    && !account.closed
+                    && !account.frozen.stops_debits();
                 self.check(fits, "a payment is from an account that cannot pay it");
             }
         }

@@ -1,8 +1,10 @@
 //! The auditor finds what is wrong: a good history, with one thing changed at a time.
 
 mod beside;
+mod freezes;
 mod history;
 mod money;
+mod parts;
 mod payments;
 mod resolutions;
 mod reversals;
@@ -49,13 +51,13 @@ fn a_good_history_is_clean() {
 #[test]
 fn every_kind_of_event_is_in_a_good_history() {
     let mut variants = std::collections::BTreeSet::new();
-    let histories = [History::good(), History::resolved()];
+    let histories = [History::good(), History::resolved(), History::frozen()];
     for record in histories.map(|history| history.frames.concat()).concat() {
         let name = format!("{:?}", record.event);
         let end = name.find(|c: char| !c.is_alphanumeric());
         variants.insert(name[..end.unwrap_or(name.len())].to_owned());
     }
-    assert_eq!(variants.len(), 13, "{variants:?}");
+    assert_eq!(variants.len(), 14, "{variants:?}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What must hold of a transfer.
 
 use ledger::{
-    AMOUNT_MAX, Account, AccountId, After, Limit, Movement, Standing, Transfer, TransferKind,
-    UsedTransfer, is_kept_description,
+    AMOUNT_MAX, Account, AccountId, After, Frozen, Limit, Movement, Standing, Transfer, TransferId,
+    TransferKind, UsedTransfer, is_kept_description,
 };
 
 use journal::{Address, Reader, Storage};
@@ -125,12 +125,19 @@ impl Auditor {
         if let TransferKind::Pend { .. } = transfer.kind {
             let open = Open {
                 address: self.address,
-                amount: transfer.amount,
+                left_amount: transfer.amount,
                 debit_account_id: transfer.debit_account_id.clone(),
                 credit_account_id: transfer.credit_account_id.clone(),
                 expires_at: transfer.expires_at(),
             };
             self.open.insert(transfer.id, open);
+        }
+        if let TransferKind::PostPart {
+            pending_id,
+            pending_amount,
+        } = transfer.kind
+        {
+            self.part(links, transfer, pending_id, pending_amount);
         }
         let Some((pending_id, _)) = transfer.ends() else {
             return;
@@ -138,6 +145,13 @@ impl Auditor {
         let Some(open) = self.open.remove(&pending_id) else {
             return self.find("a pending transfer was ended that is not pending");
         };
+        if let TransferKind::PostPart { .. } = transfer.kind {
+            // What must hold of it was checked as of a part.
+            return self.check(
+                open.left_amount == 0,
+                "a pending transfer was ended with another amount",
+            );
+        }
         let same_accounts = open.debit_account_id == transfer.debit_account_id
             && open.credit_account_id == transfer.credit_account_id;
         self.check(
@@ -161,15 +175,46 @@ impl Auditor {
                 in_full,
                 ..
             } => {
-                pending_amount == open.amount
-                    && transfer.amount <= open.amount
-                    && (!in_full || transfer.amount == open.amount)
+                pending_amount == open.left_amount
+                    && transfer.amount <= open.left_amount
+                    && (!in_full || transfer.amount == open.left_amount)
             }
-            _ => transfer.amount == open.amount,
+            _ => transfer.amount == open.left_amount,
         };
         self.check(
             amounts_fit,
             "a pending transfer was ended with another amount",
+        );
+    }
+
+    /// Checks a part that is posted of a pending transfer, and takes it from what is left.
+    fn part(
+        &mut self,
+        links: Links,
+        transfer: &Transfer,
+        pending_id: TransferId,
+        pending_amount: u64,
+    ) {
+        let Some(open) = self.open.get_mut(&pending_id) else {
+            return self.find("a part was posted of a transfer that is not pending");
+        };
+        let same_accounts = open.debit_account_id == transfer.debit_account_id
+            && open.credit_account_id == transfer.credit_account_id;
+        let leads_there = links.origin == open.address;
+        let is_due = open
+            .expires_at
+            .is_some_and(|expires_at| expires_at <= transfer.timestamp);
+        let left_amount = open.left_amount;
+        open.left_amount = left_amount.saturating_sub(transfer.amount);
+        self.check(same_accounts, "a part was posted on other accounts");
+        self.check(leads_there, "a part leads to another pending transfer");
+        self.check(
+            !is_due,
+            "a part was posted after the time of what is pending",
+        );
+        self.check(
+            pending_amount == left_amount && transfer.amount <= left_amount,
+            "a part does not go on from the one before",
         );
     }
 
@@ -180,6 +225,7 @@ impl Auditor {
         let credit_id = &transfer.credit_account_id;
         self.check_open(debit_id);
         self.check_open(credit_id);
+        self.check_not_frozen(transfer);
         let debit_account = self.apply(debit_id, debit);
         let credit_account = self.apply(credit_id, credit);
         if let (Some(debit_account), Some(credit_account)) = (debit_account, credit_account) {
@@ -200,6 +246,23 @@ impl Auditor {
                 links.credit_previous,
             );
         }
+    }
+
+    /// What was reserved before may be posted, released and settled.
+    fn check_not_frozen(&mut self, transfer: &Transfer) {
+        match transfer.kind {
+            TransferKind::Transfer | TransferKind::Pend { .. } | TransferKind::Reverse { .. } => {}
+            TransferKind::Post { .. }
+            | TransferKind::PostPart { .. }
+            | TransferKind::Void { .. }
+            | TransferKind::Expire
+            | TransferKind::Settle { .. } => return,
+        }
+        let frozen = |id| self.accounts.get(id).map(|audited| audited.account.frozen);
+        let stops_debits = frozen(&transfer.debit_account_id).is_some_and(Frozen::stops_debits);
+        let stops_credits = frozen(&transfer.credit_account_id).is_some_and(Frozen::stops_credits);
+        self.check(!stops_debits, "a frozen account was debited");
+        self.check(!stops_credits, "a frozen account was credited");
     }
 
     fn check_open(&mut self, id: &AccountId) {

@@ -84,3 +84,16 @@ fn reversals_that_race_move_back_no_more_than_was_moved() {
     let verified = verify(storage, options().journal, false).unwrap();
     assert_eq!(verified.audit.findings, []);
 }
+
+#[test]
+fn parts_that_race_post_no_more_than_was_reserved() {
+    let storage = FaultyStorage::new(1);
+    let reopened = storage.clone();
+    let mut subject = EmbeddedSubject::open(options(), move || reopened.clone());
+    let engine = subject.engine();
+    wait(conformance::check_racing_parts(&[engine.clone(), engine]));
+    assert!(wait(subject.restart()));
+    drop(subject);
+    let verified = verify(storage, options().journal, false).unwrap();
+    assert_eq!(verified.audit.findings, []);
+}

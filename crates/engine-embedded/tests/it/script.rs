@@ -2,9 +2,10 @@
 //! them.
 
 use ledger::{
-    AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Metadata, Millis, MoveMoney, Note,
-    Notes, OpenAccount, PaymentExpected, PaymentId, PaymentStateName, ProcessorName, Reference,
-    RefusedCode, ResolutionKind, ResolvePayment, ReverseTransfer, TransferId,
+    AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Frozen, Metadata, Millis,
+    MoveMoney, Note, Notes, OpenAccount, PaymentExpected, PaymentId, PaymentStateName,
+    ProcessorName, Reference, RefusedCode, ResolutionKind, ResolvePayment, ReverseTransfer,
+    TransferId,
 };
 
 /// One step.
@@ -193,6 +194,147 @@ pub(crate) fn reversal_steps() -> Vec<Step> {
     ];
     let step = |call| [Step::Advance(1_000_000), Step::Submit(vec![call])];
     calls.into_iter().flat_map(step).collect()
+}
+
+/// Parts of pending transfers, with every end that may follow on them, refused ones, in batches, and reversed.
+pub(crate) fn part_steps() -> Vec<Step> {
+    let post = |id: u128, pending_id: u128, amount| Command::Post {
+        id: TransferId::from_u128(id),
+        pending_id: TransferId::from_u128(pending_id),
+        amount,
+    };
+    let void = |id: u128, pending_id: u128| Command::Void {
+        id: TransferId::from_u128(id),
+        pending_id: TransferId::from_u128(pending_id),
+    };
+    let noted = MoveMoney {
+        notes: notes(7),
+        ..money(3, "a", "world:BRL", 90)
+    };
+    let calls = vec![
+        all(vec![open("a", "BRL", 1_000), open("b", "BRL", 0)]),
+        all(vec![Command::Transfer(money(1, "world:BRL", "a", 500))]),
+        all(vec![
+            pend(2, "a", "b", 100, 0),
+            Command::Pend {
+                transfer: noted,
+                timeout_s: 0,
+            },
+        ]),
+        all(vec![pend(4, "a", "b", 80, 1), pend(5, "b", "a", 1, 0)]),
+        all(vec![part(6, 2, 30), part(7, 3, 40), part(8, 4, 25)]),
+        all(vec![part(9, 2, 20), part(10, 2, 51), post(11, 2, Some(51))]),
+        all(vec![post(12, 2, Some(45)), void(13, 3)]),
+        // What is left of the fourth expires before this call.
+        all(vec![part(14, 4, 1)]),
+        all(vec![reverse(15, 6, Some(10)), reverse(16, 8, None)]),
+        all(vec![pend(17, "a", "b", 60, 3_600)]),
+        all(vec![part(18, 17, 20)]),
+        all(vec![part(19, 17, 40)]),
+        all(vec![part(20, 17, 1), pend(21, "a", "b", 70, 3_600)]),
+        atomic(
+            1,
+            vec![
+                pend(22, "a", "b", 50, 0),
+                part(23, 22, 20),
+                part(24, 22, 10),
+                part(25, 21, 30),
+                post(26, 22, None),
+            ],
+        ),
+        atomic(2, vec![part(27, 21, 41)]),
+        // A member that is there already fails its batch, whose record has what is there.
+        atomic(3, vec![part(25, 21, 30)]),
+        atomic(4, vec![post(25, 21, Some(30))]),
+        all(vec![part(28, 21, 5)]),
+    ];
+    let step = |call| [Step::Advance(300_000_000), Step::Submit(vec![call])];
+    calls.into_iter().flat_map(step).collect()
+}
+
+/// Accounts that are frozen and thawed, with what is refused meanwhile and what goes on.
+pub(crate) fn freeze_steps() -> Vec<Step> {
+    let pays = |id| accept(id, Some("a"), 5);
+    let calls = vec![
+        all(vec![open("a", "BRL", 1_000), open("b", "BRL", 1_000)]),
+        all(vec![
+            Command::Transfer(money(1, "world:BRL", "a", 500)),
+            pend(2, "a", "b", 50, 0),
+            pend(3, "a", "b", 60, 0),
+        ]),
+        all(vec![pays(1)]),
+        all(vec![send(1, 0, "default")]),
+        all(vec![freeze("a", Frozen::Debits)]),
+        all(vec![
+            Command::Transfer(money(4, "a", "b", 1)),
+            pend(5, "a", "b", 1, 0),
+            Command::Transfer(money(6, "b", "a", 7)),
+        ]),
+        all(vec![pays(2)]),
+        // What was reserved before goes on.
+        all(vec![
+            Command::Post {
+                id: TransferId::from_u128(7),
+                pending_id: TransferId::from_u128(2),
+                amount: Some(40),
+            },
+            part(8, 3, 20),
+            Command::Void {
+                id: TransferId::from_u128(9),
+                pending_id: TransferId::from_u128(3),
+            },
+        ]),
+        all(vec![settle(1, 1)]),
+        all(vec![
+            Command::ChangeLimit {
+                account_id: account("a"),
+                credit_limit: 900,
+                expected_credit_limit: None,
+            },
+            freeze("b", Frozen::Credits),
+            Command::Transfer(money(10, "world:BRL", "b", 1)),
+            Command::Transfer(money(11, "b", "world:BRL", 2)),
+        ]),
+        atomic(
+            1,
+            vec![
+                freeze("b", Frozen::Both),
+                Command::Transfer(money(12, "b", "a", 1)),
+            ],
+        ),
+        atomic(
+            2,
+            vec![
+                freeze("a", Frozen::None),
+                Command::Transfer(money(13, "a", "world:BRL", 3)),
+            ],
+        ),
+        all(vec![open("c", "BRL", 0), freeze("c", Frozen::Both)]),
+        all(vec![Command::CloseAccount {
+            account_id: account("c"),
+            expected_entry_count: None,
+        }]),
+        // A member that is there already fails its batch, whose record has what is there.
+        atomic(3, vec![open("b", "BRL", 1_000)]),
+    ];
+    let step = |call| [Step::Advance(1_000_000), Step::Submit(vec![call])];
+    calls.into_iter().flat_map(step).collect()
+}
+
+fn freeze(id: &str, frozen: Frozen) -> Command {
+    Command::ChangeFreeze {
+        account_id: account(id),
+        frozen,
+        expected_frozen: None,
+    }
+}
+
+fn part(id: u128, pending_id: u128, amount: u64) -> Command {
+    Command::PostPart {
+        id: TransferId::from_u128(id),
+        pending_id: TransferId::from_u128(pending_id),
+        amount,
+    }
 }
 
 fn reverse(id: u128, reverses: u128, amount: Option<u64>) -> Command {

@@ -211,7 +211,8 @@ impl Workload {
                     (command, &mut first)
                 {
                     let now = self.model.books.state().account(id);
-                    account.closed = now.unwrap().closed;
+                    let now = now.unwrap();
+                    (account.closed, account.frozen) = (now.closed, now.frozen);
                 }
                 assert_eq!(outcome, Outcome::exists(first), "{command:?}");
             }

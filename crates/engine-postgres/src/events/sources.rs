@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::error::EventsError;
 use super::sort::{Item, Sorter};
 use crate::codec::{
-    account_id, currency, decode, encode, pending_state_number, resolution, timestamp, total,
+    account_id, currency, decode, encode, left, pending_state_number, resolution, timestamp, total,
     used_batch, used_payment, uuid,
 };
 use crate::verify::Progress;
@@ -29,7 +29,7 @@ const ACCOUNT_CHANGES: &str = "
     SELECT account_id AS id, record FROM lastro.account_changes";
 
 const TRANSFERS: &str = "
-    SELECT transfer_id, record, pending_state, expired_at FROM lastro.transfers";
+    SELECT transfer_id, record, pending_state, expired_at, left_amount FROM lastro.transfers";
 
 const RESOLUTIONS: &str = "
     SELECT * FROM lastro.resolutions WHERE kind = 'settled' AND payment_id = ANY ($1)";
@@ -145,6 +145,7 @@ impl<'a> Reading<'a> {
                     Event::AccountOpened { .. }
                     | Event::LimitChanged { .. }
                     | Event::AccountClosed { .. }
+                    | Event::FreezeChanged { .. }
                     | Event::PaymentSent(_)
                     | Event::PaymentReleased(_)
                     | Event::PaymentRefused(_)
@@ -167,8 +168,11 @@ impl<'a> Reading<'a> {
         }
         let at = expired_at.map(timestamp);
         let at = at.ok_or_else(|| damaged(format!("transfer {}", transfer.id)))?;
+        let amount = left(&transfer, row.try_get("left_amount")?)
+            .map_err(|_| damaged(format!("transfer {}", transfer.id)))?;
         self.add(&Event::Transfer(Transfer {
             kind: TransferKind::Expire,
+            amount,
             timestamp: at,
             notes: transfer.notes.said_again(),
             ..transfer

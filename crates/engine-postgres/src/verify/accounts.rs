@@ -1,13 +1,13 @@
 //! The limited accounts: their rows beside their entries, their pending transfers and the payments
 //! that reserve their money, all sorted by account.
 
-use ledger::{AMOUNT_MAX, Account, AccountId, Event, PendingState, TransferKind};
+use ledger::{AMOUNT_MAX, Account, AccountId, Event, TransferKind};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::Auditor;
 use super::pages::{Next, Pages, Sorted};
-use crate::codec::{decode, limited_account, pending_state_number, signed, time};
+use crate::codec::{decode, is_pending, left, limited_account, signed, time};
 use crate::error::PostgresOpenError;
 use crate::numbers::payment_is_open;
 
@@ -21,7 +21,7 @@ const ENTRIES: &str = "
     FROM lastro.entries entry ORDER BY account_id, number";
 
 const PENDINGS: &str = "
-    SELECT account_id, transfer_id, expires_at, record, pending_state, reversed_amount
+    SELECT account_id, transfer_id, expires_at, record, pending_state, reversed_amount, left_amount
     FROM lastro.pendings LEFT JOIN lastro.transfers USING (transfer_id)
     ORDER BY account_id, transfer_id";
 
@@ -186,8 +186,7 @@ impl Auditor<'_> {
         self.pendings_count += 1;
         let place = format!("account {id}, pending transfer {transfer_id}");
         let findings = &mut self.findings;
-        let is_pending = state == Some(pending_state_number(PendingState::Pending));
-        findings.check(is_pending, &place, || "it is not pending".to_owned());
+        findings.check(is_pending(state), &place, || "it is not pending".to_owned());
         let Some(Ok(Event::Transfer(transfer))) = record.map(decode::<Event>) else {
             findings.add(place, "there is no transfer of this id");
             return Ok(());
@@ -198,10 +197,12 @@ impl Auditor<'_> {
         findings.check(expires_at == expected, &place, || {
             "it expires at another time than its transfer".to_owned()
         });
+        // What cannot be is found at the transfer.
+        let left_amount = left(&transfer, row.try_get("left_amount")?).unwrap_or(transfer.amount);
         if transfer.debit_account_id.as_str() == id {
-            sums.debits_pending += i128::from(transfer.amount);
+            sums.debits_pending += i128::from(left_amount);
         } else if transfer.credit_account_id.as_str() == id {
-            sums.credits_pending += i128::from(transfer.amount);
+            sums.credits_pending += i128::from(left_amount);
         } else {
             findings.add(place, "it is between other accounts");
         }

@@ -1,6 +1,6 @@
 //! Changes of accounts and payments that no other table has: each by itself.
 
-use ledger::{Event, UsedId};
+use ledger::{Event, Frozen, UsedId};
 use tokio_postgres::Row;
 
 use super::Auditor;
@@ -19,11 +19,52 @@ const OF_PAYMENTS: &str = "
     FROM lastro.payment_changes change LEFT JOIN lastro.payments payment USING (payment_id)
     ORDER BY change.payment_id, changed_at";
 
+/// Accounts of which something is or was frozen, with the newest change of that: event 13.
+const FREEZES: &str = r"
+    SELECT account.account_id, account.frozen, newest.record
+    FROM lastro.accounts account LEFT JOIN LATERAL (
+        SELECT record FROM lastro.account_changes
+        WHERE account_id = account.account_id
+            AND substring(record FROM 1 FOR 1) = '\x0d'::bytea
+        ORDER BY changed_at DESC LIMIT 1
+    ) newest ON true
+    WHERE account.frozen <> 0 OR newest.record IS NOT NULL
+    ORDER BY account.account_id";
+
 impl Auditor<'_> {
     pub(super) async fn changes(&mut self) -> Result<(), PostgresOpenError> {
         self.changes_of("account", OF_ACCOUNTS, id_of_account)
             .await?;
-        self.changes_of("payment", OF_PAYMENTS, id_of_payment).await
+        self.changes_of("payment", OF_PAYMENTS, id_of_payment)
+            .await?;
+        self.freezes().await
+    }
+
+    /// What of each account is frozen, beside its newest change of that.
+    async fn freezes(&mut self) -> Result<(), PostgresOpenError> {
+        let mut pages = Pages::open(&self.transaction, "freezes", FREEZES).await?;
+        loop {
+            let rows = pages.next(&self.transaction, self.progress).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            for row in &rows {
+                let (id, number): (&str, i16) =
+                    (row.try_get("account_id")?, row.try_get("frozen")?);
+                let record: Option<&[u8]> = row.try_get("record")?;
+                let changed = match record.map(decode::<Event>) {
+                    Some(Ok(Event::FreezeChanged { account, .. })) => account.frozen.number(),
+                    // What cannot be read was found when the changes were.
+                    Some(_) => continue,
+                    None => Frozen::None.number(),
+                };
+                let place = format!("account {id}");
+                self.findings
+                    .check(number == i16::from(changed), place, || {
+                        format!("what is frozen is {number}, and by its changes {changed}")
+                    });
+            }
+        }
     }
 
     async fn changes_of(
@@ -70,7 +111,9 @@ impl Auditor<'_> {
 /// The account that a change without an entry is about.
 fn id_of_account(event: &Event) -> Option<String> {
     match event {
-        Event::LimitChanged { id, .. } | Event::AccountClosed { id, .. } => Some(id.to_string()),
+        Event::LimitChanged { id, .. }
+        | Event::AccountClosed { id, .. }
+        | Event::FreezeChanged { id, .. } => Some(id.to_string()),
         Event::AccountOpened { .. }
         | Event::Transfer(_)
         | Event::PaymentAccepted(_)
@@ -99,6 +142,7 @@ fn id_of_payment(event: &Event) -> Option<String> {
         Event::PaymentResolved(_)
         | Event::LimitChanged { .. }
         | Event::AccountClosed { .. }
+        | Event::FreezeChanged { .. }
         | Event::AccountOpened { .. }
         | Event::Transfer(_)
         | Event::PaymentAccepted(_)

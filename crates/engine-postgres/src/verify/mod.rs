@@ -4,7 +4,7 @@
 //! | pass | reads, in order | checks |
 //! |---|---|---|
 //! | accounts | accounts, entries, pendings and reservations by account | totals, limits, numbers without gaps, balances |
-//! | transfers | used ids of transfers, by id | each record against its entries, its pending transfer, its payment |
+//! | transfers | used ids of transfers, by id | each record against its entries, its pending transfer, its parts, its payment |
 //! | payments | payments by id | each record against its columns and its transfer's id; sums per bucket |
 //! | resolutions | what operators decided, by payment | each against what became of its payment |
 //! | changes | changes of accounts and payments that no other table has | each against its account or payment |
@@ -19,6 +19,7 @@ mod changes;
 mod finding;
 mod findings;
 pub(crate) mod pages;
+mod parts;
 mod payments;
 mod resolutions;
 mod stripes;
@@ -28,6 +29,7 @@ use std::collections::BTreeMap;
 
 use ledger::{Account, AccountId, Currency};
 use tokio_postgres::{IsolationLevel, Transaction};
+use uuid::Uuid;
 
 use crate::error::PostgresOpenError;
 use crate::migrate;
@@ -36,6 +38,15 @@ use crate::pool::connect_to_verify;
 use findings::Findings;
 
 pub use finding::Finding;
+
+/// Earlier transfers that others have ended, posted a part of or reversed.
+const EARLIER: &str = "
+    SELECT transfer_id, record, pending_state, reversed_amount, left_amount
+    FROM lastro.transfers WHERE transfer_id = ANY ($1)";
+
+fn transfer_at(id: Uuid) -> String {
+    format!("transfer {id}")
+}
 
 /// What is in the database, counted and checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

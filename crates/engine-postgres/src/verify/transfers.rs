@@ -5,31 +5,30 @@ use std::collections::{HashMap, HashSet};
 
 use ledger::{
     AMOUNT_MAX, AccountId, Entry, Event, Notes, Payment, PaymentId, PaymentState, PendingState,
-    Standing, Transfer, TransferId, TransferKind, UsedId, UsedPayment, UsedTransfer,
-    is_kept_description,
+    Transfer, TransferId, TransferKind, UsedId, UsedPayment, UsedTransfer, is_kept_description,
 };
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::pages::Pages;
-use super::{Auditor, Totals};
+use super::parts::Parts;
+use super::{Auditor, EARLIER, Totals, transfer_at};
 use crate::codec::{
-    decode, pending_state_number, signed, timestamp, used_payment, used_transfer, uuid,
+    decode, is_pending, left, pending_state_number, signed, timestamp, used_payment, used_transfer,
+    uuid,
 };
 use crate::error::PostgresOpenError;
 use crate::read::entry;
 
 const TRANSFERS: &str = "
-    SELECT transfer_id, record, pending_state, reversed_amount, expired_at FROM lastro.transfers
+    SELECT transfer_id, record, pending_state, reversed_amount, left_amount, expired_at
+    FROM lastro.transfers
     ORDER BY transfer_id";
 
 const ENTRIES: &str = "
     SELECT entry.* FROM unnest($1::text[], $2::bigint[]) AS wanted (account_id, number)
     JOIN lastro.entries entry
         ON entry.account_id = wanted.account_id AND entry.number = wanted.number";
-
-const ENDED: &str = "
-    SELECT transfer_id, record, pending_state, reversed_amount FROM lastro.transfers WHERE transfer_id = ANY ($1)";
 
 const REVERSALS_COUNT: &str = "
     SELECT count(*) FROM lastro.reversals
@@ -73,6 +72,7 @@ impl Auditor<'_> {
         let mut last: Option<Uuid> = None;
         let mut ends = Ends::default();
         let mut reversals = Reversals::default();
+        let mut parts = Parts::default();
         loop {
             let rows = pages.next(&self.transaction, self.progress).await?;
             if rows.is_empty() {
@@ -88,10 +88,12 @@ impl Auditor<'_> {
                 last = Some(id);
                 self.transfer_row(id, row, &mut page, &mut ends)?;
                 Self::count_reversal(row, &mut reversals);
+                parts.count(row)?;
             }
             self.compare_entries(&page.transfers).await?;
             self.compare_ends(&page.transfers).await?;
             self.compare_reversals(&page.transfers).await?;
+            self.compare_parts(&page.transfers).await?;
             self.compare_payments(&page.payments).await?;
         }
         for (what, records, states) in [
@@ -102,6 +104,7 @@ impl Auditor<'_> {
                 format!("{states} pending transfers are {what}, by {records} transfers")
             });
         }
+        self.check_parts(&parts).await?;
         let Reversals { moved, told, count } = reversals;
         let listed = self.transaction.query_one(REVERSALS_COUNT, &[]).await?;
         let listed: i64 = listed.try_get(0)?;
@@ -139,6 +142,7 @@ impl Auditor<'_> {
             _ => TransferId::from_u128(0),
         };
         let expired_at: Option<i64> = row.try_get("expired_at")?;
+        let left_amount: Option<i64> = row.try_get("left_amount")?;
         let is_own = uuid(own.to_u128()) == id;
         self.findings
             .check(is_own, &place, || "its record has another id".to_owned());
@@ -147,11 +151,11 @@ impl Auditor<'_> {
                 self.form(&place, &transfer);
                 self.expiry(&place, &transfer, state, expired_at);
                 self.count_ends(&transfer, state, ends);
-                self.created(transfer, state, page);
+                self.created(transfer, state, left_amount, page);
             }
             Event::PaymentSettled { payment, transfer } => {
                 self.settlement(&place, &payment, &transfer);
-                self.created(transfer, state, page);
+                self.created(transfer, state, left_amount, page);
                 page.payments.push((*payment, true));
             }
             Event::PaymentAccepted(payment) => page.payments.push((payment, false)),
@@ -231,14 +235,21 @@ impl Auditor<'_> {
     }
 
     /// Counts what a transfer makes: entries, rows of pending ones, unlimited accounts' totals.
-    fn created(&mut self, transfer: Transfer, state: Option<i16>, page: &mut Page) {
+    fn created(
+        &mut self,
+        transfer: Transfer,
+        state: Option<i16>,
+        left_amount: Option<i64>,
+        page: &mut Page,
+    ) {
         self.verified.transfers_count += 1;
         let place = transfer_at(uuid(transfer.id.to_u128()));
-        let is_pending = state == Some(pending_state_number(PendingState::Pending));
+        let is_pending = is_pending(state);
         let moves = matches!(
             transfer.kind,
             TransferKind::Transfer
                 | TransferKind::Post { .. }
+                | TransferKind::PostPart { .. }
                 | TransferKind::Settle { .. }
                 | TransferKind::Reverse { .. }
         );
@@ -254,13 +265,21 @@ impl Auditor<'_> {
             self.entries_made += u64::from(after.is_some());
             self.pendings_made += u64::from(is_pending && !id.is_reserved());
         }
-        self.add_unlimited(&transfer, moves, is_pending);
+        // What cannot be was found when its row was read.
+        let left_amount = left(&transfer, left_amount).unwrap_or(transfer.amount);
+        self.add_unlimited(&transfer, moves, is_pending, left_amount);
         page.transfers.push(transfer);
     }
 
-    fn add_unlimited(&mut self, transfer: &Transfer, moves: bool, is_pending: bool) {
+    fn add_unlimited(
+        &mut self,
+        transfer: &Transfer,
+        moves: bool,
+        is_pending: bool,
+        left_amount: u64,
+    ) {
         let posted = if moves { transfer.amount } else { 0 };
-        let pending = if is_pending { transfer.amount } else { 0 };
+        let pending = if is_pending { left_amount } else { 0 };
         let mut add = |id: &AccountId, of: fn(&mut Totals) -> (&mut u64, &mut u64)| {
             if id.is_reserved() {
                 let (in_posted, in_pending) = of(self.unlimited.entry(id.clone()).or_default());
@@ -323,16 +342,18 @@ impl Auditor<'_> {
         let ending: Vec<_> = ending.collect();
         let ids: Vec<Uuid> = ending.iter().map(|(_, id, _)| *id).collect();
         let mut found = HashMap::new();
-        for row in self.transaction.query(ENDED, &[&ids]).await? {
+        for row in self.transaction.query(EARLIER, &[&ids]).await? {
             if let Ok((id, used)) = used_transfer(&row) {
-                found.insert(uuid(id.to_u128()), used);
+                let reserved = reserved(&used, row.try_get("left_amount")?);
+                found.insert(uuid(id.to_u128()), (used, reserved));
             }
         }
         for (transfer, pending_id, end) in ending {
             let place = transfer_at(uuid(transfer.id.to_u128()));
             let fits = match found.get(&pending_id) {
-                Some(UsedTransfer::Created(pending, standing)) => {
-                    *standing == Standing::Pending(end) && ends_rightly(transfer, pending)
+                Some((UsedTransfer::Created(pending, standing), reserved)) => {
+                    standing.pending_state() == Some(end)
+                        && ends_rightly(transfer, pending, *reserved)
                 }
                 _ => false,
             };
@@ -373,7 +394,7 @@ impl Auditor<'_> {
         }
         let ids: Vec<Uuid> = reversals.iter().map(|(_, id, _)| *id).collect();
         let mut found = HashMap::new();
-        for row in self.transaction.query(ENDED, &[&ids]).await? {
+        for row in self.transaction.query(EARLIER, &[&ids]).await? {
             if let Ok((id, used)) = used_transfer(&row) {
                 found.insert(uuid(id.to_u128()), used);
             }
@@ -439,8 +460,17 @@ impl Auditor<'_> {
     }
 }
 
-/// Whether the transfer may have ended this pending one.
-fn ends_rightly(transfer: &Transfer, pending: &Transfer) -> bool {
+/// How much of a pending transfer parts have left.
+fn reserved(used: &UsedTransfer, left_amount: Option<i64>) -> u64 {
+    match used {
+        // What cannot be was found when its row was read.
+        UsedTransfer::Created(pending, _) => left(pending, left_amount).unwrap_or(pending.amount),
+        UsedTransfer::Refused(..) | UsedTransfer::Payment(_) => 0,
+    }
+}
+
+/// Whether the transfer may have ended this pending one, of which so much was still reserved.
+fn ends_rightly(transfer: &Transfer, pending: &Transfer, reserved: u64) -> bool {
     let same_accounts = transfer.debit_account_id == pending.debit_account_id
         && transfer.credit_account_id == pending.credit_account_id;
     let in_time = pending
@@ -448,15 +478,13 @@ fn ends_rightly(transfer: &Transfer, pending: &Transfer) -> bool {
         .is_none_or(|at| transfer.timestamp < at);
     let amount_fits = match transfer.kind {
         TransferKind::Post { pending_amount, .. } => {
-            pending_amount == pending.amount && transfer.amount <= pending.amount
+            pending_amount == reserved && transfer.amount <= reserved
         }
-        _ => transfer.amount == pending.amount,
+        // It is the newest part, which has left nothing: what it was of is compared as of any part.
+        TransferKind::PostPart { .. } => reserved == 0,
+        _ => transfer.amount == reserved,
     };
     same_accounts && in_time && amount_fits && matches!(pending.kind, TransferKind::Pend { .. })
-}
-
-fn transfer_at(id: Uuid) -> String {
-    format!("transfer {id}")
 }
 
 /// Whether the entry is what its transfer made. One from before entries had references has none.

@@ -49,3 +49,20 @@ fn reversals_that_race_over_two_nodes_move_back_no_more_than_was_moved() {
         assert_eq!(verified.unwrap().findings, []);
     });
 }
+
+#[test]
+fn parts_that_race_over_two_nodes_post_no_more_than_was_reserved() {
+    let postgres = Postgres::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let nodes = [
+            PostgresSubject::open(postgres.url()).await.engine(),
+            PostgresSubject::open(postgres.url()).await.engine(),
+        ];
+        conformance::check_racing_parts(&nodes).await;
+        drop(nodes);
+        let options = PostgresOptions::default();
+        let verified = verify(&postgres.url(), &options, &mut |_| {}).await;
+        assert_eq!(verified.unwrap().findings, []);
+    });
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use engine_postgres::{PostgresEngine, PostgresOptions, Verified, verify};
 use ledger::{
-    AcceptPayment, AccountId, Batch, BatchId, Command, Engine, Millis, MoveMoney, Note,
+    AcceptPayment, AccountId, Batch, BatchId, Command, Engine, Frozen, Millis, MoveMoney, Note,
     PaymentExpected, PaymentId, PaymentStateName, ProcessorName, ResolutionKind, ResolvePayment,
     ReverseTransfer, TransferId,
 };
@@ -14,7 +14,7 @@ use crate::subject::open;
 use testkit::bank::{Drawer, accounts, currency, id, in_seconds, open_accounts};
 
 /// What is done to a good ledger, and what the check says of it. Each is undone afterwards.
-const CORRUPTIONS: [(&str, &str); 45] = [
+const CORRUPTIONS: [(&str, &str); 57] = [
     (
         "UPDATE lastro.accounts SET debits_posted = debits_posted + 1 WHERE account_id = 'user:1'",
         "account user:1: its debits_posted are",
@@ -212,6 +212,57 @@ const CORRUPTIONS: [(&str, &str); 45] = [
         "DELETE FROM lastro.reversals WHERE transfer_id = '00000000-0000-0000-0000-000000001b5b'",
         "reversals: 2 reversals are listed, and there are 3",
     ),
+    (
+        "UPDATE lastro.transfers SET left_amount = 2 WHERE left_amount = 3",
+        "22 of pending transfers are so posted",
+    ),
+    (
+        "UPDATE lastro.transfers SET left_amount = 6 WHERE left_amount = 3",
+        "it is no part of pending transfer",
+    ),
+    (
+        "UPDATE lastro.transfers SET left_amount = 2 WHERE left_amount = 3",
+        "account user:1: its credits_pending are",
+    ),
+    (
+        "UPDATE lastro.transfers SET left_amount = 10 WHERE left_amount = 3",
+        "its other columns cannot be true of it",
+    ),
+    (
+        // Of one that a final post has ended.
+        "UPDATE lastro.transfers SET left_amount = NULL WHERE left_amount = 6",
+        "was not ended by it so",
+    ),
+    (
+        // Of one that a part has ended.
+        "UPDATE lastro.transfers SET left_amount = 1 WHERE left_amount = 0",
+        "was not ended by it so",
+    ),
+    (
+        "DELETE FROM lastro.parts WHERE left_amount = 3",
+        "it is not listed as a part of pending transfer",
+    ),
+    (
+        "UPDATE lastro.parts SET left_amount = 1 WHERE left_amount = 0",
+        "it is not listed as a part of pending transfer",
+    ),
+    (
+        // The one that was refused.
+        "DELETE FROM lastro.parts WHERE left_amount IS NULL",
+        "parts: 4 parts are listed, and there are 5",
+    ),
+    (
+        "UPDATE lastro.accounts SET frozen = 2 WHERE frozen = 1",
+        "what is frozen is 2, and by its changes 1",
+    ),
+    (
+        "UPDATE lastro.accounts SET frozen = 3 WHERE account_id = 'user:3'",
+        "account user:3: what is frozen is 3, and by its changes 0",
+    ),
+    (
+        "DELETE FROM lastro.account_changes",
+        "what is frozen is 1, and by its changes 0",
+    ),
 ];
 
 #[test]
@@ -289,6 +340,8 @@ async fn fill(engine: &PostgresEngine) {
     tokio::time::sleep(Duration::from_secs(3)).await;
     pay(engine).await;
     reverse(engine).await;
+    post_parts(engine).await;
+    freeze(engine).await;
 }
 
 /// A transfer that is reversed twice, and once more than it has.
@@ -313,6 +366,64 @@ async fn reverse(engine: &PostgresEngine) {
     let codes: Vec<_> = outcomes[0].iter().map(ledger::Outcome::code).collect();
     let refused = "amount_exceeds_reversible";
     assert_eq!(codes, ["created", "created", "created", refused]);
+}
+
+/// Two accounts that are frozen, one of them not any more.
+async fn freeze(engine: &PostgresEngine) {
+    let freeze = |account: &str, frozen| Command::ChangeFreeze {
+        account_id: id(account),
+        frozen,
+        expected_frozen: None,
+    };
+    let commands = vec![
+        freeze("user:1", Frozen::Both),
+        freeze("user:1", Frozen::Debits),
+        freeze("user:2", Frozen::Credits),
+        freeze("user:2", Frozen::None),
+    ];
+    let batch = Batch::independent(commands).unwrap();
+    let outcomes = engine.submit(vec![batch], in_seconds(20)).await.unwrap();
+    assert!(outcomes[0].iter().all(|outcome| outcome.result.is_ok()));
+}
+
+/// Three pending transfers: of two parts with some left, posted after a part, and posted by parts alone.
+async fn post_parts(engine: &PostgresEngine) {
+    let id_of = TransferId::from_u128;
+    let pend = |number: u128| {
+        let mut transfer = Drawer::new(1).transfer(id_of(number));
+        transfer.debit_account_id = AccountId::world(currency());
+        transfer.credit_account_id = id("user:1");
+        transfer.amount = 10;
+        Command::Pend {
+            transfer,
+            timeout_s: 0,
+        }
+    };
+    let part = |number: u128, pending: u128, amount| Command::PostPart {
+        id: id_of(number),
+        pending_id: id_of(pending),
+        amount,
+    };
+    let commands = vec![
+        pend(8_000),
+        pend(8_100),
+        pend(8_200),
+        part(8_001, 8_000, 3),
+        part(8_002, 8_000, 4),
+        part(8_003, 8_000, 4),
+        part(8_101, 8_100, 4),
+        Command::Post {
+            id: id_of(8_102),
+            pending_id: id_of(8_100),
+            amount: Some(5),
+        },
+        part(8_201, 8_200, 10),
+    ];
+    let batch = Batch::independent(commands).unwrap();
+    let outcomes = engine.submit(vec![batch], in_seconds(20)).await.unwrap();
+    let refused = outcomes[0].iter().filter(|outcome| outcome.result.is_err());
+    let refused: Vec<_> = refused.map(ledger::Outcome::code).collect();
+    assert_eq!(refused, ["amount_exceeds_pending"]);
 }
 
 const fn expected(state: PaymentStateName, attempt: u32) -> PaymentExpected {

@@ -72,7 +72,7 @@ fn what_an_earlier_version_recorded_is_answered_again() {
 }
 
 #[test]
-fn payments_and_reversals_are_refused_and_nothing_beside_them_is_done() {
+fn payments_reversals_parts_and_freezes_are_refused_and_nothing_beside_them_is_done() {
     let (postgres, redis) = (Postgres::start().unwrap(), redis());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -97,7 +97,17 @@ fn payments_and_reversals_are_refused_and_nothing_beside_them_is_done() {
             description: "refused".into(),
             notes: ledger::Notes::NONE,
         });
-        for command in [command, purge, reverse] {
+        let part = Command::PostPart {
+            id: TransferId::from_u128(1),
+            pending_id: TransferId::from_u128(2),
+            amount: 1,
+        };
+        let freeze = Command::ChangeFreeze {
+            account_id: ledger::AccountId::new("a").unwrap(),
+            frozen: ledger::Frozen::Debits,
+            expected_frozen: None,
+        };
+        for command in [command, purge, reverse, part, freeze] {
             let answer = engine.submit(vec![Batch::one(command)], deadline).await;
             assert_eq!(answer, Err(Unavailable::NotSupported));
         }

@@ -85,6 +85,14 @@ impl Subject for WriteBehindSubject {
         false
     }
 
+    fn has_parts(&self) -> bool {
+        false
+    }
+
+    fn has_freezes(&self) -> bool {
+        false
+    }
+
     fn lists_accounts(&self) -> bool {
         false
     }

@@ -125,6 +125,7 @@ fn described(event: Option<Event>) -> String {
         Event::AccountOpened { id, .. } => format!("the opening of account {id}"),
         Event::LimitChanged { id, .. } => format!("a change of the limit of account {id}"),
         Event::AccountClosed { id, .. } => format!("the closing of account {id}"),
+        Event::FreezeChanged { id, .. } => format!("a change of what account {id} has frozen"),
         Event::PaymentAccepted(payment)
         | Event::PaymentSent(payment)
         | Event::PaymentReleased(payment)

@@ -38,7 +38,7 @@ async fn the_accounts_of_a_folder_are_those_that_its_server_lists() {
     let served = page["accounts"].as_array().unwrap().clone();
     assert_eq!(served.len(), 9);
     let expected = "\
-account                   currency  balance  available  credit limit  debits pending  credits pending  entries  closed
+account                   currency  balance  available  credit limit  debits pending  credits pending  entries  closed  frozen
 1                         BRL             0     100000        100000               0                0        0
 2                         BRL        -79000       1000         80000               0                0        1
 3                         BRL             0    1000000       1000000               0                0        0

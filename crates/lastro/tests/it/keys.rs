@@ -242,6 +242,17 @@ async fn keys_come_and_go_while_the_server_runs() {
             PATIENCE,
         )
         .unwrap();
+    let freeze = json!({"frozen": "debits"});
+    let path = "/v1/accounts/2";
+    let frozen = ask(&process, Method::PATCH, path, &ops, Some(&freeze)).await;
+    assert_eq!(frozen.0, 200, "{frozen:?}");
+    process
+        .wait_for_log(
+            "key ops: change_freeze of 2, asked for frozen: debits: created; before: frozen: none; \
+             after: open, credit limit 80000, 0 entries, frozen: debits",
+            PATIENCE,
+        )
+        .unwrap();
 
     let shop = keyring.create("shop", &["--scopes", "read"]);
     wait_for_status(&process, &shop, 200).await;

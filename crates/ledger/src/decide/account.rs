@@ -1,6 +1,6 @@
-//! Opening, limiting and closing accounts.
+//! Opening, limiting, freezing and closing accounts.
 
-use crate::account::Account;
+use crate::account::{Account, Frozen};
 use crate::command::{Command, OpenAccount};
 use crate::decide::decision::{Decision, replay};
 use crate::event::Event;
@@ -30,8 +30,12 @@ pub(super) fn open<S: State + ?Sized>(state: &S, open: OpenAccount, now: Timesta
             credit_limit,
         });
         // As it was opened, but for what would mislead: whether it takes debits and credits now.
-        let closed = state.account(&id).is_some_and(|account| account.closed);
-        let account = Account { closed, ..first };
+        let now = state.account(&id).unwrap_or(first);
+        let account = Account {
+            closed: now.closed,
+            frozen: now.frozen,
+            ..first
+        };
         let record = Record::Account { id, account };
         return replay(Some(first_command), &command, Ok(record));
     }
@@ -127,6 +131,30 @@ pub(super) fn close<S: State + ?Sized>(
     }
     account.closed = true;
     Decision::Event(Event::AccountClosed {
+        id,
+        account,
+        timestamp: now,
+    })
+}
+
+pub(super) fn change_freeze<S: State + ?Sized>(
+    state: &S,
+    id: AccountId,
+    frozen: Frozen,
+    expected: Option<Frozen>,
+    now: Timestamp,
+) -> Decision {
+    let mut account = match limited_account(state, &id) {
+        Ok(account) => account,
+        Err(refusal) => return Decision::Refused(refusal),
+    };
+    // Where the account is as it should become, nothing of another's is overwritten.
+    let current = account.frozen;
+    if expected.is_some_and(|expected| current != expected) && current != frozen {
+        return other_state(id, &account);
+    }
+    account.frozen = frozen;
+    Decision::Event(Event::FreezeChanged {
         id,
         account,
         timestamp: now,

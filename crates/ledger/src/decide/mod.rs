@@ -45,6 +45,11 @@ pub fn decide<S: State + ?Sized>(state: &S, command: Command, now: Timestamp) ->
             pending_id,
             amount,
         } => pending::post(state, id, pending_id, amount, now),
+        Command::PostPart {
+            id,
+            pending_id,
+            amount,
+        } => pending::post_part(state, id, pending_id, amount, now),
         Command::Void { id, pending_id } => pending::void(state, id, pending_id, now),
         Command::Expire { pending_id } => pending::expire(state, pending_id, now),
         Command::OpenAccount(open) => account::open(state, open, now),
@@ -57,6 +62,11 @@ pub fn decide<S: State + ?Sized>(state: &S, command: Command, now: Timestamp) ->
             account_id,
             expected_entry_count: expected,
         } => account::close(state, account_id, expected, now),
+        Command::ChangeFreeze {
+            account_id,
+            frozen,
+            expected_frozen: expected,
+        } => account::change_freeze(state, account_id, frozen, expected, now),
         Command::AcceptPayment(accept) => payment::accept(state, accept, now),
         Command::SendPayment {
             id,
@@ -92,6 +102,7 @@ pub fn check_form(command: &Command) -> Result<(), Refusal> {
             transfer::check_form(transfer)
         }
         Command::Post { amount, .. } => amount.map_or(Ok(()), check_amount),
+        Command::PostPart { amount, .. } => check_amount(*amount),
         Command::OpenAccount(open) => account::check_open_form(open),
         Command::ChangeLimit {
             account_id,
@@ -99,7 +110,9 @@ pub fn check_form(command: &Command) -> Result<(), Refusal> {
             ..
         } => account::check_limit(*credit_limit)
             .and_then(|()| account::check_is_not_reserved(account_id)),
-        Command::CloseAccount { account_id, .. } => account::check_is_not_reserved(account_id),
+        Command::CloseAccount { account_id, .. } | Command::ChangeFreeze { account_id, .. } => {
+            account::check_is_not_reserved(account_id)
+        }
         Command::AcceptPayment(accept) => payment::check_form(accept),
         Command::Reverse(reverse) => reverse::check_form(reverse),
         Command::Void { .. }
@@ -131,11 +144,13 @@ pub fn check_content(command: &Command) -> Result<(), Refusal> {
             check_description(resolve.why.as_str())
         }
         Command::Post { .. }
+        | Command::PostPart { .. }
         | Command::Void { .. }
         | Command::Expire { .. }
         | Command::OpenAccount(_)
         | Command::ChangeLimit { .. }
         | Command::CloseAccount { .. }
+        | Command::ChangeFreeze { .. }
         | Command::SendPayment { .. }
         | Command::SettlePayment { .. }
         | Command::ReleasePayment { .. }

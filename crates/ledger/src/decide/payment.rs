@@ -8,7 +8,7 @@ use crate::currency::Currency;
 use crate::decide::decision::{
     Decision, check_amount, check_description, check_kept_description, remember, replay,
 };
-use crate::decide::transfer::{check_funds, check_open, find, is_free, set_after};
+use crate::decide::transfer::{check_funds, check_may_debit, check_open, find, is_free, set_after};
 use crate::event::Event;
 use crate::id::{AccountId, PaymentId, ProcessorName, TransferId};
 use crate::outcome::{Outcome, Record, Refusal};
@@ -78,6 +78,7 @@ fn check_account<S: State + ?Sized>(state: &S, accept: &AcceptPayment) -> Result
     };
     let account = find(state, account_id)?;
     check_open(&account, account_id)?;
+    check_may_debit(&account, account_id)?;
     if account.currency != accept.currency {
         return Err(Refusal::CurrencyMismatch);
     }

@@ -83,10 +83,14 @@ fn find_posted<S: State + ?Sized>(
     let reason = match state.transfer(transfer_id) {
         Some(UsedTransfer::Created(original, standing)) => match standing {
             Standing::Posted { reversed_amount } => return Ok((original, reversed_amount)),
-            Standing::Pending(PendingState::Posted) => NotReversible::Pend,
-            Standing::Pending(
-                PendingState::Pending | PendingState::Voided | PendingState::Expired,
-            ) => NotReversible::NothingMoved,
+            Standing::Pending { state, left_amount } => match state {
+                PendingState::Posted => NotReversible::Pend,
+                // Parts may have moved some of it: they are transfers of their own.
+                PendingState::Pending if left_amount < original.amount => NotReversible::Pend,
+                PendingState::Pending | PendingState::Voided | PendingState::Expired => {
+                    NotReversible::NothingMoved
+                }
+            },
             Standing::Final if original.reversal().is_some() => NotReversible::Reversal,
             Standing::Final => NotReversible::NothingMoved,
         },

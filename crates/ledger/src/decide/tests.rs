@@ -14,6 +14,8 @@
 
 mod accounts;
 mod batches;
+mod freezes;
+mod parts;
 mod payments;
 mod pendings;
 mod repeats;

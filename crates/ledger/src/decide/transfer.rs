@@ -1,6 +1,6 @@
 //! Transfers that post at once, and transfers that pend.
 
-use crate::account::{Account, Movement};
+use crate::account::{Account, Movement, Side};
 use crate::command::{Command, Field, MoveMoney};
 use crate::decide::decision::{
     Decision, check_amount, check_description, check_kept_description, remember, replay,
@@ -83,6 +83,8 @@ pub(super) fn check_sides<S: State + ?Sized>(
     let credit = find(state, credit_account_id)?;
     check_open(&debit, debit_account_id)?;
     check_open(&credit, credit_account_id)?;
+    check_may_debit(&debit, debit_account_id)?;
+    check_may_credit(&credit, credit_account_id)?;
     if debit.currency != credit.currency {
         return Err(Refusal::CurrencyMismatch);
     }
@@ -107,6 +109,26 @@ pub(super) fn check_open(account: &Account, id: &AccountId) -> Result<(), Refusa
     if account.closed {
         return Err(Refusal::AccountClosed {
             account_id: id.clone(),
+        });
+    }
+    Ok(())
+}
+
+pub(super) fn check_may_debit(account: &Account, id: &AccountId) -> Result<(), Refusal> {
+    if account.frozen.stops_debits() {
+        return Err(Refusal::AccountFrozen {
+            account_id: id.clone(),
+            side: Side::Debit,
+        });
+    }
+    Ok(())
+}
+
+fn check_may_credit(account: &Account, id: &AccountId) -> Result<(), Refusal> {
+    if account.frozen.stops_credits() {
+        return Err(Refusal::AccountFrozen {
+            account_id: id.clone(),
+            side: Side::Credit,
         });
     }
     Ok(())

@@ -27,6 +27,7 @@ const fn name(event: &Event) -> &'static str {
         Event::Refused { .. } => "refused",
         Event::Batch(_) => "batch",
         Event::PaymentResolved(_) => "payment_resolved",
+        Event::FreezeChanged { .. } => "freeze_changed",
     }
 }
 
@@ -67,7 +68,7 @@ fn every_command_has_a_sample() {
 fn every_event_has_a_sample() {
     let mut names: Vec<_> = events().iter().map(name).collect();
     names.dedup();
-    assert_eq!(names.len(), 13, "{names:?}");
+    assert_eq!(names.len(), 14, "{names:?}");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! does not compile here until it has its place.
 
 use ledger::{
-    AccountId, Currency, Field, NotReversible, PaymentId, PaymentStateName, Refusal, TransferId,
+    AccountId, Currency, Field, NotReversible, PaymentId, PaymentStateName, Refusal, Side,
+    TransferId,
 };
 
 /// The field after this one.
@@ -21,7 +22,8 @@ fn next_field(field: Field) -> Option<Field> {
         Field::AccountId => Field::Members,
         Field::Members => Field::Metadata,
         Field::Metadata => Field::Reverses,
-        Field::Reverses => return None,
+        Field::Reverses => Field::Final,
+        Field::Final => return None,
     })
 }
 
@@ -91,7 +93,11 @@ fn next_refusal(refusal: &Refusal) -> Option<Refusal> {
             available: 0,
             required: 0,
         },
-        Refusal::AmountExceedsReversible { .. } => return None,
+        Refusal::AmountExceedsReversible { .. } => Refusal::AccountFrozen {
+            account_id,
+            side: Side::Debit,
+        },
+        Refusal::AccountFrozen { .. } => return None,
     })
 }
 

@@ -41,7 +41,8 @@ fn as_told_now(command: &Command, mut first: Outcome, books: &Books) -> Outcome 
     if let (Command::OpenAccount(_), Ok(Record::Account { id, account })) =
         (command, &mut first.result)
     {
-        account.closed = books.state().account(id).is_some_and(|now| now.closed);
+        let now = books.state().account(id).unwrap();
+        (account.closed, account.frozen) = (now.closed, now.frozen);
     }
     first
 }

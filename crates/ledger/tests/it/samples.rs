@@ -2,8 +2,8 @@
 
 use ledger::{
     AMOUNT_MAX, AcceptPayment, Account, AccountId, After, BatchDecided, BatchId, Command, Currency,
-    Digest, Event, Limit, MemberFailure, Millis, MoveMoney, Note, Notes, OpenAccount, Outcome,
-    Payment, PaymentExpected, PaymentId, PaymentResolved, PaymentState, PaymentStateName,
+    Digest, Event, Frozen, Limit, MemberFailure, Millis, MoveMoney, Note, Notes, OpenAccount,
+    Outcome, Payment, PaymentExpected, PaymentId, PaymentResolved, PaymentState, PaymentStateName,
     ProcessorName, Record, Reference, Refusal, RefusedCode, Resolution, ResolutionKind,
     ResolvePayment, ReverseTransfer, Timestamp, Transfer, TransferId, TransferKind,
 };
@@ -151,6 +151,16 @@ pub(crate) fn commands() -> Vec<Command> {
             },
         })
     }));
+    commands.push(Command::PostPart {
+        id: transfer_id(),
+        pending_id: pending_id(),
+        amount: 1_000,
+    });
+    commands.extend(Frozen::ALL.map(|frozen| Command::ChangeFreeze {
+        account_id: account_id("users:42"),
+        frozen,
+        expected_frozen: None,
+    }));
     commands
 }
 
@@ -285,6 +295,14 @@ pub(crate) fn events() -> Vec<Event> {
     }));
     events.extend(failures().map(|failure| Event::Batch(batch(failure))));
     events.extend(resolution_kinds().map(|kind| Event::PaymentResolved(resolved(kind).into())));
+    events.extend(Frozen::ALL.map(|frozen| Event::FreezeChanged {
+        id: account_id("users:42"),
+        account: Account {
+            frozen,
+            ..account(Limit::Credit(100_000))
+        },
+        timestamp: at(11),
+    }));
     events
 }
 
@@ -320,7 +338,7 @@ fn resolved(kind: ResolutionKind) -> PaymentResolved {
     }
 }
 
-const fn transfer_kinds() -> [TransferKind; 7] {
+const fn transfer_kinds() -> [TransferKind; 8] {
     let pending_id = pending_id();
     [
         TransferKind::Transfer,
@@ -340,6 +358,10 @@ const fn transfer_kinds() -> [TransferKind; 7] {
             reverses: pending_id,
             reversed_before: 300,
             in_full: true,
+        },
+        TransferKind::PostPart {
+            pending_id,
+            pending_amount: 1_700,
         },
     ]
 }

@@ -16,6 +16,13 @@ pub(super) const REFUSALS: &[Entry] = &[
         "Use another account.",
     ),
     nothing(
+        "account_frozen",
+        &[422],
+        "An operator has stopped new debits or new credits of the account; `side` says on which side of the transfer it \
+         is. What was reserved before can be posted, voided and settled.",
+        "Wait until the account is unfrozen, then try with a new id.",
+    ),
+    nothing(
         "account_in_use",
         &[422],
         "The account cannot be closed: its balance is not 0, or something is pending.",
@@ -92,7 +99,7 @@ pub(super) const REFUSALS: &[Entry] = &[
         "amount_exceeds_pending",
         &[422],
         "More was to be posted than is pending.",
-        "Post at most `available`, with a new id.",
+        "Post at most `available`, which is what is still reserved, with a new id.",
     ),
     nothing(
         "transfer_not_reversible",

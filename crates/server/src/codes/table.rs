@@ -226,7 +226,13 @@ const REQUEST: &[Entry] = &[
         "change_missing",
         &[400],
         "The request does not name what to change of the account.",
-        "Send `credit_limit`, `closed`, or both.",
+        "Send at least one of `credit_limit`, `frozen` and `closed`.",
+    ),
+    nothing(
+        "frozen_invalid",
+        &[400],
+        "The request names something that cannot be frozen; `field` names where.",
+        "Send `none`, `debits`, `credits` or `both`.",
     ),
     nothing(
         "closed_invalid",
@@ -327,6 +333,11 @@ const USED_IDS: &[Entry] = &[
     other_content(
         "exists_with_different_reverses",
         "The first command with this id reverses another transfer.",
+    ),
+    other_content(
+        "exists_with_different_final",
+        "The first command with this id is a post that ends the pending transfer, or one that keeps the rest \
+         reserved, and this one is the other.",
     ),
     other_content(
         "exists_with_different_timeout_s",

@@ -361,7 +361,7 @@ async fn transfer(call: Call) -> Answered {
         call.caller.check_used_transfer(used)?;
     }
     let end = match &answer {
-        Some(UsedTransfer::Created(_, Standing::Pending(state))) if state.is_ended() => {
+        Some(UsedTransfer::Created(_, Standing::Pending { state, .. })) if state.is_ended() => {
             call.ask(|engine, deadline| engine.pending_end(id, deadline))
                 .await?
         }

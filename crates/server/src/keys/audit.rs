@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use events::Steering;
-use ledger::{Batch, Command, Outcome, Record, Unavailable};
+use ledger::{Batch, Command, Frozen, Outcome, Record, Unavailable};
 
 use super::commands::scope_of;
 use super::key::Key;
@@ -135,6 +135,17 @@ impl Act {
                     .map_or_else(not_named, |count| format!("open, {count} entries")),
                 "closing".to_owned(),
             ),
+            Command::ChangeFreeze {
+                account_id,
+                frozen,
+                expected_frozen,
+            } => (
+                account_id.as_str().to_owned(),
+                expected_frozen.map_or_else(not_named, |expected| {
+                    format!("frozen: {}", expected.as_str())
+                }),
+                format!("frozen: {}", frozen.as_str()),
+            ),
             Command::PurgePayments {
                 expected_accepted_at,
             } => (
@@ -171,6 +182,7 @@ impl Act {
             Command::Transfer(_)
             | Command::Pend { .. }
             | Command::Post { .. }
+            | Command::PostPart { .. }
             | Command::Void { .. }
             | Command::Expire { .. }
             | Command::Reverse(_)
@@ -206,7 +218,13 @@ fn after(record: &Record) -> String {
                 |limit| format!("credit limit {limit}"),
             );
             let state = if account.closed { "closed" } else { "open" };
-            format!("{state}, {limit}, {} entries", account.entry_count)
+            let frozen = match account.frozen {
+                Frozen::None => String::new(),
+                frozen @ (Frozen::Debits | Frozen::Credits | Frozen::Both) => {
+                    format!(", frozen: {}", frozen.as_str())
+                }
+            };
+            format!("{state}, {limit}, {} entries{frozen}", account.entry_count)
         }
         Record::Payment(payment) => {
             format!(

@@ -39,12 +39,14 @@ pub(super) const fn scope_of(command: &Command) -> Scope {
         | Command::Transfer(_)
         | Command::Pend { .. }
         | Command::Post { .. }
+        | Command::PostPart { .. }
         | Command::Void { .. }
         | Command::Reverse(_)
         | Command::AcceptPayment(_) => Scope::Write,
         Command::OpenAccount(_)
         | Command::ChangeLimit { .. }
         | Command::CloseAccount { .. }
+        | Command::ChangeFreeze { .. }
         | Command::PurgePayments { .. }
         | Command::ResolvePayment(_)
         // Not of callers: where a face takes them at all, they are an operator's.
@@ -65,8 +67,10 @@ const fn is_of_challenge(command: &Command) -> bool {
         Command::OpenAccount(_)
         | Command::ChangeLimit { .. }
         | Command::CloseAccount { .. }
+        | Command::ChangeFreeze { .. }
         | Command::Pend { .. }
         | Command::Post { .. }
+        | Command::PostPart { .. }
         | Command::Void { .. }
         | Command::Expire { .. }
         | Command::SendPayment { .. }
@@ -94,11 +98,13 @@ pub(crate) const fn accounts_of(command: &Command) -> Accounts<'_> {
     match command {
         Command::OpenAccount(OpenAccount { id: account_id, .. })
         | Command::ChangeLimit { account_id, .. }
-        | Command::CloseAccount { account_id, .. } => Accounts::One(account_id),
+        | Command::CloseAccount { account_id, .. }
+        | Command::ChangeFreeze { account_id, .. } => Accounts::One(account_id),
         Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
             Accounts::Both(&transfer.debit_account_id, &transfer.credit_account_id)
         }
         Command::Post { pending_id, .. }
+        | Command::PostPart { pending_id, .. }
         | Command::Void { pending_id, .. }
         | Command::Expire { pending_id } => Accounts::OfTransfer(*pending_id),
         Command::Reverse(reverse) => Accounts::OfTransfer(reverse.reverses),

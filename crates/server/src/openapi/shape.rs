@@ -14,8 +14,15 @@ use utoipa::openapi::{Object, OpenApi, Ref, RefOr};
 
 use crate::codes;
 
+const FROZEN: &[&str] = &["none", "debits", "credits", "both"];
+
 /// A schema's member that is one of these words.
-const WORDS: [(&str, &str, &[&str]); 10] = [
+const WORDS: [(&str, &str, &[&str]); 15] = [
+    ("AccountView", "frozen", FROZEN),
+    ("ChangeAccountRequest", "frozen", FROZEN),
+    ("ChangeAccountRequest", "expected_frozen", FROZEN),
+    ("CommandRequest", "frozen", FROZEN),
+    ("CommandRequest", "expected_frozen", FROZEN),
     (
         "TransferView",
         "kind",
@@ -91,7 +98,7 @@ type Kind = (
     &'static [&'static str],
 );
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 8] = [
     (
         "transfer",
         "TransferCommand",
@@ -104,7 +111,12 @@ const KINDS: [Kind; 7] = [
         ],
         &["reference", "metadata", "timeout_s"],
     ),
-    ("post", "PostCommand", &["id", "pending_id"], &["amount"]),
+    (
+        "post",
+        "PostCommand",
+        &["id", "pending_id"],
+        &["amount", "final"],
+    ),
     ("void", "VoidCommand", &["id", "pending_id"], &[]),
     (
         "reverse",
@@ -123,6 +135,12 @@ const KINDS: [Kind; 7] = [
         "ChangeLimitCommand",
         &["account_id", "credit_limit"],
         &["expected_credit_limit"],
+    ),
+    (
+        "change_freeze",
+        "ChangeFreezeCommand",
+        &["account_id", "frozen"],
+        &["expected_frozen"],
     ),
     (
         "close_account",

@@ -1,4 +1,4 @@
-//! Changing an account: its limit, and that it is closed.
+//! Changing an account: its limit, what of it is frozen, and that it is closed.
 //!
 //! The body names a state, so asking again is harmless by itself: a limit is set to what it is,
 //! and an account that is closed already, with the limit asked for, is answered as it is. An
@@ -14,7 +14,7 @@
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use ledger::{Account, AccountId, Batch, BatchId, Command, Outcome, Record, Refusal};
+use ledger::{Account, AccountId, Batch, BatchId, Command, Frozen, Outcome, Record, Refusal};
 use serde::Deserialize;
 
 use super::ids::Asked;
@@ -23,17 +23,22 @@ use super::views::AccountView;
 use super::{first_or_again, ids};
 use crate::call::{Answered, Call};
 use crate::errors;
-use crate::json::{self, Integer};
+use crate::json::{self, Integer, Text};
 use crate::problem::{Problem, REPLAYED};
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"credit_limit": 200_000}))]
-pub(crate) struct ChangeAccountRequest {
+pub(crate) struct ChangeAccountRequest<'a> {
     /// The new limit, in minor units.
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     credit_limit: Option<Integer>,
+    /// What is frozen from now on: `none`, `debits`, `credits` or `both`. A frozen account takes no new debits, credits
+    /// or either; what was reserved before can be posted, voided and settled.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, example = "debits")]
+    frozen: Option<Text<'a>>,
     /// `true` closes the account, for good: its balance must be 0, and nothing may be pending.
     #[serde(default)]
     closed: Option<bool>,
@@ -42,6 +47,11 @@ pub(crate) struct ChangeAccountRequest {
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     expected_credit_limit: Option<Integer>,
+    /// What the new freeze replaces; without it, what is frozen at the arrival of the request. If the account has
+    /// something else frozen: 409 `account_in_other_state`.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, example = "none")]
+    expected_frozen: Option<Text<'a>>,
     /// The `entry_count` of the account that is to be closed; without it, the count at the arrival
     /// of the request. If the account has another one: 409 `account_in_other_state`.
     #[serde(default)]
@@ -53,19 +63,25 @@ pub(crate) struct ChangeAccountRequest {
 struct Change {
     account_id: AccountId,
     credit_limit: Option<u64>,
+    frozen: Option<Frozen>,
     close: bool,
     expected_credit_limit: Option<u64>,
+    expected_frozen: Option<Frozen>,
     expected_entry_count: Option<u64>,
 }
 
-impl ChangeAccountRequest {
+impl ChangeAccountRequest<'_> {
     fn of(&self, account_id: AccountId) -> Result<Change, Problem> {
         if self.closed == Some(false) {
             return Err(errors::closed_for_good());
         }
         let given = |number: Option<Integer>, name| number.map(|n| n.amount(name)).transpose();
         let credit_limit = given(self.credit_limit, "credit_limit")?;
-        if credit_limit.is_none() && self.closed.is_none() {
+        let frozen_to = |text: &Option<Text<'_>>, name| {
+            text.as_ref().map(|text| frozen(text, name)).transpose()
+        };
+        let new_frozen = frozen_to(&self.frozen, "frozen")?;
+        if credit_limit.is_none() && new_frozen.is_none() && self.closed.is_none() {
             return Err(errors::change_missing());
         }
         let (limit, count) = (self.expected_credit_limit, self.expected_entry_count);
@@ -74,6 +90,11 @@ impl ChangeAccountRequest {
                 limit.is_some(),
                 credit_limit.is_some(),
                 ["expected_credit_limit", "credit_limit"],
+            ),
+            (
+                self.expected_frozen.is_some(),
+                new_frozen.is_some(),
+                ["expected_frozen", "frozen"],
             ),
             (
                 count.is_some(),
@@ -90,11 +111,20 @@ impl ChangeAccountRequest {
         Ok(Change {
             account_id,
             credit_limit,
+            frozen: new_frozen,
             close: self.closed.is_some(),
             expected_credit_limit: given(limit, "expected_credit_limit")?,
+            expected_frozen: frozen_to(&self.expected_frozen, "expected_frozen")?,
             expected_entry_count: given(count, "expected_entry_count")?,
         })
     }
+}
+
+/// What is to be frozen, by its name.
+pub(super) fn frozen(text: &Text<'_>, field: &'static str) -> Result<Frozen, Problem> {
+    let mut all = Frozen::ALL.into_iter();
+    let named = all.find(|frozen| frozen.as_str() == &*text.0);
+    named.ok_or_else(|| errors::frozen_invalid(field))
 }
 
 impl Change {
@@ -105,17 +135,25 @@ impl Change {
             credit_limit,
             expected_credit_limit: self.expected_credit_limit,
         });
+        let change_freeze = self.frozen.map(|frozen| Command::ChangeFreeze {
+            account_id: account_id(),
+            frozen,
+            expected_frozen: self.expected_frozen,
+        });
         let close = self.close.then(|| Command::CloseAccount {
             account_id: account_id(),
             expected_entry_count: self.expected_entry_count,
         });
-        change_limit.into_iter().chain(close).collect()
+        let changes = change_limit.into_iter().chain(change_freeze);
+        changes.chain(close).collect()
     }
 
     /// Expects of the account what it is now, where the caller says nothing else.
     fn expect(&mut self, account: &Account) {
         let limit = self.expected_credit_limit;
         self.expected_credit_limit = limit.or(account.credit_limit());
+        let frozen = self.expected_frozen;
+        self.expected_frozen = frozen.or(Some(account.frozen));
         let count = self.expected_entry_count;
         self.expected_entry_count = count.or(Some(account.entry_count));
     }
@@ -123,11 +161,14 @@ impl Change {
     /// Whether a closed account is what the change asks for. It stays as it is for good.
     fn is_done(&self, account: &Account) -> bool {
         let has_limit = |limit| account.credit_limit() == Some(limit);
-        self.close && account.closed && self.credit_limit.is_none_or(has_limit)
+        self.close
+            && account.closed
+            && self.credit_limit.is_none_or(has_limit)
+            && self.frozen.is_none_or(|frozen| account.frozen == frozen)
     }
 }
 
-/// Sets an account's limit, closes it, or both at once: then both are done or neither.
+/// Sets an account's limit, freezes or unfreezes it, closes it, or several of these at once: then all are done or none.
 #[utoipa::path(
     patch, path = "/v1/accounts/{id}", tag = "accounts",
     params(
@@ -140,7 +181,7 @@ impl Change {
     responses(
         (status = 200, description = "The account right after; with `Idempotency-Replayed: true` if it was so before", body = AccountView),
         (status = 400, description = "Not well formed, or nothing to change: `change_missing`, \
-            `closed_invalid`"),
+            `frozen_invalid`, `closed_invalid`"),
         (status = 404, description = "`account_not_found`"),
         (status = 409, description = "`account_in_other_state`: it was changed meanwhile, read it and decide again; \
             `exists_with_different_members`: the `Idempotency-Key` was used for something \
@@ -160,7 +201,7 @@ pub(crate) async fn change_account(call: Call, request: Request) -> Answered {
     json::check_content_type(&parts.headers)?;
     let key = ids::batch_key(&Asked::of(&call, &parts.headers))?;
     let body = call.body(body).await?;
-    let mut change = json::parse::<ChangeAccountRequest>(&body)?.of(account_id)?;
+    let mut change = json::parse::<ChangeAccountRequest<'_>>(&body)?.of(account_id)?;
     // Where there is no such account, the ledger says so.
     if let Some(account) = call.account(change.account_id.clone()).await? {
         change.expect(&account);
@@ -171,6 +212,18 @@ pub(crate) async fn change_account(call: Call, request: Request) -> Answered {
         && change.is_done(&account)
     {
         return Ok(answer(&change.account_id, &account, true));
+    }
+    if matches!(&outcome.result, Err(Refusal::AccountInOtherState { .. }))
+        && change.frozen.is_some()
+    {
+        let problem = first_or_again(outcome)
+            .err()
+            .unwrap_or_else(errors::internal);
+        let account = call.account(change.account_id.clone()).await?;
+        return Err(match account {
+            Some(account) => problem.with("frozen", account.frozen.as_str()),
+            None => problem,
+        });
     }
     let (Record::Account { id, account }, replayed) = first_or_again(outcome)? else {
         tracing::error!("the engine answered the change of an account without an account");

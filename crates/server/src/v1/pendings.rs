@@ -1,4 +1,4 @@
-//! Ending pending transfers: posting them, in full or in part, and voiding them.
+//! What follows upon pending transfers: posting them, in full, in part or in several parts, and voiding them.
 
 use axum::extract::Request;
 use ledger::{Command, TransferId};
@@ -9,11 +9,12 @@ use super::path::transfer_in_path;
 use super::views::TransferView;
 use super::{ids, transfers};
 use crate::call::{Answered, Call};
+use crate::errors;
 use crate::json::{self, Integer, Text};
 use crate::problem::Problem;
 
 /// Optional if an `Idempotency-Key` is given.
-#[derive(Default, Deserialize, utoipa::ToSchema)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"id": "01890a5d-ac96-774b-bcce-b302099a8058", "amount": 600}))]
 pub(crate) struct PostRequest<'a> {
@@ -21,10 +22,15 @@ pub(crate) struct PostRequest<'a> {
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     id: Option<Text<'a>>,
-    /// How much to move, in minor units; the rest is released. Without it, all of it.
+    /// How much to move, in minor units. Without it, all that is still reserved.
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     amount: Option<Integer>,
+    /// Whether this is the last post: then what is not posted is released. With `false` the rest stays reserved for
+    /// further posts, and `amount` is needed.
+    #[serde(default = "is_final", rename = "final")]
+    #[schema(default = true)]
+    is_final: bool,
     /// Whether nothing is to be done, and only what would be answered is asked for.
     #[serde(default)]
     dry_run: bool,
@@ -44,7 +50,25 @@ pub(crate) struct VoidRequest<'a> {
     dry_run: bool,
 }
 
-/// Posts a pending transfer, once: the money moves, and what is not posted is released.
+const fn is_final() -> bool {
+    true
+}
+
+impl Default for PostRequest<'_> {
+    fn default() -> Self {
+        Self {
+            id: None,
+            amount: None,
+            is_final: is_final(),
+            dry_run: false,
+        }
+    }
+}
+
+/// Posts a pending transfer: the money moves, and what is not posted is released, or stays reserved for further
+/// posts with `"final": false`.
+///
+/// Each post has an id of its own. The post that reaches the whole amount ends the pending transfer in any case.
 #[utoipa::path(
     post, path = "/v1/transfers/{id}/post", tag = "transfers",
     params(
@@ -71,14 +95,8 @@ pub(crate) struct VoidRequest<'a> {
 pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
     end(call, request, |body, pending_id, asked| {
         let request: PostRequest<'_> = json::parse_or_default(body, asked.headers)?;
-        let command = Command::Post {
-            id: own_id(request.id.as_ref(), asked)?,
-            pending_id,
-            amount: match request.amount {
-                Some(amount) => Some(amount.amount("amount")?),
-                None => None,
-            },
-        };
+        let id = own_id(request.id.as_ref(), asked)?;
+        let command = post_command(id, pending_id, request.amount, request.is_final)?;
         Ok((command, request.dry_run))
     })
     .await
@@ -118,6 +136,31 @@ pub(crate) async fn void_pending(call: Call, request: Request) -> Answered {
         Ok((command, request.dry_run))
     })
     .await
+}
+
+/// A post, which ends the pending transfer unless it is not final.
+pub(super) fn post_command(
+    id: TransferId,
+    pending_id: TransferId,
+    amount: Option<Integer>,
+    is_final: bool,
+) -> Result<Command, Problem> {
+    let amount = amount.map(|amount| amount.amount("amount")).transpose()?;
+    match (amount, is_final) {
+        (amount, true) => Ok(Command::Post {
+            id,
+            pending_id,
+            amount,
+        }),
+        (Some(amount), false) => Ok(Command::PostPart {
+            id,
+            pending_id,
+            amount,
+        }),
+        (None, false) => Err(errors::json_invalid(
+            "a post with \"final\": false needs an amount: how much of what is reserved it moves",
+        )),
+    }
 }
 
 async fn end(

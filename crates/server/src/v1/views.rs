@@ -16,7 +16,7 @@ pub(super) const ACCOUNT_BYTES_MAX: usize = 640;
 pub(super) const ENTRY_BYTES_MAX: usize = 1024 + NOTES_JSON_BYTES_MAX;
 
 /// A transfer's longest JSON beside its account ids, its description, its reference and its metadata.
-pub(super) const TRANSFER_BYTES_MAX: usize = 800;
+pub(super) const TRANSFER_BYTES_MAX: usize = 880;
 
 /// An id that prints as a UUID.
 pub(super) fn printed<T: std::fmt::Display, S: Serializer>(
@@ -47,8 +47,11 @@ pub(crate) struct AccountView<'a> {
     available: Option<u64>,
     /// Number of entries in the statement.
     entry_count: u64,
-    /// Whether new debits and credits are refused.
+    /// Whether new debits and credits are refused for good.
     closed: bool,
+    /// Which new debits and credits an operator has stopped: `none`, `debits`, `credits` or `both`.
+    #[schema(example = "none")]
+    frozen: &'static str,
     /// When the account was opened.
     #[schema(value_type = String, format = DateTime)]
     timestamp: Nanos,
@@ -68,6 +71,7 @@ impl<'a> AccountView<'a> {
             available: account.available(),
             entry_count: account.entry_count,
             closed: account.closed,
+            frozen: account.frozen.as_str(),
             timestamp: Nanos(account.timestamp),
         }
     }
@@ -84,7 +88,8 @@ pub(crate) struct TransferView<'a> {
     /// Of a `pend` that is read after it was made: `pending`, `posted`, `voided` or `expired`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_state: Option<&'static str>,
-    /// Of a `pend` that was posted, in minor units: at most its `amount`; the rest was released.
+    /// Of a `pend`, in minor units: how much of its `amount` was posted, by all its posts together. Absent where
+    /// nothing was.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 550)]
     posted_amount: Option<u64>,
@@ -100,7 +105,15 @@ pub(crate) struct TransferView<'a> {
     /// Of a `pend`: how many seconds after `timestamp` it expires; 0: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout_s: Option<u32>,
-    /// Of a `post` or `void`: the pending transfer that it ended.
+    /// Of a `pend` with a timeout: from when on it is expired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Nanos>,
+    /// Of a `post` that kept the rest reserved: `false`.
+    #[serde(skip_serializing_if = "Option::is_none", rename = "final")]
+    #[schema(example = false)]
+    is_final: Option<bool>,
+    /// Of a `post` or `void`: the pending transfer that it is of.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "uuid")]
     pending_id: Option<String>,
@@ -174,6 +187,8 @@ impl<'a> TransferView<'a> {
             ended_by: None,
             ended_at: None,
             timeout_s: None,
+            expires_at: transfer.expires_at().map(Nanos),
+            is_final: None,
             pending_id: None,
             payment_id: None,
             reverses: None,
@@ -196,6 +211,10 @@ impl<'a> TransferView<'a> {
             TransferKind::Post { pending_id, .. } | TransferKind::Void { pending_id } => {
                 view.pending_id = Some(pending_id.to_string());
             }
+            TransferKind::PostPart { pending_id, .. } => {
+                view.pending_id = Some(pending_id.to_string());
+                view.is_final = Some(false);
+            }
             TransferKind::Settle { payment_id, .. } => {
                 view.payment_id = Some(payment_id.to_string());
             }
@@ -208,10 +227,11 @@ impl<'a> TransferView<'a> {
 
     /// Likewise, with what came after it, and how it ended where it was pending.
     pub(super) fn standing_so(self, standing: Standing, end: Option<PendingEnd>) -> Self {
+        let posted_so_far = standing.posted_of(self.amount);
         Self {
             pending_state: standing.pending_state().map(PendingState::as_str),
             reversed_amount: standing.reversed_amount(),
-            posted_amount: end.and_then(|end| end.posted_amount),
+            posted_amount: end.map_or(posted_so_far, |end| end.posted_amount),
             ended_by: end.and_then(|end| end.by).map(|id| id.to_string()),
             ended_at: end.map(|end| Nanos(end.at)),
             ..self

@@ -15,7 +15,7 @@ use crate::support::{Answer, answer, five};
 const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 /// Every member's name that some body has, and some that none has.
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 23] = [
     "id",
     "kind",
     "atomic",
@@ -33,6 +33,9 @@ const NAMES: [&str; 20] = [
     "dry_run",
     "currency",
     "closed",
+    "frozen",
+    "expected_frozen",
+    "final",
     "valor",
     "",
     "__proto__",
@@ -54,7 +57,10 @@ fn leaf() -> impl Strategy<Value = Value> {
         "void",
         "open_account",
         "change_limit",
+        "change_freeze",
         "close_account",
+        "debits",
+        "none",
         "x",
         "",
         "\u{0}",
@@ -144,6 +150,8 @@ fn good_bodies() -> Vec<Value> {
         json!({"id": "a", "currency": "BRL", "credit_limit": 1}),
         json!({"credit_limit": 1_000_000}),
         json!({"closed": true}),
+        json!({"frozen": "debits", "expected_frozen": "none"}),
+        json!({"id": ID, "amount": 1, "final": false}),
         json!({"atomic": true, "id": ID, "commands": [command]}),
         json!({"atomic": false, "commands": [command, {"kind": "post", "pending_id": ID}]}),
         json!({"valor": 1, "tipo": "c", "descricao": "x"}),

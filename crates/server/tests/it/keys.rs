@@ -239,6 +239,32 @@ fn every_route_of_the_document_is_in_the_matrix() {
 }
 
 #[tokio::test]
+async fn freezes_are_for_operators() {
+    let bank = Bank::start(Keyring::new().keys).await;
+    let body = json!({"frozen": "none"});
+    let member = json!({"kind": "change_freeze", "account_id": "1", "frozen": "none"});
+    let batch = json!({"atomic": false, "commands": [member]});
+    for (held, is_allowed) in [
+        (Held::Only(Scope::Write), false),
+        (Held::Only(Scope::Operate), true),
+    ] {
+        for (method, path, body) in [
+            ("PATCH", "/v1/accounts/1", &body),
+            ("POST", "/v1/batches", &batch),
+        ] {
+            let answer = bank.send(method, path, held, body).await;
+            match is_allowed {
+                true => assert_eq!(answer.status, 200, "{answer:?}"),
+                false => {
+                    assert_eq!(answer.problem(), (403, "scope_missing"));
+                    assert_eq!(answer.body["scope"], "operate");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn credit_is_for_operators_to_grant() {
     let bank = Bank::start(Keyring::new().keys).await;
     let open = |limit: u64| json!({"id": new_id(), "currency": "BRL", "credit_limit": limit});

@@ -15,7 +15,7 @@ async fn an_account_is_opened_once() {
         "id": "users:42", "currency": "BRL", "credit_limit": 100_000,
         "debits_posted": 0, "credits_posted": 0, "debits_pending": 0, "credits_pending": 0,
         "balance": 0, "available": 100_000, "entry_count": 0, "closed": false,
-        "timestamp": first.body["timestamp"],
+        "frozen": "none", "timestamp": first.body["timestamp"],
     });
     assert_eq!(first.body, expected);
     assert_eq!(first.body["timestamp"].as_str().unwrap().len(), 30);

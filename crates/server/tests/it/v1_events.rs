@@ -91,6 +91,11 @@ async fn every_kind(face: &Face, engine: &dyn Engine) {
         let status = if amount == 490 { 200 } else { 422 };
         post(face, "/v1/batches", batch, status).await;
     }
+    for frozen in ["both", "none"] {
+        let change = json!({"frozen": frozen});
+        let changed = face.patch("/v1/accounts/users:1", change).await;
+        assert_eq!(changed.status, 200, "{changed:?}");
+    }
     let closed = face
         .patch("/v1/accounts/users:1", json!({"closed": true}))
         .await;
@@ -136,7 +141,7 @@ async fn every_kind(face: &Face, engine: &dyn Engine) {
     }
 }
 
-const EXPECTED: [&str; 21] = [
+const EXPECTED: [&str; 23] = [
     "account.opened",
     "account.opened",
     "account.opened",
@@ -153,6 +158,8 @@ const EXPECTED: [&str; 21] = [
     "transfer.posted",
     "batch.applied",
     "batch.failed",
+    "account.frozen",
+    "account.unfrozen",
     "account.closed",
     "payment.accepted",
     "payment.sent",
@@ -181,9 +188,9 @@ async fn pages_have_all_that_was_decided_in_order() {
     assert_eq!(events[12]["account"]["credit_limit"], 7);
     assert_eq!(events[14]["batch"]["commands_count"], 1);
     assert_eq!(events[15]["batch"]["code"], "insufficient_funds");
-    assert_eq!(events[19]["resolution"]["who"], "ana");
-    assert_eq!(events[19]["payment"]["state"], "settled");
-    assert_eq!(events[19]["transfer"]["kind"], "settle");
+    assert_eq!(events[21]["resolution"]["who"], "ana");
+    assert_eq!(events[21]["payment"]["state"], "settled");
+    assert_eq!(events[21]["transfer"]["kind"], "settle");
     for pair in events.windows(2) {
         assert!(pair[0]["timestamp"].as_str() < pair[1]["timestamp"].as_str());
         assert_ne!(pair[0]["position"], pair[1]["position"]);

@@ -52,11 +52,12 @@ async fn a_pending_transfer_reserves_and_moves_nothing() {
     assert_eq!((first.status, first.replayed), (201, false), "{first:?}");
     assert_eq!(first.location, Some(format!("/v1/transfers/{id}")));
     let expected = json!({
-        "id": id, "kind": "pend", "timeout_s": 60, "debit_account_id": "1",
-        "credit_account_id": "2", "amount": 600, "description": "hold",
+        "id": id, "kind": "pend", "timeout_s": 60, "expires_at": first.body["expires_at"],
+        "debit_account_id": "1", "credit_account_id": "2", "amount": 600, "description": "hold",
         "timestamp": first.body["timestamp"],
     });
     assert_eq!(first.body, expected);
+    assert!(first.body["expires_at"].as_str() > first.body["timestamp"].as_str());
     assert_eq!(figures(&face).await, (600, 99_400, 0));
     let credited = face.get("/v1/accounts/2").await.body;
     assert_eq!(

@@ -5,6 +5,8 @@ use std::fmt;
 
 use ledger::{Batch, Command, CommandKind, Field, Outcome, Refusal};
 
+use super::Subject;
+
 /// How often each outcome, each refusal and each situation has occurred.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage(BTreeMap<String, u64>);
@@ -31,6 +33,46 @@ const OF_REVERSALS: [&str; 3] = [
     "transfer_not_reversible",
     "amount_exceeds_reversible",
 ];
+
+/// What only posts that keep the rest reserved can be answered with.
+const OF_PARTS: [&str; 1] = [Field::Final.exists_with_different()];
+
+/// What the subject of a run has, and so is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Has {
+    payments: bool,
+    reversals: bool,
+    parts: bool,
+    freezes: bool,
+}
+
+impl Has {
+    pub(super) fn of(subject: &impl Subject) -> Self {
+        Self {
+            payments: subject.has_payments(),
+            reversals: subject.has_reversals(),
+            parts: subject.has_parts(),
+            freezes: subject.has_freezes(),
+        }
+    }
+
+    /// Whether a refusal of this code can be asked for.
+    fn code(self, code: &str) -> bool {
+        // Nobody dispatches in a run: no send has a lease.
+        code != "payment_under_way"
+            && (self.payments || !OF_PAYMENTS.contains(&code))
+            && (self.reversals || !OF_REVERSALS.contains(&code))
+            && (self.parts || !OF_PARTS.contains(&code))
+            && (self.freezes || code != "account_frozen")
+    }
+
+    fn command(self, name: &str) -> bool {
+        (self.payments || !name.contains("payment"))
+            && (self.reversals || name != CommandKind::Reverse.name())
+            && (self.parts || name != CommandKind::PostPart.name())
+            && (self.freezes || name != CommandKind::ChangeFreeze.name())
+    }
+}
 
 impl Coverage {
     /// How often it occurred.
@@ -74,13 +116,8 @@ impl Coverage {
     }
 
     /// What occurred less often than it has to, with its count.
-    pub(super) fn missing(
-        &self,
-        occurrences_min: u64,
-        has_payments: bool,
-        has_reversals: bool,
-    ) -> Vec<(String, u64)> {
-        required(has_payments, has_reversals)
+    pub(super) fn missing(&self, occurrences_min: u64, has: Has) -> Vec<(String, u64)> {
+        required(has)
             .into_iter()
             .map(|name| {
                 let count = self.count(&name);
@@ -119,24 +156,15 @@ impl Kind {
 }
 
 /// All that has to occur in a run.
-fn required(has_payments: bool, has_reversals: bool) -> Vec<String> {
-    // Nobody dispatches in a run: no send has a lease.
-    let is_asked = |name: &str| {
-        name != "payment_under_way"
-            && (has_payments || !OF_PAYMENTS.contains(&name))
-            && (has_reversals || !OF_REVERSALS.contains(&name))
-    };
+fn required(has: Has) -> Vec<String> {
     let mut names: Vec<String> = OUTCOMES
         .iter()
         .chain(&BATCHES)
-        .chain(Refusal::CODES.iter().filter(|code| is_asked(code)))
+        .chain(Refusal::CODES.iter().filter(|code| has.code(code)))
         .map(|name| (*name).to_owned())
         .collect();
     for command in CommandKind::ALL.map(CommandKind::name) {
-        if !has_payments && command.contains("payment") {
-            continue;
-        }
-        if !has_reversals && command == "reverse" {
+        if !has.command(command) {
             continue;
         }
         // What is due has expired before anyone can ask for it.

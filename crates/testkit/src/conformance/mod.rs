@@ -20,6 +20,7 @@ mod compare;
 mod coverage;
 mod failure;
 mod feed;
+mod parts;
 #[cfg(test)]
 mod planted;
 mod reads;
@@ -32,6 +33,7 @@ use std::time::Duration;
 pub use aged::{Aged, check_aged, replaced};
 pub use coverage::Coverage;
 pub use failure::Failure;
+pub use parts::check_racing_parts;
 pub use reversals::check_racing_reversals;
 pub use run::run;
 pub use subject::{ReferenceSubject, Subject, Time};

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use ledger::{
     AccountId, Answer, BatchId, DuePlace, DueQuery, Engine, Entry, Event, Millis, Payment,
-    PaymentId, STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
+    PaymentId, STATEMENT_PAGE_MAX, State, Statement, StatementQuery, Timestamp, TransferId,
+    Unavailable, UsedTransfer,
 };
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -180,7 +181,9 @@ impl Run<'_> {
             };
             books.events().iter().filter_map(of_event).collect()
         });
-        for id in self.sample(ids, TransferId::from_u128) {
+        let mut sample = self.sample(ids, TransferId::from_u128);
+        sample.extend(self.in_parts());
+        for id in sample {
             let deadline = self.deadline();
             self.ask(
                 || format!("transfer {id}"),
@@ -194,6 +197,22 @@ impl Run<'_> {
             .await?;
         }
         Ok(())
+    }
+
+    /// Pending transfers of which parts were posted and the rest is still reserved: few at any time.
+    fn in_parts(&self) -> Vec<TransferId> {
+        self.reference.read(|books| {
+            let has_parts = |id: &TransferId| match books.state().transfer(*id) {
+                Some(UsedTransfer::Created(pending, standing)) => {
+                    standing.posted_of(pending.amount).is_some()
+                }
+                Some(UsedTransfer::Refused(..) | UsedTransfer::Payment(_)) | None => false,
+            };
+            let parts = books.events().iter().rev().filter_map(Event::transfer);
+            let pendings = parts.filter_map(|part| Some(part.part()?.0));
+            let pendings: HashSet<_> = pendings.take(IDS_SAMPLED).collect();
+            pendings.into_iter().filter(has_parts).collect()
+        })
     }
 
     async fn compare_batches(&mut self) -> Result<(), String> {

@@ -13,6 +13,7 @@ use rand::{Rng, SeedableRng};
 
 use super::audit::{Audit, unavailable};
 use super::compare::{Times, unstamped};
+use super::coverage::Has;
 use super::{Coverage, Failure, Options, Subject, Time};
 use crate::clock::RealClock;
 use crate::generator::{Generator, GeneratorOptions, Pause};
@@ -68,10 +69,9 @@ pub async fn run(
         let done = run.step_and_check(step, subject).await;
         done.map_err(|message| fail(step, message))?;
     }
-    let (has_payments, has_reversals) = (subject.has_payments(), subject.has_reversals());
     let missing = run
         .coverage
-        .missing(options.occurrences_min, has_payments, has_reversals);
+        .missing(options.occurrences_min, Has::of(subject));
     if missing.is_empty() {
         Ok(run.coverage)
     } else {
@@ -93,6 +93,8 @@ impl<'a> Run<'a> {
         let generator_options = GeneratorOptions {
             payments: subject.has_payments(),
             reversals: subject.has_reversals(),
+            parts: subject.has_parts(),
+            freezes: subject.has_freezes(),
             manual_time,
         };
         Self {

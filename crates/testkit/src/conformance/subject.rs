@@ -40,6 +40,16 @@ pub trait Subject {
         true
     }
 
+    /// Whether it knows posts that keep the rest reserved; else none are submitted.
+    fn has_parts(&self) -> bool {
+        true
+    }
+
+    /// Whether it knows accounts that are frozen; else none are.
+    fn has_freezes(&self) -> bool {
+        true
+    }
+
     /// Whether it lists accounts; else it is not asked for a list.
     fn lists_accounts(&self) -> bool {
         true

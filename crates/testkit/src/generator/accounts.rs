@@ -1,7 +1,7 @@
 //! Commands about accounts, and which accounts commands are about.
 
 use ledger::reference::Books;
-use ledger::{AMOUNT_MAX, Account, AccountId, Command, OpenAccount, State};
+use ledger::{AMOUNT_MAX, Account, AccountId, Command, Frozen, OpenAccount, State};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
@@ -47,6 +47,35 @@ impl Generator {
             credit_limit: credit_limit.min(AMOUNT_MAX),
             expected_credit_limit,
         }
+    }
+
+    /// Mostly thaws what is frozen, so that most accounts move money.
+    pub(super) fn change_freeze(&mut self, books: &Books) -> Command {
+        let is_frozen = |account: Account| account.frozen != Frozen::None && !account.closed;
+        let thaws = self.rng.random_bool(0.55);
+        let account_id = match thaws {
+            true => self.a_recent_account(books, is_frozen),
+            false => self.an_account(books),
+        };
+        let account = books.state().account(&account_id);
+        let frozen = match thaws {
+            true => Frozen::None,
+            false => self.a_freeze(),
+        };
+        let expected_frozen = match (self.rng.random_range(0..8), account) {
+            (0..3, Some(account)) => Some(account.frozen),
+            (3..6, _) => Some(self.a_freeze()),
+            _ => None,
+        };
+        Command::ChangeFreeze {
+            account_id,
+            frozen,
+            expected_frozen,
+        }
+    }
+
+    fn a_freeze(&mut self) -> Frozen {
+        Frozen::ALL[self.rng.random_range(0..Frozen::ALL.len())]
     }
 
     pub(super) fn close_account(&mut self, books: &Books) -> Command {

@@ -22,6 +22,9 @@ impl Generator {
     /// A command of before with one field changed.
     pub(super) fn conflict(&mut self, books: &Books) -> Command {
         let field = Field::ALL[self.rng.random_range(0..Field::ALL.len())];
+        if field == Field::Final && !self.options.parts {
+            return self.repeat(books);
+        }
         match self.a_command_before(books, |command| has_field(command, field)) {
             Some(mut command) => {
                 self.change(books, &mut command, field);
@@ -75,11 +78,35 @@ impl Generator {
                 _ => self.change_move(books, transfer, field),
             },
             Command::Post {
-                pending_id, amount, ..
+                id,
+                pending_id,
+                amount,
             } => match (field, *amount) {
+                (Field::Final, Some(amount)) => {
+                    *command = Command::PostPart {
+                        id: *id,
+                        pending_id: *pending_id,
+                        amount,
+                    };
+                }
                 (Field::PendingId, _) => *pending_id = self.a_new_transfer_id(),
                 (_, Some(_)) => *amount = None,
                 (_, None) => *amount = Some(self.rng.random_range(1..100)),
+            },
+            Command::PostPart {
+                id,
+                pending_id,
+                amount,
+            } => match field {
+                Field::PendingId => *pending_id = self.a_new_transfer_id(),
+                Field::Amount => *amount = other_amount(*amount),
+                _ => {
+                    *command = Command::Post {
+                        id: *id,
+                        pending_id: *pending_id,
+                        amount: Some(*amount),
+                    };
+                }
             },
             Command::Void { pending_id, .. } => *pending_id = self.a_new_transfer_id(),
             Command::AcceptPayment(accept) => self.change_accept(accept, field),
@@ -138,7 +165,9 @@ impl Generator {
                 timeout_s: 1,
             },
             Command::Pend { transfer, .. } => Command::Transfer(transfer),
-            Command::Post { id, pending_id, .. } => Command::Void { id, pending_id },
+            Command::Post { id, pending_id, .. } | Command::PostPart { id, pending_id, .. } => {
+                Command::Void { id, pending_id }
+            }
             Command::Void { id, pending_id } => Command::Post {
                 id,
                 pending_id,
@@ -193,7 +222,15 @@ const fn has_field(command: &Command, field: Field) -> bool {
         Command::OpenAccount(_) => matches!(field, Field::Currency | Field::CreditLimit),
         Command::Transfer(_) => is_of_move(field),
         Command::Pend { .. } => is_of_move(field) || matches!(field, Field::TimeoutS),
-        Command::Post { .. } => matches!(field, Field::Kind | Field::PendingId | Field::Amount),
+        Command::Post { amount, .. } => match field {
+            Field::Kind | Field::PendingId | Field::Amount => true,
+            Field::Final => amount.is_some(),
+            _ => false,
+        },
+        Command::PostPart { .. } => matches!(
+            field,
+            Field::Kind | Field::PendingId | Field::Amount | Field::Final
+        ),
         Command::Void { .. } => matches!(field, Field::Kind | Field::PendingId),
         Command::Reverse(_) => matches!(
             field,

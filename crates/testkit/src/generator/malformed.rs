@@ -28,8 +28,10 @@ impl Generator {
             2 => self.malformed_open(books),
             3 => {
                 let mut post = self.post(books);
-                if let Command::Post { amount, .. } = &mut post {
-                    *amount = Some(self.bad_amount());
+                match &mut post {
+                    Command::Post { amount, .. } => *amount = Some(self.bad_amount()),
+                    Command::PostPart { amount, .. } => *amount = self.bad_amount(),
+                    _ => {}
                 }
                 post
             }

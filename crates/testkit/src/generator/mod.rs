@@ -27,6 +27,10 @@ pub struct GeneratorOptions {
     pub payments: bool,
     /// Whether reversals are drawn.
     pub reversals: bool,
+    /// Whether posts are drawn that keep the rest reserved.
+    pub parts: bool,
+    /// Whether accounts are frozen.
+    pub freezes: bool,
     /// Whether time passes as it is told; else only in rare, short waits.
     pub manual_time: bool,
 }
@@ -36,6 +40,8 @@ impl Default for GeneratorOptions {
         Self {
             payments: true,
             reversals: true,
+            parts: true,
+            freezes: true,
             manual_time: true,
         }
     }
@@ -169,6 +175,7 @@ impl Generator {
     fn command(&mut self, books: &Books) -> Command {
         let command = match self.rng.random_range(0..1000) {
             0..60 => self.open_account(books),
+            60..74 if self.options.freezes => self.change_freeze(books),
             60..100 => self.change_limit(books),
             100..150 => self.close_account(books),
             150..270 => self.transfer(books),

@@ -14,9 +14,19 @@ impl Generator {
     pub(super) fn post(&mut self, books: &Books) -> Command {
         let pending_id = self.a_pending(books);
         let pending_amount = match books.state().transfer(pending_id) {
+            Some(UsedTransfer::Created(
+                _,
+                Standing::Pending {
+                    state: PendingState::Pending,
+                    left_amount,
+                },
+            )) => left_amount,
             Some(UsedTransfer::Created(transfer, _)) => transfer.amount,
             _ => 10,
         };
+        if self.options.parts && self.one_in(2) {
+            return self.part(pending_id, pending_amount);
+        }
         let amount = match self.rng.random_range(0..10) {
             0..3 => None,
             3..5 => Some(pending_amount),
@@ -28,6 +38,20 @@ impl Generator {
             id: self.a_new_transfer_id(),
             pending_id,
             amount: amount.map(|amount| amount.min(ledger::AMOUNT_MAX)),
+        }
+    }
+
+    /// A part of what is left, mostly a small one, so that others may follow.
+    fn part(&mut self, pending_id: TransferId, left_amount: u64) -> Command {
+        let amount = match self.rng.random_range(0..10) {
+            0..6 => self.rng.random_range(0..=left_amount / 3) + 1,
+            6..8 => left_amount,
+            _ => left_amount + 1,
+        };
+        Command::PostPart {
+            id: self.a_new_transfer_id(),
+            pending_id,
+            amount: amount.clamp(1, ledger::AMOUNT_MAX),
         }
     }
 
@@ -94,7 +118,7 @@ fn live(books: &Books) -> impl Iterator<Item = &Transfer> {
 
 fn pendings_that_are(books: &Books, state: PendingState) -> impl Iterator<Item = &Transfer> {
     pendings(books).filter(move |transfer| match books.state().transfer(transfer.id) {
-        Some(UsedTransfer::Created(_, standing)) => standing == Standing::Pending(state),
+        Some(UsedTransfer::Created(_, standing)) => standing.pending_state() == Some(state),
         _ => false,
     })
 }

@@ -13,7 +13,9 @@ use ledger::{
 };
 use testkit::ManualClock;
 
-use super::script::{Step, notes_steps, resolution_steps, reversal_steps, steps};
+use super::script::{
+    Step, freeze_steps, notes_steps, part_steps, resolution_steps, reversal_steps, steps,
+};
 use crate::record::{Links, decode, encode};
 use crate::verify::{Audit, verify};
 use crate::{EmbeddedEngine, EmbeddedOptions};
@@ -60,6 +62,16 @@ impl History {
     /// Likewise, of what was reversed.
     pub(super) fn reversed() -> Self {
         Self::of(reversal_steps())
+    }
+
+    /// Likewise, of pending transfers that were posted in parts.
+    pub(super) fn in_parts() -> Self {
+        Self::of(part_steps())
+    }
+
+    /// Likewise, of accounts that were frozen.
+    pub(super) fn frozen() -> Self {
+        Self::of(freeze_steps())
     }
 
     fn of(steps: Vec<Step>) -> Self {

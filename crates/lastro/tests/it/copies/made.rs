@@ -62,6 +62,7 @@ fn kind(event: &Event) -> String {
         Event::AccountOpened { .. } => "opened".to_owned(),
         Event::LimitChanged { .. } => "limit".to_owned(),
         Event::AccountClosed { .. } => "closed".to_owned(),
+        Event::FreezeChanged { .. } => "freeze".to_owned(),
         Event::PaymentAccepted(_) => "accepted".to_owned(),
         Event::PaymentSent(_) => "sent".to_owned(),
         Event::PaymentReleased(_) => "released".to_owned(),
@@ -214,6 +215,7 @@ async fn assert_same_answers(one: &impl Engine, other: &impl Engine, events: &[E
             Event::AccountOpened { .. }
             | Event::LimitChanged { .. }
             | Event::AccountClosed { .. }
+            | Event::FreezeChanged { .. }
             | Event::PaymentSent(_)
             | Event::PaymentReleased(_)
             | Event::PaymentSettled { .. }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::reference::Books;
 use crate::{
-    AMOUNT_MAX, AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Metadata, Millis,
-    MoveMoney, Note, Notes, OpenAccount, Outcome, PaymentExpected, PaymentId, PaymentStateName,
-    ProcessorName, Reference, Refusal, RefusedCode, Resolution, ResolutionKind, ResolvePayment,
-    ReverseTransfer, State, Ticker, Timestamp, TransferId, UsedTransfer,
+    AMOUNT_MAX, AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Frozen, Metadata,
+    Millis, MoveMoney, Note, Notes, OpenAccount, Outcome, PaymentExpected, PaymentId,
+    PaymentStateName, ProcessorName, Reference, Refusal, RefusedCode, Resolution, ResolutionKind,
+    ResolvePayment, ReverseTransfer, State, Ticker, Timestamp, TransferId, UsedTransfer,
 };
 
 /// The second 0 of every script, in nanoseconds. Scripts begin ten seconds before it.
@@ -79,6 +79,10 @@ impl Run {
             };
             return Some(standing.map_or("never".to_owned(), |amount| amount.to_string()));
         }
+        if let Some(id) = line.strip_prefix("pending ") {
+            self.books.expire(&mut self.ticker, self.now);
+            return Some(self.pending(transfer_id(&mut id.split_whitespace())));
+        }
         if let Some(id) = line.strip_prefix("resolutions ") {
             let resolutions = self.books.resolutions(PaymentId::from_u128(parse(id)));
             let texts: Vec<_> = resolutions.iter().map(resolution_text).collect();
@@ -98,6 +102,37 @@ impl Run {
         let outcomes = self.books.apply(batch, &mut self.ticker, self.now);
         Some(outcomes.iter().map(text).collect::<Vec<_>>().join("; "))
     }
+}
+
+impl Run {
+    /// How a pending transfer stands: how much of it was posted and is still reserved, or how it ended.
+    fn pending(&self, id: TransferId) -> String {
+        let Some(UsedTransfer::Created(pending, standing)) = self.books.state().transfer(id) else {
+            panic!("no transfer {}", id.to_u128());
+        };
+        let Some(state) = standing.pending_state() else {
+            panic!("transfer {} has reserved nothing", id.to_u128());
+        };
+        let posted = |amount: Option<u64>| amount.map_or("-".to_owned(), |n| n.to_string());
+        match self.books.pending_end(id) {
+            Some(end) => format!(
+                "{} by={} posted={}",
+                state.as_str(),
+                end.by.map_or("-".to_owned(), |id| id.to_u128().to_string()),
+                posted(end.posted_amount)
+            ),
+            None => format!(
+                "{} posted={}",
+                state.as_str(),
+                posted(standing.posted_of(pending.amount))
+            ),
+        }
+    }
+}
+
+fn frozen(name: &str) -> Frozen {
+    let mut all = Frozen::ALL.into_iter();
+    all.find(|frozen| frozen.as_str() == name).unwrap()
 }
 
 /// What a command expects: `expects=NUMBER`.
@@ -129,6 +164,13 @@ fn command(text: &str) -> Command {
             account_id: account_id(word(&mut words)),
             expected_entry_count: words.next().map(expectation),
         },
+        "freeze" => Command::ChangeFreeze {
+            account_id: account_id(word(&mut words)),
+            frozen: frozen(word(&mut words)),
+            expected_frozen: words
+                .next()
+                .map(|word| frozen(word.strip_prefix("expects=").unwrap())),
+        },
         "transfer" => Command::Transfer(move_money(&mut words).0),
         "pend" => {
             let (transfer, timeout_s) = move_money(&mut words);
@@ -141,6 +183,11 @@ fn command(text: &str) -> Command {
             id: transfer_id(&mut words),
             pending_id: transfer_id(&mut words),
             amount: words.next().map(amount),
+        },
+        "part" => Command::PostPart {
+            id: transfer_id(&mut words),
+            pending_id: transfer_id(&mut words),
+            amount: amount(word(&mut words)),
         },
         "void" => Command::Void {
             id: transfer_id(&mut words),
@@ -388,6 +435,9 @@ fn refusal_text(refusal: &Refusal) -> String {
             transfer_id,
             reason,
         } => format!("{code} {} {}", transfer_id.to_u128(), reason.as_str()),
+        Refusal::AccountFrozen { account_id, side } => {
+            format!("{code} {account_id} {}", side.as_str())
+        }
         Refusal::PaymentNotFound { payment_id } => format!("{code} {}", payment_id.to_u128()),
         Refusal::PaymentInOtherState { state, attempt } => {
             format!("{code} {}/{attempt}", state.as_str())

@@ -7,9 +7,11 @@ use ledger::{AccountId, BATCH_COMMANDS_MAX, BatchId, Command, TransferId};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 
+use super::super::account_change::frozen;
 use super::super::accounts::OpenAccountRequest;
 use super::super::ids::{self, Asked};
 use super::super::notes::MetadataRequest;
+use super::super::pendings::post_command;
 use super::super::reversals::ReverseRequest;
 use super::super::transfers::{TransferRequest, account_id};
 use crate::errors;
@@ -83,12 +85,15 @@ impl<'de> Visitor<'de> for MembersVisitor {
 /// One command of a batch. Its kind says which members it takes:
 ///
 /// - `transfer`: what `POST /v1/transfers` takes; with `timeout_s` it is pending
-/// - `post`: `id`, `pending_id` and, where not all of it is posted, `amount`
+/// - `post`: `id`, `pending_id` and, where not all of it is posted, `amount`; with `"final": false` the rest stays
+///   reserved
 /// - `void`: `id`, `pending_id`
 /// - `reverse`: `id`, `reverses`, `description`, and if wanted `amount`, `reference`, `metadata`
 /// - `open_account`: `account_id`, `currency`, `credit_limit`
 /// - `change_limit`: `account_id`, `credit_limit` and, where it should take the place of no other
 ///   limit, `expected_credit_limit`
+/// - `change_freeze`: `account_id`, `frozen` and, where it should take the place of nothing else,
+///   `expected_frozen`
 /// - `close_account`: `account_id` and, where nothing may have moved since the account was looked at,
 ///   `expected_entry_count`
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -96,7 +101,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
 pub(crate) struct CommandRequest<'a> {
     #[serde(borrow)]
     #[schema(value_type = String, example = "transfer",
-        pattern = "^(transfer|post|void|reverse|open_account|change_limit|close_account)$")]
+        pattern = "^(transfer|post|void|reverse|open_account|change_limit|change_freeze|close_account)$")]
     kind: Text<'a>,
     /// The id of a `transfer`, `post`, `void` or `reverse`. In an atomic batch it can be left out: it follows from
     /// the id of the batch and the command's place in it.
@@ -134,11 +139,14 @@ pub(crate) struct CommandRequest<'a> {
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     pending_id: Option<Text<'a>>,
+    /// Whether a `post` is the last one: with `false` the rest stays reserved, and `amount` is needed.
+    #[serde(default, rename = "final")]
+    is_final: Option<bool>,
     /// The transfer that a `reverse` moves back.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     reverses: Option<Text<'a>>,
-    /// The account that is opened, limited or closed.
+    /// The account that is opened, limited, frozen or closed.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>)]
     account_id: Option<Text<'a>>,
@@ -154,6 +162,15 @@ pub(crate) struct CommandRequest<'a> {
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     expected_credit_limit: Option<Integer>,
+    /// What a `change_freeze` freezes from now on: `none`, `debits`, `credits` or `both`.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, example = "debits")]
+    frozen: Option<Text<'a>>,
+    /// What a `change_freeze` replaces; if the account has something else frozen, the command is refused with
+    /// `account_in_other_state`.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, example = "none")]
+    expected_frozen: Option<Text<'a>>,
     /// The `entry_count` with which a `close_account` expects the account; with another one it is
     /// refused with `account_in_other_state`.
     #[serde(default)]
@@ -190,12 +207,13 @@ impl CommandRequest<'_> {
                 self.transfer(derived)
             }
             "post" => {
-                self.takes(&["id", "pending_id", "amount"])?;
-                Ok(Command::Post {
-                    id: self.own_id(derived)?,
-                    pending_id: self.pending_id()?,
-                    amount: given(self.amount, "amount")?,
-                })
+                self.takes(&["id", "pending_id", "amount", "final"])?;
+                post_command(
+                    self.own_id(derived)?,
+                    self.pending_id()?,
+                    self.amount,
+                    self.is_final.unwrap_or(true),
+                )
             }
             "void" => {
                 self.takes(&["id", "pending_id"])?;
@@ -227,6 +245,17 @@ impl CommandRequest<'_> {
                     expected_credit_limit: given(expected, "expected_credit_limit")?,
                 })
             }
+            "change_freeze" => {
+                self.takes(&["account_id", "frozen", "expected_frozen"])?;
+                let expected = self.expected_frozen.as_ref();
+                Ok(Command::ChangeFreeze {
+                    account_id: self.account_id()?,
+                    frozen: frozen(needed(self.frozen.as_ref(), "frozen")?, "frozen")?,
+                    expected_frozen: expected
+                        .map(|text| frozen(text, "expected_frozen"))
+                        .transpose()?,
+                })
+            }
             "close_account" => {
                 self.takes(&["account_id", "expected_entry_count"])?;
                 let expected = self.expected_entry_count;
@@ -236,7 +265,7 @@ impl CommandRequest<'_> {
                 })
             }
             _ => Err(errors::json_invalid(
-                "kind is transfer, post, void, reverse, open_account, change_limit or close_account",
+                "kind is transfer, post, void, reverse, open_account, change_limit, change_freeze or close_account",
             )),
         }
     }
@@ -304,6 +333,7 @@ impl CommandRequest<'_> {
             ("metadata", self.metadata.is_some()),
             ("timeout_s", self.timeout_s.is_some()),
             ("pending_id", self.pending_id.is_some()),
+            ("final", self.is_final.is_some()),
             ("reverses", self.reverses.is_some()),
             ("account_id", self.account_id.is_some()),
             ("currency", self.currency.is_some()),
@@ -312,6 +342,8 @@ impl CommandRequest<'_> {
                 "expected_credit_limit",
                 self.expected_credit_limit.is_some(),
             ),
+            ("frozen", self.frozen.is_some()),
+            ("expected_frozen", self.expected_frozen.is_some()),
             ("expected_entry_count", self.expected_entry_count.is_some()),
         ];
         let unused = given

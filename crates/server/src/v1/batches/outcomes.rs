@@ -40,7 +40,7 @@ pub(super) fn bytes_max(commands: &[Command]) -> usize {
             2 * (ids + transfer.description.len()) + notes::json_bytes_max(&transfer.notes)
         }
         // The texts are the pending transfer's: up to four bytes a character.
-        Command::Post { .. } | Command::Void { .. } => {
+        Command::Post { .. } | Command::PostPart { .. } | Command::Void { .. } => {
             2 * ID + 4 * DESCRIPTION_LENGTH_MAX + REFERENCE_JSON_BYTES_MAX
         }
         // The ids are those of the transfer that is reversed.
@@ -244,7 +244,9 @@ mod tests {
             amount: MAX,
             description: moved.description,
             notes: match kind {
-                TransferKind::Void { .. } => moved.notes.said_again(),
+                TransferKind::Void { .. } | TransferKind::PostPart { .. } => {
+                    moved.notes.said_again()
+                }
                 _ => moved.notes,
             },
             timestamp: Timestamp::from_nanos(MAX),
@@ -268,6 +270,10 @@ mod tests {
                 balance: i64::MIN,
                 debits_pending: MAX,
                 credits_pending: MAX,
+            },
+            Refusal::AccountFrozen {
+                account_id: account_id.clone(),
+                side: ledger::Side::Credit,
             },
             Refusal::BalanceOverflow { account_id },
             Refusal::PendingAlreadyPosted { pending_id },
@@ -321,6 +327,16 @@ mod tests {
                 pending_id,
             };
             check(&void, made(TransferKind::Void { pending_id }, description));
+            let part = Command::PostPart {
+                id: transfer_id(),
+                pending_id,
+                amount: MAX,
+            };
+            let kind = TransferKind::PostPart {
+                pending_id,
+                pending_amount: MAX,
+            };
+            check(&part, made(kind, description));
             let reverse = Command::Reverse(ReverseTransfer {
                 id: transfer_id(),
                 reverses: pending_id,
@@ -336,6 +352,7 @@ mod tests {
             check(&reverse, made(kind, description));
         }
         let account = Account {
+            frozen: ledger::Frozen::Credits,
             debits_posted: MAX,
             credits_posted: MAX,
             debits_pending: MAX,

@@ -1,6 +1,6 @@
 //! The types of events, as they are called.
 
-use ledger::{Event, TransferKind};
+use ledger::{Event, Frozen, TransferKind};
 
 macro_rules! kinds {
     ($($kind:ident = $name:literal;)+) => {
@@ -26,6 +26,8 @@ kinds! {
     AccountOpened = "account.opened";
     LimitChanged = "account.limit_changed";
     AccountClosed = "account.closed";
+    AccountFrozen = "account.frozen";
+    AccountUnfrozen = "account.unfrozen";
     TransferPosted = "transfer.posted";
     TransferPending = "transfer.pending";
     TransferVoided = "transfer.voided";
@@ -49,8 +51,14 @@ impl EventKind {
             Event::AccountOpened { .. } => Self::AccountOpened,
             Event::LimitChanged { .. } => Self::LimitChanged,
             Event::AccountClosed { .. } => Self::AccountClosed,
+            Event::FreezeChanged { account, .. } => match account.frozen {
+                Frozen::None => Self::AccountUnfrozen,
+                Frozen::Debits | Frozen::Credits | Frozen::Both => Self::AccountFrozen,
+            },
             Event::Transfer(transfer) => match transfer.kind {
-                TransferKind::Transfer | TransferKind::Post { .. } => Self::TransferPosted,
+                TransferKind::Transfer
+                | TransferKind::Post { .. }
+                | TransferKind::PostPart { .. } => Self::TransferPosted,
                 TransferKind::Pend { .. } => Self::TransferPending,
                 TransferKind::Void { .. } => Self::TransferVoided,
                 TransferKind::Expire => Self::TransferExpired,

@@ -142,7 +142,8 @@ fn view(placed: &PlacedEvent) -> EventView<'_> {
     match event {
         Event::AccountOpened { id, account }
         | Event::LimitChanged { id, account, .. }
-        | Event::AccountClosed { id, account, .. } => {
+        | Event::AccountClosed { id, account, .. }
+        | Event::FreezeChanged { id, account, .. } => {
             view.account = Some(AccountView::new(id, account));
         }
         Event::PaymentsPurged { payments_count, .. } => {

@@ -49,6 +49,24 @@ pub(super) enum Bug {
     ReversedAmountLost,
     /// What was not posted stays reserved.
     PartialPostKeepsRest,
+    /// A post that keeps the rest reserved releases it.
+    PartReleasesRest,
+    /// More of a pending transfer may be posted than parts have left of it.
+    PartsPassWhole,
+    /// A part that reaches the whole does not end the pending transfer.
+    LastPartKeepsPending,
+    /// What parts have posted of a pending transfer is read as nothing.
+    PartsLost,
+    /// A pending transfer that was voided after parts is read as if none had been posted.
+    PartsBeforeVoidLost,
+    /// An account whose debits are frozen is debited.
+    FrozenDebits,
+    /// An account whose credits are frozen is credited.
+    FrozenCredits,
+    /// What is reserved on a frozen account cannot be posted.
+    FreezeStopsPosts,
+    /// What a change of a freeze expects is not looked at.
+    FreezeUnchecked,
     /// A refused transfer lowers the debit account's limit.
     RefusalChangesAccount,
     /// Of two missing accounts the credit account is named.

@@ -244,13 +244,26 @@ impl Engine for Planted {
         {
             *reversed_amount = 0;
         }
+        if let (
+            Bug::PartsLost,
+            Some(UsedTransfer::Created(
+                transfer,
+                Standing::Pending {
+                    state: PendingState::Pending,
+                    left_amount,
+                },
+            )),
+        ) = (self.bug, &mut used)
+        {
+            *left_amount = transfer.amount;
+        }
         Box::pin(std::future::ready(Ok(used)))
     }
 
     fn pending_end(&self, id: TransferId, _: Instant) -> Answer<'_, Option<PendingEnd>> {
         let (mut end, used) =
             self.read(|books| (books.pending_end(id), books.state().transfer(id)));
-        if let (Some(end), Some(UsedTransfer::Created(pending, Standing::Pending(state)))) =
+        if let (Some(end), Some(UsedTransfer::Created(pending, Standing::Pending { state, .. }))) =
             (&mut end, used)
         {
             match (self.bug, state) {
@@ -258,6 +271,7 @@ impl Engine for Planted {
                     end.posted_amount = Some(pending.amount);
                 }
                 (Bug::VoidingForgotten, PendingState::Voided) => end.by = None,
+                (Bug::PartsBeforeVoidLost, PendingState::Voided) => end.posted_amount = None,
                 _ => {}
             }
         }

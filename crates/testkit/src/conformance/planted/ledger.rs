@@ -237,6 +237,24 @@ impl PlantedBooks {
                     *pending_amount = transfer.amount;
                 }
             }
+            (Bug::PartReleasesRest, Event::Transfer(transfer)) => {
+                if let TransferKind::PostPart {
+                    pending_id,
+                    pending_amount,
+                } = transfer.kind
+                {
+                    transfer.kind = TransferKind::Post {
+                        pending_id,
+                        pending_amount,
+                        in_full: false,
+                    };
+                }
+            }
+            (Bug::LastPartKeepsPending, Event::Transfer(transfer)) => {
+                if let TransferKind::PostPart { pending_amount, .. } = &mut transfer.kind {
+                    *pending_amount += u64::from(transfer.amount == *pending_amount);
+                }
+            }
             (Bug::RefusalChangesAccount, Event::Refused { command, .. }) => {
                 after = self.lowered_limit(command, event.timestamp());
             }

@@ -1,8 +1,9 @@
 //! The state as an engine with a bug sees it.
 
 use ledger::{
-    Account, AccountId, BatchId, Command, Currency, Limit, Memory, Payment, PaymentId,
-    PendingState, Standing, State, Timestamp, TransferId, UsedBatch, UsedPayment, UsedTransfer,
+    Account, AccountId, BatchId, Command, Currency, Frozen, Limit, Memory, Payment, PaymentId,
+    PendingState, Standing, State, Timestamp, Transfer, TransferId, UsedBatch, UsedPayment,
+    UsedTransfer,
 };
 
 use super::bug::Bug;
@@ -33,17 +34,27 @@ impl View<'_> {
             Command::Transfer(transfer) | Command::Pend { transfer, .. } => {
                 transfer.id.to_u128() == id.to_u128()
             }
-            Command::Post { id: own, .. } | Command::Void { id: own, .. } => {
-                own.to_u128() == id.to_u128()
-            }
+            Command::Post { id: own, .. }
+            | Command::PostPart { id: own, .. }
+            | Command::Void { id: own, .. } => own.to_u128() == id.to_u128(),
             Command::Reverse(reverse) => reverse.id.to_u128() == id.to_u128(),
             _ => false,
         }
     }
 }
 
-const POSTED: Standing = Standing::Pending(PendingState::Posted);
-const VOIDED: Standing = Standing::Pending(PendingState::Voided);
+const POSTED: Standing = ended(PendingState::Posted);
+const VOIDED: Standing = ended(PendingState::Voided);
+
+const fn ended(state: PendingState) -> Standing {
+    let left_amount = 0;
+    Standing::Pending { state, left_amount }
+}
+
+/// As if nothing had come after the pending transfer.
+const fn whole(transfer: Transfer) -> UsedTransfer {
+    UsedTransfer::new(transfer)
+}
 
 impl State for View<'_> {
     fn account(&self, id: &AccountId) -> Option<Account> {
@@ -55,6 +66,36 @@ impl State for View<'_> {
                 }
             }
             Bug::PendingNotCounted if self.moves_money() => account.debits_pending = 0,
+            Bug::FrozenDebits if self.moves_money() && account.frozen.stops_debits() => {
+                account.frozen = match account.frozen {
+                    Frozen::Both => Frozen::Credits,
+                    Frozen::None | Frozen::Debits | Frozen::Credits => Frozen::None,
+                };
+            }
+            Bug::FrozenCredits if self.moves_money() && account.frozen.stops_credits() => {
+                account.frozen = match account.frozen {
+                    Frozen::Both => Frozen::Debits,
+                    Frozen::None | Frozen::Debits | Frozen::Credits => Frozen::None,
+                };
+            }
+            // As if the account were not there.
+            Bug::FreezeStopsPosts
+                if matches!(
+                    self.command,
+                    Command::Post { .. } | Command::PostPart { .. }
+                ) && account.frozen != Frozen::None =>
+            {
+                return None;
+            }
+            Bug::FreezeUnchecked => {
+                if let Command::ChangeFreeze {
+                    expected_frozen: Some(expected),
+                    ..
+                } = self.command
+                {
+                    account.frozen = expected;
+                }
+            }
             Bug::ClosedAccepts => account.closed = false,
             Bug::CurrencyUnchecked if self.moves_money() => {
                 if let Ok(currency) = Currency::new("BRL") {
@@ -96,9 +137,18 @@ impl State for View<'_> {
             (Bug::RefusalForgotten, UsedTransfer::Refused(..)) => None,
             (Bug::PostTwice, UsedTransfer::Created(transfer, POSTED))
             | (Bug::PostAfterVoid, UsedTransfer::Created(transfer, VOIDED)) => {
-                let pending = Standing::Pending(PendingState::Pending);
-                Some(UsedTransfer::Created(transfer, pending))
+                Some(whole(transfer))
             }
+            (
+                Bug::PartsPassWhole,
+                UsedTransfer::Created(
+                    transfer,
+                    Standing::Pending {
+                        state: PendingState::Pending,
+                        ..
+                    },
+                ),
+            ) => Some(whole(transfer)),
             (Bug::ReversedTooMuch, UsedTransfer::Created(transfer, Standing::Posted { .. })) => {
                 let unreversed = Standing::Posted { reversed_amount: 0 };
                 Some(UsedTransfer::Created(transfer, unreversed))
