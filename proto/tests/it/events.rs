@@ -52,7 +52,7 @@ fn every_kind_of_event() {
         }
         query.from = EventsFrom::After(page.next);
     }
-    assert_eq!(names.len(), 19, "{names:?}");
+    assert_eq!(names.len(), 20, "{names:?}");
     let nothing = v1::ListEventsResponse::from(None);
     assert_eq!(carried(&nothing).read(), Ok(None));
 }
