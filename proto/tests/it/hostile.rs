@@ -41,6 +41,9 @@ fn sample() -> (Vec<u8>, Vec<Batch>, Vec<u8>) {
     (request, batches, response)
 }
 
+/// The key of an entry of a transfer's metadata: field 8, of the wire type of messages.
+const METADATA_KEY: u8 = 8 << 3 | 2;
+
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
@@ -63,6 +66,8 @@ proptest! {
             Ok(())
         };
         let at = place.index(request.len());
+        // The generated code takes an entry of a map for one whatever its wire type: there the reader is stricter.
+        prop_assume!(request[at] != METADATA_KEY || byte >> 3 != METADATA_KEY >> 3);
         request[at] = byte;
         prop_assert_eq!(submit::read_request(&request).ok(), generated(&request));
         request.truncate(cut.index(request.len()));

@@ -86,7 +86,7 @@ async fn state(engine: &dyn Engine, number: u128) -> Result<PaymentState, Unavai
 
 /// Waits until it holds.
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(20);
+    let patience = Instant::now() + Duration::from_secs(120);
     while !holds().await {
         assert!(Instant::now() < patience, "never: {what}");
         tokio::time::sleep(ms(5)).await;
@@ -123,7 +123,8 @@ async fn a_damaged_record_holds_up_the_one_payment_that_needs_it() {
         let state = state(engine.as_ref(), number).await;
         matches!(state, Ok(PaymentState::Sent { .. }))
     };
-    processor.processor().set_delay(ms(2_000));
+    // Longer than all takes until the first is recorded: then no settlement is given before.
+    processor.processor().set_delay(ms(10_000));
     accept(engine.as_ref(), DAMAGED).await;
     until("it is sent", async || is_sent(DAMAGED).await).await;
     for number in OTHERS {
