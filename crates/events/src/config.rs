@@ -96,7 +96,7 @@ impl WebhookUrl {
     /// The host, without the brackets of IPv6.
     #[must_use]
     pub fn host(&self) -> &str {
-        let host = self.0.host_str().unwrap_or_default();
+        let host = self.host_as_written();
         host.trim_start_matches('[').trim_end_matches(']')
     }
 
@@ -109,8 +109,15 @@ impl WebhookUrl {
     /// Whether it leads to this machine alone, as far as the URL says.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        let host = self.0.host_str().unwrap_or_default();
+        let host = self.host_as_written();
         host == "localhost" || literal(host).is_some_and(|address| address.is_loopback())
+    }
+
+    fn host_as_written(&self) -> &str {
+        match self.0.host_str() {
+            Some(host) => host,
+            None => unreachable!("`new` takes no URL without a host"),
+        }
     }
 
     pub(crate) const fn url(&self) -> &Url {

@@ -211,10 +211,13 @@ impl Dispatcher {
         let processor = &mut self.processors[pin.processor];
         let lease = processor.policy().lease;
         let resend_at = pin.sent_at + resend_wait(&pin, lease);
-        let is_elsewhere = self.window.get(id).is_some_and(|held| held.proof.is_some());
+        let held = self.window.get(id);
+        let is_elsewhere = held.is_some_and(|held| held.proof.is_some());
+        let is_foreign = held.is_some_and(|held| held.currency != self.policy.currency);
         // No byte would leave: only a record would be written.
         let may_resend = !pin.is_claimed
             && !is_elsewhere
+            && !is_foreign
             && (proof_at.is_none() || pin.resends_count < RESENDS_MAX)
             && now >= resend_at
             && processor.has_room_again(now, is_probed_by_others)

@@ -199,6 +199,10 @@ impl Dispatcher {
                     self.unpin(id, &stage, &pin, now);
                     return self.bind(id, proof, now, effects);
                 }
+                // It was sent under another configuration, and nobody is paid in its currency any more.
+                if payment.currency != self.policy.currency {
+                    return self.forget(id, now);
+                }
                 // What only a broken processor might still want must not fill the window. It is
                 // found again when the list is walked from its beginning.
                 let is_fresh = held.line().refused_by.is_empty() && held.denials.is_empty();

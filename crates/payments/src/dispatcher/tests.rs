@@ -88,10 +88,14 @@ impl Desk {
     }
 
     fn apply_acceptance(&mut self, id: u128) -> Payment {
+        self.apply_acceptance_in("BRL", id)
+    }
+
+    fn apply_acceptance_in(&mut self, currency: &str, id: u128) -> Payment {
         let accepted = self.apply(Command::AcceptPayment(AcceptPayment {
             id: PaymentId::from_u128(id),
             account_id: None,
-            currency: Currency::new("BRL").unwrap(),
+            currency: Currency::new(currency).unwrap(),
             amount: 1_990,
             description: "payment".into(),
             notes: ledger::Notes::NONE,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ledger::{
-    AcceptPayment, Answer, Batch, Command, Currency, Engine, Millis, Outcome, PaymentState,
-    ProcessorSummary, Record, Unavailable,
+    AcceptPayment, Answer, Batch, Command, Currency, Engine, Millis, Outcome, PaymentId,
+    PaymentState, ProcessorSummary, Record, Unavailable,
 };
 
 use super::mailbox::Mailbox;
@@ -17,7 +17,7 @@ pub(super) const SEND_LEASE: Duration = Duration::from_secs(15);
 const SUMMARY_WAIT: Duration = Duration::from_millis(20);
 
 /// An engine whose payments are dispatched: the dispatcher hears of what was accepted, whichever caller
-/// asked for it. Payments in a currency that the processors are not paid in are not accepted.
+/// asked for it. New payments in a currency that the processors are not paid in are not accepted.
 pub struct WithPayments {
     engine: Arc<dyn Engine>,
     mailbox: Mailbox,
@@ -41,7 +41,7 @@ impl WithPayments {
         }
     }
 
-    fn prepare(&self, batches: &mut [Batch]) -> Result<(), Unavailable> {
+    fn prepare(&self, batches: &mut [Batch]) -> Vec<PaymentId> {
         let is_taken = |payment: &AcceptPayment| payment.currency == self.currency;
         prepare(batches, is_taken, self.send_lease)
     }
@@ -73,7 +73,8 @@ impl WithPayments {
 impl Engine for WithPayments {
     fn submit(&self, mut batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
         Box::pin(async move {
-            self.prepare(&mut batches)?;
+            let untaken = self.prepare(&mut batches);
+            check_are_used(&*self.engine, &untaken, deadline).await?;
             let outcomes = self.engine.submit(batches, deadline).await;
             match &outcomes {
                 Ok(outcomes) => self.hear(outcomes),
@@ -88,10 +89,11 @@ impl Engine for WithPayments {
     }
 
     fn preview(&self, mut batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
-        match self.prepare(&mut batches) {
-            Ok(()) => self.engine.preview(batches, deadline),
-            Err(unavailable) => Box::pin(std::future::ready(Err(unavailable))),
-        }
+        Box::pin(async move {
+            let untaken = self.prepare(&mut batches);
+            check_are_used(&*self.engine, &untaken, deadline).await?;
+            self.engine.preview(batches, deadline).await
+        })
     }
 
     fn payments_summary(
@@ -110,7 +112,7 @@ impl Engine for WithPayments {
     ledger::forward_reads!(engine but preview);
 }
 
-/// An engine without processors: it accepts no payment.
+/// An engine without processors: it accepts no new payment.
 pub struct WithoutPayments {
     engine: Arc<dyn Engine>,
 }
@@ -125,17 +127,25 @@ impl WithoutPayments {
 
 impl Engine for WithoutPayments {
     fn submit(&self, mut batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
-        match prepare(&mut batches, |_| false, SEND_LEASE) {
-            Ok(()) => self.engine.submit(batches, deadline),
-            Err(unavailable) => Box::pin(std::future::ready(Err(unavailable))),
+        let untaken = prepare(&mut batches, |_| false, SEND_LEASE);
+        if untaken.is_empty() {
+            return self.engine.submit(batches, deadline);
         }
+        Box::pin(async move {
+            check_are_used(&*self.engine, &untaken, deadline).await?;
+            self.engine.submit(batches, deadline).await
+        })
     }
 
     fn preview(&self, mut batches: Vec<Batch>, deadline: Instant) -> Answer<'_, Vec<Vec<Outcome>>> {
-        match prepare(&mut batches, |_| false, SEND_LEASE) {
-            Ok(()) => self.engine.preview(batches, deadline),
-            Err(unavailable) => Box::pin(std::future::ready(Err(unavailable))),
+        let untaken = prepare(&mut batches, |_| false, SEND_LEASE);
+        if untaken.is_empty() {
+            return self.engine.preview(batches, deadline);
         }
+        Box::pin(async move {
+            check_are_used(&*self.engine, &untaken, deadline).await?;
+            self.engine.preview(batches, deadline).await
+        })
     }
 
     fn payments_summary(
@@ -150,22 +160,37 @@ impl Engine for WithoutPayments {
     ledger::forward_reads!(engine but preview);
 }
 
-/// Notes the lease of sends. Fails where a payment would be accepted that is not taken: nobody would dispatch it.
+/// Notes the lease of sends. Returns the payments that would be accepted and are not taken: nobody would dispatch them.
 fn prepare(
     batches: &mut [Batch],
     is_taken: impl Fn(&AcceptPayment) -> bool,
     send_lease: Duration,
-) -> Result<(), Unavailable> {
+) -> Vec<PaymentId> {
+    let mut untaken = Vec::new();
     for batch in batches {
-        let mut commands = batch.commands().iter();
-        let all_are_taken = commands.all(|command| match command {
-            Command::AcceptPayment(payment) => is_taken(payment),
-            _ => true,
-        });
-        if !all_are_taken {
-            return Err(Unavailable::NotSupported);
+        for command in batch.commands() {
+            if let Command::AcceptPayment(payment) = command
+                && !is_taken(payment)
+            {
+                untaken.push(payment.id);
+            }
         }
         batch.set_send_lease(send_lease);
+    }
+    untaken
+}
+
+/// Fails unless all of these ids are used: then nothing new is accepted under them, and each is answered as it was
+/// the first time.
+async fn check_are_used(
+    engine: &dyn Engine,
+    ids: &[PaymentId],
+    deadline: Instant,
+) -> Result<(), Unavailable> {
+    for id in ids {
+        if engine.payment(*id, deadline).await?.is_none() {
+            return Err(Unavailable::NotSupported);
+        }
     }
     Ok(())
 }

@@ -166,6 +166,13 @@ async fn nothing_is_paid_in_another_currency() {
     let given = lab.ledger().submit(yen(9_002), deadline).await;
     assert!(given.unwrap()[0][0].result.is_ok());
     lab.restart();
+    let again = lab.engine().submit(yen(9_002), deadline).await.unwrap();
+    assert!(
+        again[0][0].replayed && again[0][0].result.is_ok(),
+        "{again:?}"
+    );
+    let asked = lab.engine().preview(yen(9_002), deadline).await.unwrap();
+    assert!(asked[0][0].replayed, "{asked:?}");
     lab.accept(20).await;
     lab.drained_to(1).await;
     let used = lab.ledger().payment(PaymentId::from_u128(9_002), deadline);

@@ -302,6 +302,19 @@ async fn without_processors_no_payment_is_accepted_nor_previewed() {
         assert_eq!(refused.problem(), (503, "no_processor"));
     }
     assert_eq!(everything(&engine), before);
+    // One that was accepted while there were processors is answered again.
+    let with = Setup::over(Arc::clone(&engine) as Arc<dyn Engine>)
+        .start()
+        .await;
+    let first = with.post("/v1/payments", payment(5)).await;
+    assert_eq!(first.status, 201);
+    for body in [payment(5), dry(payment(5))] {
+        let again = face.post("/v1/payments", body).await;
+        assert_eq!((again.status, again.replayed), (200, true), "{again:?}");
+        assert_eq!(again.body, first.body);
+    }
+    let other = face.post("/v1/payments", payment(6)).await;
+    assert_eq!(other.problem(), (409, "exists_with_different_amount"));
 }
 
 fn resolve(resolution: &str, attempt: u32) -> Value {

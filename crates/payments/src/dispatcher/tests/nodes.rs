@@ -119,3 +119,33 @@ fn one_that_begins_anew_holds_nothing_and_has_counted_all() {
     let asked: Vec<u128> = desk.asked.iter().map(|q| q.id.to_u128()).collect();
     assert_eq!(asked, [2], "what is sent is asked for");
 }
+
+/// What was sent under an earlier configuration is asked for. If it was never recorded, it is sent again in the currency
+/// that processors are paid in; in another one it waits, with its pin gone once its absence is proven.
+#[test]
+fn what_comes_back_in_another_currency_waits() {
+    for (currency, is_sent_again) in [("BRL", true), ("JPY", false)] {
+        let mut desk = Desk::with(|processor| ProcessorPolicy {
+            recorded_within: Some(ms(1_000)),
+            ..processor
+        });
+        let accepted = desk.apply_acceptance_in(currency, 1);
+        desk.apply(Command::SendPayment {
+            id: accepted.id,
+            expected: accepted.standing(),
+            processor: ProcessorName::new("default").unwrap(),
+            requested_at: Millis(0),
+        });
+        desk.tell(Input::Accepted);
+        assert_eq!(desk.asked.len(), 1, "what was sent is asked for");
+        for _ in 0..40 {
+            while !desk.asked.is_empty() {
+                desk.found(Found::Absent);
+            }
+            desk.tick(5_000);
+        }
+        assert_eq!(!desk.sent.is_empty(), is_sent_again, "{currency}");
+        let is_accepted = matches!(desk.state(1), PaymentState::Accepted);
+        assert_eq!(is_accepted, !is_sent_again, "{currency}");
+    }
+}
