@@ -33,6 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ledger", "proto", "stdx", "trace", "outbox", "payments", "events",
         ],
     ),
+    ("lastro-client", &["stdx"]),
     ("processor", &["stdx"]),
     ("load", &["processor"]),
     (
