@@ -51,6 +51,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "server",
             "processor",
             "load",
+            "lastro-client",
             "stdx",
             "trace",
         ],
