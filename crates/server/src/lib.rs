@@ -70,7 +70,7 @@ mod web;
 pub use access_log::ACCESS_LOG;
 pub use address::{AddressInvalid, ListenAddress};
 pub use app::App;
-pub use codes::errors_markdown;
+pub use codes::{errors_markdown, what_to_do};
 pub use exposition::{MetricsCallers, install_metrics, serve_metrics};
 pub use grpc::{GrpcCommands, GrpcLimits, serve_grpc};
 pub use health::{AlwaysReady, Health, Readiness};
