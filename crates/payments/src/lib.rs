@@ -27,8 +27,8 @@ pub use dispatcher::{
     SendRequest, Standing,
 };
 pub use driver::{
-    Alone, Config, Dispatch, ProcessorConfig, ProcessorUrl, UrlInvalid, WithPayments,
-    WithoutPayments,
+    Alone, Config, Dispatch, ProcessorAccess, ProcessorConfig, ProcessorTls, ProcessorUrl,
+    UrlInvalid, WithPayments, WithoutPayments,
 };
 pub use metrics::METRICS;
 pub use policy::{PROCESSORS_MAX, Policy, ProcessorIndex, ProcessorPolicy};

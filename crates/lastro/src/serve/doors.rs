@@ -1,5 +1,5 @@
-//! Who may come in, as whom this node goes to its ledger node, and what it signs its webhooks with: read at the
-//! start, and again while the server runs.
+//! Who may come in, as whom this node goes to its ledger node and to processors, and what it signs its webhooks with:
+//! read at the start, and again while the server runs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 
 use super::config::Config;
 use super::engine_config::EngineConfig;
+use super::payments::open_access;
 use super::reload::{Reloads, WatchedFiles};
 use super::webhooks;
 use crate::keys::{self, KeysPlace, KeysRead};
@@ -55,6 +56,9 @@ impl Doors {
             | EngineConfig::Postgres { .. }
             | EngineConfig::WriteBehind(_) => None,
         };
+        if let Some(payments) = &config.payments {
+            open_access(&payments.access, reloads)?;
+        }
         Ok(Self {
             keys,
             ledger_key,

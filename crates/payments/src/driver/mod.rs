@@ -3,6 +3,7 @@
 //! One task tells the dispatcher what happened and carries out what it says. Commands that are to
 //! be given at the same time go to the engine as one batch.
 
+mod access;
 mod alone;
 mod client;
 mod config;
@@ -28,6 +29,7 @@ use ledger::{Claims, Clock, Dispatching, Engine};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+pub use access::{ProcessorAccess, ProcessorTls};
 pub use alone::Alone;
 pub use config::{Config, ProcessorConfig, ProcessorUrl, UrlInvalid};
 use mailbox::Mailbox;

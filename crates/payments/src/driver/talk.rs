@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use stdx::Throttle;
 
-use super::client::{Client, Whole};
+use super::client::{Client, ExchangeFailed, Whole};
 use super::config::ProcessorConfig;
 use super::gate::{Left, leave_by};
 use super::last_answers::{Ended, LastAnswers};
@@ -38,6 +38,7 @@ pub(super) struct Talk {
     questions: Client,
     config: ProcessorConfig,
     unknown: Throttle,
+    unreachable: Throttle,
     misdirected: Throttle,
     unreadable: Throttle,
 }
@@ -69,10 +70,11 @@ impl Talk {
             index,
             last_answers,
             unknown: Throttle::new(WARNING_INTERVAL),
+            unreachable: Throttle::new(WARNING_INTERVAL),
             misdirected: Throttle::new(WARNING_INTERVAL),
             unreadable: Throttle::new(WARNING_INTERVAL),
-            payments: Client::new(config.url.clone(), config.timeout),
-            questions: Client::new(config.url.clone(), QUESTION_TIMEOUT.min(config.timeout)),
+            payments: Client::new(&config, config.timeout),
+            questions: Client::new(&config, QUESTION_TIMEOUT.min(config.timeout)),
             config,
         }
     }
@@ -90,14 +92,17 @@ impl Talk {
         match answer.await {
             Ok(whole) => self.judge(request.id, &whole),
             Err(failure) => {
-                let ended = Ended::Failed(failure.why);
+                let ended = Ended::Failed(&failure.why);
                 self.last_answers.keep(request.id, self.index, false, ended);
                 match failure.left {
                     Left::Yes => {
-                        self.warn_of_unknown(request.id, failure.why, "");
+                        self.warn_of_unknown(request.id, &failure.why, "");
                         AttemptAnswer::Unknown
                     }
-                    Left::No => AttemptAnswer::NotRecorded(NotRecorded::Unreachable),
+                    Left::No => {
+                        self.warn_of_unreachable(&failure.why);
+                        AttemptAnswer::NotRecorded(NotRecorded::Unreachable)
+                    }
                     Left::TooLate => AttemptAnswer::NotRecorded(NotRecorded::LeaseOver),
                 }
             }
@@ -109,26 +114,27 @@ impl Talk {
         let retry_after = whole.retry_after(Timestamp::now());
         let definite = &self.config.definite;
         let answer = classify(status, whole.body.is_empty(), retry_after, definite);
+        let shown = self.shown(&whole.body);
         if answer != AttemptAnswer::Recorded || declares_failure(&whole.body) {
-            let ended = Ended::Answered(status, &whole.body);
+            let ended = Ended::Answered(status, &shown);
             self.last_answers.keep(id, self.index, false, ended);
         }
         match answer {
             AttemptAnswer::Recorded if declares_failure(&whole.body) => {
                 let why = format!("it answered {status} and declares a failure");
-                self.warn_of_unknown(id, &why, &beginning(&whole.body));
+                self.warn_of_unknown(id, &why, &beginning(&shown));
                 AttemptAnswer::Unknown
             }
             AttemptAnswer::Unknown => {
                 let why = format!("it answered {status}");
-                self.warn_of_unknown(id, &why, &beginning(&whole.body));
+                self.warn_of_unknown(id, &why, &beginning(&shown));
                 AttemptAnswer::Unknown
             }
             AttemptAnswer::Misdirected => {
                 if let Some(held_back) = self.misdirected.pass() {
                     tracing::error!(
                         processor = %self.name, payment_id = %id, status, held_back,
-                        answer = %beginning(&whole.body),
+                        answer = %beginning(&shown),
                         "processor {} answers {status}, which is about its URL, the credentials or \
                          the way to it: payments wait. Correct the configuration", self.name
                     );
@@ -152,22 +158,42 @@ impl Talk {
         }
     }
 
+    /// Nothing has left, and nothing is recorded.
+    fn warn_of_unreachable(&self, why: &str) {
+        if let Some(held_back) = self.unreachable.pass() {
+            tracing::warn!(
+                processor = %self.name, why, held_back,
+                "processor {} cannot be reached: {why}. Its payments wait, or go to another one. Look at its address, \
+                 at the network and, with https://, at the certificates", self.name
+            );
+        }
+    }
+
+    /// A body as it may be shown to operators.
+    fn shown<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
+        self.config.access.current().hide(body)
+    }
+
     /// Asks whether a payment is recorded.
     pub(super) async fn find(&self, id: PaymentId, currency: Currency) -> Found {
         let path = format!("/payments/{id}");
         let answer = self.ask(&path).await;
+        let shown;
         let ended = match &answer {
-            Some((status, body)) => Ended::Answered(status.as_u16(), body),
-            None => Ended::Failed("no whole answer came"),
+            Ok(whole) => {
+                shown = self.shown(&whole.body);
+                Ended::Answered(whole.status.as_u16(), &shown)
+            }
+            Err(failure) => Ended::Failed(&failure.why),
         };
         self.last_answers.keep(id, self.index, true, ended);
-        match answer {
-            Some((StatusCode::OK, body)) => kept(&body, currency).unwrap_or_else(|why| {
+        match answer.map(|whole| (whole.status, whole.body)) {
+            Ok((StatusCode::OK, body)) => kept(&body, currency).unwrap_or_else(|why| {
                 self.warn_of_unreadable(id, why, &body);
                 Found::Unclear
             }),
-            Some((StatusCode::NOT_FOUND, _)) => Found::Absent,
-            Some((status, body)) => {
+            Ok((StatusCode::NOT_FOUND, _)) => Found::Absent,
+            Ok((status, body)) => {
                 self.warn_of_unreadable(id, status.as_str(), &body);
                 // A proxy in front of it says so, too, when it is gone.
                 if status.is_server_error() {
@@ -176,14 +202,19 @@ impl Talk {
                     Found::Unclear
                 }
             }
-            None => Found::Failed,
+            Err(failure) => {
+                if failure.left == Left::No {
+                    self.warn_of_unreachable(&failure.why);
+                }
+                Found::Failed
+            }
         }
     }
 
     fn warn_of_unreadable(&self, id: PaymentId, why: &str, body: &[u8]) {
         if let Some(held_back) = self.unreadable.pass() {
             tracing::warn!(
-                processor = %self.name, payment_id = %id, why, answer = %beginning(body), held_back,
+                processor = %self.name, payment_id = %id, why, answer = %beginning(&self.shown(body)), held_back,
                 "processor {} was asked for payment {id}, and its answer cannot be read ({why}): the \
                  payment stays bound to it until an answer can be read or an operator resolves it", self.name
             );
@@ -192,20 +223,19 @@ impl Talk {
 
     /// Asks for the processor's health.
     pub(super) async fn health(&self) -> Option<HealthReport> {
-        let (status, body) = self.ask(&self.config.health_path).await?;
-        let health: Health = serde_json::from_slice(&body).ok()?;
-        (status == StatusCode::OK).then_some(HealthReport {
+        let whole = self.ask(&self.config.health_path).await.ok()?;
+        let health: Health = serde_json::from_slice(&whole.body).ok()?;
+        (whole.status == StatusCode::OK).then_some(HealthReport {
             failing: health.failing,
             delay_min: Duration::from_millis(health.delay_min_ms),
             age: Duration::ZERO,
         })
     }
 
-    async fn ask(&self, path: &str) -> Option<(StatusCode, Bytes)> {
+    async fn ask(&self, path: &str) -> Result<Whole, ExchangeFailed> {
         let leave_by = Instant::now() + QUESTION_TIMEOUT;
         let whole = self.questions.exchange(Method::GET, path, None, leave_by);
-        let whole = whole.await.ok()?;
-        Some((whole.status, whole.body))
+        whole.await
     }
 }
 
