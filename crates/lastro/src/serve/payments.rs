@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use ledger::{Currency, ProcessorName};
-use payments::{Config, Definite, Policy, ProcessorConfig, ProcessorPolicy, ProcessorUrl};
+use payments::{
+    Config, Definite, Policy, ProcessorConfig, ProcessorPolicy, ProcessorUrl, Template,
+    TemplateFile,
+};
 use serde::Deserialize;
 
 use access::HeaderFile;
@@ -36,6 +39,8 @@ struct ProcessorFile {
     key_file: Option<PathBuf>,
     #[serde(default)]
     headers: BTreeMap<String, HeaderFile>,
+    /// A shipped template, or one of the file.
+    template: Option<String>,
     connection_age_max_ms: Option<u64>,
     /// What it takes of each payment, in percent: `"5"`, `"1.25"`.
     cost_percent: Option<String>,
@@ -64,11 +69,12 @@ struct DefiniteFile {
 pub(super) struct PaymentsFile {
     processors: Vec<ProcessorFile>,
     payments: PaymentsTable,
+    templates: BTreeMap<String, TemplateFile>,
 }
 
 impl PaymentsFile {
     /// The keys of the file.
-    pub(super) const KEYS: &'static [&'static str] = &["processors", "payments"];
+    pub(super) const KEYS: &'static [&'static str] = &["processors", "payments", "templates"];
 
     /// The keys of its tables, as the derived `Deserialize` names them in the error of an unknown one.
     #[cfg(test)]
@@ -114,6 +120,7 @@ pub(super) fn resolve(
 ) -> anyhow::Result<Option<PaymentsConfig>> {
     let processors = named(flags, file.processors)?;
     let payments = file.payments;
+    let templates = templates(file.templates)?;
     if processors.is_empty() {
         return Ok(None);
     }
@@ -127,7 +134,7 @@ pub(super) fn resolve(
     let (mut configs, mut access) = (Vec::new(), Vec::new());
     for processor in processors {
         let place = format!("processor {:?}", processor.name);
-        let (policy, config, files) = of_processor(processor).context(place)?;
+        let (policy, config, files) = of_processor(processor, &templates).context(place)?;
         if policies.iter().any(|other| other.name == policy.name) {
             bail!("processor {} is configured twice", policy.name);
         }
@@ -188,8 +195,33 @@ fn named(flags: &[String], file: Vec<ProcessorFile>) -> anyhow::Result<Vec<Proce
         .collect()
 }
 
+/// The templates of the file, all checked, whether they are used or not.
+fn templates(files: BTreeMap<String, TemplateFile>) -> anyhow::Result<BTreeMap<String, Template>> {
+    let templates = files.into_iter().map(|(name, file)| {
+        if Template::names().any(|shipped| shipped == name) {
+            bail!("[templates.{name}] has the name of a shipped template: give it another one");
+        }
+        let template = file.check();
+        let template = template.with_context(|| format!("[templates.{name}]"))?;
+        Ok((name, template))
+    });
+    templates.collect()
+}
+
+fn template(name: &str, own: &BTreeMap<String, Template>) -> anyhow::Result<Template> {
+    if let Some(template) = own.get(name) {
+        return Ok(template.clone());
+    }
+    Template::named(name).with_context(|| {
+        let mut known: Vec<&str> = Template::names().collect();
+        known.extend(own.keys().map(String::as_str));
+        format!("unknown template {name:?}: use {}", known.join(", "))
+    })
+}
+
 fn of_processor(
     file: ProcessorFile,
+    templates: &BTreeMap<String, Template>,
 ) -> anyhow::Result<(ProcessorPolicy, ProcessorConfig, AccessFiles)> {
     let url: ProcessorUrl = file.url.as_deref().context("url is missing")?.parse()?;
     let defaults = ProcessorConfig::new(url);
@@ -210,7 +242,13 @@ fn of_processor(
             other.status
         );
     }
-    let health_path = file.health_path.unwrap_or(defaults.health_path);
+    let template_name = file
+        .template
+        .unwrap_or_else(|| Template::DEFAULT.to_owned());
+    let template = template(&template_name, templates)?;
+    let health_path = file
+        .health_path
+        .unwrap_or_else(|| template.health_path().unwrap_or("none").to_owned());
     let health_interval = Duration::from_millis(file.health_interval_ms.unwrap_or(5_100));
     if health_path != "none" && !health_path.starts_with('/') {
         bail!("health_path must be a path such as /payments/service-health, or none");
@@ -235,12 +273,14 @@ fn of_processor(
         ca: file.ca_file,
         identity: access::identity(file.certificate_file, file.key_file)?,
         headers: access::headers(file.headers)?,
+        template: template_name,
     };
     files.check()?;
     let config = ProcessorConfig {
         url: defaults.url,
         access: defaults.access,
         connection_age_max,
+        template,
         cost_basis_points: u32::try_from(cost)?,
         timeout,
         definite: file

@@ -17,7 +17,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
-use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use stdx::ErrorChain;
@@ -28,6 +28,7 @@ use tokio_rustls::TlsConnector;
 use super::access::{Access, ProcessorAccess};
 use super::config::{ProcessorConfig, ProcessorUrl};
 use super::gate::{Gate, Gated, Left};
+use crate::template::Outgoing;
 
 /// The longest body of an answer that is read.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -96,16 +97,14 @@ impl Client {
         }
     }
 
-    /// Asks for a path below the processor's URL; the first byte leaves by `leave_by` or none does.
+    /// Makes a call below the processor's URL; the first byte leaves by `leave_by` or none does.
     ///
     /// # Errors
     ///
     /// Without a whole answer within the timeout: whether bytes have left, and why there is none.
     pub(super) async fn exchange(
         &self,
-        method: Method,
-        path: &str,
-        body: Option<Bytes>,
+        outgoing: &Outgoing,
         leave_by: Instant,
     ) -> Result<Whole, ExchangeFailed> {
         let deadline = Instant::now() + self.timeout;
@@ -115,8 +114,7 @@ impl Client {
                 None => self.connect(deadline).await?,
             };
             let was_fresh = connection.is_fresh;
-            let request = self.request(&method, path, body.as_ref());
-            let request = request.ok_or(ExchangeFailed {
+            let request = self.request(outgoing).ok_or(ExchangeFailed {
                 left: Left::No,
                 why: "the request cannot be written".into(),
             })?;
@@ -129,27 +127,24 @@ impl Client {
         }
     }
 
-    fn request(
-        &self,
-        method: &Method,
-        path: &str,
-        body: Option<&Bytes>,
-    ) -> Option<Request<Full<Bytes>>> {
+    fn request(&self, outgoing: &Outgoing) -> Option<Request<Full<Bytes>>> {
         let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.url.base_path))
+            .method(&outgoing.method)
+            .uri(format!("{}{}", self.url.base_path, outgoing.path))
             .header(HOST, &self.url.authority);
-        if let Some(headers) = request.headers_mut() {
-            let access = self.access.current();
-            let own = access.headers.iter();
-            headers.extend(own.map(|(name, value)| (name.clone(), value.clone())));
+        let access = self.access.current();
+        let headers = request.headers_mut()?;
+        for (name, value) in outgoing.headers.iter().chain(&access.headers) {
+            headers.insert(name, value.clone());
         }
-        if body.is_some() {
-            request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        request
-            .body(body.map_or_else(Full::default, |body| Full::new(body.clone())))
-            .ok()
+        let body = match &outgoing.body {
+            Some(body) => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                Full::new(body.clone())
+            }
+            None => Full::default(),
+        };
+        request.body(body).ok()
     }
 
     async fn over(

@@ -9,13 +9,12 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use super::access::ProcessorAccess;
 use crate::answer::Definite;
 use crate::policy::Policy;
+use crate::template::Template;
 
 /// How old a connection to a processor gets if nothing else is asked for.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(60);
 /// How long a request may take if nothing else is asked for.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Where the 2025 challenge's processors have their health report.
-const HEALTH_PATH: &str = "/payments/service-health";
 
 /// How payments are dispatched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,14 +40,17 @@ pub struct ProcessorConfig {
     pub timeout: Duration,
     /// Which server errors mean that nothing was recorded.
     pub definite: Vec<Definite>,
+    /// How it is spoken to.
+    pub template: Template,
     /// The path of its health report below the URL.
     pub health_path: String,
 }
 
 impl ProcessorConfig {
-    /// One that promises nothing, with the default of every other setting.
+    /// One of the default template that promises nothing, with the default of every other setting.
     #[must_use]
     pub fn new(url: ProcessorUrl) -> Self {
+        let template = Template::default();
         Self {
             url,
             access: ProcessorAccess::default(),
@@ -56,7 +58,8 @@ impl ProcessorConfig {
             cost_basis_points: 0,
             timeout: TIMEOUT,
             definite: Vec::new(),
-            health_path: HEALTH_PATH.to_owned(),
+            health_path: template.health_path().unwrap_or("none").to_owned(),
+            template,
         }
     }
 }

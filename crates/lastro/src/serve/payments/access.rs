@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 use hyper::HeaderMap;
-use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::header::{HeaderName, HeaderValue};
 use ledger::ProcessorName;
 use payments::{ProcessorAccess, ProcessorTls};
 use serde::de::value::MapAccessDeserializer;
@@ -16,19 +16,6 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess};
 use crate::keys::check_secret_file;
 use crate::secrets;
 use crate::serve::reload::{Reloads, WatchedFiles};
-
-/// Headers that belong to the request itself.
-const RESERVED: [HeaderName; 9] = [
-    header::HOST,
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
-    header::CONNECTION,
-    header::TRANSFER_ENCODING,
-    header::TE,
-    header::TRAILER,
-    header::UPGRADE,
-    header::EXPECT,
-];
 
 /// The value of a header in the file: a text, or where to find it.
 #[derive(Debug, Clone)]
@@ -96,6 +83,8 @@ pub(in crate::serve) struct AccessFiles {
     pub(super) ca: Option<PathBuf>,
     pub(super) identity: Option<(PathBuf, PathBuf)>,
     pub(super) headers: Vec<Header>,
+    /// The name of its template.
+    pub(super) template: String,
 }
 
 /// The certificate that is shown, and its key.
@@ -127,7 +116,7 @@ fn of_file(name: &str, value: HeaderFile) -> anyhow::Result<Header> {
         .ok()
         .context("this is not a name of a header")?;
     ensure!(
-        !RESERVED.contains(&name),
+        !payments::is_reserved(&name),
         "Lastro sets this header itself: leave it out"
     );
     let value = match value {
@@ -257,6 +246,7 @@ pub(in crate::serve) fn open_access(
 /// What the effective configuration says of it.
 impl fmt::Display for AccessFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, ", template {}", self.template)?;
         if self.is_https {
             match &self.ca {
                 Some(ca) => write!(f, ", TLS by {}", ca.display())?,

@@ -56,7 +56,7 @@ fn flags_name_and_the_file_describes() {
     assert!(shown.contains("500 without a body is definite"), "{shown}");
     assert!(
         shown.contains(
-            "500 at once, timeout 10000 ms, 250 a second, connections for 60000 ms, records"
+            "500 at once, timeout 10000 ms, 250 a second, connections for 60000 ms, template rinha-2025, records"
         ),
         "{shown}"
     );
@@ -66,6 +66,41 @@ fn flags_name_and_the_file_describes() {
 fn no_processors_no_payments() {
     assert_eq!(read(&[], "").unwrap(), None);
     assert!(Shown(None).to_string().contains("none"));
+}
+
+fn template_of(name: &str, method: &str) -> String {
+    format!(
+        "[templates.{name}.request]\nmethod = '{method}'\npath = '/pay'\n\
+         body = '{{\"id\": {{id}}, \"amount\": {{amount}}}}'\n\
+         answers = [{{ status = '200', means = 'recorded' }}]\n[templates.{name}.lookup]\npath = '/pay/{{id}}'\n\
+         answers = [{{ status = '200', means = 'recorded' }}, {{ status = '404', means = 'absent' }}]\n\
+         amount = {{ field = 'amount', unit = 'minor' }}\nrequested_at = {{ field = 'at', format = 'rfc3339' }}\n"
+    )
+}
+
+#[test]
+fn a_processor_is_spoken_to_as_its_template_says() {
+    let of = |template: &str| {
+        let file =
+            format!("[[processors]]\nname = 'p'\nurl = 'http://a'\ntemplate = '{template}'\n");
+        let config = read(&[], &(file + &template_of("own", "PUT")))
+            .unwrap()
+            .unwrap();
+        let shown = Shown(Some(&config)).to_string();
+        assert!(shown.contains(&format!(", template {template}")), "{shown}");
+        (config.dispatch.processors[0].clone(), shown)
+    };
+    let (own, shown) = of("own");
+    assert_ne!(own.template, Template::default());
+    assert!(shown.contains("no health report"), "{shown}");
+    let (intent, _) = of("intent");
+    assert_eq!(Some(intent.template), Template::named("intent"));
+    let (challenge, shown) = of("rinha-2025");
+    assert_eq!(challenge.template, Template::default());
+    assert!(
+        shown.contains("health /payments/service-health each 5100 ms"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -91,6 +126,21 @@ fn each_mistake_is_reported_with_its_way_out() {
         ),
         (vec![], FILE.to_owned(), "url is missing"),
         (vec![], of("timeout_ms = 0"), "must be at least 1"),
+        (
+            vec![],
+            of("template = 'paypol'"),
+            "processor \"p\": unknown template \"paypol\": use rinha-2025, intent, transfer",
+        ),
+        (
+            vec![],
+            of(&template_of("intent", "POST")),
+            "[templates.intent] has the name of a shipped template: give it another one",
+        ),
+        (
+            vec![],
+            of(&template_of("own", "GET")),
+            "[templates.own]: request: \"GET\" cannot be used here: use POST or PUT",
+        ),
         (vec![], of("rate_max = 0"), "rate_max"),
         (vec![], of("cost_percent = '101'"), "from 0 to 100"),
         (
@@ -166,7 +216,7 @@ fn what_a_processor_is_shown_is_read_and_never_printed() {
     let shown = Shown(Some(&config)).to_string();
     assert!(
         shown.contains(
-            "connections for 60000 ms, header authorization, header x-merchant, header x-path"
+            "connections for 60000 ms, template rinha-2025, header authorization, header x-merchant, header x-path"
         ),
         "{shown}"
     );

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::net::TcpListener;
 
+use hyper::Method;
 use testkit::certificates::{Authority, Certificate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
@@ -14,6 +15,24 @@ use tokio_rustls::server::TlsStream;
 use super::super::access::ProcessorTls;
 use super::*;
 
+fn get() -> Outgoing {
+    Outgoing {
+        method: Method::GET,
+        path: "/".to_owned(),
+        headers: HeaderMap::new(),
+        body: None,
+    }
+}
+
+fn post() -> Outgoing {
+    Outgoing {
+        method: Method::POST,
+        path: "/payments".to_owned(),
+        body: Some(Bytes::from_static(b"{}")),
+        ..get()
+    }
+}
+
 fn client(listener: &TcpListener, timeout: Duration) -> Client {
     let url = format!("http://{}", listener.local_addr().unwrap());
     Client::new(&ProcessorConfig::new(url.parse().unwrap()), timeout)
@@ -24,8 +43,7 @@ async fn nothing_leaves_once_it_is_too_late() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = client(&listener, Duration::from_secs(5));
     let late = Instant::now();
-    let body = Some(Bytes::from_static(b"{}"));
-    let left = client.exchange(Method::POST, "/payments", body, late).await;
+    let left = client.exchange(&post(), late).await;
     assert_eq!(left.err().map(|failure| failure.left), Some(Left::TooLate));
     let (mut stream, _) = listener.accept().unwrap();
     let read = stream.read(&mut [0; 16]);
@@ -71,7 +89,7 @@ async fn a_request_that_is_given_up_is_reset_and_kept_by_nobody() {
     assert_eq!(linger, Some(Duration::ZERO));
     let client = client(&listener, Duration::from_millis(50));
     let leave_by = Instant::now() + Duration::from_secs(60);
-    let left = client.exchange(Method::GET, "/", None, leave_by).await;
+    let left = client.exchange(&get(), leave_by).await;
     assert_eq!(left.err().map(|failure| failure.left), Some(Left::Yes));
     let (mut stream, _) = listener.accept().unwrap();
     let ended = loop {
@@ -89,10 +107,10 @@ async fn what_left_and_was_not_answered_is_told_so() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = client(&listener, Duration::from_millis(50));
     let leave_by = Instant::now() + Duration::from_secs(60);
-    let left = client.exchange(Method::GET, "/", None, leave_by).await;
+    let left = client.exchange(&get(), leave_by).await;
     assert_eq!(left.err().map(|failure| failure.left), Some(Left::Yes));
     drop(listener);
-    let left = client.exchange(Method::GET, "/", None, leave_by).await;
+    let left = client.exchange(&get(), leave_by).await;
     assert_eq!(left.err().map(|failure| failure.left), Some(Left::No));
 }
 
@@ -160,10 +178,7 @@ async fn nothing_leaves_over_tls_once_it_is_too_late() {
         stream.read(&mut [0; 16]).await
     });
     let leave_by = Instant::now() + Duration::from_millis(100);
-    let body = Some(Bytes::from_static(b"{}"));
-    let left = client
-        .exchange(Method::POST, "/payments", body, leave_by)
-        .await;
+    let left = client.exchange(&post(), leave_by).await;
     assert_eq!(left.err().map(|failure| failure.left), Some(Left::TooLate));
     // The reset may come before the handshake's end was read.
     let read = read.await.unwrap();
@@ -187,7 +202,7 @@ async fn a_request_that_is_given_up_is_reset_over_tls_too() {
         }
     });
     let leave_by = Instant::now() + Duration::from_secs(60);
-    let left = client.exchange(Method::GET, "/", None, leave_by).await;
+    let left = client.exchange(&get(), leave_by).await;
     assert_eq!(left.err().map(|failure| failure.left), Some(Left::Yes));
     let (read_count, ended) = ended.await.unwrap();
     assert!(read_count > 0);
@@ -206,7 +221,7 @@ async fn nothing_leaves_for_somebody_else() {
         let client = processor.client(host, Duration::from_secs(10));
         let accepted = tokio::spawn(processor.accept_after(Duration::ZERO));
         let leave_by = Instant::now() + Duration::from_secs(60);
-        let failure = client.exchange(Method::GET, "/", None, leave_by).await;
+        let failure = client.exchange(&get(), leave_by).await;
         let failure = failure.err().unwrap();
         assert_eq!(failure.left, Left::No);
         assert!(failure.why.contains(expected), "{}", failure.why);
@@ -244,7 +259,7 @@ async fn a_connection_grows_only_so_old() {
     });
     let ask = async || {
         let leave_by = Instant::now() + Duration::from_secs(60);
-        let whole = client.exchange(Method::GET, "/", None, leave_by).await;
+        let whole = client.exchange(&get(), leave_by).await;
         assert_eq!(whole.map(|whole| whole.status), Ok(StatusCode::OK));
         *accepted_count.lock()
     };
