@@ -157,7 +157,7 @@ pub(crate) fn check(options: ServeOptions) -> anyhow::Result<String> {
         webhook.read_secrets()?;
     }
     if let Some(payments) = &config.payments {
-        payments.access.iter().try_for_each(AccessFiles::read)?;
+        payments.access.iter().try_for_each(AccessFiles::read_all)?;
     }
     Ok(config.to_string())
 }

@@ -1,6 +1,7 @@
 //! The configuration of payments: processors by `--processor NAME=URL`, more about each in the file.
 
 mod access;
+mod callbacks;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +19,7 @@ use serde::Deserialize;
 
 use access::HeaderFile;
 pub(super) use access::{AccessFiles, open_access};
+pub(super) use callbacks::open_callbacks;
 
 /// How much longer than its request's timeout a lease is: what it takes to record a payment as
 /// sent, and to get its bytes out.
@@ -41,6 +43,8 @@ struct ProcessorFile {
     headers: BTreeMap<String, HeaderFile>,
     /// A shipped template, or one of the file.
     template: Option<String>,
+    #[serde(default)]
+    callback_secret_files: Vec<PathBuf>,
     connection_age_max_ms: Option<u64>,
     /// What it takes of each payment, in percent: `"5"`, `"1.25"`.
     cost_percent: Option<String>,
@@ -274,6 +278,7 @@ fn of_processor(
         identity: access::identity(file.certificate_file, file.key_file)?,
         headers: access::headers(file.headers)?,
         template: template_name,
+        callbacks: callbacks::of_files(file.callback_secret_files)?,
     };
     files.check()?;
     let config = ProcessorConfig {

@@ -108,7 +108,7 @@ fn files(config: &Config) -> Vec<PathBuf> {
         files.push(path.clone());
     }
     if let Some(payments) = &config.payments {
-        files.extend(payments.access.iter().flat_map(AccessFiles::files));
+        files.extend(payments.access.iter().flat_map(AccessFiles::all_files));
     }
     files.extend(config.webhooks.iter().flat_map(WebhookConfig::files));
     match &config.engine {

@@ -85,6 +85,8 @@ pub(in crate::serve) struct AccessFiles {
     pub(super) headers: Vec<Header>,
     /// The name of its template.
     pub(super) template: String,
+    /// The files with the secrets of its callbacks.
+    pub(super) callbacks: Vec<PathBuf>,
 }
 
 /// The certificate that is shown, and its key.
@@ -185,7 +187,7 @@ impl AccessFiles {
     }
 
     /// The files that others put there.
-    pub(in crate::serve) fn files(&self) -> impl Iterator<Item = PathBuf> {
+    pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
         let identity = self.identity.iter().flat_map(|(cert, key)| [cert, key]);
         let of_headers = self
             .headers
@@ -197,8 +199,13 @@ impl AccessFiles {
         self.ca.iter().chain(identity).chain(of_headers).cloned()
     }
 
+    /// The same, with those of its callbacks.
+    pub(in crate::serve) fn all_files(&self) -> impl Iterator<Item = PathBuf> {
+        self.files().chain(self.callbacks.iter().cloned())
+    }
+
     /// Reads everything, and puts it in force if all of it can be used.
-    pub(in crate::serve) fn read(&self) -> anyhow::Result<()> {
+    pub(super) fn read(&self) -> anyhow::Result<()> {
         let read = || {
             let mut headers = HeaderMap::new();
             for header in &self.headers {
@@ -258,6 +265,9 @@ impl fmt::Display for AccessFiles {
         }
         for header in &self.headers {
             write!(f, ", header {}", header.name)?;
+        }
+        if !self.callbacks.is_empty() {
+            write!(f, ", callbacks by {} secret(s)", self.callbacks.len())?;
         }
         Ok(())
     }

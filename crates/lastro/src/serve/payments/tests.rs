@@ -133,6 +133,11 @@ fn each_mistake_is_reported_with_its_way_out() {
         ),
         (
             vec![],
+            of("callback_secret_files = ['1','2','3','4','5','6','7','8','9']"),
+            "callback_secret_files must name at most 8 files",
+        ),
+        (
+            vec![],
             of(&template_of("intent", "POST")),
             "[templates.intent] has the name of a shipped template: give it another one",
         ),

@@ -176,6 +176,11 @@ impl Acquirer {
         self.state.books.lock().kept.values().cloned().collect()
     }
 
+    pub(super) fn lookups(&self, id: Uuid) -> Vec<std::time::Instant> {
+        let books = self.state.books.lock();
+        books.lookups.get(&id).cloned().unwrap_or_default()
+    }
+
     /// What it was asked for, with the headers.
     pub(super) fn requests(&self) -> Vec<(Value, HashMap<String, String>)> {
         self.state.books.lock().requests.clone()

@@ -2,6 +2,7 @@
 //! Lastro says so.
 
 mod acquirer;
+mod callbacks;
 mod secrets;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use acquirer::{Acquirer, Progress, Shape};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const KEY: &str = "acq_8f1c2f3e9b";
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// A server that pays through one processor.
 struct Site {
@@ -44,6 +46,7 @@ impl Site {
         };
         std::fs::write(site.file("ca.pem"), site.authority.pem()).unwrap();
         write_private(&site.file("key"), &format!("{KEY}\n"));
+        write_private(&site.file("secret"), SECRET);
         let file = |name| site.file(name).display().to_string();
         let text = format!(
             "[[processors]]\nname = 'default'\nurl = '{}'\nca_file = '{}'\ntimeout_ms = 2000\n\
