@@ -54,12 +54,13 @@ impl FieldPath {
         (value.get() != "null").then_some(value)
     }
 
-    /// The text of the field: of a JSON text what it says, of all else what is written.
+    /// The text of the field: of a JSON text what it says, of an empty list `[]`, of all else what is written.
     pub(super) fn text<'a>(&self, body: &'a [u8]) -> Option<Cow<'a, str>> {
         let raw = self.raw(body)?.get();
-        match raw.starts_with('"') {
-            true => serde_json::from_str(raw).ok().map(Cow::Owned),
-            false => Some(Cow::Borrowed(raw)),
+        match raw.as_bytes().first() {
+            Some(b'"') => serde_json::from_str(raw).ok().map(Cow::Owned),
+            Some(b'[') if raw[1..].trim_start() == "]" => Some(Cow::Borrowed("[]")),
+            Some(_) | None => Some(Cow::Borrowed(raw)),
         }
     }
 }

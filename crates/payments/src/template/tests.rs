@@ -271,6 +271,40 @@ fn fields_are_found_in_lists_and_objects() {
     }
 }
 
+/// The template of the guide, as it stands there.
+#[test]
+fn the_template_of_the_guide_can_be_used() {
+    let guide = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/guide/processors.md"
+    );
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let (_, text) = guide.split_once("[templates.acme.request]\n").unwrap();
+    let (text, _) = text.split_once("```").unwrap();
+    let text = format!("[request]\n{}", text.replace("[templates.acme.", "["));
+    let template = checked(&text).unwrap();
+    let outgoing = request_of(&template);
+    let expected =
+        format!(r#"{{"ref": "{ID}", "cents": 1990, "currency": "BRL", "note": "order "}}"#);
+    assert_eq!(body(&outgoing), expected);
+    let kept = |state: &str| {
+        format!(
+            r#"{{"data": [{{"ref": "{ID}", "state": "{state}", "cents": 1990, "created": 1752582896}}]}}"#
+        )
+    };
+    assert_eq!(
+        find(&template, 200, &kept("paid")),
+        Ok(recorded(1_752_582_896_000))
+    );
+    assert_eq!(find(&template, 200, &kept("open")), Ok(Found::Pending));
+    assert_eq!(find(&template, 200, &kept("refused")), Ok(Found::Declined));
+    for none in [r#"{"data": []}"#, r#"{"data": [ ]}"#] {
+        assert_eq!(find(&template, 200, none), Ok(Found::Absent), "{none}");
+    }
+    assert!(find(&template, 200, r#"{"data": [[]]}"#).is_err());
+    assert!(find(&template, 404, "").is_err(), "it does not say that");
+}
+
 #[test]
 fn each_mistake_is_reported_with_its_way_out() {
     for (from, to, expected) in [
