@@ -11,6 +11,7 @@ use crate::apply::apply;
 use crate::clock::JudgedClock;
 use crate::durability::{Durability, Watched};
 use crate::error::Failure;
+use crate::horizon::Horizon;
 use crate::keys::Keys;
 use crate::lease::{Lease, Pool};
 use crate::load::load;
@@ -46,6 +47,8 @@ pub(crate) struct Store {
     pub(crate) clock: Arc<JudgedClock>,
     /// Whether commits wait for a standby that is away.
     pub(crate) standby: Arc<Standby>,
+    /// How far the feed may be shown.
+    pub(crate) horizon: Arc<Horizon>,
     /// Of due payments whose rows are damaged.
     pub(crate) due_warnings: Arc<Throttle>,
 }
@@ -94,6 +97,7 @@ impl Store {
             durability: Arc::new(Watched::new(durability)),
             clock: Arc::new(clock),
             standby: Arc::new(Standby::new()),
+            horizon: Arc::new(Horizon::default()),
             due_warnings: Arc::new(Throttle::new(DUE_WARNING_INTERVAL)),
         }
     }
@@ -277,7 +281,7 @@ impl Store {
             };
             end(lease, commit, deadline).await
         } else {
-            let rows = Rows::of(&snapshot);
+            let rows = Rows::of(&mut snapshot);
             let stripe = self.stripe.fetch_add(1, Ordering::Relaxed) % STRIPES_COUNT;
             let committed = write_and_commit(lease, &rows, stripe.cast_signed());
             let committed = tokio::time::timeout_at(deadline.into(), committed);

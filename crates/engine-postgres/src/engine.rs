@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, DueQuery,
     Engine, EventPage, EventQuery, LedgerId, Millis, Outcome, Payment, PaymentId, PendingEnd,
-    ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId, Unavailable,
-    UsedPayment, UsedTransfer,
+    ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId, UsedPayment,
+    UsedTransfer,
 };
 use tokio::task::JoinHandle;
 
@@ -24,6 +24,7 @@ use crate::options::{Beginning, PostgresOptions};
 use crate::pool::connect;
 use crate::queue::{Answered, Calls, Queue};
 use crate::watch;
+use crate::webhooks::WebhookRows;
 
 /// The rules over PostgreSQL. Any number of nodes may share one database.
 ///
@@ -109,6 +110,12 @@ impl PostgresEngine {
     #[must_use]
     pub fn claims(&self, lasts: Duration) -> PaymentClaims {
         PaymentClaims::new(self.store.clone(), lasts)
+    }
+
+    /// The endpoints of webhooks, for a node that others know by this name and whose claims last so long.
+    #[must_use]
+    pub fn webhooks(&self, node: String, lasts: Duration) -> WebhookRows {
+        WebhookRows::new(self.store.clone(), node, lasts)
     }
 
     /// How far the database's clock is ahead of what was expected, in seconds, while it is not
@@ -238,9 +245,7 @@ impl Engine for PostgresEngine {
         })
     }
 
-    /// Not supported: transactions of several nodes commit in an order that no column shows, so a position could
-    /// pass over one that is still open.
-    fn events(&self, _: EventQuery, _: Instant) -> Answer<'_, Option<EventPage>> {
-        Box::pin(std::future::ready(Err(Unavailable::NotSupported)))
+    fn events(&self, query: EventQuery, deadline: Instant) -> Answer<'_, Option<EventPage>> {
+        Box::pin(self.store.events(query, deadline))
     }
 }

@@ -187,7 +187,7 @@ impl Import {
             }
             snapshot.newest = snapshot.newest.max(event.timestamp());
         }
-        write(&lease, &Rows::of(&snapshot), 0).await?;
+        write(&lease, &Rows::of(&mut snapshot), 0).await?;
         let count = events.len() as u64;
         let [by, from] = [count, self.events_count].map(u64::cast_signed);
         if client.execute(MOVE, &[&by, &self.ledger_id, &from]).await? != 1 {

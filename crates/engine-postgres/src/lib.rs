@@ -15,6 +15,7 @@
 //! | a call that has to end a pending transfer whose other side it did not name | up to 3 more |
 //! | a call whose accounts have a thousand or more pending transfers due | 2 more for each thousand |
 //! | a read | 1 |
+//! | a page of the feed | 1; at its end up to 3 more, shared by all who wait |
 //!
 //! What this gives up: the rules as one SQL function would take one round trip, and locks would be
 //! held for that much shorter. Rules written twice would have to be kept the same for ever; calls
@@ -49,6 +50,8 @@ mod engine;
 mod error;
 mod events;
 mod expiry;
+mod feed;
+mod horizon;
 mod import;
 mod keys;
 mod known;
@@ -78,6 +81,7 @@ mod tables;
 mod tls;
 mod verify;
 mod watch;
+mod webhooks;
 mod write;
 
 pub use caller_keys::CallerKeys;
@@ -99,3 +103,4 @@ pub use primary::Newest;
 pub use queue::{Answered, Calls, Queue};
 pub use tables::{Tables, write_balances, write_history};
 pub use verify::{Finding, Progress, Verified, verify};
+pub use webhooks::WebhookRows;

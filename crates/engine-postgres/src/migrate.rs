@@ -12,7 +12,7 @@ use crate::error::{Failure, PostgresOpenError};
 use crate::options::Beginning;
 
 /// The newest migration that this version knows.
-pub(crate) const NEWEST: i32 = 15;
+pub(crate) const NEWEST: i32 = 17;
 /// Every migration, in order; the first is number 1. They are never changed once released.
 const MIGRATIONS: [&str; NEWEST as usize] = [
     include_str!("../migrations/0001_ledger.sql"),
@@ -30,6 +30,8 @@ const MIGRATIONS: [&str; NEWEST as usize] = [
     include_str!("../migrations/0013_reversals.sql"),
     include_str!("../migrations/0014_parts.sql"),
     include_str!("../migrations/0015_freezes.sql"),
+    include_str!("../migrations/0016_feed.sql"),
+    include_str!("../migrations/0017_webhooks.sql"),
 ];
 /// The advisory lock that a migrating node holds.
 const LOCK: i64 = 0x6c61_7374_726f_0001;

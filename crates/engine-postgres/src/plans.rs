@@ -7,7 +7,7 @@ use crate::lease::Lease;
 use crate::opened_for::OpenedFor;
 use crate::options::PostgresOptions;
 use crate::pool::{connect, pool};
-use crate::{account_pages, claims, expiry, load, migrate, read};
+use crate::{account_pages, claims, expiry, feed, load, migrate, read, webhooks};
 
 /// Accounts with many entries, unlimited ones, used ids, payments.
 const FILL: &str = "
@@ -16,6 +16,8 @@ const FILL: &str = "
     INSERT INTO lastro.entries SELECT account_id, n, gen_random_uuid(), 'transfer', 'world:BRL',
         account_id, 1, 'filled', n, n FROM lastro.accounts, generate_series(1, 2000) n;
     INSERT INTO lastro.stripes SELECT 'world:BRL', n, 'BRL', 1 FROM generate_series(0, 15) n;
+    INSERT INTO lastro.webhooks SELECT 'endpoint' || n, '', NULL, NULL, '', 0 FROM generate_series(1, 2000) n;
+    INSERT INTO lastro.events (record) SELECT '' FROM lastro.entries;
     INSERT INTO lastro.transfers SELECT transfer_id, '' FROM lastro.entries;
     INSERT INTO lastro.payments SELECT gen_random_uuid(), '', n % 4, NULL, 1, 'default', n, n
     FROM generate_series(1, 5000) n;";
@@ -38,7 +40,10 @@ fn every_statement_is_a_look_up_in_an_index() {
             let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
             let lease = Lease::take(&pool, deadline).await.unwrap();
             let asked = load::STATEMENTS.iter().chain(&read::STATEMENTS);
-            let asked = asked.chain(&account_pages::STATEMENTS);
+            let asked = asked
+                .chain(&account_pages::STATEMENTS)
+                .chain(&feed::STATEMENTS)
+                .chain(&webhooks::STATEMENTS);
             for statement in asked.chain(&claims::STATEMENTS).chain([&expiry::DUE]) {
                 let plan = plan(&lease, statement).await;
                 assert!(!plan.contains("Seq Scan"), "{statement}\n{plan}");

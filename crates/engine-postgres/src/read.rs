@@ -372,14 +372,7 @@ impl Store {
         &self,
         deadline: Instant,
     ) -> Result<Timestamp, Unavailable> {
-        loop {
-            let answer = tokio::time::timeout_at(deadline.into(), self.newest_payment(deadline));
-            let failure = match answer.await.unwrap_or(Err(Failure::Late)) {
-                Ok(accepted_at) => return Ok(accepted_at),
-                Err(failure) => failure,
-            };
-            self.pause_after(&failure, deadline).await?;
-        }
+        self.until(deadline, || self.newest_payment(deadline)).await
     }
 
     async fn newest_payment(&self, deadline: Instant) -> Result<Timestamp, Failure> {
@@ -400,17 +393,24 @@ impl Store {
         deadline: Instant,
         understand: impl Fn(&[Row]) -> Result<T, Failure>,
     ) -> Result<T, Unavailable> {
+        self.until(deadline, || async {
+            understand(&self.rows(statement, parameters, deadline).await?)
+        })
+        .await
+    }
+
+    /// Tries a read until the database answers or the deadline passes.
+    pub(crate) async fn until<T, F: Future<Output = Result<T, Failure>>>(
+        &self,
+        deadline: Instant,
+        read: impl Fn() -> F,
+    ) -> Result<T, Unavailable> {
         loop {
-            let rows = self.rows(statement, parameters, deadline);
-            let rows = tokio::time::timeout_at(deadline.into(), rows).await;
-            let failure = match rows.unwrap_or(Err(Failure::Late)) {
-                Ok(rows) => match understand(&rows) {
-                    Ok(answer) => return Ok(answer),
-                    Err(failure) => failure,
-                },
-                Err(failure) => failure,
-            };
-            self.pause_after(&failure, deadline).await?;
+            let answer = tokio::time::timeout_at(deadline.into(), read());
+            match answer.await.unwrap_or(Err(Failure::Late)) {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => self.pause_after(&failure, deadline).await?,
+            }
         }
     }
 
@@ -458,7 +458,7 @@ impl Store {
     }
 }
 
-fn at_most(number: u64) -> i64 {
+pub(crate) fn at_most(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 

@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 use crate::error::PostgresOpenError;
 
 /// Every table, with what the engine does to it. A lock of a row needs the right to update it.
-const NEEDED: [(&str, &str); 21] = [
+const NEEDED: [(&str, &str); 23] = [
     ("migrations", "SELECT"),
     ("ledger", "SELECT"),
     ("caller_keys", "SELECT"),
@@ -25,6 +25,8 @@ const NEEDED: [(&str, &str); 21] = [
     ("account_changes", "SELECT, INSERT"),
     ("payment_changes", "SELECT, INSERT"),
     ("copy", "SELECT"),
+    ("webhooks", "SELECT, INSERT, UPDATE"),
+    ("events", "SELECT, INSERT"),
     ("leases", "SELECT, INSERT, UPDATE, DELETE"),
     ("clock", "SELECT, UPDATE"),
     ("processor_health", "SELECT, INSERT, UPDATE"),
@@ -43,7 +45,7 @@ const TABLES: &str = "
         ELSE NOT has_table_privilege('lastro.' || name, wanted) END";
 
 const FUNCTIONS: &str = "
-    SELECT current_user::text, name FROM unnest(ARRAY['lastro.now_ns()',
+    SELECT current_user::text, name FROM unnest(ARRAY['lastro.now_ns()', 'lastro.events_drawn()',
         'lastro.add_wrapping(bigint, bigint)',
         'lastro.accounts_of(text[], uuid[], uuid[], boolean, bigint)']) AS needed (name)
     WHERE CASE WHEN to_regprocedure(name) IS NULL THEN false

@@ -245,13 +245,17 @@ pub(crate) struct Rows {
     pub(crate) unlimited_changed: AccountRows,
     pub(crate) purged_at: Vec<i64>,
     pub(crate) sums: SumRows,
+    /// Of all events, in order.
+    pub(crate) records: Vec<Vec<u8>>,
     pub(crate) newest_at: i64,
 }
 
 impl Rows {
-    pub(crate) fn of(snapshot: &Snapshot) -> Self {
+    /// Takes the records of the events out of the snapshot.
+    pub(crate) fn of(snapshot: &mut Snapshot) -> Self {
         let mut rows = Self {
             newest_at: time(snapshot.newest),
+            records: std::mem::take(&mut snapshot.changed.records),
             ..Self::default()
         };
         rows.take_accounts(snapshot);

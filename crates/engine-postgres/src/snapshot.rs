@@ -12,6 +12,7 @@ use ledger::{
     TransferKind, UsedBatch, UsedId, UsedPayment, UsedTransfer, evolve,
 };
 
+use crate::codec::encode;
 use crate::keys::{Keys, Missed};
 
 /// The state of a call. Accounts that are unlimited are kept without their totals: what the events
@@ -68,6 +69,8 @@ pub(crate) struct Changed {
     pub(crate) batches_new: BTreeSet<BatchId>,
     /// When those were decided, as far as that is known.
     pub(crate) batches_decided: BTreeMap<BatchId, Timestamp>,
+    /// The records of all events, in order: what the feed shows.
+    pub(crate) records: Vec<Vec<u8>>,
 }
 
 /// How a pending transfer stands that was ended, and when it was.
@@ -279,6 +282,7 @@ impl RecordingState for Snapshot {
         let (id, decided_at) = (batch.id, batch.timestamp);
         self.remember_batch(id, used);
         self.changed.batches_decided.insert(id, decided_at);
+        self.changed.records.push(encode(&Event::Batch(batch)));
     }
 }
 
@@ -303,6 +307,7 @@ impl StateMut for Snapshot {
     }
 
     fn remember(&mut self, event: &Event) {
+        self.changed.records.push(encode(event));
         if let Some(transfer) = event.transfer() {
             self.remember_transfer(transfer, event);
         }

@@ -4,11 +4,11 @@
 //! what happened (ids, entries, pending transfers, batches), and what it made of the accounts. Both
 //! have to be given every event once and in order; who writes keeps a position beside.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ledger::{
-    AccountId, BalanceAt, BatchId, Entry, Event, LedgerId, PendingEnd, StateMut, Timestamp,
-    Transfer, TransferId, Unavailable, UsedBatch, UsedTransfer, evolve,
+    AccountId, BalanceAt, BatchId, Entry, Event, EventPage, EventQuery, LedgerId, PendingEnd,
+    StateMut, Timestamp, Transfer, TransferId, Unavailable, UsedBatch, UsedTransfer, evolve,
 };
 
 use crate::call::Store;
@@ -20,6 +20,7 @@ use crate::opened_for::OpenedFor;
 use crate::options::PostgresOptions;
 use crate::rows::Rows;
 use crate::snapshot::Snapshot;
+use crate::webhooks::WebhookRows;
 use crate::write::write;
 
 const LIMITED: &str = concat!(
@@ -55,6 +56,12 @@ impl Tables {
     #[must_use]
     pub const fn ledger_id(&self) -> LedgerId {
         self.0.ledger_id
+    }
+
+    /// The endpoints of webhooks, for a node that others know by this name and whose claims last so long.
+    #[must_use]
+    pub fn webhooks(&self, node: String, lasts: Duration) -> WebhookRows {
+        WebhookRows::new(self.0.clone(), node, lasts)
     }
 
     pub(crate) const fn store(&self) -> &Store {
@@ -110,6 +117,19 @@ impl Tables {
         self.0.batch(id, deadline).await
     }
 
+    /// A page of the feed, as far as that is persisted; see [`Engine::events`](ledger::Engine::events).
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer.
+    pub async fn events(
+        &self,
+        query: EventQuery,
+        deadline: Instant,
+    ) -> Result<Option<EventPage>, Unavailable> {
+        self.0.events(query, deadline).await
+    }
+
     /// Entries with numbers below `before`, newest first, whatever the account's totals are by now.
     ///
     /// # Errors
@@ -157,7 +177,7 @@ pub async fn write_history(
     for (id, used) in batches {
         snapshot.remember_batch(id, used);
     }
-    write(lease, &Rows::of(&snapshot), 0).await
+    write(lease, &Rows::of(&mut snapshot), 0).await
 }
 
 /// Brings the accounts to what happened, in the transaction that the connection is in. The rules

@@ -126,6 +126,9 @@ const PAYMENT_CHANGES: &str = "
 
 const PURGES: &str = "INSERT INTO lastro.purges (purged_at) SELECT unnest($1::bigint[])";
 
+/// Of all that happens only this draws positions: when all else of the call but its stripes is locked and written.
+const EVENTS: &str = "INSERT INTO lastro.events (record) SELECT unnest($1::bytea[])";
+
 /// Summaries begin anew.
 const SUMS_GONE: &str = "DELETE FROM lastro.payment_sums";
 
@@ -156,7 +159,7 @@ const STRIPES: &str = r#"
         credits_pending = lastro.add_wrapping(old.credits_pending, excluded.credits_pending)"#;
 
 /// Those of most calls.
-pub(crate) const STATEMENTS: [&str; 19] = [
+pub(crate) const STATEMENTS: [&str; 20] = [
     TRANSFERS_NEW,
     PAYMENTS_NEW,
     BATCHES_NEW,
@@ -175,6 +178,7 @@ pub(crate) const STATEMENTS: [&str; 19] = [
     ACCOUNTS_CHANGED,
     ENTRIES,
     SUMS,
+    EVENTS,
     STRIPES,
 ];
 
@@ -372,7 +376,7 @@ fn change_ids<'a>(rows: &'a Rows, statements: &mut Statements<'a>) {
     }
 }
 
-/// Totals and entries.
+/// Totals and entries, and the feed.
 fn change_money<'a>(rows: &'a Rows, stripe: &'a i16, statements: &mut Statements<'a>) {
     let accounts = &rows.limited_changed;
     if !accounts.id.is_empty() {
@@ -419,6 +423,9 @@ fn change_money<'a>(rows: &'a Rows, stripe: &'a i16, statements: &mut Statements
             stripe,
         ];
         statements.push((SUMS, parameters));
+    }
+    if !rows.records.is_empty() {
+        statements.push((EVENTS, vec![&rows.records]));
     }
     let accounts = &rows.unlimited_changed;
     if !accounts.id.is_empty() {

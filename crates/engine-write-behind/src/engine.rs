@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use engine_postgres::{Queue, Tables};
+use engine_postgres::{Queue, Tables, WebhookRows};
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, Command,
     DueQuery, Engine, EventPage, EventQuery, LedgerId, Millis, Outcome, Payment, PaymentId,
@@ -132,6 +132,13 @@ impl WriteBehindEngine {
     #[must_use]
     pub fn is_answering(&self) -> bool {
         self.condition() == Condition::Ready
+    }
+
+    /// The endpoints of webhooks in the database, for a node that others know by this name and whose claims last so
+    /// long.
+    #[must_use]
+    pub fn webhooks(&self, node: String, lasts: Duration) -> WebhookRows {
+        self.front.tables.webhooks(node, lasts)
     }
 
     /// How far Redis' clock is ahead of what was expected, in seconds, while it is not believed.
@@ -269,9 +276,7 @@ impl Engine for WriteBehindEngine {
         Box::pin(async { Err(Unavailable::NotSupported) })
     }
 
-    /// Not supported: Redis forgets the calls that the database has, and the database keeps no order of events that
-    /// a position could follow.
-    fn events(&self, _: EventQuery, _: Instant) -> Answer<'_, Option<EventPage>> {
-        Box::pin(std::future::ready(Err(Unavailable::NotSupported)))
+    fn events(&self, query: EventQuery, deadline: Instant) -> Answer<'_, Option<EventPage>> {
+        Box::pin(self.front.events(query, deadline))
     }
 }

@@ -41,6 +41,7 @@ mod detach;
 mod engine;
 mod epoch;
 mod error;
+mod feed;
 mod filter;
 mod form;
 mod front;

@@ -86,7 +86,8 @@ const FENCE: &str = "
     DECLARE name text;
     BEGIN
         FOREACH name IN ARRAY ARRAY[
-            'accounts', 'stripes', 'entries', 'transfers', 'pendings', 'payments', 'batches'
+            'accounts', 'stripes', 'entries', 'transfers', 'pendings', 'payments', 'batches',
+            'events'
         ] LOOP
             IF NOT EXISTS (
                 SELECT FROM pg_trigger

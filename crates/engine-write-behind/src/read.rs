@@ -130,7 +130,7 @@ impl Front {
         Ok(record.and_then(|record| record.pending_end))
     }
 
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         function: Function,
         add: impl Fn(&mut Cmd),
@@ -173,7 +173,7 @@ impl Front {
     }
 }
 
-fn damaged(_: Damaged) -> Unavailable {
+pub(crate) fn damaged(_: Damaged) -> Unavailable {
     tracing::error!("{Damaged}");
     Unavailable::StorageDamaged
 }

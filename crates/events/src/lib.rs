@@ -12,7 +12,7 @@
 //! |---|---|
 //! | reading | pages of the feed; the ledger's writer has nothing to do with it |
 //! | a delivery | one event decoded and written as JSON, one HMAC for each secret, one request |
-//! | keeping | a file of a few hundred bytes and a sync, at most once a second for each endpoint where something was delivered |
+//! | keeping | a file or a row of a few hundred bytes and a sync, at most once a second for each endpoint where something was delivered |
 //!
 //! After a kill, what was delivered since the file was written last, about a second of deliveries, is sent again with the
 //! same `webhook-id`.
@@ -24,18 +24,21 @@ mod addresses;
 mod config;
 mod endpoint;
 mod face;
+mod folder;
 mod metrics;
 mod port;
 mod queue;
 mod receiver;
 mod running;
 mod secrets;
-mod state_file;
+mod state;
+mod store;
 
 pub use config::{
     EndpointConfig, EndpointName, EndpointNameInvalid, FirstFrom, UrlInvalid, WebhookUrl,
 };
 pub use face::{EventFace, EventFilter};
+pub use folder::EndpointFolder;
 pub use metrics::METRICS;
 pub use port::{
     DELIVERIES_MAX, DeliveriesQuery, Delivery, DeliveryState, EndpointState, EndpointStatus,
@@ -48,3 +51,4 @@ pub use queue::{
 pub use receiver::ClientError;
 pub use running::{EndpointParts, RunningWebhooks, StartError, WebhookParts};
 pub use secrets::{SecretInvalid, WebhookSecret, WebhookSecrets};
+pub use store::{Claim, EndpointStore, StoreError, Stored, Written};

@@ -65,6 +65,8 @@ pub enum NotSteered {
     PositionInvalid,
     /// It is stopped or disabled for a reason that this does not mend; with the reason.
     Stopped(String),
+    /// Another node sends to it, and has to be asked; with that node's name.
+    Elsewhere(String),
 }
 
 /// How an endpoint stands.
@@ -109,6 +111,8 @@ pub enum EndpointState {
     Disabled,
     /// It cannot, until something is mended.
     Stopped,
+    /// Another node does.
+    Standby,
 }
 
 impl EndpointState {
@@ -120,6 +124,7 @@ impl EndpointState {
             Self::Failing => "failing",
             Self::Disabled => "disabled",
             Self::Stopped => "stopped",
+            Self::Standby => "standby",
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The endpoints of a node at work.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +17,7 @@ use crate::port::{
 };
 use crate::receiver::{ClientError, Receiver};
 use crate::secrets::WebhookSecrets;
-use crate::state_file::StateFile;
+use crate::store::EndpointStore;
 
 /// How many orders may wait for an endpoint.
 const ORDERS_MAX: usize = 64;
@@ -31,8 +30,8 @@ pub struct WebhookParts {
     pub face: Arc<dyn EventFace>,
     /// The time that messages are signed with.
     pub clock: Arc<dyn Clock>,
-    /// The folder that endpoints are kept in. It is made when it is needed.
-    pub folder: PathBuf,
+    /// Where endpoints are kept, and which node sends to each.
+    pub store: Arc<dyn EndpointStore>,
 }
 
 /// What one endpoint is made of.
@@ -118,7 +117,7 @@ impl RunningWebhooks {
                 clock: Arc::clone(&parts.clock),
                 filter,
                 receiver: Arc::new(receiver),
-                file: StateFile::new(&parts.folder, config.name.as_str()),
+                store: Arc::clone(&parts.store),
                 meters: Meters::new(&config.name),
             };
             starting.push((config, surroundings, orders));

@@ -387,6 +387,7 @@ impl Call {
             Ok(None) => "webhook_not_found",
             Ok(Some(Err(NotSteered::PositionInvalid))) => "position_invalid",
             Ok(Some(Err(NotSteered::Stopped(_)))) => "webhook_stopped",
+            Ok(Some(Err(NotSteered::Elsewhere(_)))) => "webhook_on_other_node",
             Err(unavailable) => unavailable.code(),
         };
         keys::report_steering(&self.caller, &name, steering, done);
@@ -394,6 +395,7 @@ impl Call {
             Some(Ok(status)) => Ok(status),
             Some(Err(NotSteered::PositionInvalid)) => Err(errors::replay_position_invalid()),
             Some(Err(NotSteered::Stopped(why))) => Err(errors::webhook_stopped(why)),
+            Some(Err(NotSteered::Elsewhere(node))) => Err(errors::webhook_on_other_node(node)),
             None => Err(errors::webhook_not_found()),
         }
     }

@@ -368,9 +368,16 @@ pub(crate) fn webhook_stopped(why: String) -> Problem {
     Problem::new(StatusCode::CONFLICT, code!("webhook_stopped"), why)
 }
 
+/// With the name of the node that sends.
+pub(crate) fn webhook_on_other_node(node: String) -> Problem {
+    let detail = format!("the node {node} sends to this endpoint: send the request to it");
+    let code = code!("webhook_on_other_node");
+    Problem::new(StatusCode::CONFLICT, code, detail).with("node", node)
+}
+
 pub(crate) fn replay_position_invalid() -> Problem {
     Problem {
-        detail: "after is no position of this ledger's events: use the `position` of an event or the `next` of a page                  that this ledger gave, or \"beginning\" for its first event"
+        detail: "after is no position of this ledger's events: use the `position` of an event or the `next` of a page that this ledger gave, or \"beginning\" for its first event"
             .into(),
         ..position_invalid()
     }

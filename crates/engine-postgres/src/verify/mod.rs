@@ -8,6 +8,7 @@
 //! | payments | payments by id | each record against its columns and its transfer's id; sums per bucket |
 //! | resolutions | what operators decided, by payment | each against what became of its payment |
 //! | changes | changes of accounts and payments that no other table has | each against its account or payment |
+//! | events | the feed, by position | the records of transfers: each the same as under its id, and none is missing |
 //! | batches, stripes | both in full | digests and outcomes; totals against the transfers |
 //!
 //! Rows come by pages, so that memory stays the same however large the ledger is. It shares nothing
@@ -16,6 +17,7 @@
 mod accounts;
 mod batches;
 mod changes;
+mod feed;
 mod finding;
 mod findings;
 pub(crate) mod pages;
@@ -106,6 +108,8 @@ struct Auditor<'a> {
     unlimited: BTreeMap<AccountId, Totals>,
     /// How many entries the transfers made, as their records say.
     entries_made: u64,
+    /// How many records there are under ids of transfers, but for payments that are not settled.
+    recorded_count: u64,
     /// How many rows of pending transfers there have to be.
     pendings_made: u64,
     pendings_count: u64,
@@ -137,6 +141,7 @@ pub async fn verify(
         verified: Verified::default(),
         unlimited: BTreeMap::new(),
         entries_made: 0,
+        recorded_count: 0,
         pendings_made: 0,
         pendings_count: 0,
         progress,
@@ -147,6 +152,7 @@ pub async fn verify(
     auditor.sums().await?;
     auditor.resolutions().await?;
     auditor.changes().await?;
+    auditor.feed().await?;
     auditor.batches().await?;
     auditor.stripes().await?;
     Ok(auditor.finish())

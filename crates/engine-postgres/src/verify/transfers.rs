@@ -141,6 +141,7 @@ impl Auditor<'_> {
             },
             _ => TransferId::from_u128(0),
         };
+        self.recorded_count += u64::from(!matches!(record, Event::PaymentAccepted(_)));
         let expired_at: Option<i64> = row.try_get("expired_at")?;
         let left_amount: Option<i64> = row.try_get("left_amount")?;
         let is_own = uuid(own.to_u128()) == id;

@@ -10,6 +10,7 @@ mod content;
 mod crashes;
 mod expiries;
 mod failover;
+mod feed;
 mod hosts;
 mod migrations;
 mod nodes;

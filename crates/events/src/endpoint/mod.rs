@@ -8,11 +8,14 @@
 //! | a new endpoint sends anything | where it begins is durable |
 //! | an event leaves the durable state | its receiver has answered with success |
 //! | the account of a dead letter goes on | the dead letter is durable |
+//! | anything is sent | this node has the endpoint's claim |
 //! | an operator is answered | what was done is durable |
 //!
 //! While the state cannot be written, nothing is sent: otherwise a kill would have ever more sent again.
 
+mod claim;
 mod feed;
+mod held;
 mod opening;
 mod parts;
 mod reading;
@@ -26,6 +29,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stdx::ErrorChain;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -60,6 +64,7 @@ impl Endpoint {
     ) {
         loop {
             self.open_if_due().await;
+            self.renew_if_due().await;
             self.save_if_due().await;
             self.send_what_is_due();
             self.read_on();
@@ -97,8 +102,9 @@ impl Endpoint {
         let mut wake = Instant::now() + LOOK_INTERVAL;
         let mut at = |time: Option<Instant>| wake = time.map_or(wake, |time| time.min(wake));
         at(self.save.at);
+        at(self.held.map(|held| held.renew_at));
         match &self.run {
-            Run::Opening { at: opening } => at(Some(*opening)),
+            Run::Opening { at: opening } | Run::Standby { at: opening, .. } => at(Some(*opening)),
             Run::Going(queue) => {
                 if self.save.failure.is_none() {
                     at(queue.next_due().map(|due| self.started + due));
@@ -113,7 +119,8 @@ impl Endpoint {
     }
 
     fn send_what_is_due(&mut self) {
-        if self.save.failure.is_some() {
+        let claim_is_over = self.held.is_some_and(|held| held.until <= Instant::now());
+        if claim_is_over || self.save.failure.is_some() {
             return;
         }
         let now = self.now();
@@ -217,6 +224,13 @@ impl Endpoint {
         self.requests.abort_all();
         if self.save.at.is_some() {
             self.save_now().await;
+        }
+        if self.held.is_some() {
+            let released = self.around.store.release(self.config.name.as_str()).await;
+            if let Err(error) = released {
+                // It ends by itself.
+                tracing::debug!(error = %ErrorChain(&error), "a claim was not given up");
+            }
         }
     }
 }

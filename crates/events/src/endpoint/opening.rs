@@ -4,10 +4,13 @@ use ledger::{EventsFrom, Unavailable};
 use stdx::ErrorChain;
 use tokio::time::Instant;
 
+use super::held::Elsewhere;
 use super::parts::{Endpoint, Run};
 use super::reading::not_of_this_ledger;
 use crate::config::FirstFrom;
 use crate::queue::{DeliveryQueue, FeedPlace, Saved};
+use crate::state;
+use crate::store::StoreError;
 
 /// Why an endpoint is not open yet.
 enum NotOpen {
@@ -15,6 +18,10 @@ enum NotOpen {
     Later(Unavailable),
     /// Somebody has to mend something.
     Never(String),
+    /// Another node sends to it.
+    Elsewhere(Elsewhere),
+    /// The place it is kept in does not answer: later.
+    Unread(StoreError),
 }
 
 impl From<Unavailable> for NotOpen {
@@ -26,7 +33,7 @@ impl From<Unavailable> for NotOpen {
 impl Endpoint {
     /// Reads its state, if it is time for that.
     pub(super) async fn open_if_due(&mut self) {
-        let Run::Opening { at } = self.run else {
+        let (Run::Opening { at } | Run::Standby { at, .. }) = self.run else {
             return;
         };
         if at > Instant::now() {
@@ -46,20 +53,39 @@ impl Endpoint {
                 self.run = Run::Opening { at };
             }
             Err(NotOpen::Never(why)) => self.stop_because(why),
+            Err(NotOpen::Elsewhere(elsewhere)) => self.stand_by(elsewhere),
+            Err(NotOpen::Unread(error)) => {
+                let (name, place) = (
+                    self.config.name.as_str(),
+                    self.around.store.place(self.config.name.as_str()),
+                );
+                if let Some(held_back) = self.save.failing.pass() {
+                    tracing::error!(
+                        endpoint = name, error = %ErrorChain(&error), held_back,
+                        "CANNOT READ the state of webhook endpoint {name} in {place}. Nothing is sent to it until that \
+                         works; its events wait in the ledger"
+                    );
+                }
+                let at = Instant::now() + self.save.back_off.pause();
+                self.run = Run::Opening { at };
+            }
         }
     }
 
     /// Its queue, and whether it is new.
     async fn open(&mut self) -> Result<(DeliveryQueue, bool), NotOpen> {
-        let file = self.around.file.clone();
-        let read = tokio::task::spawn_blocking(move || file.read()).await;
-        let read = read.map_err(|panicked| NotOpen::Never(panicked.to_string()))?;
         let name = self.config.name.clone();
-        let saved = read.map_err(|error| {
+        if let Some(by) = self.claim().await.map_err(NotOpen::Unread)? {
+            return Err(NotOpen::Elsewhere(self.look_elsewhere(by).await));
+        }
+        let store = &self.around.store;
+        let kept = store.read(name.as_str()).await.map_err(NotOpen::Unread)?;
+        let saved = kept.map(|bytes| state::parse(&bytes)).transpose();
+        let saved = saved.map_err(|invalid| {
+            let place = store.place(name.as_str());
             NotOpen::Never(format!(
-                "{}. Restore the file from a copy, or choose where the endpoint goes on with POST \
-                 /v1/webhooks/{name}/replay, which puts the file aside",
-                ErrorChain(&error)
+                "{place} {invalid}. Restore it from a copy, or choose where the endpoint goes on with POST \
+                 /v1/webhooks/{name}/replay, which puts it aside"
             ))
         })?;
         let policy = self.config.policy;

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::feed::Reading;
+use super::held::{Elsewhere, Held};
 use super::surroundings::Surroundings;
 use crate::config::EndpointConfig;
 use crate::port::{Delivery, DeliveryState, EndpointStatus, NotSteered, Steering};
@@ -43,6 +44,8 @@ pub(crate) struct Endpoint {
     /// What the queue's time counts from.
     pub(super) started: Instant,
     pub(super) run: Run,
+    /// The claim that has an end, where this node has one.
+    pub(super) held: Option<Held>,
     pub(super) reading: Reading,
     pub(super) requests: JoinSet<Ended>,
     pub(super) save: Save,
@@ -63,6 +66,11 @@ pub(super) enum Run {
         at: Instant,
     },
     Going(Box<DeliveryQueue>),
+    /// Another node sends; at this time it is looked at again.
+    Standby {
+        at: Instant,
+        elsewhere: Elsewhere,
+    },
     /// The configuration has it disabled.
     Off,
     /// It cannot go on; why, and what to do.
@@ -99,6 +107,7 @@ impl Endpoint {
             config,
             around,
             started,
+            held: None,
             reading: Reading::new(started),
             requests: JoinSet::new(),
             save: Save {

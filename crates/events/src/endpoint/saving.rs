@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use stdx::ErrorChain;
 use tokio::time::Instant;
 
 use super::parts::{Endpoint, Run};
+use crate::state;
+use crate::store::Written;
 
 impl Endpoint {
     /// Has the state written in this time at the latest.
@@ -26,12 +29,15 @@ impl Endpoint {
             self.save.at = None;
             return true;
         };
-        let (file, saved) = (self.around.file.clone(), queue.saved());
-        let written = tokio::task::spawn_blocking(move || file.write(&saved)).await;
-        let failure = match written {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(panicked) => Some(panicked.to_string()),
+        let bytes = state::written(&queue.saved());
+        let store = &self.around.store;
+        let failure = match store.write(self.config.name.as_str(), bytes).await {
+            Ok(Written::Done) => None,
+            Ok(Written::ClaimLost) => {
+                self.lose("another node".to_owned()).await;
+                return false;
+            }
+            Err(error) => Some(ErrorChain(&error).to_string()),
         };
         let name = &self.config.name;
         match failure {
@@ -48,7 +54,8 @@ impl Endpoint {
                     tracing::error!(
                         endpoint = %name, error, held_back,
                         "CANNOT WRITE the state of webhook endpoint {name}: {error}. Nothing is sent to it until that works; \
-                         its events wait in the ledger. Look at the folder `webhooks` in the data folder, and at its disk"
+                         its events wait in the ledger. Look at {}, and at what it is kept on",
+                        self.around.store.place(name.as_str())
                     );
                 }
                 self.save.failure = Some(error);

@@ -74,7 +74,7 @@ impl Endpoint {
         let meters = &self.around.meters;
         let (waiting_count, dead_count) = match &self.run {
             Run::Going(queue) => (queue.waiting_count(), queue.dead_letters().len()),
-            Run::Opening { .. } | Run::Off | Run::Stopped(_) => (0, 0),
+            Run::Opening { .. } | Run::Standby { .. } | Run::Off | Run::Stopped(_) => (0, 0),
         };
         let (_, lag_ns) = self.lag();
         #[expect(clippy::cast_precision_loss, reason = "figures for people")]
@@ -84,7 +84,7 @@ impl Endpoint {
         }
         meters.lag.set(Duration::from_nanos(lag_ns).as_secs_f64());
         let is_active = match self.state().0 {
-            EndpointState::Active | EndpointState::Failing => 1.0,
+            EndpointState::Active | EndpointState::Failing | EndpointState::Standby => 1.0,
             EndpointState::Disabled | EndpointState::Stopped => 0.0,
         };
         meters.active.set(is_active);
@@ -98,6 +98,10 @@ impl Endpoint {
                 Some("disabled = true in the configuration".to_owned()),
             ),
             Run::Stopped(why) => (EndpointState::Stopped, Some(why.clone())),
+            Run::Standby { elsewhere, .. } => {
+                let why = format!("it is sent to by another node: {}", elsewhere.by);
+                (EndpointState::Standby, Some(why))
+            }
             Run::Going(queue) => match queue.disabled() {
                 Some(why) => (
                     EndpointState::Disabled,
@@ -135,6 +139,17 @@ impl Endpoint {
             last_try: self.last_try.clone(),
             next_try_at: None,
         };
+        if let Run::Standby { elsewhere, .. } = &self.run
+            && let Some(saved) = &elsewhere.saved
+        {
+            let oldest = saved
+                .waiting
+                .first()
+                .map(|waiting| waiting.record.placed.after);
+            status.position = Some(oldest.unwrap_or(saved.read_to));
+            status.waiting_count = saved.waiting.len();
+            status.dead_letters_count = saved.dead_letters.len();
+        }
         if let Run::Going(queue) = &self.run {
             let oldest = queue.oldest().map(|placed| placed.after);
             status.position = Some(oldest.unwrap_or(queue.read_to()));
@@ -147,32 +162,37 @@ impl Endpoint {
     }
 
     pub(super) fn deliveries(&self, state: Option<DeliveryState>, limit: usize) -> Vec<Delivery> {
-        let Run::Going(queue) = &self.run else {
-            return Vec::new();
-        };
-        let wants = |one| state.is_none_or(|asked| asked == one);
         let mut all = Vec::new();
-        let ended = |record: &DeliveryRecord, state| Delivery {
+        let without_time = |record: &DeliveryRecord, state| Delivery {
             record: record.clone(),
             state,
             next_try_at: None,
         };
-        if wants(DeliveryState::Waiting) {
-            all.extend(queue.waiting().map(|(record, due)| Delivery {
-                record,
-                state: DeliveryState::Waiting,
-                next_try_at: due.map(|due| self.at(due)),
-            }));
+        match &self.run {
+            Run::Going(queue) => {
+                all.extend(queue.waiting().map(|(record, due)| Delivery {
+                    record,
+                    state: DeliveryState::Waiting,
+                    next_try_at: due.map(|due| self.at(due)),
+                }));
+                let dead = queue.dead_letters().iter();
+                all.extend(dead.map(|record| without_time(record, DeliveryState::Dead)));
+            }
+            Run::Standby { elsewhere, .. } => {
+                let saved = elsewhere.saved.iter();
+                for saved in saved {
+                    let waiting = saved.waiting.iter().map(|waiting| &waiting.record);
+                    all.extend(waiting.map(|record| without_time(record, DeliveryState::Waiting)));
+                    let dead = saved.dead_letters.iter();
+                    all.extend(dead.map(|record| without_time(record, DeliveryState::Dead)));
+                }
+            }
+            Run::Opening { .. } | Run::Off | Run::Stopped(_) => return Vec::new(),
         }
-        if wants(DeliveryState::Delivered) {
-            let delivered = self.delivered.iter();
-            all.extend(delivered.map(|record| ended(record, DeliveryState::Delivered)));
-        }
-        if wants(DeliveryState::Dead) {
-            let dead = queue.dead_letters().iter();
-            all.extend(dead.map(|record| ended(record, DeliveryState::Dead)));
-        }
-        // No two events have one time. One that was sent again after a replay can be there twice.
+        let delivered = self.delivered.iter();
+        all.extend(delivered.map(|record| without_time(record, DeliveryState::Delivered)));
+        all.retain(|delivery| state.is_none_or(|asked| asked == delivery.state));
+        // Few events have one time. One that was sent again after a replay can be there twice.
         all.sort_by_key(|delivery| std::cmp::Reverse(delivery.record.placed.timestamp));
         all.truncate(limit);
         all

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use ledger::Unavailable;
+use stdx::ErrorChain;
 
 use super::parts::{Endpoint, Order, Run};
 use crate::port::{EndpointStatus, NotSteered, Steering};
@@ -42,6 +43,9 @@ impl Endpoint {
             (_, Run::Off) => {
                 let why = "the endpoint has disabled = true in the configuration";
                 Ok(Err(NotSteered::Stopped(why.to_owned())))
+            }
+            (_, Run::Standby { elsewhere, .. }) => {
+                Ok(Err(NotSteered::Elsewhere(elsewhere.by.clone())))
             }
             (Steering::Replay(place), Run::Going(_) | Run::Stopped(_)) => self.replay(place).await,
             (Steering::Retry | Steering::Enable | Steering::Disable, Run::Stopped(why)) => {
@@ -93,20 +97,17 @@ impl Endpoint {
             return self.keep().await;
         }
         // The state that could not be used is kept for those who want to look at it.
-        let file = self.around.file.clone();
-        let aside = tokio::task::spawn_blocking(move || file.put_aside()).await;
         let name = &self.config.name;
-        match aside {
-            Ok(Ok(aside)) => tracing::warn!(
+        match self.around.store.put_aside(name.as_str()).await {
+            Ok(Some(aside)) => tracing::warn!(
                 endpoint = %name,
-                "the state of webhook endpoint {name} that could not be used is put aside as {}", aside.display()
+                "the state of webhook endpoint {name} that could not be used is put aside as {aside}"
             ),
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Ok(Err(error)) => {
-                let why = format!("its state cannot be put aside: {error}");
+            Ok(None) => {}
+            Err(error) => {
+                let why = format!("its state cannot be put aside: {}", ErrorChain(&error));
                 return Ok(Err(NotSteered::Stopped(why)));
             }
-            Err(panicked) => return Ok(Err(NotSteered::Stopped(panicked.to_string()))),
         }
         let queue = DeliveryQueue::new(self.config.policy, Saved::beginning(place));
         self.run = Run::Going(Box::new(queue));

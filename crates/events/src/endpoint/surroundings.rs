@@ -10,7 +10,7 @@ use crate::face::{EventFace, EventFilter};
 use crate::metrics::Meters;
 use crate::queue::{Arrival, FeedPlace, Lane, Placed};
 use crate::receiver::Receives;
-use crate::state_file::StateFile;
+use crate::store::EndpointStore;
 
 /// About how many bytes of records are read at a time.
 pub(super) const RECORDS_BYTES: usize = 64 * 1024;
@@ -24,7 +24,7 @@ pub(crate) struct Surroundings {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) filter: Arc<dyn EventFilter>,
     pub(crate) receiver: Arc<dyn Receives>,
-    pub(crate) file: StateFile,
+    pub(crate) store: Arc<dyn EndpointStore>,
     pub(crate) meters: Meters,
 }
 

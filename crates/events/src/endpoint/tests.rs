@@ -1,6 +1,8 @@
 //! Endpoints over the reference engine, with a receiver that does as it is told and a clock that moves when everybody
 //! waits.
 
+mod claims;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,11 +22,12 @@ use tokio::time::Instant;
 use super::{Endpoint, Order, Surroundings};
 use crate::config::{EndpointConfig, FirstFrom, WebhookUrl};
 use crate::face::{EventFace, EventFilter};
+use crate::folder::EndpointFolder;
 use crate::metrics::Meters;
 use crate::port::{Delivery, DeliveryState, EndpointState, EndpointStatus, NotSteered, Steering};
 use crate::queue::{FeedPlace, LastTry, Meaning, Policy, TryResult};
 use crate::receiver::Receives;
-use crate::state_file::StateFile;
+use crate::store::EndpointStore;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -127,6 +130,25 @@ struct Node {
     stop: watch::Sender<bool>,
 }
 
+impl Node {
+    /// As `kill -9`: nothing is finished.
+    async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+
+    async fn stop(self) {
+        self.stop.send_replace(true);
+        self.task.await.unwrap();
+    }
+
+    async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> T {
+        let (answer, answered) = oneshot::channel();
+        assert!(self.orders.send(order(answer)).await.is_ok());
+        answered.await.unwrap()
+    }
+}
+
 impl Lab {
     async fn new() -> Self {
         let clock = Arc::new(RuntimeClock(Instant::now()));
@@ -185,6 +207,12 @@ impl Lab {
     }
 
     fn start(&mut self) {
+        let folder = EndpointFolder::new(self.state_folder());
+        self.node = Some(self.node_over(Arc::new(folder)));
+    }
+
+    /// A process that sends to the endpoint in this store.
+    fn node_over(&self, store: Arc<dyn EndpointStore>) -> Node {
         let config = EndpointConfig {
             name: "test".parse().unwrap(),
             url: WebhookUrl::new("https://hooks.example.com", false).unwrap(),
@@ -200,37 +228,29 @@ impl Lab {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             filter: Arc::new(TransfersOnly),
             receiver: Arc::clone(&self.receiver) as Arc<dyn Receives>,
-            file: StateFile::new(&self.state_folder(), "test"),
+            store,
             meters: Meters::new(&config.name),
         };
         let (orders, received) = mpsc::channel(8);
         let (stop, stopping) = watch::channel(false);
         let endpoint = Endpoint::new(config, surroundings);
-        self.node = Some(Node {
+        Node {
             task: tokio::spawn(endpoint.run(received, stopping)),
             orders,
             stop,
-        });
+        }
     }
 
-    /// As `kill -9`: nothing is finished.
     async fn kill(&mut self) {
-        let node = self.node.take().unwrap();
-        node.task.abort();
-        assert!(node.task.await.unwrap_err().is_cancelled());
+        self.node.take().unwrap().kill().await;
     }
 
     async fn stop(&mut self) {
-        let node = self.node.take().unwrap();
-        node.stop.send_replace(true);
-        node.task.await.unwrap();
+        self.node.take().unwrap().stop().await;
     }
 
     async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> T {
-        let (answer, answered) = oneshot::channel();
-        let node = self.node.as_ref().unwrap();
-        assert!(node.orders.send(order(answer)).await.is_ok());
-        answered.await.unwrap()
+        self.node.as_ref().unwrap().ask(order).await
     }
 
     async fn look(&self) -> EndpointStatus {

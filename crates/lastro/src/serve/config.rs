@@ -328,14 +328,12 @@ impl Config {
     fn check_webhooks(&self) -> anyhow::Result<()> {
         match &self.engine {
             _ if self.webhooks.is_empty() => Ok(()),
-            EngineConfig::Embedded => Ok(()),
+            EngineConfig::Embedded
+            | EngineConfig::Postgres { .. }
+            | EngineConfig::WriteBehind(_) => Ok(()),
             EngineConfig::Remote { .. } => {
                 bail!("[webhooks] belongs to the process that has the ledger: it sends the events")
             }
-            EngineConfig::Postgres { .. } | EngineConfig::WriteBehind(_) => bail!(
-                "[webhooks] needs a ledger in a data folder (--engine embedded): over a database there is no \
-                 feed of events"
-            ),
         }
     }
 

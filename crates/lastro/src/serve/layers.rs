@@ -72,7 +72,7 @@ impl Layers {
             outbox = Some(opened.outbox);
         }
 
-        let webhooks = sending::start(config, files, doors, &engine, &clock)?;
+        let webhooks = sending::start(config, files, doors, &engine, &clock, opened.webhooks)?;
 
         let app = App {
             engine,

@@ -17,6 +17,7 @@ use super::health::{EmbeddedHealth, PostgresHealth, RemoteHealth};
 use super::open_files::OpenFiles;
 use super::opened::{LedgerIs, Opened, report_durability};
 use super::payments;
+use super::sending;
 use super::waiting::{self, NotYet};
 use crate::data_folder::{has_journal, is_backup, is_half_restored, obstacle};
 
@@ -123,6 +124,7 @@ pub(super) async fn open(
             let rounds_count = move || asked.upgrade().map_or(0, |engine| engine.rounds_count());
             Ok(Opened {
                 writer: Some(Arc::new(rounds_count)),
+                webhooks: None,
                 engine,
                 health,
                 durability: config.durability.to_string(),
@@ -156,6 +158,7 @@ pub(super) async fn open(
             });
             Ok(Opened {
                 writer: None,
+                webhooks: Some(engine.webhooks(sending::node_name(config), sending::CLAIM_LASTS)),
                 engine,
                 health,
                 durability: durability.as_str().to_owned(),
@@ -191,6 +194,7 @@ pub(super) async fn open(
             let ask = move || asked.upgrade()?.ledger_id();
             Ok(Opened {
                 writer: None,
+                webhooks: None,
                 ledger: LedgerIs::Asked(Arc::new(ask)),
                 dispatching: Some(Arc::clone(&engine) as Arc<dyn Dispatching>),
                 engine,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine_postgres::Durability;
+use engine_postgres::{Durability, WebhookRows};
 use ledger::{Claims, Dispatching, Engine, LedgerId};
 use server::Health;
 
@@ -21,6 +21,8 @@ pub(super) struct Opened {
     pub(super) ledger: LedgerIs,
     /// How far the writer has come, where this process has one.
     pub(super) writer: Option<Progress>,
+    /// Where the endpoints of webhooks are kept, if not in the data folder.
+    pub(super) webhooks: Option<WebhookRows>,
 }
 
 /// Which ledger an engine has.

@@ -1,9 +1,14 @@
 //! The layer of webhooks: it sends the ledger's events to the endpoints.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
-use events::{EndpointParts, RunningWebhooks, WebhookParts};
+use engine_postgres::WebhookRows;
+use events::{
+    Claim, EndpointFolder, EndpointParts, EndpointStore, RunningWebhooks, StoreError, Stored,
+    WebhookParts, Written,
+};
 use ledger::{Clock, Engine};
 use server::WebhookFace;
 
@@ -15,6 +20,19 @@ use super::open_files::OpenFiles;
 /// The folder in the data folder that endpoints are kept in.
 const FOLDER: &str = "webhooks";
 
+/// How long another node waits before it sends to the endpoints of one that is gone without a word.
+pub(super) const CLAIM_LASTS: Duration = Duration::from_secs(10);
+
+/// How other nodes over the same database know this one.
+pub(super) fn node_name(config: &Config) -> String {
+    let system = rustix::system::uname();
+    format!(
+        "{} ({})",
+        system.nodename().to_string_lossy(),
+        config.listen
+    )
+}
+
 /// Sends the events of a ledger in this process to the endpoints; `None` where the ledger is elsewhere. Needs to be
 /// in a runtime.
 pub(super) fn start(
@@ -23,18 +41,18 @@ pub(super) fn start(
     doors: &Doors,
     engine: &Arc<dyn Engine>,
     clock: &Arc<dyn Clock>,
+    rows: Option<WebhookRows>,
 ) -> anyhow::Result<Option<RunningWebhooks>> {
-    match &config.engine {
-        EngineConfig::Embedded => {}
-        EngineConfig::Postgres { .. }
-        | EngineConfig::Remote { .. }
-        | EngineConfig::WriteBehind(_) => return Ok(None),
-    }
+    let store: Arc<dyn EndpointStore> = match (&config.engine, rows) {
+        (EngineConfig::Remote { .. }, _) => return Ok(None),
+        (_, Some(rows)) => Arc::new(Database(rows)),
+        (_, None) => Arc::new(EndpointFolder::new(config.data_dir.join(FOLDER))),
+    };
     let parts = WebhookParts {
         engine: Arc::clone(engine),
         face: Arc::new(WebhookFace),
         clock: Arc::clone(clock),
-        folder: config.data_dir.join(FOLDER),
+        store,
     };
     let with_secrets = config.webhooks.iter().zip(&doors.webhook_secrets);
     let endpoints = with_secrets.map(|(webhook, secrets)| {
@@ -48,4 +66,50 @@ pub(super) fn start(
     });
     let running = RunningWebhooks::start(&parts, endpoints.collect());
     Ok(Some(running.context("cannot send webhooks")?))
+}
+
+/// The endpoints in the database that several nodes share.
+struct Database(WebhookRows);
+
+impl EndpointStore for Database {
+    fn claim<'a>(&'a self, endpoint: &'a str) -> Stored<'a, Claim> {
+        Box::pin(async move {
+            let claimed = self.0.claim(endpoint).await;
+            Ok(match claimed.map_err(StoreError::new)? {
+                None => Claim::Held {
+                    lasts: Some(self.0.lasts()),
+                },
+                Some(by) => Claim::Elsewhere { by },
+            })
+        })
+    }
+
+    fn release<'a>(&'a self, endpoint: &'a str) -> Stored<'a, ()> {
+        Box::pin(async move { self.0.release(endpoint).await.map_err(StoreError::new) })
+    }
+
+    fn read<'a>(&'a self, endpoint: &'a str) -> Stored<'a, Option<Vec<u8>>> {
+        Box::pin(async move { self.0.read(endpoint).await.map_err(StoreError::new) })
+    }
+
+    fn write<'a>(&'a self, endpoint: &'a str, state: Vec<u8>) -> Stored<'a, Written> {
+        Box::pin(async move {
+            let written = self.0.write(endpoint, &state).await;
+            Ok(match written.map_err(StoreError::new)? {
+                true => Written::Done,
+                false => Written::ClaimLost,
+            })
+        })
+    }
+
+    fn put_aside<'a>(&'a self, endpoint: &'a str) -> Stored<'a, Option<String>> {
+        Box::pin(async move {
+            let is_aside = self.0.put_aside(endpoint).await.map_err(StoreError::new)?;
+            Ok(is_aside.then(|| format!("state_aside of {}", self.place(endpoint))))
+        })
+    }
+
+    fn place(&self, endpoint: &str) -> String {
+        format!("the row of {endpoint} in the table lastro.webhooks")
+    }
 }

@@ -9,6 +9,7 @@ use super::config::Config;
 use super::engine_config::WriteBehindConfig;
 use super::open_files::OpenFiles;
 use super::opened::{LedgerIs, Opened, report_durability};
+use super::sending;
 use super::waiting::{self, NotYet};
 
 /// What an answer waits for, in the words of the configuration.
@@ -79,6 +80,7 @@ pub(super) async fn open(
     });
     Ok(Opened {
         writer: None,
+        webhooks: Some(engine.webhooks(sending::node_name(of_process), sending::CLAIM_LASTS)),
         engine,
         health,
         durability,

@@ -168,7 +168,7 @@ fn demo_that_pays(folder: &Path, processor: &Running) -> LastroProcess {
 }
 
 /// Python with the packages of the client, from the environment that has mypy.
-fn python() -> Command {
+pub(crate) fn python() -> Command {
     let mypy = testkit::servers::program("mypy").unwrap();
     let mut command = Command::new(mypy.with_file_name("python3"));
     command

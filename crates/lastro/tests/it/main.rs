@@ -37,6 +37,7 @@ mod reloads;
 mod remote;
 mod schemathesis;
 mod service_manager;
+mod story;
 mod strangers;
 mod support;
 mod sustain;

@@ -1,6 +1,7 @@
 //! Webhooks from the real binary to real receivers: signatures, failures, kills, secrets that change, addresses.
 
 mod receiver;
+mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};

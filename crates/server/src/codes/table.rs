@@ -422,6 +422,12 @@ const WEBHOOKS: &[Entry] = &[
         "The endpoint is stopped, or disabled by the configuration; `detail` says why.",
         "Mend what it names, or choose where the endpoint goes on with `POST /v1/webhooks/{name}/replay`.",
     ),
+    nothing(
+        "webhook_on_other_node",
+        &[409],
+        "Several nodes share the ledger, and another one sends to this endpoint; `node` is its name.",
+        "Send the request to that node. When it stops, another node takes the endpoint over within 10 s.",
+    ),
 ];
 
 const NO_ANSWER: &[Entry] = &[

@@ -148,6 +148,16 @@ impl Caller {
         engine: &dyn Engine,
         deadline: Instant,
     ) -> Result<(), NotAllowed> {
+        self.check_scopes(batches)?;
+        if self.is_limited() {
+            // Boxed: it is large, and would be moved for each request of those whose accounts are not limited.
+            Box::pin(self.check_all_accounts_of(batches, engine, deadline)).await?;
+        }
+        Ok(())
+    }
+
+    /// Fails unless the caller's scopes are enough for all of these commands, and its rate.
+    fn check_scopes(&self, batches: &[Batch]) -> Result<(), NotAllowed> {
         let key = match self {
             Self::Anyone => return Ok(()),
             Self::OfChallenge => {
@@ -168,12 +178,18 @@ impl Caller {
             count += 1;
         }
         // Before the ledger is asked anything: these questions are bounded by it, too.
-        key.take_commands(count).map_err(counted)?;
-        if self.is_limited() {
-            for batch in batches {
-                for place in 0..batch.commands().len() {
-                    self.check_accounts(batch, place, engine, deadline).await?;
-                }
+        Ok(key.take_commands(count).map_err(counted)?)
+    }
+
+    async fn check_all_accounts_of(
+        &self,
+        batches: &[Batch],
+        engine: &dyn Engine,
+        deadline: Instant,
+    ) -> Result<(), NotAllowed> {
+        for batch in batches {
+            for place in 0..batch.commands().len() {
+                self.check_accounts(batch, place, engine, deadline).await?;
             }
         }
         Ok(())

@@ -36,7 +36,7 @@ pub(crate) struct EndpointView<'a> {
     #[schema(example = "https://hooks.example.com/lastro")]
     url: &'a str,
     /// `active`; `failing`: its receiver has taken nothing since it failed; `disabled`: by an operator, the configuration or
-    /// its receiver (410); `stopped`: something has to be mended.
+    /// its receiver (410); `stopped`: something has to be mended; `standby`: another node that shares the ledger sends.
     #[schema(example = "active")]
     state: &'static str,
     /// Why it does not send, or what goes wrong.
@@ -198,7 +198,7 @@ impl<'a> From<&'a Delivery> for DeliveryView<'a> {
     responses(
         (status = 200, description = "The endpoints", body = WebhooksView),
         (status = 403, description = "`account_not_allowed`: the key is bound to accounts"),
-        (status = 501, description = "`not_supported`: the ledger is in a database, or another process has it"),
+        (status = 501, description = "`not_supported`: another process has the ledger"),
     )
 )]
 pub(crate) async fn webhooks(call: Call, _: Request) -> Answered {
@@ -225,7 +225,7 @@ pub(crate) async fn webhooks(call: Call, _: Request) -> Answered {
         (status = 400, description = "`limit_invalid`, `query_invalid`, `path_invalid`"),
         (status = 403, description = "`account_not_allowed`: the key is bound to accounts"),
         (status = 404, description = "`webhook_not_found`"),
-        (status = 501, description = "`not_supported`: the ledger is in a database, or another process has it"),
+        (status = 501, description = "`not_supported`: another process has the ledger"),
     )
 )]
 pub(crate) async fn deliveries(call: Call, request: Request) -> Answered {
@@ -265,8 +265,8 @@ fn query(name: String, query: Option<&str>) -> Result<DeliveriesQuery, Problem> 
         (status = 200, description = "The endpoint", body = EndpointView),
         (status = 400, description = "`position_invalid`, or not well formed"),
         (status = 404, description = "`webhook_not_found`"),
-        (status = 409, description = "`webhook_stopped`: the configuration disables it"),
-        (status = 501, description = "`not_supported`: the ledger is in a database, or another process has it"),
+        (status = 409, description = "`webhook_stopped`: the configuration disables it; `webhook_on_other_node`"),
+        (status = 501, description = "`not_supported`: another process has the ledger"),
         crate::openapi::responses::NotJson,
     )
 )]
@@ -288,8 +288,8 @@ pub(crate) async fn replay_webhook(call: Call, request: Request) -> Answered {
     responses(
         (status = 200, description = "The endpoint; its `dead_letters_count` is what is left", body = EndpointView),
         (status = 404, description = "`webhook_not_found`"),
-        (status = 409, description = "`webhook_stopped`"),
-        (status = 501, description = "`not_supported`: the ledger is in a database, or another process has it"),
+        (status = 409, description = "`webhook_stopped`, `webhook_on_other_node`"),
+        (status = 501, description = "`not_supported`: another process has the ledger"),
     )
 )]
 pub(crate) async fn retry_webhook(call: Call, request: Request) -> Answered {
@@ -304,8 +304,8 @@ pub(crate) async fn retry_webhook(call: Call, request: Request) -> Answered {
     responses(
         (status = 200, description = "The endpoint", body = EndpointView),
         (status = 404, description = "`webhook_not_found`"),
-        (status = 409, description = "`webhook_stopped`"),
-        (status = 501, description = "`not_supported`: the ledger is in a database, or another process has it"),
+        (status = 409, description = "`webhook_stopped`, `webhook_on_other_node`"),
+        (status = 501, description = "`not_supported`: another process has the ledger"),
     )
 )]
 pub(crate) async fn enable_webhook(call: Call, request: Request) -> Answered {
@@ -320,8 +320,8 @@ pub(crate) async fn enable_webhook(call: Call, request: Request) -> Answered {
     responses(
         (status = 200, description = "The endpoint", body = EndpointView),
         (status = 404, description = "`webhook_not_found`"),
-        (status = 409, description = "`webhook_stopped`"),
-        (status = 501, description = "`not_supported`: the ledger is in a database, or another process has it"),
+        (status = 409, description = "`webhook_stopped`, `webhook_on_other_node`"),
+        (status = 501, description = "`not_supported`: another process has the ledger"),
     )
 )]
 pub(crate) async fn disable_webhook(call: Call, request: Request) -> Answered {

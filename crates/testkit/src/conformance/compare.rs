@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use ledger::{
-    Account, AccountsPage, BalanceAt, Entry, Outcome, Payment, PendingEnd, ProcessorSummary,
+    Account, AccountsPage, BalanceAt, Entry, Event, Outcome, Payment, PendingEnd, ProcessorSummary,
     Record, Refusal, Resolution, Statement, Timestamp, Transfer, UsedPayment, UsedTransfer,
 };
 
@@ -115,6 +115,49 @@ impl Stamped for Outcome {
             Ok(Record::Purge { timestamp, .. }) => f(timestamp),
             Err(Refusal::PaymentsInOtherState { accepted_at }) => f(accepted_at),
             Err(_) => {}
+        }
+    }
+}
+
+impl Stamped for Event {
+    fn each_timestamp(&mut self, f: &mut dyn FnMut(&mut Timestamp)) {
+        match self {
+            Self::Transfer(transfer) => transfer.each_timestamp(f),
+            Self::AccountOpened { account, .. } => account.each_timestamp(f),
+            Self::LimitChanged {
+                account, timestamp, ..
+            }
+            | Self::AccountClosed {
+                account, timestamp, ..
+            }
+            | Self::FreezeChanged {
+                account, timestamp, ..
+            } => {
+                account.each_timestamp(f);
+                f(timestamp);
+            }
+            Self::PaymentAccepted(payment)
+            | Self::PaymentSent(payment)
+            | Self::PaymentReleased(payment)
+            | Self::PaymentRefused(payment) => payment.each_timestamp(f),
+            Self::PaymentSettled { payment, transfer } => {
+                payment.each_timestamp(f);
+                transfer.each_timestamp(f);
+            }
+            Self::PaymentsPurged { timestamp, .. } | Self::Refused { timestamp, .. } => {
+                f(timestamp);
+            }
+            Self::Batch(batch) => {
+                if let Some(failure) = &mut batch.failure {
+                    failure.outcome.each_timestamp(f);
+                }
+                f(&mut batch.timestamp);
+            }
+            Self::PaymentResolved(resolved) => {
+                resolved.payment.each_timestamp(f);
+                resolved.transfer.each_timestamp(f);
+                resolved.resolution.each_timestamp(f);
+            }
         }
     }
 }

@@ -45,7 +45,7 @@ use crate::ending::Ending;
         (status = 400, description = "`position_invalid`, `limit_invalid`, `account_id_invalid`, `query_invalid`"),
         (status = 403, description = "`account_not_allowed`: the key may not use this `account`"),
         (status = 503, description = "`overloaded`: too many streams are open already"),
-        (status = 501, description = "`not_supported`: the ledger is kept in a database that several nodes share"),
+        (status = 501, description = "`not_supported`: the ledger node is of a version before events"),
     )
 )]
 pub(crate) async fn events(call: Call, request: Request) -> Answered {
