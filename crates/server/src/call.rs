@@ -20,6 +20,7 @@ use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations};
 use crate::body::{self, BodyBytes};
 use crate::callbacks::Callbacks;
 use crate::errors;
+use crate::feed_turns::FeedTurns;
 use crate::http_face::Shared;
 use crate::keys::{self, Audit, Caller, NotAllowed};
 use crate::problem::Problem;
@@ -158,6 +159,7 @@ impl Call {
     async fn give(&self, batch: Batch) -> Result<Vec<Vec<Outcome>>, Problem> {
         let batches = vec![batch];
         self.check_commands(&batches).await?;
+        self.shared.feed_turns.note_write();
         let audit = Audit::of(&self.caller, &batches);
         let answer = self.try_ask(|engine, deadline| engine.submit(batches, deadline));
         let answer = answer.await;
@@ -242,6 +244,11 @@ impl Call {
         }
         self.look(|engine, deadline| engine.pending_end(id, deadline))
             .await
+    }
+
+    /// Turns of those who read events.
+    pub(crate) fn feed_turns(&self) -> FeedTurns {
+        self.shared.feed_turns.clone()
     }
 
     /// A place among those that wait for events; `None` while there are too many.
@@ -442,7 +449,7 @@ impl Call {
         self.shared.app.is_purge_enabled
     }
 
-    fn deadline(&self) -> Instant {
+    pub(crate) fn deadline(&self) -> Instant {
         self.started + self.shared.app.limits.request_timeout
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
 
 use crate::app::App;
+use crate::feed_turns::FeedTurns;
 use crate::health::Readiness;
 use crate::hosts::Hosts;
 use crate::keys::Keys;
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) answers: Room,
     /// Places for those that wait for events, and for streams of them.
     pub(crate) waits: Arc<Semaphore>,
+    /// Turns of those who read events.
+    pub(crate) feed_turns: FeedTurns,
 }
 
 /// The face over HTTP: what it needs from its first moment on, and what its handlers share once there
@@ -71,6 +74,7 @@ impl HttpFace {
                 bodies: Room::new(app.limits.bodies_bytes_max),
                 answers: Room::new(app.limits.answers_bytes_max),
                 waits: Arc::new(Semaphore::new(WAITS_MAX)),
+                feed_turns: FeedTurns::default(),
                 app: app.clone(),
             })
         }))

@@ -29,6 +29,7 @@ mod connection_metrics;
 mod ending;
 mod errors;
 mod exposition;
+mod feed_turns;
 mod grpc;
 mod guarded_io;
 mod handler;
