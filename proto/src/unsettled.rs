@@ -76,6 +76,7 @@ impl From<&Unsettled> for v1::UnsettledPayment {
             UnsettledState::Waiting => v1::UnsettledState::Waiting,
             UnsettledState::UnderWay => v1::UnsettledState::UnderWay,
             UnsettledState::Unknown => v1::UnsettledState::Unknown,
+            UnsettledState::Pending => v1::UnsettledState::Pending,
             UnsettledState::OtherAmount => v1::UnsettledState::OtherAmount,
             UnsettledState::RecordedElsewhere => v1::UnsettledState::RecordedElsewhere,
         };
@@ -100,6 +101,7 @@ impl TryFrom<v1::UnsettledPayment> for Unsettled {
             Ok(v1::UnsettledState::Waiting) => UnsettledState::Waiting,
             Ok(v1::UnsettledState::UnderWay) => UnsettledState::UnderWay,
             Ok(v1::UnsettledState::Unknown) => UnsettledState::Unknown,
+            Ok(v1::UnsettledState::Pending) => UnsettledState::Pending,
             Ok(v1::UnsettledState::OtherAmount) => UnsettledState::OtherAmount,
             Ok(v1::UnsettledState::RecordedElsewhere) => UnsettledState::RecordedElsewhere,
             Ok(v1::UnsettledState::Unspecified) | Err(_) => return Err(Invalid::Unknown("state")),

@@ -18,6 +18,9 @@ const PREFIX: &str = "whsec_";
 /// How many bytes a secret may have.
 const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
+/// How many signatures of one message are looked at.
+const SIGNATURES_MAX: usize = 16;
+
 /// A secret that receiver and server share.
 #[derive(Clone)]
 pub struct WebhookSecret(hmac::Key);
@@ -75,6 +78,27 @@ impl WebhookSecrets {
         *self.0.write() = secrets.into();
     }
 
+    /// Whether one of the signatures is made with one of the secrets: `v1,…`, as in `webhook-signature`, with spaces
+    /// between. It takes the same time for every signature that is wrong.
+    #[must_use]
+    pub fn verify(
+        &self,
+        webhook_id: &str,
+        timestamp_s: u64,
+        body: &[u8],
+        signatures: &str,
+    ) -> bool {
+        let secrets = Arc::clone(&self.0.read());
+        let signed = [format!("{webhook_id}.{timestamp_s}.").as_bytes(), body].concat();
+        let given = signatures.split(' ').take(SIGNATURES_MAX);
+        let tags = given.filter_map(|given| STANDARD.decode(given.strip_prefix("v1,")?).ok());
+        let mut tags = tags.map(|tag| {
+            let mut verified = secrets.iter();
+            verified.any(|secret| hmac::verify(&secret.0, &signed, &tag).is_ok())
+        });
+        tags.any(|is_verified| is_verified)
+    }
+
     /// The value of `webhook-signature`.
     pub(crate) fn signatures(&self, webhook_id: &str, timestamp_s: u64, body: &[u8]) -> String {
         let secrets = Arc::clone(&self.0.read());
@@ -102,6 +126,22 @@ mod tests {
         secrets.replace(vec![secret.clone(), secret]);
         let both = format!("{expected} {expected}");
         assert_eq!(secrets.signatures(id, 1_614_265_330, body), both);
+        let verify = |signatures: &str| secrets.verify(id, 1_614_265_330, body, signatures);
+        assert!(verify(expected) && verify(&format!("v2,AAAA v1,AAAA {expected}")));
+        let unknown = "v1,AAAA ".repeat(16) + expected;
+        for wrong in [
+            "",
+            "v1,",
+            "v1,AAAA",
+            &expected[3..],
+            &expected.to_lowercase(),
+            &unknown,
+        ] {
+            assert!(!verify(wrong), "{wrong}");
+        }
+        assert!(!secrets.verify(id, 1_614_265_331, body, expected));
+        assert!(!secrets.verify("msg_other", 1_614_265_330, body, expected));
+        assert!(!secrets.verify(id, 1_614_265_330, b"{}", expected));
     }
 
     #[test]

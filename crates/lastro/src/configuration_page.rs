@@ -17,7 +17,7 @@ file that `--config` names, and otherwise the default is used. A switch, that is
 or the file turns it on. The file is TOML; [lastro.toml](../deploy/lastro.toml) is an example with every setting, as `lastro config example`
 prints it, and `lastro config check --config FILE` checks one. Each flag of `lastro serve` that has a variable is a key of the file,
 except `--config` and `--processor`: the key is the flag's name with `_` in the place of `-`. What only the file has: processors and
-payments, described in [payments.md](payments.md), and [webhooks](guide/webhooks.md). At its start the server prints the configuration in force, without passwords.
+payments, described in [payments.md](payments.md) and in [Connecting a processor](guide/processors.md), and [webhooks](guide/webhooks.md). At its start the server prints the configuration in force, without passwords.
 ";
 
 /// The page.

@@ -73,6 +73,8 @@ pub enum UnsettledState {
     UnderWay,
     /// Nobody knows what became of it.
     Unknown,
+    /// Its processor has it and has not decided yet.
+    Pending,
     /// Its processor has it with another amount.
     OtherAmount,
     /// This processor has recorded it, and it has ended otherwise or is elsewhere.
@@ -85,7 +87,7 @@ impl UnsettledState {
     pub const fn is_conflict(self) -> bool {
         match self {
             Self::OtherAmount | Self::RecordedElsewhere => true,
-            Self::Waiting | Self::UnderWay | Self::Unknown => false,
+            Self::Waiting | Self::UnderWay | Self::Unknown | Self::Pending => false,
         }
     }
 }

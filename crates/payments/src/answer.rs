@@ -11,6 +11,8 @@ pub enum AttemptAnswer {
     Recorded,
     /// The id was recorded before, by whichever attempt (409, 422): to be looked up.
     AlreadyRecorded,
+    /// The processor has it and has not decided yet: it is asked until it has.
+    Pending,
     /// This attempt was definitely not recorded.
     NotRecorded(NotRecorded),
     /// The processor does not want this payment; this attempt was not recorded.
@@ -64,6 +66,10 @@ pub enum Found {
         /// The time under which the processor counts it.
         requested_at: Millis,
     },
+    /// It has it, and has not decided yet.
+    Pending,
+    /// It has it, and has decided for good that it is not paid there.
+    Declined,
     /// It does not have it, now.
     Absent,
     /// It answered, and not whether it has it.

@@ -19,6 +19,7 @@ mod metrics;
 mod policy;
 #[cfg(test)]
 mod simulation;
+mod template;
 
 pub use answer::{AttemptAnswer, Definite, Found, NotRecorded, classify};
 pub use decimal::{decimal_text, minor_units};
@@ -27,8 +28,9 @@ pub use dispatcher::{
     SendRequest, Standing,
 };
 pub use driver::{
-    Alone, Config, Dispatch, ProcessorConfig, ProcessorUrl, UrlInvalid, WithPayments,
-    WithoutPayments,
+    Alone, Config, Dispatch, ProcessorAccess, ProcessorConfig, ProcessorTls, ProcessorUrl,
+    TakesCallbacks, UrlInvalid, WithPayments, WithoutPayments,
 };
 pub use metrics::METRICS;
 pub use policy::{PROCESSORS_MAX, Policy, ProcessorIndex, ProcessorPolicy};
+pub use template::{Template, TemplateFile, TemplateInvalid, is_reserved};

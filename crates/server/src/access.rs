@@ -15,7 +15,7 @@ const READ: Access = Access::Scope(Scope::Read);
 const WRITE: Access = Access::Scope(Scope::Write);
 const OPERATE: Access = Access::Scope(Scope::Operate);
 
-pub(crate) const ACCESS: [Line; 40] = [
+pub(crate) const ACCESS: [Line; 41] = [
     (Method::POST, Route::CHALLENGE_TRANSACTION, WRITE),
     (Method::GET, Route::CHALLENGE_STATEMENT, READ),
     (Method::POST, Route::PAYMENTS, WRITE),
@@ -39,6 +39,8 @@ pub(crate) const ACCESS: [Line; 40] = [
     (Method::GET, Route::V1_PAYMENTS, READ),
     (Method::GET, Route::PAYMENT, READ),
     (Method::POST, Route::RESOLVE_PAYMENT, OPERATE),
+    // Its signature shows who sent it.
+    (Method::POST, Route::PAYMENT_CALLBACK, Access::Open),
     // A key that is bound to accounts is shown only those.
     (Method::GET, Route::ACCOUNTS, READ),
     (Method::GET, Route::BATCH, READ),

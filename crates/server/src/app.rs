@@ -6,6 +6,7 @@ use events::Webhooks;
 use ledger::{Clock, Dispatching, Engine, LedgerId};
 use outbox::Operations;
 
+use crate::callbacks::Callbacks;
 use crate::health::Health;
 use crate::hosts::Hosts;
 use crate::keys::Keys;
@@ -22,6 +23,8 @@ pub struct App {
     pub operations: Option<Arc<dyn Operations>>,
     /// Where payments are dispatched, as far as this process can ask; `None` where none are.
     pub dispatching: Option<Arc<dyn Dispatching>>,
+    /// Where processors report that they have decided something; `None` where none may.
+    pub callbacks: Option<Callbacks>,
     /// The endpoints of webhooks; `None` where this process cannot have any.
     pub webhooks: Option<Arc<dyn Webhooks>>,
     /// Where the time of answers comes from; the ledger's records carry the engine's own.

@@ -18,6 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use outbox::{Accepted, NotAccepted, Operation, OperationState, Operations};
 
 use crate::body::{self, BodyBytes};
+use crate::callbacks::Callbacks;
 use crate::errors;
 use crate::feed_turns::FeedTurns;
 use crate::http_face::Shared;
@@ -404,6 +405,17 @@ impl Call {
             Some(Err(NotSteered::Elsewhere(node))) => Err(errors::webhook_on_other_node(node)),
             None => Err(errors::webhook_not_found()),
         }
+    }
+
+    /// Where processors report what they have decided.
+    pub(crate) fn callbacks(&self) -> Result<&Callbacks, Problem> {
+        let callbacks = self.shared.app.callbacks.as_ref();
+        callbacks.ok_or_else(|| Problem {
+            detail: "no processor of this server sends callbacks: send them to the process that has the processors, and \
+                     name the secrets in callback_secret_files"
+                .into(),
+            ..Problem::of_read(Unavailable::NotSupported)
+        })
     }
 
     /// Endpoints get events of all accounts: only callers for all of them may look, and steer.

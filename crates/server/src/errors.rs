@@ -57,6 +57,15 @@ pub(crate) fn headers_too_large() -> Problem {
     )
 }
 
+pub(crate) fn signature_invalid() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        code!("signature_invalid"),
+        "webhook-id, webhook-timestamp (at most 5 minutes ago) and webhook-signature are not those of a message that a \
+         processor of this server has signed",
+    )
+}
+
 pub(crate) fn cross_site() -> Problem {
     Problem::new(
         StatusCode::FORBIDDEN,

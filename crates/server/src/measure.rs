@@ -57,6 +57,7 @@ routes! {
     V1_PAYMENTS = "/v1/payments";
     PAYMENT = "/v1/payments/{id}";
     RESOLVE_PAYMENT = "/v1/payments/{id}/resolve";
+    PAYMENT_CALLBACK = "/v1/payments/{id}/callback";
     EVENTS = "/v1/events";
     WEBHOOKS = "/v1/webhooks";
     DELIVERIES = "/v1/webhooks/{name}/deliveries";

@@ -77,6 +77,7 @@ use crate::{challenge_2024, challenge_2025, pages, probes, v1};
         v1::list_payments,
         v1::payment_by_id,
         v1::resolve_payment,
+        v1::payment_called_back,
         v1::accounts,
         v1::batch_by_id,
         v1::events,

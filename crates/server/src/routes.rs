@@ -98,6 +98,10 @@ pub(crate) fn router_of(app: LateApp) -> Router {
             "/v1/payments/{id}/resolve",
             post_route(Route::RESOLVE_PAYMENT, v1::resolve_payment),
         )
+        .route(
+            "/v1/payments/{id}/callback",
+            post_route(Route::PAYMENT_CALLBACK, v1::payment_called_back),
+        )
         .route("/v1/events", get_route(Route::EVENTS, v1::events))
         .merge(webhook_routes())
         .route(

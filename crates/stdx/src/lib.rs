@@ -12,6 +12,7 @@
 //! | [`whole_millis`], [`whole_micros`], [`whole_nanos`] | a duration as a number |
 //! | [`ErrorChain`] | an error and its causes on one line |
 //! | [`whole_file`] | a small file that is replaced as a whole |
+//! | `tls` | whom to trust over TLS, and which certificate to show (feature `tls`) |
 
 mod back_off;
 mod byte_bound;
@@ -20,6 +21,8 @@ mod invariant;
 mod metric;
 mod stop_on_panic;
 mod throttle;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod whole;
 pub mod whole_file;
 

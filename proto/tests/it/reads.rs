@@ -216,6 +216,7 @@ fn what_is_known_of_payments_on_their_way() {
         UnsettledState::Waiting,
         UnsettledState::UnderWay,
         UnsettledState::Unknown,
+        UnsettledState::Pending,
         UnsettledState::OtherAmount,
         UnsettledState::RecordedElsewhere,
     ];

@@ -14,6 +14,7 @@ use server::{Hosts, ListenAddress, ServerTls, SocketAccess, TlsFiles};
 
 use super::engine_config::EngineConfig;
 use super::outbox::OutboxConfig;
+use super::payments::PaymentsConfig;
 use super::role::Role;
 use super::settings::{FileSettings, ServeOptions};
 use super::tls::FacesTls;
@@ -45,7 +46,7 @@ pub(crate) struct Config {
     pub(crate) tls: FacesTls,
     pub(crate) outbox_bytes_max: u64,
     pub(crate) clock: ClockBounds,
-    pub(crate) payments: Option<::payments::Config>,
+    pub(crate) payments: Option<PaymentsConfig>,
     pub(crate) webhooks: Vec<WebhookConfig>,
     pub(crate) enable_purge: bool,
     pub(crate) log: LogConfig,

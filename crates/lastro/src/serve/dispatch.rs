@@ -21,7 +21,7 @@ pub(super) fn dispatch(
 ) -> (Option<Dispatch>, Arc<dyn Engine>) {
     match (&config.payments, &config.engine) {
         (Some(payments), _) => {
-            let mut payments = payments.clone();
+            let mut payments = payments.dispatch.clone();
             let claims = match claims {
                 Some(claims) => {
                     payments.policy.window = SHARED_WINDOW;

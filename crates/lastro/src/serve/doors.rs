@@ -1,5 +1,5 @@
-//! Who may come in, as whom this node goes to its ledger node, and what it signs its webhooks with: read at the
-//! start, and again while the server runs.
+//! Who may come in, as whom this node goes to its ledger node and to processors, and what it signs its webhooks with:
+//! read at the start, and again while the server runs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,12 +9,14 @@ use anyhow::{Context, bail};
 use engine_postgres::CallerKeys;
 use engine_remote::LedgerKey;
 use events::WebhookSecrets;
+use payments::ProcessorIndex;
 use server::{KeyChanges, Keys, KeysOptions};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use super::config::Config;
 use super::engine_config::EngineConfig;
+use super::payments::{open_access, open_callbacks};
 use super::reload::{Reloads, WatchedFiles};
 use super::webhooks;
 use crate::keys::{self, KeysPlace, KeysRead};
@@ -26,6 +28,8 @@ pub(super) struct Doors {
     pub(super) ledger_key: Option<LedgerKey>,
     /// For each endpoint of the configuration, in its order.
     pub(super) webhook_secrets: Vec<WebhookSecrets>,
+    /// The processors that send callbacks, and what they sign them with.
+    pub(super) callback_secrets: Vec<(ProcessorIndex, WebhookSecrets)>,
     database: Option<Arc<DatabaseKeys>>,
 }
 
@@ -55,9 +59,17 @@ impl Doors {
             | EngineConfig::Postgres { .. }
             | EngineConfig::WriteBehind(_) => None,
         };
+        let callback_secrets = match &config.payments {
+            Some(payments) => {
+                open_access(&payments.access, reloads)?;
+                open_callbacks(&payments.access, reloads)?
+            }
+            None => Vec::new(),
+        };
         Ok(Self {
             keys,
             ledger_key,
+            callback_secrets,
             webhook_secrets: webhooks::open_secrets(&config.webhooks, reloads)?,
             database,
         })

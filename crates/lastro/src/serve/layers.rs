@@ -16,7 +16,7 @@ use ::outbox::{Operations, Outbox};
 use ::payments::Dispatch;
 use events::RunningWebhooks;
 use ledger::{Clock, Engine};
-use server::{App, Health};
+use server::{App, Callbacks, Health};
 use stdx::Metric;
 
 use super::config::Config;
@@ -61,6 +61,9 @@ impl Layers {
 
         let (dispatch, engine) = dispatch(config, opened.engine, opened.claims, &clock);
         let dispatching = dispatch.as_ref().map(Dispatch::watch);
+        let secrets = doors.callback_secrets.clone();
+        let callbacks = dispatch.as_ref().filter(|_| !secrets.is_empty());
+        let callbacks = callbacks.map(|dispatch| Callbacks::new(secrets, dispatch.callbacks()));
 
         let mut outbox = None;
         if let Some(outbox_config) = config.outbox() {
@@ -75,6 +78,7 @@ impl Layers {
             engine,
             ledger_id: ledger.id(),
             dispatching: dispatching.or(opened.dispatching),
+            callbacks,
             webhooks: webhooks.as_ref().map(RunningWebhooks::port),
             operations: outbox.clone().map(|outbox| outbox as Arc<dyn Operations>),
             clock,

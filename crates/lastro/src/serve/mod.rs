@@ -64,6 +64,7 @@ use open_files::OpenFiles;
 #[cfg(test)]
 pub(crate) use opening::METRICS as OPENING_METRICS;
 use opening::Visible;
+use payments::AccessFiles;
 pub(crate) use payments::FILE_ONLY_EXAMPLE as PAYMENTS_EXAMPLE;
 pub(crate) use probed::{Probed, probed};
 use reload::Reloads;
@@ -154,6 +155,9 @@ pub(crate) fn check(options: ServeOptions) -> anyhow::Result<String> {
     config.load_certificates()?;
     for webhook in &config.webhooks {
         webhook.read_secrets()?;
+    }
+    if let Some(payments) = &config.payments {
+        payments.access.iter().try_for_each(AccessFiles::read_all)?;
     }
     Ok(config.to_string())
 }

@@ -153,7 +153,8 @@ pub(super) async fn open(
             report_durability(durability, ledger_id);
             let health = Arc::new(PostgresHealth::new(&engine));
             let claims = config.payments.as_ref().map(|payments| {
-                Arc::new(engine.claims(payments::claims_lease(payments))) as Arc<dyn Claims>
+                Arc::new(engine.claims(payments::claims_lease(&payments.dispatch)))
+                    as Arc<dyn Claims>
             });
             Ok(Opened {
                 writer: None,

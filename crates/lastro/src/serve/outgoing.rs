@@ -4,13 +4,14 @@ use anyhow::bail;
 use engine_remote::LedgerAddress;
 
 use super::engine_config::EngineConfig;
+use super::payments::PaymentsConfig;
 use super::webhooks::WebhookConfig;
 use crate::database::{check_encrypted, is_loopback};
 
 /// Fails if something would be.
 pub(super) fn check(
     engine: &EngineConfig,
-    payments: Option<&payments::Config>,
+    payments: Option<&PaymentsConfig>,
     webhooks: &[WebhookConfig],
 ) -> anyhow::Result<()> {
     match engine {
@@ -28,12 +29,15 @@ pub(super) fn check(
         }
         EngineConfig::Embedded | EngineConfig::Remote { .. } => {}
     }
-    for processor in payments.iter().flat_map(|config| &config.processors) {
+    let processors = payments
+        .iter()
+        .flat_map(|payments| &payments.dispatch.processors);
+    for processor in processors {
         let host = processor.url.host();
-        if !is_loopback(host) {
+        if !processor.url.is_https() && !is_loopback(host) {
             bail!(
-                "payments would be sent to {host} unencrypted: send them through a proxy on loopback \
-                 that uses TLS, or allow it with --plaintext"
+                "payments would be sent to {host} unencrypted: use https:// in the processor's url, send them through \
+                 a proxy on loopback that uses TLS, or allow it with --plaintext"
             );
         }
     }

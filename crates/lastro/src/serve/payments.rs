@@ -1,13 +1,25 @@
 //! The configuration of payments: processors by `--processor NAME=URL`, more about each in the file.
 
+mod access;
+mod callbacks;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use ledger::{Currency, ProcessorName};
-use payments::{Config, Definite, Policy, ProcessorConfig, ProcessorPolicy};
+use payments::{
+    Config, Definite, Policy, ProcessorConfig, ProcessorPolicy, ProcessorUrl, Template,
+    TemplateFile,
+};
 use serde::Deserialize;
+
+use access::HeaderFile;
+pub(super) use access::{AccessFiles, open_access};
+pub(super) use callbacks::open_callbacks;
 
 /// How much longer than its request's timeout a lease is: what it takes to record a payment as
 /// sent, and to get its bytes out.
@@ -24,6 +36,16 @@ const PROCESSORS_MAX: usize = 64;
 struct ProcessorFile {
     name: String,
     url: Option<String>,
+    ca_file: Option<PathBuf>,
+    certificate_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
+    #[serde(default)]
+    headers: BTreeMap<String, HeaderFile>,
+    /// A shipped template, or one of the file.
+    template: Option<String>,
+    #[serde(default)]
+    callback_secret_files: Vec<PathBuf>,
+    connection_age_max_ms: Option<u64>,
     /// What it takes of each payment, in percent: `"5"`, `"1.25"`.
     cost_percent: Option<String>,
     concurrency_max: Option<usize>,
@@ -51,11 +73,12 @@ struct DefiniteFile {
 pub(super) struct PaymentsFile {
     processors: Vec<ProcessorFile>,
     payments: PaymentsTable,
+    templates: BTreeMap<String, TemplateFile>,
 }
 
 impl PaymentsFile {
     /// The keys of the file.
-    pub(super) const KEYS: &'static [&'static str] = &["processors", "payments"];
+    pub(super) const KEYS: &'static [&'static str] = &["processors", "payments", "templates"];
 
     /// The keys of its tables, as the derived `Deserialize` names them in the error of an unknown one.
     #[cfg(test)]
@@ -85,10 +108,23 @@ struct PaymentsTable {
     deadline_ms: Option<u64>,
 }
 
+/// Payments as they are configured.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct PaymentsConfig {
+    /// How they are dispatched.
+    pub(super) dispatch: Config,
+    /// What each processor is shown, in the same order: read when the server starts.
+    pub(super) access: Vec<AccessFiles>,
+}
+
 /// Payments as they are dispatched; `None` where there are no processors.
-pub(super) fn resolve(flags: &[String], file: PaymentsFile) -> anyhow::Result<Option<Config>> {
+pub(super) fn resolve(
+    flags: &[String],
+    file: PaymentsFile,
+) -> anyhow::Result<Option<PaymentsConfig>> {
     let processors = named(flags, file.processors)?;
     let payments = file.payments;
+    let templates = templates(file.templates)?;
     if processors.is_empty() {
         return Ok(None);
     }
@@ -99,19 +135,20 @@ pub(super) fn resolve(flags: &[String], file: PaymentsFile) -> anyhow::Result<Op
         );
     }
     let mut policies: Vec<ProcessorPolicy> = Vec::new();
-    let mut configs = Vec::new();
+    let (mut configs, mut access) = (Vec::new(), Vec::new());
     for processor in processors {
         let place = format!("processor {:?}", processor.name);
-        let (policy, config) = of_processor(processor).context(place)?;
+        let (policy, config, files) = of_processor(processor, &templates).context(place)?;
         if policies.iter().any(|other| other.name == policy.name) {
             bail!("processor {} is configured twice", policy.name);
         }
         policies.push(policy);
         configs.push(config);
+        access.push(files);
     }
     let millis = |given: Option<u64>, default| Duration::from_millis(given.unwrap_or(default));
     let currency = payments.currency.as_deref().unwrap_or("BRL");
-    Ok(Some(Config {
+    let dispatch = Config {
         policy: Policy {
             processors: policies,
             currency: Currency::new(currency).with_context(|| {
@@ -124,7 +161,8 @@ pub(super) fn resolve(flags: &[String], file: PaymentsFile) -> anyhow::Result<Op
             rescan_interval: Duration::from_secs(15),
         },
         processors: configs,
-    }))
+    };
+    Ok(Some(PaymentsConfig { dispatch, access }))
 }
 
 /// How long the lease lasts under which a node claims payments: no less than that of any request.
@@ -161,11 +199,42 @@ fn named(flags: &[String], file: Vec<ProcessorFile>) -> anyhow::Result<Vec<Proce
         .collect()
 }
 
-fn of_processor(file: ProcessorFile) -> anyhow::Result<(ProcessorPolicy, ProcessorConfig)> {
-    let timeout_ms = file.timeout_ms.unwrap_or(10_000);
+/// The templates of the file, all checked, whether they are used or not.
+fn templates(files: BTreeMap<String, TemplateFile>) -> anyhow::Result<BTreeMap<String, Template>> {
+    let templates = files.into_iter().map(|(name, file)| {
+        if Template::names().any(|shipped| shipped == name) {
+            bail!("[templates.{name}] has the name of a shipped template: give it another one");
+        }
+        let template = file.check();
+        let template = template.with_context(|| format!("[templates.{name}]"))?;
+        Ok((name, template))
+    });
+    templates.collect()
+}
+
+fn template(name: &str, own: &BTreeMap<String, Template>) -> anyhow::Result<Template> {
+    if let Some(template) = own.get(name) {
+        return Ok(template.clone());
+    }
+    Template::named(name).with_context(|| {
+        let mut known: Vec<&str> = Template::names().collect();
+        known.extend(own.keys().map(String::as_str));
+        format!("unknown template {name:?}: use {}", known.join(", "))
+    })
+}
+
+fn of_processor(
+    file: ProcessorFile,
+    templates: &BTreeMap<String, Template>,
+) -> anyhow::Result<(ProcessorPolicy, ProcessorConfig, AccessFiles)> {
+    let url: ProcessorUrl = file.url.as_deref().context("url is missing")?.parse()?;
+    let defaults = ProcessorConfig::new(url);
+    let millis = |given: Option<u64>, default| given.map_or(default, Duration::from_millis);
+    let timeout = millis(file.timeout_ms, defaults.timeout);
+    let connection_age_max = millis(file.connection_age_max_ms, defaults.connection_age_max);
     let concurrency_max = file.concurrency_max.unwrap_or(500);
-    if timeout_ms == 0 || concurrency_max == 0 {
-        bail!("timeout_ms and concurrency_max must be at least 1");
+    if timeout.is_zero() || connection_age_max.is_zero() || concurrency_max == 0 {
+        bail!("timeout_ms, connection_age_max_ms and concurrency_max must be at least 1");
     }
     if let Some(other) = file
         .definite_5xx
@@ -177,10 +246,13 @@ fn of_processor(file: ProcessorFile) -> anyhow::Result<(ProcessorPolicy, Process
             other.status
         );
     }
-    let timeout = Duration::from_millis(timeout_ms);
+    let template_name = file
+        .template
+        .unwrap_or_else(|| Template::DEFAULT.to_owned());
+    let template = template(&template_name, templates)?;
     let health_path = file
         .health_path
-        .unwrap_or_else(|| "/payments/service-health".to_owned());
+        .unwrap_or_else(|| template.health_path().unwrap_or("none").to_owned());
     let health_interval = Duration::from_millis(file.health_interval_ms.unwrap_or(5_100));
     if health_path != "none" && !health_path.starts_with('/') {
         bail!("health_path must be a path such as /payments/service-health, or none");
@@ -198,8 +270,22 @@ fn of_processor(file: ProcessorFile) -> anyhow::Result<(ProcessorPolicy, Process
         recorded_within: file.recorded_within_ms.map(Duration::from_millis),
         health_interval: (health_path != "none").then_some(health_interval),
     };
+    let files = AccessFiles {
+        name: policy.name.clone(),
+        access: defaults.access.clone(),
+        is_https: defaults.url.is_https(),
+        ca: file.ca_file,
+        identity: access::identity(file.certificate_file, file.key_file)?,
+        headers: access::headers(file.headers)?,
+        template: template_name,
+        callbacks: callbacks::of_files(file.callback_secret_files)?,
+    };
+    files.check()?;
     let config = ProcessorConfig {
-        url: file.url.context("url is missing")?.parse()?,
+        url: defaults.url,
+        access: defaults.access,
+        connection_age_max,
+        template,
         cost_basis_points: u32::try_from(cost)?,
         timeout,
         definite: file
@@ -212,18 +298,23 @@ fn of_processor(file: ProcessorFile) -> anyhow::Result<(ProcessorPolicy, Process
             .collect(),
         health_path,
     };
-    Ok((policy, config))
+    Ok((policy, config, files))
 }
 
 /// The lines of the effective configuration.
-pub(super) struct Shown<'a>(pub(super) Option<&'a Config>);
+pub(super) struct Shown<'a>(pub(super) Option<&'a PaymentsConfig>);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(config) = self.0 else {
+        let Some(PaymentsConfig {
+            dispatch: config,
+            access,
+        }) = self.0
+        else {
             return writeln!(f, "processors      none (no payments)");
         };
-        for (policy, processor) in config.policy.processors.iter().zip(&config.processors) {
+        let processors = config.policy.processors.iter().zip(&config.processors);
+        for ((policy, processor), access) in processors.zip(access) {
             let cost = payments::decimal_text(processor.cost_basis_points.into(), 2);
             write!(
                 f,
@@ -236,6 +327,11 @@ impl fmt::Display for Shown<'_> {
             if let Some(rate) = policy.rate_max {
                 write!(f, ", {rate} a second")?;
             }
+            write!(
+                f,
+                ", connections for {} ms{access}",
+                processor.connection_age_max.as_millis()
+            )?;
             match policy.recorded_within {
                 Some(within) => write!(f, ", records within {} ms", within.as_millis())?,
                 None => write!(f, ", records after any time")?,
@@ -271,108 +367,4 @@ impl fmt::Display for Shown<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(flags: &[&str], file: &str) -> anyhow::Result<Option<Config>> {
-        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        resolve(&flags, toml::from_str(file)?)
-    }
-
-    const FILE: &str = "
-        [payments]
-        currency = 'USD'
-        preferred_wait_ms = 700
-        [[processors]]
-        name = 'default'
-        cost_percent = '5'
-        rate_max = 250
-        recorded_within_ms = 9000
-        definite_5xx = [{ status = 500, empty_body = true }]
-    ";
-
-    #[test]
-    fn flags_name_and_the_file_describes() {
-        let config = read(&["default=http://a:1", "fallback=http://b:2"], FILE)
-            .unwrap()
-            .unwrap();
-        let [default, fallback] = config.processors.as_slice() else {
-            panic!("{config:?}");
-        };
-        assert_eq!(
-            (default.cost_basis_points, fallback.cost_basis_points),
-            (500, 0)
-        );
-        assert_eq!(default.definite.len(), 1);
-        let [paced, unpaced] = config.policy.processors.as_slice() else {
-            panic!("{config:?}");
-        };
-        assert_eq!(paced.recorded_within, Some(Duration::from_secs(9)));
-        assert_eq!(
-            (paced.rate_max, unpaced.rate_max),
-            (NonZeroU32::new(250), None)
-        );
-        assert_eq!(config.policy.preferred_wait, Duration::from_millis(700));
-        assert_eq!(config.policy.currency.as_str(), "USD");
-        let shown = Shown(Some(&config)).to_string();
-        assert!(shown.contains("in USD, no processor slower"), "{shown}");
-        assert!(
-            shown.contains("default at http://a:1, cost 5.00 %"),
-            "{shown}"
-        );
-        assert!(shown.contains("500 without a body is definite"), "{shown}");
-        assert!(
-            shown.contains("500 at once, timeout 10000 ms, 250 a second"),
-            "{shown}"
-        );
-    }
-
-    #[test]
-    fn no_processors_no_payments() {
-        assert_eq!(read(&[], "").unwrap(), None);
-        assert!(Shown(None).to_string().contains("none"));
-    }
-
-    #[test]
-    fn each_mistake_is_reported_with_its_way_out() {
-        let of = |line: &str| format!("[[processors]]\nname = 'p'\nurl = 'http://a'\n{line}");
-        for (flags, file, expected) in [
-            (
-                vec!["default"],
-                String::new(),
-                "--processor has the form NAME=URL",
-            ),
-            (vec!["a b=http://a"], String::new(), "1 to 32 characters"),
-            (
-                vec!["a=https://a"],
-                String::new(),
-                "processor \"a\": a processor's URL is http://host[:port][/path], without user, \
-                 query or fragment",
-            ),
-            (
-                vec!["a=http://a", "a=http://b"],
-                String::new(),
-                "processor a is configured twice",
-            ),
-            (vec![], FILE.to_owned(), "url is missing"),
-            (vec![], of("timeout_ms = 0"), "must be at least 1"),
-            (vec![], of("rate_max = 0"), "rate_max"),
-            (vec![], of("cost_percent = '101'"), "from 0 to 100"),
-            (
-                vec![],
-                of("definite_5xx = [{ status = 404 }]"),
-                "404 is not a status of a server error",
-            ),
-            (vec![], of("health_path = 'x'"), "must be a path"),
-            (
-                vec![],
-                of("[payments]\ncurrency = 'reais'"),
-                "currency \"reais\" of [payments]: use a code of ISO 4217, such as BRL",
-            ),
-            (vec![], of("colour = 'red'"), "unknown field `colour`"),
-        ] {
-            let error = format!("{:#}", read(&flags, &file).unwrap_err());
-            assert!(error.contains(expected), "{flags:?} {file}: {error}");
-        }
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ use anyhow::anyhow;
 
 use super::config::Config;
 use super::engine_config::EngineConfig;
+use super::payments::AccessFiles;
 use super::service_manager;
 use super::webhooks::WebhookConfig;
 use crate::keys::KeysPlace;
@@ -105,6 +106,9 @@ fn files(config: &Config) -> Vec<PathBuf> {
     let mut files = config.tls.files();
     if let Some(KeysPlace::File(path)) = &config.keys {
         files.push(path.clone());
+    }
+    if let Some(payments) = &config.payments {
+        files.extend(payments.access.iter().flat_map(AccessFiles::all_files));
     }
     files.extend(config.webhooks.iter().flat_map(WebhookConfig::files));
     match &config.engine {

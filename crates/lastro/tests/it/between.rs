@@ -38,6 +38,7 @@ async fn face_over(engine: Arc<dyn Engine>, limits: GrpcLimits) -> SocketAddr {
         keys: server::Keys::none(),
         operations: None,
         dispatching: None,
+        callbacks: None,
         webhooks: None,
         engine,
         clock: Arc::new(ManualClock::default()),

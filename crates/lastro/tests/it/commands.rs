@@ -122,9 +122,9 @@ fn mistakes_are_named() {
             "--engine: unknown engine x: use embedded, postgres or write-behind",
         ),
         (
-            "serve --processor a=https://a",
-            "processor \"a\": a processor's URL is http://host[:port][/path], without user, query or \
-             fragment",
+            "serve --processor a=ftp://a",
+            "processor \"a\": a processor's URL is https://host[:port][/path] or http://…, without user, \
+             query or fragment",
         ),
     ] {
         let mut command = Command::new(binary());

@@ -47,6 +47,7 @@ impl Node {
             keys: server::Keys::none(),
             operations: None,
             dispatching: None,
+            callbacks: None,
             webhooks: None,
             engine,
             clock: clock.clone(),

@@ -2,6 +2,7 @@
 
 mod nodes;
 mod small_disk;
+mod tls;
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -16,6 +17,7 @@ use testkit::LastroProcess;
 
 pub(crate) use nodes::Nodes;
 pub(crate) use small_disk::SmallDisk;
+pub(crate) use tls::tls_acceptor;
 
 /// The binary under test.
 pub(crate) fn binary() -> PathBuf {

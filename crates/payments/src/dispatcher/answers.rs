@@ -8,10 +8,13 @@ use super::doubled::doubled;
 use super::payment::{Pin, Stage};
 use super::{Dispatcher, Effect, Question, SendRequest};
 use crate::answer::{AttemptAnswer, Found};
+use crate::policy::ProcessorIndex;
 
 /// How long to wait before a processor is asked again for the same payment.
 const ASK_WAIT_MIN: Duration = Duration::from_millis(50);
 const ASK_WAIT_MAX: Duration = Duration::from_secs(5);
+/// The same where it has the payment and has not decided: that may take hours.
+const PENDING_WAIT_MAX: Duration = Duration::from_secs(60);
 /// So often a payment is sent again where its absence can be proven by waiting: each time puts the
 /// proof off.
 const RESENDS_MAX: u32 = 3;
@@ -70,6 +73,7 @@ impl Dispatcher {
                 self.question(id, Pin { is_claimed, ..pin }.unclear(now), now);
             }
             AttemptAnswer::Unknown => self.question(id, pin.unclear(now), now),
+            AttemptAnswer::Pending => self.question_later(id, pin.pending(now), now),
             // It settles the question for its own attempt only.
             AttemptAnswer::NotRecorded(_) | AttemptAnswer::Refused | AttemptAnswer::Misdirected
                 if pin.is_unclear =>
@@ -116,11 +120,21 @@ impl Dispatcher {
     pub(super) fn question(&mut self, id: PaymentId, pin: Pin, at: Duration) {
         self.window.set_stage(id, Stage::Unknown(pin));
         self.questions.put(pin.processor, at, id);
-        self.processors[pin.processor].lease_counts(pin.lease_until, id);
+        let processor = &mut self.processors[pin.processor];
+        // What it has is under way no more, however long it takes to decide.
+        match pin.is_pending {
+            true => processor.lease_counts_no_more(pin.lease_until, id),
+            false => processor.lease_counts(pin.lease_until, id),
+        }
     }
 
     pub(super) fn question_later(&mut self, id: PaymentId, pin: Pin, now: Duration) {
-        let mut at = now + doubled(ASK_WAIT_MIN, pin.asks_count).min(ASK_WAIT_MAX);
+        let wait_max = if pin.is_pending {
+            PENDING_WAIT_MAX
+        } else {
+            ASK_WAIT_MAX
+        };
+        let mut at = now + doubled(ASK_WAIT_MIN, pin.asks_count).min(wait_max);
         if let Some(proof_at) = self.proof_at(&pin).filter(|proof_at| *proof_at > now) {
             at = at.min(proof_at);
         }
@@ -180,6 +194,10 @@ impl Dispatcher {
             // Nobody waits for the answer any more. That it has the payment is its word all the same.
             return self.found_unasked(question, found, now, effects);
         };
+        #[cfg(test)]
+        if found == Found::Pending && self.planted == Some(super::Planted::PendingFails) {
+            return self.release(id, pin, effects);
+        }
         match found {
             Found::Recorded {
                 amount,
@@ -191,8 +209,53 @@ impl Dispatcher {
                     self.conflict(id, pin, requested_at, effects);
                 }
             }
+            Found::Pending => self.question_later(id, pin.pending(now), now),
+            Found::Declined => self.declined(id, pin, effects),
             Found::Absent => self.absent(id, pin, now, effects),
             Found::Unclear | Found::Failed => self.question_later(id, pin, now),
+        }
+    }
+
+    /// The processor has it and has decided that it is not paid there. A request that is still under way finds the id
+    /// taken, and changes nothing of that.
+    fn declined(&mut self, id: PaymentId, pin: Pin, effects: &mut Vec<Effect>) {
+        let held = self.window.held(id);
+        if !held.line().refused_by.contains(pin.processor) {
+            self.window.refused(id, pin.processor);
+            self.processors[pin.processor].count_refusal();
+        }
+        self.release(id, pin, effects);
+    }
+
+    /// The processor says by itself that it has decided something: it is asked at once, and from then on as often as in
+    /// the beginning. What it said is not looked at.
+    pub(super) fn called_back(&mut self, id: PaymentId, processor: ProcessorIndex, now: Duration) {
+        match self.window.stage(id) {
+            Some(Stage::Unknown(mut pin)) if pin.processor == processor => {
+                self.questions.take_back(processor, id);
+                // It may repeat itself as often as it likes.
+                let at = now.max(pin.asked_at + ASK_WAIT_MIN);
+                pin.asks_count = 0;
+                self.question(id, pin, at);
+            }
+            // It may have been asked before it decided.
+            Some(Stage::Asking(mut pin)) if pin.processor == processor => {
+                pin.asks_count = 0;
+                self.window.set_stage(id, Stage::Asking(pin));
+            }
+            // The answer to the request comes first.
+            Some(
+                Stage::Waiting
+                | Stage::Sending(_)
+                | Stage::Sent(_)
+                | Stage::Unknown(_)
+                | Stage::Asking(_)
+                | Stage::Binding(_)
+                | Stage::Ending(_)
+                | Stage::Conflict(_)
+                | Stage::Orphan,
+            )
+            | None => {}
         }
     }
 

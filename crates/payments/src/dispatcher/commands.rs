@@ -189,6 +189,9 @@ impl Dispatcher {
             }
             (PaymentState::Sent { .. }, Stage::Binding(pin)) => {
                 held.attempt = payment.attempt;
+                if pin.is_pending {
+                    return self.question(id, pin, now);
+                }
                 if pin.is_other_amount {
                     return self.conflict(id, pin, pin.requested_at, effects);
                 }

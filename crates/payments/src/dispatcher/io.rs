@@ -74,6 +74,13 @@ pub enum Input {
         /// `None` when it did not say.
         report: Option<HealthReport>,
     },
+    /// A processor says by itself that it has decided something about a payment.
+    CalledBack {
+        /// The payment.
+        id: PaymentId,
+        /// The processor.
+        processor: ProcessorIndex,
+    },
     /// Nothing new is to be begun.
     Stop,
 }

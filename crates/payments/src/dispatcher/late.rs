@@ -9,7 +9,7 @@ use std::time::Duration;
 use ledger::{Command, Payment, PaymentId, PaymentState, PaymentStateName, Unavailable};
 
 use super::payment::{Pin, Proof, Stage};
-use super::{Dispatcher, Effect, SendRequest};
+use super::{Dispatcher, Effect, Question, SendRequest};
 
 impl Dispatcher {
     /// The processor has recorded a request that nobody waits for any more.
@@ -61,6 +61,10 @@ impl Dispatcher {
             // It is to be settled once it is bound, unless its amount is another.
             (Stage::Binding(mut pin), true) => {
                 pin.is_other_amount |= is_other_amount;
+                if pin.is_pending {
+                    pin.is_pending = false;
+                    pin.requested_at = proof.requested_at;
+                }
                 self.window.set_stage(id, Stage::Binding(pin));
             }
             // An operator is told already.
@@ -162,6 +166,24 @@ impl Dispatcher {
                 self.report(id, proof, Some(state), Some(accepted_at), effects);
             }
         }
+    }
+
+    /// A processor that was not known to have a payment has it, and has not decided. What waits goes nowhere else: it is
+    /// sent to that processor, but for the bytes, and asked for there.
+    pub(super) fn found_pending(
+        &mut self,
+        question: Question,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Question { id, processor, .. } = question;
+        if !matches!(self.window.stage(id), Some(Stage::Waiting)) {
+            return;
+        }
+        let pin = Pin::fresh(processor, self.wall, now, now).pending(now);
+        self.window.set_stage(id, Stage::Binding(pin));
+        self.processors[processor].pin();
+        self.submit_send(id, PaymentStateName::Accepted, pin, effects);
     }
 
     /// Sends a payment to the processor that has it, but for the bytes; to be settled there, or to wait

@@ -104,6 +104,8 @@ pub(crate) enum Planted {
     OldestProbes,
     /// A payment that a processor does not take goes there again at once.
     NoWaitOfItsOwn,
+    /// What a processor has not decided is taken for not recorded.
+    PendingFails,
 }
 
 impl Dispatcher {
@@ -177,6 +179,7 @@ impl Dispatcher {
             Input::Probed { question, found } => self.probed(question, found, at, effects),
             Input::Looked { id, payment } => self.looked(id, payment, at, effects),
             Input::Health { processor, report } => self.processors[processor].report(report, at),
+            Input::CalledBack { id, processor } => self.called_back(id, processor, at),
             Input::Stop => self.is_stopping = true,
         }
         self.advance(at, effects);
@@ -239,7 +242,7 @@ impl Dispatcher {
     #[must_use]
     pub fn is_settling(&self, id: PaymentId) -> bool {
         let is_held = |held: &Held| match held.stage() {
-            Stage::Binding(_) => true,
+            Stage::Binding(pin) => !pin.is_pending,
             Stage::Sending(_) | Stage::Ending(_) => {
                 let command = self.commands.about(id);
                 held.proof.is_some() || command.is_some_and(|it| held.proof_of(it).is_some())

@@ -74,6 +74,8 @@ pub(super) struct Pin {
     pub(super) is_claimed: bool,
     /// Whether it has said so with another amount.
     pub(super) is_other_amount: bool,
+    /// Whether it has said last that it has not decided yet.
+    pub(super) is_pending: bool,
     /// Since when it is unclear.
     pub(super) unclear_since: Duration,
     /// When the processor was last asked, by which question, and how often.
@@ -116,12 +118,21 @@ impl Pin {
             is_unclear: false,
             is_claimed: false,
             is_other_amount: false,
+            is_pending: false,
             unclear_since: Duration::ZERO,
             asked_at: Duration::ZERO,
             question: 0,
             asks_count: 0,
             resends_count: 0,
         }
+    }
+
+    /// The pin once the processor has the payment and has not decided: its absence would be no proof any more.
+    pub(super) const fn pending(self, now: Duration) -> Self {
+        let mut pin = self.unclear(now);
+        pin.is_claimed = true;
+        pin.is_pending = true;
+        pin
     }
 
     /// The pin once an attempt may have been recorded.

@@ -137,7 +137,9 @@ impl Dispatcher {
         effects: &mut Vec<Effect>,
     ) {
         match found {
-            Found::Failed | Found::Absent | Found::Unclear => {}
+            // Where it is sent there, it is declined.
+            Found::Failed | Found::Absent | Found::Unclear | Found::Declined => {}
+            Found::Pending => self.found_pending(question, now, effects),
             Found::Recorded {
                 amount,
                 requested_at,

@@ -109,6 +109,8 @@ impl Dispatcher {
 }
 
 fn unknown(held: &Held) -> Option<&Pin> {
-    let pin = held.stage().pin().filter(|pin| pin.is_unclear)?;
+    // What its processor has and has not decided is known.
+    let pin = held.stage().pin();
+    let pin = pin.filter(|pin| pin.is_unclear && !pin.is_pending)?;
     (!matches!(held.stage(), Stage::Ending(_))).then_some(pin)
 }

@@ -5,6 +5,7 @@ mod damaged;
 mod health;
 mod late;
 mod nodes;
+mod pending;
 mod unsettled;
 mod waits;
 

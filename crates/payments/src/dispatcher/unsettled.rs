@@ -49,7 +49,13 @@ impl Dispatcher {
             let is_shown = match (query.id, query.conflicts_only) {
                 (Some(id), false) => seen.place.id == id,
                 (Some(id), true) => seen.place.id == id && seen.state.is_conflict(),
-                (None, false) => seen.state.is_conflict() || seen.state == UnsettledState::Unknown,
+                (None, false) => match seen.state {
+                    UnsettledState::Unknown
+                    | UnsettledState::Pending
+                    | UnsettledState::OtherAmount
+                    | UnsettledState::RecordedElsewhere => true,
+                    UnsettledState::Waiting | UnsettledState::UnderWay => false,
+                },
                 (None, true) => seen.state.is_conflict(),
             };
             is_shown && Some(seen.place) > query.after
@@ -94,6 +100,7 @@ fn state(held: &Held) -> UnsettledState {
     match held.stage() {
         Stage::Waiting => UnsettledState::Waiting,
         Stage::Conflict(_) => UnsettledState::OtherAmount,
+        Stage::Unknown(pin) | Stage::Asking(pin) if pin.is_pending => UnsettledState::Pending,
         Stage::Unknown(_) | Stage::Asking(_) | Stage::Orphan => UnsettledState::Unknown,
         Stage::Sending(pin) | Stage::Sent(pin) if pin.is_unclear => UnsettledState::Unknown,
         Stage::Sending(_) | Stage::Sent(_) | Stage::Binding(_) | Stage::Ending(_) => {

@@ -44,6 +44,7 @@ impl Dispatcher {
             )
             | AttemptAnswer::Recorded
             | AttemptAnswer::AlreadyRecorded
+            | AttemptAnswer::Pending
             | AttemptAnswer::Refused
             | AttemptAnswer::Unknown => return,
         };

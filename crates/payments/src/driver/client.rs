@@ -1,25 +1,34 @@
-//! Requests to one processor, over connections that are kept.
+//! Requests to one processor, over connections that are kept for a while.
 //!
 //! A request that is given up must not be delivered later. So each socket is told before it
 //! connects that closing it resets the connection and throws away what was not sent, and that the
 //! kernel gives up unacknowledged bytes after the request's timeout: that holds also where this
-//! process is killed or frozen.
+//! process is killed or frozen. With TLS that is below the encryption: what is thrown away are parts of
+//! records that nobody can read alone.
 
+use std::borrow::Cow;
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
-use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
+use stdx::ErrorChain;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::TlsConnector;
 
-use super::config::ProcessorUrl;
+use super::access::{Access, ProcessorAccess};
+use super::config::{ProcessorConfig, ProcessorUrl};
 use super::gate::{Gate, Gated, Left};
+use crate::template::Outgoing;
 
 /// The longest body of an answer that is read.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -28,7 +37,9 @@ const IDLE_MAX: usize = 256;
 
 pub(super) struct Client {
     url: ProcessorUrl,
+    access: ProcessorAccess,
     timeout: Duration,
+    age_max: Duration,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -37,6 +48,7 @@ struct Connection {
     gate: Gate,
     /// Ends the connection's task, and with it the connection, when dropped.
     task: AbortOnDrop,
+    opened_at: Instant,
     is_fresh: bool,
 }
 
@@ -56,10 +68,10 @@ pub(super) struct Whole {
 }
 
 /// Why there is no whole answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ExchangeFailed {
     pub(super) left: Left,
-    pub(super) why: &'static str,
+    pub(super) why: Cow<'static, str>,
 }
 
 impl Whole {
@@ -75,24 +87,24 @@ impl Whole {
 }
 
 impl Client {
-    pub(super) fn new(url: ProcessorUrl, timeout: Duration) -> Self {
+    pub(super) fn new(config: &ProcessorConfig, timeout: Duration) -> Self {
         Self {
-            url,
+            url: config.url.clone(),
+            access: config.access.clone(),
             timeout,
+            age_max: config.connection_age_max,
             idle: Mutex::default(),
         }
     }
 
-    /// Asks for a path below the processor's URL; the first byte leaves by `leave_by` or none does.
+    /// Makes a call below the processor's URL; the first byte leaves by `leave_by` or none does.
     ///
     /// # Errors
     ///
     /// Without a whole answer within the timeout: whether bytes have left, and why there is none.
     pub(super) async fn exchange(
         &self,
-        method: Method,
-        path: &str,
-        body: Option<Bytes>,
+        outgoing: &Outgoing,
         leave_by: Instant,
     ) -> Result<Whole, ExchangeFailed> {
         let deadline = Instant::now() + self.timeout;
@@ -102,10 +114,9 @@ impl Client {
                 None => self.connect(deadline).await?,
             };
             let was_fresh = connection.is_fresh;
-            let request = self.request(&method, path, body.as_ref());
-            let request = request.ok_or(ExchangeFailed {
+            let request = self.request(outgoing).ok_or(ExchangeFailed {
                 left: Left::No,
-                why: "the request cannot be written",
+                why: "the request cannot be written".into(),
             })?;
             match self.over(connection, request, leave_by, deadline).await {
                 // The connection had been closed meanwhile: another may do.
@@ -116,22 +127,24 @@ impl Client {
         }
     }
 
-    fn request(
-        &self,
-        method: &Method,
-        path: &str,
-        body: Option<&Bytes>,
-    ) -> Option<Request<Full<Bytes>>> {
+    fn request(&self, outgoing: &Outgoing) -> Option<Request<Full<Bytes>>> {
         let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.url.base_path))
+            .method(&outgoing.method)
+            .uri(format!("{}{}", self.url.base_path, outgoing.path))
             .header(HOST, &self.url.authority);
-        if body.is_some() {
-            request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let access = self.access.current();
+        let headers = request.headers_mut()?;
+        for (name, value) in outgoing.headers.iter().chain(&access.headers) {
+            headers.insert(name, value.clone());
         }
-        request
-            .body(body.map_or_else(Full::default, |body| Full::new(body.clone())))
-            .ok()
+        let body = match &outgoing.body {
+            Some(body) => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                Full::new(body.clone())
+            }
+            None => Full::default(),
+        };
+        request.body(body).ok()
     }
 
     async fn over(
@@ -144,11 +157,13 @@ impl Client {
         connection.gate.open(leave_by);
         let exchange = async {
             let response = connection.sender.send_request(request).await;
-            let (head, body) = response.map_err(|_| "the connection broke")?.into_parts();
+            let (head, body) = response
+                .map_err(|error| because("the connection broke", &error))?
+                .into_parts();
             let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
             let body = body.map_err(|error| match error.is::<LengthLimitError>() {
-                true => "the answer has more than 64 kB",
-                false => "the connection broke within the answer",
+                true => Cow::Borrowed("the answer has more than 64 kB"),
+                false => because("the connection broke within the answer", error.as_ref()),
             })?;
             Ok(Whole {
                 status: head.status,
@@ -158,7 +173,7 @@ impl Client {
         };
         let whole = tokio::time::timeout_at(deadline.into(), exchange).await;
         let left = connection.gate.close();
-        let whole = whole.unwrap_or(Err("no whole answer came in time"));
+        let whole = whole.unwrap_or(Err("no whole answer came in time".into()));
         let whole = whole.map_err(|why| ExchangeFailed { left, why })?;
         connection.is_fresh = false;
         let mut idle = self.idle.lock();
@@ -168,45 +183,76 @@ impl Client {
         Ok(whole)
     }
 
-    /// The connection used last that is still open.
+    /// The connection used last that is still open and not too old.
     fn idle_connection(&self) -> Option<Connection> {
         let mut idle = self.idle.lock();
         loop {
             let connection = idle.pop()?;
-            if connection.sender.is_ready() && !connection.task.0.is_finished() {
+            let is_young = connection.opened_at.elapsed() < self.age_max;
+            if is_young && connection.sender.is_ready() && !connection.task.0.is_finished() {
                 return Some(connection);
             }
         }
     }
 
     async fn connect(&self, deadline: Instant) -> Result<Connection, ExchangeFailed> {
-        let connecting = async {
-            let stream = self.stream().await.ok()?;
-            let gate = Gate::default();
-            let gated = Gated {
-                stream,
-                gate: gate.clone(),
-            };
-            let (sender, connection) = http1::handshake(TokioIo::new(gated)).await.ok()?;
-            let task = tokio::spawn(async move {
-                // How it ended is told by its request.
-                let _ = connection.await;
-            });
-            Some(Connection {
-                sender,
-                gate,
-                task: AbortOnDrop(task),
-                is_fresh: true,
-            })
+        let access = self.access.current();
+        let failed = |why| ExchangeFailed {
+            left: Left::No,
+            why,
         };
-        match tokio::time::timeout_at(deadline.into(), connecting).await {
-            Ok(Some(connection)) => Ok(connection),
-            Ok(None) | Err(_) => Err(ExchangeFailed {
-                left: Left::No,
-                why: "there is no connection",
-            }),
+        match tokio::time::timeout_at(deadline.into(), self.connecting(&access)).await {
+            Ok(connected) => {
+                connected.map_err(|error| failed(because("there is no connection", error.as_ref())))
+            }
+            Err(_) => Err(failed("there is no connection: none came in time".into())),
         }
     }
+
+    async fn connecting(
+        &self,
+        access: &Access,
+    ) -> Result<Connection, Box<dyn Error + Send + Sync>> {
+        let gate = Gate::default();
+        let gated = Gated {
+            stream: self.stream().await?,
+            gate: gate.clone(),
+        };
+        let (sender, task) = match &self.url.server_name {
+            None => speak_http(gated).await?,
+            Some(name) => {
+                let tls = access.tls.as_ref().ok_or("TLS is not configured")?;
+                gate.open_for_handshake();
+                let connector = TlsConnector::from(Arc::clone(&tls.0));
+                let encrypted = connector.connect(name.clone(), gated).await?;
+                gate.close();
+                speak_http(encrypted).await?
+            }
+        };
+        Ok(Connection {
+            sender,
+            gate,
+            task,
+            opened_at: Instant::now(),
+            is_fresh: true,
+        })
+    }
+}
+
+/// Speaks HTTP over a stream until the task is dropped.
+async fn speak_http(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> hyper::Result<(SendRequest<Full<Bytes>>, AbortOnDrop)> {
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let task = tokio::spawn(async move {
+        // How it ended is told by its request.
+        let _ = connection.await;
+    });
+    Ok((sender, AbortOnDrop(task)))
+}
+
+fn because(what: &str, error: &(dyn Error + 'static)) -> Cow<'static, str> {
+    Cow::Owned(format!("{what}: {}", ErrorChain(error)))
 }
 
 impl Client {
@@ -244,91 +290,4 @@ fn socket(address: SocketAddr, timeout: Duration) -> io::Result<TcpSocket> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Read;
-    use std::net::TcpListener;
-
-    use super::*;
-
-    fn client(listener: &TcpListener, timeout: Duration) -> Client {
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        Client::new(url.parse().unwrap(), timeout)
-    }
-
-    #[tokio::test]
-    async fn nothing_leaves_once_it_is_too_late() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = client(&listener, Duration::from_secs(5));
-        let late = Instant::now();
-        let body = Some(Bytes::from_static(b"{}"));
-        let left = client.exchange(Method::POST, "/payments", body, late).await;
-        assert_eq!(left.err().map(|failure| failure.left), Some(Left::TooLate));
-        let (mut stream, _) = listener.accept().unwrap();
-        let read = stream.read(&mut [0; 16]);
-        assert!(!matches!(read, Ok(1..)), "{read:?}");
-    }
-
-    #[test]
-    fn a_time_to_ask_again_has_two_forms() {
-        let now = "2026-11-28T10:00:00Z".parse().unwrap();
-        for (text, expected) in [
-            ("7", Some(7)),
-            ("Sat, 28 Nov 2026 10:00:30 GMT", Some(30)),
-            ("Sat, 28 Nov 2026 09:59:00 GMT", None),
-            ("soon", None),
-            ("-1", None),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
-            let whole = Whole {
-                status: StatusCode::TOO_MANY_REQUESTS,
-                headers,
-                body: Bytes::new(),
-            };
-            assert_eq!(
-                whole.retry_after(now),
-                expected.map(Duration::from_secs),
-                "{text}"
-            );
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_request_that_is_given_up_is_reset_and_kept_by_nobody() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let timeout = Duration::from_millis(1_234);
-        let address = listener.local_addr().unwrap();
-        let socket = socket(address, timeout).unwrap();
-        assert_eq!(
-            rustix::net::sockopt::tcp_user_timeout(&socket).unwrap(),
-            1_234
-        );
-        let linger = rustix::net::sockopt::socket_linger(&socket).unwrap();
-        assert_eq!(linger, Some(Duration::ZERO));
-        let client = client(&listener, Duration::from_millis(50));
-        let leave_by = Instant::now() + Duration::from_secs(60);
-        let left = client.exchange(Method::GET, "/", None, leave_by).await;
-        assert_eq!(left.err().map(|failure| failure.left), Some(Left::Yes));
-        let (mut stream, _) = listener.accept().unwrap();
-        let ended = loop {
-            match stream.read(&mut [0; 1_024]) {
-                Ok(0) => break None,
-                Ok(_) => {}
-                Err(error) => break Some(error.kind()),
-            }
-        };
-        assert_eq!(ended, Some(io::ErrorKind::ConnectionReset));
-    }
-
-    #[tokio::test]
-    async fn what_left_and_was_not_answered_is_told_so() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = client(&listener, Duration::from_millis(50));
-        let leave_by = Instant::now() + Duration::from_secs(60);
-        let left = client.exchange(Method::GET, "/", None, leave_by).await;
-        assert_eq!(left.err().map(|failure| failure.left), Some(Left::Yes));
-        drop(listener);
-        let left = client.exchange(Method::GET, "/", None, leave_by).await;
-        assert_eq!(left.err().map(|failure| failure.left), Some(Left::No));
-    }
-}
+mod tests;

@@ -1,7 +1,9 @@
 //! The last look at the lease, at the very write of the bytes.
 //!
 //! Between a decision to send and the write lie queues, connections and whatever stops a process.
-//! So the check and the write happen under one lock, right above the socket.
+//! So the check and the write happen under one lock, right above the socket: with TLS, below the encryption.
+//! The bytes of a handshake say nothing of a payment: they are let out without a lease, and do not count as
+//! bytes that left.
 
 use std::io;
 use std::pin::Pin;
@@ -19,10 +21,20 @@ pub(super) struct Gate(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Every byte has to leave by then; `None` while nothing may leave.
-    leave_by: Option<Instant>,
+    lets_out: LetsOut,
     has_written: bool,
     was_late: bool,
+}
+
+/// What may leave now.
+#[derive(Debug, Clone, Copy, Default)]
+enum LetsOut {
+    #[default]
+    Nothing,
+    /// TLS is being agreed upon.
+    Handshake,
+    /// Every byte has to leave by then.
+    RequestBy(Instant),
 }
 
 /// What became of a request that was not answered.
@@ -37,10 +49,15 @@ pub(super) enum Left {
 }
 
 impl Gate {
+    /// Lets a handshake out.
+    pub(super) fn open_for_handshake(&self) {
+        self.0.lock().lets_out = LetsOut::Handshake;
+    }
+
     /// Lets the next request out, as far as its bytes leave by then.
     pub(super) fn open(&self, leave_by: Instant) {
         *self.0.lock() = State {
-            leave_by: Some(leave_by),
+            lets_out: LetsOut::RequestBy(leave_by),
             ..State::default()
         };
     }
@@ -48,7 +65,7 @@ impl Gate {
     /// Lets nothing out any more, and says whether anything has left.
     pub(super) fn close(&self) -> Left {
         let mut state = self.0.lock();
-        state.leave_by = None;
+        state.lets_out = LetsOut::Nothing;
         match (state.has_written, state.was_late) {
             (true, _) => Left::Yes,
             (false, true) => Left::TooLate,
@@ -71,21 +88,21 @@ impl AsyncWrite for Gated {
     ) -> Poll<io::Result<usize>> {
         let gate = self.gate.clone();
         let mut state = gate.0.lock();
-        if state.leave_by.is_none() {
-            return Poll::Ready(Err(io::Error::other("the request was given up")));
+        match state.lets_out {
+            LetsOut::Nothing => Poll::Ready(Err(io::Error::other("the request was given up"))),
+            LetsOut::Handshake => Pin::new(&mut self.stream).poll_write(context, bytes),
+            LetsOut::RequestBy(leave_by) if Instant::now() > leave_by => {
+                // The rest of a request that has begun to leave does not follow it either.
+                state.was_late = !state.has_written;
+                state.lets_out = LetsOut::Nothing;
+                Poll::Ready(Err(io::Error::other("the lease is over")))
+            }
+            LetsOut::RequestBy(_) => {
+                let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+                state.has_written |= matches!(written, Poll::Ready(Ok(_)));
+                written
+            }
         }
-        let is_late = state
-            .leave_by
-            .is_some_and(|leave_by| Instant::now() > leave_by);
-        if is_late {
-            // The rest of a request that has begun to leave does not follow it either.
-            state.was_late = !state.has_written;
-            state.leave_by = None;
-            return Poll::Ready(Err(io::Error::other("the lease is over")));
-        }
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        state.has_written |= matches!(written, Poll::Ready(Ok(_)));
-        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -3,7 +3,9 @@
 //! One task tells the dispatcher what happened and carries out what it says. Commands that are to
 //! be given at the same time go to the engine as one batch.
 
+mod access;
 mod alone;
+mod callbacks;
 mod client;
 mod config;
 mod foreign;
@@ -28,7 +30,10 @@ use ledger::{Claims, Clock, Dispatching, Engine};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+pub use access::{ProcessorAccess, ProcessorTls};
 pub use alone::Alone;
+use callbacks::CallbackSender;
+pub use callbacks::TakesCallbacks;
 pub use config::{Config, ProcessorConfig, ProcessorUrl, UrlInvalid};
 use mailbox::Mailbox;
 use sources::Sources;
@@ -42,6 +47,7 @@ pub struct Dispatch {
     task: JoinHandle<()>,
     stop: Option<oneshot::Sender<()>>,
     watch: Arc<Watch>,
+    callbacks: Arc<CallbackSender>,
 }
 
 impl Drop for Dispatch {
@@ -71,11 +77,14 @@ impl Dispatch {
         let (stop, stopped) = oneshot::channel();
         let driver = Driver::new(engine, claims, config, clock, mailbox);
         let (watch, looks) = Watch::new();
-        let task = tokio::spawn(driver.run(Sources::new(received, looks, stopped)));
+        let (callbacks, called_back) = CallbackSender::new();
+        let sources = Sources::new(received, looks, called_back, stopped);
+        let task = tokio::spawn(driver.run(sources));
         let dispatch = Self {
             task,
             stop: Some(stop),
             watch: Arc::new(watch),
+            callbacks: Arc::new(callbacks),
         };
         (dispatch, Arc::new(watched))
     }
@@ -84,6 +93,12 @@ impl Dispatch {
     #[must_use]
     pub fn watch(&self) -> Arc<dyn Dispatching> {
         Arc::clone(&self.watch) as Arc<dyn Dispatching>
+    }
+
+    /// Takes what processors report by themselves.
+    #[must_use]
+    pub fn callbacks(&self) -> Arc<dyn TakesCallbacks> {
+        Arc::clone(&self.callbacks) as Arc<dyn TakesCallbacks>
     }
 
     /// Begins nothing new, and waits for what is under way, up to `patience`.

@@ -3,12 +3,14 @@
 use ledger::PaymentId;
 use tokio::sync::{mpsc, oneshot};
 
+use super::callbacks::Callback;
 use super::watch::Look;
 
 /// What reaches the task.
 pub(super) struct Sources {
     pub(super) changed: mpsc::UnboundedReceiver<PaymentId>,
     pub(super) looks: mpsc::Receiver<Look>,
+    pub(super) callbacks: mpsc::Receiver<Callback>,
     pub(super) stop: Stop,
 }
 
@@ -22,12 +24,14 @@ impl Sources {
     pub(super) const fn new(
         changed: mpsc::UnboundedReceiver<PaymentId>,
         looks: mpsc::Receiver<Look>,
+        callbacks: mpsc::Receiver<Callback>,
         told: oneshot::Receiver<()>,
     ) -> Self {
         let is_told = false;
         Self {
             changed,
             looks,
+            callbacks,
             stop: Stop { told, is_told },
         }
     }

@@ -25,9 +25,10 @@ use super::meters::Meters;
 use super::sources::Sources;
 use super::talk::Talk;
 use super::unknown::UnknownOutcomes;
-use crate::answer::AttemptAnswer;
+use crate::answer::{AttemptAnswer, NotRecorded};
 use crate::dispatcher::{Dispatcher, Effect, Input, Now, SendRequest};
 use crate::policy::{ProcessorIndex, ProcessorPolicy};
+use crate::template::Details;
 
 /// The most commands of one batch.
 const BATCH_MAX: usize = 1_000;
@@ -214,6 +215,7 @@ impl Driver {
             return tokio::select! {
                 Some(input) = received.recv() => input,
                 Some(id) = sources.changed.recv() => Input::Changed(id),
+                Some((id, processor)) = sources.callbacks.recv() => Input::CalledBack { id, processor },
                 Some((query, answer)) = sources.looks.recv() => {
                     // Nobody hears it where it was too late.
                     let _ = answer.send(self.unsettled(&query));
@@ -362,8 +364,20 @@ impl Driver {
         let of_claims = self.lease.until.unwrap_or(of_payment);
         let settling = Arc::clone(&self.mailbox.settling);
         let lease = settling.lease();
+        let engine = Arc::clone(&self.engine);
         self.spawn(request.processor, |talk| async move {
-            let answer = talk.send(&request, of_payment.min(of_claims)).await;
+            let details = match talk.needs_details() {
+                true => details(&*engine, request.id).await,
+                false => Some(Details::default()),
+            };
+            let answer = match details {
+                Some(details) => {
+                    let lease_until = of_payment.min(of_claims);
+                    talk.send(&request, &details, lease_until).await
+                }
+                // The ledger does not show it now: nothing leaves.
+                None => AttemptAnswer::NotRecorded(NotRecorded::LeaseOver),
+            };
             if answer == AttemptAnswer::Recorded {
                 settling.begin(request.id, lease);
             }
@@ -464,6 +478,19 @@ impl Driver {
             }
         });
     }
+}
+
+/// The texts of a payment; `None` while the ledger does not answer.
+async fn details(engine: &dyn Engine, id: PaymentId) -> Option<Details> {
+    let Ok(Some(UsedPayment::Accepted(payment))) = engine.payment(id, in_time()).await else {
+        return None;
+    };
+    let reference = payment.notes.reference();
+    Some(Details {
+        description: payment.description.to_string(),
+        reference: reference.map(|reference| reference.as_str().to_owned()),
+        metadata: payment.notes.metadata().to_json(),
+    })
 }
 
 fn warn_of_damage(warnings: &Throttle, id: PaymentId) {

@@ -54,7 +54,10 @@ impl World {
     fn is_unwanted(&self, payment: &Payment) -> bool {
         let id = payment.id;
         self.processors.iter().all(|processor| {
-            processor.is_dead || processor.is_stuck(id) || processor.never_takes(id)
+            processor.is_dead
+                || processor.is_stuck(id)
+                || processor.never_takes(id)
+                || processor.declines(id)
         })
     }
 
@@ -66,6 +69,7 @@ impl World {
                 Happening::Write(..)
                     | Happening::Arrive(..)
                     | Happening::Record(..)
+                    | Happening::Decide(..)
                     | Happening::Accept(_)
             )
         });

@@ -32,6 +32,8 @@ pub(crate) enum Bug {
     OldestProbes,
     /// A payment that a processor does not take goes there again at once.
     NoWaitOfItsOwn,
+    /// What a processor has not decided is taken for not recorded.
+    PendingFails,
 }
 
 impl Bug {
@@ -45,6 +47,7 @@ impl Bug {
             Self::ProbesOnlyWhenIdle => Some(Planted::ProbesOnlyWhenIdle),
             Self::OldestProbes => Some(Planted::OldestProbes),
             Self::NoWaitOfItsOwn => Some(Planted::NoWaitOfItsOwn),
+            Self::PendingFails => Some(Planted::PendingFails),
             Self::LeaseUnchecked
             | Self::ClaimsUnchecked
             | Self::RequestedAtRenewed

@@ -45,6 +45,7 @@ pub(crate) struct Tally {
     pub(crate) under_way: u64,
     pub(crate) stuck: u64,
     pub(crate) never_taken: u64,
+    pub(crate) undecided: u64,
     pub(crate) probes: u64,
     pub(crate) reports: u64,
     pub(crate) frozen: u64,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ledger::Millis;
+use ledger::{Millis, PaymentId};
 use rand::Rng;
 
 use super::faults::Bug;
@@ -12,9 +12,12 @@ use super::processor::Kept;
 use super::world::{Happening, TIMEOUT, World};
 use crate::answer::{AttemptAnswer, Found, NotRecorded};
 use crate::dispatcher::{Input, Question, SendRequest};
+use crate::policy::ProcessorIndex;
 
 /// How long a kernel goes on sending what nobody acknowledges, if it is not told to give up.
 const KEPT_MAX: Duration = Duration::from_secs(60);
+/// How long a processor may take to decide.
+const DECIDED_WITHIN: Duration = Duration::from_secs(20);
 
 impl World {
     fn report(&mut self, life: Life, request: &SendRequest, answer: AttemptAnswer) {
@@ -127,33 +130,70 @@ impl World {
 
     pub(super) fn record(&mut self, life: Life, request: SendRequest, is_error: bool) {
         let id = request.id;
-        if self.processors[request.processor.get()]
-            .kept
-            .contains_key(&id)
-        {
+        let processor = &self.processors[request.processor.get()];
+        if processor.kept.contains_key(&id) {
             self.tally.duplicates += 1;
             return self.respond(life, request, AttemptAnswer::AlreadyRecorded);
         }
-        if self
-            .processors
-            .iter()
-            .any(|other| other.kept.contains_key(&id))
-        {
-            self.broken = Some(format!("payment {id} is recorded by two processors"));
+        if processor.undecided.contains_key(&id) {
+            return self.respond(life, request, AttemptAnswer::Pending);
         }
+        if processor.declined.contains(&id) {
+            return self.respond(life, request, AttemptAnswer::Refused);
+        }
+        self.record_at(request.processor, id);
         let kept = Kept {
             amount: request.amount,
             requested_at: request.requested_at,
         };
-        self.processors[request.processor.get()]
-            .kept
-            .insert(id, kept);
+        let processor = &mut self.processors[request.processor.get()];
+        let good = match processor.is_slow_to_decide {
+            true => {
+                processor.undecided.insert(id, kept);
+                self.tally.undecided += 1;
+                let decided_at = self.now + self.rng.random_range(Duration::ZERO..DECIDED_WITHIN);
+                self.at(decided_at, Happening::Decide(request.processor, id));
+                AttemptAnswer::Pending
+            }
+            false => {
+                processor.kept.insert(id, kept);
+                AttemptAnswer::Recorded
+            }
+        };
         let answer = match is_error {
             true => AttemptAnswer::Unknown,
             false if self.chance(self.faults.repeated) => self.answer_to_a_repetition(),
-            false => AttemptAnswer::Recorded,
+            false => good,
         };
         self.respond(life, request, answer);
+    }
+
+    /// A processor takes a payment that no other may have.
+    fn record_at(&mut self, place: ProcessorIndex, id: PaymentId) {
+        let mut others = self.processors.iter().enumerate();
+        if others.any(|(other, processor)| other != place.get() && processor.may_pay(id)) {
+            self.broken = Some(format!("payment {id} is recorded by two processors"));
+        }
+    }
+
+    /// A processor decides, and may say so by itself.
+    pub(super) fn decide(&mut self, place: ProcessorIndex, id: PaymentId) {
+        let processor = &mut self.processors[place.get()];
+        let Some(kept) = processor.undecided.remove(&id) else {
+            unreachable!("each payment is decided once");
+        };
+        if processor.declines(id) {
+            processor.declined.insert(id);
+        } else {
+            processor.kept.insert(id, kept);
+        }
+        let node = self.rng.random_range(0..self.nodes.len());
+        let (life, processor) = (self.nodes[node].life, place);
+        let at = self.now + self.network();
+        self.at(
+            at,
+            Happening::Input(life, Input::CalledBack { id, processor }),
+        );
     }
 
     fn answer_to_a_repetition(&mut self) -> AttemptAnswer {
@@ -186,6 +226,8 @@ impl World {
         let processor = &self.processors[question.processor.get()];
         let found = match processor.kept.get(&question.id) {
             _ if processor.is_silent(self.now) || fails => Found::Failed,
+            _ if processor.undecided.contains_key(&question.id) => Found::Pending,
+            _ if processor.declined.contains(&question.id) => Found::Declined,
             Some(kept) => Found::Recorded {
                 amount: Some(kept.amount),
                 requested_at: kept.requested_at,

@@ -56,6 +56,9 @@ impl World {
             let requested_at = kept.requested_at;
             return Some(ResolutionKind::Settled { requested_at });
         }
+        if self.processors[place].may_pay(payment.id) {
+            return None;
+        }
         let has_reached_them = self.happenings.values().any(|happening| {
             matches!(
                 happening,

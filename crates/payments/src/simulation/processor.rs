@@ -1,7 +1,7 @@
 //! A processor of the simulation: it refuses a repeated id, and records whatever arrived even if
 //! the caller has left.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -17,12 +17,18 @@ pub(super) struct Kept {
 #[derive(Debug, Default)]
 pub(super) struct Processor {
     pub(super) kept: HashMap<PaymentId, Kept>,
+    /// What it has and has not decided.
+    pub(super) undecided: HashMap<PaymentId, Kept>,
+    /// What it has and will not pay.
+    pub(super) declined: HashSet<PaymentId>,
     /// It answers nothing, for ever.
     pub(super) is_dead: bool,
     /// It answers nothing meanwhile.
     pub(super) down: Range<Duration>,
     /// It says of one payment in thirteen that it is recorded, for ever, and does not have it.
     pub(super) is_confused: bool,
+    /// It decides later, and declines one payment in seventeen.
+    pub(super) is_slow_to_decide: bool,
     /// It does not take one payment in eleven, and says so for ever.
     pub(super) is_choosy: bool,
     /// What it takes to record a payment.
@@ -34,6 +40,16 @@ pub(super) struct Processor {
 impl Processor {
     pub(super) fn is_silent(&self, now: Duration) -> bool {
         self.is_dead || self.down.contains(&now)
+    }
+
+    /// Whether it has the payment, and may pay it.
+    pub(super) fn may_pay(&self, id: PaymentId) -> bool {
+        self.kept.contains_key(&id) || self.undecided.contains_key(&id)
+    }
+
+    /// Whether it declines this payment once it decides.
+    pub(super) fn declines(&self, id: PaymentId) -> bool {
+        self.is_slow_to_decide && id.to_u128() % 17 == 6
     }
 
     /// Whether it never takes this payment.

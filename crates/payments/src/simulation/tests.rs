@@ -34,6 +34,7 @@ fn no_schedule_pays_twice_or_loses_a_payment() {
         sum.under_way += tally.under_way;
         sum.stuck += tally.stuck;
         sum.never_taken += tally.never_taken;
+        sum.undecided += tally.undecided;
         sum.probes += tally.probes;
         sum.reports += tally.reports;
         sum.frozen += tally.frozen;
@@ -62,7 +63,7 @@ fn no_schedule_pays_twice_or_loses_a_payment() {
         assert!(seen.iter().all(|count| *count > 0), "{sum:?}");
         let seen = [sum.bytes_late, sum.repeated, sum.resolved, sum.under_way];
         assert!(seen.iter().all(|count| *count > 0), "{sum:?}");
-        let seen = [sum.stuck, sum.probes, sum.never_taken];
+        let seen = [sum.stuck, sum.probes, sum.never_taken, sum.undecided];
         assert!(seen.iter().all(|count| *count > 0), "{sum:?}");
         let seen = [sum.frozen, sum.leases_ended, sum.claims_lost];
         assert!(seen.iter().all(|count| *count > 0), "{sum:?}");
@@ -134,6 +135,11 @@ fn payments_that_wait_at_the_dead_are_found() {
 #[test]
 fn a_payment_that_does_not_wait_for_itself_is_found() {
     is_found(Bug::NoWaitOfItsOwn);
+}
+
+#[test]
+fn what_is_not_decided_taken_for_not_recorded_is_found() {
+    is_found(Bug::PendingFails);
 }
 
 #[test]

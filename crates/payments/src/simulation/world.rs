@@ -51,6 +51,8 @@ pub(super) enum Happening {
     Arrive(Life, SendRequest),
     /// Whether an error is told instead of the truth.
     Record(Life, SendRequest, bool),
+    /// A processor decides about a payment that it has.
+    Decide(ProcessorIndex, PaymentId),
     /// Whether it is to find out if the processor is back.
     Question(Life, Question, bool),
     Accept(PaymentId),
@@ -97,9 +99,13 @@ impl World {
         let dead = (rng.random_range(0..6) == 0).then(|| rng.random_range(0..2));
         let is_confused = rng.random_range(0..3) == 0;
         let choosy = (rng.random_range(0..3) == 0).then(|| rng.random_range(0..2));
+        let slow_to_decide = (rng.random_range(0..3) == 0).then(|| rng.random_range(0..2));
         let processors: Vec<Processor> = (0..processors_count)
             .map(|place| Processor {
                 kept: HashMap::new(),
+                undecided: HashMap::new(),
+                declined: HashSet::new(),
+                is_slow_to_decide: slow_to_decide == Some(place),
                 is_dead: dead == Some(place) && processors_count > 1,
                 down: outage(&mut rng),
                 is_confused,
@@ -239,6 +245,7 @@ impl World {
             Happening::Question(life, question, is_probe) => {
                 self.question(life, question, is_probe);
             }
+            Happening::Decide(place, id) => self.decide(place, id),
             Happening::Accept(id) => self.accept(id),
             Happening::Second => self.second(),
             Happening::Renew(life) => self.renew(life),

@@ -71,14 +71,12 @@ impl Lab {
             processors: processors
                 .iter()
                 .map(|processor| ProcessorConfig {
-                    url: processor.url().parse().unwrap(),
-                    cost_basis_points: 500,
                     timeout: ms(1_000),
                     definite: vec![Definite {
                         status: 500,
                         empty_body: true,
                     }],
-                    health_path: "/payments/service-health".to_owned(),
+                    ..ProcessorConfig::new(processor.url().parse().unwrap())
                 })
                 .collect(),
         };

@@ -274,6 +274,13 @@ const KEYS: &[Entry] = &[
         "Send a valid key as `Authorization: Bearer lastro_…`.",
     ),
     nothing(
+        "signature_invalid",
+        &[401],
+        "A callback of a processor is not signed with one of the secrets of this server, or its time is more than 5 \
+         minutes away.",
+        "Sign it as Standard Webhooks say, with the secret that is in `callback_secret_files`, and check both clocks.",
+    ),
+    nothing(
         "scope_missing",
         &[403],
         "The key does not have the scope that the command needs; `scope` names it.",

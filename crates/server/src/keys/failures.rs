@@ -15,7 +15,7 @@ pub(super) const FAILURES_PER_S_MAX: u32 = 20;
 const PLACES_COUNT: usize = 4_096;
 
 #[derive(Debug)]
-pub(super) struct Failures {
+pub(crate) struct Failures {
     per_s_max: u32,
     /// In each, a second, and how many failures there were in it.
     places: Box<[AtomicU64]>,
@@ -23,7 +23,7 @@ pub(super) struct Failures {
 }
 
 impl Failures {
-    pub(super) fn new(per_s_max: u32) -> Self {
+    pub(crate) fn new(per_s_max: u32) -> Self {
         Self {
             per_s_max,
             places: (0..PLACES_COUNT).map(|_| AtomicU64::new(0)).collect(),
@@ -33,7 +33,7 @@ impl Failures {
 
     /// Counts a failure; whether it is within the bound of its address. `second` is a time that only
     /// runs forward. Callers over a Unix socket share one place.
-    pub(super) fn count(&self, address: Option<IpAddr>, second: u32) -> bool {
+    pub(crate) fn count(&self, address: Option<IpAddr>, second: u32) -> bool {
         let hash = self.hasher.hash_one(address.map(network));
         let place = usize::try_from(hash % PLACES_COUNT as u64);
         let place = &self.places[place.expect("less than 4,096")];

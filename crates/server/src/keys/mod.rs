@@ -27,6 +27,7 @@ mod secret;
 pub(crate) use audit::{Audit, report_steering};
 pub(crate) use commands::{NotAllowed, accounts_shown};
 pub(crate) use denied::Denied;
+pub(crate) use failures::Failures;
 pub(crate) use key::Key;
 pub use key::{KeyRecord, NameInvalid, check_name};
 pub use pattern::{AccountPattern, PatternInvalid};

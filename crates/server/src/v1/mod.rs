@@ -8,6 +8,7 @@ mod account_list;
 mod accounts;
 mod balance;
 mod batches;
+mod callback;
 mod cursor;
 mod events;
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub(crate) use balance::{__path_balance, BalanceView, balance};
 pub(crate) use batches::DecidedBatchView;
 pub(crate) use batches::{__path_batch, __path_batch_by_id, batch, batch_by_id};
 pub(crate) use batches::{BatchFailedView, BatchRequest, BatchView, CommandRequest, OutcomeView};
+pub(crate) use callback::{__path_payment_called_back, payment_called_back};
 pub(crate) use events::{__path_events, EventPageView, events};
 pub use events::{EventSelection, UnknownEventType, WebhookFace};
 pub(crate) use ids::{minted as minted_id, uuid};

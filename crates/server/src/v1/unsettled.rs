@@ -20,7 +20,7 @@ const PLACE_LENGTH: usize = 8 + 16 + 1;
 /// node restarts.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct DispatchView<'a> {
-    /// `waiting`, `under_way`, `unknown` or `conflict`.
+    /// `waiting`, `under_way`, `pending` (its processor has it and has not decided), `unknown` or `conflict`.
     #[schema(example = "unknown")]
     state: &'static str,
     /// Of a conflict. `other_amount`: its processor has recorded another amount.
@@ -95,6 +95,7 @@ impl<'a> From<&'a Unsettled> for DispatchView<'a> {
             UnsettledState::Waiting => ("waiting", None),
             UnsettledState::UnderWay => ("under_way", None),
             UnsettledState::Unknown => ("unknown", None),
+            UnsettledState::Pending => ("pending", None),
             UnsettledState::OtherAmount => ("conflict", Some("other_amount")),
             UnsettledState::RecordedElsewhere => ("conflict", Some("recorded_elsewhere")),
         };

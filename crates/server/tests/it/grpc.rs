@@ -47,6 +47,7 @@ pub(crate) async fn keyed_node(
         keys,
         operations: None,
         dispatching: None,
+        callbacks: None,
         webhooks: None,
         engine,
         clock: Arc::new(SystemClock),

@@ -73,6 +73,7 @@ async fn a_path_as_authority_is_served() {
         keys: server::Keys::none(),
         operations: None,
         dispatching: None,
+        callbacks: None,
         webhooks: None,
         engine: reference(),
         clock: Arc::new(SystemClock),

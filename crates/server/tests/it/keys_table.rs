@@ -40,7 +40,7 @@ const fn row(
     }
 }
 
-pub(crate) const ROWS: [Row; 39] = [
+pub(crate) const ROWS: [Row; 40] = [
     row(
         "POST",
         "/clientes/{id}/transacoes",
@@ -109,6 +109,8 @@ pub(crate) const ROWS: [Row; 39] = [
         200,
         403,
     ),
+    // And no processor of it sends callbacks.
+    row("POST", "/v1/payments/{id}/callback", Nothing, 501, 501),
     // Who may use some accounts sees their events.
     row("GET", "/v1/events", One(Scope::Read), 200, 200),
     // And it has no webhooks.

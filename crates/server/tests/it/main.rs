@@ -34,6 +34,7 @@ mod v1_account_list;
 mod v1_accounts;
 mod v1_balance;
 mod v1_batches;
+mod v1_callback;
 mod v1_dry_run;
 mod v1_events;
 mod v1_freezes;

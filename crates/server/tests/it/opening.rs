@@ -48,6 +48,7 @@ fn app(engine: Arc<dyn Engine>) -> App {
         engine,
         operations: None,
         dispatching: None,
+        callbacks: None,
         webhooks: None,
         clock: Arc::new(SystemClock),
         health: Arc::new(AlwaysReady),

@@ -37,11 +37,8 @@ pub(super) fn config(processor: &Running) -> Config {
             rescan_interval: ms(2_000),
         },
         processors: vec![ProcessorConfig {
-            url: processor.url().parse().unwrap(),
-            cost_basis_points: 500,
             timeout: ms(1_000),
-            definite: Vec::new(),
-            health_path: "/payments/service-health".to_owned(),
+            ..ProcessorConfig::new(processor.url().parse().unwrap())
         }],
     }
 }

@@ -7,6 +7,7 @@ mod dead;
 pub(crate) mod lab;
 mod resolved;
 mod router;
+mod shapes;
 mod shared;
 
 use std::time::{Duration, Instant};

@@ -18,9 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::support::tls_acceptor;
 
 /// What a receiver answers.
 #[derive(Debug, Clone)]
@@ -75,16 +74,7 @@ impl Receiver {
 
     /// The same over TLS.
     pub(super) async fn start_over_tls(certificate: &Certificate) -> Self {
-        let chain = vec![CertificateDer::from_pem_slice(certificate.pem.as_bytes()).unwrap()];
-        let key = PrivateKeyDer::from_pem_slice(certificate.key.as_bytes()).unwrap();
-        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .unwrap();
-        Self::start_with(Some(TlsAcceptor::from(Arc::new(config)))).await
+        Self::start_with(Some(tls_acceptor(certificate, None))).await
     }
 
     async fn start_with(tls: Option<TlsAcceptor>) -> Self {

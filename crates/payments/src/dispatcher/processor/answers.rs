@@ -43,6 +43,7 @@ impl Processor {
             }
             AttemptAnswer::Recorded
             | AttemptAnswer::AlreadyRecorded
+            | AttemptAnswer::Pending
             | AttemptAnswer::NotRecorded(
                 NotRecorded::Busy { .. } | NotRecorded::NotYet { .. } | NotRecorded::Failing,
             )
@@ -51,7 +52,10 @@ impl Processor {
             | AttemptAnswer::Unknown => self.delay.end(sent_at, id, now),
         }
         match answer {
-            AttemptAnswer::Recorded | AttemptAnswer::AlreadyRecorded | AttemptAnswer::Refused => {
+            AttemptAnswer::Recorded
+            | AttemptAnswer::AlreadyRecorded
+            | AttemptAnswer::Pending
+            | AttemptAnswer::Refused => {
                 if self.takes_nothing(now) {
                     self.recover(now);
                 }

@@ -70,7 +70,8 @@ impl Held {
         let pin = self.stage.pin()?;
         let (requested_at, is_other_amount) = match (command, &self.stage) {
             (Command::SettlePayment { requested_at, .. }, _) => (*requested_at, false),
-            (_, Stage::Binding(pin)) => (pin.requested_at, pin.is_other_amount),
+            // What the processor has not decided is no word that it has recorded it.
+            (_, Stage::Binding(pin)) if !pin.is_pending => (pin.requested_at, pin.is_other_amount),
             _ => return None,
         };
         Some(Proof {

@@ -36,13 +36,7 @@ fn driver(mailbox: Mailbox) -> Driver {
             window: 100,
             rescan_interval: Duration::from_secs(60),
         },
-        processors: vec![ProcessorConfig {
-            url: "http://127.0.0.1:1".parse().unwrap(),
-            cost_basis_points: 0,
-            timeout: Duration::from_secs(10),
-            definite: Vec::new(),
-            health_path: "none".to_owned(),
-        }],
+        processors: vec![ProcessorConfig::new("http://127.0.0.1:1".parse().unwrap())],
     };
     Driver::new(engine, claims, config, clock, mailbox)
 }

@@ -18,7 +18,8 @@ use outbox::Operations;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use server::{
-    AlwaysReady, App, Health, Hosts, Keys, Limits, ListenAddress, ServerTls, Stopped, bind, serve,
+    AlwaysReady, App, Callbacks, Health, Hosts, Keys, Limits, ListenAddress, ServerTls, Stopped,
+    bind, serve,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -50,6 +51,7 @@ pub(crate) struct Setup {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) operations: Option<Arc<dyn Operations>>,
     pub(crate) dispatching: Option<Arc<dyn Dispatching>>,
+    pub(crate) callbacks: Option<Callbacks>,
     pub(crate) webhooks: Option<Arc<dyn Webhooks>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) health: Arc<dyn Health>,
@@ -68,6 +70,7 @@ impl Setup {
             engine,
             operations: None,
             dispatching: None,
+            callbacks: None,
             webhooks: None,
             clock: Arc::new(SystemClock),
             health: Arc::new(AlwaysReady),
@@ -93,6 +96,7 @@ impl Setup {
             engine: self.engine,
             operations: self.operations,
             dispatching: self.dispatching,
+            callbacks: self.callbacks,
             webhooks: self.webhooks,
             clock: self.clock,
             health: self.health,
