@@ -158,6 +158,25 @@ class Retries(unittest.TestCase):
             call(script, lambda ledger: ledger.batch(members[:1]))
         self.assertEqual(len(script.bodies), 2)
 
+    def test_events_are_followed_over_lost_answers(self) -> None:
+        def page(*positions: str, next: str) -> Step:
+            event = {"type": "payments.purged", "timestamp": "t", "payments_count": 1}
+            events = [{**event, "position": position} for position in positions]
+            return 200, {}, {"events": events, "next": next}
+
+        steps = (page("p1", "p2", next="p2"), None, page(next="p9"), page("p10", next="p10"))
+        with Script(*steps) as script:
+            first = lambda ledger: [  # noqa: E731
+                event.position for _, event in zip(range(3), ledger.events())
+            ]
+            self.assertEqual(call(script, first), ["p1", "p2", "p10"])
+        self.assertEqual(len(script.bodies), len(steps))
+
+    def test_a_replay_is_not_sent_again_after_a_lost_answer(self) -> None:
+        with Script(None) as script, self.assertRaises(Unavailable):
+            call(script, lambda ledger: ledger.replay_webhook("orders", "beginning"))
+        self.assertEqual(len(script.bodies), 1)
+
     def test_a_pause_beyond_the_time_for_retries_is_not_begun(self) -> None:
         step = unavailable(503, nothing_done=True, retry_after="3600")
         with Script(step) as script, self.assertRaises(Unavailable) as raised:

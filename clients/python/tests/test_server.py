@@ -201,6 +201,40 @@ class Server(unittest.TestCase):
         with self.assertRaises(NotFound):
             self.ledger.payment(new_id())
 
+    def test_events_are_followed(self) -> None:
+        start = self.ledger.events_page(after="latest").next
+        made = self.ledger.transfer("world:BRL", self.user, 5, "one")
+        wanted = ["transfer.posted", "command.refused"]
+        events = self.ledger.events(after=start, types=wanted, account=self.user)
+        first = next(events)
+        assert first.transfer is not None
+        self.assertEqual((first.type, first.transfer.id), ("transfer.posted", made.id))
+        with self.assertRaises(Refused):
+            self.ledger.transfer(self.user, self.shop, 10_000, "too much")
+        refused = next(events)
+        self.assertEqual(refused.members["refused"]["problem"]["code"], "insufficient_funds")
+        page = self.ledger.events_page(after=refused.position, account=self.user, wait_s=1)
+        self.assertEqual(page.events, ())
+        opened = self.ledger.events_page(after=start, types=["account.opened"], limit=1)
+        self.assertEqual(opened.events, ())
+
+    def test_webhooks_are_looked_at_and_steered(self) -> None:
+        ledger = self.ledger
+        self.assertEqual([found.name for found in ledger.webhooks()], ["orders"])
+        ledger.transfer("world:BRL", self.user, 5, "one")
+        give_up = time.monotonic() + 60
+        while not (waiting := ledger.deliveries("orders", state="waiting", limit=5)):
+            self.assertLess(time.monotonic(), give_up)
+            time.sleep(0.01)
+        self.assertEqual({found.state for found in waiting}, {"waiting"})
+        self.assertEqual(ledger.disable_webhook("orders").state, "disabled")
+        self.assertNotEqual(ledger.enable_webhook("orders").state, "disabled")
+        self.assertEqual(ledger.retry_webhook("orders").name, "orders")
+        end = ledger.events_page(after="latest").next
+        self.assertEqual(ledger.replay_webhook("orders", end).name, "orders")
+        with self.assertRaises(NotFound):
+            ledger.deliveries("none")
+
     def test_asyncio(self) -> None:
         async def act() -> list[int]:
             async with AsyncLastro(URL) as ledger:
@@ -209,6 +243,22 @@ class Server(unittest.TestCase):
                 return [entry.number async for entry in ledger.statement(self.user, page=7)]
 
         self.assertEqual(asyncio.run(act()), list(range(20, 0, -1)))
+
+    def test_asyncio_follows_events(self) -> None:
+        async def act() -> list[str]:
+            async with AsyncLastro(URL) as ledger:
+                start = (await ledger.events_page(after="latest")).next
+                for number in range(3):
+                    await ledger.transfer("world:BRL", self.user, 1, f"n{number}")
+                found: list[str] = []
+                async for event in ledger.events(after=start, account=self.user):
+                    assert event.transfer is not None
+                    found.append(event.transfer.description)
+                    if len(found) == 3:
+                        break
+                return found
+
+        self.assertEqual(asyncio.run(act()), ["n0", "n1", "n2"])
 
 
 if __name__ == "__main__":

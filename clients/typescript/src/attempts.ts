@@ -41,6 +41,8 @@ export interface Call<T> {
   readonly body?: Record<string, unknown>;
   /** Whether it may be sent again after an attempt whose outcome is unknown. */
   readonly repeatable: boolean;
+  /** How long the server may hold back its answer. */
+  readonly waitMs?: number;
 }
 
 /** Statuses after which the same request may succeed later; 502 is a proxy's. */
@@ -55,7 +57,7 @@ export class Attempts<T> {
     private readonly call: Call<T>,
     private readonly retry: Retry,
   ) {
-    this.lastStartMs = performance.now() + retry.withinMs;
+    this.lastStartMs = performance.now() + retry.withinMs + (call.waitMs ?? 0);
   }
 
   /** The result, or the pause before the next attempt. Throws what the answer stands for, if it is

@@ -5,6 +5,9 @@ import * as commands from "./commands.js";
 import { newId } from "./ids.js";
 import * as models from "./models.js";
 
+/** How long a page of events that are followed waits for its first one, in seconds. */
+const WAIT_S = 20;
+
 /** How to reach the server. */
 export interface Options {
   /** The secret that `lastro key create` printed. */
@@ -262,6 +265,67 @@ export class Lastro {
     return this.send(read(path`/v1/payments/${id}`, (body) => body as unknown as models.Payment));
   }
 
+  /** One page of what the ledger decided, in its order. With `waitS` (at most 30) a page that would be empty waits for
+   * its first event. It may be empty although there are more events: go on with its `next`. */
+  eventsPage(
+    options: models.EventsAsked & { limit?: number; waitS?: number } = {},
+  ): Promise<models.EventsPage> {
+    const { types, waitS, ...rest } = options;
+    const asked = { ...rest, types: types?.join(","), wait_s: waitS };
+    const call = read("/v1/events" + query(asked), models.eventsPage);
+    return this.send({ ...call, waitMs: (waitS ?? 0) * 1_000 });
+  }
+
+  /** Everything that the ledger decides, from `after` on and without an end: waits for the next event. Keep an event's
+   * `position` after its work is done, and begin with it again as `after`: then every event is seen at least once,
+   * whatever is killed when. */
+  async *events(
+    asked: models.EventsAsked = {},
+  ): AsyncGenerator<models.Event, never, undefined> {
+    let from = asked;
+    for (;;) {
+      const found: models.EventsPage = await this.eventsPage({ ...from, waitS: WAIT_S });
+      yield* found.events;
+      from = { ...asked, after: found.next };
+    }
+  }
+
+  /** The endpoints of webhooks, in the order of their names. */
+  webhooks(): Promise<readonly models.Endpoint[]> {
+    return this.send(read("/v1/webhooks", (body) => body["endpoints"] as models.Endpoint[]));
+  }
+
+  /** The deliveries of an endpoint, those of the newest events first. Throws `NotFound`. */
+  deliveries(
+    name: string,
+    options: { state?: models.Delivery["state"]; limit?: number } = {},
+  ): Promise<readonly models.Delivery[]> {
+    const found = path`/v1/webhooks/${name}/deliveries` + query({ ...options });
+    return this.send(read(found, (body) => body["deliveries"] as models.Delivery[]));
+  }
+
+  /** Lets an endpoint begin again behind a position: an event's, or `beginning`. It has no id, so it is sent again only
+   * after an attempt that changed nothing. */
+  replayWebhook(name: string, after: string): Promise<models.Endpoint> {
+    const call = write(path`/v1/webhooks/${name}/replay`, models.endpoint, { after });
+    return this.send({ ...call, repeatable: false });
+  }
+
+  /** Sends an endpoint's dead letters again. */
+  retryWebhook(name: string): Promise<models.Endpoint> {
+    return this.send(steer(path`/v1/webhooks/${name}/retry`));
+  }
+
+  /** Lets an endpoint send again, at once. */
+  enableWebhook(name: string): Promise<models.Endpoint> {
+    return this.send(steer(path`/v1/webhooks/${name}/enable`));
+  }
+
+  /** Lets an endpoint send nothing more, also after a restart of the server. */
+  disableWebhook(name: string): Promise<models.Endpoint> {
+    return this.send(steer(path`/v1/webhooks/${name}/disable`));
+  }
+
   private async send<T>(call: Call<T>): Promise<T> {
     const attempts = new Attempts(call, this.retry);
     for (;;) {
@@ -276,9 +340,10 @@ export class Lastro {
     attempts: Attempts<T>,
   ): Promise<{ result: T } | { pauseMs: number }> {
     const given = new AbortController();
+    const timeMs = this.timeoutMs + (call.waitMs ?? 0);
     const timer = setTimeout(
-      () => given.abort(new Error(`no answer within ${this.timeoutMs} ms`)),
-      this.timeoutMs,
+      () => given.abort(new Error(`no answer within ${timeMs} ms`)),
+      timeMs,
     );
     const init: RequestInit = {
       method: call.method,
@@ -311,6 +376,11 @@ function write<T>(
   body: Record<string, unknown>,
 ): Call<T> {
   return { method: "POST", path: found, read: reader, body, repeatable: true };
+}
+
+/** What is the same however often it is done. */
+function steer(found: string): Call<models.Endpoint> {
+  return { method: "POST", path: found, read: models.endpoint, repeatable: true };
 }
 
 function change(found: string, body: Record<string, unknown>): Call<models.Account> {

@@ -180,6 +180,75 @@ export interface Payment {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
+/** Something that the ledger decided. Which members it has depends on its type. */
+export interface Event {
+  /** Where to go on behind it: opaque, and valid for ever. */
+  readonly position: string;
+  /** Such as `transfer.posted`; a newer server has more. */
+  readonly type: string;
+  readonly timestamp: string;
+  readonly account?: Account;
+  readonly transfer?: Transfer;
+  readonly payment?: Payment;
+  /** Such as `refused`, `batch`, `resolution` and `payments_count`. */
+  readonly [member: string]: unknown;
+}
+
+/** Some events, in the order in which they were decided. */
+export interface EventsPage {
+  readonly events: readonly Event[];
+  /** The `after` of the next page, also where this one is empty. */
+  readonly next: string;
+}
+
+/** Which events. */
+export interface EventsAsked {
+  /** The position behind which they begin, or `latest`; without it the ledger's first event. */
+  readonly after?: string;
+  readonly types?: readonly string[];
+  /** Only events of this account. */
+  readonly account?: string;
+}
+
+/** A request to the receiver of a webhook. */
+export interface Try {
+  readonly at: string;
+  /** Not there where no complete answer came. */
+  readonly status?: number;
+  readonly body?: string;
+  readonly failure?: string;
+}
+
+/** An endpoint of webhooks as it stands. */
+export interface Endpoint {
+  readonly name: string;
+  readonly url: string;
+  readonly state: "active" | "failing" | "disabled" | "stopped" | "standby";
+  readonly reason?: string | null;
+  readonly position: string | null;
+  readonly waiting_count: number;
+  readonly requests_count: number;
+  readonly dead_letters_count: number;
+  readonly delivered_count: number;
+  readonly oldest_waiting_at?: string | null;
+  readonly lag_ms: number;
+  readonly next_try_at?: string | null;
+  readonly last_try?: (Try & { readonly webhook_id: string }) | null;
+}
+
+/** An event on its way to an endpoint. */
+export interface Delivery {
+  /** The event's position. */
+  readonly webhook_id: string;
+  readonly event_type: string;
+  readonly event_timestamp: string;
+  readonly state: "waiting" | "delivered" | "dead";
+  readonly tries_count: number;
+  readonly first_try_at?: string | null;
+  readonly next_try_at?: string | null;
+  readonly last_try?: Try | null;
+}
+
 /** A body as it was read from JSON. */
 export type Body = Record<string, unknown>;
 
@@ -208,6 +277,15 @@ export function accountsPage(body: Body): AccountsPage {
 
 export function transfer(body: Body, replayed: boolean): Transfer {
   return { ...body, replayed } as unknown as Transfer;
+}
+
+export function eventsPage(body: Body): EventsPage {
+  const events = (body["events"] as Body[]).map((event) => ({
+    ...event,
+    ...(event["account"] ? { account: account(event["account"] as Body) } : {}),
+    ...(event["transfer"] ? { transfer: transfer(event["transfer"] as Body, false) } : {}),
+  }));
+  return { events: events as unknown as Event[], next: body["next"] as string };
 }
 
 export function statementPage(body: Body): StatementPage {
@@ -239,6 +317,10 @@ export function batch(body: Body, replayed: boolean): Batch {
 export function operation(body: Body): Operation {
   const applied = body["transfer"] as Body | null | undefined;
   return (applied ? { ...body, transfer: transfer(applied, false) } : body) as unknown as Operation;
+}
+
+export function endpoint(body: Body): Endpoint {
+  return body as unknown as Endpoint;
 }
 
 /** Reads a problem body (RFC 9457); `undefined` if it is none. */

@@ -83,6 +83,29 @@ test("a batch is sent again only if all of it happens once", async () => {
   assert.equal(first.bodies.length, 2);
 });
 
+test("events are followed over lost answers", async () => {
+  const page = (positions, next) => {
+    const events = positions.map((position) => ({ position, type: "payments.purged", timestamp: "t" }));
+    return [200, {}, { events, next }];
+  };
+  const steps = [page(["p1", "p2"], "p2"), null, page([], "p9"), page(["p10"], "p10")];
+  const { result, bodies } = await script([...steps], async (ledger) => {
+    const found = [];
+    for await (const event of ledger.events()) {
+      found.push(event.position);
+      if (found.length === 3) return found;
+    }
+  });
+  assert.deepEqual(result, ["p1", "p2", "p10"]);
+  assert.equal(bodies.length, steps.length);
+});
+
+test("a replay is not sent again after a lost answer", async () => {
+  const { error, bodies } = await script([null], (ledger) => ledger.replayWebhook("orders", "beginning"));
+  assert(error instanceof Unavailable);
+  assert.equal(bodies.length, 1);
+});
+
 test("a pause beyond the time for retries is not begun", async () => {
   const { error } = await script([unavailable(503, true, "3600")], transfer);
   assert(error instanceof Unavailable);

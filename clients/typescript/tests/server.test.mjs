@@ -175,3 +175,37 @@ test("payments", async () => {
   assert.equal((await ledger.account(user)).balance, -60n);
   await thrown(ledger.payment(newId()), NotFound);
 });
+
+test("events are followed", async () => {
+  const start = (await ledger.eventsPage({ after: "latest" })).next;
+  const made = await ledger.transfer("world:BRL", user, 5, "one");
+  const types = ["transfer.posted", "command.refused"];
+  const events = ledger.events({ after: start, types, account: user });
+  const first = (await events.next()).value;
+  assert.deepEqual([first.type, first.transfer.id], ["transfer.posted", made.id]);
+  await thrown(ledger.transfer(user, shop, 10_000, "too much"), Refused);
+  const refused = (await events.next()).value;
+  assert.equal(refused.refused.problem.code, "insufficient_funds");
+  const page = await ledger.eventsPage({ after: refused.position, account: user, waitS: 1 });
+  assert.deepEqual(page.events, []);
+  const opened = await ledger.eventsPage({ after: "latest", limit: 1 });
+  assert.deepEqual(opened.events, []);
+});
+
+test("webhooks are looked at and steered", async () => {
+  assert.deepEqual((await ledger.webhooks()).map((found) => found.name), ["orders"]);
+  await ledger.transfer("world:BRL", user, 5, "one");
+  const giveUp = Date.now() + 60_000;
+  let waiting;
+  while ((waiting = await ledger.deliveries("orders", { state: "waiting", limit: 5 })).length === 0) {
+    assert(Date.now() < giveUp);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert(waiting.every((found) => found.state === "waiting"));
+  assert.equal((await ledger.disableWebhook("orders")).state, "disabled");
+  assert.notEqual((await ledger.enableWebhook("orders")).state, "disabled");
+  assert.equal((await ledger.retryWebhook("orders")).name, "orders");
+  const end = (await ledger.eventsPage({ after: "latest" })).next;
+  assert.equal((await ledger.replayWebhook("orders", end)).name, "orders");
+  await thrown(ledger.deliveries("none"), NotFound);
+});

@@ -1,10 +1,11 @@
--- Everything that was decided, in one order: the feed. `record` is a `ledger::Event` as postcard bytes, as
--- elsewhere. What was decided before this migration, or by nodes of an earlier version after it, is not in it.
+-- Everything that was decided, in one order: the feed. A row has some events of one transaction: `records` is a list
+-- of `ledger::Event`s, each as postcard bytes, as postcard bytes. What was decided before this migration, or by nodes of an earlier version after it, is not in it.
 CREATE TABLE lastro.events (
-    -- Drawn when all that the event depends upon is locked: of two events of an account the later one has the
-    -- larger position. Numbers may be missing: those of transactions that were rolled back.
+    -- Drawn when all that the events depend upon is locked: of two events of an account the later one is in the row
+    -- with the larger position, or behind the other in the same row. Numbers may be missing: those of transactions
+    -- that were rolled back.
     position bigint GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME lastro.events_position CACHE 1) PRIMARY KEY,
-    record bytea NOT NULL
+    records bytea NOT NULL
 );
 
 -- The largest position that was drawn, by whichever transaction; 0 before the first. Sequences have rights of their

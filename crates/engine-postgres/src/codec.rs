@@ -10,8 +10,7 @@ use ledger::{
     PendingEnd, PendingState, ProcessorName, Resolution, ResolutionKind, Standing, Timestamp,
     Transfer, TransferId, UsedBatch, UsedPayment, UsedTransfer,
 };
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -43,7 +42,7 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_allocvec(value).expect("plain data is serialized into memory without an error")
 }
 
-pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failure> {
     postcard::from_bytes(bytes).map_err(|_| Failure::Damaged("a record"))
 }
 

@@ -9,22 +9,23 @@ use ledger::{
     EVENTS_PAGE_MAX, EventPage, EventPosition, EventQuery, EventsFrom, LedgerId, PlacedEvent,
     Unavailable,
 };
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::call::Store;
 use crate::codec::decode;
 use crate::read::at_most;
 
-/// A page, as far as its records come to so many bytes; it has at least one.
+/// Rows behind a position, as far as they come to so many bytes; there is at least one where there is any. The row of
+/// the position itself comes again, and does not count: the events of a row may be on two pages.
 const PAGE: &str = "
-    SELECT position, record FROM (
-        SELECT position, record, sum(length(record)) OVER (ORDER BY position) - length(record) AS bytes
+    SELECT position, records FROM (
+        SELECT position, records, sum(bytes) OVER (ORDER BY position) - bytes AS before
         FROM (
-            SELECT position, record FROM lastro.events
-            WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3
+            SELECT position, records, CASE WHEN position > $1 THEN length(records) ELSE 0 END AS bytes
+            FROM lastro.events
+            WHERE position >= $1 AND position <= $2 ORDER BY position LIMIT $3
         ) rows
-    ) sized WHERE bytes = 0 OR bytes + length(record) <= $4 ORDER BY position";
+    ) sized WHERE before <= $4 ORDER BY position";
 
 /// For a look at its plan.
 #[cfg(test)]
@@ -33,25 +34,52 @@ pub(crate) const STATEMENTS: [&str; 1] = [PAGE];
 /// How long before who waits for an event looks again.
 const PAUSE: Duration = Duration::from_millis(50);
 
-const NUMBER_BYTES: usize = size_of::<i64>();
-
-/// The position of an event of this number; 0 is before the first.
-fn position(ledger_id: LedgerId, number: i64) -> EventPosition {
-    let mut bytes = [0; EventPosition::BYTES];
-    let mut hash = blake3::Hasher::new_derive_key("lastro 2026 postgres position of an event");
-    hash.update(&ledger_id.to_bytes());
-    hash.update(&number.to_be_bytes());
-    bytes[..NUMBER_BYTES].copy_from_slice(&number.to_be_bytes());
-    hash.finalize_xof().fill(&mut bytes[NUMBER_BYTES..]);
-    EventPosition::from_bytes(bytes)
+/// A place in the feed: right behind an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct FeedPlace {
+    /// The position of its row.
+    row: i64,
+    /// Which event of the row it is, from 0.
+    index: u32,
 }
 
-/// The number of a position that this ledger gave.
-fn number(ledger_id: LedgerId, of: EventPosition) -> Option<i64> {
-    let bytes = of.to_bytes();
-    let (number, _) = bytes.split_first_chunk()?;
-    let number = i64::from_be_bytes(*number);
-    (position(ledger_id, number) == of).then_some(number)
+const ROW_BYTES: usize = size_of::<i64>();
+const PLACE_BYTES: usize = ROW_BYTES + size_of::<u32>();
+
+impl FeedPlace {
+    /// Before the first event.
+    const BEGINNING: Self = Self { row: 0, index: 0 };
+
+    /// Behind everything up to the end of a row.
+    const fn behind_row(row: i64) -> Self {
+        Self {
+            row,
+            index: u32::MAX,
+        }
+    }
+
+    fn position(self, ledger_id: LedgerId) -> EventPosition {
+        let mut bytes = [0; EventPosition::BYTES];
+        bytes[..ROW_BYTES].copy_from_slice(&self.row.to_be_bytes());
+        bytes[ROW_BYTES..PLACE_BYTES].copy_from_slice(&self.index.to_be_bytes());
+        let mut hash = blake3::Hasher::new_derive_key("lastro 2026 postgres position of an event");
+        hash.update(&ledger_id.to_bytes());
+        hash.update(&bytes[..PLACE_BYTES]);
+        hash.finalize_xof().fill(&mut bytes[PLACE_BYTES..]);
+        EventPosition::from_bytes(bytes)
+    }
+
+    /// The place of a position that this ledger gave.
+    fn of(position: EventPosition, ledger_id: LedgerId) -> Option<Self> {
+        let bytes = position.to_bytes();
+        let (row, rest) = bytes.split_first_chunk()?;
+        let (index, _) = rest.split_first_chunk()?;
+        let place = Self {
+            row: i64::from_be_bytes(*row),
+            index: u32::from_be_bytes(*index),
+        };
+        (place.position(ledger_id) == position).then_some(place)
+    }
 }
 
 impl Store {
@@ -62,9 +90,9 @@ impl Store {
         deadline: Instant,
     ) -> Result<Option<EventPage>, Unavailable> {
         let after = match query.from {
-            EventsFrom::Beginning => Some(0),
-            EventsFrom::After(position) => match number(self.ledger_id, position) {
-                Some(number) => Some(number),
+            EventsFrom::Beginning => Some(FeedPlace::BEGINNING),
+            EventsFrom::After(position) => match FeedPlace::of(position, self.ledger_id) {
+                Some(place) => Some(place),
                 None => return Ok(None),
             },
             EventsFrom::Now => None,
@@ -72,47 +100,72 @@ impl Store {
         let wait_until = query.wait_until.map(|until| until.min(deadline));
         let mut end = match after {
             // What was seen before is enough for who is behind it.
-            Some(after) if after < self.horizon.last_end() => self.horizon.last_end(),
+            Some(after) if after.row < self.horizon.last_end() => self.horizon.last_end(),
             _ => self.feed_end(deadline).await?,
         };
-        let after = after.unwrap_or(end);
-        if after > end && !self.was_drawn(after, deadline).await? {
+        let after = after.unwrap_or(FeedPlace::behind_row(end));
+        if after.row > end && !self.was_drawn(after.row, deadline).await? {
             return Ok(None);
         }
         loop {
-            let events = match after < end {
-                true => self.events_between(after, end, &query, deadline).await?,
-                false => Vec::new(),
-            };
+            let events = self.events_between(after, end, &query, deadline).await?;
             let waits = wait_until.is_some_and(|until| Instant::now() + PAUSE < until);
             if !events.is_empty() || !waits {
                 let last = events.last().map(|placed| placed.position);
-                let next = last.unwrap_or_else(|| position(self.ledger_id, after));
+                let next = last.unwrap_or_else(|| after.position(self.ledger_id));
                 return Ok(Some(EventPage { events, next }));
             }
-            tokio::time::sleep(PAUSE).await;
-            end = self.feed_end(deadline).await?;
+            // Nothing is asked of the table until there is more.
+            let before = end;
+            while end == before && wait_until.is_some_and(|until| Instant::now() + PAUSE < until) {
+                tokio::time::sleep(PAUSE).await;
+                end = self.feed_end(deadline).await?;
+            }
         }
     }
 
     async fn events_between(
         &self,
-        after: i64,
+        after: FeedPlace,
         end: i64,
         query: &EventQuery,
         deadline: Instant,
     ) -> Result<Vec<PlacedEvent>, Unavailable> {
-        let limit = at_most(query.limit.min(EVENTS_PAGE_MAX) as u64);
+        if after >= FeedPlace::behind_row(end) {
+            return Ok(Vec::new());
+        }
+        let limit = query.limit.min(EVENTS_PAGE_MAX);
+        // The row of the position may have nothing more.
+        let rows_max = at_most(limit as u64 + 1);
         let bytes_max = at_most(query.bytes_max as u64);
-        let parameters: [&(dyn ToSql + Sync); 4] = [&after, &end, &limit, &bytes_max];
-        let placed = |row: &Row| {
-            Ok(PlacedEvent {
-                position: position(self.ledger_id, row.try_get("position")?),
-                event: decode(row.try_get("record")?)?,
-            })
-        };
+        let parameters: [&(dyn ToSql + Sync); 4] = [&after.row, &end, &rows_max, &bytes_max];
         self.ask(PAGE, &parameters, deadline, |rows| {
-            rows.iter().map(placed).collect()
+            let mut page = Vec::new();
+            let mut bytes = 0;
+            for row in rows {
+                let position: i64 = row.try_get("position")?;
+                let records: Vec<&[u8]> = decode(row.try_get("records")?)?;
+                for (index, record) in (0..).zip(records) {
+                    let place = FeedPlace {
+                        row: position,
+                        index,
+                    };
+                    bytes += record.len();
+                    let fits = page.len() < limit && (page.is_empty() || bytes <= query.bytes_max);
+                    if place <= after {
+                        bytes = 0;
+                        continue;
+                    }
+                    if !fits {
+                        return Ok(page);
+                    }
+                    page.push(PlacedEvent {
+                        position: place.position(self.ledger_id),
+                        event: decode(record)?,
+                    });
+                }
+            }
+            Ok(page)
         })
         .await
     }

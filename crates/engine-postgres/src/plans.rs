@@ -17,7 +17,7 @@ const FILL: &str = "
         account_id, 1, 'filled', n, n FROM lastro.accounts, generate_series(1, 2000) n;
     INSERT INTO lastro.stripes SELECT 'world:BRL', n, 'BRL', 1 FROM generate_series(0, 15) n;
     INSERT INTO lastro.webhooks SELECT 'endpoint' || n, '', NULL, NULL, '', 0 FROM generate_series(1, 2000) n;
-    INSERT INTO lastro.events (record) SELECT '' FROM lastro.entries;
+    INSERT INTO lastro.events (records) SELECT '' FROM lastro.entries;
     INSERT INTO lastro.transfers SELECT transfer_id, '' FROM lastro.entries;
     INSERT INTO lastro.payments SELECT gen_random_uuid(), '', n % 4, NULL, 1, 'default', n, n
     FROM generate_series(1, 5000) n;";

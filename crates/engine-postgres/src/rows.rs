@@ -245,7 +245,7 @@ pub(crate) struct Rows {
     pub(crate) unlimited_changed: AccountRows,
     pub(crate) purged_at: Vec<i64>,
     pub(crate) sums: SumRows,
-    /// Of all events, in order.
+    /// The records of all events, in order, some in each row.
     pub(crate) records: Vec<Vec<u8>>,
     pub(crate) newest_at: i64,
 }
@@ -255,7 +255,7 @@ impl Rows {
     pub(crate) fn of(snapshot: &mut Snapshot) -> Self {
         let mut rows = Self {
             newest_at: time(snapshot.newest),
-            records: std::mem::take(&mut snapshot.changed.records),
+            records: feed_rows(std::mem::take(&mut snapshot.changed.records)),
             ..Self::default()
         };
         rows.take_accounts(snapshot);
@@ -439,6 +439,29 @@ impl Rows {
         });
         self.sums = SumRows::of(changed.filter(|payment| payment.accepted_at > purged_at));
     }
+}
+
+/// About how many bytes of records a row of the feed has: so many are kept in the row itself (a longer row would be cut
+/// into pieces of another table), and a row for each event costs several times as much.
+const FEED_ROW_BYTES: usize = 1_500;
+
+/// The records of events as rows of the feed.
+fn feed_rows(records: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let mut rows = Vec::new();
+    let mut row: Vec<Vec<u8>> = Vec::new();
+    let mut bytes = 0;
+    for record in records {
+        if bytes + record.len() > FEED_ROW_BYTES && !row.is_empty() {
+            rows.push(encode(&std::mem::take(&mut row)));
+            bytes = 0;
+        }
+        bytes += record.len();
+        row.push(record);
+    }
+    if !row.is_empty() {
+        rows.push(encode(&row));
+    }
+    rows
 }
 
 /// The transfer that the event reverses, or would have reversed.

@@ -127,7 +127,7 @@ const PAYMENT_CHANGES: &str = "
 const PURGES: &str = "INSERT INTO lastro.purges (purged_at) SELECT unnest($1::bigint[])";
 
 /// Of all that happens only this draws positions: when all else of the call but its stripes is locked and written.
-const EVENTS: &str = "INSERT INTO lastro.events (record) SELECT unnest($1::bytea[])";
+const EVENTS: &str = "INSERT INTO lastro.events (records) SELECT unnest($1::bytea[])";
 
 /// Summaries begin anew.
 const SUMS_GONE: &str = "DELETE FROM lastro.payment_sums";

@@ -3,6 +3,7 @@
 mod accounts;
 mod backup;
 mod bench;
+mod client;
 mod clock;
 mod config;
 #[cfg(test)]
@@ -78,6 +79,8 @@ enum Command {
     Accounts(accounts::AccountsOptions),
     /// Lists the payments of a data folder that wait, or were sent and are not settled, also while it is served.
     Payments(open_payments::PaymentsOptions),
+    #[command(flatten)]
+    Client(client::ClientCommand),
     /// Copies a data folder, also while it is served; into the same folder again, only what is new.
     Backup(backup::BackupOptions),
     /// Makes a data folder of a backup: whole, or as it was after a frame or at a time.
@@ -117,6 +120,7 @@ fn main() -> ExitCode {
         Command::Verify(options) => verify::run(&options),
         Command::Accounts(options) => accounts::run(&options),
         Command::Payments(options) => open_payments::run(&options),
+        Command::Client(command) => client::run(command),
         Command::Backup(options) => backup::run(&options),
         Command::Restore(options) => restore::run(&options),
         Command::Copy(options) => copy::run(&options),

@@ -100,6 +100,12 @@ pub(crate) fn entries() -> impl Iterator<Item = &'static Entry> {
     GROUPS.iter().flat_map(|group| group.entries)
 }
 
+/// What a caller can do about a problem with this code; `None` if it is not in the list.
+#[must_use]
+pub fn what_to_do(code: &str) -> Option<&'static str> {
+    entry(code).map(|entry| entry.advice)
+}
+
 const fn entry(name: &str) -> Option<&'static Entry> {
     let mut of_group = 0;
     while of_group < GROUPS.len() {

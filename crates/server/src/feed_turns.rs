@@ -118,7 +118,11 @@ mod tests {
                 if writes {
                     turns.note_write();
                 }
-                let piece = async { std::thread::sleep(Duration::from_millis(2)) };
+                let piece = async {
+                    std::thread::sleep(Duration::from_millis(2));
+                    // Others come meanwhile, and find no turn free.
+                    tokio::task::yield_now().await;
+                };
                 turns.take(deadline, piece).await
             });
         }

@@ -72,7 +72,7 @@ pub use access_log::ACCESS_LOG;
 pub use address::{AddressInvalid, ListenAddress};
 pub use app::App;
 pub use callbacks::Callbacks;
-pub use codes::errors_markdown;
+pub use codes::{errors_markdown, what_to_do};
 pub use exposition::{MetricsCallers, install_metrics, serve_metrics};
 pub use grpc::{GrpcCommands, GrpcLimits, serve_grpc};
 pub use health::{AlwaysReady, Health, Readiness};

@@ -33,6 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ledger", "proto", "stdx", "trace", "outbox", "payments", "events",
         ],
     ),
+    ("lastro-client", &["stdx"]),
     ("processor", &["stdx"]),
     ("load", &["processor"]),
     (
@@ -50,6 +51,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "server",
             "processor",
             "load",
+            "lastro-client",
             "stdx",
             "trace",
         ],

@@ -19,6 +19,9 @@ from lastro._models import (
     AccountsPage,
     Balance,
     Batch,
+    Delivery,
+    Endpoint,
+    EventsPage,
     Operation,
     Payment,
     StatementPage,
@@ -56,6 +59,8 @@ class Call(Generic[T]):
     params: Mapping[str, str | int] = field(default_factory=dict)
     repeatable: bool = True
     """Whether it may be sent again after an attempt whose outcome is unknown."""
+    wait_s: int = 0
+    """How long the server may hold back its answer."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class Attempts(Generic[T]):
     def __init__(self, call: Call[T], retry: Retry, now_s: float) -> None:
         self._call = call
         self._retry = retry
-        self._last_start_s = now_s + retry.within_s
+        self._last_start_s = now_s + retry.within_s + call.wait_s
         self._count = 0
         self._nothing_done = True
 
@@ -382,3 +387,56 @@ def pay(
 
 def payment(id: uuid.UUID) -> Call[Payment]:
     return Call("GET", f"/v1/payments/{_segment(id)}", lambda body, _: Payment.from_json(body))
+
+
+WAIT_S = 20
+"""How long a page of events that are followed waits for its first one."""
+
+
+def events_page(
+    after: str | None,
+    types: Iterable[str] | None,
+    account: str | None,
+    limit: int | None,
+    wait_s: int,
+) -> Call[EventsPage]:
+    listed = None if types is None else ",".join(types)
+    return Call(
+        "GET",
+        "/v1/events",
+        lambda body, _: EventsPage.from_json(body),
+        params=_present(
+            after=after, types=listed, account=account, limit=limit, wait_s=wait_s or None
+        ),
+        wait_s=wait_s,
+    )
+
+
+def webhooks() -> Call[tuple[Endpoint, ...]]:
+    return Call(
+        "GET",
+        "/v1/webhooks",
+        lambda body, _: tuple(Endpoint.from_json(found) for found in body["endpoints"]),
+    )
+
+
+def deliveries(name: str, state: str | None, limit: int | None) -> Call[tuple[Delivery, ...]]:
+    return Call(
+        "GET",
+        f"/v1/webhooks/{_segment(name)}/deliveries",
+        lambda body, _: tuple(Delivery.from_json(found) for found in body["deliveries"]),
+        params=_present(state=state, limit=limit),
+    )
+
+
+def replay_webhook(name: str, after: str) -> Call[Endpoint]:
+    path = f"/v1/webhooks/{_segment(name)}/replay"
+    return Call("POST", path, _endpoint, {"after": after}, repeatable=False)
+
+
+def steer_webhook(name: str, act: str) -> Call[Endpoint]:
+    return Call("POST", f"/v1/webhooks/{_segment(name)}/{act}", _endpoint)
+
+
+def _endpoint(body: Mapping[str, Any], _: bool) -> Endpoint:
+    return Endpoint.from_json(body)

@@ -309,6 +309,115 @@ class Payment:
         return read(cls, body, id=uuid.UUID(body["id"]))
 
 
+@dataclass(frozen=True)
+class Event:
+    """Something that the ledger decided. Which members it has depends on its type."""
+
+    position: str
+    """Where to go on behind it: opaque, and valid for ever."""
+    type: str
+    """Such as `transfer.posted`; a newer server has more."""
+    timestamp: str
+    account: Account | None = None
+    transfer: Transfer | None = None
+    payment: Payment | None = None
+    members: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Everything else, such as `refused`, `batch`, `resolution` and `payments_count`."""
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Event:
+        """Reads an answer of the server."""
+        named = {"position", "type", "timestamp", "account", "transfer", "payment"}
+        account, transfer, payment = (body.get(name) for name in ("account", "transfer", "payment"))
+        return cls(
+            position=body["position"],
+            type=body["type"],
+            timestamp=body["timestamp"],
+            account=None if account is None else Account.from_json(account),
+            transfer=None if transfer is None else Transfer.from_json(transfer),
+            payment=None if payment is None else Payment.from_json(payment),
+            members={name: value for name, value in body.items() if name not in named},
+        )
+
+
+@dataclass(frozen=True)
+class EventsPage:
+    """Some events, in the order in which they were decided."""
+
+    events: tuple[Event, ...]
+    next: str
+    """The `after` of the next page, also where this one is empty."""
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> EventsPage:
+        """Reads an answer of the server."""
+        return cls(
+            events=tuple(Event.from_json(event) for event in body["events"]), next=body["next"]
+        )
+
+
+@dataclass(frozen=True)
+class Try:
+    """A request to the receiver of a webhook."""
+
+    at: str
+    status: int | None = None
+    """`None` where no complete answer came."""
+    body: str | None = None
+    failure: str | None = None
+    webhook_id: str | None = None
+
+
+def _try(body: Mapping[str, Any] | None) -> Try | None:
+    return None if body is None else read(Try, body)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint of webhooks as it stands."""
+
+    name: str
+    url: str
+    state: str
+    """`active`, `failing`, `disabled`, `stopped` or `standby`."""
+    waiting_count: int
+    requests_count: int
+    dead_letters_count: int
+    delivered_count: int
+    lag_ms: int
+    reason: str | None = None
+    position: str | None = None
+    oldest_waiting_at: str | None = None
+    next_try_at: str | None = None
+    last_try: Try | None = None
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Endpoint:
+        """Reads an answer of the server."""
+        return read(cls, body, last_try=_try(body.get("last_try")))
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """An event on its way to an endpoint."""
+
+    webhook_id: str
+    """The event's position."""
+    event_type: str
+    event_timestamp: str
+    state: str
+    """`waiting`, `delivered` or `dead`."""
+    tries_count: int
+    first_try_at: str | None = None
+    next_try_at: str | None = None
+    last_try: Try | None = None
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Delivery:
+        """Reads an answer of the server."""
+        return read(cls, body, last_try=_try(body.get("last_try")))
+
+
 def problem_from_json(body: Mapping[str, Any]) -> Problem:
     """Reads a problem body (RFC 9457)."""
     named = {"type", "title", "status", "code", "detail"}

@@ -16,13 +16,18 @@ from lastro._models import (
     AccountsPage,
     Balance,
     Batch,
+    Delivery,
+    Endpoint,
     Entry,
+    Event,
+    EventsPage,
     Operation,
     Payment,
     StatementPage,
     Transfer,
 )
 from lastro._retry import Retry
+from lastro._timeouts import with_wait
 
 T = TypeVar("T")
 
@@ -70,7 +75,11 @@ class Lastro:
         while True:
             try:
                 answer = self._http.request(
-                    call.method, call.path, json=call.body, params=call.params
+                    call.method,
+                    call.path,
+                    json=call.body,
+                    params=call.params,
+                    timeout=with_wait(self._http.timeout, call.wait_s),
                 )
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
                 pause_s = attempts.failed(error, sent=False, now_s=time.monotonic())
@@ -313,3 +322,68 @@ class Lastro:
     def payment(self, id: uuid.UUID) -> Payment:
         """A payment. Raises `NotFound`."""
         return self._send(_calls.payment(id))
+
+    def events_page(
+        self,
+        *,
+        after: str | None = None,
+        types: Iterable[str] | None = None,
+        account: str | None = None,
+        limit: int | None = None,
+        wait_s: int = 0,
+    ) -> EventsPage:
+        """One page of what the ledger decided, in its order. Without `after` it begins with the
+        ledger's first event, with `after="latest"` at the end.
+
+        With `wait_s` (at most 30) a page that would be empty waits for its first event. It may be
+        empty although there are more events: go on with its `next`."""
+        return self._send(_calls.events_page(after, types, account, limit, wait_s))
+
+    def events(
+        self,
+        *,
+        after: str | None = None,
+        types: Iterable[str] | None = None,
+        account: str | None = None,
+    ) -> Iterator[Event]:
+        """Everything that the ledger decides, from `after` on and without an end: waits for the
+        next event.
+
+        Keep an event's `position` after its work is done, and begin with it again as `after`: then
+        every event is seen at least once, whatever is killed when."""
+        wanted = None if types is None else tuple(types)
+        while True:
+            found = self.events_page(
+                after=after, types=wanted, account=account, wait_s=_calls.WAIT_S
+            )
+            yield from found.events
+            after = found.next
+
+    def webhooks(self) -> tuple[Endpoint, ...]:
+        """The endpoints of webhooks, in the order of their names."""
+        return self._send(_calls.webhooks())
+
+    def deliveries(
+        self, name: str, *, state: str | None = None, limit: int | None = None
+    ) -> tuple[Delivery, ...]:
+        """The deliveries of an endpoint, those of the newest events first; with `state` only those
+        that are `waiting`, `delivered` or `dead`. Raises `NotFound`."""
+        return self._send(_calls.deliveries(name, state, limit))
+
+    def replay_webhook(self, name: str, after: str) -> Endpoint:
+        """Lets an endpoint begin again behind a position: an event's, or `beginning`.
+
+        It has no id, so it is sent again only after an attempt that changed nothing."""
+        return self._send(_calls.replay_webhook(name, after))
+
+    def retry_webhook(self, name: str) -> Endpoint:
+        """Sends an endpoint's dead letters again."""
+        return self._send(_calls.steer_webhook(name, "retry"))
+
+    def enable_webhook(self, name: str) -> Endpoint:
+        """Lets an endpoint send again, at once."""
+        return self._send(_calls.steer_webhook(name, "enable"))
+
+    def disable_webhook(self, name: str) -> Endpoint:
+        """Lets an endpoint send nothing more, also after a restart of the server."""
+        return self._send(_calls.steer_webhook(name, "disable"))

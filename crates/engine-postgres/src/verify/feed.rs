@@ -11,7 +11,7 @@ use super::pages::Pages;
 use crate::codec::{decode, uuid};
 use crate::error::PostgresOpenError;
 
-const EVENTS: &str = "SELECT position, record FROM lastro.events ORDER BY position";
+const EVENTS: &str = "SELECT position, records FROM lastro.events ORDER BY position";
 
 const RECORDS: &str = "
     SELECT transfer_id, record FROM lastro.transfers WHERE transfer_id = ANY ($1)";
@@ -52,18 +52,24 @@ impl Auditor<'_> {
         let mut in_feed = Vec::new();
         for row in rows {
             let position: i64 = row.try_get("position")?;
-            let record: &[u8] = row.try_get("record")?;
-            let Ok(event) = decode::<Event>(record) else {
+            let Ok(records) = decode::<Vec<&[u8]>>(row.try_get("records")?) else {
                 self.findings
-                    .add(format!("event {position}"), "its record cannot be read");
+                    .add(format!("events {position}"), "the row cannot be read");
                 continue;
             };
-            if let Some((id, is_whole)) = recorded_under(&event) {
-                in_feed.push(Recorded {
-                    position,
-                    id,
-                    record: is_whole.then_some(record),
-                });
+            for record in records {
+                let Ok(event) = decode::<Event>(record) else {
+                    self.findings
+                        .add(format!("events {position}"), "a record cannot be read");
+                    continue;
+                };
+                if let Some((id, is_whole)) = recorded_under(&event) {
+                    in_feed.push(Recorded {
+                        position,
+                        id,
+                        record: is_whole.then_some(record),
+                    });
+                }
             }
         }
         let ids: Vec<Uuid> = in_feed.iter().map(|recorded| recorded.id).collect();
@@ -77,7 +83,7 @@ impl Auditor<'_> {
             let kept = records.get(id);
             let is_same = kept.is_some_and(|kept| recorded.record.is_none_or(|own| own == *kept));
             self.findings
-                .check(is_same, format!("event {position}"), || {
+                .check(is_same, format!("events {position}"), || {
                     format!("transfer {id} has another record, or none")
                 });
         }

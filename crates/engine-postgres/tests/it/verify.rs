@@ -14,7 +14,7 @@ use crate::subject::open;
 use testkit::bank::{Drawer, accounts, currency, id, in_seconds, open_accounts};
 
 /// What is done to a good ledger, and what the check says of it. Each is undone afterwards.
-const CORRUPTIONS: [(&str, &str); 61] = [
+const CORRUPTIONS: [(&str, &str); 62] = [
     (
         "UPDATE lastro.accounts SET debits_posted = debits_posted + 1 WHERE account_id = 'user:1'",
         "account user:1: its debits_posted are",
@@ -102,27 +102,26 @@ const CORRUPTIONS: [(&str, &str); 61] = [
         "its record cannot be read",
     ),
     (
-        "DELETE FROM lastro.events WHERE position = (SELECT max(position) FROM lastro.events
-         WHERE substring(record FROM 1 FOR 1) = '\\x00'::bytea
-         AND substring(record FROM 18 FOR 1) = '\\x00'::bytea)",
+        "DELETE FROM lastro.events WHERE position > 3",
         "events: the feed has",
     ),
     (
-        "INSERT INTO lastro.events (record) SELECT record FROM lastro.events
-         WHERE substring(record FROM 1 FOR 1) = '\\x00'::bytea
-         AND substring(record FROM 18 FOR 1) = '\\x00'::bytea LIMIT 1",
+        "INSERT INTO lastro.events (records) SELECT records FROM lastro.events ORDER BY position",
         "events: the feed has",
     ),
     (
-        "UPDATE lastro.events SET record = '\\x00' WHERE position = 3",
-        "event 3: its record cannot be read",
+        "UPDATE lastro.events SET records = '\\xff' WHERE position = 3",
+        "events 3: the row cannot be read",
     ),
     (
-        "UPDATE lastro.events SET record = set_byte(record, 17, 255)
-         WHERE position = (SELECT max(position) FROM lastro.events
-         WHERE substring(record FROM 1 FOR 1) = '\\x00'::bytea
-         AND substring(record FROM 18 FOR 1) = '\\x00'::bytea)",
-        "event ",
+        "UPDATE lastro.events SET records = '\\x0101ff' WHERE position = 3",
+        "events 3: a record cannot be read",
+    ),
+    (
+        "UPDATE lastro.events SET records = decode(replace(encode(records, 'hex'),
+         encode(uuid_send((SELECT transfer_id FROM lastro.entries WHERE account_id = 'user:1'
+         AND number = 1)), 'hex'), repeat('ab', 16)), 'hex')",
+        "has another record, or none",
     ),
     (
         "UPDATE lastro.transfers SET pending_state = 0 WHERE transfer_id =

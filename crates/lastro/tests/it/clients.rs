@@ -7,6 +7,8 @@ use std::process::Command;
 use processor::{ProcessorSettings, Running};
 use testkit::LastroProcess;
 
+use crate::support::write_private;
+
 /// Where a readme expects the server.
 const ADDRESS: &str = "http://127.0.0.1:9999";
 
@@ -163,7 +165,16 @@ fn processor() -> Running {
 fn demo_that_pays(folder: &Path, processor: &Running) -> LastroProcess {
     let binary = LastroProcess::binary(env!("CARGO_BIN_EXE_lastro"));
     let processor = format!("default={}", processor.url());
-    let arguments = ["--demo", "--processor", &processor];
+    // Nobody listens there: what is sent waits.
+    let (config, secret) = (folder.join("lastro.toml"), folder.join("secret"));
+    write_private(&secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    let endpoint = format!(
+        "[webhooks.orders]\nurl = 'http://127.0.0.1:9'\nallow_private = true\nsecret_files = ['{}']\n",
+        secret.display()
+    );
+    std::fs::write(&config, endpoint).unwrap();
+    let config = config.to_str().unwrap();
+    let arguments = ["--demo", "--config", config, "--processor", &processor];
     LastroProcess::serve(&binary, &folder.join("data"), &arguments).unwrap()
 }
 

@@ -2,9 +2,11 @@
 //! the one that the page shows, but for times, hashes and ports.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use testkit::LastroProcess;
+
+use crate::command_line::in_terminal;
 
 /// The pages with sessions, each a story of its own over a new ledger, from its first session to
 /// its last.
@@ -13,10 +15,13 @@ const PAGES: &[&str] = &[
     "docs/guide/transfers.md",
     "docs/guide/backup.md",
     "docs/guide/events.md",
+    "docs/guide/command-line.md",
 ];
 
 /// How a page starts the binary.
 const CARGO_RUN: &str = "cargo run --release -- ";
+/// How a page asks a running server at the command line: as people do, in a terminal.
+const LASTRO: &str = "lastro ";
 /// Where a page expects the server.
 const ADDRESS: &str = "localhost:9999";
 
@@ -111,6 +116,11 @@ impl<'a> Ledger<'a> {
 
     /// What the command prints.
     fn run(&mut self, command: &str) -> String {
+        if let Some(arguments) = command.strip_prefix(LASTRO) {
+            let line = format!("'{}' {arguments}", self.binary.display());
+            let url = self.server().url().to_owned();
+            return printed(command, &in_terminal(&line, self.folder, &url));
+        }
         let mut shell = Command::new("bash");
         shell.current_dir(self.folder).arg("-c");
         if let Some(arguments) = command.strip_prefix(CARGO_RUN) {
@@ -120,25 +130,33 @@ impl<'a> Ledger<'a> {
             }
             shell.arg(format!("'{}' {arguments}", self.binary.display()));
         } else {
-            let server = self.server.get_or_insert_with(|| {
-                let data_dir = self.folder.join("lastro-data");
-                LastroProcess::serve(&self.binary, &data_dir, &["--demo"]).unwrap()
-            });
-            let address = server.url().trim_start_matches("http://");
+            let url = self.server().url();
+            let address = url.trim_start_matches("http://").to_owned();
             assert!(command.contains(ADDRESS), "nobody serves for {command}");
-            shell.arg(command.replace(ADDRESS, address));
+            shell.arg(command.replace(ADDRESS, &address));
         }
-        let output = shell.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{command}\n{said}");
-        // A page cannot show that lines of a table end with CR LF.
-        let printed = String::from_utf8(output.stdout).unwrap();
-        printed.replace("\r\n", "\n")
+        printed(command, &shell.output().unwrap())
+    }
+
+    fn server(&mut self) -> &LastroProcess {
+        self.server.get_or_insert_with(|| {
+            let data_dir = self.folder.join("lastro-data");
+            LastroProcess::serve(&self.binary, &data_dir, &["--demo"]).unwrap()
+        })
     }
 }
 
+/// What a command that has succeeded printed.
+fn printed(command: &str, output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command}\n{said}");
+    // A page cannot show that lines of a table, and those of a terminal, end with CR LF.
+    let printed = String::from_utf8_lossy(&output.stdout);
+    printed.replace("\r\n", "\n")
+}
+
 /// The text without what differs from run to run: times of day, hashes, positions of events, and the ids of requests.
-fn comparable(text: &str) -> String {
+pub(crate) fn comparable(text: &str) -> String {
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || "-:.".contains(letter);
     let mut kept = String::new();
     let mut rest = text.trim_end();

@@ -1,0 +1,45 @@
+#![doc = include_str!("../README.md")]
+
+mod account_id;
+mod call;
+mod client;
+mod code;
+mod error;
+mod follow;
+mod methods;
+mod options;
+mod problem;
+mod records;
+mod requests;
+mod retry;
+mod walk;
+mod whole_statement;
+mod words;
+mod writes;
+
+pub use account_id::{AccountId, AccountIdInvalid};
+pub use client::{Answered, Client};
+pub use code::Code;
+pub use error::{BatchRefused, Error, OutcomeUnknown, Unavailable};
+pub use follow::Follow;
+pub use options::{ClientKey, ClientOptions, OptionsInvalid};
+pub use problem::Problem;
+pub use records::{
+    Account, AccountsPage, After, Balance, BalanceWhen, Batch, BatchDecided, Delivery, DeliveryTry,
+    Dispatch, EndpointRecord, Entry, Event, EventsPage, Metadata, OpenPaymentsPage, Outcome,
+    PaymentRecord, ProcessorAnswer, QueuedTransfer, RefusedCommand, Resolution, StatementPage,
+    StatementWindow, Transfer, UnsettledPayment, UnsettledPaymentsPage,
+};
+pub use requests::{
+    AccountsQuery, Change, Command, DeliveriesQuery, EventsQuery, NewAccount, NewBatch, NewPayment,
+    NewPost, NewReversal, NewTransfer, NewVoid, OpenPaymentsQuery, Resolve, StatementQuery,
+    UnsettledPaymentsQuery, new_id,
+};
+pub use retry::Retry;
+pub use walk::Walk;
+pub use whole_statement::WholeStatement;
+pub use words::{
+    DeliveryState, EndpointState, EntryOrder, Frozen, PaymentState, PendingState, QueuedState,
+    ResolutionKind, TransferKind,
+};
+pub use writes::Write;
