@@ -43,6 +43,7 @@ words! {
         BatchTooLarge = "batch_too_large",
         BatchIdUnexpected = "batch_id_unexpected",
         Unauthenticated = "unauthenticated",
+        SignatureInvalid = "signature_invalid",
         ScopeMissing = "scope_missing",
         AccountNotAllowed = "account_not_allowed",
         RateLimited = "rate_limited",

@@ -74,7 +74,7 @@ pub struct Resolution {
 /// The state of a payment where it is dispatched. It is in that node's memory only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dispatch {
-    /// `waiting`, `under_way`, `unknown` or `conflict`.
+    /// `waiting`, `under_way`, `pending`, `unknown` or `conflict`.
     pub state: String,
     /// The attempt that this is about; 0 if it is not known.
     pub attempt: u32,
