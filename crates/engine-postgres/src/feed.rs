@@ -97,12 +97,17 @@ impl Store {
             },
             EventsFrom::Now => None,
         };
+        if let Some(after) = after {
+            // What was seen before is enough for who is behind it, unless there is nothing: numbers can be missing.
+            let at_hand = self.horizon.last_end();
+            let events = self.events_between(after, at_hand, &query, deadline);
+            let events = events.await?;
+            if !events.is_empty() {
+                return Ok(Some(self.page(events, after)));
+            }
+        }
         let wait_until = query.wait_until.map(|until| until.min(deadline));
-        let mut end = match after {
-            // What was seen before is enough for who is behind it.
-            Some(after) if after.row < self.horizon.last_end() => self.horizon.last_end(),
-            _ => self.feed_end(deadline).await?,
-        };
+        let mut end = self.feed_end(deadline).await?;
         let after = after.unwrap_or(FeedPlace::behind_row(end));
         if after.row > end && !self.was_drawn(after.row, deadline).await? {
             return Ok(None);
@@ -111,9 +116,7 @@ impl Store {
             let events = self.events_between(after, end, &query, deadline).await?;
             let waits = wait_until.is_some_and(|until| Instant::now() + PAUSE < until);
             if !events.is_empty() || !waits {
-                let last = events.last().map(|placed| placed.position);
-                let next = last.unwrap_or_else(|| after.position(self.ledger_id));
-                return Ok(Some(EventPage { events, next }));
+                return Ok(Some(self.page(events, after)));
             }
             // Nothing is asked of the table until there is more.
             let before = end;
@@ -122,6 +125,12 @@ impl Store {
                 end = self.feed_end(deadline).await?;
             }
         }
+    }
+
+    fn page(&self, events: Vec<PlacedEvent>, after: FeedPlace) -> EventPage {
+        let last = events.last().map(|placed| placed.position);
+        let next = last.unwrap_or_else(|| after.position(self.ledger_id));
+        EventPage { events, next }
     }
 
     async fn events_between(

@@ -232,6 +232,31 @@ fn a_transaction_that_writes_elsewhere_holds_nothing_back() {
     });
 }
 
+/// Numbers of transactions that were rolled back, at the very end, hide nothing that comes after them.
+#[test]
+fn a_reader_goes_on_behind_numbers_that_are_missing() {
+    let postgres = Postgres::start().unwrap();
+    let url = postgres.create_database("missing").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let engine = open(&url).await;
+        open_accounts(&engine).await;
+        transfer(&engine, 1).await;
+        let all_before = all(&engine, EventsFrom::Beginning, 1_000).await;
+        let from = EventsFrom::After(all_before.last().unwrap().position);
+        let draw = "BEGIN; INSERT INTO lastro.events (records) VALUES (''); ROLLBACK";
+        for number in 2..=4 {
+            postgres.psql_in("missing", draw).unwrap();
+            assert_eq!(all(&engine, EventsFrom::Now, 10).await, Vec::new());
+            let before: Vec<u128> = (2..number).collect();
+            assert_eq!(ids(&all(&engine, from, 10).await), before);
+            transfer(&engine, number).await;
+            let after: Vec<u128> = (2..=number).collect();
+            assert_eq!(ids(&all(&engine, from, 10).await), after);
+        }
+    });
+}
+
 /// What was answered by one node is in the next page of any other.
 #[test]
 fn what_was_answered_is_in_the_next_page_of_every_node() {
