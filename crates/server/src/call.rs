@@ -21,7 +21,7 @@ use crate::body::{self, BodyBytes};
 use crate::callbacks::Callbacks;
 use crate::errors;
 use crate::feed_turns::FeedTurns;
-use crate::http_face::Shared;
+use crate::http_face::{Shared, WAITS_MAX};
 use crate::keys::{self, Audit, Caller, NotAllowed};
 use crate::problem::Problem;
 use crate::room::Place;
@@ -246,9 +246,14 @@ impl Call {
             .await
     }
 
-    /// Turns of those who read events.
+    /// Turns of the streams of events.
     pub(crate) fn feed_turns(&self) -> FeedTurns {
         self.shared.feed_turns.clone()
+    }
+
+    /// How many requests wait for events or stream them.
+    pub(crate) fn waits_count(&self) -> usize {
+        WAITS_MAX - self.shared.waits.available_permits().min(WAITS_MAX)
     }
 
     /// A place among those that wait for events; `None` while there are too many.
@@ -449,7 +454,7 @@ impl Call {
         self.shared.app.is_purge_enabled
     }
 
-    pub(crate) fn deadline(&self) -> Instant {
+    fn deadline(&self) -> Instant {
         self.started + self.shared.app.limits.request_timeout
     }
 

@@ -1,21 +1,20 @@
-//! Turns of those who read the feed: however many they are, they do not take the processors from those who write.
+//! Turns of those who follow the feed: however many they are, they do not take the processors from those who write.
 //!
-//! A reading takes its turn for each piece. While many wait for theirs and commands are given, a turn rests after its
-//! piece for [`REST`] times as long as the piece kept a processor busy: all readings together then take about a tenth of
+//! A stream takes its turn for each piece. While there are many streams and commands are given, a turn rests after its
+//! piece for [`REST`] times as long as the piece kept a processor busy: all streams together then take about a tenth of
 //! one processor, fall behind, and catch up when less is written.
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use ledger::Unavailable;
 use tokio::sync::Semaphore;
 
 /// How many pieces are made at the same time.
 const TURNS: usize = 2;
-/// How many readings wait for their turns before these rest.
+/// From how many streams on turns rest.
 const CROWD: usize = 8;
 /// How many times as long as it worked a turn rests.
 const REST: u32 = 10 * TURNS as u32 - 1;
@@ -27,7 +26,6 @@ pub(crate) struct FeedTurns(Arc<Inside>);
 #[derive(Debug)]
 struct Inside {
     turns: Semaphore,
-    waiting: AtomicUsize,
     /// Whether a command was given since a turn looked last.
     is_written: AtomicBool,
 }
@@ -36,25 +34,8 @@ impl Default for FeedTurns {
     fn default() -> Self {
         Self(Arc::new(Inside {
             turns: Semaphore::new(TURNS),
-            waiting: AtomicUsize::new(0),
             is_written: AtomicBool::new(false),
         }))
-    }
-}
-
-/// Counts a reading among those that wait, as long as it does.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn new(waiting: &'a AtomicUsize) -> Self {
-        waiting.fetch_add(1, Ordering::Relaxed);
-        Self(waiting)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -67,24 +48,12 @@ impl FeedTurns {
         }
     }
 
-    /// Makes a piece when it is this reading's turn.
-    ///
-    /// # Errors
-    ///
-    /// `overloaded` if that is not until the deadline; nothing was done.
-    pub(crate) async fn take<T>(
-        &self,
-        deadline: Instant,
-        piece: impl Future<Output = T>,
-    ) -> Result<T, Unavailable> {
+    /// Makes a piece when it is this stream's turn, as one of so many. Turns come in the order in which they are waited
+    /// for.
+    pub(crate) async fn take<T>(&self, streams_count: usize, piece: impl Future<Output = T>) -> T {
         let inside = &*self.0;
-        let turn = {
-            let _waiting = Waiting::new(&inside.waiting);
-            let turn = tokio::time::timeout_at(deadline.into(), inside.turns.acquire()).await;
-            let turn = turn.map_err(|_| Unavailable::Overloaded)?;
-            stdx::invariant!(turn.is_ok(), "the turns of a face are never closed");
-            turn
-        };
+        let turn = inside.turns.acquire().await;
+        stdx::invariant!(turn.is_ok(), "the turns of a face are never closed");
         let mut busy = Duration::ZERO;
         let mut piece = pin!(piece);
         let made = std::future::poll_fn(|context| {
@@ -94,70 +63,59 @@ impl FeedTurns {
             polled
         })
         .await;
-        let is_crowd = inside.waiting.load(Ordering::Relaxed) >= CROWD;
-        if is_crowd && inside.is_written.swap(false, Ordering::Relaxed) {
+        if streams_count >= CROWD && inside.is_written.swap(false, Ordering::Relaxed) {
             tokio::time::sleep(busy * REST).await;
         }
         drop(turn);
-        Ok(made)
+        made
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::future::poll_immediate;
+
     use super::*;
 
-    /// Pieces that each keep a processor busy for so long, made by so many readings at once; how long that took.
-    async fn made(turns: &FeedTurns, readings: usize, writes: bool) -> Duration {
-        let begun = tokio::time::Instant::now();
-        let deadline = Instant::now() + Duration::from_secs(600);
+    /// Pieces that each keep a processor busy for 2 ms, made by so many streams at once; how long they rested together,
+    /// by the runtime's clock, which stands still while they are made.
+    async fn rested(streams_count: usize, is_written: bool) -> Duration {
+        let (turns, begun) = (FeedTurns::default(), tokio::time::Instant::now());
         let mut all = tokio::task::JoinSet::new();
-        for _ in 0..readings {
+        for _ in 0..streams_count {
             let turns = turns.clone();
             all.spawn(async move {
-                if writes {
+                let piece = async { std::thread::sleep(Duration::from_millis(2)) };
+                if is_written {
                     turns.note_write();
                 }
-                let piece = async {
-                    std::thread::sleep(Duration::from_millis(2));
-                    // Others come meanwhile, and find no turn free.
-                    tokio::task::yield_now().await;
-                };
-                turns.take(deadline, piece).await
+                turns.take(streams_count, piece).await;
             });
         }
-        assert!(all.join_all().await.iter().all(Result::is_ok));
+        all.join_all().await;
         begun.elapsed()
     }
 
-    /// The runtime's clock stands still while pieces are made, and moves over rests.
     #[tokio::test(start_paused = true)]
-    async fn many_readings_rest_while_commands_are_given_and_few_never() {
-        let turns = FeedTurns::default();
-        assert_eq!(made(&turns, CROWD, true).await, Duration::ZERO);
-        assert_eq!(made(&turns, 40, false).await, Duration::ZERO);
-        let rested = made(&turns, 40, true).await;
-        assert!(rested >= Duration::from_millis(2) * REST, "{rested:?}");
+    async fn many_streams_rest_while_commands_are_given_and_few_never() {
+        assert_eq!(rested(CROWD - 1, true).await, Duration::ZERO);
+        assert_eq!(rested(40, false).await, Duration::ZERO);
+        // A command was given between any two pieces at first: the first of each turn rests.
+        let rest = rested(40, true).await;
+        assert!(rest >= Duration::from_millis(2) * REST, "{rest:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_turn_that_does_not_come_in_time_is_overload_and_one_that_is_given_up_is_free() {
+    async fn a_stream_that_gives_its_turn_up_leaves_it_to_others() {
         let turns = FeedTurns::default();
-        let soon = || Instant::now() + Duration::from_millis(50);
-        let never = || turns.take(soon(), std::future::pending::<()>());
         {
+            let never = || turns.take(1, std::future::pending::<()>());
             let (mut one, mut other) = (pin!(never()), pin!(never()));
-            let both = futures_util::future::poll_immediate(&mut one).await;
-            assert!(both.is_none());
-            assert!(
-                futures_util::future::poll_immediate(&mut other)
-                    .await
-                    .is_none()
-            );
-            let third = turns.take(soon(), async {}).await;
-            assert_eq!(third, Err(Unavailable::Overloaded));
+            let mut third = pin!(turns.take(1, async {}));
+            assert_eq!(poll_immediate(&mut one).await, None);
+            assert_eq!(poll_immediate(&mut other).await, None);
+            assert_eq!(poll_immediate(&mut third).await, None, "both are taken");
         }
-        assert_eq!(turns.take(soon(), async {}).await, Ok(()));
-        assert_eq!(turns.0.waiting.load(Ordering::Relaxed), 0);
+        turns.take(1, async {}).await;
     }
 }

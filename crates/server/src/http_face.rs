@@ -15,7 +15,7 @@ use crate::measure::Metrics;
 use crate::room::Room;
 
 /// How many requests of a face wait for events at once, and how many streams of events it has.
-const WAITS_MAX: usize = 2_048;
+pub(crate) const WAITS_MAX: usize = 2_048;
 
 /// What all handlers share.
 pub(crate) struct Shared {
@@ -25,7 +25,7 @@ pub(crate) struct Shared {
     pub(crate) answers: Room,
     /// Places for those that wait for events, and for streams of them.
     pub(crate) waits: Arc<Semaphore>,
-    /// Turns of those who read events.
+    /// Turns of the streams of events.
     pub(crate) feed_turns: FeedTurns,
 }
 

@@ -87,19 +87,6 @@ impl Reading {
         };
         // A ledger that has all at hand answers at once: others have their turn between two pieces.
         tokio::task::yield_now().await;
-        self.call.begin_again();
-        let (turns, deadline) = (self.call.feed_turns(), self.call.deadline());
-        let piece = turns.take(deadline, self.make(query, max, to, write)).await;
-        piece.map_err(Problem::of_read)?
-    }
-
-    async fn make(
-        &mut self,
-        query: EventQuery,
-        max: PieceMax,
-        to: &mut Vec<u8>,
-        write: impl Fn(&PlacedEvent, &mut Vec<u8>),
-    ) -> Result<Piece, Problem> {
         let page = self.ask(query).await?;
         self.from = EventsFrom::After(page.next);
         let mut piece = Piece {

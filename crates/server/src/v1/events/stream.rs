@@ -129,7 +129,16 @@ impl Streaming {
         format!(": nothing new\n{id}\n").into_bytes()
     }
 
+    /// Reads a piece when it is this stream's turn: until then it holds no room.
     async fn piece(&mut self) -> Result<Vec<u8>, Problem> {
+        let (turns, count) = (
+            self.reading.call.feed_turns(),
+            self.reading.call.waits_count(),
+        );
+        turns.take(count, self.make()).await
+    }
+
+    async fn make(&mut self) -> Result<Vec<u8>, Problem> {
         let mut place = self.reading.call.place(PLACE_BYTES)?;
         let mut piece = Vec::new();
         let read = self.reading.piece(PIECE, &mut piece, write).await?;
