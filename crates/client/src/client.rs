@@ -125,7 +125,7 @@ impl Client {
             let time = attempts.time_for_one();
             let failure = match timeout(time, self.attempt(call, form)).await {
                 Ok(Ok(reply)) => return Ok(reply),
-                Ok(Err(Ended::Decided(error))) => return Err(error),
+                Ok(Err(Ended::Decided(error))) => return Err(attempts.decided(error)),
                 Ok(Err(Ended::Failed(failure))) => failure,
                 Err(_) => Failure::Lost(format!("no answer within {} ms", time.as_millis())),
             };

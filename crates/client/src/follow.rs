@@ -12,6 +12,9 @@ use crate::requests::EventsQuery;
 /// How many seconds a page may wait for its first event.
 const WAIT_S: u32 = 20;
 
+/// The end of the events, as it is when it is asked for.
+const LATEST: &str = "latest";
+
 /// Events, one after the other, without an end.
 ///
 /// Pages are asked for that wait for their first event. After an error, such as a server that is stopped, the next call
@@ -35,7 +38,7 @@ impl<'a> Follow<'a> {
     pub(crate) fn new(client: &'a Client, query: EventsQuery) -> Self {
         Self {
             client,
-            position: query.after.clone(),
+            position: query.after.clone().filter(|after| after != LATEST),
             query,
             ready: Vec::new().into_iter(),
         }
@@ -52,7 +55,9 @@ impl<'a> Follow<'a> {
                 self.position = Some(event.position.clone());
                 return Ok(event);
             }
-            let call = page_call(&self.query, WAIT_S);
+            // `latest` is another place each time it is asked for: it is pinned before anything is waited for.
+            let is_pinned = self.query.after.as_deref() != Some(LATEST);
+            let call = page_call(&self.query, if is_pinned { WAIT_S } else { 0 });
             let page: EventsPage = self.client.read(&call).await?;
             if page.events.is_empty() {
                 self.position = Some(page.next.clone());
@@ -62,8 +67,8 @@ impl<'a> Follow<'a> {
         }
     }
 
-    /// Where to go on behind the events that were handed over, as [`EventsQuery::after`]; `None` before the ledger's
-    /// first event. Keep it after the work for an event is done: then every event is seen at least once, whatever is
+    /// Where to go on behind the events that were handed over, as [`EventsQuery::after`]; `None` before the
+    /// first page. Keep it after the work for an event is done: then every event is seen at least once, whatever is
     /// killed when.
     #[must_use]
     pub fn position(&self) -> Option<&str> {

@@ -7,6 +7,7 @@ use stdx::BackOff;
 use tokio::time::Instant;
 
 use crate::call::{Call, Effect};
+use crate::code::Code;
 use crate::error::{Error, OutcomeUnknown, Unavailable};
 use crate::problem::Problem;
 
@@ -35,6 +36,9 @@ impl Default for Retry {
     }
 }
 
+/// No time is longer: it can be added to any other.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Why an attempt was not the last word.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -62,7 +66,7 @@ impl<'a> Attempts<'a> {
         Self {
             call,
             retry,
-            deadline: Instant::now() + retry.within + call.wait,
+            deadline: Instant::now() + retry.within.min(LONGEST) + call.wait,
             back_off: BackOff::new(retry.first_pause, retry.pause_max),
             nothing_done: true,
         }
@@ -85,7 +89,8 @@ impl<'a> Attempts<'a> {
             }
         };
         self.nothing_done &= nothing_done || self.call.effect == Effect::Nothing;
-        let pause = asked.unwrap_or_default() + self.draw_pause();
+        let asked = asked.unwrap_or_default().min(LONGEST);
+        let pause = asked + self.draw_pause();
         let may_repeat = match self.call.effect {
             Effect::Nothing | Effect::Once => true,
             Effect::EachTime => self.nothing_done,
@@ -112,9 +117,33 @@ impl<'a> Attempts<'a> {
         })
     }
 
+    /// What the call ends with when an attempt was answered so. Where an earlier attempt may have changed something,
+    /// only an answer out of what the ledger remembers of the id is a decision about that one, too.
+    pub(crate) fn decided(&self, error: Error) -> Error {
+        let is_unknown = |problem: &&Problem| !self.nothing_done && !tells_of_the_id(problem);
+        match error.problem().filter(is_unknown) {
+            Some(problem) => Error::OutcomeUnknown(Box::new(OutcomeUnknown {
+                id: self.call.id,
+                about: self.call.about.clone(),
+                cause: problem.to_string(),
+                problem: Some(problem.clone()),
+            })),
+            None => error,
+        }
+    }
+
     fn draw_pause(&mut self) -> Duration {
         let longest = self.back_off.pause();
         longest.mul_f64(rand::rng().random_range(0.5..=1.0))
+    }
+}
+
+/// Whether a problem is the ledger's word about the id of a call: not that of a proxy, or about the caller.
+fn tells_of_the_id(problem: &Problem) -> bool {
+    match problem.status {
+        409 | 422 => true,
+        404 => !matches!(problem.code, Code::RouteNotFound | Code::Other(_)),
+        _ => false,
     }
 }
 
@@ -198,6 +227,51 @@ mod tests {
         let asked = Some(Duration::from_secs(3_600));
         let error = attempts.failed(Failure::Undecided(problem(503, true), asked));
         assert!(matches!(error, Err(Error::Unavailable(_))), "{error:?}");
+    }
+
+    /// The first attempt was lost; the next is answered by something that knows nothing of it.
+    #[test]
+    fn after_a_lost_attempt_only_the_ledger_s_word_about_the_id_is_a_decision() {
+        let call = call(Effect::Once);
+        let read = |status, code: &str| {
+            let body = json!({"status": status, "code": code, "detail": "d"});
+            Problem::read(status, body.to_string().as_bytes())
+        };
+        for (status, code, is_decision) in [
+            (422, "insufficient_funds", true),
+            (409, "exists_with_different_amount", true),
+            (404, "account_not_found", true),
+            (404, "http_404", false),
+            (404, "route_not_found", false),
+            (400, "json_invalid", false),
+            (401, "unauthenticated", false),
+            (403, "scope_missing", false),
+            (413, "http_413", false),
+            (501, "not_supported", false),
+        ] {
+            let error = || Error::Refused(Box::new(read(status, code)));
+            let mut attempts = Attempts::new(&call, &QUICK);
+            assert_eq!(attempts.decided(error()), error(), "alone: {code}");
+            attempts.failed(lost()).unwrap();
+            let decided = attempts.decided(error());
+            assert_eq!(decided == error(), is_decision, "{decided:?}");
+            if let Error::OutcomeUnknown(unknown) = decided {
+                assert_eq!(unknown.id, call.id);
+            }
+        }
+    }
+
+    #[test]
+    fn no_time_is_too_long_to_be_added() {
+        let call = call(Effect::Once);
+        let endless = Retry {
+            within: Duration::MAX,
+            ..QUICK
+        };
+        let mut attempts = Attempts::new(&call, &endless);
+        let asked = Some(Duration::from_secs(u64::MAX));
+        let ended = attempts.failed(Failure::Undecided(problem(503, true), asked));
+        assert!(matches!(ended, Err(Error::Unavailable(_))), "{ended:?}");
     }
 
     #[test]

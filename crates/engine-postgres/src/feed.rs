@@ -1,7 +1,8 @@
 //! The feed of what was decided: pages of the events' table, up to where no open transaction can fill one in.
 //!
-//! A position is the number of an event with a hash of it and of the ledger's id, so that one of another ledger,
-//! or one that was never given, is refused.
+//! A position is the place of an event with a hash of it, of the event's record and of the ledger's id. One of another
+//! ledger is refused, one that was never given, and one of an event that a restored database has not got: also when
+//! another event has its number by then.
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::call::Store;
 use crate::codec::decode;
+use crate::error::Failure;
 use crate::read::at_most;
 
 /// Rows behind a position, as far as they come to so many bytes; there is at least one where there is any. The row of
@@ -27,9 +29,9 @@ const PAGE: &str = "
         ) rows
     ) sized WHERE before <= $4 ORDER BY position";
 
-/// For a look at its plan.
+/// Both of them, for a look at their plans.
 #[cfg(test)]
-pub(crate) const STATEMENTS: [&str; 1] = [PAGE];
+pub(crate) const STATEMENTS: [&str; 2] = [PAGE, NEWEST];
 
 /// How long before who waits for an event looks again.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -47,40 +49,52 @@ const ROW_BYTES: usize = size_of::<i64>();
 const PLACE_BYTES: usize = ROW_BYTES + size_of::<u32>();
 
 impl FeedPlace {
-    /// Before the first event.
+    /// Before the first event: rows begin at 1.
     const BEGINNING: Self = Self { row: 0, index: 0 };
 
-    /// Behind everything up to the end of a row.
-    const fn behind_row(row: i64) -> Self {
-        Self {
-            row,
-            index: u32::MAX,
-        }
-    }
-
-    fn position(self, ledger_id: LedgerId) -> EventPosition {
+    /// The position behind the event that has this record.
+    fn position(self, ledger_id: LedgerId, record: &[u8]) -> EventPosition {
         let mut bytes = [0; EventPosition::BYTES];
         bytes[..ROW_BYTES].copy_from_slice(&self.row.to_be_bytes());
         bytes[ROW_BYTES..PLACE_BYTES].copy_from_slice(&self.index.to_be_bytes());
         let mut hash = blake3::Hasher::new_derive_key("lastro 2026 postgres position of an event");
         hash.update(&ledger_id.to_bytes());
         hash.update(&bytes[..PLACE_BYTES]);
+        hash.update(record);
         hash.finalize_xof().fill(&mut bytes[PLACE_BYTES..]);
         EventPosition::from_bytes(bytes)
     }
 
-    /// The place of a position that this ledger gave.
-    fn of(position: EventPosition, ledger_id: LedgerId) -> Option<Self> {
+    /// The place that a position tells; whether it is one that was given shows the event there.
+    fn told(position: EventPosition) -> Option<Self> {
         let bytes = position.to_bytes();
         let (row, rest) = bytes.split_first_chunk()?;
         let (index, _) = rest.split_first_chunk()?;
-        let place = Self {
+        Some(Self {
             row: i64::from_be_bytes(*row),
             index: u32::from_be_bytes(*index),
-        };
-        (place.position(ledger_id) == position).then_some(place)
+        })
     }
 }
+
+/// Where a page begins.
+#[derive(Debug, Clone, Copy)]
+struct Begin {
+    place: FeedPlace,
+    position: EventPosition,
+}
+
+/// What is behind a position.
+enum Behind {
+    Events(Vec<PlacedEvent>),
+    /// The position is not one that this ledger gave, or gave for what it has now.
+    Foreign,
+}
+
+/// The newest event up to a row.
+const NEWEST: &str = "
+    SELECT position, records FROM lastro.events
+    WHERE position <= $1 ORDER BY position DESC LIMIT 1";
 
 impl Store {
     /// A page of the feed. Where it has none yet it waits as the query says.
@@ -89,34 +103,46 @@ impl Store {
         query: EventQuery,
         deadline: Instant,
     ) -> Result<Option<EventPage>, Unavailable> {
+        let beginning = FeedPlace::BEGINNING.position(self.ledger_id, &[]);
         let after = match query.from {
-            EventsFrom::Beginning => Some(FeedPlace::BEGINNING),
-            EventsFrom::After(position) => match FeedPlace::of(position, self.ledger_id) {
-                Some(place) => Some(place),
-                None => return Ok(None),
-            },
+            EventsFrom::Beginning => Some(beginning),
+            EventsFrom::After(position) => Some(position),
             EventsFrom::Now => None,
         };
-        if let Some(after) = after {
+        if let Some(position) = after {
             // What was seen before is enough for who is behind it, unless there is nothing: numbers can be missing.
+            let Some(place) = FeedPlace::told(position) else {
+                return Ok(None);
+            };
+            let begin = Begin { place, position };
             let at_hand = self.horizon.last_end();
-            let events = self.events_between(after, at_hand, &query, deadline);
-            let events = events.await?;
-            if !events.is_empty() {
-                return Ok(Some(self.page(events, after)));
+            match self.behind(begin, at_hand, &query, deadline).await? {
+                Behind::Events(events) if !events.is_empty() => {
+                    return Ok(Some(page(events, begin)));
+                }
+                Behind::Events(_) | Behind::Foreign => {}
             }
         }
         let wait_until = query.wait_until.map(|until| until.min(deadline));
         let mut end = self.feed_end(deadline).await?;
-        let after = after.unwrap_or(FeedPlace::behind_row(end));
-        if after.row > end && !self.was_drawn(after.row, deadline).await? {
+        let position = match after {
+            Some(position) => position,
+            None => self.newest(end, deadline).await?.unwrap_or(beginning),
+        };
+        let Some(place) = FeedPlace::told(position) else {
+            return Ok(None);
+        };
+        let begin = Begin { place, position };
+        if place.row > end && !self.was_drawn(place.row, deadline).await? {
             return Ok(None);
         }
         loop {
-            let events = self.events_between(after, end, &query, deadline).await?;
+            let Behind::Events(events) = self.behind(begin, end, &query, deadline).await? else {
+                return Ok(None);
+            };
             let waits = wait_until.is_some_and(|until| Instant::now() + PAUSE < until);
             if !events.is_empty() || !waits {
-                return Ok(Some(self.page(events, after)));
+                return Ok(Some(page(events, begin)));
             }
             // Nothing is asked of the table until there is more.
             let before = end;
@@ -127,54 +153,75 @@ impl Store {
         }
     }
 
-    fn page(&self, events: Vec<PlacedEvent>, after: FeedPlace) -> EventPage {
-        let last = events.last().map(|placed| placed.position);
-        let next = last.unwrap_or_else(|| after.position(self.ledger_id));
-        EventPage { events, next }
-    }
-
-    async fn events_between(
+    /// The events behind a position, up to a row, as far as the query asks for them.
+    async fn behind(
         &self,
-        after: FeedPlace,
+        begin: Begin,
         end: i64,
         query: &EventQuery,
         deadline: Instant,
-    ) -> Result<Vec<PlacedEvent>, Unavailable> {
-        if after >= FeedPlace::behind_row(end) {
-            return Ok(Vec::new());
+    ) -> Result<Behind, Unavailable> {
+        let Begin { place, position } = begin;
+        if place.row > end {
+            // Nobody knows yet whether it is one: it was drawn, and something before it is still open.
+            return Ok(Behind::Events(Vec::new()));
         }
         let limit = query.limit.min(EVENTS_PAGE_MAX);
         // The row of the position may have nothing more.
         let rows_max = at_most(limit as u64 + 1);
         let bytes_max = at_most(query.bytes_max as u64);
-        let parameters: [&(dyn ToSql + Sync); 4] = [&after.row, &end, &rows_max, &bytes_max];
+        let parameters: [&(dyn ToSql + Sync); 4] = [&place.row, &end, &rows_max, &bytes_max];
         self.ask(PAGE, &parameters, deadline, |rows| {
-            let mut page = Vec::new();
-            let mut bytes = 0;
+            let beginning = FeedPlace::BEGINNING.position(self.ledger_id, &[]);
+            let mut is_own = position == beginning;
+            let (mut events, mut bytes) = (Vec::new(), 0);
             for row in rows {
-                let position: i64 = row.try_get("position")?;
+                let number: i64 = row.try_get("position")?;
                 let records: Vec<&[u8]> = decode(row.try_get("records")?)?;
                 for (index, record) in (0..).zip(records) {
-                    let place = FeedPlace {
-                        row: position,
-                        index,
-                    };
-                    bytes += record.len();
-                    let fits = page.len() < limit && (page.is_empty() || bytes <= query.bytes_max);
-                    if place <= after {
-                        bytes = 0;
+                    let at = FeedPlace { row: number, index };
+                    if at <= place {
+                        is_own |= at == place && at.position(self.ledger_id, record) == position;
                         continue;
                     }
-                    if !fits {
-                        return Ok(page);
+                    if !is_own {
+                        return Ok(Behind::Foreign);
                     }
-                    page.push(PlacedEvent {
-                        position: place.position(self.ledger_id),
+                    bytes += record.len();
+                    let fits = events.is_empty() || bytes <= query.bytes_max;
+                    if events.len() >= limit || !fits {
+                        return Ok(Behind::Events(events));
+                    }
+                    events.push(PlacedEvent {
+                        position: at.position(self.ledger_id, record),
                         event: decode(record)?,
                     });
                 }
             }
-            Ok(page)
+            Ok(match is_own {
+                true => Behind::Events(events),
+                false => Behind::Foreign,
+            })
+        })
+        .await
+    }
+
+    /// The position of the newest event up to a row; `None` where there is none.
+    async fn newest(
+        &self,
+        end: i64,
+        deadline: Instant,
+    ) -> Result<Option<EventPosition>, Unavailable> {
+        self.ask(NEWEST, &[&end], deadline, |rows| {
+            let Some(row) = rows.first() else {
+                return Ok(None);
+            };
+            let records: Vec<&[u8]> = decode(row.try_get("records")?)?;
+            let last = (0..).zip(records).last();
+            let (index, record) = last.ok_or(Failure::Damaged("a row of the feed"))?;
+            let row = row.try_get("position")?;
+            let place = FeedPlace { row, index };
+            Ok(Some(place.position(self.ledger_id, record)))
         })
         .await
     }
@@ -182,16 +229,19 @@ impl Store {
     /// Where the feed ends by now, at the earliest.
     async fn feed_end(&self, deadline: Instant) -> Result<i64, Unavailable> {
         let asked_at = Instant::now();
-        self.until(deadline, || {
-            self.horizon.end(&self.pool, asked_at, deadline)
-        })
-        .await
+        self.until(deadline, || self.horizon.end(self, asked_at, deadline))
+            .await
     }
 
     async fn was_drawn(&self, number: i64, deadline: Instant) -> Result<bool, Unavailable> {
-        self.until(deadline, || {
-            self.horizon.was_drawn(number, &self.pool, deadline)
-        })
-        .await
+        self.until(deadline, || self.horizon.was_drawn(number, self, deadline))
+            .await
     }
+}
+
+/// A page of these events.
+fn page(events: Vec<PlacedEvent>, begin: Begin) -> EventPage {
+    let last = events.last().map(|placed| placed.position);
+    let next = last.unwrap_or(begin.position);
+    EventPage { events, next }
 }

@@ -22,14 +22,16 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
+use crate::call::Store;
 use crate::error::Failure;
-use crate::lease::{Lease, Pool};
+use crate::lease::Lease;
 use crate::pipeline::Sent;
 
 /// What was drawn so far.
 const DRAWN: &str = "
     SELECT lastro.events_drawn() AS drawn,
-        current_setting('synchronous_standby_names') <> '' AS has_standby";
+        current_setting('synchronous_standby_names') <> '' AS has_standby,
+        pg_postmaster_start_time()::text AS server";
 
 /// Who may have drawn and not ended. A transaction that was prepared for later has no process.
 const WRITERS: &str = "
@@ -57,12 +59,16 @@ struct Looks {
     looked_at: Option<Instant>,
     /// What waits for transactions to end, since an earlier look.
     waiting: Option<Waiting>,
+    /// The server that all this was seen on; empty before the first look.
+    server: String,
 }
 
 #[derive(Debug)]
 struct Waiting {
     drawn: i64,
     has_standby: bool,
+    /// Which server was looked at, as long as it runs.
+    server: String,
     writers: HashSet<Writer>,
 }
 
@@ -75,14 +81,14 @@ impl Horizon {
     /// [`PATIENCE`].
     pub(crate) async fn end(
         &self,
-        pool: &Pool,
+        store: &Store,
         asked_at: Instant,
         deadline: Instant,
     ) -> Result<i64, Failure> {
         let mut looks = self.looks.lock().await;
         if looks.looked_at.is_none_or(|at| at < asked_at) {
             let began = Instant::now();
-            self.look(&mut looks, pool, deadline).await?;
+            self.look(&mut looks, store, deadline).await?;
             looks.looked_at = Some(began);
         }
         Ok(self.last_end())
@@ -97,21 +103,30 @@ impl Horizon {
     pub(crate) async fn was_drawn(
         &self,
         number: i64,
-        pool: &Pool,
+        store: &Store,
         deadline: Instant,
     ) -> Result<bool, Failure> {
-        Ok(number <= Waiting::look(pool, deadline).await?.drawn)
+        Ok(number <= Waiting::look(store, deadline).await?.drawn)
     }
 
-    async fn look(&self, looks: &mut Looks, pool: &Pool, deadline: Instant) -> Result<(), Failure> {
+    async fn look(
+        &self,
+        looks: &mut Looks,
+        store: &Store,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
         let patient_until = deadline.min(Instant::now() + PATIENCE);
-        let mut found = Waiting::look(pool, deadline).await?;
-        // Another server may have less than the one before it had.
-        self.end.fetch_min(found.drawn, Ordering::AcqRel);
+        let mut found = Waiting::look(store, deadline).await?;
+        if looks.server != found.server {
+            // Another server may have less than the one before it had, and has none of its writers.
+            self.end.store(0, Ordering::Release);
+            looks.waiting = None;
+            looks.server.clone_from(&found.server);
+        }
         if let Some(before) = &mut looks.waiting {
             before.keep(&found.writers);
             if before.writers.is_empty() {
-                self.found(before, pool, deadline).await?;
+                self.found(before, store, deadline).await?;
                 looks.waiting = None;
             }
         }
@@ -121,20 +136,31 @@ impl Horizon {
                 return Ok(());
             }
             tokio::time::sleep(PAUSE).await;
-            found.keep(&Waiting::look(pool, deadline).await?.writers);
+            let again = Waiting::look(store, deadline).await?;
+            if again.server != found.server {
+                // The next attempt begins with the new one.
+                return Err(Failure::Late);
+            }
+            found.keep(&again.writers);
         }
-        self.found(&found, pool, deadline).await?;
+        self.found(&found, store, deadline).await?;
         looks.waiting = None;
         Ok(())
     }
 
     /// All that was drawn by then is decided.
-    async fn found(&self, found: &Waiting, pool: &Pool, deadline: Instant) -> Result<(), Failure> {
+    async fn found(
+        &self,
+        found: &Waiting,
+        store: &Store,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
         if found.drawn == self.last_end() {
             return Ok(());
         }
         if found.has_standby {
-            let lease = Lease::take(pool, deadline).await?;
+            // Not while commits wait for a standby that is away: such a wait has no end of its own.
+            let lease = store.take_to_write(deadline).await?;
             lease.settle().await?;
             lease.done();
         }
@@ -145,8 +171,8 @@ impl Horizon {
 
 impl Waiting {
     /// What was drawn, and then who may have drawn it.
-    async fn look(pool: &Pool, deadline: Instant) -> Result<Self, Failure> {
-        let lease = Lease::take(pool, deadline).await?;
+    async fn look(store: &Store, deadline: Instant) -> Result<Self, Failure> {
+        let lease = Lease::take(&store.pool, deadline).await?;
         let client = lease.client();
         let [drawn, writers] = [
             client.prepare_cached(DRAWN).await?,
@@ -163,6 +189,7 @@ impl Waiting {
         Ok(Self {
             drawn: row.try_get("drawn")?,
             has_standby: row.try_get("has_standby")?,
+            server: row.try_get("server")?,
             writers,
         })
     }

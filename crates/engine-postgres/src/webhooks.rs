@@ -22,7 +22,14 @@ const CLAIM: &str = "
     ON CONFLICT (endpoint) DO UPDATE SET holder = excluded.holder,
         holder_name = excluded.holder_name, held_until = excluded.held_until
     WHERE kept.holder = excluded.holder OR kept.held_until < lastro.now_ns()
+        -- A claim by a clock that was ahead, and was set right since.
+        OR kept.held_until > lastro.now_ns() + $4
     RETURNING endpoint";
+
+/// Only while the row has this node's name: what another node has done meanwhile is not overwritten.
+const RENEW: &str = "
+    UPDATE lastro.webhooks SET held_until = lastro.now_ns() + $3
+    WHERE endpoint = $1 AND holder = $2 RETURNING endpoint";
 
 const HOLDER: &str = "SELECT holder_name FROM lastro.webhooks WHERE endpoint = $1";
 
@@ -43,7 +50,7 @@ const PUT_ASIDE: &str = "
 
 /// All but the claim's, for a look at their plans.
 #[cfg(test)]
-pub(crate) const STATEMENTS: [&str; 5] = [HOLDER, RELEASE, READ, WRITE, PUT_ASIDE];
+pub(crate) const STATEMENTS: [&str; 6] = [RENEW, HOLDER, RELEASE, READ, WRITE, PUT_ASIDE];
 
 /// The endpoints of webhooks in the database, as one node claims them.
 #[derive(Clone)]
@@ -72,24 +79,45 @@ impl WebhookRows {
         self.lasts
     }
 
-    /// Claims an endpoint, or renews its claim; else the name of the node that has it.
+    /// Renews the claim that this node has; else the name of the node that has it now.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer.
+    pub async fn renew(&self, endpoint: &str) -> Result<Option<String>, Unavailable> {
+        let lasts = self.lasts_ns();
+        let parameters: [&(dyn ToSql + Sync); 3] = [&endpoint, &self.node_id, &lasts];
+        match self.change(RENEW, &parameters).await?.is_empty() {
+            true => self.holder(endpoint).await.map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn lasts_ns(&self) -> i64 {
+        i64::try_from(self.lasts.as_nanos()).unwrap_or(i64::MAX)
+    }
+
+    /// Claims an endpoint; else the name of the node that has it.
     ///
     /// # Errors
     ///
     /// When the database does not answer. Whether the endpoint is claimed is not known then.
     pub async fn claim(&self, endpoint: &str) -> Result<Option<String>, Unavailable> {
-        let lasts = i64::try_from(self.lasts.as_nanos()).unwrap_or(i64::MAX);
+        let lasts = self.lasts_ns();
         let parameters: [&(dyn ToSql + Sync); 4] = [&endpoint, &self.node_id, &self.node, &lasts];
         if !self.change(CLAIM, &parameters).await?.is_empty() {
             return Ok(None);
         }
+        self.holder(endpoint).await.map(Some)
+    }
+
+    async fn holder(&self, endpoint: &str) -> Result<String, Unavailable> {
         let deadline = Instant::now() + BOUND;
         let name = |rows: &[Row]| {
             let row = rows.first().ok_or(Failure::Damaged("a webhook's row"))?;
             Ok(row.try_get("holder_name")?)
         };
-        let by = self.store.ask(HOLDER, &[&endpoint], deadline, name).await;
-        by.map(Some)
+        self.store.ask(HOLDER, &[&endpoint], deadline, name).await
     }
 
     /// Gives a claim up, if this node has it.

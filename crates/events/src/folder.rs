@@ -32,6 +32,10 @@ impl EndpointStore for EndpointFolder {
         Box::pin(async { Ok(Claim::Held { lasts: None }) })
     }
 
+    fn renew<'a>(&'a self, endpoint: &'a str) -> Stored<'a, Claim> {
+        self.claim(endpoint)
+    }
+
     fn release<'a>(&'a self, _: &'a str) -> Stored<'a, ()> {
         Box::pin(async { Ok(()) })
     }

@@ -13,8 +13,11 @@ pub type Stored<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 /// Where several nodes share a store, an endpoint is sent to by the node that has its claim, and by no other: a claim
 /// that another node has taken over can neither be renewed nor written under.
 pub trait EndpointStore: Send + Sync + 'static {
-    /// Claims an endpoint for this node, or renews its claim.
+    /// Claims an endpoint for this node.
     fn claim<'a>(&'a self, endpoint: &'a str) -> Stored<'a, Claim>;
+
+    /// Renews the claim that this node has. One that another node has had since is lost, also if that one gave it up.
+    fn renew<'a>(&'a self, endpoint: &'a str) -> Stored<'a, Claim>;
 
     /// Gives the claim up, so that another node need not wait for its end.
     fn release<'a>(&'a self, endpoint: &'a str) -> Stored<'a, ()>;

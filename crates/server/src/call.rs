@@ -29,6 +29,9 @@ use crate::room::Place;
 /// How long an answer waits for what its payment's dispatcher knows.
 const DISPATCHED_WAIT: Duration = Duration::from_millis(100);
 
+/// The most bytes of a processor's callback.
+const CALLBACK_BYTES_MAX: usize = 64 * 1024;
+
 /// What a handler answers.
 pub(crate) type Answered = Result<Response, Problem>;
 
@@ -72,6 +75,12 @@ impl Call {
     pub(crate) async fn body(&self, body: Body) -> Result<BodyBytes, Problem> {
         let bytes_max = self.shared.app.limits.body_bytes_max;
         self.read(body, bytes_max).await
+    }
+
+    /// The body of a processor's callback, which anybody can send: each signature is computed over all of it.
+    pub(crate) async fn callback_body(&self, body: Body) -> Result<BodyBytes, Problem> {
+        let bytes_max = self.shared.app.limits.body_bytes_max;
+        self.read(body, bytes_max.min(CALLBACK_BYTES_MAX)).await
     }
 
     /// The body of a batch.

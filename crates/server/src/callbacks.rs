@@ -48,6 +48,29 @@ impl Callbacks {
         }))
     }
 
+    /// Fails if the head cannot be that of a callback that is signed now.
+    pub(crate) fn check_head(
+        &self,
+        headers: &HeaderMap,
+        now: Timestamp,
+        peer: Option<std::net::IpAddr>,
+    ) -> Result<(), Problem> {
+        match Signed::of(headers).is_some_and(|signed| signed.is_recent(now)) {
+            true => Ok(()),
+            false => Err(self.failed(peer)),
+        }
+    }
+
+    /// What a callback without a valid signature is answered.
+    fn failed(&self, peer: Option<std::net::IpAddr>) -> Problem {
+        let second = self.0.started.elapsed().as_secs() & u64::from(u32::MAX);
+        let second = u32::try_from(second).expect("it is masked");
+        match self.0.failures.count(peer, second) {
+            true => errors::signature_invalid(),
+            false => Denied::TooManyFailures.into(),
+        }
+    }
+
     /// Has the processor that signed the callback asked for the payment.
     pub(crate) fn take(
         &self,
@@ -65,12 +88,7 @@ impl Callbacks {
             })
         });
         let Some((processor, _)) = signer else {
-            let second = self.0.started.elapsed().as_secs() & u64::from(u32::MAX);
-            let second = u32::try_from(second).expect("it is masked");
-            return Err(match self.0.failures.count(peer, second) {
-                true => errors::signature_invalid(),
-                false => Denied::TooManyFailures.into(),
-            });
+            return Err(self.failed(peer));
         };
         Ok(self.0.payments.called_back(id, *processor)?)
     }

@@ -19,6 +19,9 @@ const CROWD: usize = 8;
 /// How many times as long as it worked a turn rests.
 const REST: u32 = 10 * TURNS as u32 - 1;
 
+/// No turn rests for longer: a process that stood still was not busy.
+const REST_MAX: Duration = Duration::from_secs(1);
+
 /// The turns of a face.
 #[derive(Debug, Clone)]
 pub(crate) struct FeedTurns(Arc<Inside>);
@@ -64,7 +67,7 @@ impl FeedTurns {
         })
         .await;
         if streams_count >= CROWD && inside.is_written.swap(false, Ordering::Relaxed) {
-            tokio::time::sleep(busy * REST).await;
+            tokio::time::sleep((busy * REST).min(REST_MAX)).await;
         }
         drop(turn);
         made

@@ -356,6 +356,43 @@ fn positions_of_another_ledger_or_of_none_are_refused() {
     });
 }
 
+/// A database that was restored to an earlier moment gives its numbers to other events: followers of the lost ones are
+/// told, also when there are as many again.
+#[test]
+fn a_position_behind_the_moment_of_a_restore_stays_refused() {
+    let postgres = Postgres::start().unwrap();
+    let url = postgres.create_database("restored").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let engine = open(&url).await;
+        open_accounts(&engine).await;
+        let kept = page(&engine, EventsFrom::Now, 1).await.next;
+        transfer(&engine, 1).await;
+        let lost = page(&engine, EventsFrom::Now, 1).await.next;
+        let restored = "DELETE FROM lastro.events
+                WHERE position = (SELECT max(position) FROM lastro.events);
+            SELECT setval('lastro.events_position', (SELECT max(position) FROM lastro.events))";
+        postgres.psql_in("restored", restored).unwrap();
+        let engine = open(&url).await;
+        let refused = async || {
+            let query = EventQuery {
+                from: EventsFrom::After(lost),
+                limit: 10,
+                bytes_max: usize::MAX,
+                wait_until: None,
+            };
+            assert_eq!(engine.events(query, in_seconds(60)).await.unwrap(), None);
+        };
+        refused().await;
+        for number in 2..=4 {
+            transfer(&engine, number).await;
+            refused().await;
+        }
+        let events = all(&engine, EventsFrom::After(kept), 10).await;
+        assert_eq!(ids(&events), [2, 3, 4]);
+    });
+}
+
 #[test]
 fn a_ledger_from_before_the_feed_says_that_its_feed_is_not_whole() {
     let postgres = Postgres::start().unwrap();

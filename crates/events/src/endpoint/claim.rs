@@ -20,14 +20,25 @@ impl Endpoint {
     pub(super) async fn claim(&mut self) -> Result<Option<String>, StoreError> {
         let asked_at = Instant::now();
         let claim = self.around.store.claim(self.config.name.as_str()).await?;
+        Ok(self.hold(asked_at, claim))
+    }
+
+    /// Renews the claim that the endpoint has.
+    pub(super) async fn renew(&mut self) -> Result<Option<String>, StoreError> {
+        let asked_at = Instant::now();
+        let claim = self.around.store.renew(self.config.name.as_str()).await?;
+        Ok(self.hold(asked_at, claim))
+    }
+
+    fn hold(&mut self, asked_at: Instant, claim: Claim) -> Option<String> {
         match claim {
             Claim::Held { lasts } => {
                 self.held = lasts.map(|lasts| Held::of(asked_at, lasts));
-                Ok(None)
+                None
             }
             Claim::Elsewhere { by } => {
                 self.held = None;
-                Ok(Some(by))
+                Some(by)
             }
         }
     }
@@ -42,11 +53,15 @@ impl Endpoint {
             return;
         }
         // The answer may be a long time coming: nothing is sent meanwhile, and nothing after the claim's end.
-        match tokio::time::timeout_at(held.until, self.claim()).await {
+        match tokio::time::timeout_at(held.until, self.renew()).await {
             Ok(Ok(None)) => {}
             Ok(Ok(Some(by))) => self.lose(by).await,
-            Ok(Err(_)) if now < held.until => {
-                let renew_at = now + STANDBY_INTERVAL;
+            Ok(Err(error)) if Instant::now() < held.until => {
+                tracing::debug!(
+                    endpoint = %self.config.name, error = %ErrorChain(&error),
+                    "the claim of a webhook endpoint was not renewed; it is tried again"
+                );
+                let renew_at = Instant::now() + STANDBY_INTERVAL;
                 self.held = Some(Held {
                     renew_at: renew_at.min(held.until),
                     ..held
@@ -54,7 +69,10 @@ impl Endpoint {
             }
             Ok(Err(_)) | Err(_) => {
                 self.held = None;
-                self.lose("a node that can claim it".to_owned()).await;
+                self.lose(
+                    "the next that can claim it: this node could not renew its claim".to_owned(),
+                )
+                .await;
             }
         }
     }

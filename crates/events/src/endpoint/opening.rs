@@ -108,6 +108,13 @@ impl Endpoint {
         );
         let mut queue = DeliveryQueue::new(policy, saved.clone());
         for waiting in saved.waiting {
+            // Hundreds of look-ups may take longer than a claim lasts.
+            let is_due = self
+                .held
+                .is_some_and(|held| held.renew_at <= Instant::now());
+            if is_due && let Some(by) = self.renew().await.map_err(NotOpen::Unread)? {
+                return Err(NotOpen::Elsewhere(self.look_elsewhere(by).await));
+            }
             let arrival = self.around.find(&waiting.record.placed).await?;
             let arrival = arrival.ok_or_else(|| NotOpen::Never(not_of_this_ledger()))?;
             queue.restore(arrival, waiting);

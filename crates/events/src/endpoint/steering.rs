@@ -83,7 +83,14 @@ impl Endpoint {
     async fn keep(&mut self) -> Steered {
         match self.save_now().await {
             true => Ok(Ok(())),
-            false => Err(Unavailable::StorageFailed),
+            false => match &self.run {
+                Run::Standby { elsewhere, .. } => {
+                    Ok(Err(NotSteered::Elsewhere(elsewhere.by.clone())))
+                }
+                Run::Opening { .. } | Run::Going(_) | Run::Off | Run::Stopped(_) => {
+                    Err(Unavailable::StorageFailed)
+                }
+            },
         }
     }
 

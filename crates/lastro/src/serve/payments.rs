@@ -281,6 +281,19 @@ fn of_processor(
         callbacks: callbacks::of_files(file.callback_secret_files)?,
     };
     files.check()?;
+    if let Some(name) = files.header_names().find(|name| template.has_id_in(name)) {
+        bail!(
+            "headers: {name} names the payment in template {}: all payments would have the same. Leave it out",
+            files.template
+        );
+    }
+    if policy.recorded_within.is_some() && template.decides_later() {
+        bail!(
+            "recorded_within_ms cannot be used with template {}, whose processor decides later: what it has not shown \
+             by then may still be paid. Leave it out: an operator ends what stays unknown",
+            files.template
+        );
+    }
     let config = ProcessorConfig {
         url: defaults.url,
         access: defaults.access,

@@ -71,16 +71,29 @@ pub(super) fn start(
 /// The endpoints in the database that several nodes share.
 struct Database(WebhookRows);
 
+impl Database {
+    fn told(&self, by: Option<String>) -> Claim {
+        match by {
+            None => Claim::Held {
+                lasts: Some(self.0.lasts()),
+            },
+            Some(by) => Claim::Elsewhere { by },
+        }
+    }
+}
+
 impl EndpointStore for Database {
     fn claim<'a>(&'a self, endpoint: &'a str) -> Stored<'a, Claim> {
         Box::pin(async move {
             let claimed = self.0.claim(endpoint).await;
-            Ok(match claimed.map_err(StoreError::new)? {
-                None => Claim::Held {
-                    lasts: Some(self.0.lasts()),
-                },
-                Some(by) => Claim::Elsewhere { by },
-            })
+            Ok(self.told(claimed.map_err(StoreError::new)?))
+        })
+    }
+
+    fn renew<'a>(&'a self, endpoint: &'a str) -> Stored<'a, Claim> {
+        Box::pin(async move {
+            let renewed = self.0.renew(endpoint).await;
+            Ok(self.told(renewed.map_err(StoreError::new)?))
         })
     }
 

@@ -142,6 +142,29 @@ impl Template {
         self.health_path.as_deref()
     }
 
+    /// Whether this header names the payment: nothing else may be sent in its place.
+    #[must_use]
+    pub fn has_id_in(&self, header: &HeaderName) -> bool {
+        let headers = self.request.headers.iter().chain(&self.lookup.headers);
+        headers
+            .into_iter()
+            .any(|(name, text)| name == header && text.has_id())
+    }
+
+    /// Whether the processor can say that it has a payment and has not decided. What it says of its absence soon after a
+    /// restart, of the processor or of this process, is no proof then.
+    #[must_use]
+    pub fn decides_later(&self) -> bool {
+        let answers = self.answers.0.iter().map(|rule| rule.means);
+        let findings = self.findings.0.iter().map(|rule| rule.means);
+        answers
+            .into_iter()
+            .any(|means| means == RequestMeaning::Pending)
+            || findings
+                .into_iter()
+                .any(|means| means == LookupMeaning::Pending)
+    }
+
     /// Whether the request has texts of the payment in it that the dispatcher does not keep.
     pub(crate) fn needs_details(&self) -> bool {
         let headers = self.request.headers.iter().map(|(_, text)| text);
@@ -200,6 +223,10 @@ impl Template {
     ) -> Result<Found, &'static str> {
         let Answer { status, body, .. } = answer;
         match self.findings.find(status, body) {
+            // These speak of the caller, of the way or of the moment: they prove nothing, whatever a rule says.
+            Some(LookupMeaning::Absent) if SAYS_NOTHING.contains(&status) => {
+                Err("a status that says nothing of the payment is not its absence")
+            }
             Some(LookupMeaning::Recorded) => {
                 self.check_identity(body, id, currency)?;
                 Ok(Found::Recorded {
@@ -244,6 +271,9 @@ impl Template {
         Ok(())
     }
 }
+
+/// Statuses of a look-up that are never a payment's absence.
+const SAYS_NOTHING: [u16; 9] = [401, 403, 405, 407, 408, 421, 423, 425, 429];
 
 impl Call {
     fn fill(&self, values: &Values<'_>) -> Option<Outgoing> {

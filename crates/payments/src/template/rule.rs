@@ -64,11 +64,12 @@ impl<M: Copy> Rules<M> {
     }
 }
 
-/// Whether the body of a good answer declares a failure.
+/// Whether the body of a good answer declares a failure, or may: one with such words that cannot be read does.
 pub(super) fn declares_failure(body: &[u8]) -> bool {
     #[derive(serde::Deserialize)]
     struct Declared<'a> {
-        success: Option<bool>,
+        #[serde(borrow)]
+        success: Option<&'a serde_json::value::RawValue>,
         #[serde(borrow)]
         error: Option<&'a serde_json::value::RawValue>,
         #[serde(borrow)]
@@ -80,13 +81,18 @@ pub(super) fn declares_failure(body: &[u8]) -> bool {
         return false;
     }
     let Ok(declared) = serde_json::from_slice::<Declared<'_>>(body) else {
-        return false;
+        // Of another kind than an object it has none of these members; else they may say anything.
+        let whole = serde_json::from_slice::<serde_json::Value>(body);
+        return !whole.is_ok_and(|value| !value.is_object());
+    };
+    let is_false = |told: &serde_json::value::RawValue| {
+        matches!(told.get(), "false" | "\"false\"" | "0" | "\"0\"")
     };
     let is_nothing =
         |error: &&serde_json::value::RawValue| matches!(error.get(), "null" | "false" | "\"\"");
     let status = declared.status.map_or("", |status| status.get());
     let status = status.trim_matches('"').to_ascii_lowercase();
-    declared.success == Some(false)
+    declared.success.is_some_and(is_false)
         || declared.error.is_some_and(|error| !is_nothing(&error))
         || ["failed", "failure", "error", "declined", "rejected"].contains(&status.as_str())
 }

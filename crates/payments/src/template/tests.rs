@@ -142,9 +142,21 @@ fn a_good_status_with_a_declared_failure_is_no_good_answer() {
         r#"{"status": "FAILED", "id": 1}"#,
         r#"{"error": {"code": 7}}"#,
         r#"{"error": "no funds"}"#,
+        // In other words than expected, or not to be read.
+        r#"{"success": "false", "message": "no funds"}"#,
+        r#"{"success": 0}"#,
+        r#"{"error": "a", "error": null}"#,
+        "\u{feff}{\"success\": false}",
+        r#"{"status": "cut"#,
     ] {
         assert_eq!(judge(body), AttemptAnswer::Unknown, "{body}");
     }
+    let latin_1 = b"{\"error\": \"cart\xe3o recusado\"}";
+    let answer_1 = Answer {
+        body: latin_1,
+        ..answer(200, "")
+    };
+    assert_eq!(template.judge(answer_1, &[]), AttemptAnswer::Unknown);
     for body in [
         "",
         "OK",
@@ -152,6 +164,7 @@ fn a_good_status_with_a_declared_failure_is_no_good_answer() {
         r#"{"success": true, "error": null, "status": "recorded"}"#,
         r#"{"status": 200, "error": ""}"#,
         r#"["error"]"#,
+        r#"{"success": 1, "error": false}"#,
     ] {
         assert_eq!(judge(body), AttemptAnswer::Recorded, "{body}");
     }
@@ -268,6 +281,18 @@ fn fields_are_found_in_lists_and_objects() {
         "[".to_owned(),
     ] {
         assert!(find(&template, 200, &body).is_err(), "{body}");
+    }
+}
+
+/// A rule for a whole class of statuses takes in those that speak of the caller, or of the moment.
+#[test]
+fn no_rule_makes_a_status_an_absence_that_says_nothing_of_the_payment() {
+    let template = checked(&OWN.replace(r#""404""#, r#""4xx""#)).unwrap();
+    for status in [404, 410, 422] {
+        assert_eq!(find(&template, status, ""), Ok(Found::Absent), "{status}");
+    }
+    for status in SAYS_NOTHING {
+        assert!(find(&template, status, "").is_err(), "{status}");
     }
 }
 

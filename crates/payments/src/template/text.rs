@@ -193,6 +193,15 @@ impl Text {
         self.0.iter().any(needs)
     }
 
+    /// Whether it names the payment.
+    pub(super) fn has_id(&self) -> bool {
+        let is_id = |piece: &Piece| match piece {
+            Piece::Literal(_) => false,
+            Piece::Value { placeholder, .. } => *placeholder == Placeholder::Id,
+        };
+        self.0.iter().any(is_id)
+    }
+
     /// The text with its values; `None` where there is no value for a placeholder.
     pub(super) fn fill(&self, values: &Values<'_>) -> Option<String> {
         let mut filled = String::new();

@@ -33,7 +33,9 @@ pub(crate) async fn payment_called_back(call: Call, request: Request) -> Answere
     let (parts, body) = request.into_parts();
     let callbacks = call.callbacks()?;
     let id = payment_in_path(parts.uri.path())?;
-    let body = call.body(body).await?;
+    // Who has not even signed is sent away before anything is read of the body.
+    callbacks.check_head(&parts.headers, call.now(), peer)?;
+    let body = call.callback_body(body).await?;
     callbacks.take(id, &parts.headers, &body, call.now(), peer)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

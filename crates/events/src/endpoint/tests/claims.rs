@@ -51,6 +51,18 @@ impl EndpointStore for Way {
         })
     }
 
+    fn renew<'a>(&'a self, _: &'a str) -> Stored<'a, Claim> {
+        self.with(|inside| match inside.holder {
+            Some((by, _)) if by == self.node => {
+                inside.holder = Some((self.node, Instant::now() + LASTS));
+                Claim::Held { lasts: Some(LASTS) }
+            }
+            holder => Claim::Elsewhere {
+                by: holder.map_or("nobody", |(by, _)| by).to_owned(),
+            },
+        })
+    }
+
     fn release<'a>(&'a self, _: &'a str) -> Stored<'a, ()> {
         self.with(|inside| inside.holder = inside.holder.filter(|(by, _)| *by != self.node))
     }
@@ -200,6 +212,31 @@ async fn a_node_that_is_cut_off_stops_before_another_begins() {
     assert_eq!(look(&other).await.state, EndpointState::Active);
     lab.check_all_in_order();
     assert_eq!(lab.messages_count(), 9, "each was answered once");
+}
+
+/// Another node had the endpoint, changed its state and is gone, all while this one stood still: what it still has in
+/// memory is not what is kept.
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_another_node_had_meanwhile_is_not_renewed() {
+    let mut lab = Lab::new().await;
+    let shared: Arc<Shared> = Arc::default();
+    let one = lab.node_of("one", &shared);
+    until(&one, EndpointState::Active).await;
+    lab.deposit().await;
+    lab.wait_for_taken(1).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    // As a node that disabled the endpoint and stopped has left it.
+    {
+        let mut inside = shared.0.lock();
+        let mut saved = crate::state::parse(inside.state.as_ref().unwrap()).unwrap();
+        saved.disabled = Some(crate::queue::Disabled::ByOperator);
+        inside.state = Some(crate::state::written(&saved));
+        inside.holder = None;
+    }
+    until(&one, EndpointState::Disabled).await;
+    lab.deposit().await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(lab.messages_count(), 1);
 }
 
 /// A node whose clock stood still while its claim ran out finds that out by its first write, and writes nothing.

@@ -103,6 +103,13 @@ pub(super) fn identity(
     }
 }
 
+impl AccessFiles {
+    /// The names of its headers.
+    pub(super) fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.headers.iter().map(|header| &header.name)
+    }
+}
+
 /// The headers of the file. No error quotes a value.
 pub(super) fn headers(file: BTreeMap<String, HeaderFile>) -> anyhow::Result<Vec<Header>> {
     let headers = file.into_iter().map(|(name, value)| {

@@ -196,6 +196,16 @@ fn each_mistake_is_reported_with_its_way_out() {
         (vec![], of("health_path = 'x'"), "must be a path"),
         (
             vec![],
+            of("template = 'intent'\nheaders = { idempotency-key = 's3cret' }"),
+            "headers: idempotency-key names the payment in template intent",
+        ),
+        (
+            vec![],
+            of("template = 'transfer'\nrecorded_within_ms = 9000"),
+            "recorded_within_ms cannot be used with template transfer, whose processor decides later",
+        ),
+        (
+            vec![],
             of("[payments]\ncurrency = 'reais'"),
             "currency \"reais\" of [payments]: use a code of ISO 4217, such as BRL",
         ),

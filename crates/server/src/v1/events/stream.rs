@@ -152,7 +152,11 @@ impl Streaming {
     async fn patiently(&mut self) -> Result<Vec<u8>, Problem> {
         let mut attempt = 1;
         loop {
-            match self.piece().await {
+            // Neither the turns of others nor a slow ledger hold up the stop.
+            let Some(piece) = self.ending.clone().unless_here(self.piece()).await else {
+                return Ok(Vec::new());
+            };
+            match piece {
                 Err(problem) if problem.status.is_server_error() && attempt < ATTEMPTS_MAX => {
                     attempt += 1;
                     let pause = tokio::time::sleep(PAUSE);
