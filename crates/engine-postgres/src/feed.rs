@@ -15,6 +15,7 @@ use tokio_postgres::types::ToSql;
 use crate::call::Store;
 use crate::codec::decode;
 use crate::error::Failure;
+use crate::horizon::Way;
 use crate::read::at_most;
 
 /// Rows behind a position, as far as they come to so many bytes; there is at least one where there is any. The row of
@@ -226,16 +227,27 @@ impl Store {
         .await
     }
 
+    fn feed_way(&self) -> Way<'_> {
+        Way {
+            pool: &self.pool,
+            standby: &self.standby,
+        }
+    }
+
     /// Where the feed ends by now, at the earliest.
     async fn feed_end(&self, deadline: Instant) -> Result<i64, Unavailable> {
         let asked_at = Instant::now();
-        self.until(deadline, || self.horizon.end(self, asked_at, deadline))
-            .await
+        self.until(deadline, || {
+            self.horizon.end(self.feed_way(), asked_at, deadline)
+        })
+        .await
     }
 
     async fn was_drawn(&self, number: i64, deadline: Instant) -> Result<bool, Unavailable> {
-        self.until(deadline, || self.horizon.was_drawn(number, self, deadline))
-            .await
+        self.until(deadline, || {
+            self.horizon.was_drawn(number, self.feed_way(), deadline)
+        })
+        .await
     }
 }
 

@@ -22,10 +22,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use crate::call::Store;
 use crate::error::Failure;
-use crate::lease::Lease;
+use crate::lease::{Lease, Pool};
 use crate::pipeline::Sent;
+use crate::standby::Standby;
 
 /// What was drawn so far.
 const DRAWN: &str = "
@@ -44,6 +44,14 @@ const WRITERS: &str = "
 const PAUSE: Duration = Duration::from_millis(2);
 /// How long they are waited for by one reader; the next one goes on waiting for the same.
 const PATIENCE: Duration = Duration::from_millis(250);
+
+/// The way to the database.
+#[derive(Clone, Copy)]
+pub(crate) struct Way<'a> {
+    pub(crate) pool: &'a Pool,
+    /// Whether commits wait for a standby that is away.
+    pub(crate) standby: &'a Standby,
+}
 
 /// What was seen of the feed, shared by all of its readers.
 #[derive(Debug, Default)]
@@ -81,14 +89,14 @@ impl Horizon {
     /// [`PATIENCE`].
     pub(crate) async fn end(
         &self,
-        store: &Store,
+        way: Way<'_>,
         asked_at: Instant,
         deadline: Instant,
     ) -> Result<i64, Failure> {
         let mut looks = self.looks.lock().await;
         if looks.looked_at.is_none_or(|at| at < asked_at) {
             let began = Instant::now();
-            self.look(&mut looks, store, deadline).await?;
+            self.look(&mut looks, way, deadline).await?;
             looks.looked_at = Some(began);
         }
         Ok(self.last_end())
@@ -103,20 +111,20 @@ impl Horizon {
     pub(crate) async fn was_drawn(
         &self,
         number: i64,
-        store: &Store,
+        way: Way<'_>,
         deadline: Instant,
     ) -> Result<bool, Failure> {
-        Ok(number <= Waiting::look(store, deadline).await?.drawn)
+        Ok(number <= Waiting::look(way, deadline).await?.drawn)
     }
 
     async fn look(
         &self,
         looks: &mut Looks,
-        store: &Store,
+        way: Way<'_>,
         deadline: Instant,
     ) -> Result<(), Failure> {
         let patient_until = deadline.min(Instant::now() + PATIENCE);
-        let mut found = Waiting::look(store, deadline).await?;
+        let mut found = Waiting::look(way, deadline).await?;
         if looks.server != found.server {
             // Another server may have less than the one before it had, and has none of its writers.
             self.end.store(0, Ordering::Release);
@@ -126,7 +134,7 @@ impl Horizon {
         if let Some(before) = &mut looks.waiting {
             before.keep(&found.writers);
             if before.writers.is_empty() {
-                self.found(before, store, deadline).await?;
+                self.found(before, way, deadline).await?;
                 looks.waiting = None;
             }
         }
@@ -136,32 +144,34 @@ impl Horizon {
                 return Ok(());
             }
             tokio::time::sleep(PAUSE).await;
-            let again = Waiting::look(store, deadline).await?;
+            let again = Waiting::look(way, deadline).await?;
             if again.server != found.server {
                 // The next attempt begins with the new one.
                 return Err(Failure::Late);
             }
             found.keep(&again.writers);
         }
-        self.found(&found, store, deadline).await?;
+        self.found(&found, way, deadline).await?;
         looks.waiting = None;
         Ok(())
     }
 
     /// All that was drawn by then is decided.
-    async fn found(
-        &self,
-        found: &Waiting,
-        store: &Store,
-        deadline: Instant,
-    ) -> Result<(), Failure> {
+    async fn found(&self, found: &Waiting, way: Way<'_>, deadline: Instant) -> Result<(), Failure> {
         if found.drawn == self.last_end() {
             return Ok(());
         }
         if found.has_standby {
             // Not while commits wait for a standby that is away: such a wait has no end of its own.
-            let lease = store.take_to_write(deadline).await?;
-            lease.settle().await?;
+            let lease = Lease::take(way.pool, deadline).await?;
+            match way.standby.check(lease.client()).await {
+                Ok(()) => lease.settle().await?,
+                Err(Failure::StandbyAway) => {
+                    lease.done();
+                    return Err(Failure::StandbyAway);
+                }
+                Err(failure) => return Err(failure),
+            }
             lease.done();
         }
         self.end.store(found.drawn, Ordering::Release);
@@ -171,8 +181,8 @@ impl Horizon {
 
 impl Waiting {
     /// What was drawn, and then who may have drawn it.
-    async fn look(store: &Store, deadline: Instant) -> Result<Self, Failure> {
-        let lease = Lease::take(&store.pool, deadline).await?;
+    async fn look(way: Way<'_>, deadline: Instant) -> Result<Self, Failure> {
+        let lease = Lease::take(way.pool, deadline).await?;
         let client = lease.client();
         let [drawn, writers] = [
             client.prepare_cached(DRAWN).await?,
