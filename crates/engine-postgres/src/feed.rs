@@ -125,10 +125,13 @@ impl Store {
             }
         }
         let wait_until = query.wait_until.map(|until| until.min(deadline));
-        let mut end = self.feed_end(deadline).await?;
-        let position = match after {
-            Some(position) => position,
-            None => self.newest(end, deadline).await?.unwrap_or(beginning),
+        let (mut end, position) = match after {
+            Some(position) => (self.feed_end(deadline).await?, position),
+            None => {
+                let end = self.known_end(deadline).await?;
+                let newest = self.newest(end, deadline).await?;
+                (end, newest.unwrap_or(beginning))
+            }
         };
         let Some(place) = FeedPlace::told(position) else {
             return Ok(None);
@@ -234,8 +237,26 @@ impl Store {
         }
     }
 
-    /// Where the feed ends by now, at the earliest.
+    /// Where the feed ends by now, at the earliest: before the first event while nothing is known of it.
     async fn feed_end(&self, deadline: Instant) -> Result<i64, Unavailable> {
+        let end = self.look_for_end(deadline).await?;
+        Ok(end.unwrap_or(FeedPlace::BEGINNING.row))
+    }
+
+    /// The same for who begins there: waits until it is known. Who began before the first event would be shown all.
+    async fn known_end(&self, deadline: Instant) -> Result<i64, Unavailable> {
+        loop {
+            if let Some(end) = self.look_for_end(deadline).await? {
+                return Ok(end);
+            }
+            if Instant::now() + PAUSE >= deadline {
+                return Err(Unavailable::Timeout);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn look_for_end(&self, deadline: Instant) -> Result<Option<i64>, Unavailable> {
         let asked_at = Instant::now();
         self.until(deadline, || {
             self.horizon.end(self.feed_way(), asked_at, deadline)

@@ -69,6 +69,8 @@ struct Looks {
     waiting: Option<Waiting>,
     /// The server that all this was seen on; empty before the first look.
     server: String,
+    /// Whether an end was found on it.
+    is_found: bool,
 }
 
 #[derive(Debug)]
@@ -86,23 +88,23 @@ type Writer = (String, i32);
 impl Horizon {
     /// A position up to which every event is decided and can be read, as it was at `asked_at` or later: all that
     /// was answered before `asked_at` is in front of it, but for what transactions hold back that go on for
-    /// [`PATIENCE`].
+    /// [`PATIENCE`]. `None` while they have held back every look at this server.
     pub(crate) async fn end(
         &self,
         way: Way<'_>,
         asked_at: Instant,
         deadline: Instant,
-    ) -> Result<i64, Failure> {
+    ) -> Result<Option<i64>, Failure> {
         let mut looks = self.looks.lock().await;
         if looks.looked_at.is_none_or(|at| at < asked_at) {
             let began = Instant::now();
             self.look(&mut looks, way, deadline).await?;
             looks.looked_at = Some(began);
         }
-        Ok(self.last_end())
+        Ok(looks.is_found.then(|| self.last_end()))
     }
 
-    /// The one that was found last.
+    /// The one that was found last; 0 before the first.
     pub(crate) fn last_end(&self) -> i64 {
         self.end.load(Ordering::Acquire)
     }
@@ -129,12 +131,14 @@ impl Horizon {
             // Another server may have less than the one before it had, and has none of its writers.
             self.end.store(0, Ordering::Release);
             looks.waiting = None;
+            looks.is_found = false;
             looks.server.clone_from(&found.server);
         }
         if let Some(before) = &mut looks.waiting {
             before.keep(&found.writers);
             if before.writers.is_empty() {
                 self.found(before, way, deadline).await?;
+                looks.is_found = true;
                 looks.waiting = None;
             }
         }
@@ -152,6 +156,7 @@ impl Horizon {
             found.keep(&again.writers);
         }
         self.found(&found, way, deadline).await?;
+        looks.is_found = true;
         looks.waiting = None;
         Ok(())
     }

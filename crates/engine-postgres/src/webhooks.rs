@@ -11,6 +11,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::call::Store;
+use crate::codec::signed;
 use crate::error::Failure;
 
 /// How long the database has for an answer.
@@ -94,7 +95,7 @@ impl WebhookRows {
     }
 
     fn lasts_ns(&self) -> i64 {
-        i64::try_from(self.lasts.as_nanos()).unwrap_or(i64::MAX)
+        signed(stdx::whole_nanos(self.lasts))
     }
 
     /// Claims an endpoint; else the name of the node that has it.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use engine_postgres::{PostgresEngine, PostgresOptions, migrate};
 use ledger::{
     AccountId, Command, Engine, Event, EventPage, EventPosition, EventQuery, EventsFrom, MoveMoney,
-    Notes, PlacedEvent, Timestamp, TransferId,
+    Notes, PlacedEvent, Timestamp, TransferId, Unavailable,
 };
 use testkit::bank::{accounts, currency, id, in_seconds, open_accounts, submit_one};
 use testkit::meeting::meet;
@@ -207,28 +207,97 @@ fn nothing_is_shown_past_an_open_transaction() {
     });
 }
 
+/// Neither another table's transaction, nor one of another database of the server, although both write.
 #[test]
 fn a_transaction_that_writes_elsewhere_holds_nothing_back() {
     let postgres = Postgres::start().unwrap();
     let url = postgres.create_database("elsewhere").unwrap();
+    let neighbour = postgres.create_database("neighbour").unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let engine = open(&url).await;
         open_accounts(&engine).await;
-        let (mut held, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
-        tokio::spawn(connection);
-        let open = held.transaction().await.unwrap();
-        let writes = "CREATE TABLE elsewhere (a bigint); INSERT INTO elsewhere VALUES (1);
-            SELECT count(*) FROM lastro.events; SELECT count(*) FROM lastro.accounts FOR KEY SHARE";
-        let writes = writes.replace(
-            "SELECT count(*) FROM lastro.accounts FOR KEY SHARE",
-            "SELECT 1",
-        );
-        open.batch_execute(&writes).await.unwrap();
+        let mut sessions = Vec::new();
+        for url in [&url, &neighbour] {
+            let (session, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+            tokio::spawn(connection);
+            let writes =
+                "BEGIN; CREATE TABLE elsewhere (a bigint); INSERT INTO elsewhere VALUES (1)";
+            session.batch_execute(writes).await.unwrap();
+            sessions.push(session);
+        }
+        let reads = "SELECT count(*) FROM lastro.events";
+        sessions[0].batch_execute(reads).await.unwrap();
         let from = EventsFrom::After(page(&engine, EventsFrom::Now, 1).await.next);
         transfer(&engine, 1).await;
         assert_eq!(ids(&all(&engine, from, 10).await), [1]);
-        open.rollback().await.unwrap();
+        for session in &sessions {
+            session.batch_execute("ROLLBACK").await.unwrap();
+        }
+    });
+}
+
+/// A node that has never found the end does not take the beginning for it: its followers would be shown the whole past.
+#[test]
+fn from_now_on_is_never_from_the_beginning() {
+    let postgres = Postgres::start().unwrap();
+    let url = postgres.create_database("now").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let engine = open(&url).await;
+        open_accounts(&engine).await;
+        transfer(&engine, 1).await;
+        let (mut held, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let open_one = held.transaction().await.unwrap();
+        let draw = "INSERT INTO lastro.events (records) VALUES ('')";
+        open_one.execute(draw, &[]).await.unwrap();
+        let fresh = open(&url).await;
+        let query = EventQuery {
+            from: EventsFrom::Now,
+            limit: 1,
+            bytes_max: 1,
+            wait_until: None,
+        };
+        let early = fresh.events(query, in_seconds(1)).await;
+        assert_eq!(early, Err(Unavailable::Timeout));
+        let asked = fresh.events(query, in_seconds(60));
+        let end = async {
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            open_one.rollback().await.unwrap();
+        };
+        let (page, ()) = tokio::join!(asked, end);
+        let from = EventsFrom::After(page.unwrap().unwrap().next);
+        assert_eq!(all(&fresh, from, 10).await, Vec::new());
+        transfer(&engine, 2).await;
+        assert_eq!(ids(&all(&fresh, from, 10).await), [2]);
+    });
+}
+
+/// What was seen of a server says nothing of the one that comes after it.
+#[test]
+fn a_server_that_is_killed_and_comes_back_goes_on_with_the_feed() {
+    let mut postgres = Postgres::start().unwrap();
+    let url = postgres.create_database("killed").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let engine = runtime.block_on(open(&url));
+    let from = runtime.block_on(async {
+        open_accounts(&engine).await;
+        let from = EventsFrom::After(page(&engine, EventsFrom::Now, 1).await.next);
+        let (held, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let draw = "BEGIN; INSERT INTO lastro.events (records) VALUES ('')";
+        held.batch_execute(draw).await.unwrap();
+        transfer(&engine, 1).await;
+        // A look that waits for a transaction which dies with the server.
+        assert_eq!(all(&engine, from, 10).await, Vec::new());
+        from
+    });
+    postgres.kill();
+    postgres.restart().unwrap();
+    runtime.block_on(async {
+        transfer(&engine, 2).await;
+        assert_eq!(ids(&all(&engine, from, 10).await), [1, 2]);
     });
 }
 

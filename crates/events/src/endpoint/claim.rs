@@ -15,6 +15,7 @@ use crate::store::{Claim, StoreError};
 
 /// How often a node looks whether it may send to an endpoint that another node sends to.
 pub(super) const STANDBY_INTERVAL: Duration = Duration::from_secs(1);
+
 impl Endpoint {
     /// Claims the endpoint. `Some` is who has it else.
     pub(super) async fn claim(&mut self) -> Result<Option<String>, StoreError> {
