@@ -42,7 +42,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut entries = ledger.statement(StatementQuery::new(&user));
     while let Some(entry) = entries.next().await? {
-        println!("{} {} {}", entry.number, entry.amount, entry.balance_after);
+        let (number, balance) = (entry.number, entry.balance_after);
+        println!("{number:?} {} {balance:?}", entry.amount);
     }
     Ok(())
 }

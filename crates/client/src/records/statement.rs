@@ -10,8 +10,9 @@ use crate::words::{EntryOrder, TransferKind};
 /// One line of an account's statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// The account's own 1, 2, 3 … without gaps.
-    pub number: u64,
+    /// The account's own 1, 2, 3 … without gaps; `None` for the system's own accounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
     /// The transfer that made it.
     pub transfer_id: Uuid,
     /// What the transfer is.
@@ -30,13 +31,15 @@ pub struct Entry {
     /// The transfer's metadata.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
-    /// The account's balance right after it.
-    pub balance_after: i64,
+    /// The account's balance right after it; `None` for the system's own accounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub balance_after: Option<i64>,
     /// When it was decided.
     pub timestamp: String,
 }
 
-/// A window of a statement: the opening balance and all its entries make its closing balance.
+/// A window of a statement: the opening balance and all its entries make its closing balance. Windows of the system's
+/// own accounts have neither balances nor a count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatementWindow {
     /// Entries at or after this time; `None`: from the first on.
@@ -46,11 +49,14 @@ pub struct StatementWindow {
     /// The order of the entries.
     pub order: EntryOrder,
     /// The balance before the first entry.
-    pub opening_balance: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opening_balance: Option<i64>,
     /// The balance after the last one.
-    pub closing_balance: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closing_balance: Option<i64>,
     /// How many entries there are on all pages.
-    pub entries_count: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entries_count: Option<u64>,
 }
 
 /// Some entries of an account.

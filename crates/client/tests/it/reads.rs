@@ -150,8 +150,8 @@ async fn a_whole_statement_is_never_a_part() {
         statement.entries_count(),
     );
     assert_eq!(figures, (-7, 5, 2));
-    assert_eq!(statement.next().await.unwrap().unwrap().number, 1);
-    assert_eq!(statement.next().await.unwrap().unwrap().number, 2);
+    assert_eq!(statement.next().await.unwrap().unwrap().number, Some(1));
+    assert_eq!(statement.next().await.unwrap().unwrap().number, Some(2));
     assert_eq!(statement.next().await, Ok(None));
     for _ in 0..2 {
         let mut statement = client.whole_statement(&query).await.unwrap();
@@ -170,6 +170,35 @@ async fn a_whole_statement_is_never_a_part() {
     assert!(error.contains("lastro-opening-balance"), "{error}");
     let line = &script.arrived()[0].line;
     assert_eq!(line, "GET /v1/accounts/a/statement?format=ndjson HTTP/1.1");
+}
+
+#[tokio::test]
+async fn entries_of_the_systems_accounts_have_no_number_and_no_balance() {
+    let mut account = account();
+    account["id"] = json!("world:BRL");
+    let mut entry: Value = serde_json::from_str(&entry(1)).unwrap();
+    let members = entry.as_object_mut().unwrap();
+    members.remove("number");
+    members.remove("balance_after");
+    let window = json!({"from": null, "to": null, "order": "asc"});
+    let page =
+        json!({"account": account, "window": window, "entries": [entry], "next_cursor": null});
+    let script = Script::new([success(200, "", &page)]);
+    let query = StatementQuery::new(&id("world:BRL"));
+    let found = script.client().statement_page(&query, None).await.unwrap();
+    let balances = found.window.clone().unwrap();
+    assert_eq!(
+        (balances.opening_balance, balances.closing_balance),
+        (None, None)
+    );
+    assert_eq!(balances.entries_count, None);
+    let first = &found.entries[0];
+    assert_eq!((first.number, first.balance_after), (None, None));
+    let printed = serde_json::to_value(&found).unwrap();
+    assert_eq!(
+        (&printed["window"], &printed["entries"][0]),
+        (&window, &entry)
+    );
 }
 
 #[tokio::test]

@@ -74,14 +74,59 @@ fn row(entry: &Entry, account: &AccountId, money: Money) -> [String; COLUMNS.len
         true => (&entry.credit_account_id, -1),
         false => (&entry.debit_account_id, 1),
     };
+    // Entries of the system's accounts have neither: their cells stay empty.
+    let number = entry.number.map(|number| number.to_string());
+    let balance = entry
+        .balance_after
+        .map(|balance| money.number(balance.into()));
     [
-        entry.number.to_string(),
+        number.unwrap_or_default(),
         entry.kind.to_string(),
         money.number(sign * i128::from(entry.amount)),
-        money.number(entry.balance_after.into()),
+        balance.unwrap_or_default(),
         other.to_string(),
         entry.description.clone(),
         or_dash(entry.reference.as_deref()),
         entry.timestamp.clone(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use lastro_client::TransferKind;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn entries_of_the_systems_accounts_leave_cells_empty() {
+        let world = AccountId::new("world:BRL").unwrap();
+        let at = "2026-11-30T16:36:35.576746600Z".to_owned();
+        let entry = Entry {
+            number: None,
+            transfer_id: Uuid::from_u128(7),
+            kind: TransferKind::Transfer,
+            debit_account_id: world.clone(),
+            credit_account_id: AccountId::new("users:42").unwrap(),
+            amount: 1_990,
+            description: "top-up".to_owned(),
+            reference: None,
+            metadata: None,
+            balance_after: None,
+            timestamp: at.clone(),
+        };
+        let expected = |number, balance| {
+            let (kind, amount, at) = ("transfer", "-19.90", at.as_str());
+            [number, kind, amount, balance, "users:42", "top-up", "-", at]
+        };
+        let cells = row(&entry, &world, Money::of("BRL"));
+        assert_eq!(cells, expected("", ""));
+        let numbered = Entry {
+            number: Some(3),
+            balance_after: Some(-5),
+            ..entry
+        };
+        let cells = row(&numbered, &world, Money::of("BRL"));
+        assert_eq!(cells, expected("3", "-0.05"));
+    }
 }
