@@ -38,6 +38,16 @@ ACCOUNT = {
     "timestamp": "2026-01-01T00:00:00.000000001Z",
 }
 
+PAYMENT = {
+    "id": "0193b5a0-7c1e-7d2a-9f3b-1c2d3e4f5a6b",
+    "amount": 1,
+    "currency": "BRL",
+    "state": "settled",
+    "attempt": 1,
+    "accepted_at": "2026-01-01T00:00:00.000000001Z",
+    "timestamp": "2026-01-01T00:00:00.000000002Z",
+}
+
 Step = tuple[int, dict[str, str], Any] | None
 """Status, headers and body of an answer; `None` closes the connection without one."""
 
@@ -53,9 +63,10 @@ def unavailable(status: int, *, nothing_done: bool, retry_after: str | None = No
 
 
 class Script:
-    """A server that answers each request with the next step, and remembers the bodies."""
+    """A server that answers each request with the next step, and remembers the paths and bodies."""
 
     def __init__(self, *steps: Step) -> None:
+        self.paths: list[str] = []
         self.bodies: list[Any] = []
         script, left = self, list(steps)
 
@@ -64,6 +75,7 @@ class Script:
 
             def do_POST(self) -> None:
                 content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                script.paths.append(self.path)
                 script.bodies.append(json.loads(content) if content else None)
                 step = left.pop(0)
                 if step is None:
@@ -177,6 +189,19 @@ class Retries(unittest.TestCase):
             call(script, lambda ledger: ledger.replay_webhook("orders", "beginning"))
         self.assertEqual(len(script.bodies), 1)
 
+    def test_a_resolution_is_not_sent_again_after_a_lost_answer(self) -> None:
+        decide = lambda ledger: ledger.resolve(  # noqa: E731
+            PAYMENT["id"], resolution="settled", attempt=1, who="ana", why="on their statement"
+        )
+        with Script(None) as script, self.assertRaises(Unavailable) as raised:
+            call(script, decide)
+        self.assertFalse(raised.exception.nothing_done)
+        with Script(unavailable(503, nothing_done=True), (200, {}, PAYMENT)) as script:
+            self.assertEqual(call(script, decide).state, "settled")
+        self.assertEqual(script.paths, [f"/v1/payments/{PAYMENT['id']}/resolve"] * 2)
+        body = {"resolution": "settled", "attempt": 1, "who": "ana", "why": "on their statement"}
+        self.assertEqual(script.bodies, [body] * 2)
+
     def test_a_pause_beyond_the_time_for_retries_is_not_begun(self) -> None:
         step = unavailable(503, nothing_done=True, retry_after="3600")
         with Script(step) as script, self.assertRaises(Unavailable) as raised:
@@ -213,6 +238,99 @@ class Retries(unittest.TestCase):
         self.assertTrue(0.05 <= retry.pause_s(1, None) <= 0.1)
         self.assertTrue(0.5 <= retry.pause_s(1_000, None) <= 1.0)
         self.assertGreaterEqual(retry.pause_s(1, 7.0), 7.0)
+
+
+class Lists(unittest.TestCase):
+    STEPS: tuple[Step, ...] = (
+        (200, {}, {"transfers": [TRANSFER], "next_cursor": "one"}),
+        None,
+        (200, {}, {"transfers": [], "next_cursor": "two"}),
+        (200, {}, {"transfers": [TRANSFER], "next_cursor": None}),
+    )
+
+    def walked(self, script: Script) -> None:
+        narrow = "account=a&reference=x%26y&kind=pend&state=pending"
+        path = f"/v1/transfers?{narrow}&from=t1&order=asc&limit=2"
+        cursors = ["", "&cursor=one", "&cursor=one", "&cursor=two"]
+        self.assertEqual(script.paths, [path + cursor for cursor in cursors])
+
+    def test_transfers_are_walked_over_empty_pages_and_lost_answers(self) -> None:
+        with Script(*self.STEPS) as script:
+            found = call(
+                script,
+                lambda ledger: list(
+                    ledger.transfers(
+                        page=2,
+                        account="a",
+                        reference="x&y",
+                        kind="pend",
+                        state="pending",
+                        from_="t1",
+                        order="asc",
+                    )
+                ),
+            )
+        self.assertEqual([str(transfer.id) for transfer in found], [TRANSFER["id"]] * 2)
+        self.walked(script)
+
+    def test_asyncio_walks_the_same(self) -> None:
+        async def act(url: str) -> int:
+            async with AsyncLastro(url, retry=QUICK) as ledger:
+                found = ledger.transfers(
+                    page=2,
+                    account="a",
+                    reference="x&y",
+                    kind="pend",
+                    state="pending",
+                    from_="t1",
+                    order="asc",
+                )
+                return len([transfer async for transfer in found])
+
+        with Script(*self.STEPS) as script:
+            self.assertEqual(asyncio.run(act(script.url)), 2)
+        self.walked(script)
+
+    def test_transfers_of_nothing_are_not_asked_for(self) -> None:
+        with Script() as script, self.assertRaises(ValueError):
+            call(script, lambda ledger: ledger.transfers_page(kind="pend"))
+
+    def test_payments_are_walked(self) -> None:
+        newer = {**PAYMENT, "a_member_of_a_newer_server": True}
+        steps: tuple[Step, ...] = (
+            (200, {}, {"payments": [PAYMENT], "next_cursor": "one"}),
+            (200, {}, {"payments": [newer], "next_cursor": None}),
+            (200, {}, {"payments": [], "next_cursor": None}),
+        )
+        with Script(*steps) as script:
+            found = call(script, lambda ledger: list(ledger.payments(page=1)))
+            page = call(
+                script,
+                lambda ledger: ledger.payments_page(
+                    state="refused",
+                    processor="default",
+                    account="a",
+                    reference="r",
+                    older_than_s=0,
+                    from_="t1",
+                    to="t2",
+                    order="asc",
+                ),
+            )
+        self.assertEqual([payment.state for payment in found], ["settled"] * 2)
+        self.assertEqual((page.payments, page.next_cursor), ((), None))
+        narrow = "state=refused&processor=default&account=a&reference=r&older_than_s=0"
+        paths = ["limit=1", "limit=1&cursor=one", f"{narrow}&from=t1&to=t2&order=asc"]
+        self.assertEqual(script.paths, [f"/v1/payments?{path}" for path in paths])
+
+    def test_entries_of_the_systems_accounts_have_no_number_and_no_balance(self) -> None:
+        entry = {**TRANSFER, "transfer_id": TRANSFER["id"]}
+        window = {"from": None, "to": None, "order": "asc"}
+        page = {"account": ACCOUNT, "window": window, "entries": [entry], "next_cursor": None}
+        with Script((200, {}, page)) as script:
+            found = call(script, lambda ledger: ledger.statement_page("world:BRL", order="asc"))
+        self.assertEqual((found.entries[0].number, found.entries[0].balance_after), (None, None))
+        self.assertEqual((found.window.opening_balance, found.window.entries_count), (None, None))
 
 
 class Faces(unittest.TestCase):

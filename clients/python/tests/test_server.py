@@ -114,6 +114,41 @@ class Server(unittest.TestCase):
         self.assertEqual(ledger.balance(self.user, after=first.id).balance, 50)
         self.assertEqual(ledger.balance(self.user, at=first.timestamp).balance, 50)
 
+    def test_transfers_are_listed_by_account_and_by_reference(self) -> None:
+        ledger, reference = self.ledger, f"order {new_id()}"
+        made = [
+            ledger.transfer("world:BRL", self.user, n, f"n{n}", reference=reference).id
+            for n in range(1, 6)
+        ]
+        other = ledger.transfer("world:BRL", self.shop, 1, "other", reference=reference)
+        hold = ledger.transfer(self.user, self.shop, 2, "hold", timeout_s=60)
+        listed = [found.id for found in ledger.transfers(account=self.user, page=2)]
+        self.assertEqual(listed, [hold.id, *reversed(made)])
+        listed = [found.id for found in ledger.transfers(reference=reference, page=2, order="asc")]
+        self.assertEqual(listed, [*made, other.id])
+        both = ledger.transfers(account=self.shop, reference=reference)
+        self.assertEqual([found.id for found in both], [other.id])
+        pending = list(ledger.transfers(account=self.user, kind="pend", state="pending"))
+        self.assertEqual(pending, [ledger.transfer_by_id(hold.id)])
+        self.assertEqual(pending[0].pending_state, "pending")
+        ledger.void(hold.id)
+        voided = ledger.transfers(account=self.user, kind="pend", state="voided")
+        self.assertEqual([found.id for found in voided], [hold.id])
+        times = [ledger.transfer_by_id(id).timestamp for id in made]
+        window = ledger.transfers(account=self.user, from_=times[1], to=times[3])
+        self.assertEqual([found.amount for found in window], [3, 2])
+        page = ledger.transfers_page(account=self.user, limit=1)
+        self.assertEqual((len(page.transfers), page.next_cursor is None), (1, False))
+
+    def test_the_systems_accounts_have_statements_too(self) -> None:
+        made = self.ledger.transfer("world:BRL", self.user, 5, "top-up")
+        page = self.ledger.statement_page("world:BRL", from_=made.timestamp, order="asc", limit=1)
+        entry = page.entries[0]
+        self.assertEqual((entry.transfer_id, entry.amount), (made.id, 5))
+        self.assertEqual((entry.number, entry.balance_after), (None, None))
+        assert page.window is not None
+        self.assertIsNone(page.window.opening_balance)
+
     def test_statements_are_walked_in_pages(self) -> None:
         members = [commands.transfer("world:BRL", self.user, 1, f"n{n}") for n in range(7)]
         self.assertEqual(
@@ -198,6 +233,18 @@ class Server(unittest.TestCase):
             time.sleep(0.01)
         self.assertEqual(found.processor, "default")
         self.assertEqual(self.ledger.account(self.user).balance, -60)
+        listed = list(self.ledger.payments(account=self.user))
+        self.assertEqual(listed, [found])
+        listed = list(self.ledger.payments(state="settled", reference="order 7", account=self.user))
+        self.assertEqual([payment.id for payment in listed], [id])
+        self.assertEqual(list(self.ledger.payments(state="refused", account=self.user)), [])
+        page = self.ledger.payments_page(account=self.user, order="desc", limit=1)
+        self.assertEqual(page.payments, (found,))
+        with self.assertRaises(Refused) as late:
+            self.ledger.resolve(
+                id, resolution="refuse", attempt=found.attempt, who="ana", why="too late"
+            )
+        self.assertEqual(late.exception.code, "payment_in_other_state")
         with self.assertRaises(NotFound):
             self.ledger.payment(new_id())
 
@@ -236,7 +283,7 @@ class Server(unittest.TestCase):
             ledger.deliveries("none")
 
     def test_asyncio(self) -> None:
-        async def act() -> list[int]:
+        async def act() -> list[int | None]:
             async with AsyncLastro(URL) as ledger:
                 top_up = [ledger.transfer("world:BRL", self.user, 1, "t") for _ in range(20)]
                 await asyncio.gather(*top_up)

@@ -24,8 +24,10 @@ from lastro._models import (
     EventsPage,
     Operation,
     Payment,
+    PaymentsPage,
     StatementPage,
     Transfer,
+    TransfersPage,
 )
 from lastro._retry import Retry
 from lastro._timeouts import with_wait
@@ -235,6 +237,66 @@ class AsyncLastro:
         """A transfer. Raises `NotFound`."""
         return await self._send(_calls.transfer_by_id(id))
 
+    async def transfers_page(
+        self,
+        *,
+        account: str | None = None,
+        reference: str | None = None,
+        kind: str | None = None,
+        state: str | None = None,
+        from_: str | None = None,
+        to: str | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> TransfersPage:
+        """One page of the transfers of an account, of a `reference` or of both, newest first;
+        `order="asc"` for the oldest first. Give one of the two at least.
+
+        `kind` is one that a `Transfer` has; `state` is that of pending transfers: `pending`,
+        `posted`, `voided` or `expired`. Transfers are at or after `from_` and before `to`
+        (RFC 3339). A page may be short, or empty, and still have a `next_cursor`; give the same
+        filters with it."""
+        window = (from_, to, order)
+        return await self._send(
+            _calls.transfers_page(account, reference, kind, state, window, limit, cursor)
+        )
+
+    async def transfers(
+        self,
+        *,
+        page: int = 100,
+        account: str | None = None,
+        reference: str | None = None,
+        kind: str | None = None,
+        state: str | None = None,
+        from_: str | None = None,
+        to: str | None = None,
+        order: str | None = None,
+    ) -> AsyncIterator[Transfer]:
+        """Every transfer of an account, of a `reference` or of both, newest first; `page` of them
+        a request.
+
+        The filters and `order` are as for `transfers_page`."""
+        cursor: str | None = None
+        while True:
+            found = await self.transfers_page(
+                account=account,
+                reference=reference,
+                kind=kind,
+                state=state,
+                from_=from_,
+                to=to,
+                order=order,
+                limit=page,
+                cursor=cursor,
+            )
+            for transfer in found.transfers:
+                yield transfer
+            cursor = found.next_cursor
+            if cursor is None:
+                return
+
     async def post(
         self,
         pending_id: uuid.UUID,
@@ -327,6 +389,92 @@ class AsyncLastro:
     async def payment(self, id: uuid.UUID) -> Payment:
         """A payment. Raises `NotFound`."""
         return await self._send(_calls.payment(id))
+
+    async def payments_page(
+        self,
+        *,
+        state: str | None = None,
+        processor: str | None = None,
+        account: str | None = None,
+        reference: str | None = None,
+        older_than_s: int | None = None,
+        from_: str | None = None,
+        to: str | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> PaymentsPage:
+        """One page of the payments by when they were accepted: the newest first, but of
+        `state="accepted"` and `state="sent"` the oldest first, unless `order` is `asc` or `desc`.
+
+        `state` is `accepted`, `sent`, `settled` or `refused`; without it payments of all four. They
+        were accepted at or after `from_` and before `to` (RFC 3339), and `older_than_s` seconds ago
+        or earlier. A page (of 100 at most) may be short, or empty, and still have a `next_cursor`;
+        give the same filters with it."""
+        window = (from_, to, order)
+        return await self._send(
+            _calls.payments_page(
+                state, processor, account, reference, older_than_s, window, limit, cursor
+            )
+        )
+
+    async def payments(
+        self,
+        *,
+        page: int = 100,
+        state: str | None = None,
+        processor: str | None = None,
+        account: str | None = None,
+        reference: str | None = None,
+        older_than_s: int | None = None,
+        from_: str | None = None,
+        to: str | None = None,
+        order: str | None = None,
+    ) -> AsyncIterator[Payment]:
+        """Every payment, by when they were accepted; `page` of them a request, 100 at most.
+
+        The filters and `order` are as for `payments_page`."""
+        cursor: str | None = None
+        while True:
+            found = await self.payments_page(
+                state=state,
+                processor=processor,
+                account=account,
+                reference=reference,
+                older_than_s=older_than_s,
+                from_=from_,
+                to=to,
+                order=order,
+                limit=page,
+                cursor=cursor,
+            )
+            for payment in found.payments:
+                yield payment
+            cursor = found.next_cursor
+            if cursor is None:
+                return
+
+    async def resolve(
+        self,
+        payment_id: uuid.UUID,
+        *,
+        resolution: str,
+        attempt: int,
+        who: str,
+        why: str,
+        requested_at: str | None = None,
+    ) -> Payment:
+        """Decides about a payment that the server cannot end itself, as an operator.
+
+        `resolution` is `settled`: the processor has it; `release`: it does not and never will, so
+        the payment waits again; or `refuse`: the payment is given up. `attempt` is the one that you
+        saw. Raises `Refused` where the payment has another one by now. `requested_at` is the time
+        under which the processor counts it, where that differs from the time that was sent to it.
+
+        It has no id, so it is sent again only after an attempt that changed nothing."""
+        return await self._send(
+            _calls.resolve(payment_id, resolution, attempt, who, why, requested_at)
+        )
 
     async def events_page(
         self,

@@ -24,8 +24,10 @@ from lastro._models import (
     EventsPage,
     Operation,
     Payment,
+    PaymentsPage,
     StatementPage,
     Transfer,
+    TransfersPage,
     problem_from_json,
 )
 from lastro._retry import Retry
@@ -42,6 +44,9 @@ from lastro.errors import (
 
 T = TypeVar("T")
 
+
+_Window = tuple[str | None, str | None, str | None]
+"""From when on, before when, and in which order."""
 
 _PASSING = frozenset({408, 429, 502, 503, 504})
 """Statuses after which the same request may succeed later; 502 is a proxy's."""
@@ -249,16 +254,20 @@ def statement_page(
     id: str,
     limit: int | None,
     cursor: str | None,
-    window: tuple[str | None, str | None, str | None],
+    window: _Window,
 ) -> Call[StatementPage]:
-    from_, to, order = window
-    given = _present(limit=limit, cursor=cursor, to=to, order=order)
     return Call(
         "GET",
         f"/v1/accounts/{_segment(id)}/statement",
         lambda body, _: StatementPage.from_json(body),
-        params=given if from_ is None else {"from": from_, **given},
+        params={**_window(window), **_present(limit=limit, cursor=cursor)},
     )
+
+
+def _window(window: _Window) -> dict[str, Any]:
+    from_, to, order = window
+    given = _present(to=to, order=order)
+    return given if from_ is None else {"from": from_, **given}
 
 
 def transfer(
@@ -300,6 +309,26 @@ def _transfer_body(
 
 def transfer_by_id(id: uuid.UUID) -> Call[Transfer]:
     return Call("GET", f"/v1/transfers/{_segment(id)}", _transfer)
+
+
+def transfers_page(
+    account: str | None,
+    reference: str | None,
+    kind: str | None,
+    state: str | None,
+    window: _Window,
+    limit: int | None,
+    cursor: str | None,
+) -> Call[TransfersPage]:
+    if account is None and reference is None:
+        raise ValueError("transfers are listed of an account or a reference: give one, or both")
+    asked = _present(account=account, reference=reference, kind=kind, state=state)
+    return Call(
+        "GET",
+        "/v1/transfers",
+        lambda body, _: TransfersPage.from_json(body),
+        params={**asked, **_window(window), **_present(limit=limit, cursor=cursor)},
+    )
 
 
 def post(
@@ -387,6 +416,48 @@ def pay(
 
 def payment(id: uuid.UUID) -> Call[Payment]:
     return Call("GET", f"/v1/payments/{_segment(id)}", lambda body, _: Payment.from_json(body))
+
+
+def payments_page(
+    state: str | None,
+    processor: str | None,
+    account: str | None,
+    reference: str | None,
+    older_than_s: int | None,
+    window: _Window,
+    limit: int | None,
+    cursor: str | None,
+) -> Call[PaymentsPage]:
+    asked = _present(
+        state=state,
+        processor=processor,
+        account=account,
+        reference=reference,
+        older_than_s=older_than_s,
+    )
+    return Call(
+        "GET",
+        "/v1/payments",
+        lambda body, _: PaymentsPage.from_json(body),
+        params={**asked, **_window(window), **_present(limit=limit, cursor=cursor)},
+    )
+
+
+def resolve(
+    payment_id: uuid.UUID,
+    resolution: str,
+    attempt: int,
+    who: str,
+    why: str,
+    requested_at: str | None,
+) -> Call[Payment]:
+    body = _present(
+        resolution=resolution, attempt=attempt, who=who, why=why, requested_at=requested_at
+    )
+    path = f"/v1/payments/{_segment(payment_id)}/resolve"
+    return Call(
+        "POST", path, lambda answer, _: Payment.from_json(answer), body, repeatable=False
+    )
 
 
 WAIT_S = 20

@@ -121,18 +121,36 @@ def _after(body: Mapping[str, Any] | None) -> After | None:
 
 
 @dataclass(frozen=True)
+class TransfersPage:
+    """Some transfers, newest first unless another order was asked for."""
+
+    transfers: tuple[Transfer, ...]
+    next_cursor: str | None
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> TransfersPage:
+        """Reads an answer of the server."""
+        return cls(
+            transfers=tuple(Transfer.from_json(transfer) for transfer in body["transfers"]),
+            next_cursor=body.get("next_cursor"),
+        )
+
+
+@dataclass(frozen=True)
 class Entry:
     """One line of an account's statement."""
 
-    number: int
     transfer_id: uuid.UUID
     kind: str
     debit_account_id: str
     credit_account_id: str
     amount: int
     description: str
-    balance_after: int
     timestamp: str
+    number: int | None = None
+    """The account's own 1, 2, 3 … without gaps; `None` for the system's own accounts."""
+    balance_after: int | None = None
+    """`None` for the system's own accounts."""
     reference: str | None = None
     metadata: Mapping[str, str] | None = None
 
@@ -145,14 +163,14 @@ class Entry:
 @dataclass(frozen=True)
 class Window:
     """A window of time of a statement: `opening_balance` and all its entries make its
-    `closing_balance`."""
+    `closing_balance`. Windows of the system's own accounts have neither balances nor a count."""
 
     order: str
-    opening_balance: int
-    closing_balance: int
-    entries_count: int
     from_: str | None
     to: str | None
+    opening_balance: int | None = None
+    closing_balance: int | None = None
+    entries_count: int | None = None
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Window:
@@ -307,6 +325,22 @@ class Payment:
     def from_json(cls, body: Mapping[str, Any]) -> Payment:
         """Reads an answer of the server."""
         return read(cls, body, id=uuid.UUID(body["id"]))
+
+
+@dataclass(frozen=True)
+class PaymentsPage:
+    """Some payments, in the order that was asked for."""
+
+    payments: tuple[Payment, ...]
+    next_cursor: str | None
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> PaymentsPage:
+        """Reads an answer of the server."""
+        return cls(
+            payments=tuple(Payment.from_json(payment) for payment in body["payments"]),
+            next_cursor=body.get("next_cursor"),
+        )
 
 
 @dataclass(frozen=True)
