@@ -26,20 +26,20 @@ pub use options::{ClientKey, ClientOptions, OptionsInvalid};
 pub use problem::Problem;
 pub use records::{
     Account, AccountsPage, After, Balance, BalanceWhen, Batch, BatchDecided, Delivery, DeliveryTry,
-    Dispatch, EndpointRecord, Entry, Event, EventsPage, Metadata, OpenPaymentsPage, Outcome,
-    PaymentRecord, ProcessorAnswer, QueuedTransfer, RefusedCommand, Resolution, StatementPage,
-    StatementWindow, Transfer, UnsettledPayment, UnsettledPaymentsPage,
+    Dispatch, EndpointRecord, Entry, Event, EventsPage, Metadata, Outcome, PaymentRecord,
+    PaymentsPage, ProcessorAnswer, QueuedTransfer, RefusedCommand, Resolution, StatementPage,
+    StatementWindow, Transfer, TransfersPage, UnsettledPayment, UnsettledPaymentsPage,
 };
 pub use requests::{
     AccountsQuery, Change, Command, DeliveriesQuery, EventsQuery, NewAccount, NewBatch, NewPayment,
-    NewPost, NewReversal, NewTransfer, NewVoid, OpenPaymentsQuery, Resolve, StatementQuery,
-    UnsettledPaymentsQuery, new_id,
+    NewPost, NewReversal, NewTransfer, NewVoid, PaymentsQuery, Resolve, StatementQuery,
+    TransfersQuery, UnsettledPaymentsQuery, new_id,
 };
 pub use retry::Retry;
 pub use walk::Walk;
 pub use whole_statement::WholeStatement;
 pub use words::{
-    DeliveryState, EndpointState, EntryOrder, Frozen, PaymentState, PendingState, QueuedState,
+    DeliveryState, EndpointState, Frozen, ListOrder, PaymentState, PendingState, QueuedState,
     ResolutionKind, TransferKind,
 };
 pub use writes::Write;

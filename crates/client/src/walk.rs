@@ -11,10 +11,12 @@ use crate::call::{Call, Prepared};
 use crate::client::Client;
 use crate::error::Error;
 use crate::records::{
-    Account, AccountsPage, Entry, OpenPaymentsPage, PaymentRecord, StatementPage, UnsettledPayment,
-    UnsettledPaymentsPage,
+    Account, AccountsPage, Entry, PaymentRecord, PaymentsPage, StatementPage, Transfer,
+    TransfersPage, UnsettledPayment, UnsettledPaymentsPage,
 };
-use crate::requests::{AccountsQuery, OpenPaymentsQuery, StatementQuery, UnsettledPaymentsQuery};
+use crate::requests::{
+    AccountsQuery, PaymentsQuery, StatementQuery, TransfersQuery, UnsettledPaymentsQuery,
+};
 
 /// A query whose answer comes in pages.
 pub trait Paged {
@@ -56,7 +58,8 @@ paged!(StatementQuery, StatementPage, entries: Entry, |query| vec![
     query.account_id.as_str(),
     "statement"
 ]);
-paged!(OpenPaymentsQuery, OpenPaymentsPage, payments: PaymentRecord, |_| vec!["v1", "payments"]);
+paged!(TransfersQuery, TransfersPage, transfers: Transfer, |_| vec!["v1", "transfers"]);
+paged!(PaymentsQuery, PaymentsPage, payments: PaymentRecord, |_| vec!["v1", "payments"]);
 paged!(
     UnsettledPaymentsQuery,
     UnsettledPaymentsPage,

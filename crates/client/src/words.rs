@@ -128,8 +128,8 @@ words! {
 }
 
 words! {
-    /// The order of a statement's entries.
-    EntryOrder {
+    /// The order of a list: of a statement's entries, of transfers or of payments.
+    ListOrder {
         /// The newest first:
         NewestFirst = "desc",
         /// The oldest first:

@@ -5,8 +5,8 @@ use uuid::Uuid;
 use crate::call::{Call, Effect, Query};
 use crate::client::{Answered, Client};
 use crate::error::Error;
-use crate::records::{OpenPaymentsPage, PaymentRecord, UnsettledPaymentsPage};
-use crate::requests::{NewPayment, OpenPaymentsQuery, Resolve, UnsettledPaymentsQuery};
+use crate::records::{PaymentRecord, PaymentsPage, UnsettledPaymentsPage};
+use crate::requests::{NewPayment, PaymentsQuery, Resolve, UnsettledPaymentsQuery};
 use crate::walk::Walk;
 
 impl Client {
@@ -32,24 +32,24 @@ impl Client {
         .await
     }
 
-    /// One page of the payments that wait, or were sent and are not settled, in the order of their acceptance. It may be
-    /// short, or empty, and still have a `next_cursor`: give the same query with it.
+    /// One page of the payments, by when they were accepted. It may be short, or empty, and still have a `next_cursor`:
+    /// give the same query with it.
     ///
     /// # Errors
     ///
     /// As for every read.
-    pub async fn open_payments_page(
+    pub async fn payments_page(
         &self,
-        query: &OpenPaymentsQuery,
+        query: &PaymentsQuery,
         cursor: Option<&str>,
-    ) -> Result<OpenPaymentsPage, Error> {
+    ) -> Result<PaymentsPage, Error> {
         self.read(&Call::get(&["v1", "payments"], query.query(cursor)))
             .await
     }
 
-    /// Every payment that waits, or was sent and is not settled, page by page.
+    /// Every payment, by when they were accepted, page by page.
     #[must_use]
-    pub fn open_payments(&self, query: OpenPaymentsQuery) -> Walk<'_, OpenPaymentsQuery> {
+    pub fn payments(&self, query: PaymentsQuery) -> Walk<'_, PaymentsQuery> {
         Walk::new(self, query)
     }
 

@@ -5,8 +5,9 @@ use uuid::Uuid;
 use crate::call::{Call, Query};
 use crate::client::{Answered, Client};
 use crate::error::Error;
-use crate::records::{QueuedTransfer, Transfer};
-use crate::requests::{NewPost, NewReversal, NewTransfer, NewVoid};
+use crate::records::{QueuedTransfer, Transfer, TransfersPage};
+use crate::requests::{NewPost, NewReversal, NewTransfer, NewVoid, TransfersQuery};
+use crate::walk::Walk;
 use crate::writes::Write;
 
 impl Client {
@@ -34,6 +35,28 @@ impl Client {
             Query::new(),
         ))
         .await
+    }
+
+    /// One page of the transfers of an account, of a reference or of both, newest first unless another order is asked
+    /// for. It may be short, or empty, and still have a `next_cursor`: give the same query with it.
+    ///
+    /// # Errors
+    ///
+    /// As for every read.
+    pub async fn transfers_page(
+        &self,
+        query: &TransfersQuery,
+        cursor: Option<&str>,
+    ) -> Result<TransfersPage, Error> {
+        self.read(&Call::get(&["v1", "transfers"], query.query(cursor)))
+            .await
+    }
+
+    /// Every transfer of an account, of a reference or of both, page by page. With the newest first, transfers that are
+    /// made meanwhile are not part of it; with the oldest first and no end they are.
+    #[must_use]
+    pub fn transfers(&self, query: TransfersQuery) -> Walk<'_, TransfersQuery> {
+        Walk::new(self, query)
     }
 
     /// Posts a pending transfer, in full or in part.

@@ -15,11 +15,11 @@ pub use account::{Account, AccountsPage, Balance, BalanceWhen};
 pub use batch::{Batch, Outcome};
 pub use event::{BatchDecided, Event, EventsPage, RefusedCommand};
 pub use payment::{
-    Dispatch, OpenPaymentsPage, PaymentRecord, ProcessorAnswer, Resolution, UnsettledPayment,
+    Dispatch, PaymentRecord, PaymentsPage, ProcessorAnswer, Resolution, UnsettledPayment,
     UnsettledPaymentsPage,
 };
 pub use statement::{Entry, StatementPage, StatementWindow};
-pub use transfer::{After, QueuedTransfer, Transfer};
+pub use transfer::{After, QueuedTransfer, Transfer, TransfersPage};
 pub use webhook::{Delivery, DeliveryTry, EndpointRecord};
 
 /// The caller's own texts by name.

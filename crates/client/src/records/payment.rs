@@ -113,9 +113,9 @@ pub struct ProcessorAnswer {
     pub failure: Option<String>,
 }
 
-/// Payments that wait or were sent, in the order of their acceptance.
+/// Some payments, by when they were accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OpenPaymentsPage {
+pub struct PaymentsPage {
     /// The payments; maybe fewer than asked for, also none.
     pub payments: Vec<PaymentRecord>,
     /// The cursor of the next page; `None` on the last one.

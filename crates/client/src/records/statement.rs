@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Account, Metadata};
 use crate::account_id::AccountId;
-use crate::words::{EntryOrder, TransferKind};
+use crate::words::{ListOrder, TransferKind};
 
 /// One line of an account's statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ pub struct StatementWindow {
     /// Entries before this time; `None`: up to the newest when the first page was read.
     pub to: Option<String>,
     /// The order of the entries.
-    pub order: EntryOrder,
+    pub order: ListOrder,
     /// The balance before the first entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opening_balance: Option<i64>,

@@ -72,6 +72,15 @@ pub struct Transfer {
     pub credit: Option<After>,
 }
 
+/// Some transfers, the newest first unless another order was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransfersPage {
+    /// The transfers; maybe fewer than asked for, also none.
+    pub transfers: Vec<Transfer>,
+    /// The cursor of the next page; `None` on the last one.
+    pub next_cursor: Option<String>,
+}
+
 /// What a transfer left behind on one of its accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct After {

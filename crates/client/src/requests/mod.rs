@@ -23,7 +23,7 @@ pub use account::{Change, NewAccount};
 pub use batch::{Command, NewBatch};
 pub use payment::{NewPayment, Resolve};
 pub use query::{
-    AccountsQuery, DeliveriesQuery, EventsQuery, OpenPaymentsQuery, StatementQuery,
+    AccountsQuery, DeliveriesQuery, EventsQuery, PaymentsQuery, StatementQuery, TransfersQuery,
     UnsettledPaymentsQuery,
 };
 pub use transfer::{NewPost, NewReversal, NewTransfer, NewVoid};

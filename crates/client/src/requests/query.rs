@@ -5,7 +5,7 @@
 
 use crate::account_id::AccountId;
 use crate::call::Query;
-use crate::words::{DeliveryState, EntryOrder};
+use crate::words::{DeliveryState, ListOrder, PaymentState, PendingState, TransferKind};
 
 /// Which accounts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct StatementQuery {
     /// Only entries before this time.
     pub to: Option<String>,
     /// The newest first without it.
-    pub order: Option<EntryOrder>,
+    pub order: Option<ListOrder>,
     /// How many a page has, at most.
     pub limit: Option<u32>,
 }
@@ -73,29 +73,94 @@ impl StatementQuery {
     }
 }
 
-/// Which payments, of those that are `accepted` or `sent`.
+/// Which transfers: those of an account, of a reference or of both. The server refuses a query with neither.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OpenPaymentsQuery {
-    /// Those that were sent and are not settled; else those that wait to be sent.
-    pub sent: bool,
-    /// Only payments that were sent to this processor.
-    pub processor: Option<String>,
-    /// Only payments of this account.
+pub struct TransfersQuery {
+    /// Only transfers of this account.
     pub account: Option<AccountId>,
-    /// Only payments that were accepted so many seconds ago or earlier.
-    pub older_than_s: Option<u64>,
+    /// Only transfers with this reference.
+    pub reference: Option<String>,
+    /// Only transfers of this kind.
+    pub kind: Option<TransferKind>,
+    /// Only pending transfers of which this became.
+    pub state: Option<PendingState>,
+    /// Only transfers at or after this time (RFC 3339).
+    pub from: Option<String>,
+    /// Only transfers before this time.
+    pub to: Option<String>,
+    /// The newest first without it.
+    pub order: Option<ListOrder>,
     /// How many a page has, at most.
     pub limit: Option<u32>,
 }
 
-impl OpenPaymentsQuery {
+impl TransfersQuery {
+    /// All transfers of an account, the newest first.
+    #[must_use]
+    pub fn of_account(account: &AccountId) -> Self {
+        Self {
+            account: Some(account.clone()),
+            ..Self::default()
+        }
+    }
+
+    /// All transfers with this reference, the newest first.
+    #[must_use]
+    pub fn of_reference(reference: impl Into<String>) -> Self {
+        Self {
+            reference: Some(reference.into()),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn query(&self, cursor: Option<&str>) -> Query {
-        let state = if self.sent { "sent" } else { "accepted" };
         Query::new()
-            .with("state", Some(state))
+            .with("account", self.account.as_ref())
+            .with("reference", self.reference.as_ref())
+            .with("kind", self.kind.as_ref())
+            .with("state", self.state.as_ref())
+            .with("from", self.from.as_ref())
+            .with("to", self.to.as_ref())
+            .with("order", self.order.as_ref())
+            .with("limit", self.limit.as_ref())
+            .with("cursor", cursor)
+    }
+}
+
+/// Which payments.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PaymentsQuery {
+    /// Only payments in this state.
+    pub state: Option<PaymentState>,
+    /// Only payments that were sent to this processor.
+    pub processor: Option<String>,
+    /// Only payments of this account.
+    pub account: Option<AccountId>,
+    /// Only payments with this reference.
+    pub reference: Option<String>,
+    /// Only payments that were accepted so many seconds ago or earlier.
+    pub older_than_s: Option<u64>,
+    /// Only payments that were accepted at or after this time (RFC 3339).
+    pub from: Option<String>,
+    /// Only payments that were accepted before this time.
+    pub to: Option<String>,
+    /// Without it the newest first; but the oldest first if `accepted` or `sent` ones are asked for.
+    pub order: Option<ListOrder>,
+    /// How many a page has, at most; up to 100.
+    pub limit: Option<u32>,
+}
+
+impl PaymentsQuery {
+    pub(crate) fn query(&self, cursor: Option<&str>) -> Query {
+        Query::new()
+            .with("state", self.state.as_ref())
             .with("processor", self.processor.as_ref())
             .with("account", self.account.as_ref())
+            .with("reference", self.reference.as_ref())
             .with("older_than_s", self.older_than_s.as_ref())
+            .with("from", self.from.as_ref())
+            .with("to", self.to.as_ref())
+            .with("order", self.order.as_ref())
             .with("limit", self.limit.as_ref())
             .with("cursor", cursor)
     }

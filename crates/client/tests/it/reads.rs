@@ -1,7 +1,8 @@
 //! Reads: lists that go on after an error, and answers that break off.
 
 use lastro_client::{
-    AccountId, AccountsQuery, DeliveriesQuery, DeliveryState, Error, EventsQuery, StatementQuery,
+    AccountId, AccountsQuery, DeliveriesQuery, DeliveryState, Error, EventsQuery, ListOrder,
+    PaymentState, PaymentsQuery, PendingState, StatementQuery, TransferKind, TransfersQuery,
 };
 use serde_json::{Value, json};
 
@@ -58,19 +59,114 @@ async fn a_walk_goes_on_after_an_error_and_over_empty_pages() {
     }
     assert_eq!((walked.join(" "), errors_count), ("a b c".to_owned(), 1));
     assert_eq!(walk.next().await, Ok(None), "the end is the end");
-    let lines: Vec<_> = script
-        .arrived()
-        .into_iter()
-        .map(|request| request.line)
-        .collect();
     let path = "GET /v1/accounts?prefix=x%26y&closed=false";
     assert_eq!(
-        lines,
+        lines(&script),
         [
             format!("{path} HTTP/1.1"),
             format!("{path}&cursor=one HTTP/1.1"),
             format!("{path}&cursor=one HTTP/1.1"),
             format!("{path}&cursor=two HTTP/1.1"),
+        ]
+    );
+}
+
+/// What was asked for, in its order.
+fn lines(script: &Script) -> Vec<String> {
+    let lines = script.arrived().into_iter().map(|request| request.line);
+    lines.collect()
+}
+
+#[tokio::test]
+async fn transfers_are_walked_over_empty_pages_and_lost_answers() {
+    let page = |transfers: &[Value], next_cursor: Option<&str>| {
+        let page = json!({"transfers": transfers, "next_cursor": next_cursor});
+        success(200, "", &page)
+    };
+    let script = Script::new([
+        page(&[transfer()], Some("one")),
+        Step::Cut,
+        page(&[], Some("two")),
+        page(&[transfer()], None),
+        page(&[], None),
+    ]);
+    let client = script.client();
+    let query = TransfersQuery {
+        reference: Some("x&y".to_owned()),
+        kind: Some(TransferKind::Pend),
+        state: Some(PendingState::Pending),
+        from: Some("t1".to_owned()),
+        to: Some("t2".to_owned()),
+        order: Some(ListOrder::OldestFirst),
+        limit: Some(2),
+        ..TransfersQuery::of_account(&id("a"))
+    };
+    let mut walk = client.transfers(query);
+    let mut count = 0;
+    while let Some(found) = walk.next().await.unwrap() {
+        assert_eq!(found.kind, TransferKind::Transfer);
+        count += 1;
+    }
+    assert_eq!(count, 2);
+    let query = TransfersQuery::of_reference("order 7");
+    let page = client.transfers_page(&query, Some("one")).await.unwrap();
+    assert_eq!((page.transfers, page.next_cursor), (Vec::new(), None));
+    let path = "GET /v1/transfers?account=a&reference=x%26y&kind=pend&state=pending&from=t1&to=t2&order=asc&limit=2";
+    assert_eq!(
+        lines(&script),
+        [
+            format!("{path} HTTP/1.1"),
+            format!("{path}&cursor=one HTTP/1.1"),
+            format!("{path}&cursor=one HTTP/1.1"),
+            format!("{path}&cursor=two HTTP/1.1"),
+            "GET /v1/transfers?reference=order+7&cursor=one HTTP/1.1".to_owned(),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn payments_of_every_state_are_walked() {
+    let payment = |state: &str| {
+        json!({
+            "id": "0193b5a0-7c1e-7d2a-9f3b-1c2d3e4f5a6b", "state": state, "attempt": 1, "currency": "BRL", "amount": 1,
+            "accepted_at": "2026-01-01T00:00:00.000000001Z", "timestamp": "2026-01-01T00:00:00.000000002Z",
+            "a_member_of_a_newer_server": true,
+        })
+    };
+    let all = json!({"payments": [payment("settled"), payment("lost")], "next_cursor": "one"});
+    let none = json!({"payments": [], "next_cursor": null});
+    let script = Script::new([
+        success(200, "", &all),
+        success(200, "", &none),
+        success(200, "", &none),
+    ]);
+    let client = script.client();
+    let mut walk = client.payments(PaymentsQuery::default());
+    let mut states = Vec::new();
+    while let Some(found) = walk.next().await.unwrap() {
+        states.push(found.state);
+    }
+    let lost = PaymentState::Other("lost".to_owned());
+    assert_eq!(states, [PaymentState::Settled, lost]);
+    let query = PaymentsQuery {
+        state: Some(PaymentState::Refused),
+        processor: Some("default".to_owned()),
+        account: Some(id("a")),
+        reference: Some("r".to_owned()),
+        older_than_s: Some(0),
+        from: Some("t1".to_owned()),
+        to: Some("t2".to_owned()),
+        order: Some(ListOrder::NewestFirst),
+        limit: Some(100),
+    };
+    assert_eq!(client.payments(query).next().await, Ok(None));
+    let narrow = "state=refused&processor=default&account=a&reference=r&older_than_s=0";
+    assert_eq!(
+        lines(&script),
+        [
+            "GET /v1/payments HTTP/1.1".to_owned(),
+            "GET /v1/payments?cursor=one HTTP/1.1".to_owned(),
+            format!("GET /v1/payments?{narrow}&from=t1&to=t2&order=desc&limit=100 HTTP/1.1"),
         ]
     );
 }
@@ -106,14 +202,9 @@ async fn events_are_followed_from_where_they_stand() {
     assert_eq!(events.next().await.unwrap().position, "p2");
     assert!(matches!(events.next().await, Err(Error::Refused(_))));
     assert_eq!(events.next().await.unwrap().position, "p10");
-    let lines: Vec<_> = script
-        .arrived()
-        .into_iter()
-        .map(|request| request.line)
-        .collect();
     let rest = "types=transfer.posted%2Ccommand.refused&wait_s=20 HTTP/1.1";
     assert_eq!(
-        lines,
+        lines(&script),
         [
             format!("GET /v1/events?{rest}"),
             format!("GET /v1/events?after=p2&{rest}"),

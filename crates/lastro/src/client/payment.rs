@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use lastro_client::{
-    AccountId, Answered, NewPayment, OpenPaymentsQuery, PaymentRecord, UnsettledPayment,
+    AccountId, Answered, NewPayment, PaymentRecord, PaymentState, PaymentsQuery, UnsettledPayment,
     UnsettledPaymentsQuery,
 };
 use uuid::Uuid;
@@ -124,8 +124,10 @@ fn list(options: &ListOptions) -> anyhow::Result<ExitCode> {
     ask(&options.server, async |session| {
         let mut list = List::new(session.form, COLUMNS);
         match options.state {
-            ListedState::Accepted => open(session, options, false, &mut list).await?,
-            ListedState::Sent => open(session, options, true, &mut list).await?,
+            ListedState::Accepted => {
+                open(session, options, PaymentState::Accepted, &mut list).await?
+            }
+            ListedState::Sent => open(session, options, PaymentState::Sent, &mut list).await?,
             ListedState::Unknown => unsettled(session, options, false, &mut list).await?,
             ListedState::Conflict => unsettled(session, options, true, &mut list).await?,
         }
@@ -174,15 +176,15 @@ type Payments = List<{ COLUMNS.len() }>;
 async fn open(
     session: &Session,
     options: &ListOptions,
-    sent: bool,
+    state: PaymentState,
     list: &mut Payments,
 ) -> anyhow::Result<()> {
-    let mut payments = session.client.open_payments(OpenPaymentsQuery {
-        sent,
+    let mut payments = session.client.payments(PaymentsQuery {
+        state: Some(state),
         processor: options.processor.clone(),
         account: options.account.clone(),
         older_than_s: options.older_than_s,
-        limit: None,
+        ..PaymentsQuery::default()
     });
     while let Some(payment) = payments.next().await? {
         list.add(&payment, || row(&payment))?;
@@ -249,7 +251,7 @@ fn unsettled_row(payment: &UnsettledPayment) -> [String; COLUMNS.len()] {
 
 #[cfg(test)]
 mod tests {
-    use lastro_client::{Dispatch, PaymentState};
+    use lastro_client::Dispatch;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use lastro_client::{AccountId, Entry, EntryOrder, StatementQuery};
+use lastro_client::{AccountId, Entry, ListOrder, StatementQuery};
 
 use super::money::Money;
 use super::output::{List, or_dash};
@@ -40,7 +40,7 @@ pub(super) fn run(options: &StatementOptions) -> anyhow::Result<ExitCode> {
         let mut entries = session.client.statement(StatementQuery {
             from: options.from.clone(),
             to: options.to.clone(),
-            order: options.oldest_first.then_some(EntryOrder::OldestFirst),
+            order: options.oldest_first.then_some(ListOrder::OldestFirst),
             limit: Some(PAGE),
             ..StatementQuery::new(&options.account)
         });

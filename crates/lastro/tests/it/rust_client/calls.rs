@@ -1,9 +1,9 @@
 //! Accounts, transfers, batches and statements: every call, with what it answers.
 
 use lastro_client::{
-    AccountsQuery, BalanceWhen, Change, Client, Code, Command, EntryOrder, Error, Frozen,
+    AccountsQuery, BalanceWhen, Change, Client, Code, Command, Error, Frozen, ListOrder,
     NewAccount, NewBatch, NewPost, NewReversal, NewTransfer, NewVoid, PendingState, StatementQuery,
-    TransferKind, new_id,
+    TransferKind, TransfersQuery, new_id,
 };
 
 use super::{code, deposit, id, open, transfers_of};
@@ -253,6 +253,72 @@ async fn batches_are_applied_each_alone_or_all_or_nothing() {
 }
 
 #[tokio::test]
+async fn transfers_are_listed_by_account_and_by_reference() {
+    let folder = folder();
+    let server = serve(folder.path());
+    let client = Client::new(server.url()).unwrap();
+    let user = open(&client, 0).await;
+    let mut made = Vec::new();
+    for amount in 1..=5 {
+        let new = NewTransfer {
+            reference: Some("order 1017".to_owned()),
+            ..deposit(&user, amount)
+        };
+        made.push(client.transfer(&new).await.unwrap().record);
+    }
+    let hold = NewTransfer {
+        timeout_s: Some(60),
+        ..NewTransfer::new(&user, &id("world:BRL"), 1, "hold")
+    };
+    client.transfer(&hold).await.unwrap();
+    let expected: Vec<_> = made.iter().map(|transfer| transfer.id).collect();
+    let oldest_first = TransfersQuery {
+        order: Some(ListOrder::OldestFirst),
+        limit: Some(2),
+        ..TransfersQuery::of_reference("order 1017")
+    };
+    let mut transfers = client.transfers(oldest_first);
+    let mut listed = Vec::new();
+    while let Some(transfer) = transfers.next().await.unwrap() {
+        listed.push(transfer.id);
+    }
+    assert_eq!(listed, expected);
+    let of_account = TransfersQuery::of_account(&user);
+    let page = client.transfers_page(&of_account, None).await.unwrap();
+    let listed: Vec<_> = page.transfers.iter().rev().map(|found| found.id).collect();
+    assert_eq!(listed, [&expected[..], &[hold.id]].concat());
+    let pending = TransfersQuery {
+        kind: Some(TransferKind::Pend),
+        state: Some(PendingState::Pending),
+        ..of_account.clone()
+    };
+    let mut transfers = client.transfers(pending);
+    let found = client.transfer_by_id(hold.id).await.unwrap();
+    assert_eq!(transfers.next().await, Ok(Some(found)));
+    assert_eq!(transfers.next().await, Ok(None));
+    let window = TransfersQuery {
+        from: Some(made[1].timestamp.clone()),
+        to: Some(made[3].timestamp.clone()),
+        ..of_account
+    };
+    let page = client.transfers_page(&window, None).await.unwrap();
+    let amounts: Vec<_> = page.transfers.iter().map(|found| found.amount).collect();
+    assert_eq!(amounts, [3, 2]);
+
+    let world = StatementQuery {
+        from: Some(made[4].timestamp.clone()),
+        ..StatementQuery::new(&id("world:BRL"))
+    };
+    let page = client.statement_page(&world, None).await.unwrap();
+    let entry = &page.entries[0];
+    assert_eq!(
+        (entry.transfer_id, entry.number, entry.balance_after),
+        (made[4].id, None, None)
+    );
+    assert_eq!(page.window.unwrap().opening_balance, None);
+}
+
+#[tokio::test]
 async fn statements_are_read_in_pages_windows_and_as_a_whole() {
     let folder = folder();
     let server = serve(folder.path());
@@ -264,7 +330,7 @@ async fn statements_are_read_in_pages_windows_and_as_a_whole() {
         .await
         .unwrap();
     let oldest_first = StatementQuery {
-        order: Some(EntryOrder::OldestFirst),
+        order: Some(ListOrder::OldestFirst),
         limit: Some(3),
         ..StatementQuery::new(&user)
     };

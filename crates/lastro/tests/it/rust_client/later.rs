@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lastro_client::{
     Client, Code, DeliveriesQuery, DeliveryState, EndpointState, EventsQuery, NewPayment,
-    OpenPaymentsQuery, PaymentState, QueuedState, ResolutionKind, Resolve, UnsettledPaymentsQuery,
+    PaymentState, PaymentsQuery, QueuedState, ResolutionKind, Resolve, UnsettledPaymentsQuery,
     new_id,
 };
 use processor::{ProcessorSettings, Running};
@@ -99,14 +99,31 @@ async fn payments_are_made_settled_listed_and_resolved() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
     assert_eq!(settled.processor.as_deref(), Some("default"));
-    for sent in [false, true] {
-        let query = OpenPaymentsQuery {
-            sent,
+    for state in PaymentState::KNOWN {
+        let query = PaymentsQuery {
+            state: Some(state.clone()),
             account: Some(user.clone()),
-            ..OpenPaymentsQuery::default()
+            reference: new.reference.clone(),
+            ..PaymentsQuery::default()
         };
-        assert_eq!(client.open_payments(query).next().await, Ok(None));
+        let mut payments = client.payments(query);
+        let mut listed = Vec::new();
+        while let Some(payment) = payments.next().await.unwrap() {
+            listed.push(payment.id);
+        }
+        let expected: &[_] = match *state == settled.state {
+            true => &[new.id],
+            false => &[],
+        };
+        assert_eq!(listed, expected, "{state}");
     }
+    let mut payments = client.payments(PaymentsQuery {
+        account: Some(user.clone()),
+        ..PaymentsQuery::default()
+    });
+    let listed = payments.next().await.unwrap().unwrap();
+    assert_eq!((listed.id, &listed.state), (new.id, &settled.state));
+    assert_eq!(payments.next().await, Ok(None));
     let mut unknown = client.unsettled_payments(UnsettledPaymentsQuery::default());
     assert_eq!(unknown.next().await, Ok(None));
     let resolve = Resolve {
