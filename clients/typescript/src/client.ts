@@ -172,6 +172,33 @@ export class Lastro {
     return this.send(read(path`/v1/transfers/${id}`, models.transfer));
   }
 
+  /** One page of the transfers of an account, of a reference or of both, newest first unless another
+   * order is asked for. It may be short, or empty, and still have a `next_cursor`; give the same
+   * filters with it. */
+  transfersPage(
+    options: models.TransfersAsked & { limit?: number; cursor?: string },
+  ): Promise<models.TransfersPage> {
+    return this.send(read("/v1/transfers" + query({ ...options }), models.transfersPage));
+  }
+
+  /** Every transfer of an account, of a reference or of both, newest first unless another order is
+   * asked for; `page` of them a request. */
+  async *transfers(
+    asked: models.TransfersAsked,
+    page = 100,
+  ): AsyncGenerator<models.Transfer, void, undefined> {
+    let cursor: string | null = null;
+    do {
+      const found: models.TransfersPage = await this.transfersPage({
+        ...asked,
+        limit: page,
+        ...(cursor !== null && { cursor }),
+      });
+      yield* found.transfers;
+      cursor = found.next_cursor;
+    } while (cursor !== null);
+  }
+
   /** Posts a pending transfer: without an amount all that is still reserved. The rest is released, or
    * with `final: false` stays reserved for further posts. */
   post(pendingId: string, options: commands.PostOptions = {}): Promise<models.Transfer> {
@@ -257,12 +284,50 @@ export class Lastro {
       reference: options.reference,
       metadata: options.metadata,
     };
-    return this.send(write("/v1/payments", (body) => body as unknown as models.Payment, body));
+    return this.send(write("/v1/payments", models.payment, body));
   }
 
   /** A payment. Throws `NotFound`. */
   payment(id: string): Promise<models.Payment> {
-    return this.send(read(path`/v1/payments/${id}`, (body) => body as unknown as models.Payment));
+    return this.send(read(path`/v1/payments/${id}`, models.payment));
+  }
+
+  /** One page of the payments by when they were accepted: the newest first, but of those that are
+   * `accepted` or `sent` the oldest first, unless `order` is given. It may be short, or empty, and
+   * still have a `next_cursor`; give the same filters with it. `limit` is 100 at most. */
+  paymentsPage(
+    options: models.PaymentsAsked & { limit?: number; cursor?: string } = {},
+  ): Promise<models.PaymentsPage> {
+    const { olderThanS, ...rest } = options;
+    const asked = { ...rest, older_than_s: olderThanS };
+    return this.send(read("/v1/payments" + query(asked), models.paymentsPage));
+  }
+
+  /** Every payment, by when they were accepted; `page` of them a request, 100 at most. */
+  async *payments(
+    asked: models.PaymentsAsked = {},
+    page = 100,
+  ): AsyncGenerator<models.Payment, void, undefined> {
+    let cursor: string | null = null;
+    do {
+      const found: models.PaymentsPage = await this.paymentsPage({
+        ...asked,
+        limit: page,
+        ...(cursor !== null && { cursor }),
+      });
+      yield* found.payments;
+      cursor = found.next_cursor;
+    } while (cursor !== null);
+  }
+
+  /** Decides about a payment that the server cannot end itself, as an operator. Throws `Refused` where
+   * the payment has another attempt by now. It has no id, so it is sent again only after an attempt
+   * that changed nothing. */
+  resolve(paymentId: string, decision: commands.Resolution): Promise<models.Payment> {
+    const { requestedAt, ...rest } = decision;
+    const body = { ...rest, requested_at: requestedAt };
+    const call = write(path`/v1/payments/${paymentId}/resolve`, models.payment, body);
+    return this.send({ ...call, repeatable: false });
   }
 
   /** One page of what the ledger decided, in its order. With `waitS` (at most 30) a page that would be empty waits for

@@ -126,6 +126,21 @@ export interface PaymentOptions {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
+/** What an operator decides about a payment. */
+export interface Resolution {
+  /** `settled`: the processor has it; `release`: it does not and never will, so the payment waits
+   * again; `refuse`: the payment is given up. */
+  readonly resolution: "settled" | "release" | "refuse";
+  /** The attempt that the operator saw: if the payment has another one by now, nothing is done. */
+  readonly attempt: number;
+  /** Who decides: kept with the payment. */
+  readonly who: string;
+  /** Why: kept with the payment. */
+  readonly why: string;
+  /** The time under which the processor counts it, if that differs from the time that was sent to it. */
+  readonly requestedAt?: string;
+}
+
 /** The opening of an account. */
 export function openAccount(accountId: string, currency: string, creditLimit = 0): Command {
   return { kind: "open_account", account_id: accountId, currency, credit_limit: creditLimit };

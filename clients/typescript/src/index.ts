@@ -30,9 +30,13 @@ export type {
   Operation,
   Outcome,
   Payment,
+  PaymentsAsked,
+  PaymentsPage,
   StatementPage,
   StatementWindow,
   Transfer,
+  TransfersAsked,
+  TransfersPage,
   Try,
   Window,
 } from "./models.js";

@@ -68,16 +68,40 @@ export interface Transfer {
   readonly replayed: boolean;
 }
 
+/** Which transfers: those of an account, of a reference or of both. */
+export type TransfersAsked = (
+  | { readonly account: string; readonly reference?: string }
+  | { readonly account?: string; readonly reference: string }
+) & {
+  readonly kind?: "transfer" | "pend" | "post" | "void" | "settle" | "reverse";
+  /** Only pending transfers of which this became. */
+  readonly state?: "pending" | "posted" | "voided" | "expired";
+  /** At or after this time (RFC 3339). */
+  readonly from?: string;
+  /** Before this time. */
+  readonly to?: string;
+  /** The newest first (`desc`), unless `asc` is asked for. */
+  readonly order?: "asc" | "desc";
+};
+
+/** Some transfers, newest first unless another order was asked for. */
+export interface TransfersPage {
+  readonly transfers: readonly Transfer[];
+  readonly next_cursor: string | null;
+}
+
 /** One line of an account's statement. */
 export interface Entry {
-  readonly number: number;
+  /** The account's own 1, 2, 3 … without gaps; not there for the system's own accounts. */
+  readonly number?: number;
   readonly transfer_id: string;
   readonly kind: string;
   readonly debit_account_id: string;
   readonly credit_account_id: string;
   readonly amount: number;
   readonly description: string;
-  readonly balance_after: number;
+  /** Not there for the system's own accounts. */
+  readonly balance_after?: number;
   readonly timestamp: string;
   readonly reference?: string;
   readonly metadata?: Readonly<Record<string, string>>;
@@ -93,14 +117,15 @@ export interface StatementWindow {
   readonly order?: "asc" | "desc";
 }
 
-/** A window of a statement: `opening_balance` and all its entries make its `closing_balance`. */
+/** A window of a statement: `opening_balance` and all its entries make its `closing_balance`. Windows
+ * of the system's own accounts have neither balances nor a count. */
 export interface Window {
   readonly from: string | null;
   readonly to: string | null;
   readonly order: "asc" | "desc";
-  readonly opening_balance: number;
-  readonly closing_balance: number;
-  readonly entries_count: number;
+  readonly opening_balance?: number;
+  readonly closing_balance?: number;
+  readonly entries_count?: number;
 }
 
 /** Some entries of an account, newest first unless another order was asked for. */
@@ -178,6 +203,30 @@ export interface Payment {
   readonly code?: string | null;
   readonly reference?: string | null;
   readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** Which payments. */
+export interface PaymentsAsked {
+  /** Without it payments of all four. */
+  readonly state?: Payment["state"];
+  /** Only payments that were sent to this processor. */
+  readonly processor?: string;
+  readonly account?: string;
+  readonly reference?: string;
+  /** Accepted so many seconds ago or earlier. */
+  readonly olderThanS?: number;
+  /** Accepted at or after this time (RFC 3339). */
+  readonly from?: string;
+  /** Accepted before this time. */
+  readonly to?: string;
+  /** Without it the newest first (`desc`); but the oldest first if `accepted` or `sent` ones are asked for. */
+  readonly order?: "asc" | "desc";
+}
+
+/** Some payments, by when they were accepted. */
+export interface PaymentsPage {
+  readonly payments: readonly Payment[];
+  readonly next_cursor: string | null;
 }
 
 /** Something that the ledger decided. Which members it has depends on its type. */
@@ -277,6 +326,20 @@ export function accountsPage(body: Body): AccountsPage {
 
 export function transfer(body: Body, replayed: boolean): Transfer {
   return { ...body, replayed } as unknown as Transfer;
+}
+
+export function transfersPage(body: Body): TransfersPage {
+  const transfers = (body["transfers"] as Body[]).map((found) => transfer(found, false));
+  return { transfers, next_cursor: body["next_cursor"] as string | null };
+}
+
+export function payment(body: Body): Payment {
+  return body as unknown as Payment;
+}
+
+export function paymentsPage(body: Body): PaymentsPage {
+  const payments = (body["payments"] as Body[]).map(payment);
+  return { payments, next_cursor: body["next_cursor"] as string | null };
 }
 
 export function eventsPage(body: Body): EventsPage {

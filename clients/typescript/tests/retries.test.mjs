@@ -19,12 +19,13 @@ const unavailable = (status, nothing_done, retryAfter) => [
 ];
 
 /** Serves the steps (status, headers, body; `null` cuts the connection) and returns what `act` came
- * to with the bodies that arrived. */
+ * to with the paths and bodies that arrived. */
 async function script(steps, act, retry = QUICK) {
-  const bodies = [];
+  const [paths, bodies] = [[], []];
   const server = createServer(async (request, response) => {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
+    paths.push(request.url);
     bodies.push(JSON.parse(Buffer.concat(chunks).toString() || "null"));
     const step = steps.shift();
     if (step === null) return request.socket.destroy();
@@ -36,7 +37,7 @@ async function script(steps, act, retry = QUICK) {
   const ledger = new Lastro(`http://127.0.0.1:${server.address().port}/`, { retry });
   try {
     const [result] = await Promise.allSettled([act(ledger)]);
-    return { bodies, result: result.value, error: result.reason };
+    return { paths, bodies, result: result.value, error: result.reason };
   } finally {
     server.closeAllConnections?.();
     await new Promise((resolve) => server.close(resolve));
@@ -104,6 +105,61 @@ test("a replay is not sent again after a lost answer", async () => {
   const { error, bodies } = await script([null], (ledger) => ledger.replayWebhook("orders", "beginning"));
   assert(error instanceof Unavailable);
   assert.equal(bodies.length, 1);
+});
+
+test("a resolution is not sent again after a lost answer", async () => {
+  const decision = { resolution: "settled", attempt: 1, who: "ana", why: "on their statement" };
+  const decide = (ledger) => ledger.resolve("p", { ...decision, requestedAt: "t1" });
+  const { error, ...lost } = await script([null], decide);
+  assert(error instanceof Unavailable);
+  assert.deepEqual([error.nothingDone, lost.bodies.length], [false, 1]);
+  const steps = [unavailable(503, true), [200, {}, { id: "p", state: "settled" }]];
+  const { result, paths, bodies } = await script(steps, decide);
+  assert.equal(result.state, "settled");
+  assert.deepEqual(paths, ["/v1/payments/p/resolve", "/v1/payments/p/resolve"]);
+  assert.deepEqual(bodies[1], { ...decision, requested_at: "t1" });
+});
+
+const walked = async (list) => {
+  const found = [];
+  for await (const one of list) found.push(one);
+  return found;
+};
+
+test("transfers are walked over empty pages and lost answers", async () => {
+  const steps = [
+    [200, {}, { transfers: [TRANSFER], next_cursor: "one" }],
+    null,
+    [200, {}, { transfers: [], next_cursor: "two" }],
+    [200, {}, { transfers: [TRANSFER], next_cursor: null }],
+  ];
+  const asked = {
+    account: "a", reference: "x&y", kind: "pend", state: "pending", from: "t1", to: "t2", order: "asc",
+  };
+  const { result, paths } = await script(steps, (ledger) => walked(ledger.transfers(asked, 2)));
+  assert.deepEqual(result, Array(2).fill({ ...TRANSFER, replayed: false }));
+  const narrow = "account=a&reference=x%26y&kind=pend&state=pending&from=t1&to=t2&order=asc&limit=2";
+  const cursors = ["", "&cursor=one", "&cursor=one", "&cursor=two"];
+  assert.deepEqual(paths, cursors.map((cursor) => `/v1/transfers?${narrow}${cursor}`));
+});
+
+test("payments are walked", async () => {
+  const payment = { id: newId(), state: "settled", amount: 1 };
+  const steps = [
+    [200, {}, { payments: [payment], next_cursor: "one" }],
+    [200, {}, { payments: [payment], next_cursor: null }],
+  ];
+  const asked = { state: "settled", processor: "default", account: "a", reference: "r", olderThanS: 0 };
+  const { result, paths } = await script(steps, (ledger) => walked(ledger.payments(asked, 1)));
+  assert.deepEqual(result, [payment, payment]);
+  const narrow = "state=settled&processor=default&account=a&reference=r&limit=1";
+  const cursors = ["", "&cursor=one"];
+  assert.deepEqual(paths, cursors.map((cursor) => `/v1/payments?${narrow}${cursor}&older_than_s=0`));
+  const all = await script([[200, {}, { payments: [], next_cursor: null }]], (ledger) =>
+    ledger.paymentsPage({ from: "t1", to: "t2", order: "desc" }),
+  );
+  assert.deepEqual(all.result, { payments: [], next_cursor: null });
+  assert.deepEqual(all.paths, ["/v1/payments?from=t1&to=t2&order=desc"]);
 });
 
 test("a pause beyond the time for retries is not begun", async () => {

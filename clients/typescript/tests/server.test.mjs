@@ -91,6 +91,40 @@ test("transfers", async () => {
   assert.equal((await ledger.balance(user, { at: first.timestamp })).balance, 50);
 });
 
+test("transfers are listed by account and by reference", async () => {
+  const [reference, made] = [`order ${newId()}`, []];
+  for (const amount of [1, 2, 3, 4, 5]) {
+    made.push(await ledger.transfer("world:BRL", user, amount, "top-up", { reference }));
+  }
+  const other = await ledger.transfer("world:BRL", shop, 1, "other", { reference });
+  const hold = await ledger.transfer(user, shop, 2, "hold", { timeoutS: 60 });
+  const listed = async (asked, page) => {
+    const found = [];
+    for await (const transfer of ledger.transfers(asked, page)) found.push(transfer);
+    return found;
+  };
+  const ids = (transfers) => transfers.map((transfer) => transfer.id);
+  assert.deepEqual(ids(await listed({ account: user }, 2)), [hold.id, ...ids(made).reverse()]);
+  assert.deepEqual(ids(await listed({ reference, order: "asc" }, 2)), [...ids(made), other.id]);
+  assert.deepEqual(ids(await listed({ account: shop, reference })), [other.id]);
+  const pending = await listed({ account: user, kind: "pend", state: "pending" });
+  assert.deepEqual(pending, [await ledger.transferById(hold.id)]);
+  const window = { account: user, from: made[1].timestamp, to: made[3].timestamp };
+  assert.deepEqual((await listed(window)).map((transfer) => transfer.amount), [3, 2]);
+  const page = await ledger.transfersPage({ account: user, limit: 1 });
+  assert.deepEqual([page.transfers.length, page.next_cursor === null], [1, false]);
+});
+
+test("the system's accounts have statements too", async () => {
+  const made = await ledger.transfer("world:BRL", user, 5, "top-up");
+  const asked = { from: made.timestamp, order: "asc", limit: 1 };
+  const page = await ledger.statementPage("world:BRL", asked);
+  const [entry] = page.entries;
+  assert.deepEqual([entry.transfer_id, entry.amount], [made.id, 5]);
+  assert.deepEqual([entry.number, entry.balance_after], [undefined, undefined]);
+  assert.equal(page.window.opening_balance, undefined);
+});
+
 test("statements are walked in pages", async () => {
   const members = Array.from({ length: 7 }, (_, n) => commands.transfer("world:BRL", user, 1, `n${n}`));
   const { outcomes } = await ledger.batch(members);
@@ -173,6 +207,13 @@ test("payments", async () => {
   }
   assert.equal(found.processor, "default");
   assert.equal((await ledger.account(user)).balance, -60n);
+  const listed = [];
+  for await (const payment of ledger.payments({ account: user, state: "settled" })) listed.push(payment.id);
+  assert.deepEqual(listed, [id]);
+  assert.equal((await ledger.paymentsPage({ account: user })).payments[0].id, id);
+  for await (const payment of ledger.payments({ state: "refused", account: user })) assert.fail(payment.id);
+  const decision = { resolution: "refuse", attempt: found.attempt, who: "ana", why: "too late" };
+  await thrown(ledger.resolve(id, decision), Refused, "payment_in_other_state");
   await thrown(ledger.payment(newId()), NotFound);
 });
 
