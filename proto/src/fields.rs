@@ -67,6 +67,11 @@ fn bytes_16(bytes: &[u8], field: &'static str) -> Result<u128, Invalid> {
     Ok(u128::from_be_bytes(bytes))
 }
 
+/// An id of a list, whatever it is a list of.
+pub(crate) fn place_id(bytes: &[u8], field: &'static str) -> Result<u128, Invalid> {
+    bytes_16(bytes, field)
+}
+
 pub(crate) fn batch_id(bytes: &[u8], field: &'static str) -> Result<BatchId, Invalid> {
     bytes_16(bytes, field).map(BatchId::from_u128)
 }

@@ -15,6 +15,7 @@ mod deadline;
 mod event;
 mod fields;
 mod framing;
+mod lists;
 mod method;
 mod notes;
 mod outcome;

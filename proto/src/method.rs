@@ -73,6 +73,10 @@ methods! {
     ListAccounts;
     /// The outcomes of an atomic batch.
     GetBatch;
+    /// A page of transfers, by account or reference.
+    ListTransfers;
+    /// A page of payments, in any state.
+    ListPayments;
     /// Everything that was decided, from a position on.
     ListEvents;
 }

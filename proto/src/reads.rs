@@ -2,8 +2,8 @@
 
 use ledger::{
     Account, AccountId, BalanceAt, DuePlace, DueQuery, Entry, Millis, Payment, PaymentId,
-    PendingEnd, ProcessorSummary, Statement, StatementQuery, Timestamp, Transfer, TransferId,
-    UsedPayment, UsedTransfer,
+    PendingEnd, ProcessorSummary, Statement, StatementQuery, Timestamp, TransferId, UsedPayment,
+    UsedTransfer,
 };
 
 use crate::fields::{self, Invalid, given};
@@ -132,16 +132,9 @@ impl v1::GetTransferResponse {
         use v1::get_transfer_response::Used;
         Self {
             used: answer.map(|used| match used {
-                UsedTransfer::Created(transfer, standing) => Used::Created(v1::UsedByTransfer {
-                    transfer: Some(transfer.into()),
-                    pending_state: transfer::pending_state_to_message(standing.pending_state())
-                        .into(),
-                    pending_end: end.map(transfer::pending_end_to_message),
-                    // Of what cannot be reversed nothing is: as of any field that is left out.
-                    reversed_amount: standing.reversed_amount().unwrap_or(0),
-                    // Likewise of what parts posted.
-                    posted_amount: standing.posted_of(transfer.amount).unwrap_or(0),
-                }),
+                UsedTransfer::Created(transfer, standing) => {
+                    Used::Created(transfer::used_to_message(transfer, *standing, end))
+                }
                 UsedTransfer::Refused(command, refusal) => Used::Refused(v1::UsedByRefused {
                     command: Some(command.into()),
                     refusal: Some(refusal.into()),
@@ -169,13 +162,7 @@ impl v1::GetTransferResponse {
         Ok(match self.used {
             None => None,
             Some(Used::Created(created)) => {
-                let transfer: Transfer = given(created.transfer, "transfer")?.try_into()?;
-                let standing = transfer::standing(
-                    &transfer,
-                    created.pending_state,
-                    created.reversed_amount,
-                    created.posted_amount,
-                )?;
+                let (transfer, standing) = transfer::used(created)?;
                 Some(UsedTransfer::Created(transfer, standing))
             }
             Some(Used::Refused(refused)) => Some(UsedTransfer::Refused(

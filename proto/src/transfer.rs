@@ -158,7 +158,7 @@ fn kind(kind: Kind) -> Result<TransferKind, Invalid> {
 }
 
 /// What came after a transfer, from the fields that say so: a ledger node older than the last one has no parts.
-pub(crate) fn standing(
+fn standing(
     transfer: &Transfer,
     pending_state: i32,
     reversed_amount: u64,
@@ -192,6 +192,35 @@ pub(crate) const fn pending_state_to_message(state: Option<PendingState>) -> v1:
         Some(PendingState::Voided) => v1::PendingState::Voided,
         Some(PendingState::Expired) => v1::PendingState::Expired,
     }
+}
+
+/// A transfer, and what came after it.
+pub(crate) fn used_to_message(
+    transfer: &Transfer,
+    standing: Standing,
+    end: Option<PendingEnd>,
+) -> v1::UsedByTransfer {
+    v1::UsedByTransfer {
+        transfer: Some(transfer.into()),
+        pending_state: pending_state_to_message(standing.pending_state()).into(),
+        pending_end: end.map(pending_end_to_message),
+        // Of what cannot be reversed nothing is: as of any field that is left out.
+        reversed_amount: standing.reversed_amount().unwrap_or(0),
+        // Likewise of what parts posted.
+        posted_amount: standing.posted_of(transfer.amount).unwrap_or(0),
+    }
+}
+
+/// The transfer, and how it stands.
+pub(crate) fn used(message: v1::UsedByTransfer) -> Result<(Transfer, Standing), Invalid> {
+    let transfer: Transfer = given(message.transfer, "transfer")?.try_into()?;
+    let standing = standing(
+        &transfer,
+        message.pending_state,
+        message.reversed_amount,
+        message.posted_amount,
+    )?;
+    Ok((transfer, standing))
 }
 
 pub(crate) fn pending_end_to_message(end: PendingEnd) -> v1::PendingEnd {

@@ -29,6 +29,8 @@ pub(crate) struct Books {
     pub(crate) summary: Summary,
     /// When the payments were purged.
     pub(crate) purges: Vec<Timestamp>,
+    /// When the newest event was decided: all up to then are published, and none after.
+    pub(crate) newest: Timestamp,
     /// When the newest payment was accepted; 0 where there is none.
     pub(crate) payment_accepted_at: Timestamp,
 }
@@ -60,6 +62,9 @@ impl Books {
             }
         }
         self.purges.append(&mut changes.purges);
+        if let Some(newest) = changes.newest.take() {
+            self.newest = newest;
+        }
         if let Some(accepted_at) = changes.payment_accepted_at.take() {
             self.payment_accepted_at = accepted_at;
         }
@@ -75,6 +80,7 @@ impl Books {
             payments,
             summary: _,
             purges,
+            newest: _,
             payment_accepted_at,
         } = self;
         let parts = [

@@ -6,7 +6,7 @@ use journal::Address;
 use ledger::{AccountId, Event, Millis, Payment, PaymentId, ProcessorName, Timestamp};
 
 use crate::accounts::{Accounts, Kept, Slot};
-use crate::ids::{Ids, Space, used_ids, uses_new_transfer_id};
+use crate::ids::{Ids, Space, table_keys, uses_new_transfer_id};
 
 /// What a frame's events change of the books.
 #[derive(Debug, Default)]
@@ -19,37 +19,48 @@ pub(crate) struct Changes {
     pub(crate) resolutions: HashMap<PaymentId, Address>,
     pub(crate) summary: Vec<SummaryChange>,
     pub(crate) purges: Vec<Timestamp>,
+    /// When its newest event was decided.
+    pub(crate) newest: Option<Timestamp>,
     /// When the newest payment was accepted, where one was.
     pub(crate) payment_accepted_at: Option<Timestamp>,
 }
 
-/// Where the newest records are about the ids that a frame used.
+/// Where the newest records are about the ids that a frame used, and what it added to lists.
 #[derive(Debug, Default)]
 pub(crate) struct ChangedIds {
-    by_space: [HashMap<u128, Address>; Space::ALL.len()],
+    by_space: [HashMap<u128, Address>; Space::IDS.len()],
+    lists: Vec<(u128, Address)>,
     /// How many ids of transfers were new.
     new_transfers_count: u64,
 }
 
 impl ChangedIds {
     pub(crate) fn get(&self, space: Space, id: u128) -> Option<Address> {
-        self.by_space[space as usize].get(&id).copied()
+        self.by_space.get(space as usize)?.get(&id).copied()
     }
 
-    /// Takes in the ids that an event used, whose record is at `address`.
+    /// Takes in the ids that an event used and what it added to lists; its record is at `address`.
     pub(crate) fn take_in(&mut self, event: &Event, address: Address) {
-        used_ids(event, |space, id| {
-            self.by_space[space as usize].insert(id, address);
+        table_keys(event, |space, key| {
+            match self.by_space.get_mut(space as usize) {
+                Some(ids) => {
+                    ids.insert(key, address);
+                }
+                None => self.lists.push((key, address)),
+            }
         });
         self.new_transfers_count += u64::from(uses_new_transfer_id(event));
     }
 
-    /// Hands the ids over. Returns how many ids of transfers were new.
+    /// Hands all of it over. Returns how many ids of transfers were new.
     pub(crate) fn publish(&mut self, published: &mut Ids) -> u64 {
-        for (space, ids) in Space::ALL.into_iter().zip(&mut self.by_space) {
+        for (space, ids) in Space::IDS.into_iter().zip(&mut self.by_space) {
             for (id, address) in ids.drain() {
                 published.insert(space, id, address);
             }
+        }
+        for (place, address) in self.lists.drain(..) {
+            published.insert(Space::Lists, place, address);
         }
         std::mem::take(&mut self.new_transfers_count)
     }

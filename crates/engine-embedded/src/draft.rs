@@ -138,6 +138,7 @@ impl Draft {
             .address
             .unwrap_or_else(|| unreachable!("an event is taken in with the address of its record"));
         self.open.ids.take_in(event, address);
+        self.open.newest = Some(event.timestamp());
         if let Some(transfer) = event.transfer() {
             self.expiries.record(transfer);
         }

@@ -8,9 +8,9 @@ use std::time::Instant;
 use journal::{FileStorage, Reader, Storage};
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, Clock,
-    DueQuery, Engine, EventPage, EventQuery, EventsFrom, Millis, Outcome, Payment, PaymentId,
-    PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId,
-    Unavailable, UsedPayment, UsedTransfer,
+    DueQuery, Engine, EventPage, EventQuery, EventsFrom, ListPage, ListedTransfer, Millis, Outcome,
+    Payment, PaymentId, PaymentList, PendingEnd, ProcessorSummary, Resolution, Statement,
+    StatementQuery, Timestamp, TransferId, TransferList, Unavailable, UsedPayment, UsedTransfer,
 };
 use stdx::StopOnPanic;
 
@@ -317,6 +317,28 @@ impl<S: Storage> Engine for EmbeddedEngine<S> {
 
     fn batch(&self, id: BatchId, deadline: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
         Box::pin(self.read(deadline, move |shared, reader| shared.batch(reader, id)))
+    }
+
+    fn transfers(
+        &self,
+        list: TransferList,
+        page: ListPage,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<ListedTransfer>> {
+        Box::pin(self.read(deadline, move |shared, reader| {
+            shared.transfers(reader, &list, &page, deadline)
+        }))
+    }
+
+    fn payments(
+        &self,
+        list: PaymentList,
+        page: ListPage,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<Payment>> {
+        Box::pin(self.read(deadline, move |shared, reader| {
+            shared.payments(reader, &list, &page, deadline)
+        }))
     }
 
     fn events(&self, query: EventQuery, deadline: Instant) -> Answer<'_, Option<EventPage>> {

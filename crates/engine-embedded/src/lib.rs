@@ -11,7 +11,9 @@
 //! | a settled payment | about 60 bytes of memory in the newest segment, none worth mentioning in older ones |
 //! | a used id | about 42 bytes of memory in the newest segments, about 2 in older ones |
 //! | a statement line | one small read |
+//! | a place in a list | 24 bytes of memory in the newest segments; in older ones about 2 for each different list |
 //! | an entry by its number | at most 256 small reads |
+//! | a page of a list | one page of each table that may have the list, one for each 170 places, and some four small reads for each transfer or payment |
 //! | a page of accounts | a look at each, in memory |
 //! | a page of events | one small read, and one of 64 KiB for as many bytes of records |
 //! | opening | the newest snapshot, and one pass over the journal from there on |
@@ -35,10 +37,12 @@ mod feed;
 mod history;
 mod ids;
 mod keeper;
+mod lists;
 mod lookup;
 mod metrics;
 mod names;
 mod offline;
+mod offline_lists;
 mod open;
 mod options;
 mod progress;
@@ -61,6 +65,7 @@ pub use engine::EmbeddedEngine;
 pub use events::{EventsError, LockedJournal};
 pub use metrics::METRICS;
 pub use offline::OfflineLedger;
+pub use offline_lists::{OfflineError, OfflineLists};
 pub use open::{OpenError, Recovery};
 pub use options::EmbeddedOptions;
 pub use progress::OpeningProgress;

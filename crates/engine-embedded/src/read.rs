@@ -258,7 +258,7 @@ impl<S: Storage> Shared<S> {
     }
 
     /// Where the newest record about the id is. Nobody waits for the disk with the books in hand.
-    fn newest(
+    pub(crate) fn newest(
         &self,
         reader: &Reader<S>,
         space: Space,
@@ -362,7 +362,7 @@ impl<S: Storage> Shared<S> {
     }
 }
 
-fn waiting<S: Storage>(reader: &Reader<S>) -> Waiting {
+pub(crate) fn waiting<S: Storage>(reader: &Reader<S>) -> Waiting {
     if reader.waits() {
         Waiting::Allowed
     } else {

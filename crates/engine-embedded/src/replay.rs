@@ -9,7 +9,7 @@ use stdx::ErrorChain;
 use crate::beside::Stop;
 use crate::books::Books;
 use crate::draft::Draft;
-use crate::ids::{MakeError, SegmentIds, used_ids};
+use crate::ids::{MakeError, SegmentIds, table_keys};
 use crate::record::{RecordError, Recorded, decode};
 use crate::snapshot::Snapshot;
 use crate::sums::{Recent, settled};
@@ -40,6 +40,7 @@ impl Replay {
         let mut replay = Self::default();
         if let Some(snapshot) = snapshot {
             replay.books = snapshot.books;
+            replay.books.newest = snapshot.newest;
             replay.draft.expiries = snapshot.expiries;
             replay.newest = snapshot.newest;
         }
@@ -62,7 +63,7 @@ impl Replay {
     }
 }
 
-/// The ids of a sealed segment, from the journal.
+/// The ids of a sealed segment and its places in lists, from the journal.
 ///
 /// # Errors
 ///
@@ -75,8 +76,8 @@ pub(crate) fn ids_of_segment<S: Storage>(
     let mut ids = SegmentIds::default();
     each_record(storage, segment, stop, |visited| {
         let address = visited.address;
-        used_ids(&decode_visited(visited)?.event, |space, id| {
-            ids.insert(space, id, address);
+        table_keys(&decode_visited(visited)?.event, |space, key| {
+            ids.insert(space, key, address);
         });
         Ok(())
     })?;

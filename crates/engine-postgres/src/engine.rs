@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, DueQuery,
-    Engine, EventPage, EventQuery, LedgerId, Millis, Outcome, Payment, PaymentId, PendingEnd,
-    ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId, UsedPayment,
-    UsedTransfer,
+    Engine, EventPage, EventQuery, LedgerId, ListPage, ListedTransfer, Millis, Outcome, Payment,
+    PaymentId, PaymentList, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery,
+    Timestamp, TransferId, TransferList, UsedPayment, UsedTransfer,
 };
 use tokio::task::JoinHandle;
 
@@ -17,6 +17,7 @@ use crate::claims::PaymentClaims;
 use crate::durability::Durability;
 use crate::error::PostgresOpenError;
 use crate::expiry;
+use crate::listed;
 use crate::metrics::Metrics;
 use crate::migrate::{self, Migrated};
 use crate::opened_for::OpenedFor;
@@ -149,6 +150,18 @@ pub async fn migrate(url: &str, options: &PostgresOptions) -> Result<Migrated, P
     migrate::run(&mut client, options.beginning).await
 }
 
+/// Puts into lists what nodes of a version before lists have written since the database was migrated: once all nodes were
+/// renewed. What is listed already stays as it is, and nodes go on meanwhile.
+///
+/// # Errors
+///
+/// See [`PostgresOpenError`].
+pub async fn fill_lists(url: &str, options: &PostgresOptions) -> Result<(), PostgresOpenError> {
+    let mut client = connect(url, options).await?;
+    migrate::check(&client).await?;
+    listed::fill(client.client_mut()).await
+}
+
 /// Begins a ledger in the database of this URL, which has none, and returns its id.
 ///
 /// # Errors
@@ -243,6 +256,24 @@ impl Engine for PostgresEngine {
             let used = self.store.batch(id, deadline).await?;
             Ok(used.map(|used| used.outcomes))
         })
+    }
+
+    fn transfers(
+        &self,
+        list: TransferList,
+        page: ListPage,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<ListedTransfer>> {
+        Box::pin(self.store.transfers(list, page, deadline))
+    }
+
+    fn payments(
+        &self,
+        list: PaymentList,
+        page: ListPage,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<Payment>> {
+        Box::pin(self.store.payments(list, page, deadline))
     }
 
     fn events(&self, query: EventQuery, deadline: Instant) -> Answer<'_, Option<EventPage>> {

@@ -9,10 +9,12 @@ use tokio_postgres::{Client, GenericClient};
 
 use crate::connect::Session;
 use crate::error::{Failure, PostgresOpenError};
+use crate::listed;
 use crate::options::Beginning;
 
 /// The newest migration that this version knows.
-pub(crate) const NEWEST: i32 = 17;
+pub(crate) const NEWEST: i32 = 18;
+const LISTS_SQL: &str = include_str!("../migrations/0018_lists.sql");
 /// Every migration, in order; the first is number 1. They are never changed once released.
 const MIGRATIONS: [&str; NEWEST as usize] = [
     include_str!("../migrations/0001_ledger.sql"),
@@ -32,6 +34,7 @@ const MIGRATIONS: [&str; NEWEST as usize] = [
     include_str!("../migrations/0015_freezes.sql"),
     include_str!("../migrations/0016_feed.sql"),
     include_str!("../migrations/0017_webhooks.sql"),
+    LISTS_SQL,
 ];
 /// The advisory lock that a migrating node holds.
 const LOCK: i64 = 0x6c61_7374_726f_0001;
@@ -46,6 +49,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The migration that gave ledgers their ids.
 const LEDGER_ID_SINCE: i32 = 9;
 
+/// The migration that gives ledgers their lists.
+const LISTS: i32 = 18;
+
 /// What a migration has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migrated {
@@ -55,8 +61,8 @@ pub struct Migrated {
     pub to: i32,
 }
 
-/// Brings the database to the newest migration, in one transaction. While somebody else holds a table
-/// that has to change, a backup for example, it is tried again every few seconds.
+/// Brings the database to the newest migration, in one transaction; but the lists of an older ledger are filled between
+/// two. While somebody else holds a table that has to change, a backup for example, it is tried again every few seconds.
 ///
 /// Where there is no ledger yet, one is begun as `beginning` says.
 pub(crate) async fn run(
@@ -76,8 +82,40 @@ pub(crate) async fn run(
                 );
                 tokio::time::sleep(PAUSE).await;
             }
+            Ok(migrated) if migrated.to < LISTS => {
+                fill_lists(session).await?;
+                return Ok(Migrated {
+                    to: LISTS,
+                    ..migrated
+                });
+            }
             done => return done,
         }
+    }
+}
+
+/// Makes the table of lists, puts all into it that there is, and notes the migration as done.
+async fn fill_lists(session: &mut Session) -> Result<(), PostgresOpenError> {
+    session.client_mut().batch_execute(LISTS_SQL).await?;
+    listed::fill(session.client_mut()).await?;
+    let transaction = session.client_mut().transaction().await?;
+    transaction.batch_execute(ENDLESS).await?;
+    transaction
+        .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
+        .await?;
+    // Another node may have done so meanwhile.
+    if version(&transaction).await? < LISTS {
+        transaction
+            .execute(
+                "INSERT INTO lastro.migrations (number) VALUES ($1)",
+                &[&LISTS],
+            )
+            .await?;
+    }
+    transaction.commit().await?;
+    match session.has_waited() {
+        true => Ok(()),
+        false => Err(PostgresOpenError::Asked(Failure::CommitUnknown)),
     }
 }
 
@@ -103,13 +141,17 @@ async fn attempt(
         .batch_execute("SET LOCAL lastro_behind.writer = 'yes'")
         .await?;
     let from = version(&transaction).await?;
-    let to = NEWEST;
-    if from > to {
+    if from > NEWEST {
         return Err(PostgresOpenError::Newer {
             found: from,
-            known: to,
+            known: NEWEST,
         });
     }
+    // An older ledger's lists are filled before that migration is noted.
+    let to = match from {
+        1..LISTS => LISTS - 1,
+        _ => NEWEST,
+    };
     match (beginning, from) {
         (Beginning::Refused, 0) => return Err(PostgresOpenError::NoLedger),
         (Beginning::Required, 1..) => {
@@ -131,7 +173,8 @@ async fn attempt(
             )
             .await?;
     }
-    for (number, statements) in (1..).zip(MIGRATIONS).filter(|(number, _)| *number > from) {
+    let missing = (1..).zip(MIGRATIONS);
+    for (number, statements) in missing.filter(|(number, _)| *number > from && *number <= to) {
         transaction.batch_execute(statements).await?;
         transaction
             .execute(

@@ -7,7 +7,7 @@ use crate::lease::Lease;
 use crate::opened_for::OpenedFor;
 use crate::options::PostgresOptions;
 use crate::pool::{connect, pool};
-use crate::{account_pages, claims, expiry, feed, load, migrate, read, webhooks};
+use crate::{account_pages, claims, expiry, feed, lists, load, migrate, read, webhooks};
 
 /// Accounts with many entries, unlimited ones, used ids, payments.
 const FILL: &str = "
@@ -18,6 +18,7 @@ const FILL: &str = "
     INSERT INTO lastro.stripes SELECT 'world:BRL', n, 'BRL', 1 FROM generate_series(0, 15) n;
     INSERT INTO lastro.webhooks SELECT 'endpoint' || n, '', NULL, NULL, '', 0 FROM generate_series(1, 2000) n;
     INSERT INTO lastro.events (records) SELECT '' FROM lastro.entries;
+    INSERT INTO lastro.listed SELECT 'transfers of world:BRL', number, transfer_id FROM lastro.entries;
     INSERT INTO lastro.transfers SELECT transfer_id, '' FROM lastro.entries;
     INSERT INTO lastro.payments SELECT gen_random_uuid(), '', n % 4, NULL, 1, 'default', n, n
     FROM generate_series(1, 5000) n;";
@@ -43,6 +44,7 @@ fn every_statement_is_a_look_up_in_an_index() {
             let asked = asked
                 .chain(&account_pages::STATEMENTS)
                 .chain(&feed::STATEMENTS)
+                .chain(&lists::STATEMENTS)
                 .chain(&webhooks::STATEMENTS);
             for statement in asked.chain(&claims::STATEMENTS).chain([&expiry::DUE]) {
                 let plan = plan(&lease, statement).await;

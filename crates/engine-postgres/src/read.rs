@@ -1,5 +1,6 @@
 //! Reads: one statement each, so that all it answers is from one instant.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use ledger::{
@@ -83,6 +84,23 @@ const PENDING_END: &str = r"
     ) ending ON true
     WHERE pending.transfer_id = $1";
 
+/// Likewise, of several.
+pub(crate) const PENDING_ENDS: &str = r"
+    SELECT pending.transfer_id, pending.record AS pending, pending.pending_state,
+        pending.expired_at, pending.left_amount, ending.record
+    FROM unnest($1::uuid[]) AS wanted (id)
+    JOIN lastro.transfers pending ON pending.transfer_id = wanted.id
+    LEFT JOIN LATERAL (
+        SELECT record FROM lastro.transfers
+        WHERE substring(record FROM 19 FOR 16) = uuid_send(pending.transfer_id)
+            AND substring(record FROM 1 FOR 1) = '\x00'::bytea
+            AND substring(record FROM 18 FOR 1) IN ('\x02'::bytea, '\x03'::bytea)
+        UNION ALL
+        SELECT part.record FROM lastro.parts
+        JOIN lastro.transfers part ON part.transfer_id = parts.transfer_id
+        WHERE parts.pending_id = pending.transfer_id AND parts.left_amount = 0
+    ) ending ON true";
+
 const BATCH: &str = "
     SELECT batch_id, digest, outcomes FROM lastro.batches WHERE batch_id = $1";
 
@@ -136,13 +154,14 @@ const PAYMENTS_DUE: &str = concat!(
 
 /// All of them; the statement's is the first.
 #[cfg(test)]
-pub(crate) const STATEMENTS: [&str; 13] = [
+pub(crate) const STATEMENTS: [&str; 14] = [
     STATEMENT,
     LIMITED,
     UNLIMITED,
     BALANCE_AT,
     TRANSFER,
     PENDING_END,
+    PENDING_ENDS,
     BATCH,
     ENTRIES,
     ENTRY_AT,
@@ -244,6 +263,26 @@ impl Store {
                 Some(row) => pending_end(row),
                 None => Ok(None),
             }
+        })
+        .await
+    }
+
+    /// How these pending transfers ended, as far as they have and it was kept.
+    pub(crate) async fn pending_ends(
+        &self,
+        ids: &[TransferId],
+        deadline: Instant,
+    ) -> Result<HashMap<TransferId, PendingEnd>, Unavailable> {
+        let ids: Vec<_> = ids.iter().map(|id| uuid(id.to_u128())).collect();
+        self.ask(PENDING_ENDS, &[&ids], deadline, |rows| {
+            let mut ends = HashMap::with_capacity(rows.len());
+            for row in rows {
+                let id: uuid::Uuid = row.try_get("transfer_id")?;
+                if let Some(end) = pending_end(row)? {
+                    ends.insert(TransferId::from_u128(id.as_u128()), end);
+                }
+            }
+            Ok(ends)
         })
         .await
     }

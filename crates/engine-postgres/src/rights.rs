@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 use crate::error::PostgresOpenError;
 
 /// Every table, with what the engine does to it. A lock of a row needs the right to update it.
-const NEEDED: [(&str, &str); 23] = [
+const NEEDED: [(&str, &str); 24] = [
     ("migrations", "SELECT"),
     ("ledger", "SELECT"),
     ("caller_keys", "SELECT"),
@@ -27,6 +27,7 @@ const NEEDED: [(&str, &str); 23] = [
     ("copy", "SELECT"),
     ("webhooks", "SELECT, INSERT, UPDATE"),
     ("events", "SELECT, INSERT"),
+    ("listed", "SELECT, INSERT"),
     ("leases", "SELECT, INSERT, UPDATE, DELETE"),
     ("clock", "SELECT, UPDATE"),
     ("processor_health", "SELECT, INSERT, UPDATE"),
@@ -89,4 +90,33 @@ fn refused(user: &str, missing: String, rights: &str) -> Result<(), PostgresOpen
         missing,
         grant: format!("GRANT {rights} TO \"{user}\""),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use testkit::servers::Postgres;
+
+    use super::*;
+    use crate::migrate;
+    use crate::options::PostgresOptions;
+    use crate::pool::connect;
+
+    /// A table that is missing here is one that calls fail with, not the start.
+    #[test]
+    fn the_rights_to_every_table_are_looked_at() {
+        let postgres = Postgres::start().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'lastro'";
+        let there = runtime.block_on(async {
+            let options = PostgresOptions::default();
+            let mut client = connect(&postgres.url(), &options).await.unwrap();
+            migrate::run(&mut client, options.beginning).await.unwrap();
+            client.query(tables, &[]).await.unwrap()
+        });
+        let there: BTreeSet<String> = there.iter().map(|row| row.get(0)).collect();
+        let needed = NEEDED.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(there, needed);
+    }
 }

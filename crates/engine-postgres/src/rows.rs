@@ -7,6 +7,7 @@ use ledger::{
 use uuid::Uuid;
 
 use crate::codec::{PENDING_IN_PARTS, encode, millis, pending_state_number, signed, time, uuid};
+use crate::listed::ListRows;
 use crate::numbers::payment_state;
 use crate::snapshot::{Ended, Snapshot};
 use crate::sums::SumRows;
@@ -245,6 +246,7 @@ pub(crate) struct Rows {
     pub(crate) unlimited_changed: AccountRows,
     pub(crate) purged_at: Vec<i64>,
     pub(crate) sums: SumRows,
+    pub(crate) lists: ListRows,
     /// The records of all events, in order, some in each row.
     pub(crate) records: Vec<Vec<u8>>,
     pub(crate) newest_at: i64,
@@ -256,6 +258,7 @@ impl Rows {
         let mut rows = Self {
             newest_at: time(snapshot.newest),
             records: feed_rows(std::mem::take(&mut snapshot.changed.records)),
+            lists: std::mem::take(&mut snapshot.changed.lists),
             ..Self::default()
         };
         rows.take_accounts(snapshot);

@@ -14,6 +14,7 @@ use ledger::{
 
 use crate::codec::encode;
 use crate::keys::{Keys, Missed};
+use crate::listed::ListRows;
 
 /// The state of a call. Accounts that are unlimited are kept without their totals: what the events
 /// make of them is what has to be added to a stripe.
@@ -69,6 +70,8 @@ pub(crate) struct Changed {
     pub(crate) batches_new: BTreeSet<BatchId>,
     /// When those were decided, as far as that is known.
     pub(crate) batches_decided: BTreeMap<BatchId, Timestamp>,
+    /// What the events add to lists.
+    pub(crate) lists: ListRows,
     /// The records of all events, in order: what the feed shows.
     pub(crate) records: Vec<Vec<u8>>,
 }
@@ -308,6 +311,7 @@ impl StateMut for Snapshot {
 
     fn remember(&mut self, event: &Event) {
         self.changed.records.push(encode(event));
+        self.changed.lists.take_in(event);
         if let Some(transfer) = event.transfer() {
             self.remember_transfer(transfer, event);
         }

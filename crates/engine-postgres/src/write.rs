@@ -11,6 +11,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::error::Failure;
 use crate::lease::Lease;
+use crate::listed::LISTED;
 use crate::numbers::stripe_last;
 use crate::pipeline::Sent;
 use crate::rows::{AccountRows, PaymentRows, Rows};
@@ -159,7 +160,7 @@ const STRIPES: &str = r#"
         credits_pending = lastro.add_wrapping(old.credits_pending, excluded.credits_pending)"#;
 
 /// Those of most calls.
-pub(crate) const STATEMENTS: [&str; 20] = [
+pub(crate) const STATEMENTS: [&str; 21] = [
     TRANSFERS_NEW,
     PAYMENTS_NEW,
     BATCHES_NEW,
@@ -177,6 +178,7 @@ pub(crate) const STATEMENTS: [&str; 20] = [
     PAYMENT_CHANGES,
     ACCOUNTS_CHANGED,
     ENTRIES,
+    LISTED,
     SUMS,
     EVENTS,
     STRIPES,
@@ -376,7 +378,7 @@ fn change_ids<'a>(rows: &'a Rows, statements: &mut Statements<'a>) {
     }
 }
 
-/// Totals and entries, and the feed.
+/// Totals, entries and lists, and the feed.
 fn change_money<'a>(rows: &'a Rows, stripe: &'a i16, statements: &mut Statements<'a>) {
     let accounts = &rows.limited_changed;
     if !accounts.id.is_empty() {
@@ -411,6 +413,10 @@ fn change_money<'a>(rows: &'a Rows, stripe: &'a i16, statements: &mut Statements
             &entries.metadata,
         ];
         statements.push((ENTRIES, parameters));
+    }
+    let lists = &rows.lists;
+    if !lists.id.is_empty() {
+        statements.push((LISTED, vec![&lists.list, &lists.listed_at, &lists.id]));
     }
     let sums = &rows.sums;
     if !sums.level.is_empty() {

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use hyper::body::Bytes;
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId,
-    Dispatching, DueQuery, Engine, EventPage, EventQuery, LedgerId, Millis, Outcome, Payment,
-    PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp,
-    TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
+    Dispatching, DueQuery, Engine, EventPage, EventQuery, LedgerId, ListPage, ListedTransfer,
+    Millis, Outcome, Payment, PaymentId, PaymentList, PendingEnd, ProcessorSummary, Resolution,
+    Statement, StatementQuery, Timestamp, TransferId, TransferList, Unavailable, Unsettled,
+    UnsettledQuery, UsedPayment, UsedTransfer,
 };
 use proto::{Invalid, Message, Method, submit, v1};
 use tokio::sync::Semaphore;
@@ -382,6 +383,28 @@ impl Engine for RemoteEngine {
         let question = v1::GetBatchRequest { id };
         let read = v1::GetBatchResponse::read;
         Box::pin(self.read(Method::GetBatch, question, deadline, read))
+    }
+
+    fn transfers(
+        &self,
+        list: TransferList,
+        page: ListPage,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<ListedTransfer>> {
+        let question = v1::ListTransfersRequest::of(&list, &page);
+        let read = v1::ListTransfersResponse::read;
+        Box::pin(self.read(Method::ListTransfers, question, deadline, read))
+    }
+
+    fn payments(
+        &self,
+        list: PaymentList,
+        page: ListPage,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<Payment>> {
+        let question = v1::ListPaymentsRequest::of(&list, &page);
+        let read = v1::ListPaymentsResponse::read;
+        Box::pin(self.read(Method::ListPayments, question, deadline, read))
     }
 
     fn events(&self, query: EventQuery, deadline: Instant) -> Answer<'_, Option<EventPage>> {

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use engine_postgres::{Queue, Tables, WebhookRows};
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, Command,
-    DueQuery, Engine, EventPage, EventQuery, LedgerId, Millis, Outcome, Payment, PaymentId,
-    PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp, TransferId,
-    Unavailable, UsedPayment, UsedTransfer,
+    DueQuery, Engine, EventPage, EventQuery, LedgerId, ListPage, ListedTransfer, Millis, Outcome,
+    Payment, PaymentId, PaymentList, PendingEnd, ProcessorSummary, Resolution, Statement,
+    StatementQuery, Timestamp, TransferId, TransferList, Unavailable, UsedPayment, UsedTransfer,
 };
 use stdx::invariant;
 use tokio::task::JoinHandle;
@@ -273,6 +273,21 @@ impl Engine for WriteBehindEngine {
     /// Redis finds a batch's outcomes only beside the commands that it is compared with: who has them asks
     /// again with the same id.
     fn batch(&self, _: BatchId, _: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
+        Box::pin(async { Err(Unavailable::NotSupported) })
+    }
+
+    /// Redis keeps the last entries of an account and nothing by reference, and the database is behind it, as for
+    /// accounts.
+    fn transfers(
+        &self,
+        _: TransferList,
+        _: ListPage,
+        _: Instant,
+    ) -> Answer<'_, Vec<ListedTransfer>> {
+        Box::pin(async { Err(Unavailable::NotSupported) })
+    }
+
+    fn payments(&self, _: PaymentList, _: ListPage, _: Instant) -> Answer<'_, Vec<Payment>> {
         Box::pin(async { Err(Unavailable::NotSupported) })
     }
 

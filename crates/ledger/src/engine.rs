@@ -9,6 +9,7 @@ use crate::account_list::{AccountsPage, AccountsQuery};
 use crate::batch::Batch;
 use crate::feed::{EventPage, EventQuery};
 use crate::id::{AccountId, BatchId, PaymentId, ProcessorName, TransferId};
+use crate::lists::{ListPage, ListedTransfer, PaymentList, TransferList};
 use crate::outcome::Outcome;
 use crate::payment::{DuePlace, Payment};
 use crate::resolution::Resolution;
@@ -102,6 +103,24 @@ pub trait Engine: Send + Sync + 'static {
     /// none did. As many as a batch has commands, and none is marked as replayed that was not when the batch
     /// was decided. Not supported over Redis.
     fn batch(&self, id: BatchId, deadline: Instant) -> Answer<'_, Option<Vec<Outcome>>>;
+
+    /// A page of a list of transfers, each as it stands now. A page that is not full is the last. Not supported
+    /// over Redis.
+    fn transfers(
+        &self,
+        list: TransferList,
+        page: ListPage,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<ListedTransfer>>;
+
+    /// A page of a list of payments, each as it stands now. A page that is not full is the last. Not supported over
+    /// Redis.
+    fn payments(
+        &self,
+        list: PaymentList,
+        page: ListPage,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<Payment>>;
 
     /// A page of everything that was decided, in the ledger's own order: each event is on one page of a reader
     /// that goes on from where the page before has ended. `None` if the position to begin at does not belong
@@ -308,6 +327,24 @@ macro_rules! forward_reads {
             deadline: ::std::time::Instant,
         ) -> $crate::Answer<'_, ::std::option::Option<$crate::BalanceAt>> {
             self.$inner.balance_at(id, at, deadline)
+        }
+
+        fn transfers(
+            &self,
+            list: $crate::TransferList,
+            page: $crate::ListPage,
+            deadline: ::std::time::Instant,
+        ) -> $crate::Answer<'_, ::std::vec::Vec<$crate::ListedTransfer>> {
+            self.$inner.transfers(list, page, deadline)
+        }
+
+        fn payments(
+            &self,
+            list: $crate::PaymentList,
+            page: $crate::ListPage,
+            deadline: ::std::time::Instant,
+        ) -> $crate::Answer<'_, ::std::vec::Vec<$crate::Payment>> {
+            self.$inner.payments(list, page, deadline)
         }
     };
     (@each $inner:ident $($read:ident($($name:ident: $kind:ty)?) -> $answer:ty;)+) => {

@@ -30,6 +30,7 @@ mod feed;
 mod first_command;
 mod id;
 mod ledger_id;
+mod lists;
 mod memory;
 mod money;
 mod notes;
@@ -73,6 +74,10 @@ pub use id::{
     ProcessorName, TransferId,
 };
 pub use ledger_id::{LedgerId, LedgerIdInvalid};
+pub use lists::{
+    LIST_PAGE_MAX, ListName, ListOrder, ListPage, ListPlace, ListedTransfer, PaymentList,
+    TransferList,
+};
 pub use memory::Memory;
 pub use money::{AMOUNT_MAX, Limit};
 pub use notes::{

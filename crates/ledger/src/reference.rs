@@ -21,6 +21,7 @@ use crate::event::{BatchDecided, Event};
 use crate::expiries::{DueWalk, Expiries};
 use crate::feed::{EVENTS_PAGE_MAX, EventPage, EventPosition, EventQuery, EventsFrom, PlacedEvent};
 use crate::id::{AccountId, BatchId, PaymentId, TransferId};
+use crate::lists::{ListPage, ListPlace, ListedTransfer, PaymentList, TransferList};
 use crate::memory::Memory;
 use crate::money::Limit;
 use crate::outcome::Outcome;
@@ -29,7 +30,7 @@ use crate::preview::preview;
 use crate::resolution::{RESOLUTIONS_READ_MAX, Resolution};
 use crate::state::{State, UsedBatch, UsedPayment, UsedTransfer, evolve};
 use crate::time::{Clock, Millis, Ticker, Timestamp};
-use crate::transfer::{Entry, PendingEnd};
+use crate::transfer::{Entry, PendingEnd, Transfer};
 
 /// The whole of a ledger's state and history, in memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -287,6 +288,35 @@ impl Books {
         page.finish()
     }
 
+    /// See [`Engine::transfers`].
+    #[must_use]
+    pub fn transfers_page(&self, list: &TransferList, page: &ListPage) -> Vec<ListedTransfer> {
+        let transfers = self.events.iter().filter_map(Event::transfer);
+        let listed = transfers.filter(|transfer| list.has(transfer)).collect();
+        let listed = page.of(listed, |transfer| ListPlace::of_transfer(transfer));
+        let stands = |transfer: &Transfer| match self.memory.transfer(transfer.id) {
+            Some(UsedTransfer::Created(transfer, standing)) => ListedTransfer {
+                end: self.pending_end(transfer.id),
+                transfer,
+                standing,
+            },
+            Some(UsedTransfer::Refused(..) | UsedTransfer::Payment(_)) | None => {
+                unreachable!("a transfer that was recorded has used its id")
+            }
+        };
+        listed.into_iter().map(stands).collect()
+    }
+
+    /// See [`Engine::payments`].
+    #[must_use]
+    pub fn payments_page(&self, list: &PaymentList, page: &ListPage) -> Vec<Payment> {
+        let payments = self.memory.payments.values().filter_map(|used| match used {
+            UsedPayment::Accepted(payment) if list.has(payment) => Some(payment.clone()),
+            UsedPayment::Accepted(_) | UsedPayment::Refused(..) => None,
+        });
+        page.of(payments.collect(), ListPlace::of_payment)
+    }
+
     /// See [`Engine::events`]; it does not wait, and counts each event as 256 bytes.
     #[must_use]
     pub fn feed(&self, query: EventQuery) -> Option<EventPage> {
@@ -485,6 +515,19 @@ impl Engine for ReferenceEngine {
 
     fn batch(&self, id: BatchId, _: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
         self.answer(|books| books.memory.batch(id).map(|used| used.outcomes))
+    }
+
+    fn transfers(
+        &self,
+        list: TransferList,
+        page: ListPage,
+        _: Instant,
+    ) -> Answer<'_, Vec<ListedTransfer>> {
+        self.answer(|books| books.transfers_page(&list, &page))
+    }
+
+    fn payments(&self, list: PaymentList, page: ListPage, _: Instant) -> Answer<'_, Vec<Payment>> {
+        self.answer(|books| books.payments_page(&list, &page))
     }
 
     fn events(&self, query: EventQuery, _: Instant) -> Answer<'_, Option<EventPage>> {

@@ -1,9 +1,10 @@
 //! The questions and answers of the reads come back as they were.
 
 use ledger::{
-    AccountsQuery, Currency, DueQuery, Event, LastAnswer, Millis, Payment, PaymentId, PendingEnd,
-    ProcessorName, ProcessorSummary, State, StatementQuery, Timestamp, Unsettled, UnsettledPlace,
-    UnsettledQuery, UnsettledState,
+    AccountsQuery, Currency, DueQuery, Event, LastAnswer, ListOrder, ListPage, ListPlace, Millis,
+    Payment, PaymentId, PaymentList, PendingEnd, ProcessorName, ProcessorSummary, Reference, State,
+    StatementQuery, Timestamp, TransferList, Unsettled, UnsettledPlace, UnsettledQuery,
+    UnsettledState,
 };
 use proto::{Message, v1};
 
@@ -51,6 +52,99 @@ fn accounts_and_statements() {
         );
     }
     assert!(entries_count > 100);
+}
+
+#[test]
+fn pages_of_lists() {
+    let history = history(7, 900);
+    let reference = Reference::new("order 1017 é").unwrap();
+    let processor = ProcessorName::new("default").unwrap();
+    let account_id = history.generator.accounts()[0].clone();
+    let pages = [
+        ListPage::first(ListOrder::Descending, 7),
+        ListPage {
+            order: ListOrder::Ascending,
+            after: Some(ListPlace {
+                at: Timestamp::from_nanos(u64::MAX),
+                id: u128::MAX - 1,
+            }),
+            until: Some(Timestamp::from_nanos(0)),
+            limit: 1_000,
+        },
+    ];
+    let of = TransferList::Of(account_id.clone());
+    for list in [of.clone(), TransferList::With(reference.clone())] {
+        for page in pages {
+            let message = v1::ListTransfersRequest::of(&list, &page);
+            assert_eq!(carried(&message).read().unwrap(), (list.clone(), page));
+        }
+    }
+    for list in [
+        PaymentList::All,
+        PaymentList::Of(account_id),
+        PaymentList::With(reference),
+        PaymentList::SettledBy(processor),
+        PaymentList::Refused,
+    ] {
+        for page in pages {
+            let message = v1::ListPaymentsRequest::of(&list, &page);
+            assert_eq!(carried(&message).read().unwrap(), (list.clone(), page));
+        }
+    }
+    let whole = ListPage::first(ListOrder::Descending, 1_000);
+    let mut ends = 0;
+    for id in history.generator.accounts() {
+        let listed = history.books.transfers_page(&TransferList::Of(id), &whole);
+        ends += listed.iter().filter(|listed| listed.end.is_some()).count();
+        let message = v1::ListTransfersResponse::from(&*listed);
+        assert_eq!(carried(&message).read().unwrap(), listed);
+    }
+    let payments = history.books.payments_page(&PaymentList::All, &whole);
+    let message = v1::ListPaymentsResponse::from(&*payments);
+    assert_eq!(carried(&message).read().unwrap(), payments);
+    assert!(ends > 0 && payments.len() > 10, "{ends} {}", payments.len());
+}
+
+/// What no version of this one's writes is not taken for something else.
+#[test]
+fn a_list_that_is_not_known_is_refused() {
+    let page = v1::ListPage::from(&ListPage::first(ListOrder::Descending, 7));
+    let list = v1::list_transfers_request::List::AccountId("1".to_owned());
+    let good = v1::ListTransfersRequest {
+        list: Some(list),
+        page: Some(page.clone()),
+    };
+    assert!(good.read().is_ok());
+    let without_list = v1::ListTransfersRequest {
+        list: None,
+        ..good.clone()
+    };
+    let without_page = v1::ListTransfersRequest {
+        page: None,
+        ..good.clone()
+    };
+    let of_no_order = v1::ListTransfersRequest {
+        page: Some(v1::ListPage { order: 0, ..page }),
+        ..good
+    };
+    for question in [without_list, without_page, of_no_order] {
+        assert!(question.read().is_err(), "{question:?}");
+    }
+    for list in [
+        v1::list_payments_request::List::All(false),
+        v1::list_payments_request::List::Refused(false),
+        v1::list_payments_request::List::SettledBy("a b".to_owned()),
+        v1::list_payments_request::List::ReferenceText(String::new()),
+    ] {
+        let question = v1::ListPaymentsRequest {
+            list: Some(list),
+            page: Some(v1::ListPage::from(&ListPage::first(
+                ListOrder::Ascending,
+                1,
+            ))),
+        };
+        assert!(question.read().is_err(), "{question:?}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use journal::{Address, Storage};
 
 use super::Space;
 use super::filter::{Filter, IdHasher};
-use super::layout::{ENTRIES_PER_PAGE, ENTRY_BYTES, Footer, KIND, page_seal};
+use super::layout::{ENTRIES_PER_PAGE, ENTRY_BYTES, Footer, KIND, LAST_IDS, page_seal};
 use super::table::Table;
 use crate::beside::{Coverage, NewFile, PAGE_BYTES, Pace, PageSeal, Stop};
 
@@ -21,23 +21,27 @@ pub(super) struct TableWriter<'a, S: Storage> {
     filter: Filter,
     first_ids: Vec<u128>,
     counts: [u64; Space::ALL.len()],
-    last_ids: [u128; Space::ALL.len()],
+    last_ids: [u128; LAST_IDS],
+    filter_keys: u64,
     page: Box<[u8; PAGE_BYTES]>,
-    /// Of the ids in the open page, which go into the filter together: the waits for memory overlap.
+    /// Of what is in the open page, which goes into the filter together: the waits for memory overlap.
     hashes: Vec<u64>,
+    /// What was hashed last.
+    hashed: Option<(Space, u128)>,
     /// Entries in the open page, which belong to this space.
     entries: usize,
     space: Space,
 }
 
 impl<'a, S: Storage> TableWriter<'a, S> {
-    /// Begins a table of at most so many entries.
+    /// Begins a table of at most so many entries, of at most so many different ids and lists.
     pub(super) fn begin(
         storage: &'a S,
         stop: &'a Stop,
         partial: &'static str,
         coverage: Coverage,
         entries_max: u64,
+        filter_keys_max: u64,
     ) -> io::Result<Self> {
         let pages_max = entries_max.div_ceil(ENTRIES_PER_PAGE as u64) + Space::ALL.len() as u64;
         Ok(Self {
@@ -46,12 +50,14 @@ impl<'a, S: Storage> TableWriter<'a, S> {
             coverage,
             seal: page_seal(&coverage),
             hasher: IdHasher::new(coverage.end.id.0),
-            filter: Filter::for_ids(entries_max),
+            filter: Filter::for_ids(filter_keys_max),
             first_ids: Vec::new(),
             counts: [0; Space::ALL.len()],
-            last_ids: [0; Space::ALL.len()],
+            last_ids: [0; LAST_IDS],
+            filter_keys: 0,
             page: Box::new([0; PAGE_BYTES]),
             hashes: Vec::with_capacity(ENTRIES_PER_PAGE),
+            hashed: None,
             entries: 0,
             space: Space::Transfers,
         })
@@ -74,9 +80,16 @@ impl<'a, S: Storage> TableWriter<'a, S> {
         }
         self.page[at..at + 16].copy_from_slice(&id.to_le_bytes());
         self.page[at + 16..at + ENTRY_BYTES].copy_from_slice(&address.to_u64().to_le_bytes());
-        self.hashes.push(self.hasher.hash(space as u8, id));
+        let filtered = (space, space.filtered(id));
+        // The places of a list come one after the other.
+        if self.hashed.replace(filtered) != Some(filtered) {
+            self.hashes.push(self.hasher.hash(space as u8, filtered.1));
+            self.filter_keys += 1;
+        }
         self.counts[space as usize] += 1;
-        self.last_ids[space as usize] = id;
+        if let Some(last_id) = self.last_ids.get_mut(space as usize) {
+            *last_id = id;
+        }
         self.entries += 1;
         if self.entries == ENTRIES_PER_PAGE {
             self.end_page()?;
@@ -94,6 +107,7 @@ impl<'a, S: Storage> TableWriter<'a, S> {
             counts: self.counts,
             last_ids: self.last_ids,
             filter_blocks: self.filter.blocks_count(),
+            filter_keys: self.filter_keys,
             index_hash: blake3::hash(&index).into(),
         };
         self.file.append(&index)?;

@@ -1,4 +1,4 @@
-//! The ids that the records of one segment used, in memory.
+//! The ids that the records of one segment used and the places in lists that they added, in memory.
 
 use std::hash::BuildHasher;
 
@@ -6,42 +6,68 @@ use hashbrown::DefaultHashBuilder;
 use journal::Address;
 
 use crate::ids::Space;
+use crate::ids::lists::{ListPlaces, NewestPlaces, PlacesPage, PlacesQuery};
 use crate::shards::Shards;
 
-/// The ids of one segment, by space: about 42 bytes an id.
+/// The ids of one segment, by space, and its places in lists: about 42 bytes an id, and 24 a place.
 #[derive(Debug, Default)]
 pub(crate) struct SegmentIds {
-    spaces: [IdIndex; Space::ALL.len()],
+    spaces: [IdIndex; Space::IDS.len()],
+    lists: ListPlaces,
 }
 
 impl SegmentIds {
-    pub(super) fn get(&self, space: Space, id: u128) -> Option<Address> {
-        self.spaces[space as usize].get(id)
+    pub(super) fn get(&self, space: Space, key: u128) -> Option<Address> {
+        match self.ids(space) {
+            Some(index) => index.get(key),
+            None => self.lists.get(key),
+        }
     }
 
     /// Sets `has` of each id that is there.
     pub(super) fn has_each(&self, space: Space, ids: &[u128], has: &mut [bool]) {
-        let index = &self.spaces[space as usize];
         for (id, has) in ids.iter().zip(has) {
-            *has |= index.get(*id).is_some();
+            *has |= self.get(space, *id).is_some();
         }
     }
 
-    pub(crate) fn insert(&mut self, space: Space, id: u128, address: Address) {
-        self.spaces[space as usize].insert(id, address);
+    pub(crate) fn insert(&mut self, space: Space, key: u128, address: Address) {
+        match self.spaces.get_mut(space as usize) {
+            Some(index) => index.insert(key, address),
+            None => self.lists.insert(key, address),
+        }
     }
 
-    /// All ids of a space, sorted, each with its newest record.
+    /// Adds the places of a list that are asked for.
+    pub(super) fn places(&self, page: &mut PlacesPage) {
+        self.lists.add_to(page);
+    }
+
+    /// What a page may have of the places, to be looked through without these ids.
+    pub(super) fn newest_places(&self, query: &PlacesQuery) -> NewestPlaces {
+        NewestPlaces(self.lists.of_page(query))
+    }
+
+    /// The ids of a space; `None` where that is no space of ids.
+    fn ids(&self, space: Space) -> Option<&IdIndex> {
+        self.spaces.get(space as usize)
+    }
+
+    /// All keys of a space, sorted, each with its newest record.
     pub(crate) fn sorted(&self, space: Space) -> Vec<(u128, Address)> {
-        let entries = self.spaces[space as usize].shards.iter();
+        let Some(index) = self.ids(space) else {
+            return self.lists.sorted();
+        };
+        let entries = index.shards.iter();
         let mut ids: Vec<_> = entries.map(|(key, address)| (key.id(), *address)).collect();
         ids.sort_unstable_by_key(|(id, _)| *id);
         ids
     }
 
-    /// How many ids there are in all spaces.
+    /// How many ids and places there are in all spaces.
     pub(super) fn len(&self) -> usize {
-        self.spaces.iter().map(|index| index.shards.len()).sum()
+        let ids = self.spaces.iter().map(|index| index.shards.len());
+        ids.sum::<usize>() + self.lists.len()
     }
 }
 

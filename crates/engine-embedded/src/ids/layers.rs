@@ -6,7 +6,7 @@ use journal::Address;
 
 use super::filter::Probe;
 use super::table::{Table, TableError, Waiting};
-use super::{SegmentIds, Space};
+use super::{PlacesPage, SegmentIds, Space};
 
 /// How many ids a layer is asked for before the next layer is: what they need fits into the processor's
 /// nearest cache.
@@ -97,6 +97,27 @@ impl Layers {
                     Layer::Table(table) => table.may_have_each(space, ids, &probes, may_have),
                 }
             }
+        }
+    }
+
+    /// Adds the places of a list that are asked for.
+    ///
+    /// # Errors
+    ///
+    /// When a table cannot be asked.
+    pub(super) fn places(&self, page: &mut PlacesPage, waiting: Waiting) -> Result<(), TableError> {
+        let newest_first = page.query.newest_first;
+        let mut add = |layer: &Layer| match layer {
+            Layer::Memory(sealed) => {
+                sealed.ids.places(page);
+                Ok(())
+            }
+            Layer::Table(table) => table.places(page, waiting),
+        };
+        // About in the page's order: what comes later finds it full.
+        match newest_first {
+            true => self.iter().rev().try_for_each(&mut add),
+            false => self.iter().try_for_each(&mut add),
         }
     }
 

@@ -9,10 +9,12 @@ use crate::ids::Space;
 pub(super) const ENTRY_BYTES: usize = 24;
 pub(super) const ENTRIES_PER_PAGE: usize = 170;
 pub(super) const FIRST_ID_BYTES: usize = 16;
+/// The largest ids are kept of so many spaces: of those that most look-ups ask.
+pub(super) const LAST_IDS: usize = 2;
 
 const FOOTER: FooterKind = FooterKind {
     magic: [0xF4, b'L', b'I', b'D', b'S', b'T', b'B', 0x0A],
-    version: 1,
+    version: 2,
 };
 
 /// What the names of these tables begin with.
@@ -38,9 +40,11 @@ pub(super) struct Footer {
     pub(super) coverage: Coverage,
     /// Entries of each space.
     pub(super) counts: [u64; Space::ALL.len()],
-    /// The largest id of each space; 0 where there is none.
-    pub(super) last_ids: [u128; Space::ALL.len()],
+    /// The largest id of each of the first two spaces; 0 where there is none.
+    pub(super) last_ids: [u128; LAST_IDS],
     pub(super) filter_blocks: u64,
+    /// How many different ids and lists are in the filter.
+    pub(super) filter_keys: u64,
     /// Of the filter and the first ids.
     pub(super) index_hash: [u8; 32],
 }
@@ -58,9 +62,10 @@ impl Footer {
             body[8 * place..][..8].copy_from_slice(&count.to_le_bytes());
         }
         for (place, id) in self.last_ids.iter().enumerate() {
-            body[24 + 16 * place..][..16].copy_from_slice(&id.to_le_bytes());
+            body[32 + 16 * place..][..16].copy_from_slice(&id.to_le_bytes());
         }
-        body[72..80].copy_from_slice(&self.filter_blocks.to_le_bytes());
+        body[64..72].copy_from_slice(&self.filter_blocks.to_le_bytes());
+        body[72..80].copy_from_slice(&self.filter_keys.to_le_bytes());
         body[80..112].copy_from_slice(&self.index_hash);
         FOOTER.encode(&self.coverage, &body)
     }
@@ -71,8 +76,9 @@ impl Footer {
         Some(Self {
             coverage,
             counts: std::array::from_fn(|place| u64_at(&body, 8 * place)),
-            last_ids: std::array::from_fn(|place| u128_at(&body, 24 + 16 * place)),
-            filter_blocks: u64_at(&body, 72),
+            last_ids: std::array::from_fn(|place| u128_at(&body, 32 + 16 * place)),
+            filter_blocks: u64_at(&body, 64),
+            filter_keys: u64_at(&body, 72),
             index_hash: array_at(&body, 80),
         })
     }

@@ -37,7 +37,16 @@ pub(super) fn merge<S: Storage>(
         end: *newest.end(),
     };
     let counts = tables.iter().flat_map(|table| table.counts());
-    let writer = TableWriter::begin(storage, stop, MERGE_PARTIAL, coverage, counts.sum())?;
+    let keys = tables.iter().map(|table| table.filter_keys());
+    let (entries_max, keys_max) = (counts.sum(), keys.sum());
+    let writer = TableWriter::begin(
+        storage,
+        stop,
+        MERGE_PARTIAL,
+        coverage,
+        entries_max,
+        keys_max,
+    )?;
     let mut writer = writer.paced(pace);
     for space in Space::ALL {
         let mut inputs = Vec::with_capacity(tables.len());

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::build::TableWriter;
 use super::layers::{Layer, Layers, Sealed};
 use super::layout::{KIND, MERGE_PARTIAL, PARTIAL};
+use super::lists::list_of;
 use super::merge::{MakeError, merge};
 use super::table::{Table, UnreadTable};
 use super::{SegmentIds, Space};
@@ -286,13 +287,20 @@ impl<S: Storage> TableSet<S> {
         let end = self.start_of(first + 1)?;
         let coverage = Coverage { first, end };
         let entries_count = ids.len() as u64;
+        let lists = ids.sorted(Space::Lists);
+        let different = lists.chunk_by(|one, next| list_of(one.0) == list_of(next.0));
+        let keys_count = entries_count - lists.len() as u64 + different.count() as u64;
         let write = || {
             let (storage, stop) = (&*self.storage, &self.stop);
-            let mut writer = TableWriter::begin(storage, stop, PARTIAL, coverage, entries_count)?;
-            for space in Space::ALL {
+            let mut writer =
+                TableWriter::begin(storage, stop, PARTIAL, coverage, entries_count, keys_count)?;
+            for space in Space::IDS {
                 for (id, address) in ids.sorted(space) {
                     writer.push(space, id, address)?;
                 }
+            }
+            for (place, address) in lists {
+                writer.push(Space::Lists, place, address)?;
             }
             writer.finish()
         };

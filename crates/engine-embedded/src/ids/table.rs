@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use journal::{Address, SegmentStart, Storage, StorageFile};
 
-use super::Space;
 use super::filter::{BLOCK_BYTES, Filter, IdHasher, Probe};
 use super::layout::{ENTRIES_PER_PAGE, FIRST_ID_BYTES, Footer, KIND, entry, page_seal};
+use super::{PlacesPage, PlacesQuery, Space};
 use crate::beside::{
     Coverage, FOOTER_BYTES, PAGE_BYTES, PageSeal, read_all, read_at_hand, u128_at,
 };
@@ -219,6 +219,11 @@ impl Table {
         self.filter.blocks_count() * BLOCK_BYTES as u64 + first_ids
     }
 
+    /// How many different ids and lists are in its filter.
+    pub(super) const fn filter_keys(&self) -> u64 {
+        self.footer.filter_keys
+    }
+
     /// Whether it may have the id: `false` is certain. Asks memory only.
     fn may_have(&self, space: Space, id: u128) -> bool {
         let range = self.range_of(space);
@@ -228,7 +233,7 @@ impl Table {
 
     /// What the filters of all tables of the journal are asked for.
     pub(super) fn probe(&self, space: Space, id: u128) -> Probe {
-        Probe::of(self.hasher.hash(space as u8, id))
+        Probe::of(self.hasher.hash(space as u8, space.filtered(id)))
     }
 
     /// Sets `may_have` of each id that it may have; `probes` are of the same ids. Asks memory only.
@@ -250,7 +255,8 @@ impl Table {
     /// From the first to the last id of a space, if it has any.
     fn range_of(&self, space: Space) -> Option<RangeInclusive<u128>> {
         let pages = self.pages_of(space);
-        let last = self.footer.last_ids[space as usize];
+        let last = self.footer.last_ids.get(space as usize);
+        let last = last.copied().unwrap_or(u128::MAX);
         (!pages.is_empty()).then(|| self.first_ids[pages.start]..=last)
     }
 
@@ -286,6 +292,67 @@ impl Table {
             }
         }
         Ok(None)
+    }
+
+    /// Adds the places of a list that are asked for.
+    pub(super) fn places(
+        &self,
+        wanted: &mut PlacesPage,
+        waiting: Waiting,
+    ) -> Result<(), TableError> {
+        let PlacesQuery {
+            keys: (first, last),
+            newest_first,
+            limit: _,
+        } = wanted.query;
+        let pages = self.pages_of(Space::Lists);
+        let first_ids = &self.first_ids[pages.clone()];
+        let end = first_ids.partition_point(|id| *id <= last);
+        if end == 0 || !self.filter.may_have(&self.probe(Space::Lists, first)) {
+            return Ok(());
+        }
+        // What is at or behind the first key begins in this page at the earliest.
+        let begin = first_ids.partition_point(|id| *id <= first).max(1) - 1;
+        let mut page = [0; PAGE_BYTES];
+        for offset in 0..end.saturating_sub(begin) {
+            let place = if newest_first {
+                end - 1 - offset
+            } else {
+                begin + offset
+            };
+            // Another page that begins behind all that is wanted has nothing for it.
+            if !newest_first && first_ids[place] >= first && !wanted.wants(first_ids[place]) {
+                break;
+            }
+            self.read_page((pages.start + place) as u64, &mut page, waiting)?;
+            let count = self.entries_in(Space::Lists, place);
+            let mut is_over = false;
+            let mut add = |index: usize| {
+                let (key, address) = entry(&page, index);
+                let address = Address::from_u64(address).ok_or_else(|| self.no_address())?;
+                if wanted.wants(key) {
+                    wanted.add(key, address);
+                } else {
+                    // One before the first that is asked for says nothing of those behind it.
+                    let is_before = if newest_first {
+                        key > last
+                    } else {
+                        key < first
+                    };
+                    is_over |= !is_before;
+                }
+                Ok(())
+            };
+            if newest_first {
+                (0..count).rev().try_for_each(&mut add)?;
+            } else {
+                (0..count).try_for_each(&mut add)?;
+            }
+            if is_over {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// All entries of a space, in order; pages are read a few at a time.

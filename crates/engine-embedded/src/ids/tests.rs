@@ -1,6 +1,6 @@
 //! Tables over a storage that loses, tears and fails, against a plain map.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use rand::{Rng, SeedableRng};
 use testkit::Seeds;
 
 use super::{
-    Layers, MakeError, Sealed, SegmentIds, Space, TableError, TableSet, Waiting, tables_of_journal,
+    Ids, Layers, MakeError, PlacesQuery, Sealed, SegmentIds, Space, TableError, TableSet, Waiting,
+    tables_of_journal,
 };
 use crate::beside::Pace;
 
@@ -81,9 +82,39 @@ impl Model {
             layers.may_have_each(space, &ids, &mut may_have);
             assert_eq!(may_have, vec![true; ids.len()], "{space:?}");
         }
+        self.check_lists(layers, random);
         for _ in 0..500 {
             let (space, id) = (*Space::ALL.choose(random).unwrap(), random.random());
             assert_eq!(layers.find(space, id, Waiting::Allowed).unwrap(), None);
+        }
+    }
+}
+
+impl Model {
+    /// Pages of the lists that several segments added to, and of one that none did.
+    fn check_lists(&self, layers: &Layers, random: &mut StdRng) {
+        let of_lists = |((space, key), address): (&(u8, u128), &Address)| {
+            (*space == Space::Lists as u8).then_some((*key, *address))
+        };
+        let places: BTreeMap<u128, Address> = self.newest.iter().filter_map(of_lists).collect();
+        for _ in 0..100 {
+            let list = u128::from(random.random_range(0..=self.segments.len() as u64)) << 64;
+            let mut key = || list | random.random_range(0..=IDS_PER_SEGMENT as u128);
+            let (one, other) = (key(), key());
+            let query = PlacesQuery {
+                keys: (one.min(other), one.max(other)),
+                newest_first: random.random(),
+                limit: random.random_range(0..300),
+            };
+            let none = SegmentIds::default().newest_places(&query);
+            let got = Ids::places(&none, layers, query, Waiting::Allowed).unwrap();
+            let between = places.range(query.keys.0..=query.keys.1);
+            let between = between.map(|(key, address)| (*key, *address));
+            let expected: Vec<_> = match query.newest_first {
+                true => between.rev().take(query.limit).collect(),
+                false => between.take(query.limit).collect(),
+            };
+            assert_eq!(got, expected, "{query:?}");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Which ids an event uses: the one place that says so.
+//! Which ids an event uses and which lists it adds to: the one place that says so.
 
 use ledger::{Event, TransferId, TransferKind, UsedId};
 
-use super::Space;
+use super::{Space, list_key};
 
 /// Hands over each id that the event uses: from now on its record is the newest about them.
 pub(crate) fn used_ids(event: &Event, mut use_id: impl FnMut(Space, u128)) {
@@ -40,6 +40,12 @@ pub(crate) fn used_ids(event: &Event, mut use_id: impl FnMut(Space, u128)) {
         | Event::PaymentResolved(_)
         | Event::PaymentsPurged { .. } => {}
     }
+}
+
+/// Hands over each key under which the event's record is looked up: its ids, and its places in lists.
+pub(crate) fn table_keys(event: &Event, mut use_key: impl FnMut(Space, u128)) {
+    used_ids(event, &mut use_key);
+    event.lists(|name, place| use_key(Space::Lists, list_key(name, place.at)));
 }
 
 /// Whether no event before it has used the id of its transfer.

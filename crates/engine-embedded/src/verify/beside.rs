@@ -192,7 +192,9 @@ impl Beside {
                     self.tables_count += 1;
                 } else {
                     let name = checked.table.name();
-                    let what = format!("{name} has ids that no record of its segments uses");
+                    let what = format!(
+                        "{name} has ids that no record of its segments uses, or places in lists that none adds"
+                    );
                     self.findings.push((address, what));
                 }
             }
@@ -235,9 +237,17 @@ impl Checked {
                     Some(found) if found > address => {}
                     Some(_) | None => {
                         let name = self.table.name();
-                        return Ok(Some(format!(
-                            "{name} does not lead to the newest record about id {id:032x}"
-                        )));
+                        return Ok(Some(match space {
+                            Space::Transfers | Space::Payments | Space::Batches => format!(
+                                "{name} does not lead to the newest record about id {id:032x}"
+                            ),
+                            Space::Lists => {
+                                let at = id & u128::from(u64::MAX);
+                                format!(
+                                    "{name} does not lead to what is in a list at {at} ns since 1970"
+                                )
+                            }
+                        }));
                     }
                 }
             }

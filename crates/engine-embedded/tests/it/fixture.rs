@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use engine_embedded::{EmbeddedEngine, verify};
 use journal::FileStorage;
-use ledger::{Batch, Engine, Outcome, StatementQuery, TransferId};
+use ledger::{
+    AccountId, Batch, Currency, Engine, ListOrder, ListPage, Outcome, StatementQuery, TransferId,
+    TransferList,
+};
 use testkit::ManualClock;
 
 use crate::bank::{PATIENCE, account_id, wait};
@@ -322,20 +325,16 @@ fn names_of_beside_1(endings: &[&str]) -> Vec<String> {
     names
 }
 
-/// Every entry of the tables is compared with the records, and all of the snapshots with what the
-/// records lead to.
+/// All of the snapshots are compared with what the records lead to. Tables of ids of version 1 have no lists: they are
+/// told, and nothing is wrong with the ledger.
 #[test]
 fn beside_1_is_what_its_records_say() {
     let storage = FileStorage::open_existing(BESIDE_1).unwrap();
-    let verified = verify(storage, beside_options().journal, true).unwrap();
+    let mut verified = verify(storage, beside_options().journal, true).unwrap();
     assert_eq!(verified.audit.findings, []);
-    assert_eq!(verified.unusable, [""; 0]);
-    let tables_count = names_of_beside_1(&[".table"]).len() as u64;
-    assert!(tables_count >= 2);
-    assert_eq!(
-        (verified.snapshots_count, verified.tables_count),
-        (2, tables_count)
-    );
+    verified.unusable.sort();
+    assert_eq!(verified.unusable, names_of_beside_1(&[".table"]));
+    assert_eq!((verified.snapshots_count, verified.tables_count), (2, 0));
 }
 
 /// A start reads the snapshot and the tables, not the records before, and every id is known.
@@ -376,6 +375,69 @@ fn names_of_beside_2() -> Vec<String> {
     names.collect()
 }
 
+/// Tables of ids and lists of format version 2, of the same segments.
+const BESIDE_3: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/beside-3");
+
+fn names_of_beside_3() -> Vec<String> {
+    let entries = fs::read_dir(BESIDE_3).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.collect()
+}
+
+/// The segments with all that is beside them in the newest versions.
+fn folder_of_beside_3() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    copy_beside_1(folder.path(), &[".segment"]);
+    let beside_2 = names_of_beside_2().into_iter().map(|name| (BESIDE_2, name));
+    let beside_3 = names_of_beside_3().into_iter().map(|name| (BESIDE_3, name));
+    for (of, name) in beside_2.chain(beside_3) {
+        fs::copy(Path::new(of).join(&name), folder.path().join(&name)).unwrap();
+    }
+    folder
+}
+
+/// Every entry of the tables is compared with the records.
+#[test]
+fn beside_3_is_what_its_records_say() {
+    let folder = folder_of_beside_3();
+    let storage = FileStorage::open_existing(folder.path()).unwrap();
+    let verified = verify(storage, beside_options().journal, true).unwrap();
+    assert_eq!(verified.audit.findings, []);
+    assert_eq!(verified.unusable, [""; 0]);
+    let sum_tables_count = names_of_beside_2().len() - 2;
+    assert!(sum_tables_count > 0);
+    let tables_count = names_of_beside_3().len() + sum_tables_count;
+    assert!(tables_count >= 3);
+    assert_eq!(
+        (verified.snapshots_count, verified.tables_count),
+        (2, tables_count as u64)
+    );
+}
+
+/// A ledger whose tables are of version 1 has all lists once it is open, from its first transfer on.
+#[test]
+fn lists_are_made_where_tables_are_of_version_1() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_beside_1(folder.path(), &[".segment", ".table", ".snapshot"]);
+    let mut pictures = Vec::new();
+    for _ in 0..2 {
+        let (engine, _) = open_beside(folder.path());
+        let deadline = Instant::now() + PATIENCE;
+        let list = TransferList::Of(AccountId::world(Currency::new("BRL").unwrap()));
+        let page = ListPage::first(ListOrder::Ascending, 1_000);
+        let listed = wait(engine.transfers(list, page, deadline)).unwrap();
+        assert_eq!(listed.len(), 1_000);
+        let first = TransferId::from_u128(DEPOSITS_FROM);
+        assert!(listed.iter().any(|listed| listed.transfer.id == first));
+        pictures.push(format!("{listed:?}"));
+    }
+    assert_eq!(pictures[0], pictures[1]);
+    for name in names_of_beside_1(&[".table"]) {
+        let made = fs::read(folder.path().join(&name)).unwrap();
+        assert!(made == fs::read(Path::new(BESIDE_3).join(&name)).unwrap());
+    }
+}
+
 fn folder_of_beside_2() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     copy_beside_1(folder.path(), &[".segment", ".table"]);
@@ -383,22 +445,6 @@ fn folder_of_beside_2() -> tempfile::TempDir {
         fs::copy(Path::new(BESIDE_2).join(&name), folder.path().join(&name)).unwrap();
     }
     folder
-}
-
-#[test]
-fn beside_2_is_what_its_records_say() {
-    let folder = folder_of_beside_2();
-    let storage = FileStorage::open_existing(folder.path()).unwrap();
-    let verified = verify(storage, beside_options().journal, true).unwrap();
-    assert_eq!(verified.audit.findings, []);
-    assert_eq!(verified.unusable, [""; 0]);
-    let sum_tables_count = names_of_beside_2().len() - 2;
-    assert!(sum_tables_count > 0);
-    let tables_count = names_of_beside_1(&[".table"]).len() + sum_tables_count;
-    assert_eq!(
-        (verified.snapshots_count, verified.tables_count),
-        (2, tables_count as u64)
-    );
 }
 
 /// A start reads the sums from their tables: no segment before the snapshot is read.
@@ -427,7 +473,7 @@ fn open_beside(folder: &Path) -> (EmbeddedEngine, u64) {
     (engine, recovery.from_segment)
 }
 
-/// What is made anew from the records of today is byte for byte what was made then: tables of ids of version 1,
+/// What is made anew from the records of today is byte for byte what was made then: tables of ids of version 2,
 /// tables of sums of version 1, and a snapshot of version 2.
 #[test]
 fn what_is_beside_is_made_anew_as_it_was() {
@@ -442,8 +488,8 @@ fn what_is_beside_is_made_anew_as_it_was() {
         .into_iter()
         .filter(|name| Some(name) != oldest.as_ref())
         .map(|name| (name, BESIDE_2));
-    let tables = names_of_beside_1(&[".table"]).into_iter();
-    for (name, kept) in tables.map(|name| (name, BESIDE_1)).chain(made_anew) {
+    let tables = names_of_beside_3().into_iter();
+    for (name, kept) in tables.map(|name| (name, BESIDE_3)).chain(made_anew) {
         let made = fs::read(folder.path().join(&name)).unwrap();
         let kept = fs::read(Path::new(kept).join(&name)).unwrap();
         assert!(made == kept, "{name} differs");

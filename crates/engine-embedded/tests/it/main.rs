@@ -18,6 +18,7 @@ mod gated;
 mod golden;
 mod history;
 mod lies;
+mod lists;
 mod model;
 mod overlap;
 mod panics;

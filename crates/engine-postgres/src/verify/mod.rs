@@ -6,6 +6,7 @@
 //! | accounts | accounts, entries, pendings and reservations by account | totals, limits, numbers without gaps, balances |
 //! | transfers | used ids of transfers, by id | each record against its entries, its pending transfer, its parts, its payment |
 //! | payments | payments by id | each record against its columns and its transfer's id; sums per bucket |
+//! | lists | places in lists | each transfer and payment is in its own, and nothing else |
 //! | resolutions | what operators decided, by payment | each against what became of its payment |
 //! | changes | changes of accounts and payments that no other table has | each against its account or payment |
 //! | events | the feed, by position | the records of transfers: each the same as under its id, and none is missing |
@@ -20,6 +21,7 @@ mod changes;
 mod feed;
 mod finding;
 mod findings;
+mod lists;
 pub(crate) mod pages;
 mod parts;
 mod payments;
@@ -112,6 +114,8 @@ struct Auditor<'a> {
     recorded_count: u64,
     /// How many rows of pending transfers there have to be.
     pendings_made: u64,
+    /// How many places in lists there have to be.
+    listed_made: u64,
     pendings_count: u64,
     progress: &'a mut (dyn FnMut(Progress) + Send),
 }
@@ -142,6 +146,7 @@ pub async fn verify(
         unlimited: BTreeMap::new(),
         entries_made: 0,
         recorded_count: 0,
+        listed_made: 0,
         pendings_made: 0,
         pendings_count: 0,
         progress,
@@ -149,6 +154,7 @@ pub async fn verify(
     auditor.accounts().await?;
     auditor.transfers().await?;
     auditor.payments().await?;
+    auditor.lists().await?;
     auditor.sums().await?;
     auditor.resolutions().await?;
     auditor.changes().await?;

@@ -11,6 +11,7 @@ use super::Auditor;
 use super::pages::Pages;
 use crate::codec::{used_payment, uuid};
 use crate::error::PostgresOpenError;
+use crate::listed::ListRows;
 use crate::numbers::payment_is_settled;
 use crate::rows::PaymentRows;
 use crate::sums::WIDTHS_MS;
@@ -69,6 +70,8 @@ impl Auditor<'_> {
                 taken.extend(self.payment(id, row)?);
             }
             self.compare_taken(&taken).await?;
+            self.compare_listed(&rows, ListRows::take_in_payment)
+                .await?;
         }
     }
 

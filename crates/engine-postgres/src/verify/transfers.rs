@@ -18,6 +18,7 @@ use crate::codec::{
     uuid,
 };
 use crate::error::PostgresOpenError;
+use crate::listed::ListRows;
 use crate::read::entry;
 
 const TRANSFERS: &str = "
@@ -95,6 +96,8 @@ impl Auditor<'_> {
             self.compare_reversals(&page.transfers).await?;
             self.compare_parts(&page.transfers).await?;
             self.compare_payments(&page.payments).await?;
+            self.compare_listed(&rows, ListRows::take_in_transfer)
+                .await?;
         }
         for (what, records, states) in [
             ("posted", ends.posted, ends.states_posted),

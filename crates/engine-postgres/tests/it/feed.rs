@@ -471,7 +471,7 @@ fn a_ledger_from_before_the_feed_says_that_its_feed_is_not_whole() {
         open_accounts(&open(&url).await).await;
         let is_whole = || postgres.psql_in("older", "SELECT feed_is_whole FROM lastro.ledger");
         assert_eq!(is_whole().unwrap(), "t");
-        let older = "DROP TABLE lastro.events, lastro.webhooks;
+        let older = "DROP TABLE lastro.events, lastro.webhooks, lastro.listed;
             DROP FUNCTION lastro.events_drawn();
             ALTER TABLE lastro.ledger DROP COLUMN feed_is_whole;
             DELETE FROM lastro.migrations WHERE number >= 16";

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use engine_postgres::{PostgresEngine, PostgresOptions, Verified, verify};
+use engine_postgres::{PostgresEngine, PostgresOptions, Verified, fill_lists, migrate, verify};
 use ledger::{
-    AcceptPayment, AccountId, Batch, BatchId, Command, Engine, Frozen, Millis, MoveMoney, Note,
-    PaymentExpected, PaymentId, PaymentStateName, ProcessorName, ResolutionKind, ResolvePayment,
-    ReverseTransfer, TransferId,
+    AcceptPayment, AccountId, Batch, BatchId, Command, Engine, Frozen, ListOrder, ListPage, Millis,
+    MoveMoney, Note, PaymentExpected, PaymentId, PaymentList, PaymentStateName, ProcessorName,
+    ResolutionKind, ResolvePayment, ReverseTransfer, TransferId, TransferList, Unavailable,
 };
 use testkit::servers::Postgres;
 
@@ -14,7 +14,7 @@ use crate::subject::open;
 use testkit::bank::{Drawer, accounts, currency, id, in_seconds, open_accounts};
 
 /// What is done to a good ledger, and what the check says of it. Each is undone afterwards.
-const CORRUPTIONS: [(&str, &str); 62] = [
+const CORRUPTIONS: [(&str, &str); 66] = [
     (
         "UPDATE lastro.accounts SET debits_posted = debits_posted + 1 WHERE account_id = 'user:1'",
         "account user:1: its debits_posted are",
@@ -285,6 +285,23 @@ const CORRUPTIONS: [(&str, &str); 62] = [
         "DELETE FROM lastro.account_changes",
         "what is frozen is 1, and by its changes 0",
     ),
+    (
+        "DELETE FROM lastro.listed WHERE list = 'transfers of world:BRL'
+            AND listed_at = (SELECT min(listed_at) FROM lastro.listed WHERE list = 'transfers of world:BRL')",
+        "list transfers of world:BRL: ",
+    ),
+    (
+        "UPDATE lastro.listed SET listed_at = listed_at + 1 WHERE list = 'payments'",
+        "is not in it, in its place",
+    ),
+    (
+        "UPDATE lastro.listed SET list = 'payments settled by b' WHERE list LIKE 'payments settled by %'",
+        "is not in it, in its place",
+    ),
+    (
+        "INSERT INTO lastro.listed VALUES ('transfers of user:1', 1, gen_random_uuid())",
+        "is in it, and there is no such transfer or payment",
+    ),
 ];
 
 #[test]
@@ -323,6 +340,100 @@ fn every_corruption_is_found() {
     }
 }
 
+/// A database from before lists is given all that its ledger would have listed.
+#[test]
+fn lists_are_filled_with_what_was_there_before_them() {
+    let postgres = Postgres::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let url = postgres.create_database("older").unwrap();
+    runtime.block_on(async { fill(&open(&url).await).await });
+    let before = "CREATE TABLE listed AS SELECT * FROM lastro.listed;
+        DROP TABLE lastro.listed;
+        DELETE FROM lastro.migrations WHERE number >= 18";
+    postgres.psql_in("older", before).unwrap();
+    let verified = runtime.block_on(async {
+        let migrated = migrate(&url, &PostgresOptions::default()).await.unwrap();
+        assert_eq!((migrated.from, migrated.to), (17, 18));
+        verify(&url, &PostgresOptions::default(), &mut |_| {}).await
+    });
+    assert_eq!(verified.unwrap().findings, []);
+    let count = |rows: &str| postgres.psql_in("older", &format!("SELECT count(*) FROM {rows}"));
+    let first =
+        "SELECT count(*) FROM lastro.listed WHERE id = '00000000-0000-0000-0000-000000000000'";
+    assert_eq!(postgres.psql_in("older", first).unwrap().trim(), "1");
+    let (kept, filled) = ("TABLE listed", "TABLE lastro.listed");
+    assert!(count("listed").unwrap().trim().parse::<u32>().unwrap() > 50);
+    for (one, other) in [(kept, filled), (filled, kept)] {
+        let missing = count(&format!("({one} EXCEPT {other}) missing"));
+        assert_eq!(missing.unwrap().trim(), "0");
+    }
+}
+
+/// What older nodes write after the migration is in no list, until somebody fills them again. A record that cannot be read
+/// holds up nothing.
+#[test]
+fn lists_can_be_filled_again() {
+    let postgres = Postgres::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let url = postgres.create_database("older").unwrap();
+    runtime.block_on(async { fill(&open(&url).await).await });
+    let by_older = "CREATE TABLE listed AS SELECT * FROM lastro.listed;
+        DELETE FROM lastro.listed WHERE list LIKE 'transfers of %' OR list = 'payments'";
+    postgres.psql_in("older", by_older).unwrap();
+    let check = async || {
+        verify(&url, &PostgresOptions::default(), &mut |_| {})
+            .await
+            .unwrap()
+    };
+    runtime.block_on(async {
+        let missing = check().await;
+        let told: Vec<String> = missing.findings.iter().map(ToString::to_string).collect();
+        assert!(
+            told.iter().any(|told| told.contains("--fill-lists")),
+            "{told:#?}"
+        );
+        for _ in 0..2 {
+            fill_lists(&url, &PostgresOptions::default()).await.unwrap();
+            assert_eq!(check().await.findings, []);
+        }
+        let damaged = "UPDATE lastro.transfers SET record = '' WHERE transfer_id =
+            '00000000-0000-0000-0000-000000000000'";
+        postgres.psql_in("older", damaged).unwrap();
+        postgres.psql_in("older", "TRUNCATE lastro.listed").unwrap();
+        fill_lists(&url, &PostgresOptions::default()).await.unwrap();
+    });
+    let missing = "SELECT count(*) FROM (TABLE listed EXCEPT TABLE lastro.listed) missing";
+    assert_eq!(postgres.psql_in("older", missing).unwrap().trim(), "1");
+}
+
+/// A place that leads to nothing is told, and does not end a list.
+#[test]
+fn a_list_with_a_row_that_is_lost_is_damaged() {
+    let postgres = Postgres::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let url = postgres.create_database("lost").unwrap();
+    runtime.block_on(async {
+        let engine = open(&url).await;
+        fill(&engine).await;
+        let lost = "DELETE FROM lastro.transfers WHERE transfer_id =
+            (SELECT id FROM lastro.listed WHERE list = 'transfers of world:BRL'
+                ORDER BY listed_at OFFSET 3 LIMIT 1);
+            DELETE FROM lastro.payments WHERE payment_id =
+            (SELECT id FROM lastro.listed WHERE list = 'payments' ORDER BY listed_at OFFSET 1 LIMIT 1)";
+        postgres.psql_in("lost", lost).unwrap();
+        let page = |limit| ListPage::first(ListOrder::Ascending, limit);
+        let of_world = TransferList::Of(AccountId::world(currency()));
+        for (limit, expected) in [(3, Ok(3)), (4, Err(Unavailable::StorageDamaged))] {
+            let listed = engine.transfers(of_world.clone(), page(limit), in_seconds(20));
+            assert_eq!(listed.await.map(|listed| listed.len()), expected);
+        }
+        for (limit, expected) in [(1, Ok(1)), (2, Err(Unavailable::StorageDamaged))] {
+            let listed = engine.payments(PaymentList::All, page(limit), in_seconds(20));
+            assert_eq!(listed.await.map(|listed| listed.len()), expected);
+        }
+    });
+}
+
 /// Something of everything: entries, pending transfers of each state, refusals, a batch, payments.
 async fn fill(engine: &PostgresEngine) {
     open_accounts(engine).await;
@@ -353,6 +464,10 @@ async fn fill(engine: &PostgresEngine) {
             pending_id: id_of(number + 300),
         });
     }
+    // The first id there can be.
+    let mut first = drawer.transfer(id_of(0));
+    (first.debit_account_id, first.credit_account_id) = (world.clone(), accounts()[0].clone());
+    commands.push(Command::Transfer(first));
     let batch = Batch::independent(commands).unwrap();
     engine.submit(vec![batch], in_seconds(20)).await.unwrap();
     let members = vec![Command::Transfer(drawer.transfer(id_of(5_000)))];

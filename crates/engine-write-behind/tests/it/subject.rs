@@ -93,7 +93,7 @@ impl Subject for WriteBehindSubject {
         false
     }
 
-    fn lists_accounts(&self) -> bool {
+    fn has_lists(&self) -> bool {
         false
     }
 

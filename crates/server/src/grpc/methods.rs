@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use ledger::{
     ACCOUNTS_PAGE_MAX, Answer, BATCH_BYTES_MAX, Batch, Command, EVENTS_PAGE_MAX, Engine, EventPage,
-    EventQuery, EventsFrom, Notes, REFERENCE_LENGTH_MAX, RESOLUTIONS_READ_MAX, STATEMENT_PAGE_MAX,
-    Standing, UNSETTLED_PAGE_MAX, Unavailable, UsedTransfer,
+    EventQuery, EventsFrom, Notes, PaymentList, REFERENCE_LENGTH_MAX, RESOLUTIONS_READ_MAX,
+    STATEMENT_PAGE_MAX, Standing, TransferList, UNSETTLED_PAGE_MAX, Unavailable, UsedTransfer,
 };
 use proto::{GrpcCode, Message, Method, begin_frame, submit, v1};
 
@@ -73,6 +73,8 @@ pub(super) fn router(face: Arc<GrpcFace>) -> Router {
         ListAccounts => accounts;
         GetBatch => batch;
         ListEvents => events;
+        ListTransfers => transfers;
+        ListPayments => payments;
     };
     router.with_state(face)
 }
@@ -145,6 +147,8 @@ const fn access(method: Method) -> Access {
         | Method::ListUnsettledPayments
         | Method::ListAccounts
         | Method::GetBatch
+        | Method::ListTransfers
+        | Method::ListPayments
         | Method::ListEvents => Access::Scope(Scope::Read),
         // It is asked for a purge alone.
         Method::GetNewestPayment => Access::Scope(Scope::Operate),
@@ -313,6 +317,38 @@ async fn accounts(call: Call) -> Answered {
     let place = call.place((1 + query.limit) * PLAIN_BYTES_MAX)?;
     let page = call.ask(|engine, deadline| Box::pin(call.caller.accounts(engine, query, deadline)));
     written(place, &v1::ListAccountsResponse::from(&page.await?))
+}
+
+async fn transfers(call: Call) -> Answered {
+    let (list, mut page) = call.question::<v1::ListTransfersRequest>()?.read()?;
+    match &list {
+        // A page that is not full is the last: what a caller may not see cannot be left out of one.
+        TransferList::Of(id) if !id.is_reserved() => call.caller.check_account(id)?,
+        TransferList::Of(_) | TransferList::With(_) => call.caller.check_all()?,
+    }
+    page.limit = page.limit();
+    let place = call.place((1 + page.limit) * RECORD_BYTES_MAX)?;
+    let answer = call
+        .ask(|engine, deadline| engine.transfers(list, page, deadline))
+        .await?;
+    written(place, &v1::ListTransfersResponse::from(&*answer))
+}
+
+async fn payments(call: Call) -> Answered {
+    let (list, mut page) = call.question::<v1::ListPaymentsRequest>()?.read()?;
+    match &list {
+        PaymentList::Of(id) => call.caller.check_account(id)?,
+        PaymentList::All
+        | PaymentList::With(_)
+        | PaymentList::SettledBy(_)
+        | PaymentList::Refused => call.caller.check_all()?,
+    }
+    page.limit = page.limit();
+    let place = call.place((1 + page.limit) * RECORD_BYTES_MAX)?;
+    let answer = call
+        .ask(|engine, deadline| engine.payments(list, page, deadline))
+        .await?;
+    written(place, &v1::ListPaymentsResponse::from(&*answer))
 }
 
 async fn batch(call: Call) -> Answered {

@@ -34,6 +34,8 @@ fn asked(method: Method) -> Option<Scope> {
         | Method::ListUnsettledPayments
         | Method::ListAccounts
         | Method::GetBatch
+        | Method::ListTransfers
+        | Method::ListPayments
         | Method::ListEvents => Some(Scope::Read),
         Method::GetNewestPayment => Some(Scope::Operate),
         Method::GetClock => None,
@@ -53,6 +55,8 @@ fn is_about_accounts(method: Method) -> bool {
         | Method::ListResolutions
         | Method::ListUnsettledPayments
         | Method::ListEvents
+        | Method::ListTransfers
+        | Method::ListPayments
         | Method::GetNewestPayment => true,
         // Of an id that nobody has used nothing is said.
         // And of accounts those are listed that it may use.
@@ -82,6 +86,14 @@ async fn call(channel: &Channel, method: Method, held: Held) -> Result<(), Statu
     }
     let account_id = || "1".to_owned();
     let id = || vec![7; 16];
+    let page = || {
+        Some(v1::ListPage {
+            order: v1::ListOrder::Descending.into(),
+            after: None,
+            until: None,
+            limit: 1,
+        })
+    };
     match method {
         Method::Submit | Method::Preview => {
             let command = v1::command::Command::OpenAccount(v1::OpenAccount {
@@ -104,6 +116,20 @@ async fn call(channel: &Channel, method: Method, held: Held) -> Result<(), Statu
                 account_id: account_id(),
                 before: None,
                 limit: 1,
+            }
+        ),
+        Method::ListTransfers => ask!(
+            list_transfers,
+            v1::ListTransfersRequest {
+                list: Some(v1::list_transfers_request::List::AccountId(account_id())),
+                page: page(),
+            }
+        ),
+        Method::ListPayments => ask!(
+            list_payments,
+            v1::ListPaymentsRequest {
+                list: Some(v1::list_payments_request::List::All(true)),
+                page: page(),
             }
         ),
         Method::GetBalanceAt => ask!(

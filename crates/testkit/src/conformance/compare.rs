@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use ledger::{
-    Account, AccountsPage, BalanceAt, Entry, Event, Outcome, Payment, PendingEnd, ProcessorSummary,
-    Record, Refusal, Resolution, Statement, Timestamp, Transfer, UsedPayment, UsedTransfer,
+    Account, AccountsPage, BalanceAt, Entry, Event, ListedTransfer, Outcome, Payment, PendingEnd,
+    ProcessorSummary, Record, Refusal, Resolution, Statement, Timestamp, Transfer, UsedPayment,
+    UsedTransfer,
 };
 
 /// What the engine calls the reference's timestamps.
@@ -182,6 +183,13 @@ impl Stamped for UsedTransfer {
         if let Self::Created(transfer, _) = self {
             transfer.each_timestamp(f);
         }
+    }
+}
+
+impl Stamped for ListedTransfer {
+    fn each_timestamp(&mut self, f: &mut dyn FnMut(&mut Timestamp)) {
+        self.transfer.each_timestamp(f);
+        self.end.each_timestamp(f);
     }
 }
 

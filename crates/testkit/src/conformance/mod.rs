@@ -20,6 +20,7 @@ mod compare;
 mod coverage;
 mod failure;
 mod feed;
+mod lists;
 mod parts;
 #[cfg(test)]
 mod planted;

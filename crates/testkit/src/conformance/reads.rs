@@ -33,8 +33,9 @@ impl Run<'_> {
             self.compare_statements(&id).await?;
             self.compare_balances(&id).await?;
         }
-        if self.lists_accounts {
+        if self.has_lists {
             self.compare_account_list().await?;
+            self.compare_lists().await?;
         }
         if self.reads_batches {
             self.compare_batches().await?;
@@ -58,7 +59,7 @@ impl Run<'_> {
         self.judge(what, expected, got)
     }
 
-    fn judge<T: Stamped + Clone + PartialEq + std::fmt::Debug>(
+    pub(super) fn judge<T: Stamped + Clone + PartialEq + std::fmt::Debug>(
         &mut self,
         what: impl Fn() -> String,
         expected: Result<T, Unavailable>,
@@ -160,7 +161,7 @@ impl Run<'_> {
         }
     }
 
-    fn engines_moment(&self, at: Timestamp) -> Timestamp {
+    pub(super) fn engines_moment(&self, at: Timestamp) -> Timestamp {
         match (self.times.known(at), self.times.known(at.next_or_same())) {
             (Some(known), _) => known,
             (None, Some(next)) => Timestamp::from_nanos(next.as_nanos() - 1),

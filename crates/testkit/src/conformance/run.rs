@@ -34,7 +34,7 @@ pub(super) struct Run<'a> {
     /// Draws what is read.
     pub(super) rng: StdRng,
     /// Whether the engine lists accounts.
-    pub(super) lists_accounts: bool,
+    pub(super) has_lists: bool,
     /// Whether the engine tells the outcomes of a batch by its id.
     pub(super) reads_batches: bool,
     time: Time,
@@ -105,7 +105,7 @@ impl<'a> Run<'a> {
             times: Times::new(manual_time),
             positions: Vec::new(),
             rng: StdRng::seed_from_u64(!seed),
-            lists_accounts: subject.lists_accounts(),
+            has_lists: subject.has_lists(),
             reads_batches: subject.reads_batches(),
             time,
             clock,

@@ -51,7 +51,7 @@ pub trait Subject {
     }
 
     /// Whether it lists accounts; else it is not asked for a list.
-    fn lists_accounts(&self) -> bool {
+    fn has_lists(&self) -> bool {
         true
     }
 

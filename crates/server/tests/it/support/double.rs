@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use ledger::reference::ReferenceEngine;
 use ledger::{
     AcceptPayment, Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch,
-    BatchId, Command, Currency, DueQuery, Engine, EventPage, EventQuery, Millis, Outcome, Payment,
-    PaymentId, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery, Timestamp,
-    TransferId, Unavailable, UsedPayment, UsedTransfer,
+    BatchId, Command, Currency, DueQuery, Engine, EventPage, EventQuery, ListPage, ListedTransfer,
+    Millis, Outcome, Payment, PaymentId, PaymentList, PendingEnd, ProcessorSummary, Resolution,
+    Statement, StatementQuery, Timestamp, TransferId, TransferList, Unavailable, UsedPayment,
+    UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -213,6 +214,24 @@ impl Engine for Double {
 
     fn batch(&self, id: BatchId, deadline: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
         self.answer(|engine| engine.batch(id, deadline))
+    }
+
+    fn transfers(
+        &self,
+        list: TransferList,
+        page: ListPage,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<ListedTransfer>> {
+        self.answer(|engine| engine.transfers(list, page, deadline))
+    }
+
+    fn payments(
+        &self,
+        list: PaymentList,
+        page: ListPage,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<Payment>> {
+        self.answer(|engine| engine.payments(list, page, deadline))
     }
 
     fn events(&self, query: EventQuery, deadline: Instant) -> Answer<'_, Option<EventPage>> {

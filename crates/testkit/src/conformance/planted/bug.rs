@@ -141,6 +141,18 @@ pub(super) enum Bug {
     AccountsOfAnyCurrency,
     /// Closed accounts are listed with the others.
     AccountsClosedOrNot,
+    /// A list of transfers leaves out voids.
+    ListLeavesOutVoids,
+    /// A page of a list leaves out what comes right behind the page before.
+    ListLeavesOut,
+    /// A list has the oldest first, whatever the order asked for.
+    ListOldestFirst,
+    /// A list goes on behind the time that it was to end with.
+    ListForgetsUntil,
+    /// A list does not say how pending transfers ended.
+    ListForgetsEnds,
+    /// A list of what a processor settled has what others did, too.
+    ListOfAnyProcessor,
     /// An atomic batch that failed is not found.
     FailedBatchNotFound,
     /// A batch's outcomes are read as those of a batch that is given again.

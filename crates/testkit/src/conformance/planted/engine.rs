@@ -8,10 +8,10 @@ use std::time::Instant;
 use ledger::reference::Books;
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, BoxFuture,
-    Clock, DueQuery, Engine, Event, EventPage, EventQuery, EventsFrom, Millis, Notes, Outcome,
-    Payment, PaymentId, PaymentState, PendingEnd, PendingState, ProcessorSummary, Resolution,
-    Standing, State, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedPayment,
-    UsedTransfer,
+    Clock, DueQuery, Engine, Event, EventPage, EventQuery, EventsFrom, ListPage, ListedTransfer,
+    Millis, Notes, Outcome, Payment, PaymentId, PaymentList, PaymentState, PendingEnd,
+    PendingState, ProcessorSummary, Resolution, Standing, State, Statement, StatementQuery,
+    Timestamp, TransferId, TransferList, Unavailable, UsedPayment, UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -133,6 +133,34 @@ impl Planted {
 }
 
 impl Planted {
+    /// A page of transfers, with what the bug makes of it.
+    fn bent_transfers(&self, list: &TransferList, mut page: ListPage) -> Vec<ListedTransfer> {
+        if self.bug == Bug::ListForgetsUntil {
+            page.until = None;
+        }
+        let mut listed = self.read(|books| books.transfers_page(list, &page));
+        match self.bug {
+            Bug::ListLeavesOutVoids => {
+                listed.retain(|listed| listed.transfer.kind.as_str() != "void");
+            }
+            Bug::ListForgetsEnds => listed.iter_mut().for_each(|listed| listed.end = None),
+            Bug::ListOldestFirst => listed.reverse(),
+            Bug::ListLeavesOut if page.after.is_some() && !listed.is_empty() => {
+                drop(listed.remove(0));
+            }
+            _ => {}
+        }
+        listed
+    }
+
+    /// A page of payments, with what the bug makes of it.
+    fn bent_payments(&self, mut list: PaymentList, page: &ListPage) -> Vec<Payment> {
+        if let (Bug::ListOfAnyProcessor, PaymentList::SettledBy(_)) = (self.bug, &list) {
+            list = PaymentList::All;
+        }
+        self.read(|books| books.payments_page(&list, page))
+    }
+
     /// A page of accounts, with what the bug makes of it.
     fn bent_accounts(&self, mut query: AccountsQuery) -> AccountsPage {
         match self.bug {
@@ -321,6 +349,19 @@ impl Engine for Planted {
 
     fn batch(&self, id: BatchId, _: Instant) -> Answer<'_, Option<Vec<Outcome>>> {
         Box::pin(std::future::ready(Ok(self.bent_batch(id))))
+    }
+
+    fn transfers(
+        &self,
+        list: TransferList,
+        page: ListPage,
+        _: Instant,
+    ) -> Answer<'_, Vec<ListedTransfer>> {
+        Box::pin(std::future::ready(Ok(self.bent_transfers(&list, page))))
+    }
+
+    fn payments(&self, list: PaymentList, page: ListPage, _: Instant) -> Answer<'_, Vec<Payment>> {
+        Box::pin(std::future::ready(Ok(self.bent_payments(list, &page))))
     }
 
     fn events(&self, query: EventQuery, _: Instant) -> Answer<'_, Option<EventPage>> {
