@@ -15,7 +15,7 @@ const READ: Access = Access::Scope(Scope::Read);
 const WRITE: Access = Access::Scope(Scope::Write);
 const OPERATE: Access = Access::Scope(Scope::Operate);
 
-pub(crate) const ACCESS: [Line; 41] = [
+pub(crate) const ACCESS: [Line; 42] = [
     (Method::POST, Route::CHALLENGE_TRANSACTION, WRITE),
     (Method::GET, Route::CHALLENGE_STATEMENT, READ),
     (Method::POST, Route::PAYMENTS, WRITE),
@@ -28,6 +28,8 @@ pub(crate) const ACCESS: [Line; 41] = [
     (Method::GET, Route::STATEMENT, READ),
     (Method::GET, Route::BALANCE, READ),
     (Method::POST, Route::TRANSFERS, WRITE),
+    // A key that is bound to accounts is shown only what is about them.
+    (Method::GET, Route::TRANSFERS, READ),
     (Method::GET, Route::TRANSFER, READ),
     (Method::POST, Route::POST_PENDING, WRITE),
     (Method::POST, Route::VOID_PENDING, WRITE),

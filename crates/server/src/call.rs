@@ -8,9 +8,10 @@ use axum::response::Response;
 use events::{DeliveriesQuery, Delivery, EndpointStatus, NotSteered, Steering, Webhooks};
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, Command,
-    DueQuery, Engine, Event, EventPage, EventQuery, Millis, Outcome, Payment, PaymentId,
-    PendingEnd, PendingState, ProcessorSummary, Resolution, Standing, Statement, StatementQuery,
-    Timestamp, TransferId, Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
+    DueQuery, Engine, Event, EventPage, EventQuery, ListPage, ListedTransfer, Millis, Outcome,
+    Payment, PaymentId, PaymentList, PendingEnd, PendingState, ProcessorSummary, Resolution,
+    Standing, Statement, StatementQuery, Timestamp, Transfer, TransferId, TransferList,
+    Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
 };
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -253,6 +254,52 @@ impl Call {
         }
         self.look(|engine, deadline| engine.pending_end(id, deadline))
             .await
+    }
+
+    /// A page of a list of transfers, those included that the caller may not see.
+    pub(crate) async fn transfers(
+        &self,
+        list: TransferList,
+        page: ListPage,
+    ) -> Result<Vec<ListedTransfer>, Problem> {
+        self.look(|engine, deadline| engine.transfers(list, page, deadline))
+            .await
+    }
+
+    /// A page of a list of payments, likewise.
+    pub(crate) async fn payments(
+        &self,
+        list: PaymentList,
+        page: ListPage,
+    ) -> Result<Vec<Payment>, Problem> {
+        self.look(|engine, deadline| engine.payments(list, page, deadline))
+            .await
+    }
+
+    /// Fails if the caller may not have the list of this account's transfers. Those of the system's accounts are others'
+    /// too: a cursor would tell when they were.
+    pub(crate) fn check_list_of(&self, id: &AccountId) -> Result<(), Problem> {
+        match id.is_reserved() {
+            true => self.check_all_accounts(),
+            false => self.check_account(id),
+        }
+    }
+
+    /// Whether half of the request's time is over: what is done in parts ends with what it has.
+    pub(crate) fn is_half_over(&self) -> bool {
+        let left = self.deadline().saturating_duration_since(Instant::now());
+        left < self.started.elapsed()
+    }
+
+    /// Whether the caller may see a transfer: with one of its accounts that callers open.
+    pub(crate) fn may_see_transfer(&self, transfer: &Transfer) -> bool {
+        let Transfer {
+            debit_account_id,
+            credit_account_id,
+            ..
+        } = transfer;
+        self.caller
+            .may_look_at(&[debit_account_id, credit_account_id])
     }
 
     /// Turns of the streams of events.

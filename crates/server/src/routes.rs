@@ -49,7 +49,11 @@ pub(crate) fn router_of(app: LateApp) -> Router {
             "/v1/accounts/{id}/statement",
             get_route(Route::STATEMENT, v1::statement),
         )
-        .route("/v1/transfers", post_route(Route::TRANSFERS, v1::transfer))
+        .route(
+            "/v1/transfers",
+            post_route(Route::TRANSFERS, v1::transfer)
+                .merge(get_route(Route::TRANSFERS, v1::transfers)),
+        )
         .route(
             "/v1/transfers/{id}",
             get_route(Route::TRANSFER, v1::transfer_by_id),

@@ -42,7 +42,7 @@ pub(crate) struct BalanceView<'a> {
         (status = 200, description = "The balance then", body = BalanceView),
         (status = 400, description = "`time_invalid`, `id_invalid`, `query_invalid`"),
         (status = 404, description = "No such account, or no such transfer"),
-        (status = 422, description = "`account_reserved`: the system's accounts keep no statement; \
+        (status = 422, description = "`account_reserved`: the system's accounts keep no balances of the past; \
             `transfer_of_other_accounts`"),
     )
 )]

@@ -14,6 +14,7 @@ mod events;
 #[cfg(test)]
 mod fuzz;
 mod ids;
+mod lists;
 mod notes;
 mod operations;
 mod parameters;
@@ -25,6 +26,7 @@ mod pendings;
 mod reversals;
 mod statement;
 mod token;
+mod transfer_list;
 mod transfers;
 mod unsettled;
 mod views;
@@ -64,6 +66,8 @@ pub(crate) use pendings::{__path_post_pending, __path_void_pending, post_pending
 pub(crate) use pendings::{PostRequest, VoidRequest};
 pub(crate) use reversals::{__path_reverse_transfer, ReverseRequest, reverse_transfer};
 pub(crate) use statement::{__path_statement, statement};
+pub use transfer_list::transfer_json;
+pub(crate) use transfer_list::{__path_transfers, TransfersPageView, transfers};
 pub(crate) use transfers::TransferRequest;
 pub(crate) use transfers::{__path_transfer, __path_transfer_by_id, transfer, transfer_by_id};
 pub(crate) use views::{AccountView, StatementView, TransferView};

@@ -52,7 +52,7 @@ pub(super) fn notes(
     if reference.is_none() && metadata.is_none() {
         return Ok(Notes::NONE);
     }
-    let reference = reference.map(|text| self::reference(text)).transpose()?;
+    let reference = reference.map(|text| self::reference(&text.0)).transpose()?;
     let texts = metadata.map_or(&[][..], |MetadataRequest(texts)| texts);
     let texts = texts.iter().map(|(name, text)| (&*name.0, &*text.0));
     let metadata = Metadata::new(texts).map_err(|invalid| errors::metadata_invalid(&invalid))?;
@@ -60,10 +60,10 @@ pub(super) fn notes(
 }
 
 /// A UUID is one reference however its letters are written: it was so when all were UUIDs.
-fn reference(text: &Text<'_>) -> Result<Reference, Problem> {
-    match ids::uuid(&text.0) {
+pub(super) fn reference(text: &str) -> Result<Reference, Problem> {
+    match ids::uuid(text) {
         Some(id) => Ok(Reference::from_u128(id)),
-        None => Reference::new(&text.0).map_err(|invalid| errors::reference_invalid(&invalid)),
+        None => Reference::new(text).map_err(|invalid| errors::reference_invalid(&invalid)),
     }
 }
 

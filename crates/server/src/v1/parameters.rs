@@ -9,15 +9,19 @@ use super::path::percent_decoded;
 use crate::errors;
 use crate::problem::Problem;
 
-/// What each parameter of these names is given as.
+/// The parameters that are times: programs write the plus sign of an offset as it is.
+const TIMES: [&str; 2] = ["from", "to"];
+
+/// What each parameter of these names is given as. A plus sign is a space, as forms and most libraries write one
+/// (`application/x-www-form-urlencoded` in the WHATWG's URL standard); but in a time it is itself.
 ///
 /// # Errors
 ///
 /// `query_invalid` if one is given twice, is not known, or is not well encoded.
-pub(super) fn read<'q, const COUNT: usize>(
-    query: Option<&'q str>,
+pub(super) fn read<const COUNT: usize>(
+    query: Option<&str>,
     names: [&'static str; COUNT],
-) -> Result<[Option<Cow<'q, str>>; COUNT], Problem> {
+) -> Result<[Option<String>; COUNT], Problem> {
     let mut given = [const { None }; COUNT];
     let Some(query) = query else {
         return Ok(given);
@@ -28,7 +32,10 @@ pub(super) fn read<'q, const COUNT: usize>(
             let detail = format!("the query takes {}", listed(&names));
             return Err(errors::query_invalid(detail));
         };
-        let value = percent_decoded(value);
+        let value = match TIMES.contains(&name) {
+            true => percent_decoded(value).map(Cow::into_owned),
+            false => percent_decoded(&value.replace('+', " ")).map(Cow::into_owned),
+        };
         let value = value.ok_or_else(|| errors::query_invalid("it is not well percent-encoded"))?;
         if given[place].replace(value).is_some() {
             let detail = format!("{} are given once at most", listed(&names));

@@ -1,19 +1,21 @@
-//! The list of payments: those that are accepted or sent, as the ledger has them, and those whose outcome nobody
-//! knows, as their dispatcher does.
+//! The list of payments: as the ledger has them, and those whose outcome nobody knows, as their dispatcher does.
 
 use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::StatusCode;
 use ledger::{
-    AccountId, DuePlace, DueQuery, Payment, PaymentId, PaymentState, ProcessorName, Timestamp,
-    UNSETTLED_PAGE_MAX, Unsettled, UnsettledQuery,
+    AccountId, DuePlace, DueQuery, ListPlace, Payment, PaymentId, PaymentList, PaymentState,
+    PaymentStateName, ProcessorName, Reference, Timestamp, UNSETTLED_PAGE_MAX, Unsettled,
+    UnsettledQuery,
 };
 use serde::Serialize;
 
+use super::lists::{self, Walk};
 use super::payments::PaymentView;
+use super::statement::Window;
 use super::unsettled::{self, PAYMENT_BYTES_MAX, UnsettledPageView};
-use super::{parameters, token};
+use super::{notes, parameters, statement, token};
 use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json;
@@ -25,6 +27,7 @@ const EXAMINED_MAX: usize = 1_000;
 /// How many of them the ledger is asked for at once.
 const EXAMINED_AT_ONCE: usize = 250;
 const CURSOR: &str = "lastro 2026 open payments cursor";
+const KEPT_CURSOR: &str = "lastro 2026 payments cursor";
 const PLACE_LENGTH: usize = 8 + 16;
 
 /// A page of payments: of `accepted` or `sent` ones the payments themselves, else what is known of each where it
@@ -54,6 +57,8 @@ enum Listed {
     Sent,
     /// Their dispatcher is asked.
     Unknown { conflicts_only: bool },
+    /// The ledger's lists of all payments are asked; for those of a state, if one is given.
+    Kept(Option<PaymentStateName>),
 }
 
 /// What is asked for.
@@ -61,6 +66,8 @@ enum Listed {
 struct Asked {
     listed: Listed,
     filter: Filter,
+    /// Of those that the ledger's lists have.
+    window: Window,
     limit: usize,
     cursor: Option<String>,
 }
@@ -71,36 +78,48 @@ struct Filter {
     processor: Option<ProcessorName>,
     account_id: Option<AccountId>,
     older_than_s: Option<u64>,
+    reference: Option<Reference>,
 }
 
-/// Lists payments in the order of their acceptance: with `state=accepted` or `state=sent` those that are not over,
-/// as the ledger has them; with `state=unknown` or `state=conflict` those whose outcome nobody knows, as the node
-/// that dispatches them does.
+/// Lists payments by the time of their acceptance, in whatever state they are or only those of one; with `state=unknown` or
+/// `state=conflict` those whose outcome nobody knows, as the node that dispatches them does.
 ///
-/// A page may have fewer payments than its `limit`, or none, and still a `next_cursor`: it looks at 1,000 at most.
-/// A key that is bound to accounts is shown only their payments, and none of `unknown` and `conflict`.
+/// A walk from page to page leaves out no payment that was accepted when it began and shows none twice. A page may have fewer
+/// payments than its `limit`, or none, and still a `next_cursor`: it looks at 1,000 at most. Those of an account or with a
+/// reference, those that a processor settled, and refused ones are looked up; what else is asked for is looked for among
+/// them, or among all payments. A key that is bound to accounts is shown only their payments: it names its `account` or a
+/// `reference`, or asks for `accepted` or `sent` ones; and none of `unknown` and `conflict`.
 ///
 /// Of `unknown` and `conflict`: if several nodes share a database, each lists those that it dispatches itself; a
 /// node of `--role api` asks its ledger node. Conflicts with payments that have ended are kept since that node was
 /// started, the newest 1,000; each is in the log as `payment_conflict`.
 #[utoipa::path(
-    get, path = "/v1/payments", tag = "payments", operation_id = "unsettled_payments",
+    get, path = "/v1/payments", tag = "payments", operation_id = "payments",
     params(
-        ("state" = String, Query, description = "`accepted`: it waits to be sent; `sent`: to a processor, and not \
-            settled; `unknown`: sent, and nobody knows what became of it, conflicts among them; or `conflict`"),
-        ("processor" = Option<String>, Query, description = "Only payments that were sent to this processor"),
-        ("account" = Option<String>, Query, description = "Only payments of this account, or of `world:BRL`; of \
-            `accepted` and `sent` ones"),
+        ("state" = Option<String>, Query, description = "`accepted`: it waits to be sent; `sent`: to a processor, and not \
+            settled; `settled`; `refused`, but for those that a purge ended; `unknown`: sent, and nobody knows what became of it, \
+            conflicts among them; or `conflict`. All states when left out"),
+        ("processor" = Option<String>, Query, description = "Only payments that are at this processor or that it settled"),
+        ("account" = Option<String>, Query, description = "Only payments of this account, or of `world:BRL`; not with \
+            `unknown` and `conflict`"),
+        ("reference" = Option<String>, Query, description = "Only payments with this reference, whole and as it was written; \
+            not with `unknown` and `conflict`"),
+        ("from" = Option<String>, Query, description = "Payments that were accepted from this time on, which is of RFC 3339 \
+            with its offset; not with `unknown` and `conflict`"),
+        ("to" = Option<String>, Query, description = "Payments that were accepted before this time; likewise"),
+        ("order" = Option<String>, Query, description = "`desc`, the newest first, or `asc`; `desc` by default, and `asc` with \
+            `accepted`, `sent`, `unknown` and `conflict`"),
         ("older_than_s" = Option<u64>, Query, description = "Only payments that were accepted so many seconds ago \
             or earlier"),
         ("limit" = Option<u16>, Query, description = "1 to 100 payments; 50 by default"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, with the same `state`, \
-            `processor`, `account` and `older_than_s`"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, with the same \
+            other parameters; `limit` may be another"),
     ),
     responses(
-        (status = 200, description = "A page; the payment that was accepted first comes first",
+        (status = 200, description = "A page",
             body = PaymentsPageView),
-        (status = 400, description = "`account_id_invalid`, `cursor_invalid`, `limit_invalid`, `query_invalid`"),
+        (status = 400, description = "`account_id_invalid`, `cursor_invalid`, `limit_invalid`, `query_invalid`, \
+            `reference_invalid`, `time_invalid`"),
         (status = 501, description = "`not_supported`: no payments are dispatched here, or there are none in \
             this ledger"),
     )
@@ -109,6 +128,7 @@ pub(crate) async fn list_payments(call: Call, request: Request) -> Answered {
     let asked = asked(request.uri().query())?;
     let accepted_by = asked.filter.accepted_by(call.now());
     match asked.listed {
+        Listed::Kept(state) => kept_payments(&call, &asked, state, accepted_by).await,
         Listed::Accepted | Listed::Sent => open_payments(&call, &asked, accepted_by).await,
         Listed::Unknown { conflicts_only } => {
             let after = asked
@@ -179,7 +199,104 @@ async fn open_payments(call: &Call, asked: &Asked, accepted_by: Timestamp) -> An
     Ok(json::respond_in(place, StatusCode::OK, &view))
 }
 
+/// A page of what the ledger's lists have.
+async fn kept_payments(
+    call: &Call,
+    asked: &Asked,
+    state: Option<PaymentStateName>,
+    accepted_by: Timestamp,
+) -> Answered {
+    let parts = asked.kept_parts();
+    let after = asked.cursor.as_deref().map(|cursor| {
+        let after = lists::decode(KEPT_CURSOR, cursor, &parts);
+        after.ok_or_else(errors::cursor_invalid)
+    });
+    let mut window = asked.window;
+    if asked.filter.older_than_s.is_some() {
+        let end = Timestamp::from_nanos(accepted_by.as_nanos().saturating_add(1));
+        window.to = Some(window.to.map_or(end, |to| to.min(end)));
+    }
+    let place = call.place((asked.limit + 1) * PAYMENT_BYTES_MAX)?;
+    let list = asked.filter.list(state);
+    // A cursor would tell a key that is bound to accounts when others pay.
+    match &list {
+        PaymentList::Of(account_id) => call.check_account(account_id)?,
+        PaymentList::With(_) => {}
+        PaymentList::All | PaymentList::SettledBy(_) | PaymentList::Refused => {
+            call.check_all_accounts()?;
+        }
+    }
+    let filters = asked.filter.is_any(&list, state) || call.has_limited_accounts();
+    let mut walk = Walk::new(&window, after.transpose()?, asked.limit, filters);
+    while let Some(page) = walk.next_page() {
+        let payments = call.payments(list.clone(), page).await?;
+        walk.take_in(payments, ListPlace::of_payment, |payment| {
+            asked.filter.wants_kept(payment, state) && call.may_see_payment(payment)
+        });
+        if call.is_half_over() {
+            walk.end_early();
+        }
+    }
+    let (payments, next) = walk.finish();
+    let view = PaymentsPageView::Open(OpenPaymentsPageView {
+        payments: payments.iter().map(PaymentView::from).collect(),
+        next_cursor: next.map(|next| lists::encode(KEPT_CURSOR, next, &parts)),
+    });
+    Ok(json::respond_in(place, StatusCode::OK, &view))
+}
+
 impl Filter {
+    /// The shortest list that has all that is asked for.
+    fn list(&self, state: Option<PaymentStateName>) -> PaymentList {
+        if let Some(reference) = &self.reference {
+            return PaymentList::With(reference.clone());
+        }
+        match (&self.account_id, state, &self.processor) {
+            (Some(account_id), _, _) if !account_id.is_reserved() => {
+                PaymentList::Of(account_id.clone())
+            }
+            (_, Some(PaymentStateName::Settled), Some(processor)) => {
+                PaymentList::SettledBy(processor.clone())
+            }
+            (_, Some(PaymentStateName::Refused), _) => PaymentList::Refused,
+            (_, _, _) => PaymentList::All,
+        }
+    }
+
+    /// Whether something of the list is left out.
+    fn is_any(&self, list: &PaymentList, state: Option<PaymentStateName>) -> bool {
+        let is_whole = match list {
+            PaymentList::All | PaymentList::With(_) => {
+                state.is_none() && self.processor.is_none() && self.account_id.is_none()
+            }
+            PaymentList::Of(_) => state.is_none() && self.processor.is_none(),
+            PaymentList::SettledBy(_) => self.account_id.is_none(),
+            PaymentList::Refused => self.processor.is_none() && self.account_id.is_none(),
+        };
+        !is_whole
+    }
+
+    fn wants_kept(&self, payment: &Payment, state: Option<PaymentStateName>) -> bool {
+        let processor = match &payment.state {
+            PaymentState::Sent { processor, .. } | PaymentState::Settled { processor, .. } => {
+                Some(processor)
+            }
+            PaymentState::Accepted | PaymentState::Refused { .. } => None,
+        };
+        let is_in_state = match state {
+            None => true,
+            Some(PaymentStateName::Refused) => PaymentList::Refused.has(payment),
+            Some(state) => payment.state.name() == state,
+        };
+        is_in_state
+            && (self.processor.is_none() || self.processor.as_ref() == processor)
+            && self
+                .account_id
+                .as_ref()
+                .is_none_or(|id| *id == payment.payer())
+            && (self.reference.is_none() || self.reference.as_ref() == payment.notes.reference())
+    }
+
     /// The newest time of acceptance that is asked for.
     fn accepted_by(&self, now: Timestamp) -> Timestamp {
         let Some(older_than_s) = self.older_than_s else {
@@ -209,6 +326,7 @@ impl Asked {
             processor: wanted,
             account_id,
             older_than_s: _,
+            reference: _,
         } = &self.filter;
         listed == self.listed
             && (wanted.is_none() || wanted.as_ref() == processor)
@@ -221,11 +339,13 @@ impl Asked {
             Listed::Accepted => b"accepted",
             Listed::Sent => b"sent",
             Listed::Unknown { .. } => b"unknown",
+            Listed::Kept(state) => state.map_or("kept", PaymentStateName::as_str).as_bytes(),
         };
         let Filter {
             processor,
             account_id,
             older_than_s,
+            reference: _,
         } = &self.filter;
         let text = |text: Option<&str>| text.unwrap_or("").as_bytes().to_vec();
         [
@@ -234,6 +354,14 @@ impl Asked {
             text(account_id.as_ref().map(AccountId::as_str)),
             text(older_than_s.map(|age| age.to_string()).as_deref()),
         ]
+    }
+
+    fn kept_parts(&self) -> Vec<Vec<u8>> {
+        let reference = self.filter.reference.as_ref();
+        let mut parts = self.parts().to_vec();
+        parts.push(reference.map_or("", Reference::as_str).as_bytes().to_vec());
+        parts.extend(lists::window_parts(&self.window));
+        parts
     }
 
     fn encode(&self, place: DuePlace) -> String {
@@ -261,35 +389,46 @@ pub fn payment_json(payment: &Payment) -> String {
     line.expect("plain data, written to memory")
 }
 
-/// Reads `state=&processor=&account=&older_than_s=&limit=&cursor=`, each at most once and nothing else.
+/// Reads the query; each parameter at most once and nothing else.
 fn asked(query: Option<&str>) -> Result<Asked, Problem> {
     let names = [
         "state",
         "processor",
         "account",
         "older_than_s",
+        "reference",
+        "from",
+        "to",
+        "order",
         "limit",
         "cursor",
     ];
-    let [state, processor, account, older_than_s, limit, cursor] = parameters::read(query, names)?;
-    let listed = match state.as_deref() {
-        Some("accepted") => Listed::Accepted,
-        Some("sent") => Listed::Sent,
-        Some("unknown") => Listed::Unknown {
-            conflicts_only: false,
-        },
-        Some("conflict") => Listed::Unknown {
-            conflicts_only: true,
-        },
-        Some(_) | None => {
-            let detail = "state is `accepted`, `sent`, `unknown` or `conflict`";
-            return Err(errors::query_invalid(detail));
+    let [
+        state,
+        processor,
+        account,
+        older_than_s,
+        reference,
+        from,
+        to,
+        order,
+        limit,
+        cursor,
+    ] = parameters::read(query, names)?;
+    let is_of_lists = reference.is_some() || from.is_some() || to.is_some() || order.is_some();
+    let listed = listed(state.as_deref(), is_of_lists)?;
+    // Those that are not over come in the order in which they are worked off.
+    let order = match (order, listed) {
+        (None, Listed::Kept(Some(PaymentStateName::Accepted | PaymentStateName::Sent))) => {
+            Some("asc".into())
         }
+        (order, _) => order,
     };
+    let reference = reference.as_deref().map(notes::reference).transpose()?;
     let account_id = parameters::account_id("account", account.as_deref())?;
     if account_id.is_some() && matches!(listed, Listed::Unknown { .. }) {
-        let detail = "account is for `accepted` and `sent` payments: whose an `unknown` one is, is not known where \
-                      it is dispatched";
+        let detail = "account is not for `unknown` and `conflict`: whose such a payment is, is not known where it is \
+                      dispatched";
         return Err(errors::query_invalid(detail));
     }
     let processor = processor.as_deref().map(ProcessorName::new).transpose();
@@ -307,10 +446,38 @@ fn asked(query: Option<&str>) -> Result<Asked, Problem> {
             processor,
             account_id,
             older_than_s,
+            reference,
         },
+        window: statement::window(from.as_deref(), to.as_deref(), order.as_deref())?,
         limit: parameters::limit(limit.as_deref(), LIMIT_DEFAULT, UNSETTLED_PAGE_MAX)?,
-        cursor: cursor.map(std::borrow::Cow::into_owned),
+        cursor,
     })
+}
+
+/// Which payments are asked for by `state`; `is_of_lists` says that something is asked for that only the ledger's lists
+/// know.
+fn listed(state: Option<&str>, is_of_lists: bool) -> Result<Listed, Problem> {
+    let unknown = |conflicts_only| match is_of_lists {
+        true => Err(errors::query_invalid(
+            "reference, from, to and order are not for `unknown` and `conflict`: those are listed where they are \
+             dispatched",
+        )),
+        false => Ok(Listed::Unknown { conflicts_only }),
+    };
+    match state {
+        None => Ok(Listed::Kept(None)),
+        Some("settled") => Ok(Listed::Kept(Some(PaymentStateName::Settled))),
+        Some("refused") => Ok(Listed::Kept(Some(PaymentStateName::Refused))),
+        Some("accepted") if is_of_lists => Ok(Listed::Kept(Some(PaymentStateName::Accepted))),
+        Some("sent") if is_of_lists => Ok(Listed::Kept(Some(PaymentStateName::Sent))),
+        Some("accepted") => Ok(Listed::Accepted),
+        Some("sent") => Ok(Listed::Sent),
+        Some("unknown") => unknown(false),
+        Some("conflict") => unknown(true),
+        Some(_) => Err(errors::query_invalid(
+            "state is `accepted`, `sent`, `settled`, `refused`, `unknown` or `conflict`",
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -337,8 +504,24 @@ mod tests {
                 "state=sent&account=users:42&older_than_s=0",
                 Ok((Listed::Sent, 50)),
             ),
-            ("", Err("query_invalid")),
-            ("state=settled", Err("query_invalid")),
+            ("", Ok((Listed::Kept(None), 50))),
+            (
+                "state=settled&order=asc",
+                Ok((Listed::Kept(Some(PaymentStateName::Settled)), 50)),
+            ),
+            (
+                "state=refused",
+                Ok((Listed::Kept(Some(PaymentStateName::Refused)), 50)),
+            ),
+            (
+                "state=sent&reference=a",
+                Ok((Listed::Kept(Some(PaymentStateName::Sent)), 50)),
+            ),
+            ("state=ended", Err("query_invalid")),
+            ("state=unknown&reference=a", Err("query_invalid")),
+            ("state=conflict&order=asc", Err("query_invalid")),
+            ("reference=", Err("reference_invalid")),
+            ("from=yesterday", Err("time_invalid")),
             ("state=unknown&state=unknown", Err("query_invalid")),
             ("state=unknown&page=1", Err("query_invalid")),
             ("state=unknown&account=1", Err("query_invalid")),
@@ -396,6 +579,7 @@ mod tests {
                 processor: None,
                 account_id: None,
                 older_than_s,
+                reference: None,
             };
             assert_eq!(filter.accepted_by(now).as_nanos(), expected);
         }

@@ -262,41 +262,59 @@ pub(crate) struct WindowView {
     /// `desc` or `asc`.
     #[schema(example = "asc")]
     order: &'static str,
-    /// The balance before the window's first entry, in minor units.
-    opening_balance: i64,
+    /// The balance before the window's first entry, in minor units; absent for the system's accounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opening_balance: Option<i64>,
     /// The balance after the window's last entry, in minor units: the opening balance, and what all its entries
-    /// changed.
-    closing_balance: i64,
-    /// How many entries the window has, on all its pages.
-    entries_count: u64,
+    /// changed; absent for the system's accounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closing_balance: Option<i64>,
+    /// How many entries the window has, on all its pages; absent for the system's accounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entries_count: Option<u64>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct EntryView<'a> {
-    /// The account's own 1, 2, 3 … without gaps.
-    number: u64,
+    /// The account's own 1, 2, 3 … without gaps. The entries of the system's accounts have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) number: Option<u64>,
     #[serde(serialize_with = "printed")]
     #[schema(value_type = String, format = "uuid")]
-    transfer_id: ledger::TransferId,
+    pub(super) transfer_id: ledger::TransferId,
     /// `transfer`, `post`, `settle` or `reverse`.
     #[schema(example = "transfer")]
-    kind: &'static str,
-    debit_account_id: &'a str,
-    credit_account_id: &'a str,
+    pub(super) kind: &'static str,
+    pub(super) debit_account_id: &'a str,
+    pub(super) credit_account_id: &'a str,
     /// In minor units.
-    amount: u64,
-    description: &'a str,
+    pub(super) amount: u64,
+    pub(super) description: &'a str,
     /// The transfer's.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<&'a str>,
+    pub(super) reference: Option<&'a str>,
     /// The transfer's.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
-    metadata: Option<MetadataView<'a>>,
-    /// In minor units.
-    balance_after: i64,
+    pub(super) metadata: Option<MetadataView<'a>>,
+    /// In minor units. The entries of the system's accounts have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) balance_after: Option<i64>,
     #[schema(value_type = String, format = DateTime)]
-    timestamp: Nanos,
+    pub(super) timestamp: Nanos,
+}
+
+impl WindowView {
+    fn new(window: &Window, range: Option<&Range>) -> Self {
+        Self {
+            from: window.from.map(Nanos),
+            to: window.to.map(Nanos),
+            order: window.order.as_str(),
+            opening_balance: range.map(|range| range.opening_balance),
+            closing_balance: range.map(|range| range.closing_balance),
+            entries_count: range.map(Range::entries_count),
+        }
+    }
 }
 
 impl<'a> StatementView<'a> {
@@ -313,19 +331,48 @@ impl<'a> StatementView<'a> {
         }
     }
 
+    /// A page of one of the system's accounts.
+    pub(super) fn of_transfers(
+        id: &'a AccountId,
+        account: &'a Account,
+        transfers: impl Iterator<Item = &'a Transfer>,
+        window: &Window,
+        next_cursor: Option<String>,
+    ) -> Self {
+        Self {
+            account: AccountView::new(id, account),
+            window: (*window != Window::WHOLE).then(|| WindowView::new(window, None)),
+            entries: transfers.map(EntryView::of_transfer).collect(),
+            next_cursor,
+        }
+    }
+
     /// With the window that the page is of.
     pub(super) fn of_window(self, window: &Window, range: &Range) -> Self {
-        let window = WindowView {
-            from: window.from.map(Nanos),
-            to: window.to.map(Nanos),
-            order: window.order.as_str(),
-            opening_balance: range.opening_balance,
-            closing_balance: range.closing_balance,
-            entries_count: range.entries_count(),
-        };
+        let window = WindowView::new(window, Some(range));
         Self {
             window: Some(window),
             ..self
+        }
+    }
+}
+
+impl<'a> EntryView<'a> {
+    /// The entry that a transfer made in the statement of one of the system's accounts.
+    pub(super) fn of_transfer(transfer: &'a Transfer) -> Self {
+        let (reference, metadata) = notes::shown(&transfer.notes);
+        Self {
+            number: None,
+            transfer_id: transfer.id,
+            kind: transfer.kind.as_str(),
+            debit_account_id: transfer.debit_account_id.as_str(),
+            credit_account_id: transfer.credit_account_id.as_str(),
+            amount: transfer.amount,
+            description: &transfer.description,
+            reference,
+            metadata,
+            balance_after: None,
+            timestamp: Nanos(transfer.timestamp),
         }
     }
 }
@@ -334,7 +381,7 @@ impl<'a> From<&'a Entry> for EntryView<'a> {
     fn from(entry: &'a Entry) -> Self {
         let (reference, metadata) = notes::shown(&entry.notes);
         Self {
-            number: entry.number,
+            number: Some(entry.number),
             transfer_id: entry.transfer_id,
             kind: entry.kind,
             debit_account_id: entry.debit_account_id.as_str(),
@@ -343,7 +390,7 @@ impl<'a> From<&'a Entry> for EntryView<'a> {
             description: &entry.description,
             reference,
             metadata,
-            balance_after: entry.balance_after,
+            balance_after: Some(entry.balance_after),
             timestamp: Nanos(entry.timestamp),
         }
     }

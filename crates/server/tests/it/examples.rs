@@ -89,7 +89,7 @@ async fn prepare(face: &Face, engine: &ReferenceEngine, operation: &str, name: &
             "id": "0193b5a0-7c1e-7d2a-9f3b-1c2d3e4f5a70", "debit_account_id": "users:42",
             "credit_account_id": "shops:7", "amount": 600, "description": "deposit", "timeout_s": 3600,
         }),
-        ("unsettled_payments", "unknown") => {
+        ("payments", "unknown") => {
             let send = Command::SendPayment {
                 id: PaymentId::from_u128(PAYMENT),
                 expected: PaymentExpected {

@@ -136,6 +136,7 @@ impl Bank {
                 });
                 (String::new(), "", with_id(body))
             }
+            ("GET", "/v1/transfers") => (String::new(), "?account=1", Value::Null),
             ("GET", "/v1/payments") => (String::new(), "?state=unknown", Value::Null),
             ("GET", "/v1/payments/{id}") => (self.payment().await, "", Value::Null),
             ("POST", "/v1/payments/{id}/resolve") => {

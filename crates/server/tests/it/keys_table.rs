@@ -40,7 +40,7 @@ const fn row(
     }
 }
 
-pub(crate) const ROWS: [Row; 40] = [
+pub(crate) const ROWS: [Row; 41] = [
     row(
         "POST",
         "/clientes/{id}/transacoes",
@@ -71,6 +71,7 @@ pub(crate) const ROWS: [Row; 40] = [
         403,
     ),
     row("POST", "/v1/transfers", One(Scope::Write), 201, 403),
+    row("GET", "/v1/transfers", One(Scope::Read), 200, 403),
     row("GET", "/v1/transfers/{id}", One(Scope::Read), 200, 403),
     row(
         "POST",

@@ -44,5 +44,6 @@ mod v1_payment_list;
 mod v1_pending;
 mod v1_reversals;
 mod v1_statement;
+mod v1_transfer_list;
 mod v1_transfers;
 mod v1_webhooks;

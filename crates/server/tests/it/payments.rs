@@ -592,8 +592,8 @@ async fn operators_see_what_is_unknown_and_what_its_processor_said_last() {
     };
     assert_eq!(conflict["conflict"], "other_amount", "{conflict}");
     for (query, code) in [
-        ("", "query_invalid"),
-        ("?state=settled", "query_invalid"),
+        ("?state=ended", "query_invalid"),
+        ("?state=unknown&reference=1", "query_invalid"),
         ("?state=unknown&limit=0", "limit_invalid"),
         ("?state=unknown&cursor=00", "cursor_invalid"),
     ] {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use ledger::reference::ReferenceEngine;
 use ledger::{
     AcceptPayment, AccountId, Batch, Command, Currency, Engine, Millis, PaymentExpected, PaymentId,
-    PaymentStateName, ProcessorName, Unavailable,
+    PaymentStateName, ProcessorName, Reference, Unavailable,
 };
 use reqwest::Method;
 use serde_json::Value;
@@ -34,7 +34,10 @@ async fn accept(engine: &ReferenceEngine, number: u128, account: Option<&str>) {
         currency: Currency::new("BRL").unwrap(),
         amount: 10,
         description: "payment".into(),
-        notes: ledger::Notes::NONE,
+        notes: match number {
+            4 => ledger::Notes::new(Reference::new("of 4").ok(), ledger::Metadata::default()),
+            _ => ledger::Notes::NONE,
+        },
     };
     apply(engine, Command::AcceptPayment(accept)).await;
 }
@@ -132,6 +135,27 @@ async fn open_payments_are_listed_by_what_is_asked_of_them() {
         ("state=sent&older_than_s=61", vec![2, 3]),
         ("state=sent&older_than_s=181&processor=a", vec![2]),
         ("state=accepted&older_than_s=100000", vec![]),
+        ("", vec![6, 5, 4, 3, 2, 1]),
+        ("order=asc", vec![1, 2, 3, 4, 5, 6]),
+        ("account=1", vec![5, 2, 1]),
+        ("account=world:BRL", vec![6, 3]),
+        ("account=3", vec![]),
+        ("processor=a", vec![6, 5, 2]),
+        ("state=settled", vec![6]),
+        ("state=settled&processor=a", vec![6]),
+        ("state=settled&processor=b", vec![]),
+        ("state=settled&account=1", vec![]),
+        ("state=refused", vec![]),
+        ("reference=of%201", vec![]),
+        ("reference=of%204", vec![4]),
+        ("reference=of%204&account=1", vec![]),
+        ("state=accepted&reference=of%204", vec![4]),
+        ("state=sent&reference=of%204", vec![]),
+        ("state=sent&order=desc", vec![5, 3, 2]),
+        ("state=sent&from=1970-01-01T00:00:00Z", vec![2, 3, 5]),
+        ("older_than_s=61", vec![4, 3, 2, 1]),
+        ("older_than_s=60&order=asc", vec![1, 2, 3, 4, 5]),
+        ("to=1970-01-01T00:00:00Z", vec![]),
     ] {
         for limit in [1, 2, 100] {
             let query = format!("{query}&limit={limit}");
@@ -192,8 +216,22 @@ async fn a_key_that_is_bound_to_accounts_lists_their_payments() {
             walk(&face, &format!("state={state}&limit=1")).await,
             expected
         );
-        let unknown = get(&face, "/v1/payments?state=unknown").await;
-        assert_eq!(unknown.problem(), (403, "account_not_allowed"));
+        let own = walk(&face, "reference=of%204").await;
+        assert_eq!(own, if pattern == "*" { vec![4] } else { vec![] });
+        let of_one = get(&face, "/v1/payments?account=1").await;
+        match pattern {
+            "1" | "*" => assert_eq!(of_one.body["payments"].as_array().unwrap().len(), 3),
+            _ => assert_eq!(of_one.problem(), (403, "account_not_allowed")),
+        }
+        for query in [
+            "",
+            "state=unknown",
+            "state=settled",
+            "account=world:BRL&state=refused",
+        ] {
+            let answer = get(&face, &format!("/v1/payments?{query}")).await;
+            assert_eq!(answer.problem(), (403, "account_not_allowed"), "{query}");
+        }
     }
 }
 

@@ -257,8 +257,8 @@ async fn what_is_wrong_with_a_window_is_told() {
             (404, "account_not_found"),
         ),
         (
-            "/v1/accounts/world:BRL/statement?format=ndjson".into(),
-            (422, "account_reserved"),
+            "/v1/accounts/world:USD/statement?format=ndjson".into(),
+            (404, "account_not_found"),
         ),
     ] {
         assert_eq!(face.get(&path).await.problem(), expected, "{path}");

@@ -3,38 +3,41 @@
 //! Texts are quoted from the first line on: DuckDB 1.x reads without quotes where the first 20,480 rows have none. Amounts
 //! are integers of minor units: the only numbers that every locale and program reads the same.
 
-use ledger::{AccountId, Currency, Entry};
+use ledger::{AccountId, Currency};
 
-use super::super::notes;
-use crate::rfc3339::Nanos;
+use super::super::views::EntryView;
 
 /// The first line.
 pub(super) const HEADER: &str = "\"entry_number\",\"timestamp\",\"transfer_id\",\"kind\",\"debit_account_id\",\
     \"credit_account_id\",\"currency\",\"amount_minor\",\"balance_minor\",\"description\",\"reference\",\"metadata\"\r\n";
 
 /// Adds the line of an entry of this account. Its amount has the sign of what it did to the balance.
-pub(super) fn write(id: &AccountId, currency: Currency, entry: &Entry, to: &mut Vec<u8>) {
-    let sign = if entry.debit_account_id == *id {
+pub(super) fn write(id: &AccountId, currency: Currency, entry: &EntryView<'_>, to: &mut Vec<u8>) {
+    let sign = if entry.debit_account_id == id.as_str() {
         "-"
     } else {
         ""
     };
-    let (reference, metadata) = notes::shown(&entry.notes);
-    let metadata = metadata.map_or_else(String::new, |metadata| {
-        serde_json::to_string(&metadata).expect("texts by name are plain data")
-    });
+    let metadata = entry
+        .metadata
+        .as_ref()
+        .map_or_else(String::new, |metadata| {
+            serde_json::to_string(metadata).expect("texts by name are plain data")
+        });
+    let number =
+        |number: Option<i128>| number.map_or_else(String::new, |number| number.to_string());
     let fields = [
-        entry.number.to_string(),
-        quoted(&Nanos(entry.timestamp).to_string()),
+        number(entry.number.map(i128::from)),
+        quoted(&entry.timestamp.to_string()),
         quoted(&entry.transfer_id.to_string()),
         quoted(entry.kind),
-        quoted(entry.debit_account_id.as_str()),
-        quoted(entry.credit_account_id.as_str()),
+        quoted(entry.debit_account_id),
+        quoted(entry.credit_account_id),
         quoted(currency.as_str()),
         format!("{sign}{}", entry.amount),
-        entry.balance_after.to_string(),
-        quoted(&entry.description),
-        quoted(reference.unwrap_or_default()),
+        number(entry.balance_after.map(i128::from)),
+        quoted(entry.description),
+        quoted(entry.reference.unwrap_or_default()),
         quoted(&metadata),
     ];
     to.extend_from_slice(fields.join(",").as_bytes());

@@ -4,6 +4,7 @@ mod csv;
 mod query;
 mod range;
 mod stream;
+mod system;
 mod window;
 
 use axum::extract::Request;
@@ -16,8 +17,8 @@ use super::views::{ACCOUNT_BYTES_MAX, ENTRY_BYTES_MAX, StatementView};
 use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json;
-use crate::problem::Problem;
-use query::Form;
+pub(super) use query::window;
+use query::{Form, StatementRequest};
 pub(super) use range::Range;
 pub(super) use window::{Order, Window};
 
@@ -25,6 +26,10 @@ pub(super) use window::{Order, Window};
 ///
 /// With `from`, `to` or `order` the answer has a `window`: its opening balance and the entries in it make its
 /// closing balance. The first page settles where the window ends; what is made later is not in its other pages.
+///
+/// The entries of the system's accounts (`world:`, `processor:`) are ordered by time, and have no number and no balance of
+/// their own. A page of them looks at 1,000 transfers at most: it may be short, or empty, and still have a `next_cursor`. Not supported for them
+/// where a Redis is in front of the ledger.
 #[utoipa::path(
     get, path = "/v1/accounts/{id}/statement", tag = "accounts",
     params(
@@ -41,37 +46,50 @@ pub(super) use window::{Order, Window};
             `to` and `order`"),
     ),
     responses(
-        (status = 200, description = "A page, or all entries. The answer with all entries has the headers \
-            `Lastro-Opening-Balance`, `Lastro-Closing-Balance` and `Lastro-Entries`, the number of entries; it breaks off where not all of it \
-            can be read", content(
+        (status = 200, description = "A page, or all entries. The answer with all entries of an account with a limit has \
+            the headers `Lastro-Opening-Balance`, `Lastro-Closing-Balance` and `Lastro-Entries`, the number of entries; any such answer \
+            breaks off where not all of it can be read", content(
                 (StatementView = "application/json"),
                 (String = "application/x-ndjson"),
                 (String = "text/csv"),
             )),
         (status = 400, description = "`cursor_invalid`, `limit_invalid`, `query_invalid`, `time_invalid`"),
         (status = 404, description = "No such account"),
-        (status = 422, description = "`account_reserved`: the system's accounts keep no statement"),
+        (status = 501, description = "`not_supported`: one of the system's accounts, and a Redis is in front of this ledger"),
     )
 )]
 pub(crate) async fn statement(call: Call, request: Request) -> Answered {
     let id = account_in_path(request.uri().path())?;
-    if id.is_reserved() {
-        let refusal = ledger::Refusal::AccountReserved { account_id: id };
-        return Err(Problem::from(&refusal));
-    }
-    let asked = query::read(&id, request.uri().query())?;
-    match asked.form {
-        Form::Page { limit, next } if asked.window == Window::WHOLE => {
-            page(&call, &id, limit, next).await
+    let StatementRequest { window, form } = query::read(request.uri().query())?;
+    match form {
+        Form::Page { limit, cursor } if id.is_reserved() => {
+            system::page(&call, &id, &window, limit, cursor.as_deref()).await
         }
-        Form::Page { limit, next } => {
-            let range =
-                Range::find(&call, &id, &asked.window, next.and_then(|next| next.last)).await?;
-            page_of(&call, &id, &asked.window, &range, limit, next).await
+        Form::Page { limit, cursor } => {
+            let next = cursor.map(|cursor| {
+                let next = cursor::decode(&id, &window, &cursor);
+                next.ok_or_else(errors::cursor_invalid)
+            });
+            numbered(&call, &id, &window, limit, next.transpose()?).await
         }
-        Form::JsonLines => stream::respond(call, id, &asked.window, stream::Lines::Json).await,
-        Form::Csv => stream::respond(call, id, &asked.window, stream::Lines::Csv).await,
+        Form::JsonLines => stream::respond(call, id, &window, stream::Lines::Json).await,
+        Form::Csv => stream::respond(call, id, &window, stream::Lines::Csv).await,
     }
+}
+
+/// A page of numbered entries.
+async fn numbered(
+    call: &Call,
+    id: &AccountId,
+    window: &Window,
+    limit: usize,
+    next: Option<Next>,
+) -> Answered {
+    if *window == Window::WHOLE {
+        return page(call, id, limit, next).await;
+    }
+    let range = Range::find(call, id, window, next.and_then(|next| next.last)).await?;
+    page_of(call, id, window, &range, limit, next).await
 }
 
 /// A page of all entries.

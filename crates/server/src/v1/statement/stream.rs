@@ -9,11 +9,12 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use futures_util::stream;
 use hyper::body::Bytes;
-use ledger::{AccountId, Statement};
+use ledger::{AccountId, Currency, Statement, Transfer};
 
 use super::super::views::{ACCOUNT_BYTES_MAX, ENTRY_BYTES_MAX, EntryView};
 use super::csv;
 use super::range::{Range, Rest};
+use super::system::Pieces;
 use super::window::{Order, Window};
 use crate::call::{Answered, Call};
 use crate::errors;
@@ -37,9 +38,21 @@ pub(super) enum Lines {
 /// told as ever; later a piece that cannot be read breaks the answer off.
 pub(super) async fn respond(call: Call, id: AccountId, window: &Window, lines: Lines) -> Answered {
     let place = call.place(2 * (ACCOUNT_BYTES_MAX + PIECE_ENTRIES * ENTRY_BYTES_MAX))?;
-    let range = Range::find(&call, &id, window, None).await?;
+    let (rest, range) = match id.is_reserved() {
+        true => {
+            let Some(account) = call.account(id.clone()).await? else {
+                return Err(errors::account_not_found(id.as_str()));
+            };
+            let pieces = Pieces::begin(&call, &id, *window).await?;
+            (Left::OfSystem(pieces, account.currency), None)
+        }
+        false => {
+            let range = Range::find(&call, &id, window, None).await?;
+            (Left::Numbered(range.rest(window.order, None)), Some(range))
+        }
+    };
     let mut reading = Reading {
-        rest: range.rest(window.order, None),
+        rest,
         call,
         id,
         window: *window,
@@ -86,6 +99,9 @@ pub(super) async fn respond(call: Call, id: AccountId, window: &Window, lines: L
     };
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static(disposition));
+    let Some(range) = range else {
+        return Ok(response);
+    };
     let mut tell = |name, value: i64| {
         headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
     };
@@ -98,12 +114,28 @@ pub(super) async fn respond(call: Call, id: AccountId, window: &Window, lines: L
     Ok(response)
 }
 
+/// What was not read yet.
+enum Left {
+    Numbered(Rest),
+    /// Of one of the system's accounts.
+    OfSystem(Pieces, Currency),
+}
+
+impl Left {
+    const fn is_empty(&self) -> bool {
+        match self {
+            Self::Numbered(rest) => rest.is_empty(),
+            Self::OfSystem(pieces, _) => pieces.is_over,
+        }
+    }
+}
+
 /// An answer in progress.
 struct Reading {
     call: Call,
     id: AccountId,
     window: Window,
-    rest: Rest,
+    rest: Left,
     lines: Lines,
     _place: Place,
 }
@@ -112,13 +144,22 @@ impl Reading {
     /// Adds the lines of the next entries.
     async fn piece(&mut self, to: &mut Vec<u8>) -> Result<(), Problem> {
         let order = self.window.order;
-        let read = self.rest.read(&self.call, &self.id, order, PIECE_ENTRIES);
+        let rest = match &mut self.rest {
+            Left::Numbered(rest) => rest,
+            Left::OfSystem(pieces, currency) => {
+                let transfers = pieces.next(&self.call, &self.id, PIECE_ENTRIES).await?;
+                self.lines
+                    .write_transfers(&self.id, *currency, &transfers, to);
+                return Ok(());
+            }
+        };
+        let read = rest.read(&self.call, &self.id, order, PIECE_ENTRIES);
         let Some((statement, last)) = read.await? else {
             return Err(errors::account_not_found(self.id.as_str()));
         };
         self.lines.write(&self.id, &statement, to);
-        let Rest { before, last: end } = self.rest;
-        self.rest = match (last, order) {
+        let Rest { before, last: end } = *rest;
+        *rest = match (last, order) {
             (None, _) => Rest {
                 before,
                 last: before,
@@ -152,6 +193,26 @@ impl Reading {
 }
 
 impl Lines {
+    fn write_transfers(
+        self,
+        id: &AccountId,
+        currency: Currency,
+        transfers: &[Transfer],
+        to: &mut Vec<u8>,
+    ) {
+        for transfer in transfers {
+            match self {
+                Self::Json => {
+                    let written =
+                        serde_json::to_writer(&mut *to, &EntryView::of_transfer(transfer));
+                    written.expect("an entry is plain data, and memory takes it");
+                    to.push(b'\n');
+                }
+                Self::Csv => csv::write(id, currency, &EntryView::of_transfer(transfer), to),
+            }
+        }
+    }
+
     fn write(self, id: &AccountId, statement: &Statement, to: &mut Vec<u8>) {
         for entry in &statement.entries {
             match self {
@@ -160,7 +221,9 @@ impl Lines {
                     written.expect("an entry is plain data, and memory takes it");
                     to.push(b'\n');
                 }
-                Self::Csv => csv::write(id, statement.account.currency, entry, to),
+                Self::Csv => {
+                    csv::write(id, statement.account.currency, &EntryView::from(entry), to);
+                }
             }
         }
     }
