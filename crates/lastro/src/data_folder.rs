@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use engine_embedded::OfflineLedger;
+use engine_embedded::{OfflineLedger, OfflineLists};
 use journal::{FileStorage, segment_number};
 
 /// The file that a backup's folder has, and no other.
@@ -29,6 +29,24 @@ pub(crate) fn has_journal(data_dir: &Path) -> bool {
 /// If there is none, or it cannot be read.
 pub(crate) fn read_ledger(data_dir: &Path) -> anyhow::Result<OfflineLedger> {
     let place = data_dir.display();
+    let storage = storage_of(data_dir)?;
+    OfflineLedger::read(&storage).with_context(|| format!("cannot read the ledger in {place}"))
+}
+
+/// The lists of the ledger in the folder, read without its lock and without a change.
+///
+/// # Errors
+///
+/// If there is none, or it cannot be read.
+pub(crate) fn read_lists(data_dir: &Path) -> anyhow::Result<OfflineLists<FileStorage>> {
+    let place = data_dir.display();
+    let storage = storage_of(data_dir)?;
+    OfflineLists::read(storage).with_context(|| format!("cannot read the ledger in {place}"))
+}
+
+/// The files of the ledger in the folder.
+fn storage_of(data_dir: &Path) -> anyhow::Result<FileStorage> {
+    let place = data_dir.display();
     ensure!(has_journal(data_dir), "there is no ledger in {place}");
     let storage =
         FileStorage::open_existing(data_dir).with_context(|| format!("cannot open {place}"))?;
@@ -36,7 +54,7 @@ pub(crate) fn read_ledger(data_dir: &Path) -> anyhow::Result<OfflineLedger> {
         !outbox::is_outbox(&storage),
         "there is no ledger in {place}, only an outbox"
     );
-    OfflineLedger::read(&storage).with_context(|| format!("cannot read the ledger in {place}"))
+    Ok(storage)
 }
 
 /// Whether the folder is a backup's: nothing may be written to its journal.

@@ -33,6 +33,10 @@ pub(crate) struct MigrateOptions {
     /// has answered, and leaves the database to the engine `postgres`. Stop all nodes before.
     #[arg(long)]
     detach: bool,
+    /// Puts into the lists of transfers and payments what nodes of a version before lists have written since the
+    /// database was migrated. Once, after all nodes were renewed; nodes go on meanwhile.
+    #[arg(long, conflicts_with = "detach")]
+    fill_lists: bool,
     #[command(flatten)]
     redis: RedisOptions,
     /// With `--detach`: the Redis is lost, and with it what it answered but did not persist.
@@ -70,6 +74,12 @@ pub(crate) fn run(
         .block_on(engine_postgres::migrate(&url, &database))
         .context("the database was not migrated")?;
     println!("migration {} → {}", migrated.from, migrated.to);
+    if options.fill_lists {
+        runtime
+            .block_on(engine_postgres::fill_lists(&url, &database))
+            .context("the lists were not filled")?;
+        println!("all transfers and payments are in their lists");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

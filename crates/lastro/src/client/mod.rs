@@ -17,6 +17,7 @@ mod payment;
 mod server;
 mod statement;
 mod transfer;
+mod transfers;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ pub(crate) use events::EventsOptions;
 pub(crate) use payment::PaymentOptions;
 pub(crate) use statement::StatementOptions;
 pub(crate) use transfer::{PostOptions, ReverseOptions, TransferOptions, VoidOptions};
+pub(crate) use transfers::TransfersOptions;
 
 use server::EXIT_CODES;
 
@@ -37,6 +39,8 @@ pub(crate) enum ClientCommand {
     /// Moves money from one account to another; with `--pend` only reserves it.
     #[command(after_help = EXIT_CODES)]
     Transfer(TransferOptions),
+    /// Lists the transfers of an account, or those with a reference, the newest first.
+    Transfers(TransfersOptions),
     /// Posts a pending transfer: its money moves.
     #[command(after_help = EXIT_CODES)]
     Post(PostOptions),
@@ -55,7 +59,7 @@ pub(crate) enum ClientCommand {
     /// Shows what the ledger decided, in its order; with `--follow` also what it decides from now on.
     #[command(after_help = EXIT_CODES)]
     Events(EventsOptions),
-    /// Makes payments, shows one, and lists those that are not over.
+    /// Makes payments, shows one, and lists them.
     Payment(PaymentOptions),
 }
 
@@ -63,6 +67,7 @@ pub(crate) fn run(command: ClientCommand) -> anyhow::Result<ExitCode> {
     match command {
         ClientCommand::Account(options) => account::run(&options),
         ClientCommand::Transfer(options) => transfer::transfer(options),
+        ClientCommand::Transfers(options) => transfers::run(&options),
         ClientCommand::Post(options) => transfer::post(&options),
         ClientCommand::Void(options) => transfer::void(&options),
         ClientCommand::Reverse(options) => transfer::reverse(options),

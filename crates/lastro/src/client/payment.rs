@@ -1,4 +1,4 @@
-//! `lastro payment`: makes payments, shows one, and lists those that are not over.
+//! `lastro payment`: makes payments, shows one, and lists them.
 
 use std::process::ExitCode;
 
@@ -29,7 +29,7 @@ enum PaymentCommand {
     /// Shows a payment.
     #[command(after_help = EXIT_CODES)]
     Show(ShowOptions),
-    /// Lists payments in the order of their acceptance.
+    /// Lists payments by the time of their acceptance, the newest first; those that are not over the oldest first.
     #[command(after_help = EXIT_CODES)]
     List(ListOptions),
 }
@@ -70,15 +70,24 @@ struct ShowOptions {
 
 #[derive(Debug, clap::Args)]
 struct ListOptions {
-    /// Which payments.
+    /// Only payments in this state; without it all.
     #[arg(long, value_enum)]
-    state: ListedState,
-    /// Only payments that were sent to this processor.
+    state: Option<ListedState>,
+    /// Only payments that are at this processor, or that it settled.
     #[arg(long, value_name = "NAME")]
     processor: Option<String>,
-    /// Only payments of this account; of those that are accepted or sent.
+    /// Only payments of this account; not of those that are unknown or in conflict.
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<AccountId>,
+    /// Only payments with this reference; likewise.
+    #[arg(long, value_name = "TEXT")]
+    reference: Option<String>,
+    /// Only payments that were accepted at or after this time, such as `2027-01-31T12:00:00Z`; likewise.
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Only payments that were accepted before this time; likewise.
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
     /// Only payments that were accepted so many seconds ago or earlier.
     #[arg(long, value_name = "SECONDS")]
     older_than_s: Option<u64>,
@@ -92,6 +101,10 @@ enum ListedState {
     Accepted,
     /// They were sent, and are not settled.
     Sent,
+    /// A processor has recorded them: their money has moved.
+    Settled,
+    /// All processors or an operator refused them.
+    Refused,
     /// They were sent, and nobody knows what became of them.
     Unknown,
     /// Their processor and the ledger disagree.
@@ -114,22 +127,33 @@ pub(super) fn run(options: PaymentOptions) -> anyhow::Result<ExitCode> {
 }
 
 fn list(options: &ListOptions) -> anyhow::Result<ExitCode> {
-    let by_dispatcher = match options.state {
-        ListedState::Accepted | ListedState::Sent => false,
-        ListedState::Unknown | ListedState::Conflict => true,
+    let of_ledger = options.account.is_some()
+        || options.reference.is_some()
+        || options.from.is_some()
+        || options.to.is_some();
+    let in_state = match options.state {
+        None => Listed::Kept(None),
+        Some(ListedState::Accepted) => Listed::Kept(Some(PaymentState::Accepted)),
+        Some(ListedState::Sent) => Listed::Kept(Some(PaymentState::Sent)),
+        Some(ListedState::Settled) => Listed::Kept(Some(PaymentState::Settled)),
+        Some(ListedState::Refused) => Listed::Kept(Some(PaymentState::Refused)),
+        Some(ListedState::Unknown | ListedState::Conflict) if of_ledger => usage(
+            "--account, --reference, --from and --to are not for payments that are unknown or in conflict",
+        ),
+        Some(ListedState::Unknown) => Listed::ByDispatcher {
+            conflicts_only: false,
+        },
+        Some(ListedState::Conflict) => Listed::ByDispatcher {
+            conflicts_only: true,
+        },
     };
-    if by_dispatcher && options.account.is_some() {
-        usage("--account is only for payments that are accepted or sent");
-    }
     ask(&options.server, async |session| {
         let mut list = List::new(session.form, COLUMNS);
-        match options.state {
-            ListedState::Accepted => {
-                open(session, options, PaymentState::Accepted, &mut list).await?
+        match in_state {
+            Listed::Kept(state) => kept(session, options, state, &mut list).await?,
+            Listed::ByDispatcher { conflicts_only } => {
+                unsettled(session, options, conflicts_only, &mut list).await?;
             }
-            ListedState::Sent => open(session, options, PaymentState::Sent, &mut list).await?,
-            ListedState::Unknown => unsettled(session, options, false, &mut list).await?,
-            ListedState::Conflict => unsettled(session, options, true, &mut list).await?,
         }
         Ok(list.end()?)
     })
@@ -171,18 +195,29 @@ fn create(options: CreateOptions) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// Who knows the payments that are asked for.
+enum Listed {
+    /// The ledger: those of a state, or all.
+    Kept(Option<PaymentState>),
+    /// The node that dispatches them.
+    ByDispatcher { conflicts_only: bool },
+}
+
 type Payments = List<{ COLUMNS.len() }>;
 
-async fn open(
+async fn kept(
     session: &Session,
     options: &ListOptions,
-    state: PaymentState,
+    state: Option<PaymentState>,
     list: &mut Payments,
 ) -> anyhow::Result<()> {
     let mut payments = session.client.payments(PaymentsQuery {
-        state: Some(state),
+        state,
         processor: options.processor.clone(),
         account: options.account.clone(),
+        reference: options.reference.clone(),
+        from: options.from.clone(),
+        to: options.to.clone(),
         older_than_s: options.older_than_s,
         ..PaymentsQuery::default()
     });

@@ -83,9 +83,16 @@ impl ServerOptions {
             Err(error @ OptionsInvalid::Url(_)) => usage(&error.to_string()),
             made => made?,
         };
-        let is_table = std::io::stdout().is_terminal() && !self.json;
-        let form = if is_table { Form::Table } else { Form::Json };
+        let form = self.form();
         Ok(Session { client, form })
+    }
+
+    /// How records are printed.
+    pub(super) fn form(&self) -> Form {
+        match std::io::stdout().is_terminal() && !self.json {
+            true => Form::Table,
+            false => Form::Json,
+        }
     }
 }
 

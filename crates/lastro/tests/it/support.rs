@@ -85,6 +85,30 @@ pub(crate) fn signal(process: &LastroProcess, name: &str) {
     let id = process.id().to_string();
     let sent = Command::new("kill").args([name, &id]).status().unwrap();
     assert!(sent.success());
+    if name == "-STOP" {
+        wait_until_stopped(&id);
+    }
+}
+
+/// The signal has been sent: the threads that run go on for a moment.
+fn wait_until_stopped(id: &str) {
+    let is_stopped = |task: std::io::Result<std::fs::DirEntry>| {
+        let stat = std::fs::read_to_string(task.unwrap().path().join("stat"));
+        // A thread that has ended meanwhile does nothing more. The state comes behind the name in brackets.
+        stat.map_or(true, |stat| {
+            let (_, behind_name) = stat.rsplit_once(") ").unwrap();
+            behind_name.starts_with(['T', 't'])
+        })
+    };
+    let give_up = Instant::now() + Duration::from_secs(20);
+    loop {
+        let mut tasks = std::fs::read_dir(format!("/proc/{id}/task")).unwrap();
+        if tasks.all(is_stopped) {
+            return;
+        }
+        assert!(Instant::now() < give_up, "process {id} does not stop");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// What is served where the process says that its metrics are.

@@ -118,3 +118,45 @@ fn json_is_printed_into_pipes_and_where_it_is_asked_for() {
     assert!(output.status.success(), "{}", said(&output));
     assert_eq!(printed(&output).trim(), "1");
 }
+
+/// A data folder is read beside its server, and after it: what has no table yet is read from the journal.
+#[test]
+fn transfers_of_a_folder_are_those_of_its_server() {
+    let folder = folder();
+    let server = serve(folder.path());
+    let url = server.url().to_owned();
+    let reference = ["--reference", "order 7"];
+    printed(&run(&url, &transfer("5000", &reference)));
+    printed(&run(&url, &transfer("7", &["--pend", "600"])));
+    printed(&run(&url, &transfer("8", &[])));
+    let data_dir = folder.path().display().to_string();
+    let asked: [&[&str]; 6] = [
+        &["--account", "1"],
+        &["--account", "world:BRL", "--oldest-first", "--limit", "2"],
+        &["--account", "1", "--kind", "pend"],
+        &["--account", "1", "--state", "pending"],
+        &["--reference", "order 7"],
+        &["--reference", "order 7", "--account", "2"],
+    ];
+    let of = |more: &[&str], asked: &[&str]| {
+        let arguments: Vec<&str> = [&["transfers"], asked, more].concat();
+        lines(&printed(&run(&url, &arguments)))
+    };
+    let expected = asked.map(|asked| of(&[], asked));
+    let counts = expected.each_ref().map(Vec::len);
+    assert_eq!(counts, [3, 2, 1, 1, 1, 0]);
+    let offline = ["--data-dir", &data_dir];
+    assert_eq!(asked.map(|asked| of(&offline, asked)), expected);
+    assert!(server.stop().unwrap().success());
+    assert_eq!(asked.map(|asked| of(&offline, asked)), expected);
+    let nothing = folder.path().join("nowhere").display().to_string();
+    let output = run(
+        &url,
+        &["transfers", "--account", "1", "--data-dir", &nothing],
+    );
+    assert!(
+        said(&output).contains("there is no ledger in"),
+        "{output:?}"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}

@@ -64,7 +64,12 @@ fn a_mistake_in_the_command_line_is_named_before_anything_is_sent() {
         ),
         (
             "payment list --state unknown --account 1",
-            "--account is only for payments that are accepted or sent",
+            "--account, --reference, --from and --to are not for payments that are unknown or in conflict",
+        ),
+        ("transfers --kind pend", "--account <ACCOUNT>"),
+        (
+            "transfers --account 1 --kind expire",
+            "[possible values: transfer, pend, post, void, settle, reverse]",
         ),
         ("transfer --metadata x", "use NAME=TEXT"),
     ] {

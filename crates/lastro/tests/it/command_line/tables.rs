@@ -35,6 +35,10 @@ const STORY: &[&str] = &[
      --id 0193b5a0-7c1e-7d2a-9f3b-1c2d3e4f5a06",
     "lastro statement users:42",
     "lastro statement users:42 --oldest-first --limit 1",
+    "lastro transfers --account users:42",
+    "lastro transfers --reference 'order 7' --kind transfer --oldest-first",
+    "lastro transfers --account users:42 --state voided --limit 1",
+    "lastro statement world:JPY",
     "lastro balance users:42 --after 0193b5a0-7c1e-7d2a-9f3b-1c2d3e4f5a03",
     "lastro account set-limit users:42 --credit-limit 200000 --expected 100000 \
      --id 0193b5a0-7c1e-7d2a-9f3b-1c2d3e4f5a07",
@@ -52,6 +56,7 @@ const STORY: &[&str] = &[
      --reference 'order 8' --id 0193b5a0-7c1e-7d2a-9f3b-1c2d3e4f5a09",
     "lastro payment show 0193b5a0-7c1e-7d2a-9f3b-1c2d3e4f5a09",
     "lastro payment list --state accepted",
+    "lastro payment list --reference 'order 8'",
     "lastro payment list --state unknown",
 ];
 

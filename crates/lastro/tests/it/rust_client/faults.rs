@@ -163,7 +163,7 @@ async fn lists_neither_skip_nor_repeat_while_others_write() {
         let mut entries = client.statement(query);
         let mut numbers = Vec::new();
         while let Some(entry) = entries.next().await.unwrap() {
-            numbers.push(entry.number);
+            numbers.push(entry.number.unwrap());
         }
         let expected: Vec<u64> = (1..=numbers[0]).rev().collect();
         assert_eq!(numbers, expected);
