@@ -14,13 +14,13 @@ const LINE_BYTES_MAX: usize = 16 << 10;
 
 /// All entries of a window of a statement, as one answer. Memory holds what has arrived and was not taken yet.
 ///
-/// All of it is as of one moment: the opening balance and the entries make the closing balance. If the answer breaks
-/// off, [`WholeStatement::next`] fails: a part is never taken for the whole.
+/// All of it is as of one moment: the opening balance and the entries make the closing balance. Of the system's accounts
+/// (`world:`, `processor:`) neither these nor the number of entries are known before the end. If the answer breaks off, [`WholeStatement::next`] fails: a part is never taken for the whole.
 #[derive(Debug)]
 pub struct WholeStatement {
-    opening_balance: i64,
-    closing_balance: i64,
-    entries_count: u64,
+    opening_balance: Option<i64>,
+    closing_balance: Option<i64>,
+    entries_count: Option<u64>,
     taken_count: u64,
     response: Response,
     bytes: VecDeque<u8>,
@@ -28,12 +28,17 @@ pub struct WholeStatement {
 }
 
 impl WholeStatement {
-    pub(crate) fn new(response: Response, patience: std::time::Duration) -> Result<Self, Error> {
+    /// `is_of_system` says that the account is one of the system's.
+    pub(crate) fn new(
+        response: Response,
+        is_of_system: bool,
+        patience: std::time::Duration,
+    ) -> Result<Self, Error> {
         let headers = response.headers();
         Ok(Self {
-            opening_balance: figure(headers, "lastro-opening-balance")?,
-            closing_balance: figure(headers, "lastro-closing-balance")?,
-            entries_count: figure(headers, "lastro-entries")?,
+            opening_balance: figure(headers, "lastro-opening-balance", is_of_system)?,
+            closing_balance: figure(headers, "lastro-closing-balance", is_of_system)?,
+            entries_count: figure(headers, "lastro-entries", is_of_system)?,
             taken_count: 0,
             response,
             bytes: VecDeque::new(),
@@ -43,19 +48,19 @@ impl WholeStatement {
 
     /// The balance before the first entry, in minor units.
     #[must_use]
-    pub const fn opening_balance(&self) -> i64 {
+    pub const fn opening_balance(&self) -> Option<i64> {
         self.opening_balance
     }
 
     /// The balance after the last entry, in minor units.
     #[must_use]
-    pub const fn closing_balance(&self) -> i64 {
+    pub const fn closing_balance(&self) -> Option<i64> {
         self.closing_balance
     }
 
     /// How many entries there are.
     #[must_use]
-    pub const fn entries_count(&self) -> u64 {
+    pub const fn entries_count(&self) -> Option<u64> {
         self.entries_count
     }
 
@@ -81,7 +86,15 @@ impl WholeStatement {
             }
             match timeout(self.patience, self.response.chunk()).await {
                 Ok(Ok(Some(chunk))) => self.bytes.extend(chunk),
-                Ok(Ok(None)) if self.taken_count == self.entries_count => return Ok(None),
+                // Without a number the end of the answer's chunks says that it is whole.
+                Ok(Ok(None))
+                    if self.bytes.is_empty()
+                        && self
+                            .entries_count
+                            .is_none_or(|count| count == self.taken_count) =>
+                {
+                    return Ok(None);
+                }
                 Ok(Ok(None)) => return Err(self.broken_off("its end came too early")),
                 Ok(Err(error)) => {
                     return Err(self.broken_off(&stdx::ErrorChain(&error).to_string()));
@@ -102,15 +115,27 @@ impl WholeStatement {
             about: "a whole statement".to_owned(),
             cause: format!(
                 "it broke off after {} of {} entries: {why}",
-                self.taken_count, self.entries_count
+                self.taken_count,
+                self.entries_count
+                    .map_or_else(|| "all".to_owned(), |count| count.to_string())
             ),
             problem: None,
         }))
     }
 }
 
-fn figure<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Result<T, Error> {
-    let text = headers.get(name).and_then(|value| value.to_str().ok());
-    text.and_then(|text| text.parse().ok())
-        .ok_or_else(|| Error::Unreadable(format!("a whole statement without the header {name}")))
+/// The number in this header.
+fn figure<T: std::str::FromStr>(
+    headers: &HeaderMap,
+    name: &str,
+    may_be_missing: bool,
+) -> Result<Option<T>, Error> {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    match value.and_then(|text| text.parse().ok()) {
+        Some(number) => Ok(Some(number)),
+        None if may_be_missing && !headers.contains_key(name) => Ok(None),
+        None => Err(Error::Unreadable(format!(
+            "a whole statement without the header {name}"
+        ))),
+    }
 }

@@ -40,6 +40,8 @@ impl Client {
     pub async fn whole_statement(&self, query: &StatementQuery) -> Result<WholeStatement, Error> {
         let path = ["v1", "accounts", query.account_id.as_str(), "statement"];
         let call = Call::get(&path, query.window().with("format", Some("ndjson")));
-        WholeStatement::new(self.stream(&call).await?, self.patience())
+        let id = query.account_id.as_str();
+        let is_of_system = id.starts_with("world:") || id.starts_with("processor:");
+        WholeStatement::new(self.stream(&call).await?, is_of_system, self.patience())
     }
 }

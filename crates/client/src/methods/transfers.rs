@@ -53,7 +53,8 @@ impl Client {
     }
 
     /// Every transfer of an account, of a reference or of both, page by page. With the newest first, transfers that are
-    /// made meanwhile are not part of it; with the oldest first and no end they are.
+    /// made meanwhile are not part of it; with the oldest first and no end they can be, but over PostgreSQL not each is: who
+    /// follows a ledger reads its events.
     #[must_use]
     pub fn transfers(&self, query: TransfersQuery) -> Walk<'_, TransfersQuery> {
         Walk::new(self, query)

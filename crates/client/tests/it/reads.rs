@@ -240,7 +240,7 @@ async fn a_whole_statement_is_never_a_part() {
         statement.closing_balance(),
         statement.entries_count(),
     );
-    assert_eq!(figures, (-7, 5, 2));
+    assert_eq!(figures, (Some(-7), Some(5), Some(2)));
     assert_eq!(statement.next().await.unwrap().unwrap().number, Some(1));
     assert_eq!(statement.next().await.unwrap().unwrap().number, Some(2));
     assert_eq!(statement.next().await, Ok(None));
@@ -261,6 +261,27 @@ async fn a_whole_statement_is_never_a_part() {
     assert!(error.contains("lastro-opening-balance"), "{error}");
     let line = &script.arrived()[0].line;
     assert_eq!(line, "GET /v1/accounts/a/statement?format=ndjson HTTP/1.1");
+}
+
+/// The system's accounts have no balances of the past: without the headers the end of the answer counts.
+#[tokio::test]
+async fn a_whole_statement_of_a_systems_account_has_no_balances() {
+    let whole = Step::Answer(200, "", entry(1) + &entry(2));
+    let broken = Step::Half("", entry(1) + "{\"number\":");
+    let client = Script::new([whole, broken]).client();
+    let query = StatementQuery::new(&id("world:BRL"));
+    let mut statement = client.whole_statement(&query).await.unwrap();
+    assert_eq!(
+        (statement.opening_balance(), statement.entries_count()),
+        (None, None)
+    );
+    for _ in 0..2 {
+        statement.next().await.unwrap().unwrap();
+    }
+    assert_eq!(statement.next().await, Ok(None));
+    let mut statement = client.whole_statement(&query).await.unwrap();
+    statement.next().await.unwrap().unwrap();
+    assert!(statement.next().await.is_err());
 }
 
 #[tokio::test]
