@@ -5,12 +5,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use journal::{Place, Storage, Visited, scan, scan_from};
+use journal::{Place, Storage, Visited, read_segment_start, scan, scan_from};
 use ledger::{
     Account, AccountId, ListPage, ListedTransfer, Payment, PaymentList, TransferList, Unavailable,
 };
 
 use crate::ids::{Ids, Sealed, TableSet};
+use crate::open::last_segment;
 use crate::published::Published;
 use crate::read::NotRead;
 use crate::replay::{Replay, ReplayError, ids_of_segment};
@@ -19,8 +20,12 @@ use crate::snapshot;
 
 /// A ledger as it was after the last whole frame that was read, with all of its lists.
 ///
-/// What no table has is read from the journal and kept in memory: about 42 bytes an id, until it is dropped.
+/// What no table has is read from the journal and kept in memory until it is dropped: about 42 bytes an id and 24 a place in
+/// a list.
 pub struct OfflineLists<S: Storage>(Shared<S>);
+
+/// So much of the journal may be without a table: what it has takes less memory.
+const BYTES_MAX: u64 = 2 << 30;
 
 /// Why a data folder could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +36,15 @@ pub enum OfflineError {
     /// A table cannot be read, or what it should have from the journal.
     #[error("the tables of ids, or the segments that they are of, cannot be read")]
     Tables(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Too much would have to be kept in memory.
+    #[error(
+        "{segments_count} segments have no table of ids in the folder, as in a backup, and what they have does not fit into \
+         memory: restore the backup and serve it, and ask the server"
+    )]
+    TooLarge {
+        /// How many.
+        segments_count: u64,
+    },
     /// There is no journal.
     #[error("there is no ledger")]
     NoLedger,
@@ -44,6 +58,11 @@ impl<S: Storage> OfflineLists<S> {
     ///
     /// See [`OfflineError`].
     pub fn read(storage: S) -> Result<Self, OfflineError> {
+        Self::read_within(storage, BYTES_MAX)
+    }
+
+    /// Likewise, where segments without a table have so many bytes together at most.
+    fn read_within(storage: S, bytes_max: u64) -> Result<Self, OfflineError> {
         let tables_of = |source: io::Error| OfflineError::Tables(source.into());
         let storage = Arc::new(storage);
         let (tables, _) = TableSet::open(&storage).map_err(tables_of)?;
@@ -51,6 +70,18 @@ impl<S: Storage> OfflineLists<S> {
         let from = snapshot.as_ref().map(|snapshot| snapshot.start);
         let mut replay = Replay::from(snapshot);
         replay.books.ids = Ids::from(from.map_or(0, |from| from.number));
+        let missing = tables.missing(last_segment(&*storage).map_err(tables_of)?);
+        let segments_count = missing.len() as u64;
+        let segment_bytes = match missing.last() {
+            Some(segment) => {
+                let start = read_segment_start(&*storage, *segment).map_err(tables_of)?;
+                start.map_or(0, |start| start.segment_bytes)
+            }
+            None => 0,
+        };
+        if segments_count.saturating_mul(segment_bytes) > bytes_max {
+            return Err(OfflineError::TooLarge { segments_count });
+        }
         for segment in tables.missing(replay.books.ids.segment()) {
             let ids = ids_of_segment(&*storage, segment, tables.stop());
             let ids = ids.map_err(|error| OfflineError::Tables(error.into()))?;
@@ -121,5 +152,31 @@ fn unavailable(not_read: NotRead) -> Unavailable {
     match not_read {
         NotRead::Unavailable(unavailable) => unavailable,
         NotRead::NotAtHand => unreachable!("its reader waits for the disk"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use journal::Journal;
+    use journal::faulty::FaultyStorage;
+
+    use super::*;
+    use crate::ids::{segments_of, segments_options};
+
+    /// A backup has no tables: what is too large for memory is told, not tried.
+    #[test]
+    fn a_journal_without_tables_that_is_too_large_is_refused() {
+        let storage = FaultyStorage::new(1);
+        drop(segments_of(&storage, 5));
+        let nothing = |_: Visited<'_>| Ok::<(), Infallible>(());
+        drop(Journal::open(storage.clone(), segments_options(), nothing).unwrap());
+        let bytes = 5 * segments_options().segment_bytes;
+        match OfflineLists::read_within(storage, bytes - 1) {
+            Err(OfflineError::TooLarge { segments_count: 5 }) => {}
+            Err(error) => panic!("{error}"),
+            Ok(_) => panic!("it was read"),
+        }
     }
 }

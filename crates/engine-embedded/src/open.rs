@@ -207,7 +207,7 @@ impl Replay {
 const PENDINGS_AT_ONCE: usize = 1_024;
 
 /// The last segment there is; 0 for a new journal.
-fn last_segment<S: Storage>(storage: &S) -> io::Result<u64> {
+pub(crate) fn last_segment<S: Storage>(storage: &S) -> io::Result<u64> {
     let names = storage.list()?;
     let numbers = names.iter().filter_map(|name| segment_number(name));
     Ok(numbers.max().unwrap_or(0))

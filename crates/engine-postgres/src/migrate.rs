@@ -94,9 +94,8 @@ pub(crate) async fn run(
     }
 }
 
-/// Makes the table of lists, puts all into it that there is, and notes the migration as done.
+/// Puts all into the lists that there is, and notes their migration as done.
 async fn fill_lists(session: &mut Session) -> Result<(), PostgresOpenError> {
-    session.client_mut().batch_execute(LISTS_SQL).await?;
     listed::fill(session.client_mut()).await?;
     let transaction = session.client_mut().transaction().await?;
     transaction.batch_execute(ENDLESS).await?;
@@ -182,6 +181,10 @@ async fn attempt(
                 &[&number],
             )
             .await?;
+    }
+    if to < LISTS {
+        // While nobody else migrates.
+        transaction.batch_execute(LISTS_SQL).await?;
     }
     transaction.commit().await?;
     // Where its wait for the standby was cancelled a failover may take it back.

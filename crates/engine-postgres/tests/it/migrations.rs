@@ -30,20 +30,7 @@ fn migrations_run_once_also_by_many_at_once() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for round in 0..3 {
         let url = postgres.create_database(&format!("round{round}")).unwrap();
-        let migrated = runtime.block_on(async {
-            let tasks: Vec<_> = (0..4)
-                .map(|_| {
-                    let url = url.clone();
-                    tokio::spawn(async move { migrate(&url, &PostgresOptions::default()).await })
-                })
-                .collect();
-            let mut migrated = Vec::new();
-            for task in tasks {
-                migrated.push(task.await.unwrap().unwrap());
-            }
-            migrated.push(migrate(&url, &PostgresOptions::default()).await.unwrap());
-            migrated
-        });
+        let migrated = runtime.block_on(by_many_at_once(&url));
         let first = migrated.iter().filter(|done| done.from == 0).count();
         assert_eq!(first, 1, "{migrated:?}");
         let newest = migrated[0].to;
@@ -53,7 +40,32 @@ fn migrations_run_once_also_by_many_at_once() {
             to: newest,
         };
         assert_eq!(migrated.last(), Some(&again));
+        // The lists of an older ledger are filled between two transactions.
+        let older = "DROP TABLE lastro.listed; DELETE FROM lastro.migrations WHERE number >= 18";
+        postgres.psql_in(&format!("round{round}"), older).unwrap();
+        let migrated = runtime.block_on(by_many_at_once(&url));
+        assert!(
+            migrated.iter().all(|done| done.to == newest),
+            "{migrated:?}"
+        );
+        assert_eq!(migrated.last(), Some(&again));
     }
+}
+
+/// Four migrate at once, and one afterwards.
+async fn by_many_at_once(url: &str) -> Vec<Migrated> {
+    let tasks: Vec<_> = (0..4)
+        .map(|_| {
+            let url = url.to_owned();
+            tokio::spawn(async move { migrate(&url, &PostgresOptions::default()).await })
+        })
+        .collect();
+    let mut migrated = Vec::new();
+    for task in tasks {
+        migrated.push(task.await.unwrap().unwrap());
+    }
+    migrated.push(migrate(url, &PostgresOptions::default()).await.unwrap());
+    migrated
 }
 
 /// Each has looked for tables, and found none, before it waits for the one that makes them: it must not

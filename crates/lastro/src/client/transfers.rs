@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use lastro_client::{AccountId, ListOrder, PendingState, Transfer, TransferKind, TransfersQuery};
-use ledger::{ListPage, ListPlace, ListedTransfer, Reference, TransferList};
+use ledger::{ListPage, ListPlace, ListedTransfer, TransferList};
 
 use super::money::{Currencies, Money};
 use super::output::{List, or_dash};
@@ -139,7 +139,7 @@ const PATIENCE: Duration = Duration::from_secs(3_600);
 /// Those of a data folder.
 fn of_folder(options: &TransfersOptions, data_dir: &Path) -> anyhow::Result<ExitCode> {
     let list = match (&options.reference, &options.account) {
-        (Some(reference), _) => TransferList::With(Reference::new(reference)?),
+        (Some(reference), _) => TransferList::With(server::reference_of(reference)?),
         (None, Some(account)) => TransferList::Of(ledger_id(account)?),
         (None, None) => unreachable!("one of them is needed"),
     };

@@ -5,6 +5,7 @@ use ledger::{ListOrder, ListPage, ListPlace, Timestamp};
 
 use super::statement::{Order, Window};
 use super::token;
+use crate::problem::Problem;
 
 /// How many a page looks at, at most.
 const EXAMINED_MAX: usize = 1_000;
@@ -149,9 +150,27 @@ impl<T> Walk<T> {
         }
     }
 
-    /// Ends the page with what it has, if it has looked at something: there is no time for more.
-    pub(super) fn end_early(&mut self) {
-        self.is_full = self.last.is_some();
+    /// Ends the page with what it has, if it has looked at something and there is more: there is no time for it.
+    pub(super) const fn end_early(&mut self) {
+        if self.page.is_some() && self.examined_count > 0 {
+            self.is_full = true;
+        }
+    }
+
+    /// What the engine gave. Where it did not answer in time and the page has looked at something, the page ends with that:
+    /// `None`.
+    pub(super) fn or_end_early(
+        &mut self,
+        given: Result<Vec<T>, Problem>,
+    ) -> Result<Option<Vec<T>>, Problem> {
+        match given {
+            Ok(given) => Ok(Some(given)),
+            Err(problem) if problem.status.is_server_error() && self.examined_count > 0 => {
+                self.end_early();
+                Ok(None)
+            }
+            Err(problem) => Err(problem),
+        }
     }
 
     /// The page, and what the next one comes behind, where there is one.
@@ -223,6 +242,32 @@ mod tests {
             (vec![8, 6, 4], Some(4))
         );
         assert_eq!(walked(&WHOLE, Some(4), 3, 9, Some(&even)), (vec![2], None));
+    }
+
+    #[test]
+    fn a_page_that_ends_early_goes_on_where_it_was() {
+        let wanted = |_: &ListPlace| true;
+        let given = |page: ListPage| page.of((1..=600).map(place).collect(), |place| *place);
+        let late = || Err(Problem::of_read(ledger::Unavailable::Timeout));
+        let walk = || Walk::new(&WHOLE, None, 1_000, false);
+        // With nothing looked at there is nothing to end with.
+        let mut first = walk();
+        let page = first.next_page().unwrap();
+        assert!(first.or_end_early(late()).is_err());
+        first.end_early();
+        first.take_in(given(page), |place| *place, wanted);
+        first.next_page().unwrap();
+        assert_eq!(first.or_end_early(late()).unwrap(), None);
+        assert_eq!(first.next_page(), None);
+        let (places, next) = first.finish();
+        assert_eq!((places.len(), next), (250, Some(place(351))));
+        // One that is over has no next one.
+        let mut last = Walk::new(&WHOLE, Some(place(3)), 10, false);
+        let page = last.next_page().unwrap();
+        last.take_in(given(page), |place| *place, wanted);
+        last.end_early();
+        let (places, next) = last.finish();
+        assert_eq!((places.len(), next), (2, None));
     }
 
     #[test]

@@ -53,6 +53,7 @@ pub(crate) use callback::{__path_payment_called_back, payment_called_back};
 pub(crate) use events::{__path_events, EventPageView, events};
 pub use events::{EventSelection, UnknownEventType, WebhookFace};
 pub(crate) use ids::{minted as minted_id, uuid};
+pub use notes::reference_of;
 pub(crate) use operations::OperationView;
 pub(crate) use operations::{__path_operate, __path_operation_by_id, operate, operation_by_id};
 pub(crate) use path::percent_decoded;

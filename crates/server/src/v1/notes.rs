@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use ledger::{METADATA_BYTES_MAX, Metadata, Notes, REFERENCE_LENGTH_MAX, Reference};
+use ledger::{
+    InvalidReference, METADATA_BYTES_MAX, Metadata, Notes, REFERENCE_LENGTH_MAX, Reference,
+};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -61,9 +63,18 @@ pub(super) fn notes(
 
 /// A UUID is one reference however its letters are written: it was so when all were UUIDs.
 pub(super) fn reference(text: &str) -> Result<Reference, Problem> {
+    reference_of(text).map_err(|invalid| errors::reference_invalid(&invalid))
+}
+
+/// The reference that a caller writes so: one that is a UUID is kept in small letters.
+///
+/// # Errors
+///
+/// If the text is no reference.
+pub fn reference_of(text: &str) -> Result<Reference, InvalidReference> {
     match ids::uuid(text) {
         Some(id) => Ok(Reference::from_u128(id)),
-        None => Reference::new(text).map_err(|invalid| errors::reference_invalid(&invalid)),
+        None => Reference::new(text),
     }
 }
 

@@ -229,7 +229,10 @@ async fn kept_payments(
     let filters = asked.filter.is_any(&list, state) || call.has_limited_accounts();
     let mut walk = Walk::new(&window, after.transpose()?, asked.limit, filters);
     while let Some(page) = walk.next_page() {
-        let payments = call.payments(list.clone(), page).await?;
+        let payments = call.payments(list.clone(), page).await;
+        let Some(payments) = walk.or_end_early(payments)? else {
+            break;
+        };
         walk.take_in(payments, ListPlace::of_payment, |payment| {
             asked.filter.wants_kept(payment, state) && call.may_see_payment(payment)
         });

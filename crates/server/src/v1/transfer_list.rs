@@ -93,7 +93,10 @@ pub(crate) async fn transfers(call: Call, request: Request) -> Answered {
     let filters = asked.filter.is_any() || call.has_limited_accounts();
     let mut walk = Walk::new(&asked.window, asked.after, asked.limit, filters);
     while let Some(page) = walk.next_page() {
-        let listed = call.transfers(asked.list.clone(), page).await?;
+        let listed = call.transfers(asked.list.clone(), page).await;
+        let Some(listed) = walk.or_end_early(listed)? else {
+            break;
+        };
         walk.take_in(
             listed,
             |listed| ListPlace::of_transfer(&listed.transfer),

@@ -39,13 +39,7 @@ pub(super) async fn page(
         return Err(errors::account_not_found(id.as_str()));
     };
     let mut walk = Walk::new(window, after, limit, true);
-    while let Some(page) = walk.next_page() {
-        let listed = call.transfers(TransferList::Of(id.clone()), page).await?;
-        walk.take_in(listed, place_of, |listed| is_entered(&listed.transfer));
-        if call.is_half_over() {
-            walk.end_early();
-        }
-    }
+    fill(call, id, &mut walk).await?;
     let (listed, next) = walk.finish();
     let next_cursor = next.map(|next| lists::encode(CURSOR, next, &parts));
     let transfers = listed.iter().map(|listed| &listed.transfer);
@@ -69,16 +63,20 @@ impl Pieces {
         mut window: Window,
     ) -> Result<Self, Problem> {
         call.check_list_of(id)?;
-        let mut is_over = false;
-        if window.to.is_none() {
-            let newest = ListPage::first(ListOrder::Descending, 1);
-            let newest = call.transfers(TransferList::Of(id.clone()), newest).await?;
-            window.to = newest.first().map(|listed| {
-                let at = listed.transfer.timestamp.as_nanos();
-                Timestamp::from_nanos(at.saturating_add(1))
+        let newest = ListPage::first(ListOrder::Descending, 1);
+        let newest = call.transfers(TransferList::Of(id.clone()), newest).await?;
+        let Some(newest) = newest.first() else {
+            return Ok(Self {
+                window,
+                after: None,
+                is_over: true,
             });
-            is_over = newest.is_empty();
-        }
+        };
+        let behind = newest.transfer.timestamp.as_nanos().saturating_add(1);
+        let behind = Timestamp::from_nanos(behind);
+        let end = window.to.map_or(behind, |to| to.min(behind));
+        window.to = Some(end);
+        let is_over = window.from.is_some_and(|from| end <= from);
         Ok(Self {
             window,
             after: None,
@@ -86,28 +84,35 @@ impl Pieces {
         })
     }
 
-    /// The next transfers, about so many; none where none is left.
+    /// The next transfers, about so many; there may be none, and more left.
     pub(super) async fn next(
         &mut self,
         call: &Call,
         id: &AccountId,
         count: usize,
     ) -> Result<Vec<Transfer>, Problem> {
-        while !self.is_over {
-            let mut walk = Walk::new(&self.window, self.after, count, true);
-            while let Some(page) = walk.next_page() {
-                let listed = call.transfers(TransferList::Of(id.clone()), page).await?;
-                walk.take_in(listed, place_of, |listed| is_entered(&listed.transfer));
-            }
-            let (listed, next) = walk.finish();
-            self.is_over = next.is_none();
-            self.after = next;
-            if !listed.is_empty() {
-                return Ok(listed.into_iter().map(|listed| listed.transfer).collect());
-            }
-        }
-        Ok(Vec::new())
+        let mut walk = Walk::new(&self.window, self.after, count, true);
+        fill(call, id, &mut walk).await?;
+        let (listed, next) = walk.finish();
+        self.is_over = next.is_none();
+        self.after = next;
+        Ok(listed.into_iter().map(|listed| listed.transfer).collect())
     }
+}
+
+/// Fills the page with what made entries.
+async fn fill(call: &Call, id: &AccountId, walk: &mut Walk<ListedTransfer>) -> Result<(), Problem> {
+    while let Some(page) = walk.next_page() {
+        let listed = call.transfers(TransferList::Of(id.clone()), page).await;
+        let Some(listed) = walk.or_end_early(listed)? else {
+            break;
+        };
+        walk.take_in(listed, place_of, |listed| is_entered(&listed.transfer));
+        if call.is_half_over() {
+            walk.end_early();
+        }
+    }
+    Ok(())
 }
 
 fn place_of(listed: &ListedTransfer) -> ListPlace {
