@@ -19,9 +19,10 @@ const PAGE: u32 = 250;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
+#[command(group(clap::ArgGroup::new("of").required(true).multiple(true).args(["account", "reference"])))]
 pub(crate) struct TransfersOptions {
     /// Only transfers that debit or credit this account; this or `--reference` is needed.
-    #[arg(long, value_name = "ACCOUNT", required_unless_present = "reference")]
+    #[arg(long, value_name = "ACCOUNT")]
     account: Option<AccountId>,
     /// Only transfers with this reference, whole and as it was written.
     #[arg(long, value_name = "TEXT")]

@@ -21,6 +21,13 @@ const PAGES_MAX: usize = 8;
 /// How many ids are looked up.
 const IDS_SAMPLED: usize = 60;
 
+/// The same moment on either clock.
+#[derive(Clone, Copy)]
+struct Moment {
+    at: Timestamp,
+    engines_at: Timestamp,
+}
+
 impl Run<'_> {
     /// Compares all reads.
     pub(super) async fn compare_reads(&mut self) -> Result<(), String> {
@@ -124,30 +131,36 @@ impl Run<'_> {
         let entries = statement
             .map(|statement| statement.entries)
             .unwrap_or_default();
-        let mut moments = vec![Timestamp::default(), Timestamp::from_nanos(u64::MAX)];
+        let extremes = [Timestamp::default(), Timestamp::from_nanos(u64::MAX)];
+        let mut moments = extremes.map(|at| Moment { at, engines_at: at }).to_vec();
         for _ in 0..8 {
             moments.extend(self.moments_at(&entries));
         }
-        for at in moments {
-            self.balance_at(id, at).await?;
+        for moment in moments {
+            self.balance_at(id, moment).await?;
         }
         Ok(())
     }
 
-    /// The moment of an entry, and the one before.
-    fn moments_at(&mut self, entries: &[Entry]) -> Vec<Timestamp> {
-        match entries.choose(&mut self.rng) {
-            Some(Entry { timestamp, .. }) => {
-                vec![*timestamp, Timestamp::from_nanos(timestamp.as_nanos() - 1)]
-            }
-            None => Vec::new(),
-        }
+    /// The moment of an entry, and the one right before it on either engine's own clock. What the
+    /// reference wrote right before an entry may be another event, which over a database need not
+    /// come before this entry: so its moment is never looked up.
+    fn moments_at(&mut self, entries: &[Entry]) -> Vec<Moment> {
+        let Some(Entry { timestamp, .. }) = entries.choose(&mut self.rng) else {
+            return Vec::new();
+        };
+        let (at, engines_at) = (*timestamp, self.engines_moment(*timestamp));
+        let before = |at: Timestamp| Timestamp::from_nanos(at.as_nanos() - 1);
+        let right_before = Moment {
+            at: before(at),
+            engines_at: before(engines_at),
+        };
+        vec![Moment { at, engines_at }, right_before]
     }
 
-    /// Compares the balance at a moment of the reference's clock: of an entry, or right before one.
-    async fn balance_at(&mut self, id: &AccountId, at: Timestamp) -> Result<(), String> {
+    async fn balance_at(&mut self, id: &AccountId, moment: Moment) -> Result<(), String> {
         let deadline = self.deadline();
-        let engines_at = self.engines_moment(at);
+        let Moment { at, engines_at } = moment;
         let expected = self.reference.balance_at(id.clone(), at, deadline).await;
         let got = self
             .engine

@@ -66,7 +66,10 @@ fn a_mistake_in_the_command_line_is_named_before_anything_is_sent() {
             "payment list --state unknown --account 1",
             "--account, --reference, --from and --to are not for payments that are unknown or in conflict",
         ),
-        ("transfers --kind pend", "--account <ACCOUNT>"),
+        (
+            "transfers --kind pend",
+            "<--account <ACCOUNT>|--reference <TEXT>>",
+        ),
         (
             "transfers --account 1 --kind expire",
             "[possible values: transfer, pend, post, void, settle, reverse]",
