@@ -256,6 +256,7 @@ impl Table {
     fn range_of(&self, space: Space) -> Option<RangeInclusive<u128>> {
         let pages = self.pages_of(space);
         let last = self.footer.last_ids.get(space as usize);
+        // Of the spaces whose last id is not kept every id may be in range.
         let last = last.copied().unwrap_or(u128::MAX);
         (!pages.is_empty()).then(|| self.first_ids[pages.start]..=last)
     }
