@@ -51,6 +51,8 @@ methods! {
     GetStatement;
     /// A balance as it was at a time.
     GetBalanceAt;
+    /// Up to which time everything can be read.
+    GetSafeTime;
     /// One transfer, and how it ended if it was pending.
     GetTransfer;
     /// One payment.

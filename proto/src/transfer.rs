@@ -1,6 +1,8 @@
 //! Transfers and statement entries.
 
-use ledger::{After, Entry, PendingEnd, PendingState, Standing, Transfer, TransferKind};
+use ledger::{
+    After, Entry, PaymentId, PendingEnd, PendingState, Standing, Transfer, TransferId, TransferKind,
+};
 
 use crate::fields::{self, Invalid, given};
 use crate::notes;
@@ -281,7 +283,30 @@ impl From<&Entry> for v1::Entry {
             reference: notes.reference,
             reference_text: notes.reference_text,
             metadata: notes.metadata,
+            pending_id: bytes_of(entry.pending_id.map(TransferId::to_bytes)),
+            payment_id: bytes_of(entry.payment_id.map(PaymentId::to_bytes)),
+            reverses: bytes_of(entry.reverses.map(TransferId::to_bytes)),
         }
+    }
+}
+
+/// An id that may be left out.
+fn bytes_of(id: Option<[u8; 16]>) -> Vec<u8> {
+    match id {
+        Some(id) => id.to_vec(),
+        None => Vec::new(),
+    }
+}
+
+/// Likewise, as it is read.
+fn id_of<T>(
+    bytes: &[u8],
+    name: &'static str,
+    read: impl FnOnce(&[u8], &'static str) -> Result<T, Invalid>,
+) -> Result<Option<T>, Invalid> {
+    match bytes {
+        [] => Ok(None),
+        bytes => read(bytes, name).map(Some),
     }
 }
 
@@ -296,6 +321,9 @@ impl TryFrom<v1::Entry> for Entry {
             number: entry.number,
             transfer_id: fields::transfer_id(&entry.transfer_id, "transfer_id")?,
             kind: kind.ok_or(Invalid::Unknown("kind"))?.1,
+            pending_id: id_of(&entry.pending_id, "pending_id", fields::transfer_id)?,
+            payment_id: id_of(&entry.payment_id, "payment_id", fields::payment_id)?,
+            reverses: id_of(&entry.reverses, "reverses", fields::transfer_id)?,
             debit_account_id: fields::account_id(&entry.debit_account_id, "debit_account_id")?,
             credit_account_id: fields::account_id(&entry.credit_account_id, "credit_account_id")?,
             amount: entry.amount,

@@ -68,6 +68,29 @@ class Server(unittest.TestCase):
         page = self.ledger.accounts_page(prefix=prefix, closed=True, limit=1)
         self.assertEqual([found.id for found in page.accounts], [ids[3]])
 
+    def test_balances_of_one_moment(self) -> None:
+        ledger, prefix = self.ledger, f"trial:{new_id()}:"
+        ids = [f"{prefix}{number}" for number in range(5)]
+        for number, id in enumerate(ids):
+            ledger.open_account(id, "BRL")
+            ledger.transfer("world:BRL", id, number + 1, "top-up")
+        moment = ledger.balances_page(prefix=prefix).at
+        paid = ledger.transfer(ids[4], ids[0], 5, "later")
+        then = {one.account_id: one.balance for one in ledger.balances(at=moment, page=2)}
+        self.assertEqual([then[id] for id in ids], [1, 2, 3, 4, 5])
+        now = ledger.balances_page(prefix=prefix)
+        self.assertEqual([one.balance for one in now.balances], [6, 2, 3, 4, 0])
+        assert now.totals is not None
+        total = now.totals[0]
+        self.assertEqual((total.currency, total.debit_balances, total.balance), ("BRL", 0, 15))
+        cursor, totals = None, None
+        while totals is None:
+            page = ledger.balances_page(at="9999-12-31", tz="America/Sao_Paulo", cursor=cursor)
+            cursor, totals = page.next_cursor, page.totals
+        self.assertEqual({total.balance for total in totals}, {0})
+        world = ledger.balance("world:BRL", at=paid.timestamp)
+        self.assertIsNone(world.entry_number)
+
     def test_transfers(self) -> None:
         ledger, id = self.ledger, new_id()
         first = ledger.transfer("world:BRL", self.user, 50, "top-up", id=id)

@@ -117,7 +117,32 @@ export class Lastro {
   /** The balance as it was at a time (RFC 3339, with its nanoseconds), or right after a transfer. */
   balance(id: string, when: { at: string } | { after: string }): Promise<models.Balance> {
     const found = path`/v1/accounts/${id}/balance` + query({ ...when });
-    return this.send(read(found, (body) => body as unknown as models.Balance));
+    return this.send(read(found, models.balance));
+  }
+
+  /** One page of a trial balance: what every account held at one moment. The last page has the sums by
+   * currency. Give the same options with the cursor. */
+  balancesPage(
+    options: models.BalancesAsked & { limit?: number; cursor?: string } = {},
+  ): Promise<models.BalancesPage> {
+    return this.send(read("/v1/balances" + query({ ...options }), models.balancesPage));
+  }
+
+  /** What every account held at one moment; `page` of them a request. */
+  async *balances(
+    page = 100,
+    asked: models.BalancesAsked = {},
+  ): AsyncGenerator<models.AccountBalance, void, undefined> {
+    let cursor: string | null = null;
+    do {
+      const found: models.BalancesPage = await this.balancesPage({
+        ...asked,
+        limit: page,
+        ...(cursor !== null && { cursor }),
+      });
+      yield* found.balances;
+      cursor = found.next_cursor;
+    } while (cursor !== null);
   }
 
   /** One page of an account's entries, newest first. */

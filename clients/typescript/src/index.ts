@@ -16,11 +16,15 @@ export {
 export { newId } from "./ids.js";
 export type {
   Account,
+  AccountBalance,
   AccountsAsked,
   AccountsPage,
   After,
   Balance,
+  BalancesAsked,
+  BalancesPage,
   Batch,
+  CurrencyTotal,
   Delivery,
   Endpoint,
   Entry,

@@ -105,6 +105,12 @@ export interface Entry {
   readonly timestamp: string;
   readonly reference?: string;
   readonly metadata?: Readonly<Record<string, string>>;
+  /** Of a post: the pending transfer that it is of. */
+  readonly pending_id?: string;
+  /** Of a settlement: the payment. */
+  readonly payment_id?: string;
+  /** Of a reversal: the transfer that it reversed. */
+  readonly reverses?: string;
 }
 
 /** Which entries of a statement. */
@@ -155,8 +161,45 @@ export interface AccountsPage {
 export interface Balance {
   readonly account_id: string;
   readonly at: string;
-  readonly balance: number;
-  readonly entry_number: number;
+  readonly balance: bigint;
+  /** The newest entry then; 0 before the first, not there for the system's own accounts. */
+  readonly entry_number?: number;
+}
+
+/** What an account held at the moment of a trial balance. */
+export interface AccountBalance {
+  readonly account_id: string;
+  readonly currency: string;
+  readonly balance: bigint;
+  /** The newest entry then; 0 before the first, not there for the system's own accounts. */
+  readonly entry_number?: number;
+}
+
+/** What the balances of a currency sum to: `balance` is 0 over all of its accounts. */
+export interface CurrencyTotal {
+  readonly currency: string;
+  readonly debit_balances: bigint;
+  readonly credit_balances: bigint;
+  readonly balance: bigint;
+}
+
+/** Some balances of one moment, in the byte order of the accounts' ids. */
+export interface BalancesPage {
+  readonly at: string;
+  readonly balances: readonly AccountBalance[];
+  /** On the last page: the sums over all pages, of at most 24 currencies. */
+  readonly totals?: readonly CurrencyTotal[];
+  readonly next_cursor: string | null;
+}
+
+/** Which balances, and of which moment. */
+export interface BalancesAsked {
+  /** A time (RFC 3339) or a date; the newest moment without it. */
+  readonly at?: string;
+  /** The time zone in which a date ends; UTC without it. */
+  readonly tz?: string;
+  readonly prefix?: string;
+  readonly currency?: string;
 }
 
 /** What became of one member of a batch. */
@@ -314,9 +357,35 @@ export function parse(text: string): unknown {
 }
 
 export function account(body: Body): Account {
-  const totals = ["debits_posted", "credits_posted", "debits_pending", "credits_pending", "balance"];
-  const exact = totals.map((name) => [name, BigInt(body[name] as number | bigint)]);
-  return { ...body, ...Object.fromEntries(exact) } as Account;
+  return exact(body, [
+    "debits_posted",
+    "credits_posted",
+    "debits_pending",
+    "credits_pending",
+    "balance",
+  ]);
+}
+
+/** The record, with these of its numbers exact however large they are. */
+function exact<T>(body: Body, names: readonly string[]): T {
+  const numbers = names.map((name) => [name, BigInt(body[name] as number | bigint)]);
+  return { ...body, ...Object.fromEntries(numbers) } as T;
+}
+
+export function balance(body: Body): Balance {
+  return exact(body, ["balance"]);
+}
+
+export function balancesPage(body: Body): BalancesPage {
+  const balances = (body["balances"] as Body[]).map((found): AccountBalance => exact(found, ["balance"]));
+  const sums = ["debit_balances", "credit_balances", "balance"];
+  const totals = body["totals"] as Body[] | undefined;
+  return {
+    at: body["at"] as string,
+    balances,
+    ...(totals !== undefined && { totals: totals.map((found): CurrencyTotal => exact(found, sums)) }),
+    next_cursor: body["next_cursor"] as string | null,
+  };
 }
 
 export function accountsPage(body: Body): AccountsPage {

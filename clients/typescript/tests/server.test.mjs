@@ -55,6 +55,26 @@ test("accounts are walked in pages", async () => {
   assert.equal(page.accounts[0].balance, 0n);
 });
 
+test("balances of one moment", async () => {
+  const prefix = `trial:${newId()}:`;
+  const ids = Array.from({ length: 5 }, (_, n) => `${prefix}${n}`);
+  for (const [n, id] of ids.entries()) {
+    await ledger.openAccount(id, "BRL");
+    await ledger.transfer("world:BRL", id, n + 1, "top-up");
+  }
+  const { at } = await ledger.balancesPage({ prefix });
+  await ledger.transfer(ids[4], ids[0], 5, "later");
+  const then = [];
+  for await (const found of ledger.balances(2, { prefix, at })) then.push(found.balance);
+  assert.deepEqual(then, [1n, 2n, 3n, 4n, 5n]);
+  const now = await ledger.balancesPage({ prefix });
+  assert.deepEqual(now.balances.map((found) => found.balance), [6n, 2n, 3n, 4n, 0n]);
+  const total = { currency: "BRL", debit_balances: 0n, credit_balances: 15n, balance: 15n };
+  assert.deepEqual(now.totals, [total]);
+  const world = await ledger.balance("world:BRL", { at });
+  assert.deepEqual([typeof world.balance, world.entry_number], ["bigint", undefined]);
+});
+
 test("transfers", async () => {
   const id = newId();
   const first = await ledger.transfer("world:BRL", user, 50, "top-up", { id });
@@ -87,8 +107,8 @@ test("transfers", async () => {
   await thrown(ledger.reverse(post.id, "refund", { amount: 51 }), Refused, "amount_exceeds_reversible");
   const batch = await ledger.batch([commands.reverse(post.id, "refund")], { atomic: true });
   assert.equal(batch.outcomes[0].transfer.amount, 50);
-  assert.equal((await ledger.balance(user, { after: first.id })).balance, 50);
-  assert.equal((await ledger.balance(user, { at: first.timestamp })).balance, 50);
+  assert.equal((await ledger.balance(user, { after: first.id })).balance, 50n);
+  assert.equal((await ledger.balance(user, { at: first.timestamp })).balance, 50n);
 });
 
 test("transfers are listed by account and by reference", async () => {

@@ -25,15 +25,16 @@ pub use follow::Follow;
 pub use options::{ClientKey, ClientOptions, OptionsInvalid};
 pub use problem::Problem;
 pub use records::{
-    Account, AccountsPage, After, Balance, BalanceWhen, Batch, BatchDecided, Delivery, DeliveryTry,
-    Dispatch, EndpointRecord, Entry, Event, EventsPage, Metadata, Outcome, PaymentRecord,
-    PaymentsPage, ProcessorAnswer, QueuedTransfer, RefusedCommand, Resolution, StatementPage,
-    StatementWindow, Transfer, TransfersPage, UnsettledPayment, UnsettledPaymentsPage,
+    Account, AccountBalance, AccountsPage, After, Balance, BalanceWhen, BalancesPage, Batch,
+    BatchDecided, CurrencyTotal, Delivery, DeliveryTry, Dispatch, EndpointRecord, Entry, Event,
+    EventsPage, Metadata, Outcome, PaymentRecord, PaymentsPage, ProcessorAnswer, QueuedTransfer,
+    RefusedCommand, Resolution, StatementPage, StatementWindow, Transfer, TransfersPage,
+    UnsettledPayment, UnsettledPaymentsPage,
 };
 pub use requests::{
-    AccountsQuery, Change, Command, DeliveriesQuery, EventsQuery, NewAccount, NewBatch, NewPayment,
-    NewPost, NewReversal, NewTransfer, NewVoid, PaymentsQuery, Resolve, StatementQuery,
-    TransfersQuery, UnsettledPaymentsQuery, new_id,
+    AccountsQuery, BalancesQuery, Change, Command, DeliveriesQuery, EventsQuery, NewAccount,
+    NewBatch, NewPayment, NewPost, NewReversal, NewTransfer, NewVoid, PaymentsQuery, Resolve,
+    StatementQuery, TransfersQuery, UnsettledPaymentsQuery, new_id,
 };
 pub use retry::Retry;
 pub use walk::Walk;

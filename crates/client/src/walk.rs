@@ -11,11 +11,12 @@ use crate::call::{Call, Prepared};
 use crate::client::Client;
 use crate::error::Error;
 use crate::records::{
-    Account, AccountsPage, Entry, PaymentRecord, PaymentsPage, StatementPage, Transfer,
-    TransfersPage, UnsettledPayment, UnsettledPaymentsPage,
+    Account, AccountBalance, AccountsPage, BalancesPage, Entry, PaymentRecord, PaymentsPage,
+    StatementPage, Transfer, TransfersPage, UnsettledPayment, UnsettledPaymentsPage,
 };
 use crate::requests::{
-    AccountsQuery, PaymentsQuery, StatementQuery, TransfersQuery, UnsettledPaymentsQuery,
+    AccountsQuery, BalancesQuery, PaymentsQuery, StatementQuery, TransfersQuery,
+    UnsettledPaymentsQuery,
 };
 
 /// A query whose answer comes in pages.
@@ -52,6 +53,7 @@ macro_rules! paged {
 }
 
 paged!(AccountsQuery, AccountsPage, accounts: Account, |_| vec!["v1", "accounts"]);
+paged!(BalancesQuery, BalancesPage, balances: AccountBalance, |_| vec!["v1", "balances"]);
 paged!(StatementQuery, StatementPage, entries: Entry, |query| vec![
     "v1",
     "accounts",

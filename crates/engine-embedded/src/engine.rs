@@ -269,6 +269,10 @@ impl<S: Storage> Engine for EmbeddedEngine<S> {
         }))
     }
 
+    fn safe_time(&self, deadline: Instant) -> Answer<'_, Timestamp> {
+        Box::pin(self.read(deadline, move |shared, _| Ok(shared.safe_time())))
+    }
+
     fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
         Box::pin(self.read(deadline, move |shared, reader| shared.transfer(reader, id)))
     }

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use journal::{Reader, Storage};
 use ledger::{
-    AccountId, ListName, ListOrder, ListPage, ListPlace, ListedTransfer, Payment, PaymentId,
-    PaymentList, PendingState, StatementQuery, Timestamp, TransferId, TransferList, Unavailable,
-    UsedPayment, UsedTransfer,
+    AccountId, Event, LIST_PAGE_MAX, ListName, ListOrder, ListPage, ListPlace, ListedTransfer,
+    Payment, PaymentId, PaymentList, PendingState, StatementQuery, Timestamp, Transfer, TransferId,
+    TransferList, Unavailable, UsedPayment, UsedTransfer,
 };
 
 use crate::ids::{Ids, PlacesQuery, Space, list_keys};
@@ -84,11 +84,56 @@ impl<S: Storage> Shared<S> {
         deadline: Instant,
     ) -> Result<Vec<ListPlace>, NotRead> {
         let mut places = Vec::new();
-        let mut query = PlacesQuery {
+        let query = PlacesQuery {
             keys: list_keys(name, oldest.at, newest.at),
             newest_first: page.order == ListOrder::Descending,
             limit: page.limit(),
         };
+        self.each_recorded(reader, query, deadline, |event| {
+            // Another list may have the same hash, and another place the same time.
+            let place = event.place_in(name);
+            places.extend(place.filter(|place| page.asks_for(*place)));
+            places.len() < query.limit
+        })?;
+        Ok(places)
+    }
+
+    /// Visits every transfer in the list of an unlimited account that was decided between two times, both included.
+    pub(crate) fn each_listed_transfer(
+        &self,
+        reader: &Reader<S>,
+        account_id: &AccountId,
+        (from, to): (Timestamp, Timestamp),
+        deadline: Instant,
+        mut visit: impl FnMut(&Transfer),
+    ) -> Result<(), NotRead> {
+        let name = ListName::TransfersOf(account_id);
+        let query = PlacesQuery {
+            keys: list_keys(name, from, to),
+            newest_first: false,
+            limit: LIST_PAGE_MAX,
+        };
+        self.each_recorded(reader, query, deadline, |event| {
+            let is_listed = event.place_in(name).is_some_and(|place| {
+                // Places are kept by time alone.
+                place.at >= from && place.at <= to
+            });
+            if let Some(transfer) = event.transfer().filter(|_| is_listed) {
+                visit(transfer);
+            }
+            true
+        })
+    }
+
+    /// Visits the events at the places that are asked for, so many at a time, until one ends a page whose visit wanted no
+    /// more.
+    fn each_recorded(
+        &self,
+        reader: &Reader<S>,
+        mut query: PlacesQuery,
+        deadline: Instant,
+        mut wants_more: impl FnMut(&Event) -> bool,
+    ) -> Result<(), NotRead> {
         loop {
             let (newest, layers) = {
                 let books = self.books.read();
@@ -96,23 +141,20 @@ impl<S: Storage> Shared<S> {
             };
             let found = Ids::places(&newest, &layers, query, waiting(reader));
             let found = found.map_err(|error| self.not_read(&error.into()))?;
+            let mut is_wanted = true;
             for (_, address) in &found {
                 in_time(deadline)?;
                 let recorded = reader.recorded(*address);
                 let recorded = recorded.map_err(|error| self.not_read(&error))?;
-                // Another list may have the same hash, and another place the same time.
-                let place = recorded.event.place_in(name);
-                places.extend(place.filter(|place| page.asks_for(*place)));
+                is_wanted = wants_more(&recorded.event);
             }
             let next = match found.last() {
-                Some((last, _)) if found.len() == query.limit && places.len() < query.limit => {
-                    query.behind(*last)
-                }
+                Some((last, _)) if found.len() == query.limit && is_wanted => query.behind(*last),
                 Some(_) | None => None,
             };
             match next {
                 Some(next) => query = next,
-                None => return Ok(places),
+                None => return Ok(()),
             }
         }
     }

@@ -2,12 +2,12 @@
 //! also beside the server that has it open.
 
 use journal::{Head, Storage, Visited, scan, scan_from};
-use ledger::{AccountsPage, AccountsPageFilling, AccountsQuery, Payment};
+use ledger::{AccountsPage, AccountsPageFilling, AccountsQuery, Payment, Timestamp};
 
 use crate::books::Books;
 use crate::ids::Ids;
 use crate::names::NameOrder;
-use crate::replay::{Replay, ReplayError};
+use crate::replay::{END_OF_TIME, Replay, ReplayError};
 use crate::snapshot;
 
 /// A ledger as it was after the last whole frame that was read.
@@ -15,6 +15,7 @@ use crate::snapshot;
 pub struct OfflineLedger {
     books: Books,
     names: NameOrder,
+    newest: Timestamp,
     head: Head,
 }
 
@@ -25,12 +26,25 @@ impl OfflineLedger {
     ///
     /// When a file cannot be read, the chain is damaged, or a record is not understood.
     pub fn read<S: Storage>(storage: &S) -> Result<Self, journal::OpenError<ReplayError>> {
+        Self::read_at(storage, END_OF_TIME)
+    }
+
+    /// Likewise, as it was right after this time. A snapshot that is later is of no use: then the whole journal is read.
+    ///
+    /// # Errors
+    ///
+    /// As of [`read`](Self::read).
+    pub fn read_at<S: Storage>(
+        storage: &S,
+        at: Timestamp,
+    ) -> Result<Self, journal::OpenError<ReplayError>> {
         let newest = snapshot::newest(storage).map_err(|source| journal::OpenError::Io {
             doing: "look for snapshots in",
             file: storage.place(),
             source,
         })?;
         let (snapshot, _) = newest;
+        let snapshot = snapshot.filter(|snapshot| snapshot.newest <= at);
         let from = snapshot.as_ref().map(|snapshot| snapshot.start);
         let mut replay = Replay::from(snapshot);
         replay.books.ids = Ids::from(from.map_or(0, |from| from.number));
@@ -40,7 +54,7 @@ impl OfflineLedger {
                 drop(replay.books.ids.seal());
                 drop(replay.books.summary.seal());
             }
-            replay.take_in(visited)
+            replay.take_in_until(visited, at)
         };
         let scanned = match from {
             Some(from) => scan_from(storage, from, visit)?,
@@ -49,8 +63,15 @@ impl OfflineLedger {
         Ok(Self {
             names: NameOrder::of(&replay.books.accounts),
             books: replay.books,
+            newest: replay.newest,
             head: scanned.head,
         })
+    }
+
+    /// When the newest event was decided that is in it; 0 where there is none.
+    #[must_use]
+    pub const fn newest(&self) -> Timestamp {
+        self.newest
     }
 
     /// The last frame that was read.

@@ -152,7 +152,7 @@ impl<S: Storage> Shared<S> {
             return Ok(None);
         };
         if kept.account.limit == Limit::Unlimited {
-            return Ok(None);
+            return self.unlimited_balance_at(reader, id, at, deadline);
         }
         let mut walk = Walk {
             shared: self,
@@ -172,6 +172,41 @@ impl<S: Storage> Shared<S> {
         }
         Ok(Some(BalanceAt {
             balance: 0,
+            entry_number: 0,
+        }))
+    }
+
+    /// All events up to and with this time are published, and the writer decides none with an earlier one any more.
+    pub(crate) fn safe_time(&self) -> Timestamp {
+        self.books.read().newest
+    }
+
+    /// What an unlimited account's balance is, less what every transfer behind `at` has changed.
+    fn unlimited_balance_at(
+        &self,
+        reader: &Reader<S>,
+        id: &AccountId,
+        at: Timestamp,
+        deadline: Instant,
+    ) -> Result<Option<BalanceAt>, NotRead> {
+        // Of one moment: what is published later is in neither.
+        let (account, newest) = {
+            let books = self.books.read();
+            let kept = books.accounts.get(id);
+            (kept.map(|kept| kept.account), books.newest)
+        };
+        let Some(account) = account else {
+            return Ok(None);
+        };
+        let mut balance = account.balance();
+        let behind = Timestamp::from_nanos(at.as_nanos().saturating_add(1));
+        if at < newest {
+            self.each_listed_transfer(reader, id, (behind, newest), deadline, |transfer| {
+                balance = balance.wrapping_sub(transfer.balance_change(id));
+            })?;
+        }
+        Ok(Some(BalanceAt {
+            balance,
             entry_number: 0,
         }))
     }

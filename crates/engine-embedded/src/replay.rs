@@ -15,6 +15,9 @@ use crate::snapshot::Snapshot;
 use crate::sums::{Recent, settled};
 use crate::working::Drafting;
 
+/// Nothing is decided later.
+pub(crate) const END_OF_TIME: Timestamp = Timestamp::from_nanos(u64::MAX);
+
 /// A whole record that could not be taken in.
 #[derive(Debug, thiserror::Error)]
 #[error("{cause}, at journal address {address}; this build of Lastro cannot read the journal")]
@@ -49,13 +52,24 @@ impl Replay {
 
     /// Takes in one record.
     pub(crate) fn take_in(&mut self, visited: Visited<'_>) -> Result<(), ReplayError> {
+        self.take_in_until(visited, END_OF_TIME)
+    }
+
+    /// Likewise, but passes over what was decided later than at this time.
+    pub(crate) fn take_in_until(
+        &mut self,
+        visited: Visited<'_>,
+        until: Timestamp,
+    ) -> Result<(), ReplayError> {
         let recorded = decode_visited(visited)?;
-        self.newest = recorded.event.timestamp();
-        Drafting {
-            books: &self.books,
-            draft: &mut self.draft,
+        if recorded.event.timestamp() <= until {
+            self.newest = recorded.event.timestamp();
+            Drafting {
+                books: &self.books,
+                draft: &mut self.draft,
+            }
+            .take_in(&recorded.event, visited.address);
         }
-        .take_in(&recorded.event, visited.address);
         if visited.last_in_frame {
             self.books.publish(&mut self.draft.open);
         }

@@ -105,8 +105,11 @@ fn frozen(number: i16) -> Result<Frozen, Failure> {
 }
 
 /// An unlimited account as the sum of its stripes; `None` without any.
-pub(crate) fn unlimited_account(rows: &[Row]) -> Result<Option<Account>, Failure> {
-    let Some(first) = rows.first() else {
+pub(crate) fn unlimited_account<'a>(
+    rows: impl IntoIterator<Item = &'a Row>,
+) -> Result<Option<Account>, Failure> {
+    let mut rows = rows.into_iter().peekable();
+    let Some(first) = rows.peek() else {
         return Ok(None);
     };
     let opened_at = timestamp(first.try_get("opened_at")?);

@@ -214,6 +214,10 @@ impl Engine for PostgresEngine {
         Box::pin(self.store.balance_at(id, at, deadline))
     }
 
+    fn safe_time(&self, deadline: Instant) -> Answer<'_, Timestamp> {
+        Box::pin(self.store.safe_time(deadline))
+    }
+
     fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
         Box::pin(self.store.transfer(id, deadline))
     }

@@ -66,6 +66,7 @@ mod open;
 mod opened_for;
 mod options;
 mod pages;
+mod past;
 mod pipeline;
 #[cfg(test)]
 mod plans;

@@ -13,7 +13,7 @@ use crate::listed;
 use crate::options::Beginning;
 
 /// The newest migration that this version knows.
-pub(crate) const NEWEST: i32 = 18;
+pub(crate) const NEWEST: i32 = 19;
 const LISTS_SQL: &str = include_str!("../migrations/0018_lists.sql");
 /// Every migration, in order; the first is number 1. They are never changed once released.
 const MIGRATIONS: [&str; NEWEST as usize] = [
@@ -35,6 +35,7 @@ const MIGRATIONS: [&str; NEWEST as usize] = [
     include_str!("../migrations/0016_feed.sql"),
     include_str!("../migrations/0017_webhooks.sql"),
     LISTS_SQL,
+    include_str!("../migrations/0019_totals.sql"),
 ];
 /// The advisory lock that a migrating node holds.
 const LOCK: i64 = 0x6c61_7374_726f_0001;
@@ -69,6 +70,7 @@ pub(crate) async fn run(
     session: &mut Session,
     beginning: Beginning,
 ) -> Result<Migrated, PostgresOpenError> {
+    let mut from = None;
     loop {
         match attempt(session, beginning).await {
             Err(PostgresOpenError::Database(error))
@@ -82,14 +84,18 @@ pub(crate) async fn run(
                 );
                 tokio::time::sleep(PAUSE).await;
             }
+            // The others come after it.
             Ok(migrated) if migrated.to < LISTS => {
                 fill_lists(session).await?;
+                from.get_or_insert(migrated.from);
+            }
+            Ok(migrated) => {
                 return Ok(Migrated {
-                    to: LISTS,
+                    from: from.unwrap_or(migrated.from),
                     ..migrated
                 });
             }
-            done => return done,
+            Err(error) => return Err(error),
         }
     }
 }

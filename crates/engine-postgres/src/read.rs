@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use ledger::{
-    Account, AccountId, BalanceAt, BatchId, DueQuery, Entry, Millis, Notes, Payment, PaymentId,
-    PendingEnd, ProcessorName, ProcessorSummary, RESOLUTIONS_READ_MAX, Reference, Resolution,
-    STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId, Unavailable, UsedBatch,
-    UsedPayment, UsedTransfer,
+    Account, AccountId, BalanceAt, BatchId, DueQuery, Entry, Event, Millis, Notes, Payment,
+    PaymentId, PendingEnd, ProcessorName, ProcessorSummary, RESOLUTIONS_READ_MAX, Reference,
+    Resolution, STATEMENT_PAGE_MAX, Statement, StatementQuery, Timestamp, TransferId, TransferKind,
+    Unavailable, UsedBatch, UsedPayment, UsedTransfer,
 };
 use stdx::ErrorChain;
 use tokio_postgres::Row;
@@ -15,8 +15,8 @@ use tokio_postgres::types::ToSql;
 
 use crate::call::Store;
 use crate::codec::{
-    account_columns, account_id, limited_account, pending_end, resolution, stripe_columns, time,
-    timestamp, total, unlimited_account, used_batch, used_payment, used_transfer, uuid,
+    account_columns, account_id, decode, limited_account, pending_end, resolution, stripe_columns,
+    time, timestamp, total, unlimited_account, used_batch, used_payment, used_transfer, uuid,
 };
 use crate::due::{DuePage, DueRow};
 use crate::error::Failure;
@@ -44,13 +44,15 @@ const STATEMENT: &str = concat!(
     account_columns!(),
     ", entry.number, entry.transfer_id, entry.kind, entry.debit_account_id,
         entry.credit_account_id, entry.amount, entry.description, entry.balance_after,
-        entry.entered_at, entry.reference, entry.metadata
+        entry.entered_at, entry.reference, entry.metadata, transfer.record
     FROM lastro.accounts account LEFT JOIN LATERAL (
         SELECT number, transfer_id, kind, debit_account_id, credit_account_id, amount, description,
             balance_after, entered_at, reference, metadata
         FROM lastro.entries WHERE account_id = account.account_id AND number < $2
         ORDER BY number DESC LIMIT $3
     ) entry ON true
+    LEFT JOIN lastro.transfers transfer
+        ON entry.kind <> 'transfer' AND transfer.transfer_id = entry.transfer_id
     WHERE account.account_id = $1 ORDER BY number DESC"
 );
 
@@ -105,9 +107,17 @@ const BATCH: &str = "
     SELECT batch_id, digest, outcomes FROM lastro.batches WHERE batch_id = $1";
 
 const ENTRIES: &str = "
-    SELECT number, transfer_id, kind, debit_account_id, credit_account_id, amount, description,
-        balance_after, entered_at, reference, metadata
-    FROM lastro.entries WHERE account_id = $1 AND number < $2 ORDER BY number DESC LIMIT $3";
+    SELECT entry.number, entry.transfer_id, entry.kind, entry.debit_account_id,
+        entry.credit_account_id, entry.amount, entry.description, entry.balance_after,
+        entry.entered_at, entry.reference, entry.metadata, transfer.record
+    FROM (
+        SELECT number, transfer_id, kind, debit_account_id, credit_account_id, amount, description,
+            balance_after, entered_at, reference, metadata
+        FROM lastro.entries WHERE account_id = $1 AND number < $2 ORDER BY number DESC LIMIT $3
+    ) entry
+    LEFT JOIN lastro.transfers transfer
+        ON entry.kind <> 'transfer' AND transfer.transfer_id = entry.transfer_id
+    ORDER BY entry.number DESC";
 
 const ENTRY_AT: &str = "
     SELECT number, balance_after FROM lastro.entries
@@ -222,6 +232,9 @@ impl Store {
         at: Timestamp,
         deadline: Instant,
     ) -> Result<Option<BalanceAt>, Unavailable> {
+        if id.is_reserved() {
+            return self.unlimited_balance_at(id, at, deadline).await;
+        }
         let parameters: [&(dyn ToSql + Sync); 2] = [&id.as_str(), &time(at)];
         self.ask(BALANCE_AT, &parameters, deadline, |rows| {
             let Some(row) = rows.first() else {
@@ -514,10 +527,20 @@ pub(crate) fn entry(row: &Row) -> Result<Option<Entry>, Failure> {
         "reverse" => "reverse",
         _ => return Err(Failure::Damaged("an entry's kind")),
     };
+    let made_by = match kind {
+        "transfer" => TransferKind::Transfer,
+        _ => kind_of(row)?,
+    };
+    if made_by.as_str() != kind {
+        return Err(Failure::Damaged("an entry's kind"));
+    }
     Ok(Some(Entry {
         number: number.cast_unsigned(),
         transfer_id: TransferId::from_u128(transfer_id.as_u128()),
         kind,
+        pending_id: made_by.pending_id(),
+        payment_id: made_by.payment_id(),
+        reverses: made_by.reverses(),
         debit_account_id: account_id(row, "debit_account_id")?,
         credit_account_id: account_id(row, "credit_account_id")?,
         amount: total(row, "amount")?,
@@ -526,6 +549,14 @@ pub(crate) fn entry(row: &Row) -> Result<Option<Entry>, Failure> {
         timestamp: timestamp(row.try_get("entered_at")?),
         notes: notes(row)?,
     }))
+}
+
+/// What the entry's transfer did, by its record.
+fn kind_of(row: &Row) -> Result<TransferKind, Failure> {
+    let damaged = || Failure::Damaged("an entry's transfer");
+    let record: Option<&[u8]> = row.try_get("record")?;
+    let event: Event = decode(record.ok_or_else(damaged)?)?;
+    Ok(event.transfer().ok_or_else(damaged)?.kind)
 }
 
 /// The columns of a reference and of metadata.

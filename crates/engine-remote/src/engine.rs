@@ -320,6 +320,12 @@ impl Engine for RemoteEngine {
         Box::pin(self.read(Method::GetBalanceAt, question, deadline, read))
     }
 
+    fn safe_time(&self, deadline: Instant) -> Answer<'_, Timestamp> {
+        let question = v1::GetSafeTimeRequest {};
+        let read = |answer: v1::GetSafeTimeResponse| Ok(Timestamp::from_nanos(answer.safe_time));
+        Box::pin(self.read(Method::GetSafeTime, question, deadline, read))
+    }
+
     fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
         let id = id.to_bytes().to_vec();
         let question = v1::GetTransferRequest { id };

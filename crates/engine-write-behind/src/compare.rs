@@ -371,7 +371,7 @@ fn may_be_judged(behind: &Behind, mark: &Mark) -> Result<(), WriteBehindOpenErro
     if mark.is_old_format && mark.position > behind.position {
         return refuse(format!(
             "Redis is at position {}, the database at {}, and Redis holds the format of \
-             the version before: run that version until everything is persisted",
+             a version before: run that version until everything is persisted",
             mark.position, behind.position
         ));
     }
@@ -391,7 +391,7 @@ pub(crate) fn judge<'a>(
     may_be_judged(taken, mark)?;
     let persisted = taken.position;
     if mark.is_old_format {
-        let why = "it holds the format of the version before";
+        let why = "it holds the format of a version before";
         return Ok(Verdict::rebuild(why, persisted));
     }
     match history {

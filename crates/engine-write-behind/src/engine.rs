@@ -226,6 +226,11 @@ impl Engine for WriteBehindEngine {
         Box::pin(async move { self.front.balance_at(&id, at, deadline).await })
     }
 
+    /// What Redis has decided and what the database has are two moments.
+    fn safe_time(&self, _: Instant) -> Answer<'_, Timestamp> {
+        Box::pin(async { Err(Unavailable::NotSupported) })
+    }
+
     fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
         Box::pin(self.front.transfer(id, deadline))
     }

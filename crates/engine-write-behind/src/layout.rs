@@ -12,7 +12,7 @@ use crate::moment::moment;
 /// that nodes of both may run side by side.
 macro_rules! library_name {
     () => {
-        "lastro_2"
+        "lastro_3"
     };
 }
 pub(crate) use library_name;
@@ -218,16 +218,17 @@ impl NamedId {
     }
 }
 
-/// The format of the record at [`META`], as it begins, and the one before it.
-const META_VERSION: &str = "LWB2";
-const META_VERSION_BEFORE: &[u8] = b"LWB1";
+/// The format of the record at [`META`], as it begins, and those before it: the first had no last field, the second is
+/// of nodes for which the totals of limited accounts end at 2^53 - 1.
+const META_VERSION: &str = "LWB3";
+const META_VERSIONS_BEFORE: [&[u8]; 2] = [b"LWB1", b"LWB2"];
 /// The record in the words of `struct.pack`; [`MetaRecord::decode`] reads the same fields.
 const META_FORMAT: &str = ">c4c16c16I8I8I2I8I1I8I8";
 
 /// Where the ledger in Redis is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MetaRecord {
-    /// The version before wrote it, without the last field.
+    /// A version before wrote it.
     pub(crate) is_old_format: bool,
     pub(crate) epoch: String,
     pub(crate) ledger: [u8; 16],
@@ -276,7 +277,7 @@ impl MetaRecord {
     pub(crate) fn decode(record: &[u8]) -> Result<Self, UnreadMeta> {
         let mut bytes = Bytes(record);
         let version = bytes.take(4)?;
-        let is_old_format = version == META_VERSION_BEFORE;
+        let is_old_format = META_VERSIONS_BEFORE.contains(&version);
         if !is_old_format && version != META_VERSION.as_bytes() {
             return Err(UnreadMeta::UnknownFormat);
         }
@@ -286,7 +287,10 @@ impl MetaRecord {
         let (newest, trimmed) = (moment(&mut bytes)?, bytes.u64()?);
         let filters_count = bytes.u8()?;
         let _newest_filter_used = bytes.u64()?;
-        let let_go = if is_old_format { trimmed } else { bytes.u64()? };
+        let let_go = match version == META_VERSIONS_BEFORE[0] {
+            true => trimmed,
+            false => bytes.u64()?,
+        };
         Ok(Self {
             is_old_format,
             epoch,

@@ -32,7 +32,7 @@ mod tests {
     use crate::layout::{TABLES, library_name};
 
     /// Each version of the library that ever was, with the hash of its text.
-    const LIBRARIES: [(&str, &str); 2] = [
+    const LIBRARIES: [(&str, &str); 3] = [
         (
             "lastro_1",
             "8da5f4e7b755a31967820e871240e8b56e2796260817a73ba7860210619b1e4f",
@@ -40,6 +40,10 @@ mod tests {
         (
             "lastro_2",
             "f2ed1d39598f57dbe41958fa0bc1456324c700eb04998d7f7e4fd28d79012ba8",
+        ),
+        (
+            "lastro_3",
+            "920d0d11efc6059414223bdeaeb4ce555dd33e9909ed3acab5b5c1329c784ddf",
         ),
     ];
 

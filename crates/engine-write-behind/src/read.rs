@@ -70,12 +70,16 @@ impl Front {
         at: Timestamp,
         deadline: Instant,
     ) -> Result<Option<BalanceAt>, Unavailable> {
+        if id.is_reserved() {
+            // Neither Redis nor the database has what an unlimited account was in the past.
+            return Err(Unavailable::NotSupported);
+        }
         let moment = Moment::from(at);
         let ask = |call: &mut Cmd| {
             call.arg(id.as_str()).arg(moment.us).arg(moment.ns);
         };
         let values = self.ask(Function::BalanceAt, ask, deadline).await?;
-        if id.is_reserved() || account(&values).map_err(damaged)?.is_none() {
+        if account(&values).map_err(damaged)?.is_none() {
             return Ok(None);
         }
         let nothing = BalanceAt {

@@ -35,7 +35,7 @@ pub(crate) fn account_id(text: &str) -> Result<AccountId, String> {
     AccountId::new(text).map_err(wrong)
 }
 
-fn currency(text: &str) -> Result<Currency, String> {
+pub(crate) fn currency(text: &str) -> Result<Currency, String> {
     let wrong = |_| "use a code of ISO 4217 in capitals, such as BRL".to_owned();
     Currency::new(text).map_err(wrong)
 }

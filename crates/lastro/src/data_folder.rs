@@ -28,9 +28,22 @@ pub(crate) fn has_journal(data_dir: &Path) -> bool {
 ///
 /// If there is none, or it cannot be read.
 pub(crate) fn read_ledger(data_dir: &Path) -> anyhow::Result<OfflineLedger> {
+    read_ledger_at(data_dir, ledger::Timestamp::from_nanos(u64::MAX))
+}
+
+/// Likewise, as it was right after this time.
+///
+/// # Errors
+///
+/// If there is none, or it cannot be read.
+pub(crate) fn read_ledger_at(
+    data_dir: &Path,
+    at: ledger::Timestamp,
+) -> anyhow::Result<OfflineLedger> {
     let place = data_dir.display();
     let storage = storage_of(data_dir)?;
-    OfflineLedger::read(&storage).with_context(|| format!("cannot read the ledger in {place}"))
+    OfflineLedger::read_at(&storage, at)
+        .with_context(|| format!("cannot read the ledger in {place}"))
 }
 
 /// The lists of the ledger in the folder, read without its lock and without a change.

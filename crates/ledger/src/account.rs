@@ -4,7 +4,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::currency::Currency;
-use crate::money::{AMOUNT_MAX, Limit};
+use crate::money::{AMOUNT_MAX, Limit, TOTAL_MAX};
 use crate::time::Timestamp;
 
 /// An account's state. Its id is the key under which it is kept.
@@ -12,8 +12,8 @@ use crate::time::Timestamp;
 /// # Guarantees
 ///
 /// - `available` of a limited account is never negative.
-/// - For a limited account neither `credits_posted + credits_pending + credit_limit` nor
-///   `debits_posted + debits_pending` passes [`AMOUNT_MAX`].
+/// - For a limited account neither `balance + credits_pending + credit_limit` nor `debits_pending - balance`
+///   passes [`AMOUNT_MAX`], and neither its debits nor its credits, posted and pending, pass [`TOTAL_MAX`].
 /// - An unlimited account's totals are 64-bit, never refuse and wrap around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "AccountForm", into = "AccountForm")]
@@ -218,6 +218,21 @@ pub enum Movement {
     ReleaseCredit(u64),
 }
 
+impl Movement {
+    /// What it changes the balance by, in minor units.
+    #[must_use]
+    pub const fn balance_change(self) -> i64 {
+        match self {
+            Self::Debit(amount) | Self::PostDebit { amount, .. } => -amount.cast_signed(),
+            Self::Credit(amount) | Self::PostCredit { amount, .. } => amount.cast_signed(),
+            Self::ReserveDebit(_)
+            | Self::ReserveCredit(_)
+            | Self::ReleaseDebit(_)
+            | Self::ReleaseCredit(_) => 0,
+        }
+    }
+}
+
 impl Account {
     /// An account as it is when it has just been opened.
     #[must_use]
@@ -264,14 +279,41 @@ impl Account {
         }
     }
 
-    /// Whether `amount` more may be credited without passing [`AMOUNT_MAX`].
-    pub(crate) const fn can_be_credited(&self, amount: u64) -> bool {
+    /// How much more may be credited, in minor units; `None` where there is no limit.
+    #[must_use]
+    pub fn creditable(&self) -> Option<u64> {
+        let credit_limit = self.credit_limit()?;
+        let held = i128::from(self.balance())
+            + i128::from(self.credits_pending)
+            + i128::from(credit_limit);
+        let of_balance = i128::from(AMOUNT_MAX) - held;
+        let credits = self.credits_posted.saturating_add(self.credits_pending);
+        let of_total = TOTAL_MAX.saturating_sub(credits);
+        // Of an account that was decided upon, the difference is neither negative nor larger than 2^54.
+        Some(u64::try_from(of_balance).unwrap_or(0).min(of_total))
+    }
+
+    /// Whether `amount` more may be credited: [`creditable`](Self::creditable).
+    pub(crate) fn can_be_credited(&self, amount: u64) -> bool {
+        self.creditable()
+            .is_none_or(|creditable| amount <= creditable)
+    }
+
+    /// Whether `amount` more may be debited without passing [`TOTAL_MAX`]; whether so much is available is another
+    /// question.
+    pub(crate) const fn can_be_debited(&self, amount: u64) -> bool {
         match self.limit {
-            Limit::Credit(credit_limit) => {
-                self.credits_posted + self.credits_pending + credit_limit + amount <= AMOUNT_MAX
-            }
+            Limit::Credit(_) => self.debits_posted + self.debits_pending + amount <= TOTAL_MAX,
             Limit::Unlimited => true,
         }
+    }
+
+    /// The highest limit that the account may have as it is, in minor units.
+    #[must_use]
+    pub fn limit_max(&self) -> u64 {
+        let held = i128::from(self.balance()) + i128::from(self.credits_pending);
+        let left = (i128::from(AMOUNT_MAX) - held).clamp(0, i128::from(AMOUNT_MAX));
+        u64::try_from(left).unwrap_or_else(|_| unreachable!("it was clamped to 53 bits"))
     }
 
     /// Whether the movement may have been decided upon this account: no total of a limited account

@@ -49,14 +49,19 @@ pub trait Engine: Send + Sync + 'static {
     /// there is no such account. Unlimited accounts keep no statement: their pages are empty.
     fn statement(&self, query: StatementQuery, deadline: Instant) -> Answer<'_, Option<Statement>>;
 
-    /// A limited account's balance right after `at`, 0 before its first entry; `None` when there
-    /// is no such limited account.
+    /// An account's balance right after `at`, 0 before its first entry; `None` when there is no such account. That
+    /// of an unlimited account is what it is now less what every transfer since has changed: it takes time with their
+    /// number, and is a `Timeout` where they are too many; over Redis it is not supported.
     fn balance_at(
         &self,
         id: AccountId,
         at: Timestamp,
         deadline: Instant,
     ) -> Answer<'_, Option<BalanceAt>>;
+
+    /// The newest time all of whose events can be read: none is decided any more with this time or an earlier one. So
+    /// what several reads say of a moment up to it belongs together. Not supported over Redis.
+    fn safe_time(&self, deadline: Instant) -> Answer<'_, Timestamp>;
 
     /// How a transfer's id was used.
     fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>>;
@@ -173,7 +178,7 @@ pub struct DueQuery {
 pub struct BalanceAt {
     /// In minor units.
     pub balance: i64,
-    /// The newest entry by then; 0 when there was none.
+    /// The newest entry by then; 0 when there was none, and always of an unlimited account.
     pub entry_number: u64,
 }
 
@@ -315,6 +320,7 @@ macro_rules! forward_reads {
             resolutions(id: $crate::PaymentId) -> ::std::vec::Vec<$crate::Resolution>;
             payments_due(query: $crate::DueQuery) -> ::std::vec::Vec<$crate::Payment>;
             newest_payment_accepted_at() -> $crate::Timestamp;
+            safe_time() -> $crate::Timestamp;
             accounts(query: $crate::AccountsQuery) -> $crate::AccountsPage;
             batch(id: $crate::BatchId) -> ::std::option::Option<::std::vec::Vec<$crate::Outcome>>;
             events(query: $crate::EventQuery) -> ::std::option::Option<$crate::EventPage>;

@@ -79,7 +79,7 @@ pub use lists::{
     TransferList,
 };
 pub use memory::Memory;
-pub use money::{AMOUNT_MAX, Limit};
+pub use money::{AMOUNT_MAX, Limit, TOTAL_MAX};
 pub use notes::{
     InvalidMetadata, InvalidReference, METADATA_BYTES_MAX, Metadata, Notes, REFERENCE_LENGTH_MAX,
     Reference,

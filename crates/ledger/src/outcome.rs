@@ -129,7 +129,7 @@ pub enum Refusal {
     },
     /// Another member of the atomic batch was refused.
     BatchMemberFailed,
-    /// A total would pass 2^53 - 1.
+    /// The balance, with what is pending and the limit, would pass 2^53 - 1, or a total 2^63 - 1.
     BalanceOverflow {
         /// The account.
         account_id: AccountId,
@@ -419,7 +419,10 @@ impl fmt::Display for Refusal {
             }
             Self::BatchMemberFailed => f.write_str("another member of the batch was refused"),
             Self::BalanceOverflow { account_id } => {
-                write!(f, "a total of account {account_id} would pass 2^53 - 1")
+                write!(
+                    f,
+                    "the balance of account {account_id}, with its pending credits and its limit, would pass 2^53 - 1"
+                )
             }
             Self::PaymentNotFound { payment_id } => write!(f, "there is no payment {payment_id}"),
             Self::PaymentInOtherState { state, attempt } => {

@@ -170,7 +170,13 @@ impl Books {
     pub fn balance_at(&self, id: &AccountId, at: Timestamp) -> Option<BalanceAt> {
         let account = self.memory.account(id)?;
         if account.limit == Limit::Unlimited {
-            return None;
+            let transfers = self.events.iter().filter_map(Event::transfer);
+            let then = transfers.take_while(|transfer| transfer.timestamp <= at);
+            let changes = then.map(|transfer| transfer.balance_change(id));
+            return Some(BalanceAt {
+                balance: changes.fold(0, i64::wrapping_add),
+                entry_number: 0,
+            });
         }
         let entry = self
             .entries(id)
@@ -186,6 +192,13 @@ impl Books {
                 entry_number: entry.number,
             },
         ))
+    }
+
+    /// See [`Engine::safe_time`].
+    #[must_use]
+    pub fn safe_time(&self) -> Timestamp {
+        let newest = self.events.last();
+        newest.map_or(Timestamp::default(), Event::timestamp)
     }
 
     /// See [`Engine::pending_end`].
@@ -474,6 +487,10 @@ impl Engine for ReferenceEngine {
         _: Instant,
     ) -> Answer<'_, Option<BalanceAt>> {
         self.answer(|books| books.balance_at(&id, at))
+    }
+
+    fn safe_time(&self, _: Instant) -> Answer<'_, Timestamp> {
+        self.answer(Books::safe_time)
     }
 
     fn transfer(&self, id: TransferId, _: Instant) -> Answer<'_, Option<UsedTransfer>> {

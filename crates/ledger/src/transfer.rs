@@ -157,6 +157,13 @@ pub struct Entry {
     pub transfer_id: TransferId,
     /// What that transfer did: `transfer`, `post`, `settle` or `reverse`.
     pub kind: &'static str,
+    /// Of a post: the pending transfer that it is of. `None` also where a ledger node of an older version
+    /// left it out, as the next two.
+    pub pending_id: Option<TransferId>,
+    /// Of a settlement: the payment.
+    pub payment_id: Option<PaymentId>,
+    /// Of a reversal: the transfer that it reversed.
+    pub reverses: Option<TransferId>,
     /// The account the money left.
     pub debit_account_id: AccountId,
     /// The account the money went to.
@@ -185,6 +192,51 @@ impl TransferKind {
             Self::Expire => "expire",
             Self::Settle { .. } => "settle",
             Self::Reverse { .. } => "reverse",
+        }
+    }
+
+    /// Of a post or a void: the pending transfer that it is of.
+    #[must_use]
+    pub const fn pending_id(self) -> Option<TransferId> {
+        match self {
+            Self::Post { pending_id, .. }
+            | Self::PostPart { pending_id, .. }
+            | Self::Void { pending_id } => Some(pending_id),
+            Self::Transfer
+            | Self::Pend { .. }
+            | Self::Expire
+            | Self::Settle { .. }
+            | Self::Reverse { .. } => None,
+        }
+    }
+
+    /// Of a settlement: the payment.
+    #[must_use]
+    pub const fn payment_id(self) -> Option<PaymentId> {
+        match self {
+            Self::Settle { payment_id, .. } => Some(payment_id),
+            Self::Transfer
+            | Self::Pend { .. }
+            | Self::Post { .. }
+            | Self::PostPart { .. }
+            | Self::Void { .. }
+            | Self::Expire
+            | Self::Reverse { .. } => None,
+        }
+    }
+
+    /// Of a reversal: the transfer that it reversed.
+    #[must_use]
+    pub const fn reverses(self) -> Option<TransferId> {
+        match self {
+            Self::Reverse { reverses, .. } => Some(reverses),
+            Self::Transfer
+            | Self::Pend { .. }
+            | Self::Post { .. }
+            | Self::PostPart { .. }
+            | Self::Void { .. }
+            | Self::Expire
+            | Self::Settle { .. } => None,
         }
     }
 }
@@ -316,6 +368,9 @@ impl Transfer {
             number: after.entry_number,
             transfer_id: self.id,
             kind: self.kind.as_str(),
+            pending_id: self.kind.pending_id(),
+            payment_id: self.kind.payment_id(),
+            reverses: self.kind.reverses(),
             debit_account_id: self.debit_account_id.clone(),
             credit_account_id: self.credit_account_id.clone(),
             amount: self.amount,
@@ -324,6 +379,18 @@ impl Transfer {
             timestamp: self.timestamp,
             notes: self.notes.clone(),
         })
+    }
+
+    /// What the transfer changed the balance of this account by, limited or not, in minor units; 0 where it is of other
+    /// accounts.
+    #[must_use]
+    pub fn balance_change(&self, account_id: &AccountId) -> i64 {
+        let (debit, credit) = self.movements();
+        let of = |side: &AccountId, movement: Movement| match side == account_id {
+            true => movement.balance_change(),
+            false => 0,
+        };
+        of(&self.debit_account_id, debit) + of(&self.credit_account_id, credit)
     }
 
     /// This account right after the transfer, where it is limited and its balance changed.

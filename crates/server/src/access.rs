@@ -15,7 +15,7 @@ const READ: Access = Access::Scope(Scope::Read);
 const WRITE: Access = Access::Scope(Scope::Write);
 const OPERATE: Access = Access::Scope(Scope::Operate);
 
-pub(crate) const ACCESS: [Line; 42] = [
+pub(crate) const ACCESS: [Line; 43] = [
     (Method::POST, Route::CHALLENGE_TRANSACTION, WRITE),
     (Method::GET, Route::CHALLENGE_STATEMENT, READ),
     (Method::POST, Route::PAYMENTS, WRITE),
@@ -45,6 +45,7 @@ pub(crate) const ACCESS: [Line; 42] = [
     (Method::POST, Route::PAYMENT_CALLBACK, Access::Open),
     // A key that is bound to accounts is shown only those.
     (Method::GET, Route::ACCOUNTS, READ),
+    (Method::GET, Route::BALANCES, READ),
     (Method::GET, Route::BATCH, READ),
     // A key whose accounts are limited sees their events only.
     (Method::GET, Route::EVENTS, READ),

@@ -222,6 +222,12 @@ impl Call {
             .await
     }
 
+    /// The newest time all of whose events can be read.
+    pub(crate) async fn safe_time(&self) -> Result<Timestamp, Problem> {
+        self.look(|engine, deadline| engine.safe_time(deadline))
+            .await
+    }
+
     /// The first outcomes of an atomic batch.
     pub(crate) async fn batch(&self, id: BatchId) -> Result<Option<Vec<Outcome>>, Problem> {
         let outcomes = self

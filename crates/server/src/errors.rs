@@ -214,6 +214,18 @@ pub(crate) fn time_invalid(field: &'static str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, code!("time_invalid"), detail).with("field", field)
 }
 
+pub(crate) fn time_or_date_invalid(field: &'static str) -> Problem {
+    let detail = format!(
+        "{field} must be an RFC 3339 time with an offset, such as 2026-01-31T23:59:59.5Z, or a date, such as 2026-01-31"
+    );
+    Problem::new(StatusCode::BAD_REQUEST, code!("time_invalid"), detail).with("field", field)
+}
+
+pub(crate) fn time_zone_invalid() -> Problem {
+    let detail = "tz must be the name of a time zone, such as America/Sao_Paulo or UTC";
+    Problem::new(StatusCode::BAD_REQUEST, code!("time_zone_invalid"), detail)
+}
+
 pub(crate) fn transfer_of_other_accounts(id: ledger::TransferId) -> Problem {
     let detail = format!("transfer {id} is not a transfer of this account");
     Problem::new(

@@ -91,6 +91,6 @@ pub use rfc3339::time_text;
 pub use serve::{Stopped, serve, serve_probes, serve_router};
 pub use tls::{ServerTls, ServerTlsError, TlsFiles};
 pub use v1::{
-    EventSelection, UnknownEventType, WebhookFace, account_json, payment_json, reference_of,
-    transfer_json,
+    EventSelection, UnknownEventType, WebhookFace, account_json, moment_at, payment_json,
+    reference_of, transfer_json,
 };

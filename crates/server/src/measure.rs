@@ -45,6 +45,7 @@ routes! {
     ACCOUNT = "/v1/accounts/{id}";
     STATEMENT = "/v1/accounts/{id}/statement";
     BALANCE = "/v1/accounts/{id}/balance";
+    BALANCES = "/v1/balances";
     TRANSFERS = "/v1/transfers";
     TRANSFER = "/v1/transfers/{id}";
     POST_PENDING = "/v1/transfers/{id}/post";

@@ -45,6 +45,7 @@ pub(crate) fn router_of(app: LateApp) -> Router {
             "/v1/accounts/{id}/balance",
             get_route(Route::BALANCE, v1::balance),
         )
+        .route("/v1/balances", get_route(Route::BALANCES, v1::balances))
         .route(
             "/v1/accounts/{id}/statement",
             get_route(Route::STATEMENT, v1::statement),

@@ -9,10 +9,13 @@ from lastro._async import AsyncLastro
 from lastro._ids import new_id
 from lastro._models import (
     Account,
+    AccountBalance,
     AccountsPage,
     After,
     Balance,
+    BalancesPage,
     Batch,
+    CurrencyTotal,
     Delivery,
     Endpoint,
     Entry,
@@ -43,13 +46,16 @@ from lastro.errors import (
 
 __all__ = [
     "Account",
+    "AccountBalance",
     "AccountsPage",
     "After",
     "AsyncLastro",
     "Balance",
+    "BalancesPage",
     "Batch",
     "BatchRefused",
     "Conflict",
+    "CurrencyTotal",
     "Delivery",
     "Denied",
     "Endpoint",

@@ -18,6 +18,7 @@ from lastro._models import (
     Account,
     AccountsPage,
     Balance,
+    BalancesPage,
     Batch,
     Delivery,
     Endpoint,
@@ -247,6 +248,20 @@ def balance(id: str, at: str | None, after: uuid.UUID | None) -> Call[Balance]:
         f"/v1/accounts/{_segment(id)}/balance",
         lambda body, _: Balance.from_json(body),
         params=params,
+    )
+
+
+def balances_page(
+    at: str | None,
+    tz: str | None,
+    prefix: str | None,
+    currency: str | None,
+    limit: int | None,
+    cursor: str | None,
+) -> Call[BalancesPage]:
+    params = _present(at=at, tz=tz, prefix=prefix, currency=currency, limit=limit, cursor=cursor)
+    return Call(
+        "GET", "/v1/balances", lambda body, _: BalancesPage.from_json(body), params=params
     )
 
 

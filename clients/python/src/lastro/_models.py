@@ -153,11 +153,18 @@ class Entry:
     """`None` for the system's own accounts."""
     reference: str | None = None
     metadata: Mapping[str, str] | None = None
+    pending_id: uuid.UUID | None = None
+    """Of a post: the pending transfer that it is of."""
+    payment_id: uuid.UUID | None = None
+    """Of a settlement: the payment."""
+    reverses: uuid.UUID | None = None
+    """Of a reversal: the transfer that it reversed."""
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Entry:
         """Reads an answer of the server."""
-        return read(cls, body, transfer_id=uuid.UUID(body["transfer_id"]))
+        ids = ("transfer_id", "pending_id", "payment_id", "reverses")
+        return read(cls, body, **{id: uuid.UUID(body[id]) for id in ids if id in body})
 
 
 @dataclass(frozen=True)
@@ -222,12 +229,66 @@ class Balance:
     account_id: str
     at: str
     balance: int
-    entry_number: int
+    entry_number: int | None = None
+    """The newest entry then; 0 before the first, `None` for the system's own accounts."""
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Balance:
         """Reads an answer of the server."""
         return read(cls, body)
+
+
+@dataclass(frozen=True)
+class AccountBalance:
+    """What an account held at the moment of a trial balance."""
+
+    account_id: str
+    currency: str
+    balance: int
+    entry_number: int | None = None
+    """The newest entry then; 0 before the first, `None` for the system's own accounts."""
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> AccountBalance:
+        """Reads an answer of the server."""
+        return read(cls, body)
+
+
+@dataclass(frozen=True)
+class CurrencyTotal:
+    """What the balances of a currency sum to: `balance` is 0 over all of its accounts."""
+
+    currency: str
+    debit_balances: int
+    credit_balances: int
+    balance: int
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> CurrencyTotal:
+        """Reads an answer of the server."""
+        return read(cls, body)
+
+
+@dataclass(frozen=True)
+class BalancesPage:
+    """Some balances of one moment, in the byte order of the accounts' ids."""
+
+    at: str
+    balances: tuple[AccountBalance, ...]
+    next_cursor: str | None = None
+    totals: tuple[CurrencyTotal, ...] | None = None
+    """On the last page: the sums over all pages, of at most 24 currencies."""
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> BalancesPage:
+        """Reads an answer of the server."""
+        totals = body.get("totals")
+        return read(
+            cls,
+            body,
+            balances=tuple(map(AccountBalance.from_json, body["balances"])),
+            totals=None if totals is None else tuple(map(CurrencyTotal.from_json, totals)),
+        )
 
 
 @dataclass(frozen=True)

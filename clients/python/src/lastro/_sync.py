@@ -13,8 +13,10 @@ import httpx
 from lastro import _calls, commands
 from lastro._models import (
     Account,
+    AccountBalance,
     AccountsPage,
     Balance,
+    BalancesPage,
     Batch,
     Delivery,
     Endpoint,
@@ -163,6 +165,42 @@ class Lastro:
         """The balance as it was at a time (RFC 3339, with its nanoseconds), or right after a
         transfer. Give one of the two."""
         return self._send(_calls.balance(id, at, after))
+
+    def balances_page(
+        self,
+        *,
+        at: str | None = None,
+        tz: str | None = None,
+        prefix: str | None = None,
+        currency: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> BalancesPage:
+        """One page of a trial balance: what every account held at one moment. The last page has
+        the sums by currency. `at` is a time (RFC 3339) or a date, which ends in the time zone `tz`;
+        without it the moment is the newest. Give the same filters with the cursor."""
+        return self._send(_calls.balances_page(at, tz, prefix, currency, limit, cursor))
+
+    def balances(
+        self,
+        *,
+        page: int = 100,
+        at: str | None = None,
+        tz: str | None = None,
+        prefix: str | None = None,
+        currency: str | None = None,
+    ) -> Iterator[AccountBalance]:
+        """What every account held at one moment; `page` of them a request."""
+        cursor: str | None = None
+        while True:
+            found = self.balances_page(
+                at=at, tz=tz, prefix=prefix, currency=currency, limit=page, cursor=cursor
+            )
+            for balance in found.balances:
+                yield balance
+            cursor = found.next_cursor
+            if cursor is None:
+                return
 
     def statement_page(
         self,

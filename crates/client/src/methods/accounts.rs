@@ -7,8 +7,8 @@ use crate::account_id::AccountId;
 use crate::call::{Call, Query};
 use crate::client::{Answered, Client};
 use crate::error::Error;
-use crate::records::{Account, AccountsPage, Balance, BalanceWhen};
-use crate::requests::{AccountsQuery, Change, NewAccount};
+use crate::records::{Account, AccountsPage, Balance, BalanceWhen, BalancesPage};
+use crate::requests::{AccountsQuery, BalancesQuery, Change, NewAccount};
 use crate::walk::Walk;
 use crate::words::Frozen;
 
@@ -125,5 +125,26 @@ impl Client {
             query,
         ))
         .await
+    }
+
+    /// One page of a trial balance: what every account held at one moment. The last page has the sums by currency. It may
+    /// be short, or empty, and still have a `next_cursor`: give the same query with it.
+    ///
+    /// # Errors
+    ///
+    /// As for every read; `timeout` if one of the system's own accounts has too many transfers since that moment.
+    pub async fn balances_page(
+        &self,
+        query: &BalancesQuery,
+        cursor: Option<&str>,
+    ) -> Result<BalancesPage, Error> {
+        self.read(&Call::get(&["v1", "balances"], query.query(cursor)))
+            .await
+    }
+
+    /// What every account held at one moment, in the byte order of their ids, page by page.
+    #[must_use]
+    pub fn balances(&self, query: BalancesQuery) -> Walk<'_, BalancesQuery> {
+        Walk::new(self, query)
     }
 }

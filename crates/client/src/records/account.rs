@@ -55,8 +55,51 @@ pub struct Balance {
     pub at: String,
     /// In minor units.
     pub balance: i64,
-    /// The number of the newest entry at that time; 0 before the first.
-    pub entry_number: u64,
+    /// The number of the newest entry at that time; 0 before the first. `None` for the system's own accounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry_number: Option<u64>,
+}
+
+/// What an account held at the moment of a trial balance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountBalance {
+    /// The account.
+    pub account_id: AccountId,
+    /// A code of ISO 4217.
+    pub currency: String,
+    /// In minor units.
+    pub balance: i64,
+    /// The number of the newest entry at that moment; 0 before the first. `None` for the system's own accounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry_number: Option<u64>,
+}
+
+/// What the balances of a currency sum to, in minor units.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CurrencyTotal {
+    /// A code of ISO 4217.
+    pub currency: String,
+    /// The sum of the balances below zero, without their sign.
+    pub debit_balances: i128,
+    /// The sum of the balances above zero.
+    pub credit_balances: i128,
+    /// `credit_balances - debit_balances`: 0 if all accounts of the currency were asked for.
+    pub balance: i128,
+}
+
+/// Some balances of a trial balance, in the byte order of the accounts' ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BalancesPage {
+    /// The moment that every balance is of, on all pages.
+    pub at: String,
+    /// The balances; maybe fewer than asked for, also none.
+    pub balances: Vec<AccountBalance>,
+    /// On the last page: the sums over all pages, by currency. `None` on the others, and where there are more than 24
+    /// currencies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totals: Option<Vec<CurrencyTotal>>,
+    /// The cursor of the next page; `None` on the last one.
+    pub next_cursor: Option<String>,
 }
 
 /// When a balance is asked for.

@@ -11,7 +11,9 @@ mod statement;
 mod transfer;
 mod webhook;
 
-pub use account::{Account, AccountsPage, Balance, BalanceWhen};
+pub use account::{
+    Account, AccountBalance, AccountsPage, Balance, BalanceWhen, BalancesPage, CurrencyTotal,
+};
 pub use batch::{Batch, Outcome};
 pub use event::{BatchDecided, Event, EventsPage, RefusedCommand};
 pub use payment::{

@@ -17,6 +17,15 @@ pub struct Entry {
     pub transfer_id: Uuid,
     /// What the transfer is.
     pub kind: TransferKind,
+    /// Of a post: the pending transfer that it is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_id: Option<Uuid>,
+    /// Of a settlement: the payment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment_id: Option<Uuid>,
+    /// Of a reversal: the transfer that it reversed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reverses: Option<Uuid>,
     /// The account that the money left.
     pub debit_account_id: AccountId,
     /// The account that it went to.

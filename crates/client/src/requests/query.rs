@@ -31,6 +31,33 @@ impl AccountsQuery {
     }
 }
 
+/// Which balances, and of which moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BalancesQuery {
+    /// A time (RFC 3339), or a date: then the end of that day. The newest moment without it.
+    pub at: Option<String>,
+    /// The time zone of a date, by its name in the tz database; UTC without it.
+    pub tz: Option<String>,
+    /// Only accounts whose ids begin with this text.
+    pub prefix: Option<String>,
+    /// Only accounts of this currency.
+    pub currency: Option<String>,
+    /// How many a page has, at most.
+    pub limit: Option<u32>,
+}
+
+impl BalancesQuery {
+    pub(crate) fn query(&self, cursor: Option<&str>) -> Query {
+        Query::new()
+            .with("at", self.at.as_ref())
+            .with("tz", self.tz.as_ref())
+            .with("prefix", self.prefix.as_ref())
+            .with("currency", self.currency.as_ref())
+            .with("limit", self.limit.as_ref())
+            .with("cursor", cursor)
+    }
+}
+
 /// Which entries of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatementQuery {

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use journal::Address;
 use ledger::{
     AMOUNT_MAX, Account, AccountId, BATCH_COMMANDS_MAX, BatchDecided, Command, Event, Limit,
-    Movement, Payment, PaymentId, Refusal, Timestamp, TransferId, UsedId,
+    Movement, Payment, PaymentId, Refusal, TOTAL_MAX, Timestamp, TransferId, UsedId,
 };
 
 use crate::record::{Links, Recorded, decode};
@@ -262,14 +262,19 @@ impl Auditor {
         let Limit::Credit(limit) = account.limit else {
             return;
         };
-        let incoming = u128::from(account.credits_posted) + u128::from(limit);
-        let outgoing = u128::from(account.debits_posted) + u128::from(account.debits_pending);
         if available_exact(account) < 0 {
             self.find(format!("account {id} has passed its limit"));
         }
-        let bound = u128::from(AMOUNT_MAX);
-        if incoming + u128::from(account.credits_pending) > bound || outgoing > bound {
-            self.find(format!("a total of account {id} has passed 2^53 - 1"));
+        let exact = |number: u64| i128::from(number);
+        let balance = exact(account.credits_posted) - exact(account.debits_posted);
+        let held = balance + exact(account.credits_pending) + exact(limit);
+        if held.max(exact(account.debits_pending) - balance) > exact(AMOUNT_MAX) {
+            self.find(format!("the balance of account {id} has passed 2^53 - 1"));
+        }
+        let credits = exact(account.credits_posted) + exact(account.credits_pending);
+        let debits = exact(account.debits_posted) + exact(account.debits_pending);
+        if credits.max(debits) > exact(TOTAL_MAX) {
+            self.find(format!("a total of account {id} has passed 2^63 - 1"));
         }
     }
 }

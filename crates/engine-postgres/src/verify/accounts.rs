@@ -263,11 +263,22 @@ impl Auditor<'_> {
         self.findings.check(available >= 0, place, || {
             format!("it has passed its limit by {}", -available)
         });
-        let incoming = exact(account.credits_posted) + exact(account.credits_pending) + limit;
-        let bound = i128::from(AMOUNT_MAX);
-        let within = limit >= 0 && incoming <= bound && outgoing <= bound;
+        let balance = exact(account.credits_posted) - exact(account.debits_posted);
+        let held = balance + exact(account.credits_pending) + limit;
+        let owed = exact(account.debits_pending) - balance;
+        let within = limit >= 0 && held.max(owed) <= i128::from(AMOUNT_MAX);
         self.findings.check(within, place, || {
-            "a total of it has passed 2^53 - 1".to_owned()
+            "its balance has passed 2^53 - 1".to_owned()
+        });
+        let totals = [
+            account.debits_posted,
+            account.credits_posted,
+            account.debits_pending,
+            account.credits_pending,
+        ];
+        let within = totals.iter().all(|total| exact(*total) >= 0);
+        self.findings.check(within, place, || {
+            "a total of it has passed 2^63 - 1".to_owned()
         });
         let is_empty =
             account.balance() == 0 && account.debits_pending == 0 && account.credits_pending == 0;

@@ -27,9 +27,11 @@ const TRANSFERS: &str = "
     ORDER BY transfer_id";
 
 const ENTRIES: &str = "
-    SELECT entry.* FROM unnest($1::text[], $2::bigint[]) AS wanted (account_id, number)
+    SELECT entry.*, transfer.record
+    FROM unnest($1::text[], $2::bigint[]) AS wanted (account_id, number)
     JOIN lastro.entries entry
-        ON entry.account_id = wanted.account_id AND entry.number = wanted.number";
+        ON entry.account_id = wanted.account_id AND entry.number = wanted.number
+    LEFT JOIN lastro.transfers transfer ON transfer.transfer_id = entry.transfer_id";
 
 const REVERSALS_COUNT: &str = "
     SELECT count(*) FROM lastro.reversals

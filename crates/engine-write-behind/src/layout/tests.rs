@@ -28,7 +28,7 @@ fn keys_of_ids_are_read_as_they_are_written() {
 
 #[test]
 fn a_record_of_each_known_format_is_read_and_no_other() {
-    let mut record = b"LWB20000000300000009".to_vec();
+    let mut record = b"LWB30000000300000009".to_vec();
     record.extend([7; 16]);
     record.extend(12_u64.to_be_bytes());
     record.extend(1_700_000_u64.to_be_bytes());
@@ -38,6 +38,7 @@ fn a_record_of_each_known_format_is_read_and_no_other() {
     record.extend(99_u64.to_be_bytes());
     let before = [b"LWB1", &record[4..]].concat();
     record.extend(10_u64.to_be_bytes());
+    let with_old_totals = [b"LWB2", &record[4..]].concat();
     let expected = MetaRecord {
         is_old_format: false,
         epoch: "0000000300000009".to_owned(),
@@ -49,14 +50,15 @@ fn a_record_of_each_known_format_is_read_and_no_other() {
         let_go: 10,
     };
     assert_eq!(MetaRecord::decode(&record), Ok(expected.clone()));
-    let older = MetaRecord {
+    let older = |let_go| MetaRecord {
         is_old_format: true,
-        let_go: 8,
-        ..expected
+        let_go,
+        ..expected.clone()
     };
-    assert_eq!(MetaRecord::decode(&before), Ok(older));
+    assert_eq!(MetaRecord::decode(&before), Ok(older(8)));
+    assert_eq!(MetaRecord::decode(&with_old_totals), Ok(older(10)));
     let cut = &record[..record.len() - 1];
     assert_eq!(MetaRecord::decode(cut), Err(UnreadMeta::Damaged));
-    record[3] = b'3';
+    record[3] = b'4';
     assert_eq!(MetaRecord::decode(&record), Err(UnreadMeta::UnknownFormat));
 }

@@ -16,8 +16,8 @@ local function open(id, currency, limit, is_current)
       us = us, ns = ns })
     touch(world_id)
   end
-  a = { limited = true, currency = currency, closed = 0, limit = limit, limit_opened = limit,
-    dp = 0, cp = 0, dn = 0, cn = 0, count = 0, us = us, ns = ns }
+  a = { limited = true, currency = currency, closed = 0, limit = limit, limit_opened = limit, balance = 0,
+    high = { dp = 0, cp = 0 }, low = { dp = 0, cp = 0 }, dn = 0, cn = 0, count = 0, us = us, ns = ns }
   put(accounts, id, a)
   touch(id)
   return account_event(RECORD.ACCOUNT_OPENED, id, a, us, ns)
@@ -30,12 +30,11 @@ local function change_limit(id, limit, expected)
   if expected and a.limit ~= expected and a.limit ~= limit then
     return ANSWER.REFUSED_UNRECORDED .. refusal(REFUSAL.ACCOUNT_IN_OTHER_STATE, SIDE.DEBIT, a.limit, a.count)
   end
-  if limit > AMOUNT_MAX - (a.cp + a.cn) then return ANSWER.REFUSED_UNRECORDED .. refusal(REFUSAL.BALANCE_OVERFLOW, SIDE.DEBIT) end
-  local outgoing = a.dp + a.dn
-  -- Not `outgoing > a.cp + limit`: that sum may pass 2^53 only where the check above refused.
-  if outgoing > a.cp + limit then
-    local available = a.cp + a.limit - outgoing
-    return ANSWER.REFUSED_UNRECORDED .. refusal(REFUSAL.INSUFFICIENT_FUNDS, SIDE.DEBIT, available, outgoing - a.cp, limit)
+  -- Where the right side passes 2^53 it may be rounded, and is larger than any limit.
+  if limit > AMOUNT_MAX - (a.balance + a.cn) then return ANSWER.REFUSED_UNRECORDED .. refusal(REFUSAL.BALANCE_OVERFLOW, SIDE.DEBIT) end
+  local owed = a.dn - a.balance
+  if owed > limit then
+    return ANSWER.REFUSED_UNRECORDED .. refusal(REFUSAL.INSUFFICIENT_FUNDS, SIDE.DEBIT, a.limit - owed, owed, limit)
   end
   touch(id, a)
   local us, ns = tick()
@@ -50,8 +49,8 @@ local function close(id, expected)
   if expected and a.count ~= expected then
     return ANSWER.REFUSED_UNRECORDED .. refusal(REFUSAL.ACCOUNT_IN_OTHER_STATE, SIDE.DEBIT, a.limit, a.count)
   end
-  if a.cp ~= a.dp or a.dn ~= 0 or a.cn ~= 0 then
-    return ANSWER.REFUSED_UNRECORDED .. refusal(REFUSAL.ACCOUNT_IN_USE, SIDE.DEBIT, a.cp - a.dp, a.dn, a.cn)
+  if a.balance ~= 0 or a.dn ~= 0 or a.cn ~= 0 then
+    return ANSWER.REFUSED_UNRECORDED .. refusal(REFUSAL.ACCOUNT_IN_USE, SIDE.DEBIT, a.balance, a.dn, a.cn)
   end
   touch(id, a)
   local us, ns = tick()

@@ -3,9 +3,10 @@
 --
 -- - A function runs alone. It reads, decides upon tables of its own, and writes at the very end:
 --   an error before leaves nothing.
--- - Numbers are doubles here. Amounts and the totals of limited accounts stay below 2^53 and are
---   exact; the 64-bit totals of unlimited accounts are pairs of 32 bits, times are microseconds and
---   the nanoseconds beside them.
+-- - Numbers are doubles here. Amounts, and of limited accounts the balance, the limit and what is
+--   reserved, stay below 2^53 and are exact; what was posted in an account's life, and all totals of
+--   unlimited accounts, have 64 bits in two halves; times are microseconds and the nanoseconds beside
+--   them.
 -- - What has to be judged from a command alone (its form, its difference from a first command) the
 --   node judges with the rules themselves; here a command's content is opaque.
 --
@@ -94,26 +95,28 @@ local function refused(token)
 end
 
 local function unpack_account(text)
-  local a, kind = {}, nil
+  local a, kind, h, l = {}, nil, {}, {}
   if string.sub(text, 1, 1) == ACCOUNT_KIND.LIMITED then
     a.limited = true
-    kind, a.currency, a.closed, a.limit, a.limit_opened, a.dp, a.cp, a.dn, a.cn, a.count, a.us, a.ns =
-      struct.unpack('>c1c3I1I8I8I8I8I8I8I8I8I2', text)
+    kind, a.currency, a.closed, a.limit, a.limit_opened, h.dp, l.dp, h.cp, l.cp, a.dn, a.cn, a.count, a.us, a.ns =
+      struct.unpack('>c1c3I1I8I8I4I4I4I4I8I8I8I8I2', text)
+    -- Exact: the balance is below 2^53, and what the halves differ by is no more than that away from it.
+    a.balance = (h.cp - h.dp) * HALF + (l.cp - l.dp)
   else
-    local h, l = {}, {}
     kind, a.currency, h.dp, l.dp, h.cp, l.cp, h.dn, l.dn, h.cn, l.cn, a.us, a.ns =
       struct.unpack('>c1c3I4I4I4I4I4I4I4I4I8I2', text)
-    a.high, a.low, a.closed = h, l, 0
+    a.closed = 0
   end
+  a.high, a.low = h, l
   return a
 end
 
 local function pack_account(a)
-  if a.limited then
-    return struct.pack('>c1c3I1I8I8I8I8I8I8I8I8I2', ACCOUNT_KIND.LIMITED, a.currency, a.closed, a.limit,
-      a.limit_opened, a.dp, a.cp, a.dn, a.cn, a.count, a.us, a.ns)
-  end
   local h, l = a.high, a.low
+  if a.limited then
+    return struct.pack('>c1c3I1I8I8I4I4I4I4I8I8I8I8I2', ACCOUNT_KIND.LIMITED, a.currency, a.closed, a.limit,
+      a.limit_opened, h.dp, l.dp, h.cp, l.cp, a.dn, a.cn, a.count, a.us, a.ns)
+  end
   return struct.pack('>c1c3I4I4I4I4I4I4I4I4I8I2', ACCOUNT_KIND.UNLIMITED, a.currency, h.dp, l.dp, h.cp, l.cp, h.dn,
     l.dn, h.cn, l.cn, a.us, a.ns)
 end

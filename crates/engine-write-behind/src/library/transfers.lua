@@ -24,8 +24,8 @@ local function touch(id, a)
   return a
 end
 
-local function plus(a, field, amount)
-  if a.limited then return put(a, field, a[field] + amount) end
+-- Adds to what was posted or, of an unlimited account, to what is reserved.
+local function add_to_total(a, field, amount)
   local part = amount % HALF
   local low = a.low[field] + part
   local high = a.high[field] + (amount - part) / HALF
@@ -34,7 +34,19 @@ local function plus(a, field, amount)
   put(a.high, field, high % HALF)
 end
 
-local function minus(a, field, amount)
+-- Whether what was posted and is reserved would, with so much more, pass 2^63 - 1.
+local function passes_total(a, posted, reserved, amount)
+  local low = a.low[posted] + reserved % HALF + amount % HALF
+  local high = a.high[posted] + math.floor(reserved / HALF) + math.floor(amount / HALF) + math.floor(low / HALF)
+  return high >= HALF / 2
+end
+
+local function reserve(a, field, amount)
+  if a.limited then return put(a, field, a[field] + amount) end
+  add_to_total(a, field, amount)
+end
+
+local function give_back(a, field, amount)
   if a.limited then return put(a, field, a[field] - amount) end
   local part = amount % HALF
   local low = a.low[field] - part
@@ -47,19 +59,25 @@ end
 -- What a record says of an account whose balance it changed.
 local function after(a, changed)
   if not (changed and a.limited) then return struct.pack('>I1I8i8I8', 0, 0, 0, 0) end
-  return struct.pack('>I1I8i8I8', 1, a.count, a.cp - a.dp, a.limit)
+  return struct.pack('>I1I8i8I8', 1, a.count, a.balance, a.limit)
 end
 
 local function post_sides(debit, credit, amount)
-  plus(debit, 'dp', amount)
-  plus(credit, 'cp', amount)
-  if debit.limited then put(debit, 'count', debit.count + 1) end
-  if credit.limited then put(credit, 'count', credit.count + 1) end
+  add_to_total(debit, 'dp', amount)
+  add_to_total(credit, 'cp', amount)
+  if debit.limited then
+    put(debit, 'balance', debit.balance - amount)
+    put(debit, 'count', debit.count + 1)
+  end
+  if credit.limited then
+    put(credit, 'balance', credit.balance + amount)
+    put(credit, 'count', credit.count + 1)
+  end
 end
 
 local function release(debit, credit, amount)
-  minus(debit, 'dn', amount)
-  minus(credit, 'cn', amount)
+  give_back(debit, 'dn', amount)
+  give_back(credit, 'cn', amount)
 end
 
 ---------------------------------------------------------------------------------------------------
@@ -87,10 +105,12 @@ local function judge(debit, credit, amount)
   if credit.closed == 1 then return refusal(REFUSAL.ACCOUNT_CLOSED, SIDE.CREDIT) end
   if debit.currency ~= credit.currency then return refusal(REFUSAL.CURRENCY_MISMATCH) end
   if debit.limited then
-    local available = debit.cp + debit.limit - debit.dp - debit.dn
+    local available = debit.balance + debit.limit - debit.dn
     if available < amount then return refusal(REFUSAL.INSUFFICIENT_FUNDS, SIDE.DEBIT, available, amount, debit.limit) end
+    if passes_total(debit, 'dp', debit.dn, amount) then return refusal(REFUSAL.BALANCE_OVERFLOW, SIDE.DEBIT) end
   end
-  if credit.limited and amount > AMOUNT_MAX - (credit.cp + credit.cn + credit.limit) then
+  if credit.limited and (amount > AMOUNT_MAX - (credit.balance + credit.limit + credit.cn)
+    or passes_total(credit, 'cp', credit.cn, amount)) then
     return refusal(REFUSAL.BALANCE_OVERFLOW, SIDE.CREDIT)
   end
   return nil
@@ -113,8 +133,8 @@ local function transfer(kind, key, debit_id, credit_id, amount, timeout, content
     if credit.limited then enter(credit_id, record) end
     return event(record)
   end
-  plus(debit, 'dn', amount)
-  plus(credit, 'cn', amount)
+  reserve(debit, 'dn', amount)
+  reserve(credit, 'cn', amount)
   local expires = 0
   if timeout > 0 then
     expires = us + timeout * 1000000

@@ -223,7 +223,7 @@ fn a_comparison_of_another_ledger_halts_nothing() {
         open_accounts(&engine).await;
         let before = epochs(&postgres);
         let (epoch, ledger) = ("ffffffffffffffff", "another ledger's");
-        let halted = redis.command(&["FCALL", "lastro_2_halt", "0", epoch, ledger]);
+        let halted = redis.command(&["FCALL", "lastro_3_halt", "0", epoch, ledger]);
         assert!(halted.unwrap().contains("EPOCH"));
         for number in 0..3 {
             assert_eq!(try_one(&engine, number).await, Ok(()));

@@ -6,7 +6,7 @@ use lastro_client::{AccountId, BalanceWhen};
 use uuid::Uuid;
 
 use super::money::Currencies;
-use super::output::{Form, print_fields, print_json};
+use super::output::{Form, or_dash, print_fields, print_json};
 use super::server::{ServerOptions, ask};
 
 #[derive(Debug, clap::Args)]
@@ -43,10 +43,11 @@ pub(super) fn run(options: &BalanceOptions) -> anyhow::Result<ExitCode> {
             return Ok(print_json(&balance)?);
         }
         let money = Currencies::new(&session.client).of(&options.account).await;
+        let entry = balance.entry_number.map(|number| number.to_string());
         Ok(print_fields(&[
             ("account", balance.account_id.to_string()),
             ("balance", money.text(balance.balance.into())),
-            ("newest entry", balance.entry_number.to_string()),
+            ("newest entry", or_dash(entry.as_deref())),
             ("at", balance.at),
         ])?)
     })

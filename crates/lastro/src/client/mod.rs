@@ -7,6 +7,7 @@
 
 mod account;
 mod balance;
+mod balances;
 mod events;
 mod failure;
 mod fields;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 
 pub(crate) use account::AccountOptions;
 pub(crate) use balance::BalanceOptions;
+pub(crate) use balances::BalancesOptions;
 pub(crate) use events::EventsOptions;
 pub(crate) use payment::PaymentOptions;
 pub(crate) use statement::StatementOptions;
@@ -56,6 +58,8 @@ pub(crate) enum ClientCommand {
     /// Shows the balance of an account as it was at a time, or right after a transfer.
     #[command(after_help = EXIT_CODES)]
     Balance(BalanceOptions),
+    /// Shows a trial balance: what every account held at one moment, and the sums by currency.
+    Balances(BalancesOptions),
     /// Shows what the ledger decided, in its order; with `--follow` also what it decides from now on.
     #[command(after_help = EXIT_CODES)]
     Events(EventsOptions),
@@ -73,6 +77,7 @@ pub(crate) fn run(command: ClientCommand) -> anyhow::Result<ExitCode> {
         ClientCommand::Reverse(options) => transfer::reverse(options),
         ClientCommand::Statement(options) => statement::run(&options),
         ClientCommand::Balance(options) => balance::run(&options),
+        ClientCommand::Balances(options) => balances::run(&options),
         ClientCommand::Events(options) => events::run(&options),
         ClientCommand::Payment(options) => payment::run(options),
     }

@@ -49,6 +49,11 @@ impl<const COLUMNS: usize> List<COLUMNS> {
         }
     }
 
+    /// How it is printed.
+    pub(super) const fn form(&self) -> Form {
+        self.form
+    }
+
     pub(super) fn add(
         &mut self,
         record: &impl Serialize,

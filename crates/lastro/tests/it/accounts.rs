@@ -83,6 +83,61 @@ world:JPY                 JPY             0          -             -            
     }
 }
 
+fn balances(arguments: &[&str]) -> Vec<Value> {
+    let output = Command::new(binary())
+        .arg("balances")
+        .args(arguments)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let lines = lines.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// A trial balance of a folder is that of its server, now and at every moment, beside the server and after it.
+#[tokio::test]
+async fn a_trial_balance_of_a_folder_is_that_of_its_server() {
+    let folder = folder();
+    let process = serve(folder.path());
+    let bank = Bank::of(&process);
+    let data_dir = folder.path().to_str().unwrap();
+    let mut moments = Vec::new();
+    for amount in [700, 80, 9] {
+        assert_eq!(bank.transact("2", "d", amount).await.0, 200);
+        assert_eq!(bank.transact("3", "c", 2 * amount).await.0, 200);
+        let now = balances(&["--url", &bank.url]);
+        moments.push(now.last().unwrap()["at"].as_str().unwrap().to_owned());
+        assert_eq!(balances(&["--data-dir", data_dir]), now);
+        assert_eq!(now.last().unwrap()["totals"][0]["balance"], 0);
+    }
+    let served = |at: &str| balances(&["--url", &bank.url, "--at", at]);
+    let mut then: Vec<_> = moments.iter().map(|at| served(at)).collect();
+    then.push(served("1999-12-31"));
+    let of_2 = |then: &[Value]| then.iter().find(|line| line["account_id"] == "2").cloned();
+    let amounts: Vec<_> = then.iter().filter_map(|then| of_2(then)).collect();
+    let amounts: Vec<_> = amounts
+        .iter()
+        .map(|line| line["balance"].as_i64())
+        .collect();
+    assert_eq!(amounts, [Some(-700), Some(-780), Some(-789)]);
+    assert!(process.stop().unwrap().success());
+    moments.push("1999-12-31".to_owned());
+    for (at, then) in moments.iter().zip(then) {
+        let of_folder = balances(&["--data-dir", data_dir, "--at", at]);
+        // What was decided by then is the same, whatever newest moment each has seen.
+        let without_at = |lines: &[Value]| {
+            let mut lines = lines.to_vec();
+            lines.last_mut().unwrap()["at"] = Value::Null;
+            lines
+        };
+        assert_eq!(without_at(&of_folder), without_at(&then), "{at}");
+    }
+}
+
 #[test]
 fn what_has_no_accounts_is_said() {
     let folder = folder();

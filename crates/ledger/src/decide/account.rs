@@ -85,8 +85,7 @@ pub(super) fn change_limit<S: State + ?Sized>(
     if expected.is_some() && current != expected && current != wanted {
         return other_state(id, &account);
     }
-    let incoming = account.credits_posted + account.credits_pending;
-    if incoming + credit_limit > AMOUNT_MAX {
+    if credit_limit > account.limit_max() {
         return Decision::Refused(Refusal::BalanceOverflow { account_id: id });
     }
     let outgoing = account.debits_posted + account.debits_pending;

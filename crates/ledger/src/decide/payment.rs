@@ -8,7 +8,9 @@ use crate::currency::Currency;
 use crate::decide::decision::{
     Decision, check_amount, check_description, check_kept_description, remember, replay,
 };
-use crate::decide::transfer::{check_funds, check_may_debit, check_open, find, is_free, set_after};
+use crate::decide::transfer::{
+    check_funds, check_may_debit, check_open, check_total, find, is_free, set_after,
+};
 use crate::event::Event;
 use crate::id::{AccountId, PaymentId, ProcessorName, TransferId};
 use crate::outcome::{Outcome, Record, Refusal};
@@ -82,7 +84,8 @@ fn check_account<S: State + ?Sized>(state: &S, accept: &AcceptPayment) -> Result
     if account.currency != accept.currency {
         return Err(Refusal::CurrencyMismatch);
     }
-    check_funds(&account, account_id, accept.amount)
+    check_funds(&account, account_id, accept.amount)?;
+    check_total(&account, account_id, accept.amount)
 }
 
 /// A payment without an account is paid by the outside, which a currency opens with its first account.

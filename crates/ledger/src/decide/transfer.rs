@@ -89,8 +89,7 @@ pub(super) fn check_sides<S: State + ?Sized>(
         return Err(Refusal::CurrencyMismatch);
     }
     check_funds(&debit, debit_account_id, amount)?;
-    // The debit side cannot overflow: what is available keeps its debits below its credits and
-    // limit, which are themselves bounded.
+    check_total(&debit, debit_account_id, amount)?;
     if !credit.can_be_credited(amount) {
         return Err(Refusal::BalanceOverflow {
             account_id: credit_account_id.clone(),
@@ -132,6 +131,16 @@ fn check_may_credit(account: &Account, id: &AccountId) -> Result<(), Refusal> {
         });
     }
     Ok(())
+}
+
+/// Whether the account's debits can still be counted; how many there are is bounded by nothing else.
+pub(super) fn check_total(account: &Account, id: &AccountId, amount: u64) -> Result<(), Refusal> {
+    if account.can_be_debited(amount) {
+        return Ok(());
+    }
+    Err(Refusal::BalanceOverflow {
+        account_id: id.clone(),
+    })
 }
 
 pub(super) fn check_funds(account: &Account, id: &AccountId, amount: u64) -> Result<(), Refusal> {

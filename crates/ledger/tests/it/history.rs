@@ -97,9 +97,16 @@ pub(crate) fn check_books(books: &Books) {
             outgoing <= incoming,
             "{id} has passed its limit: {account:?}"
         );
-        let totals = (incoming + account.credits_pending).max(outgoing);
+        let exact = |number: u64| i128::from(number);
+        let held = i128::from(account.balance()) + exact(account.credits_pending) + exact(limit);
+        let owed = exact(account.debits_pending) - i128::from(account.balance());
         assert!(
-            totals <= ledger::AMOUNT_MAX,
+            held.max(owed) <= exact(ledger::AMOUNT_MAX),
+            "the balance of {id} is too large: {account:?}"
+        );
+        let credits = exact(account.credits_posted) + exact(account.credits_pending);
+        assert!(
+            credits.max(exact(outgoing)) <= exact(ledger::TOTAL_MAX),
             "a total of {id} is too large: {account:?}"
         );
     }

@@ -223,6 +223,12 @@ const REQUEST: &[Entry] = &[
         "Send one such as `2026-01-31T23:59:59.5Z`.",
     ),
     nothing(
+        "time_zone_invalid",
+        &[400],
+        "`tz` is not the name of a time zone.",
+        "Send a name of the tz database, such as `America/Sao_Paulo`, or `UTC`.",
+    ),
+    nothing(
         "change_missing",
         &[400],
         "The request does not name what to change of the account.",

@@ -61,6 +61,7 @@ pub(super) fn router(face: Arc<GrpcFace>) -> Router {
         GetAccount => account;
         GetStatement => statement;
         GetBalanceAt => balance_at;
+        GetSafeTime => safe_time;
         GetTransfer => transfer;
         GetPayment => payment;
         GetPaymentsSummary => payments_summary;
@@ -139,6 +140,7 @@ const fn access(method: Method) -> Access {
         Method::GetAccount
         | Method::GetStatement
         | Method::GetBalanceAt
+        | Method::GetSafeTime
         | Method::GetTransfer
         | Method::GetPayment
         | Method::GetPaymentsSummary
@@ -385,6 +387,16 @@ async fn balance_at(call: Call) -> Answered {
         .ask(|engine, deadline| engine.balance_at(id, at, deadline))
         .await?;
     written(place, &v1::GetBalanceAtResponse::from(answer))
+}
+
+async fn safe_time(call: Call) -> Answered {
+    call.question::<v1::GetSafeTimeRequest>()?;
+    let place = call.place(RECORD_BYTES_MAX)?;
+    let answer = call
+        .ask(|engine, deadline| engine.safe_time(deadline))
+        .await?;
+    let safe_time = answer.as_nanos();
+    written(place, &v1::GetSafeTimeResponse { safe_time })
 }
 
 async fn transfer(call: Call) -> Answered {

@@ -21,12 +21,16 @@ pub(crate) struct BalanceView<'a> {
     at: Nanos,
     /// In minor units.
     balance: i64,
-    /// The number of the newest entry at that moment; 0 before the first.
-    entry_number: u64,
+    /// The number of the newest entry at that moment; 0 before the first. Absent for the system's accounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry_number: Option<u64>,
 }
 
 /// Returns an account's balance right after a moment, or right after one of its transfers: 0 before
 /// its first entry, and the current balance if the moment is in the future.
+///
+/// The balance of one of the system's accounts is summed from its transfers since that moment: where they are too many
+/// for the time of a request, it is answered `timeout`.
 #[utoipa::path(
     get, path = "/v1/accounts/{id}/balance", tag = "accounts",
     params(
@@ -42,16 +46,12 @@ pub(crate) struct BalanceView<'a> {
         (status = 200, description = "The balance then", body = BalanceView),
         (status = 400, description = "`time_invalid`, `id_invalid`, `query_invalid`"),
         (status = 404, description = "No such account, or no such transfer"),
-        (status = 422, description = "`account_reserved`: the system's accounts keep no balances of the past; \
-            `transfer_of_other_accounts`"),
+        (status = 422, description = "`transfer_of_other_accounts`"),
+        (status = 501, description = "`not_supported`: one of the system's accounts over Redis"),
     )
 )]
 pub(crate) async fn balance(call: Call, request: Request) -> Answered {
     let id = account_in_path(request.uri().path())?;
-    if id.is_reserved() {
-        let refusal = ledger::Refusal::AccountReserved { account_id: id };
-        return Err(Problem::from(&refusal));
-    }
     let at = match moment_in_query(request.uri().query())? {
         Moment::At(at) => at,
         Moment::After(transfer_id) => time_of(&call, &id, transfer_id).await?,
@@ -67,7 +67,7 @@ fn view(id: &AccountId, at: Timestamp, found: BalanceAt) -> BalanceView<'_> {
         account_id: id.as_str(),
         at: Nanos(at),
         balance: found.balance,
-        entry_number: found.entry_number,
+        entry_number: (!id.is_reserved()).then_some(found.entry_number),
     }
 }
 

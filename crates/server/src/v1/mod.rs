@@ -7,6 +7,7 @@ mod account_change;
 mod account_list;
 mod accounts;
 mod balance;
+mod balances;
 mod batches;
 mod callback;
 mod cursor;
@@ -46,6 +47,10 @@ pub(crate) use account_list::{__path_accounts, AccountsPageView, accounts};
 pub(crate) use accounts::OpenAccountRequest;
 pub(crate) use accounts::{__path_account, __path_open_account, account, open_account};
 pub(crate) use balance::{__path_balance, BalanceView, balance};
+pub use balances::moment_at;
+pub(crate) use balances::{
+    __path_balances, AccountBalanceView, BalancesPageView, CurrencyTotalView, balances,
+};
 pub(crate) use batches::DecidedBatchView;
 pub(crate) use batches::{__path_batch, __path_batch_by_id, batch, batch_by_id};
 pub(crate) use batches::{BatchFailedView, BatchRequest, BatchView, CommandRequest, OutcomeView};

@@ -10,7 +10,7 @@ use crate::errors;
 use crate::problem::Problem;
 
 /// The parameters that are times: programs write the plus sign of an offset as it is.
-const TIMES: [&str; 2] = ["from", "to"];
+const TIMES: [&str; 3] = ["at", "from", "to"];
 
 /// What each parameter of these names is given as. A plus sign is a space, as forms and most libraries write one
 /// (`application/x-www-form-urlencoded` in the WHATWG's URL standard); but in a time it is itself.

@@ -26,9 +26,9 @@ pub(super) fn printed<T: std::fmt::Display, S: Serializer>(
     to.collect_str(value)
 }
 
-/// An account. Every number of an account with a limit is exact in a double. The totals of the
-/// system's own (`world:`, `processor:`) are 64-bit and wrap around, and so their numbers may pass
-/// 2^53: read those with a parser of integers.
+/// An account. Of an account with a limit the balance, the limit, what is pending and what is available are exact in a
+/// double. What was posted in an account's life goes up to 2^63 - 1, and the totals of the system's own accounts
+/// (`world:`, `processor:`) have 64 bits and wrap around: read those with a parser of integers.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct AccountView<'a> {
     #[schema(example = "users:42")]
@@ -285,6 +285,18 @@ pub(crate) struct EntryView<'a> {
     /// `transfer`, `post`, `settle` or `reverse`.
     #[schema(example = "transfer")]
     pub(super) kind: &'static str,
+    /// Of a `post`: the pending transfer that it is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    pub(super) pending_id: Option<String>,
+    /// Of a `settle`: the payment that it settled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    pub(super) payment_id: Option<String>,
+    /// Of a `reverse`: the transfer that it reversed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    pub(super) reverses: Option<String>,
     pub(super) debit_account_id: &'a str,
     pub(super) credit_account_id: &'a str,
     /// In minor units.
@@ -302,6 +314,10 @@ pub(crate) struct EntryView<'a> {
     pub(super) balance_after: Option<i64>,
     #[schema(value_type = String, format = DateTime)]
     pub(super) timestamp: Nanos,
+}
+
+fn text_of(id: Option<impl std::fmt::Display>) -> Option<String> {
+    id.map(|id| id.to_string())
 }
 
 impl WindowView {
@@ -365,6 +381,9 @@ impl<'a> EntryView<'a> {
             number: None,
             transfer_id: transfer.id,
             kind: transfer.kind.as_str(),
+            pending_id: text_of(transfer.kind.pending_id()),
+            payment_id: text_of(transfer.kind.payment_id()),
+            reverses: text_of(transfer.kind.reverses()),
             debit_account_id: transfer.debit_account_id.as_str(),
             credit_account_id: transfer.credit_account_id.as_str(),
             amount: transfer.amount,
@@ -384,6 +403,9 @@ impl<'a> From<&'a Entry> for EntryView<'a> {
             number: Some(entry.number),
             transfer_id: entry.transfer_id,
             kind: entry.kind,
+            pending_id: text_of(entry.pending_id),
+            payment_id: text_of(entry.payment_id),
+            reverses: text_of(entry.reverses),
             debit_account_id: entry.debit_account_id.as_str(),
             credit_account_id: entry.credit_account_id.as_str(),
             amount: entry.amount,

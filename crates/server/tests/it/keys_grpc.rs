@@ -26,6 +26,7 @@ fn asked(method: Method) -> Option<Scope> {
         Method::GetAccount
         | Method::GetStatement
         | Method::GetBalanceAt
+        | Method::GetSafeTime
         | Method::GetTransfer
         | Method::GetPayment
         | Method::GetPaymentsSummary
@@ -62,6 +63,7 @@ fn is_about_accounts(method: Method) -> bool {
         // And of accounts those are listed that it may use.
         Method::GetTransfer
         | Method::GetPayment
+        | Method::GetSafeTime
         | Method::GetClock
         | Method::ListAccounts
         | Method::GetBatch => false,
@@ -139,6 +141,7 @@ async fn call(channel: &Channel, method: Method, held: Held) -> Result<(), Statu
                 ..Default::default()
             }
         ),
+        Method::GetSafeTime => ask!(get_safe_time, v1::GetSafeTimeRequest {}),
         Method::GetTransfer => ask!(get_transfer, v1::GetTransferRequest { id: id() }),
         Method::GetPayment => ask!(get_payment, v1::GetPaymentRequest { id: id() }),
         Method::GetPaymentsSummary => {

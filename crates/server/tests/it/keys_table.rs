@@ -40,7 +40,7 @@ const fn row(
     }
 }
 
-pub(crate) const ROWS: [Row; 41] = [
+pub(crate) const ROWS: [Row; 42] = [
     row(
         "POST",
         "/clientes/{id}/transacoes",
@@ -55,6 +55,7 @@ pub(crate) const ROWS: [Row; 41] = [
     row("POST", "/v1/accounts", Commands(Scope::Write), 201, 403),
     row("GET", "/v1/accounts/{id}", One(Scope::Read), 200, 403),
     row("GET", "/v1/accounts", One(Scope::Read), 200, 200),
+    row("GET", "/v1/balances", One(Scope::Read), 200, 200),
     row("PATCH", "/v1/accounts/{id}", One(Scope::Operate), 200, 403),
     row(
         "GET",

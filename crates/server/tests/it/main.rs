@@ -33,6 +33,7 @@ mod v1_account_change;
 mod v1_account_list;
 mod v1_accounts;
 mod v1_balance;
+mod v1_balances;
 mod v1_batches;
 mod v1_callback;
 mod v1_dry_run;

@@ -80,10 +80,6 @@ async fn not_every_account_and_time_will_do() {
             (404, "account_not_found"),
         ),
         (
-            "world:BRL/balance?at=2026-01-01T00:00:00Z",
-            (422, "account_reserved"),
-        ),
-        (
             "%20/balance?at=2026-01-01T00:00:00Z",
             (400, "account_id_invalid"),
         ),

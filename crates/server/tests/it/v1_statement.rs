@@ -143,7 +143,7 @@ async fn check_lines(
         sum += amount;
         let text = |name: &str| entry[name].as_str().unwrap().to_owned();
         let expected = format!(
-            "{},\"{}\",\"{}\",\"transfer\",\"{}\",\"{}\",\"BRL\",{amount},{},\"{description}\",\"o-1\",\"{{\"\"a\"\":\"\"b\"\"}}\"",
+            "{},\"{}\",\"{}\",\"transfer\",\"{}\",\"{}\",\"BRL\",{amount},{},\"{description}\",\"o-1\",\"{{\"\"a\"\":\"\"b\"\"}}\",\"\",\"\",\"\"",
             entry["number"],
             text("timestamp"),
             text("transfer_id"),

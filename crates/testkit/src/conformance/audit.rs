@@ -150,13 +150,22 @@ fn check_limit(id: &AccountId, account: &Account) -> Result<(), String> {
     };
     let incoming = u128::from(account.credits_posted) + u128::from(limit);
     let outgoing = u128::from(account.debits_posted) + u128::from(account.debits_pending);
-    let credits = incoming + u128::from(account.credits_pending);
     if outgoing > incoming {
         return Err(format!("account {id} has passed its limit: {account:?}"));
     }
-    if credits.max(outgoing) > u128::from(ledger::AMOUNT_MAX) {
+    let exact = |number: u64| i128::from(number);
+    let balance = exact(account.credits_posted) - exact(account.debits_posted);
+    let held = balance + exact(account.credits_pending) + exact(limit);
+    if held.max(exact(account.debits_pending) - balance) > exact(ledger::AMOUNT_MAX) {
         return Err(format!(
-            "a total of account {id} has passed 2^53 - 1: {account:?}"
+            "the balance of account {id} has passed 2^53 - 1: {account:?}"
+        ));
+    }
+    let credits = exact(account.credits_posted) + exact(account.credits_pending);
+    let debits = exact(account.debits_posted) + exact(account.debits_pending);
+    if credits.max(debits) > exact(ledger::TOTAL_MAX) {
+        return Err(format!(
+            "a total of account {id} has passed 2^63 - 1: {account:?}"
         ));
     }
     Ok(())

@@ -183,9 +183,9 @@ fn lowest_limit(account: &Account) -> u64 {
     (account.debits_posted + account.debits_pending).saturating_sub(account.credits_posted)
 }
 
-/// The highest limit at which the account's totals stay in bounds.
+/// The highest limit that the account may have.
 fn highest_limit(account: &Account) -> u64 {
-    AMOUNT_MAX.saturating_sub(account.credits_posted + account.credits_pending)
+    account.limit_max()
 }
 
 const fn is_idle(account: &Account) -> bool {

@@ -188,8 +188,5 @@ impl Generator {
 
 /// How much may be credited to the account.
 fn room(account: &Account) -> u64 {
-    match account.credit_limit() {
-        Some(limit) => AMOUNT_MAX - account.credits_posted - account.credits_pending - limit,
-        None => 1_000_000,
-    }
+    account.creditable().unwrap_or(1_000_000)
 }

@@ -108,7 +108,7 @@ fn transfers_of_a_wrong_form_are_found() {
                 &mut transfer.credit_account_id,
             );
         }),
-        ("a total of account b has passed 2^53 - 1", |h| {
+        ("the balance of account b has passed 2^53 - 1", |h| {
             transfer(h, 15).amount = AMOUNT_MAX;
         }),
         ("a settlement without its payment", |h| {

@@ -50,6 +50,9 @@ const STORY: &[&str] = &[
     "lastro account show users:42",
     "lastro account list --prefix u",
     "lastro account list",
+    "lastro balances --prefix users",
+    "lastro balances --at 2999-12-31 --tz America/Sao_Paulo",
+    "lastro balance world:JPY --after 0193b5a0-7c1e-7d2a-9f3b-1c2d3e4f5a06",
     "lastro events --account users:42 --types transfer.posted,account.frozen,transfer.pending",
     "lastro events --types command.refused --follow --limit 1",
     "lastro payment create --amount 1990 --currency BRL --description 'invoice 88' --account users:42 \

@@ -79,10 +79,13 @@ fn a_limit_goes_up_to_what_totals_can_hold() {
         limit a max-15
         limit a max-14 -> balance_overflow a
         transfer 3 a world:BRL 10
-        limit a max-14 -> balance_overflow a
+        limit a max-5
+        limit a max-4 -> balance_overflow a
         void 4 2
-        limit a max-10
-        limit a max-9 -> balance_overflow a
+        limit a max
+        transfer 5 a world:BRL max
+        transfer 6 world:BRL a max
+        limit a max
         ",
     );
 }

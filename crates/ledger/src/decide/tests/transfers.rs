@@ -36,7 +36,7 @@ fn the_limit_is_reached_exactly() {
 }
 
 #[test]
-fn totals_stay_exact() {
+fn balances_stay_exact_whatever_went_through_the_account() {
     check(
         "
         open a BRL 0
@@ -44,15 +44,19 @@ fn totals_stay_exact() {
         transfer 1 world:BRL a max
         transfer 2 world:BRL a 1 -> balance_overflow a
         transfer 3 a world:BRL max
-        transfer 4 world:BRL a 1 -> balance_overflow a
+        transfer 4 world:BRL a 1
+        account a -> balance=1 available=1 pending=0/0
         transfer 5 world:BRL b max-9 -> balance_overflow b
         transfer 6 world:BRL b max-10
         pend 7 world:BRL b 1 -> balance_overflow b
         transfer 8 b world:BRL max
+        transfer 16 world:BRL b max
         open c BRL max
         transfer 9 world:BRL c 1 -> balance_overflow c
         pend 10 world:BRL c 1 -> balance_overflow c
         transfer 11 c world:BRL max
+        transfer 17 world:BRL c max
+        transfer 18 world:BRL c 1 -> balance_overflow c
         open d BRL 0
         pend 12 world:BRL d max
         transfer 13 world:BRL d 1 -> balance_overflow d

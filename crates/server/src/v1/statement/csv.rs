@@ -9,7 +9,8 @@ use super::super::views::EntryView;
 
 /// The first line.
 pub(super) const HEADER: &str = "\"entry_number\",\"timestamp\",\"transfer_id\",\"kind\",\"debit_account_id\",\
-    \"credit_account_id\",\"currency\",\"amount_minor\",\"balance_minor\",\"description\",\"reference\",\"metadata\"\r\n";
+    \"credit_account_id\",\"currency\",\"amount_minor\",\"balance_minor\",\"description\",\"reference\",\"metadata\",\
+    \"pending_id\",\"payment_id\",\"reverses\"\r\n";
 
 /// Adds the line of an entry of this account. Its amount has the sign of what it did to the balance.
 pub(super) fn write(id: &AccountId, currency: Currency, entry: &EntryView<'_>, to: &mut Vec<u8>) {
@@ -26,6 +27,7 @@ pub(super) fn write(id: &AccountId, currency: Currency, entry: &EntryView<'_>, t
         });
     let number =
         |number: Option<i128>| number.map_or_else(String::new, |number| number.to_string());
+    let id = |id: &Option<String>| quoted(id.as_deref().unwrap_or_default());
     let fields = [
         number(entry.number.map(i128::from)),
         quoted(&entry.timestamp.to_string()),
@@ -39,6 +41,9 @@ pub(super) fn write(id: &AccountId, currency: Currency, entry: &EntryView<'_>, t
         quoted(entry.description),
         quoted(entry.reference.unwrap_or_default()),
         quoted(&metadata),
+        id(&entry.pending_id),
+        id(&entry.payment_id),
+        id(&entry.reverses),
     ];
     to.extend_from_slice(fields.join(",").as_bytes());
     to.extend_from_slice(b"\r\n");

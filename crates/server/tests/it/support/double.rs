@@ -175,6 +175,10 @@ impl Engine for Double {
         self.answer(|engine| engine.balance_at(id, at, deadline))
     }
 
+    fn safe_time(&self, deadline: Instant) -> Answer<'_, Timestamp> {
+        self.answer(|engine| engine.safe_time(deadline))
+    }
+
     fn transfer(&self, id: TransferId, deadline: Instant) -> Answer<'_, Option<UsedTransfer>> {
         self.answer(|engine| engine.transfer(id, deadline))
     }

@@ -123,6 +123,10 @@ pub(super) enum Bug {
     PageIncludesBefore,
     /// The balance at a time leaves out what happened at that very time.
     BalanceAtExclusive,
+    /// What an unlimited account was is read as what it is.
+    UnlimitedPastIsNow,
+    /// An entry does not say which pending transfer, payment or reversed transfer it is about.
+    EntryCauseLost,
     /// A transfer is read without its reference.
     ReferenceLost,
     /// A transfer is read without its metadata.

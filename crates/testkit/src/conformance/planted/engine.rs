@@ -96,6 +96,11 @@ impl Planted {
                 }
             }
             Bug::EntriesSwapped if entries.len() > 1 => entries.swap(0, 1),
+            Bug::EntryCauseLost => {
+                for entry in entries {
+                    (entry.pending_id, entry.payment_id, entry.reverses) = (None, None, None);
+                }
+            }
             _ => {}
         }
         Some(statement)
@@ -250,8 +255,15 @@ impl Engine for Planted {
         _: Instant,
     ) -> Answer<'_, Option<BalanceAt>> {
         let earlier = u64::from(self.bug == Bug::BalanceAtExclusive);
-        let at = Timestamp::from_nanos(at.as_nanos().saturating_sub(earlier));
+        let at = match self.bug {
+            Bug::UnlimitedPastIsNow if id.is_reserved() => Timestamp::from_nanos(u64::MAX),
+            _ => Timestamp::from_nanos(at.as_nanos().saturating_sub(earlier)),
+        };
         self.answer(|books| books.balance_at(&id, at))
+    }
+
+    fn safe_time(&self, _: Instant) -> Answer<'_, Timestamp> {
+        self.answer(Books::safe_time)
     }
 
     fn transfer(&self, id: TransferId, _: Instant) -> Answer<'_, Option<UsedTransfer>> {

@@ -179,6 +179,8 @@ found! {
     entries_swapped: EntriesSwapped,
     page_includes_before: PageIncludesBefore,
     balance_at_exclusive: BalanceAtExclusive,
+    unlimited_past_is_now: UnlimitedPastIsNow,
+    entry_cause_lost: EntryCauseLost,
     reference_lost: ReferenceLost,
     metadata_lost: MetadataLost,
     partial_post_read_in_full: PartialPostReadInFull,
