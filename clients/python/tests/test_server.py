@@ -228,6 +228,29 @@ class Server(unittest.TestCase):
             self.ledger.batch_by_id(new_id())
         self.assertEqual(self.ledger.account(self.user).balance, 5)
 
+    def test_one_amount_for_several_accounts(self) -> None:
+        ledger, fees = self.ledger, f"fees:{new_id()}"
+        ledger.open_account(fees, "BRL")
+        splits, id = [commands.split(self.shop, 60), commands.split(fees, 3, "fee")], new_id()
+        made = ledger.split_transfer(self.user, splits, "order", id=id, reference="order 1")
+        moved = [one.transfer for one in made.outcomes if one.transfer]
+        self.assertEqual(made.id, id)
+        self.assertEqual([one.description for one in moved], ["order", "fee"])
+        self.assertEqual([one.reference for one in moved], ["order 1", "order 1"])
+        again = ledger.split_transfer(self.user, splits, "order", id=id, reference="order 1")
+        self.assertTrue(again.replayed)
+        too_much = [commands.split(self.shop, 1), commands.split(fees, 99)]
+        with self.assertRaises(BatchRefused) as refused:
+            ledger.split_transfer(self.user, too_much, "no")
+        self.assertEqual(refused.exception.index, 1)
+
+        hold = ledger.transfer(self.user, self.shop, 30, "hold", timeout_s=60)
+        part = ledger.split_post(hold.id, 20, [commands.split(fees, 2)], final=False)
+        self.assertEqual([one.code for one in part.outcomes], ["created", "created"])
+        self.assertEqual(ledger.transfer_by_id(hold.id).posted_amount, 20)
+        balances = [ledger.account(id).balance for id in (self.shop, fees)]
+        self.assertEqual(balances, [78, 5])
+
     def test_operations(self) -> None:
         queued = self.ledger.operate("world:BRL", self.user, 9, "later")
         give_up = time.monotonic() + 60

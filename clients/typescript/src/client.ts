@@ -192,6 +192,31 @@ export class Lastro {
     return this.send(write("/v1/transfers", models.transfer, body));
   }
 
+  /** Moves shares to up to 100 accounts: all of them, or none, and then `BatchRefused` is thrown. It is an
+   * atomic batch under `id`, with a transfer for each share. */
+  splitTransfer(
+    debitAccountId: string,
+    splits: readonly commands.Split[],
+    description: string,
+    options: commands.TransferOptions = {},
+  ): Promise<models.Batch> {
+    const body = commands.splitTransferBody(debitAccountId, splits, description, options);
+    return this.send(write("/v1/transfers", models.batch, body));
+  }
+
+  /** Posts an amount of a pending transfer, and moves shares of it on from its credit account, which keeps
+   * the rest: all of this, or nothing, and then `BatchRefused` is thrown. It is an atomic batch under
+   * `id`: the post, then a transfer for each share. */
+  splitPost(
+    pendingId: string,
+    amount: number,
+    splits: readonly commands.Split[],
+    options: Omit<commands.PostOptions, "amount"> = {},
+  ): Promise<models.Batch> {
+    const body = { ...commands.postBody({ ...options, amount }), splits };
+    return this.send(write(path`/v1/transfers/${pendingId}/post`, models.batch, body));
+  }
+
   /** A transfer. Throws `NotFound`. */
   transferById(id: string): Promise<models.Transfer> {
     return this.send(read(path`/v1/transfers/${id}`, models.transfer));

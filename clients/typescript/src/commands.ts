@@ -51,6 +51,42 @@ export function transferBody(
   };
 }
 
+/** One account of a split and its share, as the server reads it. */
+export type Split = {
+  readonly credit_account_id: string;
+  /** In minor units. */
+  readonly amount: number;
+  /** The text in the statements, where it is another one than that of the whole. */
+  readonly description?: string;
+};
+
+/** One account of a split and its share; with a text of its own, if it has one. */
+export function split(creditAccountId: string, amount: number, description?: string): Split {
+  return {
+    credit_account_id: creditAccountId,
+    amount,
+    ...(description !== undefined && { description }),
+  };
+}
+
+/** What `POST /v1/transfers` takes for several accounts. */
+export function splitTransferBody(
+  debitAccountId: string,
+  splits: readonly Split[],
+  description: string,
+  options: TransferOptions,
+): Record<string, unknown> {
+  return {
+    id: options.id ?? newId(),
+    debit_account_id: debitAccountId,
+    splits,
+    description,
+    timeout_s: options.timeoutS,
+    reference: options.reference,
+    metadata: options.metadata,
+  };
+}
+
 /** Which new debits and credits of an account are stopped. */
 export type Frozen = "none" | "debits" | "credits" | "both";
 

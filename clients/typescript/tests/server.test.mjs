@@ -199,6 +199,26 @@ test("batches", async () => {
   assert.throws(() => ledger.batch([ok], { id: newId() }), TypeError);
 });
 
+test("one amount for several accounts", async () => {
+  const fees = `fees:${newId()}`;
+  await ledger.openAccount(fees, "BRL");
+  const options = { id: newId(), reference: "order 1" };
+  const splits = [commands.split(shop, 60), commands.split(fees, 3, "fee")];
+  const made = await ledger.splitTransfer(user, splits, "order", options);
+  assert.equal(made.id, options.id);
+  const moved = made.outcomes.map(({ transfer }) => [transfer.amount, transfer.description]);
+  assert.deepEqual(moved, [[60, "order"], [3, "fee"]]);
+  assert.equal((await ledger.splitTransfer(user, splits, "order", options)).replayed, true);
+  const tooMuch = ledger.splitTransfer(user, [commands.split(shop, 1), commands.split(fees, 99)], "no");
+  assert.equal((await thrown(tooMuch, BatchRefused)).index, 1);
+
+  const hold = await ledger.transfer(user, shop, 30, "hold", { timeoutS: 60 });
+  const part = await ledger.splitPost(hold.id, 20, [commands.split(fees, 2)], { final: false });
+  assert.deepEqual(part.outcomes.map(({ transfer }) => transfer.kind), ["post", "transfer"]);
+  assert.equal((await ledger.transferById(hold.id)).posted_amount, 20);
+  assert.deepEqual([(await ledger.account(shop)).balance, (await ledger.account(fees)).balance], [78n, 5n]);
+});
+
 test("operations", async () => {
   const queued = await ledger.operate("world:BRL", user, 9, "later");
   const giveUp = Date.now() + 60_000;

@@ -33,8 +33,8 @@ pub use records::{
 };
 pub use requests::{
     AccountsQuery, BalancesQuery, Change, Command, DeliveriesQuery, EventsQuery, NewAccount,
-    NewBatch, NewPayment, NewPost, NewReversal, NewTransfer, NewVoid, PaymentsQuery, Resolve,
-    StatementQuery, TransfersQuery, UnsettledPaymentsQuery, new_id,
+    NewBatch, NewPayment, NewPost, NewReversal, NewSplit, NewSplitPost, NewTransfer, NewVoid,
+    PaymentsQuery, Resolve, Split, StatementQuery, TransfersQuery, UnsettledPaymentsQuery, new_id,
 };
 pub use retry::Retry;
 pub use walk::Walk;

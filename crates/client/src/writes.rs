@@ -6,7 +6,10 @@ use uuid::Uuid;
 
 use crate::call::{Call, Effect, Prepared};
 use crate::records::{Batch, Metadata, PaymentRecord, Transfer};
-use crate::requests::{Command, NewBatch, NewPayment, NewPost, NewReversal, NewTransfer, NewVoid};
+use crate::requests::{
+    Command, NewBatch, NewPayment, NewPost, NewReversal, NewSplit, NewSplitPost, NewTransfer,
+    NewVoid, Split,
+};
 
 /// A write that can be asked about before it is done ([`Client::preview`](crate::Client::preview)).
 pub trait Write {
@@ -24,6 +27,37 @@ impl Write for NewTransfer {
     fn call(&self) -> Prepared {
         let call = Call::post(&["v1", "transfers"], format!("transfer {}", self.id), self);
         Prepared(call.under(Some(self.id)))
+    }
+}
+
+impl Write for NewSplit {
+    type Record = Batch;
+
+    fn call(&self) -> Prepared {
+        let call = Call::post(&["v1", "transfers"], format!("split {}", self.id), self);
+        Prepared(call.under(Some(self.id)))
+    }
+}
+
+impl Write for NewSplitPost {
+    type Record = Batch;
+
+    fn call(&self) -> Prepared {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            id: Uuid,
+            amount: u64,
+            #[serde(rename = "final", skip_serializing_if = "Option::is_none")]
+            is_final: Option<bool>,
+            splits: &'a [Split],
+        }
+        let body = Body {
+            id: self.id,
+            amount: self.amount,
+            is_final: (!self.is_final).then_some(false),
+            splits: &self.splits,
+        };
+        of_transfer(self.pending_id, "post", self.id, &body)
     }
 }
 
@@ -166,6 +200,22 @@ mod tests {
             }),
             (path, json!({"id": ID}))
         );
+        let account_id = AccountId::new("b").unwrap();
+        let split = NewSplit {
+            id: ID,
+            ..NewSplit::new(&account, vec![Split::new(&account_id, 3)], "d")
+        };
+        let shares = json!([{"credit_account_id": "b", "amount": 3}]);
+        let body = json!({"id": ID, "debit_account_id": "a", "splits": shares, "description": "d"});
+        assert_eq!(sent(&split), ("v1/transfers".to_owned(), body));
+        let split = NewSplitPost {
+            id: ID,
+            is_final: false,
+            ..NewSplitPost::new(OTHER, 5, split.splits)
+        };
+        let body = json!({"id": ID, "amount": 5, "final": false, "splits": shares});
+        let path = format!("v1/transfers/{OTHER}/post");
+        assert_eq!(sent(&split), (path, body));
         let void = NewVoid {
             id: ID,
             pending_id: OTHER,

@@ -322,6 +322,45 @@ def _transfer_body(
     )
 
 
+def split_transfer(
+    debit_account_id: str,
+    splits: Iterable[commands.Split],
+    description: str,
+    id: uuid.UUID | None,
+    timeout_s: int | None,
+    notes: commands.Notes,
+) -> Call[Batch]:
+    body = _present(
+        id=str(id or new_id()),
+        debit_account_id=debit_account_id,
+        splits=list(splits),
+        description=description,
+        timeout_s=timeout_s,
+        **notes,
+    )
+    return Call("POST", "/v1/transfers", _batch, body)
+
+
+def split_post(
+    pending_id: uuid.UUID,
+    amount: int,
+    splits: Iterable[commands.Split],
+    final: bool,
+    id: uuid.UUID | None,
+) -> Call[Batch]:
+    body = _present(
+        id=str(id or new_id()),
+        amount=amount,
+        splits=list(splits),
+        final=None if final else False,
+    )
+    return Call("POST", f"/v1/transfers/{_segment(pending_id)}/post", _batch, body)
+
+
+def _batch(answer: Any, replayed: bool) -> Batch:
+    return Batch.from_json(answer, replayed=replayed)
+
+
 def transfer_by_id(id: uuid.UUID) -> Call[Transfer]:
     return Call("GET", f"/v1/transfers/{_segment(id)}", _transfer)
 
@@ -379,7 +418,7 @@ def batch(members: Iterable[commands.Command], atomic: bool, id: uuid.UUID | Non
     return Call(
         "POST",
         "/v1/batches",
-        lambda answer, replayed: Batch.from_json(answer, replayed=replayed),
+        _batch,
         body,
         repeatable=atomic or all(commands.is_repeatable(command) for command in listed),
     )

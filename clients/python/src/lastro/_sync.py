@@ -266,6 +266,41 @@ class Lastro:
             )
         )
 
+    def split_transfer(
+        self,
+        debit_account_id: str,
+        splits: Iterable[commands.Split],
+        description: str,
+        *,
+        id: uuid.UUID | None = None,
+        timeout_s: int | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Batch:
+        """Moves shares to up to 100 accounts, made with `commands.split`: all of them, or none.
+        Then `BatchRefused` is raised.
+
+        It is an atomic batch under `id`, with a transfer for each share."""
+        notes = commands.notes(reference, metadata)
+        return self._send(
+            _calls.split_transfer(debit_account_id, splits, description, id, timeout_s, notes)
+        )
+
+    def split_post(
+        self,
+        pending_id: uuid.UUID,
+        amount: int,
+        splits: Iterable[commands.Split],
+        *,
+        final: bool = True,
+        id: uuid.UUID | None = None,
+    ) -> Batch:
+        """Posts an amount of a pending transfer, and moves shares of it on from its credit account,
+        which keeps the rest: all of this, or nothing. Then `BatchRefused` is raised.
+
+        It is an atomic batch under `id`: the post, then a transfer for each share."""
+        return self._send(_calls.split_post(pending_id, amount, splits, final, id))
+
     def transfer_by_id(self, id: uuid.UUID) -> Transfer:
         """A transfer. Raises `NotFound`."""
         return self._send(_calls.transfer_by_id(id))

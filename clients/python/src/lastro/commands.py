@@ -22,6 +22,17 @@ def notes(reference: str | None, metadata: Mapping[str, str] | None) -> Notes:
     )
 
 
+Split = dict[str, Any]
+"""One account of a split, and its share, as the server reads it."""
+
+
+def split(credit_account_id: str, amount: int, description: str | None = None) -> Split:
+    """One account of a split and its share, in minor units; with a text of its own, if it has one."""
+    return _without_none(
+        credit_account_id=credit_account_id, amount=amount, description=description
+    )
+
+
 def transfer(
     debit_account_id: str,
     credit_account_id: str,

@@ -5,8 +5,10 @@ use uuid::Uuid;
 use crate::call::{Call, Query};
 use crate::client::{Answered, Client};
 use crate::error::Error;
-use crate::records::{QueuedTransfer, Transfer, TransfersPage};
-use crate::requests::{NewPost, NewReversal, NewTransfer, NewVoid, TransfersQuery};
+use crate::records::{Batch, QueuedTransfer, Transfer, TransfersPage};
+use crate::requests::{
+    NewPost, NewReversal, NewSplit, NewSplitPost, NewTransfer, NewVoid, TransfersQuery,
+};
 use crate::walk::Walk;
 use crate::writes::Write;
 
@@ -20,6 +22,25 @@ impl Client {
     ///
     /// [`Error::Refused`], such as `insufficient_funds` with its figures.
     pub async fn transfer(&self, new: &NewTransfer) -> Result<Answered<Transfer>, Error> {
+        self.submit(new).await
+    }
+
+    /// Moves shares to several accounts, all of them or none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BatchRefused`] if one of them was refused: then nothing was moved.
+    pub async fn split(&self, new: &NewSplit) -> Result<Answered<Batch>, Error> {
+        self.submit(new).await
+    }
+
+    /// Posts a pending transfer and moves shares of what was posted on, all of this or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BatchRefused`] if a part of it was refused: then nothing was moved. [`Error::Refused`] with
+    /// `pending_not_found` if there is no such pending transfer.
+    pub async fn split_post(&self, new: &NewSplitPost) -> Result<Answered<Batch>, Error> {
         self.submit(new).await
     }
 

@@ -26,7 +26,7 @@ pub use query::{
     AccountsQuery, BalancesQuery, DeliveriesQuery, EventsQuery, PaymentsQuery, StatementQuery,
     TransfersQuery, UnsettledPaymentsQuery,
 };
-pub use transfer::{NewPost, NewReversal, NewTransfer, NewVoid};
+pub use transfer::{NewPost, NewReversal, NewSplit, NewSplitPost, NewTransfer, NewVoid, Split};
 
 /// A new id: a UUID of version 7. Ids that grow with time cost the ledger least.
 #[must_use]

@@ -32,6 +32,102 @@ pub struct NewTransfer {
     pub metadata: Option<Metadata>,
 }
 
+/// One of the accounts of a split, and its share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Split {
+    /// The account that the share goes to.
+    pub credit_account_id: AccountId,
+    /// In minor units, from 1.
+    pub amount: u64,
+    /// The text in the statements, where it is another than that of the whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// A transfer to several accounts: an atomic batch with a transfer for each share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NewSplit {
+    /// The batch's id: the same with it happens once.
+    pub id: Uuid,
+    /// The account that the money leaves.
+    pub debit_account_id: AccountId,
+    /// Who gets how much; 1 to 100 shares.
+    pub splits: Vec<Split>,
+    /// The text in the statements, of 1 to 140 characters.
+    pub description: String,
+    /// With it the shares are only reserved, each for itself: see [`NewTransfer::timeout_s`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_s: Option<u32>,
+    /// The caller's own text for each transfer, of 1 to 128 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// The caller's own texts by name for each transfer, at most 1,000 bytes as JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
+}
+
+/// A post of which shares go on from the account that the pending transfer credits, which keeps the rest: an atomic
+/// batch of the post and a transfer for each share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSplitPost {
+    /// The batch's id: the same with it happens once.
+    pub id: Uuid,
+    /// The pending transfer.
+    pub pending_id: Uuid,
+    /// How much is posted, in minor units; at least what the shares are together.
+    pub amount: u64,
+    /// Whether what is not posted is released; else it stays reserved for further posts.
+    pub is_final: bool,
+    /// Who gets how much; 1 to 100 shares.
+    pub splits: Vec<Split>,
+}
+
+impl Split {
+    /// This account's share, under the text of the whole.
+    #[must_use]
+    pub fn new(credit_account_id: &AccountId, amount: u64) -> Self {
+        Self {
+            credit_account_id: credit_account_id.clone(),
+            amount,
+            description: None,
+        }
+    }
+}
+
+impl NewSplit {
+    /// A transfer of these shares at once, under a new id.
+    #[must_use]
+    pub fn new(
+        debit_account_id: &AccountId,
+        splits: Vec<Split>,
+        description: impl Into<String>,
+    ) -> Self {
+        Self {
+            id: new_id(),
+            debit_account_id: debit_account_id.clone(),
+            splits,
+            description: description.into(),
+            timeout_s: None,
+            reference: None,
+            metadata: None,
+        }
+    }
+}
+
+impl NewSplitPost {
+    /// The last post of a pending transfer, under a new id.
+    #[must_use]
+    pub fn new(pending_id: Uuid, amount: u64, splits: Vec<Split>) -> Self {
+        Self {
+            id: new_id(),
+            pending_id,
+            amount,
+            is_final: true,
+            splits,
+        }
+    }
+}
+
 impl NewTransfer {
     /// A transfer that moves the amount at once, under a new id.
     #[must_use]

@@ -98,7 +98,7 @@ fn print_totals(
         sums.add(total, || total_row(total))?;
     }
     sums.end()?;
-    eprintln!("The balances are of {at}.");
+    eprintln!("balances as of {at}");
     Ok(())
 }
 

@@ -74,8 +74,8 @@ pub(super) const REFUSALS: &[Entry] = &[
     nothing(
         "balance_overflow",
         &[422],
-        "A total of the account would pass 2^53 - 1.",
-        "Use another account.",
+        "The account would hold, or owe, more than 2^53 - 1: its balance with its credit limit and what is reserved for it.",
+        "Move money out of the account or lower its credit limit first, or use another account.",
     ),
     nothing(
         "pending_already_posted",

@@ -69,7 +69,7 @@ const ACCOUNT_ID: &str = "^[A-Za-z0-9_.:-]{1,64}$";
 const CURRENCY: &str = "^[A-Z]{3}$";
 
 /// A schema's member whose text looks so.
-const PATTERNS: [(&str, &str, &str); 16] = [
+const PATTERNS: [(&str, &str, &str); 18] = [
     ("AccountView", "id", ACCOUNT_ID),
     ("AccountView", "currency", CURRENCY),
     ("BalanceView", "account_id", ACCOUNT_ID),
@@ -81,6 +81,8 @@ const PATTERNS: [(&str, &str, &str); 16] = [
     ("PaymentRequest", "accountId", ACCOUNT_ID),
     ("PaymentView", "account_id", ACCOUNT_ID),
     ("PaymentView", "currency", CURRENCY),
+    ("SplitRequest", "credit_account_id", ACCOUNT_ID),
+    ("SplitTransferRequest", "debit_account_id", ACCOUNT_ID),
     ("TransferRequest", "credit_account_id", ACCOUNT_ID),
     ("TransferRequest", "debit_account_id", ACCOUNT_ID),
     ("TransferView", "credit_account_id", ACCOUNT_ID),

@@ -25,6 +25,7 @@ mod payment_request;
 mod payments;
 mod pendings;
 mod reversals;
+mod splits;
 mod statement;
 mod token;
 mod transfer_list;
@@ -71,6 +72,7 @@ pub(crate) use payments::{PaymentView, ResolveRequest, payment_by_id, resolve_pa
 pub(crate) use pendings::{__path_post_pending, __path_void_pending, post_pending, void_pending};
 pub(crate) use pendings::{PostRequest, VoidRequest};
 pub(crate) use reversals::{__path_reverse_transfer, ReverseRequest, reverse_transfer};
+pub(crate) use splits::{MovedView, SplitRequest, SplitTransferRequest, TransferBody};
 pub(crate) use statement::{__path_statement, statement};
 pub use transfer_list::transfer_json;
 pub(crate) use transfer_list::{__path_transfers, TransfersPageView, transfers};

@@ -6,8 +6,9 @@ use serde::Deserialize;
 
 use super::ids::Asked;
 use super::path::transfer_in_path;
+use super::splits::{MovedView, SplitPost, SplitRequest};
 use super::views::TransferView;
-use super::{ids, transfers};
+use super::{ids, splits, transfers};
 use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Integer, Text};
@@ -31,6 +32,11 @@ pub(crate) struct PostRequest<'a> {
     #[serde(default = "is_final", rename = "final")]
     #[schema(default = true)]
     is_final: bool,
+    /// Shares of `amount`, which is needed then, that go on from the account that the pending transfer credits; what is in none stays
+    /// there. The post and the transfers of the shares are an atomic batch under this `id`.
+    #[serde(borrow, default)]
+    #[schema(min_items = 1, max_items = 100)]
+    splits: Option<Vec<SplitRequest<'a>>>,
     /// Whether nothing is to be done, and only what would be answered is asked for.
     #[serde(default)]
     dry_run: bool,
@@ -60,6 +66,7 @@ impl Default for PostRequest<'_> {
             id: None,
             amount: None,
             is_final: is_final(),
+            splits: None,
             dry_run: false,
         }
     }
@@ -78,28 +85,39 @@ impl Default for PostRequest<'_> {
     ),
     request_body = PostRequest,
     responses(
-        (status = 201, description = "Posted: a transfer of its own, of kind `post`",
-            body = TransferView),
+        (status = 201, description = "Posted: a transfer of its own, of kind `post`; with `splits` the batch of it and the transfers of \
+            the shares", body = MovedView),
         (status = 200, description = "Posted before under this id with this content: the first \
             answer, with `Idempotency-Replayed: true`. With `dry_run`: what would be done, with \
-            `Dry-Run: true`", body = TransferView),
+            `Dry-Run: true`", body = MovedView),
         (status = 400, description = "Not well formed, or without an id"),
         (status = 404, description = "`pending_not_found`"),
         crate::openapi::responses::OtherContent,
         (status = 422, description = "Refused: `pending_already_posted`, `pending_already_voided`, \
-            `pending_expired`, `amount_exceeds_pending`, `amount_out_of_range`"),
+            `pending_expired`, `amount_exceeds_pending`, `amount_out_of_range`; with `splits` `batch_member_failed`"),
         crate::openapi::responses::NoAnswer,
         crate::openapi::responses::NotJson,
     )
 )]
 pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
-    end(call, request, |body, pending_id, asked| {
-        let request: PostRequest<'_> = json::parse_or_default(body, asked.headers)?;
-        let id = own_id(request.id.as_ref(), asked)?;
-        let command = post_command(id, pending_id, request.amount, request.is_final)?;
-        Ok((command, request.dry_run))
-    })
-    .await
+    let (parts, body) = request.into_parts();
+    let pending_id = transfer_in_path(parts.uri.path())?;
+    let body = call.body(body).await?;
+    let asked = Asked::of(&call, &parts.headers);
+    let request: PostRequest<'_> = json::parse_or_default(&body, asked.headers)?;
+    if let Some(splits) = &request.splits {
+        let post = SplitPost {
+            id: request.id.as_ref(),
+            amount: request.amount,
+            is_final: request.is_final,
+            splits,
+            dry_run: request.dry_run,
+        };
+        return splits::post(&call, &asked, pending_id, post).await;
+    }
+    let id = own_id(request.id.as_ref(), &asked)?;
+    let command = post_command(id, pending_id, request.amount, request.is_final)?;
+    transfers::give(&call, command, request.dry_run).await
 }
 
 /// Voids a pending transfer: what it reserved is released.
@@ -127,15 +145,16 @@ pub(crate) async fn post_pending(call: Call, request: Request) -> Answered {
     )
 )]
 pub(crate) async fn void_pending(call: Call, request: Request) -> Answered {
-    end(call, request, |body, pending_id, asked| {
-        let request: VoidRequest<'_> = json::parse_or_default(body, asked.headers)?;
-        let command = Command::Void {
-            id: own_id(request.id.as_ref(), asked)?,
-            pending_id,
-        };
-        Ok((command, request.dry_run))
-    })
-    .await
+    let (parts, body) = request.into_parts();
+    let pending_id = transfer_in_path(parts.uri.path())?;
+    let body = call.body(body).await?;
+    let asked = Asked::of(&call, &parts.headers);
+    let request: VoidRequest<'_> = json::parse_or_default(&body, asked.headers)?;
+    let command = Command::Void {
+        id: own_id(request.id.as_ref(), &asked)?,
+        pending_id,
+    };
+    transfers::give(&call, command, request.dry_run).await
 }
 
 /// A post, which ends the pending transfer unless it is not final.
@@ -161,18 +180,6 @@ pub(super) fn post_command(
             "a post with \"final\": false needs an amount: how much of what is reserved it moves",
         )),
     }
-}
-
-async fn end(
-    call: Call,
-    request: Request,
-    command: impl FnOnce(&[u8], TransferId, &Asked<'_>) -> Result<(Command, bool), Problem>,
-) -> Answered {
-    let (parts, body) = request.into_parts();
-    let pending_id = transfer_in_path(parts.uri.path())?;
-    let body = call.body(body).await?;
-    let (command, dry_run) = command(&body, pending_id, &Asked::of(&call, &parts.headers))?;
-    transfers::give(&call, command, dry_run).await
 }
 
 fn own_id(body_id: Option<&Text<'_>>, asked: &Asked<'_>) -> Result<TransferId, Problem> {

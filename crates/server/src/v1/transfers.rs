@@ -8,8 +8,9 @@ use serde::Deserialize;
 use super::ids::Asked;
 use super::notes::{MetadataRequest, notes};
 use super::path::transfer_in_path;
+use super::splits::{MovedView, SplitTransferRequest, TransferBody};
 use super::views::TransferView;
-use super::{first_or_again, ids, mark, mark_dry_run};
+use super::{first_or_again, ids, mark, mark_dry_run, splits};
 use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Integer, Text};
@@ -113,19 +114,23 @@ fn answer(outcome: Outcome, dry_run: bool) -> Answered {
 ///
 /// With `timeout_s` the transfer is pending: `POST /v1/transfers/{id}/post` moves the money, or a
 /// part of it, `/void` releases it, and if neither happens within `timeout_s` seconds it expires.
+///
+/// With `splits` in the place of `credit_account_id` and `amount` each account gets its share, or none does: it is an atomic batch under
+/// this `id`, with a transfer for each share, and is answered as one.
 #[utoipa::path(
     post, path = "/v1/transfers", tag = "transfers",
     params(("Idempotency-Key" = Option<String>, Header,
         description = "Replaces a missing `id`; a key that is not a UUID is hashed to 128 bits")),
-    request_body = TransferRequest,
+    request_body = TransferBody,
     responses(
-        (status = 201, description = "Moved, or reserved", body = TransferView),
+        (status = 201, description = "Moved, or reserved", body = MovedView),
         (status = 200, description = "Done before with this content: the first answer, with \
-            `Idempotency-Replayed: true`. With `dry_run`: what would be done, with `Dry-Run: true`", body = TransferView),
+            `Idempotency-Replayed: true`. With `dry_run`: what would be done, with `Dry-Run: true`", body = MovedView),
         (status = 400, description = "Not well formed, or without an id"),
         (status = 404, description = "`account_not_found`"),
         crate::openapi::responses::OtherContent,
-        (status = 422, description = "Refused; `code` is the reason, and further members have its figures"),
+        (status = 422, description = "Refused; `code` is the reason, and further members have its figures. With `splits`: `batch_member_failed`, \
+            with `index` and `outcomes`"),
         crate::openapi::responses::NoAnswer,
         crate::openapi::responses::NotJson,
     )
@@ -134,6 +139,10 @@ pub(crate) async fn transfer(call: Call, request: Request) -> Answered {
     let (parts, body) = request.into_parts();
     json::check_content_type(&parts.headers)?;
     let body = call.body(body).await?;
+    if splits::is_split(&body) {
+        let request = json::parse::<SplitTransferRequest<'_>>(&body)?;
+        return request.give(&call, &parts.headers).await;
+    }
     let request = json::parse::<TransferRequest<'_>>(&body)?;
     let command = request.command(&Asked::of(&call, &parts.headers))?;
     give(&call, command, request.dry_run).await

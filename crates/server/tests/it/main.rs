@@ -44,6 +44,7 @@ mod v1_parts;
 mod v1_payment_list;
 mod v1_pending;
 mod v1_reversals;
+mod v1_splits;
 mod v1_statement;
 mod v1_transfer_list;
 mod v1_transfers;

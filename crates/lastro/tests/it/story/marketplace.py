@@ -113,15 +113,10 @@ class Books:
     def split(self, order, shares):
         """From the escrow to each of the shares, all or nothing."""
         id = uuid.uuid4()
-        members = [
-            commands.transfer(
-                ESCROW, account, amount, "story", id=uuid.uuid5(id, account), reference=order
-            )
-            for account, amount in shares.items()
-        ]
+        splits = [commands.split(account, amount) for account, amount in shares.items()]
 
         def give():
-            return self.bank.batch(members, atomic=True, id=id)
+            return self.bank.split_transfer(ESCROW, splits, "story", id=id, reference=order)
 
         answer = self.again(give(), give)
         return [self.book(outcome.transfer) for outcome in answer.outcomes]
@@ -195,12 +190,21 @@ def check(books):
         assert bank.account(account).balance == balance, account
         assert bank.account(account).debits_pending == 0, account
     # The trial balance.
+    ids = [*BUYERS, *SELLERS, ESCROW, FEES, TAX, WORLD]
     if "lists" in WITHOUT:
-        accounts = [bank.account(id) for id in [*BUYERS, *SELLERS, ESCROW, FEES, TAX, WORLD]]
+        balances = {id: bank.account(id).balance for id in ids}
     else:
-        accounts = list(bank.accounts(currency="BRL", page=7))
-    assert len(accounts) == len(BUYERS) + len(SELLERS) + 4, len(accounts)
-    assert sum(account.balance for account in accounts) == 0
+        balances = {one.account_id: one.balance for one in bank.balances(currency="BRL", page=7)}
+        page = bank.balances_page(currency="BRL", limit=1_000)
+        (total,) = page.totals
+        assert total.balance == 0 < total.credit_balances, total
+        # The same moment later, and before the first of it.
+        again = bank.balances_page(currency="BRL", limit=1_000, at=page.at)
+        assert again == page
+        nothing = bank.balances_page(currency="BRL", limit=1_000, at="2020-01-01", tz="America/Sao_Paulo")
+        assert nothing.balances == (), nothing
+    assert balances == {id: books.balances[id] for id in ids}
+    assert sum(balances.values()) == 0
     # The statements of the month, oldest first: from nothing to the balance, line by line.
     for id in [*SELLERS, ESCROW, FEES, TAX, *BUYERS[:5]]:
         balance, count = 0, 0

@@ -122,6 +122,16 @@ pub(crate) async fn batch(call: Call, request: Request) -> Answered {
     let batch = request.batch(&Asked::of(&call, &parts.headers))?;
     drop(request);
     drop(body);
+    give(&call, batch, dry_run, RequestId::of(&parts.headers)).await
+}
+
+/// Gives the ledger a batch, or asks what it would answer; an atomic one that fails is answered with its outcomes, too.
+pub(super) async fn give(
+    call: &Call,
+    batch: Batch,
+    dry_run: bool,
+    request_id: RequestId,
+) -> Answered {
     let id = batch.atomic_id();
     let place = call.place(outcomes::bytes_max(batch.commands()))?;
     let outcomes = match dry_run {
@@ -130,7 +140,7 @@ pub(crate) async fn batch(call: Call, request: Request) -> Answered {
     };
     let mut response = match id.and_then(|_| failed_index(&outcomes)) {
         None => json::respond_in(place, StatusCode::OK, &BatchView::new(id, &outcomes)),
-        Some(index) => failed(place, id, index, &outcomes, RequestId::of(&parts.headers))?,
+        Some(index) => failed(place, id, index, &outcomes, request_id)?,
     };
     if outcomes.iter().all(|outcome| outcome.replayed) {
         let headers = response.headers_mut();
