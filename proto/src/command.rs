@@ -8,7 +8,7 @@ use ledger::{
 use crate::fields::{self, Invalid, given};
 use crate::v1;
 use crate::v1::command::Command as Kind;
-use crate::{account, notes, payment};
+use crate::{account, by, notes, payment};
 
 impl From<&Command> for v1::Command {
     fn from(command: &Command) -> Self {
@@ -70,28 +70,34 @@ fn to_message(command: &Command) -> Kind {
             account_id,
             credit_limit,
             expected_credit_limit,
+            by,
         } => Kind::ChangeLimit(v1::ChangeLimit {
             account_id: account_id.as_str().to_owned(),
             credit_limit: *credit_limit,
             expected_credit_limit: *expected_credit_limit,
+            by: by::to_message(by.as_deref()),
         }),
         Command::CloseAccount {
             account_id,
             expected_entry_count,
+            by,
         } => Kind::CloseAccount(v1::CloseAccount {
             account_id: account_id.as_str().to_owned(),
             expected_entry_count: *expected_entry_count,
+            by: by::to_message(by.as_deref()),
         }),
         Command::ChangeFreeze {
             account_id,
             frozen,
             expected_frozen,
+            by,
         } => Kind::ChangeFreeze(v1::ChangeFreeze {
             account_id: account_id.as_str().to_owned(),
             frozen: account::frozen_to_message(*frozen).into(),
             expected_frozen: expected_frozen
                 .map_or(v1::Frozen::Unspecified, account::frozen_to_message)
                 .into(),
+            by: by::to_message(by.as_deref()),
         }),
         Command::AcceptPayment(accept) => Kind::AcceptPayment(accept.into()),
         Command::Reverse(reverse) => Kind::Reverse(reverse.into()),
@@ -194,15 +200,18 @@ fn from_message(command: Kind) -> Result<Command, Invalid> {
             account_id: account_id(&change.account_id)?,
             credit_limit: change.credit_limit,
             expected_credit_limit: change.expected_credit_limit,
+            by: by::of(change.by)?,
         },
         Kind::CloseAccount(close) => Command::CloseAccount {
             account_id: account_id(&close.account_id)?,
             expected_entry_count: close.expected_entry_count,
+            by: by::of(close.by)?,
         },
         Kind::ChangeFreeze(change) => Command::ChangeFreeze {
             account_id: account_id(&change.account_id)?,
             frozen: given(account::frozen(change.frozen)?, "frozen")?,
             expected_frozen: account::frozen(change.expected_frozen)?,
+            by: by::of(change.by)?,
         },
         Kind::Reverse(reverse) => Command::Reverse(reverse.try_into()?),
         payment @ (Kind::AcceptPayment(_)

@@ -10,7 +10,7 @@ use ledger::{
 use crate::fields::{self, Invalid, given};
 use crate::v1::event::Event as Kind;
 use crate::v1::outcome::Result as ResultKind;
-use crate::{account, v1};
+use crate::{account, by, v1};
 
 impl v1::ListEventsRequest {
     /// The question, and how long from `now` on it may be waited.
@@ -85,6 +85,7 @@ impl From<&PlacedEvent> for v1::Event {
             position: placed.position.to_bytes().to_vec(),
             timestamp: placed.event.timestamp().as_nanos(),
             event: Some(to_message(&placed.event)),
+            by: by::to_message(placed.event.by()),
         }
     }
 }
@@ -96,8 +97,18 @@ impl TryFrom<v1::Event> for PlacedEvent {
         let timestamp = fields::timestamp(event.timestamp);
         Ok(Self {
             position: fields::position(&event.position, "position")?,
-            event: from_message(given(event.event, "event")?, timestamp)?,
+            event: decided_by(
+                from_message(given(event.event, "event")?, timestamp)?,
+                event.by,
+            )?,
         })
+    }
+}
+
+fn decided_by(event: Event, by: Option<v1::By>) -> Result<Event, Invalid> {
+    match by::of(by)? {
+        Some(by) => event.decided_by(*by).ok_or(Invalid::Shape),
+        None => Ok(event),
     }
 }
 
@@ -160,6 +171,7 @@ fn from_message(kind: Kind, timestamp: Timestamp) -> Result<Event, Invalid> {
                 id,
                 account,
                 timestamp,
+                by: None,
             }
         }
         Kind::AccountClosed(message) => {
@@ -168,6 +180,7 @@ fn from_message(kind: Kind, timestamp: Timestamp) -> Result<Event, Invalid> {
                 id,
                 account,
                 timestamp,
+                by: None,
             }
         }
         Kind::FreezeChanged(message) => {
@@ -176,6 +189,7 @@ fn from_message(kind: Kind, timestamp: Timestamp) -> Result<Event, Invalid> {
                 id,
                 account,
                 timestamp,
+                by: None,
             }
         }
         Kind::PaymentAccepted(payment) => Event::PaymentAccepted(payment.try_into()?),

@@ -10,6 +10,7 @@
 
 mod account;
 mod batch;
+mod by;
 mod command;
 mod deadline;
 mod event;

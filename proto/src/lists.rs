@@ -1,12 +1,12 @@
 //! The questions and answers of lists.
 
 use ledger::{
-    AccountId, ListOrder, ListPage, ListPlace, ListedTransfer, Payment, PaymentList, PendingState,
-    Reference, Timestamp, TransferList,
+    AccountId, LimitChange, ListOrder, ListPage, ListPlace, ListedTransfer, Payment, PaymentList,
+    PendingState, Reference, Timestamp, TransferList,
 };
 
 use crate::fields::{self, Invalid, given};
-use crate::{transfer, v1};
+use crate::{by, transfer, v1};
 
 impl From<&ListPage> for v1::ListPage {
     fn from(page: &ListPage) -> Self {
@@ -70,6 +70,49 @@ impl v1::ListTransfersRequest {
             List::ReferenceText(text) => TransferList::With(reference(text)?),
         };
         Ok((list, page(self.page.as_ref())?))
+    }
+}
+
+impl v1::ListLimitsRequest {
+    /// A question for a page of an account's credit limits.
+    #[must_use]
+    pub fn of(id: &AccountId, page: &ListPage) -> Self {
+        Self {
+            account_id: id.as_str().to_owned(),
+            page: Some(page.into()),
+        }
+    }
+
+    /// Whose, and which page of them.
+    pub fn read(&self) -> Result<(AccountId, ListPage), Invalid> {
+        Ok((account_id(&self.account_id)?, page(self.page.as_ref())?))
+    }
+}
+
+impl From<&[LimitChange]> for v1::ListLimitsResponse {
+    fn from(page: &[LimitChange]) -> Self {
+        let limit = |change: &LimitChange| v1::LimitChange {
+            credit_limit: change.credit_limit,
+            timestamp: change.timestamp.as_nanos(),
+            by: by::to_message(change.by.as_deref()),
+        };
+        Self {
+            limits: page.iter().map(limit).collect(),
+        }
+    }
+}
+
+impl v1::ListLimitsResponse {
+    /// What the ledger answered.
+    pub fn read(self) -> Result<Vec<LimitChange>, Invalid> {
+        let limit = |message: v1::LimitChange| {
+            Ok(LimitChange {
+                credit_limit: message.credit_limit,
+                by: by::of(message.by)?,
+                timestamp: fields::timestamp(message.timestamp),
+            })
+        };
+        self.limits.into_iter().map(limit).collect()
     }
 }
 

@@ -77,6 +77,8 @@ methods! {
     GetBatch;
     /// A page of transfers, by account or reference.
     ListTransfers;
+    /// A page of an account's credit limits.
+    ListLimits;
     /// A page of payments, in any state.
     ListPayments;
     /// Everything that was decided, from a position on.

@@ -55,6 +55,20 @@ class Server(unittest.TestCase):
         with self.assertRaises(NotFound):
             ledger.account("nobody")
 
+    def test_limits_say_who_gave_them_and_why(self) -> None:
+        ledger = self.ledger
+        ledger.change_limit(self.user, 200, who="ana", why="ticket 4711")
+        ledger.change_limit(self.user, 300, why="more")
+        ledger.change_freeze(self.user, "debits", who="ana")
+        told = [(one.credit_limit, one.who, one.why) for one in ledger.limits(self.user, page=2)]
+        self.assertEqual(told, [(300, None, "more"), (200, "ana", "ticket 4711"), (100, None, None)])
+        first = ledger.limits_page(self.user, order="asc", limit=1)
+        self.assertEqual(first.limits[0].credit_limit, 100)
+        self.assertIsNotNone(first.next_cursor)
+        with self.assertRaises(Refused) as refused:
+            ledger.close_account(self.shop, why=" ")
+        self.assertEqual(refused.exception.code, "description_invalid")
+
     def test_accounts_are_walked_in_pages(self) -> None:
         prefix = f"walk:{new_id()}:"
         ids = [f"{prefix}{number}" for number in range(7)]

@@ -83,11 +83,12 @@ export class Lastro {
   changeLimit(
     id: string,
     creditLimit: number,
-    options: { expectedCreditLimit?: number } = {},
+    options: { expectedCreditLimit?: number } & commands.By = {},
   ): Promise<models.Account> {
     const body = {
       credit_limit: creditLimit,
       expected_credit_limit: options.expectedCreditLimit,
+      ...commands.by(options),
     };
     return this.send(change(path`/v1/accounts/${id}`, body));
   }
@@ -98,9 +99,9 @@ export class Lastro {
   changeFreeze(
     id: string,
     frozen: commands.Frozen,
-    options: { expectedFrozen?: commands.Frozen } = {},
+    options: { expectedFrozen?: commands.Frozen } & commands.By = {},
   ): Promise<models.Account> {
-    const body = { frozen, expected_frozen: options.expectedFrozen };
+    const body = { frozen, expected_frozen: options.expectedFrozen, ...commands.by(options) };
     return this.send(change(path`/v1/accounts/${id}`, body));
   }
 
@@ -108,10 +109,43 @@ export class Lastro {
    * again only after an attempt that changed nothing. */
   closeAccount(
     id: string,
-    options: { expectedEntryCount?: number } = {},
+    options: { expectedEntryCount?: number } & commands.By = {},
   ): Promise<models.Account> {
-    const body = { closed: true, expected_entry_count: options.expectedEntryCount };
+    const body = {
+      closed: true,
+      expected_entry_count: options.expectedEntryCount,
+      ...commands.by(options),
+    };
     return this.send(change(path`/v1/accounts/${id}`, body));
+  }
+
+  /** One page of the credit limits that an account was given, newest first unless another order is asked
+   * for. Give the same options with the cursor. */
+  limitsPage(
+    id: string,
+    options: models.StatementWindow & { limit?: number; cursor?: string } = {},
+  ): Promise<models.LimitsPage> {
+    const found = path`/v1/accounts/${id}/limits` + query({ ...options });
+    return this.send(read(found, models.limitsPage));
+  }
+
+  /** Every credit limit that an account was given, newest first unless another order is asked for; `page`
+   * of them a request. */
+  async *limits(
+    id: string,
+    page = 100,
+    window: models.StatementWindow = {},
+  ): AsyncGenerator<models.LimitChange, void, undefined> {
+    let cursor: string | null = null;
+    do {
+      const found: models.LimitsPage = await this.limitsPage(id, {
+        ...window,
+        limit: page,
+        ...(cursor !== null && { cursor }),
+      });
+      yield* found.limits;
+      cursor = found.next_cursor;
+    } while (cursor !== null);
   }
 
   /** The balance as it was at a time (RFC 3339, with its nanoseconds), or right after a transfer. */

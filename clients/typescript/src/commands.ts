@@ -87,6 +87,18 @@ export function splitTransferBody(
   };
 }
 
+/** Who decides something about an account, and why; each is kept with it. */
+export interface By {
+  /** Without it the server keeps the name of the key. */
+  readonly who?: string;
+  readonly why?: string;
+}
+
+/** What a body has of these. */
+export function by(options: By): Record<string, unknown> {
+  return { who: options.who, why: options.why };
+}
+
 /** Which new debits and credits of an account are stopped. */
 export type Frozen = "none" | "debits" | "credits" | "both";
 

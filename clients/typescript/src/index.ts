@@ -31,6 +31,8 @@ export type {
   Event,
   EventsAsked,
   EventsPage,
+  LimitChange,
+  LimitsPage,
   Operation,
   Outcome,
   Payment,

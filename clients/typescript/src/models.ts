@@ -192,6 +192,21 @@ export interface BalancesPage {
   readonly next_cursor: string | null;
 }
 
+/** A credit limit that an account was given. */
+export interface LimitChange {
+  readonly credit_limit: number;
+  /** Who decided it; absent where nobody said, and where the account was opened with it. */
+  readonly who?: string;
+  readonly why?: string;
+  readonly timestamp: string;
+}
+
+/** Some of an account's credit limits, in the order of time. */
+export interface LimitsPage {
+  readonly limits: readonly LimitChange[];
+  readonly next_cursor: string | null;
+}
+
 /** Which balances, and of which moment. */
 export interface BalancesAsked {
   /** A time (RFC 3339) or a date; the newest moment without it. */
@@ -386,6 +401,10 @@ export function balancesPage(body: Body): BalancesPage {
     ...(totals !== undefined && { totals: totals.map((found): CurrencyTotal => exact(found, sums)) }),
     next_cursor: body["next_cursor"] as string | null,
   };
+}
+
+export function limitsPage(body: Body): LimitsPage {
+  return body as unknown as LimitsPage;
 }
 
 export function accountsPage(body: Body): AccountsPage {

@@ -42,6 +42,19 @@ test("accounts", async () => {
   await thrown(ledger.account("nobody"), NotFound);
 });
 
+test("limits say who gave them, and why", async () => {
+  await ledger.changeLimit(user, 200, { who: "ana", why: "ticket 4711" });
+  await ledger.batch([
+    { kind: "change_limit", account_id: user, credit_limit: 300, why: "more" },
+    commands.changeFreeze(user, "none"),
+  ]);
+  const told = [];
+  for await (const limit of ledger.limits(user, 2)) told.push([limit.credit_limit, limit.who, limit.why]);
+  assert.deepEqual(told, [[300, undefined, "more"], [200, "ana", "ticket 4711"], [100, undefined, undefined]]);
+  const first = await ledger.limitsPage(user, { order: "asc", limit: 1 });
+  assert.deepEqual([first.limits[0].credit_limit, first.next_cursor !== null], [100, true]);
+});
+
 test("accounts are walked in pages", async () => {
   const prefix = `walk:${newId()}:`;
   const ids = Array.from({ length: 7 }, (_, n) => `${prefix}${n}`);

@@ -27,14 +27,15 @@ pub use problem::Problem;
 pub use records::{
     Account, AccountBalance, AccountsPage, After, Balance, BalanceWhen, BalancesPage, Batch,
     BatchDecided, CurrencyTotal, Delivery, DeliveryTry, Dispatch, EndpointRecord, Entry, Event,
-    EventsPage, Metadata, Outcome, PaymentRecord, PaymentsPage, ProcessorAnswer, QueuedTransfer,
-    RefusedCommand, Resolution, StatementPage, StatementWindow, Transfer, TransfersPage,
-    UnsettledPayment, UnsettledPaymentsPage,
+    EventsPage, LimitChange, LimitsPage, Metadata, Outcome, PaymentRecord, PaymentsPage,
+    ProcessorAnswer, QueuedTransfer, RefusedCommand, Resolution, StatementPage, StatementWindow,
+    Transfer, TransfersPage, UnsettledPayment, UnsettledPaymentsPage,
 };
 pub use requests::{
-    AccountsQuery, BalancesQuery, Change, Command, DeliveriesQuery, EventsQuery, NewAccount,
-    NewBatch, NewPayment, NewPost, NewReversal, NewSplit, NewSplitPost, NewTransfer, NewVoid,
-    PaymentsQuery, Resolve, Split, StatementQuery, TransfersQuery, UnsettledPaymentsQuery, new_id,
+    AccountsQuery, BalancesQuery, Change, Command, DeliveriesQuery, EventsQuery, LimitsQuery,
+    NewAccount, NewBatch, NewPayment, NewPost, NewReversal, NewSplit, NewSplitPost, NewTransfer,
+    NewVoid, PaymentsQuery, Resolve, Split, StatementQuery, TransfersQuery, UnsettledPaymentsQuery,
+    new_id,
 };
 pub use retry::Retry;
 pub use walk::Walk;

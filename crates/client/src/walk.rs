@@ -11,11 +11,12 @@ use crate::call::{Call, Prepared};
 use crate::client::Client;
 use crate::error::Error;
 use crate::records::{
-    Account, AccountBalance, AccountsPage, BalancesPage, Entry, PaymentRecord, PaymentsPage,
-    StatementPage, Transfer, TransfersPage, UnsettledPayment, UnsettledPaymentsPage,
+    Account, AccountBalance, AccountsPage, BalancesPage, Entry, LimitChange, LimitsPage,
+    PaymentRecord, PaymentsPage, StatementPage, Transfer, TransfersPage, UnsettledPayment,
+    UnsettledPaymentsPage,
 };
 use crate::requests::{
-    AccountsQuery, BalancesQuery, PaymentsQuery, StatementQuery, TransfersQuery,
+    AccountsQuery, BalancesQuery, LimitsQuery, PaymentsQuery, StatementQuery, TransfersQuery,
     UnsettledPaymentsQuery,
 };
 
@@ -54,6 +55,12 @@ macro_rules! paged {
 
 paged!(AccountsQuery, AccountsPage, accounts: Account, |_| vec!["v1", "accounts"]);
 paged!(BalancesQuery, BalancesPage, balances: AccountBalance, |_| vec!["v1", "balances"]);
+paged!(LimitsQuery, LimitsPage, limits: LimitChange, |query| vec![
+    "v1",
+    "accounts",
+    query.account_id.as_str(),
+    "limits"
+]);
 paged!(StatementQuery, StatementPage, entries: Entry, |query| vec![
     "v1",
     "accounts",

@@ -21,14 +21,15 @@ mod picture;
 mod script;
 
 use script::{
-    Step, freeze_steps, notes_steps, part_steps, resolution_steps, reversal_steps, steps,
+    Step, freeze_steps, notes_steps, part_steps, reason_steps, resolution_steps, reversal_steps,
+    steps,
 };
 
 /// What is written: the steps, how the folder is opened, and whether what is beside the journal stays.
 type Made = (Vec<Step>, EmbeddedOptions, bool);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let usage = "usage: records_fixture all|resolutions|notes|reversals|parts|freezes|beside <new directory>";
+    let usage = "usage: records_fixture all|resolutions|notes|reversals|parts|freezes|reasons|beside <new directory>";
     let (steps, options, is_beside): Made = match std::env::args().nth(1).as_deref() {
         Some("all") => (steps(), golden::options(), false),
         Some("resolutions") => (resolution_steps(), golden::options(), false),
@@ -36,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("reversals") => (reversal_steps(), golden::options(), false),
         Some("parts") => (part_steps(), golden::options(), false),
         Some("freezes") => (freeze_steps(), golden::options(), false),
+        Some("reasons") => (reason_steps(), golden::options(), false),
         Some("beside") => (golden::beside_steps(), golden::beside_options(), true),
         _ => return Err(usage.into()),
     };

@@ -8,9 +8,10 @@ use std::time::Instant;
 use journal::{FileStorage, Reader, Storage};
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, Clock,
-    DueQuery, Engine, EventPage, EventQuery, EventsFrom, ListPage, ListedTransfer, Millis, Outcome,
-    Payment, PaymentId, PaymentList, PendingEnd, ProcessorSummary, Resolution, Statement,
-    StatementQuery, Timestamp, TransferId, TransferList, Unavailable, UsedPayment, UsedTransfer,
+    DueQuery, Engine, EventPage, EventQuery, EventsFrom, LimitChange, ListPage, ListedTransfer,
+    Millis, Outcome, Payment, PaymentId, PaymentList, PendingEnd, ProcessorSummary, Resolution,
+    Statement, StatementQuery, Timestamp, TransferId, TransferList, Unavailable, UsedPayment,
+    UsedTransfer,
 };
 use stdx::StopOnPanic;
 
@@ -342,6 +343,17 @@ impl<S: Storage> Engine for EmbeddedEngine<S> {
     ) -> Answer<'_, Vec<Payment>> {
         Box::pin(self.read(deadline, move |shared, reader| {
             shared.payments(reader, &list, &page, deadline)
+        }))
+    }
+
+    fn limits(
+        &self,
+        id: AccountId,
+        page: ListPage,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<LimitChange>> {
+        Box::pin(self.read(deadline, move |shared, reader| {
+            shared.limits(reader, &id, &page, deadline)
         }))
     }
 

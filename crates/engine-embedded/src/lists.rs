@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use journal::{Reader, Storage};
 use ledger::{
-    AccountId, Event, LIST_PAGE_MAX, ListName, ListOrder, ListPage, ListPlace, ListedTransfer,
-    Payment, PaymentId, PaymentList, PendingState, StatementQuery, Timestamp, Transfer, TransferId,
-    TransferList, Unavailable, UsedPayment, UsedTransfer,
+    AccountId, Event, LIST_PAGE_MAX, LimitChange, ListName, ListOrder, ListPage, ListPlace,
+    ListedTransfer, Payment, PaymentId, PaymentList, PendingState, StatementQuery, Timestamp,
+    Transfer, TransferId, TransferList, Unavailable, UsedPayment, UsedTransfer,
 };
 
 use crate::ids::{Ids, PlacesQuery, Space, list_keys};
@@ -63,6 +63,50 @@ impl<S: Storage> Shared<S> {
             }
         };
         places.into_iter().map(stands).collect()
+    }
+
+    pub(crate) fn limits(
+        &self,
+        reader: &Reader<S>,
+        account_id: &AccountId,
+        page: &ListPage,
+        deadline: Instant,
+    ) -> Result<Vec<LimitChange>, NotRead> {
+        let Some((oldest, newest)) = self.visible(page) else {
+            return Ok(Vec::new());
+        };
+        let mut changes = Vec::new();
+        let opened = {
+            let books = self.books.read();
+            books
+                .accounts
+                .slot(account_id)
+                .and_then(|slot| books.accounts.kept(slot).opened)
+        };
+        if let Some(opened) = opened {
+            let recorded = reader.recorded(opened);
+            let recorded = recorded.map_err(|error| self.not_read(&error))?;
+            changes.extend(LimitChange::of(&recorded.event).map(|(_, change)| change));
+        }
+        let name = ListName::LimitsOf(account_id);
+        let query = PlacesQuery {
+            keys: list_keys(name, oldest.at, newest.at),
+            newest_first: page.order == ListOrder::Descending,
+            limit: page.limit(),
+        };
+        let mut found = 0;
+        self.each_recorded(reader, query, deadline, |event| {
+            // Another list may have the same hash, and another place the same time.
+            let is_listed = event
+                .limit_list()
+                .is_some_and(|(of, place)| of == name && page.asks_for(place));
+            if let Some((_, change)) = LimitChange::of(event).filter(|_| is_listed) {
+                changes.push(change);
+                found += 1;
+            }
+            found < query.limit
+        })?;
+        Ok(page.of(changes, ListPlace::of_limit))
     }
 
     /// The bounds of what the page may have of what is published now. Its parts are read one after the other: what is

@@ -6,7 +6,7 @@
 use hashbrown::HashMap;
 use journal::Address;
 use ledger::{
-    Account, Batch, Command, Event, Field, Frozen, Notes, PaymentId, Record, Refusal, Transfer,
+    Account, Batch, By, Command, Event, Field, Frozen, Notes, PaymentId, Record, Refusal, Transfer,
     TransferKind,
 };
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,9 @@ const VERSION_2: u8 = 2;
 const VERSION_3: u8 = 3;
 /// The first byte of a record about a post that keeps the rest reserved, or about what is frozen.
 const VERSION_4: u8 = 4;
+
+/// The first byte of a record about a change of an account with who decided it, or why: that stands behind the event.
+const VERSION_5: u8 = 5;
 
 /// The most bytes of any record but a resolution's, beside metadata and references: a settlement holds
 /// its payment and its transfer, each with a description and account ids; an atomic batch's own may
@@ -117,10 +120,17 @@ pub(crate) fn encode(links: Links, event: &Event, bytes: &mut Vec<u8>) {
     }
     let appended = postcard::serialize_with_flavor(&Recording { links, event }, Appending(bytes));
     assert!(appended.is_ok(), "plain data serializes into memory");
+    if let Some(by) = event.by() {
+        let appended = postcard::serialize_with_flavor(by, Appending(bytes));
+        assert!(appended.is_ok(), "plain data serializes into memory");
+    }
 }
 
 /// The oldest version that has all that the event holds.
 fn version(event: &Event) -> u8 {
+    if event.by().is_some() {
+        return VERSION_5;
+    }
     match event {
         Event::Transfer(transfer) => version_of_transfer(transfer),
         Event::Refused {
@@ -270,9 +280,27 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Recorded, RecordError> {
             Ok((recorded, [])) => Ok(recorded),
             _ => Err(RecordError::Malformed),
         },
+        Some((&VERSION_5, record)) => decided_by(record).ok_or(RecordError::Malformed),
         Some((&version, _)) => Err(RecordError::UnknownVersion(version)),
         None => Err(RecordError::Malformed),
     }
+}
+
+/// A record with who decided, and why, behind the event.
+fn decided_by(record: &[u8]) -> Option<Recorded> {
+    let (recorded, rest) = postcard::take_from_bytes::<Recorded>(record).ok()?;
+    let (by, []) = postcard::take_from_bytes::<By>(rest).ok()? else {
+        return None;
+    };
+    // One with neither has another version.
+    let event = recorded
+        .event
+        .decided_by(by)
+        .filter(|event| event.by().is_some_and(|by| by.texts().next().is_some()))?;
+    Some(Recorded {
+        links: recorded.links,
+        event,
+    })
 }
 
 /// Where the record after this one lies, in the same frame.

@@ -46,6 +46,25 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failu
     postcard::from_bytes(bytes).map_err(|_| Failure::Damaged("a record"))
 }
 
+/// The bytes of an event, and behind them who decided it and why, where that is known. A node of an earlier version reads the
+/// event alone.
+pub(crate) fn encode_event(event: &Event) -> Vec<u8> {
+    let mut bytes = encode(event);
+    if let Some(by) = event.by() {
+        bytes.extend(encode(by));
+    }
+    bytes
+}
+
+pub(crate) fn decode_event(bytes: &[u8]) -> Result<Event, Failure> {
+    let damaged = || Failure::Damaged("a record");
+    let (event, rest) = postcard::take_from_bytes::<Event>(bytes).map_err(|_| damaged())?;
+    if rest.is_empty() {
+        return Ok(event);
+    }
+    event.decided_by(decode(rest)?).ok_or_else(damaged)
+}
+
 pub(crate) fn uuid(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, DueQuery,
-    Engine, EventPage, EventQuery, LedgerId, ListPage, ListedTransfer, Millis, Outcome, Payment,
-    PaymentId, PaymentList, PendingEnd, ProcessorSummary, Resolution, Statement, StatementQuery,
-    Timestamp, TransferId, TransferList, UsedPayment, UsedTransfer,
+    Engine, EventPage, EventQuery, LedgerId, LimitChange, ListPage, ListedTransfer, Millis,
+    Outcome, Payment, PaymentId, PaymentList, PendingEnd, ProcessorSummary, Resolution, Statement,
+    StatementQuery, Timestamp, TransferId, TransferList, UsedPayment, UsedTransfer,
 };
 use tokio::task::JoinHandle;
 
@@ -278,6 +278,15 @@ impl Engine for PostgresEngine {
         deadline: Instant,
     ) -> Answer<'_, Vec<Payment>> {
         Box::pin(self.store.payments(list, page, deadline))
+    }
+
+    fn limits(
+        &self,
+        id: AccountId,
+        page: ListPage,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<LimitChange>> {
+        Box::pin(self.store.limits(id, page, deadline))
     }
 
     fn events(&self, query: EventQuery, deadline: Instant) -> Answer<'_, Option<EventPage>> {

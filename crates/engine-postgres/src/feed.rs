@@ -13,7 +13,7 @@ use ledger::{
 use tokio_postgres::types::ToSql;
 
 use crate::call::Store;
-use crate::codec::decode;
+use crate::codec::{decode, decode_event};
 use crate::error::Failure;
 use crate::horizon::Way;
 use crate::read::at_most;
@@ -198,7 +198,7 @@ impl Store {
                     }
                     events.push(PlacedEvent {
                         position: at.position(self.ledger_id, record),
-                        event: decode(record)?,
+                        event: decode_event(record)?,
                     });
                 }
             }

@@ -56,6 +56,7 @@ mod import;
 mod keys;
 mod known;
 mod lease;
+mod limits;
 mod listed;
 mod lists;
 mod load;

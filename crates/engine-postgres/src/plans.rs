@@ -7,7 +7,9 @@ use crate::lease::Lease;
 use crate::opened_for::OpenedFor;
 use crate::options::PostgresOptions;
 use crate::pool::{connect, pool};
-use crate::{account_pages, claims, expiry, feed, lists, load, migrate, past, read, webhooks};
+use crate::{
+    account_pages, claims, expiry, feed, limits, lists, load, migrate, past, read, webhooks,
+};
 
 /// Accounts with many entries, unlimited ones, used ids, payments.
 const FILL: &str = "
@@ -45,6 +47,7 @@ fn every_statement_is_a_look_up_in_an_index() {
                 .chain(&account_pages::STATEMENTS)
                 .chain(&feed::STATEMENTS)
                 .chain(&lists::STATEMENTS)
+                .chain(&limits::STATEMENTS)
                 .chain(&past::STATEMENTS)
                 .chain(&webhooks::STATEMENTS);
             for statement in asked.chain(&claims::STATEMENTS).chain([&expiry::DUE]) {

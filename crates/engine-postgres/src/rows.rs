@@ -6,7 +6,9 @@ use ledger::{
 };
 use uuid::Uuid;
 
-use crate::codec::{PENDING_IN_PARTS, encode, millis, pending_state_number, signed, time, uuid};
+use crate::codec::{
+    PENDING_IN_PARTS, encode, encode_event, millis, pending_state_number, signed, time, uuid,
+};
 use crate::listed::ListRows;
 use crate::numbers::payment_state;
 use crate::snapshot::{Ended, Snapshot};
@@ -217,7 +219,7 @@ impl<Id> ChangeRows<Id> {
     fn push(&mut self, id: Id, event: &Event) {
         self.id.push(id);
         self.changed_at.push(time(event.timestamp()));
-        self.record.push(encode(event));
+        self.record.push(encode_event(event));
     }
 }
 

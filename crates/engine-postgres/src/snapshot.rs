@@ -12,7 +12,7 @@ use ledger::{
     TransferKind, UsedBatch, UsedId, UsedPayment, UsedTransfer, evolve,
 };
 
-use crate::codec::encode;
+use crate::codec::{encode, encode_event};
 use crate::keys::{Keys, Missed};
 use crate::listed::ListRows;
 
@@ -310,7 +310,7 @@ impl StateMut for Snapshot {
     }
 
     fn remember(&mut self, event: &Event) {
-        self.changed.records.push(encode(event));
+        self.changed.records.push(encode_event(event));
         self.changed.lists.take_in(event);
         if let Some(transfer) = event.transfer() {
             self.remember_transfer(transfer, event);

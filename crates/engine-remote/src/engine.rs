@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use hyper::body::Bytes;
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId,
-    Dispatching, DueQuery, Engine, EventPage, EventQuery, LedgerId, ListPage, ListedTransfer,
-    Millis, Outcome, Payment, PaymentId, PaymentList, PendingEnd, ProcessorSummary, Resolution,
-    Statement, StatementQuery, Timestamp, TransferId, TransferList, Unavailable, Unsettled,
-    UnsettledQuery, UsedPayment, UsedTransfer,
+    Dispatching, DueQuery, Engine, EventPage, EventQuery, LedgerId, LimitChange, ListPage,
+    ListedTransfer, Millis, Outcome, Payment, PaymentId, PaymentList, PendingEnd, ProcessorSummary,
+    Resolution, Statement, StatementQuery, Timestamp, TransferId, TransferList, Unavailable,
+    Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
 };
 use proto::{Invalid, Message, Method, submit, v1};
 use tokio::sync::Semaphore;
@@ -411,6 +411,17 @@ impl Engine for RemoteEngine {
         let question = v1::ListPaymentsRequest::of(&list, &page);
         let read = v1::ListPaymentsResponse::read;
         Box::pin(self.read(Method::ListPayments, question, deadline, read))
+    }
+
+    fn limits(
+        &self,
+        id: AccountId,
+        page: ListPage,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<LimitChange>> {
+        let question = v1::ListLimitsRequest::of(&id, &page);
+        let read = v1::ListLimitsResponse::read;
+        Box::pin(self.read(Method::ListLimits, question, deadline, read))
     }
 
     fn events(&self, query: EventQuery, deadline: Instant) -> Answer<'_, Option<EventPage>> {

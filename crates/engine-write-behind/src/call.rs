@@ -182,6 +182,7 @@ fn add(call: &mut Cmd, command: &Command, form: &Form) {
             account_id,
             credit_limit,
             expected_credit_limit,
+            by: _,
         } => {
             call.arg(letter(operation::CHANGE_LIMIT).as_slice())
                 .arg(account_id.as_str())
@@ -193,6 +194,7 @@ fn add(call: &mut Cmd, command: &Command, form: &Form) {
         Command::CloseAccount {
             account_id,
             expected_entry_count,
+            by: _,
         } => {
             call.arg(letter(operation::CLOSE_ACCOUNT).as_slice())
                 .arg(account_id.as_str())

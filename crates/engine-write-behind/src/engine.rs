@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use engine_postgres::{Queue, Tables, WebhookRows};
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, Command,
-    DueQuery, Engine, EventPage, EventQuery, LedgerId, ListPage, ListedTransfer, Millis, Outcome,
-    Payment, PaymentId, PaymentList, PendingEnd, ProcessorSummary, Resolution, Statement,
-    StatementQuery, Timestamp, TransferId, TransferList, Unavailable, UsedPayment, UsedTransfer,
+    DueQuery, Engine, EventPage, EventQuery, LedgerId, LimitChange, ListPage, ListedTransfer,
+    Millis, Outcome, Payment, PaymentId, PaymentList, PendingEnd, ProcessorSummary, Resolution,
+    Statement, StatementQuery, Timestamp, TransferId, TransferList, Unavailable, UsedPayment,
+    UsedTransfer,
 };
 use stdx::invariant;
 use tokio::task::JoinHandle;
@@ -167,12 +168,14 @@ impl Drop for WriteBehindEngine {
 
 /// Whether this engine has all that the batch asks for. No payments and no reversals: Redis keeps a transfer for
 /// an hour, and what is reversed may be older. No posts of parts: what Redis keeps of a pending transfer has no
-/// place for how much of it is left. No freezes: its functions do not look at them.
+/// place for how much of it is left. No freezes: its functions do not look at them. No reasons for what is changed about an
+/// account: there is no place for them either; who decided is only in the log.
 fn is_supported(batch: &Batch) -> bool {
     batch.commands().iter().all(|command| match command {
+        Command::ChangeLimit { by, .. } | Command::CloseAccount { by, .. } => {
+            by.as_ref().is_none_or(|by| by.why.is_none())
+        }
         Command::OpenAccount(_)
-        | Command::ChangeLimit { .. }
-        | Command::CloseAccount { .. }
         | Command::Transfer(_)
         | Command::Pend { .. }
         | Command::Post { .. }
@@ -293,6 +296,11 @@ impl Engine for WriteBehindEngine {
     }
 
     fn payments(&self, _: PaymentList, _: ListPage, _: Instant) -> Answer<'_, Vec<Payment>> {
+        Box::pin(async { Err(Unavailable::NotSupported) })
+    }
+
+    /// Redis keeps an account as it is, and the database is behind it.
+    fn limits(&self, _: AccountId, _: ListPage, _: Instant) -> Answer<'_, Vec<LimitChange>> {
         Box::pin(async { Err(Unavailable::NotSupported) })
     }
 

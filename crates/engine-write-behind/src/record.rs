@@ -253,11 +253,13 @@ fn account_event(what: u8, timestamp: Timestamp, bytes: &mut Bytes<'_>) -> Resul
             id,
             account,
             timestamp,
+            by: None,
         },
         layout::record::ACCOUNT_CLOSED => Event::AccountClosed {
             id,
             account,
             timestamp,
+            by: None,
         },
         _ => return Err(Damaged),
     })

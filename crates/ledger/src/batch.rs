@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::by::By;
 use crate::command::Command;
 use crate::decide::{Decision, decide};
 use crate::event::{BatchDecided, Digest, Event, MemberFailure};
@@ -9,6 +10,7 @@ use crate::id::BatchId;
 use crate::memory::Overlay;
 use crate::outcome::{Outcome, Refusal};
 use crate::state::{State, evolve};
+use crate::text::Note;
 use crate::time::{Ticker, Timestamp};
 
 /// The most commands a batch may have.
@@ -102,6 +104,27 @@ impl Batch {
         }
     }
 
+    /// States who decides what it changes about accounts, where that is not said: see [`By`](crate::By).
+    pub fn set_who(&mut self, who: &Note) {
+        for command in &mut self.commands {
+            if let Command::ChangeLimit { by, .. }
+            | Command::CloseAccount { by, .. }
+            | Command::ChangeFreeze { by, .. } = command
+            {
+                let by = by.get_or_insert_with(|| {
+                    Box::new(By {
+                        who: None,
+                        why: None,
+                    })
+                });
+                if by.who.is_none() {
+                    by.who = Some(who.clone());
+                    self.size_bytes += who.as_str().len();
+                }
+            }
+        }
+    }
+
     /// The id of an atomic batch.
     #[must_use]
     pub const fn atomic_id(&self) -> Option<BatchId> {
@@ -155,9 +178,12 @@ impl Command {
                         + transfer.notes.size_bytes()
                 }
                 Self::OpenAccount(open) => open.id.as_str().len(),
-                Self::ChangeLimit { account_id, .. }
-                | Self::ChangeFreeze { account_id, .. }
-                | Self::CloseAccount { account_id, .. } => account_id.as_str().len(),
+                Self::ChangeLimit { account_id, by, .. }
+                | Self::ChangeFreeze { account_id, by, .. }
+                | Self::CloseAccount { account_id, by, .. } => {
+                    let texts = by.iter().flat_map(|by| by.texts());
+                    account_id.as_str().len() + texts.map(str::len).sum::<usize>()
+                }
                 Self::AcceptPayment(accept) => {
                     accept.account_id.as_ref().map_or(0, |id| id.as_str().len())
                         + accept.description.len()

@@ -6,6 +6,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::account::Frozen;
+use crate::by::By;
 use crate::currency::Currency;
 use crate::id::{AccountId, PaymentId, ProcessorName, TransferId};
 use crate::notes::Notes;
@@ -32,6 +33,9 @@ pub enum Command {
         /// says upon which state the command may be decided, not what it does.
         #[serde(skip)]
         expected_credit_limit: Option<u64>,
+        /// Who decides, and why. In its event, and in no digest.
+        #[serde(skip)]
+        by: Option<Box<By>>,
     },
     /// Closes an account whose balance is 0 and that has nothing pending.
     CloseAccount {
@@ -41,6 +45,9 @@ pub enum Command {
         /// In no record and in no digest.
         #[serde(skip)]
         expected_entry_count: Option<u64>,
+        /// Who decides, and why. In its event, and in no digest.
+        #[serde(skip)]
+        by: Option<Box<By>>,
     },
     /// Moves money at once.
     Transfer(MoveMoney),
@@ -140,6 +147,9 @@ pub enum Command {
         /// What was frozen when this was decided; anything when `None`. In no record and in no digest.
         #[serde(skip)]
         expected_frozen: Option<Frozen>,
+        /// Who decides, and why. In its event, and in no digest.
+        #[serde(skip)]
+        by: Option<Box<By>>,
     },
 }
 

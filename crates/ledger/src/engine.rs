@@ -9,7 +9,7 @@ use crate::account_list::{AccountsPage, AccountsQuery};
 use crate::batch::Batch;
 use crate::feed::{EventPage, EventQuery};
 use crate::id::{AccountId, BatchId, PaymentId, ProcessorName, TransferId};
-use crate::lists::{ListPage, ListedTransfer, PaymentList, TransferList};
+use crate::lists::{LimitChange, ListPage, ListedTransfer, PaymentList, TransferList};
 use crate::outcome::Outcome;
 use crate::payment::{DuePlace, Payment};
 use crate::resolution::Resolution;
@@ -126,6 +126,16 @@ pub trait Engine: Send + Sync + 'static {
         page: ListPage,
         deadline: Instant,
     ) -> Answer<'_, Vec<Payment>>;
+
+    /// A page of the credit limits that an account was given, from the one that it was opened with; the place of each has the
+    /// id 0. Empty of an unlimited account and of one that is not there. A page that is not full is the last. Not
+    /// supported over Redis.
+    fn limits(
+        &self,
+        id: AccountId,
+        page: ListPage,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<LimitChange>>;
 
     /// A page of everything that was decided, in the ledger's own order: each event is on one page of a reader
     /// that goes on from where the page before has ended. `None` if the position to begin at does not belong
@@ -351,6 +361,15 @@ macro_rules! forward_reads {
             deadline: ::std::time::Instant,
         ) -> $crate::Answer<'_, ::std::vec::Vec<$crate::Payment>> {
             self.$inner.payments(list, page, deadline)
+        }
+
+        fn limits(
+            &self,
+            id: $crate::AccountId,
+            page: $crate::ListPage,
+            deadline: ::std::time::Instant,
+        ) -> $crate::Answer<'_, ::std::vec::Vec<$crate::LimitChange>> {
+            self.$inner.limits(id, page, deadline)
         }
     };
     (@each $inner:ident $($read:ident($($name:ident: $kind:ty)?) -> $answer:ty;)+) => {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::account::{Account, Movement};
+use crate::by::By;
 use crate::command::Command;
 use crate::currency::Currency;
 use crate::id::{AccountId, BatchId};
@@ -34,6 +35,9 @@ pub enum Event {
         account: Account,
         /// When.
         timestamp: Timestamp,
+        /// Who decided, and why, where that is known. Engines keep it behind the event's own bytes.
+        #[serde(skip)]
+        by: Option<Box<By>>,
     },
     /// An account was closed.
     AccountClosed {
@@ -43,6 +47,9 @@ pub enum Event {
         account: Account,
         /// When.
         timestamp: Timestamp,
+        /// Who decided, and why, where that is known. Engines keep it behind the event's own bytes.
+        #[serde(skip)]
+        by: Option<Box<By>>,
     },
     /// A payment was accepted; it is given as it is afterwards, as in the following.
     PaymentAccepted(Payment),
@@ -88,6 +95,9 @@ pub enum Event {
         account: Account,
         /// When.
         timestamp: Timestamp,
+        /// Who decided, and why, where that is known. Engines keep it behind the event's own bytes.
+        #[serde(skip)]
+        by: Option<Box<By>>,
     },
 }
 
@@ -218,6 +228,40 @@ impl Event {
         } else {
             None
         }
+    }
+
+    /// Who decided a change of an account, and why, if it is one of which that is known.
+    #[must_use]
+    pub fn by(&self) -> Option<&By> {
+        match self {
+            Self::LimitChanged { by, .. }
+            | Self::AccountClosed { by, .. }
+            | Self::FreezeChanged { by, .. } => by.as_deref(),
+            Self::Transfer(_)
+            | Self::AccountOpened { .. }
+            | Self::PaymentAccepted(_)
+            | Self::PaymentSent(_)
+            | Self::PaymentReleased(_)
+            | Self::PaymentSettled { .. }
+            | Self::PaymentRefused(_)
+            | Self::PaymentResolved(_)
+            | Self::PaymentsPurged { .. }
+            | Self::Refused { .. }
+            | Self::Batch(_) => None,
+        }
+    }
+
+    /// The same change of an account, decided by these; `None` if it is no change of an account, of which that is not kept.
+    #[must_use]
+    pub fn decided_by(mut self, decided: By) -> Option<Self> {
+        let (Self::LimitChanged { by, .. }
+        | Self::AccountClosed { by, .. }
+        | Self::FreezeChanged { by, .. }) = &mut self
+        else {
+            return None;
+        };
+        *by = Some(Box::new(decided));
+        Some(self)
     }
 
     /// The accounts that it changes and does not open itself: each has to be open before it. A purge

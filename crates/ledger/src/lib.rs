@@ -17,6 +17,7 @@ mod account;
 mod account_list;
 mod apply;
 mod batch;
+mod by;
 mod claims;
 mod clock_guard;
 mod command;
@@ -56,6 +57,7 @@ pub use apply::{RecordingState, apply, expire};
 pub use batch::{
     AtomicDecision, BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, Batch, BatchInvalid, decide_atomic,
 };
+pub use by::By;
 pub use claims::{Claims, ClaimsLease, HealthReport, HealthTurn};
 pub use clock_guard::{ClockBounds, ClockGuard, ClockJumped, TIME_MAX};
 pub use command::{AcceptPayment, Command, Field, MoveMoney, OpenAccount, ReverseTransfer};
@@ -75,8 +77,8 @@ pub use id::{
 };
 pub use ledger_id::{LedgerId, LedgerIdInvalid};
 pub use lists::{
-    LIST_PAGE_MAX, ListName, ListOrder, ListPage, ListPlace, ListedTransfer, PaymentList,
-    TransferList,
+    LIST_PAGE_MAX, LimitChange, ListName, ListOrder, ListPage, ListPlace, ListedTransfer,
+    PaymentList, TransferList,
 };
 pub use memory::Memory;
 pub use money::{AMOUNT_MAX, Limit, TOTAL_MAX};

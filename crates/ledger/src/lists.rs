@@ -3,6 +3,7 @@
 //! A list is in the order of time, and of ids where several have one time. What is in a list stays there, in its place: a
 //! walk from page to page leaves out nothing that was there when it began, and shows nothing twice.
 
+use crate::by::By;
 use crate::event::Event;
 use crate::id::{AccountId, ProcessorName};
 use crate::notes::Reference;
@@ -79,6 +80,17 @@ pub struct ListedTransfer {
     pub end: Option<PendingEnd>,
 }
 
+/// A credit limit that an account was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitChange {
+    /// The limit from then on, in minor units.
+    pub credit_limit: u64,
+    /// Who decided, and why; `None` where that is not known, and where the account was opened with it.
+    pub by: Option<Box<By>>,
+    /// When.
+    pub timestamp: Timestamp,
+}
+
 /// A list by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListName<'a> {
@@ -96,6 +108,8 @@ pub enum ListName<'a> {
     PaymentsSettledBy(&'a ProcessorName),
     /// See [`PaymentList::Refused`].
     PaymentsRefused,
+    /// The changes of an account's credit limit, without the one that it was opened with.
+    LimitsOf(&'a AccountId),
 }
 
 impl ListName<'_> {
@@ -110,6 +124,7 @@ impl ListName<'_> {
             Self::PaymentsWith(reference) => ("payments with", reference.as_str()),
             Self::PaymentsSettledBy(processor) => ("payments settled by", processor.as_str()),
             Self::PaymentsRefused => ("payments refused", ""),
+            Self::LimitsOf(account_id) => ("limits of", account_id.as_str()),
         }
     }
 }
@@ -173,7 +188,47 @@ impl PaymentList {
     }
 }
 
+impl LimitChange {
+    /// What an event set an account's limit to, if it did.
+    #[must_use]
+    pub fn of(event: &Event) -> Option<(&AccountId, Self)> {
+        let (id, account, by) = match event {
+            Event::AccountOpened { id, account } => (id, account, None),
+            Event::LimitChanged {
+                id, account, by, ..
+            } => (id, account, by.clone()),
+            Event::Transfer(_)
+            | Event::AccountClosed { .. }
+            | Event::FreezeChanged { .. }
+            | Event::PaymentAccepted(_)
+            | Event::PaymentSent(_)
+            | Event::PaymentReleased(_)
+            | Event::PaymentSettled { .. }
+            | Event::PaymentRefused(_)
+            | Event::PaymentResolved(_)
+            | Event::PaymentsPurged { .. }
+            | Event::Refused { .. }
+            | Event::Batch(_) => return None,
+        };
+        let change = Self {
+            credit_limit: account.credit_limit()?,
+            by,
+            timestamp: event.timestamp(),
+        };
+        Some((id, change))
+    }
+}
+
 impl ListPlace {
+    /// The place of a change of an account's limit: an account has no two at one time.
+    #[must_use]
+    pub const fn of_limit(change: &LimitChange) -> Self {
+        Self {
+            at: change.timestamp,
+            id: 0,
+        }
+    }
+
     /// The place of a transfer.
     #[must_use]
     pub const fn of_transfer(transfer: &Transfer) -> Self {
@@ -377,6 +432,21 @@ impl Event {
             payment.lists_of_accepted(|name| list(name, place));
         } else if let Some(name) = payment.list_of_ended() {
             list(name, place);
+        }
+    }
+
+    /// The list of changes of limits that it adds to, and the place there: not an account's opening, which has no place
+    /// in a list.
+    #[must_use]
+    pub const fn limit_list(&self) -> Option<(ListName<'_>, ListPlace)> {
+        if let Self::LimitChanged { id, timestamp, .. } = self {
+            let place = ListPlace {
+                at: *timestamp,
+                id: 0,
+            };
+            Some((ListName::LimitsOf(id), place))
+        } else {
+            None
         }
     }
 

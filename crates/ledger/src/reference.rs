@@ -21,7 +21,7 @@ use crate::event::{BatchDecided, Event};
 use crate::expiries::{DueWalk, Expiries};
 use crate::feed::{EVENTS_PAGE_MAX, EventPage, EventPosition, EventQuery, EventsFrom, PlacedEvent};
 use crate::id::{AccountId, BatchId, PaymentId, TransferId};
-use crate::lists::{ListPage, ListPlace, ListedTransfer, PaymentList, TransferList};
+use crate::lists::{LimitChange, ListPage, ListPlace, ListedTransfer, PaymentList, TransferList};
 use crate::memory::Memory;
 use crate::money::Limit;
 use crate::outcome::Outcome;
@@ -320,6 +320,15 @@ impl Books {
         listed.into_iter().map(stands).collect()
     }
 
+    /// A page of the credit limits that an account was given; see [`Engine::limits`].
+    pub fn limits_page(&self, id: &AccountId, page: &ListPage) -> Vec<LimitChange> {
+        let changes = self.events.iter().filter_map(LimitChange::of);
+        let of_account = changes
+            .filter(|(of, _)| *of == id)
+            .map(|(_, change)| change);
+        page.of(of_account.collect(), ListPlace::of_limit)
+    }
+
     /// See [`Engine::payments`].
     #[must_use]
     pub fn payments_page(&self, list: &PaymentList, page: &ListPage) -> Vec<Payment> {
@@ -545,6 +554,10 @@ impl Engine for ReferenceEngine {
 
     fn payments(&self, list: PaymentList, page: ListPage, _: Instant) -> Answer<'_, Vec<Payment>> {
         self.answer(|books| books.payments_page(&list, &page))
+    }
+
+    fn limits(&self, id: AccountId, page: ListPage, _: Instant) -> Answer<'_, Vec<LimitChange>> {
+        self.answer(|books| books.limits_page(&id, &page))
     }
 
     fn events(&self, query: EventQuery, _: Instant) -> Answer<'_, Option<EventPage>> {

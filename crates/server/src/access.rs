@@ -15,7 +15,7 @@ const READ: Access = Access::Scope(Scope::Read);
 const WRITE: Access = Access::Scope(Scope::Write);
 const OPERATE: Access = Access::Scope(Scope::Operate);
 
-pub(crate) const ACCESS: [Line; 43] = [
+pub(crate) const ACCESS: [Line; 44] = [
     (Method::POST, Route::CHALLENGE_TRANSACTION, WRITE),
     (Method::GET, Route::CHALLENGE_STATEMENT, READ),
     (Method::POST, Route::PAYMENTS, WRITE),
@@ -27,6 +27,7 @@ pub(crate) const ACCESS: [Line; 43] = [
     (Method::PATCH, Route::ACCOUNT, OPERATE),
     (Method::GET, Route::STATEMENT, READ),
     (Method::GET, Route::BALANCE, READ),
+    (Method::GET, Route::LIMITS, READ),
     (Method::POST, Route::TRANSFERS, WRITE),
     // A key that is bound to accounts is shown only what is about them.
     (Method::GET, Route::TRANSFERS, READ),

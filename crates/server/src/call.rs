@@ -8,9 +8,9 @@ use axum::response::Response;
 use events::{DeliveriesQuery, Delivery, EndpointStatus, NotSteered, Steering, Webhooks};
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, Command,
-    DueQuery, Engine, Event, EventPage, EventQuery, ListPage, ListedTransfer, Millis, Outcome,
-    Payment, PaymentId, PaymentList, PendingEnd, PendingState, ProcessorSummary, Resolution,
-    Standing, Statement, StatementQuery, Timestamp, Transfer, TransferId, TransferList,
+    DueQuery, Engine, Event, EventPage, EventQuery, LimitChange, ListPage, ListedTransfer, Millis,
+    Outcome, Payment, PaymentId, PaymentList, PendingEnd, PendingState, ProcessorSummary,
+    Resolution, Standing, Statement, StatementQuery, Timestamp, Transfer, TransferId, TransferList,
     Unavailable, Unsettled, UnsettledQuery, UsedPayment, UsedTransfer,
 };
 
@@ -167,7 +167,8 @@ impl Call {
 
     /// Gives the ledger a batch that the caller may give, and audits what is an operator's in it.
     async fn give(&self, batch: Batch) -> Result<Vec<Vec<Outcome>>, Problem> {
-        let batches = vec![batch];
+        let mut batches = vec![batch];
+        self.caller.sign(&mut batches);
         self.check_commands(&batches).await?;
         self.shared.feed_turns.note_write();
         let audit = Audit::of(&self.caller, &batches);
@@ -279,6 +280,17 @@ impl Call {
         page: ListPage,
     ) -> Result<Vec<Payment>, Problem> {
         self.look(|engine, deadline| engine.payments(list, page, deadline))
+            .await
+    }
+
+    /// A page of the credit limits that an account was given.
+    pub(crate) async fn limits(
+        &self,
+        id: AccountId,
+        page: ListPage,
+    ) -> Result<Vec<LimitChange>, Problem> {
+        self.caller.check_account(&id)?;
+        self.look(|engine, deadline| engine.limits(id, page, deadline))
             .await
     }
 

@@ -45,6 +45,7 @@ routes! {
     ACCOUNT = "/v1/accounts/{id}";
     STATEMENT = "/v1/accounts/{id}/statement";
     BALANCE = "/v1/accounts/{id}/balance";
+    LIMITS = "/v1/accounts/{id}/limits";
     BALANCES = "/v1/balances";
     TRANSFERS = "/v1/transfers";
     TRANSFER = "/v1/transfers/{id}";

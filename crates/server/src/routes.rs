@@ -45,6 +45,10 @@ pub(crate) fn router_of(app: LateApp) -> Router {
             "/v1/accounts/{id}/balance",
             get_route(Route::BALANCE, v1::balance),
         )
+        .route(
+            "/v1/accounts/{id}/limits",
+            get_route(Route::LIMITS, v1::limits),
+        )
         .route("/v1/balances", get_route(Route::BALANCES, v1::balances))
         .route(
             "/v1/accounts/{id}/statement",

@@ -23,6 +23,7 @@ from lastro._models import (
     Delivery,
     Endpoint,
     EventsPage,
+    LimitsPage,
     Operation,
     Payment,
     PaymentsPage,
@@ -226,19 +227,39 @@ def accounts_page(
     )
 
 
-def change_limit(id: str, credit_limit: int, expected: int | None) -> Call[Account]:
-    body = _present(credit_limit=credit_limit, expected_credit_limit=expected)
+_By = tuple[str | None, str | None]
+"""Who decides something about an account, and why."""
+
+
+def change_limit(id: str, credit_limit: int, expected: int | None, by: _By) -> Call[Account]:
+    body = _present(credit_limit=credit_limit, expected_credit_limit=expected, **_by(by))
     return Call("PATCH", f"/v1/accounts/{_segment(id)}", _account, body, repeatable=False)
 
 
-def change_freeze(id: str, frozen: str, expected: str | None) -> Call[Account]:
-    body = _present(frozen=frozen, expected_frozen=expected)
+def _by(by: _By) -> dict[str, Any]:
+    who, why = by
+    return {"who": who, "why": why}
+
+
+def change_freeze(id: str, frozen: str, expected: str | None, by: _By) -> Call[Account]:
+    body = _present(frozen=frozen, expected_frozen=expected, **_by(by))
     return Call("PATCH", f"/v1/accounts/{_segment(id)}", _account, body, repeatable=False)
 
 
-def close_account(id: str, expected_entry_count: int | None) -> Call[Account]:
-    body = _present(closed=True, expected_entry_count=expected_entry_count)
+def close_account(id: str, expected_entry_count: int | None, by: _By) -> Call[Account]:
+    body = _present(closed=True, expected_entry_count=expected_entry_count, **_by(by))
     return Call("PATCH", f"/v1/accounts/{_segment(id)}", _account, body, repeatable=False)
+
+
+def limits_page(
+    id: str, window: _Window, limit: int | None, cursor: str | None
+) -> Call[LimitsPage]:
+    return Call(
+        "GET",
+        f"/v1/accounts/{_segment(id)}/limits",
+        lambda body, _: LimitsPage.from_json(body),
+        params={**_window(window), **_present(limit=limit, cursor=cursor)},
+    )
 
 
 def balance(id: str, at: str | None, after: uuid.UUID | None) -> Call[Balance]:

@@ -239,6 +239,35 @@ class Balance:
 
 
 @dataclass(frozen=True)
+class LimitChange:
+    """A credit limit that an account was given."""
+
+    credit_limit: int
+    timestamp: str
+    who: str | None = None
+    """Who decided it; `None` where nobody said, and where the account was opened with it."""
+    why: str | None = None
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> LimitChange:
+        """Reads an answer of the server."""
+        return read(cls, body)
+
+
+@dataclass(frozen=True)
+class LimitsPage:
+    """Some of an account's credit limits, in the order of time."""
+
+    limits: tuple[LimitChange, ...]
+    next_cursor: str | None = None
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> LimitsPage:
+        """Reads an answer of the server."""
+        return read(cls, body, limits=tuple(map(LimitChange.from_json, body["limits"])))
+
+
+@dataclass(frozen=True)
 class AccountBalance:
     """What an account held at the moment of a trial balance."""
 

@@ -23,6 +23,8 @@ from lastro._models import (
     Entry,
     Event,
     EventsPage,
+    LimitChange,
+    LimitsPage,
     Operation,
     Payment,
     PaymentsPage,
@@ -139,27 +141,83 @@ class Lastro:
                 return
 
     def change_limit(
-        self, id: str, credit_limit: int, *, expected_credit_limit: int | None = None
+        self,
+        id: str,
+        credit_limit: int,
+        *,
+        expected_credit_limit: int | None = None,
+        who: str | None = None,
+        why: str | None = None,
     ) -> Account:
-        """Sets an account's credit limit. Raises `Conflict` where it is not the expected one.
+        """Sets an account's credit limit. Raises `Conflict` where it is not the expected one. `who`
+        and `why` are kept with it: see `limits`.
 
         It has no id, so it is sent again only after an attempt that changed nothing."""
-        return self._send(_calls.change_limit(id, credit_limit, expected_credit_limit))
+        return self._send(
+            _calls.change_limit(id, credit_limit, expected_credit_limit, (who, why))
+        )
 
     def change_freeze(
-        self, id: str, frozen: str, *, expected_frozen: str | None = None
+        self,
+        id: str,
+        frozen: str,
+        *,
+        expected_frozen: str | None = None,
+        who: str | None = None,
+        why: str | None = None,
     ) -> Account:
         """Stops new debits or credits of an account: `none`, `debits`, `credits` or `both`. Raises
         `Conflict` where something else is frozen than expected.
 
         It has no id, so it is sent again only after an attempt that changed nothing."""
-        return self._send(_calls.change_freeze(id, frozen, expected_frozen))
+        return self._send(_calls.change_freeze(id, frozen, expected_frozen, (who, why)))
 
-    def close_account(self, id: str, *, expected_entry_count: int | None = None) -> Account:
+    def close_account(
+        self,
+        id: str,
+        *,
+        expected_entry_count: int | None = None,
+        who: str | None = None,
+        why: str | None = None,
+    ) -> Account:
         """Closes an account for new debits and credits; it must be empty.
 
         It has no id, so it is sent again only after an attempt that changed nothing."""
-        return self._send(_calls.close_account(id, expected_entry_count))
+        return self._send(_calls.close_account(id, expected_entry_count, (who, why)))
+
+    def limits_page(
+        self,
+        id: str,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        from_: str | None = None,
+        to: str | None = None,
+        order: str | None = None,
+    ) -> LimitsPage:
+        """One page of the credit limits that an account was given, newest first; `order="asc"` for
+        the oldest first, which is the one that it was opened with."""
+        return self._send(_calls.limits_page(id, (from_, to, order), limit, cursor))
+
+    def limits(
+        self,
+        id: str,
+        *,
+        page: int = 100,
+        from_: str | None = None,
+        to: str | None = None,
+        order: str | None = None,
+    ) -> Iterator[LimitChange]:
+        """Every credit limit that an account was given, newest first; `page` of them a request."""
+        cursor: str | None = None
+        while True:
+            found = self.limits_page(
+                id, limit=page, cursor=cursor, from_=from_, to=to, order=order
+            )
+            yield from found.limits
+            cursor = found.next_cursor
+            if cursor is None:
+                return
 
     def balance(self, id: str, *, at: str | None = None, after: uuid.UUID | None = None) -> Balance:
         """The balance as it was at a time (RFC 3339, with its nanoseconds), or right after a

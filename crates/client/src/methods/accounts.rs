@@ -7,8 +7,8 @@ use crate::account_id::AccountId;
 use crate::call::{Call, Query};
 use crate::client::{Answered, Client};
 use crate::error::Error;
-use crate::records::{Account, AccountsPage, Balance, BalanceWhen, BalancesPage};
-use crate::requests::{AccountsQuery, BalancesQuery, Change, NewAccount};
+use crate::records::{Account, AccountsPage, Balance, BalanceWhen, BalancesPage, LimitsPage};
+use crate::requests::{AccountsQuery, BalancesQuery, Change, LimitsQuery, NewAccount};
 use crate::walk::Walk;
 use crate::words::Frozen;
 
@@ -91,6 +91,10 @@ impl Client {
             closed: Option<bool>,
             #[serde(skip_serializing_if = "Option::is_none")]
             expected_entry_count: Option<u64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            who: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            why: Option<&'a str>,
         }
         let body = Body {
             credit_limit: change.credit_limit,
@@ -99,6 +103,8 @@ impl Client {
             expected_frozen: change.expected_frozen.as_ref(),
             closed: change.close.then_some(true),
             expected_entry_count: change.expected_entry_count,
+            who: change.who.as_deref(),
+            why: change.why.as_deref(),
         };
         let about = format!("change {} of account {id}", change.id);
         let post = Call::post(&["v1", "accounts", id.as_str()], about, &body);
@@ -108,6 +114,26 @@ impl Client {
             ..post.under(Some(change.id))
         };
         self.write(&call).await
+    }
+
+    /// One page of the credit limits that an account was given, newest first unless another order is asked for.
+    ///
+    /// # Errors
+    ///
+    /// As for every read.
+    pub async fn limits_page(
+        &self,
+        query: &LimitsQuery,
+        cursor: Option<&str>,
+    ) -> Result<LimitsPage, Error> {
+        let path = ["v1", "accounts", query.account_id.as_str(), "limits"];
+        self.read(&Call::get(&path, query.query(cursor))).await
+    }
+
+    /// Every credit limit that an account was given, page by page; the oldest is the one that it was opened with.
+    #[must_use]
+    pub fn limits(&self, query: LimitsQuery) -> Walk<'_, LimitsQuery> {
+        Walk::new(self, query)
     }
 
     /// The balance as it was at a time, or right after a transfer.

@@ -60,6 +60,30 @@ pub struct Balance {
     pub entry_number: Option<u64>,
 }
 
+/// A credit limit that an account was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitChange {
+    /// The limit from then on, in minor units.
+    pub credit_limit: u64,
+    /// Who decided it; `None` where nobody said, and where the account was opened with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// When (RFC 3339).
+    pub timestamp: String,
+}
+
+/// Some of an account's credit limits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitsPage {
+    /// In the order of time.
+    pub limits: Vec<LimitChange>,
+    /// Where the next page begins; `None` on the last one.
+    pub next_cursor: Option<String>,
+}
+
 /// What an account held at the moment of a trial balance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountBalance {

@@ -19,6 +19,12 @@ pub struct Event {
     /// The account afterwards: `account.*`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<Account>,
+    /// Who decided it: changes of accounts, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// The transfer: `transfer.*`, and where a payment was settled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transfer: Option<Transfer>,

@@ -13,6 +13,7 @@ mod webhook;
 
 pub use account::{
     Account, AccountBalance, AccountsPage, Balance, BalanceWhen, BalancesPage, CurrencyTotal,
+    LimitChange, LimitsPage,
 };
 pub use batch::{Batch, Outcome};
 pub use event::{BatchDecided, Event, EventsPage, RefusedCommand};

@@ -51,6 +51,10 @@ pub struct Change {
     pub close: bool,
     /// The `entry_count` with which the account is to be closed.
     pub expected_entry_count: Option<u64>,
+    /// Who decides it, of 1 to 140 characters; without it the server keeps the name of the key.
+    pub who: Option<String>,
+    /// Why, of 1 to 140 characters.
+    pub why: Option<String>,
 }
 
 impl Change {
@@ -90,6 +94,8 @@ impl Change {
             expected_frozen: None,
             close: false,
             expected_entry_count: None,
+            who: None,
+            why: None,
         }
     }
 }

@@ -23,8 +23,8 @@ pub use account::{Change, NewAccount};
 pub use batch::{Command, NewBatch};
 pub use payment::{NewPayment, Resolve};
 pub use query::{
-    AccountsQuery, BalancesQuery, DeliveriesQuery, EventsQuery, PaymentsQuery, StatementQuery,
-    TransfersQuery, UnsettledPaymentsQuery,
+    AccountsQuery, BalancesQuery, DeliveriesQuery, EventsQuery, LimitsQuery, PaymentsQuery,
+    StatementQuery, TransfersQuery, UnsettledPaymentsQuery,
 };
 pub use transfer::{NewPost, NewReversal, NewSplit, NewSplitPost, NewTransfer, NewVoid, Split};
 

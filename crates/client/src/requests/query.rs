@@ -31,6 +31,44 @@ impl AccountsQuery {
     }
 }
 
+/// Which of an account's credit limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitsQuery {
+    /// Whose.
+    pub account_id: AccountId,
+    /// Only limits that were given at or after this time (RFC 3339).
+    pub from: Option<String>,
+    /// Only limits that were given before this time.
+    pub to: Option<String>,
+    /// The newest first without it.
+    pub order: Option<ListOrder>,
+    /// How many a page has, at most.
+    pub limit: Option<u32>,
+}
+
+impl LimitsQuery {
+    /// All limits of an account, the newest first.
+    #[must_use]
+    pub fn of(account_id: &AccountId) -> Self {
+        Self {
+            account_id: account_id.clone(),
+            from: None,
+            to: None,
+            order: None,
+            limit: None,
+        }
+    }
+
+    pub(crate) fn query(&self, cursor: Option<&str>) -> Query {
+        Query::new()
+            .with("from", self.from.as_ref())
+            .with("to", self.to.as_ref())
+            .with("order", self.order.as_ref())
+            .with("limit", self.limit.as_ref())
+            .with("cursor", cursor)
+    }
+}
+
 /// Which balances, and of which moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BalancesQuery {

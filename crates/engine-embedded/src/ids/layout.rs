@@ -14,7 +14,7 @@ pub(super) const LAST_IDS: usize = 2;
 
 const FOOTER: FooterKind = FooterKind {
     magic: [0xF4, b'L', b'I', b'D', b'S', b'T', b'B', 0x0A],
-    version: 2,
+    version: 3,
 };
 
 /// What the names of these tables begin with.

@@ -46,6 +46,9 @@ pub(crate) fn used_ids(event: &Event, mut use_id: impl FnMut(Space, u128)) {
 pub(crate) fn table_keys(event: &Event, mut use_key: impl FnMut(Space, u128)) {
     used_ids(event, &mut use_key);
     event.lists(|name, place| use_key(Space::Lists, list_key(name, place.at)));
+    if let Some((name, place)) = event.limit_list() {
+        use_key(Space::Lists, list_key(name, place.at));
+    }
 }
 
 /// Whether no event before it has used the id of its transfer.

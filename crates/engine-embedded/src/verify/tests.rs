@@ -232,6 +232,7 @@ fn accounts_that_break_a_rule_are_found() {
                 id,
                 account,
                 timestamp,
+                by: _,
             } = a
             else {
                 return;
@@ -240,6 +241,7 @@ fn accounts_that_break_a_rule_are_found() {
                 id,
                 account,
                 timestamp,
+                by: None,
             };
         }),
         ("a refusal is remembered without an id", |h| {

@@ -94,6 +94,7 @@ fn a_round_of_nothing_but_refusals_ends_too() {
         Command::CloseAccount {
             account_id,
             expected_entry_count: None,
+            by: None,
         };
         10
     ];

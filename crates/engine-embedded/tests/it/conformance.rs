@@ -97,3 +97,16 @@ fn parts_that_race_post_no_more_than_was_reserved() {
     let verified = verify(storage, options().journal, false).unwrap();
     assert_eq!(verified.audit.findings, []);
 }
+
+#[test]
+fn totals_are_exact_beyond_what_a_double_holds() {
+    let storage = FaultyStorage::new(1);
+    let reopened = storage.clone();
+    let mut subject = EmbeddedSubject::open(options(), move || reopened.clone());
+    wait(conformance::check_large_totals(&*subject.engine()));
+    assert!(wait(subject.restart()));
+    wait(conformance::check_large_totals_read(&*subject.engine()));
+    drop(subject);
+    let verified = verify(storage, options().journal, false).unwrap();
+    assert_eq!(verified.audit.findings, []);
+}

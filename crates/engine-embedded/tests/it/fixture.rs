@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use engine_embedded::{EmbeddedEngine, verify};
 use journal::FileStorage;
 use ledger::{
-    AccountId, Batch, Currency, Engine, ListOrder, ListPage, Outcome, StatementQuery, TransferId,
-    TransferList,
+    AccountId, Batch, Currency, Engine, Event, EventQuery, EventsFrom, ListOrder, ListPage, Note,
+    Outcome, StatementQuery, TransferId, TransferList,
 };
 use testkit::ManualClock;
 
@@ -17,7 +17,8 @@ use crate::bank::{PATIENCE, account_id, wait};
 use crate::golden::{DEPOSITS_FROM, beside_options, beside_steps, ids, options};
 use crate::picture::picture;
 use crate::script::{
-    Step, freeze_steps, notes_steps, part_steps, resolution_steps, reversal_steps, steps,
+    Step, freeze_steps, notes_steps, part_steps, reason_steps, resolution_steps, reversal_steps,
+    steps,
 };
 
 /// A data folder that is kept.
@@ -82,6 +83,14 @@ const RECORDS_4_FREEZES: Fixture = Fixture {
     segments_min: 1,
 };
 
+/// With who decided what was changed about accounts, and why.
+const RECORDS_5: Fixture = Fixture {
+    folder: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/records-5"),
+    head: "49d9f6c538b23e0fa1a3a5807e2fcc4d769f4b33940f336f047b01dece0396f8",
+    steps: reason_steps,
+    segments_min: 1,
+};
+
 /// A copy of the fixture, opened.
 fn open_copy(fixture: &Fixture, folder: &Path, clock: &Arc<ManualClock>) -> EmbeddedEngine {
     for entry in fs::read_dir(fixture.folder).unwrap() {
@@ -131,6 +140,46 @@ fn records_4_are_read_as_they_were_written() {
         let expected = fs::read_to_string(format!("{}/expected.txt", fixture.folder)).unwrap();
         assert_eq!(as_then(&picture(&engine, &ids())), expected);
     }
+}
+
+#[test]
+fn records_5_are_read_as_they_were_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open_copy(&RECORDS_5, folder.path(), &Arc::default());
+    let expected = fs::read_to_string(format!("{}/expected.txt", RECORDS_5.folder)).unwrap();
+    assert_eq!(picture(&engine, &ids()), expected);
+    let deadline = Instant::now() + PATIENCE;
+    let page = ListPage::first(ListOrder::Ascending, 10);
+    let limits = wait(engine.limits(account_id("a"), page, deadline)).unwrap();
+    let told = limits.iter().map(|limit| {
+        let by = limit.by.as_ref();
+        let who = by.and_then(|by| by.who.as_ref()).map_or("", Note::as_str);
+        let why = by.and_then(|by| by.why.as_ref()).map_or("", Note::as_str);
+        (limit.credit_limit, who, why)
+    });
+    let expected = [
+        (1_000, "", ""),
+        (2_000, "ana", "ticket 4711"),
+        (3_000, "", "é \" 💸"),
+        (2_500, "", ""),
+        (2_600, "bo", "cleared"),
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    let query = EventQuery {
+        from: EventsFrom::Beginning,
+        limit: 100,
+        bytes_max: usize::MAX,
+        wait_until: None,
+    };
+    let events = wait(engine.events(query, deadline))
+        .unwrap()
+        .unwrap()
+        .events;
+    let closed = events
+        .iter()
+        .find(|placed| matches!(placed.event, Event::AccountClosed { .. }));
+    let by = closed.unwrap().event.by().unwrap();
+    assert_eq!(by.texts().collect::<Vec<_>>(), ["ana", "moved away"]);
 }
 
 /// The picture in the words of the time when no account was frozen.
@@ -395,22 +444,22 @@ fn names_of_beside_2() -> Vec<String> {
     names.collect()
 }
 
-/// Tables of ids and lists of format version 2, of the same segments.
-const BESIDE_3: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/beside-3");
+/// Tables of ids and lists of format version 3, of the same segments.
+const BESIDE_4: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/beside-4");
 
-fn names_of_beside_3() -> Vec<String> {
-    let entries = fs::read_dir(BESIDE_3).unwrap();
+fn names_of_beside_4() -> Vec<String> {
+    let entries = fs::read_dir(BESIDE_4).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.collect()
 }
 
 /// The segments with all that is beside them in the newest versions.
-fn folder_of_beside_3() -> tempfile::TempDir {
+fn folder_of_beside_4() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     copy_beside_1(folder.path(), &[".segment"]);
     let beside_2 = names_of_beside_2().into_iter().map(|name| (BESIDE_2, name));
-    let beside_3 = names_of_beside_3().into_iter().map(|name| (BESIDE_3, name));
-    for (of, name) in beside_2.chain(beside_3) {
+    let beside_4 = names_of_beside_4().into_iter().map(|name| (BESIDE_4, name));
+    for (of, name) in beside_2.chain(beside_4) {
         fs::copy(Path::new(of).join(&name), folder.path().join(&name)).unwrap();
     }
     folder
@@ -418,15 +467,15 @@ fn folder_of_beside_3() -> tempfile::TempDir {
 
 /// Every entry of the tables is compared with the records.
 #[test]
-fn beside_3_is_what_its_records_say() {
-    let folder = folder_of_beside_3();
+fn beside_4_is_what_its_records_say() {
+    let folder = folder_of_beside_4();
     let storage = FileStorage::open_existing(folder.path()).unwrap();
     let verified = verify(storage, beside_options().journal, true).unwrap();
     assert_eq!(verified.audit.findings, []);
     assert_eq!(verified.unusable, [""; 0]);
     let sum_tables_count = names_of_beside_2().len() - 2;
     assert!(sum_tables_count > 0);
-    let tables_count = names_of_beside_3().len() + sum_tables_count;
+    let tables_count = names_of_beside_4().len() + sum_tables_count;
     assert!(tables_count >= 3);
     assert_eq!(
         (verified.snapshots_count, verified.tables_count),
@@ -434,11 +483,24 @@ fn beside_3_is_what_its_records_say() {
     );
 }
 
-/// A ledger whose tables are of version 1 has all lists once it is open, from its first transfer on.
+/// Tables of format version 2, which had all lists but those of limits.
+const BESIDE_3: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/beside-3");
+
+/// A ledger whose tables are of version 1 or 2 has all lists once it is open, from its first transfer on.
 #[test]
-fn lists_are_made_where_tables_are_of_version_1() {
+fn lists_are_made_where_tables_are_of_earlier_versions() {
+    check_lists_are_made(None);
+    check_lists_are_made(Some(BESIDE_3));
+}
+
+fn check_lists_are_made(tables: Option<&str>) {
     let folder = tempfile::tempdir().unwrap();
     copy_beside_1(folder.path(), &[".segment", ".table", ".snapshot"]);
+    if let Some(tables) = tables {
+        for name in names_of_beside_1(&[".table"]) {
+            fs::copy(Path::new(tables).join(&name), folder.path().join(&name)).unwrap();
+        }
+    }
     let mut pictures = Vec::new();
     for _ in 0..2 {
         let (engine, _) = open_beside(folder.path());
@@ -454,7 +516,7 @@ fn lists_are_made_where_tables_are_of_version_1() {
     assert_eq!(pictures[0], pictures[1]);
     for name in names_of_beside_1(&[".table"]) {
         let made = fs::read(folder.path().join(&name)).unwrap();
-        assert!(made == fs::read(Path::new(BESIDE_3).join(&name)).unwrap());
+        assert!(made == fs::read(Path::new(BESIDE_4).join(&name)).unwrap());
     }
 }
 
@@ -493,7 +555,7 @@ fn open_beside(folder: &Path) -> (EmbeddedEngine, u64) {
     (engine, recovery.from_segment)
 }
 
-/// What is made anew from the records of today is byte for byte what was made then: tables of ids of version 2,
+/// What is made anew from the records of today is byte for byte what was made then: tables of ids of version 3,
 /// tables of sums of version 1, and a snapshot of version 2.
 #[test]
 fn what_is_beside_is_made_anew_as_it_was() {
@@ -508,8 +570,8 @@ fn what_is_beside_is_made_anew_as_it_was() {
         .into_iter()
         .filter(|name| Some(name) != oldest.as_ref())
         .map(|name| (name, BESIDE_2));
-    let tables = names_of_beside_3().into_iter();
-    for (name, kept) in tables.map(|name| (name, BESIDE_3)).chain(made_anew) {
+    let tables = names_of_beside_4().into_iter();
+    for (name, kept) in tables.map(|name| (name, BESIDE_4)).chain(made_anew) {
         let made = fs::read(folder.path().join(&name)).unwrap();
         let kept = fs::read(Path::new(kept).join(&name)).unwrap();
         assert!(made == kept, "{name} differs");

@@ -78,6 +78,7 @@ fn nobody_is_answered_before_the_frame_that_they_rely_on_is_durable() {
     let fourth = lab.call(vec![Command::CloseAccount {
         account_id,
         expected_entry_count: None,
+        by: None,
     }]);
     thread::sleep(Duration::from_millis(200));
     assert!(!second.is_finished() && !third.is_finished() && !fourth.is_finished());

@@ -2,7 +2,7 @@
 //! them.
 
 use ledger::{
-    AcceptPayment, AccountId, Batch, BatchId, Command, Currency, Frozen, Metadata, Millis,
+    AcceptPayment, AccountId, Batch, BatchId, By, Command, Currency, Frozen, Metadata, Millis,
     MoveMoney, Note, Notes, OpenAccount, PaymentExpected, PaymentId, PaymentStateName,
     ProcessorName, Reference, RefusedCode, ResolutionKind, ResolvePayment, ReverseTransfer,
     TransferId,
@@ -290,6 +290,7 @@ pub(crate) fn freeze_steps() -> Vec<Step> {
                 account_id: account("a"),
                 credit_limit: 900,
                 expected_credit_limit: None,
+                by: None,
             },
             freeze("b", Frozen::Credits),
             Command::Transfer(money(10, "world:BRL", "b", 1)),
@@ -313,9 +314,57 @@ pub(crate) fn freeze_steps() -> Vec<Step> {
         all(vec![Command::CloseAccount {
             account_id: account("c"),
             expected_entry_count: None,
+            by: None,
         }]),
         // A member that is there already fails its batch, whose record has what is there.
         atomic(3, vec![open("b", "BRL", 1_000)]),
+    ];
+    let step = |call| [Step::Advance(1_000_000), Step::Submit(vec![call])];
+    calls.into_iter().flat_map(step).collect()
+}
+
+/// Changes of accounts with who decided them, why, both, and neither.
+pub(crate) fn reason_steps() -> Vec<Step> {
+    let by = |who: &str, why: &str| {
+        let note = |text: &str| Note::new(text).ok();
+        By::new(note(who), note(why))
+    };
+    let limit = |credit_limit, by| Command::ChangeLimit {
+        account_id: account("a"),
+        credit_limit,
+        expected_credit_limit: None,
+        by,
+    };
+    let frozen = |frozen, by| Command::ChangeFreeze {
+        account_id: account("b"),
+        frozen,
+        expected_frozen: None,
+        by,
+    };
+    let calls = vec![
+        all(vec![
+            open("a", "BRL", 1_000),
+            open("b", "BRL", 0),
+            open("c", "BRL", 0),
+        ]),
+        all(vec![limit(2_000, by("ana", "ticket 4711"))]),
+        all(vec![limit(3_000, by("", "é \" 💸")), limit(2_500, None)]),
+        all(vec![Command::Transfer(money(1, "a", "b", 2_400))]),
+        all(vec![frozen(Frozen::Debits, by("ana", ""))]),
+        // One that is refused leaves nothing.
+        all(vec![limit(1, by("ana", "typo"))]),
+        atomic(
+            1,
+            vec![
+                frozen(Frozen::None, by("bo", "cleared")),
+                limit(2_600, by("bo", "cleared")),
+            ],
+        ),
+        all(vec![Command::CloseAccount {
+            account_id: account("c"),
+            expected_entry_count: None,
+            by: by("ana", "moved away"),
+        }]),
     ];
     let step = |call| [Step::Advance(1_000_000), Step::Submit(vec![call])];
     calls.into_iter().flat_map(step).collect()
@@ -326,6 +375,7 @@ fn freeze(id: &str, frozen: Frozen) -> Command {
         account_id: account(id),
         frozen,
         expected_frozen: None,
+        by: None,
     }
 }
 
@@ -401,10 +451,12 @@ fn accounts_and_transfers() -> Vec<Batch> {
                 account_id: account("a"),
                 credit_limit: 900,
                 expected_credit_limit: None,
+                by: None,
             },
             Command::CloseAccount {
                 account_id: account("d"),
                 expected_entry_count: None,
+                by: None,
             },
         ]),
     ]

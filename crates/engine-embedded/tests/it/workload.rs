@@ -193,6 +193,7 @@ impl Workload {
         let nothing = Command::CloseAccount {
             account_id,
             expected_entry_count: None,
+            by: None,
         };
         self.again(engine, Batch::one(nothing));
     }

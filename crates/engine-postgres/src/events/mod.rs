@@ -27,7 +27,7 @@ use std::path::Path;
 use ledger::{Account, AccountId, Event, Limit};
 use tokio_postgres::{IsolationLevel, Transaction};
 
-use crate::codec::{account_id, decode, limited_account, stripe_columns, unlimited_account};
+use crate::codec::{account_id, decode_event, limited_account, stripe_columns, unlimited_account};
 use crate::connect::Session;
 use crate::migrate;
 use crate::options::PostgresOptions;
@@ -82,7 +82,7 @@ impl Events {
         let Some(item) = self.sorted.next()? else {
             return Ok(None);
         };
-        let event = decode(&item.bytes)
+        let event = decode_event(&item.bytes)
             .map_err(|_| io::Error::other("the file does not give back what was written"))?;
         Ok(Some(event))
     }

@@ -15,8 +15,8 @@ use uuid::Uuid;
 use super::error::EventsError;
 use super::sort::{Item, Sorter};
 use crate::codec::{
-    account_id, currency, decode, encode, left, pending_state_number, resolution, timestamp, total,
-    used_batch, used_payment, uuid,
+    account_id, currency, decode, decode_event, encode_event, left, pending_state_number,
+    resolution, timestamp, total, used_batch, used_payment, uuid,
 };
 use crate::verify::Progress;
 use crate::verify::pages::Pages;
@@ -88,7 +88,7 @@ impl<'a> Reading<'a> {
         self.count += 1;
         Ok(self.sorter.push(Item {
             time: event.timestamp().as_nanos(),
-            bytes: encode(event).into(),
+            bytes: encode_event(event).into(),
         })?)
     }
 
@@ -316,12 +316,9 @@ fn failure(outcomes: &[Outcome]) -> Option<MemberFailure> {
     })
 }
 
-fn record<T: DeserializeOwned>(
-    row: &Row,
-    place: impl FnOnce() -> String,
-) -> Result<T, EventsError> {
+fn record(row: &Row, place: impl FnOnce() -> String) -> Result<Event, EventsError> {
     let bytes: &[u8] = row.try_get("record")?;
-    decode(bytes).map_err(|_| damaged(place()))
+    decode_event(bytes).map_err(|_| damaged(place()))
 }
 
 fn damaged(row: impl Into<String>) -> EventsError {

@@ -66,3 +66,20 @@ fn parts_that_race_over_two_nodes_post_no_more_than_was_reserved() {
         assert_eq!(verified.unwrap().findings, []);
     });
 }
+
+#[test]
+fn totals_are_exact_beyond_what_a_double_holds() {
+    let postgres = Postgres::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let engine = PostgresSubject::open(postgres.url()).await.engine();
+        conformance::check_large_totals(&*engine).await;
+        drop(engine);
+        let engine = PostgresSubject::open(postgres.url()).await.engine();
+        conformance::check_large_totals_read(&*engine).await;
+        drop(engine);
+        let options = PostgresOptions::default();
+        let verified = verify(&postgres.url(), &options, &mut |_| {}).await;
+        assert_eq!(verified.unwrap().findings, []);
+    });
+}

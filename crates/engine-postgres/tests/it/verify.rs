@@ -511,6 +511,7 @@ async fn freeze(engine: &PostgresEngine) {
         account_id: id(account),
         frozen,
         expected_frozen: None,
+        by: None,
     };
     let commands = vec![
         freeze("user:1", Frozen::Both),

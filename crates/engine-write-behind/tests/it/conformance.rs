@@ -106,6 +106,7 @@ fn payments_reversals_parts_and_freezes_are_refused_and_nothing_beside_them_is_d
             account_id: ledger::AccountId::new("a").unwrap(),
             frozen: ledger::Frozen::Debits,
             expected_frozen: None,
+            by: None,
         };
         for command in [command, purge, reverse, part, freeze] {
             let answer = engine.submit(vec![Batch::one(command)], deadline).await;
@@ -117,5 +118,57 @@ fn payments_reversals_parts_and_freezes_are_refused_and_nothing_beside_them_is_d
         };
         let due = engine.payments_due(query, deadline).await;
         assert_eq!(due, Err(Unavailable::NotSupported));
+    });
+}
+
+#[test]
+fn totals_are_exact_beyond_what_a_double_holds() {
+    let (postgres, redis) = (Postgres::start().unwrap(), redis());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let options = WriteBehindOptions::default;
+        let (engine, _) = open_with(&redis.url(), &postgres.url(), options()).await;
+        conformance::check_large_totals(&engine).await;
+        drop(engine);
+        let (engine, _) = open_with(&redis.url(), &postgres.url(), options()).await;
+        conformance::check_large_totals_read(&engine).await;
+    });
+}
+
+/// Who decided is only in the log; why would be lost.
+#[test]
+fn a_reason_is_refused_and_who_decided_is_not_kept() {
+    let (postgres, redis) = (Postgres::start().unwrap(), redis());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let (engine, _) =
+            open_with(&redis.url(), &postgres.url(), WriteBehindOptions::default()).await;
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        let id = ledger::AccountId::new("a").unwrap();
+        let open = Command::OpenAccount(ledger::OpenAccount {
+            id: id.clone(),
+            currency: Currency::new("BRL").unwrap(),
+            credit_limit: 0,
+        });
+        let change = |why: Option<&str>| Command::ChangeLimit {
+            account_id: id.clone(),
+            credit_limit: 5,
+            expected_credit_limit: None,
+            by: ledger::By::new(
+                ledger::Note::new("ana").ok(),
+                why.and_then(|why| ledger::Note::new(why).ok()),
+            ),
+        };
+        for (command, expected) in [
+            (open, Ok("created")),
+            (change(Some("ticket 4711")), Err(Unavailable::NotSupported)),
+            (change(None), Ok("created")),
+        ] {
+            let answer = engine.submit(vec![Batch::one(command)], deadline).await;
+            assert_eq!(answer.map(|outcomes| outcomes[0][0].code()), expected);
+        }
+        let page = ledger::ListPage::first(ledger::ListOrder::Descending, 1);
+        let limits = engine.limits(id, page, deadline).await;
+        assert_eq!(limits, Err(Unavailable::NotSupported));
     });
 }

@@ -93,6 +93,10 @@ impl Subject for WriteBehindSubject {
         false
     }
 
+    fn has_reasons(&self) -> bool {
+        false
+    }
+
     fn has_lists(&self) -> bool {
         false
     }

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use lastro_client::{Account, AccountId, AccountsQuery, Answered, Change, Frozen, NewAccount};
+use lastro_client::{
+    Account, AccountId, AccountsQuery, Answered, Change, Frozen, LimitsQuery, NewAccount,
+};
 
 use super::fields::{Line, of_account, yes_or_no};
 use super::given::{WriteId, limit};
@@ -37,6 +39,9 @@ enum AccountCommand {
     /// Ends a freeze.
     #[command(after_help = EXIT_CODES)]
     Unfreeze(ChangeOptions),
+    /// Lists the credit limits that an account was given: who decided each, when and why.
+    #[command(after_help = EXIT_CODES)]
+    Limits(ShowOptions),
     /// Closes an account for good: its balance has to be 0, and nothing may be pending.
     #[command(after_help = EXIT_CODES)]
     Close(CloseOptions),
@@ -86,6 +91,12 @@ struct ChangeOptions {
     /// The account's id.
     #[arg(value_name = "ACCOUNT")]
     account: AccountId,
+    /// Why; the ledger keeps it with the change.
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
+    /// Who decides it. Without it the ledger keeps the name of the key.
+    #[arg(long, value_name = "TEXT")]
+    who: Option<String>,
     #[command(flatten)]
     id: WriteId,
     #[command(flatten)]
@@ -144,6 +155,7 @@ pub(super) fn run(options: &AccountOptions) -> anyhow::Result<ExitCode> {
             Ok(())
         }),
         AccountCommand::List(options) => list(options),
+        AccountCommand::Limits(options) => limits(options),
         AccountCommand::SetLimit(options) => {
             let expected_credit_limit = options.expected;
             let limit = Change::limit(options.credit_limit);
@@ -191,6 +203,8 @@ fn change(options: &ChangeOptions, change: Change) -> anyhow::Result<ExitCode> {
     ask(&options.server, async |session| {
         let change = Change {
             id: options.id.or_new(),
+            who: options.who.clone(),
+            why: options.why.clone(),
             ..change
         };
         let answered = session
@@ -241,6 +255,34 @@ fn row(account: &Account) -> [String; COLUMNS.len()] {
         yes_or_no(account.closed),
         account.frozen.to_string(),
     ]
+}
+
+const LIMIT_COLUMNS: [(&str, Side); 4] = [
+    ("credit limit", Side::Right),
+    ("who", Side::Left),
+    ("why", Side::Left),
+    ("decided at", Side::Left),
+];
+
+fn limits(options: &ShowOptions) -> anyhow::Result<ExitCode> {
+    ask(&options.server, async |session| {
+        let account = session.client.account(&options.account).await?;
+        let money = Money::of(&account.currency);
+        let mut limits = session.client.limits(LimitsQuery::of(&options.account));
+        let mut list = List::new(session.form, LIMIT_COLUMNS);
+        while let Some(limit) = limits.next().await? {
+            let dash = || "-".to_owned();
+            list.add(&limit, || {
+                [
+                    money.number(limit.credit_limit.into()),
+                    limit.who.clone().unwrap_or_else(dash),
+                    limit.why.clone().unwrap_or_else(dash),
+                    limit.timestamp.clone(),
+                ]
+            })?;
+        }
+        Ok(list.end()?)
+    })
 }
 
 fn list(options: &ListOptions) -> anyhow::Result<ExitCode> {

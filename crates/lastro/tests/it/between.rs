@@ -200,6 +200,7 @@ async fn a_change_in_time_conflicts_with_a_newer_one() {
             account_id: account(),
             credit_limit,
             expected_credit_limit: Some(expected),
+            by: None,
         })]
     };
     let deadline = Instant::now() + BOUND;

@@ -228,6 +228,7 @@ async fn a_ledger_that_is_down_is_known_to_be() {
         let command = Command::CloseAccount {
             account_id: id(),
             expected_entry_count: None,
+            by: None,
         };
         vec![Batch::one(command)]
     };

@@ -104,6 +104,7 @@ pub(super) fn change_limit<S: State + ?Sized>(
         id,
         account,
         timestamp: now,
+        by: None,
     })
 }
 
@@ -133,6 +134,7 @@ pub(super) fn close<S: State + ?Sized>(
         id,
         account,
         timestamp: now,
+        by: None,
     })
 }
 
@@ -157,6 +159,7 @@ pub(super) fn change_freeze<S: State + ?Sized>(
         id,
         account,
         timestamp: now,
+        by: None,
     })
 }
 

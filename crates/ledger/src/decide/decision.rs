@@ -1,5 +1,6 @@
 //! What was decided, and the checks that every rule shares.
 
+use crate::by::By;
 use crate::command::{Command, Field};
 use crate::event::Event;
 use crate::money::AMOUNT_MAX;
@@ -17,6 +18,19 @@ pub enum Decision {
     /// Refused without a trace: the command is malformed, its id was used with other content, or
     /// it has no id to be remembered under.
     Refused(Refusal),
+}
+
+impl Decision {
+    /// The same; a change of an account that was decided is by these.
+    pub(super) fn by(self, by: Option<Box<By>>) -> Self {
+        match (self, by) {
+            (Self::Event(event), Some(by)) => match event.decided_by(*by) {
+                Some(event) => Self::Event(event),
+                None => unreachable!("only changes of accounts are decided with who and why"),
+            },
+            (decision, _) => decision,
+        }
+    }
 }
 
 /// A refusal upon the state: remembered under the command's id.

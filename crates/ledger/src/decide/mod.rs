@@ -57,16 +57,19 @@ pub fn decide<S: State + ?Sized>(state: &S, command: Command, now: Timestamp) ->
             account_id,
             credit_limit,
             expected_credit_limit: expected,
-        } => account::change_limit(state, account_id, credit_limit, expected, now),
+            by,
+        } => account::change_limit(state, account_id, credit_limit, expected, now).by(by),
         Command::CloseAccount {
             account_id,
             expected_entry_count: expected,
-        } => account::close(state, account_id, expected, now),
+            by,
+        } => account::close(state, account_id, expected, now).by(by),
         Command::ChangeFreeze {
             account_id,
             frozen,
             expected_frozen: expected,
-        } => account::change_freeze(state, account_id, frozen, expected, now),
+            by,
+        } => account::change_freeze(state, account_id, frozen, expected, now).by(by),
         Command::AcceptPayment(accept) => payment::accept(state, accept, now),
         Command::SendPayment {
             id,
@@ -143,14 +146,17 @@ pub fn check_content(command: &Command) -> Result<(), Refusal> {
             check_description(resolve.who.as_str())?;
             check_description(resolve.why.as_str())
         }
+        Command::ChangeLimit { by, .. }
+        | Command::CloseAccount { by, .. }
+        | Command::ChangeFreeze { by, .. } => match by {
+            Some(by) => by.texts().try_for_each(check_description),
+            None => Ok(()),
+        },
         Command::Post { .. }
         | Command::PostPart { .. }
         | Command::Void { .. }
         | Command::Expire { .. }
         | Command::OpenAccount(_)
-        | Command::ChangeLimit { .. }
-        | Command::CloseAccount { .. }
-        | Command::ChangeFreeze { .. }
         | Command::SendPayment { .. }
         | Command::SettlePayment { .. }
         | Command::ReleasePayment { .. }

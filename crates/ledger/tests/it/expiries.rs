@@ -110,12 +110,14 @@ fn a_changed_account_is_released_of_everything() {
     let close = Command::CloseAccount {
         account_id: account_id(),
         expected_entry_count: None,
+        by: None,
     };
     check(&close, "created", &[2]);
     let limit = Command::ChangeLimit {
         account_id: account_id(),
         credit_limit: 0,
         expected_credit_limit: None,
+        by: None,
     };
     check(&limit, "created", &[2]);
 }
@@ -171,6 +173,7 @@ fn what_is_due_is_gone_through_once_for_the_largest_batch() {
         account_id: account_id("other"),
         credit_limit: 100_000,
         expected_credit_limit: None,
+        by: None,
     };
     books.apply(Batch::one(limit), &mut ticker, at(1));
     for id in 0..DUE_COUNT {

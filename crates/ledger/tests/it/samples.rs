@@ -65,10 +65,12 @@ pub(crate) fn commands() -> Vec<Command> {
             account_id: account_id("users:42"),
             credit_limit: 0,
             expected_credit_limit: None,
+            by: None,
         },
         Command::CloseAccount {
             account_id: account_id("users:42"),
             expected_entry_count: None,
+            by: None,
         },
         Command::Transfer(money()),
         Command::Pend {
@@ -160,6 +162,7 @@ pub(crate) fn commands() -> Vec<Command> {
         account_id: account_id("users:42"),
         frozen,
         expected_frozen: None,
+        by: None,
     }));
     commands
 }
@@ -256,6 +259,7 @@ pub(crate) fn events() -> Vec<Event> {
             id: account_id("users:42"),
             account: account(Limit::Unlimited),
             timestamp: at(5),
+            by: None,
         },
         Event::AccountClosed {
             id: account_id("users:42"),
@@ -264,6 +268,7 @@ pub(crate) fn events() -> Vec<Event> {
                 ..account(Limit::Credit(0))
             },
             timestamp: at(6),
+            by: None,
         },
         Event::PaymentAccepted(payment(PaymentState::Accepted, 0)),
         Event::PaymentSent(payment(sent, 1)),
@@ -302,6 +307,7 @@ pub(crate) fn events() -> Vec<Event> {
             ..account(Limit::Credit(100_000))
         },
         timestamp: at(11),
+        by: None,
     }));
     events
 }

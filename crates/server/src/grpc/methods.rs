@@ -75,6 +75,7 @@ pub(super) fn router(face: Arc<GrpcFace>) -> Router {
         GetBatch => batch;
         ListEvents => events;
         ListTransfers => transfers;
+        ListLimits => limits;
         ListPayments => payments;
     };
     router.with_state(face)
@@ -150,6 +151,7 @@ const fn access(method: Method) -> Access {
         | Method::ListAccounts
         | Method::GetBatch
         | Method::ListTransfers
+        | Method::ListLimits
         | Method::ListPayments
         | Method::ListEvents => Access::Scope(Scope::Read),
         // It is asked for a purge alone.
@@ -260,7 +262,8 @@ fn answer_bytes_max<'a>(commands: impl Iterator<Item = &'a Command>) -> usize {
 }
 
 async fn submit(mut call: Call) -> Answered {
-    let batches = submit::read_request(&call.message)?;
+    let mut batches = submit::read_request(&call.message)?;
+    call.caller.sign(&mut batches);
     call.message.let_go();
     let commands = || batches.iter().flat_map(Batch::commands);
     call.shared.permits.check(commands())?;
@@ -334,6 +337,17 @@ async fn transfers(call: Call) -> Answered {
         .ask(|engine, deadline| engine.transfers(list, page, deadline))
         .await?;
     written(place, &v1::ListTransfersResponse::from(&*answer))
+}
+
+async fn limits(call: Call) -> Answered {
+    let (id, mut page) = call.question::<v1::ListLimitsRequest>()?.read()?;
+    call.caller.check_account(&id)?;
+    page.limit = page.limit();
+    let place = call.place((1 + page.limit) * RECORD_BYTES_MAX)?;
+    let answer = call
+        .ask(|engine, deadline| engine.limits(id, page, deadline))
+        .await?;
+    written(place, &v1::ListLimitsResponse::from(&*answer))
 }
 
 async fn payments(call: Call) -> Answered {

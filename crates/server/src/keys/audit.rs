@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use events::Steering;
-use ledger::{Batch, Command, Frozen, Outcome, Record, Unavailable};
+use ledger::{Batch, By, Command, Frozen, Outcome, Record, Unavailable};
 
 use super::commands::scope_of;
 use super::key::Key;
@@ -108,6 +108,19 @@ impl Audit {
     }
 }
 
+/// What was asked for, with what the caller said of who decides it and why.
+fn with_by(mut asked: String, by: Option<&By>) -> String {
+    if let Some(By { who, why }) = by {
+        for (name, note) in [("for", who), ("because", why)] {
+            if let Some(note) = note {
+                // A text grows: writing to it cannot fail.
+                let _ = write!(asked, ", {name} {:?}", note.as_str());
+            }
+        }
+    }
+    asked
+}
+
 impl Act {
     fn of(command: &Command) -> Self {
         let (target, before, asked) = match command {
@@ -120,31 +133,34 @@ impl Act {
                 account_id,
                 credit_limit,
                 expected_credit_limit,
+                by,
             } => (
                 account_id.as_str().to_owned(),
                 expected_credit_limit
                     .map_or_else(not_named, |limit| format!("credit limit {limit}")),
-                format!("credit limit {credit_limit}"),
+                with_by(format!("credit limit {credit_limit}"), by.as_deref()),
             ),
             Command::CloseAccount {
                 account_id,
                 expected_entry_count,
+                by,
             } => (
                 account_id.as_str().to_owned(),
                 expected_entry_count
                     .map_or_else(not_named, |count| format!("open, {count} entries")),
-                "closing".to_owned(),
+                with_by("closing".to_owned(), by.as_deref()),
             ),
             Command::ChangeFreeze {
                 account_id,
                 frozen,
                 expected_frozen,
+                by,
             } => (
                 account_id.as_str().to_owned(),
                 expected_frozen.map_or_else(not_named, |expected| {
                     format!("frozen: {}", expected.as_str())
                 }),
-                format!("frozen: {}", frozen.as_str()),
+                with_by(format!("frozen: {}", frozen.as_str()), by.as_deref()),
             ),
             Command::PurgePayments {
                 expected_accepted_at,

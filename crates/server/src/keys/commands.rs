@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use ledger::{
-    AccountId, Batch, Command, Currency, Engine, Event, NotReversible, OpenAccount, Outcome,
+    AccountId, Batch, Command, Currency, Engine, Event, NotReversible, Note, OpenAccount, Outcome,
     Record, Refusal, TransferId, Unavailable, UsedId, UsedPayment, UsedTransfer,
 };
 
@@ -140,6 +140,18 @@ pub(crate) fn accounts_shown(event: &Event) -> Vec<AccountId> {
 }
 
 impl Caller {
+    /// States in what an operator decides about accounts who decides, where the caller has not said it: the holder of the key.
+    pub(crate) fn sign(&self, batches: &mut [Batch]) {
+        // No key has a name that is no text of an operator's.
+        if let Self::Key(key) = self
+            && let Ok(who) = Note::new(&key.record.name)
+        {
+            for batch in batches {
+                batch.set_who(&who);
+            }
+        }
+    }
+
     /// Fails unless the caller may give all of these commands now. Where its accounts are limited, the
     /// ledger is asked for the accounts of transfers that are to be ended or reversed.
     pub(crate) async fn check_commands(

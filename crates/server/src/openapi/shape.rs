@@ -136,19 +136,19 @@ const KINDS: [Kind; 8] = [
         "change_limit",
         "ChangeLimitCommand",
         &["account_id", "credit_limit"],
-        &["expected_credit_limit"],
+        &["expected_credit_limit", "who", "why"],
     ),
     (
         "change_freeze",
         "ChangeFreezeCommand",
         &["account_id", "frozen"],
-        &["expected_frozen"],
+        &["expected_frozen", "who", "why"],
     ),
     (
         "close_account",
         "CloseAccountCommand",
         &["account_id"],
-        &["expected_entry_count"],
+        &["expected_entry_count", "who", "why"],
     ),
 ];
 

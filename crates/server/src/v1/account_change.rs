@@ -14,7 +14,9 @@
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use ledger::{Account, AccountId, Batch, BatchId, Command, Frozen, Outcome, Record, Refusal};
+use ledger::{
+    Account, AccountId, Batch, BatchId, By, Command, Frozen, Note, Outcome, Record, Refusal,
+};
 use serde::Deserialize;
 
 use super::ids::Asked;
@@ -57,6 +59,14 @@ pub(crate) struct ChangeAccountRequest<'a> {
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     expected_entry_count: Option<Integer>,
+    /// Who decides it; without it, the name of the caller's key. Kept with the change.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 140, example = "ana")]
+    who: Option<Text<'a>>,
+    /// Why. Kept with the change.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 140, example = "ticket 4711")]
+    why: Option<Text<'a>>,
 }
 
 /// What is asked for.
@@ -68,6 +78,7 @@ struct Change {
     expected_credit_limit: Option<u64>,
     expected_frozen: Option<Frozen>,
     expected_entry_count: Option<u64>,
+    by: Option<Box<By>>,
 }
 
 impl ChangeAccountRequest<'_> {
@@ -116,8 +127,26 @@ impl ChangeAccountRequest<'_> {
             expected_credit_limit: given(limit, "expected_credit_limit")?,
             expected_frozen: frozen_to(&self.expected_frozen, "expected_frozen")?,
             expected_entry_count: given(count, "expected_entry_count")?,
+            by: by(self.who.as_ref(), self.why.as_ref())?,
         })
     }
+}
+
+/// Who decides, and why, as far as the caller says it.
+pub(super) fn by(
+    who: Option<&Text<'_>>,
+    why: Option<&Text<'_>>,
+) -> Result<Option<Box<By>>, Problem> {
+    let note = |text: Option<&Text<'_>>, detail| match text {
+        None => Ok(None),
+        Some(text) => Note::new(&text.0)
+            .map(Some)
+            .map_err(|_| errors::description_invalid(detail)),
+    };
+    Ok(By::new(
+        note(who, super::payments::WHO_INVALID)?,
+        note(why, super::payments::WHY_INVALID)?,
+    ))
 }
 
 /// What is to be frozen, by its name.
@@ -134,15 +163,18 @@ impl Change {
             account_id: account_id(),
             credit_limit,
             expected_credit_limit: self.expected_credit_limit,
+            by: self.by.clone(),
         });
         let change_freeze = self.frozen.map(|frozen| Command::ChangeFreeze {
             account_id: account_id(),
             frozen,
             expected_frozen: self.expected_frozen,
+            by: self.by.clone(),
         });
         let close = self.close.then(|| Command::CloseAccount {
             account_id: account_id(),
             expected_entry_count: self.expected_entry_count,
+            by: self.by.clone(),
         });
         let changes = change_limit.into_iter().chain(change_freeze);
         changes.chain(close).collect()
@@ -181,7 +213,7 @@ impl Change {
     responses(
         (status = 200, description = "The account right after; with `Idempotency-Replayed: true` if it was so before", body = AccountView),
         (status = 400, description = "Not well formed, or nothing to change: `change_missing`, \
-            `frozen_invalid`, `closed_invalid`"),
+            `frozen_invalid`, `closed_invalid`, `description_invalid`"),
         (status = 404, description = "`account_not_found`"),
         (status = 409, description = "`account_in_other_state`: it was changed meanwhile, read it and decide again; \
             `exists_with_different_members`: the `Idempotency-Key` was used for something \

@@ -15,6 +15,7 @@ mod events;
 #[cfg(test)]
 mod fuzz;
 mod ids;
+mod limits;
 mod lists;
 mod notes;
 mod operations;
@@ -59,6 +60,7 @@ pub(crate) use callback::{__path_payment_called_back, payment_called_back};
 pub(crate) use events::{__path_events, EventPageView, events};
 pub use events::{EventSelection, UnknownEventType, WebhookFace};
 pub(crate) use ids::{minted as minted_id, uuid};
+pub(crate) use limits::{__path_limits, LimitView, LimitsPageView, limits};
 pub use notes::reference_of;
 pub(crate) use operations::OperationView;
 pub(crate) use operations::{__path_operate, __path_operation_by_id, operate, operation_by_id};

@@ -255,14 +255,8 @@ pub(crate) async fn resolve_payment(call: Call, request: Request) -> Answered {
     json::check_content_type(&parts.headers)?;
     let body = call.body(body).await?;
     let resolve = json::parse::<ResolveRequest<'_>>(&body)?;
-    let who = note(
-        &resolve.who,
-        "who has 1 to 140 characters, something visible among them and no control characters",
-    )?;
-    let why = note(
-        &resolve.why,
-        "why has 1 to 140 characters, something visible among them and no control characters",
-    )?;
+    let who = note(&resolve.who, WHO_INVALID)?;
+    let why = note(&resolve.why, WHY_INVALID)?;
     let payment = find(&call, id).await?;
     let command = Command::ResolvePayment(ResolvePayment {
         id,
@@ -278,6 +272,12 @@ pub(crate) async fn resolve_payment(call: Call, request: Request) -> Answered {
     };
     Ok(json::respond(StatusCode::OK, &PaymentView::from(&after)))
 }
+
+/// What is said of an operator's texts that do not have their form.
+pub(super) const WHO_INVALID: &str =
+    "who has 1 to 140 characters, something visible among them and no control characters";
+pub(super) const WHY_INVALID: &str =
+    "why has 1 to 140 characters, something visible among them and no control characters";
 
 /// Of the form that was ever taken: whether a new one may have it is the ledger's to say, which
 /// returns the first outcome where the payment was resolved so before.

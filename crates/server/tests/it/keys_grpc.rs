@@ -36,6 +36,7 @@ fn asked(method: Method) -> Option<Scope> {
         | Method::ListAccounts
         | Method::GetBatch
         | Method::ListTransfers
+        | Method::ListLimits
         | Method::ListPayments
         | Method::ListEvents => Some(Scope::Read),
         Method::GetNewestPayment => Some(Scope::Operate),
@@ -57,6 +58,7 @@ fn is_about_accounts(method: Method) -> bool {
         | Method::ListUnsettledPayments
         | Method::ListEvents
         | Method::ListTransfers
+        | Method::ListLimits
         | Method::ListPayments
         | Method::GetNewestPayment => true,
         // Of an id that nobody has used nothing is said.
@@ -124,6 +126,13 @@ async fn call(channel: &Channel, method: Method, held: Held) -> Result<(), Statu
             list_transfers,
             v1::ListTransfersRequest {
                 list: Some(v1::list_transfers_request::List::AccountId(account_id())),
+                page: page(),
+            }
+        ),
+        Method::ListLimits => ask!(
+            list_limits,
+            v1::ListLimitsRequest {
+                account_id: account_id(),
                 page: page(),
             }
         ),

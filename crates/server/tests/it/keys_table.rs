@@ -40,7 +40,7 @@ const fn row(
     }
 }
 
-pub(crate) const ROWS: [Row; 42] = [
+pub(crate) const ROWS: [Row; 43] = [
     row(
         "POST",
         "/clientes/{id}/transacoes",
@@ -57,6 +57,13 @@ pub(crate) const ROWS: [Row; 42] = [
     row("GET", "/v1/accounts", One(Scope::Read), 200, 200),
     row("GET", "/v1/balances", One(Scope::Read), 200, 200),
     row("PATCH", "/v1/accounts/{id}", One(Scope::Operate), 200, 403),
+    row(
+        "GET",
+        "/v1/accounts/{id}/limits",
+        One(Scope::Read),
+        200,
+        403,
+    ),
     row(
         "GET",
         "/v1/accounts/{id}/balance",

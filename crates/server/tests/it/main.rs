@@ -39,6 +39,7 @@ mod v1_callback;
 mod v1_dry_run;
 mod v1_events;
 mod v1_freezes;
+mod v1_limits;
 mod v1_operations;
 mod v1_parts;
 mod v1_payment_list;

@@ -1,9 +1,13 @@
 //! `GET /v1/balances`: what every account held at one moment, whatever is written meanwhile.
 
-use ledger::Unavailable;
+use std::sync::Arc;
+
+use ledger::{Engine, Unavailable};
 use serde_json::{Value, json};
 
-use crate::support::{Double, Face, Manner, Setup, five, five_accounts, new_id};
+use crate::support::{
+    Double, Face, Held, Keyring, Manner, Setup, answer, five, five_accounts, new_id,
+};
 
 async fn pay(face: &Face, debit: &str, credit: &str, amount: u64) -> String {
     let body = json!({
@@ -154,4 +158,29 @@ async fn what_is_asked_wrongly_is_said() {
         .await;
     let answer = face.get("/v1/balances").await;
     assert_eq!(answer.problem(), (501, "not_supported"));
+}
+
+#[tokio::test]
+async fn a_key_that_is_bound_to_accounts_is_shown_only_those() {
+    let engine = five_accounts().await as Arc<dyn Engine>;
+    let open = Setup::over(Arc::clone(&engine)).start().await;
+    for id in ["mine:1", "mine:2", "minelse"] {
+        let account = json!({"id": id, "currency": "BRL", "credit_limit": 0});
+        assert_eq!(open.post("/v1/accounts", account).await.status, 201);
+    }
+    let setup = Setup::over(engine);
+    let keys = Keyring::new().keys;
+    let face = Setup { keys, ..setup }.start().await;
+    for (held, expected) in [
+        (Held::Narrow, vec!["mine:1", "mine:2"]),
+        (Held::Depositor, vec!["mine:1", "mine:2", "world:BRL"]),
+    ] {
+        let request = face.request(reqwest::Method::GET, "/v1/balances");
+        let page = answer(request.bearer_auth(held.secret().unwrap())).await;
+        let balances = page.body["balances"].as_array().unwrap().iter();
+        let ids: Vec<_> = balances
+            .map(|one| one["account_id"].as_str().unwrap())
+            .collect();
+        assert_eq!(ids, expected);
+    }
 }

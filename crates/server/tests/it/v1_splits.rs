@@ -172,10 +172,16 @@ async fn bad_splits_are_refused_and_change_nothing() {
             "the amount 0 is out of range",
         ),
         (
-            one("2", json!(1.5)),
+            one("2", json!(-1)),
             422,
             "amount_out_of_range",
             "splits[0]: ",
+        ),
+        (
+            one("2", json!(1.5)),
+            400,
+            "json_invalid",
+            "amounts are in minor units",
         ),
         (
             json!([{"amount": 1}]),

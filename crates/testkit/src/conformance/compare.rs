@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use ledger::{
-    Account, AccountsPage, BalanceAt, Entry, Event, ListedTransfer, Outcome, Payment, PendingEnd,
-    ProcessorSummary, Record, Refusal, Resolution, Statement, Timestamp, Transfer, UsedPayment,
-    UsedTransfer,
+    Account, AccountsPage, BalanceAt, Entry, Event, LimitChange, ListedTransfer, Outcome, Payment,
+    PendingEnd, ProcessorSummary, Record, Refusal, Resolution, Statement, Timestamp, Transfer,
+    UsedPayment, UsedTransfer,
 };
 
 /// What the engine calls the reference's timestamps.
@@ -103,6 +103,12 @@ impl Stamped for Entry {
 impl Stamped for Payment {
     fn each_timestamp(&mut self, f: &mut dyn FnMut(&mut Timestamp)) {
         f(&mut self.accepted_at);
+        f(&mut self.timestamp);
+    }
+}
+
+impl Stamped for LimitChange {
+    fn each_timestamp(&mut self, f: &mut dyn FnMut(&mut Timestamp)) {
         f(&mut self.timestamp);
     }
 }

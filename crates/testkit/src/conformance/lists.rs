@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use ledger::{
-    AccountId, Engine, Event, ListOrder, ListPage, ListPlace, ListedTransfer, Payment, PaymentList,
-    ProcessorName, Reference, TransferList,
+    AccountId, Engine, Event, LimitChange, ListOrder, ListPage, ListPlace, ListedTransfer, Payment,
+    PaymentList, ProcessorName, Reference, TransferList,
 };
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -26,6 +26,9 @@ impl Run<'_> {
         for reference in self.some(&of.references) {
             self.compare_transfers_of(&TransferList::With(reference))
                 .await?;
+        }
+        for account_id in self.some(&of.accounts) {
+            self.compare_limits_of(&account_id).await?;
         }
         if !self.generator.has_payments() {
             return Ok(());
@@ -75,6 +78,34 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    async fn compare_limits_of(&mut self, id: &AccountId) -> Result<(), String> {
+        let whole = self.limits_page(id, ListPage::first(ListOrder::Ascending, 1_000));
+        let whole = whole.await?;
+        let places: Vec<_> = whole.iter().map(ListPlace::of_limit).collect();
+        for mut page in self.pages(&places) {
+            for _ in 0..PAGES_MAX {
+                let limits = self.limits_page(id, page).await?;
+                page.after = limits.last().map(ListPlace::of_limit);
+                if page.after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn limits_page(
+        &mut self,
+        id: &AccountId,
+        page: ListPage,
+    ) -> Result<Vec<LimitChange>, String> {
+        let deadline = self.deadline();
+        let engines_page = self.engines_page(page);
+        let expected = self.reference.limits(id.clone(), page, deadline).await;
+        let got = self.engine.limits(id.clone(), engines_page, deadline).await;
+        self.judge(|| format!("limits of {id}, {page:?}"), expected, got)
     }
 
     async fn transfers_page(

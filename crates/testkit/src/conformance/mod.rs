@@ -28,6 +28,7 @@ mod reads;
 mod reversals;
 mod run;
 mod subject;
+mod totals;
 
 use std::time::Duration;
 
@@ -38,6 +39,7 @@ pub use parts::check_racing_parts;
 pub use reversals::check_racing_reversals;
 pub use run::run;
 pub use subject::{ReferenceSubject, Subject, Time};
+pub use totals::{check_large_totals, check_read as check_large_totals_read};
 
 use crate::seeds::Seeds;
 

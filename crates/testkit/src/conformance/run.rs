@@ -95,6 +95,7 @@ impl<'a> Run<'a> {
             reversals: subject.has_reversals(),
             parts: subject.has_parts(),
             freezes: subject.has_freezes(),
+            reasons: subject.has_reasons(),
             manual_time,
         };
         Self {

@@ -50,6 +50,11 @@ pub trait Subject {
         true
     }
 
+    /// Whether it keeps who decided what was changed about an account, and why.
+    fn has_reasons(&self) -> bool {
+        true
+    }
+
     /// Whether it lists accounts; else it is not asked for a list.
     fn has_lists(&self) -> bool {
         true

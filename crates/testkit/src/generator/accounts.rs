@@ -1,7 +1,7 @@
 //! Commands about accounts, and which accounts commands are about.
 
 use ledger::reference::Books;
-use ledger::{AMOUNT_MAX, Account, AccountId, Command, Frozen, OpenAccount, State};
+use ledger::{AMOUNT_MAX, Account, AccountId, By, Command, Frozen, Note, OpenAccount, State};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
@@ -46,6 +46,7 @@ impl Generator {
             account_id,
             credit_limit: credit_limit.min(AMOUNT_MAX),
             expected_credit_limit,
+            by: self.by(),
         }
     }
 
@@ -71,7 +72,20 @@ impl Generator {
             account_id,
             frozen,
             expected_frozen,
+            by: self.by(),
         }
+    }
+
+    /// Who decides and why, or one of them, or neither.
+    fn by(&mut self) -> Option<Box<By>> {
+        if !self.options.reasons {
+            return None;
+        }
+        let mut note = || match self.one_in(2) {
+            true => Note::new(&self.description()).ok(),
+            false => None,
+        };
+        By::new(note(), note())
     }
 
     fn a_freeze(&mut self) -> Frozen {
@@ -103,6 +117,7 @@ impl Generator {
         Command::CloseAccount {
             account_id,
             expected_entry_count,
+            by: self.by(),
         }
     }
 

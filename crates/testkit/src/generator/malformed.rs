@@ -19,11 +19,13 @@ impl Generator {
                     account_id,
                     credit_limit,
                     expected_credit_limit: None,
+                    by: None,
                 }
             }
             1 => Command::CloseAccount {
                 account_id: self.a_system_account(),
                 expected_entry_count: None,
+                by: None,
             },
             2 => self.malformed_open(books),
             3 => {

@@ -31,6 +31,8 @@ pub struct GeneratorOptions {
     pub parts: bool,
     /// Whether accounts are frozen.
     pub freezes: bool,
+    /// Whether changes of accounts say who decided them, and why.
+    pub reasons: bool,
     /// Whether time passes as it is told; else only in rare, short waits.
     pub manual_time: bool,
 }
@@ -42,6 +44,7 @@ impl Default for GeneratorOptions {
             reversals: true,
             parts: true,
             freezes: true,
+            reasons: true,
             manual_time: true,
         }
     }

@@ -40,13 +40,14 @@ const STORY: &[&str] = &[
     "lastro transfers --account users:42 --state voided --limit 1",
     "lastro statement world:JPY",
     "lastro balance users:42 --after 0193b5a0-7c1e-7d2a-9f3b-1c2d3e4f5a03",
-    "lastro account set-limit users:42 --credit-limit 200000 --expected 100000 \
+    "lastro account set-limit users:42 --credit-limit 200000 --expected 100000 --who ana --why 'ticket 4711' \
      --id 0193b5a0-7c1e-7d2a-9f3b-1c2d3e4f5a07",
     "lastro account freeze users:42 --side debits --id 0193b5a0-7c1e-7d2a-9f3b-1c2d3e4f5a08",
     "lastro transfer --debit users:42 --credit 1 --amount 1 --description no --id 0193b5a0-7c1e-7d2a-9f3b-1c2d3e4f5a0b",
     "lastro account unfreeze users:42 --id 0193b5a0-7c1e-7d2a-9f3b-1c2d3e4f5a0c",
     "lastro account open old --currency BRL",
     "lastro account close old --id 0193b5a0-7c1e-7d2a-9f3b-1c2d3e4f5a0d",
+    "lastro account limits users:42",
     "lastro account show users:42",
     "lastro account list --prefix u",
     "lastro account list",

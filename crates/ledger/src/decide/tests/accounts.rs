@@ -229,6 +229,7 @@ fn an_account_that_is_closed_by_now_is_opened_again_as_closed() {
     let close = Command::CloseAccount {
         account_id: AccountId::new("a").unwrap(),
         expected_entry_count: None,
+        by: None,
     };
     let (mut books, mut ticker) = (Books::default(), Ticker::default());
     let mut give = |command| {

@@ -159,10 +159,12 @@ fn command(text: &str) -> Command {
             account_id: account_id(word(&mut words)),
             credit_limit: amount(word(&mut words)),
             expected_credit_limit: words.next().map(expectation),
+            by: None,
         },
         "close" => Command::CloseAccount {
             account_id: account_id(word(&mut words)),
             expected_entry_count: words.next().map(expectation),
+            by: None,
         },
         "freeze" => Command::ChangeFreeze {
             account_id: account_id(word(&mut words)),
@@ -170,6 +172,7 @@ fn command(text: &str) -> Command {
             expected_frozen: words
                 .next()
                 .map(|word| frozen(word.strip_prefix("expects=").unwrap())),
+            by: None,
         },
         "transfer" => Command::Transfer(move_money(&mut words).0),
         "pend" => {

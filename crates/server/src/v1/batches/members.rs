@@ -3,11 +3,11 @@
 use std::fmt;
 
 use axum::http::HeaderMap;
-use ledger::{AccountId, BATCH_COMMANDS_MAX, BatchId, Command, TransferId};
+use ledger::{AccountId, BATCH_COMMANDS_MAX, BatchId, By, Command, TransferId};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 
-use super::super::account_change::frozen;
+use super::super::account_change::{self, frozen};
 use super::super::accounts::OpenAccountRequest;
 use super::super::ids::{self, Asked};
 use super::super::notes::MetadataRequest;
@@ -96,6 +96,8 @@ impl<'de> Visitor<'de> for MembersVisitor {
 ///   `expected_frozen`
 /// - `close_account`: `account_id` and, where nothing may have moved since the account was looked at,
 ///   `expected_entry_count`
+///
+/// The last three take `who` and `why`, too.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CommandRequest<'a> {
@@ -176,6 +178,14 @@ pub(crate) struct CommandRequest<'a> {
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     expected_entry_count: Option<Integer>,
+    /// Who decides a `change_limit`, `change_freeze` or `close_account`; without it, the name of the caller's key.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 140, example = "ana")]
+    who: Option<Text<'a>>,
+    /// Why.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 140, example = "ticket 4711")]
+    why: Option<Text<'a>>,
 }
 
 const TRANSFER: [&str; 8] = [
@@ -236,17 +246,24 @@ impl CommandRequest<'_> {
                 Ok(Command::OpenAccount(open.command("account_id")?))
             }
             "change_limit" => {
-                self.takes(&["account_id", "credit_limit", "expected_credit_limit"])?;
+                self.takes(&[
+                    "account_id",
+                    "credit_limit",
+                    "expected_credit_limit",
+                    "who",
+                    "why",
+                ])?;
                 let expected = self.expected_credit_limit;
                 let credit_limit = needed(self.credit_limit.as_ref(), "credit_limit")?;
                 Ok(Command::ChangeLimit {
                     account_id: self.account_id()?,
                     credit_limit: credit_limit.amount("credit_limit")?,
                     expected_credit_limit: given(expected, "expected_credit_limit")?,
+                    by: self.by()?,
                 })
             }
             "change_freeze" => {
-                self.takes(&["account_id", "frozen", "expected_frozen"])?;
+                self.takes(&["account_id", "frozen", "expected_frozen", "who", "why"])?;
                 let expected = self.expected_frozen.as_ref();
                 Ok(Command::ChangeFreeze {
                     account_id: self.account_id()?,
@@ -254,14 +271,16 @@ impl CommandRequest<'_> {
                     expected_frozen: expected
                         .map(|text| frozen(text, "expected_frozen"))
                         .transpose()?,
+                    by: self.by()?,
                 })
             }
             "close_account" => {
-                self.takes(&["account_id", "expected_entry_count"])?;
+                self.takes(&["account_id", "expected_entry_count", "who", "why"])?;
                 let expected = self.expected_entry_count;
                 Ok(Command::CloseAccount {
                     account_id: self.account_id()?,
                     expected_entry_count: given(expected, "expected_entry_count")?,
+                    by: self.by()?,
                 })
             }
             _ => Err(errors::json_invalid(
@@ -314,6 +333,10 @@ impl CommandRequest<'_> {
         other_id(self.pending_id.as_ref(), "pending_id")
     }
 
+    fn by(&self) -> Result<Option<Box<By>>, Problem> {
+        account_change::by(self.who.as_ref(), self.why.as_ref())
+    }
+
     fn account_id(&self) -> Result<AccountId, Problem> {
         account_id(
             needed(self.account_id.as_ref(), "account_id")?,
@@ -345,6 +368,8 @@ impl CommandRequest<'_> {
             ("frozen", self.frozen.is_some()),
             ("expected_frozen", self.expected_frozen.is_some()),
             ("expected_entry_count", self.expected_entry_count.is_some()),
+            ("who", self.who.is_some()),
+            ("why", self.why.is_some()),
         ];
         let unused = given
             .into_iter()

@@ -367,6 +367,7 @@ mod tests {
         let close = Command::CloseAccount {
             account_id: id("a"),
             expected_entry_count: None,
+            by: None,
         };
         check(
             &close,

@@ -3,6 +3,7 @@
 use ledger::{Command, Event, MoveMoney, PlacedEvent, Refusal, UsedId};
 use serde::Serialize;
 
+use super::super::limits;
 use super::super::payments::{PaymentView, ResolutionView};
 use super::super::views::{AccountView, TransferView};
 use super::kind::EventKind;
@@ -33,6 +34,15 @@ struct EventView<'a> {
     /// The account afterwards: `account.*`.
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<AccountView<'a>>,
+    /// Who decided it: what the caller said, or the name of the caller's key; `account.limit_changed`, `account.closed`,
+    /// `account.frozen` and `account.unfrozen`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ana")]
+    who: Option<&'a str>,
+    /// Why, if the caller said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ticket 4711")]
+    why: Option<&'a str>,
     /// The transfer: `transfer.*`, `payment.settled`, and a `payment.resolved` that settled. That of
     /// `transfer.expired` has the pending transfer's id.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,11 +137,14 @@ pub(super) fn write(placed: &PlacedEvent, to: &mut Vec<u8>) {
 
 fn view(placed: &PlacedEvent) -> EventView<'_> {
     let event = &placed.event;
+    let (who, why) = limits::texts(event.by());
     let mut view = EventView {
         position: placed.position.to_string(),
         r#type: EventKind::of(event).name(),
         timestamp: Nanos(event.timestamp()),
         account: None,
+        who,
+        why,
         transfer: event.transfer().map(TransferView::new),
         payment: event.payment().map(PaymentView::from),
         resolution: event.resolution().map(ResolutionView::from),

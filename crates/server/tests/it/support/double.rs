@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use ledger::reference::ReferenceEngine;
 use ledger::{
     AcceptPayment, Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch,
-    BatchId, Command, Currency, DueQuery, Engine, EventPage, EventQuery, ListPage, ListedTransfer,
-    Millis, Outcome, Payment, PaymentId, PaymentList, PendingEnd, ProcessorSummary, Resolution,
-    Statement, StatementQuery, Timestamp, TransferId, TransferList, Unavailable, UsedPayment,
-    UsedTransfer,
+    BatchId, Command, Currency, DueQuery, Engine, EventPage, EventQuery, LimitChange, ListPage,
+    ListedTransfer, Millis, Outcome, Payment, PaymentId, PaymentList, PendingEnd, ProcessorSummary,
+    Resolution, Statement, StatementQuery, Timestamp, TransferId, TransferList, Unavailable,
+    UsedPayment, UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -236,6 +236,15 @@ impl Engine for Double {
         deadline: Instant,
     ) -> Answer<'_, Vec<Payment>> {
         self.answer(|engine| engine.payments(list, page, deadline))
+    }
+
+    fn limits(
+        &self,
+        id: AccountId,
+        page: ListPage,
+        deadline: Instant,
+    ) -> Answer<'_, Vec<LimitChange>> {
+        self.answer(|engine| engine.limits(id, page, deadline))
     }
 
     fn events(&self, query: EventQuery, deadline: Instant) -> Answer<'_, Option<EventPage>> {

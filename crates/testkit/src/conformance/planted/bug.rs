@@ -127,6 +127,10 @@ pub(super) enum Bug {
     UnlimitedPastIsNow,
     /// An entry does not say which pending transfer, payment or reversed transfer it is about.
     EntryCauseLost,
+    /// The limits of an account do not say who decided them, and why.
+    LimitCauseLost,
+    /// The limits of an account begin behind the one that it was opened with.
+    LimitsWithoutTheFirst,
     /// A transfer is read without its reference.
     ReferenceLost,
     /// A transfer is read without its metadata.

@@ -8,10 +8,11 @@ use std::time::Instant;
 use ledger::reference::Books;
 use ledger::{
     Account, AccountId, AccountsPage, AccountsQuery, Answer, BalanceAt, Batch, BatchId, BoxFuture,
-    Clock, DueQuery, Engine, Event, EventPage, EventQuery, EventsFrom, ListPage, ListedTransfer,
-    Millis, Notes, Outcome, Payment, PaymentId, PaymentList, PaymentState, PendingEnd,
-    PendingState, ProcessorSummary, Resolution, Standing, State, Statement, StatementQuery,
-    Timestamp, TransferId, TransferList, Unavailable, UsedPayment, UsedTransfer,
+    Clock, DueQuery, Engine, Event, EventPage, EventQuery, EventsFrom, LimitChange, ListOrder,
+    ListPage, ListedTransfer, Millis, Notes, Outcome, Payment, PaymentId, PaymentList,
+    PaymentState, PendingEnd, PendingState, ProcessorSummary, Resolution, Standing, State,
+    Statement, StatementQuery, Timestamp, TransferId, TransferList, Unavailable, UsedPayment,
+    UsedTransfer,
 };
 use parking_lot::Mutex;
 
@@ -156,6 +157,24 @@ impl Planted {
             _ => {}
         }
         listed
+    }
+
+    fn bent_limits(&self, id: &AccountId, page: &ListPage) -> Vec<LimitChange> {
+        let mut limits = self.read(|books| books.limits_page(id, page));
+        match self.bug {
+            Bug::LimitCauseLost => {
+                for limit in &mut limits {
+                    limit.by = None;
+                }
+            }
+            Bug::LimitsWithoutTheFirst => {
+                let opened = self
+                    .read(|books| books.limits_page(id, &ListPage::first(ListOrder::Ascending, 1)));
+                limits.retain(|limit| Some(limit) != opened.first());
+            }
+            _ => {}
+        }
+        limits
     }
 
     /// A page of payments, with what the bug makes of it.
@@ -374,6 +393,10 @@ impl Engine for Planted {
 
     fn payments(&self, list: PaymentList, page: ListPage, _: Instant) -> Answer<'_, Vec<Payment>> {
         Box::pin(std::future::ready(Ok(self.bent_payments(list, &page))))
+    }
+
+    fn limits(&self, id: AccountId, page: ListPage, _: Instant) -> Answer<'_, Vec<LimitChange>> {
+        Box::pin(std::future::ready(Ok(self.bent_limits(&id, &page))))
     }
 
     fn events(&self, query: EventQuery, _: Instant) -> Answer<'_, Option<EventPage>> {

@@ -337,6 +337,7 @@ impl PlantedBooks {
             id,
             account,
             timestamp,
+            by: None,
         })
     }
 }

@@ -181,6 +181,8 @@ found! {
     balance_at_exclusive: BalanceAtExclusive,
     unlimited_past_is_now: UnlimitedPastIsNow,
     entry_cause_lost: EntryCauseLost,
+    limit_cause_lost: LimitCauseLost,
+    limits_without_the_first: LimitsWithoutTheFirst,
     reference_lost: ReferenceLost,
     metadata_lost: MetadataLost,
     partial_post_read_in_full: PartialPostReadInFull,
