@@ -7,7 +7,7 @@
 //! transaction that holds such a lock began after it, and every other one takes its locks, and then its time, later:
 //!
 //! 1. the clock is read;
-//! 2. then those are looked at who hold a lock that whoever changes a balance takes before its time.
+//! 2. then those are looked at who hold a lock that every call which changes a balance takes before its time.
 
 use std::time::Instant;
 

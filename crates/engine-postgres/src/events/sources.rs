@@ -8,15 +8,14 @@ use ledger::{
     PaymentState, PendingState, RefusedCode, Resolution, Timestamp, Transfer, TransferKind,
     UsedPayment,
 };
-use serde::de::DeserializeOwned;
 use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 
 use super::error::EventsError;
 use super::sort::{Item, Sorter};
 use crate::codec::{
-    account_id, currency, decode, decode_event, encode_event, left, pending_state_number,
-    resolution, timestamp, total, used_batch, used_payment, uuid,
+    account_id, currency, decode_event, encode_event, left, pending_state_number, resolution,
+    timestamp, total, used_batch, used_payment, uuid,
 };
 use crate::verify::Progress;
 use crate::verify::pages::Pages;

@@ -6,7 +6,7 @@ use ledger::{Command, Currency, OpenAccount, Record};
 use serde::Deserialize;
 
 use super::path::account_in_path;
-use super::transfers::account_id;
+use super::transfer_request::account_id;
 use super::views::AccountView;
 use super::{first_or_again, mark};
 use crate::call::{Answered, Call};

@@ -351,7 +351,7 @@ fn zone(name: &str) -> Option<TimeZone> {
 }
 
 fn parts(asked: &[String; 4]) -> [&[u8]; 4] {
-    asked.each_ref().map(|text| text.as_bytes())
+    asked.each_ref().map(String::as_bytes)
 }
 
 fn encode(asked: &[String; 4], at: Timestamp, after: &AccountId, totals: &Totals) -> String {

@@ -9,7 +9,7 @@ use super::cursor::{self, Next};
 use super::ids::Asked;
 use super::statement::Window;
 use super::token;
-use super::transfers::TransferRequest;
+use super::transfer_request::TransferRequest;
 use crate::{json, rfc3339};
 
 const TRANSFER: &[u8] =

@@ -30,6 +30,7 @@ mod splits;
 mod statement;
 mod token;
 mod transfer_list;
+mod transfer_request;
 mod transfers;
 mod unsettled;
 mod views;
@@ -78,7 +79,7 @@ pub(crate) use splits::{MovedView, SplitRequest, SplitTransferRequest, TransferB
 pub(crate) use statement::{__path_statement, statement};
 pub use transfer_list::transfer_json;
 pub(crate) use transfer_list::{__path_transfers, TransfersPageView, transfers};
-pub(crate) use transfers::TransferRequest;
+pub(crate) use transfer_request::TransferRequest;
 pub(crate) use transfers::{__path_transfer, __path_transfer_by_id, transfer, transfer_by_id};
 pub(crate) use views::{AccountView, StatementView, TransferView};
 pub(crate) use webhooks::{

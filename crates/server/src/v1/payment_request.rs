@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::ids::Asked;
 use super::notes::{MetadataRequest, notes};
 use super::payments::PaymentView;
-use super::transfers::account_id;
+use super::transfer_request::account_id;
 use super::{first_or_again, ids, mark, mark_dry_run};
 use crate::call::{Answered, Call};
 use crate::errors;

@@ -7,12 +7,13 @@ use ledger::{Transfer, UsedTransfer};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::batches::BatchView;
+use super::batches::give;
+use super::batches::outcomes::BatchView;
 use super::ids::{self, Asked};
+use super::mark;
 use super::notes::{MetadataRequest, notes};
-use super::transfers::{TransferRequest, account_id};
+use super::transfer_request::{TransferRequest, account_id};
 use super::views::TransferView;
-use super::{batches, mark};
 use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{Integer, Text};
@@ -93,7 +94,7 @@ pub(crate) enum TransferBody<'a> {
 #[serde(untagged)]
 #[expect(dead_code, reason = "it is only described: each is answered by itself")]
 pub(crate) enum MovedView<'a> {
-    Transfer(TransferView<'a>),
+    Transfer(Box<TransferView<'a>>),
     Batch(BatchView<'a>),
 }
 
@@ -277,7 +278,7 @@ impl Members {
     async fn give(self, call: &Call, dry_run: bool, headers: &HeaderMap) -> Answered {
         let batch =
             Batch::atomic(self.batch_id, self.commands).map_err(|_| errors::batch_too_large())?;
-        let response = batches::give(call, batch, dry_run, RequestId::of(headers)).await?;
+        let response = give::give(call, batch, dry_run, RequestId::of(headers)).await?;
         if dry_run || !response.status().is_success() {
             return Ok(response);
         }

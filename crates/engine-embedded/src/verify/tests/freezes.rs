@@ -20,6 +20,18 @@ fn a_history_with_freezes_is_clean() {
     assert!(audit.balances.values().all(|sum| *sum == 0));
 }
 
+/// Who decided, and why, are believed, whatever they are.
+#[test]
+fn a_history_with_reasons_is_clean() {
+    assert_eq!(History::reasoned().audit().findings, []);
+    let mut other = History::reasoned();
+    let is_it = |event: &Event| matches!(event, Event::LimitChanged { by: Some(_), .. });
+    if let Event::LimitChanged { by, .. } = &mut other.find(is_it).event {
+        *by = None;
+    }
+    assert_eq!(other.audit().findings, []);
+}
+
 #[test]
 fn freezes_that_are_wrong_are_found() {
     check_upon(

@@ -14,7 +14,8 @@ use ledger::{
 use testkit::ManualClock;
 
 use super::script::{
-    Step, freeze_steps, notes_steps, part_steps, resolution_steps, reversal_steps, steps,
+    Step, freeze_steps, notes_steps, part_steps, reason_steps, resolution_steps, reversal_steps,
+    steps,
 };
 use crate::record::{Links, decode, encode};
 use crate::verify::{Audit, verify};
@@ -72,6 +73,11 @@ impl History {
     /// Likewise, of accounts that were frozen.
     pub(super) fn frozen() -> Self {
         Self::of(freeze_steps())
+    }
+
+    /// Likewise, of changes of accounts with who decided them, and why.
+    pub(super) fn reasoned() -> Self {
+        Self::of(reason_steps())
     }
 
     fn of(steps: Vec<Step>) -> Self {

@@ -13,7 +13,7 @@ use super::super::ids::{self, Asked};
 use super::super::notes::MetadataRequest;
 use super::super::pendings::post_command;
 use super::super::reversals::ReverseRequest;
-use super::super::transfers::{TransferRequest, account_id};
+use super::super::transfer_request::{TransferRequest, account_id};
 use crate::errors;
 use crate::json::{Integer, Text};
 use crate::problem::Problem;

@@ -4,13 +4,13 @@
 //! is done. What the ledger refuses is that member's outcome; in an atomic batch it fails the
 //! others too.
 
+pub(super) mod give;
 mod members;
-mod outcomes;
+pub(super) mod outcomes;
 
 use axum::extract::Request;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, StatusCode};
-use ledger::{BATCH_BYTES_MAX, Batch, BatchId, BatchInvalid, Outcome, Refusal};
+use axum::http::StatusCode;
+use ledger::{BATCH_BYTES_MAX, Batch, BatchInvalid};
 use serde::Deserialize;
 
 use super::ids::{self, Asked};
@@ -18,9 +18,8 @@ use super::path::batch_in_path;
 use crate::call::{Answered, Call};
 use crate::errors;
 use crate::json::{self, Text};
-use crate::problem::{DRY_RUN, Problem, ProblemCode, REPLAYED};
+use crate::problem::Problem;
 use crate::request_id::RequestId;
-use crate::room::Place;
 
 use members::Members;
 
@@ -122,35 +121,7 @@ pub(crate) async fn batch(call: Call, request: Request) -> Answered {
     let batch = request.batch(&Asked::of(&call, &parts.headers))?;
     drop(request);
     drop(body);
-    give(&call, batch, dry_run, RequestId::of(&parts.headers)).await
-}
-
-/// Gives the ledger a batch, or asks what it would answer; an atomic one that fails is answered with its outcomes, too.
-pub(super) async fn give(
-    call: &Call,
-    batch: Batch,
-    dry_run: bool,
-    request_id: RequestId,
-) -> Answered {
-    let id = batch.atomic_id();
-    let place = call.place(outcomes::bytes_max(batch.commands()))?;
-    let outcomes = match dry_run {
-        false => call.submit_batch(batch).await?,
-        true => call.preview_batch(batch).await?,
-    };
-    let mut response = match id.and_then(|_| failed_index(&outcomes)) {
-        None => json::respond_in(place, StatusCode::OK, &BatchView::new(id, &outcomes)),
-        Some(index) => failed(place, id, index, &outcomes, request_id)?,
-    };
-    if outcomes.iter().all(|outcome| outcome.replayed) {
-        let headers = response.headers_mut();
-        headers.insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    if dry_run {
-        let headers = response.headers_mut();
-        headers.insert(DRY_RUN, HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    give::give(&call, batch, dry_run, RequestId::of(&parts.headers)).await
 }
 
 /// Returns the outcomes of an atomic batch, as they were first answered.
@@ -176,40 +147,6 @@ pub(crate) async fn batch_by_id(call: Call, request: Request) -> Answered {
         return Err(errors::batch_not_found(id));
     };
     place.grow_to(outcomes::read_bytes_max(&outcomes))?;
-    let view = DecidedBatchView::new(id, failed_index(&outcomes), &outcomes);
+    let view = DecidedBatchView::new(id, give::failed_index(&outcomes), &outcomes);
     Ok(json::respond_in(place, StatusCode::OK, &view))
-}
-
-/// The member that failed an atomic batch: the one that is not refused for another's sake.
-fn failed_index(outcomes: &[Outcome]) -> Option<usize> {
-    let for_anothers_sake = Err(Refusal::BatchMemberFailed);
-    let refused = outcomes.iter().any(|outcome| outcome.result.is_err());
-    refused
-        .then(|| {
-            outcomes
-                .iter()
-                .position(|outcome| outcome.result != for_anothers_sake)
-        })
-        .flatten()
-}
-
-fn failed(
-    place: Place,
-    id: Option<BatchId>,
-    index: usize,
-    outcomes: &[Outcome],
-    request_id: RequestId,
-) -> Answered {
-    if let Err(refusal @ Refusal::ExistsWithDifferent(ledger::Field::Members)) =
-        &outcomes[index].result
-    {
-        return Err(Problem::from(refusal));
-    }
-    let view = BatchFailedView::new(id, index, outcomes, request_id);
-    let mut response = json::respond_in(place, StatusCode::UNPROCESSABLE_ENTITY, &view);
-    let content_type = HeaderValue::from_static("application/problem+json");
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    let code = ProblemCode(Refusal::BatchMemberFailed.code());
-    response.extensions_mut().insert(code);
-    Ok(response)
 }
