@@ -187,7 +187,7 @@ export interface CurrencyTotal {
 export interface BalancesPage {
   readonly at: string;
   readonly balances: readonly AccountBalance[];
-  /** On the last page: the sums over all pages, of at most 24 currencies. */
+  /** On the last page: the sums over all pages, of at most 20 currencies. */
   readonly totals?: readonly CurrencyTotal[];
   readonly next_cursor: string | null;
 }

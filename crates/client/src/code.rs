@@ -35,6 +35,8 @@ words! {
         MetadataInvalid = "metadata_invalid",
         TimeoutOutOfRange = "timeout_out_of_range",
         TimeInvalid = "time_invalid",
+        /// A time zone that the tz database does not have.
+        TimeZoneInvalid = "time_zone_invalid",
         ChangeMissing = "change_missing",
         FrozenInvalid = "frozen_invalid",
         ClosedInvalid = "closed_invalid",

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use ledger::{Batch, Command, LedgerId, Outcome, Unavailable};
 use stdx::{ErrorChain, Throttle};
+use tokio::sync::Semaphore;
 
 use crate::apply::apply;
 use crate::clock::JudgedClock;
@@ -17,6 +18,7 @@ use crate::lease::{Lease, Pool};
 use crate::load::load;
 use crate::metrics;
 use crate::numbers::{EXPIRED_MAX, STRIPES_COUNT};
+use crate::past;
 use crate::rows::Rows;
 use crate::snapshot::Snapshot;
 use crate::standby::Standby;
@@ -49,6 +51,8 @@ pub(crate) struct Store {
     pub(crate) standby: Arc<Standby>,
     /// How far the feed may be shown.
     pub(crate) horizon: Arc<Horizon>,
+    /// Turns of those who ask what an unlimited account was.
+    pub(crate) past: Arc<Semaphore>,
     /// Of due payments whose rows are damaged.
     pub(crate) due_warnings: Arc<Throttle>,
 }
@@ -98,6 +102,7 @@ impl Store {
             clock: Arc::new(clock),
             standby: Arc::new(Standby::new()),
             horizon: Arc::new(Horizon::default()),
+            past: Arc::new(Semaphore::new(past::ASKED_AT_ONCE)),
             due_warnings: Arc::new(Throttle::new(DUE_WARNING_INTERVAL)),
         }
     }

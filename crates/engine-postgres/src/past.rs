@@ -23,7 +23,9 @@ use crate::lease::Lease;
 use crate::listed::text;
 
 /// How many transfers since a time are read at most.
-const SINCE_MAX: i64 = 100_000;
+const SINCE_MAX: i64 = 50_000;
+/// How many such questions are asked at a time: each holds as many rows in memory, and a connection.
+pub(crate) const ASKED_AT_ONCE: usize = 1;
 
 /// The account's rows, and beside the first of them every transfer since.
 const UNLIMITED_AT: &str = concat!(
@@ -48,7 +50,8 @@ const OLDEST_WRITER: &str = "
         coalesce(bool_or(session.xact_start IS NULL), false) AS is_hidden
     FROM pg_locks AS held LEFT JOIN pg_stat_activity AS session USING (pid)
     WHERE held.locktype = 'relation' AND held.granted
-        AND held.relation IN ('lastro.accounts'::regclass, 'lastro.payments'::regclass)
+        AND held.relation IN ('lastro.accounts'::regclass, 'lastro.payments'::regclass,
+            'lastro.transfers'::regclass)
         AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
         AND held.mode IN ('RowShareLock', 'RowExclusiveLock')";
 
@@ -63,6 +66,8 @@ impl Store {
         at: Timestamp,
         deadline: Instant,
     ) -> Result<Option<BalanceAt>, Unavailable> {
+        let turn = tokio::time::timeout_at(deadline.into(), self.past.acquire());
+        let _turn = turn.await.map_err(|_| Unavailable::Timeout)?;
         let list = text(ledger::ListName::TransfersOf(&id));
         let parameters: [&(dyn ToSql + Sync); 4] =
             [&id.as_str(), &list, &time(at), &(SINCE_MAX + 1)];

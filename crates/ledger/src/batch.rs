@@ -49,6 +49,9 @@ impl fmt::Display for BatchInvalid {
 
 impl std::error::Error for BatchInvalid {}
 
+/// As many bytes of who decides are counted even where nobody says it: it may be said afterwards, by the name of a key.
+const WHO_BYTES: usize = 64;
+
 impl Batch {
     /// A batch of which each command stands alone.
     pub fn independent(commands: Vec<Command>) -> Result<Self, BatchInvalid> {
@@ -119,7 +122,6 @@ impl Batch {
                 });
                 if by.who.is_none() {
                     by.who = Some(who.clone());
-                    self.size_bytes += who.as_str().len();
                 }
             }
         }
@@ -181,8 +183,14 @@ impl Command {
                 Self::ChangeLimit { account_id, by, .. }
                 | Self::ChangeFreeze { account_id, by, .. }
                 | Self::CloseAccount { account_id, by, .. } => {
-                    let texts = by.iter().flat_map(|by| by.texts());
-                    account_id.as_str().len() + texts.map(str::len).sum::<usize>()
+                    let (who, why) = match by {
+                        Some(by) => (by.who.as_ref(), by.why.as_ref()),
+                        None => (None, None),
+                    };
+                    let length = |note: &Note| note.as_str().len();
+                    account_id.as_str().len()
+                        + who.map_or(WHO_BYTES, |who| length(who).max(WHO_BYTES))
+                        + why.map_or(0, length)
                 }
                 Self::AcceptPayment(accept) => {
                     accept.account_id.as_ref().map_or(0, |id| id.as_str().len())

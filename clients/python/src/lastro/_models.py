@@ -306,7 +306,7 @@ class BalancesPage:
     balances: tuple[AccountBalance, ...]
     next_cursor: str | None = None
     totals: tuple[CurrencyTotal, ...] | None = None
-    """On the last page: the sums over all pages, of at most 24 currencies."""
+    """On the last page: the sums over all pages, of at most 20 currencies."""
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> BalancesPage:

@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 
 use super::Auditor;
 use super::pages::Pages;
-use crate::codec::{decode, time, uuid};
+use crate::codec::{decode_event, time, uuid};
 use crate::error::PostgresOpenError;
 
 const OF_ACCOUNTS: &str = "
@@ -52,7 +52,7 @@ impl Auditor<'_> {
                 let (id, number): (&str, i16) =
                     (row.try_get("account_id")?, row.try_get("frozen")?);
                 let record: Option<&[u8]> = row.try_get("record")?;
-                let changed = match record.map(decode::<Event>) {
+                let changed = match record.map(decode_event) {
                     Some(Ok(Event::FreezeChanged { account, .. })) => account.frozen.number(),
                     // What cannot be read was found when the changes were.
                     Some(_) => continue,
@@ -93,7 +93,7 @@ impl Auditor<'_> {
     ) -> Result<(), PostgresOpenError> {
         let (id, at): (&str, i64) = (row.try_get("id")?, row.try_get("changed_at")?);
         let place = format!("change of {what} {id} at {at}");
-        let Ok(event) = decode::<Event>(row.try_get("record")?) else {
+        let Ok(event) = decode_event(row.try_get("record")?) else {
             self.findings.add(place, "its record cannot be read");
             return Ok(());
         };

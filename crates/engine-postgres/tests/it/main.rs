@@ -14,6 +14,7 @@ mod feed;
 mod hosts;
 mod migrations;
 mod nodes;
+mod past;
 mod poolers;
 mod sessions;
 mod standby;

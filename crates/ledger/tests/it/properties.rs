@@ -188,6 +188,9 @@ fn unstamped(mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
                 payment.accepted_at = Timestamp::default();
             }
             Ok(Record::Purge { timestamp, .. }) => *timestamp = Timestamp::default(),
+            Err(Refusal::PaymentsInOtherState { accepted_at }) => {
+                *accepted_at = Timestamp::default();
+            }
             Err(_) => {}
         }
     }

@@ -27,7 +27,11 @@ const BALANCE_BYTES_MAX: usize = 256;
 /// How many balances of a page are asked for at once.
 const ASKED_AT_ONCE: usize = 16;
 /// Of how many currencies a cursor carries sums, at most: with more it would be too long for a query.
-const CURRENCIES_SUMMED_MAX: usize = 24;
+const CURRENCIES_SUMMED_MAX: usize = 20;
+/// What stands in a cursor in the place of sums that are too many.
+const TOO_MANY: [u8; 1] = [0xff];
+/// More than the balances of a walk can sum to: each has 63 bits.
+const SUM_END: u128 = 1 << 126;
 /// The bytes of a currency's sums in a cursor.
 const SUMS_BYTES: usize = 3 + 16 + 16;
 
@@ -36,11 +40,11 @@ pub(crate) struct BalancesPageView {
     /// The moment that every balance is of, on all pages of the walk.
     #[schema(value_type = String, format = DateTime)]
     at: Nanos,
-    /// Accounts that were open then, in the byte order of their ids.
+    /// Accounts that had been opened by then, in the byte order of their ids.
     #[schema(max_items = 1000)]
     balances: Vec<AccountBalanceView>,
     /// On the last page of a walk: the sums over all of its pages, by currency. Absent on the other pages, and where
-    /// the walk has met more than 24 currencies.
+    /// the walk has met more than 20 currencies.
     #[serde(skip_serializing_if = "Option::is_none")]
     totals: Option<Vec<CurrencyTotalView>>,
     /// The `cursor` of the next page; `null` on the last page.
@@ -85,15 +89,15 @@ pub(crate) struct Currency3(#[serde(serialize_with = "super::views::printed")] C
 
 /// Returns the balances of all accounts at one moment, in pages: a trial balance.
 ///
-/// Without `at` the moment is the newest at which everything is decided: what was answered before is in it, over
-/// PostgreSQL but for the last microsecond. `at` is a time of RFC 3339 with its offset, or a date: then it is the end
+/// Without `at` the moment is the newest at which everything is decided: what was answered before is in it; over
+/// PostgreSQL it is the moment at which the oldest write began that is still under way, or the last microsecond. `at` is a time of RFC 3339 with its offset, or a date: then it is the end
 /// of that day in the time zone `tz`. A later moment than the newest is the newest. All pages of a walk are of the moment of
 /// the first, whatever is written meanwhile, and the last page has the sums: over all accounts of a currency the
 /// balances sum to zero. A page may have fewer balances than its `limit`, or none, and still a `next_cursor`. A key
-/// that is bound to accounts is shown only those that it may use.
+/// that is bound to accounts is shown only those that it may use, and none of the system's.
 ///
 /// A user's balance is found by an index. That of one of the system's accounts is summed from its transfers since
-/// then: some hundred thousand in the time of a request, over PostgreSQL at most 100,000. With more since
+/// then: some hundred thousand in the time of a request, over PostgreSQL at most 50,000. With more since
 /// then the page is answered `timeout`: ask with a `prefix`, or make an export.
 #[utoipa::path(
     get, path = "/v1/balances", tag = "accounts",
@@ -126,8 +130,11 @@ pub(crate) async fn balances(call: Call, request: Request) -> Answered {
         },
     };
     let page = call.accounts(query.accounts.clone()).await?;
-    let was_open = |(_, account): &(AccountId, Account)| account.timestamp <= at;
-    let accounts = page.accounts.into_iter().filter(was_open);
+    let hides_system = call.has_limited_accounts();
+    let is_shown = |(id, account): &(AccountId, Account)| {
+        account.timestamp <= at && !(hides_system && id.is_reserved())
+    };
+    let accounts = page.accounts.into_iter().filter(is_shown);
     // A page shorter than it may be is put together by few questions at once: each is a read of its own.
     let balances: Vec<AccountBalanceView> = stream::iter(accounts)
         .map(|(id, account)| balance_then(&call, id, account, at))
@@ -182,9 +189,16 @@ struct Walk {
     totals: Totals,
 }
 
-/// By currency the sum of the balances below zero, without their sign, and of those above.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Totals(BTreeMap<Currency3, (u128, u128)>);
+/// By currency the sum of the balances below zero, without their sign, and of those above; `None` of more currencies than a
+/// cursor carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Totals(Option<BTreeMap<Currency3, (u128, u128)>>);
+
+impl Default for Totals {
+    fn default() -> Self {
+        Self(Some(BTreeMap::new()))
+    }
+}
 
 impl std::fmt::Debug for Currency3 {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -194,56 +208,73 @@ impl std::fmt::Debug for Currency3 {
 
 impl Totals {
     fn add(&mut self, currency: Currency3, balance: i64) {
-        let (debits, credits) = self.0.entry(currency).or_default();
+        let Some(sums) = &mut self.0 else { return };
+        let (debits, credits) = sums.entry(currency).or_default();
         let amount = u128::from(balance.unsigned_abs());
         if balance < 0 {
             *debits += amount;
         } else {
             *credits += amount;
         }
+        if sums.len() > CURRENCIES_SUMMED_MAX {
+            self.0 = None;
+        }
     }
 
-    /// `None` of more currencies than a cursor carries.
     fn views(&self) -> Option<Vec<CurrencyTotalView>> {
-        if self.0.len() > CURRENCIES_SUMMED_MAX {
-            return None;
-        }
-        // Sums of less than 2^64 balances of 63 bits each.
+        // Sums of less than 2^64 balances of 63 bits each, and of what a cursor may carry.
         let sum = |sum: u128| i128::try_from(sum).expect("below 2^127");
-        let views = self.0.iter().map(|(currency, (debits, credits))| {
-            let (debit_balances, credit_balances) = (sum(*debits), sum(*credits));
-            CurrencyTotalView {
-                currency: *currency,
-                debit_balances,
-                credit_balances,
-                balance: credit_balances - debit_balances,
-            }
-        });
+        let views = self
+            .0
+            .as_ref()?
+            .iter()
+            .map(|(currency, (debits, credits))| {
+                let (debit_balances, credit_balances) = (sum(*debits), sum(*credits));
+                CurrencyTotalView {
+                    currency: *currency,
+                    debit_balances,
+                    credit_balances,
+                    balance: credit_balances - debit_balances,
+                }
+            });
         Some(views.collect())
     }
 
-    /// As a cursor carries them; with one currency too many they are too many on every later page.
+    /// As a cursor carries them.
     fn encode(&self, to: &mut Vec<u8>) {
-        for (currency, (debits, credits)) in self.0.iter().take(CURRENCIES_SUMMED_MAX + 1) {
+        let Some(sums) = &self.0 else {
+            to.extend(TOO_MANY);
+            return;
+        };
+        for (currency, (debits, credits)) in sums {
             to.extend_from_slice(currency.0.as_str().as_bytes());
             to.extend_from_slice(&debits.to_be_bytes());
             to.extend_from_slice(&credits.to_be_bytes());
         }
     }
 
+    /// `None` of bytes that no walk makes: a cursor may be forged.
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut totals = Self::default();
-        let sums = bytes.chunks_exact(SUMS_BYTES);
-        if !sums.remainder().is_empty() {
+        if bytes == TOO_MANY {
+            return Some(Self(None));
+        }
+        let each = bytes.chunks_exact(SUMS_BYTES);
+        if !each.remainder().is_empty() || each.len() > CURRENCIES_SUMMED_MAX {
             return None;
         }
-        for sums in sums {
-            let currency = Currency::new(std::str::from_utf8(&sums[..3]).ok()?).ok()?;
-            let number = |at: usize| Some(u128::from_be_bytes(sums[at..at + 16].try_into().ok()?));
+        let mut sums = BTreeMap::new();
+        for bytes in each {
+            let currency = Currency::new(std::str::from_utf8(&bytes[..3]).ok()?).ok()?;
+            let number = |at: usize| {
+                let number = u128::from_be_bytes(bytes[at..at + 16].try_into().ok()?);
+                (number < SUM_END).then_some(number)
+            };
             let both = (number(3)?, number(3 + 16)?);
-            totals.0.insert(Currency3(currency), both);
+            if sums.insert(Currency3(currency), both).is_some() {
+                return None;
+            }
         }
-        Some(totals)
+        Some(Self(Some(sums)))
     }
 }
 
@@ -481,7 +512,7 @@ mod tests {
         let most = ["BWP", "BYN", "BZD", "CAD", "CHF", "CLP"];
         for code in codes.into_iter().chain(more).chain(most) {
             let shown = totals.views().is_some();
-            assert_eq!(shown, totals.0.len() <= CURRENCIES_SUMMED_MAX);
+            assert!(shown == totals.0.is_some());
             totals.add(Currency3(Currency::new(code).unwrap()), 1);
             let mut bytes = Vec::new();
             totals.encode(&mut bytes);
@@ -490,5 +521,69 @@ mod tests {
             assert_eq!(carried.views().is_some(), totals.views().is_some());
         }
         assert!(totals.views().is_none());
+    }
+
+    /// The hash of a cursor is no secret: anybody can make one.
+    #[test]
+    fn a_forged_cursor_has_no_sums_that_no_walk_makes() {
+        let sums = |code: &str, debits: u128, credits: u128| {
+            let mut bytes = code.as_bytes().to_vec();
+            bytes.extend(debits.to_be_bytes());
+            bytes.extend(credits.to_be_bytes());
+            bytes
+        };
+        let good = sums("BRL", SUM_END - 1, SUM_END - 1);
+        let mut totals = Totals::decode(&good).unwrap();
+        totals.add(Currency3(Currency::new("BRL").unwrap()), i64::MIN);
+        let shown: Vec<_> = totals
+            .views()
+            .unwrap()
+            .iter()
+            .map(|sum| sum.balance)
+            .collect();
+        assert_eq!(shown, [-(1 << 63)]);
+        for bad in [
+            sums("BRL", SUM_END, 0),
+            sums("BRL", 0, u128::MAX),
+            sums("brl", 0, 0),
+            [good.clone(), good.clone()].concat(),
+            good[1..].to_vec(),
+            vec![0],
+            (0..=CURRENCIES_SUMMED_MAX)
+                .flat_map(|_| good.clone())
+                .collect(),
+        ] {
+            assert_eq!(Totals::decode(&bad), None, "{bad:?}");
+        }
+    }
+
+    /// A cursor fits into a query beside the longest of everything else.
+    #[test]
+    fn the_longest_cursor_is_no_longer_than_a_query_may_be() {
+        let asked = query(Some(
+            "at=2026-01-31&tz=America/Argentina/ComodRivadavia&prefix=users:&currency=BRL",
+        ));
+        let after = AccountId::new(&"a".repeat(64)).unwrap();
+        let mut totals = Totals::default();
+        for code in [
+            "AED", "AFN", "ALL", "AMD", "AOA", "ARS", "AUD", "AWG", "AZN", "BAM", "BBD", "BDT",
+            "BHD", "BIF", "BMD", "BND", "BOB", "BRL", "BSD", "BTN",
+        ] {
+            totals.add(Currency3(Currency::new(code).unwrap()), 1);
+        }
+        assert_eq!(
+            totals.0.as_ref().map(BTreeMap::len),
+            Some(CURRENCIES_SUMMED_MAX)
+        );
+        let cursor = encode(
+            &asked.unwrap().asked,
+            Timestamp::from_nanos(u64::MAX),
+            &after,
+            &totals,
+        );
+        let beside = "/v1/balances?at=2026-01-31T23%3A59%3A59.999999999%2B00%3A00&currency=BRL&limit=1000&cursor=&prefix="
+            .len()
+            + 3 * 64;
+        assert!(cursor.len() + beside <= 2_048, "{}", cursor.len());
     }
 }

@@ -44,7 +44,8 @@ pub(crate) struct SplitRequest<'a> {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SplitTransferRequest<'a> {
-    /// The id of the batch; an `Idempotency-Key` can replace it. The transfers' ids follow from it and their places.
+    /// The id of the batch; an `Idempotency-Key` can replace it. The transfers' ids follow from it and their places. It is an
+    /// id of a batch: a transfer without `splits` that has the same one is another.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     id: Option<Text<'a>>,

@@ -4,13 +4,16 @@ use std::time::{Duration, Instant};
 
 use ledger::{
     AMOUNT_MAX, Account, AccountId, Batch, Command, Currency, Engine, MoveMoney, Notes,
-    OpenAccount, TransferId,
+    OpenAccount, Outcome, TOTAL_MAX, TransferId,
 };
 
-/// How often the most that an account can hold goes through it: an odd number, so that its totals are no multiple of two.
-const TIMES: u64 = 5;
+/// How often the most that an account can hold goes through it: as often as its totals let it.
+const TIMES: u64 = TOTAL_MAX / AMOUNT_MAX;
+/// How many of these are given at a time.
+const AT_ONCE: u64 = 8;
 
-/// Moves more through an account than a double holds exactly: its totals are exact, and what it can hold is bounded as ever.
+/// Moves as much through an account as its totals can tell, which is more than a double holds exactly: they are exact to the
+/// last unit, and what the account can hold is bounded as ever.
 ///
 /// # Panics
 ///
@@ -33,17 +36,28 @@ pub async fn check_large_totals(engine: &dyn Engine) {
             notes: Notes::NONE,
         })
     };
-    for _ in 0..TIMES {
-        let (credit, debit) = (
-            moved("world:BRL", "a", AMOUNT_MAX),
-            moved("a", "world:BRL", AMOUNT_MAX),
-        );
-        assert_eq!(one(engine, credit).await, "created");
-        assert_eq!(one(engine, debit).await, "created");
+    for _ in 0..TIMES / AT_ONCE {
+        let mut commands = Vec::new();
+        for _ in 0..AT_ONCE {
+            commands.push(moved("world:BRL", "a", AMOUNT_MAX));
+            commands.push(moved("a", "world:BRL", AMOUNT_MAX));
+        }
+        for outcome in all(engine, commands).await {
+            assert_eq!(outcome, "created");
+        }
     }
-    assert_eq!(one(engine, moved("world:BRL", "a", 1)).await, "created");
-    let too_much = moved("world:BRL", "a", AMOUNT_MAX);
-    assert_eq!(one(engine, too_much).await, "balance_overflow");
+    let left = TOTAL_MAX - TIMES * AMOUNT_MAX - 1;
+    for (amount, expected) in [
+        (1, "created"),
+        // It would hold too much.
+        (AMOUNT_MAX, "balance_overflow"),
+        // It would hold little, and too much would have gone through it.
+        (left + 1, "balance_overflow"),
+        (left, "created"),
+        (1, "balance_overflow"),
+    ] {
+        assert_eq!(one(engine, moved("world:BRL", "a", amount)).await, expected);
+    }
     check_read(engine).await;
 }
 
@@ -62,15 +76,22 @@ pub async fn check_read(engine: &dyn Engine) {
         entry_count,
         ..
     } = account;
-    let expected = (TIMES * AMOUNT_MAX, TIMES * AMOUNT_MAX + 1, 2 * TIMES + 1);
+    let expected = (TIMES * AMOUNT_MAX, TOTAL_MAX, 2 * TIMES + 2);
     assert_eq!((debits_posted, credits_posted, entry_count), expected);
-    assert_eq!(account.balance(), 1);
+    assert_eq!(
+        account.balance().unsigned_abs(),
+        TOTAL_MAX - TIMES * AMOUNT_MAX
+    );
 }
 
 async fn one(engine: &dyn Engine, command: Command) -> &'static str {
-    let answer = engine.submit(vec![Batch::one(command)], deadline()).await;
-    match answer.map(|mut batches| batches.remove(0).remove(0)) {
-        Ok(outcome) => outcome.code(),
+    all(engine, vec![command]).await.remove(0)
+}
+
+async fn all(engine: &dyn Engine, commands: Vec<Command>) -> Vec<&'static str> {
+    let batch = Batch::independent(commands).expect("no batch is too large");
+    match engine.submit(vec![batch], deadline()).await {
+        Ok(outcomes) => outcomes.iter().flatten().map(Outcome::code).collect(),
         Err(unavailable) => panic!("the ledger does not answer: {unavailable}"),
     }
 }
