@@ -18,7 +18,6 @@ use crate::lease::{Lease, Pool};
 use crate::load::load;
 use crate::metrics;
 use crate::numbers::{EXPIRED_MAX, STRIPES_COUNT};
-use crate::past;
 use crate::rows::Rows;
 use crate::snapshot::Snapshot;
 use crate::standby::Standby;
@@ -33,6 +32,8 @@ const COMMIT_AFTER: &str = "SELECT pg_logical_emit_message(true, 'lastro', ''); 
 /// How long to wait before another attempt: twice as long every time, up to the second.
 const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
 const DUE_WARNING_INTERVAL: Duration = Duration::from_secs(60);
+/// How many questions for what an unlimited account was are asked at a time: each holds many rows and a connection.
+const PAST_ASKED_AT_ONCE: usize = 1;
 
 /// The way to the database, shared by all calls.
 #[derive(Clone)]
@@ -102,7 +103,7 @@ impl Store {
             clock: Arc::new(clock),
             standby: Arc::new(Standby::new()),
             horizon: Arc::new(Horizon::default()),
-            past: Arc::new(Semaphore::new(past::ASKED_AT_ONCE)),
+            past: Arc::new(Semaphore::new(PAST_ASKED_AT_ONCE)),
             due_warnings: Arc::new(Throttle::new(DUE_WARNING_INTERVAL)),
         }
     }

@@ -24,8 +24,6 @@ use crate::listed::text;
 
 /// How many transfers since a time are read at most.
 const SINCE_MAX: i64 = 50_000;
-/// How many such questions are asked at a time: each holds as many rows in memory, and a connection.
-pub(crate) const ASKED_AT_ONCE: usize = 1;
 
 /// The account's rows, and beside the first of them every transfer since.
 const UNLIMITED_AT: &str = concat!(
