@@ -107,7 +107,7 @@ pub(super) fn is_split(body: &[u8]) -> bool {
     }
     const NAME: &[u8] = b"\"splits\"";
     // Hardly any is: most are not read twice.
-    body.windows(NAME.len()).any(|window| window == NAME)
+    memchr::memmem::find(body, NAME).is_some()
         && serde_json::from_slice::<Members>(body).is_ok_and(|members| members.splits.is_some())
 }
 
